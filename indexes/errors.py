@@ -1,0 +1,162 @@
+"""Everything that can go wrong on purpose, as one tree.
+
+ClearanceError
+├── BadInput                  the caller can mend it
+│   ├── BadPrincipal          a user, group or reader name that cannot be one
+│   ├── BadFilter             a filter that names an unknown field or contradicts itself
+│   ├── BadConfiguration      settings that cannot start a process
+│   └── QuestionTooLong       the question alone does not fit the model's context window
+├── NotFound                  it does not exist, or the caller may not read it: the two look the same
+├── AlreadyExists             a user, group or key of that name is there
+├── NotAuthenticated          no key, a wrong key, a revoked or expired key
+├── NotPermitted              a valid key without the scope that the operation needs
+├── Busy                      another process holds what is needed (retry)
+├── SourceError               one source file could not become a document (a line in the report)
+│   ├── SourceUnavailable     it could not be read now (retry)
+│   ├── SourceRefused         its kind, size or encryption is not accepted
+│   ├── SourceBroken          it is damaged
+│   ├── SourceEmpty           it was read and has no text
+│   ├── SourceTooCostly       it went over a time or memory limit
+│   └── NoReaders             nothing says who may read it
+├── GeneratorError            the model server
+│   ├── GeneratorUnavailable  not there, or refusing (retry)
+│   ├── GeneratorTimeout      too slow (retry)
+│   └── GeneratorBroken       it answered with something that is no answer
+└── CorpusError               the corpus itself
+    ├── ModelMismatch         the index was built with another embedding model
+    ├── SchemaMismatch        the catalog was written by a newer version
+    ├── UnsafeDatabase        a database library with a known corruption bug
+    └── IndexDamaged          a derived file does not verify (it is rebuilt, never trusted)
+
+A class's docstring is its message; what is raised adds the particulars.
+"""
+
+from typing import ClassVar
+
+
+class ClearanceError(Exception):
+    """Something went wrong."""
+
+    retryable: ClassVar[bool] = False
+    remedy: str | None = None
+
+    def __init__(self, detail: str | None = None, *, remedy: str | None = None) -> None:
+        message = (type(self).__doc__ or "").strip()
+        self.detail = detail
+        if remedy is not None:
+            self.remedy = remedy
+        super().__init__(f"{message} {detail}" if detail else message)
+
+
+class BadInput(ClearanceError):
+    """The request cannot be carried out as it stands."""
+
+
+class BadPrincipal(BadInput):
+    """That is not the name of a user, a group or `public`."""
+
+
+class BadFilter(BadInput):
+    """The filter cannot be applied."""
+
+
+class BadConfiguration(BadInput):
+    """The configuration cannot be used."""
+
+
+class QuestionTooLong(BadInput):
+    """The question alone does not fit the model's context window."""
+
+
+class NotFound(ClearanceError):
+    """There is nothing by that name."""
+
+
+class AlreadyExists(ClearanceError):
+    """There is already one by that name."""
+
+
+class NotAuthenticated(ClearanceError):
+    """A valid API key is needed."""
+
+
+class NotPermitted(ClearanceError):
+    """This key does not carry the scope that the operation needs."""
+
+
+class Busy(ClearanceError):
+    """Another process is using what this operation needs."""
+
+    retryable = True
+
+
+class SourceError(ClearanceError):
+    """The file could not become a document."""
+
+
+class SourceUnavailable(SourceError):
+    """The file could not be read now."""
+
+    retryable = True
+
+
+class SourceRefused(SourceError):
+    """The file is not accepted."""
+
+
+class SourceBroken(SourceError):
+    """The file is damaged."""
+
+
+class SourceEmpty(SourceError):
+    """The file has no text."""
+
+
+class SourceTooCostly(SourceError):
+    """The file went over a time or memory limit."""
+
+
+class NoReaders(SourceError):
+    """Nothing says who may read the file."""
+
+    remedy = "Pass --allow, or put a .access.yaml into its folder or a parent folder."
+
+
+class GeneratorError(ClearanceError):
+    """The language model did not answer."""
+
+
+class GeneratorUnavailable(GeneratorError):
+    """The model server cannot be reached or refuses work."""
+
+    retryable = True
+
+
+class GeneratorTimeout(GeneratorError):
+    """The model server is too slow."""
+
+    retryable = True
+
+
+class GeneratorBroken(GeneratorError):
+    """The model server sent something that is not an answer."""
+
+
+class CorpusError(ClearanceError):
+    """The corpus cannot be used."""
+
+
+class ModelMismatch(CorpusError):
+    """The index was built with another embedding model."""
+
+
+class SchemaMismatch(CorpusError):
+    """The catalog was written by a newer version of Clearance."""
+
+
+class UnsafeDatabase(CorpusError):
+    """The database library has a known corruption bug."""
+
+
+class IndexDamaged(CorpusError):
+    """A derived index file does not verify."""

@@ -1,0 +1,144 @@
+"""The values that travel: frozen, complete when created, safe to share between threads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, NewType
+
+Row = NewType("Row", int)
+"""A chunk's id in the catalog and its id in FAISS. Never used twice, never shown to a caller."""
+
+PUBLIC = "public"
+"""The principal that every authenticated caller is. A document is public only where a rule says so by this name."""
+
+PageKind = Literal["page", "slide", "sheet", "part"]
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readers:
+    """A document's ACL. Nobody may read it unless allowed; a deny beats every allow."""
+
+    allow: frozenset[str]
+    deny: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who asks. Groups kept in the catalog are resolved inside the transaction that uses them, so they are never stale."""
+
+    name: str  # "user:ada"
+    groups: frozenset[str] = frozenset()  # groups that came with the token, valid for this request only
+    scopes: frozenset[str] = frozenset()  # "admin"; gives no right to read
+
+
+@dataclass(frozen=True, slots=True)
+class PageMark:
+    """From this character of the document on, the text stands on this page."""
+
+    start: int  # character offset in the document's text
+    number: int  # 1-based page, slide, sheet or part, in reading order
+    name: str | None = None  # a sheet's name, a part's title
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A stretch of one document, small enough to embed and to cite."""
+
+    ordinal: int  # 0-based, in reading order
+    text: str  # document.text[start:end], to the letter
+    start: int
+    end: int
+    section: tuple[str, ...] = ()  # headings above it, outermost first
+    pages: tuple[PageMark, ...] = ()  # the page it starts on, then each page that begins inside it; empty: no pages
+    embedded: str = ""  # what the embedder sees: title and section path before the text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One source file, parsed and chunked, ready to be stored."""
+
+    uri: str  # identity of the source, such as file:///srv/docs/pay.pdf; one document per uri
+    path: str  # what readers see and filters match: posix, relative to the folder that was ingested
+    title: str
+    media_type: str
+    text: str
+    chunks: tuple[Chunk, ...]
+    content_hash: str  # SHA-256 over source bytes and the settings that shaped the chunks; equal means unchanged
+    readers: Readers
+    collection: str = "default"
+    language: str | None = None  # ISO 639-1
+    page_kind: PageKind | None = None  # what a page is called in this format
+    modified_at: datetime | None = None
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDocument:
+    """What ingestion needs to know of a document that is there already. Never leaves the ingest side."""
+
+    uri: str
+    content_hash: str
+    readers: Readers
+    title: str
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A chunk that matched a question and that the asker may read. Only the catalog's guarded read makes one."""
+
+    row: Row  # internal: order and de-duplication, never sent
+    id: str  # public id of the passage, not guessable
+    document_id: str  # public id of the document
+    title: str
+    path: str
+    media_type: str
+    collection: str
+    language: str | None
+    ordinal: int
+    text: str
+    start: int
+    end: int
+    section: tuple[str, ...]
+    pages: tuple[PageMark, ...]
+    page_kind: PageKind | None
+    score: float  # as ranked: cosine for dense, BM25 for keyword, fused otherwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentView:
+    """A whole document as one reader may see it. Only the catalog's guarded read makes one."""
+
+    id: str
+    title: str
+    path: str
+    media_type: str
+    collection: str
+    language: str | None
+    text: str
+    page_kind: PageKind | None
+    pages: tuple[PageMark, ...]
+    modified_at: datetime | None
+    metadata: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """What a search gives back: hits best first, and what may be said about how they were found."""
+
+    hits: tuple[Hit, ...]
+    view_id: str
+    exactness: Literal["exact", "approximate"]
+    mode: Literal["hybrid", "dense", "keyword"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """One build of the derived indexes for one embedding model."""
+
+    id: int
+    model: str  # the name or folder it was asked for by
+    fingerprint: str  # weights, prefixes, pooling and backend: equal means vectors may be compared
+    dimension: int
+    state: Literal["building", "active", "retired"]

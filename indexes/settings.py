@@ -1,0 +1,112 @@
+"""Configuration: environment variables `CLEARANCE_…`, an optional `.env`, and secrets from files (`CLEARANCE_…_FILE`)."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from indexes.errors import BadConfiguration
+
+PREFIX = "CLEARANCE_"
+EXAMPLE_SECRETS = frozenset({"change-me", "changeme", "example", "secret", "password"})
+
+
+class Settings(BaseSettings):
+    """Every setting of every process. Field names are the variables without the prefix, in lower case."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=None, extra="forbid", frozen=True)
+
+    # --- the corpus -----------------------------------------------------------------------------------------
+    home: Path = Field(Path("var"), description="Folder for the catalog, derived indexes and fetched models.")
+    database_url: str | None = Field(None, description="SQLAlchemy URL of the catalog; default: SQLite in the home folder.")
+    embedding_model: str = Field(
+        "multilingual-e5-small",
+        description="`multilingual-e5-small` (packaged), a Sentence Transformers name on the hub, or a folder.",
+    )
+    embedding_backend: Literal["torch", "onnx"] = "torch"
+    embedding_query_prefix: str | None = Field(None, description="Overrides the query prompt that the model's folder names.")
+    embedding_passage_prefix: str | None = Field(None, description="Overrides the passage prompt that the model's folder names.")
+    embedding_threads: int = Field(0, ge=0, description="Threads for embedding; 0 takes what the machine has.")
+    exact_scan_limit: int = Field(250_000, ge=1, description="Visible passages up to which every one is scanned.")
+
+    # --- ingestion ------------------------------------------------------------------------------------------
+    chunk_tokens: int = Field(256, ge=32, le=8192, description="Upper bound of a chunk, in the embedder's tokens.")
+    parse_workers: int = Field(2, ge=1, le=64)
+    parse_timeout_s: float = Field(120.0, gt=0, description="Wall-clock limit for one document.")
+    parse_memory_mb: int = Field(4096, ge=512, description="Address-space limit of one parsing process.")
+    max_file_mb: int = Field(200, ge=1)
+    ocr: bool = Field(True, description="Read pictures and scanned pages with the packaged OCR models.")
+
+    # --- the service ----------------------------------------------------------------------------------------
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    max_question_chars: int = Field(8_000, ge=1)
+    max_body_kb: int = Field(1_024, ge=1)
+    max_k: int = Field(100, ge=1, le=1_000)
+    default_k: int = Field(8, ge=1)
+    passages_per_document: int = Field(4, ge=1, description="At most this many passages of one document in one answer.")
+
+    # --- the language model ---------------------------------------------------------------------------------
+    llm_url: str | None = Field(None, description="Base URL of a vLLM server, such as http://127.0.0.1:8000; none: extractive answers.")
+    llm_model: str | None = Field(None, description="Served model; default: the first that the server lists.")
+    llm_api_key: SecretStr | None = None
+    llm_style: Literal["chat", "completion"] = "chat"
+    llm_stop: tuple[str, ...] = Field((), description="Stop sequences of the served model (base models need them).")
+    llm_temperature: float = Field(0.0, ge=0, le=2)
+    llm_answer_tokens: int = Field(512, ge=1)
+    llm_connect_timeout_s: float = Field(3.0, gt=0)
+    llm_first_token_timeout_s: float = Field(60.0, gt=0)
+    llm_total_timeout_s: float = Field(300.0, gt=0)
+    fallback: Literal["none", "quotes"] = Field("none", description="`quotes`: extractive answer when the model server fails.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _no_example_secret(self) -> Self:
+        if self.llm_api_key and self.llm_api_key.get_secret_value().strip().lower() in EXAMPLE_SECRETS:
+            raise ValueError("llm_api_key still holds the example value; set a real secret or leave it out")
+        return self
+
+    @property
+    def catalog_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'catalog.sqlite'}"
+
+
+def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
+    """Settings from the environment over `.env` over the defaults. Raises BadConfiguration naming every wrong key."""
+    given = {**_dotenv(env_file), **_ours(os.environ if environ is None else environ)}
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        name = key.removeprefix(PREFIX).lower()
+        if name.endswith("_file") and name.removesuffix("_file") in Settings.model_fields:
+            name, value = name.removesuffix("_file"), _secret(key, value)
+        if name not in Settings.model_fields:
+            raise BadConfiguration(f"Unknown setting {key}.", remedy="See .env.example for every name.")
+        values[name] = tuple(value.split("|")) if name == "llm_stop" else value
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise BadConfiguration(wrong) from error
+
+
+def _ours(environ: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in environ.items() if key.startswith(PREFIX) and value != ""}
+
+
+def _dotenv(path: Path | None) -> dict[str, str]:
+    if path is None or not path.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    return _ours({key: value or "" for key, value in dotenv_values(path).items()})
+
+
+def _secret(key: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise BadConfiguration(f"{key} names {path}, which cannot be read: {error.strerror}.") from error

@@ -1,0 +1,1 @@
+"""Questions in, cited answers out. The only package that speaks HTTP."""
