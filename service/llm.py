@@ -1,0 +1,75 @@
+"""The language model, seen from here: what it is called, what it can hold, how long a prompt is, and its answer as it grows."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """The model behind the server, as the server describes it."""
+
+    name: str
+    window: int  # tokens of prompt and answer together
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model is given: turns of a chat, or one text to go on from. Exactly one of the two."""
+
+    messages: tuple[Message, ...] | None = None
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.messages is None) == (self.text is None):
+            raise ValueError("a prompt is either messages or text")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the server counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A stretch of the answer. The last one carries why the model stopped, and the usage where the server tells it."""
+
+    text: str
+    finish: str | None = None  # "stop", or "length" where max_tokens cut it
+    usage: Usage | None = None
+
+
+class LanguageModel(Protocol):
+    """A model that answers prompts. Fakes: `service.testing.ScriptedModel`."""
+
+    async def served(self) -> ServedModel:
+        """Which model answers and how much it holds; asked of the server, remembered briefly. Raises GeneratorError."""
+        ...
+
+    async def count(self, prompt: Prompt) -> int:
+        """Tokens of the whole prompt, chat template and the opening of the answer included, exactly as the server counts.
+
+        Raises GeneratorError.
+        """
+        ...
+
+    def stream(
+        self, prompt: Prompt, *, max_tokens: int, cache_salt: str, stop: Sequence[str] = ()
+    ) -> AsyncGenerator[Generated]:
+        """The answer as it grows; exactly one item, the last, has `finish`. Closing the iterator stops the model.
+
+        cache_salt: only calls with an equal salt share the server's prefix cache. Raises GeneratorUnavailable,
+        GeneratorTimeout or GeneratorBroken, the latter two also after some text has been given.
+        """
+        ...
