@@ -11,6 +11,7 @@ ClearanceError
 ├── NotAuthenticated          no key, a wrong key, a revoked or expired key
 ├── NotPermitted              a valid key without the scope that the operation needs
 ├── Busy                      another process holds what is needed (retry)
+├── StorageFull               the disk that holds the catalog is full (retry)
 ├── SourceError               one source file could not become a document (a line in the report)
 │   ├── SourceUnavailable     it could not be read now (retry)
 │   ├── SourceRefused         its kind, size or encryption is not accepted
@@ -88,6 +89,13 @@ class Busy(ClearanceError):
     """Another process is using what this operation needs."""
 
     retryable = True
+
+
+class StorageFull(ClearanceError):
+    """The disk is full."""
+
+    retryable = True
+    remedy = "Free some space, then run it again."
 
 
 class SourceError(ClearanceError):

@@ -25,7 +25,7 @@ class Readers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who asks. Groups kept in the catalog are resolved inside the transaction that uses them, so they are never stale."""
+    """Who asks. Groups are resolved inside the transaction that uses them, so they are never stale."""
 
     name: str  # "user:ada"
     groups: frozenset[str] = frozenset()  # groups that came with the token, valid for this request only

@@ -1,4 +1,4 @@
-"""Configuration: environment variables `CLEARANCE_…`, an optional `.env`, and secrets from files (`CLEARANCE_…_FILE`)."""
+"""Configuration: environment variables `CLEARANCE_…`, an optional `.env`, secrets from `CLEARANCE_…_FILE`."""
 
 import os
 from collections.abc import Mapping
@@ -21,14 +21,20 @@ class Settings(BaseSettings):
 
     # --- the corpus -----------------------------------------------------------------------------------------
     home: Path = Field(Path("var"), description="Folder for the catalog, derived indexes and fetched models.")
-    database_url: str | None = Field(None, description="SQLAlchemy URL of the catalog; default: SQLite in the home folder.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the catalog; default: SQLite in the home folder."
+    )
     embedding_model: str = Field(
         "multilingual-e5-small",
         description="`multilingual-e5-small` (packaged), a Sentence Transformers name on the hub, or a folder.",
     )
     embedding_backend: Literal["torch", "onnx"] = "torch"
-    embedding_query_prefix: str | None = Field(None, description="Overrides the query prompt that the model's folder names.")
-    embedding_passage_prefix: str | None = Field(None, description="Overrides the passage prompt that the model's folder names.")
+    embedding_query_prefix: str | None = Field(
+        None, description="Overrides the query prompt that the model's folder names."
+    )
+    embedding_passage_prefix: str | None = Field(
+        None, description="Overrides the passage prompt that the model's folder names."
+    )
     embedding_threads: int = Field(0, ge=0, description="Threads for embedding; 0 takes what the machine has.")
     exact_scan_limit: int = Field(250_000, ge=1, description="Visible passages up to which every one is scanned.")
 
@@ -50,8 +56,12 @@ class Settings(BaseSettings):
     passages_per_document: int = Field(4, ge=1, description="At most this many passages of one document in one answer.")
 
     # --- the language model ---------------------------------------------------------------------------------
-    llm_url: str | None = Field(None, description="Base URL of a vLLM server, such as http://127.0.0.1:8000; none: extractive answers.")
+    llm_url: str | None = Field(
+        None, description="Base URL of a vLLM server, such as http://127.0.0.1:8000; none: extractive answers."
+    )
     llm_model: str | None = Field(None, description="Served model; default: the first that the server lists.")
+    llm_window: int | None = Field(None, ge=256, description="Tokens the model holds, for servers that do not tell.")
+    llm_tokenizer: str | None = Field(None, description="Folder with its tokenizer, for servers that do not count.")
     llm_api_key: SecretStr | None = None
     llm_style: Literal["chat", "completion"] = "chat"
     llm_stop: tuple[str, ...] = Field((), description="Stop sequences of the served model (base models need them).")
@@ -60,7 +70,9 @@ class Settings(BaseSettings):
     llm_connect_timeout_s: float = Field(3.0, gt=0)
     llm_first_token_timeout_s: float = Field(60.0, gt=0)
     llm_total_timeout_s: float = Field(300.0, gt=0)
-    fallback: Literal["none", "quotes"] = Field("none", description="`quotes`: extractive answer when the model server fails.")
+    fallback: Literal["none", "quotes"] = Field(
+        "none", description="`quotes`: extractive answer when the model server fails."
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -1,0 +1,62 @@
+"""The one truth: documents, vectors, who may read them, people, keys, jobs. Everything else is derived from it."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from sqlalchemy import insert, select
+
+from indexes.catalog.database import Database
+from indexes.catalog.documents import Documents
+from indexes.catalog.filters import Filters
+from indexes.catalog.generations import Generations
+from indexes.catalog.jobs import Job, Jobs
+from indexes.catalog.keys import IssuedKey, KeyInfo, Keys
+from indexes.catalog.migrate import migrate
+from indexes.catalog.people import People
+from indexes.catalog.reading import Placement, ReadState
+from indexes.catalog.schema import installation
+
+__all__ = ["Catalog", "Filters", "IssuedKey", "Job", "KeyInfo", "Placement", "ReadState"]
+
+
+class Catalog:
+    """Made once per process; threads may share it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.documents = Documents(database)
+        self.generations = Generations(database)
+        self.people = People(database)
+        self.keys = Keys(database)
+        self.jobs = Jobs(database)
+        self.secret = self._secret()  # keys the ids of views: known to this installation alone
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """The catalog at this URL, at the present schema. Raises SchemaMismatch, UnsafeDatabase, BadConfiguration."""
+        database = Database(url)
+        migrate(database)
+        return cls(database)
+
+    @contextmanager
+    def reading(self) -> Iterator[ReadState]:
+        """One consistent state for everything inside the block."""
+        with self._database.reading() as connection:
+            yield ReadState(connection)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _secret(self) -> bytes:
+        wanted = select(installation.c.value).where(installation.c.name == "secret")
+        with self._database.reading() as connection:
+            found = connection.scalar(wanted)
+        if found is None:
+            with self._database.writing() as connection:
+                found = connection.scalar(wanted)
+                if found is None:
+                    found = secrets.token_bytes(32)
+                    connection.execute(insert(installation).values(name="secret", value=found))
+        return found

@@ -1,0 +1,217 @@
+"""Writing documents: text, chunks, readers and vectors together or not at all."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from indexes.catalog.changes import note
+from indexes.catalog.database import Database
+from indexes.catalog.generations import writable_generations
+from indexes.catalog.people import principal_ids
+from indexes.catalog.schema import (
+    chunks,
+    document_texts,
+    documents,
+    principals,
+    reader_set_entries,
+    reader_sets,
+    vectors,
+)
+from indexes.errors import BadInput, ModelMismatch
+from indexes.model import Document, Generation, Readers, StoredDocument
+from indexes.principals import check_principal
+
+Vectors = NDArray[np.float32]
+_UNIT_TOLERANCE = 1e-3
+
+
+class Documents:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, document: Document, by_generation: Mapping[int, Vectors]) -> str:
+        """Insert the document, or replace the one with the same uri. Returns its public id, which a replacement keeps.
+
+        by_generation: unit vectors, shape (chunks, dimension), for every generation that can be written. Raises
+        ModelMismatch when one is missing (a rebuild began meanwhile: embed for it and put again), BadInput for vectors
+        that cannot be right.
+        """
+        with self._database.writing() as connection:
+            wanted = writable_generations(connection)
+            blobs = {g.id: _blob(document, g, by_generation) for g in wanted}
+            document_id, public_id = _write_head(connection, document)
+            _write_body(connection, document_id, document)
+            _write_vectors(connection, document_id, blobs)
+            note(connection, "document", document_id)
+        return public_id
+
+    def relabel(self, uri: str, readers: Readers) -> bool:
+        """Change who may read it, effective at the next request; no text or vector is touched. False: no such uri."""
+        with self._database.writing() as connection:
+            values = {"reader_set_id": _intern(connection, readers)}
+            changed = update(documents).where(documents.c.uri == uri).values(values).returning(documents.c.id)
+            document_id = connection.scalar(changed)
+            if document_id is not None:
+                note(connection, "document", document_id)
+        return document_id is not None
+
+    def delete(self, uri: str) -> bool:
+        """Remove the document with its text, chunks and vectors. False: no such uri."""
+        with self._database.writing() as connection:
+            document_id = connection.scalar(select(documents.c.id).where(documents.c.uri == uri))
+            if document_id is None:
+                return False
+            _delete_body(connection, document_id)
+            connection.execute(delete(documents).where(documents.c.id == document_id))
+            note(connection, "document", document_id)
+        return True
+
+    def add_vectors(self, generation: Generation, by_document: Mapping[int, tuple[bytes, Vectors]]) -> None:
+        """Vectors of a generation under construction; a document that changed since (another token) is left out."""
+        with self._database.writing() as connection:
+            for document_id, (token, matrix) in by_document.items():
+                same = select(documents.c.id).where(documents.c.id == document_id, documents.c.token == token)
+                if connection.scalar(same) is not None:
+                    _replace_vectors(connection, document_id, {generation.id: matrix.astype("<f4").tobytes()})
+
+    def stored(self, prefix: str) -> dict[str, StoredDocument]:
+        """What is there below a uri prefix, by uri. For planning an ingest run; nothing of it reaches a reader."""
+        below = func.substr(documents.c.uri, 1, len(prefix)) == prefix
+        size = select(func.count()).where(chunks.c.document_id == documents.c.id).scalar_subquery()
+        wanted = select(documents, size.label("size")).where(below)
+        with self._database.reading() as connection:
+            readers = _readers_of_all(connection)
+            return {
+                row["uri"]: StoredDocument(
+                    uri=row["uri"],
+                    content_hash=row["content_hash"],
+                    readers=readers[row["reader_set_id"]],
+                    title=row["title"],
+                    chunks=row["size"],
+                )
+                for row in connection.execute(wanted).mappings()
+            }
+
+
+def _blob(document: Document, generation: Generation, by_generation: Mapping[int, Vectors]) -> bytes:
+    matrix = by_generation.get(generation.id)
+    if matrix is None:
+        raise ModelMismatch(
+            f"There are no vectors of {generation.model} for {document.path}.", remedy="Embed it for every generation."
+        )
+    if matrix.shape != (len(document.chunks), generation.dimension):
+        raise BadInput(f"The vectors have shape {matrix.shape}, not {(len(document.chunks), generation.dimension)}.")
+    if not np.all(np.abs(np.linalg.norm(matrix, axis=1) - 1) < _UNIT_TOLERANCE):  # NaN fails this too
+        raise BadInput("The vectors are not of unit length.")
+    return matrix.astype("<f4").tobytes()
+
+
+def _write_head(connection: Connection, document: Document) -> tuple[int, str]:
+    values = {
+        "path": document.path,
+        "collection": document.collection,
+        "title": document.title,
+        "media_type": document.media_type,
+        "language": document.language,
+        "content_hash": document.content_hash,
+        "page_kind": document.page_kind,
+        "pages": _page_map(document),
+        "metadata": dict(document.metadata),
+        "modified_at": document.modified_at,
+        "stored_at": datetime.now(UTC),
+        "reader_set_id": _intern(connection, document.readers),
+        "token": secrets.token_bytes(32),
+    }
+    there = select(documents.c.id, documents.c.public_id).where(documents.c.uri == document.uri)
+    found = connection.execute(there).first()
+    if found is not None:
+        _delete_body(connection, found.id)
+        connection.execute(update(documents).where(documents.c.id == found.id).values(values))
+        return found.id, found.public_id
+    public_id = new_public_id()
+    added = insert(documents).values(uri=document.uri, public_id=public_id, **values).returning(documents.c.id)
+    return connection.execute(added).scalar_one(), public_id
+
+
+def _page_map(document: Document) -> list[list[int | str | None]]:
+    marks = {mark.number: mark for chunk in reversed(document.chunks) for mark in reversed(chunk.pages)}
+    return [[mark.start, mark.number, mark.name] for mark in sorted(marks.values(), key=lambda mark: mark.start)]
+
+
+def _write_body(connection: Connection, document_id: int, document: Document) -> None:
+    connection.execute(insert(document_texts).values(document_id=document_id, text=document.text))
+    rows = [
+        {
+            "public_id": new_public_id(),
+            "document_id": document_id,
+            "ordinal": chunk.ordinal,
+            "text": chunk.text,
+            "start": chunk.start,
+            "end": chunk.end,
+            "section": list(chunk.section),
+            "pages": [[mark.start, mark.number, mark.name] for mark in chunk.pages],
+            "embedded": chunk.embedded or chunk.text,
+        }
+        for chunk in document.chunks
+    ]
+    if rows:
+        connection.execute(insert(chunks), rows)
+
+
+def _write_vectors(connection: Connection, document_id: int, blobs: Mapping[int, bytes]) -> None:
+    rows = [{"generation_id": g, "document_id": document_id, "vectors": blob} for g, blob in blobs.items()]
+    if rows:
+        connection.execute(insert(vectors), rows)
+
+
+def _replace_vectors(connection: Connection, document_id: int, blobs: Mapping[int, bytes]) -> None:
+    of_these = vectors.c.document_id == document_id, vectors.c.generation_id.in_(list(blobs))
+    connection.execute(delete(vectors).where(*of_these))
+    _write_vectors(connection, document_id, blobs)
+
+
+def _delete_body(connection: Connection, document_id: int) -> None:
+    for table in (vectors, chunks, document_texts):
+        connection.execute(delete(table).where(table.c.document_id == document_id))
+
+
+def _intern(connection: Connection, readers: Readers) -> int:
+    """The id of this set of readers, made now if it is new. Sets are told apart by principals, not by spelling."""
+    entries = [
+        (effect, principal_id)
+        for effect, names in (("allow", readers.allow), ("deny", readers.deny))
+        for principal_id in sorted(principal_ids(connection, {check_principal(name) for name in names}).values())
+    ]
+    fingerprint = hashlib.sha256(json.dumps(entries).encode()).hexdigest()
+    found: int | None = connection.scalar(select(reader_sets.c.id).where(reader_sets.c.fingerprint == fingerprint))
+    if found is not None:
+        return found
+    added = insert(reader_sets).values(fingerprint=fingerprint).returning(reader_sets.c.id)
+    new: int = connection.execute(added).scalar_one()
+    if entries:
+        rows = [{"reader_set_id": new, "effect": effect, "principal_id": who} for effect, who in entries]
+        connection.execute(insert(reader_set_entries), rows)
+    note(connection, "access")
+    return new
+
+
+def _readers_of_all(connection: Connection) -> dict[int, Readers]:
+    names: dict[int, dict[str, set[str]]] = {
+        set_id: {"allow": set(), "deny": set()} for set_id in connection.scalars(select(reader_sets.c.id))
+    }
+    entry = reader_set_entries.c
+    wanted = select(entry.reader_set_id, entry.effect, principals.c.name).join(principals)
+    for set_id, effect, name in connection.execute(wanted):
+        names[set_id][effect].add(name)
+    return {i: Readers(allow=frozenset(n["allow"]), deny=frozenset(n["deny"])) for i, n in names.items()}
+
+
+def new_public_id() -> str:
+    """An id that says nothing and cannot be guessed."""
+    return secrets.token_urlsafe(15)

@@ -1,0 +1,91 @@
+"""Which embedding model the derived indexes are built for."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from indexes.catalog.changes import note
+from indexes.catalog.database import Database
+from indexes.catalog.schema import generations, vectors
+from indexes.errors import ModelMismatch
+from indexes.model import Generation
+
+
+def active_generation(connection: Connection) -> Generation | None:
+    """The generation that searches use, if there is one yet."""
+    row = connection.execute(select(generations).where(generations.c.state == "active")).mappings().first()
+    return None if row is None else _generation(row)
+
+
+def writable_generations(connection: Connection) -> tuple[Generation, ...]:
+    """The active generation first, then those being built: a new document needs vectors for each."""
+    wanted = select(generations).where(generations.c.state != "retired").order_by(generations.c.state, generations.c.id)
+    return tuple(_generation(row) for row in connection.execute(wanted).mappings())
+
+
+class Generations:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def active(self) -> Generation | None:
+        with self._database.reading() as connection:
+            return active_generation(connection)
+
+    def writable(self) -> tuple[Generation, ...]:
+        with self._database.reading() as connection:
+            return writable_generations(connection)
+
+    def ensure(self, model: str, fingerprint: str, dimension: int) -> Generation:
+        """The active generation, made now if there is none. Raises ModelMismatch if it is another model's."""
+        active = self.active()
+        if active is None:
+            with self._database.writing() as connection:
+                active = active_generation(connection) or self._add(connection, model, fingerprint, dimension, "active")
+        if active.fingerprint != fingerprint:
+            raise ModelMismatch(
+                f"It holds vectors of {active.model} ({active.fingerprint[:12]}…),"
+                f" the settings name {model} ({fingerprint[:12]}…).",
+                remedy=f"Set CLEARANCE_EMBEDDING_MODEL back, or run: clearance rebuild --model {model}",
+            )
+        return active
+
+    def begin(self, model: str, fingerprint: str, dimension: int) -> Generation:
+        """A generation under construction, resumed if one for the same vectors was left unfinished."""
+        with self._database.writing() as connection:
+            for generation in writable_generations(connection):
+                if generation.state == "building" and generation.fingerprint == fingerprint:
+                    return generation
+            return self._add(connection, model, fingerprint, dimension, "building")
+
+    def activate(self, generation: Generation) -> None:
+        """One switch: from the next request on, searches use this generation; the former one is retired."""
+        with self._database.writing() as connection:
+            retire = update(generations).where(generations.c.state == "active").values(state="retired")
+            connection.execute(retire)
+            connection.execute(update(generations).where(generations.c.id == generation.id).values(state="active"))
+            note(connection, "generation")
+
+    def drop(self, generation: Generation) -> None:
+        """Forget a generation that is not active, with its vectors."""
+        with self._database.writing() as connection:
+            connection.execute(vectors.delete().where(vectors.c.generation_id == generation.id))
+            gone = generations.delete().where(generations.c.id == generation.id, generations.c.state != "active")
+            connection.execute(gone)
+
+    def settings(self, generation: Generation) -> dict[str, Any]:
+        """What belongs to these vectors beside themselves, such as calibrated thresholds."""
+        with self._database.reading() as connection:
+            wanted = select(generations.c.settings).where(generations.c.id == generation.id)
+            return dict(connection.scalar(wanted) or {})
+
+    def _add(self, connection: Connection, model: str, fingerprint: str, dimension: int, state: str) -> Generation:
+        values = {"model": model, "fingerprint": fingerprint, "dimension": dimension, "state": state}
+        added = insert(generations).values(**values, settings={}, created_at=datetime.now(UTC)).returning(generations)
+        row = connection.execute(added).mappings().one()
+        note(connection, "generation")
+        return _generation(row)
+
+
+def _generation(row: RowMapping) -> Generation:
+    return Generation(**{name: row[name] for name in ("id", "model", "fingerprint", "dimension", "state")})

@@ -1,0 +1,89 @@
+"""Long work as rows: leases and fences, so that any number of workers may run and any of them may die."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import RowMapping, insert, or_, select, update
+
+from indexes.catalog.database import Database
+from indexes.catalog.documents import new_public_id
+from indexes.catalog.schema import jobs
+from indexes.errors import Busy, NotFound
+
+JobState = Literal["queued", "running", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    id: str
+    kind: str
+    state: JobState
+    payload: Mapping[str, Any]
+    done: int
+    total: int
+    result: Mapping[str, Any] | None
+    error: str | None
+    fence: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Jobs:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enqueue(self, kind: str, payload: Mapping[str, Any]) -> Job:
+        """A queued job, durable when this returns."""
+        now = datetime.now(UTC)
+        values = {"public_id": new_public_id(), "kind": kind, "state": "queued", "payload": dict(payload)}
+        counts = {"done": 0, "total": 0, "fence": 0, "created_at": now, "updated_at": now}
+        with self._database.writing() as connection:
+            added = insert(jobs).values(**values, **counts).returning(jobs)
+            return _job(connection.execute(added).mappings().one())
+
+    def get(self, job_id: str) -> Job:
+        """Raises NotFound."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(jobs).where(jobs.c.public_id == job_id)).mappings().first()
+        if row is None:
+            raise NotFound()
+        return _job(row)
+
+    def claim(self, kinds: Sequence[str], lease_s: float) -> Job | None:
+        """The oldest job that waits, or whose worker let its lease run out; None: nothing to do."""
+        now = datetime.now(UTC)
+        free = or_(jobs.c.state == "queued", (jobs.c.state == "running") & (jobs.c.lease_until < now))
+        oldest = select(jobs.c.id).where(jobs.c.kind.in_(list(kinds)), free).order_by(jobs.c.id).limit(1)
+        lease = {"state": "running", "fence": jobs.c.fence + 1, "updated_at": now}
+        with self._database.writing() as connection:
+            taken = update(jobs).where(jobs.c.id == oldest.with_for_update(skip_locked=True).scalar_subquery())
+            until = now + timedelta(seconds=lease_s)
+            row = connection.execute(taken.values(lease_until=until, **lease).returning(jobs)).mappings().first()
+        return None if row is None else _job(row)
+
+    def progress(self, job: Job, done: int, total: int, *, lease_s: float = 60.0) -> None:
+        """Report progress and keep the lease. Raises Busy when another worker has taken the job over."""
+        until = datetime.now(UTC) + timedelta(seconds=lease_s)
+        self._update(job, done=done, total=total, lease_until=until)
+
+    def finish(self, job: Job, result: Mapping[str, Any]) -> None:
+        """Raises Busy when another worker has taken the job over."""
+        self._update(job, state="done", result=dict(result), lease_until=None)
+
+    def fail(self, job: Job, error: str) -> None:
+        """Raises Busy when another worker has taken the job over."""
+        self._update(job, state="failed", error=error, lease_until=None)
+
+    def _update(self, job: Job, **values: Any) -> None:
+        mine = jobs.c.public_id == job.id, jobs.c.fence == job.fence, jobs.c.state == "running"
+        with self._database.writing() as connection:
+            changed = connection.execute(update(jobs).where(*mine).values(updated_at=datetime.now(UTC), **values))
+            if changed.rowcount == 0:
+                raise Busy(f"The job {job.id} belongs to another worker now.")
+
+
+def _job(row: RowMapping) -> Job:
+    names = ("kind", "state", "payload", "done", "total", "result", "error", "fence", "created_at", "updated_at")
+    return Job(id=row["public_id"], **{name: row[name] for name in names})

@@ -1,0 +1,116 @@
+"""API keys: shown once, kept as a hash, checked at every request."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import insert, select, update
+
+from indexes.catalog.database import Database
+from indexes.catalog.people import known_id
+from indexes.catalog.schema import api_keys, principals
+from indexes.errors import BadInput, NotAuthenticated, NotFound
+from indexes.model import Principal
+from indexes.principals import user_name
+
+SCOPES = frozenset({"admin"})
+_FORM = re.compile(r"clr_([0-9a-z]{12})_([0-9A-Za-z_-]{43})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A key at the only moment when its secret is known."""
+
+    id: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyInfo:
+    id: str
+    user: str
+    label: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class Keys:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def issue(
+        self, user: str, *, scopes: Iterable[str] = (), label: str = "", expires_at: datetime | None = None
+    ) -> IssuedKey:
+        """A new key for a known user. Raises NotFound, and BadInput for a scope that does not exist."""
+        wanted = sorted(set(scopes))
+        if unknown := set(wanted) - SCOPES:
+            raise BadInput(f"There is no scope {', '.join(sorted(unknown))}.", remedy=f"Scopes: {', '.join(SCOPES)}.")
+        key_id = "".join(secrets.choice("0123456789abcdefghijklmnopqrstuvwxyz") for _ in range(12))
+        secret = secrets.token_urlsafe(32)
+        with self._database.writing() as connection:
+            values = {
+                "id": key_id,
+                "secret_sha256": _digest(secret),  # 256 random bits need no slow hash
+                "user_id": known_id(connection, user_name(user)),
+                "label": label,
+                "scopes": wanted,
+                "created_at": datetime.now(UTC),
+                "expires_at": expires_at,
+            }
+            connection.execute(insert(api_keys).values(values))
+        return IssuedKey(key_id, f"clr_{key_id}_{secret}")
+
+    def authenticate(self, secret: str | None) -> Principal:
+        """Whose key it is. Raises NotAuthenticated: malformed, wrong, revoked, expired, or a removed user's."""
+        match = _FORM.fullmatch(secret or "")
+        if match is None:
+            raise NotAuthenticated()
+        wanted = (
+            select(api_keys, principals.c.name)
+            .join(principals, principals.c.id == api_keys.c.user_id)
+            .where(api_keys.c.id == match[1], principals.c.known == 1)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(wanted).mappings().first()
+        stored = row["secret_sha256"] if row else bytes(32)
+        if not hmac.compare_digest(stored, _digest(match[2])) or row is None:
+            raise NotAuthenticated()
+        if row["revoked_at"] or (row["expires_at"] and row["expires_at"] <= datetime.now(UTC)):
+            raise NotAuthenticated()
+        return Principal(name=row["name"], scopes=frozenset(row["scopes"]))
+
+    def revoke(self, key_id: str) -> None:
+        """From the next request on the key is refused. Raises NotFound."""
+        revoked = update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=datetime.now(UTC))
+        with self._database.writing() as connection:
+            if connection.execute(revoked).rowcount == 0:
+                raise NotFound(f"There is no key {key_id!a}.")
+
+    def list(self, user: str | None = None) -> list[KeyInfo]:
+        """Keys without their secrets, oldest first; of one user or of all."""
+        wanted = select(api_keys, principals.c.name).join(principals).order_by(api_keys.c.created_at, api_keys.c.id)
+        if user is not None:
+            wanted = wanted.where(principals.c.name == user_name(user))
+        with self._database.reading() as connection:
+            return [
+                KeyInfo(
+                    id=row["id"],
+                    user=row["name"],
+                    label=row["label"],
+                    scopes=tuple(row["scopes"]),
+                    created_at=row["created_at"],
+                    expires_at=row["expires_at"],
+                    revoked_at=row["revoked_at"],
+                )
+                for row in connection.execute(wanted).mappings()
+            ]
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,198 @@
+"""One consistent state of the catalog, and the only places where text becomes readable."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
+
+from indexes.catalog.access import may_read, set_of
+from indexes.catalog.filters import Filters, matching
+from indexes.catalog.generations import active_generation
+from indexes.catalog.schema import changes, chunks, document_texts, documents, vectors
+from indexes.errors import NotFound
+from indexes.model import DocumentView, Generation, Hit, PageMark, Principal, Row
+
+T = TypeVar("T")
+
+_BATCH = 500  # ids per statement: well under every database's limit on parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a document stands in the derived indexes."""
+
+    document_id: int
+    reader_set: int
+    token: bytes
+    rows: NDArray[np.int64]  # in reading order, ascending
+
+
+class ReadState:
+    """What one reading transaction sees. Every method that returns text takes the principal that will read it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.change_number: int = connection.scalar(select(func.coalesce(func.max(changes.c.number), 0))) or 0
+
+    # --- who may read what ---------------------------------------------------------------------------------
+
+    def access_number(self) -> int:
+        """Counts changes of groups, users and reader sets: a resolved view stays right while this stays the same."""
+        newest = select(func.coalesce(func.max(changes.c.number), 0)).where(changes.c.kind == "access")
+        return self._connection.scalar(newest) or 0
+
+    def reader_sets(self, principal: Principal) -> NDArray[np.int64]:
+        """The reader sets this principal may read, ascending."""
+        return np.array(set_of(self._connection, principal), dtype=np.int64)
+
+    # --- text, behind the second gate ----------------------------------------------------------------------
+
+    def read(self, ranked: Sequence[tuple[Row, float]], principal: Principal) -> tuple[Hit, ...]:
+        """The ranked chunks as hits, in the given order, without those that the principal may not read."""
+        score = dict(ranked)
+        found: dict[Row, Hit] = {}
+        for batch in _batches(list(score)):
+            for row in self._connection.execute(_hits(principal).where(chunks.c.row.in_(batch))).mappings():
+                found[Row(row["row"])] = _hit(row, score[Row(row["row"])])
+        return tuple(found[row] for row, _ in ranked if row in found)
+
+    def passage(self, passage_id: str, principal: Principal) -> Hit:
+        """The chunk by its public id. Raises NotFound, whether it is absent or forbidden."""
+        row = self._connection.execute(_hits(principal).where(chunks.c.public_id == passage_id)).mappings().first()
+        if row is None:
+            raise NotFound()
+        return _hit(row, 0.0)
+
+    def document(self, document_id: str, principal: Principal) -> DocumentView:
+        """The whole document by its public id. Raises NotFound, whether it is absent or forbidden."""
+        wanted = (
+            select(documents, document_texts.c.text)
+            .join(document_texts, document_texts.c.document_id == documents.c.id)
+            .where(documents.c.public_id == document_id, may_read(principal, documents.c.reader_set_id))
+        )
+        row = self._connection.execute(wanted).mappings().first()
+        if row is None:
+            raise NotFound()
+        return _document(row)
+
+    def matching(self, filters: Filters, principal: Principal) -> list[int]:
+        """Ids of the documents that the filter lets through, among those the principal may read."""
+        readable = may_read(principal, documents.c.reader_set_id)
+        return list(self._connection.scalars(select(documents.c.id).where(readable, *matching(filters))))
+
+    # --- what the derived indexes are built from (no principal: nothing of this is ever returned to a caller) -----
+
+    def generation(self) -> Generation | None:
+        """The active generation, if there is one yet."""
+        return active_generation(self._connection)
+
+    def changed_since(self, number: int) -> list[int]:
+        """Ids of documents written or removed after that change number."""
+        newer = select(changes.c.document_id).where(changes.c.number > number, changes.c.kind == "document").distinct()
+        return [document_id for document_id in self._connection.scalars(newer) if document_id is not None]
+
+    def placements(self, document_ids: Sequence[int] | None = None) -> Iterator[Placement]:
+        """Where each document stands: its reader set, its token and its rows. None: all documents."""
+        rows = select(chunks.c.document_id, chunks.c.row).order_by(chunks.c.document_id, chunks.c.ordinal)
+        heads = select(documents.c.id, documents.c.reader_set_id, documents.c.token).order_by(documents.c.id)
+        for batch in [None] if document_ids is None else _batches(document_ids):
+            by_document: dict[int, list[int]] = {}
+            for document_id, row in self._connection.execute(_only(rows, chunks.c.document_id, batch)):
+                by_document.setdefault(document_id, []).append(row)
+            for document_id, reader_set, token in self._connection.execute(_only(heads, documents.c.id, batch)):
+                yield Placement(document_id, reader_set, token, np.array(by_document.get(document_id, []), np.int64))
+
+    def vectors(self, generation: Generation, document_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """Unit vectors by document, shape (chunks, dimension), in the order of the chunks."""
+        found: dict[int, NDArray[np.float32]] = {}
+        for batch in _batches(document_ids):
+            wanted = select(vectors.c.document_id, vectors.c.vectors).where(
+                vectors.c.generation_id == generation.id, vectors.c.document_id.in_(batch)
+            )
+            for document_id, blob in self._connection.execute(wanted):
+                found[document_id] = np.frombuffer(blob, "<f4").reshape(-1, generation.dimension)
+        return found
+
+    def embedded_texts(self, document_ids: Sequence[int]) -> dict[int, list[str]]:
+        """What the embedder and the keyword index see of each chunk, by document, in the order of the chunks."""
+        found: dict[int, list[str]] = {}
+        for batch in _batches(document_ids):
+            wanted = (
+                select(chunks.c.document_id, chunks.c.embedded)
+                .where(chunks.c.document_id.in_(batch))
+                .order_by(chunks.c.document_id, chunks.c.ordinal)
+            )
+            for document_id, embedded in self._connection.execute(wanted):
+                found.setdefault(document_id, []).append(embedded)
+        return found
+
+
+def _hits(principal: Principal) -> Select[Any]:
+    """The one statement that turns rows into text: it joins the readers, so it cannot return what is forbidden."""
+    return (
+        select(
+            chunks,
+            documents.c.public_id.label("document_public_id"),
+            documents.c.title,
+            documents.c.path,
+            documents.c.media_type,
+            documents.c.collection,
+            documents.c.language,
+            documents.c.page_kind,
+        )
+        .join(documents, documents.c.id == chunks.c.document_id)
+        .where(may_read(principal, documents.c.reader_set_id))
+    )
+
+
+def _hit(row: RowMapping, score: float) -> Hit:
+    return Hit(
+        row=Row(row["row"]),
+        id=row["public_id"],
+        document_id=row["document_public_id"],
+        title=row["title"],
+        path=row["path"],
+        media_type=row["media_type"],
+        collection=row["collection"],
+        language=row["language"],
+        ordinal=row["ordinal"],
+        text=row["text"],
+        start=row["start"],
+        end=row["end"],
+        section=tuple(row["section"]),
+        pages=_marks(row["pages"]),
+        page_kind=row["page_kind"],
+        score=score,
+    )
+
+
+def _document(row: RowMapping) -> DocumentView:
+    return DocumentView(
+        id=row["public_id"],
+        title=row["title"],
+        path=row["path"],
+        media_type=row["media_type"],
+        collection=row["collection"],
+        language=row["language"],
+        text=row["text"],
+        page_kind=row["page_kind"],
+        pages=_marks(row["pages"]),
+        modified_at=row["modified_at"],
+        metadata=row["metadata"],
+    )
+
+
+def _marks(stored: Sequence[Sequence[Any]]) -> tuple[PageMark, ...]:
+    return tuple(PageMark(*mark) for mark in stored)
+
+
+def _batches(ids: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(ids), _BATCH):
+        yield ids[start : start + _BATCH]
+
+
+def _only(statement: Select[Any], column: ColumnElement[int], batch: Sequence[int] | None) -> Select[Any]:
+    return statement if batch is None else statement.where(column.in_(batch))

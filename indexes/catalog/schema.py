@@ -1,0 +1,196 @@
+"""The tables of the catalog. The migrations must lead to exactly this; a test compares the two."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up automatically only on plain INTEGER keys
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment, kept as UTC without a zone on every database."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def _table(name: str, *columns: Any) -> Table:
+    return Table(name, metadata, *columns, sqlite_autoincrement=True)  # an id that was used once is never used again
+
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+changes = _table(
+    "changes",
+    Column("number", Id, primary_key=True),
+    Column("kind", String(16), nullable=False),  # document | access | generation
+    Column("document_id", Id),  # only the newest change of each document is kept
+    Index("ix_changes_document_id", "document_id"),
+)
+
+principals = _table(
+    "principals",
+    Column("id", Id, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("known", Integer, nullable=False),  # 1: a user or group that an administrator made; 0: only named by a rule
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("member_id", Id, ForeignKey("principals.id"), primary_key=True),
+    Column("group_id", Id, ForeignKey("principals.id"), primary_key=True),
+    Index("ix_memberships_group_id", "group_id"),
+)
+
+reader_sets = _table(
+    "reader_sets",
+    Column("id", Id, primary_key=True),
+    Column("fingerprint", String(64), nullable=False, unique=True),
+)
+
+reader_set_entries = Table(
+    "reader_set_entries",
+    metadata,
+    Column("principal_id", Id, ForeignKey("principals.id"), primary_key=True),
+    Column("effect", String(8), primary_key=True),  # allow | deny
+    Column("reader_set_id", Id, ForeignKey("reader_sets.id"), primary_key=True),
+    Index("ix_reader_set_entries_reader_set_id_effect", "reader_set_id", "effect"),
+)
+
+generations = _table(
+    "generations",
+    Column("id", Id, primary_key=True),
+    Column("model", String(512), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # building | active | retired
+    Column("settings", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index(
+        "ix_generations_one_active",
+        "state",
+        unique=True,
+        sqlite_where=text("state = 'active'"),
+        postgresql_where=text("state = 'active'"),
+    ),
+)
+
+documents = _table(
+    "documents",
+    Column("id", Id, primary_key=True),
+    Column("public_id", String(32), nullable=False, unique=True),
+    Column("uri", Text, nullable=False, unique=True),
+    Column("path", Text, nullable=False),
+    Column("collection", String(255), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("media_type", String(255), nullable=False),
+    Column("language", String(16)),
+    Column("content_hash", String(64), nullable=False),
+    Column("page_kind", String(16)),
+    Column("pages", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("modified_at", Moment),
+    Column("stored_at", Moment, nullable=False),
+    Column("reader_set_id", Id, ForeignKey("reader_sets.id"), nullable=False),
+    Column("token", LargeBinary(32), nullable=False),  # random, renewed whenever what a reader sees of it changes
+    Index("ix_documents_reader_set_id", "reader_set_id"),
+)
+
+document_texts = Table(
+    "document_texts",
+    metadata,
+    Column("document_id", Id, ForeignKey("documents.id"), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+chunks = _table(
+    "chunks",
+    Column("row", Id, primary_key=True),
+    Column("public_id", String(32), nullable=False, unique=True),
+    Column("document_id", Id, ForeignKey("documents.id"), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("section", JSON, nullable=False),
+    Column("pages", JSON, nullable=False),
+    Column("embedded", Text, nullable=False),
+    Index("ix_chunks_document_id_ordinal", "document_id", "ordinal", unique=True),
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("generation_id", Id, ForeignKey("generations.id"), primary_key=True),
+    Column("document_id", Id, ForeignKey("documents.id"), primary_key=True),
+    Column("vectors", LargeBinary, nullable=False),  # float32, little-endian, (chunks, dimension), by ordinal
+    Index("ix_vectors_document_id", "document_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("secret_sha256", LargeBinary(32), nullable=False),
+    Column("user_id", Id, ForeignKey("principals.id"), nullable=False),
+    Column("label", String(255), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+)
+
+jobs = _table(
+    "jobs",
+    Column("id", Id, primary_key=True),
+    Column("public_id", String(32), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("state", String(16), nullable=False),  # queued | running | done | failed
+    Column("payload", JSON, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("result", JSON),
+    Column("error", Text),
+    Column("fence", Integer, nullable=False),  # raised by every claim: a worker that lost its lease cannot finish
+    Column("lease_until", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index("ix_jobs_state_kind", "state", "kind"),
+)
