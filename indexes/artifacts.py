@@ -1,0 +1,134 @@
+"""Folders that take long to make, made once: built aside under a lock, synced, renamed into place, and verified."""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+from indexes.errors import BadConfiguration
+
+ORIGIN = "origin.json"
+"""What the folder was made from and the SHA-256 of every file in it."""
+
+Report = Callable[[str], None]
+"""Told in one sentence whenever something slow starts or ends."""
+
+log = logging.getLogger(__name__)
+
+
+def make_once(folder: Path, origin: Mapping[str, str], make: Callable[[Path], None], report: Report = log.info) -> Path:
+    """The folder, filled by `make` unless it is there already, made from the same origin, and verifies.
+
+    Any number of processes may ask at once: one works, the others wait. A process killed half-way leaves nothing that
+    counts as finished. Raises BadConfiguration when the folder holds something that this function did not make.
+    """
+    try:
+        if _is_intact(folder, origin, lambda _: None):  # needs no lock, so a read-only disk is fine
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(folder, report):
+            if not _is_intact(folder, origin, report):
+                _make(folder, origin, make)
+                report(f"{folder} is ready.")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadConfiguration(
+            f"The folder {folder} cannot be made: {reason}.", remedy="Give a folder on a writable disk with 2 GB free."
+        ) from error
+    return folder
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 in hex. Read again only when the file has changed since this process last read it."""
+    stat = path.stat()
+    return _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, _inode: int, _size: int, _modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _lock(folder: Path, report: Report) -> Iterator[None]:
+    """Held by one process at a time; the kernel lets go when that process dies, however it dies."""
+    with _beside(folder, "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report(f"Another process is making {folder}; waiting for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _beside(folder: Path, kind: str) -> Path:
+    return folder.parent / f".{folder.name}.{kind}"
+
+
+def _is_intact(folder: Path, origin: Mapping[str, str], report: Report) -> bool:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    try:
+        written = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+        files: dict[str, str] = written.pop("files")
+    except (OSError, ValueError, AttributeError, KeyError) as error:
+        raise BadConfiguration(
+            f"{folder} exists and was not made by Clearance.", remedy="Name another folder, or move this one away."
+        ) from error
+    if written != dict(origin):
+        report(f"{folder} was made from something else; making it again.")
+        return False
+    damaged = [name for name, digest in files.items() if not _matches(folder / name, digest)]
+    if damaged:
+        report(f"{folder} is damaged ({', '.join(damaged)}); making it again.")
+    return not damaged
+
+
+def _matches(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256_of(path) == digest
+
+
+def _make(folder: Path, origin: Mapping[str, str], make: Callable[[Path], None]) -> None:
+    partial, replaced = _beside(folder, "partial"), _beside(folder, "replaced")
+    for leftover in (partial, replaced):  # of a process that was killed; nobody else has the lock
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir()
+    try:
+        make(partial)
+        for path in _files(partial):
+            path.chmod(0o644)  # some writers keep their files to one user; models are no secret
+        files = {path.relative_to(partial).as_posix(): sha256_of(path) for path in _files(partial)}
+        text = json.dumps({**origin, "files": files}, indent=2, ensure_ascii=False) + "\n"
+        (partial / ORIGIN).write_text(text, encoding="utf-8")
+        for path in (*_files(partial), *_folders(partial)):
+            _sync(path)
+        if folder.exists():
+            folder.rename(replaced)
+        partial.rename(folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
