@@ -10,19 +10,17 @@ from indexes.errors import BadConfiguration
 def convert(source: Path, folder: Path) -> None:
     """Writes config.json, model.safetensors, the tokenizer and its chat template into the folder."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         import accelerate  # type: ignore[import-not-found,unused-ignore]  # noqa: F401  the loader of GGUF files asks for it
         import gguf  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
-        import torch  # noqa: F401
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-        from transformers.utils import logging
     except ImportError as error:
         raise BadConfiguration(
             f"A GGUF file cannot be read here: {error}.",
             remedy="Run this with the model server's Python; it needs transformers, torch, accelerate and gguf.",
         ) from error
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call,unused-ignore]
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     model = AutoModelForCausalLM.from_pretrained(
         source.parent, gguf_file=source.name, quantization_config=GgufConfig(dequantize=True)
