@@ -1,4 +1,4 @@
-"""The language model, seen from here: what it is called, what it can hold, how long a prompt is, and its answer as it grows."""
+"""The language model as the service sees it: its name, what it holds, how long a prompt is, an answer as it grows."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class LanguageModel(Protocol):
         ...
 
     async def count(self, prompt: Prompt) -> int:
-        """Tokens of the whole prompt, chat template and the opening of the answer included, exactly as the server counts.
+        """Tokens of the whole prompt, chat template and opening of the answer included, as the server counts them.
 
         Raises GeneratorError.
         """
@@ -69,7 +69,7 @@ class LanguageModel(Protocol):
     ) -> AsyncGenerator[Generated]:
         """The answer as it grows; exactly one item, the last, has `finish`. Closing the iterator stops the model.
 
-        cache_salt: only calls with an equal salt share the server's prefix cache. Raises GeneratorUnavailable,
-        GeneratorTimeout or GeneratorBroken, the latter two also after some text has been given.
+        cache_salt: only calls with an equal salt share the server's prefix cache; not empty, letters and digits.
+        Raises GeneratorUnavailable, GeneratorTimeout or GeneratorBroken, also after some text has been given.
         """
         ...

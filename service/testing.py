@@ -1,12 +1,25 @@
-"""A language model that says what it is told to, for tests and demonstrations."""
+"""A language model that says what it is told to, and a model server around it that can misbehave in every known way."""
 
 import asyncio
+import json
 import re
+import socket
+import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from indexes.errors import GeneratorBroken, GeneratorError
-from service.llm import Generated, Prompt, ServedModel, Usage
+from service.llm import Generated, Message, Prompt, ServedModel, Usage
 
 TOKEN = re.compile(r"\s?\w{1,5}|\s?[^\w\s]|\s")
 TURN_TOKENS = 4  # the role, its end and two breaks around each message
@@ -105,3 +118,184 @@ def _until(text: str, stop: Sequence[str]) -> str:
     """The text up to the first stop sequence in it."""
     ends = [text.find(mark) for mark in stop if mark and mark in text]
     return text[: min(ends)] if ends else text
+
+
+Misbehaviour = Literal[
+    "overloaded",  # 503 to everything
+    "overloaded once",  # 503 to the first request for an answer
+    "rejecting",  # 400 to each request for an answer
+    "unknown key",  # 401
+    "html",  # a proxy's error page with status 200
+    "silent",  # headers, then nothing
+    "stalling",  # some text, then nothing
+    "dying",  # some text, then the connection breaks
+    "dying at once",  # the connection breaks before any text
+    "breaking off",  # some text, then a clean end without a reason
+    "closing",  # a clean end at once
+    "garbage",  # an event that is not JSON
+    "wrong shape",  # JSON that is no completion
+    "half a character",  # bytes that are no UTF-8
+    "split character",  # one character in two pieces, as some servers do
+    "endless",  # ignores max_tokens
+    "endless line",  # one event that never ends
+    "error event",  # some text, then an error as an event
+    "aborting",  # gives up with another reason
+    "no tokenize",  # has no route that counts
+    "no window",  # does not say how much the model holds
+]
+
+
+class FakeVllm:
+    """A model server on a loopback port that speaks vLLM's dialect around a ScriptedModel; a context manager.
+
+    Set `misbehaviour` at any time. `requests` keeps the body of each request by route.
+    """
+
+    def __init__(self, model: ScriptedModel | None = None, misbehaviour: Misbehaviour | None = None) -> None:
+        self.model = model or ScriptedModel()
+        self.misbehaviour = misbehaviour
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        routes = [
+            Route("/v1/models", self._models),
+            Route("/tokenize", self._tokenize, methods=["POST"]),
+            Route("/v1/chat/completions", self._complete, methods=["POST"]),
+            Route("/v1/completions", self._complete, methods=["POST"]),
+        ]
+        config = uvicorn.Config(Starlette(routes=routes), log_config=None, timeout_graceful_shutdown=1, lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.005)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+    async def _models(self, request: Request) -> Response:
+        if refusal := self._refusal():
+            return refusal
+        card: dict[str, Any] = {"id": self.model.name, "object": "model", "max_model_len": self.model.window}
+        if self.misbehaviour == "no window":
+            del card["max_model_len"]
+        return JSONResponse({"object": "list", "data": [card]})
+
+    async def _tokenize(self, request: Request) -> Response:
+        if self.misbehaviour == "no tokenize":
+            return JSONResponse({"detail": "Not Found"}, 404)
+        if refusal := self._refusal():
+            return refusal
+        body = await self._body(request)
+        count = await self.model.count(_prompt(body))
+        return JSONResponse({"count": count, "max_model_len": self.model.window, "tokens": list(range(count))})
+
+    async def _complete(self, request: Request) -> Response:
+        body = await self._body(request)
+        if refusal := self._refusal(answering=True):
+            return refusal
+        prompt = _prompt(body)
+        if length(prompt) + body["max_tokens"] > self.model.window:
+            error = {"message": "maximum context length exceeded", "type": "BadRequestError", "code": 400}
+            return JSONResponse({"error": error}, 400)
+        return StreamingResponse(self._events(body, prompt), media_type="text/event-stream")
+
+    async def _body(self, request: Request) -> dict[str, Any]:
+        body: dict[str, Any] = await request.json()
+        self.requests.append((request.url.path, body))
+        return body
+
+    def _refusal(self, *, answering: bool = False) -> Response | None:
+        """What is sent instead of anything useful."""
+        match self.misbehaviour:
+            case "overloaded":
+                return JSONResponse({"error": {"message": "busy", "code": 503}}, 503, {"Retry-After": "1"})
+            case "overloaded once" if answering:
+                self.misbehaviour = None
+                return JSONResponse({"error": {"message": "busy", "code": 503}}, 503)
+            case "rejecting" if answering:
+                return JSONResponse({"error": {"message": "no", "code": 400}}, 400)
+            case "unknown key":
+                return JSONResponse({"error": "Unauthorized"}, 401)
+            case "html":
+                return HTMLResponse("<html>Bad gateway</html>")
+        return None
+
+    async def _events(self, body: dict[str, Any], prompt: Prompt) -> AsyncGenerator[bytes]:
+        async for spoilt in self._spoilt(body):
+            yield spoilt
+        answer = self.model.stream(
+            prompt, max_tokens=body["max_tokens"], cache_salt=body["cache_salt"], stop=body.get("stop", ())
+        )
+        async with aclosing(answer) as pieces:
+            async for piece in pieces:
+                yield _event(body, piece.text, piece.finish)
+                if piece.usage is not None:
+                    usage = {"prompt_tokens": piece.usage.prompt_tokens}
+                    usage["completion_tokens"] = piece.usage.completion_tokens
+                    yield _data({"choices": [], "usage": usage})
+        yield b"data: [DONE]\n\n"
+
+    async def _spoilt(self, body: dict[str, Any]) -> AsyncGenerator[bytes]:
+        """What comes before a proper answer; most ways of misbehaving never get to one."""
+        text = _event(body, "Rise in ")
+        match self.misbehaviour:
+            case "silent":
+                yield b": ping\n\n"
+                await asyncio.sleep(3600)
+            case "stalling":
+                yield text
+                await asyncio.sleep(3600)
+            case "dying":
+                yield text
+                await asyncio.sleep(0.05)
+                raise ConnectionResetError
+            case "dying at once":
+                yield b": ping\n\n"
+                raise ConnectionResetError
+            case "breaking off":
+                yield text + b"data: [DONE]\n\n"
+            case "closing":
+                yield b"data: [DONE]\n\n"
+            case "garbage":
+                yield text + b"data: {nonsense\n\n"
+            case "wrong shape":
+                yield text + _data({"choices": "none"})
+            case "half a character":
+                yield text + b'data: {"choices": [{"text": "\xe5\xb7"}]}\n\n'
+            case "split character":
+                yield _event(body, "\ud83d") + _event(body, "\ude42")
+            case "endless":
+                while True:
+                    yield text
+                    await asyncio.sleep(0)
+            case "endless line":
+                yield b"data: "
+                while True:
+                    yield b"x" * 65_536
+                    await asyncio.sleep(0)
+            case "error event":
+                yield text + _data({"error": {"message": "engine died", "code": 500}})
+            case "aborting":
+                yield text + _event(body, "", "abort") + b"data: [DONE]\n\n"
+
+
+def _prompt(body: dict[str, Any]) -> Prompt:
+    if "messages" not in body:
+        return Prompt(text=body["prompt"])
+    return Prompt(tuple(Message(turn["role"], turn["content"]) for turn in body["messages"]))
+
+
+def _event(body: dict[str, Any], text: str, finish: str | None = None) -> bytes:
+    said: dict[str, Any] = {"delta": {"content": text}} if "messages" in body else {"text": text}
+    return _data({"choices": [{"index": 0, **said, "finish_reason": finish}]})
+
+
+def _data(payload: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(payload)}\n\n".encode()

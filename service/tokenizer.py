@@ -1,0 +1,71 @@
+"""A model's tokenizer and chat template on this side, for model servers without a route that counts."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jinja2 import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from indexes.errors import GeneratorBroken
+from service.llm import Prompt
+
+REMEDY = "Set CLEARANCE_LLM_TOKENIZER to a folder with the served model's tokenizer.json and chat template."
+
+
+class LocalTokenizer:
+    """Counts like the server does, as long as the folder holds the tokenizer and template of the model it serves."""
+
+    def __init__(self, folder: str | None) -> None:
+        """Blocking: reads files. Raises GeneratorBroken where there is no tokenizer."""
+        try:
+            home = Path(folder or "")
+            self._tokenizer = Tokenizer.from_file(str(home / "tokenizer.json"))
+            config: dict[str, Any] = json.loads((home / "tokenizer_config.json").read_text("utf-8"))
+        except Exception as error:  # the library raises bare exceptions
+            raise GeneratorBroken(
+                "It cannot count tokens, and no local tokenizer can be read.", remedy=REMEDY
+            ) from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        own = home / "chat_template.jinja"
+        source = own.read_text("utf-8") if own.is_file() else config.get("chat_template")
+        self._template = _environment().from_string(source) if isinstance(source, str) else None
+        self._specials = {name: _word(value) for name, value in config.items() if name.endswith("_token")}
+
+    def count(self, prompt: Prompt) -> int:
+        """Tokens of the prompt, chat template and opening of the answer included. Blocking, some milliseconds."""
+        if prompt.messages is None:
+            return len(self._tokenizer.encode(prompt.text or "").ids)
+        return len(self._tokenizer.encode(self._render(prompt), add_special_tokens=False).ids)
+
+    def _render(self, prompt: Prompt) -> str:
+        if self._template is None:
+            raise GeneratorBroken("Its model has no chat template.", remedy="Set CLEARANCE_LLM_STYLE=completion.")
+        turns = [{"role": message.role, "content": message.content} for message in prompt.messages or ()]
+        try:
+            return self._template.render(messages=turns, add_generation_prompt=True, **self._specials)
+        except TemplateError as error:
+            raise GeneratorBroken("Its chat template refuses these messages.") from error
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    """What chat templates are written for."""
+    made = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"], autoescape=False
+    )
+    made.globals["raise_exception"] = _refuse
+    made.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    made.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
+    return made
+
+
+def _refuse(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+def _word(value: Any) -> str:
+    """A special token; some configurations wrap it."""
+    return str(value.get("content", "")) if isinstance(value, dict) else str(value or "")
