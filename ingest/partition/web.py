@@ -1,0 +1,143 @@
+"""HTML, Markdown and EPUB: our own decoding, front matter and parts around unstructured's reading of the markup."""
+
+import posixpath
+import re
+import zipfile
+from pathlib import Path
+from urllib.parse import unquote
+
+import yaml
+from lxml import etree
+from lxml import html as lxml_html
+
+from indexes.errors import SourceBroken, SourceRefused
+from indexes.model import Scalar
+from ingest.elements import Element
+from ingest.partition import office
+from ingest.partition.text import decode
+from ingest.partition.work import Work
+
+DECLARED_WITHIN = 4_096
+MAX_PARTS = 3_000
+_META_CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+_XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""")
+_XML_HEADER = re.compile(r"^\s*<\?xml[^>]*\?>")
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_SPACE = re.compile(r"\s+")
+_FONT_ALGORITHMS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
+_ALIASES = {"x-sjis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-1": "cp1252"}
+
+
+def html(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar]]:
+    return html_bytes(path.read_bytes(), work)
+
+
+def html_bytes(data: bytes, work: Work, declared: str | None = None) -> tuple[list[Element], dict[str, Scalar]]:
+    """Elements and the page's title. `declared` is an encoding named outside the page, which the page may override."""
+    inside = _META_CHARSET.search(data[:DECLARED_WITHIN]) or _XML_ENCODING.search(data[:DECLARED_WITHIN])
+    name = inside.group(1).decode("ascii").lower() if inside else declared
+    text, _ = decode(data, work.options.encodings, _ALIASES.get(name, name) if name else None)
+    return html_text(text)
+
+
+def html_text(text: str) -> tuple[list[Element], dict[str, Scalar]]:
+    text = _XML_HEADER.sub("", text)
+    named = _TITLE.search(text)
+    title = _plain(named.group(1)) if named else ""
+    return office.web_page(text), {"title": title} if title else {}
+
+
+def _plain(markup: str) -> str:
+    try:
+        text = lxml_html.fromstring(f"<p>{markup}</p>").text_content()
+    except (etree.ParserError, etree.XMLSyntaxError):
+        text = markup
+    return _SPACE.sub(" ", text).strip()
+
+
+def markdown(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar]]:
+    """Elements and what the front matter says; front matter is not text."""
+    text, _ = decode(path.read_bytes(), work.options.encodings)
+    about: dict[str, Scalar] = {}
+    front = _FRONT_MATTER.match(text)
+    if front:
+        told = _front_matter(front.group(1))
+        if told is not None:
+            about, text = told, text[front.end() :]
+    return office.markdown(text), about
+
+
+def _front_matter(block: str) -> dict[str, Scalar] | None:
+    """Its plain values; None where the block is not a mapping and so is text between two rules."""
+    try:
+        told = yaml.safe_load(block)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    return {str(key): value for key, value in told.items() if isinstance(value, str | int | float | bool)}
+
+
+def epub(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar]]:
+    """A book's parts in reading order, each a page. Raises SourceRefused for protected books, SourceBroken."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _refuse_protected(archive)
+            package = _package(archive)
+            elements: list[Element] = []
+            for number, name in enumerate(_spine(archive, package), start=1):
+                found, about = html_bytes(archive.read(name), work)
+                elements += [_placed(element, number, about.get("title")) for element in found]
+            return elements, _about(archive, package)
+    except (KeyError, zipfile.BadZipFile, etree.XMLSyntaxError, EOFError, ValueError) as error:
+        raise SourceBroken(f"Its parts cannot be read ({error}).") from error
+
+
+def _placed(element: Element, number: int, name: Scalar | None) -> Element:
+    return Element(
+        kind=element.kind, text=element.text, level=element.level, html=element.html,
+        page=number, page_name=str(name) if name else None,
+    )  # fmt: skip
+
+
+def _refuse_protected(archive: zipfile.ZipFile) -> None:
+    if "META-INF/encryption.xml" not in archive.namelist():
+        return
+    tree = _xml(archive, "META-INF/encryption.xml")
+    algorithms = [node.get("Algorithm", "") for node in tree.iter("{*}EncryptionMethod")]
+    if any(algorithm not in _FONT_ALGORITHMS for algorithm in algorithms):
+        raise SourceRefused("It is encrypted (digital rights management).", remedy="Store a copy without protection.")
+
+
+def _xml(archive: zipfile.ZipFile, name: str) -> etree._Element:
+    return etree.fromstring(archive.read(name), etree.XMLParser(resolve_entities=False, no_network=True))
+
+
+def _package(archive: zipfile.ZipFile) -> str:
+    for node in _xml(archive, "META-INF/container.xml").iter("{*}rootfile"):
+        return str(node.get("full-path", ""))
+    raise KeyError("no package file")
+
+
+def _spine(archive: zipfile.ZipFile, package: str) -> list[str]:
+    tree, base = _xml(archive, package), posixpath.dirname(package)
+    files = {
+        node.get("id"): posixpath.normpath(posixpath.join(base, unquote(node.get("href", ""))))
+        for node in tree.iter("{*}item")
+        if "html" in node.get("media-type", "")
+    }
+    order = [files[node.get("idref")] for node in tree.iter("{*}itemref") if node.get("idref") in files]
+    there = set(archive.namelist())
+    return [name for name in order or list(files.values()) if name in there][:MAX_PARTS]
+
+
+def _about(archive: zipfile.ZipFile, package: str) -> dict[str, Scalar]:
+    tree = _xml(archive, package)
+    wanted = {"title": "title", "creator": "author"}
+    about: dict[str, Scalar] = {}
+    for tag, name in wanted.items():
+        for node in tree.iter(f"{{http://purl.org/dc/elements/1.1/}}{tag}"):
+            if node.text and name not in about:
+                about[name] = node.text.strip()
+    return about

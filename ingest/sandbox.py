@@ -1,0 +1,295 @@
+"""Parsing in processes that can be limited and killed: a bad file is one failed document, never a dead or stuck service.
+
+`Parsers` keeps a few workers, one document at a time each. Every limit is the kernel's: address space, processor time,
+file size, and a wall clock kept here. A worker that breaks one is killed with everything it started, and replaced.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from indexes.errors import SourceError, SourceTooCostly, SourceUnavailable
+from indexes.settings import Settings
+from ingest import wire
+from ingest.elements import Parsed, ParseOptions
+
+PARSER = "ingest.partition:parse"
+DOCUMENTS_PER_WORKER = 50
+OCR_PAGE_S = 20.0  # more time for every page that OCR has finished: a long scan is slow, not stuck
+START_TIMEOUT_S = 120.0
+CONTROL_TIMEOUT_S = 30.0
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TZ", "SYSTEMROOT")
+_QUIET = {
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONHASHSEED": "0",
+    "DO_NOT_TRACK": "1",
+    "SCARF_NO_ANALYTICS": "1",
+    "UNSTRUCTURED_DISABLE_NOTICE": "1",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_THREAD_LIMIT": "1",
+}
+_Task = tuple[Path, Future[Parsed]]
+
+
+class Parsers:
+    """A pool of limited parsing processes. Use as a context manager; `submit` from any thread."""
+
+    def __init__(self, settings: Settings, options: ParseOptions | None = None, *, parser: str = PARSER) -> None:
+        self._options = options or ParseOptions(ocr=settings.ocr, max_file_mb=settings.max_file_mb)
+        self._scratch = Path(tempfile.mkdtemp(prefix="clearance-parsers-"))
+        self._nursery = _Nursery(settings, self._scratch, parser)
+        self._timeout_s = settings.parse_timeout_s
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"parser-{n}", daemon=True) for n in range(settings.parse_workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, path: Path) -> "Future[Parsed]":
+        """The document, in the future. Its result raises subclasses of SourceError and nothing else."""
+        future: Future[Parsed] = Future()
+        if self._closed.is_set():
+            future.set_exception(SourceUnavailable("Parsing has been stopped."))
+        else:
+            self._tasks.put((path, future))
+        return future
+
+    def close(self) -> None:
+        """Kills every worker and whatever it started; what was not finished is cancelled or fails as unavailable."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                task = self._tasks.get_nowait()
+                if task is not None:
+                    task[1].cancel()
+        for _ in self._threads:
+            self._tasks.put(None)
+        self._nursery.close()
+        for thread in self._threads:
+            thread.join(timeout=CONTROL_TIMEOUT_S)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _serve(self) -> None:
+        worker: _Worker | None = None
+        while (task := self._tasks.get()) is not None:
+            path, future = task
+            if self._closed.is_set() or not future.set_running_or_notify_cancel():
+                future.cancel()
+                continue
+            try:
+                worker = worker or self._nursery.spawn()
+                future.set_result(worker.parse(path, self._options, self._timeout_s))
+            except SourceError as error:
+                future.set_exception(SourceUnavailable("Parsing has been stopped.") if self._closed.is_set() else error)
+            except Exception as error:  # nothing else may come out of the future
+                future.set_exception(SourceUnavailable(f"The parser failed ({type(error).__name__}: {error})."))
+                worker = worker.end() if worker else None
+            if worker and worker.spent:
+                worker = worker.end()
+        if worker:
+            worker.end()
+
+
+class _Worker:
+    """One process that parses one document at a time."""
+
+    def __init__(self, nursery: "_Nursery", pid: int, connection: socket.socket, scratch: Path) -> None:
+        self._nursery, self._pid, self._connection, self._scratch = nursery, pid, connection, scratch
+        self._documents = 0
+        self.spent = False
+
+    def parse(self, path: Path, options: ParseOptions, timeout_s: float) -> Parsed:
+        """Raises SourceError. After a limit was broken the worker is spent and its process is dead."""
+        self._documents += 1
+        self.spent = self._documents >= DOCUMENTS_PER_WORKER
+        deadline, pages = time.monotonic() + timeout_s, 0
+        try:
+            wire.send(self._connection, {"path": str(path.absolute()), "options": asdict(options)})
+            while "beat" in (message := wire.receive(self._connection, deadline)):
+                pages += 1
+                if pages <= options.max_ocr_pages:
+                    deadline += OCR_PAGE_S
+            return wire.unpack(message)
+        except wire.Late as error:
+            self.end()
+            raise SourceTooCostly(
+                f"It was not parsed within {deadline - time.monotonic() + timeout_s:.0f} seconds."
+                if pages
+                else f"It was not parsed within {timeout_s:g} seconds.",
+                remedy="Split the file, or raise CLEARANCE_PARSE_TIMEOUT_S.",
+            ) from error
+        except wire.Closed as error:
+            raise SourceTooCostly(
+                f"Its parser {_ending(self._kill())}.",
+                remedy="Split the file, or raise CLEARANCE_PARSE_MEMORY_MB.",
+            ) from error
+        except SourceTooCostly:
+            self.spent = True  # memory that a document nearly exhausted is not given back in full
+            raise
+
+    def end(self) -> None:
+        self._kill()
+
+    def _kill(self) -> int:
+        """How the process ended, as waitpid tells."""
+        self.spent = True
+        self._connection.close()
+        status = self._nursery.kill(self._pid)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        return status
+
+
+def _ending(status: int) -> str:
+    if not os.WIFSIGNALED(status):
+        return "ended without an answer"
+    number = os.WTERMSIG(status)
+    if number == signal.SIGXCPU:
+        return "used more processor time than one document may"
+    if number == signal.SIGXFSZ:
+        return "wrote a file larger than it may"
+    if number == signal.SIGKILL:
+        return "was killed, most likely for the memory it used"
+    return f"crashed ({signal.Signals(number).name})"
+
+
+class _Nursery:
+    """The process that forks workers, started at the first need and again should it die."""
+
+    def __init__(self, settings: Settings, scratch: Path, parser: str) -> None:
+        self._limits = {
+            "memory_mb": settings.parse_memory_mb,
+            "cpu_s": settings.parse_timeout_s,
+            "page_s": OCR_PAGE_S,
+            "isolate_network": True,
+        }
+        self._scratch, self._parser = scratch, parser
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._closed = False
+        self._born = 0
+
+    def spawn(self) -> _Worker:
+        """A fresh worker. Raises SourceUnavailable where none can be started."""
+        with self._lock:
+            control = self._started()
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._born += 1
+            scratch = self._scratch / f"worker-{self._born}"
+            scratch.mkdir()
+            with theirs:
+                request = json.dumps({**self._limits, "scratch": str(scratch)}).encode()
+                reply = self._ask(control, request, theirs.fileno())
+            return _Worker(self, int(reply["pid"]), ours, scratch)
+
+    def kill(self, pid: int) -> int:
+        with self._lock:
+            if self._control is None or self._closed:
+                return 0
+            try:
+                return int(self._ask(self._control, json.dumps({"kill": pid}).encode())["status"])
+            except SourceUnavailable:
+                return 0
+
+    def close(self) -> None:
+        """Closing the control socket makes the nursery kill its workers; should it be stuck, the wait ends with force."""
+        self._closed = True
+        with self._lock:
+            self._stop()
+
+    def _ask(self, control: socket.socket, request: bytes, descriptor: int | None = None) -> dict[str, Any]:
+        try:
+            if descriptor is None:
+                control.send(request)
+            else:
+                socket.send_fds(control, [request], [descriptor])
+            data = control.recv(65_536)
+        except OSError as error:
+            self._stop()
+            raise SourceUnavailable("The parsing process does not answer.") from error
+        if not data:
+            self._stop()
+            raise SourceUnavailable("The parsing process has ended.")
+        answer: dict[str, Any] = json.loads(data)
+        return answer
+
+    def _started(self) -> socket.socket:
+        if self._closed:
+            raise SourceUnavailable("Parsing has been stopped.")
+        if self._control is not None and self._process is not None and self._process.poll() is None:
+            return self._control
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        log = self._scratch / "nursery.log"
+        with theirs, log.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "ingest.nursery", str(theirs.fileno()), self._parser],
+                pass_fds=[theirs.fileno()],
+                env=self._environment(),
+                cwd=self._scratch,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
+        ours.settimeout(START_TIMEOUT_S)
+        self._control = ours
+        try:
+            ready = ours.recv(1_024)
+        except OSError:
+            ready = b""
+        if not ready:
+            self._stop()
+            told = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise SourceUnavailable(
+                f"The parsing process cannot be started: {told[-1] if told else 'it gave no reason'}."
+            )
+        ours.settimeout(CONTROL_TIMEOUT_S)
+        return ours
+
+    def _environment(self) -> dict[str, str]:
+        """Only what parsing needs: no key or password of the service is in it."""
+        passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        here = str(Path(__file__).resolve().parent.parent)
+        return {**passed, **_QUIET, "HOME": str(self._scratch), "TMPDIR": str(self._scratch), "PYTHONPATH": here}
+
+    def _stop(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None

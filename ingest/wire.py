@@ -1,0 +1,124 @@
+"""How a parsing process and its parent talk: frames of JSON over a socket.
+
+Never pickle: a parser that a hostile file has taken over must not be able to make its parent run anything.
+"""
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, cast, get_args
+
+from indexes.errors import SourceBroken, SourceEmpty, SourceError, SourceRefused, SourceTooCostly, SourceUnavailable
+from indexes.model import PageKind
+from ingest.elements import Element, ElementKind, Parsed
+
+MAX_FRAME = 512_000_000
+_LENGTH = struct.Struct(">Q")
+_ERRORS = {
+    error.__name__: error for error in (SourceBroken, SourceEmpty, SourceRefused, SourceTooCostly, SourceUnavailable)
+}
+_KINDS = frozenset(get_args(ElementKind))
+_PAGE_KINDS = frozenset(get_args(PageKind))
+
+
+class Closed(Exception):
+    """The other side is gone."""
+
+
+class Late(Exception):
+    """Nothing came before the deadline."""
+
+
+def send(connection: socket.socket, message: Mapping[str, Any]) -> None:
+    """One frame. Raises Closed."""
+    data = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
+    try:
+        connection.sendall(_LENGTH.pack(len(data)) + data)
+    except OSError as error:
+        raise Closed from error
+
+
+def receive(connection: socket.socket, deadline: float | None = None) -> dict[str, Any]:
+    """The next frame; `deadline` on the monotonic clock. Raises Closed, Late, and SourceTooCostly for an absurd frame."""
+    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size, deadline))
+    if length > MAX_FRAME:
+        raise SourceTooCostly("It holds more text than one document may.")
+    try:
+        message = json.loads(_exactly(connection, length, deadline))
+    except (ValueError, RecursionError) as error:
+        raise Closed from error
+    if not isinstance(message, dict):
+        raise Closed
+    return message
+
+
+def _exactly(connection: socket.socket, count: int, deadline: float | None) -> bytes:
+    data = bytearray(count)
+    view, filled = memoryview(data), 0
+    while filled < count:
+        try:
+            connection.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
+            got = connection.recv_into(view[filled:])
+        except TimeoutError as error:
+            raise Late from error
+        except OSError as error:
+            raise Closed from error
+        if got == 0:
+            raise Closed
+        filled += got
+    return bytes(data)
+
+
+def pack(parsed: Parsed) -> dict[str, Any]:
+    return {"parsed": {**asdict(parsed), "metadata": dict(parsed.metadata)}}
+
+
+def pack_error(error: SourceError) -> dict[str, Any]:
+    return {"error": type(error).__name__, "detail": error.detail, "remedy": error.remedy}
+
+
+def unpack(message: Mapping[str, Any]) -> Parsed:
+    """What the child sent, checked; raises the SourceError that it names."""
+    if "error" in message:
+        kind = _ERRORS.get(str(message["error"]), SourceBroken)
+        raise kind(_text_or_none(message.get("detail")), remedy=_text_or_none(message.get("remedy")))
+    try:
+        return _parsed(message["parsed"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SourceBroken("Its parser sent something that is no document.") from error
+
+
+def _parsed(told: Mapping[str, Any]) -> Parsed:
+    page_kind = _text_or_none(told["page_kind"])
+    return Parsed(
+        title=_text_or_none(told["title"]),
+        elements=tuple(_element(item) for item in told["elements"]),
+        media_type=str(told["media_type"]),
+        language=_text_or_none(told["language"]),
+        page_kind=cast(PageKind, page_kind) if page_kind in _PAGE_KINDS else None,
+        metadata={
+            str(key): value for key, value in told["metadata"].items() if isinstance(value, str | int | float | bool)
+        },
+        warnings=tuple(str(item) for item in told["warnings"]),
+    )
+
+
+def _element(told: Mapping[str, Any]) -> Element:
+    if told["kind"] not in _KINDS:
+        raise ValueError(told["kind"])
+    page = told["page"]
+    return Element(
+        kind=cast(ElementKind, told["kind"]),
+        text=str(told["text"]),
+        level=int(told["level"]),
+        page=int(page) if page is not None else None,
+        page_name=_text_or_none(told["page_name"]),
+        html=_text_or_none(told["html"]),
+    )
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
