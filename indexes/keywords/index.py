@@ -1,0 +1,270 @@
+"""The index itself: blocks by reader set, who is in which, and the questions put to them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.errors import IndexDamaged
+from indexes.keywords import blocks, checkpoint, kernels
+from indexes.keywords.analysis import Analyser, distinct
+from indexes.keywords.blocks import Block
+from indexes.keywords.rows import ABSENT, SlotOfRow
+
+K1 = 0.9
+B = 0.4
+
+Rows = NDArray[np.int64]
+
+
+class KeywordIndex:
+    """BM25 over exactly the passages of the reader sets asked for. One writer at a time, and no reader meanwhile."""
+
+    def __init__(self, k1: float = K1, b: float = B) -> None:
+        self._k1, self._b = k1, b
+        self._analyser = Analyser()
+        self._slot_of_row = SlotOfRow()
+        self._blocks: list[Block | None] = []
+        self._free: list[int] = []
+        self._links = np.full((16, 2), kernels.NONE, np.int64)  # per block: address, next block of the same reader set
+        self._numbers = np.empty(0, np.int64)  # per slot: the reader set
+        self._first = np.empty(0, np.int64)  # per slot: its newest block
+        self._slots = 0
+        self._table = _table(0)
+
+    def __len__(self) -> int:
+        return len(self._slot_of_row)
+
+    # --- changes ------------------------------------------------------------------------------------------------
+
+    def add(self, rows: Sequence[int] | Rows, reader_set: int, texts: Sequence[str]) -> None:
+        """Indexes passages. rows: ascending, new; texts: one for each row."""
+        new = _ascending(rows)
+        if len(new) != len(texts):
+            raise ValueError(f"{len(new)} rows with {len(texts)} texts.")
+        if np.any(self._slot_of_row.get(new) != ABSENT):
+            raise ValueError("Some of these rows are indexed already.")
+        slot = self._slot(reader_set)
+        for start in range(0, len(new), kernels.BLOCK_ROWS):
+            part = slice(start, start + kernels.BLOCK_ROWS)
+            terms = [self._analyser.terms(text) for text in texts[part]]
+            self._push(slot, [blocks.build(new[part], terms)])
+        self._slot_of_row.put(new, slot)
+
+    def remove(self, rows: Sequence[int] | Rows) -> None:
+        """Forgets passages: nothing of their text stays behind. Rows that are not there are no error."""
+        gone = _ascending(rows)
+        slots = self._slot_of_row.get(gone)
+        for slot in np.unique(slots[slots != ABSENT]).tolist():
+            self._take(slot, gone[slots == slot])
+        self._slot_of_row.drop(gone[slots != ABSENT])
+
+    def move(self, rows: Sequence[int] | Rows, reader_set: int) -> None:
+        """Gives passages to another reader set, without their texts. Raises IndexDamaged where a row is not there."""
+        moved = _ascending(rows)
+        slots = self._slot_of_row.get(moved)
+        if np.any(slots == ABSENT):
+            raise IndexDamaged(
+                "A passage whose readers changed is not in the keyword index.", remedy="Rebuild the index."
+            )
+        target = self._slot(reader_set)
+        taken: list[Block] = []
+        for slot in np.unique(slots).tolist():
+            if slot != target:
+                taken += self._take(slot, moved[slots == slot])
+        self._push(target, taken)
+        self._slot_of_row.put(moved, target)
+
+    # --- questions ----------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        question: str,
+        reader_sets: NDArray[np.int64],
+        k: int,
+        *,
+        allowed_rows: NDArray[np.bool_] | Rows | None = None,
+    ) -> tuple[Rows, NDArray[np.float64]]:
+        """(rows, BM25 scores) of the k best passages that share a term with the question, best first, equal scores by row.
+
+        reader_sets: ascending, distinct. allowed_rows narrows the view, statistics included: ascending rows, or one flag
+        per row (rows past its end are not allowed).
+        """
+        sets = _ascending(reader_sets)
+        terms, repeats = distinct(self._analyser.terms(question))
+        visible = kernels.visible_blocks(self._table, self._first, self._links, sets)
+        if k <= 0 or not len(terms) or not len(visible):
+            return np.empty(0, np.int64), np.empty(0, np.float64)
+        order = np.argsort(terms)
+        segments = np.empty((len(visible), len(terms), 2), np.uint32)
+        frequency = np.zeros(len(terms), np.int64)
+        passages, length = kernels.locate(visible, terms[order], order, segments, frequency)
+        allowed = np.empty(0, np.bool_)
+        if allowed_rows is not None:
+            allowed = _allowed(visible, passages, allowed_rows)
+            passages, length = kernels.narrow(visible, segments, allowed, frequency)
+        if not length:
+            return np.empty(0, np.int64), np.empty(0, np.float64)
+        weights = np.array([_weight(int(n), passages, df) for n, df in zip(repeats, frequency.tolist(), strict=True)])
+        flat, slope = self._k1 * (1 - self._b), self._k1 * self._b / (length / passages)
+        best_rows, best_scores = np.empty(min(k, passages), np.int64), np.empty(min(k, passages), np.float64)
+        found = kernels.rank(visible, segments, weights, flat, slope, allowed, best_rows, best_scores)
+        best = np.lexsort((best_rows[:found], -best_scores[:found]))
+        return best_rows[best], best_scores[best]
+
+    # --- checkpoints --------------------------------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        """Writes the index into a folder. Making the folder appear whole is up to the caller."""
+        listed = [(int(self._numbers[slot]), self._chain(slot)) for slot in range(self._slots)]
+        checkpoint.write(folder, [(number, self._block(block)) for number, chain in listed for block in chain])
+
+    @classmethod
+    def load(cls, folder: Path, k1: float = K1, b: float = B) -> Self:
+        """The index that was saved. Raises IndexDamaged unless every byte of it can be used safely."""
+        index = cls(k1, b)
+        for number, block in reversed(checkpoint.read(folder)):
+            slot = index._slot(number)
+            rows = np.sort(blocks.rows(block))
+            if np.any(rows[1:] == rows[:-1]) or np.any(index._slot_of_row.get(rows) != ABSENT):
+                raise IndexDamaged("The keyword index holds a passage twice.")
+            index._slot_of_row.put(rows, slot)
+            index._link(slot, [*index._keep([block]), *index._chain(slot)])
+        return index
+
+    def memory_bytes(self) -> int:
+        """Bytes of the index, without the words that the analyser remembers."""
+        held = sum(block.nbytes + 160 for block in self._blocks if block is not None)
+        arrays: tuple[NDArray[Any], ...] = (self._links, self._numbers, self._first, self._table)
+        return held + sum(a.nbytes for a in arrays) + self._slot_of_row.memory_bytes()
+
+    # --- blocks of a reader set ---------------------------------------------------------------------------------
+
+    def _slot(self, reader_set: int) -> int:
+        """The slot of a reader set, a new one if need be."""
+        if not 0 <= reader_set < 1 << 63:
+            raise ValueError("A reader set's number is not negative.")
+        slot = int(kernels.slot_of(self._table, reader_set))
+        if slot != kernels.NONE:
+            return slot
+        slot = self._slots
+        if slot == len(self._numbers):
+            self._numbers = _grown(self._numbers)
+            self._first = _grown(self._first)
+        self._numbers[slot] = reader_set
+        self._slots += 1
+        if 2 * self._slots > len(self._table):
+            self._table = _table(self._slots)
+            kernels.fill_table(self._table, self._numbers[: self._slots])
+        else:
+            kernels.put_slot(self._table, reader_set, slot)
+        return slot
+
+    def _chain(self, slot: int) -> list[int]:
+        """The blocks of a slot, newest first."""
+        chain = []
+        block = int(self._first[slot])
+        while block != kernels.NONE:
+            chain.append(block)
+            block = int(self._links[block, 1])
+        return chain
+
+    def _block(self, number: int) -> Block:
+        block = self._blocks[number]
+        assert block is not None
+        return block
+
+    def _keep(self, kept: Sequence[Block]) -> Iterator[int]:
+        """Stores blocks and gives their numbers."""
+        for block in kept:
+            if not self._free:
+                self._free.append(len(self._blocks))
+                self._blocks.append(None)
+            number = self._free.pop()
+            if number == len(self._links):
+                self._links = _grown(self._links)
+            self._blocks[number] = block
+            self._links[number] = blocks.address(block), kernels.NONE
+            yield number
+
+    def _discard(self, number: int) -> Block:
+        block = self._block(number)
+        self._blocks[number] = None
+        self._free.append(number)
+        return block
+
+    def _link(self, slot: int, chain: Sequence[int]) -> None:
+        for number, following in zip(chain, [*chain[1:], kernels.NONE], strict=True):
+            self._links[number, 1] = following
+        self._first[slot] = chain[0] if chain else kernels.NONE
+
+    def _push(self, slot: int, new: Sequence[Block]) -> None:
+        """Puts blocks before those of a slot, then joins neighbours so that a slot has few blocks and all but some are full."""
+        chain = self._chain(slot)
+        for block in sorted(new, key=blocks.size):
+            chain = self._tidied([*self._keep([block]), *chain])
+        self._link(slot, chain)
+
+    def _tidied(self, chain: list[int]) -> list[int]:
+        """The chain after joining the first block with its neighbour for as long as the neighbour is not much larger."""
+        while len(chain) > 1:
+            newer, older = (blocks.size(self._block(number)) for number in chain[:2])
+            if newer + older > kernels.BLOCK_ROWS or 2 * newer < older:
+                break
+            joined = blocks.join(self._discard(chain[1]), self._discard(chain[0]))
+            chain = [*self._keep([joined]), *chain[2:]]
+        return chain
+
+    def _take(self, slot: int, rows: Rows) -> list[Block]:
+        """Takes these rows (ascending) out of the blocks of a slot; gives them as blocks."""
+        taken: list[Block] = []
+        chain: list[int] = []
+        for number in reversed(self._chain(slot)):
+            block = self._block(number)
+            lowest, highest = blocks.bounds(block)
+            some = rows[np.searchsorted(rows, lowest) : np.searchsorted(rows, highest, side="right")]
+            theirs, others = blocks.divide(block, some) if len(some) else (None, block)
+            if theirs is None:
+                chain = [number, *chain]
+                continue
+            taken.append(theirs)
+            self._discard(number)
+            if others is not None:
+                chain = self._tidied([*self._keep([others]), *chain])
+        self._link(slot, chain)
+        return taken
+
+
+def _weight(repeats: int, passages: int, frequency: int) -> float:
+    return repeats * math.log(1 + (passages - frequency + 0.5) / (frequency + 0.5))
+
+
+def _allowed(visible: Rows, passages: int, allowed_rows: NDArray[np.bool_] | Rows) -> NDArray[np.bool_]:
+    """One flag per passage of the visible blocks."""
+    flags = np.empty(passages, np.bool_)
+    if allowed_rows.dtype == np.bool_:
+        kernels.allow(visible, np.ascontiguousarray(allowed_rows), np.empty(0, np.int64), True, flags)
+    else:
+        kernels.allow(visible, np.empty(0, np.bool_), _ascending(allowed_rows), False, flags)
+    return flags
+
+
+def _ascending(rows: Sequence[int] | NDArray[Any]) -> Rows:
+    array = np.ascontiguousarray(rows, np.int64)
+    if array.ndim != 1 or np.any(array[1:] <= array[:-1]) or (len(array) and array[0] < 0):
+        raise ValueError("Numbers must be non-negative, ascending and distinct.")
+    return array
+
+
+def _grown(array: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The array with room for half as much again."""
+    grown = np.full((len(array) + max(16, len(array) // 2), *array.shape[1:]), kernels.NONE, np.int64)
+    grown[: len(array)] = array
+    return grown
+
+
+def _table(slots: int) -> NDArray[np.int64]:
+    return np.full((max(64, 1 << (4 * slots).bit_length()), 2), kernels.NONE, np.int64)
