@@ -1,0 +1,250 @@
+"""Who may read a file: what the command line, a manifest or an `.access.yaml` says. The nearest rule wins, whole.
+
+Everything here fails closed. A rule that cannot be read is never skipped in favour of one further away, and a file that
+no rule names has no readers.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from indexes.errors import BadInput, BadPrincipal, NoReaders
+from indexes.model import Readers, Scalar
+from indexes.principals import check_principal
+
+ACCESS_FILE = ".access.yaml"
+LOOKALIKE = ".access.yml"  # taken for a rule by whoever wrote it: ignoring it could leave a wider rule in force
+MAX_ACCESS_BYTES = 64 * 1024
+MAX_ACCESS_DEPTH = 4
+MAX_MANIFEST_LINE = 256 * 1024
+NOBODY = Readers(allow=frozenset())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What a manifest line says of one file; None where it says nothing."""
+
+    readers: Readers | None = None
+    title: str | None = None
+    collection: str | None = None
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+class _AccessFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    allow: list[str] = Field(min_length=1)
+    deny: list[str] = []
+
+
+class _ManifestLine(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    file: str = Field(min_length=1)
+    allow: list[str] | None = Field(None, min_length=1)
+    deny: list[str] | None = None
+    title: str | None = Field(None, min_length=1, max_length=1_000)
+    collection: str | None = Field(None, min_length=1, max_length=200)
+    metadata: dict[str, str | int | float | bool] = {}
+
+
+class Rules:
+    """Finds the one rule that governs a file. Remembers what it read, so make a new one for each run."""
+
+    def __init__(self, command_line: Readers | None = None, manifest: Mapping[Path, Entry] | None = None) -> None:
+        self._command_line = command_line
+        self._manifest = manifest or {}
+        self._folders: dict[Path, Readers | NoReaders | None] = {}
+
+    def entry(self, file: Path) -> Entry:
+        return self._manifest.get(file, _SILENT)
+
+    def readers(self, file: Path, top: Path) -> Readers:
+        """Who may read the file: command line, else manifest, else the nearest `.access.yaml` up to the folder `top`.
+
+        Raises NoReaders where nothing says so, or where the nearest rule cannot be understood.
+        """
+        given = self._command_line or self.entry(file).readers or self._folder_rule(file.parent, top)
+        if given is None:
+            raise NoReaders(f"No rule in its folder or above it, up to {top.name or top}.")
+        return given
+
+    def _folder_rule(self, folder: Path, top: Path) -> Readers | None:
+        if folder not in self._folders:
+            self._folders[folder] = _own_rule(folder)
+        rule = self._folders[folder]
+        if isinstance(rule, NoReaders):
+            raise rule
+        if rule is not None or folder == top or top not in folder.parents:
+            return rule
+        return self._folder_rule(folder.parent, top)
+
+
+_SILENT = Entry()
+
+
+def rule(allow: Iterable[str], deny: Iterable[str] = ()) -> Readers:
+    """A rule in the accepted spelling of its names. Raises BadPrincipal."""
+    return Readers(
+        allow=frozenset(check_principal(name) for name in allow),
+        deny=frozenset(check_principal(name) for name in deny),
+    )
+
+
+def command_line_rule(allow: Iterable[str], deny: Iterable[str]) -> Readers | None:
+    """The rule of `--allow` and `--deny`; None when neither is given. Raises BadInput."""
+    readers = rule(allow, deny)
+    if readers.deny and not readers.allow:
+        raise BadInput("--deny alone allows nobody.", remedy="Add --allow: this rule replaces those in files.")
+    return readers if readers.allow else None
+
+
+def narrowed(before: Readers, after: Readers) -> Readers:
+    """Readers that both rules allow by name and neither denies.
+
+    Safe while it is not known whether the stored text is still the file's text: a wider rule that was written for the
+    new text must not open the old one.
+    """
+    still_there = frozenset(
+        name for name in before.deny if "#" not in name
+    )  # a removed principal denies nobody any more
+    return Readers(allow=before.allow & after.allow, deny=still_there | after.deny)
+
+
+def read_access_file(path: Path) -> Readers:
+    """The rule in an `.access.yaml`. Raises NoReaders, with what is wrong, for anything but a valid rule."""
+    try:
+        given = yaml.load(_bounded(path), Loader=_StrictLoader)
+        wanted = _AccessFile.model_validate(given)
+        return rule(wanted.allow, wanted.deny)
+    except ValidationError as error:
+        raise _broken(path, _wrong(error)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise _broken(path, "it is not valid YAML: " + " ".join(str(error).split())) from error
+    except BadPrincipal as error:
+        raise _broken(path, error.detail or str(error)) from error
+    except OSError as error:
+        raise _broken(path, f"it cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise _broken(path, str(error) or "it is too deep") from error
+
+
+def read_manifest(path: Path) -> dict[Path, Entry]:
+    """What each line of a JSONL manifest says, by absolute file; `file` is relative to the manifest's folder.
+
+    Raises BadInput naming the first wrong line: a manifest is taken whole or not at all.
+    """
+    folder = path.resolve().parent
+    entries: dict[Path, Entry] = {}
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    file, entry = _manifest_entry(line, f"{path.name}, line {number}")
+                    # not resolved further: a link is a file of its own and is refused as one
+                    place = Path(os.path.normpath(folder / file))
+                    if place in entries:
+                        raise BadInput(f"{path.name}, line {number}: {file} was named before.")
+                    entries[place] = entry
+    except OSError as error:
+        raise BadInput(f"The manifest {path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"The manifest {path} is not UTF-8.") from error
+    return entries
+
+
+def _manifest_entry(line: str, where: str) -> tuple[str, Entry]:
+    try:
+        if len(line) > MAX_MANIFEST_LINE:
+            raise BadInput(f"{where}: longer than {MAX_MANIFEST_LINE} characters.")
+        wanted = _ManifestLine.model_validate(json.loads(line, object_pairs_hook=_no_repeats))
+        if wanted.deny and not wanted.allow:
+            raise BadInput(f"{where}: `deny` without `allow`.", remedy="A rule says whom it allows.")
+        readers = rule(wanted.allow, wanted.deny or ()) if wanted.allow else None
+    except ValidationError as error:
+        raise BadInput(f"{where}: {_wrong(error)}.") from error
+    except BadPrincipal as error:
+        raise BadInput(f"{where}: {error.detail}", remedy=error.remedy) from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{where}: {error}.") from error
+    entry = Entry(readers=readers, title=wanted.title, collection=wanted.collection, metadata=wanted.metadata)
+    return wanted.file, entry
+
+
+def _own_rule(folder: Path) -> Readers | NoReaders | None:
+    """The rule in this very folder; NoReaders (not raised) where there is one that cannot be used."""
+    path, lookalike = folder / ACCESS_FILE, folder / LOOKALIKE
+    try:
+        if os.path.lexists(lookalike):
+            raise _broken(lookalike, f"rules are read from {ACCESS_FILE} only", f"Rename it to {ACCESS_FILE}.")
+        return read_access_file(path) if _may_be_there(path) else None
+    except NoReaders as error:
+        return error
+
+
+def _may_be_there(path: Path) -> bool:
+    """False only when the folder certainly has no such entry; a dangling link or a forbidden folder is an entry."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _bounded(path: Path) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO must not hang the run
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is not a regular file")
+        content = file.read(MAX_ACCESS_BYTES + 1)
+    if len(content) > MAX_ACCESS_BYTES:
+        raise ValueError(f"it is larger than {MAX_ACCESS_BYTES // 1024} KiB")
+    return content.decode("utf-8-sig")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML without repeated keys (the last would win unseen), aliases, or depth (which costs quadratic time)."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError("it uses YAML aliases")
+        if self.depth == MAX_ACCESS_DEPTH:
+            raise ValueError("it is too deep")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if repeated := {str(name) for name in names if names.count(name) > 1}:
+            raise ValueError(f"it says {', '.join(sorted(repeated))} twice")
+        return super().construct_mapping(node, deep)
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError("a name stands twice in one object")
+    return dict(pairs)
+
+
+def _wrong(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()[:5])
+
+
+def _broken(path: Path, why: str, remedy: str | None = None) -> NoReaders:
+    name = f"{path.parent.name}/{path.name}"
+    example = f"Write {ACCESS_FILE} like this: allow: [group:hr]"
+    return NoReaders(f"{name} cannot be used: {why}.", remedy=remedy or example)

@@ -1,0 +1,106 @@
+"""What a run will do, as values: a pure comparison of the files with what the catalog holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from indexes.errors import SourceError
+from indexes.model import Readers, StoredDocument
+from ingest.access import NOBODY, narrowed
+from ingest.sources import Scan, Source
+
+Verdict = Literal["new", "changed", "relabelled", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relabel:
+    """Narrower readers for a stored document, to be applied before anything is read."""
+
+    uri: str
+    readers: Readers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """A stored document whose file is no longer there."""
+
+    uri: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A file that may be read, and what is stored of it."""
+
+    source: Source
+    readers: Readers
+    stored: StoredDocument | None
+
+    def verdict(self, content_hash: str) -> Verdict:
+        if self.stored is None:
+            return "new"
+        if self.stored.content_hash != content_hash:
+            return "changed"
+        return "relabelled" if self.stored.readers != self.readers else "unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A file that is not read. `stored`: an older version of it is in the catalog and stays there."""
+
+    source: Source
+    problem: SourceError
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """In the order in which it is carried out: first what takes text away from someone, then what takes time."""
+
+    gone: tuple[Gone, ...]
+    relabel: tuple[Relabel, ...]
+    refused: tuple[Refusal, ...]
+    tasks: tuple[Task, ...]  # stored documents with other readers first: for them a hash settles everything
+
+    @property
+    def files(self) -> int:
+        return len(self.gone) + len(self.refused) + len(self.tasks)
+
+
+def make(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool) -> Plan:
+    """What to do so that the catalog says what the files say.
+
+    stored: what the catalog holds below the scanned roots, by uri. A document is gone only below a given path, and
+    never below a folder that could not be listed. A document whose file has lost its readers is for nobody.
+    """
+    relabels: list[Relabel] = []
+    refusals: list[Refusal] = [_refusal(folder, stored=False) for folder in found.unreadable]
+    tasks: list[Task] = []
+    for source in found.sources:
+        known = stored.get(source.uri)
+        safe = narrowed(known.readers, source.readers or NOBODY) if known else NOBODY
+        if known and safe != known.readers:
+            relabels.append(Relabel(uri=source.uri, readers=safe if source.readers else NOBODY))
+        if source.problem is not None or source.readers is None:
+            refusals.append(_refusal(source, stored=known is not None))
+        else:
+            tasks.append(Task(source=source, readers=source.readers, stored=known))
+    tasks.sort(key=lambda task: task.stored is None or task.stored.readers == task.readers)
+    return Plan(
+        gone=_gone(found, stored) if prune else (),
+        relabel=tuple(relabels),
+        refused=tuple(refusals),
+        tasks=tuple(tasks),
+    )
+
+
+def _refusal(source: Source, *, stored: bool) -> Refusal:
+    if source.problem is None:
+        raise ValueError(f"{source.path} has neither readers nor a problem")
+    return Refusal(source=source, problem=source.problem, stored=stored)
+
+
+def _gone(found: Scan, stored: Mapping[str, StoredDocument]) -> tuple[Gone, ...]:
+    there = {source.uri for source in found.sources}
+    missing = [uri for uri in sorted(stored) if uri not in there and not uri.startswith(found.blind)]
+    return tuple(Gone(uri=uri, path=root.path_of(uri)) for uri in missing for root in found.roots if root.covers(uri))

@@ -1,0 +1,208 @@
+"""What happened to each file, for people and for programs."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import IO, Any, Literal, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from indexes.errors import ClearanceError, NoReaders, SourceRefused
+
+Status = Literal["new", "changed", "relabelled", "unchanged", "removed", "failed", "refused"]
+STATUSES: tuple[Status, ...] = ("new", "changed", "relabelled", "unchanged", "removed", "failed", "refused")
+PROBLEMS: frozenset[Status] = frozenset({"failed", "refused"})
+STALE = "The version stored before stays, for those whom both the old and the new rule allow."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One line of the report."""
+
+    path: str
+    status: Status
+    chunks: int = 0
+    reason: str | None = None
+    remedy: str | None = None
+    warnings: tuple[str, ...] = ()
+    stale: bool = False  # an older version of this file is still in the catalog
+
+    def as_dict(self) -> dict[str, Any]:
+        given = {"path": self.path, "status": self.status, "chunks": self.chunks, "stale": self.stale}
+        return given | {"reason": self.reason, "remedy": self.remedy, "warnings": list(self.warnings)}
+
+
+def failure(path: str, error: ClearanceError, *, stale: bool) -> Outcome:
+    """The line of a file that could not be taken in."""
+    status: Status = "refused" if isinstance(error, SourceRefused | NoReaders) else "failed"
+    return Outcome(path=path, status=status, reason=str(error), remedy=error.remedy, stale=stale)
+
+
+class Watcher(Protocol):
+    """Is told while the work goes on."""
+
+    def expect(self, files: int) -> None: ...
+
+    def happened(self, outcome: Outcome) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+@dataclass
+class Report:
+    """Collects the outcomes of one run."""
+
+    watcher: Watcher
+    dry_run: bool = False
+    outcomes: list[Outcome] = field(default_factory=list)
+    interrupted: bool = False
+    error: ClearanceError | None = None  # what stopped the run before its end
+    started: float = field(default_factory=time.perf_counter)
+    seconds: float = 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self.watcher.happened(outcome)
+
+    def close(self) -> None:
+        self.seconds = time.perf_counter() - self.started
+
+    @property
+    def totals(self) -> dict[str, int]:
+        counted = Counter(outcome.status for outcome in self.outcomes)
+        return {status: counted[status] for status in STATUSES}
+
+    @property
+    def written(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.status in ("new", "changed")]
+
+    @property
+    def problems(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.status in PROBLEMS]
+
+    @property
+    def succeeded(self) -> bool:
+        return not (self.problems or self.interrupted or self.error)
+
+    def summary(self, most: int | None = None) -> dict[str, Any]:
+        """For programs. most: at most this many files are listed, those with problems first."""
+        files = sorted(self.outcomes, key=lambda o: o.path)
+        if most is not None:
+            files = sorted(files, key=lambda o: o.status not in PROBLEMS)[:most]
+        chunks = sum(outcome.chunks for outcome in self.written)
+        return {
+            "succeeded": self.succeeded,
+            "interrupted": self.interrupted,
+            "error": None if self.error is None else {"reason": str(self.error), "remedy": self.error.remedy},
+            "dry_run": self.dry_run,
+            "totals": self.totals,
+            "chunks": chunks,
+            "seconds": round(self.seconds, 3),
+            "documents_per_second": round(_rate(len(self.written), self.seconds), 3),
+            "chunks_per_second": round(_rate(chunks, self.seconds), 3),
+            "files": [outcome.as_dict() for outcome in files],
+        }
+
+    def lines(self) -> Iterable[str]:
+        """For people: what went wrong and how to mend it, then the totals."""
+        noted = sorted((o for o in self.outcomes if o.status in PROBLEMS or o.warnings), key=lambda o: o.path)
+        for outcome in noted:
+            yield from _described(outcome)
+        if not self.outcomes and not self.error:
+            yield "There are no documents to ingest here."
+            return
+        counts = ", ".join(f"{count} {status}" for status, count in self.totals.items() if count)
+        yield f"{'Would be' if self.dry_run else 'Done'}: {counts or 'nothing'}."
+        if self.written and not self.dry_run:
+            chunks = sum(outcome.chunks for outcome in self.written)
+            per_document, per_chunk = _rate(len(self.written), self.seconds), _rate(chunks, self.seconds)
+            yield (
+                f"{len(self.written)} documents, {chunks} chunks in {self.seconds:.1f} s "
+                f"({per_document:.2f} documents/s, {per_chunk:.1f} chunks/s)."
+            )
+        if self.interrupted:
+            yield "Interrupted. Everything stored so far is complete; run the same command again to go on."
+
+
+def printable(text: str) -> str:
+    """The text without anything that could steer a terminal: file names are written by strangers."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def one_line(outcome: Outcome) -> str:
+    size = f"  {outcome.chunks} chunks" if outcome.status in ("new", "changed") and outcome.chunks else ""
+    reason = f"  {outcome.reason}" if outcome.reason else ""
+    return printable(f"{outcome.status:<10} {outcome.path}{size}{reason}")
+
+
+def _described(outcome: Outcome) -> Iterable[str]:
+    yield one_line(outcome)
+    if outcome.remedy:
+        yield printable(f"           → {outcome.remedy}")
+    if outcome.stale:
+        yield f"           → {STALE}"
+    for warning in outcome.warnings:
+        yield printable(f"           ! {warning}")
+
+
+def _rate(amount: int, seconds: float) -> float:
+    return amount / seconds if seconds > 0 else 0.0
+
+
+class Lines:
+    """A line for each file that something was done with."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+
+    def expect(self, files: int) -> None:
+        self.say(f"{files} files.")
+
+    def happened(self, outcome: Outcome) -> None:
+        if outcome.status != "unchanged":
+            self.say(one_line(outcome))
+
+    def say(self, text: str) -> None:
+        print(printable(text), file=self._out, flush=True)
+
+
+class Bar:
+    """A progress bar with rate and time left; lines appear above it only for problems."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._console = Console(file=out, markup=False, highlight=False, emoji=False)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self._console,
+        )
+        self._task = self._progress.add_task("Looking", total=None, rate="")
+        self._chunks = 0
+        self._begun = time.perf_counter()
+
+    def expect(self, files: int) -> None:
+        self._progress.update(self._task, total=files, description="Ingesting")
+
+    def happened(self, outcome: Outcome) -> None:
+        self._chunks += outcome.chunks
+        rate = f"{_rate(self._chunks, time.perf_counter() - self._begun):.1f} chunks/s"
+        self._progress.update(self._task, advance=1, rate=rate)
+        if outcome.status in PROBLEMS:
+            self.say(one_line(outcome))
+
+    def say(self, text: str) -> None:
+        self._console.print(printable(text))
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._progress.stop()
