@@ -141,4 +141,4 @@ class Generation:
     model: str  # the name or folder it was asked for by
     fingerprint: str  # weights, prefixes, pooling and backend: equal means vectors may be compared
     dimension: int
-    state: Literal["building", "active", "retired"]
+    state: Literal["building", "ready", "active", "retired"]

@@ -208,11 +208,11 @@ class VectorIndex:
 
     # --- checkpoints --------------------------------------------------------------------------------------------
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything needed to make this index again, as arrays of equal length."""
+    def arrays(self, *, with_vectors: bool = True) -> dict[str, NDArray[Any]]:
+        """Everything needed to make this index again, as arrays of equal length: rows, reader_sets, vectors."""
         held = np.flatnonzero(self._list.values >= 0)
-        sets = self._set_of_list.values[self._list.values[held]]
-        return {"rows": self._row.values[held], "reader_sets": sets, "vectors": self._vectors.values[held]}
+        placed = {"rows": self._row.values[held], "reader_sets": self._set_of_list.values[self._list.values[held]]}
+        return {**placed, "vectors": self._vectors.values[held]} if with_vectors else placed
 
     @classmethod
     def from_arrays(cls, dimension: int, arrays: dict[str, NDArray[Any]]) -> "VectorIndex":

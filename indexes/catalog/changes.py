@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, insert
 
 from indexes.catalog.schema import changes
 
-ChangeKind = Literal["document", "access", "generation"]
+ChangeKind = Literal["document", "access", "generation", "rebuild"]
 
 
 def note(connection: Connection, kind: ChangeKind, document_id: int | None = None) -> None:

@@ -44,6 +44,8 @@ class Documents:
         """
         with self._database.writing() as connection:
             wanted = writable_generations(connection)
+            if not wanted:
+                raise ModelMismatch("The catalog has no generation yet.", remedy="Call generations.ensure first.")
             blobs = {g.id: _blob(document, g, by_generation) for g in wanted}
             document_id, public_id = _write_head(connection, document)
             _write_body(connection, document_id, document)

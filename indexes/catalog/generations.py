@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, exists, insert, select, update
 
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
-from indexes.catalog.schema import generations, vectors
-from indexes.errors import ModelMismatch
+from indexes.catalog.schema import documents, generations, vectors
+from indexes.errors import IndexDamaged, ModelMismatch
 from indexes.model import Generation
 
 
@@ -51,20 +51,41 @@ class Generations:
         return active
 
     def begin(self, model: str, fingerprint: str, dimension: int) -> Generation:
-        """A generation under construction, resumed if one for the same vectors was left unfinished."""
+        """A generation under construction. One for the same vectors that was left unfinished or retired goes on."""
+        of_it = generations.c.fingerprint == fingerprint, generations.c.state != "active"
         with self._database.writing() as connection:
-            for generation in writable_generations(connection):
-                if generation.state == "building" and generation.fingerprint == fingerprint:
-                    return generation
-            return self._add(connection, model, fingerprint, dimension, "building")
+            again = update(generations).where(*of_it).values(state="building").returning(generations)
+            row = connection.execute(again).mappings().first()
+            if row is None:
+                return self._add(connection, model, fingerprint, dimension, "building")
+            note(connection, "generation")
+            return _generation(row)
 
-    def activate(self, generation: Generation) -> None:
-        """One switch: from the next request on, searches use this generation; the former one is retired."""
+    def announce(self, generation: Generation) -> None:
+        """Complete: running services may load it, so that the switch takes them no time."""
         with self._database.writing() as connection:
+            connection.execute(update(generations).where(generations.c.id == generation.id).values(state="ready"))
+
+    def activate(self, generation: Generation) -> Generation:
+        """One switch: from the next request on, searches use this generation; the former one is retired, and kept.
+
+        Raises IndexDamaged while a document lacks vectors in it.
+        """
+        without = ~exists().where(vectors.c.document_id == documents.c.id, vectors.c.generation_id == generation.id)
+        with self._database.writing() as connection:
+            if connection.scalar(select(documents.c.id).where(without).limit(1)) is not None:
+                raise IndexDamaged("A document has no vectors in the new generation yet.", remedy="Go on embedding.")
             retire = update(generations).where(generations.c.state == "active").values(state="retired")
             connection.execute(retire)
-            connection.execute(update(generations).where(generations.c.id == generation.id).values(state="active"))
+            chosen = update(generations).where(generations.c.id == generation.id).values(state="active")
+            row = connection.execute(chosen.returning(generations)).mappings().one()
             note(connection, "generation")
+        return _generation(row)
+
+    def request_rebuild(self) -> None:
+        """Ask every process to build its derived indexes anew from the catalog."""
+        with self._database.writing() as connection:
+            note(connection, "rebuild")
 
     def drop(self, generation: Generation) -> None:
         """Forget a generation that is not active, with its vectors."""

@@ -1,5 +1,6 @@
 """Bringing a catalog to the present schema, one process at a time."""
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -9,6 +10,8 @@ from alembic.script import ScriptDirectory
 
 from indexes.catalog.database import Database
 from indexes.errors import SchemaMismatch
+
+logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every connection
 
 
 def migrate(database: Database) -> None:

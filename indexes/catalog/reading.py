@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, exists, func, select
 
-from indexes.catalog.access import may_read, set_of
+from indexes.catalog.access import asking, may_read, readable_sets
 from indexes.catalog.filters import Filters, matching
 from indexes.catalog.generations import active_generation
 from indexes.catalog.schema import changes, chunks, document_texts, documents, vectors
@@ -18,6 +18,35 @@ from indexes.model import DocumentView, Generation, Hit, PageMark, Principal, Ro
 T = TypeVar("T")
 
 _BATCH = 500  # ids per statement: well under every database's limit on parameters
+
+_HITS = (
+    select(
+        chunks,
+        documents.c.public_id.label("document_public_id"),
+        documents.c.title,
+        documents.c.path,
+        documents.c.media_type,
+        documents.c.collection,
+        documents.c.language,
+        documents.c.page_kind,
+    )
+    .join(documents, documents.c.id == chunks.c.document_id)
+    .where(may_read(documents.c.reader_set_id))
+)
+"""Turns rows into text, and joins the readers: it cannot return what is forbidden."""
+
+_HITS_BY_ROW = _HITS.where(chunks.c.row.in_(bindparam("rows", expanding=True)))
+_HIT_BY_ID = _HITS.where(chunks.c.public_id == bindparam("public_id"))
+_DOCUMENT_BY_ID = (
+    select(documents, document_texts.c.text)
+    .join(document_texts, document_texts.c.document_id == documents.c.id)
+    .where(documents.c.public_id == bindparam("public_id"), may_read(documents.c.reader_set_id))
+)
+_READABLE_DOCUMENTS = select(documents.c.id).where(may_read(documents.c.reader_set_id))
+
+_CHANGE_NUMBER = select(func.coalesce(func.max(changes.c.number), 0))
+_ACCESS_NUMBER = _CHANGE_NUMBER.where(changes.c.kind == "access")
+_REBUILD_NUMBER = _CHANGE_NUMBER.where(changes.c.kind == "rebuild")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +64,17 @@ class ReadState:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.change_number: int = connection.scalar(select(func.coalesce(func.max(changes.c.number), 0))) or 0
+        self.change_number: int = connection.scalar(_CHANGE_NUMBER) or 0
 
     # --- who may read what ---------------------------------------------------------------------------------
 
     def access_number(self) -> int:
         """Counts changes of groups, users and reader sets: a resolved view stays right while this stays the same."""
-        newest = select(func.coalesce(func.max(changes.c.number), 0)).where(changes.c.kind == "access")
-        return self._connection.scalar(newest) or 0
+        return self._connection.scalar(_ACCESS_NUMBER) or 0
 
     def reader_sets(self, principal: Principal) -> NDArray[np.int64]:
         """The reader sets this principal may read, ascending."""
-        return np.array(set_of(self._connection, principal), dtype=np.int64)
+        return np.array(readable_sets(self._connection, principal), dtype=np.int64)
 
     # --- text, behind the second gate ----------------------------------------------------------------------
 
@@ -55,33 +83,30 @@ class ReadState:
         score = dict(ranked)
         found: dict[Row, Hit] = {}
         for batch in _batches(list(score)):
-            for row in self._connection.execute(_hits(principal).where(chunks.c.row.in_(batch))).mappings():
+            for row in self._connection.execute(_HITS_BY_ROW, {**asking(principal), "rows": batch}).mappings():
                 found[Row(row["row"])] = _hit(row, score[Row(row["row"])])
         return tuple(found[row] for row, _ in ranked if row in found)
 
     def passage(self, passage_id: str, principal: Principal) -> Hit:
         """The chunk by its public id. Raises NotFound, whether it is absent or forbidden."""
-        row = self._connection.execute(_hits(principal).where(chunks.c.public_id == passage_id)).mappings().first()
+        wanted = {**asking(principal), "public_id": passage_id}
+        row = self._connection.execute(_HIT_BY_ID, wanted).mappings().first()
         if row is None:
             raise NotFound()
         return _hit(row, 0.0)
 
     def document(self, document_id: str, principal: Principal) -> DocumentView:
         """The whole document by its public id. Raises NotFound, whether it is absent or forbidden."""
-        wanted = (
-            select(documents, document_texts.c.text)
-            .join(document_texts, document_texts.c.document_id == documents.c.id)
-            .where(documents.c.public_id == document_id, may_read(principal, documents.c.reader_set_id))
-        )
-        row = self._connection.execute(wanted).mappings().first()
+        wanted = {**asking(principal), "public_id": document_id}
+        row = self._connection.execute(_DOCUMENT_BY_ID, wanted).mappings().first()
         if row is None:
             raise NotFound()
         return _document(row)
 
     def matching(self, filters: Filters, principal: Principal) -> list[int]:
         """Ids of the documents that the filter lets through, among those the principal may read."""
-        readable = may_read(principal, documents.c.reader_set_id)
-        return list(self._connection.scalars(select(documents.c.id).where(readable, *matching(filters))))
+        wanted = _READABLE_DOCUMENTS.where(*matching(filters))
+        return list(self._connection.scalars(wanted, asking(principal)))
 
     # --- what the derived indexes are built from (no principal: nothing of this is ever returned to a caller) -----
 
@@ -89,10 +114,29 @@ class ReadState:
         """The active generation, if there is one yet."""
         return active_generation(self._connection)
 
+    def rebuild_number(self) -> int:
+        """Grows when somebody asks that every process build its derived indexes anew."""
+        return self._connection.scalar(_REBUILD_NUMBER) or 0
+
+    def unembedded(self, generation: Generation, limit: int) -> list[tuple[int, bytes]]:
+        """(document id, token) of documents without vectors in a generation, at most `limit`, by id."""
+        has = exists().where(vectors.c.document_id == documents.c.id, vectors.c.generation_id == generation.id)
+        wanted = select(documents.c.id, documents.c.token).where(~has).order_by(documents.c.id).limit(limit)
+        return [(row[0], row[1]) for row in self._connection.execute(wanted)]
+
+    def document_count(self) -> int:
+        """How many documents there are, for progress reports to operators."""
+        return self._connection.scalar(select(func.count()).select_from(documents)) or 0
+
     def changed_since(self, number: int) -> list[int]:
         """Ids of documents written or removed after that change number."""
         newer = select(changes.c.document_id).where(changes.c.number > number, changes.c.kind == "document").distinct()
         return [document_id for document_id in self._connection.scalars(newer) if document_id is not None]
+
+    def heads(self) -> Iterator[tuple[int, int, bytes]]:
+        """(document id, reader set, token) of every document: a token changes whenever what a reader sees changes."""
+        for row in self._connection.execute(select(documents.c.id, documents.c.reader_set_id, documents.c.token)):
+            yield row[0], row[1], row[2]
 
     def placements(self, document_ids: Sequence[int] | None = None) -> Iterator[Placement]:
         """Where each document stands: its reader set, its token and its rows. None: all documents."""
@@ -128,24 +172,6 @@ class ReadState:
             for document_id, embedded in self._connection.execute(wanted):
                 found.setdefault(document_id, []).append(embedded)
         return found
-
-
-def _hits(principal: Principal) -> Select[Any]:
-    """The one statement that turns rows into text: it joins the readers, so it cannot return what is forbidden."""
-    return (
-        select(
-            chunks,
-            documents.c.public_id.label("document_public_id"),
-            documents.c.title,
-            documents.c.path,
-            documents.c.media_type,
-            documents.c.collection,
-            documents.c.language,
-            documents.c.page_kind,
-        )
-        .join(documents, documents.c.id == chunks.c.document_id)
-        .where(may_read(principal, documents.c.reader_set_id))
-    )
 
 
 def _hit(row: RowMapping, score: float) -> Hit:

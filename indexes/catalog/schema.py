@@ -59,7 +59,7 @@ installation = Table(
 changes = _table(
     "changes",
     Column("number", Id, primary_key=True),
-    Column("kind", String(16), nullable=False),  # document | access | generation
+    Column("kind", String(16), nullable=False),  # document | access | generation | rebuild
     Column("document_id", Id),  # only the newest change of each document is kept
     Index("ix_changes_document_id", "document_id"),
 )
@@ -100,7 +100,7 @@ generations = _table(
     Column("model", String(512), nullable=False),
     Column("fingerprint", String(64), nullable=False),
     Column("dimension", Integer, nullable=False),
-    Column("state", String(16), nullable=False),  # building | active | retired
+    Column("state", String(16), nullable=False),  # building | ready | active | retired
     Column("settings", JSON, nullable=False),
     Column("created_at", Moment, nullable=False),
     Index(

@@ -197,7 +197,7 @@ class KeywordIndex:
         return block
 
     def _link(self, slot: int, chain: Sequence[int]) -> None:
-        for number, following in zip(chain, [*chain[1:], kernels.NONE], strict=True):
+        for number, following in zip(chain, [*chain[1:], kernels.NONE], strict=False):  # an empty chain has no links
             self._links[number, 1] = following
         self._first[slot] = chain[0] if chain else kernels.NONE
 

@@ -1,0 +1,35 @@
+"""The command `clearance`: finds its sub-commands among the installed packages, so that no package imports another."""
+
+import logging
+import os
+import sys
+from importlib.metadata import entry_points
+
+os.environ.setdefault("DO_NOT_TRACK", "1")  # before any library that would otherwise call home is imported
+
+import typer
+
+from indexes.errors import ClearanceError
+
+GROUP = "clearance.commands"
+
+app = typer.Typer(
+    name="clearance",
+    help="Ask your documents. Get answers made only of what you are cleared to read.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # locals may hold text that not every reader of a log may read
+)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 done in part or failed, 2 wrong use."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        app.add_typer(entry.load())
+    try:
+        app()
+    except ClearanceError as error:
+        typer.echo(f"error: {error}", err=True)
+        if error.remedy:
+            typer.echo(f"       {error.remedy}", err=True)
+        raise SystemExit(1) from error

@@ -1,0 +1,153 @@
+"""Administration from the command line: users, groups, keys, rebuild."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from indexes import settings as configuration
+from indexes.catalog import Catalog
+
+app = typer.Typer()
+users = typer.Typer(help="People who may ask.", no_args_is_help=True)
+groups = typer.Typer(help="Groups of people, and of groups.", no_args_is_help=True)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+app.add_typer(users, name="users")
+app.add_typer(groups, name="groups")
+app.add_typer(keys, name="keys")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def opened() -> Iterator[Catalog]:
+    """The configured catalog."""
+    catalog = Catalog.open(configuration.load().catalog_url)
+    try:
+        yield catalog
+    finally:
+        catalog.close()
+
+
+@users.command("add")
+def add_user(name: str) -> None:
+    """Let a person ask. A new user reads only what is public."""
+    with opened() as catalog:
+        catalog.people.add_user(name)
+
+
+@users.command("remove")
+def remove_user(name: str) -> None:
+    """From the next request on, the user's keys are refused. A later user of that name inherits nothing."""
+    with opened() as catalog:
+        catalog.people.remove_user(name)
+
+
+@users.command("list")
+def list_users(as_json: Json = False) -> None:
+    """Everybody who may ask."""
+    with opened() as catalog:
+        names = catalog.people.users()
+    _print(names, names, as_json)
+
+
+@groups.command("add")
+def add_group(name: str) -> None:
+    """Make a group. Members get what its name is allowed to read."""
+    with opened() as catalog:
+        catalog.people.add_group(name)
+
+
+@groups.command("remove")
+def remove_group(name: str) -> None:
+    """From the next request on, nobody reads anything through the group."""
+    with opened() as catalog:
+        catalog.people.remove_group(name)
+
+
+@groups.command("join")
+def join(group: str, member: str) -> None:
+    """Put user:NAME or group:NAME into a group."""
+    with opened() as catalog:
+        catalog.people.add_member(group, member)
+
+
+@groups.command("leave")
+def leave(group: str, member: str) -> None:
+    """Take user:NAME or group:NAME out of a group, effective at the next request."""
+    with opened() as catalog:
+        catalog.people.remove_member(group, member)
+
+
+@groups.command("list")
+def list_groups(as_json: Json = False) -> None:
+    """Groups with their direct members."""
+    with opened() as catalog:
+        found = catalog.people.groups()
+    _print(found, [f"{name}: {', '.join(members) or '(empty)'}" for name, members in found.items()], as_json)
+
+
+@keys.command("issue")
+def issue(
+    user: str,
+    scope: Annotated[list[str] | None, typer.Option(help="admin: may administer. Gives no right to read.")] = None,
+    label: Annotated[str, typer.Option(help="What it is for.")] = "",
+    days: Annotated[int | None, typer.Option(min=1, help="Expires after this many days; default: never.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key for a user. It is shown now and never again."""
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    with opened() as catalog:
+        key = catalog.keys.issue(user, scopes=scope or [], label=label, expires_at=expires_at)
+    _print(asdict(key), [key.secret], as_json)
+
+
+@keys.command("revoke")
+def revoke(key_id: str) -> None:
+    """From the next request on the key is refused."""
+    with opened() as catalog:
+        catalog.keys.revoke(key_id)
+
+
+@keys.command("list")
+def list_keys(user: str | None = None, as_json: Json = False) -> None:
+    """Keys without their secrets."""
+    with opened() as catalog:
+        found = catalog.keys.list(user)
+    lines = [f"{k.id}  {k.user}  {'revoked' if k.revoked_at else 'valid'}  {k.label}" for k in found]
+    _print([asdict(k) for k in found], lines, as_json)
+
+
+@app.command("rebuild")
+def rebuild_command(
+    model: Annotated[str | None, typer.Option(help="Re-embed with this model, then switch to it.")] = None,
+) -> None:
+    """Build the derived indexes anew from the catalog. Questions go on being answered meanwhile."""
+    from rich.progress import Progress
+
+    from indexes.embedder import load
+    from indexes.rebuild import rebuild
+
+    settings = configuration.load()
+    with opened() as catalog, Progress() as shown:
+        task = shown.add_task("Embedding" if model else "Rebuilding")
+        generation = rebuild(
+            catalog,
+            model,
+            lambda name: load(settings.model_copy(update={"embedding_model": name})),
+            lambda done, total: shown.update(task, completed=done, total=total),
+        )
+    if model:
+        typer.echo(
+            f"Searches now use {generation.model}. Set CLEARANCE_EMBEDDING_MODEL={generation.model} for restarts."
+        )
+    else:
+        typer.echo("Every running service builds its indexes anew; the next start does too.")
+
+
+def _print(value: Any, lines: list[str], as_json: bool) -> None:
+    typer.echo(json.dumps(value, default=str, ensure_ascii=False) if as_json else "\n".join(lines))

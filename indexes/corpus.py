@@ -1,0 +1,188 @@
+"""The catalog and the indexes derived from it, kept at one and the same state for whoever searches."""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes import checkpoint
+from indexes.catalog import Catalog, Placement, ReadState
+from indexes.derived import Derived, align
+from indexes.errors import ClearanceError, IndexDamaged
+from indexes.keywords import KeywordIndex
+from indexes.locks import ReadWriteLock
+from indexes.model import Generation
+from indexes.vectors import VectorIndex
+
+_PATIENCE = 50  # times a search tries to meet the catalog between two writes before it makes them wait
+
+log = logging.getLogger(__name__)
+
+
+class Corpus:
+    """One per process; threads share it. `folder` holds the checkpoint and may be deleted at any time."""
+
+    def __init__(self, catalog: Catalog, folder: Path | None) -> None:
+        self.catalog = catalog
+        self._folder = folder
+        self._lock = ReadWriteLock()
+        self._prepared: dict[int, VectorIndex] = {}
+        self._maintenance = Lock()
+        self._derived = self._start()
+        with catalog.reading() as state:
+            self._rebuilt = state.rebuild_number()
+
+    @contextmanager
+    def latest(self) -> Iterator[tuple[ReadState, Derived]]:
+        """The newest acknowledged state of the catalog, and the derived indexes at exactly that state."""
+        for _ in range(_PATIENCE):
+            with self._lock.reading(), self.catalog.reading() as state:
+                if self._derived.is_at(state):
+                    yield state, self._derived
+                    return
+            with self._lock.writing(), self.catalog.reading() as state:
+                self._follow(state)
+        with self._lock.writing(), self.catalog.reading() as state:
+            self._follow(state)
+            yield state, self._derived
+
+    def generation(self) -> Generation:
+        """The generation that the last search used."""
+        return self._derived.generation
+
+    def prepare(self, generation: Generation) -> None:
+        """Load the vectors of a generation that is about to be activated, so that the switch takes no time."""
+        if generation.id in self._prepared:
+            return
+        with self._maintenance:
+            vectors = VectorIndex(generation.dimension)
+            with self.catalog.reading() as state:
+                align(vectors, state, generation, list(state.placements()))
+            self._prepared[generation.id] = vectors
+
+    def rebuild(self) -> None:
+        """Build everything anew from the catalog while searches go on with the old; one switch at the end."""
+        with self._maintenance:
+            with self.catalog.reading() as state:
+                fresh = self._built(state)
+            with self._lock.writing(), self.catalog.reading() as state:
+                fresh.catch_up(state)
+                self._derived = fresh
+            if self._folder is not None:
+                checkpoint.discard(self._folder)
+        self.save()
+
+    def tend(self) -> None:
+        """What a process does now and then beside searching: rebuild when asked to, load a generation that is ready."""
+        with self.catalog.reading() as state:
+            wanted = state.rebuild_number()
+        if wanted > self._rebuilt:
+            self._rebuilt = wanted
+            self.rebuild()
+        for generation in self.catalog.generations.writable():
+            if generation.state == "ready":
+                self.prepare(generation)
+
+    def save(self) -> None:
+        """Write a checkpoint of what is in memory, so that the next start is fast."""
+        if self._folder is None:
+            return
+        with self._maintenance, self._lock.reading():
+            facts = self._facts(self._derived.generation)
+            checkpoint.save(self._folder, facts, lambda folder: _write(self._derived, folder))
+
+    def alarms(self) -> int:
+        """How many rows the derived indexes returned that did not belong to the view. Anything but 0 is a defect."""
+        return self._derived.vectors.alarms
+
+    # --- starting -----------------------------------------------------------------------------------------------
+
+    def _start(self) -> Derived:
+        with self.catalog.reading() as state:
+            loaded = self._loaded(state)
+            if loaded is not None:
+                repaired = loaded.repair(state)
+                log.info("Loaded the checkpoint; %d documents had changed since.", repaired)
+                return loaded
+            return self._built(state)
+
+    def _built(self, state: ReadState) -> Derived:
+        fresh = Derived.empty(_active(state))
+        fresh.repair(state)
+        return fresh
+
+    def _loaded(self, state: ReadState) -> Derived | None:
+        if self._folder is None:
+            return None
+        generation = _active(state)
+        try:
+            folder = checkpoint.verified(self._folder, self._facts(generation))
+            return None if folder is None else _read(generation, folder)
+        except ClearanceError as error:
+            log.warning("The checkpoint cannot be used and is built anew from the catalog: %s", error)
+            return None
+
+    def _facts(self, generation: Generation) -> Mapping[str, Any]:
+        """What a checkpoint must have been made for: this installation, this generation."""
+        installation = hashlib.sha256(b"checkpoint" + self.catalog.secret).hexdigest()
+        return {"installation": installation, "generation": generation.id, "model": generation.fingerprint}
+
+    def _follow(self, state: ReadState) -> None:
+        generation = _active(state)
+        prepared = self._prepared.pop(generation.id, None)
+        if prepared is not None and generation.id != self._derived.generation.id:
+            self._derived.switch(state, generation, prepared)
+        try:
+            self._derived.catch_up(state)
+        except IndexDamaged as error:
+            log.warning("The indexes in memory cannot follow the catalog and are built anew: %s", error)
+            self._derived = self._built(state)
+
+
+def _active(state: ReadState) -> Generation:
+    generation = state.generation()
+    if generation is None:
+        raise IndexDamaged("The catalog has no generation yet.", remedy="Call generations.ensure first.")
+    return generation
+
+
+def _write(derived: Derived, folder: Path) -> None:
+    placed = derived.placements()
+    rows = [p.rows for p in placed]
+    arrays = {
+        **{f"vectors-{name}": array for name, array in derived.vectors.arrays().items()},
+        "documents-id": np.array([p.document_id for p in placed], np.int64),
+        "documents-reader-set": np.array([p.reader_set for p in placed], np.int64),
+        "documents-token": np.frombuffer(b"".join(p.token for p in placed), np.uint8).reshape(-1, 32),
+        "documents-rows": np.concatenate(rows) if rows else np.empty(0, np.int64),
+        "documents-size": np.array([len(r) for r in rows], np.int64),
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    derived.keywords.save(folder)
+
+
+def _read(generation: Generation, folder: Path) -> Derived:
+    def array(name: str) -> NDArray[Any]:
+        loaded: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False)
+        return loaded
+
+    try:
+        parts = {name: array(f"vectors-{name}") for name in ("rows", "reader_sets", "vectors")}
+        vectors = VectorIndex.from_arrays(generation.dimension, parts)
+        derived = Derived(generation, KeywordIndex.load(folder), vectors)
+        ends = np.cumsum(array("documents-size"))
+        rows = np.split(array("documents-rows"), ends[:-1]) if len(ends) else []
+        columns = (array(f"documents-{name}") for name in ("id", "reader-set", "token"))
+        derived.take_over(
+            Placement(int(i), int(s), token.tobytes(), r) for i, s, token, r in zip(*columns, rows, strict=True)
+        )
+    except (OSError, KeyError, ValueError, IndexError) as error:
+        raise IndexDamaged(str(error)) from error
+    return derived

@@ -1,0 +1,206 @@
+"""Search under access control. Start here to see what happens to a question."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.catalog import Catalog, Filters, ReadState
+from indexes.corpus import Corpus
+from indexes.derived import Derived
+from indexes.embedder import Embedder
+from indexes.errors import ModelMismatch
+from indexes.fusion import fuse
+from indexes.model import DocumentView, Generation, Hit, Principal, Row, SearchResult
+from indexes.settings import Settings
+from indexes.tending import tending
+from indexes.thinning import thin
+from indexes.view import View, Views
+
+__all__ = ["Filters", "IndexStatus", "Mode", "Searcher"]
+
+Mode = Literal["hybrid", "dense", "keyword"]
+LoadEmbedder = Callable[[str], Embedder]
+
+_DEPTH = 100  # each side of a fusion is ranked at least this deep
+_MARGIN = 4  # hits looked at for each one wanted, since thinning drops some
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexStatus:
+    """For operators only: it counts what no single caller may see."""
+
+    generation: Generation
+    documents: int
+    passages: int
+    alarms: int
+
+
+class Searcher:
+    """Made once per process; threads share it. Every method that returns text takes the principal that will read it."""
+
+    def __init__(
+        self, catalog: Catalog, embedder: Embedder, settings: Settings, *, load_embedder: LoadEmbedder | None = None
+    ) -> None:
+        catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
+        self.corpus = Corpus(catalog, settings.home / "derived")
+        self._views = Views(catalog.secret)
+        self._embedders = _Embedders(embedder, load_embedder)
+        self._settings = settings
+
+    def search(
+        self, question: str, principal: Principal, k: int, *, mode: Mode = "hybrid", filters: Filters | None = None
+    ) -> SearchResult:
+        """The k best passages that this principal may read, best first. Blocking: one embedding, one scan.
+
+        Nothing that the principal may not read changes a byte of the result.
+        """
+        query = _Query(question, self._embedders, mode)
+        while True:
+            vector = query.embedded_for(self.corpus.generation())
+            with self.corpus.latest() as (state, derived):
+                if vector is not None and derived.generation.fingerprint != vector.fingerprint:
+                    continue  # another model became active while the question was embedded
+                view = self._views.resolve(state, derived, principal)
+                only = _rows_let_through(state, derived, filters, principal)
+                rank = _Ranking(question, vector, derived, view, only, mode)
+                hits = self._best(rank, k, state, principal)
+                return SearchResult(hits=hits, view_id=view.id, exactness=rank.exactness(), mode=mode)
+
+    def document(self, document_id: str, principal: Principal) -> DocumentView:
+        """A whole document, to open a citation. Raises NotFound, whether it is absent or forbidden."""
+        with self.corpus.catalog.reading() as state:
+            return state.document(document_id, principal)
+
+    def passage(self, passage_id: str, principal: Principal) -> Hit:
+        """One passage, to open a citation. Raises NotFound, whether it is absent or forbidden."""
+        with self.corpus.catalog.reading() as state:
+            return state.passage(passage_id, principal)
+
+    def view_id(self, principal: Principal) -> str:
+        """Changes exactly when something that this principal can see changes."""
+        with self.corpus.latest() as (state, derived):
+            return self._views.resolve(state, derived, principal).id
+
+    def tending(self, every_s: float = 1.0) -> AbstractContextManager[None]:
+        """While the block runs, a thread follows what operators ask for; at its end a checkpoint is written."""
+        return tending(self.corpus, every_s)
+
+    def status(self) -> IndexStatus:
+        """What the indexes hold, at the newest state. Raises if the catalog cannot be read."""
+        with self.corpus.latest() as (_, derived):
+            return IndexStatus(
+                generation=derived.generation,
+                documents=derived.documents(),
+                passages=len(derived.vectors),
+                alarms=self.corpus.alarms(),
+            )
+
+    def _best(self, rank: "_Ranking", k: int, state: ReadState, principal: Principal) -> tuple[Hit, ...]:
+        """Read as deep as it takes to find k hits that are neither near-duplicates nor too many of one document."""
+        depth = _MARGIN * k
+        while True:
+            ranked = rank.best(depth)
+            hits = thin(state.read(ranked, principal), k, self._settings.passages_per_document)
+            if len(hits) == k or len(ranked) < depth:
+                return hits
+            depth *= 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Vector:
+    values: NDArray[np.float32]
+    fingerprint: str
+
+
+class _Ranking:
+    """One question ranked inside one view, as deep as asked for."""
+
+    def __init__(
+        self,
+        question: str,
+        vector: _Vector | None,
+        derived: Derived,
+        view: View,
+        only: NDArray[np.int64] | None,
+        mode: Mode,
+    ) -> None:
+        self._question, self._vector, self._derived = question, vector, derived
+        self._view, self._only, self._mode = view, only, mode
+        self._exact = True
+
+    def best(self, depth: int) -> Sequence[tuple[Row, float]]:
+        """At most `depth` rows with their scores, best first; equal scores by row."""
+        if self._mode == "dense":
+            return self._dense(depth)
+        if self._mode == "keyword":
+            return self._keyword(depth)
+        wide = max(depth, _DEPTH)
+        return fuse([self._dense(wide), self._keyword(wide)])[:depth]
+
+    def exactness(self) -> Literal["exact", "approximate"]:
+        return "exact" if self._exact else "approximate"
+
+    def _dense(self, depth: int) -> Sequence[tuple[Row, float]]:
+        assert self._vector is not None
+        found = self._derived.vectors.nearest(self._vector.values, self._view.reader_sets, depth, self._only)
+        self._exact &= found.exact
+        return _pairs(found.rows, found.scores)
+
+    def _keyword(self, depth: int) -> Sequence[tuple[Row, float]]:
+        rows, scores = self._derived.keywords.search(
+            self._question, self._view.reader_sets, depth, allowed_rows=self._only
+        )
+        return _pairs(rows, scores)
+
+
+class _Query:
+    """A question, embedded at most once per embedding model."""
+
+    def __init__(self, question: str, embedders: "_Embedders", mode: Mode) -> None:
+        self._question, self._embedders, self._mode = question, embedders, mode
+        self._vector: _Vector | None = None
+
+    def embedded_for(self, generation: Generation) -> _Vector | None:
+        if self._mode == "keyword":
+            return None
+        if self._vector is None or self._vector.fingerprint != generation.fingerprint:
+            embedder = self._embedders.of(generation)
+            self._vector = _Vector(embedder.query(self._question), embedder.fingerprint)
+        return self._vector
+
+
+class _Embedders:
+    """The embedder of each generation: the configured one, and others once a rebuild has switched to them."""
+
+    def __init__(self, configured: Embedder, load: LoadEmbedder | None) -> None:
+        self._by_fingerprint = {configured.fingerprint: configured}
+        self._load = load
+        self._lock = Lock()
+
+    def of(self, generation: Generation) -> Embedder:
+        """Raises ModelMismatch when the generation's model cannot be had."""
+        with self._lock:
+            known = self._by_fingerprint.get(generation.fingerprint)
+            if known is None and self._load is not None:
+                known = self._load(generation.model)
+                self._by_fingerprint[known.fingerprint] = known
+        if known is None or known.fingerprint != generation.fingerprint:
+            raise ModelMismatch(f"The index now belongs to {generation.model}.", remedy="Restart with that model.")
+        return known
+
+
+def _rows_let_through(
+    state: ReadState, derived: Derived, filters: Filters | None, principal: Principal
+) -> NDArray[np.int64] | None:
+    if filters is None or filters.empty:
+        return None
+    return derived.rows_of(state.matching(filters, principal))
+
+
+def _pairs(rows: NDArray[np.int64], scores: NDArray[np.float64]) -> list[tuple[Row, float]]:
+    return [(Row(row), score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
