@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Literal, Self
 
 import uvicorn
@@ -17,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from indexes.errors import GeneratorBroken, GeneratorError
 from service.llm import Generated, Message, Prompt, ServedModel, Usage
@@ -145,6 +145,29 @@ Misbehaviour = Literal[
 ]
 
 
+class Loopback:
+    """An application behind a real HTTP server on a free loopback port, in a thread; a context manager."""
+
+    def __init__(self, app: ASGIApp, lifespan: Literal["on", "off"] = "off") -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, lifespan=lifespan)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise RuntimeError("the application did not start")
+            time.sleep(0.005)
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+
 class FakeVllm:
     """A model server on a loopback port that speaks vLLM's dialect around a ScriptedModel; a context manager.
 
@@ -155,29 +178,21 @@ class FakeVllm:
         self.model = model or ScriptedModel()
         self.misbehaviour = misbehaviour
         self.requests: list[tuple[str, dict[str, Any]]] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         routes = [
             Route("/v1/models", self._models),
             Route("/tokenize", self._tokenize, methods=["POST"]),
             Route("/v1/chat/completions", self._complete, methods=["POST"]),
             Route("/v1/completions", self._complete, methods=["POST"]),
         ]
-        config = uvicorn.Config(Starlette(routes=routes), log_config=None, timeout_graceful_shutdown=1, lifespan="off")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._loopback = Loopback(Starlette(routes=routes))
+        self.url = self._loopback.url
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.005)
+        self._loopback.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.should_exit = True
-        self._thread.join()
+    def __exit__(self, *raised: Any) -> None:
+        self._loopback.__exit__(*raised)
 
     async def _models(self, request: Request) -> Response:
         if refusal := self._refusal():

@@ -1,0 +1,76 @@
+"""The application: what stands around every request, and what lives as long as the process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import CapacityLimiter
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from indexes.catalog import Catalog
+from indexes.embedder import Embedder
+from indexes.errors import ClearanceError
+from indexes.model import Principal
+from indexes.settings import Settings
+from service import problems, routes
+from service.auth import Gate
+from service.envelope import Bodies, Envelope
+from service.llm import LanguageModel
+from service.metrics import Metrics
+from service.runtime import LoadEmbedder, our_version, running
+
+ABOUT = "Ask your documents. Get answers made only of what you are cleared to read."
+KEYS_AT_ONCE = 16  # keys looked up at the same time
+
+
+def create_app(
+    settings: Settings,
+    *,
+    embedder: Embedder | None = None,
+    model: LanguageModel | None = None,
+    catalog: Catalog | None = None,
+    load_embedder: LoadEmbedder | None = None,
+) -> FastAPI:
+    """The service. What is given is used and left open; the rest is opened at the start and closed at the end.
+
+    A request passes, from outside in: Envelope (id, log line, headers), Gate (who asks), Bodies (limits), the route.
+    """
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        given = {"embedder": embedder, "model": model, "catalog": catalog, "load_embedder": load_embedder}
+        async with running(settings, metrics=metrics, **given) as runtime:  # type: ignore[arg-type]
+            app.state.runtime = runtime
+            yield
+
+    def authenticate(key: str) -> Principal:
+        found: Principal = app.state.runtime.catalog.keys.authenticate(key)
+        return found
+
+    app = FastAPI(
+        title="Clearance",
+        version=our_version(),
+        description=ABOUT,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False},
+        middleware=[
+            Middleware(Envelope, metrics=metrics),
+            Middleware(Gate, authenticate=authenticate, limiter=CapacityLimiter(KEYS_AT_ONCE)),
+            Middleware(Bodies, most=settings.max_body_kb * 1024),
+        ],
+        exception_handlers={
+            ClearanceError: problems.on_clearance_error,
+            RequestValidationError: problems.on_validation_error,
+            HTTPException: problems.on_http_error,
+        },
+    )
+    app.include_router(routes.opened)
+    app.include_router(routes.guarded)
+    return app

@@ -1,0 +1,35 @@
+"""Logs as JSON, one object a line. No message of an exception is written: it may hold what a document says."""
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+
+QUIET = ("httpx", "httpx2", "httpcore", "httpcore2", "uvicorn.access", "sentence_transformers", "transformers")
+
+
+class Lines(logging.Formatter):
+    """A record as one line of JSON: time, level, where it comes from, what happened, and its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            said["error"] = record.exc_info[0].__qualname__
+            said["at"] = "".join(traceback.format_tb(record.exc_info[2])[-12:])
+        return json.dumps(said, ensure_ascii=False, default=str)
+
+
+def configure(level: str) -> None:
+    """Sends every log of the process to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

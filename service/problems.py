@@ -1,0 +1,185 @@
+"""Errors as callers see them: RFC 9457 problems with stable types, and nothing of what is inside."""
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from indexes import errors
+
+MEDIA_TYPE = "application/problem+json"
+ERRORS_LISTED = 20
+NAME_CHARS = 100  # of a field's name that is repeated to the caller
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One type of problem. `told`: the error's own words concern the caller's request, so the caller may see them."""
+
+    slug: str
+    status: int
+    title: str
+    about: str
+    told: bool = False
+    retry_after_s: int | None = None
+
+
+INVALID = Kind(
+    "invalid-request", 422, "The request is not valid.", "A field is missing, unknown, or out of its limits.", told=True
+)
+BAD_JSON = Kind("bad-json", 400, "The body is not JSON.", "Send one JSON object, in UTF-8.")
+NOT_JSON = Kind("unsupported-media-type", 415, "The body must be JSON.", "Send Content-Type: application/json.")
+TOO_LARGE = Kind("body-too-large", 413, "The body is too large.", "The limit is a setting of the service.")
+TOO_SLOW = Kind("body-too-slow", 408, "The body did not arrive in time.", "Send it again over a faster connection.")
+METHOD = Kind("method-not-allowed", 405, "This address does not take that method.", "See the header Allow.")
+INTERNAL = Kind(
+    "internal-error", 500, "Something went wrong inside.", "Tell the operator the request id: the log has the rest."
+)
+NOT_FOUND = Kind(
+    "not-found",
+    404,
+    "There is nothing here.",
+    "It does not exist, or you may not read it. The two look the same on purpose.",
+)
+UNAUTHENTICATED = Kind(
+    "not-authenticated", 401, "A valid API key is needed.", "Send Authorization: Bearer with a key that is still valid."
+)
+NOT_PERMITTED = Kind("not-permitted", 403, "This key does not carry the scope that is needed.", "Ask for another key.")
+BUSY = Kind("busy", 503, "The service is busy.", "Try again after the time in Retry-After.", retry_after_s=2)
+
+BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
+    errors.QuestionTooLong: Kind(
+        "question-too-long",
+        413,
+        "The question is too long.",
+        "A question must leave room for passages and an answer in the model's window.",
+        told=True,
+    ),
+    errors.BadConfiguration: INTERNAL,
+    errors.BadInput: INVALID,
+    errors.NotFound: NOT_FOUND,
+    errors.AlreadyExists: Kind("already-exists", 409, "There is already one by that name.", "Choose another name."),
+    errors.NotAuthenticated: UNAUTHENTICATED,
+    errors.NotPermitted: NOT_PERMITTED,
+    errors.Busy: BUSY,
+    errors.StorageFull: BUSY,
+    errors.GeneratorUnavailable: Kind(
+        "model-unavailable",
+        503,
+        "The language model cannot be reached.",
+        "Search still works. Try again after the time in Retry-After, or ask for `answerer: quotes`.",
+        retry_after_s=5,
+    ),
+    errors.GeneratorTimeout: Kind(
+        "model-timeout",
+        504,
+        "The language model is too slow.",
+        "Search still works. Try again after the time in Retry-After, or ask for `answerer: quotes`.",
+        retry_after_s=15,
+    ),
+    errors.GeneratorError: Kind(
+        "model-broken", 502, "The language model did not give an answer.", "Search still works. Tell the operator."
+    ),
+    errors.CorpusError: Kind(
+        "corpus-unavailable", 503, "The corpus cannot be used now.", "The operator has to act; see the log."
+    ),
+}
+
+KINDS = {
+    kind.slug: kind for kind in (INVALID, BAD_JSON, NOT_JSON, TOO_LARGE, TOO_SLOW, METHOD, INTERNAL, *BY_ERROR.values())
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong with one request."""
+
+    kind: Kind
+    detail: str | None = None
+    errors: tuple[Mapping[str, str], ...] = ()
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        said: dict[str, Any] = {
+            "type": f"/problems/{self.kind.slug}",
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "instance": request_id,
+        }
+        if self.detail:
+            said["detail"] = self.detail
+        if self.errors:
+            said["errors"] = list(self.errors)
+        return said
+
+    def response(self, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+        own = dict(headers or {})
+        if self.kind.retry_after_s is not None:
+            own.setdefault("Retry-After", str(self.kind.retry_after_s))
+        if self.kind.status == UNAUTHENTICATED.status:
+            own.setdefault("WWW-Authenticate", 'Bearer realm="clearance"')
+        content = json.dumps(self.body(request_id), ensure_ascii=False).encode("utf-8", "replace")
+        return Response(content, self.kind.status, own, MEDIA_TYPE)
+
+
+def of(error: errors.ClearanceError) -> Problem:
+    """The problem that an error is for a caller."""
+    kind = next((BY_ERROR[cls] for cls in type(error).__mro__ if cls in BY_ERROR), INTERNAL)
+    if not kind.told:
+        return Problem(kind)
+    return Problem(kind, " ".join(part for part in (error.detail, error.remedy) if part) or None)
+
+
+def of_validation(found: Sequence[Mapping[str, Any]]) -> Problem:
+    """The problem that a body or parameter is which does not fit its schema. Never repeats a value."""
+    if any(error["type"] == "json_invalid" for error in found):
+        return Problem(BAD_JSON)
+    listed = tuple({"pointer": _pointer(error["loc"]), "detail": str(error["msg"])} for error in found)
+    return Problem(INVALID, errors=listed[:ERRORS_LISTED])
+
+
+def of_http(error: HTTPException) -> Problem:
+    """The problem that the router found."""
+    by_status = {400: BAD_JSON, 404: NOT_FOUND, 405: METHOD, 413: TOO_LARGE, 415: NOT_JSON}
+    return Problem(by_status.get(error.status_code, INTERNAL))
+
+
+async def on_clearance_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.ClearanceError)
+    return of(error).response(request.state.request_id)
+
+
+async def on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return of_validation(error.errors()).response(request.state.request_id)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return of_http(error).response(request.state.request_id, error.headers)
+
+
+def page(slug: str) -> Response | None:
+    """The page that a problem's type points to."""
+    kind = KINDS.get(slug)
+    if kind is None:
+        return None
+    title = html.escape(kind.title)
+    return HTMLResponse(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<h1>{title}</h1><p>Status {kind.status}, type <code>/problems/{kind.slug}</code>.</p>"
+        f"<p>{html.escape(kind.about)}</p></html>"
+    )
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    """A JSON pointer into the body, or the name of a parameter."""
+    where, *path = [str(part)[:NAME_CHARS] for part in location] or ["body"]
+    if where == "body":
+        return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in path) if path else ""
+    return f"{where}: {'/'.join(path)}"

@@ -1,0 +1,228 @@
+"""Every address of the service. What each does is a line or two here and a call to what knows how."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, cast
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from indexes.errors import NotFound
+from indexes.model import Hit, Principal
+from service import problems, reference
+from service.answering import Answer
+from service.auth import Caller, documented
+from service.leaving import CallerLeft, unless_gone
+from service.metrics import CONTENT_TYPE
+from service.runtime import Runtime
+from service.schemas import (
+    AskBody,
+    AskReply,
+    CheckReply,
+    DocumentReply,
+    JobReply,
+    LiveReply,
+    OpenedReply,
+    ProblemReply,
+    RebuildBody,
+    SearchBody,
+    SearchReply,
+    VersionReply,
+    passages,
+    within,
+)
+from service.streaming import EventStream
+
+PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+MAX_CHARACTERS = 1_000_000  # of a document in one reply
+AROUND = 1_500  # characters before and after an opened passage
+
+T = TypeVar("T")
+
+
+def _runtime(request: Request) -> Runtime:
+    return cast(Runtime, request.app.state.runtime)
+
+
+Here = Annotated[Runtime, Depends(_runtime)]
+PROBLEM: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem.",
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemReply"}}},
+        "model": ProblemReply,
+    }
+}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "model": AskReply}
+}
+
+opened = APIRouter(responses=PROBLEM)
+guarded = APIRouter(responses=PROBLEM, dependencies=[documented])
+
+
+# --- questions ---------------------------------------------------------------------------------------------------
+
+
+@guarded.post("/ask", responses=STREAM, summary="Answer a question from what the caller may read")
+async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Response:
+    question = body.ask(here.settings)
+    if body.stream:
+        events = here.answerer.stream(question, caller)
+        return await EventStream(events, request.state.request_id, here.note).response()
+    try:
+        answer: Answer = await unless_gone(here.answerer.answer(question, caller), request.receive)
+    except CallerLeft:
+        request.state.left = True
+        return Response(status_code=204)  # nobody is there to read it
+    here.note(answer)
+    return _json(AskReply.of(answer))
+
+
+@guarded.post("/search", responses={200: {"model": SearchReply}}, summary="The best passages that the caller may read")
+async def search(body: SearchBody, request: Request, caller: Caller, here: Here) -> Response:
+    question, k = within(body, here.settings), passages(body, here.settings)
+    filters = body.filters.filters() if body.filters else None
+
+    def found() -> SearchReply:
+        return SearchReply.of(here.searcher.search(question, caller, k, mode=body.mode, filters=filters))
+
+    reply = await _in_thread(here, found)
+    response = _json(reply)
+    tag = _tag(body, reply.view_id, response)
+    response.headers.update({"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"})
+    if tag in [given.strip().removeprefix("W/") for given in request.headers.get("if-none-match", "").split(",")]:
+        kept = {name: response.headers[name] for name in ("ETag", "Cache-Control", "Vary")}
+        return Response(status_code=304, headers=kept)
+    return response
+
+
+# --- opening what was cited ---------------------------------------------------------------------------------------
+
+
+@guarded.get("/documents/{document_id}", responses={200: {"model": DocumentReply}}, summary="A document's text")
+async def document(
+    document_id: str,
+    caller: Caller,
+    here: Here,
+    start: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    length: Annotated[int, Query(ge=0, le=MAX_CHARACTERS)] = MAX_CHARACTERS,
+) -> Response:
+    """Whoever reads a long document asks again from `start + length`."""
+    public_id = _public(document_id)
+
+    def found() -> DocumentReply:
+        return DocumentReply.of(here.searcher.document(public_id, caller), start, length)
+
+    return _json(await _in_thread(here, found))
+
+
+@guarded.get("/passages/{passage_id}", responses={200: {"model": OpenedReply}}, summary="A passage in its document")
+async def passage(passage_id: str, caller: Caller, here: Here) -> Response:
+    public_id = _public(passage_id)
+    return _json(await _in_thread(here, lambda: _opened(here, public_id, caller)))
+
+
+# --- administration -----------------------------------------------------------------------------------------------
+
+
+@guarded.post(
+    "/admin/index/rebuild", status_code=202, responses={202: {"model": JobReply}}, summary="Build the indexes anew"
+)
+async def rebuild(here: Here, body: RebuildBody | None = None) -> Response:
+    """Needs the scope `admin`. The reply's Location tells how far the job is; searches go on meanwhile."""
+    model = body.model if body else None
+    job = await _in_thread(here, lambda: here.jobs.enqueue(model))
+    response = _json(JobReply.of(job), 202)
+    response.headers["Location"] = f"/admin/jobs/{job.id}"
+    return response
+
+
+@guarded.get("/admin/jobs/{job_id}", responses={200: {"model": JobReply}}, summary="How far a job is")
+async def job(job_id: str, here: Here) -> Response:
+    """Needs the scope `admin`."""
+    public_id = _public(job_id)
+    return _json(JobReply.of(await _in_thread(here, lambda: here.catalog.jobs.get(public_id))))
+
+
+# --- the service itself; open to everyone, and telling nothing of what it holds -----------------------------------
+
+
+@opened.get("/livez", responses={200: {"model": LiveReply}}, summary="The process runs")
+async def livez() -> Response:
+    return _json(LiveReply())
+
+
+@opened.get("/readyz", responses={200: {"model": CheckReply}, 503: {"model": CheckReply}}, summary="It can answer")
+async def readyz(here: Here) -> Response:
+    """503 while nothing can be searched. Without the model server it is degraded: searches still work."""
+    reply = await here.check()
+    return _json(reply, 503 if reply.status == "not ready" else 200)
+
+
+@opened.get("/metrics", response_class=Response, summary="For Prometheus")
+async def metrics(here: Here) -> Response:
+    return Response(here.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+@opened.get("/version", responses={200: {"model": VersionReply}}, summary="Which version this is")
+async def version(here: Here) -> Response:
+    return _json(VersionReply(name="clearance", version=here.version))
+
+
+@opened.get("/problems/{slug}", response_class=HTMLResponse, summary="What a type of problem means")
+async def problem(slug: str) -> Response:
+    found = problems.page(slug)
+    if found is None:
+        raise NotFound
+    return found
+
+
+@opened.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    return Response(json.dumps(request.app.openapi()), media_type="application/json")
+
+
+@opened.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> Response:
+    return reference.page(request.app.openapi())
+
+
+# --- how it is done -----------------------------------------------------------------------------------------------
+
+
+async def _in_thread(here: Runtime, work: Callable[[], T]) -> T:
+    """Blocking work, in one of the threads there are for it."""
+    return await to_thread.run_sync(work, limiter=here.cpu)
+
+
+def _json(reply: BaseModel, status: int = 200) -> Response:
+    """A reply as JSON. Text that is no valid Unicode (from a file's name, say) is shown with marks in its place."""
+    content = json.dumps(reply.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(content.encode("utf-8", "replace"), status, media_type="application/json")
+
+
+def _tag(body: SearchBody, view_id: str, response: Response) -> str:
+    """Changes with the question, with what the caller may read, and with the reply."""
+    parts = (body.model_dump_json().encode(), view_id.encode(), bytes(response.body))
+    return '"' + hashlib.sha256(b"\0".join(parts)).hexdigest()[:32] + '"'
+
+
+def _public(given: str) -> str:
+    """An id that could be one. Raises NotFound, like one that does not exist."""
+    if not PUBLIC_ID.fullmatch(given):
+        raise NotFound
+    return given
+
+
+def _opened(here: Runtime, passage_id: str, caller: Principal) -> OpenedReply:
+    """Two reads, each behind its own check. Raises NotFound when the document was replaced in between."""
+    hit: Hit = here.searcher.passage(passage_id, caller)
+    whole = here.searcher.document(hit.document_id, caller)
+    if whole.text[hit.start : hit.end] != hit.text:
+        raise NotFound
+    return OpenedReply.of(hit, whole, AROUND)

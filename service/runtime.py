@@ -1,0 +1,145 @@
+"""The long-lived objects of one application, made once and closed in the end."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+from anyio import CapacityLimiter, fail_after, to_thread
+
+from indexes import embedder as embedding
+from indexes.catalog import Catalog
+from indexes.embedder import Embedder
+from indexes.errors import ClearanceError
+from indexes.search import Searcher
+from indexes.settings import Settings
+from indexes.tending import tending
+from service.answering import Answer, Answerer
+from service.llm import LanguageModel
+from service.metrics import Metrics
+from service.rebuilding import Rebuilder
+from service.schemas import CheckReply
+from service.vllm import VllmModel
+
+TEND_S = 1.0  # between two looks after the indexes: a new generation must be loaded before it is switched to
+CHECK_S = 5.0  # for a dependency to show that it is there
+
+LoadEmbedder = Callable[[str], Embedder]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    settings: Settings
+    catalog: Catalog
+    searcher: Searcher
+    model: LanguageModel | None
+    answerer: Answerer
+    jobs: Rebuilder
+    metrics: Metrics
+    version: str
+    cpu: CapacityLimiter  # everything that burns CPU in a thread stands in this one line
+    light: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))  # checks, which must not stand in it
+
+    def note(self, answer: Answer) -> None:
+        """Counts a finished answer."""
+        self.metrics.answer(answer.answerer, noticed=answer.notice is not None)
+        if answer.usage is not None:
+            waited = answer.timings.first_token_ms
+            self.metrics.model(
+                answer.usage.prompt_tokens,
+                answer.usage.completion_tokens,
+                answer.usage.counted_prompt_tokens,
+                None if waited is None else waited / 1000,
+            )
+
+    async def check(self) -> CheckReply:
+        """Which dependencies are there. Tells nothing of what they hold."""
+        catalog, index, model = await self._catalog(), await self._index(), await self._model()
+        usable = catalog and index
+        return CheckReply(
+            status="not ready" if not usable else "ready" if model is not False else "degraded",
+            checks={
+                "catalog": "ok" if catalog else "not ready",
+                "index": "ok" if index else "not ready",
+                "model": "not configured" if model is None else "ok" if model else "unavailable",
+            },
+        )
+
+    async def _catalog(self) -> bool:
+        return await self._answers(lambda: self.catalog.generations.active() is not None)
+
+    async def _index(self) -> bool:
+        return await self._answers(lambda: self.searcher.status() is not None)
+
+    async def _answers(self, work: Callable[[], bool]) -> bool:
+        try:
+            with fail_after(CHECK_S):
+                return await to_thread.run_sync(work, limiter=self.light, abandon_on_cancel=True)
+        except Exception:  # whatever is wrong with it, it is not ready
+            return False
+
+    async def _model(self) -> bool | None:
+        if self.model is None:
+            return None
+        try:
+            with fail_after(CHECK_S):
+                await self.model.served()
+        except (ClearanceError, TimeoutError):
+            return False
+        return True
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    *,
+    embedder: Embedder | None,
+    model: LanguageModel | None,
+    catalog: Catalog | None,
+    load_embedder: LoadEmbedder | None,
+    metrics: Metrics,
+) -> AsyncIterator[Runtime]:
+    """Opens what was not given, and closes exactly that. Raises ClearanceError where the service cannot start."""
+    load = load_embedder or (lambda name: embedding.load(settings.model_copy(update={"embedding_model": name})))
+    async with AsyncExitStack() as stack:
+        if catalog is None:
+            catalog = await to_thread.run_sync(Catalog.open, settings.catalog_url)
+            stack.push_async_callback(to_thread.run_sync, catalog.close)
+        if model is None and settings.llm_url is not None:
+            model = await stack.enter_async_context(aclosing(VllmModel(settings)))
+        vectors = embedder or await to_thread.run_sync(load, settings.embedding_model)
+        searcher = await to_thread.run_sync(_searcher, catalog, vectors, settings, load)
+        tended = tending(searcher.corpus, TEND_S)
+        tended.__enter__()
+        stack.push_async_callback(to_thread.run_sync, tended.__exit__, None, None, None)  # waits for its thread
+        jobs = Rebuilder(catalog, load)
+        jobs.start()
+        stack.push_async_callback(to_thread.run_sync, jobs.stop)
+        cpu = CapacityLimiter(max(2, _cores()))
+        yield Runtime(
+            settings=settings,
+            catalog=catalog,
+            searcher=searcher,
+            model=model,
+            answerer=Answerer(searcher, model, settings, cpu, secret=catalog.secret),
+            jobs=jobs,
+            metrics=metrics,
+            version=our_version(),
+            cpu=cpu,
+        )
+
+
+def _searcher(catalog: Catalog, embedder: Embedder, settings: Settings, load: LoadEmbedder) -> Searcher:
+    return Searcher(catalog, embedder, settings, load_embedder=load)
+
+
+def our_version() -> str:
+    try:
+        return version("clearance")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

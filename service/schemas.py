@@ -1,0 +1,375 @@
+"""Bodies as they go over the wire. Requests refuse what they do not know; replies hold what the caller may read."""
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+from pydantic import StrictStr as Str
+
+from indexes.catalog import Filters, Job
+from indexes.errors import BadInput, QuestionTooLong
+from indexes.model import DocumentView, Hit, PageKind, PageMark, SearchResult
+from indexes.settings import Settings
+from service.answering import Answer, AnswererName, Ask, Mode
+from service.citations import Citation
+from service.prompt import Passage, Turn
+
+MAX_TURNS = 1_000
+MAX_ANSWER_TOKENS = 32_768
+MAX_NAME_CHARS = 1_024
+INT64 = 2**63
+CONTROL = frozenset({"Cc", "Cs"})  # read as spaces, line breaks and tabs excepted
+BLANK = CONTROL | {"Cf", "Cn", "Zl", "Zp", "Zs"}  # a text of nothing else says nothing
+
+
+def cleaned(text: str) -> str:
+    """The text with control characters as spaces. Raises ValueError where nothing is left."""
+    said = "".join(" " if unicodedata.category(mark) in CONTROL and mark not in "\n\t" else mark for mark in text)
+    if all(unicodedata.category(mark) in BLANK for mark in said):
+        raise ValueError("There is nothing in it.")
+    return said.strip()
+
+
+Said = Annotated[Str, AfterValidator(cleaned)]
+Name = Annotated[Str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+Integer = Annotated[StrictInt, Field(ge=-INT64, lt=INT64)]
+Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FiltersBody(Request):
+    """Narrows the search. All conditions must hold."""
+
+    collection: Name | None = None
+    path_prefix: Name | None = None
+    media_types: Annotated[list[Name], Field(max_length=50)] = []
+    language: Annotated[Str, Field(min_length=2, max_length=8)] | None = None
+    modified_after: AwareDatetime | None = Field(None, description="Inclusive.")
+    modified_before: AwareDatetime | None = Field(None, description="Exclusive.")
+    metadata: dict[Name, StrictBool | Integer | Number | Name] = {}
+
+    def filters(self) -> Filters:
+        """Raises BadFilter where the conditions contradict each other."""
+        values = self.model_dump()
+        return Filters(**values | {"media_types": tuple(self.media_types)})
+
+
+class SearchBody(Request):
+    question: Said
+    k: StrictInt | None = Field(None, description="How many passages; default and limit are settings of the service.")
+    mode: Mode = "hybrid"
+    filters: FiltersBody | None = None
+
+
+class TurnBody(Request):
+    role: Literal["user", "assistant"]
+    content: Said
+
+
+class AskBody(SearchBody):
+    history: Annotated[list[TurnBody], Field(max_length=MAX_TURNS)] = Field([], description="Oldest first.")
+    max_tokens: Annotated[StrictInt, Field(ge=1, le=MAX_ANSWER_TOKENS)] | None = None
+    template: Name | None = None
+    answerer: AnswererName | None = Field(None, description="`quotes` answers with sentences of the passages.")
+    fallback: Literal["none", "quotes"] | None = Field(None, description="What to do when the model server fails.")
+    stream: StrictBool = Field(False, description="Answer with server-sent events.")
+
+    def ask(self, settings: Settings) -> Ask:
+        """Raises BadInput and QuestionTooLong with the limits."""
+        return Ask(
+            question=within(self, settings),
+            k=passages(self, settings),
+            mode=self.mode,
+            filters=self.filters.filters() if self.filters else None,
+            history=tuple(Turn(turn.role, turn.content) for turn in self.history),
+            max_tokens=self.max_tokens,
+            template=self.template,
+            answerer=self.answerer,
+            fallback=self.fallback,
+        )
+
+
+class RebuildBody(Request):
+    model: Name | None = Field(None, description="Embed everything anew with this model; none: keep the vectors.")
+
+
+def within(body: SearchBody, settings: Settings) -> str:
+    """The question. Raises QuestionTooLong."""
+    if len(body.question) > settings.max_question_chars:
+        raise QuestionTooLong(
+            f"It has {len(body.question)} characters; at most {settings.max_question_chars} are accepted."
+        )
+    return body.question
+
+
+def passages(body: SearchBody, settings: Settings) -> int:
+    """How many passages are wanted. Raises BadInput."""
+    wanted = min(settings.default_k, settings.max_k) if body.k is None else body.k
+    if not 1 <= wanted <= settings.max_k:
+        raise BadInput(f"k must be from 1 to {settings.max_k}.")
+    return wanted
+
+
+class Reply(BaseModel):
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class PageReply(Reply):
+    number: int
+    name: str | None
+    kind: PageKind | None
+
+
+class SpanReply(Reply):
+    """An unbroken stretch of a document; offsets count Unicode characters of the document's text."""
+
+    text: str
+    start: int
+    end: int
+    section: tuple[str, ...]
+
+
+class PassageReply(Reply):
+    """What the answerer was shown under the number n."""
+
+    n: int
+    id: str
+    document_id: str
+    title: str
+    path: str
+    media_type: str
+    collection: str
+    language: str | None
+    section: tuple[str, ...]
+    pages: tuple[PageReply, ...]
+    score: float
+    spans: tuple[SpanReply, ...]
+    cut: bool
+
+    @classmethod
+    def of(cls, passage: Passage) -> Self:
+        return cls.model_validate(_attributes(cls, passage) | {"pages": _pages(passage.pages, passage.page_kind)})
+
+
+class CitationReply(Reply):
+    """A marker [n] of the answer, and the words it points at."""
+
+    n: int
+    passage_id: str
+    document_id: str
+    title: str
+    path: str
+    media_type: str
+    section: tuple[str, ...]
+    page: PageReply | None
+    start: int
+    end: int
+    quote: str
+    span: tuple[int, int] = Field(description="Where the marker stands in the answer.")
+    supported: bool
+
+
+class UsageReply(Reply):
+    prompt_tokens: int
+    completion_tokens: int
+    counted_prompt_tokens: int
+
+
+class ShareReply(Reply):
+    n: int
+    tokens: int
+
+
+class LeftOutReply(Reply):
+    passage_id: str
+    document_id: str
+    reason: str
+    characters: int
+
+
+class BudgetReply(Reply):
+    """Where the context window went."""
+
+    window: int | None
+    answer: int
+    template: int
+    question: int
+    history: int
+    passages: tuple[ShareReply, ...]
+    unused: int
+    left_out: tuple[LeftOutReply, ...]
+    dropped_turns: int
+
+
+class TimingsReply(Reply):
+    search_ms: float
+    prompt_ms: float
+    first_token_ms: float | None
+    total_ms: float
+
+
+class AskReply(Reply):
+    answer: str
+    citations: tuple[CitationReply, ...]
+    passages: tuple[PassageReply, ...]
+    abstained: bool
+    usage: UsageReply | None
+    budget: BudgetReply
+    view_id: str
+    answer_id: str
+    model: str | None
+    template: str | None
+    timings: TimingsReply
+    answerer: AnswererName
+    notice: str | None
+
+    @classmethod
+    def of(cls, answer: Answer) -> Self:
+        shown = tuple(PassageReply.of(passage) for passage in answer.passages)
+        return cls.model_validate(_attributes(cls, answer) | {"answer": answer.text, "passages": shown})
+
+
+class HitReply(Reply):
+    """A passage that matched; offsets count Unicode characters of the document's text."""
+
+    id: str
+    document_id: str
+    title: str
+    path: str
+    media_type: str
+    collection: str
+    language: str | None
+    section: tuple[str, ...]
+    pages: tuple[PageReply, ...]
+    text: str
+    start: int
+    end: int
+    score: float
+
+    @classmethod
+    def of(cls, hit: Hit) -> Self:
+        return cls.model_validate(_attributes(cls, hit) | {"pages": _pages(hit.pages, hit.page_kind)})
+
+
+class SearchReply(Reply):
+    passages: tuple[HitReply, ...]
+    view_id: str
+    exactness: Literal["exact", "approximate"]
+    mode: Mode
+
+    @classmethod
+    def of(cls, result: SearchResult) -> Self:
+        hits = tuple(HitReply.of(hit) for hit in result.hits)
+        return cls(passages=hits, view_id=result.view_id, exactness=result.exactness, mode=result.mode)
+
+
+class DocumentReply(Reply):
+    """A document, or the stretch of it that was asked for."""
+
+    id: str
+    title: str
+    path: str
+    media_type: str
+    collection: str
+    language: str | None
+    modified_at: datetime | None
+    metadata: dict[str, str | int | float | bool]
+    characters: int = Field(description="Of the whole document.")
+    start: int = Field(description="Where `text` begins in it.")
+    text: str
+    page_kind: PageKind | None
+    pages: tuple[tuple[int, int, str | None], ...] = Field(description="Start, number and name of each page.")
+
+    @classmethod
+    def of(cls, document: DocumentView, start: int, length: int) -> Self:
+        marks = tuple((mark.start, mark.number, mark.name) for mark in document.pages)
+        piece = document.text[start : start + length]
+        own = {"characters": len(document.text), "start": min(start, len(document.text)), "text": piece, "pages": marks}
+        return cls.model_validate(_attributes(cls, document) | own)
+
+
+class Highlight(Reply):
+    """Where the passage stands in `text`."""
+
+    start: int
+    end: int
+
+
+class OpenedReply(Reply):
+    """A passage inside its document."""
+
+    passage: HitReply
+    text: str = Field(description="The passage and what stands around it.")
+    text_start: int = Field(description="Where `text` begins in the document.")
+    highlight: Highlight
+    characters: int = Field(description="Of the whole document.")
+
+    @classmethod
+    def of(cls, hit: Hit, document: DocumentView, around: int) -> Self:
+        """The passage with up to `around` characters before and after it."""
+        first, last = max(0, hit.start - around), min(len(document.text), hit.end + around)
+        return cls(
+            passage=HitReply.of(hit),
+            text=document.text[first:last],
+            text_start=first,
+            highlight=Highlight(start=hit.start - first, end=hit.end - first),
+            characters=len(document.text),
+        )
+
+
+class JobReply(Reply):
+    id: str
+    kind: str
+    state: Literal["queued", "running", "done", "failed"]
+    done: int
+    total: int
+    result: dict[str, Any] | None
+    error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls.model_validate(job)
+
+
+class CheckReply(Reply):
+    status: Literal["ready", "degraded", "not ready"]
+    checks: dict[str, Literal["ok", "not ready", "unavailable", "not configured"]]
+
+
+class LiveReply(Reply):
+    status: Literal["live"] = "live"
+
+
+class VersionReply(Reply):
+    name: str
+    version: str
+
+
+class ProblemReply(Reply):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    instance: str = Field(description="The request id, as in the header X-Request-ID and in the log.")
+    detail: str | None = None
+    errors: tuple[dict[str, str], ...] = ()
+
+
+def citation(found: Citation) -> CitationReply:
+    return CitationReply.model_validate(found)
+
+
+def _pages(marks: tuple[PageMark, ...], kind: PageKind | None) -> tuple[PageReply, ...]:
+    return tuple(PageReply(number=mark.number, name=mark.name, kind=kind) for mark in marks)
+
+
+def _attributes(reply: type[BaseModel], value: object) -> dict[str, Any]:
+    """The fields of a reply that the value has."""
+    return {name: getattr(value, name) for name in reply.model_fields if hasattr(value, name)}

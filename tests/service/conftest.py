@@ -1,0 +1,101 @@
+"""A small house with secrets: three documents, three people, and the service in front of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from indexes.catalog import Catalog
+from indexes.model import Chunk, Document, PageMark, Readers
+from indexes.settings import Settings
+from indexes.testing import HashingEmbedder
+from service.testing import ScriptedModel
+
+SALARIES = "Salaries rise in March by three per cent. The secret word is heliotrope. 工资在三月上涨。"
+MENU = "The canteen serves soup on Mondays. On Fridays there is fish."
+ROADMAP = "The engine ships in autumn. The code name is marmalade."
+REPLY = "Salaries rise in March [1]."
+
+
+def document(name: str, text: str, readers: Readers) -> Document:
+    chunk = Chunk(ordinal=0, text=text, start=0, end=len(text), pages=(PageMark(0, 1),), embedded=f"{name}\n{text}")
+    return Document(
+        uri=f"file:///house/{name}.txt",
+        path=f"{name}.txt",
+        title=name.title(),
+        media_type="text/plain",
+        text=text,
+        chunks=(chunk,),
+        content_hash=f"hash of {name}: {text}",
+        readers=readers,
+        page_kind="page",
+    )
+
+
+def readers(*names: str) -> Readers:
+    return Readers(allow=frozenset(names))
+
+
+@dataclass
+class House:
+    """The service over real parts; only the embedder and the model are fakes."""
+
+    app: FastAPI
+    catalog: Catalog
+    settings: Settings
+    model: ScriptedModel
+    embedder: HashingEmbedder
+    keys: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def put(self, name: str, text: str, may_read: Readers) -> str:
+        made = document(name, text, may_read)
+        vectors = self.embedder.passages([chunk.embedded for chunk in made.chunks])
+        generations = {generation.id: vectors for generation in self.catalog.generations.writable()}
+        self.ids[name] = self.catalog.documents.put(made, generations)
+        return self.ids[name]
+
+    def headers(self, name: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.keys[name]}"}
+
+
+def build(folder: Path, model: ScriptedModel | None = None, **changed: object) -> House:
+    from service.app import create_app
+
+    settings = Settings.model_validate({"home": folder, "max_body_kb": 64} | changed)
+    catalog, embedder = Catalog.open(settings.catalog_url), HashingEmbedder()
+    script = model or ScriptedModel(REPLY)
+    app = create_app(settings, embedder=embedder, model=script, catalog=catalog, load_embedder=_load)
+    house = House(app, catalog, settings, script, embedder)
+    catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
+    for user, scopes in {"ada": (), "bob": (), "root": ("admin",)}.items():
+        catalog.people.add_user(user)
+        house.keys[user] = catalog.keys.issue(user, scopes=scopes).secret
+    for group, member in {"hr": "user:ada", "eng": "user:bob"}.items():
+        catalog.people.add_group(group)
+        catalog.people.add_member(group, member)
+    house.put("salaries", SALARIES, readers("group:hr"))
+    house.put("roadmap", ROADMAP, readers("group:eng"))
+    house.put("menu", MENU, readers("public"))
+    return house
+
+
+def _load(name: str) -> HashingEmbedder:
+    return HashingEmbedder(name=name)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = build(tmp_path)
+    yield made
+    made.catalog.close()
+
+
+@pytest.fixture
+def http(house: House) -> Iterator[TestClient]:
+    """The service, called in the same process."""
+    with TestClient(house.app) as client:
+        yield client
