@@ -1,0 +1,160 @@
+"""The answerer without a model: the sentences of the passages that best match the question, quoted and cited.
+
+A sentence is worth the share of the question's words that it holds, rare ones counting more; a word that only the
+sentences around it, the heading or the title hold counts in part. How rare a word is, is learnt from these passages
+alone: nothing that the caller may not read has a say.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from service.citations import Citation, Sentence, cite, split
+from service.prompt import Passage
+from service.untrusted import inert, quiet
+from service.words import script, terms
+
+ENOUGH = 0.45  # share of the question's words, by weight, that the best sentence and what stands around it must hold
+AT_MOST = 3  # sentences
+NEARLY_AS_GOOD = 0.85  # of the best sentence's score, for another one to be quoted too
+NEAR, AROUND = 0.5, 0.3  # what a word counts in the sentence next to it, in the title or elsewhere in the passage
+RANK = 0.15  # head start of the best passage; the second has half of it
+HINT = 0.12  # for a sentence that has the kind of thing that is asked for
+PHRASE = 0.15  # for words that stand side by side as in the question
+
+_NUMBER = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|thousand"
+    r"|million|billion|half|third|quarter)\b|[一二两三四五六七八九十百千万亿]+[个名位人次种只条座家所部届岁公里块]",
+    re.IGNORECASE,
+)
+_DATE = re.compile(
+    r"\b(?:1\d|20)\d\d\b|\bcentur(?:y|ies)\b|\d{1,4}\s*[年月日号]|世纪|年代|朝|\d:\d\d"
+    r"|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|monday|tuesday"
+    r"|wednesday|thursday|friday|saturday|sunday|spring|summer|autumn|winter|noon|midnight)\b",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"(?<=[\w,;:)\"”’] )[\"“(]?[A-Z]\w+")
+_HOW_MANY = re.compile(
+    r"\bhow (?:many|much|old|long|far|tall|high|large|big|fast|often)\b|\bwhat (?:percent|number|amount|share)"
+    r"|多少|几[个名位人次种]|多[长高大远]",
+    re.IGNORECASE,
+)
+_WHEN = re.compile(
+    r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|century|decade|time)\b"
+    r"|何时|什么时候|什么时间|哪一?[年月天日]|几[年月日点]|哪个?世纪",
+    re.IGNORECASE,
+)
+_WHO_OR_WHERE = re.compile(
+    r"\bwho(?:m|se)?\b|\bwhere\b|\b(?:what|which) (?:city|country|person|company|place|state|town)\b", re.IGNORECASE
+)
+_KINDS = ((_HOW_MANY, _NUMBER), (_WHEN, _DATE), (_WHO_OR_WHERE, _NAME))
+_ENDS = re.compile(r"[.!?。！？…][\"'”’)\]」』）》]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A sentence that answers."""
+
+    passage: Passage
+    sentence: Sentence
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    text: str
+    words: tuple[str, ...]  # in order, each once
+    weights: Mapping[str, float]
+
+    def share(self, forms: frozenset[str] | set[str]) -> float:
+        """How much of the question these words hold, by weight."""
+        return sum(weight for word, weight in self.weights.items() if word in forms) / sum(self.weights.values())
+
+
+def quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ...]:
+    """One to three sentences that answer, the best first; none where support is weak."""
+    split_up = [(passage, split(passage)) for passage in passages]
+    asked = _read(question, [sentence for _, sentences in split_up for sentence in sentences])
+    if asked is None:
+        return ()
+    candidates = [quote for passage, sentences in split_up for quote in _scored(asked, passage, sentences)]
+    candidates.sort(key=lambda candidate: (-candidate.score, candidate.passage.n, candidate.sentence.start))
+    if not candidates:
+        return ()
+    best = candidates[0].score
+    chosen: list[Quote] = []
+    for candidate in candidates:
+        if candidate.score < NEARLY_AS_GOOD * best or len(chosen) == AT_MOST:
+            break
+        if not any(candidate.sentence.forms <= quote.sentence.forms for quote in chosen):
+            chosen.append(candidate)
+    return tuple(chosen)
+
+
+def compose(chosen: Sequence[Quote]) -> list[tuple[str, Citation]]:
+    """The answer in pieces, each with its citation; the pieces together are the text."""
+    pieces: list[tuple[str, Citation]] = []
+    length = 0
+    for quote in chosen:
+        words = inert(quiet(" ".join(quote.sentence.text.split())))
+        marker = f"[{quote.passage.n}]"
+        text = f"{chr(10) if pieces else ''}“{words}” {marker}"
+        length += len(text)
+        span = (length - len(marker), length)
+        pieces.append((text, cite(quote.passage, quote.sentence, span, supported=True)))
+    return pieces
+
+
+def _read(question: str, evidence: Sequence[Sentence]) -> _Question | None:
+    """The question's words and what each is worth among these sentences; None where there are none."""
+    words = tuple(dict.fromkeys(term.form for term in terms(question, question=True)))
+    words = words or tuple(dict.fromkeys(term.form for term in terms(question)))
+    if not words or not evidence:
+        return None
+    held = Counter(word for sentence in evidence for word in sentence.forms)
+    count = len(evidence)
+    weights = {word: math.log(1 + (count - held[word] + 0.5) / (held[word] + 0.5)) for word in words}
+    return _Question(question, words, weights)
+
+
+def _scored(asked: _Question, passage: Passage, sentences: Sequence[Sentence]) -> list[Quote]:
+    around = {term.form for term in terms(f"{passage.title} {' '.join(passage.section)}")}
+    around = around.union(*(sentence.forms for sentence in sentences))
+    in_passage = asked.share(around)
+    found: list[Quote] = []
+    for place, sentence in enumerate(sentences):
+        own = asked.share(sentence.forms)
+        if own == 0:
+            continue
+        beside = sentence.forms.union(*(other.forms for other in sentences[max(0, place - 1) : place + 2]))
+        near = asked.share(beside)
+        support = own + NEAR * (near - own) + AROUND * (in_passage - near)
+        if support < ENOUGH or sentence.forms <= set(asked.words):
+            continue
+        score = support + RANK / passage.n + _hints(asked, sentence)
+        found.append(Quote(passage, sentence, score))
+    return found
+
+
+def _hints(asked: _Question, sentence: Sentence) -> float:
+    hint = 0.0
+    for question, answer in _KINDS:
+        if question.search(asked.text):
+            hint += HINT if _has_new(answer, sentence.text, asked.text) else -HINT
+            break
+    order = [term.form for term in terms(sentence.text)]
+    pairs = set(pairwise(order))
+    wanted = list(pairwise(asked.words))
+    if wanted and script(asked.text) == "en":
+        hint += PHRASE * sum(pair in pairs for pair in wanted) / len(wanted)
+    if not _ENDS.search(sentence.text):
+        hint -= HINT  # a heading or a fragment
+    return hint
+
+
+def _has_new(kind: re.Pattern[str], text: str, question: str) -> bool:
+    """Whether the text has a thing of this kind that the question does not name itself."""
+    return any(match.group().strip('"“(') not in question for match in kind.finditer(text))

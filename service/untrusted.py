@@ -1,0 +1,112 @@
+"""Text that others wrote, made inert: documents before the model reads them, answers before anybody renders them.
+
+Documents. A passage is data. Invisible and control characters go; what could be taken for the frame around it is
+changed visibly, never dropped, so that the model still reads the words and a person still recognises them:
+
+- control tokens of chat templates: `<|im_start|>` becomes `‹|im_start|>`, `<s>` becomes `‹s›`, `[INST]` becomes
+  `(INST)`. The angle marks have no compatibility form, so that no tokenizer folds them back.
+- markers that look like ours: `[3]` and `【3】` become `(3)`.
+- a line that starts like a turn (`Assistant:`, `### Instruction`) gets a `>` in front.
+- the boundary of the request, should a document hold it, loses its hyphens.
+
+Answers. A renderer must find nothing to fetch and nothing to run: no link, no image, no raw HTML, no bare address.
+The marks that would make one get a space or an angle mark, so the text stays readable.
+"""
+
+import re
+
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e01ef]"  # tags and variation selectors beyond the common ones: letters that nobody sees
+)
+_LINE_BREAK = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_NAMES = (
+    "s|bos|eos|pad|unk|mask|cls|sep|sop|eop|eod|eot|start|end|think|thinking|tool|tools|system|user|assistant|human|model|function|functions"
+    "|eoh|eoa|filename|reponame|image|video|audio|unused\\d+|extra_id_\\d+|0x[0-9A-Fa-f]{2}"
+)
+_CONTROL_TOKEN = re.compile(
+    r"[<＜]+(?=[|｜])"  # every <|…|>, with the full-width bars of some families
+    rf"|[<＜]+(?P<name>/?(?:{_NAMES}|[A-Za-z0-9]+(?:[_▁][A-Za-z0-9]+)+)/?)[>＞]+"
+    r"|<<(?P<llama>/?SYS)>>"
+    r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|[gs]MASK))\]"
+)
+_ANGLES = str.maketrans("<＜>＞", "‹‹››")
+_MARKER = re.compile(r"[\[【［〔](\s*\d[\d\s,，、;；\-–]*)[\]】］〕]")
+_TURN = re.compile(
+    r"(?im)^[ \t]*(?=(?:#{1,6}\s*)?(?:system|user|human|assistant|ai|bot|model|instructions?|input|response"
+    r"|question|answer|q|a|context|passages?"
+    r"|系统|用户|助手|问题|问|回答|答案|答|指令|资料)\s*[:：]|#{1,6}\s*(?:system|user|human|assistant|instructions?|input|response)\b)"
+)
+
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_ADDRESS = re.compile(r":(?=//)")
+_WWW = re.compile(r"(?i)(?<![^\W_])www\.(?=\S)")
+_LINK = re.compile(r"(?<=\])(?=[(:])")
+_UNSURE = re.compile(r"(?i)(?:<|:/?|(?<![^\W_])w{1,3}|(?<![^\W_])www\.)\Z")
+
+
+def clean(text: str) -> str:
+    """The text without control, direction and invisible characters; line breaks and tabs stay."""
+    return _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", _LINE_BREAK.sub("\n", text)))
+
+
+def quiet(text: str, boundary: str = "") -> str:
+    """A document's or a person's words as data: no control token, marker, turn or boundary is left in them."""
+    text = _CONTROL_TOKEN.sub(_disarm, clean(text))
+    text = _TURN.sub("> ", _MARKER.sub(r"(\1)", text))
+    return text.replace(boundary, boundary.replace("-", " ")) if boundary else text
+
+
+def label(text: str, boundary: str = "", limit: int = 160) -> str:
+    """A title or a heading as data: one line, not too long."""
+    line = quiet(" ".join(clean(text[: limit * 4]).split()), boundary)
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def visible(text: str) -> str:
+    """A stretch of an answer without the characters that nobody sees; it does not matter how it was divided."""
+    return _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", text.replace("\r", "")))
+
+
+def inert(text: str) -> str:
+    """A finished answer that no renderer can make fetch or run anything."""
+    whole = Inert()
+    return whole.feed(text) + whole.finish()
+
+
+class Inert:
+    """Makes an answer inert while it grows. The output does not depend on where the input was divided."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._before = ""  # the last character that was let through: it decides about the next one
+
+    def feed(self, text: str) -> str:
+        """The next stretch of inert text; an end that could still become something is held back."""
+        text = self._held + visible(text)
+        unsure = _UNSURE.search(self._before + text)
+        keep = len(text) if unsure is None else max(0, unsure.start() - len(self._before))
+        self._held = text[keep:]
+        return self._pass(text[:keep])
+
+    def finish(self) -> str:
+        """What was held back."""
+        held, self._held = self._held, ""
+        return self._pass(held)
+
+    def _pass(self, ready: str) -> str:
+        if not ready:
+            return ""
+        whole = self._before + ready
+        safe = _LINK.sub(" ", _WWW.sub("www. ", _ADDRESS.sub(": ", _TAG.sub("‹", whole))))
+        given = safe[len(self._before) :]
+        self._before = ready[-1]
+        return given
+
+
+def _disarm(token: re.Match[str]) -> str:
+    if token["square"]:
+        return f"({token['square']})"
+    return token.group().translate(_ANGLES)
