@@ -57,7 +57,7 @@ def main(descriptor: int, parser_name: str) -> None:
 
 
 def _end(pid: int, workers: set[int]) -> int:
-    """Kills a worker and all it started; how it ended, as waitpid tells. Unreaped until here, so its id is still its own."""
+    """Kills a worker and all it started; how it ended, as waitpid tells. Unreaped until now, so its id is its own."""
     if pid not in workers:
         return 0
     workers.discard(pid)
@@ -124,7 +124,7 @@ def _limit(kind: int, value: int) -> None:
 
 
 def _mapped() -> int:
-    """Address space in use already, all of it shared libraries and what they loaded; a document's limit comes on top."""
+    """Bytes of address space in use already, by libraries and what they loaded; a document's limit comes on top."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     return pages * resource.getpagesize()
 

@@ -1,4 +1,4 @@
-"""Parsing in processes that can be limited and killed: a bad file is one failed document, never a dead or stuck service.
+"""Parsing in processes that can be limited and killed: a bad file is one failed document, never a stuck service.
 
 `Parsers` keeps a few workers, one document at a time each. Every limit is the kernel's: address space, processor time,
 file size, and a wall clock kept here. A worker that breaks one is killed with everything it started, and replaced.
@@ -113,9 +113,11 @@ class Parsers:
                 future.set_exception(SourceUnavailable("Parsing has been stopped.") if self._closed.is_set() else error)
             except Exception as error:  # nothing else may come out of the future
                 future.set_exception(SourceUnavailable(f"The parser failed ({type(error).__name__}: {error})."))
-                worker = worker.end() if worker else None
+                if worker:
+                    worker.spent = True
             if worker and worker.spent:
-                worker = worker.end()
+                worker.end()
+                worker = None
         if worker:
             worker.end()
 
@@ -127,6 +129,7 @@ class _Worker:
         self._nursery, self._pid, self._connection, self._scratch = nursery, pid, connection, scratch
         self._documents = 0
         self.spent = False
+        self._dead = False
 
     def parse(self, path: Path, options: ParseOptions, timeout_s: float) -> Parsed:
         """Raises SourceError. After a limit was broken the worker is spent and its process is dead."""
@@ -142,10 +145,9 @@ class _Worker:
             return wire.unpack(message)
         except wire.Late as error:
             self.end()
+            allowed = timeout_s + OCR_PAGE_S * min(pages, options.max_ocr_pages)
             raise SourceTooCostly(
-                f"It was not parsed within {deadline - time.monotonic() + timeout_s:.0f} seconds."
-                if pages
-                else f"It was not parsed within {timeout_s:g} seconds.",
+                f"It was not parsed within {allowed:g} seconds.",
                 remedy="Split the file, or raise CLEARANCE_PARSE_TIMEOUT_S.",
             ) from error
         except wire.Closed as error:
@@ -161,8 +163,11 @@ class _Worker:
         self._kill()
 
     def _kill(self) -> int:
-        """How the process ended, as waitpid tells."""
+        """How the process ended, as waitpid tells. Once only: afterwards its id may be another process's."""
         self.spent = True
+        if self._dead:
+            return 0
+        self._dead = True
         self._connection.close()
         status = self._nursery.kill(self._pid)
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -222,7 +227,7 @@ class _Nursery:
                 return 0
 
     def close(self) -> None:
-        """Closing the control socket makes the nursery kill its workers; should it be stuck, the wait ends with force."""
+        """Without its control socket the nursery kills its workers and ends; should it be stuck, it is killed."""
         self._closed = True
         with self._lock:
             self._stop()

@@ -1,14 +1,20 @@
-"""Fakes of the ingest side: a parser that does what its file says, to show what the sandbox does about it."""
+"""Fakes of the ingest side: a parser that does what its file says, and an embedder that tells what it was asked for."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from indexes.errors import SourceRefused
+from indexes.testing import HashingEmbedder
 from ingest.elements import Element, Parsed, ParseOptions
 
 
@@ -86,3 +92,39 @@ _DEEDS: dict[str, Callable[[str, Callable[[], None]], str]] = {
     "refuse": _refuse,
     "slow-pages": _slow_pages,
 }
+
+
+class SpyEmbedder(HashingEmbedder):
+    """A HashingEmbedder that remembers every batch of passages, and can be slow."""
+
+    def __init__(self, name: str = "hashing", *, seconds_per_text: float = 0.0) -> None:
+        super().__init__(name=name)
+        self.batches: list[list[str]] = []
+        self._seconds = seconds_per_text
+
+    def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.batches.append(list(texts))
+        time.sleep(self._seconds * len(texts))
+        return super().passages(texts)
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for batch in self.batches for text in batch]
+
+
+def command(arguments: str) -> int:
+    """The ingest command with a HashingEmbedder, to be run and killed: `python -m ingest.testing JSON`.
+
+    arguments: an object with `settings`, `request`, and `seconds_per_text`, how slow embedding is.
+    """
+    from indexes.settings import Settings
+    from ingest.commands import Request, ingest_once  # late: workers that only parse must not import all of this
+
+    given = json.loads(arguments)
+    embedder = SpyEmbedder(seconds_per_text=given["seconds_per_text"])
+    request, settings = Request.model_validate(given["request"]), Settings.model_validate(given["settings"])
+    return ingest_once(request, settings, as_json=True, load=lambda _: embedder)
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(sys.argv[1]))

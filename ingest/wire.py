@@ -42,7 +42,7 @@ def send(connection: socket.socket, message: Mapping[str, Any]) -> None:
 
 
 def receive(connection: socket.socket, deadline: float | None = None) -> dict[str, Any]:
-    """The next frame; `deadline` on the monotonic clock. Raises Closed, Late, and SourceTooCostly for an absurd frame."""
+    """The next frame; `deadline` on the monotonic clock. Raises Closed, Late, and SourceTooCostly for a giant frame."""
     (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size, deadline))
     if length > MAX_FRAME:
         raise SourceTooCostly("It holds more text than one document may.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from indexes.errors import SourceBroken, SourceEmpty, SourceError, SourceTooCostly, SourceUnavailable
 from indexes.model import PageKind, Scalar
 from ingest.elements import Element, Parsed, ParseOptions
-from ingest.partition import formats
+from ingest.partition import formats, office
 from ingest.partition.kinds import SUFFIXES, identify
 from ingest.partition.language import SAMPLE_CHARS, language
 from ingest.partition.work import Work
@@ -105,4 +105,4 @@ def _bounded(about: dict[str, Scalar]) -> dict[str, Scalar]:
 
 def warm_up() -> None:
     """Imports the slow libraries, so that workers forked afterwards have them at once. Starts no thread."""
-    formats.office.warm_up()
+    office.warm_up()

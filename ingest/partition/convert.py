@@ -14,7 +14,10 @@ _PACKAGES = "libreoffice-writer-nogui and libreoffice-impress-nogui"
 
 
 def modernise(path: Path, name: str, work: Work) -> Path:
-    """The same document in today's format, in the scratch folder. Raises SourceRefused without LibreOffice, SourceBroken."""
+    """The same document in today's format, in the scratch folder.
+
+    Raises SourceRefused without LibreOffice, SourceBroken.
+    """
     program = shutil.which("soffice")
     if program is None:
         raise SourceRefused(

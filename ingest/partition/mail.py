@@ -121,7 +121,7 @@ def _envelope(about: dict[str, Scalar]) -> list[Element]:
 def _attachment(part: Message, number: int) -> Attachment:
     if part.get_content_type() == "message/rfc822":
         inner = part.get_payload()
-        nested = inner[0] if isinstance(inner, list) and inner else None
+        nested = inner[0] if isinstance(inner, list) and inner and isinstance(inner[0], Message) else None
         subject = _header(nested, "Subject") if isinstance(nested, EmailMessage) else ""
         return Attachment(f"{subject or f'message {number}'}.eml", nested.as_bytes() if nested is not None else b"")
     try:

@@ -145,7 +145,10 @@ def _blocks(boxes: Sequence[Box]) -> Iterator[list[Box]]:
 
 def _cut(boxes: Sequence[Box], axis: int, least: float) -> list[list[Box]]:
     """Groups with white space of at least `least` between them; axis 0 across the page, 1 down the page."""
-    span = (lambda box: (box.left, box.right)) if axis == 0 else (lambda box: (box.top, box.bottom))
+
+    def span(box: Box) -> tuple[float, float]:
+        return (box.left, box.right) if axis == 0 else (box.top, box.bottom)
+
     ordered = sorted(boxes, key=span)
     parts, edge = [[ordered[0]]], span(ordered[0])[1]
     for box in ordered[1:]:

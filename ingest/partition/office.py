@@ -1,6 +1,6 @@
 """Home of unstructured: Word, PowerPoint, Excel, HTML, Markdown, RTF and OpenDocument text to our elements.
 
-It is imported on first use, in a worker only: the import costs seconds, and its settings are read from the environment then.
+It is imported on first use, in a worker only: the import costs seconds, and reads its settings from the environment.
 """
 
 import os
@@ -85,7 +85,7 @@ def _partition(name: str) -> Callable[..., list[Any]]:
     os.environ.update(QUIET)
     from unstructured.nlp import tokenize
 
-    tokenize._SPACY_MODEL_NAME = SPACY_MODEL  # type: ignore[misc]
+    tokenize._SPACY_MODEL_NAME = SPACY_MODEL
     _without_spacy()
     module = importlib.import_module(f"unstructured.partition.{name}")
     function: Callable[..., list[Any]] = getattr(module, f"partition_{name}")
@@ -93,9 +93,10 @@ def _partition(name: str) -> Callable[..., list[Any]]:
 
 
 def _without_spacy() -> None:
-    """unstructured asks spaCy about every paragraph, only to tell narrative text from other text, which we do not tell apart.
+    """unstructured asks spaCy about every paragraph, to tell narrative text from other text.
 
-    spaCy's memory grows by a hundred times the length of a line, so a file could exhaust a worker for nothing.
+    Nothing here needs to know. It is most of the time of a parse, and spaCy takes gigabytes for a long line,
+    so a file could exhaust a worker.
     """
     from unstructured.partition import text_type
 

@@ -113,7 +113,7 @@ def _usual(match: re.Match[bytes]) -> bytes:
 
 
 def read(path: Path) -> tuple[dict[str, Scalar], list[Element], list[tuple[int | None, str]]]:
-    """What the file says of itself, all its text by our own reading, and its pictures (slide number or None, entry name).
+    """What the file says of itself, its text by our own reading, and its pictures (slide number or None, entry name).
 
     Raises SourceBroken where not even the zip can be read.
     """
@@ -180,7 +180,7 @@ def _document(package: Package) -> Iterator[Element]:
 
 
 def _paragraphs(root: etree._Element) -> Iterator[Element]:
-    """Every paragraph, those in text boxes and content controls too; what is deleted or a fallback for old programs is not."""
+    """Every paragraph, those in text boxes and content controls too, without deletions and copies for old programs."""
     for node in root.iter("{*}p"):
         text = _paragraph(node)
         if text and not _within(node, "Fallback", "del", "moveFrom"):
@@ -215,11 +215,10 @@ def _within_run(piece: etree._Element, top: etree._Element) -> bool:
 
 def _slides(package: Package) -> Iterator[tuple[int, Part]]:
     root = package.xml("ppt/presentation.xml")
-    number = 0
-    for node in root.iter("{*}sldId") if root is not None else ():
+    listed = root.iter("{*}sldId") if root is not None else ()
+    for number, node in enumerate(listed, start=1):
         relation = next((value for key, value in node.attrib.items() if key.endswith("}id")), "")
         name = package.target("ppt/presentation.xml", relation)
-        number += 1
         part = package.part(name) if name else None
         if part is not None:
             yield number, part
@@ -316,7 +315,9 @@ def _chart(root: etree._Element, page: int | None) -> Iterator[Element]:
     """A chart's title and axis names as text, its series as a table: categories down, series across."""
     for element in _paragraphs(root):
         yield replace(element, page=page)
-    names, columns, labels = [], [], []
+    names: list[str] = []
+    columns: list[list[str]] = []
+    labels: list[str] = []
     for series in root.iter("{*}ser"):
         names.append(" ".join(_values(series, "tx")))
         columns.append(_values(series, "val") or _values(series, "yVal"))

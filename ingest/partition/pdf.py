@@ -10,6 +10,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pypdfium2 as pdfium
@@ -32,6 +33,7 @@ REPEATED_PAGES = 5
 DPI_SCALE = 200 / 72
 _BULLET = re.compile(r"^(?:[•◦▪‣·●○■–*\-\uf0b7\uf0a7]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")
 _SENTENCE_END = re.compile(r"[.!?:;。！？：；…][\"'”’）)\]]*$")
+_LEADERS = re.compile(r"\s*+(?:[.·…_]\s?){5,}+")  # between a contents entry and its page number
 _DIGITS = re.compile(r"\d+")
 
 
@@ -107,7 +109,7 @@ def _has_picture(page: pdfium.PdfPage, visible: int) -> bool:
 
 
 def _lines(textpage: pdfium.PdfTextPage, page: pdfium.PdfPage) -> tuple[tuple[Line, ...], int, int]:
-    """Lines in the order of the file, the number of visible characters without a Unicode value, and of all visible ones."""
+    """Lines in the order of the file, and how many visible characters have no Unicode value, and how many there are."""
     raw, rotation = textpage.raw, page.get_rotation()
     lines: list[Line] = []
     letters: list[str] = []
@@ -117,7 +119,7 @@ def _lines(textpage: pdfium.PdfTextPage, page: pdfium.PdfPage) -> tuple[tuple[Li
     for index in range(total + 1):
         code = pdfium_c.FPDFText_GetUnicode(raw, index) if index < total else 10
         if code in (10, 13):
-            text = "".join(letters).strip()
+            text = _LEADERS.sub(" … ", "".join(letters)).strip()
             if text:
                 lines.append(_line(raw, text, first, rotation))
             letters, first = [], -1
@@ -240,7 +242,7 @@ def _pitch(lines: Sequence[Line]) -> float:
     """The usual distance from one line to the next, in line sizes."""
     steps = [
         (after.top - before.top) / before.size
-        for before, after in zip(lines, lines[1:], strict=False)
+        for before, after in pairwise(lines)
         if before.size == after.size and 0 < after.top - before.top < 3 * before.size
     ]
     return statistics.median(steps) if steps else 1.2

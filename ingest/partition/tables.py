@@ -39,7 +39,7 @@ def to_html(rows: Sequence[Sequence[str]]) -> str:
 
 
 def cells(markup: str) -> list[list[str]]:
-    """The cells of an HTML table, row by row; a caption is a row of its own; a table inside a cell is part of that cell.
+    """The cells of an HTML table, row by row; a caption is a row of its own; a table in a cell is part of that cell.
 
     Gives an empty list where the markup cannot be read.
     """

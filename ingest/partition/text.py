@@ -5,6 +5,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import charset_normalizer
 
@@ -86,7 +87,7 @@ def _likeliest(sample: bytes, fitting: list[str]) -> str:
 
 
 def plausibility(text: str) -> float:
-    """How much of the non-ASCII text looks like words that people write, 0 to 1: common letters, not rare or odd signs."""
+    """How much of the non-ASCII text looks like what people write, 0 to 1: common letters, not rare or odd signs."""
     foreign = [char for char in text if char > "\x7f"]
     if not foreign:
         return 1.0
@@ -109,7 +110,7 @@ def _commonness(char: str) -> float:
 
 
 def _everyday_han(char: str) -> bool:
-    """Whether a standard's first level, which holds the characters in daily use, has it: GB 2312, Big5 or JIS X 0208."""
+    """Whether the first level of GB 2312, Big5 or JIS X 0208, which holds the characters in daily use, has it."""
     for encoding, first, last in (("gb2312", 0xB0, 0xD7), ("big5", 0xA4, 0xC6), ("shift_jis", 0x88, 0x97)):
         try:
             if first <= char.encode(encoding)[0] <= last:
@@ -138,7 +139,7 @@ def _items(lines: list[str]) -> Iterator[list[str]]:
         yield lines
         return
     edges = [0, *[i for i in starts if i > 0], len(lines)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         yield lines[start:end]
 
 
@@ -155,7 +156,7 @@ def _bounded(text: str) -> Iterator[str]:
 
 
 def delimited(text: str, suffix: str) -> Iterator[Element]:
-    """Delimited rows as one table; ragged rows keep every cell they have. Raises SourceBroken on an unclosed giant cell."""
+    """Delimited rows as one table; ragged rows keep every cell they have. Raises SourceBroken."""
     delimiter = "\t" if suffix in (".tsv", ".tab") else _delimiter(text)
     try:
         rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))

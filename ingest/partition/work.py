@@ -1,4 +1,4 @@
-"""What one parse carries along: its options, its scratch folder, and counters shared with everything nested in the file."""
+"""What one parse carries along: its options, its scratch folder, and counters shared with what it contains."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,0 +1,301 @@
+"""Elements to one document text and chunks with exact offsets into it, measured with the embedder's own tokenizer.
+
+Headings make sections; a section is cut at its blocks, a long block at its sentences, a long sentence at a clause or a
+space. Short neighbouring sections share a chunk. Everything is one pass over the text, whatever it looks like.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from indexes.model import Chunk, PageMark
+from ingest.elements import Element, Parsed
+from ingest.splitting import Span, Splitter
+
+if TYPE_CHECKING:
+    from indexes.embedder import Embedder
+
+PREFIX_SHARE = 3  # title and section path take at most one in so many tokens of a chunk; a table's header row too
+SMALL_SHARE = 3  # a section below one in so many tokens of a chunk looks for company
+HEADING_CHARS = 160
+PATH_SIGN = " > "
+CELL_SIGN = " | "
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """An element at its place in the document text."""
+
+    start: int
+    end: int
+    element: Element
+
+
+@dataclass(frozen=True, slots=True)
+class _Heading:
+    """A heading, with its place, so that a chunk that contains it does not name it twice."""
+
+    start: int
+    level: int
+    text: str
+
+
+_Path = tuple[_Heading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    path: _Path
+    blocks: tuple[_Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A chunk to be: a stretch of text, the headings above it, and a table's header row where it starts below that."""
+
+    start: int
+    end: int
+    tokens: int
+    path: _Path
+    header: str = ""
+    whole: bool = False  # it is a whole section, or several: others may join it
+
+
+def chunk(parsed: Parsed, title: str, embedder: "Embedder", chunk_tokens: int) -> tuple[str, tuple[Chunk, ...]]:
+    """The document's text and its chunks in reading order; every visible character of the text is in exactly one chunk.
+
+    What is embedded (title, section path, repeated header row, text) has at most `chunk_tokens` tokens, and at most
+    what the embedder takes. Equal input gives equal output.
+    """
+    text, blocks = _layout(parsed.elements)
+    chunker = _Chunker(text, title, Splitter(text, embedder), min(chunk_tokens, embedder.max_tokens))
+    drafts = chunker.fitting(_joined_up(chunker, list(_sections(blocks))))
+    marks = _marks(blocks)
+    chunks = tuple(
+        Chunk(
+            ordinal=ordinal,
+            text=text[draft.start : draft.end],
+            start=draft.start,
+            end=draft.end,
+            section=tuple(heading.text for heading in draft.path),
+            pages=_pages(marks, draft),
+            embedded=chunker.embedded(draft),
+        )
+        for ordinal, draft in enumerate(drafts)
+    )
+    return text, chunks
+
+
+def _layout(elements: Iterable[Element]) -> tuple[str, list[_Block]]:
+    """The document text, blocks a blank line apart and list items a line end apart, and where each block stands."""
+    parts: list[str] = []
+    blocks: list[_Block] = []
+    at, before = 0, ""
+    for element in elements:
+        body = element.text.strip()
+        if not body:
+            continue
+        if blocks:
+            gap = "\n" if before == element.kind == "list" else "\n\n"
+            parts.append(gap)
+            at += len(gap)
+        blocks.append(_Block(at, at + len(body), element))
+        parts.append(body)
+        at, before = at + len(body), element.kind
+    return "".join(parts), blocks
+
+
+def _sections(blocks: Sequence[_Block]) -> Iterator[_Section]:
+    """Blocks under the headings above them. Headings with nothing of their own go with what they introduce."""
+    path: list[_Heading] = []
+    held: list[_Block] = []
+    for block in blocks:
+        if block.element.kind == "heading":
+            if any(one.element.kind != "heading" for one in held) or not _introduces(held, block):
+                if held:
+                    yield _Section(tuple(path), tuple(held))
+                held = []
+            level = max(1, block.element.level)
+            while path and path[-1].level >= level:
+                path.pop()
+            path.append(_Heading(block.start, level, " ".join(block.element.text.split())[:HEADING_CHARS]))
+        held.append(block)
+    if held:
+        yield _Section(tuple(path), tuple(held))
+
+
+def _introduces(held: Sequence[_Block], heading: _Block) -> bool:
+    return bool(held) and held[-1].element.level < heading.element.level
+
+
+def _joined_up(chunker: "_Chunker", sections: Sequence[_Section]) -> list[_Draft]:
+    """Drafts of all sections, small neighbours under one parent merged."""
+    drafts: list[_Draft] = []
+    for made in chunker.cut(sections):
+        if len(made) == 1 and drafts and chunker.may_join(drafts[-1], made[0]):
+            drafts[-1] = _merged(drafts[-1], made[0])
+        else:
+            drafts += made
+    return drafts
+
+
+def _merged(one: _Draft, other: _Draft) -> _Draft:
+    shared = _shared(one.path, other.path)
+    return _Draft(one.start, other.end, one.tokens + other.tokens + 1, one.path[:shared], whole=True)
+
+
+def _shared(one: _Path, other: _Path) -> int:
+    """How many headings, from the top, stand above both."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+class _Chunker:
+    """Cuts the sections of one document."""
+
+    def __init__(self, text: str, title: str, splitter: Splitter, budget: int) -> None:
+        self.text, self.splitter, self.budget = text, splitter, budget
+        self.title = splitter.shortened(" ".join(title.split()), budget // (2 * PREFIX_SHARE))
+        self._prefixes: dict[tuple[str, ...], str] = {}
+        self._rooms: dict[tuple[str, ...], int] = {}
+
+    def cut(self, sections: Sequence[_Section]) -> Iterator[list[_Draft]]:
+        """Each section's drafts."""
+        counts = self.splitter.counts(
+            [Span(block.start, block.end) for section in sections for block in section.blocks]
+        )
+        at = 0
+        for section in sections:
+            yield self._cut(section, counts[at : at + len(section.blocks)])
+            at += len(section.blocks)
+
+    def may_join(self, before: _Draft, after: _Draft) -> bool:
+        """Whether a small section and its neighbour, siblings or parent and child, fit into one chunk."""
+        shared = _shared(before.path, after.path)
+        related = shared >= min(len(before.path), len(after.path)) - 1
+        together = before.tokens + after.tokens + 1
+        small = min(before.tokens, after.tokens) * SMALL_SHARE < self.budget
+        return before.whole and after.whole and related and small and together <= self._room(before.path[:shared])
+
+    def embedded(self, draft: _Draft) -> str:
+        """What the embedder sees: the headings that the text does not show itself, a table's header row, the text."""
+        above = tuple(one.text for one in draft.path if not draft.start <= one.start < draft.end)
+        text = self.text[draft.start : draft.end]
+        named = self._prefix(above)
+        parts = ("" if text.startswith(named) else named, draft.header, text)
+        return "\n".join(part for part in parts if part)
+
+    def fitting(self, drafts: Sequence[_Draft]) -> list[_Draft]:
+        """The drafts, those cut again whose tokens together are more than those of their parts."""
+        done: list[_Draft] = []
+        counts = self.splitter.count([self.embedded(draft) for draft in drafts])
+        for draft, count in zip(drafts, counts, strict=True):
+            done += [draft] if count <= self.budget else self._halved(draft)
+        return done
+
+    def _halved(self, draft: _Draft) -> list[_Draft]:
+        length = draft.end - draft.start
+        if length <= 1:  # one character with its headings: without them it fits
+            return [replace(draft, path=(), header="")]
+        middle = self.splitter.best_cut(draft.start, draft.start + max(1, length // 2 + 1), draft.start + length // 4)
+        halves = [self.splitter.trimmed(draft.start, middle), self.splitter.trimmed(middle, draft.end)]
+        tokens = self.splitter.counts(halves)
+        parts = [
+            replace(draft, start=half.start, end=half.end, tokens=count, whole=False)
+            for half, count in zip(halves, tokens, strict=True)
+            if half.end > half.start
+        ]
+        return self.fitting(parts)
+
+    def _cut(self, section: _Section, counts: Sequence[int]) -> list[_Draft]:
+        room = self._room(section.path)
+        total = sum(counts) + len(counts)
+        if total <= room:
+            last = section.blocks[-1]
+            return [_Draft(section.blocks[0].start, last.end, total, section.path, whole=True)]
+        drafts: list[_Draft] = []
+        run: list[tuple[Span, int]] = []
+        for block, count in zip(section.blocks, counts, strict=True):
+            if block.element.kind == "table" and count > room:
+                drafts += self._table(block, run, section.path, room)
+                run = []
+            elif count > room:
+                run += self.splitter.pieces(block.start, block.end, room)
+            else:
+                run.append((Span(block.start, block.end), count))
+        return drafts + self._packed(run, section.path, room)
+
+    def _table(self, block: _Block, lead: list[tuple[Span, int]], path: _Path, room: int) -> list[_Draft]:
+        """Row groups; every group but the first has the header row before it in what is embedded.
+
+        `lead` is what stands before the table: with the first rows where it is short, else in chunks of its own.
+        """
+        rows = self.splitter.lines(block.start, block.end)
+        header = self._header(rows, room)
+        below = room - (self.splitter.count([header])[0] + 1 if header else 0)
+        pieces: list[tuple[Span, int]] = []
+        for row, count in zip(rows, self.splitter.counts(rows), strict=True):
+            pieces += [(row, count)] if count <= below else self.splitter.pieces(row.start, row.end, below)
+        short = 2 * sum(count + 1 for _, count in lead) <= below
+        before = [] if short else self._packed(lead, path, room)
+        drafts = self._packed([*lead, *pieces] if short else pieces, path, below)
+        return [*before, drafts[0], *(replace(draft, header=header) for draft in drafts[1:])]
+
+    def _header(self, rows: Sequence[Span], room: int) -> str:
+        for row in rows[:2]:  # the first row may be a caption
+            line = self.text[row.start : row.end]
+            if CELL_SIGN in line:
+                return line if self.splitter.count([line])[0] * PREFIX_SHARE <= room else ""
+        return ""
+
+    def _packed(self, pieces: Sequence[tuple[Span, int]], path: _Path, room: int) -> list[_Draft]:
+        """Pieces put together in order into drafts of about equal size, none above the room."""
+        if not pieces:
+            return []
+        total = sum(count + 1 for _, count in pieces)
+        target = total / -(-total // room)
+        drafts: list[_Draft] = []
+        start, end, tokens = pieces[0][0].start, pieces[0][0].end, pieces[0][1]
+        for span, count in pieces[1:]:
+            if tokens + 1 + count > room or (tokens >= target and count < tokens):
+                drafts.append(_Draft(start, end, tokens, path))
+                start, tokens = span.start, count
+            else:
+                tokens += 1 + count
+            end = span.end
+        return [*drafts, _Draft(start, end, tokens, path)]
+
+    def _room(self, path: _Path) -> int:
+        names = tuple(heading.text for heading in path)
+        if names not in self._rooms:
+            prefix = self._prefix(names)
+            self._rooms[names] = max(1, self.budget - (self.splitter.count([prefix])[0] + 1 if prefix else 0))
+        return self._rooms[names]
+
+    def _prefix(self, names: tuple[str, ...]) -> str:
+        """Title and headings within their share of the budget; the outermost headings go first where there are many."""
+        if names not in self._prefixes:
+            shown = names[1:] if names and names[0].casefold() == self.title.casefold() else names
+            while True:
+                prefix = PATH_SIGN.join(name for name in (self.title, *shown) if name)
+                if not shown or self.splitter.count([prefix])[0] * PREFIX_SHARE <= self.budget:
+                    break
+                shown = shown[1:]
+            self._prefixes[names] = prefix
+        return self._prefixes[names]
+
+
+def _marks(blocks: Sequence[_Block]) -> list[PageMark]:
+    """Where each page begins. Blocks without a page stand on the page before them."""
+    marks: list[PageMark] = []
+    for block in blocks:
+        page = block.element.page
+        if page is not None and (not marks or marks[-1].number != page):
+            marks.append(PageMark(0 if not marks else block.start, page, block.element.page_name))
+    return marks
+
+
+def _pages(marks: Sequence[PageMark], draft: _Draft) -> tuple[PageMark, ...]:
+    starts = [mark.start for mark in marks]
+    first = max(0, bisect_right(starts, draft.start) - 1)
+    return tuple(marks[first : bisect_left(starts, draft.end)])

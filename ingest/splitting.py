@@ -1,0 +1,119 @@
+"""Where a long text may be cut, and how many tokens its pieces have. Every step is linear in the text."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from indexes.embedder import Embedder
+
+
+BATCH_CHARS = 2_000_000  # characters given to the tokenizer at once
+LONG_CHARS = 16  # characters per token above which a text is surely too long and need not be counted whole
+_STOPS = re.compile(
+    r"[。！？；｡]++[”’」』）)\"']*+"  # CJK sentences end without a space
+    r"|(?<![.!?…])[.!?…]++[\"'”’)\]]*+(?=\s)"
+    r"|\n++"
+)
+_CLAUSES = "，、,;；:：)）]】|"
+_SPACES = " \t\n\u3000"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the document text."""
+
+    start: int
+    end: int
+
+
+class Splitter:
+    """Cuts one document's text into pieces that fit a number of tokens."""
+
+    def __init__(self, text: str, embedder: "Embedder") -> None:
+        self.text = text
+        self._embedder = embedder
+        self._chars_per_token = 3.0  # follows the text while it is cut
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        counts: list[int] = []
+        batch: list[str] = []
+        chars = 0
+        for text in texts:
+            batch.append(text)
+            chars += len(text)
+            if chars > BATCH_CHARS:
+                counts += self._embedder.count(batch)
+                batch, chars = [], 0
+        return counts + (self._embedder.count(batch) if batch else [])
+
+    def counts(self, spans: Sequence[Span]) -> list[int]:
+        return self.count([self.text[span.start : span.end] for span in spans])
+
+    def shortened(self, text: str, tokens: int) -> str:
+        """The text's beginning, at most so many tokens long."""
+        while text and self.count([text])[0] > tokens:
+            text = text[: max(len(text) * 3 // 4, 1) if len(text) > 1 else 0].rstrip()
+        return text
+
+    def trimmed(self, start: int, end: int) -> Span:
+        """The stretch without the white space at its ends."""
+        part = self.text[start:end]
+        return Span(start + len(part) - len(part.lstrip()), max(start, end - len(part) + len(part.rstrip())))
+
+    def lines(self, start: int, end: int) -> list[Span]:
+        """The lines with something on them."""
+        return list(self._between(re.compile(r"\n++"), start, end))
+
+    def pieces(self, start: int, end: int, room: int) -> list[tuple[Span, int]]:
+        """Sentences, and parts of those that do not fit, each with its tokens, none above `room`."""
+        sentences = list(self._between(_STOPS, start, end))
+        short = [span for span in sentences if span.end - span.start <= LONG_CHARS * room]
+        known = dict(zip(short, self.counts(short), strict=True))
+        found: list[tuple[Span, int]] = []
+        for span in sentences:
+            if known.get(span, room + 1) <= room:
+                found.append((span, known[span]))
+            else:
+                found += self._windows(span, room)
+        return found
+
+    def best_cut(self, start: int, limit: int, least: int) -> int:
+        """Where to end a piece that begins at `start` and may reach `limit`: after a clause, at a space, else there."""
+        window = self.text[least:limit]
+        clause = max(window.rfind(sign) for sign in _CLAUSES)
+        space = max(window.rfind(sign) for sign in _SPACES)
+        best = clause if clause >= 0 and clause * 2 >= space else space
+        return max(start + 1, least + best + 1 if best >= 0 else limit)
+
+    def _between(self, stops: re.Pattern[str], start: int, end: int) -> Iterator[Span]:
+        at = start
+        for stop in stops.finditer(self.text, start, end):
+            span = self.trimmed(at, stop.end())
+            if span.end > span.start:
+                yield span
+            at = stop.end()
+        span = self.trimmed(at, end)
+        if span.end > span.start:
+            yield span
+
+    def _windows(self, span: Span, room: int) -> Iterator[tuple[Span, int]]:
+        """Pieces of a sentence that does not fit, cut by guessing a length from what came before and counting it."""
+        at = span.start
+        while at < span.end:
+            size = max(1, int(room * self._chars_per_token))
+            while True:
+                limit = min(span.end, at + size)
+                cut = limit if limit == span.end else self.best_cut(at, limit, at + (limit - at) // 2)
+                piece = self.trimmed(at, cut)
+                tokens = self.counts([piece])[0]
+                if tokens <= room or cut - at <= 1:
+                    break
+                size = max(1, min(size * 3 // 4, int(size * room / tokens)))
+            if tokens:
+                self._chars_per_token = max(0.25, (piece.end - piece.start) / tokens)
+            if piece.end > piece.start:
+                yield piece, tokens
+            at = cut
