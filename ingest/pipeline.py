@@ -1,0 +1,333 @@
+"""The ingest path: a plan in, documents with vectors in the catalog out. Read `run` first.
+
+Whatever narrows access is written before any file is read. Parsing, chunking and embedding then overlap, each a bounded
+way ahead of the next, and each document is stored in one transaction as soon as its vectors are there. A killed run has
+stored whole documents only; the next run finds them by their hash and goes on with the rest.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.catalog import Catalog
+from indexes.embedder import Embedder
+from indexes.errors import BadInput, ClearanceError, ModelMismatch, SourceBroken, SourceEmpty, SourceError
+from indexes.model import Document, Generation
+from indexes.settings import Settings
+from ingest.chunking import chunk
+from ingest.elements import Parsed
+from ingest.flow import Ahead, Flow
+from ingest.plan import Plan, Task, Verdict
+from ingest.report import Outcome, Report, failure
+from ingest.sources import check_unchanged, content_hash
+
+WINDOW_TOKENS = 32_768  # chunks sorted by length together; also what a kill can cost in embedding work
+BATCH_TOKENS = 8_192  # given to the embedder in one call; also how long an interrupt waits
+MAX_TITLE_CHARS = 300
+_PUT_ATTEMPTS = 3
+_POLL_S = 0.2
+
+Vectors = NDArray[np.float32]
+log = logging.getLogger(__name__)
+
+
+class Parsing(Protocol):
+    """Files to elements, elsewhere: `ingest.sandbox.Parsers`. A result raises SourceError and nothing else."""
+
+    def submit(self, path: Path) -> Future[Parsed]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The long-lived objects of a run."""
+
+    catalog: Catalog
+    settings: Settings
+    embedders: "Embedders"
+    parsers: Parsing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The stored text is the file's text; at most the readers differ."""
+
+    task: Task
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A file on its way through a parser."""
+
+    task: Task
+    verdict: Verdict
+    content_hash: str
+    parsed: Parsed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A document without vectors yet."""
+
+    task: Task
+    verdict: Verdict
+    document: Document
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """A document that can be stored; vectors by generation id."""
+
+    cut: Cut
+    vectors: Mapping[int, Vectors]
+
+
+def run(plan: Plan, tools: Tools, report: Report) -> None:
+    """Carry out the plan. A file that fails is a line in the report; what is raised here stopped the run between two files.
+
+    Raises StorageFull, Busy, ModelMismatch and what else the catalog or the embedder cannot get over.
+    """
+    withdraw(plan, tools.catalog, report)
+    window = max(1, WINDOW_TOKENS // tools.settings.chunk_tokens)
+    with Flow() as flow:
+        read = flow.ahead(_read(plan.tasks, tools, flow), limit=2 * tools.settings.parse_workers)
+        cut = flow.ahead(_cut(read, tools), limit=2 * window, weigh=_chunks)
+        embedded = flow.ahead(_embed(cut, window, tools, flow), limit=window, weigh=_chunks)
+        for item in embedded:
+            report.add(_settle(item, tools))
+
+
+def withdraw(plan: Plan, catalog: Catalog, report: Report) -> None:
+    """What takes text away from someone: removals, narrower readers. Then the lines of files that are not read."""
+    for gone in plan.gone:
+        catalog.documents.delete(gone.uri)
+        report.add(Outcome(path=gone.path, status="removed"))
+    for relabel in plan.relabel:
+        catalog.documents.relabel(relabel.uri, relabel.readers)
+    for refusal in plan.refused:
+        report.add(failure(refusal.source.path, refusal.problem, stale=refusal.stored))
+
+
+def preview(plan: Plan, settings: Settings, report: Report) -> None:
+    """The lines that `run` would write, as far as hashes tell; nothing is parsed or stored."""
+    for gone in plan.gone:
+        report.add(Outcome(path=gone.path, status="removed"))
+    for refusal in plan.refused:
+        report.add(failure(refusal.source.path, refusal.problem, stale=refusal.stored))
+    for task in plan.tasks:
+        item = _hashed(task, settings)
+        report.add(item if isinstance(item, Outcome) else Outcome(path=task.source.path, status=item.verdict))
+
+
+class Embedders:
+    """The embedder of the settings, and those of generations under construction; each loaded when first needed."""
+
+    def __init__(self, catalog: Catalog, model: str, load: Callable[[str], Embedder]) -> None:
+        self._catalog = catalog
+        self._model = model
+        self._load = load
+        self._loaded: dict[str, Embedder] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def main(self) -> Embedder:
+        """The embedder of the settings; its tokenizer cuts the chunks. Raises ModelMismatch if the catalog has another."""
+        with self._lock:
+            if self._model not in self._loaded:
+                embedder = self._load(self._model)
+                self._catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
+                self._loaded[self._model] = embedder
+            return self._loaded[self._model]
+
+    def writable(self) -> list[tuple[Generation, Embedder]]:
+        """Every generation that a document needs vectors for now, with its embedder."""
+        return [(generation, self._of(generation)) for generation in self._catalog.generations.writable()]
+
+    def _of(self, generation: Generation) -> Embedder:
+        with self._lock:
+            for embedder in (self.main, *self._loaded.values()):
+                if embedder.fingerprint == generation.fingerprint:
+                    return embedder
+            embedder = self._loaded[generation.model] = self._load(generation.model)
+            if embedder.fingerprint != generation.fingerprint:
+                raise ModelMismatch(f"{generation.model} is not what generation {generation.id} was begun with.")
+            return embedder
+
+
+def _read(tasks: Iterable[Task], tools: Tools, flow: Flow) -> Iterator[Settled | Reading | Outcome]:
+    """Files that changed, parsed, in the order in which they are done; a few are in flight at any time."""
+    pending: dict[Future[Parsed], Reading] = {}
+    most = 2 * tools.settings.parse_workers
+    try:
+        for task in tasks:
+            item = _hashed(task, tools.settings)
+            if isinstance(item, Reading):
+                pending[tools.parsers.submit(task.source.file)] = item
+            else:
+                yield item
+            yield from _arrived(pending, flow, fewer_than=most)
+        yield from _arrived(pending, flow, fewer_than=1)
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _hashed(task: Task, settings: Settings) -> Settled | Reading | Outcome:
+    try:
+        digest = content_hash(task.source, settings)
+    except SourceError as error:
+        return failure(task.source.path, error, stale=task.stored is not None)
+    verdict = task.verdict(digest)
+    if verdict in ("relabelled", "unchanged"):
+        return Settled(task=task, verdict=verdict)
+    return Reading(task=task, verdict=verdict, content_hash=digest)
+
+
+def _arrived(pending: dict[Future[Parsed], Reading], flow: Flow, *, fewer_than: int) -> Iterator[Reading | Outcome]:
+    """What the parsers have finished; waits until fewer than this many are in flight."""
+    while True:
+        flow.check()
+        crowded = len(pending) >= fewer_than
+        done, _ = wait(pending, timeout=_POLL_S if crowded else 0, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield _parsed(pending.pop(future), future)
+        if not crowded or len(pending) < fewer_than:
+            return
+
+
+def _parsed(reading: Reading, future: Future[Parsed]) -> Reading | Outcome:
+    task = reading.task
+    try:
+        parsed = future.result()
+        check_unchanged(task.source)
+    except SourceError as error:
+        return failure(task.source.path, error, stale=task.stored is not None)
+    return Reading(task=task, verdict=reading.verdict, content_hash=reading.content_hash, parsed=parsed)
+
+
+def _cut(items: Iterable[Settled | Reading | Outcome], tools: Tools) -> Iterator[Settled | Cut | Outcome]:
+    """Parsed files as documents with chunks."""
+    for item in items:
+        if not isinstance(item, Reading):
+            yield item
+            continue
+        embedder = tools.embedders.main
+        try:
+            yield _document(item, embedder, tools.settings.chunk_tokens)
+        except SourceError as error:
+            yield failure(item.task.source.path, error, stale=item.task.stored is not None)
+
+
+def _document(reading: Reading, embedder: Embedder, chunk_tokens: int) -> Cut:
+    """Raises SourceEmpty, SourceBroken."""
+    source, parsed = reading.task.source, reading.parsed
+    if parsed is None:
+        raise SourceBroken("It was not parsed.")
+    title = _title(source.title or parsed.title or "", fallback=source.file)
+    try:
+        text, chunks = chunk(parsed, title, embedder, chunk_tokens)
+    except SourceError:
+        raise
+    except Exception as error:  # whatever a strange text does to a tokenizer must not stop the other files
+        log.exception("Cutting %r failed", source.path)
+        raise SourceBroken(f"It cannot be cut into passages ({type(error).__name__}: {error}).") from error
+    if not chunks:
+        raise SourceEmpty()
+    document = Document(
+        uri=source.uri,
+        path=source.path,
+        title=title,
+        media_type=parsed.media_type,
+        text=text,
+        chunks=chunks,
+        content_hash=reading.content_hash,
+        readers=reading.task.readers,
+        collection=source.collection,
+        language=parsed.language,
+        page_kind=parsed.page_kind,
+        modified_at=source.modified_at,
+        metadata={**parsed.metadata, **source.metadata},
+    )
+    return Cut(task=reading.task, verdict=reading.verdict, document=document, warnings=parsed.warnings)
+
+
+def _title(given: str, fallback: Path) -> str:
+    shown = " ".join("".join(c if c.isprintable() else " " for c in given).split())
+    return shown[:MAX_TITLE_CHARS] or os.fsencode(fallback.stem).decode("utf-8", "replace")
+
+
+def _embed(
+    items: Ahead[Settled | Cut | Outcome], window: int, tools: Tools, flow: Flow
+) -> Iterator[Settled | Embedded | Outcome]:
+    """Documents with their vectors. A window is what is ready now, so the embedder waits only when nothing is."""
+    batch = max(1, BATCH_TOKENS // tools.settings.chunk_tokens)
+    while taken := items.window(window):
+        yield from (item for item in taken if not isinstance(item, Cut))
+        cuts = [item for item in taken if isinstance(item, Cut)]
+        if not cuts:
+            continue
+        texts = [piece.embedded or piece.text for cut in cuts for piece in cut.document.chunks]
+        generations = tools.embedders.writable()
+        vectors = {g.id: _by_length(texts, embedder, batch, flow) for g, embedder in generations}
+        begin = 0
+        for cut in cuts:
+            end = begin + len(cut.document.chunks)
+            yield Embedded(cut=cut, vectors={g: matrix[begin:end] for g, matrix in vectors.items()})
+            begin = end
+
+
+def _by_length(texts: list[str], embedder: Embedder, batch: int, flow: Flow) -> Vectors:
+    """Vectors in the order of the texts, shape (texts, dimension); made longest first, so that little is padding."""
+    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+    vectors = np.empty((len(texts), embedder.dimension), np.float32)
+    for start in range(0, len(order), batch):
+        flow.check()
+        some = order[start : start + batch]
+        vectors[some] = embedder.passages([texts[i] for i in some])
+    return vectors
+
+
+def _settle(item: Settled | Embedded | Outcome, tools: Tools) -> Outcome:
+    """Write what is left to write of one file. The only writer of a run is the thread that calls this."""
+    if isinstance(item, Outcome):
+        return item
+    if isinstance(item, Settled):
+        if item.verdict == "relabelled":
+            tools.catalog.documents.relabel(item.task.source.uri, item.task.readers)
+        return Outcome(path=item.task.source.path, status=item.verdict)
+    cut, path = item.cut, item.cut.task.source.path
+    try:
+        _put(cut.document, item.vectors, tools)
+    except (BadInput, ValueError) as error:  # this document cannot be stored; others can
+        broken = error if isinstance(error, ClearanceError) else SourceBroken(f"It cannot be stored: {error}.")
+        return failure(path, broken, stale=cut.task.stored is not None)
+    return Outcome(path=path, status=cut.verdict, chunks=len(cut.document.chunks), warnings=cut.warnings)
+
+
+def _put(document: Document, vectors: Mapping[int, Vectors], tools: Tools) -> None:
+    """Store it; embed it again for a generation that was begun after its vectors were made."""
+    for attempt in range(_PUT_ATTEMPTS):
+        try:
+            tools.catalog.documents.put(document, vectors)
+            return
+        except ModelMismatch:
+            if attempt == _PUT_ATTEMPTS - 1:
+                raise
+            texts = [piece.embedded or piece.text for piece in document.chunks]
+            missing = [(g, embedder) for g, embedder in tools.embedders.writable() if g.id not in vectors]
+            vectors = {**vectors, **{g.id: embedder.passages(texts) for g, embedder in missing}}
+
+
+def _chunks(item: Settled | Reading | Cut | Embedded | Outcome) -> int:
+    """How much of a queue an item takes."""
+    cut = item.cut if isinstance(item, Embedded) else item
+    return len(cut.document.chunks) if isinstance(cut, Cut) else 1

@@ -1,0 +1,101 @@
+"""A folder of documents, a real catalog, real parsers, an embedder that can be questioned."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pysqlite3
+import pytest
+
+from indexes.catalog import Catalog
+from indexes.model import StoredDocument
+from indexes.settings import Settings
+from ingest.commands import Request, ingest_once
+from ingest.sandbox import Parsers
+from ingest.testing import SpyEmbedder
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Parsers]:
+    """Real parsing processes, started once for all tests."""
+    with Parsers(Settings(parse_workers=2, parse_timeout_s=30)) as parsers:
+        yield parsers
+
+
+class IngestWorld:
+    """What a test writes, ingests and looks at."""
+
+    def __init__(self, folder: Path, pool: Parsers, capsys: pytest.CaptureFixture[str]) -> None:
+        self.docs = folder / "docs"
+        self.docs.mkdir()
+        self.settings = Settings(home=folder / "home", chunk_tokens=64, parse_workers=2)
+        self.embedder = SpyEmbedder()
+        self.pool: Any = pool
+        self.models_loaded: list[str] = []
+        self._capsys = capsys
+
+    def write(self, name: str, text: str = "The canteen opens at noon.") -> Path:
+        path = self.docs / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def rule(self, *allow: str, folder: str = "") -> None:
+        self.write(f"{folder}/.access.yaml".lstrip("/"), json.dumps({"allow": list(allow)}))
+
+    def ingest(self, **request: Any) -> dict[str, Any]:
+        """One run of the command; its JSON report with the exit code as `code`."""
+        self.embedder.batches.clear()
+        self.models_loaded.clear()
+        wanted = Request(**{"paths": (self.docs,), **request})
+        code = ingest_once(wanted, self.settings, as_json=True, load=self.load, parsers=self.parsers)
+        report: dict[str, Any] = json.loads(self._capsys.readouterr().out)
+        return {**report, "code": code}
+
+    def load(self, model: str) -> SpyEmbedder:
+        self.models_loaded.append(model)
+        return self.embedder if model == self.settings.embedding_model else SpyEmbedder(model)
+
+    def parsers(self, settings: Settings) -> Any:
+        return contextlib.nullcontext(self.pool)
+
+    @contextlib.contextmanager
+    def catalog(self) -> Iterator[Catalog]:
+        catalog = Catalog.open(self.settings.catalog_url)
+        try:
+            yield catalog
+        finally:
+            catalog.close()
+
+    def stored(self) -> dict[str, StoredDocument]:
+        """What the catalog holds, by path below the folder of documents."""
+        prefix = self.docs.as_uri() + "/"
+        with self.catalog() as catalog:
+            return {uri.removeprefix(prefix): d for uri, d in catalog.documents.stored(prefix).items()}
+
+    def text(self, name: str) -> str:
+        wanted = "SELECT text FROM document_texts JOIN documents ON documents.id = document_id WHERE uri = ?"
+        return str(self.rows(wanted, (self.docs / name).as_uri())[0][0])
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        return query(self.settings.home / "catalog.sqlite", statement, *values)
+
+    def everything(self) -> list[tuple[Any, ...]]:
+        """Every stored chunk and vector, to see that nothing was touched."""
+        return self.rows(
+            "SELECT documents.uri, content_hash, stored_at, chunks.row, chunks.text, vectors FROM documents "
+            "JOIN chunks ON chunks.document_id = documents.id JOIN vectors ON vectors.document_id = documents.id "
+            "ORDER BY chunks.row"
+        )
+
+
+def query(database: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    with contextlib.closing(pysqlite3.connect(str(database))) as connection:
+        return list(connection.execute(statement, values))
+
+
+@pytest.fixture
+def world(tmp_path: Path, pool: Parsers, capsys: pytest.CaptureFixture[str]) -> IngestWorld:
+    return IngestWorld(tmp_path, pool, capsys)

@@ -1,0 +1,83 @@
+"""Overlapping stages: bounded, in order, and never left behind."""
+
+import threading
+import time
+
+import pytest
+
+from ingest.flow import Flow
+
+
+def test_items_come_out_in_order_and_none_is_lost():
+    with Flow() as flow:
+        doubled = flow.ahead((2 * n for n in flow.ahead(iter(range(1_000)), 3)), 5)
+        assert list(doubled) == [2 * n for n in range(1_000)]
+
+
+def test_a_stage_runs_ahead_only_as_far_as_its_limit():
+    made = []
+
+    def numbers():
+        for n in range(100):
+            made.append(n)
+            yield n
+
+    with Flow() as flow:
+        ahead = flow.ahead(numbers(), 4)
+        time.sleep(0.2)
+        assert len(made) == 5  # four wait, the fifth is in the hand of the stage
+        assert len(list(ahead)) == 100
+
+
+def test_the_limit_counts_weight_and_one_heavy_item_still_passes():
+    with Flow() as flow:
+        ahead = flow.ahead(iter([50, 1, 50]), 10, weigh=lambda n: n)
+        assert list(ahead) == [50, 1, 50]
+
+
+def test_a_window_takes_what_is_ready_and_waits_only_for_the_first_item():
+    gate = threading.Event()
+
+    def items():
+        yield from "abc"
+        gate.wait()
+        yield "d"
+
+    with Flow() as flow:
+        ahead = flow.ahead(items(), 10)
+        time.sleep(0.1)
+        assert ahead.window(2) == ["a", "b"]
+        assert ahead.window(2) == ["c"]
+        gate.set()
+        assert ahead.window(2) == ["d"]
+        assert ahead.window(2) == []
+
+
+def test_an_error_of_a_stage_arrives_after_what_it_had_made():
+    def items():
+        yield 1
+        raise ValueError("broken")
+
+    seen = []
+    with pytest.raises(ValueError, match="broken"), Flow() as flow:
+        for item in flow.ahead(iter(flow.ahead(items(), 5)), 5):
+            seen.append(item)
+    assert seen == [1]
+
+
+def test_leaving_early_ends_every_thread_and_closes_every_generator():
+    closed = []
+
+    def endless():
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.append(True)
+
+    before = threading.active_count()
+    with Flow() as flow:
+        last = flow.ahead(iter(flow.ahead(endless(), 2)), 2)
+        next(iter(last))
+    assert threading.active_count() == before
+    assert closed == [True]
