@@ -4,6 +4,7 @@ Nothing else in the project knows these packages: everybody else sees ordinary m
 imports nothing big, and it works in the model server's environment, which has none of the service's libraries.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ class Packaged:
     sha256: str  # of that file
     recipe: int  # raised when `convert` starts to write something else, so that folders are made again
     convert: Callable[[Path, Path], None]  # from the file into an empty folder
+
+    @property
+    def identity(self) -> str:
+        """Equal identities: the same numbers, whatever version of whatever library wrote the folder."""
+        return hashlib.sha256(f"{self.sha256} {self.recipe}".encode()).hexdigest()
 
     def locate(self) -> Path:
         """The weights inside the installed package, verified. Raises BadConfiguration."""

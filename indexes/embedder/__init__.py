@@ -1,0 +1,91 @@
+"""Text to vectors. `load` gives the embedder that the settings name; the rest of the project sees only the Protocol."""
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.artifacts import Report
+from indexes.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MOST_THREADS = 8
+"""More do not make one text of a small model faster."""
+
+
+class Embedder(Protocol):
+    """Turns questions and passages into unit vectors whose dot product says how near they are.
+
+    A vector depends on its own text and on nothing else: not on the batch, not on what other callers do. Safe to use
+    from several threads.
+    """
+
+    @property
+    def name(self) -> str:
+        """As configured."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Weights, prefixes, longest text and backend: vectors may be compared exactly where these are equal."""
+        ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Of the text alone: prefix and special tokens are taken off already. What is longer is cut off, unseen."""
+        ...
+
+    def query(self, text: str) -> NDArray[np.float32]:
+        """A unit vector of shape (dimension,); the same bytes each time for the same text in one process."""
+        ...
+
+    def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors of shape (len(texts), dimension), in the order of the texts."""
+        ...
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, without prefix and special tokens, and without cutting."""
+        ...
+
+
+def load(settings: Settings, report: Report = log.info) -> Embedder:
+    """The embedder that the settings name, ready to use. Slow the first time, when a model is fetched or converted.
+
+    Raises BadConfiguration with a remedy when the model is not there or cannot be used.
+    """
+    from indexes.embedder.folders import locate
+    from indexes.embedder.sentences import Backend, SentenceTransformerEmbedder
+
+    threads = settings.embedding_threads or available_threads()
+    os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # the tokenizer's own pool
+    os.environ.setdefault("TQDM_DISABLE", "1")  # progress is reported in sentences
+    cache = settings.home.absolute() / "models"
+    model = locate(settings.embedding_model, cache, report)
+    backend: Backend
+    if settings.embedding_backend == "onnx":
+        from indexes.embedder import onnx_int8
+
+        backend = onnx_int8.load(model, cache, threads, report)
+    else:
+        from indexes.embedder import pytorch
+
+        backend = pytorch.load(model, threads)
+    return SentenceTransformerEmbedder(
+        settings.embedding_model,
+        backend,
+        query_prefix=settings.embedding_query_prefix,
+        passage_prefix=settings.embedding_passage_prefix,
+    )
+
+
+def available_threads() -> int:
+    """Cores that this process may use, within what is of use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, MOST_THREADS))
