@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from indexes.keywords import kernels
 
 Block = NDArray[np.uint8]
-MOST_COUNTED = 255
 
 
 def address(block: Block) -> int:
@@ -17,18 +16,17 @@ def address(block: Block) -> int:
 
 def size(block: Block) -> int:
     """How many passages it holds."""
-    return int(block[:8].view(np.int64)[0])
+    return int(_head(block)[kernels.ROWS])
 
 
 def bounds(block: Block) -> tuple[int, int]:
     """(lowest row, highest row)"""
-    head = block[: kernels.HEADER_BYTES].view(np.int64)
-    return int(head[kernels.LOWEST]), int(head[kernels.HIGHEST])
+    return int(_head(block)[kernels.LOWEST]), int(_head(block)[kernels.HIGHEST])
 
 
 def rows(block: Block) -> NDArray[np.int64]:
-    head = block[: kernels.HEADER_BYTES].view(np.int64)
-    start = kernels.HEADER_BYTES + 8 * int(head[kernels.TERMS])
+    """The row of each passage, in no order."""
+    start = kernels.HEADER_BYTES + 8 * int(_head(block)[kernels.TERMS])
     return block[start : start + 8 * size(block)].view(np.int64)
 
 
@@ -43,30 +41,32 @@ def build(of_rows: NDArray[np.int64], terms: Sequence[Sequence[int]]) -> Block:
     new_posting = new_key.copy()
     new_posting[1:] |= places[1:] != places[:-1]
     at = np.flatnonzero(new_posting)
-    counts = np.minimum(np.diff(at, append=len(keys)), MOST_COUNTED)
+    counts = np.diff(at, append=len(keys))
     starts = np.flatnonzero(new_key[at])
-    head = np.zeros(8, np.int64)
-    head[:6] = len(of_rows), len(starts), len(at), lengths.sum(), of_rows[0], of_rows[-1]
+    many = np.flatnonzero(counts >= kernels.MANY)
+    block = _empty(len(of_rows), len(starts), len(at), len(many))
+    _head(block)[kernels.LENGTH :][:3] = lengths.sum(), of_rows[0], of_rows[-1]
+    frequency = np.diff(starts, append=len(at)).astype(np.uint64)
     parts = (
-        head,
-        keys[at[starts]],
+        (keys[at[starts]] << np.uint64(16)) | frequency,
         of_rows,
-        np.append(starts, len(at)).astype(np.uint32),
-        lengths.astype(np.uint32),
-        places[at].astype(np.uint16),
-        counts.astype(np.uint8),
+        (many.astype(np.uint64) << np.uint64(32)) | counts[many].astype(np.uint64),
     )
-    return np.concatenate([np.ascontiguousarray(part).view(np.uint8) for part in parts])
+    head = np.concatenate([part.view(np.uint8) for part in parts])
+    block[kernels.HEADER_BYTES :][: len(head)] = head
+    postings = (places[at] << 4 | np.minimum(counts, kernels.MANY)).astype(np.uint16)
+    tail = np.concatenate([lengths.astype(np.uint32).view(np.uint8), postings.view(np.uint8)])
+    block[len(block) - len(tail) :] = tail
+    kernels.fill_buckets(address(block))
+    return block
 
 
 def join(older: Block, newer: Block) -> Block:
     """Both in one block, the older's passages first."""
-    left, right = older[:64].view(np.int64), newer[:64].view(np.int64)
-    terms = kernels.merged_terms(address(older), address(newer))
-    joined = _empty(
-        int(left[kernels.ROWS] + right[kernels.ROWS]), terms, int(left[kernels.POSTINGS] + right[kernels.POSTINGS])
-    )
-    kernels.merge(address(older), address(newer), address(joined))
+    rows, _, postings, large = _sizes(older) + _sizes(newer)
+    terms = kernels.joint_terms(address(older), address(newer))
+    joined = _empty(int(rows), terms, int(postings), int(large))
+    kernels.join(address(older), address(newer), address(joined))
     return joined
 
 
@@ -82,13 +82,24 @@ def divide(block: Block, taken_rows: NDArray[np.int64]) -> tuple[Block | None, B
 
 
 def _selected(block: Block, marks: NDArray[np.bool_], number: int, wanted: bool) -> Block:
-    terms, postings = kernels.selected_size(address(block), marks, wanted)
-    selected = _empty(number, terms, postings)
+    selected = _empty(number, *kernels.selected_size(address(block), marks, wanted))
     kernels.select(address(block), marks, wanted, address(selected))
     return selected
 
 
-def _empty(number: int, terms: int, postings: int) -> Block:
-    block: Block = np.zeros(kernels.block_bytes(number, terms, postings), np.uint8)
-    block[:24].view(np.int64)[:] = number, terms, postings
+def _empty(rows: int, terms: int, postings: int, large: int) -> Block:
+    """Room for a block. Buckets hold eight to sixteen terms."""
+    bits = max(0, terms.bit_length() - 4)
+    buckets = (1 << bits) + 1
+    room = kernels.HEADER_BYTES + 8 * (terms + rows + large + buckets) + 4 * rows + 2 * postings
+    block: Block = np.zeros(room, np.uint8)
+    _head(block)[:] = rows, terms, postings, 0, 0, 0, bits, large
     return block
+
+
+def _head(block: Block) -> NDArray[np.int64]:
+    return block[: kernels.HEADER_BYTES].view(np.int64)
+
+
+def _sizes(block: Block) -> NDArray[np.int64]:
+    return _head(block)[[kernels.ROWS, kernels.TERMS, kernels.POSTINGS, kernels.LARGE]]

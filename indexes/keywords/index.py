@@ -14,7 +14,7 @@ from indexes.keywords.analysis import Analyser, distinct
 from indexes.keywords.blocks import Block
 from indexes.keywords.rows import ABSENT, SlotOfRow
 
-K1 = 0.9
+K1 = 1.2
 B = 0.4
 
 Rows = NDArray[np.int64]
@@ -98,10 +98,9 @@ class KeywordIndex:
         visible = kernels.visible_blocks(self._table, self._first, self._links, sets)
         if k <= 0 or not len(terms) or not len(visible):
             return np.empty(0, np.int64), np.empty(0, np.float64)
-        order = np.argsort(terms)
         segments = np.empty((len(visible), len(terms), 2), np.uint32)
         frequency = np.zeros(len(terms), np.int64)
-        passages, length = kernels.locate(visible, terms[order], order, segments, frequency)
+        passages, length = kernels.locate(visible, terms, segments, frequency)
         allowed = np.empty(0, np.bool_)
         if allowed_rows is not None:
             allowed = _allowed(visible, passages, allowed_rows)
@@ -158,7 +157,8 @@ class KeywordIndex:
         self._slots += 1
         if 2 * self._slots > len(self._table):
             self._table = _table(self._slots)
-            kernels.fill_table(self._table, self._numbers[: self._slots])
+            for known in range(self._slots):
+                kernels.put_slot(self._table, int(self._numbers[known]), known)
         else:
             kernels.put_slot(self._table, reader_set, slot)
         return slot

@@ -1,15 +1,17 @@
-"""Everything of the keyword index that is compiled: reading, making and scoring blocks.
+# mypy: disable-error-code="no-any-return, attr-defined"
+"""Everything of the keyword index that is compiled: scoring, joining and dividing blocks.
 
 A block is one stretch of bytes that holds up to BLOCK_ROWS passages of one reader set and knows nothing of any other:
 
-    header   8 x int64    rows, terms, postings, total length, lowest row, highest row, two unused
-    keys     uint64       hash of each term, ascending
-    rows     int64        catalog row of each passage; its place here is the passage's `place`
-    starts   uint32       where each term's postings start, plus one past the end
-    lengths  uint32       terms in each passage
-    places   uint16       the passage of each posting, ascending within a term
-    counts   uint8        how often the term occurs in it, at most 255
+    header    8 x int64   rows, terms, postings, total length, lowest row, highest row, bits, large counts
+    terms     uint64      48 bits of hash above 16 bits of how many postings the term has; ascending
+    rows      int64       catalog row of each passage; its place here is the passage's `place`
+    large     uint64      number of a posting above its term's count in that passage, 32 bits each; ascending
+    buckets   2 x uint32  first term and first posting of each value of the hash's first `bits` bits, and the end
+    lengths   uint32      terms in each passage
+    postings  uint16      12 bits of place above 4 bits of how often the term occurs there; MANY: see `large`
 
+A term is found by two looks at memory, whatever else the block holds: its bucket, and the few terms in it.
 Kernels are kept in one file on purpose: the cache of compiled code looks at the date of the file that holds a function,
 not at those it calls.
 """
@@ -22,32 +24,40 @@ import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-BLOCK_ROWS = 4096  # one block's scores fit the first-level cache; rewriting one takes about a millisecond
+BLOCK_ROWS = 4096  # what 12 bits can tell apart; a block's scores fit the nearest cache, rewriting it takes a millisecond
+HASH_BITS = 48
 HEADER_BYTES = 64
-ROWS, TERMS, POSTINGS, LENGTH, LOWEST, HIGHEST = range(6)
+ROWS, TERMS, POSTINGS, LENGTH, LOWEST, HIGHEST, BITS, LARGE = range(8)
+MANY = 15
 NONE = -1
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(signature: str | None = None) -> Callable[[Function], Function]:
-    """Machine code that releases the interpreter lock, kept on disk between processes where a folder can be written."""
+    """Machine code that releases the interpreter lock.
+
+    With a signature it is made at import and kept on disk between processes; without, where it is first used. Where no
+    folder for the cache can be written, or what is there is damaged, it is made for this process alone.
+    """
 
     def compile_it(function: Function) -> Function:
         options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-        given = () if signature is None else (signature,)
-        if signature is not None:
-            try:
-                return numba.njit(*given, cache=True, **options)(function)  # type: ignore[no-any-return]
-            except (RuntimeError, OSError, EOFError, ValueError):
-                pass  # no folder for the cache, or a damaged one: compile for this process alone; a real fault shows again
-        return numba.njit(*given, **options)(function)  # type: ignore[no-any-return]
+        if signature is None:
+            return numba.njit(**options)(function)
+        try:
+            return numba.njit(signature, cache=True, **options)(function)
+        except (RuntimeError, OSError, EOFError, ValueError):  # a fault of our own is raised again by the next line
+            return numba.njit(signature, **options)(function)
 
     return compile_it
 
 
+# --- the parts of a block, by its address ----------------------------------------------------------------------
+
+
 @intrinsic  # type: ignore[untyped-decorator]
-def _pointer(context: Any, address: Any) -> Any:
+def _pointer(typing: Any, address: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
@@ -55,62 +65,96 @@ def _pointer(context: Any, address: Any) -> Any:
 
 
 @compiled()
-def _head(block: int) -> Any:
+def _head(block: Any) -> Any:
     return numba.carray(_pointer(block), 8, np.int64)
 
 
 @compiled()
-def _keys(block: int) -> Any:
+def _terms(block: Any) -> Any:
     return numba.carray(_pointer(block + HEADER_BYTES), _head(block)[TERMS], np.uint64)
 
 
 @compiled()
-def _rows(block: int) -> Any:
+def _rows(block: Any) -> Any:
     head = _head(block)
     return numba.carray(_pointer(block + HEADER_BYTES + 8 * head[TERMS]), head[ROWS], np.int64)
 
 
 @compiled()
-def _starts(block: int) -> Any:
+def _large(block: Any) -> Any:
     head = _head(block)
-    return numba.carray(_pointer(block + HEADER_BYTES + 8 * (head[TERMS] + head[ROWS])), head[TERMS] + 1, np.uint32)
+    return numba.carray(_pointer(block + HEADER_BYTES + 8 * (head[TERMS] + head[ROWS])), head[LARGE], np.uint64)
 
 
 @compiled()
-def _lengths(block: int) -> Any:
+def _after_large(block: Any) -> Any:
     head = _head(block)
-    offset = HEADER_BYTES + 8 * (head[TERMS] + head[ROWS]) + 4 * (head[TERMS] + 1)
-    return numba.carray(_pointer(block + offset), head[ROWS], np.uint32)
+    return block + HEADER_BYTES + 8 * (head[TERMS] + head[ROWS] + head[LARGE])
 
 
 @compiled()
-def _places(block: int) -> Any:
-    head = _head(block)
-    offset = HEADER_BYTES + 8 * (head[TERMS] + head[ROWS]) + 4 * (head[TERMS] + 1 + head[ROWS])
-    return numba.carray(_pointer(block + offset), head[POSTINGS], np.uint16)
+def _buckets(block: Any) -> Any:
+    return numba.carray(_pointer(_after_large(block)), ((1 << _head(block)[BITS]) + 1, 2), np.uint32)
 
 
 @compiled()
-def _counts(block: int) -> Any:
+def _lengths(block: Any) -> Any:
     head = _head(block)
-    offset = HEADER_BYTES + 8 * (head[TERMS] + head[ROWS]) + 4 * (head[TERMS] + 1 + head[ROWS]) + 2 * head[POSTINGS]
-    return numba.carray(_pointer(block + offset), head[POSTINGS], np.uint8)
-
-
-def block_bytes(rows: int, terms: int, postings: int) -> int:
-    return HEADER_BYTES + 8 * (terms + rows) + 4 * (terms + 1 + rows) + 3 * postings
-
-
-# --- reader sets: an open-addressing table from set number to slot ------------------------------------------
+    return numba.carray(_pointer(_after_large(block) + 8 * ((1 << head[BITS]) + 1)), head[ROWS], np.uint32)
 
 
 @compiled()
-def _cell(table: Any, number: int) -> int:
+def _postings(block: Any) -> Any:
+    head = _head(block)
+    offset = 8 * ((1 << head[BITS]) + 1) + 4 * head[ROWS]
+    return numba.carray(_pointer(_after_large(block) + offset), head[POSTINGS], np.uint16)
+
+
+@compiled()
+def _many(block: Any, posting: Any) -> Any:
+    """How often the term of this posting occurs, where the posting says MANY."""
+    large = _large(block)
+    low, high = 0, large.shape[0]
+    while low < high:
+        middle = (low + high) >> 1
+        if np.int64(large[middle] >> np.uint64(32)) < posting:
+            low = middle + 1
+        else:
+            high = middle
+    return np.int64(large[low] & np.uint64(0xFFFFFFFF))
+
+
+@compiled("void(int64)")
+def fill_buckets(block: int) -> None:
+    """Makes the buckets of a block whose terms are there."""
+    terms, buckets = _terms(block), _buckets(block)
+    shift = np.uint64(64 - _head(block)[BITS])
+    last = buckets.shape[0] - 1
+    bucket = 0
+    posting = 0
+    for term in range(terms.shape[0]):
+        here = np.int64(terms[term] >> shift) if last > 1 else 0  # shifting by all 64 bits is undefined
+        while bucket <= here:
+            buckets[bucket, 0] = term
+            buckets[bucket, 1] = posting
+            bucket += 1
+        posting += np.int64(terms[term] & np.uint64(0xFFFF))
+    while bucket <= last:
+        buckets[bucket, 0] = terms.shape[0]
+        buckets[bucket, 1] = posting
+        bucket += 1
+
+
+# --- reader sets: an open-addressing table from set number to slot ---------------------------------------------
+
+
+@compiled()
+def _cell(table: Any, number: Any) -> Any:
     """The cell that holds this set number, or the empty one where it belongs. The table is never full."""
     mask = np.uint64(table.shape[0] - 1)
     mixed = np.uint64(number) * np.uint64(0x9E3779B97F4A7C15)
     cell = (mixed ^ (mixed >> np.uint64(32))) & mask
-    while table[cell, 0] != NONE and table[cell, 0] != number:
+    while table[cell, 0] not in (NONE, number):
         cell = (cell + np.uint64(1)) & mask
     return np.int64(cell)
 
@@ -120,15 +164,6 @@ def slot_of(table: Any, number: int) -> int:
     """The slot of a set, or NONE. table: (cells, 2) of set number and slot; a power of two of cells."""
     cell = _cell(table, number)
     return table[cell, 1] if table[cell, 0] == number else NONE
-
-
-@compiled("void(int64[:, ::1], int64[::1])")
-def fill_table(table: Any, numbers: Any) -> None:
-    """Puts every set number at its slot (its place in `numbers`)."""
-    for slot in range(numbers.shape[0]):
-        cell = _cell(table, numbers[slot])
-        table[cell, 0] = numbers[slot]
-        table[cell, 1] = slot
 
 
 @compiled("void(int64[:, ::1], int64, int64)")
@@ -143,7 +178,7 @@ def put_slot(table: Any, number: int, slot: int) -> None:
 def visible_blocks(table: Any, first: Any, links: Any, reader_sets: Any) -> Any:
     """Addresses of the blocks of these reader sets. first: block of each slot; links: (blocks, 2) of address and next."""
     found = 0
-    blocks = np.empty(max(16, reader_sets.shape[0]), np.int64)
+    blocks = np.empty(max(16, 2 * reader_sets.shape[0]), np.int64)
     for number in reader_sets:
         cell = _cell(table, number)
         if table[cell, 0] != number:
@@ -160,49 +195,15 @@ def visible_blocks(table: Any, first: Any, links: Any, reader_sets: Any) -> Any:
     return blocks[:found].copy()
 
 
-# --- scoring ------------------------------------------------------------------------------------------------
+# --- scoring ---------------------------------------------------------------------------------------------------
 
 
-@compiled()
-def _find(keys: Any, key: Any, low: int) -> int:
-    """The first place from `low` on whose key is not below `key`. Keys are hashes, so their places can be guessed."""
-    size = keys.shape[0]
-    if low >= size:
-        return size
-    guess = np.int64(np.float64(key) * (1.0 / 18446744073709551616.0) * size)
-    guess = min(max(guess, low), size - 1)
-    step = np.int64(4)
-    if keys[guess] < key:
-        low = guess + 1
-        high = low
-        while high < size and keys[high] < key:
-            low = high + 1
-            high += step
-            step *= 2
-        high = min(high, size)
-    else:
-        high = guess
-        probe = high - step
-        while probe >= low and keys[probe] >= key:
-            high = probe
-            step *= 2
-            probe = high - step
-        low = max(low, probe + 1)
-    while low < high:
-        middle = (low + high) >> 1
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@compiled("UniTuple(int64, 2)(int64[::1], uint64[::1], int64[::1], uint32[:, :, ::1], int64[::1])")
-def locate(blocks: Any, keys: Any, order: Any, segments: Any, frequency: Any) -> tuple[int, int]:
+@compiled("UniTuple(int64, 2)(int64[::1], uint64[::1], uint32[:, :, ::1], int64[::1])")
+def locate(blocks: Any, keys: Any, segments: Any, frequency: Any) -> tuple[int, int]:
     """Where the terms are in each block, and the statistics of the view: (passages, their total length).
 
-    keys: the terms' hashes, ascending; order: each key's place in the question. Fills segments, shape (blocks, terms, 2),
-    with start and count of the postings, and frequency, shape (terms,), with passages per term.
+    keys: hash of each term of the question. Fills segments, shape (blocks, terms, 2), with start and number of the postings,
+    and frequency, shape (terms,), with passages per term.
     """
     passages = 0
     length = 0
@@ -210,22 +211,22 @@ def locate(blocks: Any, keys: Any, order: Any, segments: Any, frequency: Any) ->
         head = _head(blocks[number])
         passages += head[ROWS]
         length += head[LENGTH]
-        there = _keys(blocks[number])
-        starts = _starts(blocks[number])
-        low = 0
+        terms, buckets = _terms(blocks[number]), _buckets(blocks[number])
+        shift = np.uint64(HASH_BITS - head[BITS])
         for key in range(keys.shape[0]):
-            term = order[key]
-            low = _find(there, keys[key], low)
-            if low == there.shape[0]:
-                for rest in range(key, keys.shape[0]):
-                    segments[number, order[rest], 1] = 0
-                break
-            if there[low] == keys[key]:
-                segments[number, term, 0] = starts[low]
-                segments[number, term, 1] = starts[low + 1] - starts[low]
-                frequency[term] += segments[number, term, 1]
-            else:
-                segments[number, term, 1] = 0
+            bucket = keys[key] >> shift
+            start = buckets[bucket, 1]
+            many = np.uint32(0)
+            for term in range(np.uint64(buckets[bucket, 0]), np.uint64(buckets[bucket + np.uint64(1), 0])):
+                entry = terms[term]
+                if entry >> np.uint64(16) >= keys[key]:
+                    if entry >> np.uint64(16) == keys[key]:
+                        many = np.uint32(entry & np.uint64(0xFFFF))
+                    break
+                start += np.uint32(entry & np.uint64(0xFFFF))
+            segments[number, key, 0] = start
+            segments[number, key, 1] = many
+            frequency[key] += many
     return passages, length
 
 
@@ -251,27 +252,26 @@ def narrow(blocks: Any, segments: Any, allowed: Any, frequency: Any) -> tuple[in
     length = 0
     here = 0
     for number in range(blocks.shape[0]):
-        lengths = _lengths(blocks[number])
+        lengths, postings = _lengths(blocks[number]), _postings(blocks[number])
         for place in range(lengths.shape[0]):
             if allowed[here + place]:
                 passages += 1
                 length += lengths[place]
-        places = _places(blocks[number])
         for term in range(frequency.shape[0]):
             start = np.int64(segments[number, term, 0])
             for posting in range(start, start + np.int64(segments[number, term, 1])):
-                frequency[term] += allowed[here + places[posting]]
+                frequency[term] += allowed[here + (postings[posting] >> 4)]
         here += lengths.shape[0]
     return passages, length
 
 
 @compiled()
-def _below(score: float, row: int, other_score: float, other_row: int) -> bool:
+def _below(score: Any, row: Any, other_score: Any, other_row: Any) -> Any:
     return score < other_score or (score == other_score and row > other_row)
 
 
 @compiled()
-def _offer(scores: Any, rows: Any, found: int, score: float, row: int) -> int:
+def _offer(scores: Any, rows: Any, found: Any, score: Any, row: Any) -> Any:
     """Keeps the best in a heap with the worst on top; returns how many are kept."""
     if found < scores.shape[0]:
         place = found
@@ -316,68 +316,54 @@ def rank(
     here = 0
     found = 0
     for number in range(blocks.shape[0]):
-        size = _head(blocks[number])[ROWS]
-        postings = 0
+        block = blocks[number]
+        size = _head(block)[ROWS]
+        matches = 0
         for term in range(weights.shape[0]):
-            postings += segments[number, term, 1]
-        if postings > 0:
-            rows = _rows(blocks[number])
-            lengths = _lengths(blocks[number])
-            places = _places(blocks[number])
-            counts = _counts(blocks[number])
+            matches += segments[number, term, 1]
+        if matches > 0:
+            rows, lengths, postings = _rows(block), _lengths(block), _postings(block)
             for place in range(size):
                 norms[place] = flat + slope * lengths[place]
             for term in range(weights.shape[0]):
                 weight = weights[term]
-                start = np.int64(segments[number, term, 0])
-                for posting in range(start, start + np.int64(segments[number, term, 1])):
-                    place = np.uint64(places[posting])
-                    count = np.float64(counts[posting])
+                start = np.uint64(segments[number, term, 0])
+                for posting in range(start, start + np.uint64(segments[number, term, 1])):
+                    place = np.uint64(postings[posting] >> np.uint16(4))
+                    count = np.float64(postings[posting] & np.uint16(MANY))
+                    if count == MANY:
+                        count = np.float64(_many(block, np.int64(posting)))
                     scores[place] += weight * (count / (count + norms[place]))
             for place in range(size):
                 score = scores[place]
-                if score > 0.0 and (found < best_scores.shape[0] or score >= best_scores[0]):
-                    if not filtered or allowed[here + place]:
-                        found = _offer(best_scores, best_rows, found, score, rows[place])
                 scores[place] = 0.0
+                if score <= 0.0 or (found == best_scores.shape[0] and score < best_scores[0]):
+                    continue
+                if not filtered or allowed[here + place]:
+                    found = _offer(best_scores, best_rows, found, score, rows[place])
         here += size
     return found
 
 
-# --- making blocks out of blocks ----------------------------------------------------------------------------
+# --- making blocks out of blocks -------------------------------------------------------------------------------
 
 
 @compiled("int64(int64, int64)")
-def merged_terms(older: int, newer: int) -> int:
+def joint_terms(older: int, newer: int) -> int:
     """How many different terms two blocks have together."""
-    left, right = _keys(older), _keys(newer)
+    left, right = _terms(older), _terms(newer)
     i = j = common = 0
     while i < left.shape[0] and j < right.shape[0]:
-        if left[i] == right[j]:
-            common += 1
-            i += 1
-            j += 1
-        elif left[i] < right[j]:
-            i += 1
-        else:
-            j += 1
+        one, other = left[i] >> np.uint64(16), right[j] >> np.uint64(16)
+        common += one == other
+        i += one <= other
+        j += other <= one
     return left.shape[0] + right.shape[0] - common
 
 
-@compiled()
-def _copy_term(block: int, term: int, shift: int, target: int, at: int) -> int:
-    starts, places, counts = _starts(block), _places(block), _counts(block)
-    to_places, to_counts = _places(target), _counts(target)
-    for posting in range(np.int64(starts[term]), np.int64(starts[term + 1])):
-        to_places[at] = places[posting] + shift
-        to_counts[at] = counts[posting]
-        at += 1
-    return at
-
-
 @compiled("void(int64, int64, int64)")
-def merge(older: int, newer: int, target: int) -> None:
-    """Writes both blocks into the target, whose first header fields (rows, terms, postings) are set already."""
+def join(older: int, newer: int, target: int) -> None:
+    """Writes both blocks into the target, whose header has all but total length, lowest and highest row."""
     head, left_head, right_head = _head(target), _head(older), _head(newer)
     head[LENGTH] = left_head[LENGTH] + right_head[LENGTH]
     head[LOWEST] = min(left_head[LOWEST], right_head[LOWEST])
@@ -387,21 +373,36 @@ def merge(older: int, newer: int, target: int) -> None:
     _rows(target)[shift:] = _rows(newer)
     _lengths(target)[:shift] = _lengths(older)
     _lengths(target)[shift:] = _lengths(newer)
-    left, right, keys, starts = _keys(older), _keys(newer), _keys(target), _starts(target)
-    i = j = at = 0
-    for term in range(keys.shape[0]):
-        take_left = j >= right.shape[0] or (i < left.shape[0] and left[i] <= right[j])
-        take_right = i >= left.shape[0] or (j < right.shape[0] and right[j] <= left[i])
-        starts[term] = at
+    left, right, terms = _terms(older), _terms(newer), _terms(target)
+    postings, large = _postings(target), _large(target)
+    from_left, from_right = _postings(older), _postings(newer)
+    i = j = left_at = right_at = at = large_at = 0
+    for term in range(terms.shape[0]):
+        take_left = j >= right.shape[0] or (i < left.shape[0] and left[i] >> np.uint64(16) <= right[j] >> np.uint64(16))
+        take_right = i >= left.shape[0] or (j < right.shape[0] and right[j] >> np.uint64(16) <= left[i] >> np.uint64(16))
+        before = at
         if take_left:
-            keys[term] = left[i]
-            at = _copy_term(older, i, 0, target, at)
+            key = left[i] >> np.uint64(16)
+            for posting in range(left_at, left_at + np.int64(left[i] & np.uint64(0xFFFF))):
+                postings[at] = from_left[posting]
+                if from_left[posting] & MANY == MANY:
+                    large[large_at] = np.uint64(at << 32 | _many(older, posting))
+                    large_at += 1
+                at += 1
+            left_at += np.int64(left[i] & np.uint64(0xFFFF))
+            i += 1
         if take_right:
-            keys[term] = right[j]
-            at = _copy_term(newer, j, shift, target, at)
-        i += take_left
-        j += take_right
-    starts[keys.shape[0]] = at
+            key = right[j] >> np.uint64(16)
+            for posting in range(right_at, right_at + np.int64(right[j] & np.uint64(0xFFFF))):
+                postings[at] = from_right[posting] + (shift << 4)
+                if from_right[posting] & MANY == MANY:
+                    large[large_at] = np.uint64(at << 32 | _many(newer, posting))
+                    large_at += 1
+                at += 1
+            right_at += np.int64(right[j] & np.uint64(0xFFFF))
+            j += 1
+        terms[term] = key << np.uint64(16) | np.uint64(at - before)
+    fill_buckets(target)
 
 
 @compiled("int64(int64, int64[::1], bool_[::1])")
@@ -416,25 +417,28 @@ def mark(block: int, rows: Any, marks: Any) -> int:
     return marked
 
 
-@compiled("UniTuple(int64, 2)(int64, bool_[::1], bool_)")
-def selected_size(block: int, marks: Any, wanted: bool) -> tuple[int, int]:
-    """(terms, postings) of the passages whose mark is as wanted."""
-    starts, places = _starts(block), _places(block)
-    terms = postings = 0
-    for term in range(starts.shape[0] - 1):
-        before = postings
-        for posting in range(np.int64(starts[term]), np.int64(starts[term + 1])):
-            postings += marks[places[posting]] == wanted
-        terms += postings > before
-    return terms, postings
+@compiled("UniTuple(int64, 3)(int64, bool_[::1], bool_)")
+def selected_size(block: int, marks: Any, wanted: bool) -> tuple[int, int, int]:
+    """(terms, postings, large counts) of the passages whose mark is as wanted."""
+    terms, postings = _terms(block), _postings(block)
+    at = some_terms = some_postings = some_large = 0
+    for term in range(terms.shape[0]):
+        before = some_postings
+        for posting in range(at, at + np.int64(terms[term] & np.uint64(0xFFFF))):
+            if marks[postings[posting] >> 4] == wanted:
+                some_postings += 1
+                some_large += postings[posting] & MANY == MANY
+        at += np.int64(terms[term] & np.uint64(0xFFFF))
+        some_terms += some_postings > before
+    return some_terms, some_postings, some_large
 
 
 @compiled("void(int64, bool_[::1], bool_, int64)")
 def select(block: int, marks: Any, wanted: bool, target: int) -> None:
-    """Writes the passages whose mark is as wanted into the target, whose first header fields are set already."""
+    """Writes the passages whose mark is as wanted into the target, whose header has all but length, lowest and highest."""
     head = _head(target)
     rows, lengths, to_rows, to_lengths = _rows(block), _lengths(block), _rows(target), _lengths(target)
-    moved = np.empty(rows.shape[0], np.uint16)
+    moved = np.zeros(rows.shape[0], np.uint16)
     kept = 0
     head[LENGTH] = 0
     head[LOWEST] = np.iinfo(np.int64).max
@@ -448,21 +452,39 @@ def select(block: int, marks: Any, wanted: bool, target: int) -> None:
             head[LOWEST] = min(head[LOWEST], rows[place])
             head[HIGHEST] = max(head[HIGHEST], rows[place])
             kept += 1
-    keys, starts, places, counts = _keys(block), _starts(block), _places(block), _counts(block)
-    to_keys, to_starts, to_places, to_counts = _keys(target), _starts(target), _places(target), _counts(target)
-    term_at = at = 0
-    for term in range(keys.shape[0]):
+    terms, postings = _terms(block), _postings(block)
+    to_terms, to_postings, to_large = _terms(target), _postings(target), _large(target)
+    start = at = term_at = large_at = 0
+    for term in range(terms.shape[0]):
         before = at
-        for posting in range(np.int64(starts[term]), np.int64(starts[term + 1])):
-            if marks[places[posting]] == wanted:
-                to_places[at] = moved[places[posting]]
-                to_counts[at] = counts[posting]
+        for posting in range(start, start + np.int64(terms[term] & np.uint64(0xFFFF))):
+            place = postings[posting] >> 4
+            if marks[place] == wanted:
+                to_postings[at] = moved[place] << 4 | postings[posting] & MANY
+                if postings[posting] & MANY == MANY:
+                    to_large[large_at] = np.uint64(at << 32 | _many(block, posting))
+                    large_at += 1
                 at += 1
+        start += np.int64(terms[term] & np.uint64(0xFFFF))
         if at > before:
-            to_keys[term_at] = keys[term]
-            to_starts[term_at] = before
+            to_terms[term_at] = terms[term] >> np.uint64(16) << np.uint64(16) | np.uint64(at - before)
             term_at += 1
-    to_starts[term_at] = at
+    fill_buckets(target)
+
+
+@compiled()
+def _sound_postings(block: Any) -> Any:
+    """Whether every posting points at a passage, and the large counts are those of the postings that say MANY."""
+    head, postings, large = _head(block), _postings(block), _large(block)
+    many = 0
+    for posting in range(head[POSTINGS]):
+        if postings[posting] >> 4 >= head[ROWS] or postings[posting] & MANY == 0:
+            return False
+        if postings[posting] & MANY == MANY:
+            if many == head[LARGE] or np.int64(large[many] >> np.uint64(32)) != posting:
+                return False
+            many += 1
+    return many == head[LARGE]
 
 
 @compiled("boolean(int64, int64)")
@@ -471,25 +493,35 @@ def sound(block: int, size: int) -> bool:
     if size < HEADER_BYTES:
         return False
     head = _head(block)
-    for field in range(6):
+    for field in range(8):
         if head[field] < 0:
             return False
-    if head[ROWS] < 1 or head[ROWS] > BLOCK_ROWS or head[TERMS] > size or head[POSTINGS] > size:
+    if head[ROWS] < 1 or head[ROWS] > BLOCK_ROWS or head[BITS] > 24:
         return False
-    if HEADER_BYTES + 8 * (head[TERMS] + head[ROWS]) + 4 * (head[TERMS] + 1 + head[ROWS]) + 3 * head[POSTINGS] != size:
+    if head[TERMS] > size or head[POSTINGS] > size or head[LARGE] > size:
         return False
-    keys, starts, places, rows = _keys(block), _starts(block), _places(block), _rows(block)
-    if starts[0] != 0 or starts[head[TERMS]] != head[POSTINGS]:
+    expected = _after_large(block) - block + 8 * ((1 << head[BITS]) + 1) + 4 * head[ROWS] + 2 * head[POSTINGS]
+    if expected != size:
         return False
-    for term in range(head[TERMS]):
-        if starts[term] >= starts[term + 1] or (term > 0 and keys[term - 1] >= keys[term]):
-            return False
-    for posting in range(head[POSTINGS]):
-        if places[posting] >= head[ROWS]:
-            return False
-    length = np.int64(0)
+    terms, buckets, rows, lengths = _terms(block), _buckets(block), _rows(block), _lengths(block)
+    length = 0
     for place in range(head[ROWS]):
-        length += _lengths(block)[place]
+        length += np.int64(lengths[place])
         if rows[place] < head[LOWEST] or rows[place] > head[HIGHEST]:
             return False
-    return length == head[LENGTH]
+    posting = 0
+    bucket = 0
+    shift = np.uint64(64 - head[BITS])
+    for term in range(head[TERMS]):
+        if term > 0 and terms[term - 1] >> np.uint64(16) >= terms[term] >> np.uint64(16):
+            return False
+        while bucket <= (np.int64(terms[term] >> shift) if head[BITS] > 0 else 0):
+            if buckets[bucket, 0] != term or buckets[bucket, 1] != posting:
+                return False
+            bucket += 1
+        posting += np.int64(terms[term] & np.uint64(0xFFFF))
+    while bucket < buckets.shape[0]:
+        if buckets[bucket, 0] != head[TERMS] or buckets[bucket, 1] != posting:
+            return False
+        bucket += 1
+    return length == head[LENGTH] and posting == head[POSTINGS] and _sound_postings(block)

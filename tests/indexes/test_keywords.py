@@ -16,7 +16,7 @@ ANALYSE = Analyser().terms
 Ranking = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
-def naive(texts: Mapping[int, str], question: str, k: int, k1: float = 0.9, b: float = 0.4) -> Ranking:
+def naive(texts: Mapping[int, str], question: str, k: int, k1: float = 1.2, b: float = 0.4) -> Ranking:
     """BM25 over exactly these passages, from its definition."""
     bags = {row: Counter(ANALYSE(text)) for row, text in texts.items()}
     lengths = {row: sum(bag.values()) for row, bag in bags.items()}
