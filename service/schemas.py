@@ -4,7 +4,17 @@ import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+)
 from pydantic import StrictStr as Str
 
 from indexes.catalog import Filters, Job
@@ -31,10 +41,17 @@ def cleaned(text: str) -> str:
     return said.strip()
 
 
+def storable(value: object) -> object:
+    """Any value but a whole number that no database holds. Raises ValueError."""
+    if isinstance(value, int) and not -INT64 <= value < INT64:
+        raise ValueError("A whole number must fit into 64 bits.")
+    return value
+
+
 Said = Annotated[Str, AfterValidator(cleaned)]
 Name = Annotated[Str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
-Integer = Annotated[StrictInt, Field(ge=-INT64, lt=INT64)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Value = Annotated[StrictBool | StrictInt | Number | Name, BeforeValidator(storable)]
 
 
 class Request(BaseModel):
@@ -50,7 +67,7 @@ class FiltersBody(Request):
     language: Annotated[Str, Field(min_length=2, max_length=8)] | None = None
     modified_after: AwareDatetime | None = Field(None, description="Inclusive.")
     modified_before: AwareDatetime | None = Field(None, description="Exclusive.")
-    metadata: dict[Name, StrictBool | Integer | Number | Name] = {}
+    metadata: dict[Name, Value] = {}
 
     def filters(self) -> Filters:
         """Raises BadFilter where the conditions contradict each other."""

@@ -1,5 +1,6 @@
 """A small house with secrets: three documents, three people, and the service in front of them."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from indexes.catalog import Catalog
 from indexes.model import Chunk, Document, PageMark, Readers
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
+from service.app import create_app
 from service.testing import ScriptedModel
 
 SALARIES = "Salaries rise in March by three per cent. The secret word is heliotrope. 工资在三月上涨。"
@@ -62,34 +64,30 @@ class House:
         return {"Authorization": f"Bearer {self.keys[name]}"}
 
 
-def build(folder: Path, model: ScriptedModel | None = None, **changed: object) -> House:
-    from service.app import create_app
-
-    settings = Settings.model_validate({"home": folder, "max_body_kb": 64} | changed)
-    catalog, embedder = Catalog.open(settings.catalog_url), HashingEmbedder()
-    script = model or ScriptedModel(REPLY)
-    app = create_app(settings, embedder=embedder, model=script, catalog=catalog, load_embedder=_load)
-    house = House(app, catalog, settings, script, embedder)
-    catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
+@pytest.fixture(scope="session")
+def first_house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Built once; every test works on a copy."""
+    house = _opened(tmp_path_factory.mktemp("house"))
     for user, scopes in {"ada": (), "bob": (), "root": ("admin",)}.items():
-        catalog.people.add_user(user)
-        house.keys[user] = catalog.keys.issue(user, scopes=scopes).secret
+        house.catalog.people.add_user(user)
+        house.keys[user] = house.catalog.keys.issue(user, scopes=scopes).secret
     for group, member in {"hr": "user:ada", "eng": "user:bob"}.items():
-        catalog.people.add_group(group)
-        catalog.people.add_member(group, member)
+        house.catalog.people.add_group(group)
+        house.catalog.people.add_member(group, member)
     house.put("salaries", SALARIES, readers("group:hr"))
     house.put("roadmap", ROADMAP, readers("group:eng"))
     house.put("menu", MENU, readers("public"))
+    house.catalog.close()
     return house
 
 
-def _load(name: str) -> HashingEmbedder:
-    return HashingEmbedder(name=name)
-
-
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = build(tmp_path)
+def house(first_house: House, tmp_path: Path) -> Iterator[House]:
+    home = tmp_path / "house"
+    shutil.copytree(first_house.settings.home, home)
+    made = _opened(home)
+    made.keys.update(first_house.keys)
+    made.ids.update(first_house.ids)
     yield made
     made.catalog.close()
 
@@ -99,3 +97,15 @@ def http(house: House) -> Iterator[TestClient]:
     """The service, called in the same process."""
     with TestClient(house.app) as client:
         yield client
+
+
+def _opened(home: Path) -> House:
+    settings = Settings(home=home, max_body_kb=64)
+    catalog, embedder, model = Catalog.open(settings.catalog_url), HashingEmbedder(), ScriptedModel(REPLY)
+    catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
+    app = create_app(settings, embedder=embedder, model=model, catalog=catalog, load_embedder=_load)
+    return House(app, catalog, settings, model, embedder)
+
+
+def _load(name: str) -> HashingEmbedder:
+    return HashingEmbedder(name=name)

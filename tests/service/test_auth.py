@@ -1,0 +1,104 @@
+"""Nobody passes without a key, and without one nothing can be learned."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+QUESTION = {"question": "When do salaries rise?"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer nonsense",
+        "Basic YWRhOmFkYQ==",
+        "Bearer clr_000000000000_" + "A" * 43,
+        "Bearer " + "A" * 10_000,
+        "Bearer clr_\u00e9",
+        "bearer\tclr_",
+        "Bearer null",
+        "Bearer clr_000000000000_' OR '1'='1",
+    ],
+)
+def test_what_is_no_valid_key_is_refused(house: Any, http: TestClient, header: str) -> None:
+    reply = http.post("/ask", json=QUESTION, headers=[(b"Authorization", header.encode())])
+    assert reply.status_code == 401
+    assert reply.json()["type"] == "/problems/not-authenticated"
+    assert reply.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_a_key_one_character_off_is_refused(house: Any, http: TestClient) -> None:
+    key = house.keys["ada"]
+    for wrong in (key[:-1], key + "A", key[:-1] + ("A" if key[-1] != "A" else "B"), key.upper(), f"{key} {key}"):
+        assert http.get("/documents/x", headers={"Authorization": f"Bearer {wrong}"}).status_code == 401
+
+
+def test_a_key_counts_only_in_the_header(house: Any, http: TestClient) -> None:
+    key = house.keys["ada"]
+    assert http.get("/documents/x", params={"api_key": key, "access_token": key}).status_code == 401
+    assert http.get("/documents/x", headers={"Cookie": f"Authorization=Bearer {key}"}).status_code == 401
+
+
+def test_two_keys_at_once_are_refused(house: Any, http: TestClient) -> None:
+    both = [("Authorization", f"Bearer {house.keys[name]}") for name in ("ada", "bob")]
+    assert http.get("/documents/x", headers=both).status_code == 401
+
+
+def test_revoked_expired_and_orphaned_keys_are_refused_at_once(house: Any, http: TestClient) -> None:
+    def status(secret: str) -> int:
+        return http.post("/search", json=QUESTION, headers={"Authorization": f"Bearer {secret}"}).status_code
+
+    keys = house.catalog.keys
+    issued = keys.issue("ada")
+    assert status(issued.secret) == 200
+    keys.revoke(issued.id)
+    assert status(issued.secret) == 401
+    assert status(keys.issue("ada", expires_at=datetime.now(UTC) - timedelta(seconds=1)).secret) == 401
+    house.catalog.people.remove_user("ada")
+    assert status(house.keys["ada"]) == 401
+
+
+def test_without_a_key_every_address_and_every_body_looks_the_same(house: Any, http: TestClient) -> None:
+    tried = [
+        http.post("/ask", json=QUESTION),
+        http.post("/ask", content=b"{nonsense"),
+        http.post("/ask", json={"question": "", "k": 0, "unknown": 1}),
+        http.post("/ask", content=b"x" * 1_000_000),
+        http.post("/search", json=QUESTION),
+        http.get(f"/documents/{house.ids['menu']}"),
+        http.get("/documents/absent"),
+        http.get("/no/such/address"),
+        http.post("/admin/index/rebuild"),
+        http.request("DELETE", "/ask"),
+        http.get("/ask"),
+        http.get("//livez"),
+        http.get("/livez/"),
+        http.get("/admin/../livez"),
+    ]
+    refused = [reply for reply in tried if reply.request.url.path != "/livez"]
+    assert {reply.status_code for reply in refused} == {401}
+    assert len({json.dumps(reply.json() | {"instance": ""}) for reply in refused}) == 1
+
+
+def test_the_admin_scope_opens_administration_and_no_document(house: Any, http: TestClient) -> None:
+    root = house.headers("root")
+    assert http.post("/admin/index/rebuild", headers=root).status_code == 202
+    assert http.get(f"/documents/{house.ids['salaries']}", headers=root).status_code == 404
+    assert "heliotrope" not in http.post("/search", json=QUESTION, headers=root).text
+
+
+def test_without_the_scope_administration_is_closed_before_the_body_is_looked_at(house: Any, http: TestClient) -> None:
+    ada = house.headers("ada")
+    for reply in (
+        http.post("/admin/index/rebuild", headers=ada),
+        http.post("/admin/index/rebuild", content=b"{nonsense", headers=ada),
+        http.get("/admin/jobs/anything", headers=ada),
+        http.get("/admin/no/such/address", headers=ada),
+    ):
+        assert (reply.status_code, reply.json()["type"]) == (403, "/problems/not-permitted")

@@ -1,0 +1,372 @@
+"""What a caller with a key gets, address by address."""
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from indexes.catalog import Catalog
+from indexes.embedder import Embedder
+from indexes.errors import GeneratorBroken, GeneratorError, GeneratorTimeout, GeneratorUnavailable
+from indexes.model import Readers
+from service.logs import Lines
+from service.testing import ScriptedModel
+
+QUESTION = {"question": "When do salaries rise?"}
+ALL = Readers(allow=frozenset({"public"}))
+
+
+def events(body: str) -> list[tuple[str, Any]]:
+    """The server-sent events of a body, comments left out."""
+    blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in body.split("\n\n") if block]
+    return [(block["event"], json.loads(block["data"])) for block in blocks if "event" in block]
+
+
+# --- asking ------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_cites_the_passage_it_rests_on(house: Any, http: TestClient) -> None:
+    reply = http.post("/ask", json=QUESTION, headers=house.headers("ada")).json()
+    assert reply["answer"] == "Salaries rise in March [1]."
+    cited = reply["citations"][0]
+    assert (cited["n"], cited["title"], cited["page"]["number"]) == (1, "Salaries", 1)
+    whole = http.get(f"/documents/{cited['document_id']}", headers=house.headers("ada")).json()["text"]
+    assert whole[cited["start"] : cited["end"]] == cited["quote"]
+
+
+def test_an_answer_says_what_it_was_made_of(house: Any, http: TestClient) -> None:
+    reply = http.post("/ask", json=QUESTION, headers=house.headers("ada")).json()
+    assert reply["usage"]["prompt_tokens"] == reply["usage"]["counted_prompt_tokens"]
+    assert (reply["model"], reply["answerer"], reply["abstained"]) == ("scripted", "model", False)
+    budget = reply["budget"]
+    taken = sum(share["tokens"] for share in budget["passages"])
+    parts = [budget[name] for name in ("answer", "template", "question", "history", "unused")]
+    assert sum(parts) + taken == budget["window"] == 4096
+
+
+def test_who_may_not_read_it_gets_nothing_of_it(house: Any, http: TestClient) -> None:
+    for body in (QUESTION, QUESTION | {"stream": True}, QUESTION | {"answerer": "quotes"}):
+        reply = http.post("/ask", json=body, headers=house.headers("bob"))
+        assert reply.status_code == 200
+        assert "heliotrope" not in reply.text
+        assert "Salaries" not in reply.text.replace("Salaries rise in March", "")  # what the scripted model says
+
+
+def test_the_model_is_shown_nothing_the_caller_may_not_read(house: Any, http: TestClient) -> None:
+    http.post("/ask", json=QUESTION, headers=house.headers("bob"))
+    assert house.model.calls
+    assert "heliotrope" not in str(house.model.calls)
+
+
+def test_quotes_answer_without_the_model(house: Any, http: TestClient) -> None:
+    reply = http.post("/ask", json=QUESTION | {"answerer": "quotes"}, headers=house.headers("ada")).json()
+    assert "Salaries rise in March" in reply["answer"]
+    assert (reply["model"], reply["usage"], house.model.calls) == (None, None, [])
+
+
+def test_a_stream_tells_the_same_as_the_whole_reply(house: Any, http: TestClient) -> None:
+    whole = http.post("/ask", json=QUESTION, headers=house.headers("ada")).json()
+    streamed = http.post("/ask", json=QUESTION | {"stream": True}, headers=house.headers("ada"))
+    assert streamed.headers["content-type"].startswith("text/event-stream")
+    heard = events(streamed.text)
+    names = [name for name, _ in heard]
+    assert names[0] == "passages"
+    assert names[-2:] == ["usage", "done"]
+    assert "".join(said["text"] for name, said in heard if name == "token") == whole["answer"]
+    assert [said for name, said in heard if name == "citation"] == whole["citations"]
+    for field in ("answer", "citations", "passages", "view_id", "usage", "budget"):
+        assert heard[-1][1][field] == whole[field]
+
+
+def test_a_question_in_another_script_is_answered(house: Any, http: TestClient) -> None:
+    for question in ("工资什么时候上涨？", "متى ترتفع الرواتب؟", "🙂 salaries?"):
+        assert http.post("/ask", json={"question": question}, headers=house.headers("ada")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [(GeneratorUnavailable("10.0.0.7:8000"), 503), (GeneratorTimeout(), 504), (GeneratorBroken("bad"), 502)],
+)
+def test_a_failing_model_is_a_problem_and_search_goes_on(
+    house: Any, http: TestClient, failure: GeneratorError, status: int
+) -> None:
+    house.model.failure = failure
+    reply = http.post("/ask", json=QUESTION, headers=house.headers("ada"))
+    assert reply.status_code == status
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert ("retry-after" in reply.headers) == (status != 502)
+    assert "10.0.0.7" not in reply.text
+    assert http.post("/search", json=QUESTION, headers=house.headers("ada")).status_code == 200
+
+
+def test_a_stream_that_cannot_begin_is_a_plain_problem(house: Any, http: TestClient) -> None:
+    house.model.failure = GeneratorUnavailable()
+    reply = http.post("/ask", json=QUESTION | {"stream": True}, headers=house.headers("ada"))
+    assert (reply.status_code, reply.headers["content-type"]) == (503, "application/problem+json")
+
+
+def test_a_stream_that_breaks_says_so_as_its_last_event(house: Any, http: TestClient) -> None:
+    house.model.failure, house.model.fail_after = GeneratorTimeout(), 4
+    reply = http.post("/ask", json=QUESTION | {"stream": True}, headers=house.headers("ada"))
+    name, problem = events(reply.text)[-1]
+    assert name == "error"
+    assert (problem["type"], problem["status"]) == ("/problems/model-timeout", 504)
+    assert problem["instance"] == reply.headers["x-request-id"]
+
+
+def test_quotes_stand_in_for_a_failing_model_where_the_caller_allows_it(house: Any, http: TestClient) -> None:
+    house.model.failure = GeneratorUnavailable()
+    reply = http.post("/ask", json=QUESTION | {"fallback": "quotes"}, headers=house.headers("ada")).json()
+    assert reply["answerer"] == "quotes"
+    assert reply["notice"]
+
+
+# --- searching ---------------------------------------------------------------------------------------------------
+
+
+def test_search_finds_what_the_caller_may_read_and_nothing_else(house: Any, http: TestClient) -> None:
+    found = {
+        name: {
+            hit["title"] for hit in http.post("/search", json=QUESTION, headers=house.headers(name)).json()["passages"]
+        }
+        for name in ("ada", "bob", "root")
+    }
+    assert found == {"ada": {"Salaries", "Menu"}, "bob": {"Roadmap", "Menu"}, "root": {"Menu"}}
+
+
+def test_the_same_search_again_is_not_sent_again(house: Any, http: TestClient) -> None:
+    first = http.post("/search", json=QUESTION, headers=house.headers("ada"))
+    assert first.headers["cache-control"] == "private, no-cache"
+    again = house.headers("ada") | {"If-None-Match": f'W/"x", {first.headers["etag"]}'}
+    second = http.post("/search", json=QUESTION, headers=again)
+    assert (second.status_code, second.content, second.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert http.post("/search", json=QUESTION | {"k": 1}, headers=again).status_code == 200
+    assert http.post("/search", json=QUESTION, headers=again | house.headers("bob")).status_code == 200
+
+
+def test_hidden_documents_change_no_byte_of_a_search(house: Any, http: TestClient) -> None:
+    before = http.post("/search", json=QUESTION, headers=house.headers("bob"))
+    house.put("bonus", "Salaries rise twice. Salaries rise in May.", Readers(allow=frozenset({"group:hr"})))
+    after = http.post("/search", json=QUESTION, headers=house.headers("bob"))
+    assert (before.content, before.headers["etag"]) == (after.content, after.headers["etag"])
+    house.put("bonus", "Salaries rise twice. Salaries rise in May.", ALL)
+    assert http.post("/search", json=QUESTION, headers=house.headers("bob")).headers["etag"] != before.headers["etag"]
+
+
+def test_filters_narrow_a_search(house: Any, http: TestClient) -> None:
+    body = QUESTION | {"filters": {"path_prefix": "menu", "media_types": ["text/plain"], "metadata": {}}}
+    found = http.post("/search", json=body, headers=house.headers("ada")).json()["passages"]
+    assert [hit["title"] for hit in found] == ["Menu"]
+
+
+# --- opening -----------------------------------------------------------------------------------------------------
+
+
+def test_a_passage_opens_inside_its_document(house: Any, http: TestClient) -> None:
+    text = "Before. " * 400 + "The needle." + " After." * 400
+    house.put("long", text, ALL)
+    hit = http.post("/search", json={"question": "needle"}, headers=house.headers("bob")).json()["passages"][0]
+    opened = http.get(f"/passages/{hit['id']}", headers=house.headers("bob")).json()
+    at = opened["highlight"]
+    assert opened["text"][at["start"] : at["end"]] == hit["text"]
+    assert text[opened["text_start"] :].startswith(opened["text"])
+    assert opened["characters"] == len(text)
+
+
+def test_a_document_can_be_read_piece_by_piece(house: Any, http: TestClient) -> None:
+    at = f"/documents/{house.ids['menu']}"
+    whole = http.get(at, headers=house.headers("ada")).json()
+    pieces = [
+        http.get(at, params={"start": start, "length": 7}, headers=house.headers("ada")).json()["text"]
+        for start in range(0, whole["characters"] + 7, 7)
+    ]
+    assert "".join(pieces) == whole["text"]
+
+
+def test_absent_and_forbidden_look_the_same(house: Any, http: TestClient) -> None:
+    passage = http.post("/search", json=QUESTION, headers=house.headers("ada")).json()["passages"][0]["id"]
+    tried = [
+        f"/documents/{house.ids['salaries']}",
+        "/documents/AAAAAAAAAAAAAAAAAAAA",
+        f"/passages/{passage}",
+        "/passages/AAAAAAAAAAAAAAAAAAAA",
+        "/passages/%00",
+        "/documents/" + "x" * 5000,
+        "/documents/'%20OR%201=1",
+        "/nothing/at/all",
+    ]
+    replies = [http.get(at, headers=house.headers("bob")) for at in tried]
+    assert {reply.status_code for reply in replies} == {404}
+    bodies = {json.dumps(reply.json() | {"instance": ""}) for reply in replies}
+    assert len(bodies) == 1
+    headers = {
+        tuple((name, "" if name == "x-request-id" else value) for name, value in r.headers.items()) for r in replies
+    }
+    assert len(headers) == 1
+
+
+def test_a_revoked_reader_is_refused_at_the_next_request(house: Any, http: TestClient) -> None:
+    at = f"/documents/{house.ids['salaries']}"
+    assert http.get(at, headers=house.headers("ada")).status_code == 200
+    house.catalog.people.remove_member("hr", "user:ada")
+    assert http.get(at, headers=house.headers("ada")).status_code == 404
+    assert "heliotrope" not in http.post("/search", json=QUESTION, headers=house.headers("ada")).text
+
+
+# --- the service itself ------------------------------------------------------------------------------------------
+
+
+def test_ready_means_that_it_can_search(house: Any, http: TestClient) -> None:
+    assert http.get("/livez").json() == {"status": "live"}
+    assert http.get("/readyz").json()["status"] == "ready"
+    house.model.failure = GeneratorUnavailable()
+    degraded = http.get("/readyz")
+    assert (degraded.status_code, degraded.json()["status"]) == (200, "degraded")
+    assert degraded.json()["checks"]["model"] == "unavailable"
+
+
+def test_a_catalog_out_of_reach_is_not_ready_and_lets_nobody_in(
+    house: Any, http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the disk of db-7 is gone")
+
+    monkeypatch.setattr(house.catalog._database, "_transaction", broken)
+    reply = http.get("/readyz")
+    assert (reply.status_code, reply.json()["checks"]["catalog"]) == (503, "not ready")
+    asked = http.post("/search", json=QUESTION, headers=house.headers("ada"))
+    assert (asked.status_code, asked.json()["type"]) == (500, "/problems/internal-error")
+    assert "db-7" not in asked.text
+    assert http.get("/livez").status_code == 200
+
+
+def test_open_addresses_tell_nothing_of_what_is_held(house: Any, http: TestClient) -> None:
+    http.post("/ask", json=QUESTION, headers=house.headers("ada"))
+    open_to_all = ("/livez", "/readyz", "/metrics", "/version", "/docs", "/openapi.json")
+    before = {at: http.get(at).text for at in open_to_all}
+    for number in range(5):
+        house.put(f"extra {number}", f"Number {number}.", ALL)
+    http.post("/search", json=QUESTION, headers=house.headers("ada"))
+    for at in open_to_all:
+        text = http.get(at).text
+        assert not any(word in text for word in ("heliotrope", "Salaries", "salaries", "user:ada", house.ids["menu"]))
+        if at not in ("/metrics",):
+            assert text == before[at]
+    metrics = {line.split("{")[0].split(" ")[0] for line in http.get("/metrics").text.splitlines() if line[0] != "#"}
+    assert not [name for name in metrics if "document" in name or "passage" in name or "user" in name]
+
+
+def test_metrics_count_requests_by_route(house: Any, http: TestClient) -> None:
+    http.get(f"/documents/{house.ids['menu']}", headers=house.headers("ada"))
+    text = http.get("/metrics").text
+    assert 'clearance_requests_total{method="GET",route="/documents/{document_id}",status="200"} 1.0' in text
+
+
+def test_the_reference_needs_nothing_from_elsewhere(house: Any, http: TestClient) -> None:
+    page = http.get("/docs")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert "<script" not in page.text
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    for path in http.get("/openapi.json").json()["paths"]:
+        assert path in page.text
+
+
+def test_every_problem_leads_to_a_page(house: Any, http: TestClient) -> None:
+    problem = http.get("/documents/x", headers=house.headers("ada")).json()
+    page = http.get(problem["type"])
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+def test_every_reply_carries_an_id_and_safe_headers(house: Any, http: TestClient) -> None:
+    for at in ("/livez", "/docs", "/nothing", f"/documents/{house.ids['menu']}"):
+        headers = http.get(at, headers=house.headers("ada")).headers
+        assert len(headers["x-request-id"]) == 32
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "access-control-allow-origin" not in headers
+
+
+def test_the_log_has_one_line_a_request_and_none_of_its_words(
+    house: Any, http: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        reply = http.post("/ask", json=QUESTION, headers=house.headers("ada"))
+        http.get(f"/documents/{house.ids['salaries']}", headers=house.headers("ada"))
+    written = [Lines().format(record) for record in caplog.records if not record.name.startswith(("httpx", "asyncio"))]
+    lines = [json.loads(line) for line in written]
+    requests = [line for line in lines if line["message"] == "request"]
+    assert [(line["route"], line["status"]) for line in requests] == [("/ask", 200), ("/documents/{document_id}", 200)]
+    assert requests[0]["request_id"] == reply.headers["x-request-id"]
+    for word in ("salaries", "Salaries", "heliotrope", "March", house.keys["ada"], house.ids["salaries"]):
+        assert word not in "".join(written)
+
+
+# --- administration ----------------------------------------------------------------------------------------------
+
+
+def _finished(http: TestClient, at: str, headers: dict[str, str]) -> dict[str, Any]:
+    for _ in range(200):
+        job: dict[str, Any] = http.get(at, headers=headers).json()
+        if job["state"] in ("done", "failed"):
+            return job
+        time.sleep(0.05)
+    raise AssertionError("the job did not end")
+
+
+def test_an_administrator_rebuilds_the_index(house: Any, http: TestClient) -> None:
+    before = http.post("/search", json=QUESTION, headers=house.headers("ada"))
+    reply = http.post("/admin/index/rebuild", headers=house.headers("root"))
+    assert reply.status_code == 202
+    assert reply.headers["location"] == f"/admin/jobs/{reply.json()['id']}"
+    assert _finished(http, reply.headers["location"], house.headers("root"))["state"] == "done"
+    after = http.post("/search", json=QUESTION, headers=house.headers("ada"))
+    assert after.content == before.content
+
+
+@pytest.mark.slow
+def test_an_administrator_changes_the_embedding_model(house: Any, http: TestClient) -> None:
+    before = http.post("/search", json=QUESTION | {"mode": "dense"}, headers=house.headers("ada"))
+    reply = http.post("/admin/index/rebuild", json={"model": "other"}, headers=house.headers("root"))
+    job = _finished(http, reply.headers["location"], house.headers("root"))
+    assert (job["state"], job["result"]["model"]) == ("done", "other")
+    after = http.post("/search", json=QUESTION | {"mode": "dense"}, headers=house.headers("ada"))
+    assert after.status_code == 200
+    assert after.headers["etag"] != before.headers["etag"]
+    assert {hit["title"] for hit in after.json()["passages"]} == {"Salaries", "Menu"}
+
+
+def test_a_rebuild_that_fails_says_why_and_the_next_one_works(house: Any, tmp_path: Path) -> None:
+    from service.app import create_app
+
+    def load(name: str) -> Embedder:
+        raise RuntimeError("secret path")
+
+    app: FastAPI = create_app(
+        house.settings, embedder=house.embedder, model=house.model, catalog=house.catalog, load_embedder=load
+    )
+    with TestClient(app) as http:
+        root = house.headers("root")
+        reply = http.post("/admin/index/rebuild", json={"model": "no such model"}, headers=root)
+        job = _finished(http, reply.headers["location"], root)
+        assert (job["state"], job["error"]) == ("failed", "RuntimeError")
+        reply = http.post("/admin/index/rebuild", headers=root)
+        assert _finished(http, reply.headers["location"], root)["state"] == "done"
+
+
+def test_the_application_opens_and_closes_what_it_was_not_given(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from service.app import create_app
+
+    closed: list[bool] = []
+    close = Catalog.close
+    monkeypatch.setattr(Catalog, "close", lambda self: (closed.append(True), close(self)))
+    app = create_app(house.settings, embedder=house.embedder, model=ScriptedModel())
+    with TestClient(app) as http:
+        assert http.post("/search", json=QUESTION, headers=house.headers("ada")).status_code == 200
+    assert closed == [True]

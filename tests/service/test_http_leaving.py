@@ -1,0 +1,152 @@
+"""Over real connections: who leaves stops the model at once; who waits is told that work goes on."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from service import streaming
+from service.leaving import CallerLeft, unless_gone
+from service.testing import Loopback, ScriptedModel
+
+QUESTION = {"question": "When do salaries rise?"}
+SOON_S = 1.0
+
+
+@pytest.fixture
+def served(house: Any) -> Iterator[str]:
+    with Loopback(house.app, "on") as server:
+        yield server.url
+
+
+@pytest.fixture
+def slow(house: Any) -> ScriptedModel:
+    """A model that would need a minute for its answer."""
+    house.model.reply, house.model.delay_s = "word " * 300, 0.2
+    model: ScriptedModel = house.model
+    return model
+
+
+def post(url: str, house: Any, body: dict[str, Any]) -> socket.socket:
+    """A connection on which /ask has been asked."""
+    where = urlsplit(url)
+    line = socket.create_connection((str(where.hostname), int(where.port or 0)), timeout=10)
+    content = json.dumps(body).encode()
+    head = (
+        f"POST /ask HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.keys['ada']}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    line.sendall(head.encode() + content)
+    return line
+
+
+def wait(true: Callable[[], bool], limit_s: float = 5.0) -> float:
+    """Seconds until it is true."""
+    started = time.monotonic()
+    while not true():
+        assert time.monotonic() - started < limit_s
+        time.sleep(0.01)
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_leaves_stops_the_model(house: Any, served: str, slow: ScriptedModel, stream: bool) -> None:
+    line = post(served, house, QUESTION | {"stream": stream})
+    wait(lambda: slow.running == 1)
+    line.close()
+    assert wait(lambda: slow.running == 0) < SOON_S
+    assert slow.abandoned == 1
+    wait(lambda: 'status="499"' in httpx2.get(f"{served}/metrics").text)
+
+
+def test_who_leaves_while_the_search_runs_costs_no_generation(house: Any, served: str) -> None:
+    search = house.app.state.runtime.searcher.search
+
+    def slowly(*given: Any, **named: Any) -> Any:
+        time.sleep(0.5)
+        return search(*given, **named)
+
+    house.app.state.runtime.searcher.search = slowly
+    post(served, house, QUESTION).close()
+    time.sleep(1.0)
+    assert house.model.calls == []
+
+
+def test_twenty_leave_at_once(house: Any, served: str, slow: ScriptedModel) -> None:
+    lines = [post(served, house, QUESTION | {"stream": number % 2 == 0}) for number in range(20)]
+    wait(lambda: slow.running == 20)
+    for line in lines:
+        line.close()
+    assert wait(lambda: slow.running == 0) < SOON_S
+    asked = httpx2.post(f"{served}/search", json=QUESTION, headers=house.headers("ada"))
+    assert asked.status_code == 200
+
+
+def test_tokens_arrive_while_the_model_goes_on(house: Any, served: str) -> None:
+    house.model.reply, house.model.delay_s = "one two three four", 0.2
+    arrived: list[float] = []
+    with httpx2.stream(
+        "POST", f"{served}/ask", json=QUESTION | {"stream": True}, headers=house.headers("ada")
+    ) as reply:
+        for line in reply.iter_lines():
+            if line == "event: token":
+                arrived.append(time.monotonic())
+    assert len(arrived) >= 3
+    assert arrived[-1] - arrived[0] > 0.3
+
+
+def test_who_waits_hears_that_work_goes_on(house: Any, served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "HEARTBEAT_S", 0.1)
+    house.model.reply, house.model.delay_s = "word", 0.5
+    with httpx2.stream(
+        "POST", f"{served}/ask", json=QUESTION | {"stream": True}, headers=house.headers("ada")
+    ) as reply:
+        lines = list(reply.iter_lines())
+    assert sum(line.startswith(":") for line in lines) >= 2
+    assert "event: done" in lines
+
+
+def test_who_stops_reading_is_given_up(house: Any, served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "STALLED_S", 0.3)
+    house.model.window, house.model.reply = 4_000_000, "word " * 300_000
+    line = post(served, house, QUESTION | {"stream": True, "max_tokens": 32_768})
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    wait(lambda: house.model.running == 1)
+    wait(lambda: house.model.running == 0, 20)
+    line.close()
+
+
+def test_many_ask_at_the_same_time(house: Any, served: str) -> None:
+    def ask(number: int) -> int:
+        body = QUESTION | {"stream": number % 2 == 0}
+        return httpx2.post(f"{served}/ask", json=body, headers=house.headers("ada"), timeout=30).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(ask, range(48))) == {200}
+    assert house.model.running == 0
+
+
+def test_work_is_cancelled_and_has_ended_before_leaving_is_told() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append("cleaned up")
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(CallerLeft):
+        asyncio.run(unless_gone(work(), receive))
+    assert ended == ["cleaned up"]
