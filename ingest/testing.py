@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -112,18 +113,26 @@ class SpyEmbedder(HashingEmbedder):
         return [text for batch in self.batches for text in batch]
 
 
+def paragraphs(path: Path, options: ParseOptions, page_read: Callable[[], None]) -> Parsed:
+    """A parser that needs no library: real processes, started at once."""
+    elements = tuple(Element(kind="text", text=part) for part in path.read_text(encoding="utf-8").split("\n\n"))
+    return Parsed(title=None, elements=elements, media_type="text/plain", language=None, page_kind=None)
+
+
 def command(arguments: str) -> int:
-    """The ingest command with a HashingEmbedder, to be run and killed: `python -m ingest.testing JSON`.
+    """The ingest command, hashed and on plain text only, to be run and killed: `python -m ingest.testing JSON`.
 
     arguments: an object with `settings`, `request`, and `seconds_per_text`, how slow embedding is.
     """
     from indexes.settings import Settings
     from ingest.commands import Request, ingest_once  # late: workers that only parse must not import all of this
+    from ingest.sandbox import Parsers
 
     given = json.loads(arguments)
     embedder = SpyEmbedder(seconds_per_text=given["seconds_per_text"])
     request, settings = Request.model_validate(given["request"]), Settings.model_validate(given["settings"])
-    return ingest_once(request, settings, as_json=True, load=lambda _: embedder)
+    parsers = partial(Parsers, parser="ingest.testing:paragraphs")
+    return ingest_once(request, settings, as_json=True, load=lambda _: embedder, parsers=parsers)
 
 
 if __name__ == "__main__":
