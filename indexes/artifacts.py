@@ -78,7 +78,7 @@ def _is_intact(folder: Path, origin: Mapping[str, str], report: Report) -> bool:
     try:
         written = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
         files: dict[str, str] = written.pop("files")
-    except (OSError, ValueError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise BadConfiguration(
             f"{folder} exists and was not made by Clearance.", remedy="Name another folder, or move this one away."
         ) from error
