@@ -1,0 +1,94 @@
+"""A small corpus on real parts for tests: real SQLite, real FAISS, real keyword index; only the embedder is hashed."""
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+from indexes.catalog import Catalog
+from indexes.model import Chunk, Document, PageMark, Principal, Readers, SearchResult
+from indexes.search import Filters, Mode, Searcher
+from indexes.settings import Settings
+from indexes.testing import HashingEmbedder
+
+MODES: tuple[Mode, ...] = ("hybrid", "dense", "keyword")
+
+
+@cache
+def _migrated() -> Path:
+    folder = Path(mkdtemp(prefix="clearance-template-"))
+    Catalog.open(f"sqlite:///{folder}/catalog.sqlite").close()
+    return folder
+
+
+def document(uri: str, texts: str | Iterable[str], allow: Iterable[str], deny: Iterable[str] = (), **fields) -> Document:
+    """A document with one chunk per text."""
+    parts = [texts] if isinstance(texts, str) else list(texts)
+    chunks, start = [], 0
+    for ordinal, part in enumerate(parts):
+        marks = (PageMark(start, ordinal + 1),)
+        chunks.append(
+            Chunk(ordinal=ordinal, text=part, start=start, end=start + len(part), pages=marks, embedded=part)
+        )
+        start += len(part) + 2
+    given = {"path": uri, "title": uri, "media_type": "text/plain", "page_kind": "page", "content_hash": "0" * 64}
+    return Document(
+        uri=uri,
+        text="\n\n".join(parts),
+        chunks=tuple(chunks),
+        readers=Readers(allow=frozenset(allow), deny=frozenset(deny)),
+        **{**given, **fields},
+    )
+
+
+class World:
+    def __init__(self, home: Path, *, embedder: HashingEmbedder | None = None, **settings) -> None:
+        self.home = home
+        if not (home / "catalog.sqlite").exists():
+            shutil.copytree(_migrated(), home, dirs_exist_ok=True)
+            (home / "catalog.sqlite").chmod(0o600)
+        self.embedder = embedder or HashingEmbedder()
+        self.settings = Settings(home=home, **settings)
+        self.catalog = Catalog.open(self.settings.catalog_url)
+        self.searcher = self.new_searcher()
+
+    def new_searcher(self) -> Searcher:
+        """As another process would make one."""
+        return Searcher(self.catalog, self.embedder, self.settings)
+
+    def people(self, **groups_of: Iterable[str]) -> None:
+        """people(ada=["hr"]): makes user ada, group hr, and puts her into it."""
+        for user, groups in groups_of.items():
+            self.catalog.people.add_user(user)
+            for group in groups:
+                if f"group:{group}" not in self.catalog.people.groups():
+                    self.catalog.people.add_group(group)
+                self.catalog.people.add_member(group, f"user:{user}")
+
+    def put(self, uri: str, texts: str | Iterable[str], *allow: str, deny: Iterable[str] = (), **fields) -> str:
+        doc = document(uri, texts, allow, deny, **fields)
+        vectors = self.embedder.passages([chunk.embedded for chunk in doc.chunks])
+        generations = self.catalog.generations.writable()
+        return self.catalog.documents.put(doc, {g.id: vectors for g in generations})
+
+    def relabel(self, uri: str, *allow: str, deny: Iterable[str] = ()) -> bool:
+        return self.catalog.documents.relabel(uri, Readers(allow=frozenset(allow), deny=frozenset(deny)))
+
+    def search(
+        self, user: str, question: str, k: int = 10, mode: Mode = "hybrid", filters: Filters | None = None
+    ) -> SearchResult:
+        return self.searcher.search(question, Principal(name=f"user:{user}"), k, mode=mode, filters=filters)
+
+    def titles(self, user: str, question: str, **options) -> list[str]:
+        return [hit.title for hit in self.search(user, question, **options).hits]
+
+    def close(self) -> None:
+        self.catalog.close()
+
+
+def as_bytes(result: SearchResult) -> bytes:
+    """Everything of a result, to the last digit of a score."""
+    return json.dumps(asdict(result), sort_keys=True).encode()
