@@ -47,4 +47,4 @@ class ParseOptions:
     max_ocr_pages: int = 300
     max_attachments: int = 50
     max_attachment_depth: int = 3
-    encodings: tuple[str, ...] = ("gb18030", "big5", "shift_jis", "euc_kr", "cp1251", "cp1252")
+    encodings: tuple[str, ...] = ("gb18030", "big5hkscs", "cp932", "cp949", "cp1251", "cp1252")

@@ -14,6 +14,7 @@ from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition import convert, mail, ocr, odf, office, ooxml, pdf, text, web
 from ingest.partition.kinds import Kind, identify
+from ingest.partition.recover import merged
 from ingest.partition.work import Work
 
 Read = tuple[list[Element], dict[str, Scalar]]
@@ -41,7 +42,7 @@ def _office(path: Path, work: Work, reader: Callable[[Path], list[Element]]) -> 
             raise
         work.warn("Its structure is damaged; its text was read without it.")
         found = []
-    elements = ooxml.merged(found, own)
+    elements = merged(found, own)
     return elements + list(_embedded(usual, elements, pictures, work)), about
 
 
@@ -61,15 +62,14 @@ def _embedded(
         names = set(archive.namelist())
         for page, name in silent:
             if name in names and work.may_read_picture():
-                for paragraph in _read_picture(archive.read(name)):
-                    yield Element(kind="text", text=paragraph, page=page)
+                yield from _read_picture(archive.read(name), page)
                 work.page_read()
 
 
-def _read_picture(data: bytes) -> list[str]:
+def _read_picture(data: bytes, page: int | None) -> list[Element]:
     try:
         with Image.open(BytesIO(data)) as image:
-            return ocr.paragraphs(ocr.pixels(image))
+            return ocr.read(ocr.pixels(image), page)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return []
 

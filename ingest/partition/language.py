@@ -36,7 +36,7 @@ def language(text: str) -> str | None:
     sample = text[:SAMPLE_CHARS]
     letters = len(_LETTER.findall(sample))
     han, kana = len(_HAN.findall(sample)), len(_KANA.findall(sample))
-    if han + kana >= 4 and (han + kana) * 3 >= letters:  # one of these signs says what three letters say
+    if han + kana >= 4 and (han + kana) * 3.5 >= letters:  # one of these signs says what some letters say
         return "ja" if kana * 8 > han + kana else "zh"
     if letters < MIN_LETTERS:
         return None

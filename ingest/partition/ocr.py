@@ -1,7 +1,5 @@
 """Pictures to lines of text. Home of rapidocr and Pillow; models come inside rapidocr's wheel, nothing is fetched."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,8 @@ from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from indexes.errors import SourceBroken, SourceEmpty, SourceTooCostly
 from ingest.elements import Element
-from ingest.partition.lines import join
+from ingest.partition import layout
+from ingest.partition.layout import Box
 from ingest.partition.work import Work
 
 LONG_SIDE = 2_400  # pixels; the detector works on 2,000 at most
@@ -20,22 +19,6 @@ MAX_PIXELS = 120_000_000
 MIN_SIDE = 12
 SURE = 0.8  # a mean certainty below this makes a page worth turning
 Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """One line of text in a picture; pixels, top left is 0, 0."""
-
-    text: str
-    score: float
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    @property
-    def height(self) -> float:
-        return self.bottom - self.top
 
 
 def picture(path: Path, work: Work) -> list[Element]:
@@ -51,7 +34,7 @@ def picture(path: Path, work: Work) -> list[Element]:
                 if not work.may_read_picture():
                     break
                 page = number if frames > 1 and not still else None
-                elements += [Element(kind="text", text=text, page=page) for text in paragraphs(pixels(frame))]
+                elements += read(pixels(frame), page)
                 work.page_read()
                 if still:
                     break
@@ -78,11 +61,11 @@ def pixels(image: Image.Image) -> Pixels:
     return np.asarray(upright, dtype=np.uint8)
 
 
-def paragraphs(image: Pixels) -> list[str]:
+def read(image: Pixels, page: int | None) -> list[Element]:
     """The text of a picture in reading order, turned upright first where it lies on its side or head."""
     if min(image.shape[:2]) < MIN_SIDE:
         return []
-    return [text for block in _blocks(_upright(image)) for text in _join(block)]
+    return list(layout.elements(_upright(image), page))
 
 
 def _upright(image: Pixels) -> list[Box]:
@@ -127,54 +110,3 @@ def _engine() -> Any:
 
     one = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": 1 for kind in ("intra", "inter")}
     return RapidOCR(params={**one, "Global.log_level": "critical"})
-
-
-def _blocks(boxes: Sequence[Box]) -> Iterator[list[Box]]:
-    """Boxes cut along white rivers, down first, then across: columns are read one after the other."""
-    if not boxes:
-        return
-    size = float(np.median([box.height for box in boxes]))
-    for axis, least in ((1, 1.2 * size), (0, 1.0 * size)):
-        parts = _cut(boxes, axis, least)
-        if len(parts) > 1:
-            for part in parts:
-                yield from _blocks(part)
-            return
-    yield _rows(boxes)
-
-
-def _cut(boxes: Sequence[Box], axis: int, least: float) -> list[list[Box]]:
-    """Groups with white space of at least `least` between them; axis 0 across the page, 1 down the page."""
-
-    def span(box: Box) -> tuple[float, float]:
-        return (box.left, box.right) if axis == 0 else (box.top, box.bottom)
-
-    ordered = sorted(boxes, key=span)
-    parts, edge = [[ordered[0]]], span(ordered[0])[1]
-    for box in ordered[1:]:
-        start, end = span(box)
-        if start - edge > least:
-            parts.append([])
-        parts[-1].append(box)
-        edge = max(edge, end)
-    if axis == 0 and any(len(part) < 3 for part in parts):  # cells of a table, not columns of text
-        return [list(boxes)]
-    return parts
-
-
-def _rows(boxes: Sequence[Box]) -> list[Box]:
-    """Top to bottom; boxes on one line left to right."""
-    rows: list[list[Box]] = []
-    for box in sorted(boxes, key=lambda box: box.top):
-        middle = (box.top + box.bottom) / 2
-        if rows and rows[-1][0].top <= middle <= rows[-1][0].bottom:
-            rows[-1].append(box)
-        else:
-            rows.append([box])
-    return [box for row in rows for box in sorted(row, key=lambda box: box.left)]
-
-
-def _join(block: Sequence[Box]) -> Iterator[str]:
-    text = join([box.text for box in block])
-    if text:
-        yield text

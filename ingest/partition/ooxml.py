@@ -23,7 +23,6 @@ PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 _STRICT_NAME = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
 _RENAMED = {b"extendedProperties": b"extended-properties", b"customProperties": b"custom-properties"}
 _HEADER_CODES = re.compile(r"&(?:[LCRPNDTFAGZBIUESXYK]|\"[^\"]*\"|\d+)")
-_SPACE = re.compile(r"\s+")
 _NOTES = ("footnotes", "endnotes", "comments")
 _SLIDE_PARTS = ("chart", "chartEx", "diagramData", "comments")
 _SHEET_PARTS = ("drawing", "comments", "threadedComment", "vmlDrawing")
@@ -133,34 +132,6 @@ def read(path: Path) -> tuple[dict[str, Scalar], list[Element], list[tuple[int |
             return package.about(), list(_workbook(package)), []
     except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, NotImplementedError) as error:
         raise SourceBroken(f"Its zip container cannot be read: {error}.") from error
-
-
-def merged(found: Sequence[Element], own: Sequence[Element]) -> list[Element]:
-    """`found` with every element of `own` that it lacks put in, after the last one both have."""
-    place = {_bare(element.text): index for index, element in reversed(list(enumerate(found)))}
-    last_on = {element.page: index for index, element in enumerate(found)}
-    everything = "\n".join(_bare(element.text) for element in found)
-    after: dict[int, list[Element]] = {}
-    cursor = -1
-    for element in own:
-        bare = _bare(element.text)
-        if not bare:
-            continue
-        if bare in place and _same_page(found[place[bare]], element):
-            cursor = max(cursor, place[bare])
-        elif bare not in everything:
-            spot = last_on.get(element.page, len(found) - 1) if element.page is not None else cursor
-            after.setdefault(spot, []).append(element)
-            everything += "\n" + bare
-    return after.get(-1, []) + [e for index, element in enumerate(found) for e in (element, *after.get(index, []))]
-
-
-def _same_page(one: Element, other: Element) -> bool:
-    return one.page == other.page or other.page is None
-
-
-def _bare(text: str) -> str:
-    return _SPACE.sub("", text)
 
 
 # --- Word ------------------------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ def _lines(textpage: pdfium.PdfTextPage, page: pdfium.PdfPage) -> tuple[tuple[Li
     for index in range(total + 1):
         code = pdfium_c.FPDFText_GetUnicode(raw, index) if index < total else 10
         if code in (10, 13):
-            text = _LEADERS.sub(" … ", "".join(letters)).strip()
+            text = _LEADERS.sub(" … ", _paired("".join(letters))).strip()
             if text:
                 lines.append(_line(raw, text, first, rotation))
             letters, first = [], -1
@@ -135,9 +135,16 @@ def _lines(textpage: pdfium.PdfTextPage, page: pdfium.PdfPage) -> tuple[tuple[Li
     return tuple(_rejoined(lines)), unreadable, visible
 
 
+def _paired(text: str) -> str:
+    """The text with halves of surrogate pairs, which PDFium gives one by one, put together."""
+    if not any("\ud800" <= char <= "\udfff" for char in text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _letter(code: int) -> str:
-    if code == 2 or 0xD800 <= code <= 0xDFFF:  # 2: PDFium's mark for a hyphen made by the line end
-        return SOFT_BREAKS[0] if code == 2 else "\ufffd"
+    if code == 2:  # PDFium's mark for a hyphen made by the line end
+        return SOFT_BREAKS[0]
     return " " if code < 32 else chr(code)
 
 
@@ -290,8 +297,7 @@ def _scans(document: pdfium.PdfDocument, pages: Sequence[Page], work: Work) -> d
     for page in scanned:
         if not work.may_read_picture():
             break
-        found = ocr.paragraphs(_picture(document, page.number - 1))
-        read[page.number] = [Element(kind="text", text=text, page=page.number) for text in found]
+        read[page.number] = ocr.read(_picture(document, page.number - 1), page.number)
         work.page_read()
     return read
 

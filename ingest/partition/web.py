@@ -3,6 +3,7 @@
 import posixpath
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ from indexes.errors import SourceBroken, SourceRefused
 from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition import office
+from ingest.partition.recover import merged
 from ingest.partition.text import decode
 from ingest.partition.work import Work
 
@@ -24,6 +26,12 @@ _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""")
 _XML_HEADER = re.compile(r"^\s*<\?xml[^>]*\?>")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_TEXT_TAGS = (
+    "p", "li", "dt", "dd", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "figcaption", "summary", "pre", "td", "th",
+    "caption", "div", "section", "article", "aside", "main", "header", "footer", "nav", "address", "legend",
+)  # fmt: skip
+_MENUS = "//nav | //*[@role='navigation']"
+_NO_TEXT = frozenset({"script", "style", "template", "noscript", "svg", "math", "select", "textarea", "head", "iframe"})
 _SPACE = re.compile(r"\s+")
 _FONT_ALGORITHMS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 _ALIASES = {"x-sjis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-1": "cp1252"}
@@ -45,7 +53,49 @@ def html_text(text: str) -> tuple[list[Element], dict[str, Scalar]]:
     text = _XML_HEADER.sub("", text)
     named = _TITLE.search(text)
     title = _plain(named.group(1)) if named else ""
-    return office.web_page(text), {"title": title} if title else {}
+    content, menus = _swept(text)
+    found = merged(office.web_page(text), content)
+    return found + merged([], [menu for menu in menus if menu not in found]), {"title": title} if title else {}
+
+
+def _swept(text: str) -> tuple[list[Element], list[Element]]:
+    """All running text by our own reading, and apart from it that of menus, which belong after the content.
+
+    unstructured passes over captions, asides and deep nesting.
+    """
+    try:
+        root = lxml_html.fromstring(text, parser=lxml_html.HTMLParser(huge_tree=True, remove_comments=True))
+    except (etree.ParserError, etree.XMLSyntaxError, ValueError):
+        return [], []
+    content: list[Element] = []
+    menus: list[Element] = []
+    within = {node for menu in root.xpath(_MENUS) for node in menu.iter()}
+    for node in root.iter(*_TEXT_TAGS):
+        own = _SPACE.sub(" ", "".join(_own_text(node))).strip()
+        if len(own) > 1:
+            element = Element(kind="list" if node.tag == "li" else "text", text=own)
+            (menus if node in within else content).append(element)
+    return content, menus
+
+
+def _own_text(node: lxml_html.HtmlElement) -> Iterator[str]:
+    """The text of a block without that of the blocks inside it. Walks with a stack: nesting may be deep."""
+    if node.text:
+        yield node.text
+    waiting = list(reversed(node))
+    while waiting:
+        child = waiting.pop()
+        if isinstance(child, str):
+            yield child
+            continue
+        if child.tail:
+            waiting.append(child.tail)
+        if child.tag in _TEXT_TAGS or child.tag in _NO_TEXT or not isinstance(child.tag, str):
+            yield " "
+            continue
+        waiting += reversed(child)
+        if child.text:
+            yield child.text
 
 
 def _plain(markup: str) -> str:
