@@ -221,7 +221,7 @@ class Writer:
     def _cite(self, pending: _Pending, claim: str) -> Citation:
         passage = self._passages[pending.n]
         evidence = self._evidence.setdefault(pending.n, split(passage))
-        claimed = frozenset(term.form for term in terms(claim))
+        claimed = frozenset(term.form for term in terms(claim, question=True))  # particles are no evidence
         if not evidence:
             first = passage.spans[0]
             return cite(passage, Sentence(first, 0, len(first.text)), pending.span, supported=False)

@@ -8,7 +8,7 @@ alone: nothing that the caller may not read has a say.
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,12 +17,12 @@ from service.prompt import Passage
 from service.untrusted import inert, quiet
 from service.words import script, terms
 
-ENOUGH = 0.45  # share of the question's words, by weight, that the best sentence and what stands around it must hold
+ENOUGH = 0.5  # share of the question's words that a sentence, and in part what stands around it, must hold
 AT_MOST = 3  # sentences
-NEARLY_AS_GOOD = 0.85  # of the best sentence's score, for another one to be quoted too
-NEAR, AROUND = 0.5, 0.3  # what a word counts in the sentence next to it, in the title or elsewhere in the passage
-RANK = 0.15  # head start of the best passage; the second has half of it
-HINT = 0.12  # for a sentence that has the kind of thing that is asked for
+NEARLY_AS_GOOD = 0.8  # of the best sentence's score, for another one to be quoted too
+NEAR, AROUND = 0.6, 0.5  # what a word counts in the sentence next to it, in the title or elsewhere in the passage
+RANK = 0.2  # head start of the best passage; the second has half of it
+HINT = 0.1  # for a sentence that has the kind of thing that is asked for
 PHRASE = 0.15  # for words that stand side by side as in the question
 
 _NUMBER = re.compile(
@@ -69,9 +69,13 @@ class _Question:
     words: tuple[str, ...]  # in order, each once
     weights: Mapping[str, float]
 
-    def share(self, forms: frozenset[str] | set[str]) -> float:
-        """How much of the question these words hold, by weight."""
+    def worth(self, forms: Set[str]) -> float:
+        """How much of the question these words hold, rare ones counting more."""
         return sum(weight for word, weight in self.weights.items() if word in forms) / sum(self.weights.values())
+
+    def share(self, forms: Set[str]) -> float:
+        """How much of the question these words hold, all counting alike: a word that is nowhere must not weigh most."""
+        return sum(word in forms for word in self.words) / len(self.words)
 
 
 def quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ...]:
@@ -123,20 +127,22 @@ def _read(question: str, evidence: Sequence[Sentence]) -> _Question | None:
 def _scored(asked: _Question, passage: Passage, sentences: Sequence[Sentence]) -> list[Quote]:
     around = {term.form for term in terms(f"{passage.title} {' '.join(passage.section)}")}
     around = around.union(*(sentence.forms for sentence in sentences))
-    in_passage = asked.share(around)
     found: list[Quote] = []
     for place, sentence in enumerate(sentences):
-        own = asked.share(sentence.forms)
-        if own == 0:
-            continue
         beside = sentence.forms.union(*(other.forms for other in sentences[max(0, place - 1) : place + 2]))
-        near = asked.share(beside)
-        support = own + NEAR * (near - own) + AROUND * (in_passage - near)
-        if support < ENOUGH or sentence.forms <= set(asked.words):
+        if sentence.forms.isdisjoint(asked.words) or sentence.forms <= set(asked.words):
+            continue  # it says nothing about the question, or nothing but the question
+        if _graded(asked.share, sentence.forms, beside, around) < ENOUGH:
             continue
-        score = support + RANK / passage.n + _hints(asked, sentence)
+        score = _graded(asked.worth, sentence.forms, beside, around) + RANK / passage.n + _hints(asked, sentence)
         found.append(Quote(passage, sentence, score))
     return found
+
+
+def _graded(measure: Callable[[Set[str]], float], own: Set[str], beside: Set[str], around: Set[str]) -> float:
+    """What a sentence holds of the question, and in part what its neighbours and its passage hold beyond it."""
+    held, near, far = measure(own), measure(beside), measure(around)
+    return held + NEAR * (near - held) + AROUND * (far - near)
 
 
 def _hints(asked: _Question, sentence: Sentence) -> float:

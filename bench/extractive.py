@@ -1,0 +1,139 @@
+"""How often the answerer without a model quotes the right sentence, and how well it knows when to say nothing.
+
+For each question: the paragraph it was written from among the paragraphs that keyword search ranks best. Questions are
+divided by a hash of their id: look at `dev` while working, report `held-out`.
+
+    python -m bench.extractive squad2-dev-en cmrc2018-dev-zh --half held-out --questions 300
+"""
+
+import argparse
+import gzip
+import hashlib
+import json
+import math
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from indexes.model import Hit, Row
+from service.extractive import compose, quotes
+from service.prompt import Passage, Piece, pack, worth_showing
+from service.words import terms
+
+DATA = Path(os.environ.get("CLEARANCE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+K1, B = 1.2, 0.75
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
+class Corpus:
+    """Paragraphs and a plain BM25 over them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.documents = {row["_id"]: row for row in rows(folder / "corpus.jsonl.gz")}
+        self.postings: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        self.lengths: dict[str, int] = {}
+        for name, row in self.documents.items():
+            counts = Counter(term.form for term in terms(f"{row['title']} {row['text']}"))
+            self.lengths[name] = sum(counts.values())
+            for form, count in counts.items():
+                self.postings[form].append((name, count))
+        self.mean = sum(self.lengths.values()) / len(self.lengths)
+
+    def best(self, question: str, k: int) -> list[str]:
+        scores: Counter[str] = Counter()
+        for form in {term.form for term in terms(question, question=True)}:
+            held = self.postings.get(form, [])
+            idf = math.log(1 + (len(self.documents) - len(held) + 0.5) / (len(held) + 0.5))
+            for name, count in held:
+                norm = K1 * (1 - B + B * self.lengths[name] / self.mean)
+                scores[name] += idf * count * (K1 + 1) / (count + norm)
+        return [name for name, _ in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:k]]
+
+    def hit(self, name: str, rank: int) -> Hit:
+        row = self.documents[name]
+        return Hit(
+            row=Row(rank), id=name, document_id=name, title=row["title"], path=name, media_type="text/plain",
+            collection="default", language=row["lang"], ordinal=0, text=row["text"], start=0, end=len(row["text"]),
+            section=(), pages=(), page_kind=None, score=1 / rank,
+        )  # fmt: skip
+
+
+def half(name: str) -> str:
+    return "dev" if hashlib.sha256(name.encode()).digest()[0] % 2 else "held-out"
+
+
+def plain(text: str) -> str:
+    return "".join(char for char in text.casefold() if char.isalnum())
+
+
+def sample(folder: Path, which: str, count: int, answerable: bool) -> list[dict[str, Any]]:
+    found = [q for q in rows(folder / "queries.jsonl.gz") if q["answerable"] is answerable and half(q["_id"]) == which]
+    return sorted(found, key=lambda q: hashlib.sha256(b"order " + q["_id"].encode()).digest())[:count]
+
+
+def passages(corpus: Corpus, question: dict[str, Any], k: int, with_source: bool) -> tuple[Passage, ...]:
+    names = corpus.best(question["text"], k)
+    source = question.get("source_doc")
+    if with_source and source in corpus.documents and source not in names:
+        names = [*names[: k - 1], source]
+    hits, _ = worth_showing([corpus.hit(name, rank) for rank, name in enumerate(names, start=1)], 4)
+    return pack([Piece(hit, len(hit.text)) for hit in hits])
+
+
+def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, float]:
+    folder = DATA / "retrieval" / name
+    corpus = Corpus(folder)
+    asked = sample(folder, which, count, answerable=True)
+    right = cited = silent = first = length = 0
+    spent: list[float] = []
+    for question in asked:
+        shown = passages(corpus, question, k, with_source=True)
+        begun = time.perf_counter()
+        chosen = quotes(question["text"], shown)
+        spent.append(1000 * (time.perf_counter() - begun))
+        text = "".join(piece for piece, _ in compose(chosen))
+        contained = any(plain(answer) in plain(text) for answer in question["answers"])
+        right += contained
+        first += bool(chosen) and any(plain(answer) in plain(chosen[0].sentence.text) for answer in question["answers"])
+        cited += any(quote.passage.document_id == question["source_doc"] for quote in chosen)
+        silent += not chosen
+        length += len(chosen)
+        if show and not contained:
+            show -= 1
+            print("-", question["text"], "|", question["answers"][0], "|", text or "(nothing)")
+    unanswerable = sample(folder, which, count, answerable=False)
+    made_up = sum(bool(quotes(q["text"], passages(corpus, q, k, with_source=True))) for q in unanswerable)
+    return {
+        "questions": len(asked),
+        "contained answer": right / len(asked),
+        "in the first sentence": first / len(asked),
+        "right document cited": cited / len(asked),
+        "silent though answerable": silent / len(asked),
+        "sentences": length / len(asked),
+        "unanswerable": len(unanswerable),
+        "answered though unanswerable": made_up / max(1, len(unanswerable)),
+        "median ms": sorted(spent)[len(spent) // 2],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("sets", nargs="+")
+    parser.add_argument("--half", choices=["dev", "held-out"], default="dev")
+    parser.add_argument("--questions", type=int, default=300)
+    parser.add_argument("-k", type=int, default=8)
+    parser.add_argument("--show", type=int, default=0, help="print so many misses")
+    given = parser.parse_args()
+    for name in given.sets:
+        print(name, given.half, json.dumps(measure(name, given.half, given.questions, given.k, given.show), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Hits and hypothesis strategies that the tests of this folder share."""
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from indexes.model import Hit, PageMark, Principal, Row, SearchResult
+from service.prompt import Passage, Piece, pack, worth_showing
+
+ADA = Principal(name="user:ada")
+
+CONTROL_TOKENS = (
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|begin_of_text|>", "<|start_header_id|>", "<|user|>",
+    "<s>", "</s>", "<bos>", "<eos>", "<pad>", "<unk>", "<start_of_turn>", "<end_of_turn>", "<tool_call>", "<think>",
+    "</tool_call>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "[TOOL_CALLS]", "[gMASK]", "<sop>", "<repo_name>",
+    "<|START_OF_TURN_TOKEN|>", "<｜begin▁of▁sentence｜>", "<｜User｜>", "<unused12>", "<extra_id_0>", "<0x0A>",
+)  # fmt: skip
+FRAGMENTS = (
+    *CONTROL_TOKENS, "The harbour opens at six. ", "港口早上六点开放。", "Who? ", "\n", "\n\n", "[3]", "【1】", "[1, 2]",
+    "🙂👩\u200d👩\u200d👧", "\x00", "\x1b[31m", "\u202eevil", "\u200b", "عربى ", "<", "[", "]", "![x](http://e.example/?q=1)",
+    "<img src=x>", "Assistant: ", "Answer:", "3.5 ",
+)  # fmt: skip
+
+texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=40), min_size=1, max_size=40).map("".join)
+
+
+class Library:
+    """A searcher that has found these hits already."""
+
+    def __init__(self, *hits: Hit, view_id: str = "view-1") -> None:
+        self.hits = hits
+        self.view_id = view_id
+
+    def search(self, question: str, principal: Principal, k: int, **_: object) -> SearchResult:
+        return SearchResult(hits=self.hits[:k], view_id=self.view_id, exactness="exact", mode="hybrid")
+
+
+def hit(
+    text: str,
+    *,
+    n: int = 1,
+    document: str = "d1",
+    start: int = 0,
+    ordinal: int | None = None,
+    title: str = "Harbour rules",
+    section: tuple[str, ...] = (),
+    pages: tuple[PageMark, ...] = (),
+) -> Hit:
+    return Hit(
+        row=Row(n), id=f"p{n}", document_id=document, title=title, path=f"{document}.md", media_type="text/markdown",
+        collection="default", language="en", ordinal=n * 10 if ordinal is None else ordinal, text=text, start=start,
+        end=start + len(text), section=section, pages=pages, page_kind="page" if pages else None, score=1 / n,
+    )  # fmt: skip
+
+
+def chunked(document: str, text: str, size: int, overlap: int = 0, first: int = 1) -> list[Hit]:
+    """A document cut into hits of `size` characters, in reading order."""
+    starts = range(0, max(1, len(text)), max(1, size - overlap))
+    return [
+        hit(text[start : start + size], n=first + place, document=document, start=start, ordinal=place)
+        for place, start in enumerate(starts)
+        if text[start : start + size]
+    ]
+
+
+def shown(*hits: Hit, per_document: int = 100) -> tuple[Passage, ...]:
+    kept, _ = worth_showing(hits, per_document)
+    return pack([Piece(hit, len(hit.text)) for hit in kept])
+
+
+@st.composite
+def hit_lists(draw: st.DrawFn, most: int = 12) -> Sequence[Hit]:
+    """Hits of a few documents, overlapping or not, best first in any order."""
+    hits: list[Hit] = []
+    for number in range(draw(st.integers(1, 4))):
+        text = draw(texts)
+        size = draw(st.integers(1, 400))
+        overlap = draw(st.integers(0, min(size - 1, 30)))
+        hits += chunked(f"d{number}", text, size, overlap, first=1 + len(hits))[:most]
+    return draw(st.permutations(hits))[:most]
