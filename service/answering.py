@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from anyio import CapacityLimiter, to_thread
 
 from indexes.catalog import Filters
 from indexes.errors import BadInput, GeneratorBroken, GeneratorError
 from indexes.model import Hit, Principal
+from indexes.search import Searcher
 from indexes.settings import Settings
 from service import extractive, phrases
 from service.budget import Budget, Fitted, Request, fit, unlimited
@@ -25,9 +26,6 @@ from service.llm import Usage as Reported
 from service.prompt import LeftOut, Passage, Turn, worth_showing
 from service.templates import BuiltIn, Template, TemplateSource
 from service.words import Script, script
-
-if TYPE_CHECKING:
-    from indexes.search import Searcher
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +167,7 @@ class Answerer:
 
     def __init__(
         self,
-        searcher: "Searcher",
+        searcher: Searcher,
         model: LanguageModel | None,
         settings: Settings,
         cpu: CapacityLimiter,

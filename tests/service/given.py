@@ -16,9 +16,9 @@ CONTROL_TOKENS = (
     "<|START_OF_TURN_TOKEN|>", "<｜begin▁of▁sentence｜>", "<｜User｜>", "<unused12>", "<extra_id_0>", "<0x0A>",
 )  # fmt: skip
 FRAGMENTS = (
-    *CONTROL_TOKENS, "The harbour opens at six. ", "港口早上六点开放。", "Who? ", "\n", "\n\n", "[3]", "【1】", "[1, 2]",
+    *CONTROL_TOKENS, "The harbour opens at six. ", "港口早上六点开放。", "Who? ", "\n", "\n\n", "[3]", "【1】",
     "🙂👩\u200d👩\u200d👧", "\x00", "\x1b[31m", "\u202eevil", "\u200b", "عربى ", "<", "[", "]", "![x](http://e.example/?q=1)",
-    "<img src=x>", "Assistant: ", "Answer:", "3.5 ",
+    "<img src=x>", "Assistant: ", "Answer:", "3.5 ", "[1, 2]",
 )  # fmt: skip
 
 texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=40), min_size=1, max_size=40).map("".join)
