@@ -6,6 +6,7 @@ of its own, so that killing its group also kills what it started. When the paren
 
 import contextlib
 import ctypes
+import errno
 import gc
 import importlib
 import json
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from indexes.errors import SourceError, SourceTooCostly
+from indexes.errors import SourceBroken, SourceError, SourceTooCostly, SourceUnavailable
 from ingest import wire
 from ingest.elements import Parsed, ParseOptions
 
@@ -145,6 +146,12 @@ def _reply(
         return wire.pack_error(error)
     except MemoryError:
         return wire.pack_error(SourceTooCostly("It needs more memory than one document may use."))
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            return wire.pack_error(SourceTooCostly("Its parser wrote a file larger than it may."))
+        return wire.pack_error(SourceUnavailable(f"{error.strerror or error}."))
+    except Exception as error:
+        return wire.pack_error(SourceBroken(f"It cannot be parsed ({type(error).__name__}: {str(error)[:200]})."))
 
 
 def _allow_cpu(seconds: float, *, more: bool = False) -> None:

@@ -64,8 +64,8 @@ def _grow(rest: str, page_read: Callable[[], None]) -> str:
 
 def _fill_disk(rest: str, page_read: Callable[[], None]) -> str:
     with Path("full").open("wb") as file:
-        while True:
-            file.write(bytes(64 << 20))
+        file.truncate(1 << 40)
+    return rest
 
 
 def _refuse(rest: str, page_read: Callable[[], None]) -> str:
@@ -125,14 +125,15 @@ def command(arguments: str) -> int:
     arguments: an object with `settings`, `request`, and `seconds_per_text`, how slow embedding is.
     """
     from indexes.settings import Settings
-    from ingest.commands import Request, ingest_once  # late: workers that only parse must not import all of this
+    from ingest.commands import ingest_once  # late: workers that only parse must not import all of this
+    from ingest.request import Request
     from ingest.sandbox import Parsers
 
     given = json.loads(arguments)
     embedder = SpyEmbedder(seconds_per_text=given["seconds_per_text"])
     request, settings = Request.model_validate(given["request"]), Settings.model_validate(given["settings"])
     parsers = partial(Parsers, parser="ingest.testing:paragraphs")
-    return ingest_once(request, settings, as_json=True, load=lambda _: embedder, parsers=parsers)
+    return ingest_once(request, settings, as_json=True, load=lambda _: embedder, make_parsers=parsers)
 
 
 if __name__ == "__main__":

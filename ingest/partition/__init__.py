@@ -4,6 +4,7 @@ What happens to a file: its name, first bytes and container are checked (`kinds`
 and what comes out without text is an error, never an empty document.
 """
 
+import errno
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,8 @@ def parse(path: Path, options: ParseOptions, page_read: Callable[[], None] = lam
     except (MemoryError, RecursionError) as error:
         raise SourceTooCostly("It is too large or too deeply nested for one parser.") from error
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise SourceTooCostly("Its parser wrote a file larger than it may.") from error
         raise SourceUnavailable(f"{error.strerror or error}.") from error
     except Exception as error:  # a parser's own failure is the file's failure, not ours
         raise SourceBroken(f"It cannot be parsed ({type(error).__name__}: {str(error)[:200]}).") from error

@@ -1,0 +1,173 @@
+"""What a bad document can do to the rest: nothing."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from indexes.errors import SourceRefused, SourceTooCostly, SourceUnavailable
+from indexes.settings import Settings
+from ingest import sandbox, wire
+from ingest.elements import Element, Parsed
+from ingest.sandbox import Parsers
+
+OBEY = "ingest.testing:obey"
+
+
+@pytest.fixture(scope="module")
+def parsers() -> Iterator[Parsers]:
+    settings = Settings(parse_workers=1, parse_timeout_s=1.5, parse_memory_mb=512)
+    with Parsers(settings, parser=OBEY) as pool:
+        yield pool
+
+
+@pytest.fixture
+def ask(parsers, tmp_path):
+    def ask(deed: str) -> Future[Parsed]:
+        path = tmp_path / f"{time.monotonic_ns()}.txt"
+        path.write_text(deed, encoding="utf-8")
+        return parsers.submit(path)
+
+    return ask
+
+
+def said(future: Future[Parsed]) -> str:
+    return future.result(timeout=30).elements[0].text
+
+
+def gone(pid: int) -> bool:
+    """Whether the process ends within a moment; one that nobody has waited for yet has ended."""
+    status = Path(f"/proc/{pid}/stat")
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            if status.read_text().split(") ")[1][0] not in "ZX":
+                time.sleep(0.02)
+                continue
+        return True
+    return False
+
+
+def test_a_document_comes_back_as_it_was_parsed(ask):
+    assert said(ask("say 你好 \U0001f600")) == "你好 \U0001f600"
+
+
+def test_one_process_parses_many_documents(ask):
+    assert len({said(ask("pid")) for _ in range(5)}) == 1
+
+
+def test_a_process_is_replaced_after_its_share_of_documents(ask, monkeypatch):
+    monkeypatch.setattr(sandbox, "DOCUMENTS_PER_WORKER", 2)
+    assert len({said(ask("pid")) for _ in range(4)}) in (2, 3)  # the first may have parsed before
+
+
+def test_what_the_parser_refuses_arrives_with_its_remedy(ask):
+    with pytest.raises(SourceRefused, match="too odd") as caught:
+        said(ask("refuse too odd"))
+    assert caught.value.remedy == "Ask nicely."
+
+
+def test_a_hang_ends_at_the_time_limit_and_the_next_document_goes_on(ask):
+    stuck, after = ask("hang"), ask("say next")
+    started = time.monotonic()
+    with pytest.raises(SourceTooCostly, match="1.5 seconds"):
+        said(stuck)
+    assert time.monotonic() - started < 8
+    assert said(after) == "next"
+
+
+def test_what_a_hanging_parser_has_started_is_killed_with_it(ask, tmp_path):
+    note = tmp_path / "child.pid"
+    with pytest.raises(SourceTooCostly):
+        said(ask(f"hang-with-child {note}"))
+    assert gone(int(note.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("deed", "told"),
+    [("crash", "SIGSEGV"), ("vanish", "killed"), ("spin", "seconds|processor time"), ("fill-disk", "file larger")],
+)
+def test_a_parser_that_breaks_down_is_one_failed_document(ask, deed, told):
+    with pytest.raises((SourceTooCostly, SourceUnavailable), match=told):
+        said(ask(deed))
+    assert said(ask("say still here")) == "still here"
+
+
+def test_memory_is_limited(ask):
+    with pytest.raises(SourceTooCostly):
+        said(ask("grow"))
+    assert said(ask("say still here")) == "still here"
+
+
+def test_a_scan_gets_more_time_for_every_page_that_was_read(ask):
+    assert said(ask("slow-pages 5")) == "read"  # 2 seconds, over the limit of 1.5
+
+
+def test_a_parser_sees_nothing_of_the_service_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLEARANCE_LLM_API_KEY", "very secret")
+    path = tmp_path / "a.txt"
+    path.write_text("environment", encoding="utf-8")
+    with Parsers(Settings(parse_workers=1), parser=OBEY) as pool:
+        names = said(pool.submit(path)).splitlines()
+    assert not [name for name in names if name.startswith("CLEARANCE")]
+    assert "DO_NOT_TRACK" in names
+
+
+def test_several_workers_do_not_wait_for_each_other(tmp_path):
+    slow, quick = tmp_path / "slow.txt", tmp_path / "quick.txt"
+    slow.write_text("hang", encoding="utf-8")
+    quick.write_text("say quick", encoding="utf-8")
+    with Parsers(Settings(parse_workers=2, parse_timeout_s=6.0), parser=OBEY) as pool:
+        stuck = pool.submit(slow)
+        assert said(pool.submit(quick)) == "quick"
+        assert not stuck.done()
+
+
+def test_closing_kills_what_runs_and_cancels_what_waits(tmp_path):
+    note, path = tmp_path / "child.pid", tmp_path / "a.txt"
+    path.write_text(f"hang-with-child {note}", encoding="utf-8")
+    pool = Parsers(Settings(parse_workers=1, parse_timeout_s=60.0), parser=OBEY)
+    running, waiting = pool.submit(path), pool.submit(path)
+    while not (note.exists() and note.read_text()):
+        time.sleep(0.05)
+    started = time.monotonic()
+    pool.close()
+    assert time.monotonic() - started < 10
+    assert isinstance(running.exception(timeout=5), SourceUnavailable)
+    assert waiting.cancelled()
+    assert gone(int(note.read_text()))
+    assert isinstance(pool.submit(path).exception(timeout=5), SourceUnavailable)
+
+
+def test_a_parser_that_cannot_start_is_a_failed_document_with_its_reason(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("say hello", encoding="utf-8")
+    with Parsers(Settings(parse_workers=1), parser="ingest.no_such_module:parse") as pool:
+        error = pool.submit(path).exception(timeout=60)
+    assert isinstance(error, SourceUnavailable)
+    assert "no_such_module" in str(error)
+
+
+@pytest.mark.slow
+def test_a_file_that_is_gone_is_unavailable(tmp_path):
+    with Parsers(Settings(parse_workers=1), parser="ingest.partition:parse") as pool:
+        assert isinstance(pool.submit(tmp_path / "gone.txt").exception(timeout=60), SourceUnavailable)
+
+
+def test_a_message_from_a_parser_is_data_and_checked():
+    parsed = Parsed(
+        title="T",
+        elements=(Element(kind="table", text="a | b", page=2, page_name="S", html="<table></table>"),),
+        media_type="text/csv",
+        language="en",
+        page_kind="sheet",
+        metadata={"author": "Ada", "n": 1},
+        warnings=("w",),
+    )
+    packed = wire.pack(parsed)
+    assert wire.unpack(packed) == parsed
+    packed["parsed"]["elements"][0]["kind"] = "surprise"
+    with pytest.raises(Exception, match="no document"):
+        wire.unpack(packed)
