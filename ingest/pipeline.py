@@ -92,11 +92,13 @@ class Embedded:
 
 
 def run(plan: Plan, tools: Tools, report: Report) -> None:
-    """Carry out the plan. A file that fails is a line in the report; what is raised here stopped the run between two files.
+    """Carry out the plan. A file that fails is a line in the report; what is raised stopped the run between two files.
 
     Raises StorageFull, Busy, ModelMismatch and what else the catalog or the embedder cannot get over.
     """
     withdraw(plan, tools.catalog, report)
+    if not plan.tasks:
+        return
     window = max(1, WINDOW_TOKENS // tools.settings.chunk_tokens)
     with Flow() as flow:
         read = flow.ahead(_read(plan.tasks, tools, flow), limit=2 * tools.settings.parse_workers)
@@ -140,7 +142,7 @@ class Embedders:
 
     @property
     def main(self) -> Embedder:
-        """The embedder of the settings; its tokenizer cuts the chunks. Raises ModelMismatch if the catalog has another."""
+        """The embedder of the settings; its tokenizer cuts the chunks. Raises ModelMismatch if another is in use."""
         with self._lock:
             if self._model not in self._loaded:
                 embedder = self._load(self._model)

@@ -111,8 +111,9 @@ class Report:
         noted = sorted((o for o in self.outcomes if o.status in PROBLEMS or o.warnings), key=lambda o: o.path)
         for outcome in noted:
             yield from _described(outcome)
-        if not self.outcomes and not self.error:
-            yield "There are no documents to ingest here."
+        if not self.outcomes:
+            if not (self.error or self.interrupted):
+                yield "There are no documents to ingest here."
             return
         counts = ", ".join(f"{count} {status}" for status, count in self.totals.items() if count)
         yield f"{'Would be' if self.dry_run else 'Done'}: {counts or 'nothing'}."

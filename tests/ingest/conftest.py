@@ -12,7 +12,8 @@ import pytest
 from indexes.catalog import Catalog
 from indexes.model import StoredDocument
 from indexes.settings import Settings
-from ingest.commands import Request, ingest_once
+from ingest.commands import ingest_once
+from ingest.request import Request
 from ingest.sandbox import Parsers
 from ingest.testing import SpyEmbedder
 
@@ -50,7 +51,7 @@ class IngestWorld:
         self.embedder.batches.clear()
         self.models_loaded.clear()
         wanted = Request(**{"paths": (self.docs,), **request})
-        code = ingest_once(wanted, self.settings, as_json=True, load=self.load, parsers=self.parsers)
+        code = ingest_once(wanted, self.settings, as_json=True, load=self.load, make_parsers=self.parsers)
         report: dict[str, Any] = json.loads(self._capsys.readouterr().out)
         return {**report, "code": code}
 

@@ -98,7 +98,9 @@ class Runs:
 
 
 def passage(rng: random.Random, number: int, version: int) -> str:
-    parts = [f"Document {number} version {version} part {part} says {rng.random()}." for part in range(rng.randint(1, 9))]
+    parts = [
+        f"Document {number} version {version} part {part} says {rng.random()}." for part in range(rng.randint(1, 9))
+    ]
     return "\n\n".join(" ".join([part] * 6) for part in parts)
 
 
@@ -203,7 +205,9 @@ def test_a_second_process_is_refused_while_the_first_works_and_admitted_when_it_
 def test_a_full_disk_ends_the_run_with_a_remedy_and_space_lets_it_go_on(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)], check=False, capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)], check=False, capture_output=True
+    )
     if mounted.returncode != 0:
         pytest.skip(f"NOT TESTED: a full disk needs the right to mount a small one ({mounted.stderr.decode().strip()})")
     try:

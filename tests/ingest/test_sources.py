@@ -64,6 +64,7 @@ def test_an_unknown_kind_of_file_is_refused_and_not_left_out(docs):
     problems = [source.problem for source in found(docs).sources]
     assert all(isinstance(problem, SourceRefused) for problem in problems)
     assert ".mkv" in str(problems[1])
+    assert problems[1] is not None
     assert problems[1].remedy
 
 

@@ -1,0 +1,134 @@
+"""How fast files become searchable: `python -m bench.ingest PATH [--json FILE]`.
+
+One run into a fresh corpus, then the same chunks embedded alone by the same embedder in the same process: the ratio says
+what scanning, parsing, cutting and storing cost on top. 1.0 would be free. By the clock it
+also says whether the embedder had to wait; by processor time it stays true on a machine that does other work.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes import settings as configuration
+from indexes.catalog import Catalog
+from indexes.embedder import Embedder, load
+from ingest.pipeline import Embedders
+from ingest.report import Lines, Report
+from ingest.request import Request, perform
+
+WARM_UP = ["The canteen opens at noon and closes at two."] * 32
+
+
+class Watched:
+    """An embedder that remembers what it embedded, and when."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.name, self.fingerprint = embedder.name, embedder.fingerprint
+        self.dimension, self.max_tokens = embedder.dimension, embedder.max_tokens
+        self.texts: list[str] = []
+        self.busy_s = 0.0
+        self.first_at: float | None = None
+
+    def query(self, text: str) -> NDArray[np.float32]:
+        return self._embedder.query(text)
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        return self._embedder.count(texts)
+
+    def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        begun = time.perf_counter()
+        if self.first_at is None:
+            self.first_at = begun
+        vectors = self._embedder.passages(texts)
+        self.busy_s += time.perf_counter() - begun
+        self.texts.extend(texts)
+        return vectors
+
+
+def measure(paths: Sequence[Path]) -> dict[str, Any]:
+    """One ingestion and one embedding alone. Seconds are wall-clock."""
+    with tempfile.TemporaryDirectory(prefix="bench-ingest-") as folder:
+        usual = configuration.load()
+        settings = usual.model_copy(update={"home": Path(folder), "database_url": None})
+        watched = Watched(load(usual))  # models are kept in the usual home
+        watched.passages(WARM_UP)
+        watched.texts.clear()
+        watched.busy_s, watched.first_at = 0.0, None
+        report = Report(watcher=Lines(sys.stderr))
+        catalog = Catalog.open(settings.catalog_url)
+        embedders = Embedders(catalog, settings.embedding_model, lambda _: watched)
+        begun, cpu_begun = time.perf_counter(), _cpu_s()
+        perform(Request(paths=tuple(paths), allow=("group:bench",)), settings, catalog, embedders, report)
+        ended, cpu = time.perf_counter(), _cpu_s() - cpu_begun
+        catalog.close()
+        report.close()
+    self_mb, parser_mb = (_peak_mb(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    first, chunks = watched.first_at or ended, len(watched.texts)
+    busy = watched.busy_s
+    alone, alone_cpu = _alone(watched)
+    return {
+        "documents": len(report.written),
+        "problems": len(report.problems),
+        "chunks": chunks,
+        "seconds": ended - begun,
+        "seconds_until_embedding_began": first - begun,
+        "documents_per_second": len(report.written) / (ended - begun),
+        "chunks_per_second": chunks / (ended - begun),
+        "embedding_alone_seconds": alone,
+        "embedding_alone_chunks_per_second": chunks / alone if alone else 0.0,
+        "ratio": alone / (ended - begun),
+        "ratio_of_processor_time": alone_cpu / cpu,
+        "ratio_after_start": alone / (ended - first) if ended > first else 0.0,
+        "embedder_busy": busy / (ended - begun),
+        "embedder_busy_after_start": busy / (ended - first) if ended > first else 0.0,
+        "peak_memory_mb": self_mb,
+        "peak_memory_of_a_parser_mb": parser_mb,
+    }
+
+
+def _alone(watched: Watched) -> tuple[float, float]:
+    """Seconds by the clock and of processor time for the same texts once more, all at once."""
+    texts = list(watched.texts)
+    begun, cpu_begun = time.perf_counter(), _cpu_s()
+    if texts:
+        watched.passages(texts)
+    return time.perf_counter() - begun, _cpu_s() - cpu_begun
+
+
+def _cpu_s() -> float:
+    """Processor time of this process and of the parsers that have ended."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def _peak_mb(who: int) -> float:
+    unit = 1024 * 1024 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+    return resource.getrusage(who).ru_maxrss / unit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.ingest", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
+    given = parser.parse_args()
+    figures = {name: round(value, 3) for name, value in measure(given.paths).items()}
+    for name, value in figures.items():
+        print(f"{name.replace('_', ' '):<40} {value:>12,}")
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""The commands as a user meets them: exit codes, what is printed where, and jobs from the queue."""
+
+import io
+import json
+import re
+import threading
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from indexes.errors import Busy, SourceRefused
+from ingest import request, worker
+from ingest.commands import app
+from ingest.lock import only_one
+from ingest.report import Bar, Lines, Outcome, Report, failure, printable
+from ingest.testing import SpyEmbedder
+from ingest.worker import work
+
+
+@pytest.fixture
+def run(world, monkeypatch):
+    """The command line in this process, with a hashing embedder and shared parsers."""
+    monkeypatch.setattr(request, "load", lambda settings, say: SpyEmbedder())
+    monkeypatch.setattr(request, "Parsers", world.parsers)
+    monkeypatch.setenv("CLEARANCE_HOME", str(world.settings.home))
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
+
+
+def test_ingest_prints_totals_on_stdout_and_progress_on_stderr_and_ends_with_zero(world, run):
+    world.write("a.txt")
+    result = run("ingest", world.docs, "--allow", "group:hr")
+    assert result.exit_code == 0, result.output
+    assert "Done: 1 new." in result.stdout
+    assert "1 documents, 1 chunks in" in result.stdout
+    assert re.search(r"new\s+docs/a\.txt\s+1 chunks", result.stderr)
+    assert "Done: 1 unchanged." in run("ingest", world.docs, "--allow", "group:hr").stdout
+
+
+def test_a_failed_file_ends_with_one_and_its_reason_and_remedy(world, run):
+    world.write("a.txt")
+    world.write("film.mkv")
+    result = run("ingest", world.docs, "--allow", "group:hr")
+    assert result.exit_code == 1
+    assert "docs/film.mkv" in result.stdout
+    assert "cannot be read" in result.stdout
+    assert "→ Known endings" in result.stdout
+    assert "1 new, 1 refused" in result.stdout
+
+
+def test_json_is_the_only_thing_on_stdout(world, run):
+    world.write("a.txt")
+    world.write("empty.txt", "")
+    report = json.loads(run("ingest", world.docs, "--allow", "group:hr", "--json").stdout)
+    assert report["totals"]["new"] == report["totals"]["failed"] == 1
+    assert [file["path"] for file in report["files"]] == ["docs/a.txt", "docs/empty.txt"]
+    assert set(report) >= {"seconds", "documents_per_second", "chunks_per_second", "chunks", "succeeded"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ingest"],
+        ["ingest", "no-such-folder", "--allow", "group:hr"],
+        ["ingest", ".", "--allow", "hr"],
+        ["ingest", ".", "--deny", "group:hr"],
+        ["ingest", ".", "--manifest", "no-such-file"],
+        ["ingest", ".", "--collection", ""],
+        ["ingest", ".", "--collection", "x" * 1_000],
+        ["ingest", ".", "--unknown"],
+    ],
+)
+def test_wrong_use_ends_with_two_and_writes_nothing(world, run, monkeypatch, arguments):
+    monkeypatch.chdir(world.docs)
+    world.write("a.txt")
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stderr
+    assert "Traceback" not in result.output
+    assert not (world.settings.home / "catalog.sqlite").exists() or world.stored() == {}
+
+
+def test_wrong_use_with_json_is_json_too(world, run):
+    result = run("ingest", world.docs, "--allow", "hr", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"]["remedy"]
+
+
+def test_an_unknown_setting_is_wrong_use(world, run, monkeypatch):
+    monkeypatch.setenv("CLEARANCE_CHUNK_TOKEN", "1")
+    result = run("ingest", world.docs, "--allow", "group:hr")
+    assert result.exit_code == 2
+    assert "CLEARANCE_CHUNK_TOKEN" in result.stderr
+
+
+def test_an_empty_folder_is_said_and_ends_with_zero(world, run):
+    result = run("ingest", world.docs, "--allow", "group:hr")
+    assert result.exit_code == 0
+    assert "no documents" in result.stdout
+
+
+def test_a_run_in_progress_is_named_and_ends_with_one(world, run):
+    world.write("a.txt")
+    with only_one(world.settings.home):
+        result = run("ingest", world.docs, "--allow", "group:hr")
+    assert result.exit_code == 1
+    assert "process" in result.stderr
+    assert "no documents" not in result.stdout
+
+
+def test_a_dry_run_says_would_be(world, run):
+    world.write("a.txt")
+    result = run("ingest", world.docs, "--allow", "group:hr", "--dry-run")
+    assert result.exit_code == 0
+    assert "Would be: 1 new." in result.stdout
+    assert not world.settings.home.exists()
+
+
+def test_warnings_of_the_parser_are_listed():
+    report = Report(watcher=Lines(io.StringIO()))
+    report.add(Outcome(path="a.pdf", status="new", chunks=3, warnings=("Page 2 has no text.",)))
+    assert any("Page 2 has no text." in line for line in report.lines())
+    assert report.summary()["files"][0]["warnings"] == ["Page 2 has no text."]
+
+
+def test_names_cannot_steer_the_terminal():
+    out = io.StringIO()
+    name = "a\x1b[2J\r\n\u202e[bold]b.txt"
+    Lines(out).happened(failure(name, SourceRefused(), stale=False))
+    with Bar(bar := io.StringIO()) as progress:
+        progress.expect(1)
+        progress.happened(failure(name, SourceRefused(), stale=False))
+    for text in (out.getvalue(), printable(name)):
+        assert "\x1b" not in text
+        assert "\r" not in text
+        assert "\u202e" not in text
+    assert "\x1b[2J" not in bar.getvalue()
+    assert "[bold]b.txt" in bar.getvalue().replace("\n", "")
+
+
+# --- the worker -----------------------------------------------------------------------------------------------------
+
+
+def enqueue(world, **payload: Any) -> str:
+    with world.catalog() as catalog:
+        return str(catalog.jobs.enqueue("ingest", payload).id)
+
+
+def job(world, job_id: str):
+    with world.catalog() as catalog:
+        return catalog.jobs.get(job_id)
+
+
+def do_jobs(world) -> None:
+    work(world.settings, once=True, load=world.load, make_parsers=world.parsers)
+
+
+def test_the_worker_does_waiting_jobs_in_order_and_keeps_their_reports(world):
+    world.write("a.txt")
+    world.write("film.mkv")
+    first = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
+    second = enqueue(world, paths=[str(world.docs)], allow=["group:finance"])
+    do_jobs(world)
+    result = job(world, first).result
+    assert (result["totals"]["new"], result["totals"]["refused"]) == (1, 1)
+    assert job(world, second).result["totals"]["relabelled"] == 1
+    assert (job(world, second).state, job(world, second).done, job(world, second).total) == ("done", 2, 2)
+    assert world.stored()["a.txt"].readers.allow == {"group:finance"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"paths": []},
+        {"paths": ["no-such-folder"]},
+        {"paths": ["."], "allow": ["hr"]},
+        {"paths": ["."], "sudo": True},
+    ],
+)
+def test_a_job_that_cannot_be_done_fails_with_a_reason_and_the_worker_goes_on(world, payload):
+    world.write("a.txt")
+    bad = enqueue(world, **payload)
+    good = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
+    do_jobs(world)
+    assert job(world, bad).state == "failed"
+    assert job(world, bad).error
+    assert job(world, good).state == "done"
+
+
+def test_a_job_of_a_worker_that_died_is_done_by_the_next(world):
+    world.write("a.txt")
+    waiting = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
+    with world.catalog() as catalog:
+        assert catalog.jobs.claim(("ingest",), lease_s=-1) is not None
+    do_jobs(world)
+    assert job(world, waiting).state == "done"
+
+
+def test_a_job_that_kills_every_worker_is_given_up(world):
+    deadly = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
+    with world.catalog() as catalog:
+        for _ in range(worker.MAX_ATTEMPTS):
+            catalog.jobs.claim(("ingest",), lease_s=-1)
+    do_jobs(world)
+    assert job(world, deadly).state == "failed"
+    assert "Given up" in job(world, deadly).error
+
+
+def test_a_worker_whose_job_was_taken_over_stops_without_a_result(world, monkeypatch):
+    monkeypatch.setattr(worker, "TELL_S", 0.01)
+    for number in range(50):
+        world.write(f"{number}.txt", f"Text {number}.")
+    lost = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
+    passages = world.embedder.passages
+    taken = threading.Event()
+
+    def take_over(texts):
+        if not taken.is_set():
+            with world.catalog() as catalog:
+                wanted = catalog.jobs.get(lost)
+                catalog.jobs.progress(wanted, 0, 0, lease_s=-1)
+                assert catalog.jobs.claim(("ingest",), lease_s=600).fence == wanted.fence + 1
+            taken.set()
+            threading.Event().wait(0.3)
+        return passages(texts)
+
+    world.embedder.passages = take_over
+    do_jobs(world)
+    assert job(world, lost).state == "running"
+    assert job(world, lost).result is None
+
+
+def test_the_worker_leaves_the_queue_alone_while_a_command_works(world):
+    world.write("a.txt")
+    waiting = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
+    with only_one(world.settings.home):
+        do_jobs(world)
+        with pytest.raises(Busy), only_one(world.settings.home):
+            pass
+    assert job(world, waiting).state == "queued"
