@@ -1,6 +1,10 @@
 """`clearance serve`."""
 
+import asyncio
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -8,12 +12,13 @@ import uvicorn
 
 from indexes import settings as configuration
 from indexes.errors import BadConfiguration
+from indexes.settings import Settings
 from service import logs
-from service.app import create_app
 
 app = typer.Typer(help="The HTTP service.")
 
 GOODBYE_S = 10  # for requests in flight when the process is told to stop
+BACKLOG = 2048
 
 
 @app.command()
@@ -24,31 +29,60 @@ def serve(
     """Answer questions over HTTP until interrupted."""
     settings = configuration.load()
     logs.configure(settings.log_level)
-    listening = _listen(host or settings.host, settings.port if port is None else port)
-    address, number = listening.getsockname()[:2]
-    shown = f"[{address}]" if ":" in address else address
-    typer.echo(f"Clearance listens on http://{shown}:{number} once it is ready; /docs describes it.", err=True)
-    config = uvicorn.Config(
-        create_app(settings),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        timeout_graceful_shutdown=GOODBYE_S,
-        lifespan="on",
-    )
-    server = uvicorn.Server(config)
-    server.run(sockets=[listening])
-    if not server.started:
-        raise typer.Exit(1)
+    address = _address(host or settings.host, settings.port if port is None else port)
+    asyncio.run(_serve(settings, address))
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises BadConfiguration where the address cannot be had."""
+async def _serve(settings: Settings, address: socket.socket) -> None:
+    """Takes connections once everything is loaded. Raises ClearanceError where that fails."""
+    from service.app import create_app  # seconds to import, and this module is loaded for every command
+
+    service = create_app(settings)
+    typer.echo("Loading the catalog, the indexes and the embedding model ...", err=True)
+    async with service.router.lifespan_context(service):
+        typer.echo(f"Clearance answers on {_url(address)}; {_url(address)}/docs says how to ask.", err=True)
+        config = uvicorn.Config(
+            service,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=GOODBYE_S,
+            lifespan="off",
+        )
+        await _Server(config).serve(sockets=[address])
+    typer.echo("Clearance has stopped.", err=True)
+
+
+class _Server(uvicorn.Server):
+    """Ends quietly when told to, so that what was opened before it is closed after it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _address(host: str, port: int) -> socket.socket:
+    """A socket bound to the address, which does not take connections yet. Raises BadConfiguration."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as error:
         raise BadConfiguration(
-            f"Nothing can listen on {host}:{port}: {error}.", remedy="Choose another CLEARANCE_HOST or CLEARANCE_PORT."
+            f"Nothing can listen on {host}:{port}: {error.strerror}.",
+            remedy="Choose another CLEARANCE_HOST or CLEARANCE_PORT.",
         ) from error
+    return bound
+
+
+def _url(address: socket.socket) -> str:
+    host, port = address.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

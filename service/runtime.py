@@ -108,8 +108,9 @@ async def running(
             stack.push_async_callback(to_thread.run_sync, catalog.close)
         if model is None and settings.llm_url is not None:
             model = await stack.enter_async_context(aclosing(VllmModel(settings)))
-        vectors = embedder or await to_thread.run_sync(load, settings.embedding_model)
-        searcher = await to_thread.run_sync(_searcher, catalog, vectors, settings, load)
+        if embedder is None:
+            embedder = await to_thread.run_sync(load, settings.embedding_model)
+        searcher = await to_thread.run_sync(_searcher, catalog, embedder, settings, load)
         tended = tending(searcher.corpus, TEND_S)
         tended.__enter__()
         stack.push_async_callback(to_thread.run_sync, tended.__exit__, None, None, None)  # waits for its thread

@@ -363,10 +363,9 @@ def test_a_rebuild_that_fails_says_why_and_the_next_one_works(house: Any, tmp_pa
 def test_the_application_opens_and_closes_what_it_was_not_given(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from service.app import create_app
 
-    closed: list[bool] = []
-    close = Catalog.close
-    monkeypatch.setattr(Catalog, "close", lambda self: (closed.append(True), close(self)))
+    closed: list[Catalog] = []
+    monkeypatch.setattr(Catalog, "close", lambda self: closed.append(self))
     app = create_app(house.settings, embedder=house.embedder, model=ScriptedModel())
     with TestClient(app) as http:
         assert http.post("/search", json=QUESTION, headers=house.headers("ada")).status_code == 200
-    assert closed == [True]
+    assert len(closed) == 1

@@ -252,7 +252,7 @@ def every_route(app: FastAPI) -> set[tuple[str, str]]:
                 yield from walk(route.original_router.routes)
             else:
                 assert type(route) is APIRoute, f"{route!r} is not in the matrix"
-                yield from ((method, route.path) for method in route.methods)
+                yield from ((method, route.path) for method in route.methods or ())
 
     return set(walk(app.routes))
 
