@@ -127,7 +127,9 @@ def _trace(model: "SentenceTransformer", path: Path) -> None:
             found: torch.Tensor = features["sentence_embedding"]
             return found
 
-    inputs = model.tokenizer([SAMPLES[0], SAMPLES[1]], padding=True, return_tensors="pt")
+    inputs = model.tokenizer(
+        [SAMPLES[0], SAMPLES[1]], padding=True, truncation=True, max_length=model.max_seq_length, return_tensors="pt"
+    )
     names = ["input_ids", "attention_mask"]
     shape = {0: "texts", 1: "tokens"}
     with warnings.catch_warnings(), torch.inference_mode():

@@ -1,6 +1,7 @@
 """Sentence Transformers models run by PyTorch, in float32: any architecture, on a GPU where there is one."""
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,10 +63,11 @@ def load_model(path: Path, device: str | None = None, **model_options: object) -
 
 
 def facts_of(model: "SentenceTransformer", identity: str) -> Facts:
+    limit = model.max_seq_length
     return Facts(
         identity=identity,
         dimension=int(model.get_embedding_dimension() or 0),
-        max_length=int(model.max_seq_length or NO_LIMIT),
+        max_length=int(limit) if limit and math.isfinite(limit) else NO_LIMIT,
         prompts={name: prompt or "" for name, prompt in model.prompts.items()},
     )
 
