@@ -27,6 +27,8 @@ HEADING_RATIO = 1.15
 HEADING_CHARS = 80
 MAX_LEVELS = 6
 SCANNED_BELOW = 20  # visible characters; fewer beside a picture make a page a scan
+PICTURED_SHARE = 0.1  # of the page; less is a logo
+OUTLINED_LETTERS = 30  # drawn shapes on a page without characters that may be text turned into outlines
 UNREADABLE_SHARE = 0.3  # of characters without a Unicode value: the text layer is of no use
 REPEATED_SHARE = 0.5  # a first or last line on this share of the pages is a running header or footer
 REPEATED_PAGES = 5
@@ -104,8 +106,18 @@ def _page(document: pdfium.PdfDocument, index: int) -> Page:
 
 
 def _has_picture(page: pdfium.PdfPage, visible: int) -> bool:
-    wanted = (pdfium_c.FPDF_PAGEOBJ_IMAGE,) if visible else (pdfium_c.FPDF_PAGEOBJ_IMAGE, pdfium_c.FPDF_PAGEOBJ_PATH)
-    return any(True for _ in page.get_objects(filter=wanted, max_depth=4))
+    """Whether pictures cover a good part of the page, or, without a character, drawn outlines could be letters."""
+    width, height = page.get_size()
+    covered, outlines = 0.0, 0
+    for drawn in page.get_objects(filter=(pdfium_c.FPDF_PAGEOBJ_IMAGE, pdfium_c.FPDF_PAGEOBJ_PATH), max_depth=4):
+        if drawn.type == pdfium_c.FPDF_PAGEOBJ_PATH:
+            outlines += 1
+        else:
+            left, bottom, right, top = drawn.get_bounds()
+            covered += abs((right - left) * (top - bottom))
+        if covered >= PICTURED_SHARE * width * height or (not visible and outlines >= OUTLINED_LETTERS):
+            return True
+    return False
 
 
 def _lines(textpage: pdfium.PdfTextPage, page: pdfium.PdfPage) -> tuple[tuple[Line, ...], int, int]:
