@@ -65,6 +65,7 @@ class Envelope:
             finally:
                 seconds = time.perf_counter() - started
                 self._note(scope, CLIENT_LEFT if state.get("left") else status, seconds)
+                self._metrics.left.inc(bool(state.get("left")))
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)

@@ -111,6 +111,8 @@ class Problem:
             "status": self.kind.status,
             "instance": request_id,
         }
+        if self.kind.retry_after_s is not None:
+            said["retry_after_s"] = self.kind.retry_after_s  # in events there is no header for it
         if self.detail:
             said["detail"] = self.detail
         if self.errors:

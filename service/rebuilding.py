@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 from indexes.catalog import Catalog, Job
 from indexes.embedder import Embedder
-from indexes.errors import ClearanceError
+from indexes.errors import ClearanceError, NotFound
 from indexes.rebuild import rebuild
 
 log = logging.getLogger("clearance.jobs")
@@ -37,6 +37,13 @@ class Rebuilder:
         """A job that will be done, also if this process dies now. model: embed anew with this one."""
         job = self._catalog.jobs.enqueue(KIND, {"model": model})
         self._wake.set()
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """How far it is. Raises NotFound, for a job of another kind too: its result may name documents."""
+        job = self._catalog.jobs.get(job_id)
+        if job.kind != KIND:
+            raise NotFound
         return job
 
     def start(self) -> None:

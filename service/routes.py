@@ -71,10 +71,10 @@ guarded = APIRouter(responses=PROBLEM, dependencies=[documented])
 @guarded.post("/ask", responses=STREAM, summary="Answer a question from what the caller may read")
 async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Response:
     question = body.ask(here.settings)
-    if body.stream:
-        events = here.answerer.stream(question, caller)
-        return await EventStream(events, request.state.request_id, here.note).response()
     try:
+        if body.stream:
+            events = here.answerer.stream(question, caller)
+            return await EventStream(events, request.state.request_id, here.note).response(request.receive)
         answer: Answer = await unless_gone(here.answerer.answer(question, caller), request.receive)
     except CallerLeft:
         request.state.left = True
@@ -146,7 +146,7 @@ async def rebuild(here: Here, body: RebuildBody | None = None) -> Response:
 async def job(job_id: str, here: Here) -> Response:
     """Needs the scope `admin`."""
     public_id = _public(job_id)
-    return _json(JobReply.of(await _in_thread(here, lambda: here.catalog.jobs.get(public_id))))
+    return _json(JobReply.of(await _in_thread(here, lambda: here.jobs.get(public_id))))
 
 
 # --- the service itself; open to everyone, and telling nothing of what it holds -----------------------------------

@@ -377,6 +377,7 @@ class ProblemReply(Reply):
     instance: str = Field(description="The request id, as in the header X-Request-ID and in the log.")
     detail: str | None = None
     errors: tuple[dict[str, str], ...] = ()
+    retry_after_s: int | None = None
 
 
 def citation(found: Citation) -> CitationReply:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from indexes.errors import ClearanceError
 from service import eventstream, problems
 from service.answering import Answer, CitationFound, Event, Finished, Passages
-from service.leaving import ended, gone
+from service.leaving import CallerLeft, ended, gone, unless_gone
 from service.schemas import AskReply, BudgetReply, PassageReply, UsageReply, citation
 
 HEARTBEAT_S = 10.0
@@ -30,12 +30,15 @@ class EventStream:
         self._queue: asyncio.Queue[Item] = asyncio.Queue(AHEAD)
         self._working = asyncio.create_task(self._work(events))
 
-    async def response(self) -> Response:
-        """The stream, or a plain problem where it fails before anything could be sent. Raises what is unexpected."""
+    async def response(self, receive: Receive) -> Response:
+        """The stream, or a plain problem where it fails before anything could be sent.
+
+        Raises CallerLeft, and what is unexpected.
+        """
         try:
-            first = await self._queue.get()
-        except asyncio.CancelledError:
-            await ended(self._working)
+            first = await unless_gone(self._queue.get(), receive)
+        except (asyncio.CancelledError, CallerLeft):
+            await self.close()
             raise
         if isinstance(first, ClearanceError):
             return problems.of(first).response(self._request_id)
@@ -89,7 +92,6 @@ class _Response(Response):
         self.status_code = 200
         self.background = None
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(send))

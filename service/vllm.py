@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from indexes.errors import GeneratorBroken, GeneratorError, GeneratorTimeout, GeneratorUnavailable
+from indexes.errors import BadConfiguration, GeneratorBroken, GeneratorError, GeneratorTimeout, GeneratorUnavailable
 from indexes.settings import Settings
 from service import eventstream
 from service.llm import Generated, Prompt, ServedModel, Usage
@@ -39,7 +39,7 @@ class VllmModel:
             raise ValueError("no model server is configured")
         self._settings = settings
         self._clock = clock
-        self._base = settings.llm_url.rstrip("/").removesuffix("/v1")
+        self._base = _address(settings.llm_url)
         self._client = httpx2.AsyncClient(
             headers=_credentials(settings),
             timeout=httpx2.Timeout(None, connect=settings.llm_connect_timeout_s),
@@ -181,12 +181,11 @@ class VllmModel:
                 return await work
         except TimeoutError as error:
             raise GeneratorTimeout from error
-        except httpx2.TimeoutException as error:
-            raise GeneratorUnavailable("It takes no connection in time.") from error
-        except httpx2.ConnectError as error:
-            raise GeneratorUnavailable("It takes no connection.") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise GeneratorUnavailable("The connection to it broke.") from error
+        except httpx2.HTTPError as error:
+            self._served = None  # whatever comes back may be another model
+            connecting = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+            said = "It takes no connection." if connecting else "The connection to it broke."
+            raise GeneratorUnavailable(said) from error
 
     def _next_limit(self, end: float) -> float:
         return min(end, self._clock() + self._settings.llm_first_token_timeout_s)
@@ -279,6 +278,17 @@ def _content(prompt: Prompt) -> dict[str, Any]:
 def _usage(said: dict[str, Any]) -> Usage | None:
     prompt, completion = said.get("prompt_tokens"), said.get("completion_tokens")
     return Usage(prompt, completion) if isinstance(prompt, int) and isinstance(completion, int) else None
+
+
+def _address(given: str) -> str:
+    """The server's address without the version that some write behind it. Raises BadConfiguration."""
+    try:
+        parsed = httpx2.URL(given)
+    except httpx2.InvalidURL as error:
+        raise BadConfiguration(f"CLEARANCE_LLM_URL is no URL: {error}.") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise BadConfiguration("CLEARANCE_LLM_URL is no HTTP address.", remedy="Write it like http://127.0.0.1:8000.")
+    return given.rstrip("/").removesuffix("/v1")
 
 
 def _credentials(settings: Settings) -> dict[str, str]:

@@ -117,6 +117,7 @@ def test_a_stream_that_breaks_says_so_as_its_last_event(house: Any, http: TestCl
     assert name == "error"
     assert (problem["type"], problem["status"]) == ("/problems/model-timeout", 504)
     assert problem["instance"] == reply.headers["x-request-id"]
+    assert problem["retry_after_s"] > 0
 
 
 def test_quotes_stand_in_for_a_failing_model_where_the_caller_allows_it(house: Any, http: TestClient) -> None:
@@ -328,6 +329,11 @@ def test_an_administrator_rebuilds_the_index(house: Any, http: TestClient) -> No
     assert _finished(http, reply.headers["location"], house.headers("root"))["state"] == "done"
     after = http.post("/search", json=QUESTION, headers=house.headers("ada"))
     assert after.content == before.content
+
+
+def test_a_job_of_another_kind_is_not_shown(house: Any, http: TestClient) -> None:
+    other = house.catalog.jobs.enqueue("ingest", {"path": "salaries"})
+    assert http.get(f"/admin/jobs/{other.id}", headers=house.headers("root")).status_code == 404
 
 
 @pytest.mark.slow

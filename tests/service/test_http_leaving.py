@@ -64,7 +64,7 @@ def test_who_leaves_stops_the_model(house: Any, served: str, slow: ScriptedModel
     line.close()
     assert wait(lambda: slow.running == 0) < SOON_S
     assert slow.abandoned == 1
-    wait(lambda: 'status="499"' in httpx2.get(f"{served}/metrics").text)
+    wait(lambda: "clearance_callers_left_total 1.0" in httpx2.get(f"{served}/metrics").text)
 
 
 def test_who_leaves_while_the_search_runs_costs_no_generation(house: Any, served: str) -> None:
@@ -78,6 +78,23 @@ def test_who_leaves_while_the_search_runs_costs_no_generation(house: Any, served
     post(served, house, QUESTION).close()
     time.sleep(1.0)
     assert house.model.calls == []
+
+
+def test_who_leaves_before_the_first_event_ends_the_work(house: Any, served: str) -> None:
+    waiting: list[str] = []
+
+    async def served_model() -> None:
+        waiting.append("began")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            waiting.append("ended")
+
+    house.model.served = served_model
+    line = post(served, house, QUESTION | {"stream": True})
+    wait(lambda: waiting == ["began"])
+    line.close()
+    assert wait(lambda: waiting == ["began", "ended"]) < SOON_S
 
 
 def test_twenty_leave_at_once(house: Any, served: str, slow: ScriptedModel) -> None:
@@ -135,7 +152,7 @@ def test_who_stops_reading_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def serve() -> dict[str, Any]:
         scope: dict[str, Any] = {"type": "http", "state": {}}
-        response = await streaming.EventStream(answering(), "id", lambda answer: None).response()
+        response = await streaming.EventStream(answering(), "id", lambda answer: None).response(receive)
         await response(scope, receive, send)
         return scope
 

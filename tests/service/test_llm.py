@@ -14,7 +14,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.processors import TemplateProcessing
 
-from indexes.errors import GeneratorBroken, GeneratorTimeout, GeneratorUnavailable
+from indexes.errors import BadConfiguration, GeneratorBroken, GeneratorTimeout, GeneratorUnavailable
 from indexes.settings import Settings
 from service.llm import Generated, LanguageModel, Message, Prompt, Usage
 from service.testing import FakeVllm, Misbehaviour, ScriptedModel, length
@@ -275,6 +275,20 @@ def test_a_hundred_callers_ask_once_what_is_served(server: FakeVllm) -> None:
             return (await model.served()).window
 
     assert run(crowd()) == 4096
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", "http://[::1", "nonsense"])
+def test_an_address_that_is_none_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(BadConfiguration, match="CLEARANCE_LLM_URL"):
+        VllmModel(Settings(llm_url=url))
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/"])
+def test_the_address_may_end_as_people_write_it(server: FakeVllm, ending: str) -> None:
+    async def name() -> str:
+        return (await VllmModel(Settings(llm_url=server.url + ending)).served()).name
+
+    assert run(name()) == "scripted"
 
 
 async def count(server: FakeVllm, prompt: Prompt, **settings: Any) -> int:
