@@ -1,14 +1,15 @@
 """Text and questions to terms, the same way for both. A term is the 48-bit hash of a normalised word.
 
 Hashes instead of a dictionary of words: nothing grows with text that a caller may not read, nothing remembers the words
-of a deleted document, and moving an index between processes needs no translation.
+of a deleted document, and an index can go from one process to another as it is.
 
-- Words are runs of letters, marks and digits (Unicode categories) after NFKC and case folding; English words are stemmed.
-- Scripts written without spaces, and Hangul, become pairs of neighbouring characters; a character alone stays alone.
-- What is joined by `-`, `_`, `.`, `/`, `:`, `@`, `+` and the like gives its parts, and when it looks like a code (a digit,
-  or a joint that prose does not use) also the whole: `ISO-27001` is `iso`, `27001` and `iso27001`. A joint between a letter
-  and a digit that is only a hyphen does not count, so `ISO27001` and `ISO-27001` are the same code.
+- Words are runs of letters, marks and digits (Unicode categories) after NFKC and case folding, with English stems.
+- Scripts written without spaces, and Hangul, become pairs of neighbouring characters; one alone stays alone.
+- What is joined by `-`, `_`, `.`, `/`, `:`, `@`, `+` and the like gives its parts, and when it looks like a code (a
+  digit, or a joint that prose does not use) also the whole: `ISO-27001` is `iso`, `27001` and `iso27001`. A mere hyphen
+  between letter and digit is left out of the whole, and `ISO27001` has the same three terms: one code, both ways.
 - A word counts up to its first WORD_CHARACTERS characters.
+- There are no stop words: frequent words weigh next to nothing anyway, and leaving them out made nDCG@10 no better.
 """
 
 import unicodedata
@@ -18,89 +19,114 @@ from hashlib import blake2b
 from threading import Lock
 
 import numpy as np
-import regex
+import regex  # type: ignore[import-untyped]
 import Stemmer
 from numpy.typing import NDArray
 
 ANALYSIS_VERSION = 1
-WORD_CHARACTERS = 64
 HASH_BYTES = 6  # two words of one view are taken for one in about one of a million questions
-CACHED_WORDS = 1 << 18
-CACHED_CHARACTERS = 128
+WORD_CHARACTERS = 64
+REMEMBERED = 1 << 18
+LONGEST_REMEMBERED = 128
 
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Yi}\u30fc\uff70"
+_UNSPACED = (
+    r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\p{Yi}\u30fc"
+    r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+)
+_WORD = rf"[\w--_--[{_UNSPACED}]]+"
 _JOINT = r"[-_./:@+#&\\=~,'’\u2010-\u2015\u2212]"
-_TOKEN = regex.compile(rf"[{_UNSPACED}]+|[\w--_--[{_UNSPACED}]]+(?:{_JOINT}[\w--_--[{_UNSPACED}]]+)*+", regex.V1)
+_TOKEN = regex.compile(rf"[{_UNSPACED}]+|{_WORD}(?:{_JOINT}{_WORD})*+", regex.V1)
 _ASCII_TOKEN = regex.compile(r"[a-z0-9]+(?:[-_./:@+#&\\=~,'][a-z0-9]+)*+")
-_IGNORED = regex.compile(r"[\p{Cf}\p{Variation_Selector}--\u200b]", regex.V1)
+_IGNORED = regex.compile(r"[\p{Cf}\p{Variation_Selector}--\u200b]", regex.V1)  # the zero-width space does part words
+
 _UNSPACED_START = regex.compile(rf"[{_UNSPACED}]")
 _JOINTS = regex.compile(_JOINT)
-_HYPHENS = regex.compile(r"[\u2010-\u2015\u2212]")
 _CODE = regex.compile(r"\d|[_@.#\\=~+:]")
-_SOFT_HYPHEN = regex.compile(r"(?<=[^\W\d])-(?=\d)|(?<=\d)-(?=[^\W\d])")
+_HYPHENS = regex.compile(r"[\u2010-\u2015\u2212]")
+_MERE_HYPHEN = regex.compile(r"(?<=[^\W\d])-(?=\d)|(?<=\d)-(?=[^\W\d])")
+_LETTERS_THEN_DIGITS = regex.compile(r"([a-z]{2,8})(\d{2,12})")
 _GROUPED_NUMBER = regex.compile(r"\d{1,3}(?:,\d{3})+")
 _CONTRACTION = regex.compile(r"(?<=\w)['’](?:s|t|d|m|ll|re|ve)$")
 
 
 class Analyser:
-    """Turns text into term hashes. Safe to share between threads; remembers the words it has met, up to a limit."""
+    """Turns text into terms. Safe to share between threads; remembers words it has met, up to a limit."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._tokens: dict[str, Sequence[int]] = {}
+        self._words: dict[str, int] = {}
         self._stem = Stemmer.Stemmer("english", 0).stemWord
         self._stemming = Lock()
 
     def terms(self, text: str) -> Sequence[int]:
         """The terms of a text in reading order, repeated as often as they occur."""
         terms = array("Q")
-        known = self._known
         for token in _tokens(text):
-            found = known.get(token)
-            terms.extend(self._learn(token) if found is None else found)
+            terms.extend(self._tokens.get(token) or self._of_token(token))
         return terms
 
-    def _learn(self, token: str) -> tuple[int, ...]:
-        terms = tuple(_hash(word) for word in self._words(token))
-        if len(token) <= CACHED_CHARACTERS:
-            if len(self._known) >= CACHED_WORDS:
-                self._known.clear()
-            self._known[token] = terms
-        return terms
-
-    def _words(self, token: str) -> Iterable[str]:
+    def _of_token(self, token: str) -> Sequence[int]:
         if _UNSPACED_START.match(token):
-            return [token[i : i + 2] for i in range(len(token) - 1)] or [token]
-        token = _CONTRACTION.sub("", token)
-        if _GROUPED_NUMBER.fullmatch(token):
-            return [token.replace(",", "")]
-        parts = _JOINTS.split(token)
-        words = [self._stemmed(part) for part in parts]
-        if len(parts) > 1 and _CODE.search(token):
-            words.append(_SOFT_HYPHEN.sub("", _HYPHENS.sub("-", token))[:WORD_CHARACTERS])
-        return words
+            return [self._of_word(token[i : i + 2]) for i in range(max(1, len(token) - 1))]
+        parts, whole = _taken_apart(token)
+        terms = [self._of_word(part) for part in parts]
+        if whole is not None:
+            terms.append(_hash(whole[:WORD_CHARACTERS]))
+        if len(token) <= LONGEST_REMEMBERED:
+            _make_room(self._tokens)
+            self._tokens[token] = terms
+        return terms
+
+    def _of_word(self, word: str) -> int:
+        term = self._words.get(word)
+        if term is None:
+            word = word[:WORD_CHARACTERS]
+            term = _hash(self._stemmed(word))
+            _make_room(self._words)
+            self._words[word] = term
+        return term
 
     def _stemmed(self, word: str) -> str:
-        word = word[:WORD_CHARACTERS]
         if not (word.isascii() and word.isalpha()):
             return word
         with self._stemming:
             return str(self._stem(word))
 
 
+def distinct(terms: Iterable[int]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """(terms in order of first appearance, how often each occurs)."""
+    found: dict[int, int] = {}
+    for term in terms:
+        found[term] = found.get(term, 0) + 1
+    return np.fromiter(found.keys(), np.uint64, len(found)), np.fromiter(found.values(), np.int64, len(found))
+
+
 def _tokens(text: str) -> list[str]:
+    """Runs of an unspaced script, and words with what is joined to them."""
     if text.isascii():
-        return _ASCII_TOKEN.findall(text.lower())
+        return list(_ASCII_TOKEN.findall(text.lower()))
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return _TOKEN.findall(unicodedata.normalize("NFKC", _IGNORED.sub("", folded)))
+    return list(_TOKEN.findall(unicodedata.normalize("NFKC", _IGNORED.sub("", folded))))
+
+
+def _taken_apart(token: str) -> tuple[Sequence[str], str | None]:
+    """(the parts of a token, the whole of it where that is a code)"""
+    token = _CONTRACTION.sub("", token)
+    if _GROUPED_NUMBER.fullmatch(token):
+        return (token.replace(",", ""),), None
+    parts = _JOINTS.split(token)
+    if len(parts) == 1:
+        code = _LETTERS_THEN_DIGITS.fullmatch(token)
+        return (code.groups(), token) if code else (parts, None)
+    if not _CODE.search(token):
+        return parts, None
+    return parts, _MERE_HYPHEN.sub("", _HYPHENS.sub("-", token[: 2 * WORD_CHARACTERS]))
 
 
 def _hash(word: str) -> int:
     return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=HASH_BYTES).digest(), "little")
 
 
-def distinct(terms: Sequence[int]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """(terms in order of first appearance, how often each occurs)."""
-    found: dict[int, int] = {}
-    for term in terms:
-        found[term] = found.get(term, 0) + 1
-    return np.fromiter(found.keys(), np.uint64, len(found)), np.fromiter(found.values(), np.int64, len(found))
+def _make_room(remembered: dict[str, int] | dict[str, Sequence[int]]) -> None:
+    if len(remembered) >= REMEMBERED:
+        remembered.clear()

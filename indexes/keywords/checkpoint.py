@@ -31,7 +31,7 @@ def read(folder: Path) -> list[tuple[int, Block]]:
     try:
         directory = np.load(folder / DIRECTORY, allow_pickle=False)
         data = np.load(folder / DATA, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # damaged headers come out of NumPy as errors of many kinds
         raise IndexDamaged(f"The keyword index cannot be read: {error}.") from error
     if directory.dtype != np.int64 or directory.ndim != 2 or directory.shape[1] != 2 or not len(directory):
         raise IndexDamaged("The keyword index has no directory.")

@@ -1,4 +1,20 @@
-"""The index itself: blocks by reader set, who is in which, and the questions put to them."""
+"""The index itself: blocks by reader set, who is in which, and the questions put to them.
+
+Every passage is in one block, every block belongs to one reader set, and a question looks at the blocks of the caller's
+reader sets only: document count, document frequency and average length are counted there while scoring. So neither the
+result nor the time depends on what the caller may not read. New passages make small blocks, which are joined as they become many;
+removed ones are cut out of their block at once, so nothing of them stays.
+
+A passage scores log(1 + (N - df + 0.5) / (df + 0.5)) * tf / (tf + k1 * (1 - b + b * l)) for each word of the question,
+where l is its length over the average: BM25 as in Lucene. nDCG@10 on development data, title and text, no chunking,
+by (k1, b):
+
+              SciFact  handbook   SQuAD    CMRC  XQuAD en  XQuAD zh
+  0.9, 0.4     0.6867    0.8036  0.8835  0.9834    0.9688    0.9672
+  1.2, 0.4     0.6867    0.8031  0.8851  0.9841    0.9682    0.9657    the default
+  1.2, 0.75    0.6890    0.7902  0.8893  0.9845    0.9698    0.9643
+  1.2, 0.4     0.6876    0.8047  0.8829  0.9841    0.9680    0.9654    without 33 English stop words
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -88,10 +104,10 @@ class KeywordIndex:
         *,
         allowed_rows: NDArray[np.bool_] | Rows | None = None,
     ) -> tuple[Rows, NDArray[np.float64]]:
-        """(rows, BM25 scores) of the k best passages that share a term with the question, best first, equal scores by row.
+        """(rows, BM25 scores) of the k best passages with a term of the question, best first, equal scores by row.
 
-        reader_sets: ascending, distinct. allowed_rows narrows the view, statistics included: ascending rows, or one flag
-        per row (rows past its end are not allowed).
+        reader_sets: ascending, distinct. allowed_rows narrows the view, statistics included: ascending rows, or one
+        flag per row (rows past its end are not allowed).
         """
         sets = _ascending(reader_sets)
         terms, repeats = distinct(self._analyser.terms(question))
@@ -202,14 +218,14 @@ class KeywordIndex:
         self._first[slot] = chain[0] if chain else kernels.NONE
 
     def _push(self, slot: int, new: Sequence[Block]) -> None:
-        """Puts blocks before those of a slot, then joins neighbours so that a slot has few blocks and all but some are full."""
+        """Puts blocks before those of a slot, and joins neighbours so that a slot has few blocks, most of them full."""
         chain = self._chain(slot)
         for block in sorted(new, key=blocks.size):
             chain = self._tidied([*self._keep([block]), *chain])
         self._link(slot, chain)
 
     def _tidied(self, chain: list[int]) -> list[int]:
-        """The chain after joining the first block with its neighbour for as long as the neighbour is not much larger."""
+        """The chain after joining its first block with the next for as long as that is not much larger."""
         while len(chain) > 1:
             newer, older = (blocks.size(self._block(number)) for number in chain[:2])
             if newer + older > kernels.BLOCK_ROWS or 2 * newer < older:

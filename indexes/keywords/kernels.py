@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-any-return, attr-defined"
+# mypy: disable-error-code="no-any-return, attr-defined, call-arg, assignment, return-value"
 """Everything of the keyword index that is compiled: scoring, joining and dividing blocks.
 
 A block is one stretch of bytes that holds up to BLOCK_ROWS passages of one reader set and knows nothing of any other:
@@ -24,12 +24,16 @@ import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-BLOCK_ROWS = 4096  # what 12 bits can tell apart; a block's scores fit the nearest cache, rewriting it takes a millisecond
+BLOCK_ROWS = (
+    4096  # what 12 bits can tell apart; a block's scores fit the nearest cache, rewriting it takes a millisecond
+)
 HASH_BITS = 48
 HEADER_BYTES = 64
 ROWS, TERMS, POSTINGS, LENGTH, LOWEST, HIGHEST, BITS, LARGE = range(8)
 MANY = 15
 NONE = -1
+RUN = 32  # scores looked at together
+SMALLEST = np.finfo(np.float64).smallest_subnormal
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -56,7 +60,7 @@ def compiled(signature: str | None = None) -> Callable[[Function], Function]:
 # --- the parts of a block, by its address ----------------------------------------------------------------------
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _pointer(typing: Any, address: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
@@ -111,9 +115,8 @@ def _postings(block: Any) -> Any:
 
 
 @compiled()
-def _many(block: Any, posting: Any) -> Any:
-    """How often the term of this posting occurs, where the posting says MANY."""
-    large = _large(block)
+def _first_large(large: Any, posting: Any) -> Any:
+    """The first large count at or after a posting."""
     low, high = 0, large.shape[0]
     while low < high:
         middle = (low + high) >> 1
@@ -121,7 +124,14 @@ def _many(block: Any, posting: Any) -> Any:
             low = middle + 1
         else:
             high = middle
-    return np.int64(large[low] & np.uint64(0xFFFFFFFF))
+    return low
+
+
+@compiled()
+def _many(block: Any, posting: Any) -> Any:
+    """How often the term of this posting occurs, where the posting says MANY."""
+    large = _large(block)
+    return np.int64(large[_first_large(large, posting)] & np.uint64(0xFFFFFFFF))
 
 
 @compiled("void(int64)")
@@ -176,7 +186,7 @@ def put_slot(table: Any, number: int, slot: int) -> None:
 
 @compiled("int64[::1](int64[:, ::1], int64[::1], int64[:, ::1], int64[::1])")
 def visible_blocks(table: Any, first: Any, links: Any, reader_sets: Any) -> Any:
-    """Addresses of the blocks of these reader sets. first: block of each slot; links: (blocks, 2) of address and next."""
+    """Addresses of the blocks of these reader sets. first: block of each slot; links: (blocks, 2), address and next."""
     found = 0
     blocks = np.empty(max(16, 2 * reader_sets.shape[0]), np.int64)
     for number in reader_sets:
@@ -202,29 +212,33 @@ def visible_blocks(table: Any, first: Any, links: Any, reader_sets: Any) -> Any:
 def locate(blocks: Any, keys: Any, segments: Any, frequency: Any) -> tuple[int, int]:
     """Where the terms are in each block, and the statistics of the view: (passages, their total length).
 
-    keys: hash of each term of the question. Fills segments, shape (blocks, terms, 2), with start and number of the postings,
-    and frequency, shape (terms,), with passages per term.
+    keys: hash of each term of the question. Fills segments, shape (blocks, terms, 2), with start and number of the
+    postings, and frequency, shape (terms,), with passages per term.
     """
     passages = 0
     length = 0
+    bounds = np.empty((keys.shape[0], 2), np.uint64)
     for number in range(blocks.shape[0]):
         head = _head(blocks[number])
         passages += head[ROWS]
         length += head[LENGTH]
         terms, buckets = _terms(blocks[number]), _buckets(blocks[number])
         shift = np.uint64(HASH_BITS - head[BITS])
-        for key in range(keys.shape[0]):
+        for key in range(
+            keys.shape[0]
+        ):  # apart from the next loop, so that these reads of memory wait for each other less
             bucket = keys[key] >> shift
-            start = buckets[bucket, 1]
-            many = np.uint32(0)
-            for term in range(np.uint64(buckets[bucket, 0]), np.uint64(buckets[bucket + np.uint64(1), 0])):
-                entry = terms[term]
-                if entry >> np.uint64(16) >= keys[key]:
-                    if entry >> np.uint64(16) == keys[key]:
-                        many = np.uint32(entry & np.uint64(0xFFFF))
-                    break
-                start += np.uint32(entry & np.uint64(0xFFFF))
-            segments[number, key, 0] = start
+            bounds[key, 0] = buckets[bucket, 0]
+            bounds[key, 1] = buckets[bucket + np.uint64(1), 0]
+            segments[number, key, 0] = buckets[bucket, 1]
+        for key in range(keys.shape[0]):
+            before = many = np.uint64(0)
+            for term in range(bounds[key, 0], bounds[key, 1]):  # to the end: a branch on what was read would stall
+                there = terms[term] >> np.uint64(16)
+                postings = terms[term] & np.uint64(0xFFFF)
+                before += postings * np.uint64(there < keys[key])
+                many += postings * np.uint64(there == keys[key])
+            segments[number, key, 0] += before
             segments[number, key, 1] = many
             frequency[key] += many
     return passages, length
@@ -301,6 +315,49 @@ def _offer(scores: Any, rows: Any, found: Any, score: Any, row: Any) -> Any:
     return found
 
 
+@compiled()
+def _score(block: Any, start: Any, number: Any, weight: Any, norms: Any, scores: Any) -> None:
+    """Adds one term's part to the scores of a block's passages. Large counts are taken between runs of small ones."""
+    postings, large = _postings(block), _large(block)
+    posting = np.uint64(start)
+    end = posting + np.uint64(number)
+    next_large = _first_large(large, np.int64(posting))
+    while posting < end:
+        stop = end
+        if next_large < large.shape[0]:
+            stop = min(end, large[next_large] >> np.uint64(32))
+        for small in range(posting, stop):
+            place = np.uint64(postings[small] >> np.uint16(4))
+            count = np.float64(postings[small] & np.uint16(MANY))
+            scores[place] += weight * (count / (count + norms[place]))
+        if stop < end:
+            place = np.uint64(postings[stop] >> np.uint16(4))
+            count = np.float64(large[next_large] & np.uint64(0xFFFFFFFF))
+            scores[place] += weight * (count / (count + norms[place]))
+            next_large += 1
+            stop += np.uint64(1)
+        posting = stop
+
+
+@compiled()
+def _harvest(scores: Any, rows: Any, allowed: Any, best_scores: Any, best_rows: Any, found: Any) -> Any:
+    """Offers a block's scores to the heap, passing over runs without a good one, and makes them zero again."""
+    start = 0
+    while start < scores.shape[0]:
+        stop = min(start + RUN, scores.shape[0])
+        least = best_scores[0] if found == best_scores.shape[0] else SMALLEST
+        some = 0
+        for place in range(start, stop):
+            some |= scores[place] >= least
+        if some:
+            for place in range(start, stop):
+                if scores[place] > 0.0 and (allowed.shape[0] == 0 or allowed[place]):
+                    found = _offer(best_scores, best_rows, found, scores[place], rows[place])
+        start = stop
+    scores[:] = 0.0
+    return found
+
+
 @compiled("int64(int64[::1], uint32[:, :, ::1], float64[::1], float64, float64, bool_[::1], int64[::1], float64[::1])")
 def rank(
     blocks: Any, segments: Any, weights: Any, flat: float, slope: float, allowed: Any, best_rows: Any, best_scores: Any
@@ -312,7 +369,6 @@ def rank(
     """
     scores = np.zeros(BLOCK_ROWS, np.float64)
     norms = np.empty(BLOCK_ROWS, np.float64)
-    filtered = allowed.shape[0] > 0
     here = 0
     found = 0
     for number in range(blocks.shape[0]):
@@ -322,25 +378,12 @@ def rank(
         for term in range(weights.shape[0]):
             matches += segments[number, term, 1]
         if matches > 0:
-            rows, lengths, postings = _rows(block), _lengths(block), _postings(block)
+            rows, lengths = _rows(block), _lengths(block)
             for place in range(size):
                 norms[place] = flat + slope * lengths[place]
             for term in range(weights.shape[0]):
-                weight = weights[term]
-                start = np.uint64(segments[number, term, 0])
-                for posting in range(start, start + np.uint64(segments[number, term, 1])):
-                    place = np.uint64(postings[posting] >> np.uint16(4))
-                    count = np.float64(postings[posting] & np.uint16(MANY))
-                    if count == MANY:
-                        count = np.float64(_many(block, np.int64(posting)))
-                    scores[place] += weight * (count / (count + norms[place]))
-            for place in range(size):
-                score = scores[place]
-                scores[place] = 0.0
-                if score <= 0.0 or (found == best_scores.shape[0] and score < best_scores[0]):
-                    continue
-                if not filtered or allowed[here + place]:
-                    found = _offer(best_scores, best_rows, found, score, rows[place])
+                _score(block, segments[number, term, 0], segments[number, term, 1], weights[term], norms, scores)
+            found = _harvest(scores[:size], rows, allowed[here : here + size], best_scores, best_rows, found)
         here += size
     return found
 
@@ -379,7 +422,9 @@ def join(older: int, newer: int, target: int) -> None:
     i = j = left_at = right_at = at = large_at = 0
     for term in range(terms.shape[0]):
         take_left = j >= right.shape[0] or (i < left.shape[0] and left[i] >> np.uint64(16) <= right[j] >> np.uint64(16))
-        take_right = i >= left.shape[0] or (j < right.shape[0] and right[j] >> np.uint64(16) <= left[i] >> np.uint64(16))
+        take_right = i >= left.shape[0] or (
+            j < right.shape[0] and right[j] >> np.uint64(16) <= left[i] >> np.uint64(16)
+        )
         before = at
         if take_left:
             key = left[i] >> np.uint64(16)
@@ -435,7 +480,7 @@ def selected_size(block: int, marks: Any, wanted: bool) -> tuple[int, int, int]:
 
 @compiled("void(int64, bool_[::1], bool_, int64)")
 def select(block: int, marks: Any, wanted: bool, target: int) -> None:
-    """Writes the passages whose mark is as wanted into the target, whose header has all but length, lowest and highest."""
+    """Writes the passages whose mark is as wanted into the target, whose header is as for `join`."""
     head = _head(target)
     rows, lengths, to_rows, to_lengths = _rows(block), _lengths(block), _rows(target), _lengths(target)
     moved = np.zeros(rows.shape[0], np.uint16)

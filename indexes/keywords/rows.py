@@ -1,6 +1,7 @@
-"""Which slot (reader set) each row is in: pages of a row-numbered array, because row ids grow for ever and gaps remain."""
+"""Which slot (reader set) each row is in: pages of an array over all rows, because row ids only grow and leave gaps."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,5 +65,5 @@ def _runs(rows: NDArray[np.int64]) -> Iterator[tuple[int, slice]]:
         return
     numbers = rows // PAGE
     edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(rows)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         yield int(numbers[start]), slice(start, stop)
