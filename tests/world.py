@@ -24,15 +24,15 @@ def _migrated() -> Path:
     return folder
 
 
-def document(uri: str, texts: str | Iterable[str], allow: Iterable[str], deny: Iterable[str] = (), **fields) -> Document:
+def document(
+    uri: str, texts: str | Iterable[str], allow: Iterable[str], deny: Iterable[str] = (), **fields
+) -> Document:
     """A document with one chunk per text."""
     parts = [texts] if isinstance(texts, str) else list(texts)
     chunks, start = [], 0
     for ordinal, part in enumerate(parts):
         marks = (PageMark(start, ordinal + 1),)
-        chunks.append(
-            Chunk(ordinal=ordinal, text=part, start=start, end=start + len(part), pages=marks, embedded=part)
-        )
+        chunks.append(Chunk(ordinal=ordinal, text=part, start=start, end=start + len(part), pages=marks, embedded=part))
         start += len(part) + 2
     given = {"path": uri, "title": uri, "media_type": "text/plain", "page_kind": "page", "content_hash": "0" * 64}
     return Document(

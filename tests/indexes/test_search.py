@@ -1,0 +1,288 @@
+import logging
+import time
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import bindparam, select
+
+from indexes import checkpoint
+from indexes.catalog import reading
+from indexes.catalog.schema import chunks, documents
+from indexes.errors import BadFilter, BadInput, ModelMismatch, NotFound
+from indexes.model import Principal
+from indexes.rebuild import rebuild
+from indexes.search import Filters, Searcher
+from indexes.testing import HashingEmbedder
+from tests.world import World, as_bytes
+
+ADA, BOB = Principal(name="user:ada"), Principal(name="user:bob")
+
+
+@pytest.fixture
+def staff(world: World) -> World:
+    world.people(ada=["hr"], bob=["eng"])
+    world.put("salaries", ["Salaries rise in May", "by three percent"], "group:hr")
+    world.put("pumps", "Part AB-12/4 replaces pump E1027", "group:eng", collection="manuals", metadata={"year": 2024})
+    world.put("menu", "The canteen serves soup on Monday", "public", language="en")
+    return world
+
+
+# --- two gates ----------------------------------------------------------------------------------------------------
+
+
+def test_a_derived_index_that_holds_hidden_rows_under_a_wrong_set_leaks_nothing(staff: World) -> None:
+    derived = staff.searcher.corpus._derived
+    mine = staff.search("bob", "soup").hits  # the index is up to date now
+    for placed in derived.placements():  # everything is put into every list that bob may read
+        derived.vectors.move(placed.rows, 2)
+        derived.keywords.move(placed.rows, 2)
+    for mode in ("dense", "keyword", "hybrid"):
+        titles = [hit.title for hit in staff.search("bob", "Salaries rise in May", mode=mode).hits]
+        assert "salaries" not in titles
+    assert {hit.title for hit in mine} <= {"menu", "pumps"}
+
+
+def test_a_derived_index_with_stale_rows_leaks_nothing(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexes.derived.Derived.reconcile", lambda self, state, ids: None)  # never follows
+    staff.relabel("salaries", "group:board")
+    assert "salaries" not in staff.titles("ada", "Salaries rise in May")
+    staff.catalog.documents.delete("menu")
+    assert "menu" not in staff.titles("ada", "canteen soup")
+
+
+def test_without_the_second_gate_a_damaged_index_would_leak(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shows that the two tests above can fail."""
+    columns = list(reading._HITS.selected_columns)
+    ungated = select(*columns).join(documents, documents.c.id == chunks.c.document_id)
+    by_row = ungated.where(chunks.c.row.in_(bindparam("rows", expanding=True)))
+    monkeypatch.setattr(reading, "_HITS_BY_ROW", by_row)
+    derived = staff.searcher.corpus._derived
+    staff.search("bob", "soup")
+    for placed in derived.placements():
+        derived.vectors.move(placed.rows, 2)
+    assert "salaries" in staff.titles("bob", "Salaries rise in May", mode="dense")
+
+
+def test_what_one_may_not_read_is_not_there(staff: World) -> None:
+    secret = staff.search("ada", "salaries").hits[0]
+    for principal in (BOB, Principal(name="user:nobody")):
+        with pytest.raises(NotFound) as forbidden:
+            staff.searcher.document(secret.document_id, principal)
+        with pytest.raises(NotFound) as absent:
+            staff.searcher.document("no-such-id", principal)
+        assert str(forbidden.value) == str(absent.value)
+        with pytest.raises(NotFound):
+            staff.searcher.passage(secret.id, principal)
+    assert staff.searcher.passage(secret.id, ADA).text == secret.text
+
+
+# --- views --------------------------------------------------------------------------------------------------------
+
+
+def test_the_view_id_changes_exactly_when_something_visible_changes(staff: World) -> None:
+    before = staff.searcher.view_id(BOB)
+    staff.put("secret", "hidden", "group:hr")
+    staff.relabel("secret", "user:ada")
+    staff.catalog.documents.delete("secret")
+    staff.catalog.people.add_group("new")
+    assert staff.searcher.view_id(BOB) == before
+    staff.relabel("pumps", "user:bob")  # other readers, same text, still his to read
+    assert staff.searcher.view_id(BOB) == before
+    staff.put("pumps", "Other text", "user:bob")
+    assert staff.searcher.view_id(BOB) != before
+
+
+def test_callers_who_see_the_same_have_the_same_view_id(staff: World) -> None:
+    staff.people(eve=["eng"])
+    assert staff.searcher.view_id(Principal(name="user:eve")) == staff.searcher.view_id(BOB)
+    assert staff.searcher.view_id(ADA) != staff.searcher.view_id(BOB)
+
+
+def test_a_view_of_many_groups_and_reader_sets_resolves_quickly_enough_to_use(world: World) -> None:
+    world.people(ada=[])
+    for n in range(300):
+        world.catalog.people.add_group(f"g{n}")
+        world.catalog.people.add_member(f"g{n}", "user:ada")
+        world.put(f"d{n}", f"text {n}", f"group:g{n}", f"group:other{n}")
+    assert len(world.search("ada", "text", k=1000).hits) == 300
+
+
+# --- modes, filters, thinning ---------------------------------------------------------------------------------------
+
+
+def test_codes_and_rare_words_are_found(staff: World) -> None:
+    for question in ("E1027", "ab-12/4", "AB-12/4 pump"):
+        assert staff.titles("bob", question, mode="keyword")[0] == "pumps"
+        assert staff.titles("bob", question)[0] == "pumps"
+
+
+def test_a_filter_narrows_the_view_and_never_widens_it(staff: World) -> None:
+    def found(user: str, **filters: object) -> list[str]:
+        return sorted(staff.titles(user, "part soup salaries", filters=Filters(**filters)))
+
+    assert found("bob", collection="manuals") == ["pumps"]
+    assert found("ada", collection="manuals") == []
+    assert found("bob", metadata={"year": 2024}) == ["pumps"]
+    assert found("bob", metadata={"year": 2023}) == []
+    assert found("bob", metadata={"year": 2024, "month": 1}) == []
+    assert found("bob", path_prefix="PU") == []
+    assert found("bob", path_prefix="pu") == ["pumps"]
+    assert found("bob", path_prefix="%") == []
+    assert found("ada", language="en") == ["menu"]
+    assert found("ada", media_types=("application/pdf",)) == []
+    assert found("ada", modified_after=datetime(2020, 1, 1, tzinfo=UTC)) == []
+    assert found("ada") == ["menu", "salaries", "salaries"]
+
+
+def test_contradictory_filters_are_refused() -> None:
+    with pytest.raises(BadFilter):
+        Filters(modified_after=datetime(2021, 1, 1, tzinfo=UTC), modified_before=datetime(2020, 1, 1, tzinfo=UTC))
+    with pytest.raises(BadFilter):
+        Filters(modified_after=datetime(2021, 1, 1))
+    with pytest.raises(BadFilter):
+        Filters(metadata={str(n): n for n in range(100)})
+
+
+def test_one_document_does_not_crowd_out_the_others_and_copies_collapse(world: World) -> None:
+    world.people(ada=[])
+    world.put("long", [f"alpha beta gamma number {n} of many different words {n * 7}" for n in range(30)], "public")
+    world.put("copy one", "the quick brown fox jumps over the lazy dog near the river bank", "public")
+    world.put("copy two", "The quick brown fox jumps over the lazy dog, near the river bank.", "public")
+    world.put("price 10", "the price of the quick brown fox near the river bank is 10 euro", "public")
+    world.put("price 20", "the price of the quick brown fox near the river bank is 20 euro", "public")
+    titles = world.titles("ada", "alpha beta gamma quick brown fox", k=20)
+    assert titles.count("long") == world.settings.passages_per_document
+    assert len([t for t in titles if t.startswith("copy")]) == 1
+    assert {"price 10", "price 20"} <= set(titles)
+
+
+def test_k_beyond_what_is_visible_gives_what_there_is(staff: World) -> None:
+    assert len(staff.search("ada", "anything", k=10**6, mode="dense").hits) == 3
+
+
+@pytest.mark.parametrize("question", ["", " ", "\0", "🙂", "ไม่มีใครรู้", "a" * 100_000, "السلام عليكم", "\ud800"])
+def test_strange_questions_are_only_questions(staff: World, question: str) -> None:
+    assert staff.search("ada", question).hits is not None
+
+
+# --- checkpoints and rebuilds -----------------------------------------------------------------------------------------
+
+
+def test_a_restart_from_a_checkpoint_answers_the_same_and_follows_what_changed_since(staff: World) -> None:
+    staff.searcher.corpus.save()
+    before = as_bytes(staff.search("ada", "salaries in May"))
+    staff.searcher = staff.new_searcher()
+    assert as_bytes(staff.search("ada", "salaries in May")) == before
+    staff.searcher.corpus.save()
+    staff.relabel("salaries", "group:board")
+    staff.catalog.documents.delete("menu")
+    staff.put("news", "Salaries fall", "group:hr")
+    staff.searcher = staff.new_searcher()
+    assert staff.titles("ada", "salaries in May soup") == ["news"]
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest", "pointer"])
+def test_a_damaged_checkpoint_is_built_anew_with_a_warning(
+    staff: World, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    staff.searcher.corpus.save()
+    home = staff.home / "derived"
+    folder = home / (home / "CURRENT").read_text()
+    victim = folder / "vectors-vectors.npy"
+    if damage == "flip":
+        content = bytearray(victim.read_bytes())
+        content[-7] ^= 1
+        victim.write_bytes(content)
+    elif damage == "truncate":
+        victim.write_bytes(victim.read_bytes()[:-100])
+    elif damage == "remove":
+        victim.unlink()
+    elif damage == "manifest":
+        (folder / "manifest.json").write_text("{")
+    else:
+        (home / "CURRENT").write_text("checkpoint-gone")
+    with caplog.at_level(logging.WARNING):
+        staff.searcher = staff.new_searcher()
+    assert "anew" in caplog.text
+    assert staff.titles("ada", "salaries")[0] == "salaries"
+
+
+def test_a_checkpoint_of_another_installation_is_not_used(staff: World) -> None:
+    staff.searcher.corpus.save()
+    assert checkpoint.verified(staff.home / "derived", {"installation": "other"}) is None
+
+
+def test_a_failing_checkpoint_leaves_the_former_one(staff: World) -> None:
+    staff.searcher.corpus.save()
+    home = staff.home / "derived"
+    before = (home / "CURRENT").read_text()
+
+    def fail(folder) -> None:
+        (folder / "half").write_bytes(b"x")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        checkpoint.save(home, {}, fail)
+    assert (home / "CURRENT").read_text() == before
+    assert [path.name for path in home.glob("checkpoint-*")] == [before]
+
+
+def test_a_rebuild_with_another_model_switches_and_switches_back(staff: World) -> None:
+    other = HashingEmbedder(48, name="other")
+    by_name = {"other": other, "hashing": staff.embedder}
+    searcher = Searcher(staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__)
+    before = as_bytes(searcher.search("salaries", ADA, 5))
+    steps: list[tuple[int, int]] = []
+    rebuild(staff.catalog, "other", by_name.__getitem__, lambda *step: steps.append(step), grace_s=0)
+    assert steps[-1] == (3, 3)
+    assert searcher.search("salaries", ADA, 5).hits[0].title == "salaries"
+    assert searcher.corpus.generation().fingerprint == other.fingerprint
+    with pytest.raises(ModelMismatch):
+        staff.new_searcher()
+    rebuild(staff.catalog, "hashing", by_name.__getitem__, grace_s=0)
+    assert as_bytes(searcher.search("salaries", ADA, 5)) == before
+
+
+def test_writes_during_a_rebuild_are_in_the_new_generation(staff: World) -> None:
+    other = HashingEmbedder(48, name="other")
+
+    class Writing(HashingEmbedder):
+        """Somebody stores and deletes documents while this one embeds."""
+
+        def passages(self, texts):
+            if not staff.titles("bob", "late arrival", mode="keyword"):
+                both = {
+                    g.id: (other if g.dimension == 48 else staff.embedder) for g in staff.catalog.generations.writable()
+                }
+                from tests.world import document
+
+                doc = document("late", "late arrival", ["public"])
+                staff.catalog.documents.put(doc, {i: e.passages(["late arrival"]) for i, e in both.items()})
+                staff.catalog.documents.delete("menu")
+            return super().passages(texts)
+
+    by_name = {"other": Writing(48, name="other")}
+    searcher = Searcher(staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__)
+    rebuild(staff.catalog, "other", by_name.__getitem__, grace_s=0)
+    titles = [hit.title for hit in searcher.search("late arrival soup", BOB, 9, mode="dense").hits]
+    assert "late" in titles
+    assert "menu" not in titles
+
+
+def test_passages_too_long_for_the_new_model_stop_the_rebuild_before_anything_is_lost(staff: World) -> None:
+    with pytest.raises(BadInput) as caught:
+        rebuild(staff.catalog, "small", lambda name: HashingEmbedder(8, max_tokens=2, name=name), grace_s=0)
+    assert "CLEARANCE_CHUNK_TOKENS" in (caught.value.remedy or "")
+    assert staff.titles("ada", "salaries")[0] == "salaries"
+
+
+def test_a_rebuild_asked_for_elsewhere_reaches_a_running_process(staff: World) -> None:
+    before = staff.searcher.corpus._derived
+    with staff.searcher.tending(every_s=0.05):
+        rebuild(staff.catalog, None, lambda name: staff.embedder)
+        for _ in range(200):
+            if staff.searcher.corpus._derived is not before:
+                break
+            time.sleep(0.05)
+    assert staff.searcher.corpus._derived is not before
+    assert (staff.home / "derived" / "CURRENT").exists()

@@ -1,0 +1,159 @@
+"""P3: the true best of what is visible, whatever the selectivity, and no trap of FAISS on the way."""
+
+import faiss
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexes import vectors as module
+from indexes.vectors import ALLOWED_TYPES, NO_NEIGHBOUR, VectorIndex
+
+DIMENSION = 64
+
+
+def unit(matrix: np.ndarray) -> np.ndarray:
+    return (matrix / np.linalg.norm(matrix, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def clustered(n: int, seed: int = 0, dimension: int = DIMENSION) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((max(n // 50, 1), dimension))
+    return unit(centres[rng.integers(0, len(centres), n)] + 0.6 * rng.standard_normal((n, dimension)))
+
+
+def brute_force(vectors: np.ndarray, visible: np.ndarray, query: np.ndarray, k: int) -> list[int]:
+    """The definition: best cosine first, equal ones by row."""
+    rows = np.flatnonzero(visible)
+    scores = (vectors[rows].astype(np.float64) * query.astype(np.float64)).sum(axis=1)
+    return rows[np.lexsort((rows, -scores))[:k]].tolist()
+
+
+@pytest.fixture(scope="module")
+def filled() -> tuple[VectorIndex, np.ndarray, np.ndarray]:
+    vectors = clustered(20_000)
+    sets = np.random.default_rng(1).integers(0, 10_000, len(vectors))
+    index = VectorIndex(DIMENSION)
+    index.add_many(np.arange(len(vectors)), sets, vectors)
+    return index, vectors, sets
+
+
+@pytest.mark.parametrize("k", [10, 50])
+@pytest.mark.parametrize("share", [0.0001, 0.001, 0.01, 0.1, 0.5, 1.0])
+def test_every_answer_is_the_true_best_of_what_is_visible(
+    filled: tuple[VectorIndex, np.ndarray, np.ndarray], share: float, k: int
+) -> None:
+    index, vectors, sets = filled
+    rng = np.random.default_rng(2)
+    allowed = np.sort(rng.choice(10_000, max(1, int(10_000 * share)), replace=False))
+    visible = np.isin(sets, allowed)
+    for _ in range(15):
+        query = unit(vectors[rng.integers(len(vectors))] + 0.05 * rng.standard_normal(DIMENSION))
+        found = index.nearest(query, allowed, k)
+        assert found.exact
+        assert found.rows.tolist() == brute_force(vectors, visible, query, k)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), spread=st.sampled_from([0.0, 1e-4, 1e-3, 3e-3, 1e-2]), k=st.integers(1, 30))
+def test_near_ties_beyond_the_precision_of_the_codes_are_told_apart(seed: int, spread: float, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    query = unit(rng.standard_normal(DIMENSION))
+    near = unit(query + spread * rng.standard_normal((600, DIMENSION)))  # int8 codes of these are nearly all the same
+    index = VectorIndex(DIMENSION, lists=8)
+    sets = rng.integers(0, 3, len(near))
+    index.add_many(np.arange(len(near)), sets, near)
+    found = index.nearest(query, np.array([0, 2]), k)
+    assert found.exact
+    assert found.rows.tolist() == brute_force(near, sets != 1, query, k)
+
+
+def test_an_adversary_with_huge_coordinates_is_still_ranked_right() -> None:
+    spikes = np.eye(DIMENSION, dtype=np.float32)  # far beyond the range of the codes
+    index = VectorIndex(DIMENSION, lists=8)
+    index.add(np.arange(DIMENSION), 0, spikes)
+    index.add(np.arange(100, 600), 1, clustered(500))
+    assert index.nearest(spikes[7], np.array([0, 1]), 1).rows.tolist() == [7]
+
+
+def test_a_view_of_nothing_finds_nothing(filled: tuple[VectorIndex, np.ndarray, np.ndarray]) -> None:
+    index, vectors, _ = filled
+    assert len(index.nearest(vectors[0], np.array([], np.int64), 5).rows) == 0
+    assert len(index.nearest(vectors[0], np.array([999_999]), 5).rows) == 0
+
+
+def test_fewer_visible_than_wanted_gives_what_there_is_without_padding() -> None:
+    index = VectorIndex(DIMENSION, lists=8)
+    index.add(np.array([5, 9]), 3, clustered(2))
+    found = index.nearest(clustered(1)[0], np.array([3]), 10**6)
+    assert sorted(found.rows.tolist()) == [5, 9]
+
+
+def test_a_filter_narrows_and_never_widens(filled: tuple[VectorIndex, np.ndarray, np.ndarray]) -> None:
+    index, vectors, sets = filled
+    allowed = np.arange(100)
+    wanted = np.concatenate([np.flatnonzero(sets < 100)[:5], np.flatnonzero(sets >= 100)[:50]])
+    found = index.nearest(vectors[0], allowed, 50, only=np.sort(wanted))
+    assert set(found.rows.tolist()) == set(np.flatnonzero(sets < 100)[:5].tolist())
+
+
+def test_moving_removing_and_adding_equal_building_anew() -> None:
+    rng = np.random.default_rng(3)
+    vectors, sets = clustered(800), rng.integers(0, 20, 800)
+    index = VectorIndex(DIMENSION, lists=64)
+    index.add_many(np.arange(800), sets, vectors)
+    index.remove(np.arange(0, 800, 5))
+    index.move(np.arange(1, 800, 5), 7)
+    sets[1::5] = 7
+    there = np.ones(800, bool)
+    there[::5] = False
+    again = VectorIndex.from_arrays(DIMENSION, index.arrays())
+    for made in (index, again):
+        for s in ([7], [1, 2, 7], list(range(20))):
+            visible = np.isin(sets, s) & there
+            found = made.nearest(vectors[3], np.array(s), 20)
+            assert found.rows.tolist() == brute_force(vectors, visible, vectors[3], 20)
+
+
+def test_more_reader_sets_than_lists_make_more_lists() -> None:
+    vectors = clustered(100)
+    index = VectorIndex(DIMENSION, lists=4)
+    for row in range(100):
+        index.add(np.array([row]), 1000 + row, vectors[row : row + 1])
+    assert index.nearest(vectors[42], np.array([1042]), 3).rows.tolist() == [42]
+    assert index.nearest(vectors[42], np.arange(1000, 1100), 1).rows.tolist() == [42]
+
+
+def test_rows_from_a_wrong_list_are_dropped_and_raise_an_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = VectorIndex(DIMENSION, lists=8)
+    vectors = clustered(20)
+    index.add(np.arange(10), 1, vectors[:10])
+    index.add(np.arange(10, 20), 2, vectors[10:])
+    monkeypatch.setattr(
+        module,
+        "_search_lists",
+        lambda faiss_index, code, lists, k: (np.arange(19, 19 - k, -1), np.linspace(9e9, 8e9, k, dtype=np.float32)),
+    )
+    found = index.nearest(vectors[0], np.array([1]), 5)
+    assert all(row < 10 for row in found.rows.tolist())
+    assert not found.exact
+    assert index.alarms > 0
+
+
+def test_faiss_obeys_the_lists_it_is_given_and_pads_short_answers() -> None:
+    """The audit of the index type that we allow: an upgrade of FAISS that changes this must fail here."""
+    assert ALLOWED_TYPES == ("IndexIVFScalarQuantizer",)
+    index = module._new_faiss(DIMENSION, 8)
+    codes = np.rint(clustered(80) * 100).astype(np.float32)
+    ids, lists = np.arange(80), np.repeat(np.arange(8), 10)
+    index.add_core(80, *(faiss.swig_ptr(a) for a in (codes, ids, lists)))
+    found, _ = module._search_lists(index, codes[0], np.array([3, 5], np.int32), 40)
+    assert set(found[:20].tolist()) == set(range(30, 40)) | set(range(50, 60))
+    assert set(found[20:].tolist()) == {NO_NEIGHBOUR}
+
+
+@pytest.mark.parametrize("kind", ["SQ8", "SQfp16"])
+def test_an_index_type_that_was_not_audited_is_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ALLOWED_TYPES", (kind,))
+    with pytest.raises(module.IndexDamaged):
+        VectorIndex(DIMENSION, lists=8)
