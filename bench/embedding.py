@@ -1,10 +1,11 @@
 """What the two embedding backends cost and what 8-bit weights lose.
 
-    OMP_NUM_THREADS=1 python -m bench.embedding --home var [--cache DIR] [--skip-quality | --skip-speed]
+    OMP_NUM_THREADS=1 python -m bench.embedding --home var [--cache DIR] [--documents N] [--skip-quality | --skip-speed]
 
 Speed: both backends in one process on one core, turn about on the same texts, in CPU time; the ratio is the median over
 the pairs. Quality: nDCG@10 by brute force over whole retrieval sets, title and text of a document as one passage, no
-chunking. The first run embeds about 6,000 documents twice; vectors are kept in the cache folder.
+chunking. The first run embeds about 6,000 documents twice; vectors are kept in the cache folder. With --documents, a
+larger set keeps its relevant documents and an even selection of the others: enough to compare, easier than the whole.
 """
 
 import argparse
@@ -43,7 +44,8 @@ class RetrievalSet:
     relevant: dict[str, dict[str, int]]  # question id: document id: gain
 
 
-def read_set(folder: Path, language: str) -> RetrievalSet:
+def read_set(folder: Path, language: str, most: int | None = None) -> RetrievalSet:
+    """The set's documents and answerable questions of one language; at most about `most` documents."""
     documents = {
         row["_id"]: f"{row['title']} {row['text']}".strip()
         for row in _rows(folder / "corpus.jsonl.gz")
@@ -55,7 +57,15 @@ def read_set(folder: Path, language: str) -> RetrievalSet:
             if row["corpus-id"] in documents:
                 relevant.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
     questions = {row["_id"]: row["text"] for row in _rows(folder / "queries.jsonl.gz") if row["_id"] in relevant}
-    return RetrievalSet(name=f"{folder.name} ({language})", documents=documents, questions=questions, relevant=relevant)
+    whole = len(documents)
+    if most is not None and whole > most:
+        needed = {document for gains in relevant.values() for document in gains}
+        others = [name for name in documents if name not in needed]
+        kept = needed.union(others[:: max(1, len(others) // max(1, most - len(needed)))])
+        documents = {name: text for name, text in documents.items() if name in kept}
+    size = "" if len(documents) == whole else f", {len(documents)} of {whole}"
+    name = f"{folder.name} ({language}{size})"
+    return RetrievalSet(name=name, documents=documents, questions=questions, relevant=relevant)
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -99,10 +109,10 @@ def embedded(embedder: Embedder, texts: Sequence[str], role: str, cache: Path, l
     return vectors
 
 
-def quality(embedders: dict[Backend, Embedder], data: Path, cache: Path) -> None:
+def quality(embedders: dict[Backend, Embedder], data: Path, cache: Path, most: int | None) -> None:
     print("| nDCG@10 | torch float32 | onnx int8 | difference | least cosine |\n| --- | --- | --- | --- | --- |")
     for folder, language in SETS:
-        found = read_set(data / "retrieval" / folder, language)
+        found = read_set(data / "retrieval" / folder, language, most)
         vectors = {
             name: (
                 embedded(embedder, list(found.questions.values()), "query", cache, f"{found.name} {name}"),
@@ -161,6 +171,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path("var"), help="where unpacked models are kept")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("CLEARANCE_DATA", "../shared/data")))
     parser.add_argument("--cache", type=Path, help="where vectors are kept; default: below the home folder")
+    parser.add_argument("--documents", type=int, metavar="N", help="at most about N documents of a set")
     parser.add_argument("--skip-speed", action="store_true")
     parser.add_argument("--skip-quality", action="store_true")
     arguments = parser.parse_args()
@@ -172,7 +183,8 @@ def main() -> None:
     if not arguments.skip_speed:
         speed(embedders, arguments.data)
     if not arguments.skip_quality:
-        quality(embedders, arguments.data, arguments.cache or arguments.home / "bench-vectors")
+        cache = arguments.cache or arguments.home / "bench-vectors"
+        quality(embedders, arguments.data, cache, arguments.documents)
 
 
 if __name__ == "__main__":
