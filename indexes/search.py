@@ -1,5 +1,6 @@
 """Search under access control. Start here to see what happens to a question."""
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ LoadEmbedder = Callable[[str], Embedder]
 _DEPTH = 100  # each side of a fusion is ranked at least this deep
 _MARGIN = 4  # hits looked at for each one wanted, since thinning drops some
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexStatus:
@@ -51,6 +54,7 @@ class Searcher:
         self._views = Views(catalog.secret)
         self._embedders = _Embedders(embedder, load_embedder)
         self._settings = settings
+        self._stopped = 0
 
     def search(
         self, question: str, principal: Principal, k: int, *, mode: Mode = "hybrid", filters: Filters | None = None
@@ -97,7 +101,7 @@ class Searcher:
                 generation=derived.generation,
                 documents=derived.documents(),
                 passages=len(derived.vectors),
-                alarms=self.corpus.alarms(),
+                alarms=self.corpus.alarms() + self._stopped,
             )
 
     def _best(self, rank: "_Ranking", k: int, state: ReadState, principal: Principal) -> tuple[Hit, ...]:
@@ -105,10 +109,18 @@ class Searcher:
         depth = _MARGIN * k
         while True:
             ranked = rank.best(depth)
-            hits = thin(state.read(ranked, principal), k, self._settings.passages_per_document)
+            readable = state.read(ranked, principal)
+            if len(readable) < len(ranked):
+                self._alarm(len(ranked) - len(readable))
+            hits = thin(readable, k, self._settings.passages_per_document)
             if len(hits) == k or len(ranked) < depth:
                 return hits
             depth *= 4
+
+    def _alarm(self, rows: int) -> None:
+        """The second gate stopped what the first let through: the derived indexes or the view are damaged."""
+        self._stopped += rows
+        log.error("The second gate stopped %d rows that the first had let through.", rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,257 @@
+"""Every user × every document × every door: nothing of a document leaves towards who may not read it."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, select, true
+from starlette.testclient import TestClient
+
+from indexes.catalog import reading
+from indexes.catalog.schema import documents
+from indexes.errors import GeneratorUnavailable
+from indexes.model import Principal
+from service.app import create_app
+from service.llm import Prompt
+from service.testing import ScriptedModel
+from tests.world import World
+
+QUESTION = "Which report tells about the quarterly canary?"
+USERS = {"ada": ["hr"], "bob": ["eng"], "cat": ["hr", "eng"], "eve": [], "root": []}
+DOCUMENTS = {  # name: (allow, deny)
+    "payroll": (["group:hr"], []),
+    "rocket": (["group:eng"], []),
+    "shared": (["group:staff"], []),  # hr and eng are inside of staff
+    "letter": (["user:ada"], []),
+    "canteen": (["public"], []),
+    "verdict": (["group:staff"], ["user:cat"]),
+    "orphan": ([], []),
+}
+READERS = {
+    "payroll": {"ada", "cat"},
+    "rocket": {"bob", "cat"},
+    "shared": {"ada", "bob", "cat"},
+    "letter": {"ada"},
+    "canteen": {"ada", "bob", "cat", "eve", "root"},
+    "verdict": {"ada", "bob"},
+    "orphan": set(),
+}
+
+
+def canary(name: str) -> str:
+    """A word that stands in one document only."""
+    return f"zq{name}x7"
+
+
+class Building:
+    """The service over a corpus in which every document holds its own canary."""
+
+    def __init__(self, home: Path) -> None:
+        self.world = World(home)
+        self.world.people(**USERS)
+        self.world.catalog.people.add_group("staff")
+        for group in ("hr", "eng"):
+            self.world.catalog.people.add_member("staff", f"group:{group}")
+        self.ids = {
+            name: self.world.put(
+                name,
+                f"The quarterly report on the canary says {canary(name)}. It has {len(name)} pages.",
+                *allow,
+                deny=deny,
+                title=f"Title {canary(name)}",
+                path=f"folder {canary(name)}/{name}.txt",
+            )
+            for name, (allow, deny) in DOCUMENTS.items()
+        }
+        self.keys = {user: self.world.catalog.keys.issue(user).secret for user in USERS}
+        self.keys["root"] = self.world.catalog.keys.issue("root", scopes=["admin"]).secret
+        self.passages = self._passage_ids()
+        self.model = ScriptedModel(_repeat_everything)
+        app = create_app(
+            self.world.settings, embedder=self.world.embedder, model=self.model, catalog=self.world.catalog
+        )
+        self.http = TestClient(app)
+
+    def _passage_ids(self) -> dict[str, str]:
+        found = {}
+        for user in USERS:
+            for hit in self.world.search(user, QUESTION, k=50).hits:
+                found[next(name for name in DOCUMENTS if self.ids[name] == hit.document_id)] = hit.id
+        return found
+
+    def doors(self, user: str) -> Iterator[tuple[str, bytes]]:
+        """Everything that the service says to this user: (which door, all bytes of the reply)."""
+        headers = {"Authorization": f"Bearer {self.keys[user]}"}
+
+        def call(method: str, url: str, body: object = None, **more: str) -> bytes:
+            reply = self.http.request(method, url, json=body, headers={**headers, **more})
+            return reply.content + json.dumps(dict(reply.headers)).encode()
+
+        for answerer in ("model", "quotes"):
+            yield f"ask {answerer}", call("POST", "/ask", {"question": QUESTION, "k": 50, "answerer": answerer})
+            yield (
+                f"stream {answerer}",
+                call("POST", "/ask", {"question": QUESTION, "k": 50, "answerer": answerer, "stream": True}),
+            )
+        yield "ask in Chinese", call("POST", "/ask", {"question": "季度报告说了什么？ canary", "k": 50})
+        for mode in ("hybrid", "dense", "keyword"):
+            yield f"search {mode}", call("POST", "/search", {"question": QUESTION, "k": 50, "mode": mode})
+        yield (
+            "search filtered",
+            call("POST", "/search", {"question": QUESTION, "k": 50, "filters": {"path_prefix": "folder"}}),
+        )
+        for name in DOCUMENTS:
+            yield f"document {name}", call("GET", f"/documents/{self.ids[name]}")
+            if name in self.passages:
+                yield f"passage {name}", call("GET", f"/passages/{self.passages[name]}")
+        yield "wrong body", call("POST", "/ask", {"question": QUESTION, "kk": 1})
+        yield "no body", call("POST", "/search")
+        yield "rebuild", call("POST", "/admin/index/rebuild")
+        yield "unknown job", call("GET", "/admin/jobs/nothing")
+        yield "unknown address", call("GET", "/nothing")
+        for url in ("/openapi.json", "/docs", "/metrics", "/livez", "/readyz", "/version", "/problems/not-found"):
+            yield url, call("GET", url)
+        self.model.failure = GeneratorUnavailable("It refuses.")
+        yield "model down", call("POST", "/ask", {"question": QUESTION, "k": 50, "answerer": "model"})
+        self.model.failure = None
+
+    def leaks(self) -> list[str]:
+        """Every place where something of a document reached a user who may not read it."""
+        found = []
+        for user in USERS:
+            self.model.calls.clear()
+            for door, content in self.doors(user):
+                found += [
+                    f"{user} {door}: {name}" for name in self._forbidden(user) if self._tells(content, door, name)
+                ]
+            prompts = repr(self.model.calls).encode()
+            found += [f"{user} prompt: {name}" for name in self._forbidden(user) if canary(name).encode() in prompts]
+        return found
+
+    def _forbidden(self, user: str) -> list[str]:
+        return [name for name in DOCUMENTS if user not in READERS[name]]
+
+    def _tells(self, content: bytes, door: str, name: str) -> bool:
+        words = [canary(name).encode()]
+        if door.split()[-1] != name:  # an id that the caller sent may come back in an error
+            words += [self.ids[name].encode(), self.passages.get(name, canary(name)).encode()]
+        return any(word in content for word in words)
+
+
+def _repeat_everything(prompt: Prompt) -> str:
+    """The most talkative model there can be."""
+    return repr(prompt)
+
+
+@pytest.fixture
+def building(tmp_path: Path) -> Iterator[Building]:
+    made = Building(tmp_path / "home")
+    with made.http:
+        yield made
+    made.world.close()
+
+
+def test_no_door_tells_anybody_of_what_they_may_not_read(building: Building, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert building.leaks() == []
+    assert not [name for name in DOCUMENTS if canary(name) in caplog.text], "logs hold document text"
+    assert QUESTION not in caplog.text
+    runtime = building.http.app.state.runtime  # type: ignore[attr-defined]
+    assert runtime.searcher.status().alarms == 0, "one gate had to stop what the other let through"
+
+
+def test_everybody_is_told_of_everything_they_may_read(building: Building) -> None:
+    for user in USERS:
+        said = dict(building.doors(user))
+        for name in DOCUMENTS:
+            if user in READERS[name]:
+                for door in ("ask model", "stream model", "search hybrid", "search dense", f"document {name}"):
+                    assert canary(name).encode() in said[door], (user, door, name)
+
+
+def test_nobody_without_a_valid_key_is_told_anything(building: Building) -> None:
+    revoked = building.world.catalog.keys.issue("cat")
+    building.world.catalog.keys.revoke(revoked.id)
+    for key in ("", "nonsense", revoked.secret, building.keys["ada"][:-1]):
+        building.keys["stranger"] = key
+        for door, content in building.doors("stranger"):
+            assert not any(canary(name).encode() in content for name in DOCUMENTS), door
+
+
+def test_forbidden_and_absent_look_the_same(building: Building) -> None:
+    headers = {"Authorization": f"Bearer {building.keys['eve']}"}
+    absent = building.http.get("/documents/AAAAAAAAAAAAAAAAAAAA", headers=headers)
+    forbidden = building.http.get(f"/documents/{building.ids['payroll']}", headers=headers)
+    passage = building.http.get(f"/passages/{building.passages['payroll']}", headers=headers)
+    told = [{**reply.json(), "instance": ""} for reply in (absent, forbidden, passage)]
+    assert told[0] == told[1] == told[2]
+    assert {reply.status_code for reply in (absent, forbidden, passage)} == {404}
+    names = [sorted(set(reply.headers) - {"x-request-id"}) for reply in (absent, forbidden, passage)]
+    assert names[0] == names[1] == names[2]
+
+
+def test_asking_for_what_is_hidden_and_for_what_is_nowhere_ends_the_same(building: Building) -> None:
+    def ask(user: str) -> dict[str, object]:
+        headers = {"Authorization": f"Bearer {building.keys[user]}"}
+        reply = building.http.post("/ask", json={"question": canary("payroll"), "mode": "keyword"}, headers=headers)
+        return {k: v for k, v in reply.json().items() if k not in ("answer_id", "timings")}
+
+    before = ask("eve")
+    building.world.catalog.documents.delete("payroll")
+    assert ask("eve") == before
+    assert before["abstained"] is True
+
+
+# --- the matrix must be able to fail ---------------------------------------------------------------------------------
+
+
+def test_an_open_first_gate_is_stopped_by_the_second_and_raises_an_alarm(
+    building: Building, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "readable_sets", _all_sets)
+    assert building.leaks() == []
+    runtime = building.http.app.state.runtime  # type: ignore[attr-defined]
+    assert runtime.searcher.status().alarms > 0, "the first test of this page fails on this"
+
+
+def test_the_matrix_fails_when_the_second_gate_is_open(building: Building, monkeypatch: pytest.MonkeyPatch) -> None:
+    _open_second_gate(monkeypatch)
+    assert any("document" in leak for leak in building.leaks())
+
+
+def test_the_matrix_fails_when_both_gates_are_open(building: Building, monkeypatch: pytest.MonkeyPatch) -> None:
+    _open_second_gate(monkeypatch)
+    monkeypatch.setattr(reading, "readable_sets", _all_sets)
+    leaks = building.leaks()
+    assert any("prompt" in leak for leak in leaks)
+    assert any("search" in leak for leak in leaks)
+
+
+def _all_sets(connection: Connection, principal: Principal) -> list[int]:
+    return sorted(connection.scalars(select(documents.c.reader_set_id).distinct()))
+
+
+def _open_second_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_HITS_BY_ROW", "_HIT_BY_ID", "_DOCUMENT_BY_ID"):
+        guarded = getattr(reading, name)
+        conditions = [c for c in guarded.whereclause.clauses if "reader_set" not in str(c)]
+        opened = guarded.with_only_columns(*guarded.selected_columns)
+        opened._where_criteria = tuple(conditions) or (true(),)
+        monkeypatch.setattr(reading, name, opened)
+
+
+def test_only_the_guarded_read_makes_hits_and_only_the_packing_makes_passages() -> None:
+    """By name, in the source: a second place that makes them would be a second door."""
+    root = Path(__file__).parent.parent
+    makers: dict[str, set[str]] = {"Hit(": set(), "DocumentView(": set(), " Passage(": set()}
+    for package in ("service", "ingest", "indexes"):
+        for path in (root / package).rglob("*.py"):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                for made, places in makers.items():
+                    if made in line and not line.lstrip().startswith(("class ", "#", '"')):
+                        places.add(path.relative_to(root).as_posix())
+    assert makers["Hit("] == {"indexes/catalog/reading.py"}
+    assert makers["DocumentView("] == {"indexes/catalog/reading.py"}
+    assert makers[" Passage("] <= {"service/prompt.py"}
