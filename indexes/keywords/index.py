@@ -2,8 +2,8 @@
 
 Every passage is in one block, every block belongs to one reader set, and a question looks at the blocks of the caller's
 reader sets only: document count, document frequency and average length are counted there while scoring. So neither the
-result nor the time depends on what the caller may not read. New passages make small blocks, which are joined as they become many;
-removed ones are cut out of their block at once, so nothing of them stays.
+result nor the time depends on what the caller may not read. New passages make small blocks, which are joined as they
+become many; removed ones are cut out of their block at once, so nothing of them stays.
 
 A passage scores log(1 + (N - df + 0.5) / (df + 0.5)) * tf / (tf + k1 * (1 - b + b * l)) for each word of the question,
 where l is its length over the average: BM25 as in Lucene. nDCG@10 on development data, title and text, no chunking,
@@ -16,7 +16,6 @@ by (k1, b):
   1.2, 0.4     0.6876    0.8047  0.8829  0.9841    0.9680    0.9654    without 33 English stop words
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -25,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.errors import IndexDamaged
-from indexes.keywords import blocks, checkpoint, kernels
+from indexes.keywords import blocks, checkpoint, kernels, scorer
 from indexes.keywords.analysis import Analyser, distinct
 from indexes.keywords.blocks import Block
 from indexes.keywords.rows import ABSENT, SlotOfRow
+from indexes.keywords.scorer import ascending
 
 K1 = 1.2
 B = 0.4
@@ -58,21 +58,22 @@ class KeywordIndex:
 
     def add(self, rows: Sequence[int] | Rows, reader_set: int, texts: Sequence[str]) -> None:
         """Indexes passages. rows: ascending, new; texts: one for each row."""
-        new = _ascending(rows)
+        new = ascending(rows)
         if len(new) != len(texts):
             raise ValueError(f"{len(new)} rows with {len(texts)} texts.")
         if np.any(self._slot_of_row.get(new) != ABSENT):
             raise ValueError("Some of these rows are indexed already.")
-        slot = self._slot(reader_set)
+        made = []
         for start in range(0, len(new), kernels.BLOCK_ROWS):
             part = slice(start, start + kernels.BLOCK_ROWS)
-            terms = [self._analyser.terms(text) for text in texts[part]]
-            self._push(slot, [blocks.build(new[part], terms)])
+            made.append(blocks.build(new[part], [self._analyser.terms(text) for text in texts[part]]))
+        slot = self._slot(reader_set)
+        self._push(slot, made)
         self._slot_of_row.put(new, slot)
 
     def remove(self, rows: Sequence[int] | Rows) -> None:
         """Forgets passages: nothing of their text stays behind. Rows that are not there are no error."""
-        gone = _ascending(rows)
+        gone = ascending(rows)
         slots = self._slot_of_row.get(gone)
         for slot in np.unique(slots[slots != ABSENT]).tolist():
             self._take(slot, gone[slots == slot])
@@ -80,7 +81,7 @@ class KeywordIndex:
 
     def move(self, rows: Sequence[int] | Rows, reader_set: int) -> None:
         """Gives passages to another reader set, without their texts. Raises IndexDamaged where a row is not there."""
-        moved = _ascending(rows)
+        moved = ascending(rows)
         slots = self._slot_of_row.get(moved)
         if np.any(slots == ABSENT):
             raise IndexDamaged(
@@ -109,26 +110,9 @@ class KeywordIndex:
         reader_sets: ascending, distinct. allowed_rows narrows the view, statistics included: ascending rows, or one
         flag per row (rows past its end are not allowed).
         """
-        sets = _ascending(reader_sets)
+        view = kernels.visible_blocks(self._table, self._first, self._links, ascending(reader_sets))
         terms, repeats = distinct(self._analyser.terms(question))
-        visible = kernels.visible_blocks(self._table, self._first, self._links, sets)
-        if k <= 0 or not len(terms) or not len(visible):
-            return np.empty(0, np.int64), np.empty(0, np.float64)
-        segments = np.empty((len(visible), len(terms), 2), np.uint32)
-        frequency = np.zeros(len(terms), np.int64)
-        passages, length = kernels.locate(visible, terms, segments, frequency)
-        allowed = np.empty(0, np.bool_)
-        if allowed_rows is not None:
-            allowed = _allowed(visible, passages, allowed_rows)
-            passages, length = kernels.narrow(visible, segments, allowed, frequency)
-        if not length:
-            return np.empty(0, np.int64), np.empty(0, np.float64)
-        weights = np.array([_weight(int(n), passages, df) for n, df in zip(repeats, frequency.tolist(), strict=True)])
-        flat, slope = self._k1 * (1 - self._b), self._k1 * self._b / (length / passages)
-        best_rows, best_scores = np.empty(min(k, passages), np.int64), np.empty(min(k, passages), np.float64)
-        found = kernels.rank(visible, segments, weights, flat, slope, allowed, best_rows, best_scores)
-        best = np.lexsort((best_rows[:found], -best_scores[:found]))
-        return best_rows[best], best_scores[best]
+        return scorer.best(view, terms, repeats, k, k1=self._k1, b=self._b, allowed_rows=allowed_rows)
 
     # --- checkpoints --------------------------------------------------------------------------------------------
 
@@ -252,27 +236,6 @@ class KeywordIndex:
                 chain = self._tidied([*self._keep([others]), *chain])
         self._link(slot, chain)
         return taken
-
-
-def _weight(repeats: int, passages: int, frequency: int) -> float:
-    return repeats * math.log(1 + (passages - frequency + 0.5) / (frequency + 0.5))
-
-
-def _allowed(visible: Rows, passages: int, allowed_rows: NDArray[np.bool_] | Rows) -> NDArray[np.bool_]:
-    """One flag per passage of the visible blocks."""
-    flags = np.empty(passages, np.bool_)
-    if allowed_rows.dtype == np.bool_:
-        kernels.allow(visible, np.ascontiguousarray(allowed_rows), np.empty(0, np.int64), True, flags)
-    else:
-        kernels.allow(visible, np.empty(0, np.bool_), _ascending(allowed_rows), False, flags)
-    return flags
-
-
-def _ascending(rows: Sequence[int] | NDArray[Any]) -> Rows:
-    array = np.ascontiguousarray(rows, np.int64)
-    if array.ndim != 1 or np.any(array[1:] <= array[:-1]) or (len(array) and array[0] < 0):
-        raise ValueError("Numbers must be non-negative, ascending and distinct.")
-    return array
 
 
 def _grown(array: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -260,8 +260,7 @@ def allow(blocks: Any, mask: Any, rows: Any, by_mask: bool, allowed: Any) -> Non
 
 @compiled("UniTuple(int64, 2)(int64[::1], uint32[:, :, ::1], bool_[::1], int64[::1])")
 def narrow(blocks: Any, segments: Any, allowed: Any, frequency: Any) -> tuple[int, int]:
-    """The statistics of the view again, of the allowed passages only."""
-    frequency[:] = 0
+    """The statistics as of `locate`, of the allowed passages only."""
     passages = 0
     length = 0
     here = 0
@@ -358,11 +357,21 @@ def _harvest(scores: Any, rows: Any, allowed: Any, best_scores: Any, best_rows: 
     return found
 
 
-@compiled("int64(int64[::1], uint32[:, :, ::1], float64[::1], float64, float64, bool_[::1], int64[::1], float64[::1])")
+@compiled(
+    "int64(int64[::1], uint32[:, :, ::1], float64[::1], float64, float64, bool_[::1], int64[::1], float64[::1], int64)"
+)
 def rank(
-    blocks: Any, segments: Any, weights: Any, flat: float, slope: float, allowed: Any, best_rows: Any, best_scores: Any
+    blocks: Any,
+    segments: Any,
+    weights: Any,
+    flat: float,
+    slope: float,
+    allowed: Any,
+    best_rows: Any,
+    best_scores: Any,
+    found: int,
 ) -> int:
-    """Fills the heap with the best passages and returns how many there are.
+    """Offers the passages of these blocks to a heap that holds the best so far; returns how many it then holds.
 
     A passage's score is the sum, in the order of the question's terms, of weight * (tf / (tf + flat + slope * length)).
     allowed: empty, or one flag per passage of the blocks. Cost: the postings of the terms in these blocks.
@@ -370,7 +379,6 @@ def rank(
     scores = np.zeros(BLOCK_ROWS, np.float64)
     norms = np.empty(BLOCK_ROWS, np.float64)
     here = 0
-    found = 0
     for number in range(blocks.shape[0]):
         block = blocks[number]
         size = _head(block)[ROWS]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from indexes import keywords
 from indexes.errors import IndexDamaged
-from indexes.keywords import KeywordIndex, checkpoint
+from indexes.keywords import KeywordIndex, checkpoint, scorer
 from indexes.keywords.analysis import Analyser
 
 ANALYSE = Analyser().terms
@@ -211,6 +211,17 @@ class Changes(RuleBasedStateMachine):
 
 TestChanges = Changes.TestCase
 TestChanges.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+
+
+def test_a_question_with_very_many_words_is_looked_up_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = [(row % 9, f"pay the {WORDS[row % len(WORDS)]} soup{row}") for row in range(60)]
+    index = filled(corpus)
+    visible = {row: text for row, (number, text) in enumerate(corpus) if number < 7}
+    monkeypatch.setattr(scorer, "LOOKED_UP_TOGETHER", 8)
+    for wanted in (None, sets(range(0, 60, 2))):
+        within = visible if wanted is None else {row: visible[row] for row in wanted.tolist() if row in visible}
+        found = index.search("pay the soup3 menu", sets(range(7)), 20, allowed_rows=wanted)
+        assert identical(found, naive(within, "pay the soup3 menu", 20))
 
 
 def test_large_sets_are_kept_in_full_blocks_and_many_counts_survive_every_change() -> None:
