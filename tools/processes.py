@@ -128,12 +128,15 @@ def is_free(port: int) -> bool:
 
 @contextmanager
 def terminating() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that what it started is stopped then too."""
+    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that what it started is stopped then too.
+
+    Ctrl-C itself, too: a shell starts background jobs with that signal ignored, and Python would leave it so.
+    """
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:

