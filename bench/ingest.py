@@ -1,7 +1,7 @@
 """How fast files become searchable: `python -m bench.ingest PATH [--json FILE]`.
 
-One run into a fresh corpus, then the same chunks embedded alone by the same embedder in the same process: the ratio says
-what scanning, parsing, cutting and storing cost on top. 1.0 would be free. By the clock it
+One run into a fresh corpus, then the same chunks embedded alone by the same embedder in the same process: the ratio
+says what scanning, parsing, cutting and storing cost on top. 1.0 would be free. By the clock it
 also says whether the embedder had to wait; by processor time it stays true on a machine that does other work.
 """
 
@@ -67,9 +67,10 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
         report = Report(watcher=Lines(sys.stderr))
         catalog = Catalog.open(settings.catalog_url)
         embedders = Embedders(catalog, settings.embedding_model, lambda _: watched)
-        begun, cpu_begun = time.perf_counter(), _cpu_s()
+        begun, cpu_begun, parsers_begun = time.perf_counter(), _cpu_s(), _cpu_s(resource.RUSAGE_CHILDREN)
         perform(Request(paths=tuple(paths), allow=("group:bench",)), settings, catalog, embedders, report)
         ended, cpu = time.perf_counter(), _cpu_s() - cpu_begun
+        parsers_cpu = _cpu_s(resource.RUSAGE_CHILDREN) - parsers_begun
         catalog.close()
         report.close()
     self_mb, parser_mb = (_peak_mb(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -88,6 +89,9 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
         "embedding_alone_chunks_per_second": chunks / alone if alone else 0.0,
         "ratio": alone / (ended - begun),
         "ratio_of_processor_time": alone_cpu / cpu,
+        "processor_seconds_embedding_alone": alone_cpu,
+        "processor_seconds_of_parsers": parsers_cpu,
+        "processor_seconds_of_the_rest": cpu - parsers_cpu - alone_cpu,
         "ratio_after_start": alone / (ended - first) if ended > first else 0.0,
         "embedder_busy": busy / (ended - begun),
         "embedder_busy_after_start": busy / (ended - first) if ended > first else 0.0,
@@ -105,10 +109,10 @@ def _alone(watched: Watched) -> tuple[float, float]:
     return time.perf_counter() - begun, _cpu_s() - cpu_begun
 
 
-def _cpu_s() -> float:
+def _cpu_s(*whose: int) -> float:
     """Processor time of this process and of the parsers that have ended."""
-    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+    used = (resource.getrusage(who) for who in whose or (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _peak_mb(who: int) -> float:

@@ -63,6 +63,11 @@ class Rules:
         self._manifest = manifest or {}
         self._folders: dict[Path, Readers | NoReaders | None] = {}
 
+    @property
+    def named(self) -> frozenset[Path]:
+        """The files that the manifest names."""
+        return frozenset(self._manifest)
+
     def entry(self, file: Path) -> Entry:
         return self._manifest.get(file, _SILENT)
 

@@ -76,7 +76,7 @@ class Scan:
 
     roots: tuple[Root, ...]
     sources: tuple[Source, ...]
-    unreadable: tuple[Source, ...] = ()  # folders, as lines for the report
+    unreadable: tuple[Source, ...] = ()  # folders that could not be listed, files that only a manifest knows
     blind: tuple[str, ...] = ()
 
 
@@ -111,6 +111,7 @@ def scan(
         for file in walk:
             if file not in skip:
                 sources.append(_source(file, root, rules, collection, max_bytes))
+    unreadable += _missing(roots, rules.named - {source.file for source in sources} - skip)
     unseen = [source for source in (*unreadable, *sources) if isinstance(source.problem, SourceUnavailable)]
     blind = tuple(source.uri.rstrip("/") + "/" for source in unseen)
     return Scan(roots=tuple(roots), sources=tuple(sources), unreadable=tuple(unreadable), blind=blind)
@@ -218,6 +219,15 @@ def _check_kind(file: Path, about: os.stat_result, max_bytes: int) -> None:
         raise SourceRefused(f"Files ending in {file.suffix or 'nothing'} cannot be read.", remedy=known)
     if about.st_size > max_bytes:
         raise SourceRefused(f"It has {about.st_size:,} bytes.", remedy="Split it, or raise CLEARANCE_MAX_FILE_MB.")
+
+
+def _missing(roots: Sequence[Root], named: frozenset[Path]) -> Iterator[Source]:
+    """Files of the manifest that should be below the roots: for a mistyped name another rule governs the real file."""
+    for file in sorted(named):
+        for root in roots:
+            if file == root.place or root.place in file.parents:
+                problem = SourceUnavailable("The manifest names it, but it was not found.", remedy="Correct the name.")
+                yield Source(file=file, uri=file.as_uri(), path=_path(file, root), problem=problem)
 
 
 def _line(place: Path, root: Root, problem: SourceError) -> Source:

@@ -121,6 +121,14 @@ def test_a_manifest_gives_title_collection_and_metadata(docs):
     assert (source.title, source.collection, source.metadata) == ("A", "laws", {"year": 2025})
 
 
+def test_a_file_that_only_the_manifest_knows_is_a_line(docs, tmp_path):
+    write(docs, "pay.txt")
+    entries = {docs / "pay.txxt": Entry(readers=HR), tmp_path / "elsewhere.txt": Entry(readers=HR)}
+    result = found(docs, rules=Rules(HR, entries))
+    assert paths(result) == ["docs/pay.txt"]
+    assert [(line.path, type(line.problem)) for line in result.unreadable] == [("docs/pay.txxt", SourceUnavailable)]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
 def test_a_folder_that_cannot_be_listed_is_a_line_and_blinds_the_scan_below_it(docs):
     write(docs, "locked/a.txt", "b.txt")
