@@ -72,7 +72,9 @@ def _address(host: str, port: int) -> socket.socket:
     """A socket bound to the address, which does not take connections yet. Raises BadConfiguration."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound = socket.socket(
+            family, socket.SOCK_STREAM, socket.IPPROTO_TCP
+        )  # unnamed, asyncio leaves Nagle's delay on
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
     except OSError as error:

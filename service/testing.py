@@ -149,7 +149,8 @@ class Loopback:
     """An application behind a real HTTP server on a free loopback port, in a thread; a context manager."""
 
     def __init__(self, app: ASGIApp, lifespan: Literal["on", "off"] = "off") -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, lifespan=lifespan)
         self._server = uvicorn.Server(config)

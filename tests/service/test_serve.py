@@ -16,7 +16,7 @@ import pytest
 
 from indexes.errors import BadConfiguration
 from service import logs
-from service.commands import serve
+from service.commands import _address, serve
 
 START = [sys.executable, "-c", "from indexes.cli import main; main()", "serve"]
 
@@ -39,6 +39,15 @@ def serving(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], 
     finally:
         process.kill()
         process.wait()
+
+
+def test_small_replies_do_not_wait_for_the_network() -> None:
+    with _address("127.0.0.1", 0) as listening:
+        listening.listen()
+        with socket.create_connection(listening.getsockname()):
+            accepted, _ = listening.accept()
+            with accepted:
+                assert accepted.proto == socket.IPPROTO_TCP  # what asyncio looks at before it sets TCP_NODELAY
 
 
 @pytest.mark.slow
