@@ -47,7 +47,7 @@ class Corpus:
         self.mean = sum(self.lengths.values()) / len(self.lengths)
 
     def best(self, question: str, k: int) -> list[str]:
-        scores: Counter[str] = Counter()
+        scores: dict[str, float] = defaultdict(float)
         for form in {term.form for term in terms(question, question=True)}:
             held = self.postings.get(form, [])
             idf = math.log(1 + (len(self.documents) - len(held) + 0.5) / (len(held) + 0.5))
@@ -80,7 +80,7 @@ def sample(folder: Path, which: str, count: int, answerable: bool) -> list[dict[
 
 def passages(corpus: Corpus, question: dict[str, Any], k: int, with_source: bool) -> tuple[Passage, ...]:
     names = corpus.best(question["text"], k)
-    source = question.get("source_doc")
+    source: str = question["source_doc"] or ""
     if with_source and source in corpus.documents and source not in names:
         names = [*names[: k - 1], source]
     hits, _ = worth_showing([corpus.hit(name, rank) for rank, name in enumerate(names, start=1)], 4)

@@ -129,8 +129,6 @@ class Writer:
     def feed(self, delta: str) -> list[str | Citation]:
         """What the next stretch of the model's output makes certain."""
         self._rest += visible(delta)
-        if not self._begun:
-            self._rest = self._rest.lstrip()
         before = len(self.text)
         self._scan(final=False)
         return [*self._grown(before), *self._settle(final=False)]
@@ -147,7 +145,7 @@ class Writer:
 
     def _scan(self, *, final: bool) -> None:
         """Moves everything that is certain from the rest to the text."""
-        while (opening := _OPEN.search(self._rest)) is not None:
+        while (opening := self._opening()) is not None:
             words = self._rest[: opening.start()].rstrip(" \t")
             self._plain(words)
             self._rest = self._rest[len(words) :]
@@ -156,6 +154,12 @@ class Writer:
         words = self._rest.rstrip()  # space at the end may stand before a marker, or be the end of the answer
         self._plain(words)
         self._rest = "" if final else self._rest[len(words) :]
+
+    def _opening(self) -> re.Match[str] | None:
+        """The next bracket. An answer begins with its first word, not with the space before it."""
+        if not self._begun:
+            self._rest = self._rest.lstrip()
+        return _OPEN.search(self._rest)
 
     def _bracket(self, *, final: bool) -> bool:
         """Decides about the bracket that the rest begins with; False: more text is needed first."""

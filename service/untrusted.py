@@ -19,7 +19,7 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e01ef]"  # tags and variation selectors beyond the common ones: letters that nobody sees
 )
-_LINE_BREAK = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_LINE_BREAK = re.compile("[\r\x0b\x0c\x85\u2028\u2029]\n?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _NAMES = (
@@ -32,6 +32,7 @@ _CONTROL_TOKEN = re.compile(
     r"|<<(?P<llama>/?SYS)>>"
     r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|[gs]MASK))\]"
 )
+_BRACKET = re.compile(r"[<＜\[【［〔]")
 _ANGLES = str.maketrans("<＜>＞", "‹‹››")
 _MARKER = re.compile(r"[\[【［〔](\s*\d[\d\s,，、;；\-–]*)[\]】］〕]")
 _TURN = re.compile(
@@ -44,6 +45,8 @@ _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _ADDRESS = re.compile(r":(?=//)")
 _WWW = re.compile(r"(?i)(?<![^\W_])www\.(?=\S)")
 _LINK = re.compile(r"(?<=\])(?=[(:])")
+_HARMLESS = ((_TAG, "‹"), (_ADDRESS, ": "), (_WWW, "www. "), (_LINK, " "))
+_CONTEXT = len("-www.")  # characters before the next one that any of these looks at
 _UNSURE = re.compile(r"(?i)(?:<|:/?|(?<![^\W_])w{1,3}|(?<![^\W_])www\.)\Z")
 
 
@@ -54,8 +57,10 @@ def clean(text: str) -> str:
 
 def quiet(text: str, boundary: str = "") -> str:
     """A document's or a person's words as data: no control token, marker, turn or boundary is left in them."""
-    text = _CONTROL_TOKEN.sub(_disarm, clean(text))
-    text = _TURN.sub("> ", _MARKER.sub(r"(\1)", text))
+    text = clean(text)
+    if _BRACKET.search(text):  # most text has none
+        text = _MARKER.sub(r"(\1)", _CONTROL_TOKEN.sub(_disarm, text))
+    text = _TURN.sub("> ", text)
     return text.replace(boundary, boundary.replace("-", " ")) if boundary else text
 
 
@@ -81,7 +86,7 @@ class Inert:
 
     def __init__(self) -> None:
         self._held = ""
-        self._before = ""  # the last character that was let through: it decides about the next one
+        self._before = ""  # the last characters that were let through: they decide about the next ones
 
     def feed(self, text: str) -> str:
         """The next stretch of inert text; an end that could still become something is held back."""
@@ -89,21 +94,25 @@ class Inert:
         unsure = _UNSURE.search(self._before + text)
         keep = len(text) if unsure is None else max(0, unsure.start() - len(self._before))
         self._held = text[keep:]
-        return self._pass(text[:keep])
+        return self._pass(text[:keep], self._held)
 
     def finish(self) -> str:
         """What was held back."""
         held, self._held = self._held, ""
-        return self._pass(held)
+        return self._pass(held, "")
 
-    def _pass(self, ready: str) -> str:
-        if not ready:
-            return ""
-        whole = self._before + ready
-        safe = _LINK.sub(" ", _WWW.sub("www. ", _ADDRESS.sub(": ", _TAG.sub("‹", whole))))
-        given = safe[len(self._before) :]
-        self._before = ready[-1]
-        return given
+    def _pass(self, ready: str, ahead: str) -> str:
+        """The ready text made harmless, seen with what stands before and what is known to follow."""
+        safe, start = self._before + ready + ahead, len(self._before)
+        for danger, harmless in _HARMLESS:
+            safe = _replaced(danger, harmless, safe, start, len(safe) - len(ahead))
+        self._before = (self._before + ready)[-_CONTEXT:]
+        return safe[start : len(safe) - len(ahead)]
+
+
+def _replaced(danger: re.Pattern[str], harmless: str, text: str, start: int, end: int) -> str:
+    """The text with what is dangerous between `start` and `end` replaced; the rest is context."""
+    return danger.sub(lambda found: harmless if start <= found.start() < end else found.group(), text)
 
 
 def _disarm(token: re.Match[str]) -> str:

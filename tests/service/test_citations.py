@@ -82,7 +82,9 @@ def test_text_and_citations_do_not_depend_on_how_the_output_was_divided(output: 
 def test_every_marker_in_the_text_is_a_citation_of_a_supplied_passage_and_quotes_it_to_the_letter(output: str) -> None:
     answer = written(output)
     documents = {"harbour": " " * 100 + HARBOUR, "library": LIBRARY}
-    found = [(int(match.group(1)), match.span()) for match in re.finditer(r"[\[【［]\s*(\d+)\s*[\]】］]", answer.text)]
+    found = [
+        (int(match.group(1)), match.span()) for match in re.finditer(r"[\[【［][ \t]*(\d+)[ \t]*[\]】］]", answer.text)
+    ]
     assert found == [(citation.n, citation.span) for citation in answer.citations]
     for citation in answer.citations:
         assert citation.n in {1, 2}

@@ -23,7 +23,7 @@ ACTIVE = (
     "<?php x ?><![CDATA[x]]>",
     "[![a](http://e.example/i)](http://e.example/l)",
     "![[nested](x)](data:image/png;base64,AAAA)",
-    "www.e.example/x https://e.example/x ftp://e.example",
+    "www.e.example/x https://e.example/x ftp://e.example awww.e.example",
     "![x]\u200b(https://e.example)",
     "<\u200bscript>alert(1)</script>",
 )
