@@ -139,8 +139,8 @@ def tantivy(made: Corpus, folder: Path) -> Engine:
     schema = (
         library.SchemaBuilder()
         .add_text_field("text", stored=False, tokenizer_name="en_stem", index_option="freq")
-        .add_unsigned_field("row", stored=True)
-        .add_unsigned_field("set_number", indexed=True, fast=True)
+        .add_integer_field("row", stored=True)
+        .add_integer_field("set_number", indexed=True, fast=True)
         .build()
     )
     index = library.Index(schema, str(folder))

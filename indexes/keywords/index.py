@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.errors import IndexDamaged
-from indexes.keywords import blocks, checkpoint, kernels, scorer
+from indexes.keywords import blocks, checkpoint, kernels, scorer, sets
 from indexes.keywords.analysis import Analyser, distinct
 from indexes.keywords.blocks import Block
 from indexes.keywords.rows import ABSENT, SlotOfRow
@@ -45,7 +45,7 @@ class KeywordIndex:
         self._slot_of_row = SlotOfRow()
         self._blocks: list[Block | None] = []
         self._free: list[int] = []
-        self._links = np.full((16, 2), kernels.NONE, np.int64)  # per block: address, next block of the same reader set
+        self._links = np.full((16, 2), sets.NONE, np.int64)  # per block: address, next block of the same reader set
         self._numbers = np.empty(0, np.int64)  # per slot: the reader set
         self._first = np.empty(0, np.int64)  # per slot: its newest block
         self._slots = 0
@@ -110,7 +110,7 @@ class KeywordIndex:
         reader_sets: ascending, distinct. allowed_rows narrows the view, statistics included: ascending rows, or one
         flag per row (rows past its end are not allowed).
         """
-        view = kernels.visible_blocks(self._table, self._first, self._links, ascending(reader_sets))
+        view = sets.visible_blocks(self._table, self._first, self._links, ascending(reader_sets))
         terms, repeats = distinct(self._analyser.terms(question))
         return scorer.best(view, terms, repeats, k, k1=self._k1, b=self._b, allowed_rows=allowed_rows)
 
@@ -146,8 +146,8 @@ class KeywordIndex:
         """The slot of a reader set, a new one if need be."""
         if not 0 <= reader_set < 1 << 63:
             raise ValueError("A reader set's number is not negative.")
-        slot = int(kernels.slot_of(self._table, reader_set))
-        if slot != kernels.NONE:
+        slot = int(sets.slot_of(self._table, reader_set))
+        if slot != sets.NONE:
             return slot
         slot = self._slots
         if slot == len(self._numbers):
@@ -158,16 +158,16 @@ class KeywordIndex:
         if 2 * self._slots > len(self._table):
             self._table = _table(self._slots)
             for known in range(self._slots):
-                kernels.put_slot(self._table, int(self._numbers[known]), known)
+                sets.put_slot(self._table, int(self._numbers[known]), known)
         else:
-            kernels.put_slot(self._table, reader_set, slot)
+            sets.put_slot(self._table, reader_set, slot)
         return slot
 
     def _chain(self, slot: int) -> list[int]:
         """The blocks of a slot, newest first."""
         chain = []
         block = int(self._first[slot])
-        while block != kernels.NONE:
+        while block != sets.NONE:
             chain.append(block)
             block = int(self._links[block, 1])
         return chain
@@ -187,7 +187,7 @@ class KeywordIndex:
             if number == len(self._links):
                 self._links = _grown(self._links)
             self._blocks[number] = block
-            self._links[number] = blocks.address(block), kernels.NONE
+            self._links[number] = blocks.address(block), sets.NONE
             yield number
 
     def _discard(self, number: int) -> Block:
@@ -197,9 +197,9 @@ class KeywordIndex:
         return block
 
     def _link(self, slot: int, chain: Sequence[int]) -> None:
-        for number, following in zip(chain, [*chain[1:], kernels.NONE], strict=False):  # an empty chain has no links
+        for number, following in zip(chain, [*chain[1:], sets.NONE], strict=False):  # an empty chain has no links
             self._links[number, 1] = following
-        self._first[slot] = chain[0] if chain else kernels.NONE
+        self._first[slot] = chain[0] if chain else sets.NONE
 
     def _push(self, slot: int, new: Sequence[Block]) -> None:
         """Puts blocks before those of a slot, and joins neighbours so that a slot has few blocks, most of them full."""
@@ -240,10 +240,10 @@ class KeywordIndex:
 
 def _grown(array: NDArray[np.int64]) -> NDArray[np.int64]:
     """The array with room for half as much again."""
-    grown = np.full((len(array) + max(16, len(array) // 2), *array.shape[1:]), kernels.NONE, np.int64)
+    grown = np.full((len(array) + max(16, len(array) // 2), *array.shape[1:]), sets.NONE, np.int64)
     grown[: len(array)] = array
     return grown
 
 
 def _table(slots: int) -> NDArray[np.int64]:
-    return np.full((max(64, 1 << (4 * slots).bit_length()), 2), kernels.NONE, np.int64)
+    return np.full((max(64, 1 << (4 * slots).bit_length()), 2), sets.NONE, np.int64)

@@ -12,17 +12,18 @@ A block is one stretch of bytes that holds up to BLOCK_ROWS passages of one read
     postings  uint16      12 bits of place above 4 bits of how often the term occurs there; MANY: see `large`
 
 A term is found by two looks at memory, whatever else the block holds: its bucket, and the few terms in it.
-Kernels are kept in one file on purpose: the cache of compiled code looks at the date of the file that holds a function,
-not at those it calls.
+All that reads this layout is in one file on purpose: the cache of compiled code looks at the date of the file that
+holds a function, not at those it calls, and a kernel that took old blocks for new ones would be led astray.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+
+from indexes.keywords.compiled import compiled
 
 BLOCK_ROWS = (
     4096  # what 12 bits can tell apart; a block's scores fit the nearest cache, rewriting it takes a millisecond
@@ -31,30 +32,8 @@ HASH_BITS = 48
 HEADER_BYTES = 64
 ROWS, TERMS, POSTINGS, LENGTH, LOWEST, HIGHEST, BITS, LARGE = range(8)
 MANY = 15
-NONE = -1
 RUN = 32  # scores looked at together
 SMALLEST = np.finfo(np.float64).smallest_subnormal
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def compiled(signature: str | None = None) -> Callable[[Function], Function]:
-    """Machine code that releases the interpreter lock.
-
-    With a signature it is made at import and kept on disk between processes; without, where it is first used. Where no
-    folder for the cache can be written, or what is there is damaged, it is made for this process alone.
-    """
-
-    def compile_it(function: Function) -> Function:
-        options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-        if signature is None:
-            return numba.njit(**options)(function)
-        try:
-            return numba.njit(signature, cache=True, **options)(function)
-        except (RuntimeError, OSError, EOFError, ValueError):  # a fault of our own is raised again by the next line
-            return numba.njit(signature, **options)(function)
-
-    return compile_it
 
 
 # --- the parts of a block, by its address ----------------------------------------------------------------------
@@ -153,56 +132,6 @@ def fill_buckets(block: int) -> None:
         buckets[bucket, 0] = terms.shape[0]
         buckets[bucket, 1] = posting
         bucket += 1
-
-
-# --- reader sets: an open-addressing table from set number to slot ---------------------------------------------
-
-
-@compiled()
-def _cell(table: Any, number: Any) -> Any:
-    """The cell that holds this set number, or the empty one where it belongs. The table is never full."""
-    mask = np.uint64(table.shape[0] - 1)
-    mixed = np.uint64(number) * np.uint64(0x9E3779B97F4A7C15)
-    cell = (mixed ^ (mixed >> np.uint64(32))) & mask
-    while table[cell, 0] not in (NONE, number):
-        cell = (cell + np.uint64(1)) & mask
-    return np.int64(cell)
-
-
-@compiled("int64(int64[:, ::1], int64)")
-def slot_of(table: Any, number: int) -> int:
-    """The slot of a set, or NONE. table: (cells, 2) of set number and slot; a power of two of cells."""
-    cell = _cell(table, number)
-    return table[cell, 1] if table[cell, 0] == number else NONE
-
-
-@compiled("void(int64[:, ::1], int64, int64)")
-def put_slot(table: Any, number: int, slot: int) -> None:
-    """Remembers the slot of a set. At least half of the cells must be empty."""
-    cell = _cell(table, number)
-    table[cell, 0] = number
-    table[cell, 1] = slot
-
-
-@compiled("int64[::1](int64[:, ::1], int64[::1], int64[:, ::1], int64[::1])")
-def visible_blocks(table: Any, first: Any, links: Any, reader_sets: Any) -> Any:
-    """Addresses of the blocks of these reader sets. first: block of each slot; links: (blocks, 2), address and next."""
-    found = 0
-    blocks = np.empty(max(16, 2 * reader_sets.shape[0]), np.int64)
-    for number in reader_sets:
-        cell = _cell(table, number)
-        if table[cell, 0] != number:
-            continue
-        block = first[table[cell, 1]]
-        while block != NONE:
-            if found == blocks.shape[0]:
-                grown = np.empty(2 * found, np.int64)
-                grown[:found] = blocks
-                blocks = grown
-            blocks[found] = links[block, 0]
-            found += 1
-            block = links[block, 1]
-    return blocks[:found].copy()
 
 
 # --- scoring ---------------------------------------------------------------------------------------------------
