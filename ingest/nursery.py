@@ -106,7 +106,8 @@ def _confine(limits: dict[str, Any]) -> None:
     libc.prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
     libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     if limits["isolate_network"]:
-        libc.unshare(NEW_USER | NEW_NETWORK)  # where the kernel lets us: then there is no network to use
+        # where the kernel lets us, there is then no network to use; root keeps its user, or it could not read all files
+        libc.unshare(NEW_NETWORK if os.geteuid() == 0 else NEW_USER | NEW_NETWORK)
     os.environ.update(TMPDIR=limits["scratch"], HOME=limits["scratch"])
     os.chdir(limits["scratch"])
     import tempfile

@@ -133,12 +133,11 @@ def _really(image: str, head: bytes) -> bool:
 def _texty(head: bytes) -> bool:
     if head.startswith(UTF_MARKS):
         return True
-    zeros = head.count(0)
-    if zeros == 0:
-        controls = sum(byte < 9 or (13 < byte < 32 and byte not in (26, 27)) for byte in head)
-        return controls <= len(head) // 50
     evens, odds = head[::2].count(0), head[1::2].count(0)
-    return min(evens, odds) * 20 < max(evens, odds) or zeros < len(head) // 100
+    if max(evens, odds) * 5 >= len(head):  # UTF-16 without a mark has its zeros on one side
+        return min(evens, odds) * 20 < max(evens, odds)
+    controls = sum(byte < 9 or (13 < byte < 32 and byte not in (26, 27)) for byte in head)
+    return controls <= len(head) // 50
 
 
 def _agree(kind: Kind, family: Family | None, suffix: str, path: Path) -> None:

@@ -109,13 +109,14 @@ def _has_picture(page: pdfium.PdfPage, visible: int) -> bool:
     """Whether pictures cover a good part of the page, or, without a character, drawn outlines could be letters."""
     width, height = page.get_size()
     covered, outlines = 0.0, 0
+    least = PICTURED_SHARE if visible else PICTURED_SHARE / 10
     for drawn in page.get_objects(filter=(pdfium_c.FPDF_PAGEOBJ_IMAGE, pdfium_c.FPDF_PAGEOBJ_PATH), max_depth=4):
         if drawn.type == pdfium_c.FPDF_PAGEOBJ_PATH:
             outlines += 1
         else:
             left, bottom, right, top = drawn.get_bounds()
             covered += abs((right - left) * (top - bottom))
-        if covered >= PICTURED_SHARE * width * height or (not visible and outlines >= OUTLINED_LETTERS):
+        if covered >= least * width * height or (not visible and outlines >= OUTLINED_LETTERS):
             return True
     return False
 

@@ -29,7 +29,8 @@ def ask(parsers, tmp_path):
     def ask(deed: str) -> Future[Parsed]:
         path = tmp_path / f"{time.monotonic_ns()}.txt"
         path.write_text(deed, encoding="utf-8")
-        return parsers.submit(path)
+        future: Future[Parsed] = parsers.submit(path)
+        return future
 
     return ask
 
