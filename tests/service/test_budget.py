@@ -1,15 +1,18 @@
 import asyncio
+from contextlib import aclosing
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexes.errors import QuestionTooLong
 from indexes.model import Hit
+from indexes.settings import Settings
 from service.budget import Fitted, Request, apportion, fit
 from service.prompt import Turn, worth_showing
 from service.templates import BUILT_IN, CHAT_EN, Template
 from service.testing import ScriptedModel
+from service.vllm import VllmModel
 from tests.service.given import chunked, hit, hit_lists, texts
 
 SENTENCE = "The harbour opens at six in the morning and closes at nine in the evening, Sundays and holidays excepted. "
@@ -172,3 +175,40 @@ def test_shares_add_up_to_the_whole(total: int, weights: list[float]) -> None:
     assert sum(parts) == total
     assert min(parts) >= 0
     assert len(parts) == len(weights)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    hits=hit_lists(),
+    window=st.integers(600, 1000),
+    question=texts,
+    turns=st.lists(texts, max_size=4),
+    template=st.sampled_from(BUILT_IN),
+)
+def test_a_real_server_counts_what_we_counted(
+    model_server: str, hits: list[Hit], window: int, question: str, turns: list[str], template: Template
+) -> None:
+    """Chinese, emoji, control characters and control tokens included, as chat and as completion."""
+
+    async def counts() -> tuple[int, int] | None:
+        model = VllmModel(Settings(llm_url=model_server))
+        try:
+            assert (await model.served()).window >= window
+            history = tuple(Turn("assistant" if place % 2 else "user", text) for place, text in enumerate(turns))
+            wanted = request(*hits, question=question, history=history, answer=64, template=template)
+            try:
+                ours = await fit(wanted, model, window)
+            except QuestionTooLong:
+                return None
+            assert ours.tokens + ours.answer_tokens <= window
+            assert adds_up(ours, window)
+            async with aclosing(model.stream(ours.prompt, max_tokens=1, cache_salt="test")) as pieces:
+                usage = [piece.usage async for piece in pieces][-1]
+            assert usage is not None
+            return ours.tokens, usage.prompt_tokens
+        finally:
+            await model.aclose()
+
+    both = asyncio.run(counts())
+    assert both is None or both[0] == both[1]
