@@ -77,7 +77,7 @@ def test_without_a_key_every_address_and_every_body_looks_the_same(house: Any, h
         http.post("/admin/index/rebuild"),
         http.request("DELETE", "/ask"),
         http.get("/ask"),
-        http.get("//livez"),
+        http.get("http://testserver//livez"),
         http.get("/livez/"),
         http.get("/admin/../livez"),
     ]
