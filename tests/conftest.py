@@ -2,10 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tools.model_server import model_server_python, running_model_server
+from tools.model_server import MODELS, model_server_python, running_model_server
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """Where packaged models are kept unpacked, to be linked into a home: unpacking takes half a minute."""
+    MODELS.mkdir(parents=True, exist_ok=True)
+    return MODELS
 
 
 @pytest.fixture(scope="session")

@@ -33,13 +33,27 @@ USED_BY_OTHERS = {
     "onnxscript": "used by the exporter of PyTorch",
 }
 
+MODEL_SERVER_ONLY = {"accelerate", "gguf"}
+# Imported where a library that is declared stands behind them; they come with it and make no sense without.
+BROUGHT_ALONG = {
+    "openpyxl": "unstructured[xlsx]",
+    "python-docx": "unstructured[docx]",
+    "python-pptx": "unstructured[pptx]",
+    "xlsxwriter": "python-pptx",
+}
+
 
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def declared() -> set[str]:
-    return {normal(re.split(r"[\[>=<; ]", line, maxsplit=1)[0]) for line in PROJECT["project"]["dependencies"]}
+def declared(*extras: str) -> set[str]:
+    """The distributions that pyproject.toml asks for."""
+    lists = [
+        PROJECT["project"]["dependencies"],
+        *(PROJECT["project"]["optional-dependencies"][extra] for extra in extras),
+    ]
+    return {normal(re.split(r"[\[>=<; ]", line, maxsplit=1)[0]) for lines in lists for line in lines}
 
 
 def pins(name: str) -> dict[str, str]:
@@ -47,9 +61,9 @@ def pins(name: str) -> dict[str, str]:
     return dict(line.split("==") for line in lines)
 
 
-def imported() -> Iterator[tuple[str, Path]]:
-    """Every top-level module that the packages import, and where."""
-    for path in (file for package in PACKAGES for file in (ROOT / package).rglob("*.py")):
+def imported(*folders: str) -> Iterator[tuple[str, Path]]:
+    """Every top-level module that the code in the folders imports, and where."""
+    for path in (file for folder in folders for file in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = (
                 [alias.name for alias in node.names]
@@ -67,14 +81,17 @@ def compose(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     return dict(yaml.safe_load(VARIABLE.sub(lambda found: environ.get(found[1], found[2] or ""), text)))
 
 
-def test_every_library_that_is_imported_is_declared():
+@pytest.mark.parametrize(
+    ("folders", "extras"), [(PACKAGES, ()), (("tests", "tools"), ("dev",))], ids=["packages", "tests and tools"]
+)
+def test_every_library_that_is_imported_is_declared(folders, extras):
     owners = packages_distributions()
-    known = declared() | {"gguf", "accelerate"}  # these two: only in the model server's environment
+    known = declared(*extras) | MODEL_SERVER_ONLY | BROUGHT_ALONG.keys()
+    ours = {*PACKAGES, "bench", "tests", "tools"}
     missing = {
         f"{module} in {path.relative_to(ROOT)}"
-        for module, path in imported()
-        if module not in sys.stdlib_module_names
-        and module not in PACKAGES
+        for module, path in imported(*folders)
+        if module not in sys.stdlib_module_names | ours
         and not {normal(name) for name in owners.get(module, [module])} & known
     }
     assert not missing
@@ -82,7 +99,7 @@ def test_every_library_that_is_imported_is_declared():
 
 def test_every_library_that_is_declared_is_used():
     owners = packages_distributions()
-    used = {normal(name) for module, _ in imported() for name in owners.get(module, [])}
+    used = {normal(name) for module, _ in imported(*PACKAGES) for name in owners.get(module, [])}
     assert not declared() - used - USED_BY_OTHERS.keys()
 
 
@@ -94,9 +111,7 @@ def test_constraints_pin_every_package_to_one_version_and_name_no_place(name):
 
 
 def test_the_environment_of_the_service_is_pinned_completely():
-    wanted = declared() | {
-        normal(re.split(r"[>=<]", line, maxsplit=1)[0]) for line in PROJECT["project"]["optional-dependencies"]["dev"]
-    }
+    wanted = declared("dev")
     assert not wanted - {normal(name) for name in pins("constraints.txt")}
 
 

@@ -12,7 +12,7 @@ import sys
 import textwrap
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ import yaml
 
 from indexes import settings as configuration
 from indexes.catalog import Catalog
-from tools.model_server import Starting, starting_model_server
+from tools.model_server import MODELS, Starting, starting_model_server
 from tools.processes import ServerFailed, free_port, is_free, running, terminating, wait_for
 from tools.progress import Progress
 
@@ -94,6 +94,9 @@ def main() -> int:
 def show(demo: Demo, stack: ExitStack, *, stay: bool) -> None:
     began = time.monotonic()
     demo.home.mkdir(parents=True, exist_ok=True)
+    MODELS.mkdir(parents=True, exist_ok=True)
+    if not (demo.home / "models").exists():
+        (demo.home / "models").symlink_to(MODELS)  # unpacked once, for every home on this machine
     server = None if demo.model == "none" else stack.enter_context(_model_server(demo))
     ingest(demo)
     askers = invite(demo)
@@ -134,14 +137,7 @@ def invite(demo: Demo) -> list[Asker]:
     people = yaml.safe_load((EXAMPLES / "people.yaml").read_text(encoding="utf-8"))
     catalog = Catalog.open(configuration.load(demo.own_settings, env_file=None).catalog_url)
     try:
-        for name in people["users"].keys() - set(catalog.people.users()):
-            catalog.people.add_user(name)
-        known = catalog.people.groups()
-        for group in people["groups"].keys() - known.keys():
-            catalog.people.add_group(group)
-        for group, members in people["groups"].items():
-            for member in set(members) - set(known.get(group, ())):
-                catalog.people.add_member(group, member)
+        people_into(catalog, people)
         askers = []
         for name in people["demo"]:
             for old in catalog.keys.list(name):
@@ -154,6 +150,18 @@ def invite(demo: Demo) -> list[Asker]:
     for group, members in people["groups"].items():
         say(f"group:{group}: {', '.join(members)}")
     return askers
+
+
+def people_into(catalog: Catalog, people: Mapping[str, Any]) -> None:
+    """Users, groups and memberships as the file names them; what is there already stays."""
+    for name in people["users"].keys() - set(catalog.people.users()):
+        catalog.people.add_user(name)
+    known = catalog.people.groups()
+    for group in people["groups"].keys() - known.keys():
+        catalog.people.add_group(group)
+    for group, members in people["groups"].items():
+        for member in set(members) - set(known.get(group, ())):
+            catalog.people.add_member(group, member)
 
 
 @contextmanager
