@@ -35,14 +35,15 @@ Empty for an asker that is not a known user, so that a removed user reads nothin
 """
 
 _entry = reader_set_entries.c
-_mentions = select(_entry.reader_set_id).join(_mine, _entry.principal_id == _mine.c.id)
-_readable = _mentions.where(_entry.effect == "allow").except_(_mentions.where(_entry.effect == "deny")).subquery()
-_READABLE_SETS = select(_readable.c.reader_set_id).order_by(_readable.c.reader_set_id)
+_MENTIONS = select(_entry.effect, _entry.reader_set_id).where(_entry.principal_id.in_(select(_mine.c.id)))
 
 
 def readable_sets(connection: Connection, principal: Principal) -> list[int]:
     """Gate one: the reader sets that allow one of the asker's identities and deny none of them, ascending."""
-    return list(connection.scalars(_READABLE_SETS, asking(principal)))
+    mentioned: dict[str, set[int]] = {"allow": set(), "deny": set()}
+    for effect, reader_set in connection.execute(_MENTIONS, asking(principal)):
+        mentioned[effect].add(reader_set)
+    return sorted(mentioned["allow"] - mentioned["deny"])
 
 
 def may_read(reader_set_id: ColumnElement[int]) -> ColumnElement[bool]:
