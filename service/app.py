@@ -73,4 +73,5 @@ def create_app(
     )
     app.include_router(routes.opened)
     app.include_router(routes.guarded)
+    app.include_router(routes.admin)
     return app

@@ -12,8 +12,8 @@ from indexes.errors import ClearanceError, NotAuthenticated, NotPermitted
 from indexes.model import Principal
 from service import problems
 
-OPEN = frozenset({"/livez", "/readyz", "/metrics", "/version", "/docs", "/openapi.json"})
-OPEN_UNDER = ("/problems/",)
+OPEN = frozenset({"/", "/livez", "/readyz", "/metrics", "/version", "/docs", "/openapi.json"})
+OPEN_UNDER = ("/page/", "/problems/")
 ADMIN_UNDER = "/admin/"
 ADMIN = "admin"
 MAX_KEY_CHARS = 512
@@ -73,6 +73,13 @@ def _caller(request: Request) -> Principal:
     return cast(Principal, request.state.principal)
 
 
+def _administrator(request: Request) -> None:
+    """The gate has seen to this by the address; here it belongs to the route, whatever its address."""
+    if ADMIN not in _caller(request).scopes:
+        raise NotPermitted
+
+
 _scheme = HTTPBearer(auto_error=False, description="An API key: `clr_…`. `clearance keys issue` makes one.")
 Caller = Annotated[Principal, Depends(_caller)]
-documented = Security(_scheme)  # tells OpenAPI that the route needs a key; the gate has seen to it already
+needs_key = [Security(_scheme), Depends(_caller)]  # the first is for OpenAPI
+needs_admin = [*needs_key, Depends(_administrator)]

@@ -14,15 +14,16 @@ from starlette.responses import Response
 
 from indexes.errors import NotFound
 from indexes.model import Hit, Principal
-from service import problems, reference
+from service import page, problems, reference
 from service.answering import Answer
-from service.auth import Caller, documented
+from service.auth import Caller, needs_admin, needs_key
 from service.leaving import CallerLeft, unless_gone
 from service.metrics import CONTENT_TYPE
 from service.runtime import Runtime
 from service.schemas import (
     AskBody,
     AskReply,
+    CallerReply,
     CheckReply,
     DocumentReply,
     JobReply,
@@ -62,7 +63,8 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 opened = APIRouter(responses=PROBLEM)
-guarded = APIRouter(responses=PROBLEM, dependencies=[documented])
+guarded = APIRouter(responses=PROBLEM, dependencies=needs_key)
+admin = APIRouter(responses=PROBLEM, dependencies=needs_admin)
 
 
 # --- questions ---------------------------------------------------------------------------------------------------
@@ -127,10 +129,15 @@ async def passage(passage_id: str, caller: Caller, here: Here) -> Response:
     return _json(await _in_thread(here, lambda: _opened(here, public_id, caller)))
 
 
+@guarded.get("/whoami", responses={200: {"model": CallerReply}}, summary="Whose key this is")
+async def whoami(caller: Caller) -> Response:
+    return _json(CallerReply(name=caller.name, scopes=tuple(sorted(caller.scopes))))
+
+
 # --- administration -----------------------------------------------------------------------------------------------
 
 
-@guarded.post(
+@admin.post(
     "/admin/index/rebuild", status_code=202, responses={202: {"model": JobReply}}, summary="Build the indexes anew"
 )
 async def rebuild(here: Here, body: RebuildBody | None = None) -> Response:
@@ -142,7 +149,7 @@ async def rebuild(here: Here, body: RebuildBody | None = None) -> Response:
     return response
 
 
-@guarded.get("/admin/jobs/{job_id}", responses={200: {"model": JobReply}}, summary="How far a job is")
+@admin.get("/admin/jobs/{job_id}", responses={200: {"model": JobReply}}, summary="How far a job is")
 async def job(job_id: str, here: Here) -> Response:
     """Needs the scope `admin`."""
     public_id = _public(job_id)
@@ -190,6 +197,16 @@ async def openapi(request: Request) -> Response:
 @opened.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> Response:
     return reference.page(request.app.openapi())
+
+
+@opened.get("/", include_in_schema=False)
+async def home(request: Request) -> Response:
+    return page.asset(page.HOME).response(request.headers.get("if-none-match"))
+
+
+@opened.get("/page/{name}", include_in_schema=False)
+async def part_of_page(name: str, request: Request) -> Response:
+    return page.asset(name).response(request.headers.get("if-none-match"))
 
 
 # --- how it is done -----------------------------------------------------------------------------------------------

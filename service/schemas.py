@@ -359,6 +359,11 @@ class CheckReply(Reply):
     checks: dict[str, Literal["ok", "not ready", "unavailable", "not configured"]]
 
 
+class CallerReply(Reply):
+    name: str
+    scopes: tuple[str, ...]
+
+
 class LiveReply(Reply):
     status: Literal["live"] = "live"
 

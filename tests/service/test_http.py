@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -276,6 +277,30 @@ def test_the_reference_needs_nothing_from_elsewhere(house: Any, http: TestClient
     assert "https://" not in page.text
     for path in http.get("/openapi.json").json()["paths"]:
         assert path in page.text
+
+
+def test_replies_are_what_the_description_says(house: Any, http: TestClient) -> None:
+    described = http.get("/openapi.json").json()
+    ada, root = house.headers("ada"), house.headers("root")
+    found = http.post("/search", json=QUESTION, headers=ada)
+    replies = {
+        "AskReply": http.post("/ask", json=QUESTION, headers=ada),
+        "SearchReply": found,
+        "DocumentReply": http.get(f"/documents/{house.ids['menu']}", headers=ada),
+        "OpenedReply": http.get(f"/passages/{found.json()['passages'][0]['id']}", headers=ada),
+        "JobReply": http.post("/admin/index/rebuild", headers=root),
+        "CheckReply": http.get("/readyz"),
+        "VersionReply": http.get("/version"),
+        "LiveReply": http.get("/livez"),
+        "ProblemReply": http.post("/ask", json={"question": 1}, headers=ada),
+    }
+    for name, reply in replies.items():
+        schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
+        jsonschema.validate(reply.json(), schema)
+        assert set(reply.json()) <= set(described["components"]["schemas"][name]["properties"])
+    for path, methods in described["paths"].items():
+        for operation in methods.values():
+            assert "422" not in operation["responses"], path  # problems are described once, as the default
 
 
 def test_every_problem_leads_to_a_page(house: Any, http: TestClient) -> None:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from service import auth
 from service.testing import Loopback
 
 GOOD = {"question": "When do salaries rise?"}
@@ -222,6 +223,38 @@ def test_nonsense_on_the_line_is_refused_and_the_service_goes_on(house: Any, ser
     assert b" 200 OK" in raw(served, head(house, f"Content-Length: {len(body)}"), body)
 
 
+def test_no_spelling_of_an_address_gets_around_the_gate(house: Any, served: str) -> None:
+    menu = house.ids["menu"]
+    for at in (
+        f"/problems/../documents/{menu}",
+        f"/problems/%2e%2e/documents/{menu}",
+        f"/problems/%2fdocuments/{menu}",
+        f"//documents/{menu}",
+        f"/livez/../documents/{menu}",
+        f"/livez%2f..%2fdocuments/{menu}",
+        f"/documents/{menu}?/livez",
+        f"/documents/{menu}#/livez",
+        f"http://x/documents/{menu}",
+        f"/Documents/{menu}",
+    ):
+        heard = raw(served, f"GET {at} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        assert heard.split(b" ", 2)[1] in (b"401", b"404", b"400"), (at, heard)
+        assert b"canteen" not in heard
+    for at in ("//admin/index/rebuild", "/admin%2findex/rebuild", "/./admin/index/rebuild", "/ADMIN/index/rebuild"):
+        request = head(house, "Content-Length: 0").replace(b"/ask", at.encode(), 1)
+        assert raw(served, request).split(b" ", 2)[1] in (b"403", b"404"), at
+
+
+def test_administration_is_checked_at_the_gate_and_at_the_route(
+    house: Any, http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "ADMIN_UNDER", "/somewhere/else/")
+    check(http.post("/admin/index/rebuild", headers=house.headers("ada")), 403)
+    monkeypatch.setattr(auth, "OPEN", auth.OPEN | {"/admin/index/rebuild", "/search"})
+    check(http.post("/admin/index/rebuild"), 500)
+    check(http.post("/search", json=GOOD), 500)
+
+
 # --- who may do what -----------------------------------------------------------------------------------------------
 
 ANYONE, KEY, ADMIN = "anyone", "key", "admin"
@@ -233,6 +266,9 @@ MATRIX = {
     ("GET", "/docs"): ANYONE,
     ("GET", "/openapi.json"): ANYONE,
     ("GET", "/problems/{slug}"): ANYONE,
+    ("GET", "/"): ANYONE,
+    ("GET", "/page/{name}"): ANYONE,
+    ("GET", "/whoami"): KEY,
     ("POST", "/ask"): KEY,
     ("POST", "/search"): KEY,
     ("GET", "/documents/{document_id}"): KEY,
@@ -266,6 +302,7 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
     bodies = {"/ask": GOOD, "/search": GOOD}
     fill = {
         "{slug}": "not-found",
+        "{name}": "main.js",
         "{document_id}": house.ids["menu"],
         "{passage_id}": _a_passage(house, http),
         "{job_id}": house.app.state.runtime.jobs.enqueue(None).id,
