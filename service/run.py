@@ -1,0 +1,76 @@
+"""One question on its way to its answer: what was found for it, what was shown, what it took."""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from indexes.model import Hit, Principal
+from service.answers import Answer, AnswererName, Ask, Passages, Timings, Token
+from service.budget import Budget, unlimited
+from service.llm import LanguageModel
+from service.prompt import LeftOut, Passage
+from service.words import Script, script
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the search gave for this caller."""
+
+    hits: tuple[Hit, ...]  # worth showing, best first
+    left_out: tuple[LeftOut, ...]
+    view_id: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """Filled in step by step, by one task; gone with the answer."""
+
+    ask: Ask
+    principal: Principal
+    model: LanguageModel | None  # None: quotes
+    found: Found = field(default_factory=lambda: Found((), (), ""))
+    answer_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    passages: tuple[Passage, ...] | None = None  # what the caller has been shown
+    budget: Budget = field(default_factory=lambda: unlimited((), ())[1])
+    spoken: bool = False  # whether the caller has seen any of the answer
+    begun: float = field(default_factory=time.perf_counter)
+    searched: float = 0.0
+    prompted: float = 0.0
+    first_token_ms: float | None = None
+
+    @property
+    def language(self) -> Script:
+        return script(self.ask.question)
+
+    def show(self, passages: tuple[Passage, ...], budget: Budget) -> Passages:
+        self.passages, self.budget = passages, budget
+        return Passages(passages, self.answer_id, self.found.view_id)
+
+    def say(self, text: str) -> Token:
+        self.spoken = True
+        return Token(text)
+
+    def answer(self, text: str, *, answerer: AnswererName, abstained: bool) -> Answer:
+        """The answer so far; who made it adds citations and what the model reported."""
+        return Answer(
+            text=text,
+            citations=(),
+            passages=self.passages or (),
+            abstained=abstained,
+            usage=None,
+            budget=self.budget,
+            view_id=self.found.view_id,
+            answer_id=self.answer_id,
+            model=None,
+            template=None,
+            timings=self._timings(),
+            answerer=answerer,
+        )
+
+    def _timings(self) -> Timings:
+        return Timings(
+            search_ms=1000 * (self.searched - self.begun),
+            prompt_ms=1000 * (max(self.prompted, self.searched) - self.searched),
+            first_token_ms=self.first_token_ms,
+            total_ms=1000 * (time.perf_counter() - self.begun),
+        )
