@@ -13,6 +13,7 @@ import json
 import math
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
@@ -164,7 +165,11 @@ def _allow_cpu(seconds: float, *, more: bool = False) -> None:
 
 
 def _start() -> NoReturn:
-    main(int(sys.argv[1]), sys.argv[2])
+    """The scratch folder, this process's own, goes with it: the parent may have been killed and cannot see to it."""
+    try:
+        main(int(sys.argv[1]), sys.argv[2])
+    finally:
+        shutil.rmtree(sys.argv[3], ignore_errors=True)
     os._exit(0)
 
 

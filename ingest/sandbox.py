@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from indexes.errors import SourceError, SourceTooCostly, SourceUnavailable
 from indexes.settings import Settings
@@ -54,8 +54,7 @@ class Parsers:
 
     def __init__(self, settings: Settings, options: ParseOptions | None = None, *, parser: str = PARSER) -> None:
         self._options = options or ParseOptions(ocr=settings.ocr, max_file_mb=settings.max_file_mb)
-        self._scratch = Path(tempfile.mkdtemp(prefix="clearance-parsers-"))
-        self._nursery = _Nursery(settings, self._scratch, parser)
+        self._nursery = _Nursery(settings, parser)
         self._timeout_s = settings.parse_timeout_s
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -89,7 +88,6 @@ class Parsers:
         self._nursery.close()
         for thread in self._threads:
             thread.join(timeout=CONTROL_TIMEOUT_S)
-        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -190,14 +188,15 @@ def _ending(status: int) -> str:
 class _Nursery:
     """The process that forks workers, started at the first need and again should it die."""
 
-    def __init__(self, settings: Settings, scratch: Path, parser: str) -> None:
+    def __init__(self, settings: Settings, parser: str) -> None:
         self._limits = {
             "memory_mb": settings.parse_memory_mb,
             "cpu_s": settings.parse_timeout_s,
             "page_s": OCR_PAGE_S,
             "isolate_network": True,
         }
-        self._scratch, self._parser = scratch, parser
+        self._parser = parser
+        self._scratch = Path()  # made with the process, and removed by it
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -254,30 +253,21 @@ class _Nursery:
         if self._control is not None and self._process is not None and self._process.poll() is None:
             return self._control
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        log = self._scratch / "nursery.log"
-        with theirs, log.open("ab") as errors:
+        self._scratch = Path(tempfile.mkdtemp(prefix="clearance-parsers-"))
+        with theirs, (self._scratch / "nursery.log").open("w+b") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ingest.nursery", str(theirs.fileno()), self._parser],
+                [sys.executable, "-m", "ingest.nursery", str(theirs.fileno()), self._parser, str(self._scratch)],
                 pass_fds=[theirs.fileno()],
                 env=self._environment(),
                 cwd=self._scratch,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=errors,
+                stderr=log,
                 start_new_session=True,
             )
-        ours.settimeout(START_TIMEOUT_S)
-        self._control = ours
-        try:
-            ready = ours.recv(1_024)
-        except OSError:
-            ready = b""
-        if not ready:
-            self._stop()
-            told = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise SourceUnavailable(
-                f"The parsing process cannot be started: {told[-1] if told else 'it gave no reason'}."
-            )
+            theirs.close()
+            self._control = ours
+            self._await_start(ours, log)
         ours.settimeout(CONTROL_TIMEOUT_S)
         return ours
 
@@ -286,6 +276,17 @@ class _Nursery:
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         here = str(Path(__file__).resolve().parent.parent)
         return {**passed, **_QUIET, "HOME": str(self._scratch), "TMPDIR": str(self._scratch), "PYTHONPATH": here}
+
+    def _await_start(self, control: socket.socket, log: BinaryIO) -> None:
+        """Raises SourceUnavailable with the last line that the process wrote."""
+        control.settimeout(START_TIMEOUT_S)
+        with contextlib.suppress(OSError):
+            if control.recv(1_024):
+                return
+        self._stop()
+        log.seek(0)
+        told = log.read().decode("utf-8", "replace").strip().splitlines()
+        raise SourceUnavailable(f"The parsing process cannot be started: {told[-1] if told else 'it gave no reason'}.")
 
     def _stop(self) -> None:
         if self._control is not None:
@@ -298,3 +299,4 @@ class _Nursery:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+            shutil.rmtree(self._scratch, ignore_errors=True)

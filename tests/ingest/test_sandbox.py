@@ -1,6 +1,9 @@
 """What a bad document can do to the rest: nothing."""
 
 import contextlib
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -172,3 +175,30 @@ def test_a_message_from_a_parser_is_data_and_checked():
     packed["parsed"]["elements"][0]["kind"] = "surprise"
     with pytest.raises(Exception, match="no document"):
         wire.unpack(packed)
+
+
+def test_a_killed_service_leaves_no_process_and_no_folder_behind(tmp_path):
+    path, script = tmp_path / "a.txt", tmp_path / "service.py"
+    path.write_text(f"hang-with-child {tmp_path / 'child.pid'}", encoding="utf-8")
+    script.write_text(
+        "import sys, time; from pathlib import Path; from indexes.settings import Settings\n"
+        "from ingest.sandbox import Parsers\n"
+        "pool = Parsers(Settings(parse_workers=1), parser='ingest.testing:obey'); pool.submit(Path(sys.argv[1]))\n"
+        "time.sleep(60)\n",
+        encoding="utf-8",
+    )
+    here = Path(sandbox.__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(here), "TMPDIR": str(tmp_path / "scratch")}
+    (tmp_path / "scratch").mkdir()
+    service = subprocess.Popen([sys.executable, str(script), str(path)], env=environment, cwd=tmp_path)
+    note = tmp_path / "child.pid"
+    while not (note.exists() and note.read_text()):
+        time.sleep(0.05)
+    service.kill()
+    service.wait()
+    assert gone(int(note.read_text()))
+    for _ in range(200):
+        if not list((tmp_path / "scratch").iterdir()):
+            break
+        time.sleep(0.02)
+    assert not list((tmp_path / "scratch").iterdir())
