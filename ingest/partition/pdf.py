@@ -9,7 +9,7 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,6 +33,12 @@ UNREADABLE_SHARE = 0.3  # of characters without a Unicode value: the text layer 
 REPEATED_SHARE = 0.5  # a first or last line on this share of the pages is a running header or footer
 REPEATED_PAGES = 5
 DPI_SCALE = 200 / 72
+MAX_NOTES = 2_000
+_NOTE_KEYS = {
+    pdfium_c.FPDF_ANNOT_WIDGET: b"V",
+    pdfium_c.FPDF_ANNOT_TEXT: b"Contents",
+    pdfium_c.FPDF_ANNOT_FREETEXT: b"Contents",
+}
 _BULLET = re.compile(r"^(?:[•◦▪‣·●○■–*\-\uf0b7\uf0a7]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")
 _SENTENCE_END = re.compile(r"[.!?:;。！？：；…][\"'”’）)\]]*$")
 _LEADERS = re.compile(r"\s*+(?:[.·…_]\s?){5,}+")  # between a contents entry and its page number
@@ -54,6 +60,7 @@ class Page:
     number: int
     lines: tuple[Line, ...]
     scanned: bool
+    notes: tuple[str, ...] = ()  # what was filled into its form and written as comments
 
 
 def partition(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar], list[tuple[str, bytes]]]:
@@ -99,7 +106,8 @@ def _page(document: pdfium.PdfDocument, index: int) -> Page:
     try:
         lines, unreadable, visible = _lines(textpage, page)
         pictured = visible < SCANNED_BELOW and _has_picture(page, visible)
-        return Page(index + 1, lines, scanned=pictured or (visible > 0 and unreadable > UNREADABLE_SHARE * visible))
+        scanned = pictured or (visible > 0 and unreadable > UNREADABLE_SHARE * visible)
+        return Page(index + 1, lines, scanned, tuple(_filled_in(page)))
     finally:
         textpage.close()
         page.close()
@@ -153,6 +161,28 @@ def _paired(text: str) -> str:
     if not any("\ud800" <= char <= "\udfff" for char in text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _filled_in(page: pdfium.PdfPage) -> Iterator[str]:
+    """The values of form fields and the texts of comments, which are no part of a page's own text."""
+    for index in range(min(pdfium_c.FPDFPage_GetAnnotCount(page.raw), MAX_NOTES)):
+        annotation = pdfium_c.FPDFPage_GetAnnot(page.raw, index)
+        if not annotation:
+            continue
+        key = _NOTE_KEYS.get(pdfium_c.FPDFAnnot_GetSubtype(annotation))
+        text = _annotated(annotation, key) if key else ""
+        pdfium_c.FPDFPage_CloseAnnot(annotation)
+        if any(char.isalnum() for char in text):
+            yield text
+
+
+def _annotated(annotation: pdfium_c.FPDF_ANNOTATION, key: bytes) -> str:
+    size = pdfium_c.FPDFAnnot_GetStringValue(annotation, key, None, 0)  # bytes of UTF-16, with a zero at the end
+    if size <= 2:
+        return ""
+    buffer = (ctypes.c_ushort * (size // 2))()
+    pdfium_c.FPDFAnnot_GetStringValue(annotation, key, buffer, size)
+    return bytes(buffer).decode("utf-16-le", "replace").rstrip("\0").strip()
 
 
 def _letter(code: int) -> str:
@@ -212,7 +242,7 @@ def _without_running_lines(pages: list[Page]) -> list[Page]:
         edges = _edges(page)
         drop = [line for line in edges if _running_key(line) in running & seen]
         seen |= {_running_key(line) for line in edges}
-        kept.append(Page(page.number, tuple(line for line in page.lines if line not in drop), page.scanned))
+        kept.append(replace(page, lines=tuple(line for line in page.lines if line not in drop)))
     return kept
 
 
@@ -256,6 +286,9 @@ def _elements(page: Page, body: float, levels: dict[float, int]) -> Iterator[Ele
             yield Element(kind="heading", text=text, level=levels[size], page=page.number)
         else:
             yield Element(kind="list" if _BULLET.match(text) else "text", text=text, page=page.number)
+
+    for note in page.notes:
+        yield Element(kind="text", text=note, page=page.number)
 
 
 def _pitch(lines: Sequence[Line]) -> float:
@@ -302,7 +335,7 @@ def _scans(document: pdfium.PdfDocument, pages: Sequence[Page], work: Work) -> d
     if not scanned:
         return {}
     if not work.options.ocr:
-        if not any(page.lines for page in pages):
+        if not any(page.lines or page.notes for page in pages):
             raise SourceEmpty("It has no text layer and OCR is off.", remedy="Set CLEARANCE_OCR=true.")
         work.warn(f"{len(scanned)} pages have no text layer and OCR is off.")
         return {}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import docx
 import pytest
+from reportlab.pdfgen.canvas import Canvas
 
 from indexes.errors import SourceBroken, SourceEmpty, SourceError, SourceRefused, SourceTooCostly, SourceUnavailable
 from ingest.elements import Parsed, ParseOptions
@@ -52,6 +53,14 @@ def test_running_headers_and_footers_stand_once(tmp_path):
 
 def test_a_pdf_with_only_an_owner_password_is_read(tmp_path):
     assert "Hello" in told(parsed(files.pdf(tmp_path / "a.pdf", [("Hello there", 12)], owner="secret")))
+
+
+def test_what_is_filled_into_a_pdf_form_is_read(tmp_path):
+    canvas = Canvas(str(tmp_path / "a.pdf"))
+    canvas.drawString(60, 700, "Name of the applicant:")
+    canvas.acroForm.textfield(name="applicant", value="Ada Lovelace", x=200, y=690, width=200)
+    canvas.save()
+    assert "Ada Lovelace" in told(parsed(tmp_path / "a.pdf"))
 
 
 def test_word_gives_headings_lists_tables_and_comments(tmp_path):
@@ -239,8 +248,6 @@ def test_a_pdf_with_a_password_is_refused_with_a_remedy(tmp_path):
 
 
 def test_a_pdf_without_text_is_empty_when_ocr_is_off(tmp_path):
-    from reportlab.pdfgen.canvas import Canvas
-
     (tmp_path / "a.png").write_bytes(files.picture("Hidden in a picture"))
     canvas = Canvas(str(tmp_path / "a.pdf"))
     canvas.drawImage(str(tmp_path / "a.png"), 50, 300, 500, 100)
