@@ -1,0 +1,103 @@
+// What the page asks of the service. The key goes in a header and nowhere else.
+
+/** What went wrong, as the service says it (RFC 9457), or as the browser does. */
+export class Problem extends Error {
+  constructor(kind, said = {}, retryAfter = undefined) {
+    super(said.title ?? kind);
+    this.kind = kind;
+    this.title = said.title;
+    this.detail = said.detail;
+    this.status = said.status ?? 0;
+    this.request = said.instance;
+    this.retryAfter = said.retry_after_s ?? retryAfter;
+  }
+
+  static of(said, status, retryAfter) {
+    const kind = String(said.type ?? "").split("/").pop() || "internal-error";
+    return new Problem(kind, { status, ...said }, retryAfter);
+  }
+}
+
+export class Service {
+  constructor(key) {
+    this.key = key;
+  }
+
+  whoami(signal) {
+    return this.#json("whoami", { signal });
+  }
+
+  passage(id, signal) {
+    return this.#json(`passages/${encodeURIComponent(id)}`, { signal });
+  }
+
+  document(id, start, length, signal) {
+    return this.#json(`documents/${encodeURIComponent(id)}?start=${start}&length=${length}`, { signal });
+  }
+
+  /** The events of an answer: pairs of name and payload; `done` is the last. Raises Problem. */
+  async *ask(body, signal) {
+    const reply = await this.#call("ask", { method: "POST", body: JSON.stringify({ ...body, stream: true }), signal });
+    let finished = false;
+    try {
+      for await (const [name, payload] of events(reply.body)) {
+        if (name === "error") throw Problem.of(payload, payload.status);
+        finished ||= name === "done";
+        yield [name, payload];
+      }
+    } catch (error) {
+      throw error instanceof Problem || signal.aborted ? error : new Problem("broken-off");
+    }
+    if (!finished) throw new Problem("broken-off");
+  }
+
+  async #json(path, options) {
+    const reply = await this.#call(path, options);
+    return reply.json();
+  }
+
+  async #call(path, { signal, ...options }) {
+    let reply;
+    try {
+      const headers = { Authorization: `Bearer ${this.key}`, Accept: "application/json, text/event-stream" };
+      if (options.body) headers["Content-Type"] = "application/json";
+      reply = await fetch(path, { ...options, headers, signal, cache: "no-store", redirect: "error" });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new Problem("unreachable");
+    }
+    if (reply.ok) return reply;
+    const said = await reply.json().catch(() => ({}));
+    throw Problem.of(said, reply.status, Number(reply.headers.get("Retry-After")) || undefined);
+  }
+}
+
+/** Server-sent events of a body, as pairs of name and what their data holds. */
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const frames = (rest + value).split("\n\n");
+      rest = frames.pop();
+      for (const frame of frames) {
+        const event = parsed(frame);
+        if (event) yield event;
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+function parsed(frame) {
+  let name = "message";
+  const data = [];
+  for (const line of frame.split("\n")) {
+    if (line.startsWith("event:")) name = line.slice(6).trim();
+    else if (line.startsWith("data:")) data.push(line.slice(5).trim());
+  }
+  return data.length ? [name, JSON.parse(data.join("\n"))] : undefined; // comments keep the line open
+}

@@ -1,0 +1,144 @@
+// A passage in its document, with what stands around it.
+
+import { at, h } from "./dom.js";
+import { known, place, say } from "./words.js";
+
+const MORE = 4000; // characters before or after, each time more is asked for
+
+export class Reader {
+  constructor(service, passage, citation, signal) {
+    this.service = service;
+    this.wanted = passage; // {id, n?, title?}
+    this.citation = citation;
+    this.signal = signal;
+    this.marks = new Map(); // pages by where they start
+  }
+
+  async open(box) {
+    this.box = box;
+    const title = h("h2", { id: "panel-title", tabIndex: -1, dir: "auto" }, this.wanted.title ?? "");
+    box.replaceChildren(title, say(h("p", { className: "stage", role: "status" }), "opening"));
+    try {
+      const found = await this.service.passage(this.wanted.id, this.signal);
+      this.passage = found.passage;
+      this.characters = found.characters;
+      this.start = found.text_start;
+      this.text = [...found.text];
+      await this.#reach();
+      this.#draw();
+      this.box.querySelector("mark.quote, mark")?.scrollIntoView({ block: "center" });
+      at("panel-title")?.focus({ preventScroll: true });
+    } catch (problem) {
+      this.#failed(problem);
+    }
+  }
+
+  /** A citation may point at a neighbour that was shown together with this passage. */
+  async #reach() {
+    const cited = this.citation;
+    if (!cited || (cited.start >= this.start && cited.end <= this.start + this.text.length)) return;
+    const from = Math.max(0, Math.min(cited.start, this.passage.start) - MORE / 4);
+    const to = Math.max(cited.end, this.passage.end) + MORE / 4;
+    await this.#fetch(from, to - from, (text) => {
+      this.start = from;
+      this.text = text;
+    });
+  }
+
+  async #fetch(start, length, use) {
+    const found = await this.service.document(this.passage.document_id, start, length, this.signal);
+    if (found.characters !== this.characters) throw Object.assign(new Error("changed"), { kind: "changed" });
+    for (const [from, number, name] of found.pages) this.marks.set(from, { number, name, kind: found.page_kind });
+    use([...found.text]);
+  }
+
+  #draw() {
+    const { passage, citation } = this;
+    const quoted = citation?.page ? [citation.page] : passage.pages;
+    const where = place(quoted, citation ? citation.section : passage.section);
+    const number = citation?.n ?? this.wanted.n;
+    this.box.replaceChildren(
+      h(
+        "p",
+        { className: "kicker" },
+        number ? h("span", { className: "number" }, String(number)) : null,
+        say(h("span", { dir: "auto" }), where.length ? "plain" : "passage", { text: where }),
+      ),
+      h("h2", { id: "panel-title", tabIndex: -1, dir: "auto" }, passage.title),
+      h("p", { className: "path", dir: "auto" }, passage.path),
+      citation && !citation.supported ? say(h("p", { className: "aside" }), "unsupported_note") : "",
+      this.#more("before", this.start > 0),
+      h("div", { className: "page", dir: "auto", lang: passage.language ?? "" }, this.#pieces()),
+      this.#more("after", this.start + this.text.length < this.characters),
+      say(h("p", { className: "fine" }), "checked"),
+    );
+  }
+
+  /** The text cut where a page, the passage or the quote begins or ends. */
+  #pieces() {
+    const { passage, citation, start } = this;
+    const end = start + this.text.length;
+    const inside = (from, to, offset) => offset >= from && offset < to;
+    const cuts = new Set([start, end, passage.start, passage.end, ...this.marks.keys()]);
+    if (citation) cuts.add(citation.start).add(citation.end);
+    const ordered = [...cuts].filter((cut) => cut >= start && cut <= end).sort((one, other) => one - other);
+    return ordered.slice(0, -1).flatMap((from, index) => {
+      const text = this.text.slice(from - start, ordered[index + 1] - start).join("");
+      const quoted = citation && inside(citation.start, citation.end, from);
+      const marked = quoted || inside(passage.start, passage.end, from);
+      const mark = this.marks.get(from);
+      return [
+        mark && from > start ? say(h("span", { className: "leaf" }), "plain", { text: place([mark]) }) : "",
+        marked ? h("mark", { className: quoted ? "quote" : "passage" }, text) : text,
+      ];
+    });
+  }
+
+  #more(side, there) {
+    if (!there) return "";
+    const button = say(h("button", { type: "button", className: "quiet more" }), side);
+    button.onclick = async () => {
+      button.disabled = true;
+      try {
+        await (side === "before" ? this.#earlier() : this.#later());
+      } catch (problem) {
+        this.#failed(problem);
+      }
+    };
+    return button;
+  }
+
+  async #earlier() {
+    const from = Math.max(0, this.start - MORE);
+    const below = this.box.scrollHeight - this.box.scrollTop;
+    await this.#fetch(from, this.start - from, (text) => {
+      this.text = [...text, ...this.text];
+      this.start = from;
+    });
+    this.#draw();
+    this.box.scrollTop = this.box.scrollHeight - below; // what was being read stays where it is
+    at("panel-title")?.focus({ preventScroll: true });
+  }
+
+  async #later() {
+    const scrolled = this.box.scrollTop;
+    await this.#fetch(this.start + this.text.length, MORE, (text) => {
+      this.text = [...this.text, ...text];
+    });
+    this.#draw();
+    this.box.scrollTop = scrolled;
+    at("panel-title")?.focus({ preventScroll: true });
+  }
+
+  /** What may not be read any more is not left on the screen either. */
+  #failed(problem) {
+    if (this.signal.aborted) return;
+    const gone = problem.kind === "not-found";
+    const key = gone ? "gone" : problem.kind === "changed" ? "changed" : `problem_${problem.kind}`;
+    const title = h("h2", { id: "panel-title", tabIndex: -1 });
+    say(title, known(key) ? key : "problem_internal-error");
+    this.box.replaceChildren(title, gone ? say(h("p", { className: "lead" }), "gone_note") : "");
+    title.focus({ preventScroll: true });
+    if (problem.kind === "not-authenticated") throw problem;
+  }
+}
