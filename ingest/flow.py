@@ -1,6 +1,5 @@
 """Stages of work that overlap: each runs in a thread of its own, a bounded way ahead of the one that uses it."""
 
-import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -25,27 +24,15 @@ class Flow:
     def ahead(self, items: Iterator[T], limit: int, weigh: Callable[[T], int] = lambda _: 1) -> "Ahead[T]":
         """The same items, made in a new thread while no more than `limit` (by weight) wait to be taken."""
         stage = Ahead(self, items, limit, weigh)
-        self._start(stage.produce)
+        thread = threading.Thread(target=stage.produce, name=f"ingest-{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
         return stage
-
-    def beside(self, work: Callable[[], object]) -> None:
-        """Does this in a thread of its own; whoever needs the result will meet its errors."""
-
-        def quietly() -> None:
-            with contextlib.suppress(Exception):
-                work()
-
-        self._start(quietly)
 
     def check(self) -> None:
         """For stages, between steps of long work. Raises Stopped."""
         if self.stopped:
             raise Stopped
-
-    def _start(self, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, name=f"ingest-{len(self._threads)}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
 
     def __enter__(self) -> Self:
         return self

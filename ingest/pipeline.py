@@ -168,14 +168,11 @@ class Embedders:
 def _read(tasks: Iterable[Task], tools: Tools, flow: Flow) -> Iterator[Settled | Reading | Outcome]:
     """Files that changed, parsed, in the order in which they are done; a few are in flight at any time."""
     pending: dict[Future[Parsed], Reading] = {}
-    most, begun = 2 * tools.settings.parse_workers, False
+    most = 2 * tools.settings.parse_workers
     try:
         for task in tasks:
             item = _hashed(task, tools.settings)
             if isinstance(item, Reading):
-                if not begun:
-                    flow.beside(lambda: tools.embedders.main)  # loading a model takes as long as starting the parsers
-                    begun = True
                 pending[tools.parsers.submit(task.source.file)] = item
             else:
                 yield item
