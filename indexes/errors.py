@@ -11,6 +11,7 @@ ClearanceError
 ├── NotAuthenticated          no key, a wrong key, a revoked or expired key
 ├── NotPermitted              a valid key without the scope that the operation needs
 ├── Busy                      another process holds what is needed (retry)
+├── TooOld                    this process cannot see a state as fresh as demanded yet (retry)
 ├── StorageFull               the disk that holds the catalog is full (retry)
 ├── SourceError               one source file could not become a document (a line in the report)
 │   ├── SourceUnavailable     it could not be read now (retry)
@@ -87,6 +88,12 @@ class NotPermitted(ClearanceError):
 
 class Busy(ClearanceError):
     """Another process is using what this operation needs."""
+
+    retryable = True
+
+
+class TooOld(ClearanceError):
+    """This process cannot see a state as fresh as demanded yet."""
 
     retryable = True
 

@@ -131,6 +131,7 @@ class SearchResult:
     view_id: str
     exactness: Literal["exact", "approximate"]
     mode: Literal["hybrid", "dense", "keyword"]
+    position: str = field(default="", compare=False)  # sealed; different each time, whatever happened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

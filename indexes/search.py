@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Literal
 
@@ -14,9 +14,11 @@ from indexes.catalog import Catalog, Filters, ReadState
 from indexes.corpus import Corpus
 from indexes.derived import Derived
 from indexes.embedder import Embedder
-from indexes.errors import ModelMismatch
+from indexes.errors import ModelMismatch, TooOld
 from indexes.fusion import fuse
 from indexes.model import DocumentView, Generation, Hit, Principal, Row, SearchResult
+from indexes.position import Positions
+from indexes.reranker import LOOKED_AT, Reranker, rerank
 from indexes.settings import Settings
 from indexes.tending import tending
 from indexes.thinning import thin
@@ -47,33 +49,64 @@ class Searcher:
     """Made once per process; threads share it. Every method that returns text takes the principal that will read it."""
 
     def __init__(
-        self, catalog: Catalog, embedder: Embedder, settings: Settings, *, load_embedder: LoadEmbedder | None = None
+        self,
+        catalog: Catalog,
+        embedder: Embedder,
+        settings: Settings,
+        *,
+        load_embedder: LoadEmbedder | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
         self.corpus = Corpus(catalog, settings.home / "derived")
         self._views = Views(catalog.secret)
         self._embedders = _Embedders(embedder, load_embedder)
+        self._positions = Positions(catalog.secret)
+        self._reranker = reranker
         self._settings = settings
         self._stopped = 0
 
     def search(
-        self, question: str, principal: Principal, k: int, *, mode: Mode = "hybrid", filters: Filters | None = None
+        self,
+        question: str,
+        principal: Principal,
+        k: int,
+        *,
+        mode: Mode = "hybrid",
+        filters: Filters | None = None,
+        at_least: str | None = None,
     ) -> SearchResult:
         """The k best passages that this principal may read, best first. Blocking: one embedding, one scan.
 
-        Nothing that the principal may not read changes a byte of the result.
+        Nothing that the principal may not read changes a byte of the result, its sealed position aside. at_least: a
+        position from an earlier result; raises TooOld where this process cannot see that far yet.
         """
+        wanted = k if self._reranker is None else max(k, LOOKED_AT)
+        found = self._found(
+            question, principal, wanted, mode, filters, 0 if at_least is None else self._positions.open(at_least)
+        )
+        if self._reranker is None:
+            return found
+        return replace(found, hits=rerank(self._reranker, question, found.hits)[:k])
+
+    def _found(
+        self, question: str, principal: Principal, k: int, mode: Mode, filters: Filters | None, at_least: int
+    ) -> SearchResult:
         query = _Query(question, self._embedders, mode)
         while True:
             vector = query.embedded_for(self.corpus.generation())
             with self.corpus.latest() as (state, derived):
                 if vector is not None and derived.generation.fingerprint != vector.fingerprint:
                     continue  # another model became active while the question was embedded
+                if state.change_number < at_least:
+                    raise TooOld(remedy="Ask again in a moment, or ask the service that gave out the position.")
                 view = self._views.resolve(state, derived, principal)
                 only = _rows_let_through(state, derived, filters, principal)
                 rank = _Ranking(question, vector, derived, view, only, mode)
                 hits = self._best(rank, k, state, principal)
-                return SearchResult(hits=hits, view_id=view.id, exactness=rank.exactness(), mode=mode)
+                position = self._positions.seal(state.change_number)
+                exactness = rank.exactness()
+                return SearchResult(hits=hits, view_id=view.id, exactness=exactness, mode=mode, position=position)
 
     def document(self, document_id: str, principal: Principal) -> DocumentView:
         """A whole document, to open a citation. Raises NotFound, whether it is absent or forbidden."""

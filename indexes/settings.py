@@ -36,6 +36,7 @@ class Settings(BaseSettings):
         None, description="Overrides the passage prompt that the model's folder names."
     )
     embedding_threads: int = Field(0, ge=0, description="Threads for embedding; 0 takes what the machine has.")
+    reranker_model: str | None = Field(None, description="Cross-encoder for a second look at the best hits; none: off.")
     exact_scan_limit: int = Field(250_000, ge=1, description="Visible passages up to which every one is scanned.")
 
     # --- ingestion ------------------------------------------------------------------------------------------

@@ -75,12 +75,12 @@ class SentenceTransformerEmbedder:
         self.fingerprint = _fingerprint(facts, self.query_prefix, self.passage_prefix)
 
     def query(self, text: str) -> NDArray[np.float32]:
-        unit: NDArray[np.float32] = self._unit(self.backend.vectors([self.query_prefix + _encodable(text)]))[0]
+        unit: NDArray[np.float32] = self._unit(self.backend.vectors([self.query_prefix + encodable(text)]))[0]
         return unit
 
     def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
         found = np.empty((len(texts), self.dimension), np.float32)
-        prefixed = [self.passage_prefix + _encodable(text) for text in texts]
+        prefixed = [self.passage_prefix + encodable(text) for text in texts]
         size = self.backend.batch_size
         order = sorted(range(len(texts)), key=lambda i: len(prefixed[i])) if size > 1 else list(range(len(texts)))
         for start in range(0, len(order), size):
@@ -92,7 +92,7 @@ class SentenceTransformerEmbedder:
         if not texts:
             return []
         encoded = self.backend.tokenizer.encode_batch_fast(
-            [_encodable(text) for text in texts], add_special_tokens=False
+            [encodable(text) for text in texts], add_special_tokens=False
         )
         return [len(tokens) for tokens in encoded]
 
@@ -119,7 +119,7 @@ class SentenceTransformerEmbedder:
         return unit
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """The text without halves of surrogate pairs, which JSON can carry and no tokenizer reads."""
     return text.encode("utf-8", "replace").decode("utf-8")
 

@@ -1,0 +1,27 @@
+"""An optional second look at the best hits. It sees hits only, so only what the caller may read."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from indexes.model import Hit
+
+LOOKED_AT = 50  # hits; beyond those the first ranking stands
+
+
+class Reranker(Protocol):
+    """Scores how well each text answers a question. Safe to use from several threads."""
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        """One score per text, higher is better; a text's score does not depend on the other texts."""
+        ...
+
+
+def rerank(reranker: Reranker, question: str, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """The first hits in the reranker's order with its scores, equal ones by row; then the others as they were."""
+    best, rest = hits[:LOOKED_AT], hits[LOOKED_AT:]
+    if not best:
+        return tuple(rest)
+    scored = zip(best, reranker.scores(question, [hit.text for hit in best]), strict=True)
+    looked_at = [replace(hit, score=float(score)) for hit, score in scored]
+    return (*sorted(looked_at, key=lambda hit: (-hit.score, hit.row)), *rest)
