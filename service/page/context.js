@@ -26,7 +26,7 @@ function ledger({ budget, usage }) {
   const parts = PARTS.filter((part) => sizes[part] > 0);
   const bar = h("div", { className: "bar-of-parts", "aria-hidden": "true" });
   for (const part of parts) {
-    const piece = h("span", { className: `part ${part}` });
+    const piece = h("span", { className: `part of-${part}` });
     piece.style.flexGrow = sizes[part];
     bar.append(piece);
   }
@@ -34,7 +34,7 @@ function ledger({ budget, usage }) {
     h(
       "tr",
       {},
-      h("th", { scope: "row" }, h("span", { className: `key ${part}`, "aria-hidden": "true" }), say(h("span"), `part_${part}`)),
+      h("th", { scope: "row" }, h("span", { className: `key of-${part}`, "aria-hidden": "true" }), say(h("span"), `part_${part}`)),
       say(h("td"), "plain", { text: sizes[part] }),
     ),
   );

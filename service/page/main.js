@@ -29,6 +29,7 @@ async function signIn(key) {
   } catch (error) {
     if (error.status === 401) sessionStorage.removeItem(KEPT);
     refuse(error.status === 401 ? "problem_sign_in" : "problem_unreachable");
+    if (error.status !== 401) at("key").value = key; // it may well be right
   }
 }
 
@@ -61,6 +62,7 @@ function leave(key) {
   say(at("who"), "plain", {}, "sayTitle");
   at("key").value = "";
   say(at("key-problem"), key ?? "plain");
+  at("key-problem").classList.toggle("calm", key === "signed_out");
   at("door").hidden = false;
   tell(key ?? "plain");
   at("key").focus();
