@@ -68,6 +68,7 @@ BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
     errors.NotAuthenticated: UNAUTHENTICATED,
     errors.NotPermitted: NOT_PERMITTED,
     errors.Busy: BUSY,
+    errors.TooOld: BUSY,
     errors.StorageFull: BUSY,
     errors.GeneratorUnavailable: Kind(
         "model-unavailable",

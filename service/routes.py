@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from indexes.errors import NotFound
-from indexes.model import Hit, Principal
+from indexes.model import Hit, Principal, SearchResult
 from service import page, problems, reference
 from service.answering import Answer
 from service.auth import Caller, needs_admin, needs_key
@@ -87,18 +87,21 @@ async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Re
 
 @guarded.post("/search", responses={200: {"model": SearchReply}}, summary="The best passages that the caller may read")
 async def search(body: SearchBody, request: Request, caller: Caller, here: Here) -> Response:
+    """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at least as fresh."""
     question, k = within(body, here.settings), passages(body, here.settings)
     filters = body.filters.filters() if body.filters else None
+    at_least = request.headers.get("clearance-at-least")
 
-    def found() -> SearchReply:
-        return SearchReply.of(here.searcher.search(question, caller, k, mode=body.mode, filters=filters))
+    def found() -> SearchResult:
+        return here.searcher.search(question, caller, k, mode=body.mode, filters=filters, at_least=at_least)
 
-    reply = await _in_thread(here, found)
-    response = _json(reply)
-    tag = _tag(body, reply.view_id, response)
-    response.headers.update({"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"})
+    result = await _in_thread(here, found)
+    response = _json(SearchReply.of(result))
+    tag = _tag(body, result.view_id, response)
+    kept = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Clearance-At-Least"}
+    kept["Clearance-Position"] = result.position
+    response.headers.update(kept)
     if tag in [given.strip().removeprefix("W/") for given in request.headers.get("if-none-match", "").split(",")]:
-        kept = {name: response.headers[name] for name in ("ETag", "Cache-Control", "Vary")}
         return Response(status_code=304, headers=kept)
     return response
 

@@ -11,6 +11,7 @@ from anyio import CapacityLimiter, fail_after, to_thread
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder
+from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
 from indexes.search import Searcher
 from indexes.settings import Settings
@@ -132,7 +133,8 @@ async def running(
 
 
 def _searcher(catalog: Catalog, embedder: Embedder, settings: Settings, load: LoadEmbedder) -> Searcher:
-    return Searcher(catalog, embedder, settings, load_embedder=load)
+    reranker = load_reranker(settings)
+    return Searcher(catalog, embedder, settings, load_embedder=load, reranker=reranker)
 
 
 def our_version() -> str:

@@ -400,3 +400,16 @@ def test_the_application_opens_and_closes_what_it_was_not_given(house: Any, monk
     with TestClient(app) as http:
         assert http.post("/search", json=QUESTION, headers=house.headers("ada")).status_code == 200
     assert len(closed) == 1
+
+
+def test_a_position_comes_with_every_search_and_demands_freshness(house: House, http: TestClient) -> None:
+    body, headers = {"question": "soup"}, house.headers("ada")
+    first = http.post("/search", json=body, headers=headers)
+    again = http.post("/search", json=body, headers=headers)
+    position = first.headers["clearance-position"]
+    assert first.content == again.content
+    assert position != again.headers["clearance-position"]
+    fresh = http.post("/search", json=body, headers={**headers, "Clearance-At-Least": position})
+    assert fresh.content == first.content
+    forged = http.post("/search", json=body, headers={**headers, "Clearance-At-Least": "forged"})
+    assert forged.status_code == 422
