@@ -42,7 +42,8 @@ class Model:
     def visible(self, user: str) -> set[str]:
         if user not in self.users:
             return set()
-        mine, before = {self.identity(f"user:{user}"), self.identity("public")}, set()
+        mine = {self.identity(f"user:{user}"), self.identity("public")}
+        before: set[str] = set()
         while mine != before:
             before = mine
             mine = mine | {group for group, member in self.members if member in mine}

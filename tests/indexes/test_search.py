@@ -1,6 +1,7 @@
 import logging
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, select
@@ -117,7 +118,7 @@ def test_codes_and_rare_words_are_found(staff: World) -> None:
 
 
 def test_a_filter_narrows_the_view_and_never_widens_it(staff: World) -> None:
-    def found(user: str, **filters: object) -> list[str]:
+    def found(user: str, **filters: Any) -> list[str]:
         return sorted(staff.titles(user, "part soup salaries", filters=Filters(**filters)))
 
     assert found("bob", collection="manuals") == ["pumps"]

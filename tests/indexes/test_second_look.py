@@ -1,5 +1,6 @@
 """Reranking and positions: what is added to a search after the gates."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ class Longest:
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def scores(self, question: str, texts: list[str]) -> list[float]:
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
         self.seen += texts
         return [float(len(text)) for text in texts]
 

@@ -402,7 +402,7 @@ def test_the_application_opens_and_closes_what_it_was_not_given(house: Any, monk
     assert len(closed) == 1
 
 
-def test_a_position_comes_with_every_search_and_demands_freshness(house: House, http: TestClient) -> None:
+def test_a_position_comes_with_every_search_and_demands_freshness(house: Any, http: TestClient) -> None:
     body, headers = {"question": "soup"}, house.headers("ada")
     first = http.post("/search", json=body, headers=headers)
     again = http.post("/search", json=body, headers=headers)
