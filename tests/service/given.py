@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from indexes.model import Hit, PageMark, Principal, Row, SearchResult
 from service.prompt import Passage, Piece, pack, worth_showing
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
 
 ADA = Principal(name="user:ada")
 

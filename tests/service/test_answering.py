@@ -165,6 +165,9 @@ class FailsLate(ScriptedModel):
 def test_passages_are_announced_once_even_when_quotes_take_over() -> None:
     seen = events(answerer(FailsLate(failure=GeneratorTimeout("Slow.")), fallback="quotes"))
     assert [type(event) for event in seen] == [Passages, Token, CitationFound, Finished]
+    final = seen[-1]
+    assert isinstance(final, Finished)
+    assert final.answer.budget.window == 4096, "the ledger is that of the passages that were shown"
 
 
 def test_an_answer_that_has_begun_is_never_replaced() -> None:
