@@ -20,7 +20,7 @@ from indexes.errors import (
 from indexes.model import Hit
 from indexes.settings import Settings
 from service.answering import Answer, Answerer, Ask, CitationFound, Event, Finished, Passages, Token
-from service.llm import Prompt
+from service.llm import Prompt, ServedModel
 from service.testing import ScriptedModel
 from tests.service.given import ADA, Library, hit, hit_lists, texts
 
@@ -154,7 +154,7 @@ def test_a_model_that_fails_before_its_first_word_is_replaced_by_quotes_where_al
 class FailsLate(ScriptedModel):
     """Counts, and fails when it should speak, or after some words."""
 
-    async def served(self):  # type: ignore[no-untyped-def]
+    async def served(self) -> ServedModel:
         failure, self.failure = self.failure, None
         try:
             return await super().served()

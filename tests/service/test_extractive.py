@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexes.model import PageMark
+from indexes.model import Hit, PageMark
 from service.extractive import compose, quotes
 from service.prompt import Passage
 from tests.service.given import hit, hit_lists, shown, texts
@@ -77,7 +77,7 @@ def test_what_a_document_smuggles_into_a_sentence_is_inert_in_the_answer() -> No
 
 
 @given(texts, hit_lists())
-def test_quotes_are_few_exact_and_from_the_passages(question: str, hits: list) -> None:  # type: ignore[type-arg]
+def test_quotes_are_few_exact_and_from_the_passages(question: str, hits: list[Hit]) -> None:
     passages = shown(*hits)
     chosen = quotes(question, passages)
     pieces = compose(chosen)
