@@ -16,6 +16,7 @@ import unicodedata
 from array import array
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import chain
 from threading import Lock
 
 import numpy as np
@@ -60,10 +61,8 @@ class Analyser:
 
     def terms(self, text: str) -> Sequence[int]:
         """The terms of a text in reading order, repeated as often as they occur."""
-        terms = array("Q")
-        for token in _tokens(text):
-            terms.extend(self._tokens.get(token) or self._of_token(token))
-        return terms
+        known = self._tokens.get
+        return array("Q", chain.from_iterable([known(token) or self._of_token(token) for token in _tokens(text)]))
 
     def _of_token(self, token: str) -> Sequence[int]:
         if _UNSPACED_START.match(token):

@@ -78,13 +78,13 @@ def divide(block: Block, taken_rows: NDArray[np.int64]) -> tuple[Block | None, B
         return None, block
     if taken == len(marks):
         return block, None
-    return _selected(block, marks, taken, True), _selected(block, marks, len(marks) - taken, False)
-
-
-def _selected(block: Block, marks: NDArray[np.bool_], number: int, wanted: bool) -> Block:
-    selected = _empty(number, *kernels.selected_size(address(block), marks, wanted))
-    kernels.select(address(block), marks, wanted, address(selected))
-    return selected
+    terms, postings, large, other_terms = kernels.divided_size(address(block), marks)
+    rows, _, all_postings, all_large = _sizes(block).tolist()
+    theirs = _empty(taken, terms, postings, large)
+    others = _empty(rows - taken, other_terms, all_postings - postings, all_large - large)
+    kernels.select(address(block), marks, True, address(theirs))
+    kernels.select(address(block), marks, False, address(others))
+    return theirs, others
 
 
 def _empty(rows: int, terms: int, postings: int, large: int) -> Block:

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-any-return, attr-defined, call-arg, assignment, return-value"
+# mypy: disable-error-code="no-any-return, attr-defined, call-arg, assignment, return-value, unreachable"
 """Everything of the keyword index that is compiled: scoring, joining and dividing blocks.
 
 A block is one stretch of bytes that holds up to BLOCK_ROWS passages of one reader set and knows nothing of any other:
@@ -20,10 +20,9 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 
-from indexes.keywords.compiled import compiled
+from indexes.keywords.compiled import compiled, fetch, pointer
+from indexes.keywords.heap import offer
 
 BLOCK_ROWS = (
     4096  # what 12 bits can tell apart; a block's scores fit the nearest cache, rewriting it takes a millisecond
@@ -32,6 +31,7 @@ HASH_BITS = 48
 HEADER_BYTES = 64
 ROWS, TERMS, POSTINGS, LENGTH, LOWEST, HIGHEST, BITS, LARGE = range(8)
 MANY = 15
+AHEAD = 4  # blocks whose memory is asked for early
 RUN = 32  # scores looked at together
 SMALLEST = np.finfo(np.float64).smallest_subnormal
 
@@ -39,34 +39,26 @@ SMALLEST = np.finfo(np.float64).smallest_subnormal
 # --- the parts of a block, by its address ----------------------------------------------------------------------
 
 
-@intrinsic
-def _pointer(typing: Any, address: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), generate
-
-
 @compiled()
 def _head(block: Any) -> Any:
-    return numba.carray(_pointer(block), 8, np.int64)
+    return numba.carray(pointer(block), 8, np.int64)
 
 
 @compiled()
 def _terms(block: Any) -> Any:
-    return numba.carray(_pointer(block + HEADER_BYTES), _head(block)[TERMS], np.uint64)
+    return numba.carray(pointer(block + HEADER_BYTES), _head(block)[TERMS], np.uint64)
 
 
 @compiled()
 def _rows(block: Any) -> Any:
     head = _head(block)
-    return numba.carray(_pointer(block + HEADER_BYTES + 8 * head[TERMS]), head[ROWS], np.int64)
+    return numba.carray(pointer(block + HEADER_BYTES + 8 * head[TERMS]), head[ROWS], np.int64)
 
 
 @compiled()
 def _large(block: Any) -> Any:
     head = _head(block)
-    return numba.carray(_pointer(block + HEADER_BYTES + 8 * (head[TERMS] + head[ROWS])), head[LARGE], np.uint64)
+    return numba.carray(pointer(block + HEADER_BYTES + 8 * (head[TERMS] + head[ROWS])), head[LARGE], np.uint64)
 
 
 @compiled()
@@ -77,20 +69,20 @@ def _after_large(block: Any) -> Any:
 
 @compiled()
 def _buckets(block: Any) -> Any:
-    return numba.carray(_pointer(_after_large(block)), ((1 << _head(block)[BITS]) + 1, 2), np.uint32)
+    return numba.carray(pointer(_after_large(block)), ((1 << _head(block)[BITS]) + 1, 2), np.uint32)
 
 
 @compiled()
 def _lengths(block: Any) -> Any:
     head = _head(block)
-    return numba.carray(_pointer(_after_large(block) + 8 * ((1 << head[BITS]) + 1)), head[ROWS], np.uint32)
+    return numba.carray(pointer(_after_large(block) + 8 * ((1 << head[BITS]) + 1)), head[ROWS], np.uint32)
 
 
 @compiled()
 def _postings(block: Any) -> Any:
     head = _head(block)
     offset = 8 * ((1 << head[BITS]) + 1) + 4 * head[ROWS]
-    return numba.carray(_pointer(_after_large(block) + offset), head[POSTINGS], np.uint16)
+    return numba.carray(pointer(_after_large(block) + offset), head[POSTINGS], np.uint16)
 
 
 @compiled()
@@ -137,6 +129,21 @@ def fill_buckets(block: int) -> None:
 # --- scoring ---------------------------------------------------------------------------------------------------
 
 
+@compiled()
+def _look_ahead(blocks: Any, number: Any, keys: Any) -> None:
+    """Asks for what `locate` will read of the blocks to come: with many small ones, it would only wait for memory."""
+    if number + 2 * AHEAD < blocks.shape[0]:
+        fetch(blocks[number + 2 * AHEAD])
+    if number + AHEAD < blocks.shape[0]:
+        block = blocks[number + AHEAD]
+        head = _head(block)
+        buckets = _after_large(block)
+        for key in keys:
+            fetch(buckets + 8 * np.int64(key >> np.uint64(HASH_BITS - head[BITS])))
+            guess = (np.int64(key >> np.uint64(HASH_BITS - 24)) * head[TERMS]) >> 24
+            fetch(block + HEADER_BYTES + 8 * guess)
+
+
 @compiled("UniTuple(int64, 2)(int64[::1], uint64[::1], uint32[:, :, ::1], int64[::1])")
 def locate(blocks: Any, keys: Any, segments: Any, frequency: Any) -> tuple[int, int]:
     """Where the terms are in each block, and the statistics of the view: (passages, their total length).
@@ -148,6 +155,7 @@ def locate(blocks: Any, keys: Any, segments: Any, frequency: Any) -> tuple[int, 
     length = 0
     bounds = np.empty((keys.shape[0], 2), np.uint64)
     for number in range(blocks.shape[0]):
+        _look_ahead(blocks, number, keys)
         head = _head(blocks[number])
         passages += head[ROWS]
         length += head[LENGTH]
@@ -208,39 +216,18 @@ def narrow(blocks: Any, segments: Any, allowed: Any, frequency: Any) -> tuple[in
 
 
 @compiled()
-def _below(score: Any, row: Any, other_score: Any, other_row: Any) -> Any:
-    return score < other_score or (score == other_score and row > other_row)
-
-
-@compiled()
-def _offer(scores: Any, rows: Any, found: Any, score: Any, row: Any) -> Any:
-    """Keeps the best in a heap with the worst on top; returns how many are kept."""
-    if found < scores.shape[0]:
-        place = found
-        while place > 0 and _below(score, row, scores[(place - 1) >> 1], rows[(place - 1) >> 1]):
-            scores[place] = scores[(place - 1) >> 1]
-            rows[place] = rows[(place - 1) >> 1]
-            place = (place - 1) >> 1
-        scores[place] = score
-        rows[place] = row
-        return found + 1
-    if not _below(scores[0], rows[0], score, row):
-        return found
-    place = 0
-    while True:
-        child = 2 * place + 1
-        if child >= found:
-            break
-        if child + 1 < found and _below(scores[child + 1], rows[child + 1], scores[child], rows[child]):
-            child += 1
-        if not _below(scores[child], rows[child], score, row):
-            break
-        scores[place] = scores[child]
-        rows[place] = rows[child]
-        place = child
-    scores[place] = score
-    rows[place] = row
-    return found
+def _fetch_postings(blocks: Any, segments: Any, number: Any) -> None:
+    """Asks for what `rank` will read first of the blocks to come."""
+    if number + 2 * AHEAD < blocks.shape[0]:
+        fetch(blocks[number + 2 * AHEAD])
+    if number + AHEAD < blocks.shape[0]:
+        block = blocks[number + AHEAD]
+        head = _head(block)
+        lengths = _after_large(block) + 8 * ((1 << head[BITS]) + 1)
+        fetch(lengths)
+        for term in range(segments.shape[1]):
+            if segments[number + AHEAD, term, 1] > 0:
+                fetch(lengths + 4 * head[ROWS] + 2 * np.int64(segments[number + AHEAD, term, 0]))
 
 
 @compiled()
@@ -280,7 +267,7 @@ def _harvest(scores: Any, rows: Any, allowed: Any, best_scores: Any, best_rows: 
         if some:
             for place in range(start, stop):
                 if scores[place] > 0.0 and (allowed.shape[0] == 0 or allowed[place]):
-                    found = _offer(best_scores, best_rows, found, scores[place], rows[place])
+                    found = offer(best_scores, best_rows, found, scores[place], rows[place])
         start = stop
     scores[:] = 0.0
     return found
@@ -309,6 +296,7 @@ def rank(
     norms = np.empty(BLOCK_ROWS, np.float64)
     here = 0
     for number in range(blocks.shape[0]):
+        _fetch_postings(blocks, segments, number)
         block = blocks[number]
         size = _head(block)[ROWS]
         matches = 0
@@ -399,20 +387,23 @@ def mark(block: int, rows: Any, marks: Any) -> int:
     return marked
 
 
-@compiled("UniTuple(int64, 3)(int64, bool_[::1], bool_)")
-def selected_size(block: int, marks: Any, wanted: bool) -> tuple[int, int, int]:
-    """(terms, postings, large counts) of the passages whose mark is as wanted."""
+@compiled("UniTuple(int64, 4)(int64, bool_[::1])")
+def divided_size(block: int, marks: Any) -> tuple[int, int, int, int]:
+    """(terms, postings, large counts) of the passages that are marked, and the terms of the others."""
     terms, postings = _terms(block), _postings(block)
-    at = some_terms = some_postings = some_large = 0
+    at = marked_terms = marked_postings = marked_large = other_terms = 0
     for term in range(terms.shape[0]):
-        before = some_postings
-        for posting in range(at, at + np.int64(terms[term] & np.uint64(0xFFFF))):
-            if marks[postings[posting] >> 4] == wanted:
-                some_postings += 1
-                some_large += postings[posting] & MANY == MANY
-        at += np.int64(terms[term] & np.uint64(0xFFFF))
-        some_terms += some_postings > before
-    return some_terms, some_postings, some_large
+        number = np.int64(terms[term] & np.uint64(0xFFFF))
+        marked = 0
+        for posting in range(at, at + number):
+            taken = marks[postings[posting] >> 4]
+            marked += taken
+            marked_large += taken & (postings[posting] & MANY == MANY)
+        at += number
+        marked_postings += marked
+        marked_terms += marked > 0
+        other_terms += marked < number
+    return marked_terms, marked_postings, marked_large, other_terms
 
 
 @compiled("void(int64, bool_[::1], bool_, int64)")

@@ -1,0 +1,41 @@
+"""The best passages so far, as two arrays that make a heap with the worst on top."""
+
+from typing import Any
+
+from indexes.keywords.compiled import compiled
+
+
+@compiled()
+def _below(score: Any, row: Any, other_score: Any, other_row: Any) -> Any:
+    return score < other_score or (score == other_score and row > other_row)
+
+
+@compiled()
+def offer(scores: Any, rows: Any, found: Any, score: Any, row: Any) -> Any:
+    """Keeps a passage if it is among the best, equal scores by row; `found` are there, returns how many are now."""
+    if found < scores.shape[0]:
+        place = found
+        while place > 0 and _below(score, row, scores[(place - 1) >> 1], rows[(place - 1) >> 1]):
+            scores[place] = scores[(place - 1) >> 1]
+            rows[place] = rows[(place - 1) >> 1]
+            place = (place - 1) >> 1
+        scores[place] = score
+        rows[place] = row
+        return found + 1
+    if not _below(scores[0], rows[0], score, row):
+        return found
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child >= found:
+            break
+        if child + 1 < found and _below(scores[child + 1], rows[child + 1], scores[child], rows[child]):
+            child += 1
+        if not _below(scores[child], rows[child], score, row):
+            break
+        scores[place] = scores[child]
+        rows[place] = rows[child]
+        place = child
+    scores[place] = score
+    rows[place] = row
+    return found
