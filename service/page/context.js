@@ -5,12 +5,11 @@ import { place, say } from "./words.js";
 
 const PARTS = ["template", "question", "history", "passages", "answer", "unused"];
 
-/** The nodes of this view. `open(passage, citation, button)` opens one of the passages. */
+/** The nodes of this view; its title stands above them. `open(passage, citation, button)` opens one of the passages. */
 export function context(turn, open) {
   const { reply } = turn;
   const cited = new Map([...reply.citations].reverse().map((citation) => [citation.n, citation]));
   return [
-    say(h("h2", { id: "panel-title", tabIndex: -1 }), "context"),
     say(h("p", { className: "lead" }), "context_lead"),
     ...ledger(reply),
     say(h("h3"), "shown", { n: reply.passages.length }),
@@ -51,10 +50,10 @@ function shown(reply, cited, open) {
   const tokens = new Map(reply.budget.passages.map((share) => [share.n, share.tokens]));
   const entries = reply.passages.map((passage) => {
     const where = place(passage.pages, passage.section);
-    if (tokens.has(passage.n)) where.push(["tokens", { n: tokens.get(passage.n) }]);
     return entry(passage, where, cited.get(passage.n), open, [
       cited.has(passage.n) ? say(h("span", { className: "chip good" }), "cited") : null,
       passage.cut ? say(h("span", { className: "chip" }), "cut") : null,
+      tokens.has(passage.n) ? say(h("span"), "tokens", { n: tokens.get(passage.n) }) : null,
     ]);
   });
   return h("ol", { className: "entries" }, entries);
@@ -66,12 +65,14 @@ function leftOut({ budget, passages }, open) {
   const entries = budget.left_out.map((left) => {
     const passage = { id: left.passage_id, title: titles.get(left.document_id) };
     const reason = left.reason === "cut" ? "cut_reason" : left.reason;
-    return entry(passage, [[reason, {}], ["characters", { n: left.characters }]], null, open, []);
+    return entry(passage, [[reason, {}]], null, open, [
+      say(h("span"), "characters", { n: left.characters }),
+    ]);
   });
   return [say(h("h3"), "left_out", { n: entries.length }), h("ol", { className: "entries out" }, entries)];
 }
 
-function entry(passage, where, citation, open, chips) {
+function entry(passage, where, citation, open, beside) {
   const name = h("span", { className: "name", dir: "auto" }, passage.title ?? "");
   if (!passage.title) say(name, "another");
   const button = h(
@@ -79,7 +80,7 @@ function entry(passage, where, citation, open, chips) {
     { type: "button", className: "source" },
     h("span", { className: "number" }, String(passage.n ?? "–")),
     h("span", { className: "about" }, name, say(h("span", { className: "where", dir: "auto" }), "plain", { text: where })),
-    chips,
+    h("span", { className: "aside-about" }, beside),
   );
   button.onclick = () => open(passage, citation ?? null, button);
   return h("li", {}, button);

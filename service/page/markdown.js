@@ -6,6 +6,7 @@ const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 const HEADING = /^ {0,3}#{1,6}\s+/;
 const ITEM = /^(\s*)(?:([-*+•])\s+|(\d{1,3})(?:[.)]\s+|、\s*))/;
 const INLINE = /`([^`]{1,2000})`|\*\*(?=\S)(.{1,2000}?)(?<=\S)\*\*|\[(\d{1,6})\]/g;
+const NARROW = "\u202f"; // a marker stays close to its words, and on their line
 const DEEPEST = 3;
 
 /** Shows the text in `box`, touching only the blocks that changed. `cite(n, position)`: a node for a marker, or null. */
@@ -116,7 +117,8 @@ function inline({ text, start }, cite) {
           ? h("strong", {}, inline({ text: bold, start: position + 2 }, cite))
           : cite(Number(n), position);
     if (!node) continue;
-    nodes.push(text.slice(done, found.index), node);
+    const before = text.slice(done, found.index);
+    nodes.push((code ?? bold) ? before : before.replace(/ $/, NARROW), node);
     done = found.index + whole.length;
   }
   nodes.push(text.slice(done));

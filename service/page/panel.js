@@ -3,12 +3,14 @@
 import { at, h } from "./dom.js";
 import { Reader } from "./reader.js";
 import { context } from "./context.js";
+import { say } from "./words.js";
 
 const WIDE = matchMedia("(min-width: 1080px)");
 
 export class Panel {
   constructor() {
     this.box = at("panel");
+    this.place = at("panel-place");
     this.body = at("panel-body");
     this.back = at("panel-back");
     this.opener = null;
@@ -36,13 +38,14 @@ export class Panel {
     this.back.hidden = turn === null;
     this.turn = turn;
     const reader = new Reader(service, passage, citation, this.running.signal);
-    await reader.open(this.body);
+    await reader.open(this.place, this.body);
   }
 
   /** What an answer was made from. */
   context(turn, opener) {
     this.#show(opener, turn);
     this.back.hidden = true;
+    this.place.replaceChildren(say(h("h2", { id: "panel-title", tabIndex: -1 }), "context"));
     this.body.replaceChildren(...context(turn, (passage, citation, button) => this.does(passage, citation, button, turn)));
     this.#top();
   }
@@ -58,6 +61,7 @@ export class Panel {
   wipe() {
     this.running?.abort();
     this.turn = null;
+    this.place.replaceChildren();
     this.body.replaceChildren();
     if (this.box.open) this.box.close();
     document.body.classList.remove("beside");
@@ -68,9 +72,9 @@ export class Panel {
     this.running = new AbortController();
     if (!this.box.contains(opener)) this.opener = opener;
     this.turn = turn;
-    this.body.replaceChildren(h("h2", { id: "panel-title", tabIndex: -1 }));
+    this.place.replaceChildren();
+    this.body.replaceChildren();
     this.#open();
-    this.#top();
   }
 
   #open() {

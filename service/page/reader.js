@@ -14,10 +14,12 @@ export class Reader {
     this.marks = new Map(); // pages by where they start
   }
 
-  async open(box) {
+  async open(where, box) {
+    this.where = where;
     this.box = box;
     const title = h("h2", { id: "panel-title", tabIndex: -1, dir: "auto" }, this.wanted.title ?? "");
     box.replaceChildren(title, say(h("p", { className: "stage", role: "status" }), "opening"));
+    title.focus({ preventScroll: true });
     try {
       const found = await this.service.passage(this.wanted.id, this.signal);
       this.passage = found.passage;
@@ -26,7 +28,7 @@ export class Reader {
       this.text = [...found.text];
       await this.#reach();
       this.#draw();
-      this.box.querySelector("mark.quote, mark")?.scrollIntoView({ block: "center" });
+      this.#reveal();
       at("panel-title")?.focus({ preventScroll: true });
     } catch (problem) {
       this.#failed(problem);
@@ -57,13 +59,11 @@ export class Reader {
     const quoted = citation?.page ? [citation.page] : passage.pages;
     const where = place(quoted, citation ? citation.section : passage.section);
     const number = citation?.n ?? this.wanted.n;
+    this.where.replaceChildren(
+      number ? h("span", { className: "number" }, String(number)) : "",
+      say(h("p", { className: "kicker", dir: "auto" }), where.length ? "plain" : "passage", { text: where }),
+    );
     this.box.replaceChildren(
-      h(
-        "p",
-        { className: "kicker" },
-        number ? h("span", { className: "number" }, String(number)) : null,
-        say(h("span", { dir: "auto" }), where.length ? "plain" : "passage", { text: where }),
-      ),
       h("h2", { id: "panel-title", tabIndex: -1, dir: "auto" }, passage.title),
       h("p", { className: "path", dir: "auto" }, passage.path),
       citation && !citation.supported ? say(h("p", { className: "aside" }), "unsupported_note") : "",
@@ -72,6 +72,13 @@ export class Reader {
       this.#more("after", this.start + this.text.length < this.characters),
       say(h("p", { className: "fine" }), "checked"),
     );
+  }
+
+  /** Scrolls to the quote where it is not in sight. */
+  #reveal() {
+    const mark = this.box.querySelector("mark.quote") ?? this.box.querySelector("mark");
+    if (mark && mark.getBoundingClientRect().bottom > this.box.getBoundingClientRect().bottom)
+      mark.scrollIntoView({ block: "center" });
   }
 
   /** The text cut where a page, the passage or the quote begins or ends. */
@@ -137,6 +144,7 @@ export class Reader {
     const key = gone ? "gone" : problem.kind === "changed" ? "changed" : `problem_${problem.kind}`;
     const title = h("h2", { id: "panel-title", tabIndex: -1 });
     say(title, known(key) ? key : "problem_internal-error");
+    this.where.replaceChildren();
     this.box.replaceChildren(title, gone ? say(h("p", { className: "lead" }), "gone_note") : "");
     title.focus({ preventScroll: true });
     if (problem.kind === "not-authenticated") throw problem;

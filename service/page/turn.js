@@ -5,6 +5,7 @@ import { show } from "./markdown.js";
 import { known, place, say, tell } from "./words.js";
 
 const SENTENCE = /[.!?](?=\s)|[。！？\n]/g;
+const REPORTED = new Set(["internal-error", "corpus-unavailable", "model-broken"]); // for whoever runs the service
 const COPY = "M7 7V4h9v9h-3M4 7h9v9H4z";
 const READ = "M3 5h14M3 10h14M3 15h8";
 
@@ -70,7 +71,7 @@ export class Turn {
     const box = h("div", { className: "problem", role: "alert" }, title);
     if (problem.detail) box.append(h("p", { dir: "auto" }, problem.detail));
     else if (key && known(`problem_${key}_note`)) box.append(say(h("p"), `problem_${key}_note`));
-    if (problem.request && problem.status >= 500)
+    if (problem.request && REPORTED.has(problem.kind))
       box.append(say(h("p", { className: "fine" }), "request", { id: problem.request }));
     box.append(h("div", { className: "actions" }, this.#retry(problem), this.#quotes(problem)));
     this.foot.append(box);
@@ -264,7 +265,7 @@ export class Turn {
 
   #quotes(problem) {
     if (!problem.kind.startsWith("model-") && problem.kind !== "broken-off") return null;
-    const button = say(h("button", { type: "button", className: "quiet" }), "with_quotes");
+    const button = say(h("button", { type: "button", className: "secondary" }), "with_quotes");
     button.onclick = () => this.does.again(this, { answerer: "quotes" });
     return button;
   }

@@ -25,6 +25,7 @@ const TEXTS = {
     keys: "Enter asks, Shift + Enter begins a new line",
     answer: "Answer",
     close: "Close",
+    back: "Back to what was read",
     searching: "Searching what you may read…",
     reading: ["Reading {n} passage…", "Reading {n} passages…"],
     writing: "Writing…",
@@ -33,7 +34,7 @@ const TEXTS = {
     nothing: "No answer found",
     nothing_note: "Only documents that you may read are searched.",
     quoted: "Quotes",
-    quoted_note: "Sentences of your documents, word for word. No language model was asked.",
+    quoted_note: "Sentences of your documents, word for word; not written by a language model.",
     notice: "Note",
     unsupported: "weak support",
     unsupported_note: "The passage does not clearly support this sentence. Open it and check.",
@@ -59,7 +60,7 @@ const TEXTS = {
     another: "A passage",
     window: "Context window",
     window_note: ["{used} of {n} token", "{used} of {n} tokens"],
-    no_window: "No language model was asked, so nothing had to fit into a window.",
+    no_window: "No language model wrote this, so nothing had to fit into a window.",
     part_template: "Instructions",
     part_question: "Question",
     part_history: "Earlier turns",
@@ -117,11 +118,11 @@ const TEXTS = {
     problem_busy: "The service is busy.",
     problem_busy_note: "Many people are asking. It will be your turn soon.",
     "problem_model-unavailable": "The language model cannot be reached.",
-    "problem_model-unavailable_note": "Searching still works.",
+    "problem_model-unavailable_note": "It can still be answered with quotes from your documents.",
     "problem_model-timeout": "The language model is too slow.",
-    "problem_model-timeout_note": "Searching still works.",
+    "problem_model-timeout_note": "It can still be answered with quotes from your documents.",
     "problem_model-broken": "The language model did not give an answer.",
-    "problem_model-broken_note": "Searching still works.",
+    "problem_model-broken_note": "It can still be answered with quotes from your documents.",
     "problem_corpus-unavailable": "The documents cannot be searched now.",
     "problem_corpus-unavailable_note": "Whoever runs this service has to act.",
     "problem_internal-error": "Something went wrong inside the service.",
@@ -151,6 +152,7 @@ const TEXTS = {
     keys: "按 Enter 提问，按 Shift + Enter 换行",
     answer: "回答",
     close: "关闭",
+    back: "返回查阅的内容",
     searching: "正在搜索您有权阅读的文档……",
     reading: "正在阅读 {n} 个段落……",
     writing: "正在作答……",
@@ -159,7 +161,7 @@ const TEXTS = {
     nothing: "没有找到答案",
     nothing_note: "只搜索您有权阅读的文档。",
     quoted: "原文摘录",
-    quoted_note: "以下为文档原句，未使用语言模型。",
+    quoted_note: "以下为文档原句，并非语言模型所写。",
     notice: "提示",
     unsupported: "依据不足",
     unsupported_note: "所引段落不能明确支持这句话，请打开原文核对。",
@@ -185,7 +187,7 @@ const TEXTS = {
     another: "段落",
     window: "上下文窗口",
     window_note: "共 {n} 个词元，已用 {used} 个",
-    no_window: "未使用语言模型，因此没有窗口限制。",
+    no_window: "并非语言模型所写，因此没有窗口限制。",
     part_template: "指令",
     part_question: "问题",
     part_history: "之前的对话",
@@ -243,11 +245,11 @@ const TEXTS = {
     problem_busy: "服务繁忙。",
     problem_busy_note: "提问的人较多，请稍候。",
     "problem_model-unavailable": "无法连接语言模型。",
-    "problem_model-unavailable_note": "搜索仍可使用。",
+    "problem_model-unavailable_note": "仍可用文档原文摘录作答。",
     "problem_model-timeout": "语言模型响应太慢。",
-    "problem_model-timeout_note": "搜索仍可使用。",
+    "problem_model-timeout_note": "仍可用文档原文摘录作答。",
     "problem_model-broken": "语言模型没有给出回答。",
-    "problem_model-broken_note": "搜索仍可使用。",
+    "problem_model-broken_note": "仍可用文档原文摘录作答。",
     "problem_corpus-unavailable": "目前无法搜索文档。",
     "problem_corpus-unavailable_note": "需要由服务管理员处理。",
     "problem_internal-error": "服务内部出错。",
@@ -331,8 +333,8 @@ export function place(pages, section = []) {
   const said = [];
   const [first] = pages;
   const last = pages.at(-1);
-  if (first) {
-    const kind = first.kind ?? "page";
+  if (first?.kind) {
+    const { kind } = first;
     if (last.number !== first.number && !first.name) said.push([`${kind}s`, { n: String(first.number), last: String(last.number) }]);
     else if (first.name) said.push([`${kind}_named`, { n: String(first.number), name: first.name }]);
     else said.push([kind, { n: String(first.number) }]);
