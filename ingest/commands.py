@@ -119,7 +119,7 @@ def _watcher(out: IO[str]) -> Iterator[Watcher]:
 
 @contextmanager
 def _graceful() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does: between two transactions, never inside one."""
+    """SIGTERM ends the block as Ctrl-C does; a transaction under way is undone or already complete."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
