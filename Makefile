@@ -27,7 +27,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PROGRESS = $(PYTHON) tools/progress.py
 PIP_FLAGS := --disable-pip-version-check --no-input $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help setup setup-llm check test serve ingest demo clean clean-all python
+.PHONY: help setup setup-llm setup-browser check test serve ingest demo clean clean-all python
 
 help:
 	@echo "make setup    install the pinned packages into $(VENV)"
@@ -44,6 +44,12 @@ python:
 
 setup: $(VENV)/.installed
 setup-llm: $(VENV_LLM)/.installed
+
+# The page is tested in a browser. Installed from the system's packages where there is none (Debian, Ubuntu).
+setup-browser: python
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	as=$$([ "$$(id -u)" = 0 ] || echo sudo); $(PROGRESS) "Installing Chromium" -- sh -ec "$$as apt-get update; \
+	$$as env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 chromium"
 
 $(VENV)/.installed: pyproject.toml constraints.txt | python
 	@test -x $(BIN)/python || $(PROGRESS) "Creating $(VENV)" -- $(PYTHON) -m venv $(VENV)

@@ -191,10 +191,13 @@ export class Turn {
     );
   }
 
-  /** The cited passages, each once, in the order of the text; each as its first citation has it. */
+  /** The cited passages, each once, in the order of the text; each as its first citation has it that holds. */
   #sources() {
-    const ordered = [...this.citations].sort(([one], [other]) => one - other).map(([, citation]) => citation);
-    return [...new Map(ordered.reverse().map((citation) => [citation.n, citation])).values()].reverse();
+    const found = new Map();
+    for (const [, citation] of [...this.citations].sort(([one], [other]) => one - other))
+      if (!found.has(citation.n) || (citation.supported && !found.get(citation.n).supported))
+        found.set(citation.n, citation);
+    return [...found.values()];
   }
 
   #list() {
