@@ -154,13 +154,14 @@ def invite(demo: Demo) -> list[Asker]:
 
 def people_into(catalog: Catalog, people: Mapping[str, Any]) -> None:
     """Users, groups and memberships as the file names them; what is there already stays."""
-    for name in people["users"].keys() - set(catalog.people.users()):
-        catalog.people.add_user(name)
+    for user in {f"user:{name}" for name in people["users"]} - set(catalog.people.users()):
+        catalog.people.add_user(user)
+    groups = {f"group:{name}": set(members) for name, members in people["groups"].items()}
     known = catalog.people.groups()
-    for group in people["groups"].keys() - known.keys():
+    for group in groups.keys() - known.keys():
         catalog.people.add_group(group)
-    for group, members in people["groups"].items():
-        for member in set(members) - set(known.get(group, ())):
+    for group, members in groups.items():
+        for member in members - set(known.get(group, ())):
             catalog.people.add_member(group, member)
 
 
