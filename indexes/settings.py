@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from indexes.errors import BadConfiguration
@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     chunk_tokens: int = Field(256, ge=32, le=8192, description="Upper bound of a chunk, in the embedder's tokens.")
     parse_workers: int = Field(2, ge=1, le=64)
     parse_timeout_s: float = Field(120.0, gt=0, description="Wall-clock limit for one document.")
-    parse_memory_mb: int = Field(4096, ge=512, description="Address-space limit of one parsing process.")
+    parse_memory_mb: int = Field(
+        4096, ge=512, description="Memory for one document, beyond what the parsing libraries take."
+    )
     max_file_mb: int = Field(200, ge=1)
     ocr: bool = Field(True, description="Read pictures and scanned pages with the packaged OCR models.")
 
@@ -77,11 +79,12 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @model_validator(mode="after")
-    def _no_example_secret(self) -> Self:
-        if self.llm_api_key and self.llm_api_key.get_secret_value().strip().lower() in EXAMPLE_SECRETS:
-            raise ValueError("llm_api_key still holds the example value; set a real secret or leave it out")
-        return self
+    @field_validator("llm_api_key")
+    @classmethod
+    def _no_example_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret and secret.get_secret_value().strip().lower() in EXAMPLE_SECRETS:
+            raise ValueError("it still holds the example value; set a real secret or leave it out")
+        return secret
 
     @property
     def catalog_url(self) -> str:

@@ -97,7 +97,9 @@ def _work(connection: socket.socket, parser: Parser, limits: dict[str, Any]) -> 
         except wire.Closed:
             return
         options = ParseOptions(**{**task["options"], "encodings": tuple(task["options"]["encodings"])})
-        wire.send(connection, _reply(connection, parser, Path(task["path"]), options, limits))
+        wire.send(
+            connection, _reply(connection, parser, Path(os.fsdecode(bytes.fromhex(task["path"]))), options, limits)
+        )
         gc.collect()
 
 

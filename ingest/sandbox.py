@@ -135,7 +135,7 @@ class _Worker:
         self.spent = self._documents >= DOCUMENTS_PER_WORKER
         deadline, pages = time.monotonic() + timeout_s, 0
         try:
-            wire.send(self._connection, {"path": str(path.absolute()), "options": asdict(options)})
+            wire.send(self._connection, {"path": os.fsencode(path.absolute()).hex(), "options": asdict(options)})
             while "beat" in (message := wire.receive(self._connection, deadline)):
                 pages += 1
                 if pages <= options.max_ocr_pages:

@@ -363,7 +363,7 @@ def test_a_name_that_is_no_text_is_a_line_like_any_other(world):
     world.write("a.txt")
     report = world.ingest(allow=("group:hr",))
     assert set(statuses(report)) == {"docs/a.txt", "docs/\ufffd.txt"}
-    assert statuses(report)["docs/a.txt"] == "new"
+    assert set(statuses(report).values()) == {"new"}
 
 
 # --- embedding ------------------------------------------------------------------------------------------------------
