@@ -51,9 +51,14 @@ _CONTRACTION = regex.compile(r"(?<=\w)['’](?:s|t|d|m|ll|re|ve)$")
 
 
 class Analyser:
-    """Turns text into terms. Safe to share between threads; remembers words it has met, up to a limit."""
+    """Turns text into terms. Safe to share between threads.
 
-    def __init__(self) -> None:
+    remembers: keeps words it has met, up to a limit. Not for questions: how long one takes must not tell which words
+    are in other people's texts and questions.
+    """
+
+    def __init__(self, *, remembers: bool = True) -> None:
+        self._longest_remembered = LONGEST_REMEMBERED if remembers else 0
         self._tokens: dict[str, Sequence[int]] = {}
         self._words: dict[str, int] = {}
         self._stem = Stemmer.Stemmer("english", 0).stemWord
@@ -71,7 +76,7 @@ class Analyser:
         terms = [self._of_word(part) for part in parts]
         if whole is not None:
             terms.append(_hash(whole[:WORD_CHARACTERS]))
-        if len(token) <= LONGEST_REMEMBERED:
+        if len(token) <= self._longest_remembered:
             _make_room(self._tokens)
             self._tokens[token] = terms
         return terms
@@ -81,8 +86,9 @@ class Analyser:
         if term is None:
             word = word[:WORD_CHARACTERS]
             term = _hash(self._stemmed(word))
-            _make_room(self._words)
-            self._words[word] = term
+            if self._longest_remembered:
+                _make_room(self._words)
+                self._words[word] = term
         return term
 
     def _stemmed(self, word: str) -> str:

@@ -42,6 +42,7 @@ class KeywordIndex:
     def __init__(self, k1: float = K1, b: float = B) -> None:
         self._k1, self._b = k1, b
         self._analyser = Analyser()
+        self._asked = Analyser(remembers=False)
         self._slot_of_row = SlotOfRow()
         self._blocks: list[Block | None] = []
         self._free: list[int] = []
@@ -111,7 +112,7 @@ class KeywordIndex:
         flag per row (rows past its end are not allowed).
         """
         view = sets.visible_blocks(self._table, self._first, self._links, ascending(reader_sets))
-        terms, repeats = distinct(self._analyser.terms(question))
+        terms, repeats = distinct(self._asked.terms(question))
         return scorer.best(view, terms, repeats, k, k1=self._k1, b=self._b, allowed_rows=allowed_rows)
 
     # --- checkpoints --------------------------------------------------------------------------------------------

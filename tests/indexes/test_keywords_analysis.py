@@ -115,6 +115,13 @@ def test_hostile_text_takes_neither_long_nor_an_error(text: str) -> None:
     assert time.process_time() - began < 5
 
 
+def test_questions_leave_no_trace_of_their_words() -> None:
+    analyser = Analyser(remembers=False)
+    assert list(analyser.terms("Who knows ISO-27001? 工资")) == list(TERMS("Who knows ISO-27001? 工资"))
+    assert not analyser._tokens
+    assert not analyser._words
+
+
 def test_a_word_counts_up_to_its_first_characters() -> None:
     assert list(TERMS("q" * 65)) == list(TERMS("q" * 10_000))
     assert list(TERMS("q" * 63)) != list(TERMS("q" * 64))
