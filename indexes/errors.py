@@ -7,6 +7,7 @@ ClearanceError
 │   ├── BadConfiguration      settings that cannot start a process
 │   └── QuestionTooLong       the question alone does not fit the model's context window
 ├── NotFound                  it does not exist, or the caller may not read it: the two look the same
+│   └── NoSuchModel           a language model that is not served, or not to this caller
 ├── AlreadyExists             a user, group or key of that name is there
 ├── NotAuthenticated          no key, a wrong key, a revoked or expired key
 ├── NotPermitted              a valid key without the scope that the operation needs
@@ -72,6 +73,10 @@ class QuestionTooLong(BadInput):
 
 class NotFound(ClearanceError):
     """There is nothing by that name."""
+
+
+class NoSuchModel(NotFound):
+    """There is no language model by that name."""
 
 
 class AlreadyExists(ClearanceError):

@@ -60,9 +60,15 @@ class Settings(BaseSettings):
 
     # --- the language model ---------------------------------------------------------------------------------
     llm_url: str | None = Field(
-        None, description="Base URL of a vLLM server, such as http://127.0.0.1:8000; none: extractive answers."
+        None,
+        description="Base URL of a vLLM server, such as http://127.0.0.1:8000; several: with commas or spaces between;"
+        " none: extractive answers.",
     )
-    llm_model: str | None = Field(None, description="Served model; default: the first that the server lists.")
+    llm_model: str | None = Field(
+        None,
+        description="Models to offer, with commas or spaces between, the default first; none: all that are served,"
+        " adapters left out.",
+    )
     llm_window: int | None = Field(None, ge=256, description="Tokens the model holds, for servers that do not tell.")
     llm_tokenizer: str | None = Field(None, description="Folder with its tokenizer, for servers that do not count.")
     llm_api_key: SecretStr | None = None

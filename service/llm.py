@@ -11,6 +11,7 @@ class ServedModel:
 
     name: str
     window: int  # tokens of prompt and answer together
+    adapter: bool = False  # weights on top of another model's
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,19 @@ class Generated:
 class LanguageModel(Protocol):
     """A model that answers prompts. Fakes: `service.testing.ScriptedModel`."""
 
+    def named(self, name: str) -> "LanguageModel":
+        """The model of that name behind the same servers; whether there is one, `served` tells."""
+        ...
+
+    async def offered(self) -> tuple[ServedModel, ...]:
+        """Every model that can be named, the default first. Raises GeneratorError."""
+        ...
+
     async def served(self) -> ServedModel:
-        """Which model answers and how much it holds; asked of the server, remembered briefly. Raises GeneratorError."""
+        """Which model answers and how much it holds; asked of the server, remembered briefly.
+
+        Raises GeneratorError, and NoSuchModel where it was named and is not offered.
+        """
         ...
 
     async def count(self, prompt: Prompt) -> int:

@@ -63,6 +63,12 @@ BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
     ),
     errors.BadConfiguration: INTERNAL,
     errors.BadInput: INVALID,
+    errors.NoSuchModel: Kind(
+        "no-such-model",
+        404,
+        "There is no model by that name.",
+        "It is not served, or you may not use it. The two look the same on purpose. GET /v1/models lists yours.",
+    ),
     errors.NotFound: NOT_FOUND,
     errors.AlreadyExists: Kind("already-exists", 409, "There is already one by that name.", "Choose another name."),
     errors.NotAuthenticated: UNAUTHENTICATED,

@@ -18,8 +18,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from indexes.errors import GeneratorBroken, GeneratorError
-from service.llm import Generated, Message, Prompt, ServedModel, Usage
+from indexes.errors import GeneratorBroken, GeneratorError, NoSuchModel
+from service.llm import Generated, LanguageModel, Message, Prompt, ServedModel, Usage
 
 TOKEN = re.compile(r"\s?\w{1,5}|\s?[^\w\s]|\s")
 TURN_TOKENS = 4  # the role, its end and two breaks around each message
@@ -64,6 +64,12 @@ class ScriptedModel:
         self.running = 0  # streams open now
         self.abandoned = 0  # streams closed before their end
 
+    def named(self, name: str) -> LanguageModel:
+        return self if name == self.name else _Nobody()
+
+    async def offered(self) -> tuple[ServedModel, ...]:
+        return (await self.served(),)
+
     async def served(self) -> ServedModel:
         if self.failure is not None and self.fail_after == 0:
             raise self.failure
@@ -100,6 +106,13 @@ class ScriptedModel:
     def _fail_at(self, position: int) -> None:
         if self.failure is not None and position >= self.fail_after:
             raise self.failure
+
+
+class _Nobody(ScriptedModel):
+    """The model of a name that nobody has."""
+
+    async def served(self) -> ServedModel:
+        raise NoSuchModel
 
 
 def length(prompt: Prompt) -> int:
@@ -179,6 +192,7 @@ class FakeVllm:
         self.model = model or ScriptedModel()
         self.misbehaviour = misbehaviour
         self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.adapters: list[str] = []  # further names it serves, as adapters of its model
         routes = [
             Route("/v1/models", self._models),
             Route("/tokenize", self._tokenize, methods=["POST"]),
@@ -201,7 +215,8 @@ class FakeVllm:
         card: dict[str, Any] = {"id": self.model.name, "object": "model", "max_model_len": self.model.window}
         if self.misbehaviour == "no window":
             del card["max_model_len"]
-        return JSONResponse({"object": "list", "data": [card]})
+        adapters = [card | {"id": name, "parent": self.model.name} for name in self.adapters]
+        return JSONResponse({"object": "list", "data": [card, *adapters]})
 
     async def _tokenize(self, request: Request) -> Response:
         if self.misbehaviour == "no tokenize":

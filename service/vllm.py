@@ -1,10 +1,11 @@
-"""A vLLM server as a LanguageModel. The only module that speaks the server's dialect.
+"""vLLM servers as a LanguageModel. The only module that speaks their dialect.
 
 The server is asked as a stream even where the caller wants the whole answer: only so does leaving stop the generation.
 """
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -16,30 +17,39 @@ from indexes.errors import BadConfiguration, GeneratorBroken, GeneratorError, Ge
 from indexes.settings import Settings
 from service import eventstream
 from service.llm import Generated, Prompt, ServedModel, Usage
+from service.pool import Pool, PooledModel, RequestRefused
 from service.tokenizer import LocalTokenizer
 
-REMEMBER_S = 30.0  # how long /v1/models is believed
 LOOK_S = 10.0  # for /v1/models, which costs the server nothing
-ATTEMPTS = 2  # before the first token; after it the caller has seen text, and nothing may be said twice
-PAUSE_S = 0.2  # between attempts
 SPARE_PIECES = 16  # more pieces than tokens asked for: the server ignores max_tokens
 SPARE_BYTES = 1 << 20  # beside 4 KiB for each token asked for
 OVERLOADED = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 NO_ROUTE = frozenset({404, 405, 501})
+REFUSED = frozenset({400, 413, 422})
 KNOWN_ENDS = frozenset({"stop", "length"})
 
 T = TypeVar("T")
 
 
-class VllmModel:
-    """A LanguageModel over HTTP. One per process; close it at the end."""
+class VllmModel(PooledModel):
+    """The configured servers as one LanguageModel. One per process; close it at the end."""
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Raises BadConfiguration."""
         if settings.llm_url is None:
             raise ValueError("no model server is configured")
+        servers = [VllmServer(address, settings, clock) for address in _addresses(settings.llm_url)]
+        pool = Pool(servers, _listed(settings.llm_model or ""), clock)
+        super().__init__(pool, settings.llm_total_timeout_s)
+
+
+class VllmServer:
+    """One server, over HTTP."""
+
+    def __init__(self, address: str, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._clock = clock
-        self._base = _address(settings.llm_url)
+        self._base = address
         self._client = httpx2.AsyncClient(
             headers=_credentials(settings),
             timeout=httpx2.Timeout(None, connect=settings.llm_connect_timeout_s),
@@ -47,65 +57,47 @@ class VllmModel:
             trust_env=False,
             follow_redirects=False,
         )
-        self._served: ServedModel | None = None
-        self._believed_until = 0.0
-        self._looking: asyncio.Task[ServedModel] | None = None
-        self._tokenizer: LocalTokenizer | None = None
-        self._root: str | None = None  # where the server has its weights from; the same folder may exist here
+        self._tokenizers: dict[str, LocalTokenizer] = {}  # by model, where the server does not count
+        self._roots: dict[str, str] = {}  # where the server has weights from; the same folder may exist here
 
     async def aclose(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
         await self._client.aclose()
 
-    async def served(self) -> ServedModel:
-        if self._served is not None and self._clock() < self._believed_until:
-            return self._served
-        if self._looking is None or self._looking.done():  # everybody who asks meanwhile waits for one reply
-            self._looking = asyncio.create_task(self._look())
-            self._looking.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return await asyncio.shield(self._looking)
+    async def look(self) -> tuple[ServedModel, ...]:
+        listed = await self._ask("GET", "/v1/models", self._clock() + LOOK_S)
+        cards = (listed or {}).get("data")
+        if not isinstance(cards, list) or not all(isinstance(card, dict) for card in cards):
+            raise GeneratorBroken("Its list of models is not a list.")
+        served = [model for card in cards if (model := self._read(card))]
+        if cards and not served:
+            raise GeneratorBroken("It does not say how much its model holds.", remedy="Set CLEARANCE_LLM_WINDOW.")
+        return tuple(served)
 
-    async def count(self, prompt: Prompt) -> int:
-        if self._tokenizer is not None:
-            return await asyncio.to_thread(self._tokenizer.count, prompt)
-        name = (await self.served()).name
+    async def count(self, prompt: Prompt, model: str) -> int:
+        if tokenizer := self._tokenizers.get(model):
+            return await asyncio.to_thread(tokenizer.count, prompt)
         how = {"add_special_tokens": True} if prompt.messages is None else {"add_generation_prompt": True}
         deadline = self._clock() + self._settings.llm_first_token_timeout_s
-        reply = await self._ask("POST", "/tokenize", deadline, {"model": name, **_content(prompt), **how})
+        reply = await self._ask("POST", "/tokenize", deadline, {"model": model, **_content(prompt), **how})
         if reply is None:
-            self._tokenizer = await asyncio.to_thread(LocalTokenizer, self._settings.llm_tokenizer or self._root)
-            return await self.count(prompt)
+            folder = self._settings.llm_tokenizer or self._roots.get(model)
+            self._tokenizers[model] = await asyncio.to_thread(LocalTokenizer, folder)
+            return await self.count(prompt, model)
         count = reply.get("count")
         if not isinstance(count, int) or count < 0:
             raise GeneratorBroken("Its /tokenize did not give a count.")
         return count
 
     async def stream(
-        self, prompt: Prompt, *, max_tokens: int, cache_salt: str, stop: Sequence[str] = ()
+        self, prompt: Prompt, model: str, *, max_tokens: int, cache_salt: str, stop: Sequence[str], end: float
     ) -> AsyncGenerator[Generated]:
-        end = self._clock() + self._settings.llm_total_timeout_s
-        for attempt in range(1, ATTEMPTS + 1):
-            answering = False
-            try:
-                body = await self._body(prompt, max_tokens, cache_salt, stop)
-                async with aclosing(self._attempt(body, max_tokens, end)) as pieces:
-                    async for piece in pieces:
-                        answering = True
-                        yield piece
-                return
-            except GeneratorUnavailable:
-                if answering or attempt == ATTEMPTS:
-                    raise
-            await asyncio.sleep(PAUSE_S)
-
-    async def _attempt(self, body: dict[str, Any], max_tokens: int, end: float) -> AsyncGenerator[Generated]:
-        """One request, as far as it goes. Each wait ends at the limit for one token, or at the end of all."""
+        """Each wait ends at the limit for one token, or at the end of all."""
+        body = self._body(prompt, model, max_tokens, cache_salt, stop)
         route = "/v1/chat/completions" if "messages" in body else "/v1/completions"
         request = self._client.build_request("POST", self._base + route, json=body)
         response = await self._send(request, self._next_limit(end))
         try:
-            self._accept(response)
+            _accept(response)
             if "text/event-stream" not in response.headers.get("content-type", ""):
                 raise GeneratorBroken("It sent no event stream.")
             reading = _Reading(max_tokens)
@@ -120,11 +112,12 @@ class VllmModel:
         finally:
             await response.aclose()
 
-    async def _body(self, prompt: Prompt, max_tokens: int, cache_salt: str, stop: Sequence[str]) -> dict[str, Any]:
-        served = await self.served()
+    def _body(
+        self, prompt: Prompt, model: str, max_tokens: int, cache_salt: str, stop: Sequence[str]
+    ) -> dict[str, Any]:
         stops = list(dict.fromkeys((*self._settings.llm_stop, *stop)))
         return {
-            "model": served.name,
+            "model": model,
             **_content(prompt),
             "max_tokens": max_tokens,
             "temperature": self._settings.llm_temperature,
@@ -134,22 +127,14 @@ class VllmModel:
             **({"stop": stops} if stops else {}),
         }
 
-    async def _look(self) -> ServedModel:
-        """The configured model among those the server lists, or the first of them."""
-        listed = await self._ask("GET", "/v1/models", self._clock() + LOOK_S)
-        cards = (listed or {}).get("data")
-        if not isinstance(cards, list) or not all(isinstance(card, dict) for card in cards):
-            raise GeneratorBroken("Its list of models is not a list.")
-        wanted = self._settings.llm_model
-        card = next((card for card in cards if wanted in (None, card.get("id"))), None)
-        if card is None:
-            raise GeneratorUnavailable("It does not serve the configured model.", remedy="Check CLEARANCE_LLM_MODEL.")
+    def _read(self, card: dict[str, Any]) -> ServedModel | None:
+        """A model of the list; None where it does not say what is needed."""
         name, window = card.get("id"), card.get("max_model_len") or self._settings.llm_window
-        if not isinstance(name, str) or not isinstance(window, int):
-            raise GeneratorBroken("It does not say how much its model holds.", remedy="Set CLEARANCE_LLM_WINDOW.")
-        self._root = card.get("root") if isinstance(card.get("root"), str) else None
-        self._served, self._believed_until = ServedModel(name, window), self._clock() + REMEMBER_S
-        return self._served
+        if not isinstance(name, str) or not name or not isinstance(window, int):
+            return None
+        if isinstance(root := card.get("root"), str):
+            self._roots[name] = root
+        return ServedModel(name, window, adapter=bool(card.get("parent")))
 
     async def _ask(
         self, method: str, route: str, deadline: float, body: dict[str, Any] | None = None
@@ -159,13 +144,13 @@ class VllmModel:
         try:
             if response.status_code in NO_ROUTE:
                 return None
-            self._accept(response)
+            _accept(response)
             raw = await self._within(response.aread(), deadline)
         finally:
             await response.aclose()
         try:
             reply = json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise GeneratorBroken(f"{route} did not give JSON.") from error
         if not isinstance(reply, dict):
             raise GeneratorBroken(f"{route} did not give an object.")
@@ -182,7 +167,6 @@ class VllmModel:
         except TimeoutError as error:
             raise GeneratorTimeout from error
         except httpx2.HTTPError as error:
-            self._served = None  # whatever comes back may be another model
             connecting = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
             said = "It takes no connection." if connecting else "The connection to it broke."
             raise GeneratorUnavailable(said) from error
@@ -190,17 +174,19 @@ class VllmModel:
     def _next_limit(self, end: float) -> float:
         return min(end, self._clock() + self._settings.llm_first_token_timeout_s)
 
-    def _accept(self, response: httpx2.Response) -> None:
-        """Raises what a status other than 200 means."""
-        status = response.status_code
-        if status == httpx2.codes.OK:
-            return
-        self._served = None  # it may have been restarted with another model or window
-        if status in OVERLOADED or status in NO_ROUTE:
-            raise GeneratorUnavailable(f"It answered {status}.")
-        if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
-            raise GeneratorUnavailable("It refuses our key.", remedy="Check CLEARANCE_LLM_API_KEY.")
-        raise GeneratorBroken(f"It refused the request with {status}.")
+
+def _accept(response: httpx2.Response) -> None:
+    """Raises what a status other than 200 means."""
+    status = response.status_code
+    if status == httpx2.codes.OK:
+        return
+    if status in OVERLOADED or status in NO_ROUTE:
+        raise GeneratorUnavailable(f"It answered {status}.")
+    if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
+        raise GeneratorUnavailable("It refuses our key.", remedy="Check CLEARANCE_LLM_API_KEY.")
+    if status in REFUSED:
+        raise RequestRefused(f"It refused the request with {status}.")
+    raise GeneratorBroken(f"It answered {status}.")
 
 
 class _Reading:
@@ -278,6 +264,18 @@ def _content(prompt: Prompt) -> dict[str, Any]:
 def _usage(said: dict[str, Any]) -> Usage | None:
     prompt, completion = said.get("prompt_tokens"), said.get("completion_tokens")
     return Usage(prompt, completion) if isinstance(prompt, int) and isinstance(completion, int) else None
+
+
+def _addresses(given: str) -> list[str]:
+    """The servers' addresses, each once. Raises BadConfiguration."""
+    found = list(dict.fromkeys(_address(part) for part in _listed(given)))
+    if not found:
+        raise BadConfiguration("CLEARANCE_LLM_URL is empty.", remedy="Leave it out, or write http://127.0.0.1:8000.")
+    return found
+
+
+def _listed(given: str) -> list[str]:
+    return [part for part in re.split(r"[\s,]+", given) if part]
 
 
 def _address(given: str) -> str:
