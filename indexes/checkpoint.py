@@ -11,7 +11,7 @@ from typing import Any
 
 from indexes.errors import IndexDamaged
 
-FORMAT = 1
+FORMAT = 2
 _MANIFEST = "manifest.json"
 _CURRENT = "CURRENT"  # names the folder that counts; swapped in one step
 

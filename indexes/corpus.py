@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from indexes import checkpoint
 from indexes.catalog import Catalog, Placement, ReadState
-from indexes.derived import Derived, align
+from indexes.derived import Derived, align, empty_vectors
 from indexes.errors import ClearanceError, IndexDamaged
 from indexes.keywords import KeywordIndex
 from indexes.locks import ReadWriteLock
 from indexes.model import Generation
-from indexes.vectors import VectorIndex
+from indexes.vectors import Topics, VectorIndex, learn, number_of_topics, sample
 
 _PATIENCE = 50  # times a search tries to meet the catalog between two writes before it makes them wait
+_SORTED_AT_ONCE = 8_192  # rows sorted into topics before a waiting writer gets its turn
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,10 @@ log = logging.getLogger(__name__)
 class Corpus:
     """One per process; threads share it. `folder` holds the checkpoint and may be deleted at any time."""
 
-    def __init__(self, catalog: Catalog, folder: Path | None) -> None:
+    def __init__(self, catalog: Catalog, folder: Path | None, scan_limit: int) -> None:
+        """scan_limit: views of more passages than that are searched by topic."""
         self.catalog = catalog
+        self._scan_limit = scan_limit
         self._folder = folder
         self._lock = ReadWriteLock()
         self._prepared: dict[int, VectorIndex] = {}
@@ -61,8 +64,8 @@ class Corpus:
         if generation.id in self._prepared:
             return
         with self._maintenance:
-            vectors = VectorIndex(generation.dimension)
             with self.catalog.reading() as state:
+                vectors = empty_vectors(state, generation, self._scan_limit)
                 align(vectors, state, generation, list(state.placements()))
             self._prepared[generation.id] = vectors
 
@@ -78,8 +81,10 @@ class Corpus:
                 checkpoint.discard(self._folder)
         self.save()
 
-    def tend(self) -> None:
-        """What a process does now and then beside searching: rebuild when asked to, load a generation that is ready."""
+    def tend(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """What a process does now and then beside searching: rebuild when asked to, load a generation that is ready,
+        learn topics once the corpus is large. stop: asked now and then whether to leave that for another time.
+        """
         with self.catalog.reading() as state:
             wanted = state.rebuild_number()
         if wanted > self._rebuilt:
@@ -88,6 +93,7 @@ class Corpus:
         for generation in self.catalog.generations.writable():
             if generation.state == "ready":
                 self.prepare(generation)
+        self._tend_topics(stop)
 
     def save(self) -> None:
         """Write a checkpoint of what is in memory, so that the next start is fast."""
@@ -101,6 +107,45 @@ class Corpus:
         """How many rows the derived indexes returned that did not belong to the view. Anything but 0 is a defect."""
         return self._derived.vectors.alarms
 
+    # --- topics -------------------------------------------------------------------------------------------------
+
+    def _tend_topics(self, stop: Callable[[], bool]) -> None:
+        """Have large views searched by topic from now on, once there are any. Searches go on meanwhile."""
+        vectors, generation = self._derived.vectors, self._derived.generation
+        if vectors.has_topics or len(vectors) <= self._scan_limit:
+            return
+        with self._maintenance:
+            topics = self._learnt(vectors, generation, stop)
+            if topics is None or not self._sorted_into(topics, vectors, stop):
+                return
+            with self._lock.writing():
+                vectors.adopt(topics)
+        log.info("Views of more than %d passages are searched by topic now.", self._scan_limit)
+
+    def _learnt(self, vectors: VectorIndex, generation: Generation, stop: Callable[[], bool]) -> Topics | None:
+        centroids = self.catalog.generations.centroids(generation)
+        if centroids is None:
+            with self._lock.reading():
+                rows = vectors.rows()
+                _, codes = vectors.codes(sample(rows))
+            learnt = learn(codes, number_of_topics(len(rows)), stop)
+            if learnt is None:
+                return None
+            centroids = self.catalog.generations.keep_centroids(generation, learnt)
+        return Topics(centroids)
+
+    def _sorted_into(self, topics: Topics, vectors: VectorIndex, stop: Callable[[], bool]) -> bool:
+        """Sort into topics what is here now. False: stopped before the end."""
+        with self._lock.reading():
+            rows = vectors.rows()
+        for start in range(0, len(rows), _SORTED_AT_ONCE):
+            if stop():
+                return False
+            with self._lock.reading():
+                here, codes = vectors.codes(rows[start : start + _SORTED_AT_ONCE])
+            topics.add(here, codes)
+        return True
+
     # --- starting -----------------------------------------------------------------------------------------------
 
     def _start(self) -> Derived:
@@ -113,7 +158,7 @@ class Corpus:
             return self._built(state)
 
     def _built(self, state: ReadState) -> Derived:
-        fresh = Derived.empty(_active(state))
+        fresh = Derived.empty(state, _active(state), self._scan_limit)
         fresh.repair(state)
         return fresh
 
@@ -123,7 +168,7 @@ class Corpus:
         generation = _active(state)
         try:
             folder = checkpoint.verified(self._folder, self._facts(generation))
-            return None if folder is None else _read(generation, folder)
+            return None if folder is None else _read(generation, folder, self._scan_limit, state.centroids(generation))
         except ClearanceError as error:
             log.warning("The checkpoint cannot be used and is built anew from the catalog: %s", error)
             return None
@@ -168,14 +213,14 @@ def _write(derived: Derived, folder: Path) -> None:
     derived.keywords.save(folder)
 
 
-def _read(generation: Generation, folder: Path) -> Derived:
+def _read(generation: Generation, folder: Path, scan_limit: int, centroids: NDArray[np.int8] | None) -> Derived:
     def array(name: str) -> NDArray[Any]:
-        loaded: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False)
+        loaded: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False, mmap_mode="r")
         return loaded
 
     try:
-        parts = {name: array(f"vectors-{name}") for name in ("rows", "reader_sets", "vectors")}
-        vectors = VectorIndex.from_arrays(generation.dimension, parts)
+        parts = {name: array(f"vectors-{name}") for name in ("rows", "reader_sets", "vectors", "topics", "centroids")}
+        vectors = VectorIndex.from_arrays(generation.dimension, parts, scan_limit=scan_limit, centroids=centroids)
         derived = Derived(generation, KeywordIndex.load(folder), vectors)
         ends = np.cumsum(array("documents-size"))
         rows = np.split(array("documents-rows"), ends[:-1]) if len(ends) else []

@@ -14,7 +14,7 @@ from indexes.catalog import Placement, ReadState
 from indexes.errors import IndexDamaged
 from indexes.keywords import KeywordIndex
 from indexes.model import Generation
-from indexes.vectors import VectorIndex
+from indexes.vectors import Topics, VectorIndex
 
 Ints = NDArray[np.int64]
 Lanes = NDArray[np.uint64]
@@ -36,8 +36,8 @@ class Derived:
         self._lanes: Lanes = np.zeros((0, 4), np.uint64)  # sum of the tokens of a reader set's documents, by set
 
     @classmethod
-    def empty(cls, generation: Generation) -> "Derived":
-        return cls(generation, KeywordIndex(), VectorIndex(generation.dimension))
+    def empty(cls, state: ReadState, generation: Generation, scan_limit: int) -> "Derived":
+        return cls(generation, KeywordIndex(), empty_vectors(state, generation, scan_limit))
 
     # --- following the catalog ----------------------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ class Derived:
 
     def switch(self, state: ReadState, generation: Generation, prepared: VectorIndex | None) -> None:
         """Search with another generation's vectors from now on."""
-        vectors = prepared if prepared is not None else VectorIndex(generation.dimension)
+        vectors = prepared if prepared is not None else empty_vectors(state, generation, self.vectors.scan_limit)
         align(vectors, state, generation, list(self._placed.values()))
         self.generation, self.vectors = generation, vectors
 
@@ -151,33 +151,40 @@ class Derived:
             self._count(placed, 1)
 
 
+def empty_vectors(state: ReadState, generation: Generation, scan_limit: int) -> VectorIndex:
+    """An index for the vectors of this generation, with its topics where they are learnt."""
+    centroids = state.centroids(generation)
+    topics = None if centroids is None else Topics(centroids)
+    return VectorIndex(generation.dimension, scan_limit=scan_limit, topics=topics)
+
+
 def align(vectors: VectorIndex, state: ReadState, generation: Generation, wanted: Sequence[Placement]) -> None:
     """Make a vector index hold exactly these documents; a row that it holds already keeps its vector."""
-    here = vectors.arrays(with_vectors=False)
-    set_of_row = dict(zip(here["rows"].tolist(), here["reader_sets"].tolist(), strict=True))
-    kept = np.concatenate([placed.rows for placed in wanted]) if wanted else np.empty(0, np.int64)
-    vectors.remove(np.setdiff1d(here["rows"], kept))
-    missing = []
-    for placed in wanted:
-        sets = {set_of_row.get(row) for row in placed.rows.tolist()}
-        if None in sets:
-            vectors.remove(placed.rows)
-            missing.append(placed)
-        elif sets and sets != {placed.reader_set}:
-            vectors.move(placed.rows, placed.reader_set)
+    rows = np.concatenate([placed.rows for placed in wanted]) if wanted else np.empty(0, np.int64)
+    vectors.remove(np.setdiff1d(vectors.rows(), rows))
+    owners = np.repeat(np.arange(len(wanted)), [len(placed.rows) for placed in wanted])
+    there = vectors.reader_sets_of(rows)
+    should = np.array([placed.reader_set for placed in wanted], np.int64)[owners]
+    missing = np.unique(owners[there < 0])
+    for number in np.setdiff1d(owners[there != should], missing):
+        vectors.move(wanted[number].rows, wanted[number].reader_set)
     for start in range(0, len(missing), _BATCH):
-        _fill(vectors, state, generation, missing[start : start + _BATCH])
+        batch = [wanted[number] for number in missing[start : start + _BATCH]]
+        vectors.remove(np.concatenate([placed.rows for placed in batch]))
+        _fill(vectors, state, generation, batch)
 
 
 def _fill(index: VectorIndex, state: ReadState, generation: Generation, placements: Sequence[Placement]) -> None:
-    found = state.vectors(generation, [placed.document_id for placed in placements if len(placed.rows)])
-    for placed in placements:
-        if not len(placed.rows):
-            continue
-        matrix = found.get(placed.document_id)
-        if matrix is None or len(matrix) != len(placed.rows):
-            raise IndexDamaged(f"A document has no vectors of {generation.model}.", remedy="Run: clearance rebuild")
-        index.add(placed.rows, placed.reader_set, matrix)
+    filled = [placed for placed in placements if len(placed.rows)]
+    found = state.vectors(generation, [placed.document_id for placed in filled])
+    if any(len(found.get(placed.document_id, ())) != len(placed.rows) for placed in filled):
+        raise IndexDamaged(f"A document has no vectors of {generation.model}.", remedy="Run: clearance rebuild")
+    if filled:
+        index.add_many(
+            np.concatenate([placed.rows for placed in filled]),
+            np.repeat([placed.reader_set for placed in filled], [len(placed.rows) for placed in filled]),
+            np.concatenate([found[placed.document_id] for placed in filled]),
+        )
 
 
 def _generation(state: ReadState) -> Generation:

@@ -58,7 +58,7 @@ class Searcher:
         reranker: Reranker | None = None,
     ) -> None:
         catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
-        self.corpus = Corpus(catalog, settings.home / "derived")
+        self.corpus = Corpus(catalog, settings.home / "derived", settings.exact_scan_limit)
         self._views = Views(catalog.secret)
         self._embedders = _Embedders(embedder, load_embedder)
         self._positions = Positions(catalog.secret)
@@ -192,7 +192,9 @@ class _Ranking:
 
     def _dense(self, depth: int) -> Sequence[tuple[Row, float]]:
         assert self._vector is not None
-        found = self._derived.vectors.nearest(self._vector.values, self._view.reader_sets, depth, self._only)
+        found = self._derived.vectors.nearest(
+            self._vector.values, self._view.reader_sets, depth, self._only, self._view.id
+        )
         self._exact &= found.exact
         return _pairs(found.rows, found.scores)
 

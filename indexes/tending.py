@@ -31,6 +31,6 @@ def tending(corpus: Corpus, every_s: float) -> Iterator[None]:
 def _tend(corpus: Corpus, every_s: float, stop: Event) -> None:
     while not stop.wait(every_s):
         try:
-            corpus.tend()
+            corpus.tend(stop.is_set)
         except Exception:  # a failed round must not end the thread; searches report their own errors
             log.exception("Tending the indexes failed and is tried again.")

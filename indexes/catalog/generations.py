@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, RowMapping, exists, insert, select, update
 
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
-from indexes.catalog.schema import documents, generations, vectors
+from indexes.catalog.schema import centroids, documents, generations, vectors
 from indexes.errors import IndexDamaged, ModelMismatch
 from indexes.model import Generation
 
@@ -22,6 +24,12 @@ def writable_generations(connection: Connection) -> tuple[Generation, ...]:
     """The active generation first, then those being built: a new document needs vectors for each."""
     wanted = select(generations).where(generations.c.state != "retired").order_by(generations.c.state, generations.c.id)
     return tuple(_generation(row) for row in connection.execute(wanted).mappings())
+
+
+def stored_centroids(connection: Connection, generation: Generation) -> NDArray[np.int8] | None:
+    """The centroids of a generation's topics, shape (topics, dimension), once they are learnt."""
+    codes = connection.scalar(select(centroids.c.codes).where(centroids.c.generation_id == generation.id))
+    return None if codes is None else np.frombuffer(codes, np.int8).reshape(-1, generation.dimension)
 
 
 class Generations:
@@ -82,6 +90,20 @@ class Generations:
             note(connection, "generation")
         return _generation(row)
 
+    def centroids(self, generation: Generation) -> NDArray[np.int8] | None:
+        """The centroids of its topics, once they are learnt; they never change again."""
+        with self._database.reading() as connection:
+            return stored_centroids(connection, generation)
+
+    def keep_centroids(self, generation: Generation, learnt: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Store what was learnt, unless another process was first. Returns those that count from now on."""
+        with self._database.writing() as connection:
+            there = stored_centroids(connection, generation)
+            if there is None:
+                added = insert(centroids).values(generation_id=generation.id, codes=learnt.tobytes())
+                connection.execute(added)
+        return learnt if there is None else there
+
     def request_rebuild(self) -> None:
         """Ask every process to build its derived indexes anew from the catalog."""
         with self._database.writing() as connection:
@@ -90,7 +112,8 @@ class Generations:
     def drop(self, generation: Generation) -> None:
         """Forget a generation that is not active, with its vectors."""
         with self._database.writing() as connection:
-            connection.execute(vectors.delete().where(vectors.c.generation_id == generation.id))
+            for table in (vectors, centroids):
+                connection.execute(table.delete().where(table.c.generation_id == generation.id))
             gone = generations.delete().where(generations.c.id == generation.id, generations.c.state != "active")
             connection.execute(gone)
 

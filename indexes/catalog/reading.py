@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam,
 
 from indexes.catalog.access import asking, may_read, readable_sets
 from indexes.catalog.filters import Filters, matching
-from indexes.catalog.generations import active_generation
+from indexes.catalog.generations import active_generation, stored_centroids
 from indexes.catalog.schema import changes, chunks, document_texts, documents, vectors
 from indexes.errors import NotFound
 from indexes.model import DocumentView, Generation, Hit, PageMark, Principal, Row
@@ -113,6 +113,10 @@ class ReadState:
     def generation(self) -> Generation | None:
         """The active generation, if there is one yet."""
         return active_generation(self._connection)
+
+    def centroids(self, generation: Generation) -> NDArray[np.int8] | None:
+        """The centroids of a generation's topics, shape (topics, dimension), once they are learnt."""
+        return stored_centroids(self._connection, generation)
 
     def rebuild_number(self) -> int:
         """Grows when somebody asks that every process build its derived indexes anew."""

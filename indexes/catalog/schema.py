@@ -164,6 +164,13 @@ vectors = Table(
     Index("ix_vectors_document_id", "document_id"),
 )
 
+centroids = Table(
+    "centroids",
+    metadata,
+    Column("generation_id", Id, ForeignKey("generations.id"), primary_key=True),
+    Column("codes", LargeBinary, nullable=False),  # int8, (topics, dimension); written once, never changed
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

@@ -117,7 +117,7 @@ def test_the_comparison_catches_statistics_over_all_documents(tmp_path: Path, mo
 def test_the_comparison_catches_filtering_after_the_ranking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = VectorIndex.nearest
 
-    def filtered_afterwards(self: VectorIndex, query: np.ndarray, reader_sets: np.ndarray, k: int, only=None) -> Ranked:
+    def filtered_afterwards(self: VectorIndex, query: np.ndarray, reader_sets: np.ndarray, k: int, *_: object) -> Ranked:
         ranked = honest(self, query, np.arange(1000, dtype=np.int64), 15)
         mine = honest(self, query, reader_sets, 10_000).rows
         kept = np.isin(ranked.rows, mine)

@@ -1,19 +1,21 @@
 """P3: the true best of what is visible, whatever the selectivity, and no trap of FAISS on the way."""
 
-import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes import vectors as module
-from indexes.vectors import ALLOWED_TYPES, NO_NEIGHBOUR, VectorIndex
+from indexes.errors import IndexDamaged
+from indexes.vectors import VectorIndex, lists
+from indexes.vectors.lists import ALLOWED_TYPES, NO_NEIGHBOUR, Lists
+from indexes.vectors.selectors import bits_of
 
 DIMENSION = 64
 
 
 def unit(matrix: np.ndarray) -> np.ndarray:
-    return (matrix / np.linalg.norm(matrix, axis=-1, keepdims=True)).astype(np.float32)
+    scaled: np.ndarray = matrix / np.linalg.norm(matrix, axis=-1, keepdims=True)
+    return scaled.astype(np.float32)
 
 
 def clustered(n: int, seed: int = 0, dimension: int = DIMENSION) -> np.ndarray:
@@ -26,7 +28,8 @@ def brute_force(vectors: np.ndarray, visible: np.ndarray, query: np.ndarray, k: 
     """The definition: best cosine first, equal ones by row."""
     rows = np.flatnonzero(visible)
     scores = (vectors[rows].astype(np.float64) * query.astype(np.float64)).sum(axis=1)
-    return rows[np.lexsort((rows, -scores))[:k]].tolist()
+    best: list[int] = rows[np.lexsort((rows, -scores))[:k]].tolist()
+    return best
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +133,9 @@ def test_rows_from_a_wrong_list_are_dropped_and_raise_an_alarm(monkeypatch: pyte
     index.add(np.arange(10), 1, vectors[:10])
     index.add(np.arange(10, 20), 2, vectors[10:])
     monkeypatch.setattr(
-        module,
-        "_search_lists",
-        lambda faiss_index, code, lists, k: (np.arange(19, 19 - k, -1), np.linspace(9e9, 8e9, k, dtype=np.float32)),
+        Lists,
+        "best",
+        lambda self, code, numbers, k, among: (np.arange(19, 19 - k, -1), np.linspace(9e9, 8e9, k, dtype=np.float32)),
     )
     found = index.nearest(vectors[0], np.array([1]), 5)
     assert all(row < 10 for row in found.rows.tolist())
@@ -140,20 +143,78 @@ def test_rows_from_a_wrong_list_are_dropped_and_raise_an_alarm(monkeypatch: pyte
     assert index.alarms > 0
 
 
+def ten_in_each_of_eight_lists() -> tuple[Lists, np.ndarray]:
+    codes = np.rint(clustered(80) * 100).astype(np.float32)
+    made = Lists(DIMENSION, 8)
+    made.add(np.arange(80), np.repeat(np.arange(8), 10), codes)
+    return made, codes
+
+
 def test_faiss_obeys_the_lists_it_is_given_and_pads_short_answers() -> None:
     """The audit of the index type that we allow: an upgrade of FAISS that changes this must fail here."""
     assert ALLOWED_TYPES == ("IndexIVFScalarQuantizer",)
-    index = module._new_faiss(DIMENSION, 8)
-    codes = np.rint(clustered(80) * 100).astype(np.float32)
-    ids, lists = np.arange(80), np.repeat(np.arange(8), 10)
-    index.add_core(80, *(faiss.swig_ptr(a) for a in (codes, ids, lists)))
-    found, _ = module._search_lists(index, codes[0], np.array([3, 5], np.int32), 40)
+    made, codes = ten_in_each_of_eight_lists()
+    found, _ = made.best(codes[0], np.array([3, 5]), 40, None)
     assert set(found[:20].tolist()) == set(range(30, 40)) | set(range(50, 60))
     assert set(found[20:].tolist()) == {NO_NEIGHBOUR}
 
 
+def test_faiss_obeys_the_selector_it_is_given_beside_the_lists() -> None:
+    """The other half of the audit: a selector that is ignored shows forbidden rows."""
+    made, codes = ten_in_each_of_eight_lists()
+    allowed = np.array([1, 8, 30, 31, 57, 79])
+    found, _ = made.best(codes[0], np.arange(8), 80, bits_of(allowed, 80))
+    assert sorted(found[:6].tolist()) == allowed.tolist()
+    assert set(found[6:].tolist()) == {NO_NEIGHBOUR}
+    found, _ = made.best(codes[0], np.array([3, 5]), 80, bits_of(allowed, 80))
+    assert sorted(found[:3].tolist()) == [30, 31, 57]
+    assert set(found[3:].tolist()) == {NO_NEIGHBOUR}
+
+
+def test_a_selector_of_nothing_finds_nothing_and_rows_beyond_its_end_are_forbidden() -> None:
+    made, codes = ten_in_each_of_eight_lists()
+    nothing, _ = made.best(codes[0], np.arange(8), 80, np.zeros(10, np.uint8))
+    assert set(nothing.tolist()) == {NO_NEIGHBOUR}
+    short, _ = made.best(codes[0], np.arange(8), 80, np.full(1, 255, np.uint8))
+    assert sorted(short[:8].tolist()) == list(range(8))
+    assert set(short[8:].tolist()) == {NO_NEIGHBOUR}
+
+
+def test_scores_of_codes_are_whole_numbers_without_rounding() -> None:
+    """On this rests that what is found never depends on the order or the company in which rows were added."""
+    rng = np.random.default_rng(8)
+    codes = rng.integers(-128, 128, (300, 1024)).astype(np.float32)
+    made = Lists(1024, 1)
+    made.add(np.arange(300), np.zeros(300, np.int64), codes)
+    question = rng.integers(-127, 128, 1024).astype(np.float32)
+    rows, scores = made.best(question, np.array([0]), 300, None)
+    exact = codes[rows].astype(np.int64) @ question.astype(np.int64)
+    assert scores.astype(np.int64).tolist() == exact.tolist()
+
+
 @pytest.mark.parametrize("kind", ["SQ8", "SQfp16"])
 def test_an_index_type_that_was_not_audited_is_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ALLOWED_TYPES", (kind,))
-    with pytest.raises(module.IndexDamaged):
+    monkeypatch.setattr(lists, "ALLOWED_TYPES", (kind,))
+    with pytest.raises(IndexDamaged):
         VectorIndex(DIMENSION, lists=8)
+
+
+def test_a_filter_of_many_rows_is_scanned_and_still_exact(
+    filled: tuple[VectorIndex, np.ndarray, np.ndarray],
+) -> None:
+    index, vectors, sets = filled
+    allowed, wanted = np.arange(0, 10_000, 2), np.arange(0, 20_000, 3)
+    visible = np.isin(sets, allowed) & np.isin(np.arange(20_000), wanted)
+    assert visible.sum() > 3_000
+    found = index.nearest(vectors[5], allowed, 20, only=wanted)
+    assert found.exact
+    assert found.candidates < 1_000
+    assert found.rows.tolist() == brute_force(vectors, visible, vectors[5], 20)
+
+
+def test_reader_sets_that_are_not_known_are_passed_over(
+    filled: tuple[VectorIndex, np.ndarray, np.ndarray],
+) -> None:
+    index, vectors, sets = filled
+    found = index.nearest(vectors[0], np.array([7, 10_001, 10**9]), 10_000)
+    assert sorted(found.rows.tolist()) == np.flatnonzero(sets == 7).tolist()

@@ -1,0 +1,51 @@
+"""Vectors as small integers, at a scale that depends on the dimension alone.
+
+Codes are whole numbers from -128 to 127, held as float32. A product of two codes is a whole number that float32 holds
+exactly, so it is the same in whatever order it is summed, on every machine and beside whatever other rows.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+SIGMAS: Final = 5.0  # a coordinate of a random unit vector has deviation 1/sqrt(d); codes reach this many of them
+_LARGEST: Final = 127
+
+
+def scale(dimension: int) -> float:
+    """What a coordinate is multiplied by."""
+    return float(np.float32(_LARGEST * np.sqrt(dimension) / SIGMAS))
+
+
+def coded(vectors: Floats) -> Floats:
+    """Codes of unit vectors, shape (n, dimension)."""
+    codes = vectors * np.float32(scale(vectors.shape[-1]))
+    np.rint(codes, out=codes)
+    np.clip(codes, -_LARGEST - 1, _LARGEST, out=codes)
+    return codes
+
+
+def errors(vectors: Floats, codes: Floats) -> Floats:
+    """How far each vector is from what its code stands for: ‖x - x̂‖."""
+    apart: Floats = np.linalg.norm(vectors - codes / np.float32(scale(vectors.shape[-1])), axis=1).astype(np.float32)
+    return apart
+
+
+@dataclass(frozen=True, slots=True)
+class CodedQuery:
+    """A question's code. Its scale is its own, since it is compared with nothing but rows."""
+
+    code: Floats
+    unit: float  # a product of codes times this is a cosine
+    error: float  # ‖q - q̂‖
+
+    @classmethod
+    def of(cls, query: Floats) -> "CodedQuery":
+        own = np.float32(_LARGEST / max(float(np.abs(query).max()), 1e-9))
+        code = np.rint(query * own).astype(np.float32)
+        error = float(np.linalg.norm(query - code / own))
+        return cls(code, 1.0 / (float(own) * scale(len(query))), error)
