@@ -14,6 +14,7 @@ from indexes.derived import Derived
 from indexes.model import Principal
 
 _CACHED = 10_000  # principals
+_CACHED_SETS = 10_000_000  # reader sets of all of them together, 8 bytes each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +31,7 @@ class Views:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._known: OrderedDict[tuple[str, frozenset[str]], tuple[int, NDArray[np.int64]]] = OrderedDict()
+        self._sets = 0
         self._lock = Lock()
 
     def resolve(self, state: ReadState, derived: Derived, principal: Principal) -> View:
@@ -47,7 +49,13 @@ class Views:
                 return known[1]
         reader_sets = state.reader_sets(principal)
         with self._lock:
+            self._forget(name)
             self._known[name] = (number, reader_sets)
-            while len(self._known) > _CACHED:
-                self._known.popitem(last=False)
+            self._sets += len(reader_sets)
+            while len(self._known) > 1 and (len(self._known) > _CACHED or self._sets > _CACHED_SETS):
+                self._forget(next(iter(self._known)))
         return reader_sets
+
+    def _forget(self, name: tuple[str, frozenset[str]]) -> None:
+        known = self._known.pop(name, None)
+        self._sets -= 0 if known is None else len(known[1])

@@ -287,3 +287,12 @@ def test_a_rebuild_asked_for_elsewhere_reaches_a_running_process(staff: World) -
             time.sleep(0.05)
     assert staff.searcher.corpus._derived is not before
     assert (staff.home / "derived" / "CURRENT").exists()
+
+
+def test_the_memory_of_views_is_bounded_and_forgets_the_oldest(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexes.view._CACHED_SETS", 3)
+    for user in ("ada", "bob", "ada", "bob", "eve"):
+        staff.search(user, "soup")
+    views = staff.searcher._views
+    assert views._sets == sum(len(sets) for _, sets in views._known.values()) <= 3
+    assert staff.titles("ada", "salaries")[0] == "salaries"
