@@ -17,6 +17,7 @@ from indexes.catalog.migrate import migrate
 from indexes.catalog.people import People
 from indexes.catalog.reading import Placement, ReadState
 from indexes.catalog.schema import installation
+from indexes.catalog.templates import Templates
 
 __all__ = ["Catalog", "Filters", "IssuedKey", "Job", "KeyInfo", "Placement", "ReadState"]
 
@@ -31,6 +32,7 @@ class Catalog:
         self.people = People(database)
         self.keys = Keys(database)
         self.jobs = Jobs(database)
+        self.templates = Templates(database)
         self.secret = self._secret()  # keys the ids of views: known to this installation alone
 
     @classmethod

@@ -4,6 +4,7 @@ Gate one resolves a principal to the reader sets of its view; gate two repeats t
 from any cache, inside the very statement that reads text. Statements are made once; `asking` gives their parameters.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal, select
@@ -34,14 +35,21 @@ _mine = _start.union(select(memberships.c.group_id).join(_start, memberships.c.m
 Empty for an asker that is not a known user, so that a removed user reads nothing at once.
 """
 
+IDENTITIES = select(_mine.c.id)
+
 _entry = reader_set_entries.c
-_MENTIONS = select(_entry.effect, _entry.reader_set_id).where(_entry.principal_id.in_(select(_mine.c.id)))
+_MENTIONS = select(_entry.effect, _entry.reader_set_id).where(_entry.principal_id.in_(IDENTITIES))
+_MENTIONS_AMONG = _MENTIONS.where(_entry.reader_set_id.in_(bindparam("among", expanding=True)))
 
 
-def readable_sets(connection: Connection, principal: Principal) -> list[int]:
-    """Gate one: the reader sets that allow one of the asker's identities and deny none of them, ascending."""
+def readable_sets(connection: Connection, principal: Principal, among: Collection[int] | None = None) -> list[int]:
+    """Gate one: the reader sets that allow one of the asker's identities and deny none of them, ascending.
+
+    among: decide about these few only.
+    """
     mentioned: dict[str, set[int]] = {"allow": set(), "deny": set()}
-    for effect, reader_set in connection.execute(_MENTIONS, asking(principal)):
+    asked, only = (_MENTIONS, {}) if among is None else (_MENTIONS_AMONG, {"among": sorted(among)})
+    for effect, reader_set in connection.execute(asked, {**asking(principal), **only}):
         mentioned[effect].add(reader_set)
     return sorted(mentioned["allow"] - mentioned["deny"])
 

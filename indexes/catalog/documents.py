@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -56,7 +56,7 @@ class Documents:
     def relabel(self, uri: str, readers: Readers) -> bool:
         """Change who may read it, effective at the next request; no text or vector is touched. False: no such uri."""
         with self._database.writing() as connection:
-            values = {"reader_set_id": _intern(connection, readers)}
+            values = {"reader_set_id": intern_readers(connection, readers)}
             changed = update(documents).where(documents.c.uri == uri).values(values).returning(documents.c.id)
             document_id = connection.scalar(changed)
             if document_id is not None:
@@ -88,7 +88,7 @@ class Documents:
         size = select(func.count()).where(chunks.c.document_id == documents.c.id).scalar_subquery()
         wanted = select(documents, size.label("size")).where(below)
         with self._database.reading() as connection:
-            readers = _readers_of_all(connection)
+            readers = readers_by_set(connection)
             return {
                 row["uri"]: StoredDocument(
                     uri=row["uri"],
@@ -127,7 +127,7 @@ def _write_head(connection: Connection, document: Document) -> tuple[int, str]:
         "metadata": dict(document.metadata),
         "modified_at": document.modified_at,
         "stored_at": datetime.now(UTC),
-        "reader_set_id": _intern(connection, document.readers),
+        "reader_set_id": intern_readers(connection, document.readers),
         "token": secrets.token_bytes(32),
     }
     there = select(documents.c.id, documents.c.public_id).where(documents.c.uri == document.uri)
@@ -183,7 +183,7 @@ def _delete_body(connection: Connection, document_id: int) -> None:
         connection.execute(delete(table).where(table.c.document_id == document_id))
 
 
-def _intern(connection: Connection, readers: Readers) -> int:
+def intern_readers(connection: Connection, readers: Readers) -> int:
     """The id of this set of readers, made now if it is new. Sets are told apart by principals, not by spelling."""
     entries = [
         (effect, principal_id)
@@ -203,12 +203,14 @@ def _intern(connection: Connection, readers: Readers) -> int:
     return new
 
 
-def _readers_of_all(connection: Connection) -> dict[int, Readers]:
-    names: dict[int, dict[str, set[str]]] = {
-        set_id: {"allow": set(), "deny": set()} for set_id in connection.scalars(select(reader_sets.c.id))
-    }
+def readers_by_set(connection: Connection, only: Collection[int] | None = None) -> dict[int, Readers]:
+    """The readers of each set; only: of these few."""
     entry = reader_set_entries.c
-    wanted = select(entry.reader_set_id, entry.effect, principals.c.name).join(principals)
+    sets, wanted = select(reader_sets.c.id), select(entry.reader_set_id, entry.effect, principals.c.name)
+    if only is not None:
+        sets, wanted = sets.where(reader_sets.c.id.in_(only)), wanted.where(entry.reader_set_id.in_(only))
+    names: dict[int, dict[str, set[str]]] = {i: {"allow": set(), "deny": set()} for i in connection.scalars(sets)}
+    wanted = wanted.join(principals)
     for set_id, effect, name in connection.execute(wanted):
         names[set_id][effect].add(name)
     return {i: Readers(allow=frozenset(n["allow"]), deny=frozenset(n["deny"])) for i, n in names.items()}

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -200,4 +201,38 @@ jobs = _table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Index("ix_jobs_state_kind", "state", "kind"),
+)
+
+templates = _table(
+    "templates",
+    Column("id", Id, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("style", String(16), nullable=False),  # chat | completion
+    Column("language", String(16), nullable=False),
+    Column("reader_set_id", Id, ForeignKey("reader_sets.id"), nullable=False),
+)
+
+template_versions = _table(
+    "template_versions",
+    Column("id", Id, primary_key=True),
+    Column("template_id", Id, ForeignKey("templates.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("text", JSON, nullable=False),  # never updated: a change is a new version
+    Column("saved_by", String(255), nullable=False),
+    Column("saved_at", Moment, nullable=False),
+    Index("ix_template_versions_template_id_version", "template_id", "version", unique=True),
+)
+
+template_activations = _table(
+    "template_activations",
+    Column("id", Id, primary_key=True),
+    Column("audience", String(8), nullable=False),  # name | user | group | default
+    Column("principal_id", Id, ForeignKey("principals.id")),  # of a user or group, else null
+    Column("version_id", Id, ForeignKey("template_versions.id"), nullable=False),
+    Column("candidate_id", Id, ForeignKey("template_versions.id")),
+    Column("share", Float, nullable=False),  # of the audience that gets the candidate
+    Column("activated_by", String(255), nullable=False),
+    Column("activated_at", Moment, nullable=False),
+    Column("withdrawn_at", Moment),  # by a rollback: the activation before it holds again
+    Index("ix_template_activations_audience_principal_id", "audience", "principal_id"),
 )
