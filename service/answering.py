@@ -4,11 +4,11 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from anyio import CapacityLimiter, to_thread
 
-from indexes.errors import BadInput, GeneratorBroken, GeneratorError
+from indexes.errors import BadInput, GeneratorBroken, GeneratorError, NoSuchModel
 from indexes.model import Principal
 from indexes.search import Searcher
 from indexes.settings import Settings
@@ -31,7 +31,7 @@ from service.llm import LanguageModel
 from service.prompt import worth_showing
 from service.quoting import nothing, quote
 from service.run import Found, Run
-from service.templates import BuiltIn, TemplateSource
+from service.templates import BuiltIn, Template, TemplateSource
 
 __all__ = [
     "Answer", "Answerer", "AnswererName", "Ask", "CitationFound", "Event", "Finished", "Mode", "Passages", "Timings",
@@ -59,49 +59,73 @@ class Answerer:
         self.model = model
         self.settings = settings
         self.cpu = cpu
-        self.generation = Generation(settings, templates or BuiltIn(), secret or secrets.token_bytes(32))
+        self.templates = templates or BuiltIn()
+        self.generation = Generation(settings, secret or secrets.token_bytes(32))
 
     async def answer(self, ask: Ask, principal: Principal) -> Answer:
         """The whole answer. Raises what `stream` raises."""
-        async with aclosing(self.stream(ask, principal)) as events:
+        async with aclosing(self._events(Run(ask=ask, principal=principal, watched=False))) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     return event.answer
         raise GeneratorBroken("The answer has no end.")
 
-    async def stream(self, ask: Ask, principal: Principal) -> AsyncGenerator[Event]:
+    def stream(self, ask: Ask, principal: Principal) -> AsyncGenerator[Event]:
         """The answer as it grows; the last event is Finished. Closing it stops the model.
 
         Raises BadInput, QuestionTooLong and NotFound before the first event, GeneratorError at any time.
         """
-        run = Run(ask=ask, principal=principal, model=self._model_for(ask))
-        run.found = await to_thread.run_sync(self._find, ask, principal, limiter=self.cpu)
+        return self._events(Run(ask=ask, principal=principal))
+
+    async def _events(self, run: Run) -> AsyncGenerator[Event]:
+        """The path of a question: made to stand alone, searched for, answered."""
+        run.model = await self._model_for(run.ask)
+        run.question = await self.generation.standalone(run)
+        run.condensed = time.perf_counter()
+        run.found = await to_thread.run_sync(self._find, run, limiter=self.cpu)
         run.searched = time.perf_counter()
         async with aclosing(self._answered(run)) as events:
             async for event in events:
                 yield event
 
-    def _model_for(self, ask: Ask) -> LanguageModel | None:
+    async def _model_for(self, ask: Ask) -> LanguageModel | None:
+        """Who answers; None: quotes. Raises BadInput, and NoSuchModel whatever the search may find."""
+        if ask.answerer == "quotes":
+            return None
         if ask.answerer == "model" and self.model is None:
             raise BadInput("No language model is configured.", remedy="Ask with `answerer: quotes`, or leave it out.")
-        return None if ask.answerer == "quotes" else self.model
+        if ask.model is None:
+            return self.model
+        if self.model is None:
+            raise NoSuchModel
+        named = self.model.named(ask.model)
+        with suppress(GeneratorError):  # whether it can answer now shows when it is asked
+            await named.served()
+        return named
 
-    def _find(self, ask: Ask, principal: Principal) -> Found:
-        result = self.searcher.search(ask.question, principal, ask.k, mode=ask.mode, filters=ask.filters)
+    def _find(self, run: Run) -> Found:
+        """Everything that is read for this question: the passages, and the template that says how to ask the model."""
+        ask, asker = run.ask, run.principal
+        result = self.searcher.search(
+            run.question, asker, ask.k, mode=ask.mode, filters=ask.filters, at_least=ask.at_least
+        )
         hits, left_out = worth_showing(result.hits, self.settings.passages_per_document)
-        return Found(hits, left_out, result.view_id)
+        template = None
+        if run.model is not None:
+            template = self.templates.choose(ask.template, asker, self.settings.llm_style, run.language)
+        return Found(hits, left_out, result.view_id, result.position, template)
 
     def _answered(self, run: Run) -> AsyncGenerator[Event]:
         if not run.found.hits:
             return nothing(run)
-        if run.model is None:
+        if run.model is None or run.found.template is None:
             return quote(run, self.cpu)
-        return self._generate_or_quote(run, run.model)
+        return self._generate_or_quote(run, run.model, run.found.template)
 
-    async def _generate_or_quote(self, run: Run, model: LanguageModel) -> AsyncGenerator[Event]:
+    async def _generate_or_quote(self, run: Run, model: LanguageModel, template: Template) -> AsyncGenerator[Event]:
         """The model's answer; quotes where it fails before the caller has seen any of it and quotes are allowed."""
         try:
-            async with aclosing(self.generation.generate(run, model)) as events:
+            async with aclosing(self.generation.generate(run, model, template)) as events:
                 async for event in events:
                     yield event
             return

@@ -1,6 +1,6 @@
 """What goes in and what comes out: a question, its answer, and the events on the way."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from indexes.catalog import Filters
@@ -22,9 +22,11 @@ class Ask:
     filters: Filters | None = None
     history: tuple[Turn, ...] = ()  # the caller's own earlier turns, oldest first
     max_tokens: int | None = None  # for the answer; None: the setting
-    template: str | None = None  # a template's name; None: chosen by the question's script
+    template: str | None = None  # "name" or "name@version"; None: what is active for the asker
     answerer: AnswererName | None = None  # None: the model where one is configured, else quotes
+    model: str | None = None  # one of those that are offered; None: the default
     fallback: Literal["none", "quotes"] | None = None  # when the model server fails; None: the setting
+    at_least: str | None = None  # a position from an earlier reply: search a state at least as fresh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Usage:
 class Timings:
     """Milliseconds since the question came in, spent in each step."""
 
+    condense_ms: float  # making a follow-up stand alone
     search_ms: float
     prompt_ms: float
     first_token_ms: float | None  # from the call to the model until its first text; None: no model, or no text
@@ -62,7 +65,10 @@ class Answer:
     template: str | None  # "name@version"; None: no model was called
     timings: Timings
     answerer: AnswererName
+    cut_off: bool = False  # at the length that was asked for
     notice: str | None = None  # what the caller should know: quotes instead of the model, a shortened answer
+    standalone_question: str | None = None  # what was searched for; None: the question as it was put
+    position: str = field(default="", compare=False)  # sealed; different each time, whatever happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ class Passages:
     passages: tuple[Passage, ...]
     answer_id: str
     view_id: str
+    standalone_question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

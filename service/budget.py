@@ -60,12 +60,17 @@ class Request:
 
     template: Template
     question: str
+    standalone: str = ""  # the question where no earlier turn is shown; empty: the same
     hits: tuple[Hit, ...]  # worth showing, best first
     left_out: tuple[LeftOut, ...]
     history: tuple[Turn, ...]
     answer_tokens: int  # wanted
     view_id: str
     secret: bytes
+
+    def asked(self, history: tuple[Turn, ...]) -> str:
+        """The question as the model gets it beside these turns: without any, it has to stand alone."""
+        return self.question if history or not self.standalone else self.standalone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +114,7 @@ async def fit(request: Request, model: LanguageModel, window: int) -> Fitted:
         draft = await _fullest(request, model, history, window - reserved)
         if draft is not None and (draft.passages or not request.hits):
             return _fitted(request, draft, window, reserved, history, len(turns) - len(history))
-    alone = await model.count(render(request.template, request.question, (), (), ""))
+    alone = await model.count(render(request.template, request.asked(()), (), (), ""))
     raise QuestionTooLong(
         f"It takes {alone} tokens with its instructions, the answer needs at least {least}, a passage must fit"
         f" beside them, and the model's window holds {window}.",
@@ -119,7 +124,7 @@ async def fit(request: Request, model: LanguageModel, window: int) -> Fitted:
 
 async def _fullest(request: Request, model: LanguageModel, history: tuple[Turn, ...], room: int) -> _Draft | None:
     """The draft with the most text that takes at most `room` tokens; None where not even the question does."""
-    fixed = _size(render(request.template, request.question, (), history, ""))
+    fixed = _size(render(request.template, request.asked(history), (), history, ""))
     everything = tuple(Piece(hit, len(hit.text)) for hit in request.hits)
     tried: _Draft | None = None
     if fixed + sum(_piece_size(piece) for piece in everything) <= room:
@@ -164,8 +169,9 @@ async def _counted(
     request: Request, model: LanguageModel, pieces: tuple[Piece, ...], history: tuple[Turn, ...]
 ) -> _Draft:
     passages = pack(pieces)
-    mark = boundary(request.secret, request.view_id, request.question, passages)
-    prompt = render(request.template, request.question, passages, history, mark)
+    question = request.asked(history)
+    mark = boundary(request.secret, request.view_id, question, passages)
+    prompt = render(request.template, question, passages, history, mark)
     return _Draft(prompt, passages, pieces, await model.count(prompt))
 
 
@@ -216,8 +222,8 @@ def _recent(turns: tuple[Turn, ...], room: int) -> tuple[Turn, ...]:
 def _fitted(
     request: Request, draft: _Draft, window: int, answer: int, history: tuple[Turn, ...], dropped: int
 ) -> Fitted:
-    whole = _size(render(request.template, request.question, (), history, ""))
-    question = estimate(request.question)
+    whole = _size(render(request.template, request.asked(history), (), history, ""))
+    question = estimate(request.asked(history))
     earlier = sum(_turn_size(turn) for turn in history)
     shown = [estimate(passage.text) + LABEL_TOKENS for passage in draft.passages]
     parts = apportion(draft.tokens, [max(whole - question - earlier, 1.0), question, earlier, *shown])

@@ -12,11 +12,12 @@ from indexes.settings import Settings
 from service import phrases
 from service.answers import CitationFound, Event, Finished, Usage
 from service.budget import Fitted, Request, fit
+from service.condensing import standalone
 from service.hearing import Hearing
 from service.llm import LanguageModel
 from service.llm import Usage as Reported
 from service.run import Run
-from service.templates import Template, TemplateSource
+from service.templates import Template
 
 log = logging.getLogger(__name__)
 
@@ -24,19 +25,17 @@ log = logging.getLogger(__name__)
 class Generation:
     """Asks the model. Holds no state between questions."""
 
-    def __init__(self, settings: Settings, templates: TemplateSource, secret: bytes) -> None:
+    def __init__(self, settings: Settings, secret: bytes) -> None:
         self.settings = settings
-        self.templates = templates
         self.secret = secret
 
-    async def generate(self, run: Run, model: LanguageModel) -> AsyncGenerator[Event]:
-        """The model's answer as it grows. Raises NotFound for a template, QuestionTooLong, GeneratorError."""
+    async def generate(self, run: Run, model: LanguageModel, template: Template) -> AsyncGenerator[Event]:
+        """The model's answer as it grows. Raises QuestionTooLong, BadInput for the template, GeneratorError."""
         served = await model.served()
-        template = self.templates.choose(run.ask.template, run.principal, self.settings.llm_style, run.language)
         fitted = await fit(self._request(run, template), model, served.window)
         run.prompted = time.perf_counter()
         yield run.show(fitted.passages, fitted.budget)
-        hearing = Hearing(run.ask.question, template, fitted)
+        hearing = Hearing(run.question, template, fitted)
         async with aclosing(self._listen(run, model, template, fitted, hearing)) as events:
             async for event in events:
                 yield event
@@ -48,9 +47,15 @@ class Generation:
                 usage=_usage(hearing.usage, fitted.tokens),
                 model=served.name,
                 template=template.label,
+                cut_off=hearing.finish_reason == "length",
                 notice=_notice(run, fitted, self._wanted(run), hearing.finish_reason),
             )
         )
+
+    async def standalone(self, run: Run) -> str:
+        """The question as it can be searched for, without the conversation before it."""
+        salt = self._salt("caller", run.principal.name)
+        return await standalone(run.ask.question, run.ask.history, run.model, self.settings.llm_style, salt)
 
     async def _listen(
         self, run: Run, model: LanguageModel, template: Template, fitted: Fitted, hearing: Hearing
@@ -60,7 +65,7 @@ class Generation:
         pieces = model.stream(
             fitted.prompt,
             max_tokens=fitted.answer_tokens,
-            cache_salt=self._salt(run.found.view_id),
+            cache_salt=self._salt("view", run.found.view_id),
             stop=(*template.stop, *self.settings.llm_stop),
         )
         async with aclosing(pieces):
@@ -78,6 +83,7 @@ class Generation:
         return Request(
             template=template,
             question=run.ask.question,
+            standalone=run.question,
             hits=run.found.hits,
             left_out=run.found.left_out,
             history=run.ask.history,
@@ -89,9 +95,9 @@ class Generation:
     def _wanted(self, run: Run) -> int:
         return run.ask.max_tokens or self.settings.llm_answer_tokens
 
-    def _salt(self, view_id: str) -> str:
-        """Equal for callers with equal clearance, and no one else: they alone share the model server's prefix cache."""
-        return hmac.new(self.secret, b"cache " + view_id.encode(), hashlib.sha256).hexdigest()
+    def _salt(self, kind: str, whose: str) -> str:
+        """Equal for who may share the model server's prefix cache: equal clearance for answers, one caller for talk."""
+        return hmac.new(self.secret, f"cache {kind} {whose}".encode(), hashlib.sha256).hexdigest()
 
 
 def _usage(reported: Reported | None, counted: int) -> Usage | None:

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from indexes.model import Hit, PageKind, PageMark
 from service.llm import Message, Prompt
-from service.templates import Template, fill
+from service.template_language import fill
+from service.templates import Template
 from service.untrusted import label, quiet
 
 Reason = Literal["duplicate", "document_cap", "budget", "cut"]

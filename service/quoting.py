@@ -23,7 +23,7 @@ async def quote(run: Run, cpu: CapacityLimiter, notice: str | None = None) -> As
     """The best sentences of the passages; where the caller has been shown passages already, of those."""
     if run.passages is None:
         yield run.show(*unlimited(run.found.hits, run.found.left_out))
-    chosen = await to_thread.run_sync(extractive.quotes, run.ask.question, run.passages or (), limiter=cpu)
+    chosen = await to_thread.run_sync(extractive.quotes, run.question, run.passages or (), limiter=cpu)
     quoted = extractive.compose(chosen)
     for text, citation in quoted:
         yield run.say(text)

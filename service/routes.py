@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar, cast
 
 from anyio import to_thread
@@ -72,7 +73,8 @@ admin = APIRouter(responses=PROBLEM, dependencies=needs_admin)
 
 @guarded.post("/ask", responses=STREAM, summary="Answer a question from what the caller may read")
 async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Response:
-    question = body.ask(here.settings)
+    """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at least as fresh."""
+    question = replace(body.ask(here.settings), at_least=request.headers.get("clearance-at-least"))
     try:
         if body.stream:
             events = here.answerer.stream(question, caller)
@@ -82,7 +84,9 @@ async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Re
         request.state.left = True
         return Response(status_code=204)  # nobody is there to read it
     here.note(answer)
-    return _json(AskReply.of(answer))
+    response = _json(AskReply.of(answer))
+    response.headers["Clearance-Position"] = answer.position
+    return response
 
 
 @guarded.post("/search", responses={200: {"model": SearchReply}}, summary="The best passages that the caller may read")

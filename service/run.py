@@ -9,6 +9,7 @@ from service.answers import Answer, AnswererName, Ask, Passages, Timings, Token
 from service.budget import Budget, unlimited
 from service.llm import LanguageModel
 from service.prompt import LeftOut, Passage
+from service.templates import Template
 from service.words import Script, script
 
 
@@ -19,6 +20,8 @@ class Found:
     hits: tuple[Hit, ...]  # worth showing, best first
     left_out: tuple[LeftOut, ...]
     view_id: str
+    position: str = ""
+    template: Template | None = None  # None: no model is asked
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,13 +30,16 @@ class Run:
 
     ask: Ask
     principal: Principal
-    model: LanguageModel | None  # None: quotes
+    model: LanguageModel | None = None  # None: quotes
+    watched: bool = True  # whether the caller sees the answer grow
+    question: str = ""  # standing alone: what is searched for
     found: Found = field(default_factory=lambda: Found((), (), ""))
     answer_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     passages: tuple[Passage, ...] | None = None  # what the caller has been shown
     budget: Budget = field(default_factory=lambda: unlimited((), ())[1])
     spoken: bool = False  # whether the caller has seen any of the answer
     begun: float = field(default_factory=time.perf_counter)
+    condensed: float = 0.0
     searched: float = 0.0
     prompted: float = 0.0
     first_token_ms: float | None = None
@@ -42,12 +48,17 @@ class Run:
     def language(self) -> Script:
         return script(self.ask.question)
 
+    @property
+    def standalone_question(self) -> str | None:
+        """What is searched for where that is not the question itself."""
+        return self.question if self.question != self.ask.question else None
+
     def show(self, passages: tuple[Passage, ...], budget: Budget) -> Passages:
         self.passages, self.budget = passages, budget
-        return Passages(passages, self.answer_id, self.found.view_id)
+        return Passages(passages, self.answer_id, self.found.view_id, self.standalone_question)
 
     def say(self, text: str) -> Token:
-        self.spoken = True
+        self.spoken = self.watched
         return Token(text)
 
     def answer(self, text: str, *, answerer: AnswererName, abstained: bool) -> Answer:
@@ -65,11 +76,14 @@ class Run:
             template=None,
             timings=self._timings(),
             answerer=answerer,
+            standalone_question=self.standalone_question,
+            position=self.found.position,
         )
 
     def _timings(self) -> Timings:
         return Timings(
-            search_ms=1000 * (self.searched - self.begun),
+            condense_ms=1000 * (self.condensed - self.begun),
+            search_ms=1000 * (self.searched - self.condensed),
             prompt_ms=1000 * (max(self.prompted, self.searched) - self.searched),
             first_token_ms=self.first_token_ms,
             total_ms=1000 * (time.perf_counter() - self.begun),

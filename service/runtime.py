@@ -21,6 +21,7 @@ from service.llm import LanguageModel
 from service.metrics import Metrics
 from service.rebuilding import Rebuilder
 from service.schemas import CheckReply
+from service.template_store import Governed
 from service.vllm import VllmModel
 
 TEND_S = 1.0  # between two looks after the indexes: a new generation must be loaded before it is switched to
@@ -124,7 +125,7 @@ async def running(
             catalog=catalog,
             searcher=searcher,
             model=model,
-            answerer=Answerer(searcher, model, settings, cpu, secret=catalog.secret),
+            answerer=Answerer(searcher, model, settings, cpu, templates=Governed(catalog), secret=catalog.secret),
             jobs=jobs,
             metrics=metrics,
             version=our_version(),

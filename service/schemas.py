@@ -90,8 +90,9 @@ class TurnBody(Request):
 class AskBody(SearchBody):
     history: Annotated[list[TurnBody], Field(max_length=MAX_TURNS)] = Field([], description="Oldest first.")
     max_tokens: Annotated[StrictInt, Field(ge=1, le=MAX_ANSWER_TOKENS)] | None = None
-    template: Name | None = None
+    template: Name | None = Field(None, description="`name` or `name@version`; default: what is active for you.")
     answerer: AnswererName | None = Field(None, description="`quotes` answers with sentences of the passages.")
+    model: Name | None = Field(None, description="One of those that `/v1/models` lists; none: the default.")
     fallback: Literal["none", "quotes"] | None = Field(None, description="What to do when the model server fails.")
     stream: StrictBool = Field(False, description="Answer with server-sent events.")
 
@@ -106,6 +107,7 @@ class AskBody(SearchBody):
             max_tokens=self.max_tokens,
             template=self.template,
             answerer=self.answerer,
+            model=self.model,
             fallback=self.fallback,
         )
 
@@ -223,6 +225,7 @@ class BudgetReply(Reply):
 
 
 class TimingsReply(Reply):
+    condense_ms: float
     search_ms: float
     prompt_ms: float
     first_token_ms: float | None
@@ -243,6 +246,7 @@ class AskReply(Reply):
     timings: TimingsReply
     answerer: AnswererName
     notice: str | None
+    standalone_question: str | None = Field(description="What was searched for, where that is not the question.")
 
     @classmethod
     def of(cls, answer: Answer) -> Self:

@@ -122,7 +122,8 @@ def _named(event: Event) -> list[tuple[str, dict[str, Any]]]:
     """The events on the wire that one event of the answer is."""
     if isinstance(event, Passages):
         shown = [_plain(PassageReply.of(passage)) for passage in event.passages]
-        return [("passages", {"answer_id": event.answer_id, "view_id": event.view_id, "passages": shown})]
+        said = {"answer_id": event.answer_id, "view_id": event.view_id, "passages": shown}
+        return [("passages", said | {"standalone_question": event.standalone_question})]
     if isinstance(event, CitationFound):
         return [("citation", _plain(citation(event.citation)))]
     if isinstance(event, Finished):

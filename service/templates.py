@@ -1,25 +1,13 @@
-"""What the model is told, as named and versioned values, and the sandbox that fills them in."""
+"""What the model is told, as named and versioned values; those that come with the service, for everybody."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from jinja2 import StrictUndefined, TemplateError
-from jinja2 import Template as Compiled
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-from indexes.errors import BadInput, NotFound
+from indexes.errors import NotFound
 from indexes.model import Principal
 from service.words import Script
 
 Style = Literal["chat", "completion"]
-VARIABLES = ("question", "passages", "history", "boundary", "no_answer")
-"""What a template may use. A passage has n, title, place, text and line (one line of text); a turn role and text."""
-
-_SANDBOX = ImmutableSandboxedEnvironment(
-    undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +32,10 @@ class TemplateSource(Protocol):
     """Where templates come from."""
 
     def choose(self, name: str | None, principal: Principal, style: Style, language: Script) -> Template:
-        """The template of that name, or the one meant for this style and language. Raises NotFound."""
+        """The template of that name ("name" or "name@version"), or the one meant for this asker, style and language.
+
+        Blocking. Raises NotFound, whether there is none or this asker may not use it.
+        """
         ...
 
 
@@ -55,22 +46,11 @@ class BuiltIn:
         for template in BUILT_IN:
             if name is None and (template.style, template.language) == (style, language):
                 return template
-            if template.name == name and template.style == style:
+            if name in (template.name, template.label) and template.style == style:
                 return template
-        raise NotFound(f"No template {name!r} for {style} models.", remedy="Leave `template` out to get the default.")
-
-
-def fill(source: str, variables: Mapping[str, Any]) -> str:
-    """The template's text with its variables filled in. Raises BadInput where it is wrong."""
-    try:
-        return _compiled(source).render(variables)
-    except TemplateError as error:
-        raise BadInput(f"The template cannot be filled in: {error}.") from error
-
-
-@lru_cache(maxsize=256)
-def _compiled(source: str) -> Compiled:
-    return _SANDBOX.from_string(source)
+        raise NotFound(
+            f"No template {str(name)[:80]!r} for {style} models.", remedy="Leave `template` out to get the default."
+        )
 
 
 _PASSAGES = """\

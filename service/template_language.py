@@ -1,0 +1,243 @@
+"""What a template may say: so little that every template ends, stays small and reaches nothing but what it is given.
+
+Text, `{{ question }}`, `{{ passage.title }}`, `{% if … %}`, and loops over `passages` or `history`, one inside none. No
+call, no arithmetic, no name of its own: what is rendered has at most (source × items + what is shown) characters, and
+`fill` stops it where that is more than anybody could want. The sandbox of Jinja stands behind this as a second wall.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2 import Template as Compiled
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from indexes.errors import BadInput
+
+VARIABLES = ("question", "passages", "history", "boundary", "no_answer")
+"""What a template may use. A passage has n, title, place, text and line (one line of text); a turn role and text."""
+
+LISTS: Mapping[str, tuple[str, ...]] = {
+    "passages": ("n", "title", "place", "text", "line"),
+    "history": ("role", "text"),
+}
+LOOP = ("index", "first", "last")
+FILTERS = ("trim", "upper", "lower", "capitalize")
+MAX_SOURCE = 20_000  # characters
+DEEPEST = 20  # of `if` and of conditions inside each other
+TIMES_SHOWN = 3  # how often a template may show all that it is given
+
+_SANDBOX = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+)
+
+
+def fill(source: str, variables: Mapping[str, Any]) -> str:
+    """The source with its variables filled in. Raises BadInput where it is wrong or grows out of proportion."""
+    items = max((len(variables.get(name, ())) for name in LISTS), default=0)
+    most = len(source) * (1 + items) + TIMES_SHOWN * sum(_size(value) for value in variables.values())
+    pieces: list[str] = []
+    try:
+        for piece in _compiled(source).generate(variables):
+            pieces.append(piece)
+            most -= len(piece)
+            if most < 0:
+                raise BadInput(
+                    f"The template shows more than {TIMES_SHOWN} times what it is given.",
+                    remedy="Show each passage once.",
+                )
+    except TemplateError as error:  # a variable that this part is not given
+        raise BadInput(f"The template cannot be filled in: {error}.") from error
+    return "".join(pieces)
+
+
+def check(part: str, source: str, allowed: Iterable[str]) -> frozenset[str]:
+    """The variables that a part of a template uses. Raises BadInput: the line, the reason, what to do instead."""
+    try:
+        return _Reading(frozenset(allowed)).whole(_parsed(source))
+    except BadInput as error:
+        raise BadInput(f"In `{part}`: {error.detail}", remedy=error.remedy) from error
+
+
+def loops(source: str, over: str) -> int:
+    """How many loops over this list there are in a source, wherever they stand."""
+    every = _parsed(source).find_all(nodes.For)
+    return sum(isinstance(loop.iter, nodes.Name) and loop.iter.name == over for loop in every)
+
+
+def parts_always_shown(source: str) -> tuple[str, ...]:
+    """What stands in a checked source outside of every `if`, in order: names of variables, and loops as `for passages`.
+
+    What a loop over passages always shows of each is there as `passages.n` and so on, after it.
+    """
+    return tuple(_always(_parsed(source).body))
+
+
+@lru_cache(maxsize=256)
+def _compiled(source: str) -> Compiled:
+    check("template", source, VARIABLES)  # before Jinja computes anything: it folds constants while it compiles
+    try:
+        return _SANDBOX.from_string(source)
+    except (RecursionError, SyntaxError, MemoryError) as error:  # more branches than Python takes
+        raise BadInput("It has too many branches.", remedy="Write it simpler.") from error
+
+
+def _parsed(source: str) -> nodes.Template:
+    if len(source) > MAX_SOURCE:
+        raise BadInput(f"It has {len(source)} characters.", remedy=f"Keep it to {MAX_SOURCE}.")
+    try:
+        return _SANDBOX.parse(source)
+    except TemplateError as error:
+        line = getattr(error, "lineno", None) or 1
+        raise BadInput(f"Line {line}: {error}", remedy="See examples/templates/ for what can be written.") from error
+    except (RecursionError, ValueError) as error:
+        raise BadInput("It is nested too deeply, or holds a number too long.", remedy="Write it simpler.") from error
+
+
+class _Reading:
+    """Walks a parsed source and lets through what it knows; everything else is refused."""
+
+    def __init__(self, allowed: frozenset[str]) -> None:
+        self._allowed = allowed
+        self._used: set[str] = set()
+        self._item: tuple[str, str] | None = None  # inside a loop: the name of an item, and of the list it is from
+
+    def whole(self, template: nodes.Template) -> frozenset[str]:
+        self._body(template.body, 0)
+        return frozenset(self._used)
+
+    def _body(self, body: Sequence[nodes.Node], depth: int) -> None:
+        for node in body:
+            if isinstance(node, nodes.Output):
+                for shown in node.nodes:
+                    self._shown(shown, depth)
+            elif isinstance(node, nodes.If):
+                self._if(node, _deeper(node, depth))
+            elif isinstance(node, nodes.For):
+                self._for(node, _deeper(node, depth))
+            else:
+                raise _refused(node, f"`{type(node).__name__.lower()}` is not known here.")
+
+    def _if(self, node: nodes.If, depth: int) -> None:
+        for branch in (node, *node.elif_):
+            self._asked(branch.test, depth)
+            self._body(branch.body, depth)
+        self._body(node.else_, depth)
+
+    def _for(self, node: nodes.For, depth: int) -> None:
+        plain = isinstance(node.iter, nodes.Name) and node.iter.name in LISTS and isinstance(node.target, nodes.Name)
+        if not plain or node.test is not None or node.recursive:
+            raise _refused(node, "A loop goes over passages or history, and nothing else.")
+        if self._item is not None:
+            raise _refused(node, "A loop stands inside a loop.")
+        assert isinstance(node.iter, nodes.Name)
+        assert isinstance(node.target, nodes.Name)
+        if node.target.name in (*VARIABLES, "loop"):
+            raise _refused(node, f"`{node.target.name}` has a meaning already; an item needs another name.")
+        self._use(node.iter)
+        self._item = (node.target.name, node.iter.name)
+        self._body(node.body, depth)
+        self._item = None
+        self._body(node.else_, depth)
+
+    def _shown(self, node: nodes.Node, depth: int) -> None:
+        """An expression that gives text."""
+        if isinstance(node, nodes.TemplateData | nodes.Const):
+            return
+        if isinstance(node, nodes.Name) and node.name not in LISTS:
+            self._use(node)
+        elif isinstance(node, nodes.Getattr):
+            self._attribute(node)
+        elif isinstance(node, nodes.Filter) and node.node is not None and not _arguments(node):
+            if node.name not in FILTERS:
+                raise _refused(node, f"There is no filter `{node.name}`; there are {', '.join(FILTERS)}.")
+            self._shown(node.node, _deeper(node, depth))
+        elif isinstance(node, nodes.CondExpr) and node.expr2 is not None:
+            self._asked(node.test, _deeper(node, depth))
+            self._shown(node.expr1, _deeper(node, depth))
+            self._shown(node.expr2, _deeper(node, depth))
+        else:
+            raise _refused(node, _why_not_shown(node))
+
+    def _asked(self, node: nodes.Node, depth: int) -> None:
+        """An expression that is true or false."""
+        depth = _deeper(node, depth)
+        if isinstance(node, nodes.Not):
+            self._asked(node.node, depth)
+        elif isinstance(node, nodes.And | nodes.Or):
+            self._asked(node.left, depth)
+            self._asked(node.right, depth)
+        elif isinstance(node, nodes.Compare):
+            if any(operand.op not in ("eq", "ne") for operand in node.ops):
+                raise _refused(node, "A comparison is `==` or `!=`.")
+            for side in (node.expr, *(operand.expr for operand in node.ops)):
+                self._shown(side, depth)
+        elif isinstance(node, nodes.Name):
+            self._use(node)
+        else:
+            self._shown(node, depth)
+
+    def _attribute(self, node: nodes.Getattr) -> None:
+        of = node.node.name if isinstance(node.node, nodes.Name) else None
+        item, of_list = self._item or (None, "")
+        known = LOOP if of == "loop" and item else LISTS[of_list] if of is not None and of == item else ()
+        if not known:
+            raise _refused(node, f"Nothing can be taken from `{of or '…'}` by `.{node.attr}`.")
+        if node.attr not in known:
+            raise _refused(node, f"`{of}` has no `{node.attr}`; it has {', '.join(known)}.")
+
+    def _use(self, node: nodes.Name) -> None:
+        if node.name not in self._allowed:
+            known = ", ".join(name for name in VARIABLES if name in self._allowed) or "no variable"
+            raise _refused(node, f"`{node.name}` is not declared here; there is {known}.", "Correct or declare it.")
+        self._used.add(node.name)
+
+
+def _always(body: Sequence[nodes.Node]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, nodes.Output):
+            yield from (shown.name for shown in node.nodes if isinstance(shown, nodes.Name))
+        elif isinstance(node, nodes.For) and isinstance(node.iter, nodes.Name):
+            yield f"for {node.iter.name}"
+            inside = (shown for output in node.body if isinstance(output, nodes.Output) for shown in output.nodes)
+            yield from (f"{node.iter.name}.{shown.attr}" for shown in inside if isinstance(shown, nodes.Getattr))
+
+
+def _arguments(node: nodes.Filter) -> bool:
+    return bool(node.args or node.kwargs or node.dyn_args or node.dyn_kwargs)
+
+
+def _deeper(node: nodes.Node, depth: int) -> int:
+    if depth >= DEEPEST:
+        raise _refused(node, "It is nested too deeply.")
+    return depth + 1
+
+
+def _why_not_shown(node: nodes.Node) -> str:
+    match node:
+        case nodes.Call():
+            return "Nothing can be called."
+        case nodes.BinExpr() | nodes.UnaryExpr() | nodes.Concat():
+            return "Nothing is computed."
+        case nodes.Name():
+            return f"`{node.name}` is a list; it is shown by a loop."
+        case nodes.Filter():
+            return f"The filter `{node.name}` takes nothing in brackets."
+    return f"`{type(node).__name__.lower()}` cannot be shown."
+
+
+def _refused(node: nodes.Node, why: str, remedy: str | None = None) -> BadInput:
+    allowed = "Use text, variables, `if`, and `for` over passages or history; see examples/templates/."
+    return BadInput(f"Line {node.lineno}: {why}", remedy=remedy or allowed)
+
+
+def _size(value: object) -> int:
+    """Characters of all text in a value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(_size(each) for each in value.values())
+    if isinstance(value, Sequence):
+        return sum(_size(each) for each in value)
+    return _size(getattr(value, "text", ""))  # a turn
