@@ -15,7 +15,7 @@ from indexes.corpus import Corpus
 from indexes.derived import Derived
 from indexes.embedder import Embedder
 from indexes.errors import ModelMismatch, TooOld
-from indexes.fusion import fuse
+from indexes.fusion import fuse, keyword_scale
 from indexes.model import DocumentView, Generation, Hit, Principal, Row, SearchResult
 from indexes.position import Positions
 from indexes.reranker import LOOKED_AT, Reranker, rerank
@@ -185,7 +185,9 @@ class _Ranking:
         if self._mode == "keyword":
             return self._keyword(depth)
         wide = max(depth, _DEPTH)
-        return fuse([self._dense(wide), self._keyword(wide)])[:depth]
+        keyword = self._keyword(wide)
+        cosines = [*self._dense(wide), *self._cosines(keyword)]
+        return fuse(cosines, keyword, keyword_scale(self._question))[:depth]
 
     def exactness(self) -> Literal["exact", "approximate"]:
         return "exact" if self._exact else "approximate"
@@ -196,6 +198,13 @@ class _Ranking:
             self._vector.values, self._view.reader_sets, depth, self._only, self._view.id
         )
         self._exact &= found.exact
+        return _pairs(found.rows, found.scores)
+
+    def _cosines(self, ranked: Sequence[tuple[Row, float]]) -> Sequence[tuple[Row, float]]:
+        """The same rows with their cosines."""
+        assert self._vector is not None
+        rows = np.array(sorted(row for row, _ in ranked), np.int64)
+        found = self._derived.vectors.nearest(self._vector.values, self._view.reader_sets, len(rows), rows)
         return _pairs(found.rows, found.scores)
 
     def _keyword(self, depth: int) -> Sequence[tuple[Row, float]]:
