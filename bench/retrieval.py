@@ -1,0 +1,207 @@
+"""Dense retrieval by share of the corpus that is visible: recall, and milliseconds beside other ways to do it.
+
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m bench.retrieval --vectors 200000 [--peers] [--json FILE]
+
+`search` is the public search over a real catalog: view, scan, proof, and the text of every hit read behind the second
+gate. `index` is the vector index inside it; `kernel` one call of FAISS on the same lists, with no proof and no check.
+One thread; engines take turns on each question, a question counts with the best of its rounds. The truth is brute
+force in float32 over what the user may read. CPU of this thread; elapsed time where the work is done elsewhere.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bench.retrieval_peers import PEERS, Search
+from bench.soft import Floats, GivenVectors, Ints, Soft, User, searcher
+from indexes.search import Searcher
+from indexes.vectors.codes import CodedQuery
+
+SHARES = (0.0001, 0.001, 0.01, 0.1, 0.25, 0.5, 1.0)
+KS = (10, 50)
+ELSEWHERE = ("pgvector + RLS", "Qdrant edge")  # not, or not only, on the thread that asks
+
+
+@dataclass(slots=True)
+class Samples:
+    """One figure per question of a bucket."""
+
+    cpu: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+    recall: list[float] = field(default_factory=list)
+    notes: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+
+Bucket = dict[str, Samples]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vectors", type=int, default=200_000)
+    parser.add_argument("--peers", action="store_true", help="HNSW, pgvector and Qdrant, too")
+    parser.add_argument("--without", action="append", default=[], choices=sorted(PEERS), help="leave a peer out")
+    parser.add_argument("--exact-scan-limit", type=int, default=250_000)
+    parser.add_argument("--users", type=int, default=4, help="per bucket")
+    parser.add_argument("--questions", type=int, default=6, help="per user")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    parser.add_argument("--plot", type=Path, help="draw them there (needs matplotlib)")
+    given = parser.parse_args()
+    corpus = Soft(given.vectors)
+    users = {share: [corpus.user(f"u{share}-{n}", share) for n in range(given.users)] for share in SHARES}
+    with tempfile.TemporaryDirectory(prefix="bench-retrieval-") as folder:
+        embedder = GivenVectors()
+        everybody = [user for some in users.values() for user in some]
+        made = searcher(Path(folder), corpus, everybody, embedder, given.exact_scan_limit)
+        _timed("topics", lambda: made.corpus.tend())
+        engines = ours(made, embedder) | peers(corpus, Path(folder), given.peers, given.without)
+        print(head(engines), flush=True)
+        figures = []
+        for share, some in users.items():
+            for k in KS:
+                bucket = measured(corpus, engines, some, k, given.questions, given.rounds)
+                print(line(share, some, k, bucket), flush=True)
+                figures += rows(share, some, k, bucket)
+        made.corpus.catalog.close()
+    facts = {"vectors": given.vectors, "exact_scan_limit": given.exact_scan_limit, "figures": figures}
+    if given.json:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    if given.plot:
+        plot(figures, given.plot)
+
+
+# --- engines --------------------------------------------------------------------------------------------------------
+
+
+def ours(made: Searcher, embedder: GivenVectors) -> dict[str, Search]:
+    index = made.corpus._derived.vectors
+    asked: dict[bytes, str] = {}
+
+    def search(question: Floats, user: User, k: int) -> Ints:
+        text = asked.setdefault(question.tobytes(), "") or embedder.ask(question)
+        asked[question.tobytes()] = text
+        hits = made.search(text, user.principal, k, mode="dense").hits
+        return np.array([hit.row - 1 for hit in hits], np.int64)
+
+    def nearest(question: Floats, user: User, k: int) -> Ints:
+        return index.nearest(question, user.sets + 1, k, view=user.name).rows - 1
+
+    def kernel(question: Floats, user: User, k: int) -> Ints:
+        lists = index._scope(user.sets + 1).lists
+        rows, _ = index._by_set.best(CodedQuery.of(question).code, lists, 3 * k + 10, None)
+        return rows[:k] - 1
+
+    return {"search": search, "index": nearest, "kernel": kernel}
+
+
+def peers(corpus: Soft, folder: Path, every: bool, without: list[str]) -> dict[str, Search]:
+    chosen = [name for name in PEERS if name not in without and (every or name == "FAISS flat + bitmap")]
+    found: dict[str, Search] = {}
+    for name in chosen:
+        try:
+            found[name] = _timed(name, lambda name=name: PEERS[name](corpus, folder))
+        except Exception as error:
+            print(f"*** {name} is LEFT OUT: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    return found
+
+
+def _timed(name: str, make):  # type: ignore[no-untyped-def]
+    began, cpu = time.perf_counter(), time.process_time()
+    made = make()
+    print(f"{name}: made in {time.perf_counter() - began:.1f} s, {time.process_time() - cpu:.1f} CPU s", flush=True)
+    return made
+
+
+# --- measuring ------------------------------------------------------------------------------------------------------
+
+
+def measured(
+    corpus: Soft, engines: dict[str, Search], users: list[User], k: int, questions: int, rounds: int
+) -> Bucket:
+    bucket: Bucket = {name: Samples() for name in engines}
+    for user in users:
+        for _ in range(questions):
+            question = corpus.question(user)
+            truth = set(corpus.best(user, question, k).tolist())
+            best = {name: [float("inf"), float("inf")] for name in engines}
+            for _ in range(rounds):
+                for name, search in engines.items():
+                    cpu, wall = time.thread_time(), time.perf_counter()
+                    found = search(question, user, k)
+                    spent = 1e3 * (time.thread_time() - cpu), 1e3 * (time.perf_counter() - wall)
+                    best[name] = [min(old, new) for old, new in zip(best[name], spent, strict=True)]
+                    if len(bucket[name].recall) == len(bucket[name].cpu):
+                        right = len(truth & set(found.tolist())) / max(len(truth), 1)
+                        bucket[name].recall.append(right)
+            for name, (cpu, wall) in best.items():
+                bucket[name].cpu.append(cpu)
+                bucket[name].wall.append(wall)
+    return bucket
+
+
+# --- showing --------------------------------------------------------------------------------------------------------
+
+
+def time_of(name: str, samples: Samples) -> list[float]:
+    return samples.wall if name in ELSEWHERE else samples.cpu
+
+
+def head(engines: dict[str, Search]) -> str:
+    names = "".join(f" {name:>24}" for name in engines)
+    return f"{'visible':>8} {'rows':>8} {'k':>3}{names}   (recall p50/p95 ms; times search)"
+
+
+def line(share: float, users: list[User], k: int, bucket: Bucket) -> str:
+    visible = int(np.mean([user.visible for user in users]))
+    text = f"{100 * share:7g}% {visible:8,} {k:3}"
+    ours = np.median(bucket["search"].cpu)
+    for name, samples in bucket.items():
+        times = time_of(name, samples)
+        low, high = np.percentile(times, [50, 95])
+        text += f"  {np.mean(samples.recall):.3f} {low:6.2f}/{high:6.2f} {low / ours:5.2f}x"
+    return text
+
+
+def rows(share: float, users: list[User], k: int, bucket: Bucket) -> list[dict[str, object]]:
+    visible = int(np.mean([user.visible for user in users]))
+    made = []
+    for name, samples in bucket.items():
+        figures = {"recall": round(float(np.mean(samples.recall)), 4)}
+        for kind, values in (("cpu", samples.cpu), ("wall", samples.wall)):
+            low, high = np.percentile(values, [50, 95])
+            figures |= {f"{kind}_p50_ms": round(float(low), 4), f"{kind}_p95_ms": round(float(high), 4)}
+        made.append({"share": share, "visible": visible, "k": k, "engine": name, **figures})
+    return made
+
+
+def plot(figures: list[dict[str, object]], place: Path) -> None:
+    """Milliseconds over the visible share; a hollow mark where recall is below 0.99."""
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        print("*** No plot: matplotlib is not installed.", file=sys.stderr)
+        return
+    _, axes = pyplot.subplots(figsize=(8, 5))
+    for name in dict.fromkeys(row["engine"] for row in figures):
+        some = [row for row in figures if row["engine"] == name and row["k"] == KS[0]]
+        kind = "wall_p50_ms" if name in ELSEWHERE else "cpu_p50_ms"
+        (drawn,) = axes.plot([100 * row["share"] for row in some], [row[kind] for row in some], label=name)  # type: ignore[operator]
+        for row in some:
+            full = drawn.get_color() if row["recall"] >= 0.99 else "white"  # type: ignore[operator]
+            axes.plot(100 * row["share"], row[kind], "o", color=drawn.get_color(), markerfacecolor=full)  # type: ignore[operator]
+    axes.set(xscale="log", yscale="log", xlabel="visible, % of the corpus", ylabel="median ms (hollow: recall < 0.99)")
+    axes.legend(fontsize=8)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    pyplot.savefig(place, bbox_inches="tight")
+
+
+if __name__ == "__main__":
+    main()
