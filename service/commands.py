@@ -13,9 +13,10 @@ import uvicorn
 from indexes import settings as configuration
 from indexes.errors import BadConfiguration
 from indexes.settings import Settings
-from service import logs
+from service import logs, template_commands
 
 app = typer.Typer(help="The HTTP service.")
+app.add_typer(template_commands.app, name="templates")
 
 GOODBYE_S = 10  # for requests in flight when the process is told to stop
 BACKLOG = 2048

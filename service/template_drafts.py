@@ -103,8 +103,8 @@ class Draft(BaseModel):
             raise BadInput("In `user`: the boundary stands between passages.", remedy="Show it outside of the loop.")
 
 
-def read_file(path: Path) -> Draft:
-    """The draft in a YAML file. Raises BadInput."""
+def read_file(path: Path, **instead: str | None) -> Draft:
+    """The draft in a YAML file, with other values for some fields. Raises BadInput."""
     try:
         text = path.read_text(encoding="utf-8")
         if len(text) > MAX_FILE:
@@ -117,7 +117,7 @@ def read_file(path: Path) -> Draft:
     if not isinstance(given, dict):
         raise BadInput(f"{path} holds no fields.", remedy="See examples/templates/.")
     try:
-        return Draft.model_validate(given)
+        return Draft.model_validate(given | {name: value for name, value in instead.items() if value is not None})
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise BadInput(f"{path}: {wrong}", remedy="See examples/templates/.") from error
