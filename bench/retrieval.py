@@ -13,7 +13,6 @@ import json
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +35,7 @@ class Samples:
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
     recall: list[float] = field(default_factory=list)
-    notes: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    candidates: list[int] = field(default_factory=list)  # scored in full precision, where that is known
 
 
 Bucket = dict[str, Samples]
@@ -92,7 +91,9 @@ def ours(made: Searcher, embedder: GivenVectors) -> dict[str, Search]:
         return np.array([hit.row - 1 for hit in hits], np.int64)
 
     def nearest(question: Floats, user: User, k: int) -> Ints:
-        return index.nearest(question, user.sets + 1, k, view=user.name).rows - 1
+        found = index.nearest(question, user.sets + 1, k, view=user.name)
+        nearest.candidates = found.candidates  # type: ignore[attr-defined]
+        return found.rows - 1
 
     def kernel(question: Floats, user: User, k: int) -> Ints:
         lists = index._scope(user.sets + 1).lists
@@ -141,6 +142,7 @@ def measured(
                     if len(bucket[name].recall) == len(bucket[name].cpu):
                         right = len(truth & set(found.tolist())) / max(len(truth), 1)
                         bucket[name].recall.append(right)
+            bucket["index"].candidates.append(engines["index"].candidates)  # type: ignore[attr-defined]
             for name, (cpu, wall) in best.items():
                 bucket[name].cpu.append(cpu)
                 bucket[name].wall.append(wall)
@@ -178,6 +180,9 @@ def rows(share: float, users: list[User], k: int, bucket: Bucket) -> list[dict[s
         for kind, values in (("cpu", samples.cpu), ("wall", samples.wall)):
             low, high = np.percentile(values, [50, 95])
             figures |= {f"{kind}_p50_ms": round(float(low), 4), f"{kind}_p95_ms": round(float(high), 4)}
+        if samples.candidates:
+            low, high = np.percentile(samples.candidates, [50, 95])
+            figures |= {"candidates_p50": float(low), "candidates_p95": float(high)}
         made.append({"share": share, "visible": visible, "k": k, "engine": name, **figures})
     return made
 

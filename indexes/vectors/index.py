@@ -217,13 +217,17 @@ class VectorIndex:
 
     def _scan(self, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int, wanted: int) -> tuple[Ranked, float]:
         """The best k of the `wanted` best codes, and what no row outside of those can exceed."""
-        rows, scores = self._by_set.best(coded_query.code, scope.lists, wanted, scope.among)
-        kept = self._checked(rows[rows != NO_NEIGHBOUR], scope)
-        ranked = self._best(kept, query, k)
-        if len(kept) < wanted:  # a row came from outside the view or one is missing: the derived index is damaged
-            ranked = replace(ranked, exact=False)
+        found, scores = self._by_set.best(coded_query.code, scope.lists, wanted, scope.among)
         error = float(self._error.values[scope.lists].max())
         off = error + (1 + error) * coded_query.error + ROUNDING
+        real = found != NO_NEIGHBOUR
+        right = self._right(found[real], scope)
+        rows, cosines = found[real][right], scores[real][right] * coded_query.unit
+        if 0 < k < len(rows):  # what is so much worse than the k-th by code cannot be among the best k
+            rows = rows[cosines >= cosines[k - 1] - 2 * off]
+        ranked = self._best(rows, query, k)
+        if len(cosines) < wanted:  # a row came from outside the view or one is missing: the derived index is damaged
+            ranked = replace(ranked, exact=False)
         return ranked, float(scores[-1]) * coded_query.unit + off
 
     def _by_topic(
@@ -232,7 +236,7 @@ class VectorIndex:
         wanted = max(FIRST_CANDIDATES, CANDIDATES_PER_HIT * k)
         among = scope.among if scope.among is not None else self._selectors.of(view, lambda: self._bits(scope))
         rows = topics.candidates(coded_query, scope.size, k, wanted, among)
-        return replace(self._best(self._checked(rows, scope), query, k), exact=False)
+        return replace(self._best(rows[self._right(rows, scope)], query, k), exact=False)
 
     def _best(self, rows: Ints, query: Floats, k: int) -> Ranked:
         """Scored one by one in double precision: a score never depends on which other rows are scored with it."""
@@ -244,15 +248,15 @@ class VectorIndex:
         best = np.lexsort((rows, -scores))[:k]
         return Ranked(rows[best], scores[best], True, len(rows))
 
-    def _checked(self, rows: Ints, scope: _Scope) -> Ints:
-        """Only rows that are known to be in scope. What FAISS says is not believed."""
+    def _right(self, rows: Ints, scope: _Scope) -> NDArray[np.bool_]:
+        """Which of these rows are known to be in scope. What FAISS says is not believed."""
         right = self._inside(rows, scope)
         if scope.among is not None:
             right &= has_bit(scope.among, rows)
         if not right.all():
             self.alarms += int((~right).sum())
             log.error("The vector index returned %d rows from outside the view; they were dropped.", (~right).sum())
-        return rows[right]
+        return right
 
     def _inside(self, rows: Ints, scope: _Scope) -> NDArray[np.bool_]:
         """Which of these rows stand under one of the view's reader sets."""
