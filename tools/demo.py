@@ -23,7 +23,7 @@ import yaml
 
 from indexes import settings as configuration
 from indexes.catalog import Catalog
-from tools.model_server import MODELS, Starting, starting_model_server
+from tools.model_server import MODELS, PACKAGED, Starting, starting_model_server
 from tools.processes import ServerFailed, free_port, is_free, running, terminating, wait_for
 from tools.progress import Progress
 
@@ -104,6 +104,8 @@ def show(demo: Demo, stack: ExitStack, *, stay: bool) -> None:
         server.wait()
     service = {"CLEARANCE_LLM_URL": server.url} if server else {}
     stack.enter_context(serving(demo, service))
+    if demo.model in PACKAGED:
+        say("The packaged model is very small: it shows that everything works, and is often wrong. The quotes are not.")
     ask_everything(demo, askers)
     say(f"\nAll of this took {time.monotonic() - began:.0f} seconds.")
     if stay:
