@@ -67,7 +67,8 @@ class EventStream:
                 yield eventstream.encode(name, payload)
             while True:
                 try:
-                    item = await asyncio.wait_for(self._queue.get(), HEARTBEAT_S)
+                    async with asyncio.timeout(HEARTBEAT_S):  # wait_for loses a cancellation that comes with an item
+                        item = await self._queue.get()
                     break
                 except TimeoutError:
                     yield eventstream.HEARTBEAT

@@ -131,6 +131,44 @@ def test_who_waits_hears_that_work_goes_on(house: Any, served: str, monkeypatch:
     assert "event: done" in lines
 
 
+@pytest.mark.parametrize("ticks", range(6))
+def test_who_leaves_in_the_moment_a_token_comes_is_not_sent_the_rest(ticks: int) -> None:
+    """The cancellation may meet the token at any step of the event loop."""
+
+    async def scenario() -> bool:
+        hold, go_on = asyncio.Event(), asyncio.Event()
+
+        async def answering() -> AsyncIterator[Token]:
+            yield Token("one ")
+            hold.set()
+            await go_on.wait()
+            yield Token("two ")
+            await asyncio.sleep(60)
+
+        async def receive() -> Any:
+            await hold.wait()
+            await asyncio.sleep(0.01)
+            go_on.set()
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None: ...
+
+        async def never() -> Any:
+            await asyncio.sleep(60)
+
+        scope: dict[str, Any] = {"type": "http", "state": {}}
+        response = await streaming.EventStream(answering(), "id", lambda answer: None).response(never)
+        async with asyncio.timeout(5):
+            await response(scope, receive, send)
+        return bool(scope["state"]["left"])
+
+    started = time.monotonic()
+    assert asyncio.run(scenario())
+    assert time.monotonic() - started < SOON_S
+
+
 def test_who_stops_reading_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "STALLED_S", 0.1)
     closed: list[str] = []
