@@ -37,6 +37,7 @@ MODEL_SERVER_ONLY = {"accelerate", "gguf"}
 # Imported where a library that is declared stands behind them; they come with it and make no sense without.
 BROUGHT_ALONG = {
     "openpyxl": "unstructured[xlsx]",
+    "pydantic-core": "pydantic",
     "python-docx": "unstructured[docx]",
     "python-pptx": "unstructured[pptx]",
     "xlsxwriter": "python-pptx",
