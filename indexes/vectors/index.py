@@ -292,8 +292,8 @@ class VectorIndex:
     def adopt(self, topics: Topics) -> None:
         """Search large views by topic from now on. Rows that came or went since `topics` was filled are put right."""
         before, now = topics.rows(), self.rows()
-        topics.remove(np.setdiff1d(before, now, assume_unique=True))
-        topics.add(*self.codes(np.setdiff1d(now, before, assume_unique=True)))
+        topics.remove(before[self._slot.values[before] < 0])
+        topics.add(*self.codes(now[topics.of(now) < 0]))
         self._topics = topics
 
     # --- checkpoints --------------------------------------------------------------------------------------------
