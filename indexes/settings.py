@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     # --- the service ----------------------------------------------------------------------------------------
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    public_url: str | None = Field(
+        None, description="Where callers reach the service, for links to passages; default: as each request asked."
+    )
     max_question_chars: int = Field(8_000, ge=1)
     max_body_kb: int = Field(1_024, ge=1)
     max_k: int = Field(100, ge=1, le=1_000)

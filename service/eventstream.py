@@ -37,4 +37,10 @@ def encode(event: str, payload: dict[str, Any]) -> bytes:
     return f"event: {event}\ndata: {json.dumps(payload, ensure_ascii=False)}\n\n".encode("utf-8", "replace")
 
 
+def data_only(payload: dict[str, Any]) -> bytes:
+    """One event without a name."""
+    return f"data: {json.dumps(payload, ensure_ascii=False)}\n\n".encode("utf-8", "replace")
+
+
+DONE = b"data: [DONE]\n\n"
 HEARTBEAT = b": still working\n\n"

@@ -10,8 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from indexes import errors
+from service import openai_errors
 
 MEDIA_TYPE = "application/problem+json"
 ERRORS_LISTED = 20
@@ -132,8 +134,27 @@ class Problem:
             own.setdefault("Retry-After", str(self.kind.retry_after_s))
         if self.kind.status == UNAUTHENTICATED.status:
             own.setdefault("WWW-Authenticate", 'Bearer realm="clearance"')
-        content = json.dumps(self.body(request_id), ensure_ascii=False).encode("utf-8", "replace")
-        return Response(content, self.kind.status, own, MEDIA_TYPE)
+        return _Response(self.body(request_id), own)
+
+
+class _Response(Response):
+    """A problem on its way out. Under the addresses of the OpenAI routes, and only there, it takes their form."""
+
+    def __init__(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        super().__init__(_encoded(body), body["status"], headers, MEDIA_TYPE)
+        self._body, self._own = body, headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(openai_errors.UNDER):
+            content = _encoded(openai_errors.envelope(self._body))
+            other = Response(content, openai_errors.status(self._body), self._own, "application/json")
+            await other(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def of(error: errors.ClearanceError) -> Problem:

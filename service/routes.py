@@ -4,21 +4,19 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated, Any, TypeVar, cast
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from indexes.errors import NotFound
 from indexes.model import Hit, Principal, SearchResult
 from service import page, problems, reference
-from service.answering import Answer
+from service.asking import asked
+from service.asking import json_response as json_response
 from service.auth import Caller, needs_admin, needs_key
-from service.leaving import CallerLeft, unless_gone
 from service.metrics import CONTENT_TYPE
 from service.runtime import Runtime
 from service.schemas import (
@@ -38,7 +36,7 @@ from service.schemas import (
     passages,
     within,
 )
-from service.streaming import EventStream
+from service.streaming import AskSpeech
 
 PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 MAX_CHARACTERS = 1_000_000  # of a document in one reply
@@ -74,19 +72,7 @@ admin = APIRouter(responses=PROBLEM, dependencies=needs_admin)
 @guarded.post("/ask", responses=STREAM, summary="Answer a question from what the caller may read")
 async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Response:
     """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at least as fresh."""
-    question = replace(body.ask(here.settings), at_least=request.headers.get("clearance-at-least"))
-    try:
-        if body.stream:
-            events = here.answerer.stream(question, caller)
-            return await EventStream(events, request.state.request_id, here.note).response(request.receive)
-        answer: Answer = await unless_gone(here.answerer.answer(question, caller), request.receive)
-    except CallerLeft:
-        request.state.left = True
-        return Response(status_code=204)  # nobody is there to read it
-    here.note(answer)
-    response = _json(AskReply.of(answer))
-    response.headers["Clearance-Position"] = answer.position
-    return response
+    return await asked(body.ask(here.settings), AskSpeech(), request, caller, here, stream=body.stream)
 
 
 @guarded.post("/search", responses={200: {"model": SearchReply}}, summary="The best passages that the caller may read")
@@ -100,7 +86,7 @@ async def search(body: SearchBody, request: Request, caller: Caller, here: Here)
         return here.searcher.search(question, caller, k, mode=body.mode, filters=filters, at_least=at_least)
 
     result = await _in_thread(here, found)
-    response = _json(SearchReply.of(result))
+    response = json_response(SearchReply.of(result))
     tag = _tag(body, result.view_id, response)
     kept = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Clearance-At-Least"}
     kept["Clearance-Position"] = result.position
@@ -127,18 +113,18 @@ async def document(
     def found() -> DocumentReply:
         return DocumentReply.of(here.searcher.document(public_id, caller), start, length)
 
-    return _json(await _in_thread(here, found))
+    return json_response(await _in_thread(here, found))
 
 
 @guarded.get("/passages/{passage_id}", responses={200: {"model": OpenedReply}}, summary="A passage in its document")
 async def passage(passage_id: str, caller: Caller, here: Here) -> Response:
     public_id = _public(passage_id)
-    return _json(await _in_thread(here, lambda: _opened(here, public_id, caller)))
+    return json_response(await _in_thread(here, lambda: _opened(here, public_id, caller)))
 
 
 @guarded.get("/whoami", responses={200: {"model": CallerReply}}, summary="Whose key this is")
 async def whoami(caller: Caller) -> Response:
-    return _json(CallerReply(name=caller.name, scopes=tuple(sorted(caller.scopes))))
+    return json_response(CallerReply(name=caller.name, scopes=tuple(sorted(caller.scopes))))
 
 
 # --- administration -----------------------------------------------------------------------------------------------
@@ -151,7 +137,7 @@ async def rebuild(here: Here, body: RebuildBody | None = None) -> Response:
     """Needs the scope `admin`. The reply's Location tells how far the job is; searches go on meanwhile."""
     model = body.model if body else None
     job = await _in_thread(here, lambda: here.jobs.enqueue(model))
-    response = _json(JobReply.of(job), 202)
+    response = json_response(JobReply.of(job), 202)
     response.headers["Location"] = f"/admin/jobs/{job.id}"
     return response
 
@@ -160,7 +146,7 @@ async def rebuild(here: Here, body: RebuildBody | None = None) -> Response:
 async def job(job_id: str, here: Here) -> Response:
     """Needs the scope `admin`."""
     public_id = _public(job_id)
-    return _json(JobReply.of(await _in_thread(here, lambda: here.jobs.get(public_id))))
+    return json_response(JobReply.of(await _in_thread(here, lambda: here.jobs.get(public_id))))
 
 
 # --- the service itself; open to everyone, and telling nothing of what it holds -----------------------------------
@@ -168,14 +154,14 @@ async def job(job_id: str, here: Here) -> Response:
 
 @opened.get("/livez", responses={200: {"model": LiveReply}}, summary="The process runs")
 async def livez() -> Response:
-    return _json(LiveReply())
+    return json_response(LiveReply())
 
 
 @opened.get("/readyz", responses={200: {"model": CheckReply}, 503: {"model": CheckReply}}, summary="It can answer")
 async def readyz(here: Here) -> Response:
     """503 while nothing can be searched. Without the model server it is degraded: searches still work."""
     reply = await here.check()
-    return _json(reply, 503 if reply.status == "not ready" else 200)
+    return json_response(reply, 503 if reply.status == "not ready" else 200)
 
 
 @opened.get("/metrics", response_class=Response, summary="For Prometheus")
@@ -185,7 +171,7 @@ async def metrics(here: Here) -> Response:
 
 @opened.get("/version", responses={200: {"model": VersionReply}}, summary="Which version this is")
 async def version(here: Here) -> Response:
-    return _json(VersionReply(name="clearance", version=here.version))
+    return json_response(VersionReply(name="clearance", version=here.version))
 
 
 @opened.get("/problems/{slug}", response_class=HTMLResponse, summary="What a type of problem means")
@@ -222,12 +208,6 @@ async def part_of_page(name: str, request: Request) -> Response:
 async def _in_thread(here: Runtime, work: Callable[[], T]) -> T:
     """Blocking work, in one of the threads there are for it."""
     return await to_thread.run_sync(work, limiter=here.cpu)
-
-
-def _json(reply: BaseModel, status: int = 200) -> Response:
-    """A reply as JSON. Text that is no valid Unicode (from a file's name, say) is shown with marks in its place."""
-    content = json.dumps(reply.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(content.encode("utf-8", "replace"), status, media_type="application/json")
 
 
 def _tag(body: SearchBody, view_id: str, response: Response) -> str:

@@ -1,8 +1,8 @@
 """An answer as server-sent events: `passages`, `token`, `citation`, `usage`, `done`, or `error`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -21,10 +21,47 @@ AHEAD = 16  # events that may wait for the caller
 Item = Event | Exception | None
 
 
+class Speech(Protocol):
+    """The form in which one answer is told. Used once."""
+
+    def whole(self, answer: Answer) -> BaseModel:
+        """The reply to who waits for all of it."""
+        ...
+
+    def frames(self, event: Event) -> Iterable[bytes]:
+        """What goes over the wire for one event."""
+        ...
+
+    def failed(self, problem: dict[str, Any]) -> Iterable[bytes]:
+        """What goes over the wire when an answer that has begun cannot be finished. problem: its body, RFC 9457."""
+        ...
+
+
+class AskSpeech:
+    """As /ask tells it."""
+
+    def whole(self, answer: Answer) -> AskReply:
+        return AskReply.of(answer)
+
+    def frames(self, event: Event) -> Iterable[bytes]:
+        return [eventstream.encode(name, payload) for name, payload in _named(event)]
+
+    def failed(self, problem: dict[str, Any]) -> Iterable[bytes]:
+        return [eventstream.encode("error", problem)]
+
+
 class EventStream:
     """Works an answer out in one task, and sends it from another as fast as the caller reads."""
 
-    def __init__(self, events: AsyncIterator[Event], request_id: str, finished: Callable[[Answer], None]) -> None:
+    def __init__(
+        self,
+        events: AsyncIterator[Event],
+        request_id: str,
+        finished: Callable[[Answer], None],
+        speech: Speech | None = None,
+    ) -> None:
+        """speech: how the events are told; none: as /ask tells them."""
+        self._speech = speech or AskSpeech()
         self._request_id = request_id
         self._finished = finished
         self._queue: asyncio.Queue[Item] = asyncio.Queue(AHEAD)
@@ -63,8 +100,8 @@ class EventStream:
         """What goes over the wire, with a comment now and then while nothing happens."""
         item = first
         while item is not None and not isinstance(item, Exception):
-            for name, payload in _named(item):
-                yield eventstream.encode(name, payload)
+            for frame in self._speech.frames(item):
+                yield frame
             while True:
                 try:
                     async with asyncio.timeout(HEARTBEAT_S):  # wait_for loses a cancellation that comes with an item
@@ -74,7 +111,8 @@ class EventStream:
                     yield eventstream.HEARTBEAT
         if item is not None:
             known = problems.of(item) if isinstance(item, ClearanceError) else problems.Problem(problems.INTERNAL)
-            yield eventstream.encode("error", known.body(self._request_id))
+            for frame in self._speech.failed(known.body(self._request_id)):
+                yield frame
             if not isinstance(item, ClearanceError):
                 raise item
 

@@ -111,6 +111,19 @@ class Building:
         yield "rebuild", call("POST", "/admin/index/rebuild")
         yield "unknown job", call("GET", "/admin/jobs/nothing")
         yield "unknown address", call("GET", "/nothing")
+        for model, stream in (
+            ("scripted", False),
+            ("scripted", True),
+            ("clearance-quotes", False),
+            ("user:ada", False),
+        ):
+            said = {"model": model, "stream": stream, "clearance": {"k": 50}}
+            chat = {**said, "messages": [{"role": "user", "content": QUESTION}]}
+            yield f"chat {model} {stream}", call("POST", "/v1/chat/completions", chat)
+            yield f"response {model} {stream}", call("POST", "/v1/responses", {**said, "input": QUESTION})
+        yield "wrong chat", call("POST", "/v1/chat/completions", {"messages": QUESTION})
+        yield "models", call("GET", "/v1/models")
+        yield "unknown model", call("GET", "/v1/models/nothing")
         for url in ("/openapi.json", "/docs", "/metrics", "/livez", "/readyz", "/version", "/problems/not-found"):
             yield url, call("GET", url)
         self.model.failure = GeneratorUnavailable("It refuses.")
@@ -167,7 +180,8 @@ def test_everybody_is_told_of_everything_they_may_read(building: Building) -> No
         said = dict(building.doors(user))
         for name in DOCUMENTS:
             if user in READERS[name]:
-                for door in ("ask model", "stream model", "search hybrid", "search dense", f"document {name}"):
+                chats = ("chat scripted False", "chat clearance-quotes False", "response scripted True")
+                for door in ("ask model", "stream model", "search hybrid", "search dense", f"document {name}", *chats):
                     assert canary(name).encode() in said[door], (user, door, name)
 
 

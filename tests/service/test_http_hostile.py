@@ -255,6 +255,25 @@ def test_administration_is_checked_at_the_gate_and_at_the_route(
     check(http.post("/search", json=GOOD), 500)
 
 
+TEMPLATES: dict[str, dict[str, Any]] = {
+    "/admin/templates": {
+        "name": "plain",
+        "readers": {"allow": ["public"]},
+        "draft": {
+            "style": "chat",
+            "language": "en",
+            "variables": ["question", "passages", "boundary", "no_answer"],
+            "system": "Answer from the passages, or say: {{ no_answer }}",
+            "user": "{{ boundary }}\n{% for p in passages %}\n[{{ p.n }}] {{ p.text }}\n{% endfor %}\n{{ boundary }}\n"
+            "{{ question }}",
+            "no_answer": "Not there.",
+        },
+    },
+    "/admin/templates/{template}/readers": {"allow": ["group:hr"]},
+    "/admin/templates/{template}/activate": {"version": 1},
+    "/admin/templates/{template}/rollback": {"audience": "name"},
+}
+
 # --- who may do what -----------------------------------------------------------------------------------------------
 
 ANYONE, KEY, ADMIN = "anyone", "key", "admin"
@@ -273,8 +292,18 @@ MATRIX = {
     ("POST", "/search"): KEY,
     ("GET", "/documents/{document_id}"): KEY,
     ("GET", "/passages/{passage_id}"): KEY,
+    ("GET", "/v1/models"): KEY,
+    ("GET", "/v1/models/{name:path}"): KEY,
+    ("POST", "/v1/chat/completions"): KEY,
+    ("POST", "/v1/responses"): KEY,
     ("POST", "/admin/index/rebuild"): ADMIN,
     ("GET", "/admin/jobs/{job_id}"): ADMIN,
+    ("POST", "/admin/templates"): ADMIN,
+    ("GET", "/admin/templates"): ADMIN,
+    ("GET", "/admin/templates/{template}"): ADMIN,
+    ("PUT", "/admin/templates/{template}/readers"): ADMIN,
+    ("POST", "/admin/templates/{template}/activate"): ADMIN,
+    ("POST", "/admin/templates/{template}/rollback"): ADMIN,
 }
 
 
@@ -299,9 +328,14 @@ def test_every_address_is_in_the_matrix_of_roles(house: Any) -> None:
 
 def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClient) -> None:
     wrong = {"Authorization": "Bearer clr_000000000000_" + "A" * 43}
-    bodies = {"/ask": GOOD, "/search": GOOD}
+    chat = {"model": "scripted", "messages": [{"role": "user", "content": GOOD["question"]}]}
+    response = {"model": "scripted", "input": GOOD["question"]}
+    bodies = {"/v1/chat/completions": chat, "/v1/responses": response, "/ask": GOOD, "/search": GOOD, **TEMPLATES}
+    http.post("/admin/templates", json=TEMPLATES["/admin/templates"], headers=house.headers("root"))
     fill = {
+        "{template}": "plain",
         "{slug}": "not-found",
+        "{name:path}": "scripted",
         "{name}": "main.js",
         "{document_id}": house.ids["menu"],
         "{passage_id}": _a_passage(house, http),
@@ -320,7 +354,7 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
                 ADMIN: house.headers("root"),
             }.items()
         }
-        good = 202 if path == "/admin/index/rebuild" else 200
+        good = {("POST", "/admin/index/rebuild"): 202, ("POST", "/admin/templates"): 201}.get((method, path), 200)
         expected = {
             ANYONE: {"none": good, "wrong": good, KEY: good, ADMIN: good},
             KEY: {"none": 401, "wrong": 401, KEY: good, ADMIN: good},
@@ -330,9 +364,10 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
 
 
 def test_openapi_says_which_addresses_need_a_key(house: Any, http: TestClient) -> None:
+    needed = {(method, path.replace(":path", "")): needs for (method, path), needs in MATRIX.items()}
     for path, methods in http.get("/openapi.json").json()["paths"].items():
         for method, operation in methods.items():
-            assert bool(operation.get("security")) == (MATRIX[method.upper(), path] != ANYONE), path
+            assert bool(operation.get("security")) == (needed[method.upper(), path] != ANYONE), path
 
 
 def _a_passage(house: Any, http: TestClient) -> str:
