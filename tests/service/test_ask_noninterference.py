@@ -1,0 +1,161 @@
+"""P1 for whole answers: hidden documents and hidden templates change no byte of what /ask gives to a caller."""
+
+import asyncio
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexes.catalog import templates
+from indexes.catalog.templates import TemplateText
+from indexes.errors import ClearanceError
+from indexes.model import Principal, Readers
+from service.answering import Answerer, Ask
+from service.llm import Prompt
+from service.prompt import Turn
+from service.schemas import AskReply
+from service.template_store import Governed
+from service.testing import ScriptedModel
+from tests.service.test_templates import USER, open_gate
+from tests.world import World
+
+ADA = Principal(name="user:ada")
+WORDS = ["budget", "salary", "canteen", "alpha", "beta", "预算", "the", "of"]
+HISTORY = (Turn("user", "What about the salary budget?"), Turn("assistant", "It rises [1]."))
+ASKS = (
+    Ask(question="alpha salary budget"),
+    Ask(question="And the beta?", history=HISTORY),
+    Ask(question="alpha beta", answerer="quotes"),
+    Ask(question="alpha", template="mine"),
+    Ask(question="alpha", template="hidden0"),
+    Ask(question="alpha", template="hidden1@1"),
+    Ask(question="canteen nothing at all", k=2),
+)
+
+text = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)
+hidden_readers = st.sampled_from([("group:eng",), ("user:bob",), ()])
+edits = st.lists(
+    st.tuples(st.sampled_from(["put", "delete", "save", "activate", "canary", "rollback", "relabel"]),
+              st.integers(0, 2), text, hidden_readers,
+              st.sampled_from(["default", "name", "group:hr", "user:ada"])),
+    min_size=1, max_size=8,
+)  # fmt: skip
+
+
+def echo(prompt: Prompt) -> str:
+    """A deterministic model whose answer depends on every byte that it is told."""
+    return f"Seen {hashlib.sha256(repr(prompt).encode()).hexdigest()[:12]} [1]. budget salary [2]."
+
+
+def replies(world: World) -> list[bytes]:
+    """Everything that ada gets, apart from the random id and the clock; errors too."""
+    source, limiter = Governed(world.catalog), anyio.CapacityLimiter(1)
+    model, secret = ScriptedModel(echo), world.catalog.secret
+    by = Answerer(world.searcher, model, world.settings, limiter, templates=source, secret=secret)
+    said = []
+    for ask in ASKS:
+        try:
+            reply = AskReply.of(asyncio.run(by.answer(ask, ADA)))
+            said.append(reply.model_dump_json(exclude={"answer_id", "timings"}).encode())
+        except ClearanceError as error:
+            said.append(f"{type(error).__name__}: {error} {error.remedy}".encode())
+    return said
+
+
+def opened(folder: str, documents: list[str]) -> World:
+    world = World(Path(folder))
+    world.people(ada=["hr"], bob=["eng"])
+    for number, body in enumerate(documents):
+        world.put(f"mine{number}", body, "group:hr")
+    save(world, "mine", "Of ada", "group:hr")
+    for audience in ("name", "default"):
+        world.catalog.templates.activate("mine", 1, "root", audience=audience)
+    return world
+
+
+def save(world: World, name: str, word: str, *allow: str) -> int:
+    said = TemplateText(variables=(), system=f"{word} {{{{ no_answer }}}}", user=USER, no_answer="Not there.")
+    readers = Readers(allow=frozenset(allow))
+    return world.catalog.templates.save(name, "chat", "en", said, "root", readers).version
+
+
+def change_what_is_hidden(world: World, edit: tuple[str, int, str, tuple[str, ...], str]) -> None:
+    kind, number, words, readers, audience = edit
+    name, known = f"hidden{number}", world.catalog.templates
+    saved = any(info.name == name for info in known.list())
+    if kind == "put":
+        world.put(name, words, *readers)
+    elif kind == "delete":
+        world.catalog.documents.delete(name)
+    elif kind == "save":
+        save(world, name, words, *readers)
+    elif saved and kind == "activate":
+        known.activate(name, 1, "root", audience=audience)
+    elif saved and kind == "canary" and audience != "name":
+        save(world, f"{name}-b", words, *readers)
+        known.activate(name, 1, "root", audience=audience, candidate=f"{name}-b@1", share=0.9)
+    elif kind == "rollback" and any(each.version.startswith(f"{name}@") and each.audience == audience
+                                    for each in known.activations(name)):  # fmt: skip
+        known.rollback(name, audience=audience)
+    elif saved and kind == "relabel":
+        known.relabel(name, Readers(allow=frozenset(readers)))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(text, min_size=1, max_size=5), edits)
+def test_nothing_hidden_changes_a_byte_of_an_answer(documents: list[str], hidden: list[Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = opened(folder, documents)
+        before = replies(world)
+        for edit in hidden:
+            change_what_is_hidden(world, edit)
+        assert replies(world) == before
+        world.close()
+
+
+def leaks(folder: Path) -> bool:
+    """Whether hidden documents or templates change an answer."""
+    world = opened(str(folder), ["alpha salary budget", "beta canteen"])
+    before = replies(world)
+    change_what_is_hidden(world, ("put", 0, "alpha salary budget beta", ("group:eng",), ""))
+    for audience in ("name", "default"):
+        change_what_is_hidden(world, ("save", 0, "Hidden", ("group:eng",), audience))
+        change_what_is_hidden(world, ("activate", 0, "", (), audience))
+    after = replies(world)
+    world.close()
+    return before != after
+
+
+def test_the_comparison_finds_nothing_where_nothing_is_planted(tmp_path: Path) -> None:
+    assert not leaks(tmp_path)
+
+
+def test_the_comparison_catches_templates_without_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for gate in ("first", "second"):
+        open_gate(gate, monkeypatch)
+    assert leaks(tmp_path)
+
+
+def test_the_comparison_catches_an_error_that_tells_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = templates.Templates.named
+
+    def telling(self: templates.Templates, principal: Principal, name: str, style: str) -> Any:
+        found = honest(self, principal, name, style)
+        if found is None and any(info.name == name for info in self.list()):
+            raise templates.NotFound("You may not use that one.")
+        return found
+
+    monkeypatch.setattr(templates.Templates, "named", telling)
+    assert leaks(tmp_path)
+
+
+def test_the_comparison_catches_a_boundary_that_counts_hidden_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexes.derived.Derived.digest", lambda self, reader_sets: str(self.applied).encode())
+    assert leaks(tmp_path)
