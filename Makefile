@@ -33,6 +33,7 @@ help:
 	@echo "make setup    install the pinned packages into $(VENV)"
 	@echo "make check    format, lint, strict types, import contracts"
 	@echo "make test     every test, the real model server included"
+	@echo "make setup-browser   Chromium for the tests of the page, where there is none (Debian, Ubuntu)"
 	@echo "make demo     ingest examples/, start the model server and the service, ask as two users"
 	@echo "              (MODEL=none: without a model server)"
 	@echo "make ingest   ARGS=\"PATH... --allow group:staff\""

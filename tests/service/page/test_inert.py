@@ -18,8 +18,8 @@ EVIL = (
     "<meta http-equiv=refresh content='0;url=http://evil.example/'> \u202egnp.exe {{constructor}} ${window.owned=8}"
 )  # fmt: skip
 MAY_STAND = {
-    "ARTICLE", "BUTTON", "CODE", "DD", "DIV", "DL", "DT", "H2", "H3", "HEADER", "LI", "MARK", "OL", "P", "PRE", "SECTION",
-    "SPAN", "STRONG", "TABLE", "TBODY", "TD", "TH", "TR", "UL", "path", "svg",
+    "ARTICLE", "BUTTON", "CODE", "DD", "DIV", "DL", "DT", "H2", "H3", "HEADER", "LI", "MARK", "OL", "P", "PRE",
+    "SECTION", "SPAN", "STRONG", "TABLE", "TBODY", "TD", "TH", "TR", "UL", "path", "svg",
 }  # fmt: skip
 
 
