@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from indexes.catalog import templates
 from indexes.catalog.templates import TemplateText
-from indexes.errors import ClearanceError
+from indexes.errors import ClearanceError, NotFound
 from indexes.model import Principal, Readers
 from service.answering import Answerer, Ask
 from service.llm import Prompt
@@ -147,7 +147,7 @@ def test_the_comparison_catches_an_error_that_tells_names(tmp_path: Path, monkey
     def telling(self: templates.Templates, principal: Principal, name: str, style: str) -> Any:
         found = honest(self, principal, name, style)
         if found is None and any(info.name == name for info in self.list()):
-            raise templates.NotFound("You may not use that one.")
+            raise NotFound("You may not use that one.")
         return found
 
     monkeypatch.setattr(templates.Templates, "named", telling)

@@ -170,7 +170,7 @@ def test_activations_that_make_no_sense_are_refused(world: World) -> None:
         (BadInput, "support@1", "name", {"candidate": "other@1", "share": 0.5}),
     ):
         with pytest.raises(error):
-            activate(world.catalog, label, audience, **more)  # type: ignore[arg-type]
+            activate(world.catalog, label, audience, **more)
     assert world.catalog.templates.activations() == []
 
 
@@ -270,9 +270,13 @@ def test_only_the_guarded_statement_gives_text_to_who_asks() -> None:
 # --- in an answer ----------------------------------------------------------------------------------------------------
 
 
+def answerer(world: World, found: Library, model: ScriptedModel) -> Answerer:
+    limiter = anyio.CapacityLimiter(1)
+    return Answerer(found, model, world.settings, limiter, templates=Governed(world.catalog))  # type: ignore[arg-type]
+
+
 def answer(world: World, who: Principal, model: ScriptedModel, **ask: object) -> Answer:
-    found = Library(hit("The harbour opens at six."))
-    by = Answerer(found, model, world.settings, anyio.CapacityLimiter(1), templates=Governed(world.catalog))  # type: ignore[arg-type]
+    by = answerer(world, Library(hit("The harbour opens at six.")), model)
     return asyncio.run(by.answer(Ask(question="When does the harbour open?", **ask), who))  # type: ignore[arg-type]
 
 
@@ -288,9 +292,7 @@ def test_the_answer_names_the_version_and_the_model_is_told_by_it(world: World) 
 
 
 def test_an_unknown_template_is_refused_whatever_the_search_finds(world: World) -> None:
-    by = Answerer(
-        Library(), ScriptedModel(), world.settings, anyio.CapacityLimiter(1), templates=Governed(world.catalog)
-    )  # type: ignore[arg-type]
+    by = answerer(world, Library(), ScriptedModel())
     with pytest.raises(NotFound):
         asyncio.run(by.answer(Ask(question="q", template="nowhere"), ADA))
 
