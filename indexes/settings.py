@@ -28,14 +28,16 @@ class Settings(BaseSettings):
         "multilingual-e5-small",
         description="`multilingual-e5-small` (packaged), a Sentence Transformers name on the hub, or a folder.",
     )
-    embedding_backend: Literal["torch", "onnx"] = "torch"
+    embedding_backend: Literal["torch", "onnx"] = Field(
+        "onnx", description="`onnx`: 8-bit weights on the CPU, models of the BERT family; `torch`: any model, GPU."
+    )
     embedding_query_prefix: str | None = Field(
         None, description="Overrides the query prompt that the model's folder names."
     )
     embedding_passage_prefix: str | None = Field(
         None, description="Overrides the passage prompt that the model's folder names."
     )
-    embedding_threads: int = Field(0, ge=0, description="Threads for embedding; 0 takes what the machine has.")
+    embedding_threads: int = Field(0, ge=0, description="Threads for embedding; 0: all cores, at most 8.")
     reranker_model: str | None = Field(None, description="Cross-encoder for a second look at the best hits; none: off.")
     exact_scan_limit: int = Field(250_000, ge=1, description="Visible passages up to which every one is scanned.")
 
