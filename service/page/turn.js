@@ -21,6 +21,7 @@ export class Turn {
     this.spoken = spoken;
     this.does = does;
     this.heard = 0; // how much of the text has been read out
+    this.searched = h("p", { className: "searched", dir: "auto", hidden: true });
     this.stage = h("p", { className: "stage" });
     this.label = h("div", { className: "labels" });
     this.answer = h("div", { className: "answer", dir: "auto", "aria-busy": "true" });
@@ -29,6 +30,7 @@ export class Turn {
       "article",
       { className: "turn busy" },
       h("h2", { className: "asked", dir: "auto", tabIndex: -1 }, question),
+      this.searched,
       this.stage,
       this.label,
       this.answer,
@@ -42,6 +44,7 @@ export class Turn {
   take(name, payload) {
     if (name === "passages") {
       this.passages = payload.passages;
+      this.#searched(payload.standalone_question);
       if (payload.passages.length) this.#stage("reading", { n: payload.passages.length });
     } else if (name === "token") {
       if (!this.text) this.#stage("writing");
@@ -95,6 +98,13 @@ export class Turn {
     });
     const heading = say(h("span"), "sources").textContent;
     return sources.length ? `${this.text}\n\n${heading}\n${sources.join("\n")}\n` : `${this.text}\n`;
+  }
+
+  /** A follow-up is searched for as a question that stands alone; it is shown, so that nobody wonders. */
+  #searched(question) {
+    if (!question) return;
+    say(this.searched, "searched_for", { text: question });
+    this.searched.hidden = false;
   }
 
   #stage(key, given) {
@@ -164,6 +174,7 @@ export class Turn {
 
   #done(reply) {
     this.reply = reply;
+    this.#searched(reply.standalone_question);
     this.passages = reply.passages;
     this.text = reply.answer;
     this.finished = true;

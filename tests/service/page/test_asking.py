@@ -143,6 +143,8 @@ def test_a_follow_up_sends_what_was_said_and_a_new_conversation_does_not(ada: Pe
         ("assistant", "Salaries rise in March."),
     ]
     assert "And by how much?" in asked.content
+    expect(ada.page.locator(".turn:last-child .searched")).to_contain_text("Searched for: ")
+    expect(ada.page.locator(".turn:first-child .searched")).to_be_hidden()
     ada.page.get_by_role("button", name="New conversation").click()
     expect(ada.page.locator(".turn")).to_have_count(0)
     ada.ask("And by how much?")
