@@ -158,7 +158,8 @@ def test_a_base_model_is_shown_how_it_is_done() -> None:
 def test_condensing_is_counted_and_never_overflows(said: list[str], question: str, window: int) -> None:
     model = ScriptedModel("And the harbour?", window=window)
     turns = [Turn("user" if n % 2 == 0 else "assistant", text) for n, text in enumerate(said)]
-    assert made(question, model, *turns).strip()
+    result = made(question, model, *turns)
+    assert result == "And the harbour?" or result.startswith(question), "the model's, or the rule's"
     assert all(length(call.prompt) + call.max_tokens <= window for call in model.calls)
 
 
