@@ -161,7 +161,8 @@ def test_sources_name_every_cited_page_once():
 def test_the_demo_without_a_model_server_answers_both_users_and_leaves_nothing_running(tmp_path):
     command = [sys.executable, "-m", "tools.demo", "--model", "none", "--once", "--home", str(tmp_path / "home")]
     port = free_port()
-    environment = {**os.environ, "CLEARANCE_DATABASE_URL": "sqlite:////nowhere/that/exists"}
+    own = tmp_path / "own.sqlite"
+    environment = {**os.environ, "CLEARANCE_DATABASE_URL": f"sqlite:///{own}"}
     done = subprocess.run(
         [*command, "--port", str(port)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -171,3 +172,4 @@ def test_the_demo_without_a_model_server_answers_both_users_and_leaves_nothing_r
     assert told.count("71900") == 1  # only one may read the salaries
     assert told.count("11 newton metres") == 1  # only the other may read the manual
     assert is_free(port)
+    assert not own.exists()  # the caller's own catalog is left alone

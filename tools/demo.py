@@ -48,7 +48,7 @@ class Asker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """Where this run keeps its things. The caller's own settings and `.env` are left out of it on purpose."""
+    """Where this run keeps its things."""
 
     home: Path
     port: int
@@ -67,8 +67,7 @@ class Demo:
         }
 
     def environment(self, **more: str) -> dict[str, str]:
-        others = {name: value for name, value in os.environ.items() if not name.startswith(configuration.PREFIX)}
-        return {**others, **self.own_settings, **more}
+        return {**os.environ, **self.own_settings, **more}
 
 
 def main() -> int:
@@ -78,6 +77,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, default=HOME)
     parser.add_argument("--once", action="store_true", help="stop after the answers")
     asked = parser.parse_args()
+    forget_own_settings()
     port = asked.port or (8080 if is_free(8080) else free_port())
     demo = Demo(home=asked.home.absolute(), port=port, model=asked.model)
     try:
@@ -89,6 +89,15 @@ def main() -> int:
         print(f"\nThe demo failed. {failed}", file=sys.stderr)
         return 1
     return 0
+
+
+def forget_own_settings() -> None:
+    """The caller's settings name the caller's catalog, where the invented people of the examples must not get to.
+
+    A `.env` is passed over, too: every command runs in the demo's own folder.
+    """
+    for name in [name for name in os.environ if name.startswith(configuration.PREFIX)]:
+        del os.environ[name]
 
 
 def show(demo: Demo, stack: ExitStack, *, stay: bool) -> None:
