@@ -15,7 +15,7 @@ from indexes.corpus import Corpus
 from indexes.derived import Derived
 from indexes.embedder import Embedder
 from indexes.errors import ModelMismatch, TooOld
-from indexes.fusion import fuse, keyword_scale
+from indexes.fusion import fuse
 from indexes.model import DocumentView, Generation, Hit, Principal, Row, SearchResult
 from indexes.position import Positions
 from indexes.reranker import LOOKED_AT, Reranker, rerank
@@ -183,11 +183,11 @@ class _Ranking:
         if self._mode == "dense":
             return self._dense(depth)
         if self._mode == "keyword":
-            return self._keyword(depth)
+            return self._keyword(depth)[0]
         wide = max(depth, _DEPTH)
-        keyword = self._keyword(wide)
+        keyword, ceiling = self._keyword(wide)
         cosines = [*self._dense(wide), *self._cosines(keyword)]
-        return fuse(cosines, keyword, keyword_scale(self._question))[:depth]
+        return fuse(cosines, keyword, ceiling)[:depth]
 
     def exactness(self) -> Literal["exact", "approximate"]:
         return "exact" if self._exact else "approximate"
@@ -207,11 +207,12 @@ class _Ranking:
         found = self._derived.vectors.nearest(self._vector.values, self._view.reader_sets, len(rows), rows)
         return _pairs(found.rows, found.scores)
 
-    def _keyword(self, depth: int) -> Sequence[tuple[Row, float]]:
-        rows, scores = self._derived.keywords.search(
+    def _keyword(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
+        """The best rows by words, and a score that none in this view reaches."""
+        rows, scores, ceiling = self._derived.keywords.ranked(
             self._question, self._view.reader_sets, depth, allowed_rows=self._only
         )
-        return _pairs(rows, scores)
+        return _pairs(rows, scores), ceiling
 
 
 class _Query:

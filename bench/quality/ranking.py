@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bench.quality.sets import Source
 from bench.quality.vectors import RememberingEmbedder
-from indexes.fusion import fuse, keyword_scale
+from indexes.fusion import fuse
 from indexes.keywords import KeywordIndex
 from indexes.model import Chunk, Row
 from indexes.search import Mode
@@ -76,7 +76,7 @@ class Ranking:
 
     def _rows(self, question: str, mode: Mode, depth: int) -> list[int]:
         everything = np.array([EVERYTHING], np.int64)
-        keyword, scores = self._keywords.search(question, everything, depth)
+        keyword, scores, ceiling = self._keywords.ranked(question, everything, depth)
         if mode == "keyword":
             return [int(row) for row in keyword]
         vector = self._embedder.query(question)
@@ -85,7 +85,7 @@ class Ranking:
             return [int(row) for row in near.rows]
         also = self._vectors.nearest(vector, everything, len(keyword), np.sort(keyword))
         cosines = [*_pairs(near.rows, near.scores), *_pairs(also.rows, also.scores)]
-        return [row for row, _ in fuse(cosines, _pairs(keyword, scores), keyword_scale(question))]
+        return [row for row, _ in fuse(cosines, _pairs(keyword, scores), ceiling)]
 
 
 def _pairs(rows: NDArray[np.int64], scores: NDArray[np.float64]) -> list[tuple[Row, float]]:

@@ -108,6 +108,21 @@ class KeywordIndex:
     ) -> tuple[Rows, NDArray[np.float64]]:
         """(rows, BM25 scores) of the k best passages with a term of the question, best first, equal scores by row.
 
+        Arguments as for `ranked`.
+        """
+        rows, scores, _ = self.ranked(question, reader_sets, k, allowed_rows=allowed_rows)
+        return rows, scores
+
+    def ranked(
+        self,
+        question: str,
+        reader_sets: NDArray[np.int64],
+        k: int,
+        *,
+        allowed_rows: NDArray[np.bool_] | Rows | None = None,
+    ) -> tuple[Rows, NDArray[np.float64], float]:
+        """As `search`, with the ceiling: a score in this view that no passage reaches, however well its words match.
+
         reader_sets: ascending, distinct. allowed_rows narrows the view, statistics included: ascending rows, or one
         flag per row (rows past its end are not allowed).
         """

@@ -12,7 +12,7 @@ from indexes.keywords import kernels
 LOOKED_UP_TOGETHER = 1 << 22  # terms times blocks; more than that is looked up twice rather than kept
 
 Ints = NDArray[np.int64]
-Ranking = tuple[Ints, NDArray[np.float64]]
+Ranking = tuple[Ints, NDArray[np.float64], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ def best(
     b: float,
     allowed_rows: NDArray[np.bool_] | Ints | None,
 ) -> Ranking:
-    """(rows, scores) of the k best passages, best first, equal scores by row.
+    """(rows, scores, ceiling) of the k best passages, best first, equal scores by row.
 
-    view: addresses of blocks. terms: distinct, with how often the question repeats each. A score adds up in this order.
+    ceiling: what no passage can score, the sum of the weights of all terms, those found nowhere included. view: addresses of blocks. terms: distinct, with how often the question repeats each. A score adds up in this order.
     """
     if k <= 0 or not len(terms) or not len(view):
         return nothing()
@@ -61,11 +61,11 @@ def best(
             part = _looked_up(stretch, terms, allowed_rows, np.zeros_like(frequency))
         found = kernels.rank(part.blocks, part.segments, weights, flat, slope, part.allowed, rows, scores, found)
     order = np.lexsort((rows[:found], -scores[:found]))
-    return rows[order], scores[order]
+    return rows[order], scores[order], float(weights.sum())
 
 
 def nothing() -> Ranking:
-    return np.empty(0, np.int64), np.empty(0, np.float64)
+    return np.empty(0, np.int64), np.empty(0, np.float64), 0.0
 
 
 def ascending(numbers: Any) -> Ints:

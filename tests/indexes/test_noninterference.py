@@ -101,23 +101,25 @@ def test_the_comparison_finds_nothing_where_nothing_is_planted(tmp_path: Path) -
 
 
 def test_the_comparison_catches_statistics_over_all_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = KeywordIndex.search
+    honest = KeywordIndex.ranked
 
     def over_all(self: KeywordIndex, question: str, reader_sets: np.ndarray, k: int, **options) -> tuple:
         everything = np.arange(1000, dtype=np.int64)
-        rows, scores = honest(self, question, everything, 10_000, **options)
-        mine, _ = honest(self, question, reader_sets, 10_000, **options)
+        rows, scores, ceiling = honest(self, question, everything, 10_000, **options)
+        mine, _, _ = honest(self, question, reader_sets, 10_000, **options)
         kept = np.isin(rows, mine)
-        return rows[kept][:k], scores[kept][:k]
+        return rows[kept][:k], scores[kept][:k], ceiling
 
-    monkeypatch.setattr(KeywordIndex, "search", over_all)
+    monkeypatch.setattr(KeywordIndex, "ranked", over_all)
     assert leaks(tmp_path)
 
 
 def test_the_comparison_catches_filtering_after_the_ranking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = VectorIndex.nearest
 
-    def filtered_afterwards(self: VectorIndex, query: np.ndarray, reader_sets: np.ndarray, k: int, *_: object) -> Ranked:
+    def filtered_afterwards(
+        self: VectorIndex, query: np.ndarray, reader_sets: np.ndarray, k: int, *_: object
+    ) -> Ranked:
         ranked = honest(self, query, np.arange(1000, dtype=np.int64), 15)
         mine = honest(self, query, reader_sets, 10_000).rows
         kept = np.isin(ranked.rows, mine)

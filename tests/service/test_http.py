@@ -172,7 +172,8 @@ def test_filters_narrow_a_search(house: Any, http: TestClient) -> None:
 def test_a_passage_opens_inside_its_document(house: Any, http: TestClient) -> None:
     text = "Before. " * 400 + "The needle." + " After." * 400
     house.put("long", text, ALL)
-    hit = http.post("/search", json={"question": "needle"}, headers=house.headers("bob")).json()["passages"][0]
+    found = http.post("/search", json={"question": "needle", "mode": "keyword"}, headers=house.headers("bob"))
+    hit = found.json()["passages"][0]
     opened = http.get(f"/passages/{hit['id']}", headers=house.headers("bob")).json()
     at = opened["highlight"]
     assert opened["text"][at["start"] : at["end"]] == hit["text"]
