@@ -38,7 +38,8 @@ def best(
 ) -> Ranking:
     """(rows, scores, ceiling) of the k best passages, best first, equal scores by row.
 
-    ceiling: what no passage can score, the sum of the weights of all terms, those found nowhere included. view: addresses of blocks. terms: distinct, with how often the question repeats each. A score adds up in this order.
+    ceiling: what no passage can score, the sum of the weights of all terms, those found nowhere included.
+    view: addresses of blocks. terms: distinct, with how often the question repeats each. A score adds up in this order.
     """
     if k <= 0 or not len(terms) or not len(view):
         return nothing()
