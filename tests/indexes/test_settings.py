@@ -51,3 +51,8 @@ def test_no_setting_turns_access_control_off() -> None:
     assert not [
         name for name in settings.Settings.model_fields if "auth" in name or "access" in name or "anonym" in name
     ]
+
+
+def test_nothing_but_what_is_handed_over_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEARANCE_PORT", "4711")
+    assert loaded(tmp_path).port == settings.Settings().port == 8080
