@@ -33,6 +33,7 @@ FIRST_CANDIDATES: Final = 128  # with CANDIDATES_PER_HIT, enough to prove the hi
 CANDIDATES_PER_HIT: Final = 8
 ROUNDING: Final = 1e-5  # what float32 arithmetic around the codes may be off by, generously
 _ONE_BY_ONE: Final = 1_024  # rows of a filter that are scored outright, without looking at codes first
+_WORTH_IT: Final = 6  # budgets: a smaller view is scanned as fast as searched by topic, since a selector costs time
 _BLOCK: Final = 4_096  # rows in double precision at once
 _NO_LIST: Final = 0  # an inverted list that is always empty, for reader sets without rows
 
@@ -194,7 +195,7 @@ class VectorIndex:
             scope, view = replace(scope, size=len(rows), among=bits_of(rows, len(self._slot.values))), None
         k = min(k, scope.size)
         coded_query = CodedQuery.of(query)
-        if self._topics is not None and scope.size > max(self.scan_limit, budget(k)):
+        if self._topics is not None and scope.size > max(self.scan_limit, _WORTH_IT * budget(k)):
             found = self._by_topic(self._topics, query, coded_query, scope, k, view)
             if len(found.rows) == k:
                 return found

@@ -21,8 +21,8 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Centroids = NDArray[np.int8]  # shape (topics, dimension)
 
-BUDGET: Final = 6_000  # visible rows that a search should meet
-BUDGET_PER_HIT: Final = 500
+BUDGET: Final = 24_000  # visible rows that a search should meet: 0.99 and more of the true best in every measurement
+BUDGET_PER_HIT: Final = 1_200
 FEWEST_TOPICS: Final = 32  # looked into, however large the view
 _SAMPLED: Final = 40  # rows per topic to learn from
 _ROUNDS: Final = 10

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from indexes.catalog import Catalog
 from indexes.model import Principal, SearchResult
 from indexes.vectors import Topics, VectorIndex, learn, number_of_topics, sample, topics
+from indexes.vectors import index as index_module
 from indexes.vectors.codes import CodedQuery, coded
 from indexes.vectors.lists import Lists
 from indexes.vectors.selectors import Selectors, bits_of
@@ -30,6 +31,14 @@ def by_topic(vectors: np.ndarray, sets: np.ndarray, *, limit: int) -> VectorInde
     index = VectorIndex(vectors.shape[1], scan_limit=limit, topics=Topics(centroids))
     index.add_many(np.arange(len(vectors)), sets, vectors)
     return index
+
+
+@pytest.fixture(autouse=True)
+def _budget_for_thousands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real one is meant for hundreds of thousands of rows."""
+    monkeypatch.setattr(index_module, "_WORTH_IT", 1)
+    monkeypatch.setattr(topics, "BUDGET", 4_000)
+    monkeypatch.setattr(topics, "BUDGET_PER_HIT", 200)
 
 
 @pytest.fixture(scope="module")
