@@ -117,7 +117,7 @@ def _check_kind(model: "SentenceTransformer", name: str) -> None:
     if not known or kinds[:2] != ["Transformer", "Pooling"] or not set(kinds[2:]) <= {"Normalize", "Dense"}:
         raise BadConfiguration(
             f"{name} is not a model of the BERT family with plain pooling, so it has no ONNX form here.",
-            remedy="Set embedding_backend=torch.",
+            remedy="Set CLEARANCE_EMBEDDING_BACKEND=torch.",
         )
 
 
@@ -179,7 +179,7 @@ def _check_quantised(backend: OnnxBackend, expected: NDArray[np.float64], name: 
     if not least >= LEAST_COSINE:
         raise BadConfiguration(
             f"{name} loses too much with 8-bit weights: cosine {least:.3f} to the original.",
-            remedy="Set embedding_backend=torch.",
+            remedy="Set CLEARANCE_EMBEDDING_BACKEND=torch.",
         )
 
 

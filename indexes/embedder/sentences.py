@@ -113,7 +113,7 @@ class SentenceTransformerEmbedder:
         if not np.all(np.isfinite(lengths) & (lengths > 0)):
             raise BadConfiguration(
                 f"The embedding model {self.name} gave a vector that is not a number, or zero.",
-                remedy="Use another model, or embedding_backend=torch.",
+                remedy="Use another model, or CLEARANCE_EMBEDDING_BACKEND=torch.",
             )
         unit: NDArray[np.float32] = (wide / lengths).astype(np.float32)
         return unit

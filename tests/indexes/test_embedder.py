@@ -271,11 +271,11 @@ def test_any_folder_works_with_both_backends_and_the_two_agree(pooling: str, tmp
 @pytest.mark.slow
 def test_a_model_that_has_no_onnx_form_says_which_backend_takes_it(tmp_path: Path) -> None:
     folder = _tiny_model(tmp_path / "model", static=True)
-    settings = _settings(tmp_path / "home", embedding_model=str(folder))
+    settings = _settings(tmp_path / "home", embedding_model=str(folder), embedding_backend="torch")
     assert load(settings).query("hello").shape == (16,)
     with pytest.raises(BadConfiguration) as raised:
         load(settings.model_copy(update={"embedding_backend": "onnx"}))
-    assert raised.value.remedy == "Set embedding_backend=torch."
+    assert raised.value.remedy == "Set CLEARANCE_EMBEDDING_BACKEND=torch."
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from service.app import create_app
 from service.testing import FakeVllm, Misbehaviour, ScriptedModel
 
 QUESTION = {"question": "When do salaries rise?"}
-LIMITS = {"llm_connect_timeout_s": 0.5, "llm_first_token_timeout_s": 0.4, "llm_total_timeout_s": 2.0}
+LIMITS = {"llm_connect_timeout_s": 2.0, "llm_first_token_timeout_s": 1.5, "llm_total_timeout_s": 4.0}
 EXPECTED: dict[Misbehaviour, int] = {
     "overloaded": 503,
     "rejecting": 502,

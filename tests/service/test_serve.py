@@ -71,7 +71,7 @@ def test_the_service_starts_answers_and_stops_when_told_to(tmp_path: Path) -> No
         ({"CLEARANCE_PORT": "eighty"}, "CLEARANCE_PORT"),
         ({"CLEARANCE_HOST": "no.such.host.invalid"}, "no.such.host.invalid"),
         ({"CLEARANCE_DATABASE_URL": "mysql://localhost/clearance"}, "mysql"),
-        ({"CLEARANCE_LLM_API_KEY": "change-me"}, "llm_api_key"),
+        ({"CLEARANCE_LLM_API_KEY": "change-me"}, "CLEARANCE_LLM_API_KEY"),
         ({"CLEARANCE_AUTH": "off"}, "CLEARANCE_AUTH"),
     ],
 )
