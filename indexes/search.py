@@ -142,13 +142,22 @@ class Searcher:
         depth = _MARGIN * k
         while True:
             ranked = rank.best(depth)
-            readable = state.read(ranked, principal)
-            if len(readable) < len(ranked):
-                self._alarm(len(ranked) - len(readable))
-            hits = thin(readable, k, self._settings.passages_per_document)
-            if len(hits) == k or len(ranked) < depth:
+            hits: tuple[Hit, ...] = ()
+            readable: list[Hit] = []
+            for start in range(0, len(ranked), k):  # text is read for as many as it takes, seldom for all
+                readable += self._read(ranked[start : start + k], state, principal)
+                hits = thin(readable, k, self._settings.passages_per_document)
+                if len(hits) == k:
+                    return hits
+            if len(ranked) < depth:
                 return hits
             depth *= 4
+
+    def _read(self, ranked: Sequence[tuple[Row, float]], state: ReadState, principal: Principal) -> tuple[Hit, ...]:
+        readable = state.read(ranked, principal)
+        if len(readable) < len(ranked):
+            self._alarm(len(ranked) - len(readable))
+        return readable
 
     def _alarm(self, rows: int) -> None:
         """The second gate stopped what the first let through: the derived indexes or the view are damaged."""

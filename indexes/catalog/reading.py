@@ -21,7 +21,7 @@ _BATCH = 500  # ids per statement: well under every database's limit on paramete
 
 _HITS = (
     select(
-        chunks,
+        *(column for column in chunks.c if column.name != "embedded"),
         documents.c.public_id.label("document_public_id"),
         documents.c.title,
         documents.c.path,
