@@ -131,6 +131,7 @@ class SearchResult:
     view_id: str
     exactness: Literal["exact", "approximate"]
     mode: Literal["hybrid", "dense", "keyword"]
+    evidence: float = 0.0  # score of the best passage, at most 1: cosine, BM25 / ceiling, or both fused; 0: none
     position: str = field(default="", compare=False)  # sealed; different each time, whatever happened
 
 

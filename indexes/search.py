@@ -105,8 +105,14 @@ class Searcher:
                 rank = _Ranking(question, vector, derived, view, only, mode)
                 hits = self._best(rank, k, state, principal)
                 position = self._positions.seal(state.change_number)
-                exactness = rank.exactness()
-                return SearchResult(hits=hits, view_id=view.id, exactness=exactness, mode=mode, position=position)
+                return SearchResult(
+                    hits=hits,
+                    view_id=view.id,
+                    exactness=rank.exactness(),
+                    mode=mode,
+                    evidence=rank.evidence,
+                    position=position,
+                )
 
     def document(self, document_id: str, principal: Principal) -> DocumentView:
         """A whole document, to open a citation. Raises NotFound, whether it is absent or forbidden."""
@@ -186,17 +192,24 @@ class _Ranking:
         self._question, self._vector, self._derived = question, vector, derived
         self._view, self._only, self._mode = view, only, mode
         self._exact = True
+        self.evidence = 0.0  # how well the best of all ranked so far matches
 
     def best(self, depth: int) -> Sequence[tuple[Row, float]]:
         """At most `depth` rows with their scores, best first; equal scores by row."""
+        ranked, whole = self._ranked(depth)
+        self.evidence = ranked[0][1] / whole if ranked else 0.0
+        return ranked
+
+    def _ranked(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
+        """The best rows, and a score that none can exceed."""
         if self._mode == "dense":
-            return self._dense(depth)
+            return self._dense(depth), 1.0
         if self._mode == "keyword":
-            return self._keyword(depth)[0]
+            return self._keyword(depth)
         wide = max(depth, _DEPTH)
         keyword, ceiling = self._keyword(wide)
         cosines = [*self._dense(wide), *self._cosines(keyword)]
-        return fuse(cosines, keyword, ceiling)[:depth]
+        return fuse(cosines, keyword, ceiling)[:depth], 1.0
 
     def exactness(self) -> Literal["exact", "approximate"]:
         return "exact" if self._exact else "approximate"

@@ -1,0 +1,15 @@
+"""One labelled question, as a measurement asks it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A question with what is known of its answer."""
+
+    id: str  # within its set
+    question: str
+    user: str  # who asks: "user:ada"
+    answerable: bool  # by documents that this user may read
+    answers: tuple[str, ...] = ()  # any one of them is right; empty: not known
+    documents: frozenset[str] = frozenset()  # paths of those that answer it and that the user may read
