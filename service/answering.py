@@ -8,6 +8,7 @@ from contextlib import aclosing, suppress
 
 from anyio import CapacityLimiter, to_thread
 
+from indexes.catalog.models import Models
 from indexes.errors import BadInput, GeneratorBroken, GeneratorError, NoSuchModel
 from indexes.model import Principal
 from indexes.search import Searcher
@@ -28,6 +29,7 @@ from service.answers import (
 )
 from service.generating import Generation
 from service.llm import LanguageModel
+from service.model_rights import Offer
 from service.prompt import worth_showing
 from service.quoting import nothing, quote
 from service.run import Found, Run
@@ -52,11 +54,15 @@ class Answerer:
         cpu: CapacityLimiter,
         *,
         templates: TemplateSource | None = None,
+        rights: Models | None = None,
         secret: bytes | None = None,
     ) -> None:
-        """cpu: shared by all work that burns CPU. secret: for boundaries and cache salts; default: one per process."""
+        """cpu: shared by all work that burns CPU. rights: who may use which model; none: everybody may use all.
+
+        secret: for boundaries and cache salts; default: one per process.
+        """
         self.searcher = searcher
-        self.model = model
+        self.offer = Offer(model, rights)
         self.settings = settings
         self.cpu = cpu
         self.templates = templates or BuiltIn()
@@ -79,7 +85,7 @@ class Answerer:
 
     async def _events(self, run: Run) -> AsyncGenerator[Event]:
         """The path of a question: made to stand alone, searched for, answered."""
-        run.model = await self._model_for(run.ask)
+        run.model = await self._model_for(run.ask, run.principal)
         run.question = await self.generation.standalone(run)
         run.condensed = time.perf_counter()
         run.found = await to_thread.run_sync(self._find, run, limiter=self.cpu)
@@ -88,17 +94,18 @@ class Answerer:
             async for event in events:
                 yield event
 
-    async def _model_for(self, ask: Ask) -> LanguageModel | None:
+    async def _model_for(self, ask: Ask, asker: Principal) -> LanguageModel | None:
         """Who answers; None: quotes. Raises BadInput, and NoSuchModel whatever the search may find."""
         if ask.answerer == "quotes":
             return None
-        if ask.answerer == "model" and self.model is None:
-            raise BadInput("No language model is configured.", remedy="Ask with `answerer: quotes`, or leave it out.")
+        model = await self.offer.to(asker)
+        if ask.answerer == "model" and model is None:
+            raise BadInput("No language model can be asked.", remedy="Ask with `answerer: quotes`, or leave it out.")
         if ask.model is None:
-            return self.model
-        if self.model is None:
+            return model
+        if model is None:
             raise NoSuchModel
-        named = self.model.named(ask.model)
+        named = model.named(ask.model)
         with suppress(GeneratorError):  # whether it can answer now shows when it is asked
             await named.served()
         return named

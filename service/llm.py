@@ -1,6 +1,6 @@
 """The language model as the service sees it: its name, what it holds, how long a prompt is, an answer as it grows."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -58,6 +58,10 @@ class LanguageModel(Protocol):
         """The model of that name behind the same servers; whether there is one, `served` tells."""
         ...
 
+    def without(self, names: Collection[str]) -> "LanguageModel":
+        """The same for somebody to whom the models of these names do not exist, whatever is served."""
+        ...
+
     async def offered(self) -> tuple[ServedModel, ...]:
         """Every model that can be named, the default first. Raises GeneratorError."""
         ...
@@ -65,7 +69,7 @@ class LanguageModel(Protocol):
     async def served(self) -> ServedModel:
         """Which model answers and how much it holds; asked of the server, remembered briefly.
 
-        Raises GeneratorError, and NoSuchModel where it was named and is not offered.
+        Raises GeneratorError, and NoSuchModel where it was named and is not offered, or where nothing is.
         """
         ...
 

@@ -9,10 +9,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from indexes.errors import GeneratorError, NoSuchModel
+from indexes.errors import NoSuchModel
 from service.asking import asked, json_response
 from service.auth import Caller, needs_key
-from service.llm import ServedModel
 from service.openai_replies import ChatReply, ErrorReply, Framing, ModelCard, ModelList, ResponseReply
 from service.openai_schemas import ChatBody, ResponsesBody
 from service.openai_streaming import ChatSpeech, ResponsesSpeech
@@ -28,12 +27,12 @@ router = APIRouter(prefix="", responses=ERROR, dependencies=needs_key)
 @router.get("/v1/models", responses={200: {"model": ModelList}}, summary="The models that the caller may ask")
 async def models(caller: Caller, here: Here) -> Response:
     """While the model server is away, only the one that needs none."""
-    return json_response(ModelList.of(await _offered(here)))
+    return json_response(ModelList.of(await here.answerer.offer.listed_for(caller)))
 
 
 @router.get("/v1/models/{name:path}", responses={200: {"model": ModelCard}}, summary="One of those models")
 async def model(name: str, caller: Caller, here: Here) -> Response:
-    for card in ModelList.of(await _offered(here)).data:
+    for card in ModelList.of(await here.answerer.offer.listed_for(caller)).data:
         if card.id == name:
             return json_response(card)
     raise NoSuchModel
@@ -59,15 +58,6 @@ async def responses(body: ResponsesBody, request: Request, caller: Caller, here:
     """Nothing is kept: earlier messages come with the request. Citations are annotations of the text."""
     speech = ResponsesSpeech(_framing(body, request, here))
     return await asked(body.ask(here.settings), speech, request, caller, here, stream=bool(body.stream))
-
-
-async def _offered(here: Runtime) -> tuple[ServedModel, ...]:
-    if here.model is None:
-        return ()
-    try:
-        return await here.model.offered()
-    except GeneratorError:
-        return ()
 
 
 def _framing(body: ChatBody | ResponsesBody, request: Request, here: Runtime) -> Framing:

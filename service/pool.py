@@ -3,11 +3,12 @@
 Offered is what any of the servers serves: the models that the configuration names, or, where it names none, all but
 adapters. A question goes to the servers that serve its model, in turn; where they hold different windows, the smallest
 counts. A server that failed is passed over for a while, and is asked all the same where no other can answer.
+A model that is hidden from somebody takes the way of one that no server serves.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
 from itertools import count as counter
 from typing import Protocol
@@ -109,46 +110,51 @@ class Pool:
         for member in self._members:
             await member.aclose()
 
-    async def offered(self) -> tuple[ServedModel, ...]:
-        """Every model that can be asked for, the default first."""
+    async def offered(self, hidden: Collection[str] = ()) -> tuple[ServedModel, ...]:
+        """Every model that can be asked for, the default first. hidden: names that do not exist for who asks."""
         heard = await self._heard(thorough=True)
         served = dict.fromkeys(model.name for member in heard for model in member.known)
         names = [name for name in self._names or served if name in served]
-        return tuple(_merged(name, heard) for name in names if self._offers(name, heard))
+        return tuple(_merged(name, heard) for name in names if self._offers(name, heard, hidden))
 
-    async def serving(self, name: str | None) -> tuple[ServedModel, tuple[Member, ...]]:
+    async def serving(self, name: str | None, hidden: Collection[str] = ()) -> tuple[ServedModel, tuple[Member, ...]]:
         """The model of that name, or the default, and the servers that serve it.
 
         Raises NoSuchModel, and GeneratorUnavailable where a model that is offered is not served now.
         """
         for thorough in (False, True):
             heard = await self._heard(thorough=thorough)
-            wanted = name or self._default(heard)
+            wanted = name or self._default(heard, hidden)
             serving = tuple(member for member in heard if member.model(wanted))
-            if serving and self._offers(wanted, heard):
+            if serving and self._offers(wanted, heard, hidden):
                 return _merged(wanted, serving), serving
-        if wanted in self._names:
-            raise GeneratorUnavailable("It does not serve the configured model.", remedy="Check CLEARANCE_LLM_MODEL.")
-        if self._offers(wanted, self._members):
-            raise GeneratorUnavailable("The servers of that model are away.")
+        if self._offers(wanted, self._members, hidden):
+            raise GeneratorUnavailable(
+                "No server that answers now serves that model.", remedy="Check the servers, and CLEARANCE_LLM_MODEL."
+            )
         raise NoSuchModel
 
     def ready(self) -> Iterator[Member]:
         return (member for member in self._members if member.believed and not member.resting)
 
-    def _offers(self, name: str, members: Sequence[Member]) -> bool:
+    def _offers(self, name: str, members: Sequence[Member], hidden: Collection[str]) -> bool:
+        if name in hidden:
+            return False
         if self._names:
             return name in self._names
         cards = [card for member in members if (card := member.model(name))]
         return bool(cards) and not any(card.adapter for card in cards)
 
-    def _default(self, heard: Sequence[Member]) -> str:
-        if self._names:
-            return self._names[0]
-        first = next((model.name for member in heard for model in member.known if not model.adapter), None)
-        if first is None:
-            raise GeneratorUnavailable("It serves no model.")
-        return first
+    def _default(self, heard: Sequence[Member], hidden: Collection[str]) -> str:
+        """Raises NoSuchModel where everything is hidden, and GeneratorUnavailable where that cannot be known."""
+        served = [model.name for member in heard for model in member.known if not model.adapter]
+        names = self._names or served
+        first = next((name for name in names if name not in hidden), None)
+        if first is not None:
+            return first
+        if names and (self._names or len(heard) == len(self._members)):
+            raise NoSuchModel
+        raise GeneratorUnavailable("It serves no model.")
 
     async def _heard(self, *, thorough: bool) -> list[Member]:
         """The servers that have said lately what they serve; thorough: after a short wait for those that have not.
@@ -176,26 +182,35 @@ class Pool:
 class PooledModel:
     """One of the models of a pool, or its default, as a LanguageModel."""
 
-    def __init__(self, pool: Pool, total_s: float, name: str | None = None) -> None:
+    def __init__(
+        self, pool: Pool, total_s: float, name: str | None = None, hidden: frozenset[str] = frozenset()
+    ) -> None:
         self._pool = pool
         self._total_s = total_s  # for one answer, all attempts together
         self._name = name
+        self._hidden = hidden
 
     async def aclose(self) -> None:
         await self._pool.aclose()
 
     def named(self, name: str) -> LanguageModel:
-        return PooledModel(self._pool, self._total_s, name)
+        return PooledModel(self._pool, self._total_s, name, self._hidden)
+
+    def without(self, names: Collection[str]) -> LanguageModel:
+        return PooledModel(self._pool, self._total_s, self._name, self._hidden.union(names))
 
     async def offered(self) -> tuple[ServedModel, ...]:
-        return await self._pool.offered()
+        return await self._pool.offered(self._hidden)
 
     async def served(self) -> ServedModel:
-        model, _ = await self._pool.serving(self._name)
+        model, _ = await self._serving()
         return model
 
+    async def _serving(self) -> tuple[ServedModel, tuple[Member, ...]]:
+        return await self._pool.serving(self._name, self._hidden)
+
     async def count(self, prompt: Prompt) -> int:
-        tries = _Tries(self._pool, self._name, self._pool.counting)
+        tries = _Tries(self._pool, self._serving, self._pool.counting)
         while True:
             try:
                 member, model = await tries.next()
@@ -210,7 +225,7 @@ class PooledModel:
         self, prompt: Prompt, *, max_tokens: int, cache_salt: str, stop: Sequence[str] = ()
     ) -> AsyncGenerator[Generated]:
         end = self._pool.clock() + self._total_s
-        tries = _Tries(self._pool, self._name, self._pool.answering, end)
+        tries = _Tries(self._pool, self._serving, self._pool.answering, end)
         while True:
             spoken = False
             try:
@@ -230,12 +245,16 @@ class PooledModel:
             await tries.pause()
 
 
+Find = Callable[[], Awaitable[tuple[ServedModel, tuple[Member, ...]]]]
+
+
 class _Tries:
     """The attempts of one call."""
 
-    def __init__(self, pool: Pool, name: str | None, turns: Iterator[int], end: float = float("inf")) -> None:
+    def __init__(self, pool: Pool, find: Find, turns: Iterator[int], end: float = float("inf")) -> None:
+        """find: the model and the servers that serve it now."""
         self._pool = pool
-        self._name = name
+        self._find = find
         self._turn = next(turns)
         self._end = end
         self._tried: list[Member] = []
@@ -245,7 +264,7 @@ class _Tries:
     async def next(self) -> tuple[Member, str]:
         """The server to ask now, and the model's name."""
         self._attempts += 1
-        model, self._serving = await self._pool.serving(self._name)
+        model, self._serving = await self._find()
         untried = [member for member in self._serving if member not in self._tried] or list(self._serving)
         well = [member for member in untried if not member.resting] or untried
         member = well[self._turn % len(well)]

@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -67,6 +67,9 @@ class ScriptedModel:
     def named(self, name: str) -> LanguageModel:
         return self if name == self.name else _Nobody()
 
+    def without(self, names: Collection[str]) -> LanguageModel:
+        return _Nobody() if self.name in names else self
+
     async def offered(self) -> tuple[ServedModel, ...]:
         return (await self.served(),)
 
@@ -111,8 +114,42 @@ class ScriptedModel:
 class _Nobody(ScriptedModel):
     """The model of a name that nobody has."""
 
+    async def offered(self) -> tuple[ServedModel, ...]:
+        return ()
+
     async def served(self) -> ServedModel:
         raise NoSuchModel
+
+
+class ScriptedModels:
+    """Several scripted models behind one door; the first is the default."""
+
+    def __init__(self, *models: ScriptedModel) -> None:
+        self._models = models
+
+    @property
+    def _default(self) -> ScriptedModel:
+        return self._models[0] if self._models else _Nobody()
+
+    def named(self, name: str) -> LanguageModel:
+        return next((model for model in self._models if model.name == name), _Nobody())
+
+    def without(self, names: Collection[str]) -> LanguageModel:
+        return ScriptedModels(*(model for model in self._models if model.name not in names))
+
+    async def offered(self) -> tuple[ServedModel, ...]:
+        return tuple([await model.served() for model in self._models])
+
+    async def served(self) -> ServedModel:
+        return await self._default.served()
+
+    async def count(self, prompt: Prompt) -> int:
+        return await self._default.count(prompt)
+
+    def stream(
+        self, prompt: Prompt, *, max_tokens: int, cache_salt: str, stop: Sequence[str] = ()
+    ) -> AsyncGenerator[Generated]:
+        return self._default.stream(prompt, max_tokens=max_tokens, cache_salt=cache_salt, stop=stop)
 
 
 def length(prompt: Prompt) -> int:

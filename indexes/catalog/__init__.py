@@ -14,6 +14,7 @@ from indexes.catalog.generations import Generations
 from indexes.catalog.jobs import Job, Jobs
 from indexes.catalog.keys import IssuedKey, KeyInfo, Keys
 from indexes.catalog.migrate import migrate
+from indexes.catalog.models import Models
 from indexes.catalog.people import People
 from indexes.catalog.reading import Placement, ReadState
 from indexes.catalog.schema import installation
@@ -33,6 +34,7 @@ class Catalog:
         self.keys = Keys(database)
         self.jobs = Jobs(database)
         self.templates = Templates(database)
+        self.models = Models(database)
         self.secret = self._secret()  # keys the ids of views: known to this installation alone
 
     @classmethod

@@ -236,3 +236,10 @@ template_activations = _table(
     Column("withdrawn_at", Moment),  # by a rollback: the activation before it holds again
     Index("ix_template_activations_audience_principal_id", "audience", "principal_id"),
 )
+
+models = Table(
+    "models",
+    metadata,
+    Column("name", String(512), primary_key=True),  # as the model servers call it; one without a row is everybody's
+    Column("reader_set_id", Id, ForeignKey("reader_sets.id"), nullable=False),
+)
