@@ -1,11 +1,11 @@
-"""`clearance ingest` and `clearance worker`: the pipeline from the command line and from the queue of jobs."""
+"""`clearance ingest`, `ingest-set` and `worker`: the pipeline from the command line and from the queue of jobs."""
 
 import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -15,8 +15,10 @@ from indexes import settings as configuration
 from indexes.catalog import Catalog
 from indexes.errors import BadInput, ClearanceError
 from indexes.settings import Settings
+from ingest import labelled
+from ingest.labelled import LabelledSet
 from ingest.lock import only_one
-from ingest.pipeline import Embedders
+from ingest.pipeline import Embedders, Writing
 from ingest.report import Bar, Lines, Report, Watcher, printable
 from ingest.request import LoadEmbedder, MakeParsers, Request, loader, perform
 from ingest.worker import work
@@ -49,6 +51,25 @@ def ingest(
         raise typer.Exit(_told(error, as_json=as_json)) from error
 
 
+@app.command("ingest-set")
+def ingest_set(
+    folder: Annotated[Path, typer.Argument(help="With corpus.jsonl, and acl.jsonl or --allow.", show_default=False)],
+    users: Annotated[Path | None, typer.Option(metavar="FILE", help="People; default: users.jsonl in FOLDER.")] = None,
+    allow: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May read: user:…, group:… or public.")] = [],  # noqa: B006
+    deny: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May not read, whatever allows it.")] = [],  # noqa: B006
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Take a labelled set in, to measure answers on it: `clearance eval FOLDER`. Each row becomes a document.
+
+    Use a home of its own (CLEARANCE_HOME): the people of the set become users of this catalog.
+    """
+    try:
+        given = labelled.read(folder, users=users, allow=allow, deny=deny)
+        raise typer.Exit(ingest_labelled(given, configuration.load(), as_json=as_json))
+    except ClearanceError as error:
+        raise typer.Exit(_told(error, as_json=as_json)) from error
+
+
 @app.command()
 def worker(
     once: Annotated[bool, typer.Option("--once", help="Do the jobs that wait, then end.")] = False,
@@ -73,16 +94,37 @@ def ingest_once(
     make_parsers: MakeParsers | None = None,
 ) -> int:
     """The whole command. Returns its exit code: 0 all well, 1 a file had a problem, 2 wrong use, 130 interrupted."""
+
+    def work(report: Report, stack: ExitStack) -> None:
+        if not request.dry_run:
+            stack.enter_context(only_one(settings.home))
+        catalog = _catalog(settings, request, stack)
+        loads = load or loader(settings, report.watcher.say)
+        embedders = Embedders(catalog, settings.embedding_model, loads) if catalog else None
+        perform(request, settings, catalog, embedders, report, make_parsers)
+
+    return _reported(work, dry_run=request.dry_run, as_json=as_json)
+
+
+def ingest_labelled(given: LabelledSet, settings: Settings, *, as_json: bool, load: LoadEmbedder | None = None) -> int:
+    """The whole command for a labelled set. Returns its exit code, as `ingest_once`."""
+
+    def work(report: Report, stack: ExitStack) -> None:
+        stack.enter_context(only_one(settings.home))
+        catalog = stack.enter_context(closing(Catalog.open(settings.catalog_url)))
+        embedders = Embedders(catalog, settings.embedding_model, load or loader(settings, report.watcher.say))
+        labelled.perform(given, Writing(catalog=catalog, settings=settings, embedders=embedders), report)
+
+    return _reported(work, dry_run=False, as_json=as_json)
+
+
+def _reported(work: Callable[[Report, ExitStack], None], *, dry_run: bool, as_json: bool) -> int:
+    """Does the work under watch and tells what came of it. Returns the exit code."""
     with _watcher(sys.stderr) as watcher:
-        report = Report(watcher=watcher, dry_run=request.dry_run)
+        report = Report(watcher=watcher, dry_run=dry_run)
         try:
             with _graceful(), ExitStack() as stack:
-                if not request.dry_run:
-                    stack.enter_context(only_one(settings.home))
-                catalog = _catalog(settings, request, stack)
-                loads = load or loader(settings, watcher.say)
-                embedders = Embedders(catalog, settings.embedding_model, loads) if catalog else None
-                perform(request, settings, catalog, embedders, report, make_parsers)
+                work(report, stack)
         except KeyboardInterrupt:
             report.interrupted = True
         except ClearanceError as error:

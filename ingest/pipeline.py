@@ -46,12 +46,18 @@ class Parsing(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """The long-lived objects of a run."""
+class Writing:
+    """The long-lived objects that storing documents takes."""
 
     catalog: Catalog
     settings: Settings
     embedders: "Embedders"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools(Writing):
+    """The long-lived objects of a run."""
+
     parsers: Parsing
 
 
@@ -99,13 +105,18 @@ def run(plan: Plan, tools: Tools, report: Report) -> None:
     withdraw(plan, tools.catalog, report)
     if not plan.tasks:
         return
-    window = max(1, WINDOW_TOKENS // tools.settings.chunk_tokens)
     with Flow() as flow:
         read = flow.ahead(_read(plan.tasks, tools, flow), limit=2 * tools.settings.parse_workers)
-        cut = flow.ahead(_cut(read, tools), limit=2 * window, weigh=_chunks)
-        embedded = flow.ahead(_embed(cut, window, tools, flow), limit=window, weigh=_chunks)
-        for item in embedded:
-            report.add(_settle(item, tools))
+        write(read, tools, flow, report)
+
+
+def write(read: Iterable[Settled | Reading | Outcome], tools: Writing, flow: Flow, report: Report) -> None:
+    """Cut, embed and store what was read, wherever it was read from."""
+    window = max(1, WINDOW_TOKENS // tools.settings.chunk_tokens)
+    cut = flow.ahead(_cut(read, tools), limit=2 * window, weigh=_chunks)
+    embedded = flow.ahead(_embed(cut, window, tools, flow), limit=window, weigh=_chunks)
+    for item in embedded:
+        report.add(_settle(item, tools))
 
 
 def withdraw(plan: Plan, catalog: Catalog, report: Report) -> None:
@@ -216,7 +227,7 @@ def _parsed(reading: Reading, future: Future[Parsed]) -> Reading | Outcome:
     return Reading(task=task, verdict=reading.verdict, content_hash=reading.content_hash, parsed=parsed)
 
 
-def _cut(items: Iterable[Settled | Reading | Outcome], tools: Tools) -> Iterator[Settled | Cut | Outcome]:
+def _cut(items: Iterable[Settled | Reading | Outcome], tools: Writing) -> Iterator[Settled | Cut | Outcome]:
     """Parsed files as documents with chunks."""
     for item in items:
         if not isinstance(item, Reading):
@@ -268,7 +279,7 @@ def _title(given: str, fallback: Path) -> str:
 
 
 def _embed(
-    items: Ahead[Settled | Cut | Outcome], window: int, tools: Tools, flow: Flow
+    items: Ahead[Settled | Cut | Outcome], window: int, tools: Writing, flow: Flow
 ) -> Iterator[Settled | Embedded | Outcome]:
     """Documents with their vectors. A window is what is ready now, so the embedder waits only when nothing is."""
     batch = max(1, BATCH_TOKENS // tools.settings.chunk_tokens)
@@ -298,7 +309,7 @@ def _by_length(texts: list[str], embedder: Embedder, batch: int, flow: Flow) -> 
     return vectors
 
 
-def _settle(item: Settled | Embedded | Outcome, tools: Tools) -> Outcome:
+def _settle(item: Settled | Embedded | Outcome, tools: Writing) -> Outcome:
     """Write what is left to write of one file. The only writer of a run is the thread that calls this."""
     if isinstance(item, Outcome):
         return item
@@ -315,7 +326,7 @@ def _settle(item: Settled | Embedded | Outcome, tools: Tools) -> Outcome:
     return Outcome(path=path, status=cut.verdict, chunks=len(cut.document.chunks), warnings=cut.warnings)
 
 
-def _put(document: Document, vectors: Mapping[int, Vectors], tools: Tools) -> None:
+def _put(document: Document, vectors: Mapping[int, Vectors], tools: Writing) -> None:
     """Store it; embed it again for a generation that was begun after its vectors were made."""
     for attempt in range(_PUT_ATTEMPTS):
         try:

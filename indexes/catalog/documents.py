@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from indexes.catalog.access import asking, may_read
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
 from indexes.catalog.generations import writable_generations
@@ -24,7 +25,7 @@ from indexes.catalog.schema import (
     vectors,
 )
 from indexes.errors import BadInput, ModelMismatch
-from indexes.model import Document, Generation, Readers, StoredDocument
+from indexes.model import Document, Generation, Principal, Readers, StoredDocument
 from indexes.principals import check_principal
 
 Vectors = NDArray[np.float32]
@@ -81,6 +82,12 @@ class Documents:
                 same = select(documents.c.id).where(documents.c.id == document_id, documents.c.token == token)
                 if connection.scalar(same) is not None:
                     _replace_vectors(connection, document_id, {generation.id: matrix.astype("<f4").tobytes()})
+
+    def paths(self, principal: Principal) -> frozenset[str]:
+        """Paths of the documents that this principal may read."""
+        wanted = select(documents.c.path).where(may_read(documents.c.reader_set_id))
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(wanted, asking(principal)))
 
     def stored(self, prefix: str) -> dict[str, StoredDocument]:
         """What is there below a uri prefix, by uri. For planning an ingest run; nothing of it reaches a reader."""
