@@ -21,7 +21,7 @@ from indexes.position import Positions
 from indexes.reranker import LOOKED_AT, Reranker, rerank
 from indexes.settings import Settings
 from indexes.tending import tending
-from indexes.thinning import thin
+from indexes.thinning import Thinner
 from indexes.view import View, Views
 
 __all__ = ["Filters", "IndexStatus", "Mode", "Searcher"]
@@ -147,16 +147,13 @@ class Searcher:
         """Read as deep as it takes to find k hits that are neither near-duplicates nor too many of one document."""
         depth = _MARGIN * k
         while True:
-            ranked = rank.best(depth)
-            hits: tuple[Hit, ...] = ()
-            readable: list[Hit] = []
+            ranked, thinner = rank.best(depth), Thinner(k, self._settings.passages_per_document)
             for start in range(0, len(ranked), k):  # text is read for as many as it takes, seldom for all
-                readable += self._read(ranked[start : start + k], state, principal)
-                hits = thin(readable, k, self._settings.passages_per_document)
-                if len(hits) == k:
-                    return hits
+                thinner.take(self._read(ranked[start : start + k], state, principal))
+                if thinner.full:
+                    return thinner.kept
             if len(ranked) < depth:
-                return hits
+                return thinner.kept
             depth *= 4
 
     def _read(self, ranked: Sequence[tuple[Row, float]], state: ReadState, principal: Principal) -> tuple[Hit, ...]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from indexes.model import Hit
 
@@ -13,28 +13,42 @@ _SAME = 0.9  # share of all their words that two texts have in common, from whic
 Words = tuple[frozenset[str], frozenset[str]]  # all words; those with a digit, which must agree to the last
 
 
-def thin(hits: Sequence[Hit], k: int, per_document: int) -> tuple[Hit, ...]:
-    """The first k hits in order, without near-copies of a better one and with at most `per_document` of a document."""
-    kept: list[Hit] = []
-    words: list[Words] = []
-    taken: Counter[str] = Counter()
-    for hit in hits:
-        if len(kept) == k:
-            break
-        if taken[hit.document_id] >= per_document:
-            continue
-        these = _words(hit.text)
-        if any(_say_the_same(these, others) for others in words):
-            continue
-        taken[hit.document_id] += 1
-        kept.append(hit)
-        words.append(these)
-    return tuple(kept)
+class Thinner:
+    """Takes hits, best first, as they are read; keeps what is neither a near-copy nor too much of one document."""
+
+    def __init__(self, k: int, per_document: int) -> None:
+        self._k, self._per_document = k, per_document
+        self._kept: list[Hit] = []
+        self._words: list[Words] = []
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def full(self) -> bool:
+        return len(self._kept) == self._k
+
+    @property
+    def kept(self) -> tuple[Hit, ...]:
+        """In the order they came, at most k."""
+        return tuple(self._kept)
+
+    def take(self, hits: Iterable[Hit]) -> None:
+        for hit in hits:
+            if self.full:
+                return
+            if self._taken[hit.document_id] >= self._per_document:
+                continue
+            these = _words(hit.text)
+            if any(_say_the_same(these, others) for others in self._words):
+                continue
+            self._taken[hit.document_id] += 1
+            self._kept.append(hit)
+            self._words.append(these)
 
 
 def _words(text: str) -> Words:
     words = frozenset(_TOKEN.findall(text.casefold()))
-    return words, frozenset(word for word in words if any(map(str.isdigit, word)))
+    unlike = [word for word in words if not word.isalpha()]  # quickly found; the few with a digit are among them
+    return words, frozenset(word for word in unlike if any(map(str.isdigit, word)))
 
 
 def _say_the_same(one: Words, other: Words) -> bool:

@@ -41,7 +41,7 @@ class Views:
         return View(reader_sets, key.hexdigest()[:32])
 
     def _reader_sets(self, state: ReadState, principal: Principal) -> NDArray[np.int64]:
-        name, number = (principal.name, principal.groups), state.access_number()
+        name, number = (principal.name, principal.groups), state.access_number
         with self._lock:
             known = self._known.get(name)
             if known is not None and known[0] == number:

@@ -1,21 +1,27 @@
-"""Every user × every document × every door: nothing of a document leaves towards who may not read it."""
+"""Every user × every document × every door: nothing of a document leaves towards who may not read it.
+
+A template and a language model with readers of their own are hidden things as well.
+"""
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select, true
 from starlette.testclient import TestClient
 
-from indexes.catalog import reading
-from indexes.catalog.schema import documents
+from indexes.catalog import reading, templates
+from indexes.catalog.database import Prepared
+from indexes.catalog.models import Models
+from indexes.catalog.schema import documents, template_versions
+from indexes.catalog.templates import TemplateText
 from indexes.errors import GeneratorUnavailable
-from indexes.model import Principal
+from indexes.model import Principal, Readers
 from service.app import create_app
 from service.llm import Prompt
-from service.testing import ScriptedModel
+from service.testing import ScriptedModel, ScriptedModels
 from tests.world import World
 
 QUESTION = "Which report tells about the quarterly canary?"
@@ -37,12 +43,19 @@ READERS = {
     "canteen": {"ada", "bob", "cat", "eve", "root"},
     "verdict": {"ada", "bob"},
     "orphan": set(),
+    "letterhead": {"ada", "cat"},  # a template: active by name and for everybody, for group:hr alone
+    "vault": {"ada", "cat"},  # a language model: the first of all, for group:hr alone
 }
+ADMINISTERED = {("root", door, "letterhead") for door in ("admin templates", "admin template")}
+"""Who administers templates sees them all, and uses only those that name them."""
 
 
 def canary(name: str) -> str:
     """A word that stands in one document only."""
     return f"zq{name}x7"
+
+
+NAMED = (("template", canary("letterhead")), ("template", f"{canary('letterhead')}@1"), ("model", canary("vault")))
 
 
 class Building:
@@ -68,11 +81,26 @@ class Building:
         self.keys = {user: self.world.catalog.keys.issue(user).secret for user in USERS}
         self.keys["root"] = self.world.catalog.keys.issue("root", scopes=["admin"]).secret
         self.passages = self._passage_ids()
+        self._save_template()
+        self.vault = ScriptedModel(_repeat_everything, name=canary("vault"))
         self.model = ScriptedModel(_repeat_everything)
-        app = create_app(
-            self.world.settings, embedder=self.world.embedder, model=self.model, catalog=self.world.catalog
-        )
+        self.world.catalog.models.set(self.vault.name, Readers(allow=frozenset({"group:hr"})))
+        models = ScriptedModels(self.vault, self.model)
+        app = create_app(self.world.settings, embedder=self.world.embedder, model=models, catalog=self.world.catalog)
         self.http = TestClient(app)
+
+    def _save_template(self) -> None:
+        name, kept = canary("letterhead"), self.world.catalog.templates
+        text = TemplateText(
+            variables=("passages", "question"),
+            system=f"Obey {name}.",
+            user="{% for passage in passages %}[{{ passage.n }}] {{ passage.title }} {{ passage.text }}\n{% endfor %}"
+            "{{ question }}",
+            no_answer="Nothing.",
+        )
+        kept.save(name, "chat", "en", text, "root", Readers(allow=frozenset({"group:hr"})))
+        for audience in ("name", "default"):
+            kept.activate(name, 1, "root", audience=audience)
 
     def _passage_ids(self) -> dict[str, str]:
         found = {}
@@ -106,6 +134,18 @@ class Building:
             yield f"document {name}", call("GET", f"/documents/{self.ids[name]}")
             if name in self.passages:
                 yield f"passage {name}", call("GET", f"/passages/{self.passages[name]}")
+        for kind, name in NAMED:
+            for stream in (False, True):
+                said = {"question": QUESTION, "k": 50, kind: name, "stream": stream}
+                yield f"ask {kind} {name} {stream}", call("POST", "/ask", said)
+            options = {"k": 50} | ({"template": name} if kind == "template" else {})
+            given: dict[str, object] = {"model": name if kind == "model" else "scripted", "clearance": options}
+            chat = given | {"messages": [{"role": "user", "content": QUESTION}]}
+            yield f"chat with {kind} {name}", call("POST", "/v1/chat/completions", chat)
+            yield f"response with {kind} {name}", call("POST", "/v1/responses", given | {"input": QUESTION})
+        yield "admin templates", call("GET", "/admin/templates")
+        yield "admin template", call("GET", f"/admin/templates/{canary('letterhead')}")
+        yield "model by name", call("GET", f"/v1/models/{canary('vault')}")
         yield "wrong body", call("POST", "/ask", {"question": QUESTION, "kk": 1})
         yield "no body", call("POST", "/search")
         yield "rebuild", call("POST", "/admin/index/rebuild")
@@ -126,29 +166,34 @@ class Building:
         yield "unknown model", call("GET", "/v1/models/nothing")
         for url in ("/openapi.json", "/docs", "/metrics", "/livez", "/readyz", "/version", "/problems/not-found"):
             yield url, call("GET", url)
-        self.model.failure = GeneratorUnavailable("It refuses.")
+        self.model.failure = self.vault.failure = GeneratorUnavailable("It refuses.")
         yield "model down", call("POST", "/ask", {"question": QUESTION, "k": 50, "answerer": "model"})
-        self.model.failure = None
+        self.model.failure = self.vault.failure = None
 
-    def leaks(self) -> list[str]:
-        """Every place where something of a document reached a user who may not read it."""
+    def leaks(self, users: Iterable[str] = USERS) -> list[str]:
+        """Every place where something hidden reached a user who may not read it."""
         found = []
-        for user in USERS:
+        for user in users:
             self.model.calls.clear()
+            self.vault.calls.clear()
             for door, content in self.doors(user):
                 found += [
-                    f"{user} {door}: {name}" for name in self._forbidden(user) if self._tells(content, door, name)
+                    f"{user} {door}: {name}"
+                    for name in self._forbidden(user)
+                    if self._tells(content, door, name) and (user, door, name) not in ADMINISTERED
                 ]
-            prompts = repr(self.model.calls).encode()
+            if self.vault.calls and user not in READERS["vault"]:
+                found.append(f"{user} asked: vault")
+            prompts = repr(self.model.calls + self.vault.calls).encode()
             found += [f"{user} prompt: {name}" for name in self._forbidden(user) if canary(name).encode() in prompts]
         return found
 
     def _forbidden(self, user: str) -> list[str]:
-        return [name for name in DOCUMENTS if user not in READERS[name]]
+        return [name for name in READERS if user not in READERS[name]]
 
     def _tells(self, content: bytes, door: str, name: str) -> bool:
         words = [canary(name).encode()]
-        if door.split()[-1] != name:  # an id that the caller sent may come back in an error
+        if name in DOCUMENTS and door.split()[-1] != name:  # an id that the caller sent may come back in an error
             words += [self.ids[name].encode(), self.passages.get(name, canary(name)).encode()]
         return any(word in content for word in words)
 
@@ -206,6 +251,48 @@ def test_forbidden_and_absent_look_the_same(building: Building) -> None:
     assert names[0] == names[1] == names[2]
 
 
+def test_a_hidden_template_or_model_and_an_absent_one_look_the_same(building: Building) -> None:
+    def told(kind: str, name: str, user: str) -> list[tuple[object, ...]]:
+        headers = {"Authorization": f"Bearer {building.keys[user]}"}
+        template: dict[str, object] = {"model": "scripted", "clearance": {"template": name}}
+        model: dict[str, object] = {"model": name}
+        given = template if kind == "template" else model
+        requests: list[tuple[str, dict[str, object]]] = [
+            ("/ask", {"question": QUESTION, kind: name}),
+            ("/ask", {"question": QUESTION, kind: name, "stream": True}),
+            ("/ask", {"question": QUESTION, kind: name, "fallback": "quotes"}),
+            ("/ask", {"question": "zzz", kind: name, "mode": "keyword"}),
+            ("/v1/chat/completions", given | {"messages": [{"role": "user", "content": QUESTION}]}),
+            ("/v1/responses", given | {"input": QUESTION}),
+        ]
+        replies = [building.http.post(at, json=body, headers=headers) for at, body in requests]
+        if kind == "model":
+            replies.append(building.http.get(f"/v1/models/{name}", headers=headers))
+        assert all(reply.status_code in (200, 404) for reply in replies)
+        return [
+            (
+                reply.status_code,
+                {k: v for k, v in reply.json().items() if k not in ("instance", "answer_id", "timings")},
+                sorted(set(reply.headers) - {"x-request-id"}),
+            )
+            for reply in replies
+        ]
+
+    for user in ("bob", "eve", "root"):
+        for kind, name in NAMED:
+            assert told(kind, name, user) == told(kind, name.replace("zq", "zz"), user), (user, name)
+    listed = building.http.get("/v1/models", headers={"Authorization": f"Bearer {building.keys['ada']}"}).json()
+    assert [card["id"] for card in listed["data"]][:2] == [canary("vault"), "scripted"]
+
+
+def test_who_may_use_a_template_and_a_model_is_answered_with_them(building: Building) -> None:
+    for user in ("ada", "bob"):
+        headers = {"Authorization": f"Bearer {building.keys[user]}"}
+        reply = building.http.post("/ask", json={"question": QUESTION}, headers=headers).json()
+        expected = (canary("vault"), f"{canary('letterhead')}@1") if user == "ada" else ("scripted", "chat-en@1")
+        assert (reply["model"], reply["template"]) == expected
+
+
 def test_asking_for_what_is_hidden_and_for_what_is_nowhere_ends_the_same(building: Building) -> None:
     def ask(user: str) -> dict[str, object]:
         headers = {"Authorization": f"Bearer {building.keys[user]}"}
@@ -243,17 +330,34 @@ def test_the_matrix_fails_when_both_gates_are_open(building: Building, monkeypat
     assert any("search" in leak for leak in leaks)
 
 
+def test_the_matrix_fails_when_models_and_templates_are_everybodys(
+    building: Building, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Models, "hidden_from", lambda rights, principal: frozenset())
+    monkeypatch.setattr(templates, "readable_sets", lambda connection, principal, among: sorted(among))
+    monkeypatch.setattr(templates, "_readable", _unguarded)
+    leaks = building.leaks(["eve"])
+    for leak in ("models: vault", "asked: vault", "ask model: letterhead", "prompt: letterhead"):
+        assert f"eve {leak}" in leaks
+
+
+def _unguarded(connection: Connection, principal: Principal, version_id: int) -> templates.TemplateVersion | None:
+    found = templates._VERSION.where(template_versions.c.id == version_id)
+    return templates._version(connection.execute(found).mappings().one())
+
+
 def _all_sets(connection: Connection, principal: Principal) -> list[int]:
     return sorted(connection.scalars(select(documents.c.reader_set_id).distinct()))
 
 
 def _open_second_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_HITS_BY_ROW", "_HIT_BY_ID", "_DOCUMENT_BY_ID"):
-        guarded = getattr(reading, name)
+        given = getattr(reading, name)
+        guarded: Any = given.statement if isinstance(given, Prepared) else given
         conditions = [c for c in guarded.whereclause.clauses if "reader_set" not in str(c)]
         opened = guarded.with_only_columns(*guarded.selected_columns)
         opened._where_criteria = tuple(conditions) or (true(),)
-        monkeypatch.setattr(reading, name, opened)
+        monkeypatch.setattr(reading, name, Prepared(opened) if isinstance(given, Prepared) else opened)
 
 
 def test_only_the_guarded_read_makes_hits_and_only_the_packing_makes_passages() -> None:

@@ -1,13 +1,14 @@
 """Connections and transactions. The only module that knows which database it talks to."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pysqlite3
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
@@ -15,6 +16,7 @@ from indexes.errors import BadConfiguration, Busy, ClearanceError, StorageFull, 
 
 SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processes write
 BUSY_TIMEOUT_MS = 30_000
+_WORDED = 1_000  # forms of one statement that are kept
 _WRITERS_LOCK = 0x636C7265  # one number for the advisory lock that keeps change numbers in commit order
 
 
@@ -49,6 +51,47 @@ class Database:
                 yield connection
         except OperationalError as error:
             raise _plain(error) from error
+
+
+class Prepared:
+    """A statement put into words once for each number of values in its lists. For the few that every search runs.
+
+    Values come and go as the driver has them; so JSON comes unread from a database that keeps it as text.
+    """
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self.statement = statement
+        self._known: dict[tuple[str | int, ...], _Worded] = {}
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """values: every parameter by its name; a list for one that stands behind IN."""
+        lists = {name: value for name, value in values.items() if isinstance(value, list)}
+        shape: tuple[str | int, ...] = (connection.dialect.name, *(len(value) for value in lists.values()))
+        worded = self._known.get(shape)
+        if worded is None:
+            if len(self._known) >= _WORDED:
+                self._known.clear()
+            worded = self._known[shape] = self._put_into_words(connection, values)
+        given = {**worded.fixed, **values}
+        for name, value in lists.items():
+            given.update((f"{name}_{place}", item) for place, item in enumerate(value, start=1))
+        ordered = [given[name] for name in worded.names]
+        sent = tuple(ordered) if worded.by_place else dict(zip(worded.names, ordered, strict=True))
+        return connection.exec_driver_sql(worded.sql, sent).all()
+
+    def _put_into_words(self, connection: Connection, values: Mapping[str, Any]) -> "_Worded":
+        state = self.statement.compile(dialect=connection.dialect).construct_expanded_state(dict(values))
+        fixed = {name: value for name, value in state.parameters.items() if name not in values}
+        names = state.positiontup if state.positiontup is not None else list(state.parameters)
+        return _Worded(state.statement, tuple(names), fixed, state.positiontup is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worded:
+    sql: str
+    names: tuple[str, ...]  # of the parameters, in the order of the statement
+    fixed: Mapping[str, Any]  # values that belong to the statement itself
+    by_place: bool  # whether this database's driver counts parameters instead of naming them
 
 
 def _plain(error: OperationalError) -> ClearanceError | OperationalError:

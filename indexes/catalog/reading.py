@@ -1,5 +1,6 @@
 """One consistent state of the catalog, and the only places where text becomes readable."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -7,8 +8,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, exists, func, select
+from sqlalchemy import Row as Found
 
 from indexes.catalog.access import asking, may_read, readable_sets
+from indexes.catalog.database import Prepared
 from indexes.catalog.filters import Filters, matching
 from indexes.catalog.generations import active_generation, stored_centroids
 from indexes.catalog.schema import changes, chunks, document_texts, documents, vectors
@@ -35,8 +38,8 @@ _HITS = (
 )
 """Turns rows into text, and joins the readers: it cannot return what is forbidden."""
 
-_HITS_BY_ROW = _HITS.where(chunks.c.row.in_(bindparam("rows", expanding=True)))
-_HIT_BY_ID = _HITS.where(chunks.c.public_id == bindparam("public_id"))
+_HITS_BY_ROW = Prepared(_HITS.where(chunks.c.row.in_(bindparam("rows", expanding=True))))
+_HIT_BY_ID = Prepared(_HITS.where(chunks.c.public_id == bindparam("public_id")))
 _DOCUMENT_BY_ID = (
     select(documents, document_texts.c.text)
     .join(document_texts, document_texts.c.document_id == documents.c.id)
@@ -44,9 +47,11 @@ _DOCUMENT_BY_ID = (
 )
 _READABLE_DOCUMENTS = select(documents.c.id).where(may_read(documents.c.reader_set_id))
 
-_CHANGE_NUMBER = select(func.coalesce(func.max(changes.c.number), 0))
-_ACCESS_NUMBER = _CHANGE_NUMBER.where(changes.c.kind == "access")
-_REBUILD_NUMBER = _CHANGE_NUMBER.where(changes.c.kind == "rebuild")
+_NEWEST = select(func.coalesce(func.max(changes.c.number), 0))
+_NOT_OF_A_DOCUMENT = _NEWEST.where(changes.c.document_id.is_(None))  # three rows, found by their index
+_ACCESS_NUMBER = _NOT_OF_A_DOCUMENT.where(changes.c.kind == "access").scalar_subquery()
+_NUMBERS = Prepared(select(_NEWEST.scalar_subquery().label("change"), _ACCESS_NUMBER.label("access")))
+_REBUILD_NUMBER = _NOT_OF_A_DOCUMENT.where(changes.c.kind == "rebuild")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +69,11 @@ class ReadState:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.change_number: int = connection.scalar(_CHANGE_NUMBER) or 0
+        newest = _NUMBERS.rows(connection, {})[0]
+        self.change_number: int = newest.change
+        self.access_number: int = newest.access  # a resolved view stays right while this stays the same
 
     # --- who may read what ---------------------------------------------------------------------------------
-
-    def access_number(self) -> int:
-        """Counts changes of groups, users and reader sets: a resolved view stays right while this stays the same."""
-        return self._connection.scalar(_ACCESS_NUMBER) or 0
 
     def reader_sets(self, principal: Principal) -> NDArray[np.int64]:
         """The reader sets this principal may read, ascending."""
@@ -83,17 +86,16 @@ class ReadState:
         score = dict(ranked)
         found: dict[Row, Hit] = {}
         for batch in _batches(list(score)):
-            for row in self._connection.execute(_HITS_BY_ROW, {**asking(principal), "rows": batch}).mappings():
-                found[Row(row["row"])] = _hit(row, score[Row(row["row"])])
+            for row in _HITS_BY_ROW.rows(self._connection, {**asking(principal), "rows": batch}):
+                found[row.row] = _hit(row, score[row.row])
         return tuple(found[row] for row, _ in ranked if row in found)
 
     def passage(self, passage_id: str, principal: Principal) -> Hit:
         """The chunk by its public id. Raises NotFound, whether it is absent or forbidden."""
         wanted = {**asking(principal), "public_id": passage_id}
-        row = self._connection.execute(_HIT_BY_ID, wanted).mappings().first()
-        if row is None:
-            raise NotFound()
-        return _hit(row, 0.0)
+        for row in _HIT_BY_ID.rows(self._connection, wanted):
+            return _hit(row, 0.0)
+        raise NotFound()
 
     def document(self, document_id: str, principal: Principal) -> DocumentView:
         """The whole document by its public id. Raises NotFound, whether it is absent or forbidden."""
@@ -178,23 +180,23 @@ class ReadState:
         return found
 
 
-def _hit(row: RowMapping, score: float) -> Hit:
+def _hit(row: Found[Any], score: float) -> Hit:
     return Hit(
-        row=Row(row["row"]),
-        id=row["public_id"],
-        document_id=row["document_public_id"],
-        title=row["title"],
-        path=row["path"],
-        media_type=row["media_type"],
-        collection=row["collection"],
-        language=row["language"],
-        ordinal=row["ordinal"],
-        text=row["text"],
-        start=row["start"],
-        end=row["end"],
-        section=tuple(row["section"]),
-        pages=_marks(row["pages"]),
-        page_kind=row["page_kind"],
+        row=Row(row.row),
+        id=row.public_id,
+        document_id=row.document_public_id,
+        title=row.title,
+        path=row.path,
+        media_type=row.media_type,
+        collection=row.collection,
+        language=row.language,
+        ordinal=row.ordinal,
+        text=row.text,
+        start=row.start,
+        end=row.end,
+        section=tuple(_decoded(row.section)),
+        pages=_marks(_decoded(row.pages)),
+        page_kind=row.page_kind,
         score=score,
     )
 
@@ -213,6 +215,13 @@ def _document(row: RowMapping) -> DocumentView:
         modified_at=row["modified_at"],
         metadata=row["metadata"],
     )
+
+
+def _decoded(stored: Any) -> Any:
+    """JSON as the driver gave it: some read it themselves."""
+    if not isinstance(stored, str):
+        return stored
+    return json.loads(stored) if stored != "[]" else ()
 
 
 def _marks(stored: Sequence[Sequence[Any]]) -> tuple[PageMark, ...]:

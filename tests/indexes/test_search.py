@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select
 
 from indexes import checkpoint
 from indexes.catalog import reading
+from indexes.catalog.database import Prepared
 from indexes.catalog.schema import chunks, documents
 from indexes.errors import BadFilter, BadInput, ModelMismatch, NotFound
 from indexes.model import Principal
@@ -56,7 +57,7 @@ def test_without_the_second_gate_a_damaged_index_would_leak(staff: World, monkey
     columns = list(reading._HITS.selected_columns)
     ungated = select(*columns).join(documents, documents.c.id == chunks.c.document_id)
     by_row = ungated.where(chunks.c.row.in_(bindparam("rows", expanding=True)))
-    monkeypatch.setattr(reading, "_HITS_BY_ROW", by_row)
+    monkeypatch.setattr(reading, "_HITS_BY_ROW", Prepared(by_row))
     derived = staff.searcher.corpus._derived
     staff.search("bob", "soup")
     for placed in derived.placements():
