@@ -247,3 +247,35 @@ def test_relabelling_touches_no_row(world: World) -> None:
     before = world.search("ada", "canary").hits
     world.catalog.documents.relabel("a", Readers(allow=frozenset({"user:ada"})))
     assert world.search("ada", "canary").hits == before
+
+
+def test_a_model_without_a_rule_is_everybodys_and_one_with_a_rule_its_readers(world: World) -> None:
+    world.people(ada=["hr"], bob=[])
+    models = world.catalog.models
+    hr = Readers(allow=frozenset({"group:hr"}))
+    assert models.list() == {}
+    assert models.hidden_from(ADA) == frozenset()
+    models.set("org/large-7b", hr)
+    models.set("org/large-7b", hr)
+    assert models.list() == {"org/large-7b": hr}
+    assert models.hidden_from(ADA) == frozenset()
+    assert models.hidden_from(Principal(name="user:bob")) == {"org/large-7b"}
+    assert models.hidden_from(Principal(name="user:bob", groups=frozenset({"group:hr"}))) == frozenset()
+    models.set("org/large-7b", Readers(allow=frozenset({"public"}), deny=frozenset({"group:hr"})))
+    assert models.hidden_from(ADA) == {"org/large-7b"}
+    models.clear("org/large-7b")
+    assert models.hidden_from(ADA) == frozenset()
+    with pytest.raises(NotFound):
+        models.clear("org/large-7b")
+    for name in ("", " x", "x" * 513, "a\nb", "a\u200bb"):
+        with pytest.raises(BadInput):
+            models.set(name, hr)
+
+
+def test_a_later_group_of_a_removed_ones_name_inherits_no_model(world: World) -> None:
+    world.people(ada=["hr"])
+    world.catalog.models.set("large", Readers(allow=frozenset({"group:hr"})))
+    world.catalog.people.remove_group("hr")
+    world.catalog.people.add_group("hr")
+    world.catalog.people.add_member("hr", "user:ada")
+    assert world.catalog.models.hidden_from(ADA) == {"large"}
