@@ -3,6 +3,9 @@
 Each marker `[n]` becomes a `url_citation` whose start and end (in Unicode characters) enclose the marker; in a response
 also a `file_citation`, whose `file_id` is the document and whose `index` is where the marker begins. What OpenAI's form
 has no place for stands under `clearance`: everything that /ask replies, the passages that were shown among it.
+
+Chat pages show the text and nothing else. So what the asker has to know about the answer, that these are quotes because
+the model failed, say, is also its last line, in parentheses; when it comes back with the conversation it is taken off.
 """
 
 import time
@@ -112,7 +115,7 @@ class Framing:
     created: int = field(default_factory=lambda: int(time.time()))
 
     def chat(self, answer: Answer) -> ChatReply:
-        message = ChatMessage(content=answer.text, annotations=self.chat_annotations(answer.citations))
+        message = ChatMessage(content=answer.text + aside(answer), annotations=self.chat_annotations(answer.citations))
         choice = ChatChoice(message=message, finish_reason=finish_reason(answer))
         return ChatReply(
             id=chat_id(answer.answer_id),
@@ -141,13 +144,17 @@ class Framing:
 
     def item(self, answer: Answer) -> dict[str, Any]:
         """The message of a response."""
-        part = text_part(answer.text, self.annotations(answer.citations))
+        part = text_part(answer.text + aside(answer), self.annotations(answer.citations))
         status = "incomplete" if answer.cut_off else "completed"
         return {**message_item(answer.answer_id), "status": status, "content": [part]}
 
     def extension(self, answer: Answer) -> dict[str, Any]:
         told = AskReply.of(answer).model_dump(mode="json", exclude=set(TOLD_ELSEWHERE))
         return {**told, "ignored": list(self.ignored)}
+
+    def last_words(self, answer: Answer) -> dict[str, Any]:
+        """The extension at the end of a stream, which begins before there is a position to send as a header."""
+        return {**self.extension(answer), "position": answer.position}
 
     def chat_annotations(self, citations: Sequence[Citation]) -> tuple[dict[str, Any], ...]:
         return tuple({"type": "url_citation", "url_citation": self._place(citation)} for citation in citations)
@@ -164,6 +171,11 @@ class Framing:
         start, end = citation.span
         url = f"{self.base}passages/{citation.passage_id}"
         return {"start_index": start, "end_index": end, "title": citation.title or citation.path, "url": url}
+
+
+def aside(answer: Answer) -> str:
+    """What the asker has to know about the answer, as the end of its text; nothing where there is nothing to know."""
+    return f"\n\n({answer.notice})" if answer.notice else ""
 
 
 def chat_id(answer_id: str) -> str:

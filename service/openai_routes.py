@@ -44,7 +44,10 @@ async def model(name: str, caller: Caller, here: Here) -> Response:
     summary="Answer the last message of a chat, in OpenAI's form",
 )
 async def chat(body: ChatBody, request: Request, caller: Caller, here: Here) -> Response:
-    """Earlier messages are history. System messages are ignored. Citations are annotations of the message."""
+    """Earlier messages are history. System messages are ignored. Citations are annotations of the message.
+
+    The reply has `Clearance-Position` as /ask has; the last chunk of a stream has it as `clearance.position`.
+    """
     speech = ChatSpeech(_framing(body, request, here), usage=body.wants_usage)
     return await asked(body.ask(here.settings), speech, request, caller, here, stream=bool(body.stream))
 
@@ -55,7 +58,10 @@ async def chat(body: ChatBody, request: Request, caller: Caller, here: Here) -> 
     summary="Answer the last message, in the form of OpenAI's responses",
 )
 async def responses(body: ResponsesBody, request: Request, caller: Caller, here: Here) -> Response:
-    """Nothing is kept: earlier messages come with the request. Citations are annotations of the text."""
+    """Nothing is kept: earlier messages come with the request. Citations are annotations of the text.
+
+    The reply has `Clearance-Position` as /ask has; the last event of a stream has it as `clearance.position`.
+    """
     speech = ResponsesSpeech(_framing(body, request, here))
     return await asked(body.ask(here.settings), speech, request, caller, here, stream=bool(body.stream))
 

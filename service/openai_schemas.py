@@ -7,6 +7,7 @@ Instructions of the client (system and developer messages, `instructions`) are i
 nothing that stands beside a question may loosen them.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
@@ -24,12 +25,17 @@ from pydantic import StrictStr as Str
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from indexes.settings import Settings
+from service import phrases
 from service.answering import Ask, Mode
 from service.schemas import MAX_ANSWER_TOKENS, MAX_TURNS, AskBody, FiltersBody, Name, Request, TurnBody, cleaned
 
 QUOTES = "clearance-quotes"  # listed beside the served models: answers with quotes, no model needed
 INSTRUCTING = frozenset({"system", "developer"})
 TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
+_NOTICES = "|".join(
+    re.escape(phrase).replace(r"\{tokens\}", r"\d+") for each in phrases.NOTICES for phrase in each.values()
+)
+_ASIDE = re.compile(rf"(?:^|\n\n)\((?:{_NOTICES})\)\s*$")
 
 Ignored = Annotated[Any, Field(description="Accepted, and without effect.")]
 
@@ -75,6 +81,11 @@ def _said(text: str) -> str:
         return cleaned(text)
     except ValueError:
         return ""
+
+
+def _answered(text: str) -> str:
+    """An earlier answer without what was said about it."""
+    return _ASIDE.sub("", text).rstrip()
 
 
 def _messages_only(kind: Any) -> Any:
@@ -160,7 +171,7 @@ class _Asking(Request):
         options = self.clearance or OptionsBody()
         body = AskBody(
             question=question.content,
-            history=[TurnBody.model_validate({"role": turn.role, "content": turn.content}) for turn in earlier],
+            history=[_turn(turn) for turn in earlier if turn.role == "user" or _answered(turn.content)],
             max_tokens=None if most is None else min(most, MAX_ANSWER_TOKENS),
             answerer="quotes" if self.model == QUOTES else None,
             model=None if self.model == QUOTES else self.model,
@@ -173,6 +184,11 @@ class _Asking(Request):
         given = [name for name in names if getattr(self, name) is not None]
         instructing = dict.fromkeys(f"{message.role} message" for message in messages if message.role in INSTRUCTING)
         return (*given, *instructing)
+
+
+def _turn(message: MessageBody) -> TurnBody:
+    said = _answered(message.content) if message.role == "assistant" else message.content
+    return TurnBody.model_validate({"role": message.role, "content": said})
 
 
 TUNING = ("store", "temperature", "top_p")

@@ -9,6 +9,7 @@ from service.openai_replies import (
     ChatReply,
     Framing,
     ResponseReply,
+    aside,
     chat_id,
     chat_usage,
     finish_reason,
@@ -43,8 +44,10 @@ class ChatSpeech:
         yield eventstream.DONE
 
     def _finished(self, answer: Answer) -> Iterator[bytes]:
+        if notice := aside(answer):
+            yield self._choice({"content": notice})
         delta = {"annotations": list(self._framing.chat_annotations(answer.citations))}
-        yield self._choice(delta, finish_reason(answer), clearance=self._framing.extension(answer))
+        yield self._choice(delta, finish_reason(answer), clearance=self._framing.last_words(answer))
         if self._wants_usage:
             yield self._chunk(choices=[], usage=chat_usage(answer).model_dump())
         yield eventstream.DONE
@@ -103,11 +106,14 @@ class ResponsesSpeech:
 
     def _finished(self, answer: Answer) -> Iterator[bytes]:
         item = self._framing.item(answer)
-        yield self._text("response.output_text.done", text=answer.text, logprobs=[])
+        if notice := aside(answer):
+            yield self._text("response.output_text.delta", delta=notice, logprobs=[])
+        yield self._text("response.output_text.done", text=item["content"][0]["text"], logprobs=[])
         yield self._text("response.content_part.done", part=item["content"][0])
         yield self._event("response.output_item.done", output_index=0, item=item)
-        response = self._framing.response(answer)
-        yield self._event(f"response.{response.status}", response=response.model_dump(mode="json"))
+        response = self._framing.response(answer).model_dump(mode="json")
+        response["clearance"] = self._framing.last_words(answer)
+        yield self._event(f"response.{response['status']}", response=response)
 
     def _text(self, kind: str, **said: Any) -> bytes:
         place = {"item_id": f"msg_{self._answer_id}", "output_index": 0, "content_index": 0}

@@ -29,3 +29,6 @@ CUT_OFF: Mapping[Script, str] = {
     "en": "The answer was cut off at {tokens} tokens.",
     "zh": "回答在 {tokens} 个词元处被截断。",
 }
+
+NOTICES = (QUOTED_INSTEAD, SHORTENED, CUT_OFF)
+"""What is said about an answer, beside it."""

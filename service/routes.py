@@ -71,7 +71,11 @@ admin = APIRouter(responses=PROBLEM, dependencies=needs_admin)
 
 @guarded.post("/ask", responses=STREAM, summary="Answer a question from what the caller may read")
 async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Response:
-    """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at least as fresh."""
+    """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at least as fresh.
+
+    With `stream`, the events `passages`, `token`, `citation`, `usage` and `done` follow each other, or `error` ends it.
+    `done` holds the whole reply once more, and in `position` what is a header otherwise.
+    """
     return await asked(body.ask(here.settings), AskSpeech(), request, caller, here, stream=body.stream)
 
 

@@ -254,6 +254,12 @@ class AskReply(Reply):
         return cls.model_validate(_attributes(cls, answer) | {"answer": answer.text, "passages": shown})
 
 
+class DoneReply(AskReply):
+    """What the event `done` holds: a stream has begun before there is a position to send as a header."""
+
+    position: str = Field(description="As `Clearance-Position` in a reply that is no stream.")
+
+
 class HitReply(Reply):
     """A passage that matched; offsets count Unicode characters of the document's text."""
 

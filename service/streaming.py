@@ -12,7 +12,7 @@ from indexes.errors import ClearanceError
 from service import eventstream, problems
 from service.answering import Answer, CitationFound, Event, Finished, Passages
 from service.leaving import CallerLeft, ended, gone, unless_gone
-from service.schemas import AskReply, BudgetReply, PassageReply, UsageReply, citation
+from service.schemas import AskReply, BudgetReply, DoneReply, PassageReply, UsageReply, citation
 
 HEARTBEAT_S = 10.0
 STALLED_S = 30.0  # a caller who reads nothing for so long has left
@@ -169,7 +169,7 @@ def _named(event: Event) -> list[tuple[str, dict[str, Any]]]:
         answer = event.answer
         usage = _plain(UsageReply.model_validate(answer.usage)) if answer.usage else None
         used = {"usage": usage, "budget": _plain(BudgetReply.model_validate(answer.budget))}
-        return [("usage", used), ("done", _plain(AskReply.of(answer)))]
+        return [("usage", used), ("done", _plain(DoneReply.of(answer)))]
     return [("token", {"text": event.text})]
 
 

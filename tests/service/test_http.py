@@ -82,6 +82,21 @@ def test_a_stream_tells_the_same_as_the_whole_reply(house: Any, http: TestClient
     assert [said for name, said in heard if name == "citation"] == whole["citations"]
     for field in ("answer", "citations", "passages", "view_id", "usage", "budget"):
         assert heard[-1][1][field] == whole[field]
+    assert set(heard[-1][1]) - set(whole) == {"position"}
+
+
+def test_a_stream_ends_with_the_position_that_is_a_header_otherwise(house: Any, http: TestClient) -> None:
+    headers = house.headers("ada")
+    streamed = http.post("/ask", json=QUESTION | {"stream": True}, headers=headers)
+    position = events(streamed.text)[-1][1]["position"]
+    for stream in (False, True):
+        again = http.post(
+            "/ask", json=QUESTION | {"stream": stream}, headers=headers | {"Clearance-At-Least": position}
+        )
+        assert again.status_code == 200
+        assert position not in again.text, "each is sealed anew"
+    forged = http.post("/ask", json=QUESTION | {"stream": True}, headers=headers | {"Clearance-At-Least": "forged"})
+    assert forged.status_code == 422
 
 
 def test_a_question_in_another_script_is_answered(house: Any, http: TestClient) -> None:

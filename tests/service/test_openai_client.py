@@ -212,6 +212,78 @@ def test_a_conversation_goes_on_by_sending_it_again(house: Any, client: Clients)
     assert "Nothing is kept" in raised.value.message
 
 
+def test_a_stream_ends_with_the_position_that_is_a_header_otherwise(house: Any, client: Clients) -> None:
+    ada = client("ada")
+    *_, chunk = ada.chat.completions.create(model="scripted", messages=ASKING, stream=True)
+    events: list[Any] = list(ada.responses.create(model="scripted", input=QUESTION, stream=True))
+    for last in (chunk, events[-1].response):
+        position = (last.model_extra or {})["clearance"]["position"]
+        demanded = {"Clearance-At-Least": position}
+        raw = ada.chat.completions.with_raw_response.create(model="scripted", messages=ASKING, extra_headers=demanded)
+        assert raw.status_code == 200
+        assert raw.headers["clearance-position"]
+    with pytest.raises(openai.BadRequestError):
+        ada.responses.create(model="scripted", input=QUESTION, extra_headers={"Clearance-At-Least": "forged"})
+
+
+# --- what has to be known about an answer --------------------------------------------------------------------------
+
+INSTEAD = "(The language model did not answer; these are quotes from the documents.)"
+ALLOWED: Any = {"clearance": {"fallback": "quotes"}}
+
+
+def test_that_these_are_quotes_because_the_model_failed_is_the_last_line_of_the_text(
+    house: Any, client: Clients
+) -> None:
+    house.model.failure = GeneratorUnavailable("It is away.")
+    ada = client("ada")
+    chat = ada.chat.completions.create(model="scripted", messages=ASKING, extra_body=ALLOWED)
+    message = chat.choices[0].message
+    assert (message.content or "").endswith(f"\n\n{INSTEAD}")
+    assert (chat.model_extra or {})["clearance"]["notice"] == INSTEAD.strip("()")
+    for note in message.annotations or []:
+        cited = note.url_citation
+        assert (message.content or "")[cited.start_index : cited.end_index] == "[1]"
+    chunks = list(ada.chat.completions.create(model="scripted", messages=ASKING, extra_body=ALLOWED, stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == message.content
+    response = ada.responses.create(model="scripted", input=QUESTION, extra_body=ALLOWED)
+    assert response.output_text == message.content
+    events: list[Any] = list(ada.responses.create(model="scripted", input=QUESTION, extra_body=ALLOWED, stream=True))
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == message.content
+    assert events[-1].response.output_text == message.content
+    with ada.chat.completions.stream(model="scripted", messages=ASKING, extra_body=ALLOWED) as stream:
+        assert stream.get_final_completion().choices[0].message.content == message.content
+
+
+def test_that_an_answer_was_cut_off_is_said_in_the_language_of_the_question(client: Clients) -> None:
+    for question, last in (
+        (QUESTION, "(The answer was cut off at 2 tokens.)"),
+        ("工资？", "(回答在 2 个词元处被截断。)"),
+    ):
+        asking: Any = [{"role": "user", "content": question}]
+        reply = client("ada").chat.completions.create(model="scripted", messages=asking, max_tokens=2)
+        assert (reply.choices[0].message.content or "").endswith(f"\n\n{last}")
+        assert reply.choices[0].finish_reason == "length"
+
+
+def test_what_was_said_about_an_answer_does_not_come_back_as_a_part_of_it(house: Any, client: Clients) -> None:
+    ada = client("ada")
+    first = ada.chat.completions.create(model="scripted", messages=ASKING, max_tokens=2).choices[0].message
+    turns: Any = [*ASKING, first, {"role": "user", "content": "And the soup?"}]
+    ada.chat.completions.create(model="scripted", messages=turns)
+    ada.responses.create(model="scripted", input=[*turns[:1], {"role": "assistant", "content": INSTEAD}, *turns[2:]])
+    prompts = repr([call.prompt for call in house.model.calls[1:]])
+    assert "Salaries" in prompts
+    assert "cut off" not in prompts
+    assert "these are quotes" not in prompts
+
+
+def test_an_answer_with_nothing_to_know_about_it_ends_where_it_ends(client: Clients) -> None:
+    for model in ("scripted", "clearance-quotes"):
+        text = client("ada").chat.completions.create(model=model, messages=ASKING).choices[0].message.content or ""
+        assert not text.endswith(")")
+
+
 # --- when it goes wrong --------------------------------------------------------------------------------------------
 
 
