@@ -2,24 +2,38 @@
 
     python -m bench.prompt MODEL_FOLDER [--passages 20] [--rounds 200]
 
-The folder holds the served model's tokenizer and chat template; counting is done in this process. Text is made of
-English and Chinese sentences, about 1,000 and 350 characters a passage. Nothing is remembered between rounds.
+The folder holds the served model's tokenizer and chat template; counting is done in this process. Passages are
+paragraphs of `squad2-dev-en` and `cmrc2018-dev-zh` under CLEARANCE_DATA, each shown about as often as the others; where
+they are missing, sentences made of a few words. In every round, for the same passages:
+
+- prompt: everything, from hits to a counted prompt
+- ours: the same without counting
+- library: only counting, as the tokenizer library counts the whole text; it remembers words too
 """
 
 import argparse
 import asyncio
+import gzip
+import json
+import os
 import random
 import statistics
 import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import Tokenizer
 
 from indexes.model import Hit, Row
-from service.budget import Request, fit
+from service.budget import Fitted, Request, fit
 from service.llm import Prompt
-from service.prompt import Piece, boundary, pack, render, worth_showing
+from service.prompt import worth_showing
 from service.templates import CHAT_EN, CHAT_ZH, Template
 from service.testing import ScriptedModel
 from service.tokenizer import LocalTokenizer
 
+DATA = Path(os.environ.get("CLEARANCE_DATA", "../shared/data")) / "retrieval"
+FIRST = 5  # rounds in which hardly a word was counted before
 _WORDS = (
     "harbour berth quay ferry lamp shed rope storm summer winter office council fee crown guest dog rule notice captain"
     " pilot opens closes leaves costs carries keeps pays books signs early late north south stone wooden every third"
@@ -29,22 +43,46 @@ SIGNS = "港口早上六点开放晚上九点关闭星期日和节假日除外�
 
 
 class Counting(ScriptedModel):
-    """Counts with a real tokenizer and chat template."""
+    """Counts with a real tokenizer and chat template, and keeps what that took."""
 
     def __init__(self, tokenizer: LocalTokenizer) -> None:
         super().__init__()
         self.tokenizer = tokenizer
+        self.spent_ms = 0.0
 
     async def count(self, prompt: Prompt) -> int:
         self.counted += 1
-        return self.tokenizer.count(prompt)
+        begun = time.thread_time()
+        count = self.tokenizer.count(prompt)
+        self.spent_ms += 1000 * (time.thread_time() - begun)
+        return count
 
 
-def passage(chance: random.Random, n: int, chinese: bool) -> Hit:
+class Library:
+    """Counts a whole text as the library does."""
+
+    def __init__(self, folder: str, renderer: LocalTokenizer) -> None:
+        self.tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
+        self.renderer = renderer
+
+    def count(self, prompt: Prompt) -> int:
+        text = self.renderer.written(prompt)
+        return len(self.tokenizer.encode_batch_fast([text], add_special_tokens=False)[0])
+
+
+def texts(chinese: bool, chance: random.Random) -> list[str]:
+    path = DATA / ("cmrc2018-dev-zh" if chinese else "squad2-dev-en") / "corpus.jsonl.gz"
+    if path.is_file():
+        with gzip.open(path, "rt", encoding="utf-8") as rows:
+            return [json.loads(row)["text"] for row in rows]
     if chinese:
-        text = "".join("".join(chance.choices(SIGNS, k=chance.randint(8, 30))) + "。" for _ in range(18))
-    else:
-        text = " ".join(" ".join(chance.choices(WORDS, k=chance.randint(6, 20))).capitalize() + "." for _ in range(12))
+        made = (["".join(chance.choices(SIGNS, k=chance.randint(8, 30))) for _ in range(18)] for _ in range(800))
+        return ["。".join(sentences) + "。" for sentences in made]
+    lines = ([" ".join(chance.choices(WORDS, k=chance.randint(6, 20))) for _ in range(12)] for _ in range(800))
+    return [". ".join(map(str.capitalize, sentences)) + "." for sentences in lines]
+
+
+def passage(n: int, text: str) -> Hit:
     start = 5000 * (n % 2)
     return Hit(
         row=Row(n), id=f"p{n}", document_id=f"d{n // 2}", title=f"Harbour notice {n}", path=f"{n}.md", text=text,
@@ -53,23 +91,54 @@ def passage(chance: random.Random, n: int, chinese: bool) -> Hit:
     )  # fmt: skip
 
 
-def request(hits: tuple[Hit, ...], template: Template) -> Request:
+def dealt(given: list[str], passages: int, chance: random.Random) -> Iterator[tuple[Hit, ...]]:
+    """Hands of passages; a text comes again only when all have come."""
+    while True:
+        chance.shuffle(given)
+        for first in range(0, len(given) - passages + 1, passages):
+            yield tuple(passage(n, text) for n, text in enumerate(given[first : first + passages]))
+
+
+async def build(hits: tuple[Hit, ...], template: Template, model: Counting, window: int) -> Fitted:
     kept, left = worth_showing(hits, 4)
-    return Request(
+    wanted = Request(
         template=template, question="When does the harbour open in summer?", hits=kept, left_out=left, history=(),
         answer_tokens=512, view_id="view", secret=b"bench",
     )  # fmt: skip
+    return await fit(wanted, model, window)
 
 
-def median_ms(rounds: int, work: list[tuple[Hit, ...]], template: Template, model: Counting, window: int) -> float:
-    spent = []
+def measured(folder: str, *, chinese: bool, passages: int, rounds: int, window: int) -> None:
+    chance = random.Random(1)
+    tokenizer = LocalTokenizer(folder)
+    library = Library(folder, tokenizer)
+    model = Counting(tokenizer)
+    template = CHAT_ZH if chinese else CHAT_EN
+    hands = dealt(texts(chinese, chance), passages, chance)
+    spent: dict[str, list[float]] = {"prompt": [], "ours": [], "library": []}
+    tokens = []
     loop = asyncio.new_event_loop()
-    for turn in range(rounds):
-        begun = time.process_time()
-        loop.run_until_complete(fit(request(work[turn % len(work)], template), model, window))
-        spent.append(1000 * (time.process_time() - begun))
+    for _ in range(rounds):
+        model.spent_ms = 0.0
+        begun = time.thread_time()
+        made = loop.run_until_complete(build(next(hands), template, model, window))
+        whole = 1000 * (time.thread_time() - begun)
+        begun = time.thread_time()
+        counted = library.count(made.prompt)
+        alone = 1000 * (time.thread_time() - begun)
+        assert counted == made.tokens
+        tokens.append(counted)
+        for name, ms in (("prompt", whole), ("ours", whole - model.spent_ms), ("library", alone)):
+            spent[name].append(ms)
     loop.close()
-    return statistics.median(spent)
+    print(
+        f"{'Chinese' if chinese else 'English'}, {passages} passages, {statistics.median(tokens):.0f} tokens, window"
+        f" {window}, {model.counted / rounds:.2f} counts a prompt, ms: "
+        + ", ".join(
+            f"{name} {statistics.median(ms):.2f} (first {FIRST} rounds {statistics.median(ms[:FIRST]):.2f})"
+            for name, ms in spent.items()
+        )
+    )
 
 
 def main() -> None:
@@ -78,32 +147,9 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=200)
     given = parser.parse_args()
-    tokenizer = LocalTokenizer(given.folder)
-    chance = random.Random(1)
-    for name, chinese, template in (("English", False, CHAT_EN), ("Chinese", True, CHAT_ZH)):
-        work = [tuple(passage(chance, n, chinese) for n in range(given.passages)) for _ in range(8)]
+    for chinese in (False, True):
         for window in (131_072, 4_096):
-            model = Counting(tokenizer)
-            ms = median_ms(given.rounds, work, template, model, window)
-            print(
-                f"{name}, {given.passages} passages, window {window}: {ms:.2f} ms,"
-                f" {model.counted / given.rounds:.2f} counts a prompt"
-            )
-        parts: dict[str, list[float]] = {"pack": [], "render": [], "count": []}
-        for turn in range(given.rounds):
-            begun = time.process_time()
-            kept = worth_showing(work[turn % len(work)], 4)[0]
-            passages = pack([Piece(hit, len(hit.text)) for hit in kept])
-            packed = time.process_time()
-            mark = boundary(b"bench", "view", "When?", passages)
-            prompt = render(template, "When?", passages, (), mark)
-            rendered = time.process_time()
-            tokens = tokenizer.count(prompt)
-            counted = time.process_time()
-            for part, span in zip(parts, (packed - begun, rendered - packed, counted - rendered), strict=True):
-                parts[part].append(1000 * span)
-        print(f"  {tokens} tokens: ", end="")
-        print(", ".join(f"{part} {statistics.median(spent):.2f} ms" for part, spent in parts.items()))
+            measured(given.folder, chinese=chinese, passages=given.passages, rounds=given.rounds, window=window)
 
 
 if __name__ == "__main__":

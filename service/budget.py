@@ -111,9 +111,10 @@ async def fit(request: Request, model: LanguageModel, window: int) -> Fitted:
     turns = alternating(request.history)
     recent = _recent(turns, (window - answer) // HISTORY_SHARE)
     for history, reserved in dict.fromkeys(((recent, answer), ((), answer), ((), least))):
-        draft = await _fullest(request, model, history, window - reserved)
+        fixed = _size(render(request.template, request.asked(history), (), history, ""))
+        draft = await _fullest(request, model, history, window - reserved, fixed)
         if draft is not None and (draft.passages or not request.hits):
-            return _fitted(request, draft, window, reserved, history, len(turns) - len(history))
+            return _fitted(request, draft, window, reserved, history, len(turns) - len(history), fixed)
     alone = await model.count(render(request.template, request.asked(()), (), (), ""))
     raise QuestionTooLong(
         f"It takes {alone} tokens with its instructions, the answer needs at least {least}, a passage must fit"
@@ -122,9 +123,13 @@ async def fit(request: Request, model: LanguageModel, window: int) -> Fitted:
     )
 
 
-async def _fullest(request: Request, model: LanguageModel, history: tuple[Turn, ...], room: int) -> _Draft | None:
-    """The draft with the most text that takes at most `room` tokens; None where not even the question does."""
-    fixed = _size(render(request.template, request.asked(history), (), history, ""))
+async def _fullest(
+    request: Request, model: LanguageModel, history: tuple[Turn, ...], room: int, fixed: float
+) -> _Draft | None:
+    """The draft with the most text that takes at most `room` tokens; None where not even the question does.
+
+    fixed: about how many tokens the prompt has without passages.
+    """
     everything = tuple(Piece(hit, len(hit.text)) for hit in request.hits)
     tried: _Draft | None = None
     if fixed + sum(_piece_size(piece) for piece in everything) <= room:
@@ -220,13 +225,12 @@ def _recent(turns: tuple[Turn, ...], room: int) -> tuple[Turn, ...]:
 
 
 def _fitted(
-    request: Request, draft: _Draft, window: int, answer: int, history: tuple[Turn, ...], dropped: int
+    request: Request, draft: _Draft, window: int, answer: int, history: tuple[Turn, ...], dropped: int, fixed: float
 ) -> Fitted:
-    whole = _size(render(request.template, request.asked(history), (), history, ""))
     question = estimate(request.asked(history))
     earlier = sum(_turn_size(turn) for turn in history)
     shown = [estimate(passage.text) + LABEL_TOKENS for passage in draft.passages]
-    parts = apportion(draft.tokens, [max(whole - question - earlier, 1.0), question, earlier, *shown])
+    parts = apportion(draft.tokens, [max(fixed - question - earlier, 1.0), question, earlier, *shown])
     budget = Budget(
         window=window,
         answer=answer,
@@ -244,12 +248,8 @@ def _fitted(
 
 
 def _unshown(hits: Sequence[Hit], pieces: Sequence[Piece]) -> list[LeftOut]:
-    cut = [
-        LeftOut(piece.hit.id, piece.hit.document_id, "cut", len(piece.hit.text) - piece.length)
-        for piece in pieces
-        if piece.cut
-    ]
-    return cut + [LeftOut(hit.id, hit.document_id, "budget", len(hit.text)) for hit in hits[len(pieces) :]]
+    cut = [LeftOut.of(piece.hit, "cut", len(piece.hit.text) - piece.length) for piece in pieces if piece.cut]
+    return cut + [LeftOut.of(hit, "budget") for hit in hits[len(pieces) :]]
 
 
 def apportion(total: int, weights: Sequence[float]) -> list[int]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from indexes.model import Hit, PageKind, PageMark
 from service.llm import Message, Prompt
@@ -20,7 +20,6 @@ Reason = Literal["duplicate", "document_cap", "budget", "cut"]
 SHINGLE = 24  # characters of normalised text
 SAMPLES = 16  # shingles looked for in each better hit
 MISSES = 1  # of them, for a hit to say nothing new
-_NOT_WORD = re.compile(r"[\W_]+")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -40,6 +39,16 @@ class LeftOut:
     document_id: str
     reason: Reason
     characters: int  # how much of it was left out
+    title: str = ""
+    section: tuple[str, ...] = ()
+    pages: tuple[PageMark, ...] = ()
+    page_kind: PageKind | None = None
+
+    @classmethod
+    def of(cls, hit: Hit, reason: Reason, characters: int | None = None) -> Self:
+        """characters: how many of them; none: all."""
+        left = len(hit.text) if characters is None else characters
+        return cls(hit.id, hit.document_id, reason, left, hit.title, hit.section, hit.pages, hit.page_kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +124,11 @@ def worth_showing(hits: Sequence[Hit], per_document: int) -> tuple[tuple[Hit, ..
     seen: list[str] = []
     taken: Counter[str] = Counter()
     for hit in hits:
-        words = _NOT_WORD.sub("", hit.text.casefold())
-        if _inside(hit, kept) or any(_says_no_more(words, better) for better in seen):
-            left.append(LeftOut(hit.id, hit.document_id, "duplicate", len(hit.text)))
+        words = hit.text.casefold().translate(_LETTERS)
+        if _inside(hit, kept) or _says_nothing_new(words, seen):
+            left.append(LeftOut.of(hit, "duplicate"))
         elif taken[hit.document_id] >= per_document:
-            left.append(LeftOut(hit.id, hit.document_id, "document_cap", len(hit.text)))
+            left.append(LeftOut.of(hit, "document_cap"))
         else:
             kept.append(hit)
             seen.append(words)
@@ -165,7 +174,7 @@ def render(
     turns = alternating(history)
     variables: dict[str, Any] = {
         "question": quiet(question, mark).strip(),
-        "passages": [_shown(passage, mark) for passage in by_edges(passages)],
+        "passages": [_shown(passage, mark, lines=".line" in template.user) for passage in by_edges(passages)],
         "history": turns,
         "boundary": mark,
         "no_answer": template.no_answer,
@@ -194,17 +203,38 @@ def _inside(hit: Hit, better: Iterable[Hit]) -> bool:
     )
 
 
-def _says_no_more(words: str, better: str) -> bool:
+def _says_nothing_new(words: str, seen: Sequence[str]) -> bool:
     """Whether a text is all but contained in a better one. A number of its own makes it new."""
     if len(words) <= 2 * SHINGLE:
-        return words in better
-    misses = 0
+        return any(words in better for better in seen)
     step = max(1, (len(words) - SHINGLE) // (SAMPLES - 1))
-    for start in range(0, len(words) - SHINGLE + 1, step):
-        misses += words[start : start + SHINGLE] not in better
+    samples = [words[start : start + SHINGLE] for start in range(0, len(words) - SHINGLE + 1, step)]
+    if not _held(samples, "\n".join(seen)):  # what all of them together do not hold, none of them does
+        return False
+    numbers = set(_DIGITS.findall(words))
+    return any(_held(samples, better) and numbers <= set(_DIGITS.findall(better)) for better in seen)
+
+
+def _held(samples: Sequence[str], text: str) -> bool:
+    misses = 0
+    for sample in samples:
+        misses += sample not in text
         if misses > MISSES:
             return False
-    return set(_DIGITS.findall(words)) <= set(_DIGITS.findall(better))
+    return True
+
+
+class _Letters(dict[int, int | None]):
+    """For str.translate: letters and digits stay, all else goes."""
+
+    def __missing__(self, code: int) -> int | None:
+        kept = code if chr(code).isalnum() else None
+        if code < 0x10000:  # of the others there are many, and few are met
+            self[code] = kept
+        return kept
+
+
+_LETTERS = _Letters()
 
 
 def _neighbours(document: Iterable[Piece]) -> Iterator[list[Piece]]:
@@ -263,15 +293,15 @@ def _extend(spans: list[Span], piece: Piece) -> None:
         spans.append(Span(text=text, start=start, end=piece.end, section=hit.section, pages=hit.pages))
 
 
-def _shown(passage: Passage, mark: str) -> dict[str, Any]:
-    """A passage as templates see it: only disarmed text."""
+def _shown(passage: Passage, mark: str, *, lines: bool) -> dict[str, Any]:
+    """A passage as templates see it: only disarmed text. lines: whether anything asks for it as one line."""
     text = quiet(passage.text, mark).strip()
     return {
         "n": passage.n,
         "title": label(passage.title, mark),
         "place": label(_place(passage), mark),
         "text": text,
-        "line": " ".join(text.split()),
+        "line": " ".join(text.split()) if lines else text,
     }
 
 

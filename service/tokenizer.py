@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from indexes.errors import GeneratorBroken
 from service.llm import Prompt
+from service.wordwise import word_counter
 
 REMEDY = "Set CLEARANCE_LLM_TOKENIZER to a folder with the served model's tokenizer.json and chat template."
 
@@ -22,7 +23,9 @@ class LocalTokenizer:
         """Blocking: reads files. Raises GeneratorBroken where there is no tokenizer."""
         try:
             home = Path(folder or "")
-            self._tokenizer = Tokenizer.from_file(str(home / "tokenizer.json"))
+            made_of = (home / "tokenizer.json").read_text("utf-8")
+            self._tokenizer = Tokenizer.from_str(made_of)
+            self._words = word_counter(self._tokenizer, json.loads(made_of))
             config: dict[str, Any] = json.loads((home / "tokenizer_config.json").read_text("utf-8"))
         except Exception as error:  # the library raises bare exceptions
             raise GeneratorBroken(
@@ -30,6 +33,7 @@ class LocalTokenizer:
             ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._around = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         own = home / "chat_template.jinja"
         source = own.read_text("utf-8") if own.is_file() else config.get("chat_template")
         self._template = _environment().from_string(source) if isinstance(source, str) else None
@@ -37,18 +41,27 @@ class LocalTokenizer:
 
     def count(self, prompt: Prompt) -> int:
         """Tokens of the prompt, chat template and opening of the answer included. Blocking, some milliseconds."""
-        if prompt.messages is None:
-            return len(self._tokenizer.encode(prompt.text or "").ids)
-        return len(self._tokenizer.encode(self._render(prompt), add_special_tokens=False).ids)
+        around = self._around if prompt.messages is None else 0  # a chat template writes its own
+        return around + self._tokens(self.written(prompt))
 
-    def _render(self, prompt: Prompt) -> str:
+    def written(self, prompt: Prompt) -> str:
+        """The whole prompt as the model reads it."""
+        if prompt.messages is None:
+            return prompt.text or ""
         if self._template is None:
             raise GeneratorBroken("Its model has no chat template.", remedy="Set CLEARANCE_LLM_STYLE=completion.")
-        turns = [{"role": message.role, "content": message.content} for message in prompt.messages or ()]
+        turns = [{"role": message.role, "content": message.content} for message in prompt.messages]
         try:
             return self._template.render(messages=turns, add_generation_prompt=True, **self._specials)
         except TemplateError as error:
             raise GeneratorBroken("Its chat template refuses these messages.") from error
+
+    def _tokens(self, text: str) -> int:
+        counted = self._words.count(text) if self._words else None
+        if counted is None:
+            (whole,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
+            return len(whole)
+        return counted
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

@@ -15,22 +15,27 @@ The marks that would make one get a space or an angle mark, so the text stays re
 
 import re
 
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e01ef]"  # tags and variation selectors beyond the common ones: letters that nobody sees
+_HIDDEN = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e01ef"  # tags and variation selectors beyond the common ones: letters that nobody sees
 )
-_LINE_BREAK = re.compile("[\r\x0b\x0c\x85\u2028\u2029]\n?")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_BREAKS = "\r\x0b\x0c\x85\u2028\u2029"
+_HALVES = "\ud800-\udfff"
+_INVISIBLE = re.compile(f"[{_HIDDEN}]")
+_LINE_BREAK = re.compile(f"[{_BREAKS}]\n?")
+_SURROGATE = re.compile(f"[{_HALVES}]")
+_UNCLEAN = re.compile(f"[{_HIDDEN}{_BREAKS}{_HALVES}]")
 
 _NAMES = (
     "s|bos|eos|pad|unk|mask|cls|sep|sop|eop|eod|eot|start|end|think|thinking|tool|tools|system|user|assistant|human|model|function|functions"
     "|eoh|eoa|filename|reponame|image|video|audio|unused\\d+|extra_id_\\d+|0x[0-9A-Fa-f]{2}"
 )
 _CONTROL_TOKEN = re.compile(
+    r"(?=[<＜\[])(?:"  # nothing else is looked at twice
     r"[<＜]+(?=[|｜])"  # every <|…|>, with the full-width bars of some families
     rf"|[<＜]+(?P<name>/?(?:{_NAMES}|[A-Za-z0-9]+(?:[_▁][A-Za-z0-9]+)+)/?)[>＞]+"
     r"|<<(?P<llama>/?SYS)>>"
-    r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|[gs]MASK))\]"
+    r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|[gs]MASK))\])"
 )
 _BRACKET = re.compile(r"[<＜\[【［〔]")
 _ANGLES = str.maketrans("<＜>＞", "‹‹››")
@@ -52,6 +57,8 @@ _UNSURE = re.compile(r"(?i)(?:<|:/?|(?<![^\W_])w{1,3}|(?<![^\W_])www\.)\Z")
 
 def clean(text: str) -> str:
     """The text without control, direction and invisible characters; line breaks and tabs stay."""
+    if not _UNCLEAN.search(text):  # most text
+        return text
     return _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", _LINE_BREAK.sub("\n", text)))
 
 
