@@ -26,7 +26,7 @@ class Governed:
             chosen = self._asked_for(name, principal, style)
         if chosen is None:
             return self._built_in.choose(name, principal, style, language)
-        return _template(self._share(chosen, principal))
+        return as_template(self._share(chosen, principal))
 
     def _asked_for(self, name: str, principal: Principal, style: Style) -> Chosen | None:
         plain, at, version = name.partition("@")
@@ -52,7 +52,7 @@ def draw(secret: bytes, user: str, template: str) -> float:
     return int.from_bytes(seal[:8], "big") / 2**64
 
 
-def _template(version: TemplateVersion) -> Template:
+def as_template(version: TemplateVersion) -> Template:
     text = version.text
     return Template(
         name=version.name,

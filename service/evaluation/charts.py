@@ -1,0 +1,152 @@
+"""Plots as geometry: where dots, whiskers and lines stand in the unit of their picture. Drawn by `report.html`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.evaluation.comparing import Comparison, Summary, shown
+from service.evaluation.measures import MEASURES, Unit
+
+COLOURS = 8  # of arms that the style sheet knows; further ones share them
+ROW, GAP = 18.0, 14.0  # of one arm, between measures
+LEFT, RIGHT = 190.0, 76.0  # for names, for numbers
+WIDTH, TOP, BOTTOM = 820.0, 8.0, 30.0
+CURVE_WIDTH, CURVE_HEIGHT, CURVE_LEFT = 400.0, 190.0, 34.0
+TICKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Whisker:
+    """A value with its interval, on one line."""
+
+    y: float
+    low: float
+    at: float
+    high: float
+    colour: int
+    text: str
+    about: str
+    faint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    height: float
+    ticks: tuple[Tick, ...]
+    names: tuple[tuple[float, str], ...]
+    whiskers: tuple[Whisker, ...]
+    zero: float | None = None
+    width: float = WIDTH
+    left: float = LEFT
+    right: float = WIDTH - RIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    colour: int
+    name: str
+    points: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Which share of the questions took at most so much."""
+
+    title: str
+    ticks: tuple[Tick, ...]
+    curves: tuple[Curve, ...]
+    width: float = CURVE_WIDTH
+    height: float = CURVE_HEIGHT
+    left: float = CURVE_LEFT
+
+
+SHARES = tuple(measure for measure in MEASURES if measure.unit == "share")
+
+
+def levels(summaries: Sequence[Summary]) -> Chart:
+    """Every share that was measured, by measure and arm, from 0 to 1."""
+    whiskers: list[Whisker] = []
+    names: list[tuple[float, str]] = []
+    y = TOP
+    for measure in SHARES:
+        found = [(at, s, s.estimates[measure.key]) for at, s in enumerate(summaries) if measure.key in s.estimates]
+        if not found:
+            continue
+        names.append((y + ROW * len(found) / 2, measure.title))
+        for at, summary, value in found:
+            about = f"{summary.arm}, {measure.title}: {value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
+            whiskers.append(
+                Whisker(
+                    y + ROW / 2, _across(value.low, 0, 1), _across(value.value, 0, 1), _across(value.high, 0, 1),
+                    at % COLOURS, f"{value.value:.2f}", f"{about}, {value.questions} questions",
+                )
+            )  # fmt: skip
+            y += ROW
+        y += GAP
+    ticks = tuple(Tick(_across(share, 0, 1), f"{share:.1f}") for share in (0, 0.2, 0.4, 0.6, 0.8, 1))
+    return Chart(y + BOTTOM, ticks, tuple(names), tuple(whiskers))
+
+
+def contrasts(comparisons: Sequence[Comparison], arms: Sequence[str]) -> Chart | None:
+    """Each arm minus the first, with a line at no difference; None where there is nothing to compare."""
+    found = [each for each in comparisons if each.measure.unit == "share"]
+    if not found:
+        return None
+    reach = max(0.05, *(max(abs(c.difference.low), abs(c.difference.high)) for c in found))
+    whiskers: list[Whisker] = []
+    names: list[tuple[float, str]] = []
+    y = TOP
+    for measure in SHARES:
+        these = [each for each in found if each.measure is measure]
+        if not these:
+            continue
+        names.append((y + ROW * len(these) / 2, measure.title))
+        for each in these:
+            low, at, high = (
+                _across(v, -reach, reach) for v in (each.difference.low, each.difference.value, each.difference.high)
+            )
+            colour = arms.index(each.arm) % COLOURS
+            text = f"{each.difference.value:+.2f}"
+            whiskers.append(Whisker(y + ROW / 2, low, at, high, colour, text, each.verdict, not each.shown))
+            y += ROW
+        y += GAP
+    ticks = tuple(Tick(_across(reach * part, -reach, reach), f"{reach * part:+.2f}") for part in (-1, -0.5, 0, 0.5, 1))
+    return Chart(y + BOTTOM, ticks, tuple(names), tuple(whiskers), zero=_across(0, -reach, reach))
+
+
+def spread(title: str, by_arm: Sequence[tuple[str, Sequence[float]]], unit: Unit) -> Curves | None:
+    """How a cost is spread over the questions, for each arm; None where nothing was counted."""
+    most = max((max(values) for _, values in by_arm if values), default=0.0)
+    if most <= 0:
+        return None
+    curves = [
+        Curve(at % COLOURS, name, _steps(sorted(values), most)) for at, (name, values) in enumerate(by_arm) if values
+    ]
+    ticks = tuple(Tick(_along(most * n / TICKS, most), shown(most * n / TICKS, unit)) for n in range(TICKS + 1))
+    return Curves(title, ticks, tuple(curves))
+
+
+def _steps(ordered: Sequence[float], most: float) -> str:
+    """A line that rises by one question at each value."""
+    points = [(0.0, 0.0)]
+    for number, value in enumerate(ordered, start=1):
+        points += [(value, points[-1][1]), (value, number / len(ordered))]
+    points.append((most, 1.0))
+    return " ".join(f"{_along(x, most):.1f},{_up(y):.1f}" for x, y in points)
+
+
+def _across(value: float, low: float, high: float) -> float:
+    return LEFT + (min(max(value, low), high) - low) / (high - low) * (WIDTH - RIGHT - LEFT)
+
+
+def _along(value: float, most: float) -> float:
+    return CURVE_LEFT + value / most * (CURVE_WIDTH - CURVE_LEFT - 24)
+
+
+def _up(share: float) -> float:
+    return TOP + (1 - share) * (CURVE_HEIGHT - TOP - BOTTOM)

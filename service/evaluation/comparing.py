@@ -1,0 +1,188 @@
+"""Arms beside each other: estimates with intervals, and a plain verdict of each against the first.
+
+Questions are drawn anew with replacement, the same ones for every arm, so that what is hard for all of them does not
+hide a difference between them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.evaluation.cases import Case
+from service.evaluation.measures import MEASURES, NOTHING, Measure, Unit, quantile
+from service.evaluation.outcomes import Outcome
+
+RESAMPLES = 10_000
+AT_ONCE = 4_000_000  # draws held in memory together
+LEVEL = 0.95
+
+Parts = NDArray[np.float64]  # shape (questions, 2): what was got, what could be got
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its 95 % interval, over so many questions."""
+
+    value: float
+    low: float
+    high: float
+    questions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How an arm differs from the first on one measure: positive where its value is larger."""
+
+    measure: Measure
+    arm: str
+    first: str
+    difference: Estimate
+
+    @property
+    def shown(self) -> bool:
+        """Whether the interval leaves no difference out."""
+        return self.difference.low > 0 or self.difference.high < 0
+
+    @property
+    def better(self) -> bool:
+        return self.shown and (self.difference.value < 0) == self.measure.lower_is_better
+
+    @property
+    def verdict(self) -> str:
+        found, unit = self.difference, self.measure.unit
+        sizes: tuple[float, ...] = (found.value, found.low, found.high)
+        if self.shown:
+            sizes = (abs(found.value), *sorted((abs(found.low), abs(found.high))))
+        by, low, high = (shown(size, unit) for size in sizes)
+        if not self.shown:
+            return (
+                f"no difference shown between {self.arm} and {self.first} on {self.measure.title}: {by} [{low}, {high}]"
+            )
+        said = "better" if self.better else "worse"
+        return f"{self.arm} is {said} than {self.first} on {self.measure.title} by {by} [{low}, {high}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One arm over all questions."""
+
+    arm: str
+    asked: int
+    failed: int
+    abstained: int
+    leaks: int  # documents shown or cited that the asker may not read: must be 0
+    estimates: Mapping[str, Estimate]  # by the measure's key; missing where no question tells
+    median_s: float | None
+    p95_s: float | None
+
+
+Leaks = Mapping[tuple[str, str], tuple[str, ...]]  # paths, by arm and case
+
+
+def summaries(
+    arms: Sequence[str], cases: Sequence[Case], outcomes: Mapping[tuple[str, str], Outcome], leaks: Leaks, seed: int
+) -> tuple[Summary, ...]:
+    """Every arm by itself; failures are counted and measured in nothing."""
+    return tuple(
+        _summary(arm, [(case, outcomes[arm, case.id]) for case in cases if (arm, case.id) in outcomes], leaks, seed)
+        for arm in arms
+    )
+
+
+def comparisons(
+    arms: Sequence[str], cases: Sequence[Case], outcomes: Mapping[tuple[str, str], Outcome], seed: int
+) -> tuple[Comparison, ...]:
+    """Each arm against the first, over the questions that both have answered."""
+    found: list[Comparison] = []
+    for arm in arms[1:]:
+        pair = arms[0], arm
+        both = [case for case in cases if all(_answered(outcomes.get((one, case.id))) for one in pair)]
+        answered = [[(case, outcomes[one, case.id]) for case in both] for one in pair]
+        parts = [_parts(measure, one) for measure in MEASURES for one in answered]
+        for measure, difference in zip(MEASURES, differences(parts, seed), strict=True):
+            if difference is not None:
+                found.append(Comparison(measure=measure, arm=arm, first=arms[0], difference=difference))
+    return tuple(found)
+
+
+def estimates(parts: Sequence[Parts], seed: int) -> list[Estimate | None]:
+    """The ratio of each pair of sums with its interval; None where nothing could be got."""
+    drawn = resampled(parts, seed)
+    return [_estimate(_ratio(part), drawn[:, at], part[:, 1] > 0) for at, part in enumerate(parts)]
+
+
+def differences(pairs: Sequence[Parts], seed: int) -> list[Estimate | None]:
+    """pairs: first and second by turns. Second minus first, each with its interval over the same questions."""
+    drawn = resampled(pairs, seed)
+    found: list[Estimate | None] = []
+    for at in range(0, len(pairs), 2):
+        one, other = pairs[at], pairs[at + 1]
+        tells = (one[:, 1] > 0) | (other[:, 1] > 0)
+        found.append(_estimate(_ratio(other) - _ratio(one), drawn[:, at + 1] - drawn[:, at], tells))
+    return found
+
+
+def resampled(parts: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
+    """The ratios of so many draws of the questions with replacement, shape (resamples, parts); nan: nothing drawn."""
+    questions = len(parts[0]) if parts else 0
+    if questions == 0:
+        return np.full((resamples, len(parts)), np.nan)
+    stacked = np.concatenate(parts, axis=1)
+    chance, share = np.random.default_rng(seed), np.full(questions, 1 / questions)
+    step = max(1, AT_ONCE // questions)
+    sums = [
+        chance.multinomial(questions, share, size=min(step, resamples - start)) @ stacked
+        for start in range(0, resamples, step)
+    ]
+    drawn = np.concatenate(sums)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios: NDArray[np.float64] = drawn[:, 0::2] / drawn[:, 1::2]
+    return ratios
+
+
+def _summary(arm: str, answered: Sequence[tuple[Case, Outcome]], leaks: Leaks, seed: int) -> Summary:
+    done = [(case, outcome) for case, outcome in answered if not outcome.failure]
+    values = estimates([_parts(measure, done) for measure in MEASURES], seed)
+    times = [outcome.seconds for _, outcome in done]
+    return Summary(
+        arm=arm,
+        asked=len(answered),
+        failed=len(answered) - len(done),
+        abstained=sum(outcome.abstained for _, outcome in done),
+        leaks=sum(len(leaks.get((arm, case.id), ())) for case, _ in answered),
+        estimates={m.key: value for m, value in zip(MEASURES, values, strict=True) if value is not None},
+        median_s=quantile(times, 0.5),
+        p95_s=quantile(times, 0.95),
+    )
+
+
+def _answered(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.failure is None
+
+
+def _parts(measure: Measure, answered: Sequence[tuple[Case, Outcome]]) -> Parts:
+    return np.array([measure.of(case, outcome) for case, outcome in answered] or [NOTHING][:0]).reshape(-1, 2)
+
+
+def _ratio(part: Parts) -> float:
+    got, could = part.sum(axis=0)
+    return float(got / could) if could else float("nan")
+
+
+def _estimate(value: float, drawn: NDArray[np.float64], tells: NDArray[np.bool_]) -> Estimate | None:
+    told = drawn[~np.isnan(drawn)]
+    if np.isnan(value) or not len(told):
+        return None
+    low, high = np.quantile(told, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(value, float(low), float(high), int(tells.sum()))
+
+
+def shown(value: float, unit: Unit) -> str:
+    """A number as people read it; never a negative zero."""
+    if unit == "tokens":
+        return f"{round(value):,}"
+    text = f"{value:.2f}"
+    text = "0.00" if text == "-0.00" else text
+    return f"{text} s" if unit == "seconds" else text

@@ -1,0 +1,166 @@
+"""What makes an answer good, as pure functions: of one question, and of many.
+
+Each measure is a ratio of sums over questions: what an answer got, over what it could have got. A question that says
+nothing about a measure adds nothing to either sum.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from service.evaluation.cases import Case
+from service.evaluation.outcomes import Outcome
+from service.words import HAN, IDEOGRAPHS, KANA
+
+Unit = Literal["share", "tokens", "seconds"]
+Part = tuple[float, float]  # what was got, what could be got
+
+NOTHING: Part = (0.0, 0.0)
+ARTICLES = frozenset({"a", "an", "the"})
+_MARKER = re.compile(r"\[\d+\]")
+_TOKEN = re.compile(rf"[{HAN}{KANA}]|[^\s{HAN}{KANA}]+")
+
+
+def tokens(text: str) -> list[str]:
+    """Lower-case words without punctuation and English articles; Chinese and Japanese as single characters."""
+    plain = unicodedata.normalize("NFKC", _MARKER.sub(" ", text)).casefold()
+    found = _TOKEN.findall("".join(c for c in plain if not _punctuation(c)))
+    if IDEOGRAPHS.search(plain):
+        return found
+    return [token for token in found if token not in ARTICLES] or found
+
+
+def exact(answer: str, right: Sequence[str]) -> float:
+    """1 where the answer says the same as one of the right ones, else 0."""
+    said = tokens(answer)
+    return float(any(said == tokens(one) for one in right))
+
+
+def f1(answer: str, right: Sequence[str]) -> float:
+    """How much the answer shares with the nearest right one: harmonic mean of precision and recall over tokens."""
+    said = Counter(tokens(answer))
+    return max((_f1(said, Counter(tokens(one))) for one in right), default=0.0)
+
+
+def contained(answer: str, right: Sequence[str]) -> float:
+    """1 where one of the right answers stands in the answer, token for token, else 0."""
+    said = tokens(answer)
+    return float(any(_inside(tokens(one), said) for one in right))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One thing that is measured."""
+
+    key: str
+    title: str
+    of: Callable[[Case, Outcome], Part]
+    unit: Unit = "share"
+    lower_is_better: bool = False
+    about: str = ""
+
+
+def _right(measure: Callable[[str, Sequence[str]], float]) -> Callable[[Case, Outcome], Part]:
+    """Over the questions whose answer is known; who abstains there got nothing."""
+
+    def of(case: Case, outcome: Outcome) -> Part:
+        if not (case.answerable and case.answers):
+            return NOTHING
+        return (0.0 if outcome.abstained else measure(outcome.text, case.answers)), 1.0
+
+    return of
+
+
+def overall(case: Case, outcome: Outcome) -> Part:
+    if not case.answerable:
+        return float(outcome.abstained), 1.0
+    return _right(f1)(case, outcome)
+
+
+def citation_precision(case: Case, outcome: Outcome) -> Part:
+    if case.answerable and not case.documents:
+        return NOTHING  # it is not known which are right
+    cited = set(outcome.cited)
+    return float(len(cited & case.documents)), float(len(cited))
+
+
+def citation_recall(case: Case, outcome: Outcome) -> Part:
+    if not case.answerable:
+        return NOTHING
+    return float(len(case.documents & set(outcome.cited))), float(len(case.documents))
+
+
+def abstention_precision(case: Case, outcome: Outcome) -> Part:
+    return float(outcome.abstained and not case.answerable), float(outcome.abstained)
+
+
+def abstention_recall(case: Case, outcome: Outcome) -> Part:
+    return float(outcome.abstained and not case.answerable), float(not case.answerable)
+
+
+def prompt_tokens(case: Case, outcome: Outcome) -> Part:
+    return NOTHING if outcome.prompt_tokens is None else (float(outcome.prompt_tokens), 1.0)
+
+
+def latency(case: Case, outcome: Outcome) -> Part:
+    return outcome.seconds, 1.0
+
+
+MEASURES = (
+    Measure(key="overall", title="right overall", of=overall, about="F1, and 1 for abstaining where that is right"),
+    Measure(key="f1", title="F1", of=_right(f1), about="words (Chinese: characters) shared with a right answer"),
+    Measure(key="exact", title="exact match", of=_right(exact), about="says a right answer and nothing else"),
+    Measure(key="contained", title="contained answer", of=_right(contained), about="a right answer stands in it"),
+    Measure(
+        key="citation_precision", title="citation precision", of=citation_precision,
+        about="cited documents that do answer the question",
+    ),
+    Measure(
+        key="citation_recall", title="citation recall", of=citation_recall,
+        about="documents that answer, and that the asker may read, that are cited",
+    ),
+    Measure(
+        key="abstention_precision", title="abstention precision", of=abstention_precision,
+        about="abstentions that were right",
+    ),
+    Measure(
+        key="abstention_recall", title="abstention recall", of=abstention_recall,
+        about="questions without an answer for the asker where it abstained",
+    ),
+    Measure(
+        key="prompt_tokens", title="prompt tokens", of=prompt_tokens, unit="tokens", lower_is_better=True,
+        about="mean of one prompt",
+    ),
+    Measure(
+        key="latency", title="latency", of=latency, unit="seconds", lower_is_better=True,
+        about="mean time to the whole answer",
+    ),
+)  # fmt: skip
+
+
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """The value below which this share of them lies, neighbours weighed; None where there are none."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def _punctuation(char: str) -> bool:
+    kind = unicodedata.category(char)
+    return kind.startswith("P") or (char.isascii() and kind.startswith("S"))
+
+
+def _f1(said: Counter[str], right: Counter[str]) -> float:
+    shared = (said & right).total()
+    return 2 * shared / (said.total() + right.total()) if shared else float(not said and not right)
+
+
+def _inside(part: list[str], whole: list[str]) -> bool:
+    return bool(part) and any(whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1))

@@ -1,0 +1,150 @@
+"""One measurement from its beginning to its end: the set, what answers it, asking, what came of it."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from anyio import CapacityLimiter, to_thread
+
+from indexes import embedder as embedding
+from indexes.catalog import Catalog
+from indexes.embedder import Embedder
+from indexes.embedder.cross_encoder import load_reranker
+from indexes.errors import BadInput
+from indexes.model import Principal
+from indexes.search import Searcher
+from indexes.settings import Settings
+from service.answering import Answerer, Ask, Mode
+from service.evaluation import sets
+from service.evaluation.arms import arms
+from service.evaluation.outcomes import Outcomes
+from service.evaluation.results import Results
+from service.evaluation.trial import Bench, Trial, Watcher
+from service.llm import LanguageModel
+from service.runtime import our_version
+from service.templates import TemplateSource
+from service.vllm import VllmModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the command was asked for."""
+
+    place: Path
+    k: int
+    templates: tuple[str, ...] = ()
+    quotes: bool = False
+    model: str | None = None
+    asker: str | None = None
+    questions: int | None = None
+    mode: Mode = "hybrid"
+    answer_tokens: int | None = None
+    concurrency: int = 4
+    users: Path | None = None
+    out: Path | None = None
+    seed: int = 0
+
+    @property
+    def ask(self) -> Ask:
+        return Ask(question="", k=self.k, mode=self.mode, max_tokens=self.answer_tokens, model=self.model)
+
+    def folder(self, settings: Settings) -> Path:
+        return self.out or settings.home / "evaluation" / self.place.resolve().name.removesuffix(".jsonl")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a measurement needs of the installation."""
+
+    settings: Settings
+    catalog: Catalog
+    searcher: Searcher
+    model: LanguageModel | None
+    cpu: CapacityLimiter
+
+    def answerer(self, templates: TemplateSource) -> Answerer:
+        return Answerer(
+            self.searcher, self.model, self.settings, self.cpu, templates=templates, secret=self.catalog.secret
+        )
+
+
+async def measure(wanted: Wanted, settings: Settings, watcher: Watcher) -> Results:
+    """Asks the set. Raises ClearanceError where that cannot begin, or where the model server is gone."""
+    begun, at = time.perf_counter(), datetime.now(UTC)
+    async with opened(settings) as here:
+        given = sets.sampled(await to_thread.run_sync(_set, wanted, here), wanted.questions, wanted.seed)
+        asking = arms(wanted.templates, wanted.quotes, wanted.ask, here.catalog, here.answerer)
+        model = await _model(wanted, here)
+        bench = Bench(searcher=here.searcher, settings=settings, cpu=here.cpu, version=our_version(), model=model)
+        with Outcomes(wanted.folder(settings) / "answers.jsonl") as kept:
+            trial = Trial(
+                bench=bench, arms=asking, cases=given.cases, kept=kept, watcher=watcher, concurrency=wanted.concurrency
+            )
+            await trial.run()
+        return Results(
+            given=given,
+            arms=tuple(arm.label for arm in asking),
+            outcomes=trial.outcomes,
+            conditions=_conditions(wanted, bench),
+            seed=wanted.seed,
+            at=at,
+            seconds=time.perf_counter() - begun,
+        )
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Opened]:
+    """The configured catalog, searched as the service searches it. Raises BadInput where there is none."""
+    if settings.database_url is None and not (settings.home / "catalog.sqlite").exists():
+        raise BadInput(f"There is no catalog in {settings.home}.", remedy="Ingest documents, or set CLEARANCE_HOME.")
+    async with AsyncExitStack() as stack:
+        catalog = stack.enter_context(closing(Catalog.open(settings.catalog_url)))
+        model = await stack.enter_async_context(aclosing(VllmModel(settings))) if settings.llm_url else None
+        searcher = await to_thread.run_sync(_searcher, catalog, settings)
+        if searcher.status().documents == 0:
+            raise BadInput("The catalog holds no documents.", remedy="Ingest some first.")
+        with searcher.tending():
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            yield Opened(
+                settings=settings, catalog=catalog, searcher=searcher, model=model, cpu=CapacityLimiter(max(2, cores))
+            )
+
+
+def _searcher(catalog: Catalog, settings: Settings) -> Searcher:
+    def load(name: str) -> Embedder:
+        return embedding.load(settings.model_copy(update={"embedding_model": name}))
+
+    return Searcher(
+        catalog, load(settings.embedding_model), settings, load_embedder=load, reranker=load_reranker(settings)
+    )
+
+
+def _set(wanted: Wanted, here: Opened) -> sets.QuestionSet:
+    def readable(user: str) -> frozenset[str]:
+        return here.catalog.documents.paths(Principal(name=user))
+
+    return sets.load(wanted.place, readable, here.catalog.people.users(), user=wanted.asker, users=wanted.users)
+
+
+async def _model(wanted: Wanted, here: Opened) -> str | None:
+    """The name of the model that answers. Raises GeneratorError, NoSuchModel: before anything is asked."""
+    if here.model is None:
+        return None
+    model = here.model if wanted.model is None else here.model.named(wanted.model)
+    return (await model.served()).name
+
+
+def _conditions(wanted: Wanted, bench: Bench) -> dict[str, object]:
+    return {
+        "model": bench.model,
+        "passages": wanted.k,
+        "search": wanted.mode,
+        "answer tokens": wanted.answer_tokens or bench.settings.llm_answer_tokens,
+        "questions at a time": wanted.concurrency,
+        "embedding": bench.searcher.status().generation.model,
+        "version": bench.version,
+    }

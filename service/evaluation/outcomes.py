@@ -1,0 +1,116 @@
+"""What came of asking, kept in a private file: an interrupted measurement goes on, a repeated one costs nothing."""
+
+import errno
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from indexes.errors import BadInput, StorageFull
+
+FORM = 1
+"""Raise it when an outcome is counted otherwise: every question is then asked anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One question as one arm answered it, with what measuring needs of the answer."""
+
+    text: str
+    abstained: bool
+    cited: tuple[str, ...] = ()  # paths, in the order of the text, each once
+    shown: tuple[str, ...] = ()  # paths of all that the model saw, each once
+    leaked: tuple[str, ...] = ()  # paths of passages that the asker could not open afterwards: must be empty
+    prompt_tokens: int | None = None  # None: no model was called
+    answer_tokens: int | None = None
+    seconds: float = 0.0
+    template: str | None = None
+    model: str | None = None
+    cut_off: bool = False
+    failure: str | None = None  # there is no answer, and this is why
+
+
+_OUTCOME = TypeAdapter(Outcome)
+
+
+def key(**conditions: Any) -> str:
+    """The name of one outcome: the same where everything that can change an answer is the same."""
+    given = json.dumps({"form": FORM, **conditions}, sort_keys=True, default=str)
+    return hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Outcomes:
+    """Outcomes by key: a file of lines that is only added to. Lines that cannot be read are as if not there."""
+
+    def __init__(self, file: Path) -> None:
+        """Raises BadInput where there can be no such file."""
+        self.kept = 0
+        self._known: dict[str, Outcome] = {}
+        try:
+            private_folder(file.parent)
+            self._descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            os.fchmod(self._descriptor, 0o600)
+            with os.fdopen(self._descriptor, "rb", closefd=False) as lines:
+                whole = self._read(lines.read())
+        except OSError as error:
+            raise BadInput(f"{file} cannot be used: {error.strerror}.", remedy="Name another folder: --out.") from error
+        if not whole:
+            self._write(b"\n")  # closes the line that a killed run began
+
+    def get(self, name: str) -> Outcome | None:
+        return self._known.get(name)
+
+    def put(self, name: str, outcome: Outcome) -> None:
+        """Raises StorageFull."""
+        self._known[name] = outcome
+        self.kept += 1
+        self._write(json.dumps({"key": name, **asdict(outcome)}).encode() + b"\n")
+
+    def _read(self, data: bytes) -> bool:
+        """Takes in every line; returns whether the last one is complete."""
+        for line in data.split(b"\n"):
+            try:
+                row = json.loads(line)
+                name = row.pop("key")
+                self._known[name] = _OUTCOME.validate_python(row)
+            except (ValueError, ValidationError, KeyError, AttributeError, TypeError):
+                continue
+        return data.endswith(b"\n") or not data
+
+    def _write(self, line: bytes) -> None:
+        try:
+            os.write(self._descriptor, line)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull from error
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        os.close(self._descriptor)
+
+
+def private_folder(folder: Path) -> None:
+    """Makes the folder for its owner alone; one that is there stays as it is."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def write_private(file: Path, text: str) -> None:
+    """Replaces the file, readable by its owner alone. Raises BadInput."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        private_folder(file.parent)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as out:
+            out.write(text)
+        draft.replace(file)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise BadInput(f"{file} cannot be written: {error.strerror}.", remedy="Name another file.") from error

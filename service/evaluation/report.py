@@ -1,0 +1,160 @@
+"""What a measurement found, told: a table in the terminal, JSON for programs, one page with plots for people."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.evaluation import charts
+from service.evaluation.cases import Case
+from service.evaluation.comparing import Estimate, Summary, shown
+from service.evaluation.measures import MEASURES, Measure
+from service.evaluation.outcomes import Outcome, write_private
+from service.evaluation.results import Results
+from service.evaluation.watching import printable
+
+FEW = 30  # questions below which an interval says little
+EXAMPLES = 40  # questions shown in full
+FAILURES = 20  # told one by one
+
+_PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+    lstrip_blocks=True,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question with what each arm said."""
+
+    case: Case
+    answers: tuple[tuple[int, str, Outcome, float | None], ...]  # colour, arm, answer, how right it is overall
+
+
+def write(results: Results, json_file: Path, html_file: Path) -> tuple[Path, Path]:
+    """Both files, for their owner alone: they hold questions and answers. Raises BadInput."""
+    write_private(json_file, json.dumps(results.as_dict(), indent=2, ensure_ascii=False))
+    write_private(html_file, page(results))
+    return json_file, html_file
+
+
+def page(results: Results) -> str:
+    """One HTML file without a script and without anything from elsewhere. Text of documents stands in it as text."""
+    spreads = (_spread(results, MEASURES[-1], "Latency"), _spread(results, MEASURES[-2], "Prompt tokens"))
+    return _PAGES.get_template("report.html").render(
+        results=results,
+        measures=[(measure, list(_cells(results.summaries, measure))) for measure in MEASURES],
+        levels=charts.levels(results.summaries),
+        contrasts=charts.contrasts(results.comparisons, results.arms),
+        spreads=[each for each in spreads if each],
+        examples=examples(results),
+        leak_note=_leak_note(results) if results.leaks else None,
+        notes=notes(results),
+        shown=shown,
+        seconds=lambda value: "–" if value is None else shown(value, "seconds"),
+        colours=charts.COLOURS,
+    )
+
+
+def tell(results: Results, written: Sequence[Path], console: Console | None = None) -> None:
+    """The table, the verdicts and what has to be said loudly, on stdout."""
+    out = console or Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+    out.print(printable(results.title))
+    out.print(table(results))
+    for each in sorted(results.comparisons, key=lambda each: not each.shown):
+        out.print(printable(each.verdict))
+    for note in notes(results):
+        out.print(printable(note))
+    for case, arm, reason in results.failures[:FAILURES]:
+        out.print(Text(printable(f"failed  {arm}  {case.id}  {reason}"), style="yellow"))
+    for file in written:
+        out.print(f"Written: {file}")
+    if results.leaks:
+        out.print(Text(_leak_note(results), style="bold white on red"))
+
+
+def table(results: Results) -> Table:
+    """A row for each measure, a column for each arm."""
+    made = Table(show_edge=False, pad_edge=False)
+    made.add_column("")
+    for arm in results.arms:
+        made.add_column(printable(arm), justify="right")
+    for measure in MEASURES:
+        cells = list(_cells(results.summaries, measure))
+        if any(cells):
+            made.add_row(measure.title, *(_number(value, measure) for value in cells))
+    for title, value in _counts(results.summaries):
+        made.add_row(title, *value)
+    return made
+
+
+def notes(results: Results) -> list[str]:
+    """What a reader must know before believing the figures."""
+    found: list[str] = []
+    if results.failures:
+        found.append(f"{len(results.failures)} questions have no answer and are measured in nothing.")
+    if results.given.lost:
+        found.append(
+            f"{results.given.lost} questions of the set have an answer in documents that the catalog does not show to"
+            " their asker; they count as without one. Is the set ingested with its readers?"
+        )
+    if any(each.difference.questions < FEW for each in results.comparisons):
+        found.append(f"Some differences rest on fewer than {FEW} questions, where intervals are too narrow.")
+    return found
+
+
+def examples(results: Results) -> list[Example]:
+    """Questions that tell the arms apart come first, then those that went worst."""
+    overall = MEASURES[0]
+
+    def made(case: Case) -> Example:
+        answers = []
+        for at, arm in enumerate(results.arms):
+            if outcome := results.outcomes.get((arm, case.id)):
+                got, could = overall.of(case, outcome)
+                right = got / could if could and not outcome.failure else None
+                answers.append((at % charts.COLOURS, arm, outcome, right))
+        return Example(case, tuple(answers))
+
+    def telling(example: Example) -> tuple[float, float]:
+        rights = [right for *_, right in example.answers if right is not None]
+        return (min(rights) - max(rights), sum(rights) / len(rights)) if rights else (0.0, 2.0)
+
+    return sorted(map(made, results.cases), key=telling)[:EXAMPLES]
+
+
+def _leak_note(results: Results) -> str:
+    count = sum(map(len, results.leaks.values()))
+    first = "; ".join(f"{case} by {arm}: {', '.join(paths[:3])}" for (arm, case), paths in [*results.leaks.items()][:3])
+    return printable(f"LEAKS: {count} documents were shown to somebody who may not read them ({first}).")
+
+
+def _spread(results: Results, measure: Measure, title: str) -> charts.Curves | None:
+    by_arm = []
+    for arm in results.arms:
+        done = [(c, o) for c in results.cases if (o := results.outcomes.get((arm, c.id))) and not o.failure]
+        by_arm.append((arm, [got for got, could in (measure.of(c, o) for c, o in done) if could]))
+    return charts.spread(title, by_arm, measure.unit)
+
+
+def _cells(summaries: Sequence[Summary], measure: Measure) -> Iterator[Estimate | None]:
+    return (summary.estimates.get(measure.key) for summary in summaries)
+
+
+def _number(value: Estimate | None, measure: Measure) -> str:
+    if value is None:
+        return "–"
+    return f"{shown(value.value, measure.unit)} [{shown(value.low, measure.unit)}, {shown(value.high, measure.unit)}]"
+
+
+def _counts(summaries: Sequence[Summary]) -> Iterator[tuple[str, list[str]]]:
+    seconds = [(s.median_s, s.p95_s) for s in summaries]
+    yield "latency, median / p95", ["–" if a is None or b is None else f"{a:.2f} / {b:.2f} s" for a, b in seconds]
+    yield "abstained", [f"{s.abstained} of {s.asked - s.failed}" for s in summaries]
+    yield "failed", [str(s.failed) for s in summaries]
+    yield "leaks", [str(s.leaks) for s in summaries]

@@ -1,0 +1,212 @@
+"""Question sets as cases: the folder of a labelled set, or a JSON Lines file of one's own."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+
+from indexes import labelled
+from indexes.errors import BadInput
+from indexes.labelled import Asked, Query
+from indexes.model import PUBLIC
+from indexes.principals import user_name
+from service.evaluation.cases import Case
+
+Readable = Callable[[str], frozenset[str]]  # the paths that a user may read, by the catalog
+BESIDE = "users.jsonl", "../../acl/users.jsonl"  # where people are looked for, from the set's folder
+_NAMED = 5  # unknown users that are told by name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """Who may read what by the set's own account, to check what was shown against something that is not the catalog."""
+
+    readers: dict[str, frozenset[str]]  # by document
+    groups: dict[str, frozenset[str]]  # by user
+
+    def forbids(self, user: str, path: str) -> bool:
+        """Whether this user may not read a document; documents that the set does not know are none of its business."""
+        allowed = self.readers.get(path)
+        return allowed is not None and allowed.isdisjoint({user, PUBLIC, *self.groups.get(user, ())})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionSet:
+    """Questions to ask, and what is known about them."""
+
+    name: str
+    cases: tuple[Case, ...]
+    total: int  # of which these are a sample
+    lost: int = 0  # questions that have an answer, in documents that the catalog lets their asker not read
+    overlay: Overlay | None = None
+
+
+class Own(BaseModel):
+    """One line of a file of one's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    question: StrictStr = Field(min_length=1)
+    id: StrictStr | None = Field(None, min_length=1)
+    answers: tuple[StrictStr, ...] = ()
+    documents: tuple[StrictStr, ...] = ()
+    answerable: StrictBool | None = None
+    user: StrictStr | None = None
+
+    @property
+    def expected(self) -> bool:
+        return bool(self.answers or self.documents) if self.answerable is None else self.answerable
+
+    @property
+    def wrong(self) -> str | None:
+        if not self.question.strip():
+            return "the question is empty"
+        if self.answerable is None and not self.answers and not self.documents:
+            return "it has no answers, no documents and does not say whether it is answerable"
+        if self.answerable is False and self.answers:
+            return "it has answers and says that there is none"
+        return None
+
+
+def load(
+    place: Path, readable: Readable, known: Collection[str], *, user: str | None = None, users: Path | None = None
+) -> QuestionSet:
+    """Every question of a set, with what its asker may read of what answers it.
+
+    user: asks everything, instead of whom the set names. users: the people of a labelled set. known: the catalog's
+    users. Raises BadInput, for users that are not known too.
+    """
+    asker = None if user is None else user_name(user)
+    if place.is_dir():
+        cases, overlay = _of_folder(place, asker, users)
+    else:
+        cases, overlay = _of_file(place, asker), None
+    if not cases:
+        raise BadInput(f"{place} holds no questions.")
+    _check_known({case.user for case in cases}, known)
+    paths = cache(readable)
+    seen = tuple(_as_readable(case, paths(case.user)) for case in cases)
+    lost = sum(before.answerable and not after.answerable for before, after in zip(cases, seen, strict=True))
+    if lost and not any(case.documents for case in seen):
+        raise BadInput(
+            f"Of the documents that answer {place.name} the catalog holds none that its askers may read.",
+            remedy="Ingest them first: clearance ingest-set FOLDER, or clearance ingest.",
+        )
+    name = place.resolve().name if place.is_dir() else place.stem
+    return QuestionSet(name=name, cases=seen, total=len(seen), lost=0 if asker else lost, overlay=overlay)
+
+
+def sampled(given: QuestionSet, size: int | None, seed: int) -> QuestionSet:
+    """At most so many of the questions, those with and without an answer in the proportions of the set."""
+    if size is None or size >= len(given.cases):
+        return given
+    chance = random.Random(seed)
+    yes, no = ([case for case in given.cases if case.answerable is kind] for kind in (True, False))
+    wanted = round(size * len(yes) / len(given.cases))
+    chosen = [*chance.sample(yes, wanted), *chance.sample(no, size - wanted)]
+    chance.shuffle(chosen)
+    return replace(given, cases=tuple(chosen))
+
+
+def _of_folder(folder: Path, asker: str | None, users: Path | None) -> tuple[list[Case], Overlay | None]:
+    queries = {row.id: row for row in labelled.rows(labelled.needed(folder, "queries"), Query, key=lambda row: row.id)}
+    overlay = _overlay(folder, users)
+    if asker is not None:
+        return _asked_by_one(folder, queries, asker), overlay
+    file = labelled.part(folder, "acl_queries")
+    if file is None:
+        raise BadInput(f"Nothing says who asks the questions of {folder.name}.", remedy="Pass --as USER.")
+    rows = labelled.rows(file, Asked, key=lambda row: (row.query_id, row.user_id))
+    labelled.refuse(file, [f"{row.query_id} is not in queries" for row in rows if row.query_id not in queries])
+    return [_asked(queries[row.query_id], row) for row in rows], overlay
+
+
+def _asked(query: Query, row: Asked) -> Case:
+    answerable = row.expect == "answer"
+    return Case(
+        id=f"{query.id}/{row.user_id}",
+        question=query.text,
+        user=user_name(row.user_id),
+        answerable=answerable,
+        answers=query.answers if answerable else (),
+        documents=frozenset(row.visible_relevant),
+    )
+
+
+def _asked_by_one(folder: Path, queries: dict[str, Query], asker: str) -> list[Case]:
+    relevant = folder / "qrels.tsv"
+    if not relevant.is_file():
+        raise BadInput(f"{folder} has no qrels.tsv.", remedy="Name the folder of a labelled set.")
+    answering = labelled.judged(relevant)
+    return [
+        Case(
+            id=query.id,
+            question=query.text,
+            user=asker,
+            answerable=query.answerable,
+            answers=query.answers if query.answerable else (),
+            documents=answering.get(query.id, frozenset()),
+        )
+        for query in queries.values()
+    ]
+
+
+def _of_file(file: Path, asker: str | None) -> list[Case]:
+    if not file.is_file():
+        raise BadInput(f"{file} cannot be found.", remedy="Name a folder or a .jsonl file of questions.")
+    rows = labelled.rows(file, Own)
+    labelled.refuse(file, [f"question {n}: {row.wrong}" for n, row in enumerate(rows, start=1) if row.wrong])
+    ids = [row.id or f"#{n}" for n, row in enumerate(rows, start=1)]
+    labelled.refuse(file, [f"the id {name!a} stands more than once" for name in _repeated(ids)])
+    without = sum(row.user is None for row in rows)
+    if asker is None and without:
+        raise BadInput(
+            f"{without} of {len(rows)} questions do not say who asks them.", remedy='Pass --as USER, or add "user".'
+        )
+    return [_own(name, row, asker or user_name(row.user or "")) for name, row in zip(ids, rows, strict=True)]
+
+
+def _own(name: str, row: Own, asker: str) -> Case:
+    return Case(
+        id=name,
+        question=row.question,
+        user=asker,
+        answerable=row.expected,
+        answers=row.answers,
+        documents=frozenset(row.documents) if row.expected else frozenset(),
+    )
+
+
+def _as_readable(case: Case, readable: frozenset[str]) -> Case:
+    """The case with only those documents that its asker may read; without them it has no answer for him."""
+    documents = case.documents & readable
+    if documents == case.documents:
+        return case
+    answers = case.answers if documents else ()
+    return replace(case, documents=documents, answerable=case.answerable and bool(documents), answers=answers)
+
+
+def _overlay(folder: Path, users: Path | None) -> Overlay | None:
+    access = labelled.part(folder, "acl")
+    found = users or next((file for name in BESIDE if (file := folder.resolve() / name).is_file()), None)
+    if access is None or found is None:
+        return None
+    return Overlay(readers=labelled.access(access), groups=labelled.people(found))
+
+
+def _check_known(users: Iterable[str], known: Collection[str]) -> None:
+    unknown = sorted(set(users) - set(known))
+    if unknown:
+        more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+        raise BadInput(
+            f"The catalog does not know {', '.join(unknown[:_NAMED])}{more}.",
+            remedy="Add them: clearance users add NAME, or clearance ingest-set FOLDER --users FILE.",
+        )
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]

@@ -1,0 +1,143 @@
+"""Asking: every question to every arm through the path that callers' questions take. Read `run` first."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+from anyio import CapacityLimiter, to_thread
+
+from indexes.errors import BadInput, ClearanceError, GeneratorError, NotFound
+from indexes.model import Principal
+from indexes.search import Searcher
+from indexes.settings import Settings
+from service.answers import Answer
+from service.evaluation.arms import Arm
+from service.evaluation.cases import Case
+from service.evaluation.outcomes import Outcome, Outcomes, key
+
+GIVE_UP = 10  # questions in a row without an answer from the model server
+
+SHAPING = (
+    "llm_window", "llm_style", "llm_stop", "llm_temperature", "llm_answer_tokens", "passages_per_document",
+    "reranker_model", "exact_scan_limit",
+)  # fmt: skip
+"""Settings that change answers. What changes the corpus changes the view or the generation."""
+
+
+class Watcher(Protocol):
+    """Is told while the work goes on."""
+
+    def expect(self, questions: int) -> None: ...
+
+    def asked(self, arm: Arm, case: Case, outcome: Outcome, *, known: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """The long-lived objects of one measurement."""
+
+    searcher: Searcher
+    settings: Settings
+    cpu: CapacityLimiter
+    version: str  # of the service
+    model: str | None  # that answers; None: quotes only
+
+
+@dataclass(slots=True, kw_only=True)
+class Trial:
+    """One run over all questions and arms. Filled in as answers come."""
+
+    bench: Bench
+    arms: Sequence[Arm]
+    cases: Sequence[Case]
+    kept: Outcomes
+    watcher: Watcher
+    concurrency: int = 1
+    outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)  # by arm and case
+    stopped: ClearanceError | None = None
+    failed_in_a_row: int = 0
+
+    async def run(self) -> None:
+        """Fills `outcomes`. A question without an answer is a failure among them; a server that is gone is raised."""
+        self.watcher.expect(len(self.arms) * len(self.cases))
+        conditions = await to_thread.run_sync(self._conditions)
+        waiting = ((case, arm) for case in self.cases for arm in self.arms)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self.concurrency):
+                tasks.create_task(self._work(waiting, conditions))
+        if self.stopped is not None:
+            raise self.stopped
+
+    async def _work(self, waiting: Iterator[tuple[Case, Arm]], conditions: dict[str, Any]) -> None:
+        for case, arm in waiting:
+            if self.stopped is not None:
+                return
+            try:
+                outcome, known = await self._outcome(case, arm, conditions)
+            except ClearanceError as error:
+                self.stopped = error
+                return
+            self.outcomes[arm.label, case.id] = outcome
+            self.watcher.asked(arm, case, outcome, known=known)
+
+    async def _outcome(self, case: Case, arm: Arm, conditions: dict[str, Any]) -> tuple[Outcome, bool]:
+        """What came of one question, and whether that was known before."""
+        asker = Principal(name=case.user)
+        about = conditions | {"arm": arm.label, "ask": asdict(arm.ask), "question": case.question}
+        about["told"] = await to_thread.run_sync(arm.told, case.question, asker, limiter=self.bench.cpu)
+        view_id = await to_thread.run_sync(self.bench.searcher.view_id, asker, limiter=self.bench.cpu)
+        if found := self.kept.get(key(**about, view=view_id)):
+            return found, True
+        try:
+            answer = await arm.answerer.answer(replace(arm.ask, question=case.question), asker)
+        except (GeneratorError, BadInput) as error:
+            self._failed(error)
+            return Outcome(text="", abstained=False, failure=str(error)), False
+        self.failed_in_a_row = 0
+        leaked = await to_thread.run_sync(self._leaked, answer, asker, limiter=self.bench.cpu)
+        outcome = _outcome(answer, leaked)
+        self.kept.put(key(**about, view=answer.view_id), outcome)
+        return outcome, False
+
+    def _conditions(self) -> dict[str, Any]:
+        """What answers depend on beside the question, the arm and the view."""
+        shaping = self.bench.settings.model_dump(include=set(SHAPING))
+        generation = asdict(self.bench.searcher.status().generation)
+        return {"version": self.bench.version, "model": self.bench.model, "generation": generation, **shaping}
+
+    def _failed(self, error: ClearanceError) -> None:
+        self.failed_in_a_row = self.failed_in_a_row + 1 if isinstance(error, GeneratorError) else 0
+        if self.failed_in_a_row >= GIVE_UP:
+            error.remedy = "See to the model server, then run the same command again: it goes on where it stopped."
+            self.stopped = error
+
+    def _leaked(self, answer: Answer, asker: Principal) -> tuple[str, ...]:
+        """Passages of the answer that this asker cannot open, although nothing has changed for him since."""
+        closed = [passage.path for passage in answer.passages if not self._opens(passage.hits, asker)]
+        closed += [cited.path for cited in answer.citations if not self._opens((cited.passage_id,), asker)]
+        return tuple(closed) if closed and self.bench.searcher.view_id(asker) == answer.view_id else ()
+
+    def _opens(self, passage_ids: Sequence[str], asker: Principal) -> bool:
+        try:
+            for passage_id in passage_ids:
+                self.bench.searcher.passage(passage_id, asker)
+        except NotFound:
+            return False
+        return True
+
+
+def _outcome(answer: Answer, leaked: tuple[str, ...]) -> Outcome:
+    return Outcome(
+        text=answer.text,
+        abstained=answer.abstained,
+        cited=tuple(dict.fromkeys(citation.path for citation in answer.citations)),
+        shown=tuple(dict.fromkeys(passage.path for passage in answer.passages)),
+        leaked=leaked,
+        prompt_tokens=answer.usage.prompt_tokens if answer.usage else None,
+        answer_tokens=answer.usage.completion_tokens if answer.usage else None,
+        seconds=answer.timings.total_ms / 1000,
+        template=answer.template,
+        model=answer.model,
+        cut_off=answer.cut_off,
+    )
