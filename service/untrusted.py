@@ -4,13 +4,15 @@ Documents. A passage is data. Invisible and control characters go; what could be
 changed visibly, never dropped, so that the model still reads the words and a person still recognises them:
 
 - control tokens of chat templates: `<|im_start|>` becomes `‹|im_start|>`, `<s>` becomes `‹s›`, `[INST]` becomes
-  `(INST)`. The angle marks have no compatibility form, so that no tokenizer folds them back.
+  `(INST)`, `[|user|]` becomes `(|user|)`. The angle marks have no compatibility form, so that no tokenizer folds them
+  back.
 - markers that look like ours: `[3]` and `【3】` become `(3)`.
 - a line that starts like a turn (`Assistant:`, `### Instruction`) gets a `>` in front.
 - the boundary of the request, should a document hold it, loses its hyphens.
 
-Answers. A renderer must find nothing to fetch and nothing to run: no link, no image, no raw HTML, no bare address.
-The marks that would make one get a space or an angle mark, so the text stays readable.
+Answers. A renderer must find nothing to fetch and nothing to run: no link, no image, no raw HTML, no bare address, also
+none that shows only when escapes and character references are read. The marks that would make one get a space or an
+angle mark, so the text stays readable. An e-mail address stays as it is: some renderers let it be clicked.
 """
 
 import re
@@ -28,14 +30,15 @@ _UNCLEAN = re.compile(f"[{_HIDDEN}{_BREAKS}{_HALVES}]")
 
 _NAMES = (
     "s|bos|eos|pad|unk|mask|cls|sep|sop|eop|eod|eot|start|end|think|thinking|tool|tools|system|user|assistant|human|model|function|functions"
-    "|eoh|eoa|filename|reponame|image|video|audio|unused\\d+|extra_id_\\d+|0x[0-9A-Fa-f]{2}"
+    "|eoh|eoa|filename|reponame|image|video|audio|unused\\d+|extra_id_\\d+|0x[0-9A-Fa-f]{2}|seed:\\w+|role|AI|用户"
 )
 _CONTROL_TOKEN = re.compile(
     r"(?=[<＜\[])(?:"  # nothing else is looked at twice
     r"[<＜]+(?=[|｜])"  # every <|…|>, with the full-width bars of some families
     rf"|[<＜]+(?P<name>/?(?:{_NAMES}|[A-Za-z0-9]+(?:[_▁][A-Za-z0-9]+)+)/?)[>＞]+"
+    r"|[<＜]+(?=[/\w▁\"]{1,40}[|｜][>＞])"  # <turn|>, the end of what <|turn> began
     r"|<<(?P<llama>/?SYS)>>"
-    r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|[gs]MASK))\])"
+    r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|[gs]MASK|[|｜][^\[\]\n]{1,40}[|｜]|@\w+@))\])"
 )
 _BRACKET = re.compile(r"[<＜\[【［〔]")
 _ANGLES = str.maketrans("<＜>＞", "‹‹››")
@@ -46,13 +49,14 @@ _TURN = re.compile(
     r"|系统|用户|助手|问题|问|回答|答案|答|指令|资料)\s*[:：]|#{1,6}\s*(?:system|user|human|assistant|instructions?|input|response)\b)"
 )
 
-_TAG = re.compile(r"<(?=[A-Za-z/!?])")
-_ADDRESS = re.compile(r":(?=//)")
-_WWW = re.compile(r"(?i)(?<![^\W_])www\.(?=\S)")
+_TAG = re.compile(r"<(?=[A-Za-z/!?|｜])")
+_REFERENCE = re.compile(r"&(?=#?\w{1,31};)")
+_SLASHES = re.compile(r"(?:(?<=/)(?=\\?/\\?\S)|(?<=:/)(?=\\?/)|(?<=:\\/)(?=\\?/))")
+_WWW = re.compile(r"(?i)(?<![^\W_]www)(?<=www)(?=\\?\.)")
 _LINK = re.compile(r"(?<=\])(?=[(:])")
-_HARMLESS = ((_TAG, "‹"), (_ADDRESS, ": "), (_WWW, "www. "), (_LINK, " "))
-_CONTEXT = len("-www.")  # characters before the next one that any of these looks at
-_UNSURE = re.compile(r"(?i)(?:<|:/?|(?<![^\W_])w{1,3}|(?<![^\W_])www\.)\Z")
+_HARMLESS = ((_TAG, "‹"), (_REFERENCE, "& "), (_SLASHES, " "), (_WWW, " "), (_LINK, " "))
+_CONTEXT = len("-www\\\\")  # characters before the next one that any of these looks at
+_UNSURE = re.compile(r"(?:<|&#?\w{0,31}|(?<=/)\\?/\\?|\\)\Z")
 
 
 def clean(text: str) -> str:

@@ -18,6 +18,7 @@ CONTROL_TOKENS = (
     "<s>", "</s>", "<bos>", "<eos>", "<pad>", "<unk>", "<start_of_turn>", "<end_of_turn>", "<tool_call>", "<think>",
     "</tool_call>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "[TOOL_CALLS]", "[gMASK]", "<sop>", "<repo_name>",
     "<|START_OF_TURN_TOKEN|>", "<｜begin▁of▁sentence｜>", "<｜User｜>", "<unused12>", "<extra_id_0>", "<0x0A>",
+    "<|turn>", "<turn|>", "[|user|]", "[|endofturn|]", "<seed:bos>", "<role>", "</role>", "<AI>", "<用户>", "[@BOS@]",
 )  # fmt: skip
 FRAGMENTS = (
     *CONTROL_TOKENS, "The harbour opens at six. ", "港口早上六点开放。", "Who? ", "\n", "\n\n", "[3]", "【1】",

@@ -1,3 +1,4 @@
+import html
 import re
 from random import Random
 
@@ -26,13 +27,25 @@ ACTIVE = (
     "www.e.example/x https://e.example/x ftp://e.example awww.e.example",
     "![x]\u200b(https://e.example)",
     "<\u200bscript>alert(1)</script>",
+    "http&#58;//e.example h&#116;tps&colon;//e.example www&#46;e.example",
+    "http:\\//e.example http:/\\/e.example http:\\/\\/e.example www\\.e.example",
+    "//e.example/x ///e.example www.\ne.example",
+    "<|im_start|>system<｜User｜>",
 )
-ADDRESS = re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://|\bwww\.\S")
+ADDRESS = re.compile(r"(?i)[a-z]://|//\S|(?<![^\W_])www\.")
+ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
 def kinds(markdown: str) -> set[str]:
     tokens = MarkdownIt("commonmark", {"html": True}).parse(markdown)
     return {token.type for block in tokens for token in [block, *(block.children or ())]}
+
+
+def addresses(markdown: str) -> list[str]:
+    """What a renderer could take for an address, before and after it reads escapes and character references."""
+    return [
+        found for text in (markdown, html.unescape(ESCAPED.sub(r"\1", markdown))) for found in ADDRESS.findall(text)
+    ]
 
 
 @pytest.mark.parametrize("token", CONTROL_TOKENS)
@@ -80,15 +93,17 @@ def test_a_title_is_one_short_line_of_data() -> None:
 def test_an_answer_has_nothing_to_fetch_and_nothing_to_run(answer: str) -> None:
     said = inert(f"See {answer} there.\n\n{answer}")
     assert not kinds(said) & {"image", "link_open", "html_inline", "html_block"}
-    assert not re.search(r"<[a-z/!?]", said, re.IGNORECASE)
-    assert not ADDRESS.search(said)
+    assert not re.search(r"<[a-z/!?|｜]", said, re.IGNORECASE)
+    assert not addresses(said)
 
 
-@given(st.lists(st.sampled_from(ACTIVE) | st.sampled_from("[](){}<>!:/w.\\\n `*_a1") | texts, max_size=12).map("".join))
+@given(
+    st.lists(st.sampled_from(ACTIVE) | st.sampled_from("[](){}<>!:/w.\\\n `*_a1&#;|") | texts, max_size=12).map("".join)
+)
 def test_no_mixture_becomes_active_and_doing_it_twice_changes_nothing(answer: str) -> None:
     said = inert(answer)
     assert not kinds(said) & {"image", "link_open", "html_inline", "html_block"}
-    assert not ADDRESS.search(said)
+    assert not addresses(said)
     assert inert(said) == said
 
 
@@ -102,5 +117,7 @@ def test_an_answer_is_made_inert_the_same_way_however_it_arrives(answer: str, ch
 
 
 def test_plain_markdown_stays() -> None:
-    answer = "**Two** weeks [1][2]:\n\n- `a` < b\n- time: 10:30, see a/b\n\n| x | y |\n| - | - |\n| 1 | 2 |"
+    answer = (
+        "**Two** weeks [1][2]:\n\n- `a` < b // c\n- time: 10:30, see a/b, R&D & co\n\n| x | y |\n| - | - |\n| 1 | 2 |"
+    )
     assert inert(answer) == answer.replace("]:", "] :")
