@@ -14,6 +14,7 @@ from pydantic import (
     StrictBool,
     StrictFloat,
     StrictInt,
+    model_validator,
 )
 from pydantic import StrictStr as Str
 
@@ -23,7 +24,7 @@ from indexes.model import DocumentView, Hit, PageKind, PageMark, SearchResult
 from indexes.settings import Settings
 from service.answering import Answer, AnswererName, Ask, Mode
 from service.citations import Citation
-from service.prompt import Passage, Turn
+from service.prompt import LeftOut, Passage, Turn
 
 MAX_TURNS = 1_000
 MAX_ANSWER_TOKENS = 32_768
@@ -204,10 +205,22 @@ class ShareReply(Reply):
 
 
 class LeftOutReply(Reply):
+    """What was found and not shown, or not all of it."""
+
     passage_id: str
     document_id: str
+    title: str
+    section: tuple[str, ...]
+    pages: tuple[PageReply, ...]
     reason: str
-    characters: int
+    characters: int = Field(description="How many of them were left out.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of(cls, left: object) -> object:
+        if not isinstance(left, LeftOut):
+            return left
+        return _attributes(cls, left) | {"pages": _pages(left.pages, left.page_kind)}
 
 
 class BudgetReply(Reply):

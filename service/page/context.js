@@ -59,13 +59,12 @@ function shown(reply, cited, open) {
   return h("ol", { className: "entries" }, entries);
 }
 
-function leftOut({ budget, passages }, open) {
+function leftOut({ budget }, open) {
   if (!budget.left_out.length) return [say(h("p", { className: "fine" }), "nothing_left_out")];
-  const titles = new Map(passages.map((passage) => [passage.document_id, passage.title]));
   const entries = budget.left_out.map((left) => {
-    const passage = { id: left.passage_id, title: titles.get(left.document_id) };
     const reason = left.reason === "cut" ? "cut_reason" : left.reason;
-    return entry(passage, [[reason, {}]], null, open, [
+    const where = [...place(left.pages, left.section), [reason, {}]];
+    return entry({ id: left.passage_id, title: left.title }, where, null, open, [
       say(h("span"), "characters", { n: left.characters }),
     ]);
   });

@@ -50,6 +50,17 @@ def test_an_answer_says_what_it_was_made_of(house: Any, http: TestClient) -> Non
     assert sum(parts) + taken == budget["window"] == 4096
 
 
+def test_what_was_left_out_is_named_with_its_place(house: Any, http: TestClient) -> None:
+    house.put("pay", "Salaries rise in March by three per cent. The secret word is heliotrope.", ALL)
+    reply = http.post("/ask", json=QUESTION, headers=house.headers("ada")).json()
+    (left,) = reply["budget"]["left_out"]
+    assert left["title"] in ("Pay", "Salaries")
+    assert (left["reason"], left["pages"]) == ("duplicate", [{"number": 1, "name": None, "kind": "page"}])
+    assert left["document_id"] in (house.ids["pay"], house.ids["salaries"])
+    opened = http.get(f"/passages/{left['passage_id']}", headers=house.headers("ada")).json()
+    assert opened["passage"]["title"] == left["title"]
+
+
 def test_who_may_not_read_it_gets_nothing_of_it(house: Any, http: TestClient) -> None:
     for body in (QUESTION, QUESTION | {"stream": True}, QUESTION | {"answerer": "quotes"}):
         reply = http.post("/ask", json=body, headers=house.headers("bob"))

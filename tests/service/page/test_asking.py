@@ -186,6 +186,8 @@ def test_what_was_read_and_what_was_left_out_adds_up_to_the_window(ada: Person) 
     out = ada.panel.locator(".entries.out .source")
     assert out.count() >= 1
     expect(out.last).to_contain_text("no room in the window")
+    assert "Long" in out.locator(".name").all_inner_texts(), "what was left out has its own title"
+    expect(out.filter(has_text="Long").first.locator(".where")).to_contain_text("Working here › Time off · ")
     left_out = out.filter(has_text="Long").first
     left_out.click()
     expect(ada.panel.locator("mark").first).to_contain_text("Part")
