@@ -13,6 +13,7 @@ from indexes.model import Chunk, Document, PageMark, Principal, Readers, SearchR
 from indexes.search import Filters, Mode, Searcher
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
+from tests.databases import catalog_at
 
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "keyword")
 
@@ -47,11 +48,12 @@ def document(
 class World:
     def __init__(self, home: Path, *, embedder: HashingEmbedder | None = None, **settings) -> None:
         self.home = home
-        if not (home / "catalog.sqlite").exists():
+        url = catalog_at(home)
+        if url is None and not (home / "catalog.sqlite").exists():
             shutil.copytree(_migrated(), home, dirs_exist_ok=True)
             (home / "catalog.sqlite").chmod(0o600)
         self.embedder = embedder or HashingEmbedder()
-        self.settings = Settings(home=home, **settings)
+        self.settings = Settings(home=home, database_url=url, **settings)
         self.catalog = Catalog.open(self.settings.catalog_url)
         self.searcher = self.new_searcher()
 

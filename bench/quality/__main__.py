@@ -34,7 +34,12 @@ Record = dict[str, Any]
 
 def main() -> None:
     arguments = _arguments()
-    settings = Settings(home=arguments.home, embedding_threads=arguments.threads, embedding_backend=arguments.backend)
+    settings = Settings(
+        home=arguments.home,
+        embedding_model=arguments.model,
+        embedding_threads=arguments.threads,
+        embedding_backend=arguments.backend,
+    )
     embedder = RememberingEmbedder(load(settings, print), arguments.cache or arguments.home / "bench-vectors")
     records: list[Record] = []
     for part in arguments.parts:
@@ -119,6 +124,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--documents", type=int, metavar="N", help="at most about N documents of a set")
     parser.add_argument("--questions", type=int, metavar="N", help="at most N questions of a set")
     parser.add_argument("--asked", type=int, default=300, metavar="N", help="at most N questions inside permissions")
+    parser.add_argument(
+        "--model", default=Settings.model_fields["embedding_model"].default, help="as CLEARANCE_EMBEDDING_MODEL"
+    )
     parser.add_argument(
         "--backend", choices=("torch", "onnx"), default=Settings.model_fields["embedding_backend"].default
     )

