@@ -65,8 +65,11 @@ def arms(
         if named or ask.model:
             raise BadInput("No language model is configured.", remedy="Set CLEARANCE_LLM_URL, or measure quotes alone.")
         return (quoting,)
+    labels = {name: Path(name).name if _is_file(name) else name for name in named}
+    if len(set(labels.values())) < len(labels):
+        labels = {name: name for name in named}
     sources: dict[str, TemplateSource] = {
-        name: Exactly(template(name, catalog, settings.llm_style)) for name in named
+        labels[name]: Exactly(template(name, catalog, settings.llm_style)) for name in named
     } or {ACTIVE: governed}
     asked = replace(ask, answerer="model", fallback="none")
     found = [Arm(label=label, ask=asked, answerer=answering(at), templates=at) for label, at in sources.items()]
@@ -75,7 +78,7 @@ def arms(
 
 def template(name: str, catalog: Catalog, style: Style) -> Template:
     """The template of that name (its newest version), name@version, or file, whoever may use it. Raises BadInput."""
-    found = _draft(Path(name)) if "/" in name or name.endswith(DRAFT_ENDINGS) else _saved(name, catalog)
+    found = _draft(Path(name)) if _is_file(name) else _saved(name, catalog)
     if found.style != style:
         raise BadInput(
             f"{name} is for {found.style} models, and CLEARANCE_LLM_STYLE says {style}.",
@@ -84,11 +87,15 @@ def template(name: str, catalog: Catalog, style: Style) -> Template:
     return found
 
 
+def _is_file(name: str) -> bool:
+    return "/" in name or name.endswith(DRAFT_ENDINGS)
+
+
 def _draft(file: Path) -> Template:
     draft = read_file(file)
     text = draft.checked()
     return Template(
-        name=str(file), version=0, style=draft.style, language=draft.language, system=text.system, user=text.user,
+        name=file.name, version=0, style=draft.style, language=draft.language, system=text.system, user=text.user,
         no_answer=text.no_answer, stop=text.stop,
     )  # fmt: skip
 

@@ -127,8 +127,12 @@ def spread(title: str, by_arm: Sequence[tuple[str, Sequence[float]]], unit: Unit
     curves = [
         Curve(at % COLOURS, name, _steps(sorted(values), most)) for at, (name, values) in enumerate(by_arm) if values
     ]
-    ticks = tuple(Tick(_along(most * n / TICKS, most), shown(most * n / TICKS, unit)) for n in range(TICKS + 1))
+    ticks = tuple(Tick(_along(most * n / TICKS, most), _amount(most * n / TICKS, unit)) for n in range(TICKS + 1))
     return Curves(title, ticks, tuple(curves))
+
+
+def _amount(value: float, unit: Unit) -> str:
+    return f"{value:.3g} s" if unit == "seconds" else shown(value, unit)
 
 
 def _steps(ordered: Sequence[float], most: float) -> str:

@@ -51,9 +51,11 @@ def evaluate(
 ) -> None:
     """Measure prompts before they are used: ask a set of questions with each template and compare the answers.
 
-    A line of your own .jsonl: {"question": …, "answers": […], "documents": [paths], "answerable": true, "user": "ada"};
-    all but the question may be left out. Without --template: what is active for each asker. The same command again goes
-    on where it stopped, and asks nothing anew whose outcome cannot have changed.
+    A line of a .jsonl file is one question: `question`, `answers` (any one is right), `documents` (paths of those that
+    answer), `answerable`, `user`, `id`; only the question must be there.
+
+    Without --template: what is active for each asker. The same command again goes on where it stopped, and asks nothing
+    anew whose outcome cannot have changed.
     """
     from service.evaluation.measuring import Wanted
     from service.evaluation.report import tell, write

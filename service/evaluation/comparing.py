@@ -51,17 +51,12 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        found, unit = self.difference, self.measure.unit
-        sizes: tuple[float, ...] = (found.value, found.low, found.high)
-        if self.shown:
-            sizes = (abs(found.value), *sorted((abs(found.low), abs(found.high))))
-        by, low, high = (shown(size, unit) for size in sizes)
+        found, unit, on = self.difference, self.measure.unit, self.measure.title
         if not self.shown:
-            return (
-                f"no difference shown between {self.arm} and {self.first} on {self.measure.title}: {by} [{low}, {high}]"
-            )
-        said = "better" if self.better else "worse"
-        return f"{self.arm} is {said} than {self.first} on {self.measure.title} by {by} [{low}, {high}]"
+            return f"no difference shown between {self.arm} and {self.first} on {on}: {spelt(found, unit)}"
+        low, high = sorted((abs(found.low), abs(found.high)))
+        size = Estimate(abs(found.value), low, high, found.questions)
+        return f"{self.arm} is {'better' if self.better else 'worse'} than {self.first} on {on} by {spelt(size, unit)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +95,12 @@ def comparisons(
         pair = arms[0], arm
         both = [case for case in cases if all(_answered(outcomes.get((one, case.id))) for one in pair)]
         answered = [[(case, outcomes[one, case.id]) for case in both] for one in pair]
-        parts = [_parts(measure, one) for measure in MEASURES for one in answered]
+        together = np.array([outcomes[pair[0], case.id].run == outcomes[arm, case.id].run for case in both])
+        parts = [
+            _parts(measure, one) * (together[:, None] if measure.same_run else 1)
+            for measure in MEASURES
+            for one in answered
+        ]
         for measure, difference in zip(MEASURES, differences(parts, seed), strict=True):
             if difference is not None:
                 found.append(Comparison(measure=measure, arm=arm, first=arms[0], difference=difference))
@@ -113,9 +113,9 @@ def estimates(parts: Sequence[Parts], seed: int) -> list[Estimate | None]:
     return [_estimate(_ratio(part), drawn[:, at], part[:, 1] > 0) for at, part in enumerate(parts)]
 
 
-def differences(pairs: Sequence[Parts], seed: int) -> list[Estimate | None]:
+def differences(pairs: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> list[Estimate | None]:
     """pairs: first and second by turns. Second minus first, each with its interval over the same questions."""
-    drawn = resampled(pairs, seed)
+    drawn = resampled(pairs, seed, resamples)
     found: list[Estimate | None] = []
     for at in range(0, len(pairs), 2):
         one, other = pairs[at], pairs[at + 1]
@@ -130,16 +130,20 @@ def resampled(parts: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> 
     if questions == 0:
         return np.full((resamples, len(parts)), np.nan)
     stacked = np.concatenate(parts, axis=1)
-    chance, share = np.random.default_rng(seed), np.full(questions, 1 / questions)
+    chance = np.random.default_rng(seed)
     step = max(1, AT_ONCE // questions)
-    sums = [
-        chance.multinomial(questions, share, size=min(step, resamples - start)) @ stacked
-        for start in range(0, resamples, step)
-    ]
-    drawn = np.concatenate(sums)
+    counted = (_counts(chance, min(step, resamples - start), questions) for start in range(0, resamples, step))
+    drawn = np.concatenate([counts @ stacked for counts in counted])
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios: NDArray[np.float64] = drawn[:, 0::2] / drawn[:, 1::2]
     return ratios
+
+
+def _counts(chance: np.random.Generator, resamples: int, questions: int) -> NDArray[np.float64]:
+    """How often each question was drawn, shape (resamples, questions)."""
+    drawn = chance.integers(questions, size=(resamples, questions)) + questions * np.arange(resamples)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=resamples * questions)
+    return counts.reshape(resamples, questions).astype(np.float64)
 
 
 def _summary(arm: str, answered: Sequence[tuple[Case, Outcome]], leaks: Leaks, seed: int) -> Summary:
@@ -179,10 +183,15 @@ def _estimate(value: float, drawn: NDArray[np.float64], tells: NDArray[np.bool_]
     return Estimate(value, float(low), float(high), int(tells.sum()))
 
 
+def spelt(estimate: Estimate, unit: Unit) -> str:
+    """An estimate as people read it: 0.03 [0.01, 0.05]."""
+    value, low, high = (shown(number, unit) for number in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]{' s' if unit == 'seconds' else ''}"
+
+
 def shown(value: float, unit: Unit) -> str:
-    """A number as people read it; never a negative zero."""
+    """A number without its unit; never a negative zero."""
     if unit == "tokens":
         return f"{round(value):,}"
     text = f"{value:.2f}"
-    text = "0.00" if text == "-0.00" else text
-    return f"{text} s" if unit == "seconds" else text
+    return "0.00" if text == "-0.00" else text

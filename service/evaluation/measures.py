@@ -60,6 +60,7 @@ class Measure:
     of: Callable[[Case, Outcome], Part]
     unit: Unit = "share"
     lower_is_better: bool = False
+    same_run: bool = False  # arms are compared only where they were asked in one run
     about: str = ""
 
 
@@ -135,7 +136,7 @@ MEASURES = (
         about="mean of one prompt",
     ),
     Measure(
-        key="latency", title="latency", of=latency, unit="seconds", lower_is_better=True,
+        key="latency", title="mean latency", of=latency, unit="seconds", lower_is_better=True, same_run=True,
         about="mean time to the whole answer",
     ),
 )  # fmt: skip

@@ -29,6 +29,7 @@ class Outcome:
     prompt_tokens: int | None = None  # None: no model was called
     answer_tokens: int | None = None
     seconds: float = 0.0
+    run: str = ""  # in which it was asked: times of different runs say nothing about each other
     template: str | None = None
     model: str | None = None
     cut_off: bool = False

@@ -1,6 +1,7 @@
 """What a measurement found, told: a table in the terminal, JSON for programs, one page with plots for people."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from service.evaluation import charts
 from service.evaluation.cases import Case
-from service.evaluation.comparing import Estimate, Summary, shown
+from service.evaluation.comparing import Estimate, Summary, shown, spelt
 from service.evaluation.measures import MEASURES, Measure
 from service.evaluation.outcomes import Outcome, write_private
 from service.evaluation.results import Results
@@ -21,6 +22,7 @@ from service.evaluation.watching import printable
 FEW = 30  # questions below which an interval says little
 EXAMPLES = 40  # questions shown in full
 FAILURES = 20  # told one by one
+WIDTH = 200  # characters of a line where there is no terminal
 
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -56,15 +58,16 @@ def page(results: Results) -> str:
         leak_note=_leak_note(results) if results.leaks else None,
         notes=notes(results),
         shown=shown,
-        seconds=lambda value: "–" if value is None else shown(value, "seconds"),
+        seconds=lambda value: "–" if value is None else f"{value:.2f} s",
         colours=charts.COLOURS,
     )
 
 
 def tell(results: Results, written: Sequence[Path], console: Console | None = None) -> None:
     """The table, the verdicts and what has to be said loudly, on stdout."""
-    out = console or Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
-    out.print(printable(results.title))
+    width = None if sys.stdout.isatty() else WIDTH
+    out = console or Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
+    out.print(printable(f"{results.given.name}: {results.size}"))
     out.print(table(results))
     for each in sorted(results.comparisons, key=lambda each: not each.shown):
         out.print(printable(each.verdict))
@@ -147,9 +150,7 @@ def _cells(summaries: Sequence[Summary], measure: Measure) -> Iterator[Estimate 
 
 
 def _number(value: Estimate | None, measure: Measure) -> str:
-    if value is None:
-        return "–"
-    return f"{shown(value.value, measure.unit)} [{shown(value.low, measure.unit)}, {shown(value.high, measure.unit)}]"
+    return "–" if value is None else spelt(value, measure.unit)
 
 
 def _counts(summaries: Sequence[Summary]) -> Iterator[tuple[str, list[str]]]:

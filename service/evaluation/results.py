@@ -55,10 +55,10 @@ class Results:
         return not self.failures and not self.leaks
 
     @property
-    def title(self) -> str:
+    def size(self) -> str:
         answerable = sum(case.answerable for case in self.cases)
         of = "" if len(self.cases) == self.given.total else f" of {self.given.total:,}"
-        return f"{self.given.name}: {len(self.cases):,}{of} questions, {answerable:,} with an answer for who asks"
+        return f"{len(self.cases):,}{of} questions, {answerable:,} with an answer for who asks"
 
     def as_dict(self) -> dict[str, Any]:
         """For programs. Holds questions and answers: as confidential as the documents."""

@@ -91,7 +91,7 @@ def load(
     paths = cache(readable)
     seen = tuple(_as_readable(case, paths(case.user)) for case in cases)
     lost = sum(before.answerable and not after.answerable for before, after in zip(cases, seen, strict=True))
-    if lost and not any(case.documents for case in seen):
+    if lost and asker is None and not any(case.documents for case in seen):
         raise BadInput(
             f"Of the documents that answer {place.name} the catalog holds none that its askers may read.",
             remedy="Ingest them first: clearance ingest-set FOLDER, or clearance ingest.",

@@ -1,6 +1,7 @@
 """Asking: every question to every arm through the path that callers' questions take. Read `run` first."""
 
 import asyncio
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
@@ -54,6 +55,7 @@ class Trial:
     kept: Outcomes
     watcher: Watcher
     concurrency: int = 1
+    name: str = field(default_factory=lambda: secrets.token_hex(4))
     outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)  # by arm and case
     stopped: ClearanceError | None = None
     failed_in_a_row: int = 0
@@ -84,7 +86,7 @@ class Trial:
     async def _outcome(self, case: Case, arm: Arm, conditions: dict[str, Any]) -> tuple[Outcome, bool]:
         """What came of one question, and whether that was known before."""
         asker = Principal(name=case.user)
-        about = conditions | {"arm": arm.label, "ask": asdict(arm.ask), "question": case.question}
+        about = conditions | {"ask": asdict(arm.ask), "question": case.question}
         about["told"] = await to_thread.run_sync(arm.told, case.question, asker, limiter=self.bench.cpu)
         view_id = await to_thread.run_sync(self.bench.searcher.view_id, asker, limiter=self.bench.cpu)
         if found := self.kept.get(key(**about, view=view_id)):
@@ -96,7 +98,7 @@ class Trial:
             return Outcome(text="", abstained=False, failure=str(error)), False
         self.failed_in_a_row = 0
         leaked = await to_thread.run_sync(self._leaked, answer, asker, limiter=self.bench.cpu)
-        outcome = _outcome(answer, leaked)
+        outcome = _outcome(answer, leaked, self.name)
         self.kept.put(key(**about, view=answer.view_id), outcome)
         return outcome, False
 
@@ -127,7 +129,7 @@ class Trial:
         return True
 
 
-def _outcome(answer: Answer, leaked: tuple[str, ...]) -> Outcome:
+def _outcome(answer: Answer, leaked: tuple[str, ...], run: str) -> Outcome:
     return Outcome(
         text=answer.text,
         abstained=answer.abstained,
@@ -137,6 +139,7 @@ def _outcome(answer: Answer, leaked: tuple[str, ...]) -> Outcome:
         prompt_tokens=answer.usage.prompt_tokens if answer.usage else None,
         answer_tokens=answer.usage.completion_tokens if answer.usage else None,
         seconds=answer.timings.total_ms / 1000,
+        run=run,
         template=answer.template,
         model=answer.model,
         cut_off=answer.cut_off,
