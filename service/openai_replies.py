@@ -1,8 +1,10 @@
 """Answers as clients of the OpenAI routes expect them, with citations as annotations.
 
 Each marker `[n]` becomes a `url_citation` whose start and end (in Unicode characters) enclose the marker; in a response
-also a `file_citation`, whose `file_id` is the document and whose `index` is where the marker begins. What OpenAI's form
-has no place for stands under `clearance`: everything that /ask replies, the passages that were shown among it.
+also a `file_citation`, whose `file_id` is the document and whose `index` is where the marker begins. The link opens the
+page at the passage, for whoever signs in there and may read it: a browser that follows a link brings no key.
+What OpenAI's form has no place for stands under `clearance`: everything that /ask replies, the passages that were shown
+among it.
 
 Chat pages show the text and nothing else. So what the asker has to know about the answer, that these are quotes because
 the model failed, say, is also its last line, in parentheses; when it comes back with the conversation it is taken off.
@@ -169,7 +171,7 @@ class Framing:
 
     def _place(self, citation: Citation) -> dict[str, Any]:
         start, end = citation.span
-        url = f"{self.base}passages/{citation.passage_id}"
+        url = f"{self.base}#passage={citation.passage_id}"
         return {"start_index": start, "end_index": end, "title": citation.title or citation.path, "url": url}
 
 

@@ -9,6 +9,7 @@ import { choose, preferred, say, speak, tell } from "./words.js";
 const KEPT = "clearance.key";
 const HISTORY_TURNS = 20;
 const HISTORY_CHARACTERS = 60_000;
+const LINK = /^#passage=([\w-]{1,64})$/;
 
 const panel = new Panel();
 let service = null; // null: nobody is signed in
@@ -50,6 +51,7 @@ function enter(name) {
   at("door").hidden = true;
   tell("signed_in", { name });
   fresh();
+  follow();
 }
 
 /** Takes everything off the screen and out of storage. `key`: what is said at the door. */
@@ -86,6 +88,29 @@ function fresh() {
   at("fresh").hidden = true;
   say(at("question"), "ask_here", {}, "sayPlaceholder");
   at("question").focus();
+}
+
+// --- links to passages: behind the # of the address, where no server and no log sees them, and never with a key -----
+
+/** The id of the passage that the address points at. */
+function linked() {
+  return LINK.exec(location.hash)?.[1];
+}
+
+function follow() {
+  if (!linked()) return;
+  if (service) open({ id: linked() }, null, at("question"));
+  else invite();
+}
+
+/** Says at the door what waits behind it. */
+function invite() {
+  say(at("key-problem"), "linked");
+  at("key-problem").classList.add("calm");
+}
+
+function unlink() {
+  if (linked()) history.replaceState(null, "", location.pathname + location.search);
 }
 
 // --- asking --------------------------------------------------------------------------------------------------------
@@ -151,6 +176,7 @@ function earlier() {
 }
 
 async function open(passage, citation, opener, turn = null) {
+  if (passage.id !== linked()) unlink();
   try {
     await panel.passage(service, passage, citation, opener, turn);
   } catch (error) {
@@ -159,6 +185,7 @@ async function open(passage, citation, opener, turn = null) {
 }
 
 panel.does = open;
+panel.left = unlink;
 
 // --- the keys and buttons -----------------------------------------------------------------------------------------
 
@@ -199,8 +226,15 @@ at("question").onkeydown = (event) => {
   submit();
 };
 at("stop").onclick = () => asking?.abort();
-at("fresh").onclick = fresh;
-at("sign-out").onclick = () => leave("signed_out");
+at("fresh").onclick = () => {
+  unlink();
+  fresh();
+};
+at("sign-out").onclick = () => {
+  unlink();
+  leave("signed_out");
+};
+addEventListener("hashchange", follow);
 for (const button of document.querySelectorAll("[data-language]"))
   button.onclick = () => choose(button.dataset.language);
 addEventListener("pageshow", (event) => {
@@ -210,4 +244,7 @@ addEventListener("pageshow", (event) => {
 speak(preferred());
 const kept = sessionStorage.getItem(KEPT);
 if (kept) signIn(kept);
-else leave();
+else {
+  leave();
+  follow();
+}

@@ -51,6 +51,7 @@ export class Panel {
   }
 
   close() {
+    this.left();
     this.wipe();
     if (this.opener?.isConnected) this.opener.focus();
     else at("question").focus();

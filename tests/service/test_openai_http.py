@@ -215,7 +215,7 @@ def test_links_lead_to_the_public_address(house: Any) -> None:
     with TestClient(create_app(settings, embedder=house.embedder, model=house.model, catalog=house.catalog)) as http:
         reply = send(http, "/v1/chat/completions", CHAT, house.headers("ada")).json()
     url = reply["choices"][0]["message"]["annotations"][0]["url_citation"]["url"]
-    assert url.startswith("https://ask.example/clearance/passages/")
+    assert url.startswith("https://ask.example/clearance/#passage=")
 
 
 def test_a_marker_behind_other_scripts_is_pointed_at_by_character(house: Any, http: TestClient) -> None:

@@ -72,7 +72,8 @@ def test_the_page_makes_text_of_whatever_it_is_sent_even_if_the_service_did_not(
         "passages": [passage], "abstained": False, "usage": None, "view_id": EVIL, "answer_id": EVIL, "model": EVIL,
         "template": EVIL, "answerer": "quotes", "notice": EVIL,
         "budget": {"window": None, "passages": [], "left_out": [
-            {"passage_id": "x", "document_id": "x", "reason": EVIL, "characters": 1}], "dropped_turns": 0},
+            {"passage_id": "x", "document_id": "x", "title": EVIL, "section": [EVIL], "reason": EVIL, "characters": 1,
+             "pages": [{"number": 1, "name": EVIL, "kind": "sheet"}]}], "dropped_turns": 0},
         "timings": {"search_ms": 1, "prompt_ms": 1, "first_token_ms": None, "total_ms": 1},
     }  # fmt: skip
     shown = {"passages": [passage], "answer_id": "x", "view_id": "x"}
