@@ -6,8 +6,9 @@ page at the passage, for whoever signs in there and may read it: a browser that 
 What OpenAI's form has no place for stands under `clearance`: everything that /ask replies, the passages that were shown
 among it.
 
-Chat pages show the text and nothing else. So what the asker has to know about the answer, that these are quotes because
-the model failed, say, is also its last line, in parentheses; when it comes back with the conversation it is taken off.
+Chat pages show the text and nothing else. So what has to be known to read it rightly, that these are quotes because the
+model failed or that it was cut off, is also its last line, in parentheses; when it comes back with the conversation, it
+is taken off. An answer that could have been longer, and was not, says so under `clearance` alone.
 """
 
 import time
@@ -176,8 +177,8 @@ class Framing:
 
 
 def aside(answer: Answer) -> str:
-    """What the asker has to know about the answer, as the end of its text; nothing where there is nothing to know."""
-    return f"\n\n({answer.notice})" if answer.notice else ""
+    """What has to be known to read the answer rightly, as the end of its text; nothing where there is no such thing."""
+    return f"\n\n({answer.notice})" if answer.notice and (answer.cut_off or answer.answerer == "quotes") else ""
 
 
 def chat_id(answer_id: str) -> str:

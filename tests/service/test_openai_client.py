@@ -279,6 +279,13 @@ def test_what_was_said_about_an_answer_does_not_come_back_as_a_part_of_it(house:
     assert "these are quotes" not in prompts
 
 
+def test_an_answer_that_could_have_been_longer_and_was_not_ends_where_it_ends(house: Any, client: Clients) -> None:
+    house.model.window = 600
+    reply = client("ada").chat.completions.create(model="scripted", messages=ASKING)
+    assert "limited to" in (reply.model_extra or {})["clearance"]["notice"]
+    assert reply.choices[0].message.content == REPLY
+
+
 def test_an_answer_with_nothing_to_know_about_it_ends_where_it_ends(client: Clients) -> None:
     for model in ("scripted", "clearance-quotes"):
         text = client("ada").chat.completions.create(model=model, messages=ASKING).choices[0].message.content or ""
