@@ -8,7 +8,7 @@ from functools import cached_property
 from indexes.model import PageKind, PageMark
 from service.prompt import Passage, Span
 from service.untrusted import Inert, visible
-from service.words import sentences, terms
+from service.words import script, sentences, terms
 
 SUPPORT = 0.5  # share of a sentence's content words that the cited passage must hold
 LONGEST_MARKER = 120  # characters; a bracket that goes on longer is text
@@ -47,7 +47,7 @@ class Citation:
     end: int
     quote: str
     span: tuple[int, int]  # the marker in Answer.text
-    supported: bool  # the cited sentence shares enough content words, and all its numbers, with the passage
+    supported: bool  # the passage has all numbers of the cited sentence, and enough of its words or its meaning
 
 
 class Sentence:
@@ -62,6 +62,20 @@ class Sentence:
     @cached_property
     def forms(self) -> frozenset[str]:
         return frozenset(term.form for term in terms(self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A citation that shares no words with its passage, because answer and passage are in different languages."""
+
+    claim: str  # the sentence of the answer
+    citation: Citation
+    passage: Passage
+    evidence: tuple[Sentence, ...]  # all of the passage
+
+    def resolved(self, place: int) -> Citation:
+        """The citation, supported by this sentence of the evidence."""
+        return cite(self.passage, self.evidence[place], self.citation.span, supported=True)
 
 
 def split(passage: Passage) -> list[Sentence]:
@@ -110,12 +124,13 @@ class Writer:
     """An answer as it grows: inert text with checked markers, and each citation as soon as its sentence is finished.
 
     Text and citations do not depend on where the model's output was divided. `feed` and `finish` give what is new, in
-    order; `text` and `citations` are all of it so far.
+    order; `text` and `citations` are all of it so far. `doubts` has what only the meaning could support, by marker.
     """
 
     def __init__(self, passages: Sequence[Passage], question: str) -> None:
         self.text = ""
         self.citations: list[Citation] = []
+        self.doubts: dict[tuple[int, int], Doubt] = {}
         self._passages = {passage.n: passage for passage in passages}
         self._evidence: dict[int, list[Sentence]] = {}
         self._asked = frozenset(term.form for term in terms(question, question=True))
@@ -230,7 +245,13 @@ class Writer:
             first = passage.spans[0]
             return cite(passage, Sentence(first, 0, len(first.text)), pending.span, supported=False)
         best = max(evidence, key=lambda sentence: (_agreement(sentence.forms, claimed, self._asked), -sentence.start))
-        return cite(passage, best, pending.span, supported=_supported(claimed, evidence))
+        held = frozenset[str]().union(*(sentence.forms for sentence in evidence))
+        agree = bool(claimed) and all(form in held for form in claimed if form[0].isdigit())
+        shared = len(claimed & held) >= SUPPORT * len(claimed)
+        citation = cite(passage, best, pending.span, supported=agree and shared)
+        if agree and not shared and script(claim) != script(passage.text):
+            self.doubts[pending.span] = Doubt(claim, citation, passage, tuple(evidence))
+        return citation
 
 
 def _numbers(body: str) -> list[int] | None:
@@ -260,12 +281,6 @@ def _sentence_of(position: int, bounds: Sequence[tuple[int, int]], text: str) ->
 def _agreement(forms: frozenset[str], claimed: frozenset[str], asked: frozenset[str]) -> float:
     """How well a sentence of the passage stands behind a claim; words that the question did not bring count double."""
     return 2 * len(forms & (claimed - asked)) + len(forms & claimed & asked) + 0.5 * len(forms & (asked - claimed))
-
-
-def _supported(claimed: frozenset[str], evidence: Iterable[Sentence]) -> bool:
-    held = frozenset[str]().union(*(sentence.forms for sentence in evidence))
-    numbers = {form for form in claimed if form[0].isdigit()}
-    return bool(claimed) and numbers <= held and len(claimed & held) >= SUPPORT * len(claimed)
 
 
 def markers(text: str) -> Iterator[tuple[int, int, int]]:

@@ -4,19 +4,24 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
+
+from anyio import CapacityLimiter
 
 from indexes.settings import Settings
 from service import phrases
 from service.answers import CitationFound, Event, Finished, Usage
 from service.budget import Fitted, Request, fit
+from service.citations import Citation
 from service.condensing import standalone
 from service.hearing import Hearing
 from service.llm import LanguageModel
 from service.llm import Usage as Reported
+from service.meaning import Meaning
 from service.run import Run
+from service.second_look import SecondLook
 from service.templates import Template
 
 log = logging.getLogger(__name__)
@@ -25,9 +30,19 @@ log = logging.getLogger(__name__)
 class Generation:
     """Asks the model. Holds no state between questions."""
 
-    def __init__(self, settings: Settings, secret: bytes) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        secret: bytes,
+        *,
+        meaning: Meaning | None = None,
+        cpu: CapacityLimiter | None = None,
+    ) -> None:
+        """meaning: for citations across languages; none: words alone decide. cpu: where that is worked out."""
         self.settings = settings
         self.secret = secret
+        self.meaning = meaning
+        self.cpu = cpu
 
     async def generate(self, run: Run, model: LanguageModel, template: Template) -> AsyncGenerator[Event]:
         """The model's answer as it grows. Raises QuestionTooLong, BadInput for the template, GeneratorError."""
@@ -36,14 +51,17 @@ class Generation:
         run.prompted = time.perf_counter()
         yield run.show(fitted.passages, fitted.budget)
         hearing = Hearing(run.question, template, fitted)
-        async with aclosing(self._listen(run, model, template, fitted, hearing)) as events:
+        async with (
+            SecondLook(self.meaning, self.cpu) as looking,
+            aclosing(self._listen(run, model, template, fitted, hearing, looking)) as events,
+        ):
             async for event in events:
                 yield event
         answer = run.answer(hearing.text, answerer="model", abstained=hearing.abstained)
         yield Finished(
             replace(
                 answer,
-                citations=hearing.citations,
+                citations=() if hearing.abstained else tuple(looking.citations),
                 usage=_usage(hearing.usage, fitted.tokens),
                 model=served.name,
                 template=template.label,
@@ -58,7 +76,7 @@ class Generation:
         return await standalone(run.ask.question, run.ask.history, run.model, self.settings.llm_style, salt)
 
     async def _listen(
-        self, run: Run, model: LanguageModel, template: Template, fitted: Fitted, hearing: Hearing
+        self, run: Run, model: LanguageModel, template: Template, fitted: Fitted, hearing: Hearing, looking: SecondLook
     ) -> AsyncGenerator[Event]:
         """What the model says, as it becomes certain."""
         asked = time.perf_counter()
@@ -74,10 +92,12 @@ class Generation:
                     run.first_token_ms = 1000 * (time.perf_counter() - asked)
                 hearing.finish_reason = piece.finish or hearing.finish_reason
                 hearing.usage = piece.usage or hearing.usage
-                for heard in hearing.feed(piece.text):
-                    yield run.say(heard) if isinstance(heard, str) else CitationFound(heard)
-        for heard in hearing.finish():
-            yield run.say(heard) if isinstance(heard, str) else CitationFound(heard)
+                for event in _told(run, hearing, looking, hearing.feed(piece.text)):
+                    yield event
+        for event in _told(run, hearing, looking, hearing.finish()):
+            yield event
+        async for citation in looking.rest():
+            yield CitationFound(citation)
 
     def _request(self, run: Run, template: Template) -> Request:
         return Request(
@@ -98,6 +118,17 @@ class Generation:
     def _salt(self, kind: str, whose: str) -> str:
         """Equal for who may share the model server's prefix cache: equal clearance for answers, one caller for talk."""
         return hmac.new(self.secret, f"cache {kind} {whose}".encode(), hashlib.sha256).hexdigest()
+
+
+def _told(run: Run, hearing: Hearing, looking: SecondLook, heard: Iterable[str | Citation]) -> Iterator[Event]:
+    """Text at once, and the citations that are certain by now."""
+    for item in heard:
+        if isinstance(item, str):
+            yield run.say(item)
+        else:
+            looking.add(item, hearing.doubt(item))
+            yield from map(CitationFound, looking.certain())
+    yield from map(CitationFound, looking.certain())
 
 
 def _usage(reported: Reported | None, counted: int) -> Usage | None:

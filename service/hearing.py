@@ -4,7 +4,7 @@ import re
 
 from indexes.errors import GeneratorBroken
 from service.budget import Fitted
-from service.citations import Citation, Writer
+from service.citations import Citation, Doubt, Writer
 from service.llm import Usage
 from service.templates import Template
 from service.words import sentences
@@ -37,9 +37,9 @@ class Hearing:
     def text(self) -> str:
         return self._no_answer if self._held is not None and self.abstained else self._writer.text
 
-    @property
-    def citations(self) -> tuple[Citation, ...]:
-        return () if self.abstained else tuple(self._writer.citations)
+    def doubt(self, citation: Citation) -> Doubt | None:
+        """What speaks against a citation of this answer, where its meaning could still speak for it."""
+        return self._writer.doubts.get(citation.span)
 
     def feed(self, delta: str) -> list[str | Citation]:
         """What may be shown now."""
