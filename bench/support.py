@@ -5,8 +5,8 @@
 From `xquad-en-zh` under CLEARANCE_DATA: the same paragraphs in English and Chinese. A claim is a sentence of a
 paragraph (`sentence`), or a question with its answer behind it (`answer`). It cites the paragraph's other language
 (`right`), or one of the seven paragraphs there that are nearest to the right one: any (`near`), or the one with the
-most similar sentence (`nearest`). `changed` are English sentences, citing the right Chinese paragraph, of which a number, a
-name or the meaning has been changed.
+sentence most like it (`nearest`). `changed` are English sentences, citing the right Chinese paragraph, of which a
+number, a name or the meaning has been changed.
 
 Half of the articles choose the least cosine at which, of as many right citations as nearest ones, at least PRECISION
 of those that pass are right; the other half reports. For comparison, with that cosine: claims and passages in one
