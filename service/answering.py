@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from functools import partial
 
 from anyio import CapacityLimiter, to_thread
 
@@ -27,10 +28,11 @@ from service.answers import (
     Token,
     Usage,
 )
+from service.evidence import Judge
 from service.generating import Generation
 from service.llm import LanguageModel
 from service.model_rights import Offer
-from service.prompt import worth_showing
+from service.prompt import LeftOut, worth_showing
 from service.quoting import nothing, quote
 from service.run import Found, Run
 from service.templates import BuiltIn, Template, TemplateSource
@@ -55,17 +57,20 @@ class Answerer:
         *,
         templates: TemplateSource | None = None,
         rights: Models | None = None,
+        judge: Judge | None = None,
         secret: bytes | None = None,
     ) -> None:
         """cpu: shared by all work that burns CPU. rights: who may use which model; none: everybody may use all.
 
-        secret: for boundaries and cache salts; default: one per process.
+        judge: of whether there is evidence enough; none: there always is. secret: for boundaries and cache salts;
+        default: one per process.
         """
         self.searcher = searcher
         self.offer = Offer(model, rights)
         self.settings = settings
         self.cpu = cpu
         self.templates = templates or BuiltIn()
+        self.judge = judge
         self.generation = Generation(settings, secret or secrets.token_bytes(32))
 
     async def answer(self, ask: Ask, principal: Principal) -> Answer:
@@ -113,10 +118,13 @@ class Answerer:
     def _find(self, run: Run) -> Found:
         """Everything that is read for this question: the passages, and the template that says how to ask the model."""
         ask, asker = run.ask, run.principal
-        result = self.searcher.search(
-            run.question, asker, ask.k, mode=ask.mode, filters=ask.filters, at_least=ask.at_least
+        search = partial(
+            self.searcher.search, run.question, asker, ask.k, mode=ask.mode, filters=ask.filters, at_least=ask.at_least
         )
+        result, weak = self.judge.judged(run.question, search) if self.judge else (search(), False)
         hits, left_out = worth_showing(result.hits, self.settings.passages_per_document)
+        if weak:  # from here on it is a view in which there is nothing
+            hits, left_out = (), tuple(LeftOut.of(hit, "weak_evidence") for hit in result.hits)
         template = None
         if run.model is not None:
             template = self.templates.choose(ask.template, asker, self.settings.llm_style, run.language)

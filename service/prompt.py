@@ -15,7 +15,7 @@ from service.template_language import fill
 from service.templates import Template
 from service.untrusted import label, quiet
 
-Reason = Literal["duplicate", "document_cap", "budget", "cut"]
+Reason = Literal["duplicate", "document_cap", "weak_evidence", "budget", "cut"]
 
 SHINGLE = 24  # characters of normalised text
 SAMPLES = 16  # shingles looked for in each better hit

@@ -17,6 +17,7 @@ from indexes.search import Searcher
 from indexes.settings import Settings
 from indexes.tending import tending
 from service.answering import Answer, Answerer
+from service.evidence import Judge
 from service.llm import LanguageModel
 from service.metrics import Metrics
 from service.rebuilding import Rebuilder
@@ -132,6 +133,7 @@ async def running(
                 cpu,
                 templates=Governed(catalog),
                 rights=catalog.models,
+                judge=Judge(searcher.corpus),
                 secret=catalog.secret,
             ),
             jobs=jobs,

@@ -10,8 +10,10 @@ from sqlalchemy import Connection, RowMapping, exists, insert, select, update
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
 from indexes.catalog.schema import centroids, documents, generations, vectors
-from indexes.errors import IndexDamaged, ModelMismatch
+from indexes.errors import IndexDamaged, ModelMismatch, NotFound
 from indexes.model import Generation
+
+_IN_FORCE = select(generations).where(generations.c.state == "active")
 
 
 def active_generation(connection: Connection) -> Generation | None:
@@ -122,6 +124,22 @@ class Generations:
         with self._database.reading() as connection:
             wanted = select(generations.c.settings).where(generations.c.id == generation.id)
             return dict(connection.scalar(wanted) or {})
+
+    def in_force(self) -> tuple[Generation, dict[str, Any]] | None:
+        """The active generation with its settings, if there is one yet; cheap enough for every question."""
+        with self._database.reading() as connection:
+            row = connection.execute(_IN_FORCE).mappings().first()
+        return None if row is None else (_generation(row), dict(row["settings"]))
+
+    def keep_setting(self, generation: Generation, name: str, value: Any) -> None:
+        """Holds for every request that starts after it, in every process. None: forget it. Raises NotFound."""
+        wanted = select(generations.c.settings).where(generations.c.id == generation.id)
+        with self._database.writing() as connection:
+            kept = connection.scalar(wanted)
+            if kept is None:
+                raise NotFound("The generation has been dropped.")
+            changed = {key: each for key, each in {**kept, name: value}.items() if each is not None}
+            connection.execute(update(generations).where(generations.c.id == generation.id).values(settings=changed))
 
     def _add(self, connection: Connection, model: str, fingerprint: str, dimension: int, state: str) -> Generation:
         values = {"model": model, "fingerprint": fingerprint, "dimension": dimension, "state": state}

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import tempfile
+from dataclasses import replace
+from math import nextafter
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from indexes.catalog import templates
 from indexes.catalog.templates import TemplateText
 from indexes.errors import ClearanceError, NotFound
-from indexes.model import Principal, Readers
+from indexes.model import Principal, Readers, SearchResult
 from service.answering import Answerer, Ask
+from service.evidence import SETTING, Judge
 from service.llm import Prompt
 from service.prompt import Turn
 from service.schemas import AskReply
@@ -56,7 +59,8 @@ def replies(world: World) -> list[bytes]:
     """Everything that ada gets, apart from the random id and the clock; errors too."""
     source, limiter = Governed(world.catalog), anyio.CapacityLimiter(1)
     model, secret = ScriptedModel(echo), world.catalog.secret
-    by = Answerer(world.searcher, model, world.settings, limiter, templates=source, secret=secret)
+    judge = Judge(world.searcher.corpus)
+    by = Answerer(world.searcher, model, world.settings, limiter, templates=source, judge=judge, secret=secret)
     said = []
     for ask in ASKS:
         try:
@@ -116,6 +120,46 @@ def test_nothing_hidden_changes_a_byte_of_an_answer(documents: list[str], hidden
             change_what_is_hidden(world, edit)
         assert replies(world) == before
         world.close()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(text, min_size=1, max_size=5), edits, st.sampled_from(ASKS), st.booleans())
+def test_nothing_hidden_changes_which_evidence_is_too_weak(
+    documents: list[str], hidden: list[Any], ask: Ask, above: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = opened(folder, documents)
+        refuse_about(world, ask.question, above=above)
+        before = replies(world)
+        for edit in hidden:
+            change_what_is_hidden(world, edit)
+        assert replies(world) == before
+        world.close()
+
+
+def refuse_about(world: World, question: str, *, above: bool) -> None:
+    """A threshold that is exactly the evidence of a question, or the next number above it."""
+    found = world.search("ada", question, k=8).evidence
+    kept = {"threshold": nextafter(found, 2.0) if above else found}
+    generation = world.catalog.generations.active()
+    assert generation
+    world.catalog.generations.keep_setting(generation, SETTING, {"hybrid": {"en": kept, "zh": kept}})
+
+
+def test_the_comparison_catches_evidence_of_what_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = opened(str(tmp_path), ["alpha salary the of", "beta canteen the of"])
+    refuse_about(world, "alpha salary budget", above=True)
+    honest = world.searcher.search
+
+    def of_everybody(*given: Any, **how: Any) -> SearchResult:
+        everybody = honest(given[0], Principal(name="user:bob", groups=frozenset({"group:hr"})), *given[2:], **how)
+        return replace(honest(*given, **how), evidence=everybody.evidence)
+
+    monkeypatch.setattr(world.searcher, "search", of_everybody)
+    before = replies(world)
+    change_what_is_hidden(world, ("put", 0, "alpha salary budget", ("group:eng",), ""))
+    assert replies(world) != before
+    world.close()
 
 
 def leaks(folder: Path) -> bool:

@@ -1,0 +1,79 @@
+"""Whether what was found is worth answering from. Where it is not, the reply is that of an empty view.
+
+Evidence is how well the best passage of the caller's view matches: `SearchResult.evidence`, from 0 to 1. How little is
+too little depends on the embedding model, the way of searching and the language of the question; so thresholds are
+calibrated from data for each of these and stored with the generation. A question in another language than the passages
+shares no words with them and is less near to them, whether they answer it or not; such questions are never refused.
+
+A threshold is set by an operator and moves with no document; all it is compared with is computed inside the view.
+Figures, and what else was tried: docs/decisions/0007-abstention.md.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, get_args
+
+from indexes.corpus import Corpus
+from indexes.model import Hit, SearchResult
+from service.answers import Mode
+from service.words import HAN, KANA, Script, script
+
+SETTING = "abstention"
+"""Under this name a generation keeps its thresholds."""
+
+HELD = 0.4
+"""Share of a question's words, `the` and `of` above all, that a few passages in its language hold. At XQuAD 99 % of the
+questions find more in passages of their language, and less in those of the other."""
+
+Thresholds = Mapping[tuple[Mode, Script], float]
+
+_WORD = re.compile(rf"[{HAN}{KANA}]|[^\W\d_{HAN}{KANA}]+")
+
+log = logging.getLogger(__name__)
+
+
+class Judge:
+    """Judges by the thresholds of the active generation, read anew at every request."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+
+    def judged(self, question: str, search: Callable[[], SearchResult]) -> tuple[SearchResult, bool]:
+        """What the search gives, and whether that is too weak to answer from."""
+        found = self._corpus.catalog.generations.in_force()
+        result = search()
+        if found is None or found[0].id != self._corpus.generation().id:
+            return result, False  # another model became active meanwhile: its evidence is on another scale
+        return result, weak(question, result, thresholds(found[1]))
+
+
+def weak(question: str, result: SearchResult, by: Thresholds) -> bool:
+    """Whether the evidence is below the threshold for such a question; without one it is not."""
+    threshold = by.get((result.mode, script(question)))
+    return threshold is not None and result.evidence < threshold and share_a_language(question, result.hits)
+
+
+def share_a_language(question: str, hits: Iterable[Hit]) -> bool:
+    """Whether passages hold so many of the question's words that they must be in its language."""
+    asked = _words(question)
+    told = frozenset[str]().union(*(_words(hit.text) for hit in hits))
+    return len(asked & told) >= HELD * len(asked)
+
+
+def thresholds(settings: Mapping[str, Any]) -> Thresholds:
+    """What a generation's settings say; nothing that cannot be understood counts."""
+    found: dict[tuple[Mode, Script], float] = {}
+    try:
+        for mode in get_args(Mode):
+            for language, kept in settings.get(SETTING, {}).get(mode, {}).items():
+                found[mode, language] = float(kept["threshold"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        log.warning("The stored calibration of abstention cannot be read and is passed over; calibrate again.")
+        return {}
+    return found
+
+
+def _words(text: str) -> frozenset[str]:
+    """Every word once, the small ones too; Chinese and Japanese as single characters."""
+    return frozenset(_WORD.findall(text.casefold()))

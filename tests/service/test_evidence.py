@@ -1,0 +1,290 @@
+"""Little evidence: the reply of an empty view, told the same way everywhere, and the same whether nothing exists."""
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from starlette.testclient import TestClient
+
+from indexes.catalog import Catalog
+from indexes.errors import NotFound
+from indexes.model import Generation, Principal, SearchResult
+from indexes.rebuild import rebuild
+from indexes.testing import HashingEmbedder
+from service.answering import Answer, Answerer, Ask, Event, Mode
+from service.evidence import SETTING, Judge, share_a_language, thresholds, weak
+from service.phrases import NOTHING_FOUND
+from service.schemas import AskReply
+from service.testing import ScriptedModel
+from tests.service.given import hit
+from tests.world import World
+
+ADA = Principal(name="user:ada")
+HARBOUR = "The harbour opens at six in summer, and it closes at nine in the evening."
+QUESTION = "When does the harbour open in summer?"
+ASIDE = "What is the name of the painter of the ceiling in the chapel, and when was it finished?"
+ZH = "港口在夏天的什么时候开放？"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = opened(tmp_path / "home")
+    yield made
+    made.close()
+
+
+def opened(home: Path) -> World:
+    world = World(home)
+    world.people(ada=["hr"], bob=["eng"])
+    world.put("harbour", HARBOUR, "group:hr")
+    world.put("berths", "A berth in the harbour costs twelve crowns for the night.", "group:hr")
+    world.put("keeper", "What is the duty of the keeper when fog comes, was it not the name of the rule?", "group:hr")
+    return world
+
+
+def threshold(catalog: Catalog, below: float, *modes: Mode) -> None:
+    """Refuse evidence below this, in whatever language is asked."""
+    kept = {mode: {language: {"threshold": below} for language in ("en", "zh")} for mode in modes or ("hybrid",)}
+    found = catalog.generations.in_force()
+    assert found
+    catalog.generations.keep_setting(found[0], SETTING, kept)
+
+
+def answerer(world: World, model: ScriptedModel | None = None) -> Answerer:
+    limiter = anyio.CapacityLimiter(1)
+    judge = Judge(world.searcher.corpus)
+    return Answerer(world.searcher, model, world.settings, limiter, judge=judge, secret=b"test")
+
+
+def ask(world: World, question: str, model: ScriptedModel | None = None, **more: Any) -> Answer:
+    return asyncio.run(answerer(world, model).answer(Ask(question=question, **more), ADA))
+
+
+def evidence(world: World, question: str, mode: Mode = "hybrid") -> float:
+    return world.search("ada", question, k=8, mode=mode).evidence
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "keyword"])
+@pytest.mark.parametrize("model", [None, ScriptedModel("never asked")], ids=["quotes", "model"])
+def test_weak_evidence_gets_the_fixed_answer_and_no_model_is_asked(
+    world: World, model: ScriptedModel | None, mode: Mode
+) -> None:
+    threshold(world.catalog, 0.99, mode)
+    given = ask(world, QUESTION, model, mode=mode)
+    assert (given.text, given.abstained) == (NOTHING_FOUND["en"], True)
+    assert (given.passages, given.citations, given.usage, given.model, given.template) == ((), (), None, None, None)
+    assert {left.reason for left in given.budget.left_out} == {"weak_evidence"}
+    assert {left.title for left in given.budget.left_out} <= {"harbour", "berths", "keeper"}
+    assert model is None or (model.calls, model.counted) == ([], 0)
+
+
+def test_it_is_the_reply_of_an_empty_view_but_for_what_was_left_out(world: World) -> None:
+    threshold(world.catalog, 0.99)
+    model = ScriptedModel()
+    little = plain(ask(world, QUESTION, model))
+    left_out = little["budget"].pop("left_out")
+    for uri in ("harbour", "berths", "keeper"):
+        world.relabel(uri, "group:eng")
+    empty = plain(ask(world, QUESTION, model))
+    assert (len(left_out), empty["budget"].pop("left_out")) == (3, [])
+    assert little | {"view_id": ""} == empty | {"view_id": ""}
+
+
+def test_the_stream_tells_it_too(world: World) -> None:
+    threshold(world.catalog, 0.99)
+
+    async def told() -> list[Event]:
+        return [event async for event in answerer(world, ScriptedModel()).stream(Ask(question=QUESTION), ADA)]
+
+    assert [type(event).__name__ for event in asyncio.run(told())] == ["Passages", "Token", "Finished"]
+
+
+def test_evidence_at_the_threshold_is_enough(world: World) -> None:
+    found = evidence(world, QUESTION)
+    model = ScriptedModel("It opens at six [1].")
+    threshold(world.catalog, found)
+    assert not ask(world, QUESTION, model).abstained
+    threshold(world.catalog, found + 1e-9)
+    assert ask(world, QUESTION, model).abstained
+    assert len(model.calls) == 1
+
+
+def test_a_threshold_is_for_its_own_way_of_searching(world: World) -> None:
+    threshold(world.catalog, 0.99, "dense")
+    model = ScriptedModel("It opens at six [1].")
+    assert not ask(world, QUESTION, model).abstained
+    assert ask(world, QUESTION, model, mode="dense").abstained
+
+
+def test_without_a_calibration_the_model_decides(world: World) -> None:
+    model = ScriptedModel("The documents do not answer this question.")
+    assert ask(world, ASIDE, model).abstained
+    assert len(model.calls) == 1
+
+
+def test_a_question_in_another_language_than_the_passages_is_never_refused(world: World) -> None:
+    threshold(world.catalog, 0.99)
+    model = ScriptedModel("At six [1].")
+    assert not ask(world, ZH, model).abstained
+    world.put("港口", "港口在夏天六点开放，晚上九点关闭。", "group:hr")
+    assert ask(world, ZH, model).abstained
+    assert ask(world, ZH, model).text == NOTHING_FOUND["zh"]
+
+
+@pytest.mark.parametrize(
+    ("question", "told", "same"),
+    [
+        (QUESTION, (HARBOUR,), True),
+        ("Wann öffnet der Hafen im Sommer, und wer hat ihn gebaut?", (HARBOUR,), False),
+        ("Когда летом открывается гавань?", (HARBOUR,), False),
+        (ZH, (HARBOUR,), False),
+        (ZH, ("港口在夏天六点开放，晚上九点关闭。",), True),
+        (QUESTION, ("港口在夏天六点开放。",), False),
+        (QUESTION, (), False),
+        ("???", (HARBOUR,), True),
+    ],
+)
+def test_passages_in_the_language_of_a_question_hold_its_small_words(
+    question: str, told: tuple[str, ...], same: bool
+) -> None:
+    assert share_a_language(question, [hit(text, n=n) for n, text in enumerate(told, 1)]) is same
+
+
+# --- hidden or absent ------------------------------------------------------------------------------------------------
+
+
+def plain(given: Answer) -> dict[str, Any]:
+    """A reply without what is random or the clock's."""
+    return AskReply.of(given).model_dump(mode="json", exclude={"answer_id", "timings"})
+
+
+def test_a_hidden_answer_looks_like_none_at_all(tmp_path: Path) -> None:
+    replies = []
+    for name, there in (("hidden", True), ("absent", False)):
+        world = opened(tmp_path / name)
+        if there:
+            world.put("chapel", f"{ASIDE} The painter of the ceiling in the chapel was Amelie.", "group:eng")
+        threshold(world.catalog, evidence(world, QUESTION))
+        assert evidence(world, ASIDE) < evidence(world, QUESTION)
+        reply = plain(ask(world, ASIDE, ScriptedModel("never asked")))
+        for left in reply["budget"]["left_out"]:
+            left.update(passage_id="", document_id="")
+        replies.append(json.dumps(reply | {"view_id": ""}).encode())
+        world.close()
+    assert replies[0] == replies[1]
+    assert NOTHING_FOUND["en"].encode() in replies[0]
+
+
+def test_unknown_names_are_refused_whatever_the_evidence(world: World) -> None:
+    threshold(world.catalog, 0.99)
+    for unknown in (Ask(question=QUESTION, template="nobodys"), Ask(question=QUESTION, model="nobodys")):
+        with pytest.raises(NotFound):
+            asyncio.run(answerer(world, ScriptedModel()).answer(unknown, ADA))
+
+
+# --- when it holds ---------------------------------------------------------------------------------------------------
+
+
+def test_a_calibration_by_another_process_holds_at_the_next_request(world: World) -> None:
+    model = ScriptedModel("It opens at six [1].")
+    assert not ask(world, QUESTION, model).abstained
+    url = world.settings.catalog_url
+    other = (
+        "from indexes.catalog import Catalog\n"
+        f"catalog = Catalog.open({url!r})\n"
+        "kept = {'hybrid': {'en': {'threshold': 0.99}}}\n"
+        "catalog.generations.keep_setting(catalog.generations.active(), 'abstention', kept)\n"
+    )
+    subprocess.run([sys.executable, "-c", other], check=True, timeout=120)
+    assert ask(world, QUESTION, model).abstained
+    again = Catalog.open(url)
+    found = again.generations.in_force()
+    assert found
+    again.generations.keep_setting(found[0], SETTING, None)
+    again.close()
+    assert not ask(world, QUESTION, model).abstained
+
+
+def test_another_model_begins_without_the_calibration_of_the_former(world: World) -> None:
+    world.searcher._embedders._load = lambda name: HashingEmbedder(name=name)
+    threshold(world.catalog, 0.99)
+    model = ScriptedModel("It opens at six [1].")
+    rebuild(world.catalog, "another", lambda name: HashingEmbedder(name=name), grace_s=0)
+    assert not ask(world, QUESTION, model).abstained
+    rebuild(world.catalog, "hashing", lambda name: HashingEmbedder(name=name), grace_s=0)
+    assert ask(world, QUESTION, model).abstained, "back with the model for which it was calibrated"
+
+
+def test_a_model_that_becomes_active_during_a_search_is_not_judged_by_the_threshold_of_the_former(
+    world: World,
+) -> None:
+    world.searcher._embedders._load = lambda name: HashingEmbedder(name=name)
+    threshold(world.catalog, 0.99)
+
+    def search() -> SearchResult:
+        rebuild(world.catalog, "another", lambda name: HashingEmbedder(name=name), grace_s=0)
+        return world.search("ada", QUESTION)
+
+    judge = Judge(world.searcher.corpus)
+    assert not judge.judged(QUESTION, search)[1]
+
+
+@pytest.mark.parametrize("kept", [7, [], {"hybrid": 1}, {"hybrid": {"en": {}}}, {"hybrid": {"en": {"threshold": "?"}}}])
+def test_a_calibration_that_cannot_be_read_refuses_nothing(
+    world: World, kept: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    generation = world.catalog.generations.active()
+    assert generation
+    world.catalog.generations.keep_setting(generation, SETTING, kept)
+    with caplog.at_level(logging.WARNING):
+        assert not ask(world, QUESTION, ScriptedModel("It opens at six [1].")).abstained
+    assert "calibrate again" in caplog.text
+
+
+def test_settings_of_a_generation_are_kept_one_by_one(world: World) -> None:
+    generations = world.catalog.generations
+    active = generations.active()
+    assert active
+    generations.keep_setting(active, "one", {"a": 1})
+    generations.keep_setting(active, "two", [2])
+    generations.keep_setting(active, "one", None)
+    assert generations.in_force() == (active, {"two": [2]})
+    gone = Generation(id=10**6, model="", fingerprint="", dimension=1, state="retired")
+    with pytest.raises(NotFound, match="dropped"):
+        generations.keep_setting(gone, "one", 1)
+
+
+def test_no_threshold_no_refusal() -> None:
+    result = SearchResult(hits=(hit(HARBOUR),), view_id="", exactness="exact", mode="hybrid", evidence=0.0)
+    assert not weak(QUESTION, result, {})
+    assert not weak(QUESTION, result, thresholds({}))
+    assert weak(QUESTION, result, {("hybrid", "en"): 0.1})
+
+
+# --- over the wire ---------------------------------------------------------------------------------------------------
+
+
+def test_every_address_tells_it_alike(house: Any, http: TestClient) -> None:
+    threshold(house.catalog, 0.99)
+    headers, question = house.headers("ada"), "When do the salaries rise by three per cent?"
+    said = [
+        http.post("/ask", json={"question": question}, headers=headers).json()["answer"],
+        http.post("/ask", json={"question": question, "answerer": "quotes"}, headers=headers).json()["answer"],
+    ]
+    chat = {"model": "scripted", "messages": [{"role": "user", "content": question}]}
+    reply = http.post("/v1/chat/completions", json=chat, headers=headers).json()
+    said.append(reply["choices"][0]["message"]["content"])
+    reply = http.post("/v1/responses", json={"model": "scripted", "input": question}, headers=headers).json()
+    said.append(reply["output"][-1]["content"][0]["text"])
+    streamed = http.post("/ask", json={"question": question, "stream": True}, headers=headers).text
+    assert said == [NOTHING_FOUND["en"]] * 4
+    assert "three per cent" not in streamed
+    assert NOTHING_FOUND["en"] in streamed
+    assert house.model.calls == []
