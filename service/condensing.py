@@ -51,6 +51,7 @@ _LEANS = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"\w+(?:[.,'’]\w+)*")
+_ASKS = ("?", "？", "؟")
 _NO_SPACES = re.compile(f"[{HAN}{KANA}]")
 
 
@@ -156,7 +157,7 @@ async def _said(prompt: Prompt, model: LanguageModel, cache_salt: str) -> str | 
 
 
 def _accepted(said: str, question: str, turns: Sequence[Turn]) -> str | None:
-    """What the model wrote, if it is a question made of what was said; small models answer, or invent."""
+    """What the model wrote, if it is this question, made of what was said; small models answer, invent, or repeat."""
     line = _LABEL.sub("", clean(said).strip()).strip("\"'“”‘’「」* ")
     wrote = {term.form for term in terms(line, question=True)}
     asked = {term.form for term in terms(question, question=True)}
@@ -165,4 +166,11 @@ def _accepted(said: str, question: str, turns: Sequence[Turn]) -> str | None:
         return None
     if len(wrote & known) < AT_LEAST_SAID * len(wrote) or 2 * len(wrote & asked) < len(asked):
         return None
-    return line
+    if question.rstrip().endswith(_ASKS) and not line.endswith(_ASKS):
+        return None
+    earlier = {_letters(turn.text) for turn in turns if turn.role == "user"}
+    return None if _letters(line) in earlier - {_letters(question)} else line
+
+
+def _letters(text: str) -> str:
+    return "".join(mark for mark in text.casefold() if mark.isalnum())

@@ -127,6 +127,25 @@ def test_what_a_small_model_makes_up_is_not_searched_for(said: str) -> None:
     assert made("And on Fridays?", ScriptedModel(said), *SOUP) == "And on Fridays? (canteen serve soup)"
 
 
+SALARIES = (Turn("user", "When do salaries rise?"), Turn("assistant", "Salaries rise in March [1]."))
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "expected"),
+    [
+        ("And by how much?", "When do salaries rise?", "And by how much? (salaries rise)"),
+        ("And by how much?", "By how much do salaries rise?", "By how much do salaries rise?"),
+        ("Who decides it?", "Salaries are decided in March.", "Who decides it? (salaries rise)"),
+        ("When do salaries rise?", "When do salaries rise?", "When do salaries rise?"),
+        ("Tell me why they rise.", "Tell me why salaries rise.", "Tell me why salaries rise."),
+    ],
+)
+def test_an_earlier_question_or_an_answer_is_not_taken_for_the_follow_up(
+    question: str, said: str, expected: str
+) -> None:
+    assert made(question, ScriptedModel(said), *SALARIES) == expected
+
+
 @pytest.mark.parametrize("said", [f'"{FRIDAYS}"', f"Rewritten question: {FRIDAYS}\nAnswer: fish", f"\n {FRIDAYS} \n\n"])
 def test_what_stands_around_the_question_is_taken_off(said: str) -> None:
     assert made("And on Fridays?", ScriptedModel(said), *SOUP) == FRIDAYS

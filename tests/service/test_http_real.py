@@ -11,7 +11,9 @@ import httpx2
 import pytest
 
 from service.app import create_app
+from service.condensing import AT_LEAST_SAID
 from service.testing import Loopback
+from service.words import terms
 
 pytestmark = pytest.mark.slow
 QUESTION = {"question": "When do salaries rise?"}
@@ -48,6 +50,33 @@ def test_a_caller_who_leaves_ends_the_generation_on_the_server(
     _until(model_server, running=1, limit_s=60)
     line.close()
     assert _until(model_server, running=0, limit_s=30) < 2
+
+
+FOLLOW_UPS = [  # (earlier question, its answer, follow-up, whether it needs the words of the earlier question)
+    ("What does the canteen serve on Mondays?", "Soup.", "And on Fridays?", True),
+    ("When do salaries rise?", "In March.", "And by how much?", True),
+    ("When do salaries rise?", "In March.", "What does the canteen serve on Fridays?", False),
+    ("工资几月上涨？", "三月。", "那上涨多少？", True),
+]
+
+
+@pytest.mark.parametrize(("earlier", "answer", "follow_up", "leans"), FOLLOW_UPS)
+def test_a_follow_up_is_searched_for_in_words_of_the_conversation_whatever_a_small_model_makes_of_it(
+    house: Any, served: str, earlier: str, answer: str, follow_up: str, leans: bool
+) -> None:
+    history = [{"role": "user", "content": earlier}, {"role": "assistant", "content": answer}]
+    body = {"question": follow_up, "history": history, "max_tokens": 8}
+    reply = httpx2.post(f"{served}/ask", json=body, headers=house.headers("ada"), timeout=240).json()
+    searched = reply["standalone_question"] or follow_up
+    assert searched != earlier
+    said = {term.form for text in (earlier, answer, follow_up) for term in terms(text)}
+    wrote = {term.form for term in terms(searched, question=True)}
+    assert len(wrote & said) >= AT_LEAST_SAID * len(wrote)
+    if leans:
+        assert wrote & {term.form for term in terms(earlier, question=True)}
+    expected = "Menu" if "canteen" in earlier + follow_up else "Salaries"
+    assert reply["passages"][0]["title"] == expected
+    assert reply["usage"]["prompt_tokens"] == reply["usage"]["counted_prompt_tokens"]
 
 
 def _until(model_server: str, *, running: int, limit_s: float) -> float:
