@@ -27,7 +27,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from indexes.settings import Settings
 from service import phrases
 from service.answering import Ask, Mode
-from service.schemas import MAX_ANSWER_TOKENS, MAX_TURNS, AskBody, FiltersBody, Name, Request, TurnBody, cleaned
+from service.bodies import MAX_ANSWER_TOKENS, MAX_TURNS, AskBody, FiltersBody, Name, Request, TurnBody, cleaned
 
 QUOTES = "clearance-quotes"  # listed beside the served models: answers with quotes, no model needed
 INSTRUCTING = frozenset({"system", "developer"})

@@ -17,10 +17,10 @@ from service import page, problems, reference
 from service.asking import asked
 from service.asking import json_response as json_response
 from service.auth import Caller, needs_admin, needs_key
+from service.bodies import AskBody, RebuildBody, SearchBody, passages, within
 from service.metrics import CONTENT_TYPE
 from service.runtime import Runtime
 from service.schemas import (
-    AskBody,
     AskReply,
     CallerReply,
     CheckReply,
@@ -29,12 +29,8 @@ from service.schemas import (
     LiveReply,
     OpenedReply,
     ProblemReply,
-    RebuildBody,
-    SearchBody,
     SearchReply,
     VersionReply,
-    passages,
-    within,
 )
 from service.streaming import AskSpeech
 

@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from indexes.catalog.templates import TemplateInfo, Templates, TemplateVersion
 from indexes.model import Readers
-from service import schemas
 from service.asking import json_response
 from service.auth import Caller, needs_admin
+from service.bodies import Name, Number, Request
 from service.routes import PROBLEM, Here
-from service.schemas import Name, Number, Reply
+from service.schemas import Reply
 from service.template_drafts import Draft, refuse_built_in
 from service.templates import BUILT_IN, Template
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 Names = Annotated[list[Name], Field(max_length=1_000)]
 
 
-class ReadersBody(schemas.Request):
+class ReadersBody(Request):
     """Who may use a template. Nobody unless allowed; a deny beats every allow."""
 
     allow: Names
@@ -34,20 +34,20 @@ class ReadersBody(schemas.Request):
         return Readers(allow=frozenset(self.allow), deny=frozenset(self.deny))
 
 
-class SaveBody(schemas.Request):
+class SaveBody(Request):
     name: Name
     readers: ReadersBody | None = Field(None, description="For all its versions; none: those it has.")
     draft: Draft
 
 
-class ActivateBody(schemas.Request):
+class ActivateBody(Request):
     version: Annotated[StrictInt, Field(ge=1, le=10**9)]
     audience: Name = Field("name", description="`name`: who asks for it by name; `default`; `user:…`; `group:…`.")
     candidate: Name | None = Field(None, description="`name@version` for a share of the audience.")
     share: Annotated[Number, Field(ge=0, le=1)] = 0.0
 
 
-class RollbackBody(schemas.Request):
+class RollbackBody(Request):
     audience: Name = "name"
 
 
