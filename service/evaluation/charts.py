@@ -1,5 +1,6 @@
 """Plots as geometry: where dots, whiskers and lines stand in the unit of their picture. Drawn by `report.html`."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ ROW, GAP = 18.0, 14.0  # of one arm, between measures
 LEFT, RIGHT = 190.0, 76.0  # for names, for numbers
 WIDTH, TOP, BOTTOM = 820.0, 8.0, 30.0
 CURVE_WIDTH, CURVE_HEIGHT, CURVE_LEFT = 400.0, 190.0, 34.0
-TICKS = 5
+MOST_TICKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ def contrasts(comparisons: Sequence[Comparison], arms: Sequence[str]) -> Chart |
             whiskers.append(Whisker(y + ROW / 2, low, at, high, colour, text, each.verdict, not each.shown))
             y += ROW
         y += GAP
-    ticks = tuple(Tick(_across(reach * part, -reach, reach), f"{reach * part:+.2f}") for part in (-1, -0.5, 0, 0.5, 1))
+    marks = [(reach * part, f"{reach * part:+.2f}" if part else "0") for part in (-1, -0.5, 0, 0.5, 1)]
+    ticks = tuple(Tick(_across(value, -reach, reach), text) for value, text in marks)
     return Chart(y + BOTTOM, ticks, tuple(names), tuple(whiskers), zero=_across(0, -reach, reach))
 
 
@@ -127,8 +129,15 @@ def spread(title: str, by_arm: Sequence[tuple[str, Sequence[float]]], unit: Unit
     curves = [
         Curve(at % COLOURS, name, _steps(sorted(values), most)) for at, (name, values) in enumerate(by_arm) if values
     ]
-    ticks = tuple(Tick(_along(most * n / TICKS, most), _amount(most * n / TICKS, unit)) for n in range(TICKS + 1))
+    step = _round_step(most)
+    ticks = tuple(Tick(_along(n * step, most), _amount(n * step, unit)) for n in range(int(most / step) + 1))
     return Curves(title, ticks, tuple(curves))
+
+
+def _round_step(most: float) -> float:
+    """1, 2 or 5 times a power of ten, so that few steps reach so far."""
+    power = 10.0 ** math.floor(math.log10(most / MOST_TICKS))
+    return next(power * times for times in (1, 2, 5, 10) if power * times * MOST_TICKS >= most)
 
 
 def _amount(value: float, unit: Unit) -> str:

@@ -67,6 +67,8 @@ def evaluate(
             k=k or settings.default_k, mode=mode, answer_tokens=answer_tokens, concurrency=concurrency,
             users=users, out=out, seed=seed,
         )  # fmt: skip
+        if wanted.k > settings.max_k:
+            raise BadInput(f"{wanted.k} passages are more than {settings.max_k}.", remedy="See CLEARANCE_MAX_K.")
         results = _measured(wanted, settings)
         folder = wanted.folder(settings)
         written = write(results, json_file or folder / "results.json", html_file or folder / "report.html")

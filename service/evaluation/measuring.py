@@ -23,7 +23,9 @@ from service.evaluation import sets
 from service.evaluation.arms import arms
 from service.evaluation.outcomes import Outcomes
 from service.evaluation.results import Results
+from service.evaluation.sets import QuestionSet
 from service.evaluation.trial import Bench, Trial, Watcher
+from service.evidence import Judge
 from service.llm import LanguageModel
 from service.runtime import our_version
 from service.templates import TemplateSource
@@ -68,15 +70,20 @@ class Opened:
 
     def answerer(self, templates: TemplateSource) -> Answerer:
         return Answerer(
-            self.searcher, self.model, self.settings, self.cpu, templates=templates, secret=self.catalog.secret
+            self.searcher,
+            self.model,
+            self.settings,
+            self.cpu,
+            templates=templates,
+            judge=Judge(self.searcher.corpus),
+            secret=self.catalog.secret,
         )
 
 
 async def measure(wanted: Wanted, settings: Settings, watcher: Watcher) -> Results:
     """Asks the set. Raises ClearanceError where that cannot begin, or where the model server is gone."""
     begun, at = time.perf_counter(), datetime.now(UTC)
-    async with opened(settings) as here:
-        given = sets.sampled(await to_thread.run_sync(_set, wanted, here), wanted.questions, wanted.seed)
+    async with prepared(wanted, settings) as (here, given):
         asking = arms(wanted.templates, wanted.quotes, wanted.ask, here.catalog, here.answerer)
         model = await _model(wanted, here)
         bench = Bench(searcher=here.searcher, settings=settings, cpu=here.cpu, version=our_version(), model=model)
@@ -94,6 +101,14 @@ async def measure(wanted: Wanted, settings: Settings, watcher: Watcher) -> Resul
             at=at,
             seconds=time.perf_counter() - begun,
         )
+
+
+@asynccontextmanager
+async def prepared(wanted: Wanted, settings: Settings) -> AsyncIterator[tuple[Opened, QuestionSet]]:
+    """The installation and the questions to ask of it. Raises BadInput."""
+    async with opened(settings) as here:
+        given = await to_thread.run_sync(_set, wanted, here)
+        yield here, sets.sampled(given, wanted.questions, wanted.seed)
 
 
 @asynccontextmanager
@@ -123,7 +138,7 @@ def _searcher(catalog: Catalog, settings: Settings) -> Searcher:
     )
 
 
-def _set(wanted: Wanted, here: Opened) -> sets.QuestionSet:
+def _set(wanted: Wanted, here: Opened) -> QuestionSet:
     def readable(user: str) -> frozenset[str]:
         return here.catalog.documents.paths(Principal(name=user))
 

@@ -100,7 +100,7 @@ def notes(results: Results) -> list[str]:
     """What a reader must know before believing the figures."""
     found: list[str] = []
     if results.failures:
-        found.append(f"{len(results.failures)} questions have no answer and are measured in nothing.")
+        found.append(f"Failed: {len(results.failures)} of {len(results.outcomes)} answers. They count in no measure.")
     if results.given.lost:
         found.append(
             f"{results.given.lost} questions of the set have an answer in documents that the catalog does not show to"

@@ -16,6 +16,7 @@ from service.answers import Answer
 from service.evaluation.arms import Arm
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import Outcome, Outcomes, key
+from service.evidence import SETTING
 
 GIVE_UP = 10  # questions in a row without an answer from the model server
 
@@ -105,8 +106,10 @@ class Trial:
     def _conditions(self) -> dict[str, Any]:
         """What answers depend on beside the question, the arm and the view."""
         shaping = self.bench.settings.model_dump(include=set(SHAPING))
-        generation = asdict(self.bench.searcher.status().generation)
-        return {"version": self.bench.version, "model": self.bench.model, "generation": generation, **shaping}
+        corpus = self.bench.searcher.corpus
+        kept = corpus.catalog.generations.in_force()
+        shaping |= {"generation": asdict(corpus.generation()), "abstention": kept and kept[1].get(SETTING)}
+        return {"version": self.bench.version, "model": self.bench.model, **shaping}
 
     def _failed(self, error: ClearanceError) -> None:
         self.failed_in_a_row = self.failed_in_a_row + 1 if isinstance(error, GeneratorError) else 0

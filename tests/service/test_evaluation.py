@@ -201,6 +201,15 @@ def test_another_setting_that_shapes_answers_is_asked_anew(measured, monkeypatch
     assert measured.asked("--template", "chat-en") == 3
 
 
+def test_another_threshold_of_abstention_is_asked_anew_and_holds(measured):
+    assert measured.asked("--template", "chat-en") == 3
+    generations = measured.house.catalog.generations
+    kept = {"hybrid": {"en": {"threshold": 1.0}}}
+    generations.keep_setting(generations.active(), "abstention", kept)
+    measured.run("--template", "chat-en")
+    assert measured.results["arms"][0]["abstained"] > 0
+
+
 def test_a_changed_template_is_asked_anew_and_the_others_are_not(measured):
     both = ("--template", "chat-en", "--template", measured.terse)
     measured.run(*both)
@@ -283,7 +292,7 @@ def test_a_question_without_an_answer_is_a_counted_line_and_is_asked_again_next_
     result = measured.run("--template", "chat-en", "--quotes", code=1)
     assert "failed  chat-en  soup  " in result.stderr
     assert "1 failed" in result.stderr
-    assert "1 questions have no answer and are measured in nothing." in result.stdout
+    assert "Failed: 1 of 6 answers. They count in no measure." in result.stdout
     assert measured.results["failures"] == 1
     measured.server.model.reply = reply
     assert measured.asked("--template", "chat-en", "--quotes") == 1
@@ -315,6 +324,7 @@ def test_a_server_that_refuses_everything_ends_the_run(measured):
         (("--template", "nowhere.yaml"), "nowhere.yaml cannot be read"),
         (("--template", "chat-en", "--template", "chat-en"), "named twice"),
         (("--as", "eve"), "does not know user:eve"),
+        (("--k", "5000"), "more than 100"),
         (("--model", "another"), "no language model by that name"),
     ],
 )

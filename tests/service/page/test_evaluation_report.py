@@ -85,7 +85,7 @@ def test_it_fits_a_phone_and_draws_every_plot(shown):
 def test_verdicts_and_what_went_wrong_stand_in_it():
     text = rendered(measured("Soup?"))
     assert '<li class="better">b is better than a on F1 by 1.00 [1.00, 1.00]</li>' in text
-    assert "1 questions have no answer and are measured in nothing." in text
+    assert "Failed: 1 of 80 answers. They count in no measure." in text
     assert "3 questions of the set have an answer in documents that the catalog does not show" in text
     assert "40 of 900 questions, 26 with an answer for who asks" in text
     assert '<td class="loud">1</td>' in text
