@@ -108,7 +108,7 @@ async def build(hits: tuple[Hit, ...], template: Template, model: Counting, wind
     return await fit(wanted, model, window)
 
 
-def measured(folder: str, *, chinese: bool, passages: int, rounds: int, window: int) -> None:
+async def measured(folder: str, *, chinese: bool, passages: int, rounds: int, window: int) -> None:
     chance = random.Random(1)
     tokenizer = LocalTokenizer(folder)
     library = Library(folder, tokenizer)
@@ -117,11 +117,10 @@ def measured(folder: str, *, chinese: bool, passages: int, rounds: int, window: 
     hands = dealt(texts(chinese, chance), passages, chance)
     spent: dict[str, list[float]] = {"prompt": [], "ours": [], "library": []}
     tokens = []
-    loop = asyncio.new_event_loop()
     for _ in range(rounds):
         model.spent_ms = 0.0
         begun = time.thread_time()
-        made = loop.run_until_complete(build(next(hands), template, model, window))
+        made = await build(next(hands), template, model, window)
         whole = 1000 * (time.thread_time() - begun)
         begun = time.thread_time()
         counted = library.count(made.prompt)
@@ -130,7 +129,6 @@ def measured(folder: str, *, chinese: bool, passages: int, rounds: int, window: 
         tokens.append(counted)
         for name, ms in (("prompt", whole), ("ours", whole - model.spent_ms), ("library", alone)):
             spent[name].append(ms)
-    loop.close()
     print(
         f"{'Chinese' if chinese else 'English'}, {passages} passages, {statistics.median(tokens):.0f} tokens, window"
         f" {window}, {model.counted / rounds:.2f} counts a prompt, ms: "
@@ -149,7 +147,9 @@ def main() -> None:
     given = parser.parse_args()
     for chinese in (False, True):
         for window in (131_072, 4_096):
-            measured(given.folder, chinese=chinese, passages=given.passages, rounds=given.rounds, window=window)
+            asyncio.run(
+                measured(given.folder, chinese=chinese, passages=given.passages, rounds=given.rounds, window=window)
+            )
 
 
 if __name__ == "__main__":

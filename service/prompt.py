@@ -21,6 +21,8 @@ SHINGLE = 24  # characters of normalised text
 SAMPLES = 16  # shingles looked for in each better hit
 MISSES = 1  # of them, for a hit to say nothing new
 _DIGITS = re.compile(r"\d+")
+_WORDS = re.compile(r"[^\W_]+")
+_MARKS = {code: None for code in range(128) if not chr(code).isalnum()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def worth_showing(hits: Sequence[Hit], per_document: int) -> tuple[tuple[Hit, ..
     seen: list[str] = []
     taken: Counter[str] = Counter()
     for hit in hits:
-        words = hit.text.casefold().translate(_LETTERS)
+        words = _bare(hit.text)
         if _inside(hit, kept) or _says_nothing_new(words, seen):
             left.append(LeftOut.of(hit, "duplicate"))
         elif taken[hit.document_id] >= per_document:
@@ -224,17 +226,10 @@ def _held(samples: Sequence[str], text: str) -> bool:
     return True
 
 
-class _Letters(dict[int, int | None]):
-    """For str.translate: letters and digits stay, all else goes."""
-
-    def __missing__(self, code: int) -> int | None:
-        kept = code if chr(code).isalnum() else None
-        if code < 0x10000:  # of the others there are many, and few are met
-            self[code] = kept
-        return kept
-
-
-_LETTERS = _Letters()
+def _bare(text: str) -> str:
+    """Only its letters and digits."""
+    folded = text.casefold()
+    return folded.translate(_MARKS) if folded.isascii() else "".join(_WORDS.findall(folded))
 
 
 def _neighbours(document: Iterable[Piece]) -> Iterator[list[Piece]]:

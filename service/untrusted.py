@@ -40,7 +40,9 @@ _CONTROL_TOKEN = re.compile(
     r"|<<(?P<llama>/?SYS)>>"
     r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|[gs]MASK|[|｜][^\[\]\n]{1,40}[|｜]|@\w+@))\])"
 )
-_BRACKET = re.compile(r"[<＜\[【［〔]")
+_BRACKETS = r"<＜\[【［〔"
+_BRACKET = re.compile(f"[{_BRACKETS}]")
+_UNQUIET = re.compile(f"[{_HIDDEN}{_BREAKS}{_HALVES}{_BRACKETS}]")
 _ANGLES = str.maketrans("<＜>＞", "‹‹››")
 _MARKER = re.compile(r"[\[【［〔](\s*\d[\d\s,，、;；\-–]*)[\]】］〕]")
 _TURN = re.compile(
@@ -68,9 +70,9 @@ def clean(text: str) -> str:
 
 def quiet(text: str, boundary: str = "") -> str:
     """A document's or a person's words as data: no control token, marker, turn or boundary is left in them."""
-    text = clean(text)
-    if _BRACKET.search(text):  # most text has none
-        text = _MARKER.sub(r"(\1)", _CONTROL_TOKEN.sub(_disarm, text))
+    if _UNQUIET.search(text):  # most text has none of it
+        text = clean(text)
+        text = _MARKER.sub(r"(\1)", _CONTROL_TOKEN.sub(_disarm, text)) if _BRACKET.search(text) else text
     text = _TURN.sub("> ", text)
     return text.replace(boundary, boundary.replace("-", " ")) if boundary else text
 

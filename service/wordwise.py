@@ -16,7 +16,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -51,17 +51,24 @@ class Words:
         words = [word for part in between for word in self._words.findall(part)]
         if sum(map(len, words)) != sum(map(len, between)):
             return None
-        return len(between) - 1 + sum(times * self._length(word) for word, times in Counter(words).items())
+        lengths, long = self._looked_up(words)
+        return len(between) - 1 + sum(map(lengths.get, words, repeat(0))) + long
+
+    def _looked_up(self, words: Sequence[str]) -> tuple[dict[str, int], int]:
+        """The tokens of each word that is remembered, and of the others together. Nothing ever leaves the dict."""
+        different = set(words)
+        if len(self._lengths) + len(different) > REMEMBERED:
+            self._lengths = {}
+        lengths = self._lengths
+        unknown = different.difference(lengths)
+        lengths.update({word: self._length(word) for word in unknown if len(word) <= LONGEST_WORD})
+        if all(len(word) <= LONGEST_WORD for word in unknown):
+            return lengths, 0
+        long = Counter(word for word in words if len(word) > LONGEST_WORD)
+        return lengths, sum(times * self._length(word) for word, times in long.items())
 
     def _length(self, word: str) -> int:
-        length = self._lengths.get(word)
-        if length is None:
-            length = len(self._model.tokenize(word.encode().decode("latin-1").translate(_byte_letters())))
-            if len(self._lengths) >= REMEMBERED:
-                self._lengths = {}
-            if len(word) <= LONGEST_WORD:
-                self._lengths[word] = length
-        return length
+        return len(self._model.tokenize(word.encode().decode("latin-1").translate(_byte_letters())))
 
 
 def word_counter(tokenizer: Tokenizer, made_of: Mapping[str, Any]) -> Words | None:
