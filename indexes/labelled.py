@@ -34,7 +34,7 @@ class Row(BaseModel):
 
 class Text(Row):
     id: StrictStr = Field(alias="_id", min_length=1, max_length=1_000)
-    text: StrictStr = Field(min_length=1)
+    text: StrictStr
     title: StrictStr = ""
     lang: StrictStr | None = Field(None, max_length=16)
 
@@ -51,7 +51,7 @@ class Person(Row):
 
 class Query(Row):
     id: StrictStr = Field(alias="_id", min_length=1)
-    text: StrictStr = Field(min_length=1)
+    text: StrictStr
     answerable: StrictBool
     answers: tuple[StrictStr, ...] = ()
 

@@ -67,7 +67,7 @@ class Outcomes:
         return self._known.get(name)
 
     def put(self, name: str, outcome: Outcome) -> None:
-        """Raises StorageFull."""
+        """Raises StorageFull, BadInput."""
         self._known[name] = outcome
         self.kept += 1
         self._write(json.dumps({"key": name, **asdict(outcome)}).encode() + b"\n")
@@ -89,7 +89,9 @@ class Outcomes:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StorageFull from error
-            raise
+            raise BadInput(
+                f"Answers cannot be kept: {error.strerror}.", remedy="Name another folder: --out."
+            ) from error
 
     def __enter__(self) -> Self:
         return self

@@ -101,6 +101,8 @@ def notes(results: Results) -> list[str]:
     found: list[str] = []
     if results.failures:
         found.append(f"Failed: {len(results.failures)} of {len(results.outcomes)} answers. They count in no measure.")
+    if results.given.textless:
+        found.append(f"{results.given.textless} rows of the set hold no question; they are left out.")
     if results.given.lost:
         found.append(
             f"{results.given.lost} questions of the set have an answer in documents that the catalog does not show to"

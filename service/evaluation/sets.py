@@ -41,6 +41,7 @@ class QuestionSet:
     name: str
     cases: tuple[Case, ...]
     total: int  # of which these are a sample
+    textless: int = 0  # rows without a question, left out
     lost: int = 0  # questions that have an answer, in documents that the catalog lets their asker not read
     overlay: Overlay | None = None
 
@@ -85,6 +86,8 @@ def load(
         cases, overlay = _of_folder(place, asker, users)
     else:
         cases, overlay = _of_file(place, asker), None
+    textless = sum(not case.question.strip() for case in cases)  # published sets have such rows
+    cases = [case for case in cases if case.question.strip()]
     if not cases:
         raise BadInput(f"{place} holds no questions.")
     _check_known({case.user for case in cases}, known)
@@ -97,7 +100,9 @@ def load(
             remedy="Ingest them first: clearance ingest-set FOLDER, or clearance ingest.",
         )
     name = place.resolve().name if place.is_dir() else place.stem
-    return QuestionSet(name=name, cases=seen, total=len(seen), lost=0 if asker else lost, overlay=overlay)
+    return QuestionSet(
+        name=name, cases=seen, total=len(seen), textless=textless, lost=0 if asker else lost, overlay=overlay
+    )
 
 
 def sampled(given: QuestionSet, size: int | None, seed: int) -> QuestionSet:
@@ -113,16 +118,17 @@ def sampled(given: QuestionSet, size: int | None, seed: int) -> QuestionSet:
 
 
 def _of_folder(folder: Path, asker: str | None, users: Path | None) -> tuple[list[Case], Overlay | None]:
-    queries = {row.id: row for row in labelled.rows(labelled.needed(folder, "queries"), Query, key=lambda row: row.id)}
+    rows = labelled.rows(labelled.needed(folder, "queries"), Query, key=lambda row: row.id)
+    queries = {row.id: row for row in rows}
     overlay = _overlay(folder, users)
     if asker is not None:
         return _asked_by_one(folder, queries, asker), overlay
     file = labelled.part(folder, "acl_queries")
     if file is None:
         raise BadInput(f"Nothing says who asks the questions of {folder.name}.", remedy="Pass --as USER.")
-    rows = labelled.rows(file, Asked, key=lambda row: (row.query_id, row.user_id))
-    labelled.refuse(file, [f"{row.query_id} is not in queries" for row in rows if row.query_id not in queries])
-    return [_asked(queries[row.query_id], row) for row in rows], overlay
+    asked = labelled.rows(file, Asked, key=lambda row: (row.query_id, row.user_id))
+    labelled.refuse(file, [f"{row.query_id} is not in queries" for row in asked if row.query_id not in queries])
+    return [_asked(queries[row.query_id], row) for row in asked], overlay
 
 
 def _asked(query: Query, row: Asked) -> Case:

@@ -38,6 +38,9 @@ class _Tally:
         self.total = self.done = self.known = self.failed = 0
         self.begun = time.perf_counter()
 
+    def expect(self, total: int) -> None:
+        self.total, self.begun = total, time.perf_counter()
+
     def add(self, outcome: Outcome, *, known: bool) -> None:
         self.done += 1
         self.known += known
@@ -63,7 +66,7 @@ class Lines:
         self._told = time.perf_counter()
 
     def expect(self, questions: int) -> None:
-        self._tally.total = questions
+        self._tally.expect(questions)
         self._say(f"{questions} answers to measure.")
 
     def asked(self, arm: Arm, case: Case, outcome: Outcome, *, known: bool) -> None:
@@ -94,11 +97,12 @@ class Bar:
             TimeRemainingColumn(elapsed_when_finished=True),
             console=self._console,
         )
-        self._task = self._progress.add_task("Asking", total=None, rate="")
+        self._task = self._progress.add_task("Loading", total=None, rate="")
         self._tally = _Tally()
 
     def expect(self, questions: int) -> None:
-        self._progress.update(self._task, total=questions)
+        self._tally.expect(questions)
+        self._progress.update(self._task, total=questions, description="Asking")
 
     def asked(self, arm: Arm, case: Case, outcome: Outcome, *, known: bool) -> None:
         self._tally.add(outcome, known=known)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from indexes.errors import BadInput
 from indexes.model import Principal
-from ingest import labelled, request
+from ingest import labelled, pipeline, request
 from ingest.commands import app, ingest_labelled
 from ingest.testing import SpyEmbedder
 
@@ -85,6 +85,26 @@ def test_a_second_run_embeds_nothing_and_a_changed_row_alone_is_done_again(given
     assert len(given.world.embedder.texts) == 1
 
 
+def test_a_run_that_was_stopped_goes_on_where_it_was(given, monkeypatch):
+    monkeypatch.setattr(pipeline, "WINDOW_TOKENS", given.world.settings.chunk_tokens)  # one document at a time
+    rows = [{"_id": f"r{n}", "text": f"Row {n} of the kitchen."} for n in range(6)]
+    given.write("corpus", rows)
+    given.write("acl", [{"doc_id": row["_id"], "groups": ["hr"]} for row in rows], zipped=True)
+    passages = given.world.embedder.passages
+
+    def until_the_third(texts):
+        if "Row 3" in texts[0]:
+            raise KeyboardInterrupt
+        return passages(texts)
+
+    given.world.embedder.passages = until_the_third
+    report = given.ingest()
+    assert (report["code"], report["interrupted"], report["totals"]["new"]) == (130, True, 3)
+    given.world.embedder.passages = passages
+    report = given.ingest()
+    assert (report["code"], report["totals"]["new"], report["totals"]["unchanged"]) == (0, 3, 3)
+
+
 def test_other_readers_hold_without_embedding_again(given):
     given.ingest()
     given.write("acl", [{"doc_id": "pay", "groups": ["hr"]}, ACCESS[1]], zipped=True)
@@ -131,6 +151,12 @@ def test_a_malformed_set_is_refused_whole_with_the_place(given, name, rows, said
     with pytest.raises(BadInput, match=said):
         given.ingest()
     assert not given.world.settings.home.exists()
+
+
+def test_a_row_without_text_is_a_line_of_the_report(given):
+    given.write("corpus", [CORPUS[0], {**CORPUS[1], "text": " \x00"}])
+    report = given.ingest()
+    assert (report["code"], report["totals"]["new"], report["totals"]["failed"]) == (1, 1, 1)
 
 
 def test_people_are_added_and_never_taken_out_of_a_group(given):

@@ -109,6 +109,16 @@ def test_unknown_users_are_named(folder):
         load(folder, READABLE.__getitem__, ())
 
 
+def test_rows_without_a_question_are_left_out_and_told(folder):
+    queries = [
+        {"_id": "q1", "text": " ", "answerable": False},
+        {"_id": "q2", "text": "Who painted the door?", "answerable": False},
+    ]
+    write(folder / "queries.jsonl.gz", queries)
+    found = read(folder, user="ada")
+    assert ([case.id for case in found.cases], found.total, found.textless) == (["q2"], 1, 1)
+
+
 def test_wrong_lines_of_a_labelled_set_are_named(folder):
     (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1 pay 1\nq1\tpay\tmuch\n", encoding="utf-8")
     with pytest.raises(BadInput, match=r"qrels.tsv, line 2: .*; line 3: "):
