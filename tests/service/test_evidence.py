@@ -14,12 +14,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from indexes.catalog import Catalog
+from indexes.embedder import load
 from indexes.errors import NotFound
 from indexes.model import Generation, Principal, SearchResult
 from indexes.rebuild import rebuild
+from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from service.answering import Answer, Answerer, Ask, Event, Mode
-from service.evidence import SETTING, Judge, share_a_language, thresholds, weak
+from service.evidence import PACKAGED, SETTING, Judge, share_a_language, thresholds, weak
 from service.phrases import NOTHING_FOUND
 from service.schemas import AskReply
 from service.testing import ScriptedModel
@@ -264,8 +266,24 @@ def test_settings_of_a_generation_are_kept_one_by_one(world: World) -> None:
 def test_no_threshold_no_refusal() -> None:
     result = SearchResult(hits=(hit(HARBOUR),), view_id="", exactness="exact", mode="hybrid", evidence=0.0)
     assert not weak(QUESTION, result, {})
-    assert not weak(QUESTION, result, thresholds({}))
     assert weak(QUESTION, result, {("hybrid", "en"): 0.1})
+
+
+@pytest.mark.slow
+def test_the_packaged_model_comes_with_thresholds_that_its_fingerprint_names(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(models)
+    packaged = load(Settings(home=tmp_path))
+    generation = Generation(id=1, model="", fingerprint=packaged.fingerprint, dimension=384, state="active")
+    assert thresholds(generation, {}) == {("hybrid", "en"): 0.61, ("hybrid", "zh"): 0.64}
+
+
+def test_what_is_calibrated_counts_over_what_comes_with_the_model_and_all_can_be_switched_off() -> None:
+    fingerprint, packaged = next(iter(PACKAGED.items()))
+    generation = Generation(id=1, model="", fingerprint=fingerprint, dimension=384, state="active")
+    kept: dict[str, Any] = {"hybrid": {"en": {"threshold": 0.7}}, "dense": {"zh": {"threshold": 0.8}}}
+    calibrated = {**packaged, ("hybrid", "en"): 0.7, ("dense", "zh"): 0.8}
+    assert thresholds(generation, {SETTING: kept}) == calibrated
+    assert thresholds(generation, {SETTING: {**kept, "off": True}}) == {}
 
 
 # --- over the wire ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,259 @@
+"""Thresholds of abstention, calibrated from labelled questions: how little evidence is too little, and what that costs.
+
+For each language asked in, on one half of the questions: the highest threshold that refuses at most the wanted share of
+those that can be answered. On the other half: what it refuses. Questions that find nothing at all are left aside; they
+are refused without any threshold.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+from indexes.catalog import Catalog
+from indexes.errors import BadInput, Busy
+from indexes.model import Generation, Principal
+from indexes.search import Searcher
+from service.answers import Mode
+from service.evaluation.cases import Case
+from service.evidence import OFF, SETTING, share_a_language, thresholds
+from service.words import Script, script
+
+LEAST_ANSWERABLE = 50  # questions in one language, for a threshold to be calibrated for it
+LEAST_OTHERS = 20
+SURE = 1.96  # standard deviations: 95 in 100 intervals hold the truth
+NAMES: Mapping[Script, str] = {"en": "other than Chinese", "zh": "Chinese"}
+
+Progress = Callable[[int, int], None]
+Kind = Callable[[Case], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many of so many were refused."""
+
+    refused: int
+    of: int
+
+    def interval(self) -> tuple[float, float]:
+        """Where the true share lies with 95 % confidence (Wilson)."""
+        if not self.of:
+            return 0.0, 1.0
+        share, weight = self.refused / self.of, SURE * SURE / self.of
+        middle, spread = share + weight / 2, SURE * math.sqrt(share * (1 - share) / self.of + weight / (4 * self.of))
+        return (middle - spread) / (1 + weight), (middle + spread) / (1 + weight)
+
+    def __str__(self) -> str:
+        low, high = self.interval()
+        part = 100 * self.refused / self.of if self.of else 0.0
+        return f"{self.refused} of {self.of} ({part:.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The threshold for questions in one language, and what it did to questions it was not chosen on."""
+
+    threshold: float
+    chosen_on: int  # answerable questions
+    answerable: Share  # of the other half
+    others: Mapping[str, Share]  # of the other half, by kind: what should be refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What `calibrate` found. It counts once it is stored."""
+
+    generation: Generation
+    mode: Mode
+    shy: float
+    findings: Mapping[Script, Finding]
+    left_aside: int  # questions that found nothing at all
+    too_few: Mapping[Script, tuple[int, int]]  # languages without a threshold: answerable questions, others
+
+    def lines(self) -> list[str]:
+        """For people."""
+        said = [f"Abstention for {self.mode} search with {self.generation.model}, refusing at most {self.shy:.1%}:"]
+        for language, found in self.findings.items():
+            said.append(f"  questions in languages {NAMES[language]}: refuse evidence below {found.threshold:.4f}")
+            said.append(f"    chosen on {found.chosen_on} answerable questions; on the other half it refuses")
+            said.append(f"    {found.answerable} of the answerable, which is wrong")
+            said += [f"    {share} of the {kind}, which is right" for kind, share in found.others.items()]
+        for language, (answerable, others) in self.too_few.items():
+            said.append(f"  languages {NAMES[language]}: no threshold ({answerable} answerable, {others} others)")
+        if self.left_aside:
+            said.append(f"  {self.left_aside} questions found nothing at all and are refused without a threshold")
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A question with what was found for it."""
+
+    case: Case
+    evidence: float  # infinite where no threshold refuses it
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the threshold is chosen on this question, or tried on it. The same for everybody who asks it."""
+        return hashlib.sha256(self.case.question.encode("utf-8", "surrogatepass")).digest()[0] % 2 == 0
+
+
+def calibrate(
+    searcher: Searcher,
+    cases: Sequence[Case],
+    *,
+    mode: Mode = "hybrid",
+    k: int = 8,
+    shy: float = 0.02,
+    kind: Kind = lambda case: "unanswerable",
+    progress: Progress = lambda done, total: None,
+) -> Calibration:
+    """Asks every question as its user and chooses thresholds. Stores nothing.
+
+    shy: share of the answerable questions that may be refused. kind: what an unanswerable question is called in the
+    figures. Raises BadInput where no language has questions enough, Busy where another model became active meanwhile.
+    """
+    if not 0 <= shy <= 0.5:
+        raise BadInput(f"The share of answerable questions to refuse is {shy}.", remedy="Take 0 to 0.5, such as 0.02.")
+    generation = searcher.corpus.catalog.generations.active()
+    measured = measure(searcher, cases, mode=mode, k=k, progress=progress)
+    if generation is None or searcher.corpus.generation().id != generation.id:
+        raise Busy("Another embedding model became active meanwhile.", remedy="Calibrate again.")
+    findings, too_few = _chosen(measured, shy, kind)
+    return Calibration(
+        generation=generation,
+        mode=mode,
+        shy=shy,
+        findings=findings,
+        left_aside=len(cases) - len(measured),
+        too_few=too_few,
+    )
+
+
+def measure(
+    searcher: Searcher,
+    cases: Sequence[Case],
+    *,
+    mode: Mode = "hybrid",
+    k: int = 8,
+    progress: Progress = lambda done, total: None,
+) -> list[Measured]:
+    """The evidence for each question that finds anything in its asker's view."""
+    measured: list[Measured] = []
+    for done, case in enumerate(cases, start=1):
+        result = searcher.search(case.question, Principal(name=case.user), k, mode=mode)
+        if result.hits:
+            refusable = share_a_language(case.question, result.hits)
+            measured.append(Measured(case, result.evidence if refusable else math.inf))
+        progress(done, len(cases))
+    return measured
+
+
+def store(catalog: Catalog, calibration: Calibration) -> None:
+    """From the next request on, in every process. Thresholds for other languages and ways of searching stay."""
+    before = _kept(catalog.generations.settings(calibration.generation))
+    of_mode = dict(before.get(calibration.mode) or {})
+    for language, found in calibration.findings.items():
+        of_mode[language] = {
+            "threshold": found.threshold,
+            "shy": calibration.shy,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "chosen_on": found.chosen_on,
+            "answerable": [found.answerable.refused, found.answerable.of],
+            "others": {kind: [share.refused, share.of] for kind, share in found.others.items()},
+        }
+    before.pop(OFF, None)
+    catalog.generations.keep_setting(calibration.generation, SETTING, {**before, calibration.mode: of_mode})
+
+
+def in_force(catalog: Catalog) -> list[str]:
+    """What holds for the active generation, for people; empty: nothing is refused for little evidence."""
+    found = catalog.generations.in_force()
+    if found is None:
+        return []
+    kept = _kept(found[1])
+    lines = []
+    for (mode, language), threshold in sorted(thresholds(*found).items()):
+        at = kept.get(mode, {}).get(language, {}).get("at")
+        since = f"calibrated {at}" if at else "comes with the model"
+        lines.append(
+            f"{mode} search, questions in languages {NAMES[language]}: refuses evidence below {threshold:.4f} ({since})"
+        )
+    return lines
+
+
+def forget(catalog: Catalog) -> bool:
+    """Removes what was calibrated or switched off for the active generation; what comes with the model holds again.
+
+    False: there was nothing.
+    """
+    found = catalog.generations.in_force()
+    if found is None or SETTING not in found[1]:
+        return False
+    catalog.generations.keep_setting(found[0], SETTING, None)
+    return True
+
+
+def switch_off(catalog: Catalog) -> None:
+    """From the next request on nothing is refused for little evidence, until something is calibrated or forgotten."""
+    found = catalog.generations.in_force()
+    if found is None:
+        raise BadInput("There is no index yet.", remedy="Ingest a first document.")
+    catalog.generations.keep_setting(found[0], SETTING, {**_kept(found[1]), OFF: True})
+
+
+def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored; nothing where that is no calibration."""
+    kept = settings.get(SETTING)
+    return dict(kept) if isinstance(kept, dict) else {}
+
+
+def _chosen(
+    measured: Sequence[Measured], shy: float, kind: Kind
+) -> tuple[dict[Script, Finding], dict[Script, tuple[int, int]]]:
+    findings: dict[Script, Finding] = {}
+    too_few: dict[Script, tuple[int, int]] = {}
+    for language in get_args(Script):
+        those = [each for each in measured if script(each.case.question) == language]
+        answerable = sum(each.case.answerable for each in those)
+        if answerable >= LEAST_ANSWERABLE and len(those) - answerable >= LEAST_OTHERS:
+            findings[language] = _finding(those, shy, kind)
+        elif those:
+            too_few[language] = answerable, len(those) - answerable
+    if not findings:
+        told = "; ".join(f"{yes} answerable and {no} others {NAMES[name]}" for name, (yes, no) in too_few.items())
+        raise BadInput(
+            f"Too few questions found anything: {told or 'none'}.",
+            remedy=f"At least {LEAST_ANSWERABLE} that documents of their askers answer, and {LEAST_OTHERS} that none"
+            " does, are needed in one language.",
+        )
+    return findings, too_few
+
+
+def _finding(measured: Sequence[Measured], shy: float, kind: Kind) -> Finding:
+    chosen_on = [each.evidence for each in measured if each.chooses and each.case.answerable]
+    threshold = threshold_of(chosen_on, shy)
+    tried = [each for each in measured if not each.chooses]
+    kinds = sorted({kind(each.case) for each in tried if not each.case.answerable})
+    return Finding(
+        threshold=threshold,
+        chosen_on=len(chosen_on),
+        answerable=_share([each for each in tried if each.case.answerable], threshold),
+        others={
+            name: _share([each for each in tried if not each.case.answerable and kind(each.case) == name], threshold)
+            for name in kinds
+        },
+    )
+
+
+def threshold_of(answerable: Sequence[float], shy: float) -> float:
+    """The highest, to four digits, that at most this share of these is below."""
+    ranked = sorted(answerable)
+    lowest_kept = ranked[math.floor(shy * len(ranked))] if ranked else 0.0
+    return math.floor(10_000 * lowest_kept) / 10_000 if math.isfinite(lowest_kept) else 0.0
+
+
+def _share(measured: Sequence[Measured], threshold: float) -> Share:
+    return Share(sum(each.evidence < threshold for each in measured), len(measured))
