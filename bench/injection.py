@@ -1,7 +1,7 @@
 """Attacks in documents and in questions: how often does the answer do what they want, with the defences and without?
 
     python -m bench.injection ask --home FOLDER --arms defended undefended clean --llm-url URL [--style completion]
-    python -m bench.injection ask --home FOLDER --arms quotes quotes-clean obedient obedient-undefended
+    python -m bench.injection ask --home FOLDER                                            (the arms without a server)
     python -m bench.injection report --home FOLDER [--browser] [--json bench/results/injection.json]
 
 Every attack goes the way of any text: chunked, embedded and stored with its readers, found by a search, put into a
@@ -333,7 +333,7 @@ async def asked(desk: Desk, arm: Arm, found: Sequence[Case], log: Path, model: s
             try:
                 reply = await desk.ask(case, arm)
             except GeneratorBroken as error:  # such as an empty answer
-                reply = Reply(text="", shown=True)
+                reply = Reply(text="", shown=False)
                 print(f"{case.id}: {error}", flush=True)
             style = desk.settings.llm_style
             row = {"model": model, "arm": arm, "style": style, "case": case.id, **asdict(reply)}

@@ -178,7 +178,8 @@ def report(
         figures.append(made)
         print(line(made), flush=True)
     if out:
-        out.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        lines = ",\n".join(json.dumps(made, ensure_ascii=False) for made in figures)
+        out.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
