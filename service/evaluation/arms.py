@@ -71,6 +71,8 @@ def arms(
     sources: dict[str, TemplateSource] = {
         labels[name]: Exactly(template(name, catalog, settings.llm_style)) for name in named
     } or {ACTIVE: governed}
+    if quotes and QUOTES in sources:
+        raise BadInput(f"A template is named {QUOTES}, too.", remedy=f"Name its version: {QUOTES}@1.")
     asked = replace(ask, answerer="model", fallback="none")
     found = [Arm(label=label, ask=asked, answerer=answering(at), templates=at) for label, at in sources.items()]
     return (*found, quoting) if quotes else tuple(found)

@@ -282,3 +282,13 @@ def test_a_later_group_of_a_removed_ones_name_inherits_no_model(world: World) ->
     world.catalog.people.add_group("hr")
     world.catalog.people.add_member("hr", "user:ada")
     assert world.catalog.models.hidden_from(ADA) == {"large"}
+
+
+def test_paths_are_told_of_documents_that_may_be_read_and_of_no_others(world: World) -> None:
+    world.people(ada=["hr"], bob=[])
+    world.put("pay", "Salaries rise.", "group:hr")
+    world.put("plan", "Secret.", "group:hr", deny=["user:ada"])
+    world.put("menu", "Soup.", "public", path="kitchen/menu.txt")
+    world.put("nobody", "Nothing.")
+    found = {name: world.catalog.documents.paths(Principal(name=f"user:{name}")) for name in ("ada", "bob")}
+    assert found == {"ada": {"pay", "kitchen/menu.txt"}, "bob": {"kitchen/menu.txt"}}
