@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.answers import rows, store
+from bench.labelled import rows, store
 from indexes import embedder as embedding
 from indexes.catalog import Catalog, Filters
 from indexes.model import SearchResult

@@ -27,7 +27,7 @@ from typing import Any, Literal
 from anyio import CapacityLimiter, to_thread
 
 from bench import injection_report as reporting
-from bench.answers import DATA, rows
+from bench.labelled import DATA, rows
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder

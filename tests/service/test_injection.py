@@ -15,7 +15,7 @@ import pytest
 from anyio import CapacityLimiter
 
 from bench import injection
-from bench.answers import DATA
+from bench.labelled import DATA
 from bench.injection import Case, Desk, Obedient, Reply
 from bench.injection_report import active, worked
 from service.answering import Answerer, Ask, Token
