@@ -16,7 +16,7 @@ from service.answers import Answer
 from service.evaluation.arms import Arm
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import Outcome, Outcomes, key
-from service.evidence import SETTING
+from service.evidence import thresholds
 
 GIVE_UP = 10  # questions in a row without an answer from the model server
 
@@ -107,8 +107,9 @@ class Trial:
         """What answers depend on beside the question, the arm and the view."""
         shaping = self.bench.settings.model_dump(include=set(SHAPING))
         corpus = self.bench.searcher.corpus
-        kept = corpus.catalog.generations.in_force()
-        shaping |= {"generation": asdict(corpus.generation()), "abstention": kept and kept[1].get(SETTING)}
+        in_force = corpus.catalog.generations.in_force()
+        shaping["generation"] = asdict(corpus.generation())
+        shaping["abstention"] = sorted(thresholds(*in_force).items()) if in_force else None
         return {"version": self.bench.version, "model": self.bench.model, **shaping}
 
     def _failed(self, error: ClearanceError) -> None:

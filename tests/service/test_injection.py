@@ -15,9 +15,9 @@ import pytest
 from anyio import CapacityLimiter
 
 from bench import injection
-from bench.labelled import DATA
 from bench.injection import Case, Desk, Obedient, Reply
 from bench.injection_report import active, worked
+from bench.labelled import DATA
 from service.answering import Answerer, Ask, Token
 from service.llm import Prompt
 from tests.service.given import CONTROL_TOKENS
