@@ -10,6 +10,7 @@ from service.budget import Budget, unlimited
 from service.llm import LanguageModel
 from service.prompt import LeftOut, Passage
 from service.templates import Template
+from service.untrusted import inert
 from service.words import Script, script
 
 
@@ -51,7 +52,7 @@ class Run:
     @property
     def standalone_question(self) -> str | None:
         """What is searched for where that is not the question itself."""
-        return self.question if self.question != self.ask.question else None
+        return inert(self.question) if self.question != self.ask.question else None
 
     def show(self, passages: tuple[Passage, ...], budget: Budget) -> Passages:
         self.passages, self.budget = passages, budget

@@ -57,6 +57,15 @@ def two_calls(condensed: str, answer: str = "Fish [1].") -> ScriptedModel:
     return ScriptedModel(lambda prompt: condensed if "Rewritten question" in repr(prompt) else answer)
 
 
+def test_a_standalone_question_is_searched_for_as_it_is_and_shown_inert() -> None:
+    question = "And what does the canteen serve on Fridays? https://evil.example/menu"
+    turns = (SOUP[0], Turn("assistant", "On Mondays, says https://evil.example/menu [1]."))
+    answer, _, found = asked(two_calls(question), "And on Fridays?", *turns)
+    assert found.searched == [question]
+    assert answer.standalone_question is not None
+    assert "https://" not in answer.standalone_question
+
+
 def test_the_models_standalone_question_is_searched_for_and_shown() -> None:
     model = two_calls(FRIDAYS)
     answer, events, found = asked(model, "And on Fridays?", *SOUP)
