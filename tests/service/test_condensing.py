@@ -58,7 +58,7 @@ def two_calls(condensed: str, answer: str = "Fish [1].") -> ScriptedModel:
 
 
 def test_a_standalone_question_is_searched_for_as_it_is_and_shown_inert() -> None:
-    question = "And what does the canteen serve on Fridays? https://evil.example/menu"
+    question = "What does the canteen serve on Fridays, https://evil.example/menu?"
     turns = (SOUP[0], Turn("assistant", "On Mondays, says https://evil.example/menu [1]."))
     answer, _, found = asked(two_calls(question), "And on Fridays?", *turns)
     assert found.searched == [question]
