@@ -13,6 +13,7 @@ import typer
 
 from indexes import settings as configuration
 from indexes.errors import BadInput, ClearanceError
+from service.evaluation.calibrating import calibrate_and_store
 
 if TYPE_CHECKING:
     from indexes.settings import Settings
@@ -48,6 +49,12 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Results for programs.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="The report with plots.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the sample and of the resampling.")] = 0,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Ask no model: choose how little evidence is too little, and keep it.")
+    ] = False,
+    shy: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Share of answerable questions that --calibrate may have refused.")
+    ] = 0.02,
 ) -> None:
     """Measure prompts before they are used: ask a set of questions with each template and compare the answers.
 
@@ -69,6 +76,9 @@ def evaluate(
         )  # fmt: skip
         if wanted.k > settings.max_k:
             raise BadInput(f"{wanted.k} passages are more than {settings.max_k}.", remedy="See CLEARANCE_MAX_K.")
+        if calibrate:
+            typer.echo("\n".join(calibrate_and_store(wanted, settings, shy).lines()))
+            return
         results = _measured(wanted, settings)
         folder = wanted.folder(settings)
         written = write(results, json_file or folder / "results.json", html_file or folder / "report.html")

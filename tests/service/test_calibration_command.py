@@ -1,0 +1,56 @@
+"""`clearance eval --calibrate` and `clearance abstention`, as an operator runs them."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from indexes import embedder as embedding
+from indexes.testing import HashingEmbedder
+from service.commands import app
+from tests.service.test_calibration import THINGS, cases, name
+from tests.world import World
+
+
+@pytest.fixture
+def questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Questions about eighty things, of which the asker may read about forty."""
+    world = World(tmp_path / "home", embedder=HashingEmbedder(512))
+    world.people(ada=["hr"], bob=["eng"])
+    for number in range(THINGS):
+        text = f"What is the weight of the {name(number)}? The {name(number)} has a weight of {number} stones."
+        world.put(f"thing{number}", text, "group:hr" if number < THINGS // 2 else "group:eng")
+    world.close()
+    monkeypatch.setattr(embedding, "load", lambda settings, say=None: HashingEmbedder(512))
+    monkeypatch.setenv("CLEARANCE_HOME", str(world.home))
+    rows = [{**asdict(case), "user": "ada", "documents": []} for case in cases(range(THINGS))]
+    file = tmp_path / "questions.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_a_threshold_is_chosen_told_kept_switched_off_and_forgotten(questions: Path) -> None:
+    assert run("abstention", "show") == "Nothing is refused for little evidence.\n"
+    told = run("eval", str(questions), "--calibrate", "--shy", "0.05")
+    assert "refuse evidence below" in told
+    assert "of the unanswerable, which is right" in told
+    assert "(calibrated " in run("abstention", "show")
+    run("abstention", "off")
+    assert run("abstention", "show") == "Nothing is refused for little evidence.\n"
+    assert "Forgotten." in run("abstention", "reset")
+    assert "nothing to forget" in run("abstention", "reset")
+
+
+def test_too_few_questions_are_refused_and_nothing_is_kept(questions: Path) -> None:
+    few = questions.with_name("few.jsonl")
+    few.write_text("".join(questions.read_text(encoding="utf-8").splitlines(keepends=True)[:9]), encoding="utf-8")
+    assert "At least 50" in run("eval", str(few), "--calibrate", code=2)
+    assert run("abstention", "show") == "Nothing is refused for little evidence.\n"
