@@ -37,7 +37,7 @@ from indexes.model import SearchResult
 from indexes.search import Searcher
 from indexes.settings import Settings
 from service.answers import Mode
-from service.evaluation.calibration import Measured, measure, threshold_of
+from service.evaluation.calibration import Measured, chosen, measure
 from service.evaluation.cases import Case
 from service.evidence import PACKAGED
 from service.words import Script, script
@@ -50,9 +50,9 @@ FOREIGN = {
     "handbook18f-en": ("squad2-dev-en", "scifact-en", "cmrc2018-dev-zh"),
 }
 ANSWERABLE = frozenset({"answer", "wordy", "alone", "crossed"})
-WORDY: dict[Script, str] = {
-    "en": "Hello! I was wondering whether you could help me with something for my report: {} Thanks a lot in advance!",
-    "zh": "你好，请帮我查一下资料，{}麻烦用两三句话回答，并注明出处，谢谢！",
+WORDY: dict[Script, str] = {  # not the words that calibration uses
+    "en": "hi, quick question about something a colleague asked yesterday in our meeting and nobody could tell: {}",
+    "zh": "昨天开会的时候有位同事问了一个问题，大家都不知道，想请教一下：{}",
 }
 ENOUGH = 20  # questions in a group, for a share of them to say anything
 SHARES = (0.01, 0.02, 0.05)
@@ -154,7 +154,7 @@ def measured(name: str, home: Path, mode: Mode, wanted: int) -> dict[Group, list
         for each in those:
             narrowed: Any = _Narrowed(partial(searcher.search, filters=each.within))
             group = found.setdefault((name, script(each.case.question), kind), [])
-            group += measure(narrowed, [each.case], mode=mode)
+            group += measure(narrowed, [each.case], mode=mode, wordy=kind == "answer")
     catalog.close()
     return found
 
@@ -188,11 +188,11 @@ def transfer(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
         if kind != "answer" or len(those) < ENOUGH:
             continue
         for shy in SHARES:
-            chosen = threshold_of([one.evidence for one in those if one.chooses], shy)
+            threshold = chosen([one for one in those if one.chooses], shy)
             tried = {
                 group: [one for one in these if group[0] != name or not one.chooses] for group, these in found.items()
             }
-            yield {"chosen on": name, "shy": shy, **_refused(tried, language, chosen)}
+            yield {"chosen on": name, "shy": shy, **_refused(tried, language, threshold)}
 
 
 def packaged(found: dict[Group, list[Measured]], mode: Mode) -> Iterable[dict[str, Any]]:

@@ -3,6 +3,9 @@
 For each language asked in, on one half of the questions: the highest threshold that refuses at most the wanted share of
 those that can be answered. On the other half: what it refuses. Questions that find nothing at all are left aside; they
 are refused without any threshold.
+
+People are wordier than question sets, and words that no passage holds lower the evidence. So every answerable question
+is asked in many words too, and the threshold has to spare those as well.
 """
 
 import hashlib
@@ -25,6 +28,11 @@ LEAST_ANSWERABLE = 50  # questions in one language, for a threshold to be calibr
 LEAST_OTHERS = 20
 SURE = 1.96  # standard deviations: 95 in 100 intervals hold the truth
 NAMES: Mapping[Script, str] = {"en": "other than Chinese", "zh": "Chinese"}
+
+WORDY: Mapping[Script, str] = {
+    "en": "Hello! I was wondering whether you could help me with something for my report: {} Thanks a lot in advance!",
+    "zh": "你好，请帮我查一下资料，{}麻烦用两三句话回答，并注明出处，谢谢！",
+}
 
 Progress = Callable[[int, int], None]
 Kind = Callable[[Case], str]
@@ -58,6 +66,7 @@ class Finding:
     threshold: float
     chosen_on: int  # answerable questions
     answerable: Share  # of the other half
+    wordy: Share | None  # of the same, asked in many words
     others: Mapping[str, Share]  # of the other half, by kind: what should be refused
 
 
@@ -79,6 +88,7 @@ class Calibration:
             said.append(f"  questions in languages {NAMES[language]}: refuse evidence below {found.threshold:.4f}")
             said.append(f"    chosen on {found.chosen_on} answerable questions; on the other half it refuses")
             said.append(f"    {found.answerable} of the answerable, which is wrong")
+            said += [f"    {found.wordy} of these asked in many words, which is wrong"] if found.wordy else []
             said += [f"    {share} of the {kind}, which is right" for kind, share in found.others.items()]
         for language, (answerable, others) in self.too_few.items():
             said.append(f"  languages {NAMES[language]}: no threshold ({answerable} answerable, {others} others)")
@@ -93,6 +103,7 @@ class Measured:
 
     case: Case
     evidence: float  # infinite where no threshold refuses it
+    wordy: float | None = None  # the same, asked in many words
 
     @property
     def chooses(self) -> bool:
@@ -107,18 +118,20 @@ def calibrate(
     mode: Mode = "hybrid",
     k: int = 8,
     shy: float = 0.02,
+    wordy: bool = True,
     kind: Kind = lambda case: "unanswerable",
     progress: Progress = lambda done, total: None,
 ) -> Calibration:
     """Asks every question as its user and chooses thresholds. Stores nothing.
 
-    shy: share of the answerable questions that may be refused. kind: what an unanswerable question is called in the
-    figures. Raises BadInput where no language has questions enough, Busy where another model became active meanwhile.
+    shy: share of the answerable questions that may be refused. wordy: whether they are asked in many words too; not
+    needed where they are in the users' own words. kind: what an unanswerable question is called in the figures.
+    Raises BadInput where no language has questions enough, Busy where another model became active meanwhile.
     """
     if not 0 <= shy <= 0.5:
         raise BadInput(f"The share of answerable questions to refuse is {shy}.", remedy="Take 0 to 0.5, such as 0.02.")
     generation = searcher.corpus.catalog.generations.active()
-    measured = measure(searcher, cases, mode=mode, k=k, progress=progress)
+    measured = measure(searcher, cases, mode=mode, k=k, wordy=wordy, progress=progress)
     if generation is None or searcher.corpus.generation().id != generation.id:
         raise Busy("Another embedding model became active meanwhile.", remedy="Calibrate again.")
     findings, too_few = _chosen(measured, shy, kind)
@@ -138,17 +151,27 @@ def measure(
     *,
     mode: Mode = "hybrid",
     k: int = 8,
+    wordy: bool = True,
     progress: Progress = lambda done, total: None,
 ) -> list[Measured]:
     """The evidence for each question that finds anything in its asker's view."""
     measured: list[Measured] = []
     for done, case in enumerate(cases, start=1):
-        result = searcher.search(case.question, Principal(name=case.user), k, mode=mode)
-        if result.hits:
-            refusable = share_a_language(case.question, result.hits)
-            measured.append(Measured(case, result.evidence if refusable else math.inf))
+        evidence = _evidence(searcher, case.question, case.user, mode, k)
+        if evidence is not None:
+            text = WORDY[script(case.question)].format(case.question)
+            also = _evidence(searcher, text, case.user, mode, k) if wordy and case.answerable else None
+            measured.append(Measured(case, evidence, also))
         progress(done, len(cases))
     return measured
+
+
+def _evidence(searcher: Searcher, question: str, user: str, mode: Mode, k: int) -> float | None:
+    """Infinite where no threshold refuses it; None where nothing at all was found."""
+    result = searcher.search(question, Principal(name=user), k, mode=mode)
+    if not result.hits:
+        return None
+    return result.evidence if share_a_language(question, result.hits) else math.inf
 
 
 def store(catalog: Catalog, calibration: Calibration) -> None:
@@ -162,6 +185,7 @@ def store(catalog: Catalog, calibration: Calibration) -> None:
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "chosen_on": found.chosen_on,
             "answerable": [found.answerable.refused, found.answerable.of],
+            "wordy": found.wordy and [found.wordy.refused, found.wordy.of],
             "others": {kind: [share.refused, share.of] for kind, share in found.others.items()},
         }
     before.pop(OFF, None)
@@ -233,19 +257,29 @@ def _chosen(
 
 
 def _finding(measured: Sequence[Measured], shy: float, kind: Kind) -> Finding:
-    chosen_on = [each.evidence for each in measured if each.chooses and each.case.answerable]
-    threshold = threshold_of(chosen_on, shy)
+    chosen_on = [each for each in measured if each.chooses and each.case.answerable]
+    threshold = chosen(chosen_on, shy)
     tried = [each for each in measured if not each.chooses]
-    kinds = sorted({kind(each.case) for each in tried if not each.case.answerable})
+    answerable = [each for each in tried if each.case.answerable]
+    others = [each for each in tried if not each.case.answerable]
+    wordy = [each.wordy for each in answerable if each.wordy is not None]
     return Finding(
         threshold=threshold,
         chosen_on=len(chosen_on),
-        answerable=_share([each for each in tried if each.case.answerable], threshold),
+        answerable=_share([each.evidence for each in answerable], threshold),
+        wordy=_share(wordy, threshold) if wordy else None,
         others={
-            name: _share([each for each in tried if not each.case.answerable and kind(each.case) == name], threshold)
-            for name in kinds
+            name: _share([each.evidence for each in others if kind(each.case) == name], threshold)
+            for name in sorted({kind(each.case) for each in others})
         },
     )
+
+
+def chosen(answerable: Sequence[Measured], shy: float) -> float:
+    """The threshold that refuses at most this share of these, and of these asked in many words."""
+    wordy = [each.wordy for each in answerable if each.wordy is not None]
+    plain = threshold_of([each.evidence for each in answerable], shy)
+    return min(plain, threshold_of(wordy, shy)) if wordy else plain
 
 
 def threshold_of(answerable: Sequence[float], shy: float) -> float:
@@ -255,5 +289,5 @@ def threshold_of(answerable: Sequence[float], shy: float) -> float:
     return math.floor(10_000 * lowest_kept) / 10_000 if math.isfinite(lowest_kept) else 0.0
 
 
-def _share(measured: Sequence[Measured], threshold: float) -> Share:
-    return Share(sum(each.evidence < threshold for each in measured), len(measured))
+def _share(evidence: Sequence[float], threshold: float) -> Share:
+    return Share(sum(each < threshold for each in evidence), len(evidence))

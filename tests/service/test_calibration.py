@@ -60,7 +60,7 @@ def cases(numbers: Sequence[int], *, twice: bool = True) -> list[Case]:
 
 
 def test_the_threshold_parts_what_is_answered_from_what_is_hidden(fresh: World) -> None:
-    found = calibrate(fresh.searcher, cases(range(THINGS)), shy=0.05)
+    found = calibrate(fresh.searcher, cases(range(THINGS)), shy=0.05, wordy=False)
     english = found.findings["en"]
     assert english.answerable.refused <= 0.15 * english.answerable.of
     assert english.others["unanswerable"].refused >= 0.8 * english.others["unanswerable"].of
@@ -74,7 +74,7 @@ def test_it_holds_at_the_next_question_once_it_is_stored(fresh: World) -> None:
         fresh.searcher, None, fresh.settings, anyio.CapacityLimiter(1), judge=Judge(fresh.searcher.corpus)
     )
     ada = Principal(name=USER)
-    found = calibrate(fresh.searcher, cases(range(THINGS)), shy=0.05)
+    found = calibrate(fresh.searcher, cases(range(THINGS)), shy=0.05, wordy=False)
     assert asyncio.run(answerer.answer(Ask(question=hidden), ada)).passages
     calibration.store(fresh.catalog, found)
     assert not asyncio.run(answerer.answer(Ask(question=hidden), ada)).passages
@@ -133,6 +133,16 @@ def test_what_comes_with_the_model_is_told_as_such(tmp_path: Path) -> None:
         calibration.switch_off(world.catalog)
         assert calibration.in_force(world.catalog) == []
     world.close()
+
+
+def test_questions_asked_in_many_words_are_spared_too(fresh: World) -> None:
+    plain, both = (
+        calibrate(fresh.searcher, cases(range(THINGS)), shy=0.05, wordy=wordy).findings["en"] for wordy in (False, True)
+    )
+    assert plain.wordy is None
+    assert both.threshold < plain.threshold
+    assert both.wordy
+    assert both.wordy.refused <= 0.15 * both.wordy.of
 
 
 @pytest.mark.parametrize(
