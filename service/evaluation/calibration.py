@@ -27,7 +27,7 @@ from service.words import Script, script
 LEAST_ANSWERABLE = 50  # questions in one language, for a threshold to be calibrated for it
 LEAST_OTHERS = 20
 SURE = 1.96  # standard deviations: 95 in 100 intervals hold the truth
-NAMES: Mapping[Script, str] = {"en": "other than Chinese", "zh": "Chinese"}
+NAMES: Mapping[Script, str] = {"en": "in languages other than Chinese", "zh": "in Chinese"}
 
 WORDY: Mapping[Script, str] = {
     "en": "Hello! I was wondering whether you could help me with something for my report: {} Thanks a lot in advance!",
@@ -85,13 +85,13 @@ class Calibration:
         """For people."""
         said = [f"Abstention for {self.mode} search with {self.generation.model}, refusing at most {self.shy:.1%}:"]
         for language, found in self.findings.items():
-            said.append(f"  questions in languages {NAMES[language]}: refuse evidence below {found.threshold:.4f}")
+            said.append(f"  questions {NAMES[language]}: refuse evidence below {found.threshold:.4f}")
             said.append(f"    chosen on {found.chosen_on} answerable questions; on the other half it refuses")
             said.append(f"    {found.answerable} of the answerable, which is wrong")
             said += [f"    {found.wordy} of these asked in many words, which is wrong"] if found.wordy else []
             said += [f"    {share} of the {kind}, which is right" for kind, share in found.others.items()]
         for language, (answerable, others) in self.too_few.items():
-            said.append(f"  languages {NAMES[language]}: no threshold ({answerable} answerable, {others} others)")
+            said.append(f"  questions {NAMES[language]}: no threshold ({answerable} answerable, {others} others)")
         if self.left_aside:
             said.append(f"  {self.left_aside} questions found nothing at all and are refused without a threshold")
         return said
@@ -202,9 +202,7 @@ def in_force(catalog: Catalog) -> list[str]:
     for (mode, language), threshold in sorted(thresholds(*found).items()):
         at = kept.get(mode, {}).get(language, {}).get("at")
         since = f"calibrated {at}" if at else "comes with the model"
-        lines.append(
-            f"{mode} search, questions in languages {NAMES[language]}: refuses evidence below {threshold:.4f} ({since})"
-        )
+        lines.append(f"{mode} search, questions {NAMES[language]}: refuses evidence below {threshold:.4f} ({since})")
     return lines
 
 

@@ -111,7 +111,7 @@ def test_one_calibration_leaves_those_of_other_languages_and_ways_of_searching(f
     assert [line.split(":")[0] for line in lines] == [
         "dense search, questions in languages other than Chinese",
         "hybrid search, questions in languages other than Chinese",
-        "hybrid search, questions in languages Chinese",
+        "hybrid search, questions in Chinese",
     ]
 
 
