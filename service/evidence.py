@@ -26,8 +26,8 @@ OFF = "off"
 """Among them: nothing is refused, whatever else stands there."""
 
 HELD = 0.4
-"""Share of a question's words, `the` and `of` above all, that a few passages in its language hold: of 99 in 100 questions
-of XQuAD in passages of their language, of one in 100 in passages of the other."""
+"""Share of a question's words, `the` and `of` above all, that a few passages in its language hold: at XQuAD so do those of
+99 in 100 questions, and those in the other language of one."""
 
 Thresholds = Mapping[tuple[Mode, Script], float]
 
