@@ -26,8 +26,8 @@ OFF = "off"
 """Among them: nothing is refused, whatever else stands there."""
 
 HELD = 0.4
-"""Share of a question's words, `the` and `of` above all, that a few passages in its language hold: at XQuAD so do those of
-99 in 100 questions, and those in the other language of one."""
+"""Share of a question's words, `the` and `of` above all, that a few passages in its language hold. Of the questions of
+XQuAD 99 in 100 have as many held in their language, and one in the other."""
 
 Thresholds = Mapping[tuple[Mode, Script], float]
 
