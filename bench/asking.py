@@ -36,6 +36,7 @@ from indexes.settings import Settings
 from service.llm import Generated, Prompt
 from service.testing import FakeVllm, ScriptedModel
 from tools.demo import EXAMPLES, Demo, ingest
+from tools.model_server import MODELS
 from tools.processes import free_port, running, wait_for
 
 FIRST_S = 0.2
@@ -100,6 +101,8 @@ def main() -> None:
         home = (given.home or Path(stack.enter_context(tempfile.TemporaryDirectory()))).absolute()
         demo = Demo(home=home, port=free_port(), model="none")
         if given.home is None:
+            MODELS.mkdir(parents=True, exist_ok=True)
+            (home / "models").symlink_to(MODELS)
             ingest(demo)
         asked = questions(given.questions)
         key = invited(home)
