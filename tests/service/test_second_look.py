@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio
@@ -39,14 +39,19 @@ class Told:
         return list(sentences).index(found) if found in sentences else None
 
 
-def asked(reply: str, told: Meaning | None, delay_s: float = 0.0) -> list[Event]:
+def asked(reply: str, told: Meaning | None, seen: Callable[[list[Event]], None] = lambda events: None) -> list[Event]:
+    """All events of the answer. seen: called after each, with all so far."""
+
     async def collected() -> list[Event]:
         library = Library(HARBOUR, LIBRARY)
         cpu = anyio.CapacityLimiter(1)
-        model = ScriptedModel(reply, delay_s=delay_s)
-        by = Answerer(library, model, Settings(), cpu, secret=b"test")  # type: ignore[arg-type]
+        by = Answerer(library, ScriptedModel(reply), Settings(), cpu, secret=b"test")  # type: ignore[arg-type]
         by.generation = Generation(by.settings, b"test", meaning=told, cpu=cpu)
-        return [event async for event in by.stream(Ask(question="When does it open?"), ADA)]
+        events: list[Event] = []
+        async for event in by.stream(Ask(question="When does it open?"), ADA):
+            events.append(event)
+            seen(events)
+        return events
 
     return asyncio.run(collected())
 
@@ -102,8 +107,13 @@ def test_only_claims_in_another_language_whose_numbers_agree_get_a_second_look(
 def test_text_does_not_wait_for_the_second_look_and_citations_keep_their_order() -> None:
     told = Told(九点关门="It closes at nine.")
     told.free.clear()
-    threading.Timer(0.3, told.free.set).start()
-    events = asked("港口九点关门[1]。It closes at nine [1]. " + "And so on. " * 3, told, delay_s=0.001)
+    text = "港口九点关门[1]。It closes at nine [1]. And so on."
+
+    def free_at_the_end(events: list[Event]) -> None:
+        if "".join(event.text for event in events if isinstance(event, Token)) == text:
+            told.free.set()
+
+    events = asked(text, told, free_at_the_end)
     kinds = [type(event) for event in events if isinstance(event, Token | CitationFound)]
     assert kinds.index(CitationFound) > max(place for place, kind in enumerate(kinds) if kind is Token)
     assert [event.citation for event in events if isinstance(event, CitationFound)] == list(final(events).citations)
