@@ -31,6 +31,7 @@ from service.answers import (
 from service.evidence import Judge
 from service.generating import Generation
 from service.llm import LanguageModel
+from service.meaning import Meaning
 from service.model_rights import Offer
 from service.prompt import LeftOut, worth_showing
 from service.quoting import nothing, quote
@@ -58,12 +59,13 @@ class Answerer:
         templates: TemplateSource | None = None,
         rights: Models | None = None,
         judge: Judge | None = None,
+        meaning: Meaning | None = None,
         secret: bytes | None = None,
     ) -> None:
         """cpu: shared by all work that burns CPU. rights: who may use which model; none: everybody may use all.
 
-        judge: of whether there is evidence enough; none: there always is. secret: for boundaries and cache salts;
-        default: one per process.
+        judge: of whether there is evidence enough; none: there always is. meaning: for citations across languages;
+        none: words alone support them. secret: for boundaries and cache salts; default: one per process.
         """
         self.searcher = searcher
         self.offer = Offer(model, rights)
@@ -71,7 +73,7 @@ class Answerer:
         self.cpu = cpu
         self.templates = templates or BuiltIn()
         self.judge = judge
-        self.generation = Generation(settings, secret or secrets.token_bytes(32))
+        self.generation = Generation(settings, secret or secrets.token_bytes(32), meaning=meaning, cpu=cpu)
 
     async def answer(self, ask: Ask, principal: Principal) -> Answer:
         """The whole answer. Raises what `stream` raises."""

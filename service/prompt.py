@@ -176,7 +176,7 @@ def render(
     turns = alternating(history)
     variables: dict[str, Any] = {
         "question": quiet(question, mark).strip(),
-        "passages": [_shown(passage, mark, lines=".line" in template.user) for passage in by_edges(passages)],
+        "passages": [_shown(passage, mark, lines="line" in template.user) for passage in by_edges(passages)],
         "history": turns,
         "boundary": mark,
         "no_answer": template.no_answer,

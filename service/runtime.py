@@ -19,6 +19,7 @@ from indexes.tending import tending
 from service.answering import Answer, Answerer
 from service.evidence import Judge
 from service.llm import LanguageModel
+from service.meaning import meaning
 from service.metrics import Metrics
 from service.rebuilding import Rebuilder
 from service.schemas import CheckReply
@@ -134,6 +135,7 @@ async def running(
                 templates=Governed(catalog),
                 rights=catalog.models,
                 judge=Judge(searcher.corpus),
+                meaning=meaning(embedder),
                 secret=catalog.secret,
             ),
             jobs=jobs,

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select, true

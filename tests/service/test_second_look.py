@@ -13,7 +13,6 @@ from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from service.answering import Answer, Answerer, Ask, CitationFound, Event, Finished, Token
 from service.citations import Doubt, Writer
-from service.generating import Generation
 from service.meaning import SAME, EmbeddedMeaning, Meaning, meaning
 from service.second_look import MOST, SecondLook
 from service.testing import ScriptedModel
@@ -45,8 +44,7 @@ def asked(reply: str, told: Meaning | None, seen: Callable[[list[Event]], None] 
     async def collected() -> list[Event]:
         library = Library(HARBOUR, LIBRARY)
         cpu = anyio.CapacityLimiter(1)
-        by = Answerer(library, ScriptedModel(reply), Settings(), cpu, secret=b"test")  # type: ignore[arg-type]
-        by.generation = Generation(by.settings, b"test", meaning=told, cpu=cpu)
+        by = Answerer(library, ScriptedModel(reply), Settings(), cpu, meaning=told, secret=b"test")  # type: ignore[arg-type]
         events: list[Event] = []
         async for event in by.stream(Ask(question="When does it open?"), ADA):
             events.append(event)
