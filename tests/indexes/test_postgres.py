@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -13,8 +14,11 @@ FILES = ("test_catalog.py", "test_search.py", "test_second_look.py", "test_nonin
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server that lives as long as these tests."""
+def server() -> Iterator[str]:
+    """The URL of a PostgreSQL server that lives as long as these tests.
+
+    Not in pytest's own folder: every run of pytest closes that to other users, and root's server runs as one of them.
+    """
     given = os.environ.get("CLEARANCE_TEST_POSTGRES")
     if given:
         yield given
@@ -28,9 +32,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
-    started = get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
-    yield make_url(started.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-    started.cleanup()
+    with TemporaryDirectory(prefix="clearance-postgres-", ignore_cleanup_errors=True) as folder:
+        started = get_server(Path(folder) / "data", cleanup_mode="delete")
+        yield make_url(started.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        started.cleanup()
 
 
 @pytest.mark.slow
