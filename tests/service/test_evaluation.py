@@ -238,7 +238,8 @@ def test_a_torn_line_is_as_if_it_were_not_there(measured, end):
 
 
 COMMAND = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell of these tests does with Ctrl-C
 from indexes import embedder
 from indexes.testing import HashingEmbedder
 embedder.load = lambda settings, say=None: HashingEmbedder()

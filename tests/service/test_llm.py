@@ -261,8 +261,9 @@ def test_every_request_carries_the_salt_and_the_settings(server: FakeVllm) -> No
 
 
 def test_the_configured_model_must_be_served(server: FakeVllm) -> None:
-    with pytest.raises(GeneratorUnavailable, match="configured model"):
+    with pytest.raises(GeneratorUnavailable, match="serves that model") as refused:
         run(ask(server, [], llm_model="other"))
+    assert "CLEARANCE_LLM_MODEL" in (refused.value.remedy or "")
 
 
 def test_a_hundred_callers_ask_once_what_is_served(server: FakeVllm) -> None:
