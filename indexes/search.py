@@ -1,6 +1,7 @@
 """Search under access control. Start here to see what happens to a question."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ Mode = Literal["hybrid", "dense", "keyword"]
 LoadEmbedder = Callable[[str], Embedder]
 
 _DEPTH = 100  # each side of a fusion is ranked at least this deep
-_MARGIN = 4  # hits looked at for each one wanted, since thinning drops some
+_SPARE = 0.5  # hits ranked beyond each one wanted, since thinning drops some; four times as many where it drops more
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class Searcher:
 
     def _best(self, rank: "_Ranking", k: int, state: ReadState, principal: Principal) -> tuple[Hit, ...]:
         """Read as deep as it takes to find k hits that are neither near-duplicates nor too many of one document."""
-        depth = _MARGIN * k
+        depth = k + math.ceil(_SPARE * k)
         while True:
             ranked, thinner = rank.best(depth), Thinner(k, self._settings.passages_per_document)
             for start in range(0, len(ranked), k):  # text is read for as many as it takes, seldom for all
