@@ -1,9 +1,7 @@
 """`clearance ingest`, `ingest-set` and `worker`: the pipeline from the command line and from the queue of jobs."""
 
 import json
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -15,15 +13,14 @@ from indexes import settings as configuration
 from indexes.catalog import Catalog
 from indexes.errors import BadInput, ClearanceError
 from indexes.settings import Settings
+from indexes.terminal import INTERRUPTED, graceful, printable
 from ingest import labelled
 from ingest.labelled import LabelledSet
 from ingest.lock import only_one
 from ingest.pipeline import Embedders, Writing
-from ingest.report import Bar, Lines, Report, Watcher, printable
+from ingest.report import Bar, Lines, Report, Watcher
 from ingest.request import LoadEmbedder, MakeParsers, Request, loader, perform
 from ingest.worker import work
-
-INTERRUPTED = 130
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -77,7 +74,7 @@ def worker(
     """Do ingestion jobs from the queue, one after another."""
     try:
         settings = configuration.load()
-        with _graceful():
+        with graceful():
             work(settings, once=once)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
@@ -123,7 +120,7 @@ def _reported(work: Callable[[Report, ExitStack], None], *, dry_run: bool, as_js
     with _watcher(sys.stderr) as watcher:
         report = Report(watcher=watcher, dry_run=dry_run)
         try:
-            with _graceful(), ExitStack() as stack:
+            with graceful(), ExitStack() as stack:
                 work(report, stack)
         except KeyboardInterrupt:
             report.interrupted = True
@@ -157,26 +154,6 @@ def _watcher(out: IO[str]) -> Iterator[Watcher]:
             yield bar
     else:
         yield Lines(out)
-
-
-@contextmanager
-def _graceful() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does; a transaction under way is undone or already complete."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(*_: object) -> None:
-    """As Ctrl-C, also in a job that a shell started in the background, where Ctrl-C is ignored."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)
 
 
 def _told(error: ClearanceError, *, as_json: bool) -> int:

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any, Literal, Protocol, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from indexes.errors import ClearanceError, NoReaders, SourceRefused
+from indexes.terminal import printable, progress_bar
 
 Status = Literal["new", "changed", "relabelled", "unchanged", "removed", "failed", "refused"]
 STATUSES: tuple[Status, ...] = ("new", "changed", "relabelled", "unchanged", "removed", "failed", "refused")
@@ -128,11 +126,6 @@ class Report:
             yield "Interrupted. Everything stored so far is complete; run the same command again to go on."
 
 
-def printable(text: str) -> str:
-    """The text without anything that could steer a terminal: file names are written by strangers."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
 def one_line(outcome: Outcome) -> str:
     size = f"  {outcome.chunks} chunks" if outcome.status in ("new", "changed") and outcome.chunks else ""
     reason = f"  {outcome.reason}" if outcome.reason else ""
@@ -174,16 +167,7 @@ class Bar:
     """A progress bar with rate and time left; lines appear above it only for problems."""
 
     def __init__(self, out: IO[str]) -> None:
-        self._console = Console(file=out, markup=False, highlight=False, emoji=False)
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}", markup=False),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=self._console,
-        )
+        self._progress = progress_bar(out)
         self._task = self._progress.add_task("Looking", total=None, rate="")
         self._chunks = 0
         self._begun = time.perf_counter()
@@ -199,7 +183,7 @@ class Bar:
             self.say(one_line(outcome))
 
     def say(self, text: str) -> None:
-        self._console.print(printable(text))
+        self._progress.console.print(printable(text))
 
     def __enter__(self) -> Self:
         self._progress.start()

@@ -1,11 +1,7 @@
 """`clearance eval`: measures prompts on a set of questions, through the path that callers' questions take."""
 
 import asyncio
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,14 +9,13 @@ import typer
 
 from indexes import settings as configuration
 from indexes.errors import BadInput, ClearanceError
+from indexes.terminal import INTERRUPTED, graceful
 from service.evaluation.calibrating import calibrate_and_store
 
 if TYPE_CHECKING:
     from indexes.settings import Settings
     from service.evaluation.measuring import Wanted
     from service.evaluation.results import Results
-
-INTERRUPTED = 130
 
 
 def evaluate(
@@ -98,25 +93,5 @@ def _measured(wanted: "Wanted", settings: "Settings") -> "Results":
     from service.evaluation.measuring import measure
     from service.evaluation.watching import watching
 
-    with _graceful(), watching(sys.stderr) as watcher:
+    with graceful(), watching(sys.stderr) as watcher:
         return asyncio.run(measure(wanted, settings, watcher))
-
-
-@contextmanager
-def _graceful() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(*_: object) -> None:
-    """As Ctrl-C, also in a job that a shell started in the background, where Ctrl-C is ignored."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from indexes.terminal import printable
 from service.evaluation import charts
 from service.evaluation.cases import Case
 from service.evaluation.comparing import Estimate, Summary, shown, spelt
 from service.evaluation.measures import MEASURES, Measure
 from service.evaluation.outcomes import Outcome, write_private
 from service.evaluation.results import Results
-from service.evaluation.watching import printable
 
 FEW = 30  # questions below which an interval says little
 EXAMPLES = 40  # questions shown in full

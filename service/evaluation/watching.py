@@ -5,20 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
+from indexes.terminal import printable, progress_bar
 from service.evaluation.arms import Arm
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import Outcome
 from service.evaluation.trial import Watcher
 
 TELL_S = 10.0  # between two lines about nothing but progress
-
-
-def printable(text: str) -> str:
-    """The text without anything that could steer a terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 @contextmanager
@@ -87,16 +80,7 @@ class Bar:
     """A progress bar with rate and time left; lines appear above it only for failures."""
 
     def __init__(self, out: IO[str]) -> None:
-        self._console = Console(file=out, markup=False, highlight=False, emoji=False)
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}", markup=False),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=self._console,
-        )
+        self._progress = progress_bar(out)
         self._task = self._progress.add_task("Loading", total=None, rate="")
         self._tally = _Tally()
 
@@ -109,7 +93,7 @@ class Bar:
         rate = f"{self._tally.rate:.2f} answers/s{self._tally.also}"
         self._progress.update(self._task, advance=1, rate=rate)
         if outcome.failure:
-            self._console.print(printable(failure_line(arm, case, outcome)))
+            self._progress.console.print(printable(failure_line(arm, case, outcome)))
 
     def __enter__(self) -> "Bar":
         self._progress.start()

@@ -10,10 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from indexes.errors import Busy, SourceRefused
+from indexes.terminal import printable
 from ingest import request, worker
 from ingest.commands import app
 from ingest.lock import only_one
-from ingest.report import Bar, Lines, Outcome, Report, failure, printable
+from ingest.report import Bar, Lines, Outcome, Report, failure
 from ingest.testing import SpyEmbedder
 from ingest.worker import work
 
