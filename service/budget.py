@@ -262,7 +262,7 @@ def apportion(total: int, weights: Sequence[float]) -> list[int]:
 
 def estimate(text: str) -> float:
     """About how many tokens a text has. From its length in characters and bytes alone, so it costs nothing."""
-    wide = (len(text.encode("utf-8", "replace")) - len(text)) / 2
+    wide = 0.0 if text.isascii() else (len(text.encode("utf-8", "replace")) - len(text)) / 2
     return ASCII_RATE * (len(text) - wide) + WIDE_RATE * wide
 
 

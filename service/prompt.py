@@ -21,8 +21,8 @@ SHINGLE = 24  # characters of normalised text
 SAMPLES = 16  # shingles looked for in each better hit
 MISSES = 1  # of them, for a hit to say nothing new
 _DIGITS = re.compile(r"\d+")
-_WORDS = re.compile(r"[^\W_]+")
-_MARKS = {code: None for code in range(128) if not chr(code).isalnum()}
+_MARKS = bytes(code for code in range(128) if not chr(code).isalnum())
+_WIDE_MARK = re.compile(r"[^\w\x00-\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,9 @@ def _held(samples: Sequence[str], text: str) -> bool:
 def _bare(text: str) -> str:
     """Only its letters and digits."""
     folded = text.casefold()
-    return folded.translate(_MARKS) if folded.isascii() else "".join(_WORDS.findall(folded))
+    if not folded.isascii():
+        folded = _WIDE_MARK.sub("", folded)
+    return folded.encode("utf-8", "surrogatepass").translate(None, _MARKS).decode("utf-8", "surrogatepass")
 
 
 def _neighbours(document: Iterable[Piece]) -> Iterator[list[Piece]]:

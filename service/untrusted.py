@@ -45,6 +45,7 @@ _BRACKET = re.compile(f"[{_BRACKETS}]")
 _UNQUIET = re.compile(f"[{_HIDDEN}{_BREAKS}{_HALVES}{_BRACKETS}]")
 _ANGLES = str.maketrans("<＜>＞", "‹‹››")
 _MARKER = re.compile(r"[\[【［〔](\s*\d[\d\s,，、;；\-–]*)[\]】］〕]")
+_LINE_END = re.compile(r"\n")
 _TURN = re.compile(
     r"(?im)^[ \t]*(?=(?:#{1,6}\s*)?(?:system|user|human|assistant|ai|bot|model|instructions?|input|response"
     r"|question|answer|q|a|context|passages?"
@@ -73,8 +74,16 @@ def quiet(text: str, boundary: str = "") -> str:
     if _UNQUIET.search(text):  # most text has none of it
         text = clean(text)
         text = _MARKER.sub(r"(\1)", _CONTROL_TOKEN.sub(_disarm, text)) if _BRACKET.search(text) else text
-    text = _TURN.sub("> ", text)
+    if _takes_a_turn(text):
+        text = _TURN.sub("> ", text)
     return text.replace(boundary, boundary.replace("-", " ")) if boundary else text
+
+
+def _takes_a_turn(text: str) -> bool:
+    """Looked for where lines begin and nowhere else: a search would try every character."""
+    if _TURN.match(text):
+        return True
+    return "\n" in text and any(_TURN.match(text, end.end()) for end in _LINE_END.finditer(text))
 
 
 def label(text: str, boundary: str = "", limit: int = 160) -> str:

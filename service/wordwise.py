@@ -14,11 +14,11 @@ counted some microseconds a word sooner; nothing else depends on it.
 
 import re
 import unicodedata
-from collections import Counter
+from codecs import charmap_decode
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from itertools import pairwise, repeat
-from typing import Any
+from itertools import count, pairwise
+from typing import Any, cast
 
 from tokenizers import Tokenizer
 
@@ -50,26 +50,28 @@ class Words:
             return None
         between = self._added.split(text)
         words = [word for part in between for word in self._words.findall(part)]
-        if sum(map(len, words)) != sum(map(len, between)):
+        if "".join(words) != "".join(between):
             return None
-        lengths, long = self._looked_up(words)
-        return len(between) - 1 + sum(map(lengths.get, words, repeat(0))) + long
+        return len(between) - 1 + sum(self._lengths_of(words))
 
-    def _looked_up(self, words: Sequence[str]) -> tuple[dict[str, int], int]:
-        """The tokens of each word that is remembered, and of the others together. Nothing ever leaves the dict."""
-        different = set(words)
-        if len(self._lengths) + len(different) > REMEMBERED:
+    def _lengths_of(self, words: Sequence[str]) -> Sequence[int]:
+        """How many tokens each word has. Looks up each once: in a large dict that is what costs."""
+        found = list(map(self._lengths.get, words))
+        if None not in found:  # most prompts
+            return cast(list[int], found)
+        unknown = {word for word, length in zip(words, found, strict=True) if length is None}
+        lengths = {word: self._length(word) for word in unknown}
+        self._remember({word: length for word, length in lengths.items() if len(word) <= LONGEST_WORD})
+        return [lengths[word] if length is None else length for word, length in zip(words, found, strict=True)]
+
+    def _remember(self, lengths: Mapping[str, int]) -> None:
+        if len(self._lengths) + len(lengths) > REMEMBERED:
             self._lengths = {}
-        lengths = self._lengths
-        unknown = different.difference(lengths)
-        lengths.update({word: self._length(word) for word in unknown if len(word) <= LONGEST_WORD})
-        if all(len(word) <= LONGEST_WORD for word in unknown):
-            return lengths, 0
-        long = Counter(word for word in words if len(word) > LONGEST_WORD)
-        return lengths, sum(times * self._length(word) for word, times in long.items())
+        self._lengths.update(lengths)
 
     def _length(self, word: str) -> int:
-        return len(self._model.tokenize(word.encode().decode("latin-1").translate(_byte_letters())))
+        letters, _ = charmap_decode(word.encode(), "strict", _byte_letters())
+        return len(self._model.tokenize(letters))
 
 
 def word_counter(tokenizer: Tokenizer, made_of: Mapping[str, Any]) -> Words | None:
@@ -156,8 +158,8 @@ def _ranges(codes: Iterable[int]) -> str:
 
 
 @cache
-def _byte_letters() -> dict[int, str]:
-    """The letter that stands for each byte in a byte-level vocabulary."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in plain]
-    return {byte: chr(byte) for byte in plain} | {byte: chr(256 + place) for place, byte in enumerate(others)}
+def _byte_letters() -> str:
+    """The letter that stands for each byte in a byte-level vocabulary, in order."""
+    plain = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    beyond = count(256)
+    return "".join(chr(byte if byte in plain else next(beyond)) for byte in range(256))
