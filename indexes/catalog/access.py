@@ -7,7 +7,7 @@ from any cache, inside the very statement that reads text. Statements are made o
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal, select
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal, or_, select
 
 from indexes.catalog.schema import memberships, principals, reader_set_entries
 from indexes.errors import BadPrincipal
@@ -27,8 +27,8 @@ def asking(principal: Principal) -> dict[str, Any]:
 
 _asker = principals.alias("asker")
 _known = exists(select(_asker.c.id).where(_asker.c.name == bindparam("asker"), _asker.c.known == 1))
-_named = select(principals.c.id).where(principals.c.name.in_(bindparam("names", expanding=True)), _known)
-_start = _named.cte("mine", recursive=True)
+_named = select(principals.c.id).where(principals.c.name.in_(bindparam("names", expanding=True)), _known).cte("named")
+_start = select(_named.c.id).cte("mine", recursive=True)
 _mine = _start.union(select(memberships.c.group_id).join(_start, memberships.c.member_id == _start.c.id))
 """Ids of the asker itself, `public`, its token's groups, and every group those are in; cycles end by UNION.
 
@@ -54,14 +54,20 @@ def readable_sets(connection: Connection, principal: Principal, among: Collectio
     return sorted(mentioned["allow"] - mentioned["deny"])
 
 
+_named_there = _entry.principal_id + 0  # a sum: the database looks up the set, which names few, and not every group
+_IS_MINE = or_(  # the first two only spare the third: most sets name the asker or one of its own groups
+    _named_there.in_(select(_named.c.id)),
+    exists().where(memberships.c.group_id == _named_there, memberships.c.member_id.in_(select(_named.c.id))),
+    _named_there.in_(IDENTITIES),
+)
+"""Whether an entry of a reader set names one of the asker's identities."""
+
+
 def may_read(reader_set_id: ColumnElement[int]) -> ColumnElement[bool]:
     """Gate two: a condition on one reader set, evaluated per row from the tables themselves."""
-    named_there = _entry.principal_id + 0  # a sum: the database looks up the set, which names few, and not every group
 
     def says(effect: str) -> ColumnElement[bool]:
-        named = select(literal(1)).where(
-            _entry.reader_set_id == reader_set_id, _entry.effect == effect, named_there.in_(select(_mine.c.id))
-        )
-        return exists(named.correlate_except(reader_set_entries, _mine))
+        named = select(literal(1)).where(_entry.reader_set_id == reader_set_id, _entry.effect == effect, _IS_MINE)
+        return exists(named.correlate_except(reader_set_entries, _named, _mine))
 
     return says("allow") & ~says("deny")

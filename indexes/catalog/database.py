@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pysqlite3
-from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
@@ -56,15 +56,16 @@ class Database:
 class Prepared:
     """A statement put into words once for each number of values in its lists. For the few that every search runs.
 
-    Values come and go as the driver has them; so JSON comes unread from a database that keeps it as text.
+    It goes to the driver directly, and values come and go as the driver has them: rows are tuples in the order of the
+    statement's columns, and JSON comes unread from a database that keeps it as text.
     """
 
     def __init__(self, statement: Select[Any]) -> None:
         self.statement = statement
         self._known: dict[tuple[str | int, ...], _Worded] = {}
 
-    def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
-        """values: every parameter by its name; a list for one that stands behind IN."""
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        """values: every parameter by its name; a list for one that stands behind IN. Raises OperationalError."""
         lists = {name: value for name, value in values.items() if isinstance(value, list)}
         shape: tuple[str | int, ...] = (connection.dialect.name, *(len(value) for value in lists.values()))
         worded = self._known.get(shape)
@@ -77,13 +78,25 @@ class Prepared:
             given.update((f"{name}_{place}", item) for place, item in enumerate(value, start=1))
         ordered = [given[name] for name in worded.names]
         sent = tuple(ordered) if worded.by_place else dict(zip(worded.names, ordered, strict=True))
-        return connection.exec_driver_sql(worded.sql, sent).all()
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(worded.sql, sent)
+            return cursor.fetchall()
+        except _driver(connection).OperationalError as error:
+            raise OperationalError(worded.sql, None, error) from error
+        finally:
+            cursor.close()
 
     def _put_into_words(self, connection: Connection, values: Mapping[str, Any]) -> "_Worded":
         state = self.statement.compile(dialect=connection.dialect).construct_expanded_state(dict(values))
         fixed = {name: value for name, value in state.parameters.items() if name not in values}
         names = state.positiontup if state.positiontup is not None else list(state.parameters)
         return _Worded(state.statement, tuple(names), fixed, state.positiontup is not None)
+
+
+def _driver(connection: Connection) -> Any:
+    """The module that speaks to the database."""
+    return connection.dialect.dbapi
 
 
 @dataclass(frozen=True, slots=True)

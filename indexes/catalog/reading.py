@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, exists, func, select
-from sqlalchemy import Row as Found
 
 from indexes.catalog.access import asking, may_read, readable_sets
 from indexes.catalog.database import Prepared
@@ -23,14 +22,21 @@ T = TypeVar("T")
 _BATCH = 500  # ids per statement: well under every database's limit on parameters
 
 _HITS = (
-    select(
-        *(column for column in chunks.c if column.name != "embedded"),
+    select(  # `_hit` reads them in this order
+        chunks.c.row,
+        chunks.c.public_id,
         documents.c.public_id.label("document_public_id"),
         documents.c.title,
         documents.c.path,
         documents.c.media_type,
         documents.c.collection,
         documents.c.language,
+        chunks.c.ordinal,
+        chunks.c.text,
+        chunks.c.start,
+        chunks.c.end,
+        chunks.c.section,
+        chunks.c.pages,
         documents.c.page_kind,
     )
     .join(documents, documents.c.id == chunks.c.document_id)
@@ -69,9 +75,9 @@ class ReadState:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        newest = _NUMBERS.rows(connection, {})[0]
-        self.change_number: int = newest.change
-        self.access_number: int = newest.access  # a resolved view stays right while this stays the same
+        ((change, access),) = _NUMBERS.rows(connection, {})
+        self.change_number: int = change
+        self.access_number: int = access  # a resolved view stays right while this stays the same
 
     # --- who may read what ---------------------------------------------------------------------------------
 
@@ -86,15 +92,15 @@ class ReadState:
         score = dict(ranked)
         found: dict[Row, Hit] = {}
         for batch in _batches(list(score)):
-            for row in _HITS_BY_ROW.rows(self._connection, {**asking(principal), "rows": batch}):
-                found[row.row] = _hit(row, score[row.row])
+            for stored in _HITS_BY_ROW.rows(self._connection, {**asking(principal), "rows": batch}):
+                found[stored[0]] = _hit(stored, score[stored[0]])
         return tuple(found[row] for row, _ in ranked if row in found)
 
     def passage(self, passage_id: str, principal: Principal) -> Hit:
         """The chunk by its public id. Raises NotFound, whether it is absent or forbidden."""
         wanted = {**asking(principal), "public_id": passage_id}
-        for row in _HIT_BY_ID.rows(self._connection, wanted):
-            return _hit(row, 0.0)
+        for stored in _HIT_BY_ID.rows(self._connection, wanted):
+            return _hit(stored, 0.0)
         raise NotFound()
 
     def document(self, document_id: str, principal: Principal) -> DocumentView:
@@ -180,23 +186,25 @@ class ReadState:
         return found
 
 
-def _hit(row: Found[Any], score: float) -> Hit:
+def _hit(stored: Sequence[Any], score: float) -> Hit:
+    row, public_id, document_id, title, path, media_type, collection, language, *of_chunk, page_kind = stored
+    ordinal, text, start, end, section, pages = of_chunk
     return Hit(
-        row=Row(row.row),
-        id=row.public_id,
-        document_id=row.document_public_id,
-        title=row.title,
-        path=row.path,
-        media_type=row.media_type,
-        collection=row.collection,
-        language=row.language,
-        ordinal=row.ordinal,
-        text=row.text,
-        start=row.start,
-        end=row.end,
-        section=tuple(_decoded(row.section)),
-        pages=_marks(_decoded(row.pages)),
-        page_kind=row.page_kind,
+        row=Row(row),
+        id=public_id,
+        document_id=document_id,
+        title=title,
+        path=path,
+        media_type=media_type,
+        collection=collection,
+        language=language,
+        ordinal=ordinal,
+        text=text,
+        start=start,
+        end=end,
+        section=tuple(_decoded(section)),
+        pages=_marks(_decoded(pages)),
+        page_kind=page_kind,
         score=score,
     )
 
