@@ -2,30 +2,47 @@
 
 Such a tokenizer cuts a text at its added tokens, cuts what is between them into words with a regular expression, and
 tokenizes every word alone. So the tokens of a text are the tokens of its words, and most words were counted before.
-What costs time is not the words but cutting them in the library. Here Python's `re` cuts, with the same expression.
+What costs time is not the words but cutting them in the library. Here Python's `re` cuts, with the same expression. And
+with the expressions that most models use, a word never goes on from one line to the next, so that a line that was
+counted before, as of a passage that many ask for, need not even be cut.
 
 Exact or not at all: `word_counter` gives None for a tokenizer of any other make, and a count is None for a text with a
 character about which two versions of Unicode could disagree; then the library counts the whole text.
 
-What is remembered are words and their numbers of tokens, of all callers together, as the library itself does too: no
-passage, no question, nothing that outlives the process. A prompt with words that were counted before, whoever's, is
-counted some microseconds a word sooner; nothing else depends on it.
+What is remembered are words, digests of lines, and their numbers of tokens, of all callers together, much as the
+library itself does: no passage, no question, nothing that outlives the process. A prompt with words or lines that were
+counted before, whoever's, is counted sooner by some microseconds each; nothing else depends on it.
 """
 
 import re
 import unicodedata
 from codecs import charmap_decode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from hashlib import blake2b
 from itertools import count, pairwise
 from typing import Any, cast
 
 from tokenizers import Tokenizer
 
-REMEMBERED = 65_536  # words; then all are forgotten
+REMEMBERED = 65_536  # words, and as many lines; then all are forgotten
 LONGEST_WORD = 64  # characters, of a word that is remembered
 
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # built into ByteLevel
+_SHORT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+_GPT4 = (
+    rf"{_SHORT}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_GPT4O = (
+    rf"[^\r\n\p{{L}}\p{{N}}]?[\p{{Lu}}\p{{Lt}}\p{{Lm}}\p{{Lo}}\p{{M}}]*[\p{{Ll}}\p{{Lm}}\p{{Lo}}\p{{M}}]+{_SHORT}?"
+    rf"|[^\r\n\p{{L}}\p{{N}}]?[\p{{Lu}}\p{{Lt}}\p{{Lm}}\p{{Lo}}\p{{M}}]+[\p{{Ll}}\p{{Lm}}\p{{Lo}}\p{{M}}]*{_SHORT}?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_BY_LINE = frozenset({_GPT2, _GPT4, _GPT4.replace("{1,3}", ""), _GPT4O})  # the third is Qwen's
+"""Expressions of which no alternative matches a line break followed by anything but white space or a slash, and none
+asks about what follows a line more than whether it is white space."""
+_LINE = re.compile(r"\n(?=[^\s/])")
+_NEXT = "x"
 _PROPERTY = re.compile(r"\\p\{(\^?)(\w+)\}|\\(.)|(\[\^?|\])", re.DOTALL)
 _ESCAPES = frozenset("sSrnt")  # mean the same in both engines, and so does an escaped mark
 _PROPERTIES = frozenset({"L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "N", "Nd", "Nl", "No"})
@@ -35,48 +52,79 @@ _EMOJI = "\U0001f300-\U0001f64f\U0001f680-\U0001f6ff\U0001f900-\U0001f9ff"  # sy
 
 
 class Words:
-    """Remembers how many tokens words have. Safe to share between threads."""
+    """Remembers how many tokens words and lines have. Safe to share between threads."""
 
-    def __init__(self, tokenizer: Tokenizer, expression: str, added: Sequence[str]) -> None:
+    def __init__(self, tokenizer: Tokenizer, expression: str, added: Sequence[str], *, by_line: bool) -> None:
+        """by_line: whether every word ends where `_LINE` ends, whatever follows."""
         self._model = tokenizer.model
-        self._words = re.compile(expression)
+        self._expression = re.compile(expression)
         self._added = re.compile("|".join(re.escape(token) for token in sorted(added, key=len, reverse=True)) or "(?!)")
         self._foreign = re.compile(f"[^{_settled()}{_EMOJI}]")
-        self._lengths: dict[str, int] = {}
+        self._by_line = by_line
+        self._words: dict[str, int] = {}
+        self._lines: dict[bytes, int] = {}  # by digest: no text is kept for it
 
     def count(self, text: str) -> int | None:
         """Tokens of the text, none added around it; None where the library has to be asked."""
         if self._foreign.search(text) or not unicodedata.is_normalized("NFC", text):
             return None
-        between = self._added.split(text)
-        words = [word for part in between for word in self._words.findall(part)]
-        if "".join(words) != "".join(between):
+        parts = self._added.split(text)
+        try:
+            return len(parts) - 1 + sum(self._line(line) for part in parts for line in self._cut(part))
+        except _Gap:
             return None
-        return len(between) - 1 + sum(self._lengths_of(words))
 
-    def _lengths_of(self, words: Sequence[str]) -> Sequence[int]:
+    def _cut(self, part: str) -> Iterator[str]:
+        """The lines of what stands between two added tokens; a letter stands for what follows a line."""
+        begin = 0
+        for end in _LINE.finditer(part) if self._by_line else ():
+            yield part[begin : end.end()] + _NEXT
+            begin = end.end()
+        yield part[begin:]
+
+    def _line(self, line: str) -> int:
+        digest = blake2b(line.encode(), digest_size=16).digest()
+        known = self._lines.get(digest)
+        if known is None:
+            known = self._counted(line)
+            if len(self._lines) >= REMEMBERED:
+                self._lines = {}
+            self._lines[digest] = known
+        return known
+
+    def _counted(self, line: str) -> int:
+        words = self._expression.findall(line)
+        if "".join(words) != line:
+            raise _Gap
+        if self._by_line and line.endswith("\n" + _NEXT):
+            words.pop()
+        return sum(self._lengths(words))
+
+    def _lengths(self, words: Sequence[str]) -> Sequence[int]:
         """How many tokens each word has. Looks up each once: in a large dict that is what costs."""
-        found = list(map(self._lengths.get, words))
-        if None not in found:  # most prompts
+        found = list(map(self._words.get, words))
+        if None not in found:
             return cast(list[int], found)
         unknown = {word for word, length in zip(words, found, strict=True) if length is None}
         lengths = {word: self._length(word) for word in unknown}
-        self._remember({word: length for word, length in lengths.items() if len(word) <= LONGEST_WORD})
+        if len(self._words) + len(lengths) > REMEMBERED:
+            self._words = {}
+        self._words.update((word, length) for word, length in lengths.items() if len(word) <= LONGEST_WORD)
         return [lengths[word] if length is None else length for word, length in zip(words, found, strict=True)]
-
-    def _remember(self, lengths: Mapping[str, int]) -> None:
-        if len(self._lengths) + len(lengths) > REMEMBERED:
-            self._lengths = {}
-        self._lengths.update(lengths)
 
     def _length(self, word: str) -> int:
         letters, _ = charmap_decode(word.encode(), "strict", _byte_letters())
         return len(self._model.tokenize(letters))
 
 
+class _Gap(Exception):
+    """Some character belongs to no word."""
+
+
 def word_counter(tokenizer: Tokenizer, made_of: Mapping[str, Any]) -> Words | None:
     """A counter for this tokenizer; None where its words cannot be told for certain. made_of: its tokenizer.json."""
-    expression = _expression(made_of.get("pre_tokenizer") or {})
+    given = _expression(made_of.get("pre_tokenizer") or {})
+    expression = None if given is None else _translated(given)
     model, added = made_of.get("model") or {}, made_of.get("added_tokens") or []
     normalizer = (made_of.get("normalizer") or {}).get("type")
     plain = not any(token.get(flag) for token in added for flag in ("single_word", "lstrip", "rstrip"))
@@ -84,14 +132,16 @@ def word_counter(tokenizer: Tokenizer, made_of: Mapping[str, Any]) -> Words | No
     whole = all(unicodedata.is_normalized("NFC", token["content"]) for token in added)
     if expression is None or model.get("type") != "BPE" or model.get("dropout") or normalizer not in (None, "NFC"):
         return None
-    return Words(tokenizer, expression, [token["content"] for token in added]) if plain and alike and whole else None
+    if not (plain and alike and whole):
+        return None
+    return Words(tokenizer, expression, [token["content"] for token in added], by_line=given in _BY_LINE)
 
 
 def _expression(cutter: Mapping[str, Any]) -> str | None:
-    """What the tokenizer cuts words with, for Python; None where it does something else as well."""
+    """What the tokenizer cuts words with; None where it does something else as well."""
     match cutter:
         case {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}:
-            return _translated(_GPT2)
+            return _GPT2
         case {
             "type": "Sequence",
             "pretokenizers": [
@@ -99,7 +149,7 @@ def _expression(cutter: Mapping[str, Any]) -> str | None:
                 {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False},
             ],
         } if (behavior, invert) in {("Isolated", False), ("Removed", True)}:
-            return _translated(given)
+            return given
     return None
 
 

@@ -61,6 +61,7 @@ KINDS = {
     "llama-3": trained(split(LLAMA_3)),
     "qwen": trained(split(QWEN), NFC()),
     "gpt-4o": trained(split(GPT_4O)),
+    "of its own": trained(split(r"\p{L}+\n?\p{L}*|\p{N}+|\s+|[^\s\p{L}\p{N}]+")),
 }
 COUNTERS = {kind: counter(tokenizer) for kind, tokenizer in KINDS.items()}
 
@@ -68,6 +69,8 @@ COUNTERS = {kind: counter(tokenizer) for kind, tokenizer in KINDS.items()}
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=TEXTS)
 @example(text="Stop.\n\n/etc and  'Re  \n x\u00a0\u00a0y <|end|>|<|end|> 12345")
+@example(text="and\nx")
+@example(text="lines\n\nof\n \ntext.\r\n\u0301x\n/x\n<|end|>\n\nx\n")
 def test_words_have_as_many_tokens_as_the_text(kind: str, text: str) -> None:
     words = COUNTERS[kind]
     assert words is not None
@@ -116,11 +119,25 @@ def test_an_added_token_that_takes_the_space_beside_it_is_left_to_the_library() 
     assert counter(tokenizer) is None
 
 
+@pytest.mark.parametrize("kind", ["gpt-2", "llama-3", "qwen", "gpt-4o"])
+def test_a_line_that_was_counted_before_is_not_cut_again_and_no_text_of_it_is_kept(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = counter(KINDS[kind])
+    assert words is not None
+    line = "The harbour opens at six, whatever the weather says.\n"
+    first = words.count(f"[1]\n{line}\n[2]")
+    assert not any(line.strip() in kept for kept in words._words)
+    monkeypatch.setattr(words, "_counted", lambda line: pytest.fail(f"cut again: {line}"))
+    assert words.count(f"[1]\n{line}\n[2]") == first
+
+
 def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wordwise, "REMEMBERED", 50)
     words = counter(KINDS["gpt-2"])
     assert words is not None
     for first in range(0, 400, 20):
-        words.count(" ".join(map(str, range(first, first + 20))))
-        assert len(words._lengths) <= 50
+        words.count("\n".join(map(str, range(first, first + 20))))
+        assert len(words._words) <= 50
+        assert len(words._lines) <= 50
     assert words.count(" 7" * 50) == 50 * len(KINDS["gpt-2"].encode(" 7").ids)
