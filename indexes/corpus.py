@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -20,7 +20,6 @@ from indexes.locks import ReadWriteLock
 from indexes.model import Generation
 from indexes.vectors import Topics, VectorIndex, learn, number_of_topics, sample
 
-_PATIENCE = 50  # times a search tries to meet the catalog between two writes before it makes them wait
 _SORTED_AT_ONCE = 8_192  # rows sorted into topics before a waiting writer gets its turn
 
 log = logging.getLogger(__name__)
@@ -35,6 +34,7 @@ class Corpus:
         self._scan_limit = scan_limit
         self._folder = folder
         self._lock = ReadWriteLock()
+        self._following = Lock()
         self._prepared: dict[int, VectorIndex] = {}
         self._maintenance = Lock()
         self._derived = self._start()
@@ -44,16 +44,30 @@ class Corpus:
     @contextmanager
     def latest(self) -> Iterator[tuple[ReadState, Derived]]:
         """The newest acknowledged state of the catalog, and the derived indexes at exactly that state."""
-        for _ in range(_PATIENCE):
-            with self._lock.reading(), self.catalog.reading() as state:
-                if self._derived.is_at(state):
-                    yield state, self._derived
-                    return
-            with self._lock.writing(), self.catalog.reading() as state:
-                self._follow(state)
-        with self._lock.writing(), self.catalog.reading() as state:
-            self._follow(state)
+        with ExitStack() as held:
+            state = self._met(held)
+            if state is None:
+                with self._following:  # who waited here finds, unless there were more writes, that another has followed
+                    state = self._met(held) or self._followed(held)
             yield state, self._derived
+
+    def _met(self, held: ExitStack) -> ReadState | None:
+        """The newest state, kept while `held` lasts, where the derived indexes are at it already."""
+        with ExitStack() as meeting:
+            meeting.enter_context(self._lock.reading())
+            state = meeting.enter_context(self.catalog.reading())
+            if not self._derived.is_at(state):
+                return None
+            held.push(meeting.pop_all())
+            return state
+
+    def _followed(self, held: ExitStack) -> ReadState:
+        """The newest state, kept while `held` lasts, with the derived indexes brought to it."""
+        share = held.enter_context(self._lock.writing())
+        state = held.enter_context(self.catalog.reading())
+        self._follow(state)
+        share()  # nothing is written before this state has been read, and others may read it too
+        return state
 
     def generation(self) -> Generation:
         """The generation that the last search used."""

@@ -1,6 +1,6 @@
 """Many readers or one writer, within one process. A waiting writer goes before new readers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition
 
@@ -27,7 +27,17 @@ class ReadWriteLock:
                 self._changed.notify_all()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[Callable[[], None]]:
+        """Gives what turns the rest of the block into reading, with no other writer in between."""
+        sharing = False
+
+        def share() -> None:
+            nonlocal sharing
+            with self._changed:
+                sharing, self._writing = True, False
+                self._readers += 1
+                self._changed.notify_all()
+
         with self._changed:
             self._waiting += 1
             try:
@@ -36,8 +46,11 @@ class ReadWriteLock:
                 self._waiting -= 1
             self._writing = True
         try:
-            yield
+            yield share
         finally:
             with self._changed:
-                self._writing = False
+                if sharing:
+                    self._readers -= 1
+                else:
+                    self._writing = False
                 self._changed.notify_all()

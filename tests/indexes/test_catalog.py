@@ -1,9 +1,12 @@
+from typing import Any
+from unittest.mock import Mock
+
 import pysqlite3
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import inspect, literal, select
 
 from indexes.catalog import Catalog
-from indexes.catalog.database import Database, check_sqlite
+from indexes.catalog.database import Database, Prepared, check_sqlite
 from indexes.catalog.migrate import migrate
 from indexes.catalog.schema import metadata
 from indexes.errors import (
@@ -242,6 +245,16 @@ def test_a_job_is_done_once_and_a_worker_that_lost_its_lease_cannot_finish_it(wo
         jobs.finish(lost, {})
     jobs.finish(taken, {"documents": 1})
     assert jobs.get(queued.id).state == "done"
+
+
+def test_a_lock_that_the_driver_meets_in_a_prepared_statement_is_told_as_busy(world: World) -> None:
+    database = world.catalog._database
+    driver: Any = database.engine.dialect.dbapi
+    cursor = Mock(**{"execute.side_effect": driver.OperationalError("database is locked")})
+    locked = Mock(dialect=database.engine.dialect, connection=Mock(cursor=lambda: cursor))
+    with pytest.raises(Busy), database.reading():
+        Prepared(select(literal(1))).rows(locked, {})
+    cursor.close.assert_called_once()
 
 
 def test_relabelling_touches_no_row(world: World) -> None:

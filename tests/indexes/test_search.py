@@ -1,13 +1,15 @@
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Barrier
 from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, select
 
 from indexes import checkpoint
-from indexes.catalog import reading
+from indexes.catalog import ReadState, reading
 from indexes.catalog.database import Prepared
 from indexes.catalog.schema import chunks, documents
 from indexes.errors import BadFilter, BadInput, ModelMismatch, NotFound
@@ -207,6 +209,42 @@ def test_a_damaged_checkpoint_is_built_anew_with_a_warning(
         staff.searcher = staff.new_searcher()
     assert "anew" in caplog.text
     assert staff.titles("ada", "salaries")[0] == "salaries"
+
+
+def test_a_search_follows_the_catalog_once_however_fast_others_write(
+    staff: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time it has caught up, somebody has written again: it answers from the state that it caught up with."""
+    corpus = staff.searcher.corpus
+    follow, states = corpus._follow, []
+
+    def followed_by_a_write(state: ReadState) -> None:
+        follow(state)
+        states.append(state.change_number)
+        staff.put(f"memo {len(states)}", "Salaries rise in June", "group:hr")
+
+    monkeypatch.setattr(corpus, "_follow", followed_by_a_write)
+    staff.put("memo 0", "Salaries rise in April", "group:hr")
+    assert len(states) == 0
+    titles = staff.titles("ada", "Salaries rise")
+    assert len(states) == 1
+    assert "memo 0" in titles
+    assert "memo 1" not in titles
+    assert "memo 1" in staff.titles("ada", "Salaries rise")
+
+
+def test_searches_of_one_state_run_side_by_side_after_one_of_them_has_followed(staff: World) -> None:
+    staff.put("memo", "Salaries rise in April", "group:hr")
+    corpus = staff.searcher.corpus
+    inside = Barrier(2, timeout=10)
+
+    def search() -> None:
+        with corpus.latest():
+            inside.wait()  # both hold the newest state at the same time, or the barrier breaks
+
+    with ThreadPoolExecutor(2) as threads:
+        for one in [threads.submit(search) for _ in range(2)]:
+            one.result()
 
 
 def test_a_checkpoint_of_another_installation_is_not_used(staff: World) -> None:
