@@ -69,15 +69,19 @@ class Derived:
             batch = document_ids[start : start + _BATCH]
             present = {placed.document_id: placed for placed in state.placements(batch)}
             new: list[Placement] = []
+            moved: list[Placement] = []
             for document_id in batch:
                 before, now = self._placed.get(document_id), present.get(document_id)
                 if before is not None and now is not None and np.array_equal(before.rows, now.rows):
-                    self._move(before, now)
+                    if before.reader_set != now.reader_set:
+                        moved.append(now)
+                    self._recount(before, now)
                     continue
                 if before is not None:
                     self._remove(before)
                 if now is not None:
                     new.append(now)
+            self._move(moved)
             self._add(state, new)
 
     def switch(self, state: ReadState, generation: Generation, prepared: VectorIndex | None) -> None:
@@ -95,10 +99,16 @@ class Derived:
             self._count(placed, 1)
             self._placed[placed.document_id] = placed
 
-    def _move(self, before: Placement, now: Placement) -> None:
-        if before.reader_set != now.reader_set:
-            self.vectors.move(now.rows, now.reader_set)
-            self.keywords.move(now.rows, now.reader_set)
+    def _move(self, moved: Sequence[Placement]) -> None:
+        if not moved:
+            return
+        rows = np.concatenate([placed.rows for placed in moved])
+        reader_sets = np.repeat([placed.reader_set for placed in moved], [len(placed.rows) for placed in moved])
+        self.vectors.move_many(rows, reader_sets)
+        for reader_set in np.unique(reader_sets).tolist():
+            self.keywords.move(rows[reader_sets == reader_set], reader_set)
+
+    def _recount(self, before: Placement, now: Placement) -> None:
         self._count(before, -1)
         self._count(now, 1)
         self._placed[now.document_id] = now

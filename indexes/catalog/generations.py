@@ -1,25 +1,29 @@
 """Which embedding model the derived indexes are built for."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, RowMapping, exists, insert, select, update
+from sqlalchemy import Connection, exists, insert, select, update
 
 from indexes.catalog.changes import note
-from indexes.catalog.database import Database
+from indexes.catalog.database import Database, Prepared
 from indexes.catalog.schema import centroids, documents, generations, vectors
 from indexes.errors import IndexDamaged, ModelMismatch, NotFound
 from indexes.model import Generation
 
 _IN_FORCE = select(generations).where(generations.c.state == "active")
+_FIELDS = ("id", "model", "fingerprint", "dimension", "state")
+_ACTIVE = Prepared(_IN_FORCE.with_only_columns(*(generations.c[name] for name in _FIELDS)))
 
 
 def active_generation(connection: Connection) -> Generation | None:
     """The generation that searches use, if there is one yet."""
-    row = connection.execute(select(generations).where(generations.c.state == "active")).mappings().first()
-    return None if row is None else _generation(row)
+    for stored in _ACTIVE.rows(connection, {}):
+        return _generation(dict(zip(_FIELDS, stored, strict=True)))
+    return None
 
 
 def writable_generations(connection: Connection) -> tuple[Generation, ...]:
@@ -149,5 +153,5 @@ class Generations:
         return _generation(row)
 
 
-def _generation(row: RowMapping) -> Generation:
-    return Generation(**{name: row[name] for name in ("id", "model", "fingerprint", "dimension", "state")})
+def _generation(row: Mapping[Any, Any]) -> Generation:
+    return Generation(**{name: row[name] for name in _FIELDS})

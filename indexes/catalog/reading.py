@@ -1,13 +1,13 @@
 """One consistent state of the catalog, and the only places where text becomes readable."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, exists, func, select
+from sqlalchemy import Connection, RowMapping, bindparam, exists, func, select
 
 from indexes.catalog.access import asking, may_read, readable_sets
 from indexes.catalog.database import Prepared
@@ -52,6 +52,16 @@ _DOCUMENT_BY_ID = (
     .where(documents.c.public_id == bindparam("public_id"), may_read(documents.c.reader_set_id))
 )
 _READABLE_DOCUMENTS = select(documents.c.id).where(may_read(documents.c.reader_set_id))
+
+_CHANGED_SINCE = Prepared(
+    select(changes.c.document_id)
+    .where(changes.c.number > bindparam("number"), changes.c.kind == "document", changes.c.document_id.is_not(None))
+    .distinct()
+)
+_ROWS = select(chunks.c.document_id, chunks.c.row).order_by(chunks.c.document_id, chunks.c.ordinal)
+_HEADS = select(documents.c.id, documents.c.reader_set_id, documents.c.token).order_by(documents.c.id)
+_ROWS_AMONG = Prepared(_ROWS.where(chunks.c.document_id.in_(bindparam("among", expanding=True))))
+_HEADS_AMONG = Prepared(_HEADS.where(documents.c.id.in_(bindparam("among", expanding=True))))
 
 _NEWEST = select(func.coalesce(func.max(changes.c.number), 0))
 _NOT_OF_A_DOCUMENT = _NEWEST.where(changes.c.document_id.is_(None))  # three rows, found by their index
@@ -142,24 +152,20 @@ class ReadState:
 
     def changed_since(self, number: int) -> list[int]:
         """Ids of documents written or removed after that change number."""
-        newer = select(changes.c.document_id).where(changes.c.number > number, changes.c.kind == "document").distinct()
-        return [document_id for document_id in self._connection.scalars(newer) if document_id is not None]
+        return [document_id for (document_id,) in _CHANGED_SINCE.rows(self._connection, {"number": number})]
 
     def heads(self) -> Iterator[tuple[int, int, bytes]]:
         """(document id, reader set, token) of every document: a token changes whenever what a reader sees changes."""
-        for row in self._connection.execute(select(documents.c.id, documents.c.reader_set_id, documents.c.token)):
-            yield row[0], row[1], row[2]
+        yield from (tuple(head) for head in self._connection.execute(_HEADS))
 
     def placements(self, document_ids: Sequence[int] | None = None) -> Iterator[Placement]:
         """Where each document stands: its reader set, its token and its rows. None: all documents."""
-        rows = select(chunks.c.document_id, chunks.c.row).order_by(chunks.c.document_id, chunks.c.ordinal)
-        heads = select(documents.c.id, documents.c.reader_set_id, documents.c.token).order_by(documents.c.id)
-        for batch in [None] if document_ids is None else _batches(document_ids):
-            by_document: dict[int, list[int]] = {}
-            for document_id, row in self._connection.execute(_only(rows, chunks.c.document_id, batch)):
-                by_document.setdefault(document_id, []).append(row)
-            for document_id, reader_set, token in self._connection.execute(_only(heads, documents.c.id, batch)):
-                yield Placement(document_id, reader_set, token, np.array(by_document.get(document_id, []), np.int64))
+        if document_ids is None:
+            yield from _placed(self._connection.execute(_ROWS), self._connection.execute(_HEADS))
+            return
+        for batch in _batches(document_ids):
+            among = {"among": list(batch)}
+            yield from _placed(_ROWS_AMONG.rows(self._connection, among), _HEADS_AMONG.rows(self._connection, among))
 
     def vectors(self, generation: Generation, document_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """Unit vectors by document, shape (chunks, dimension), in the order of the chunks."""
@@ -241,5 +247,10 @@ def _batches(ids: Sequence[T]) -> Iterator[Sequence[T]]:
         yield ids[start : start + _BATCH]
 
 
-def _only(statement: Select[Any], column: ColumnElement[int], batch: Sequence[int] | None) -> Select[Any]:
-    return statement if batch is None else statement.where(column.in_(batch))
+def _placed(rows: Iterable[Any], heads: Iterable[Any]) -> Iterator[Placement]:
+    """rows: document and row, in reading order. heads: document, reader set and token."""
+    by_document: dict[int, list[int]] = {}
+    for document_id, row in rows:
+        by_document.setdefault(document_id, []).append(row)
+    for document_id, reader_set, token in heads:
+        yield Placement(document_id, reader_set, bytes(token), np.array(by_document.get(document_id, []), np.int64))

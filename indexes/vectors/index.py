@@ -120,12 +120,17 @@ class VectorIndex:
 
     def move(self, rows: Ints, reader_set: int) -> None:
         """Put rows that are here under another reader set. Their topics stay."""
-        here = self._here(rows)
+        self.move_many(rows, np.full(len(rows), reader_set, np.int64))
+
+    def move_many(self, rows: Ints, reader_sets: Ints) -> None:
+        """Like move, for rows of which each goes to a reader set of its own."""
+        known = self._is_here(rows)
+        here = rows[known]
         if not len(here):
             return
         vectors = self._vectors.values[self._slot.values[here]]
         self._out_of_lists(here)
-        self._into_lists(here, self._lists_for(np.full(len(here), reader_set, np.int64)), vectors, coded(vectors))
+        self._into_lists(here, self._lists_for(reader_sets[known]), vectors, coded(vectors))
 
     def _into_lists(self, rows: Ints, lists: NDArray[np.int32], vectors: Floats, codes: Floats) -> None:
         self._list.values[rows] = lists
@@ -169,8 +174,11 @@ class VectorIndex:
         self._by_set.add(rows, lists[rows], coded(self._vectors.values[self._slot.values[rows]]))
 
     def _here(self, rows: Ints) -> Ints:
-        known = rows[(rows >= 0) & (rows < len(self._slot.values))]
-        here: Ints = known[self._slot.values[known] >= 0]
+        return rows[self._is_here(rows)]
+
+    def _is_here(self, rows: Ints) -> NDArray[np.bool_]:
+        inside = (rows >= 0) & (rows < len(self._slot.values))
+        here: NDArray[np.bool_] = inside & (self._slot.values[np.where(inside, rows, 0)] >= 0)
         return here
 
     # --- searching ----------------------------------------------------------------------------------------------
