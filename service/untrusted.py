@@ -4,8 +4,8 @@ Documents. A passage is data. Invisible and control characters go; what could be
 changed visibly, never dropped, so that the model still reads the words and a person still recognises them:
 
 - control tokens of chat templates: `<|im_start|>` becomes `‹|im_start|>`, `<s>` becomes `‹s›`, `[INST]` becomes
-  `(INST)`, `[|user|]` becomes `(|user|)`. The angle marks have no compatibility form, so that no tokenizer folds them
-  back.
+  `(INST)`, `[|user|]` becomes `(|user|)`, `]~b]` becomes `(~b)`. The angle marks have no compatibility form, so that no
+  tokenizer folds them back.
 - markers that look like ours: `[3]` and `【3】` become `(3)`.
 - a line that starts like a turn (`Assistant:`, `### Instruction`) gets a `>` in front.
 - the boundary of the request, should a document hold it, loses its hyphens.
@@ -40,6 +40,7 @@ _CONTROL_TOKEN = re.compile(
     r"|<<(?P<llama>/?SYS)>>"
     r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|[gs]MASK|[|｜][^\[\]\n]{1,40}[|｜]|@\w+@))\])"
 )
+_TILDED = re.compile(r"[\[\]](?=[!a-z]{0,3}~)([~!a-z]{1,5})[\[\]]")  # ]~b] and its like
 _BRACKETS = r"<＜\[【［〔"
 _BRACKET = re.compile(f"[{_BRACKETS}]")
 _UNQUIET = re.compile(f"[{_HIDDEN}{_BREAKS}{_HALVES}{_BRACKETS}]")
@@ -74,6 +75,8 @@ def quiet(text: str, boundary: str = "") -> str:
     if _UNQUIET.search(text):  # most text has none of it
         text = clean(text)
         text = _MARKER.sub(r"(\1)", _CONTROL_TOKEN.sub(_disarm, text)) if _BRACKET.search(text) else text
+    if "~" in text:
+        text = _TILDED.sub(r"(\1)", text)
     if _takes_a_turn(text):
         text = _TURN.sub("> ", text)
     return text.replace(boundary, boundary.replace("-", " ")) if boundary else text

@@ -58,6 +58,9 @@ def evaluate(
 
     Without --template: what is active for each asker. The same command again goes on where it stopped, and asks nothing
     anew whose outcome cannot have changed.
+
+    What is asked is made of what the asker may read, as always. Which template and which model is asked is for who runs
+    this command to say, whoever else may use them.
     """
     from service.evaluation.measuring import Wanted
     from service.evaluation.report import tell, write
