@@ -19,43 +19,58 @@ _CACHED_SETS = 10_000_000  # reader sets of all of them together, 8 bytes each
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """Valid only inside the reading transaction that it was resolved in."""
+    """Valid only in the state of the catalog that it was resolved in."""
 
     reader_sets: NDArray[np.int64]  # ascending
     id: str  # says nothing by itself; equal for two callers exactly when they can see the same documents
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    access_number: int  # while it stays the same, no reader set joins the view or leaves it
+    change_number: int  # while it stays the same, nothing changes at all
+    view: View
+
+
 class Views:
-    """Resolves principals. What is remembered is used only while no group, user or reader set has changed."""
+    """Resolves principals. What is remembered is used only while nothing has changed that it depends on."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._known: OrderedDict[tuple[str, frozenset[str]], tuple[int, NDArray[np.int64]]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, frozenset[str]], _Known] = OrderedDict()
         self._sets = 0
         self._lock = Lock()
 
     def resolve(self, state: ReadState, derived: Derived, principal: Principal) -> View:
         """The view in this state; `derived` must be at the same state."""
-        reader_sets = self._reader_sets(state, principal)
+        name = (principal.name, principal.groups)
+        known = self._recalled(name)
+        if known is not None and known.change_number == state.change_number:
+            return known.view
+        if known is not None and known.access_number == state.access_number:
+            reader_sets = known.view.reader_sets
+        else:
+            reader_sets = state.reader_sets(principal)
         key = hmac.new(self._secret, b"view" + derived.digest(reader_sets), hashlib.sha256)
-        return View(reader_sets, key.hexdigest()[:32])
+        view = View(reader_sets, key.hexdigest()[:32])
+        self._keep(name, _Known(state.access_number, state.change_number, view))
+        return view
 
-    def _reader_sets(self, state: ReadState, principal: Principal) -> NDArray[np.int64]:
-        name, number = (principal.name, principal.groups), state.access_number
+    def _recalled(self, name: tuple[str, frozenset[str]]) -> _Known | None:
         with self._lock:
             known = self._known.get(name)
-            if known is not None and known[0] == number:
+            if known is not None:
                 self._known.move_to_end(name)
-                return known[1]
-        reader_sets = state.reader_sets(principal)
+            return known
+
+    def _keep(self, name: tuple[str, frozenset[str]], known: _Known) -> None:
         with self._lock:
             self._forget(name)
-            self._known[name] = (number, reader_sets)
-            self._sets += len(reader_sets)
+            self._known[name] = known
+            self._sets += len(known.view.reader_sets)
             while len(self._known) > 1 and (len(self._known) > _CACHED or self._sets > _CACHED_SETS):
                 self._forget(next(iter(self._known)))
-        return reader_sets
 
     def _forget(self, name: tuple[str, frozenset[str]]) -> None:
         known = self._known.pop(name, None)
-        self._sets -= 0 if known is None else len(known[1])
+        self._sets -= 0 if known is None else len(known.view.reader_sets)
