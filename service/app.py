@@ -14,7 +14,7 @@ from indexes.embedder import Embedder
 from indexes.errors import ClearanceError
 from indexes.model import Principal
 from indexes.settings import Settings
-from service import openai_routes, problems, routes, template_routes
+from service import model_routes, openai_routes, problems, routes, template_routes
 from service.auth import Gate
 from service.envelope import Bodies, Envelope
 from service.llm import LanguageModel
@@ -76,4 +76,5 @@ def create_app(
     app.include_router(openai_routes.router)
     app.include_router(routes.admin)
     app.include_router(template_routes.router)
+    app.include_router(model_routes.router)
     return app

@@ -18,6 +18,7 @@ from pydantic import StrictStr as Str
 
 from indexes.catalog import Filters
 from indexes.errors import BadInput, QuestionTooLong
+from indexes.model import Readers
 from indexes.settings import Settings
 from service.answering import AnswererName, Ask, Mode
 from service.prompt import Turn
@@ -47,12 +48,23 @@ def storable(value: object) -> object:
 
 Said = Annotated[Str, AfterValidator(cleaned)]
 Name = Annotated[Str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+Names = Annotated[list[Name], Field(max_length=1_000)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Value = Annotated[StrictBool | StrictInt | Number | Name, BeforeValidator(storable)]
 
 
 class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReadersBody(Request):
+    """Who may use a template or a model. Nobody unless allowed; a deny beats every allow."""
+
+    allow: Names
+    deny: Names = Field(default_factory=list)
+
+    def readers(self) -> Readers:
+        return Readers(allow=frozenset(self.allow), deny=frozenset(self.deny))
 
 
 class FiltersBody(Request):

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from indexes.catalog import Job
-from indexes.model import DocumentView, Hit, PageKind, PageMark, SearchResult
+from indexes.model import DocumentView, Hit, PageKind, PageMark, Readers, SearchResult
 from service.answering import Answer, AnswererName, Mode
 from service.citations import Citation
 from service.prompt import LeftOut, Passage
@@ -14,6 +14,15 @@ from service.prompt import LeftOut, Passage
 
 class Reply(BaseModel):
     model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class ReadersReply(Reply):
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
+
+    @classmethod
+    def of(cls, readers: Readers) -> Self:
+        return cls(allow=tuple(sorted(readers.allow)), deny=tuple(sorted(readers.deny)))
 
 
 class PageReply(Reply):

@@ -10,28 +10,15 @@ from pydantic import Field, StrictInt
 from starlette.responses import Response
 
 from indexes.catalog.templates import TemplateInfo, Templates, TemplateVersion
-from indexes.model import Readers
 from service.asking import json_response
 from service.auth import Caller, needs_admin
-from service.bodies import Name, Number, Request
+from service.bodies import Name, Number, ReadersBody, Request
 from service.routes import PROBLEM, Here
-from service.schemas import Reply
+from service.schemas import ReadersReply, Reply
 from service.template_drafts import Draft, refuse_built_in
 from service.templates import BUILT_IN, Template
 
 T = TypeVar("T")
-
-Names = Annotated[list[Name], Field(max_length=1_000)]
-
-
-class ReadersBody(Request):
-    """Who may use a template. Nobody unless allowed; a deny beats every allow."""
-
-    allow: Names
-    deny: Names = Field(default_factory=list)
-
-    def readers(self) -> Readers:
-        return Readers(allow=frozenset(self.allow), deny=frozenset(self.deny))
 
 
 class SaveBody(Request):
@@ -49,15 +36,6 @@ class ActivateBody(Request):
 
 class RollbackBody(Request):
     audience: Name = "name"
-
-
-class ReadersReply(Reply):
-    allow: tuple[str, ...]
-    deny: tuple[str, ...]
-
-    @classmethod
-    def of(cls, readers: Readers) -> Self:
-        return cls(allow=tuple(sorted(readers.allow)), deny=tuple(sorted(readers.deny)))
 
 
 class InfoReply(Reply):

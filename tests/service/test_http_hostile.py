@@ -273,6 +273,10 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "/admin/templates/{template}/activate": {"version": 1},
     "/admin/templates/{template}/rollback": {"audience": "name"},
 }
+MODELS: dict[str, dict[str, Any]] = {
+    "/admin/models/readers": {"model": "org/other", "readers": {"allow": ["group:hr"]}},
+    "/admin/models/clear": {"model": "org/other"},
+}
 
 # --- who may do what -----------------------------------------------------------------------------------------------
 
@@ -304,6 +308,9 @@ MATRIX = {
     ("PUT", "/admin/templates/{template}/readers"): ADMIN,
     ("POST", "/admin/templates/{template}/activate"): ADMIN,
     ("POST", "/admin/templates/{template}/rollback"): ADMIN,
+    ("GET", "/admin/models"): ADMIN,
+    ("PUT", "/admin/models/readers"): ADMIN,
+    ("POST", "/admin/models/clear"): ADMIN,
 }
 
 
@@ -330,7 +337,8 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
     wrong = {"Authorization": "Bearer clr_000000000000_" + "A" * 43}
     chat = {"model": "scripted", "messages": [{"role": "user", "content": GOOD["question"]}]}
     response = {"model": "scripted", "input": GOOD["question"]}
-    bodies = {"/v1/chat/completions": chat, "/v1/responses": response, "/ask": GOOD, "/search": GOOD, **TEMPLATES}
+    bodies = {"/v1/chat/completions": chat, "/v1/responses": response, "/ask": GOOD, "/search": GOOD}
+    bodies |= TEMPLATES | MODELS
     http.post("/admin/templates", json=TEMPLATES["/admin/templates"], headers=house.headers("root"))
     fill = {
         "{template}": "plain",

@@ -69,6 +69,32 @@ def test_without_a_rule_everybody_who_may_ask_may_use_a_model(house: Any, serve:
         assert ask(house, http, user, model="vault").json()["model"] == "vault"
 
 
+def test_an_administrator_says_over_http_who_may_use_a_model(house: Any, serve: Serve) -> None:
+    http, root = serve(llm_model="vault plain"), house.headers("root")
+    rule = {"model": "vault", "readers": {"allow": ["group:hr"], "deny": ["user:eve"]}}
+    changed = http.put("/admin/models/readers", json=rule, headers=root)
+    assert changed.json() == http.get("/admin/models", headers=root).json()
+    assert changed.json()["models"] == [
+        {"model": "vault", "served": True, "readers": {"allow": ["group:hr"], "deny": ["user:eve"]}},
+        {"model": "plain", "served": True, "readers": None},
+    ]
+    assert listed(house, http, "bob") == ["plain", "clearance-quotes"]
+    assert http.post("/admin/models/clear", json={"model": "vault"}, headers=root).status_code == 200
+    assert listed(house, http, "bob") == ["vault", "plain", "clearance-quotes"]
+    assert http.post("/admin/models/clear", json={"model": "vault"}, headers=root).status_code == 404
+    readers: Any
+    for model, readers in (
+        ("vault", {"allow": ["somebody"]}),
+        ("vault", {"deny": []}),
+        ("vault", {"allow": [], "more": 1}),
+        ("clearance-quotes", {"allow": ["public"]}),
+        ("\n", {"allow": ["public"]}),
+    ):
+        refused = http.put("/admin/models/readers", json={"model": model, "readers": readers}, headers=root)
+        assert refused.status_code == 422, refused.text
+    assert listed(house, http, "bob") == ["vault", "plain", "clearance-quotes"], "nothing was half done"
+
+
 def test_a_model_with_a_rule_is_there_only_for_its_readers(house: Any, serve: Serve) -> None:
     http = serve(llm_model="vault plain")
     house.catalog.models.set("vault", HR)
