@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from indexes.errors import QuestionTooLong
@@ -176,7 +176,7 @@ async def _counted(
     passages = pack(pieces)
     question = request.asked(history)
     mark = boundary(request.secret, request.view_id, question, passages)
-    prompt = render(request.template, question, passages, history, mark)
+    prompt = replace(render(request.template, question, passages, history, mark), cache_salt=request.view_id)
     return _Draft(prompt, passages, pieces, await model.count(prompt))
 
 

@@ -1,7 +1,7 @@
 """The language model as the service sees it: its name, what it holds, how long a prompt is, an answer as it grows."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 
@@ -28,6 +28,8 @@ class Prompt:
 
     messages: tuple[Message, ...] | None = None
     text: str | None = None
+    cache_salt: str = field(default="", compare=False)
+    """What is remembered from counting it serves prompts of the same salt only. Empty: its lines are not remembered."""
 
     def __post_init__(self) -> None:
         if (self.messages is None) == (self.text is None):

@@ -42,7 +42,7 @@ class LocalTokenizer:
     def count(self, prompt: Prompt) -> int:
         """Tokens of the prompt, chat template and opening of the answer included. Blocking, some milliseconds."""
         around = self._around if prompt.messages is None else 0  # a chat template writes its own
-        return around + self._tokens(self.written(prompt))
+        return around + self._tokens(self.written(prompt), prompt.cache_salt)
 
     def written(self, prompt: Prompt) -> str:
         """The whole prompt as the model reads it."""
@@ -56,8 +56,8 @@ class LocalTokenizer:
         except TemplateError as error:
             raise GeneratorBroken("Its chat template refuses these messages.") from error
 
-    def _tokens(self, text: str) -> int:
-        counted = self._words.count(text) if self._words else None
+    def _tokens(self, text: str, cache_salt: str) -> int:
+        counted = self._words.count(text, cache_salt) if self._words else None
         if counted is None:
             (whole,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
             return len(whole)

@@ -9,9 +9,10 @@ counted before, as of a passage that many ask for, need not even be cut.
 Exact or not at all: `word_counter` gives None for a tokenizer of any other make, and a count is None for a text with a
 character about which two versions of Unicode could disagree; then the library counts the whole text.
 
-What is remembered are words, digests of lines, and their numbers of tokens, of all callers together, much as the
-library itself does: no passage, no question, nothing that outlives the process. A prompt with words or lines that were
-counted before, whoever's, is counted sooner by some microseconds each; nothing else depends on it.
+What is remembered are words, of all callers together, as the library itself does, and digests of lines, of those with
+the same view together; both with their numbers of tokens. No passage, no question, nothing that outlives the process. A
+prompt with words that were counted before, whoever's, is counted sooner by some microseconds each, and nothing else
+depends on it. That a whole line was counted before would tell much more, so it shows only to who can read the same.
 """
 
 import re
@@ -62,15 +63,19 @@ class Words:
         self._foreign = re.compile(f"[^{_settled()}{_EMOJI}]")
         self._by_line = by_line
         self._words: dict[str, int] = {}
-        self._lines: dict[bytes, int] = {}  # by digest: no text is kept for it
+        self._lines: dict[bytes, int] = {}  # by digest, which is keyed with a salt: no text is kept for it
 
-    def count(self, text: str) -> int | None:
-        """Tokens of the text, none added around it; None where the library has to be asked."""
+    def count(self, text: str, salt: str = "") -> int | None:
+        """Tokens of the text, none added around it; None where the library has to be asked.
+
+        salt: what is remembered of its lines serves texts of the same salt only. Empty: they are not remembered.
+        """
         if self._foreign.search(text) or not unicodedata.is_normalized("NFC", text):
             return None
         parts = self._added.split(text)
         try:
-            return len(parts) - 1 + sum(self._line(line) for part in parts for line in self._cut(part))
+            lines = (line for part in parts for line in self._cut(part))
+            return len(parts) - 1 + sum(self._line(line, salt) if salt else self._counted(line) for line in lines)
         except _Gap:
             return None
 
@@ -82,8 +87,8 @@ class Words:
             begin = end.end()
         yield part[begin:]
 
-    def _line(self, line: str) -> int:
-        digest = blake2b(line.encode(), digest_size=16).digest()
+    def _line(self, line: str, salt: str) -> int:
+        digest = blake2b(line.encode(), key=salt.encode(), digest_size=16).digest()
         known = self._lines.get(digest)
         if known is None:
             known = self._counted(line)

@@ -1,5 +1,6 @@
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import example, given
@@ -76,6 +77,7 @@ def test_words_have_as_many_tokens_as_the_text(kind: str, text: str) -> None:
     assert words is not None
     whole = len(KINDS[kind].encode(text, add_special_tokens=False).ids)
     assert words.count(text) in (whole, None)
+    assert words.count(text, "a view") == words.count(text, "a view") == words.count(text)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -126,10 +128,17 @@ def test_a_line_that_was_counted_before_is_not_cut_again_and_no_text_of_it_is_ke
     words = counter(KINDS[kind])
     assert words is not None
     line = "The harbour opens at six, whatever the weather says.\n"
-    first = words.count(f"[1]\n{line}\n[2]")
+    text = f"[1]\n{line}\n[2]"
+    first = words.count(text, "a view")
     assert not any(line.strip() in kept for kept in words._words)
-    monkeypatch.setattr(words, "_counted", lambda line: pytest.fail(f"cut again: {line}"))
-    assert words.count(f"[1]\n{line}\n[2]") == first
+    cut = Mock(side_effect=words._counted)
+    monkeypatch.setattr(words, "_counted", cut)
+    assert words.count(text, "a view") == first
+    cut.assert_not_called()
+    for other in ("another view", "", ""):
+        cut.reset_mock()
+        assert words.count(text, other) == first
+        assert len(cut.mock_calls) == 3, "who sees something else finds nothing counted"
 
 
 def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +146,7 @@ def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     words = counter(KINDS["gpt-2"])
     assert words is not None
     for first in range(0, 400, 20):
-        words.count("\n".join(map(str, range(first, first + 20))))
+        words.count("\n".join(map(str, range(first, first + 20))), "a view")
         assert len(words._words) <= 50
         assert len(words._lines) <= 50
     assert words.count(" 7" * 50) == 50 * len(KINDS["gpt-2"].encode(" 7").ids)
