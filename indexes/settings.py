@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from indexes.errors import BadConfiguration
 
 PREFIX = "CLEARANCE_"
+OF_TESTS = ("CLEARANCE_DATA", "CLEARANCE_TEST_POSTGRES", "CLEARANCE_TEST_SEED")  # and of benchmarks; no settings
 EXAMPLE_SECRETS = frozenset({"change-me", "changeme", "example", "secret", "password"})
 
 
@@ -133,7 +134,8 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
 
 
 def _ours(environ: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in environ.items() if key.startswith(PREFIX) and value != ""}
+    ours = (key for key in environ if key.startswith(PREFIX) and key not in OF_TESTS)
+    return {key: environ[key] for key in ours if environ[key] != ""}
 
 
 def _dotenv(path: Path | None) -> dict[str, str]:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,23 @@ def loaded(tmp_path: Path, **environ: str) -> settings.Settings:
 def test_an_unknown_setting_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(BadConfiguration, match="CLEARANCE_ACESS"):
         loaded(tmp_path, ACESS="off")
+
+
+@pytest.mark.parametrize("name", ["CLEARANCE_DATA", "CLEARANCE_TEST_POSTGRES", "CLEARANCE_TEST_SEED"])
+def test_what_steers_tests_and_benchmarks_is_no_setting_and_no_error(name: str) -> None:
+    assert settings.load({name: "something"}, None) == settings.load({}, None)
+
+
+def test_every_name_that_steers_tests_and_benchmarks_is_known() -> None:
+    root = Path(__file__).parents[2]
+    used = {
+        name
+        for folder in ("tests", "bench", "tools")
+        for file in (root / folder).rglob("*.py")
+        for name in re.findall(r'environ(?:\.get\(|\[)"(CLEARANCE_\w+)"', file.read_text("utf-8"))
+    }
+    known = {f"CLEARANCE_{name.upper()}" for name in settings.Settings.model_fields}
+    assert used - known == set(settings.OF_TESTS)
 
 
 def test_an_unknown_setting_in_the_file_is_refused_too(tmp_path: Path) -> None:
