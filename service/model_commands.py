@@ -9,7 +9,7 @@ import typer
 
 from indexes import settings as configuration
 from indexes.commands import Json, opened
-from indexes.errors import BadInput, GeneratorError
+from indexes.errors import GeneratorError
 from indexes.model import Readers
 
 app = typer.Typer(help="Who may use which language model.", no_args_is_help=True)
@@ -39,10 +39,9 @@ def list_models(as_json: Json = False) -> None:
 @app.command("allow")
 def allow(name: str, allow: Allow = None, deny: Deny = None) -> None:
     """Only these may use the model; to all others it does not exist. Without --allow: nobody."""
-    from service.openai_schemas import QUOTES
+    from service.model_rights import refuse_quotes
 
-    if name == QUOTES:
-        raise BadInput(f"{QUOTES} is no model: it quotes what the asker may read, and is always there.")
+    refuse_quotes(name)
     readers = Readers(allow=frozenset(allow or ()), deny=frozenset(deny or ()))
     with opened() as catalog:
         catalog.models.set(name, readers)

@@ -5,11 +5,18 @@ from contextlib import suppress
 from anyio import CapacityLimiter, to_thread
 
 from indexes.catalog.models import Models
-from indexes.errors import GeneratorError, NoSuchModel
+from indexes.errors import BadInput, GeneratorError, NoSuchModel
 from indexes.model import Principal
 from service.llm import LanguageModel, ServedModel
 
+QUOTES = "clearance-quotes"  # listed beside the served models: answers with quotes, no model needed
 AT_ONCE = 16  # rights looked up at the same time; this never waits behind work that burns CPU
+
+
+def refuse_quotes(name: str) -> None:
+    """Raises BadInput for a rule about what is no model."""
+    if name == QUOTES:
+        raise BadInput(f"{QUOTES} is no model: it quotes what the asker may read, and is always there.")
 
 
 class Offer:

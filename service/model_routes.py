@@ -9,11 +9,11 @@ from pydantic import Field
 from starlette.responses import Response
 
 from indexes.catalog.models import Models
-from indexes.errors import BadInput, GeneratorError
+from indexes.errors import GeneratorError
 from service.asking import json_response
 from service.auth import needs_admin
 from service.bodies import Name, ReadersBody, Request
-from service.openai_schemas import QUOTES
+from service.model_rights import refuse_quotes
 from service.routes import PROBLEM, Here
 from service.runtime import Runtime
 from service.schemas import ReadersReply, Reply
@@ -51,8 +51,7 @@ async def every(here: Here) -> Response:
 @router.put("/admin/models/readers", responses={200: {"model": RulesReply}}, summary="Say who may use a model")
 async def allow(body: RuleBody, here: Here) -> Response:
     """Effective at the next request, in every process."""
-    if body.model == QUOTES:
-        raise BadInput(f"{QUOTES} is no model: it quotes what the asker may read, and is always there.")
+    refuse_quotes(body.model)
     await _done(here, lambda models: models.set(body.model, body.readers.readers()))
     return json_response(await _told(here))
 

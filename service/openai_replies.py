@@ -21,7 +21,7 @@ from pydantic import Field
 from service.answering import Answer
 from service.citations import Citation
 from service.llm import ServedModel
-from service.openai_schemas import QUOTES
+from service.model_rights import QUOTES
 from service.schemas import AskReply, Reply
 
 TOLD_ELSEWHERE = frozenset({"answer", "model", "usage"})

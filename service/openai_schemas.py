@@ -28,8 +28,8 @@ from indexes.settings import Settings
 from service import phrases
 from service.answering import Ask, Mode
 from service.bodies import MAX_ANSWER_TOKENS, MAX_TURNS, AskBody, FiltersBody, Name, Request, TurnBody, cleaned
+from service.model_rights import QUOTES
 
-QUOTES = "clearance-quotes"  # listed beside the served models: answers with quotes, no model needed
 INSTRUCTING = frozenset({"system", "developer"})
 TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 _NOTICES = "|".join(

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from indexes.catalog import Catalog
 from indexes.errors import AlreadyExists, NotFound
-from indexes.model import Readers
+from indexes.model import Principal, Readers
 from tests.databases import examples
 from tests.world import World, document
 
@@ -151,6 +151,8 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
             assert {hit.title for hit in found.hits} == expected
             keyword = self.world.search(user, f"text {URIS[self.version % 5]}", k=100, mode="keyword")
             assert {hit.title for hit in keyword.hits} <= expected
+            behind_gate_two_alone = self.world.catalog.documents.paths(Principal(name=f"user:{user}"))
+            assert behind_gate_two_alone == expected
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
