@@ -5,6 +5,7 @@
 #   GPU          1: the model server of machines with a GPU, instead of the one for processors
 #   MODEL        demo: none, a folder or the name of a model; default: the small packaged one
 #   EXTRAS       [dev] for checks and tests; empty installs what the service needs
+#   WORKERS      test: processes that run tests side by side; default: one for each core
 #   ARGS         serve, ingest, test: passed on, such as ARGS="docs --allow group:staff"
 
 .DEFAULT_GOAL := help
@@ -19,6 +20,7 @@ TORCH_INDEX ?=
 GPU ?=
 MODEL ?=
 ARGS ?=
+WORKERS ?= logical
 EXTRAS ?= [dev]
 
 # The first of these that runs and is new enough; a name that is there but does not start (as with pyenv) is passed over.
@@ -86,7 +88,7 @@ check: setup
 	@echo "check: format, lint, types and import contracts hold"
 
 test: setup setup-llm
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 serve: setup
 	@exec $(BIN)/clearance serve $(ARGS)
