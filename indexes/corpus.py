@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from indexes import checkpoint
 from indexes.catalog import Catalog, Placement, ReadState
 from indexes.derived import Derived, align, empty_vectors
-from indexes.errors import ClearanceError, IndexDamaged
+from indexes.errors import IndexDamaged
 from indexes.keywords import KeywordIndex
 from indexes.locks import ReadWriteLock
 from indexes.model import Generation
@@ -181,9 +181,11 @@ class Corpus:
             return None
         generation = _active(state)
         try:
-            folder = checkpoint.verified(self._folder, self._facts(generation))
-            return None if folder is None else _read(generation, folder, self._scan_limit, state.centroids(generation))
-        except ClearanceError as error:
+            with checkpoint.opened(self._folder, self._facts(generation)) as folder:
+                if folder is None:
+                    return None
+                return _read(generation, folder, self._scan_limit, state.centroids(generation))
+        except Exception as error:  # whatever is wrong with a derived file, it is no reason not to start
             log.warning("The checkpoint cannot be used and is built anew from the catalog: %s", error)
             return None
 
