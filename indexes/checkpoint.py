@@ -15,8 +15,9 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from indexes.errors import IndexDamaged
 
@@ -177,7 +178,7 @@ def _locked(folder: Path, *, shared: bool = False, wait: bool = True) -> Iterato
         os.close(descriptor)
 
 
-def _regular(path: Path) -> BinaryIO:
+def _regular(path: Path) -> BufferedReader:
     """An ordinary file, opened: neither a link, nor something whose reading might never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     file = os.fdopen(descriptor, "rb", closefd=True) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
