@@ -11,7 +11,7 @@ from typing import Any
 
 from indexes.errors import IndexDamaged
 
-FORMAT = 2
+FORMAT = 3
 _MANIFEST = "manifest.json"
 _CURRENT = "CURRENT"  # names the folder that counts; swapped in one step
 
