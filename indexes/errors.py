@@ -29,7 +29,8 @@ ClearanceError
     ├── ModelMismatch         the index was built with another embedding model
     ├── SchemaMismatch        the catalog was written by a newer version
     ├── UnsafeDatabase        a database library with a known corruption bug
-    └── IndexDamaged          a derived file does not verify (it is rebuilt, never trusted)
+    ├── IndexDamaged          a derived file does not verify (it is rebuilt, never trusted)
+    └── IndexNotReady         the indexes in memory are being built anew (retry)
 
 A class's docstring is its message; what is raised adds the particulars.
 """
@@ -180,3 +181,10 @@ class UnsafeDatabase(CorpusError):
 
 class IndexDamaged(CorpusError):
     """A derived index file does not verify."""
+
+
+class IndexNotReady(CorpusError):
+    """The indexes are being built anew from the catalog."""
+
+    retryable = True
+    remedy = "Try again in a moment; if it goes on, the log says why the build fails."

@@ -26,9 +26,17 @@ class ReadWriteLock:
                 self._readers -= 1
                 self._changed.notify_all()
 
+    def wait_until_idle(self, at_most_s: float) -> None:
+        """Returns when nobody reads, writes or waits to write, or when the time is over."""
+        with self._changed:
+            self._changed.wait_for(self._idle, at_most_s)
+
     @contextmanager
-    def writing(self) -> Iterator[Callable[[], None]]:
-        """Gives what turns the rest of the block into reading, with no other writer in between."""
+    def writing(self, patience_s: float = 0.0) -> Iterator[Callable[[], None]]:
+        """Gives what turns the rest of the block into reading, with no other writer in between.
+
+        patience_s: how long to let new readers go first.
+        """
         sharing = False
 
         def share() -> None:
@@ -39,11 +47,13 @@ class ReadWriteLock:
                 self._changed.notify_all()
 
         with self._changed:
-            self._waiting += 1
-            try:
-                self._changed.wait_for(lambda: not self._writing and not self._readers)
-            finally:
-                self._waiting -= 1
+            if not (patience_s and self._changed.wait_for(self._idle, patience_s)):
+                self._waiting += 1
+                try:
+                    self._changed.wait_for(lambda: not self._writing and not self._readers)
+                finally:
+                    self._waiting -= 1
+                    self._changed.notify_all()  # readers that waited for this one, should it have been interrupted
             self._writing = True
         try:
             yield share
@@ -54,3 +64,6 @@ class ReadWriteLock:
                 else:
                     self._writing = False
                 self._changed.notify_all()
+
+    def _idle(self) -> bool:
+        return not (self._readers or self._writing or self._waiting)

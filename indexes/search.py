@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog import Catalog, Filters, ReadState
+from indexes.catalog import Catalog, Filters, Mark, ReadState
 from indexes.corpus import Corpus
 from indexes.derived import Derived
 from indexes.embedder import Embedder
@@ -23,7 +23,7 @@ from indexes.reranker import LOOKED_AT, Reranker, rerank
 from indexes.settings import Settings
 from indexes.tending import tending
 from indexes.thinning import Thinner
-from indexes.view import View, Views
+from indexes.view import View
 
 __all__ = ["Filters", "IndexStatus", "Mode", "Searcher"]
 
@@ -44,6 +44,7 @@ class IndexStatus:
     documents: int
     passages: int
     alarms: int
+    discarded: int  # how often the indexes were thrown away and built anew because they might have been wrong
 
 
 class Searcher:
@@ -60,7 +61,6 @@ class Searcher:
     ) -> None:
         catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
         self.corpus = Corpus(catalog, settings.home / "derived", settings.exact_scan_limit)
-        self._views = Views(catalog.secret)
         self._embedders = _Embedders(embedder, load_embedder)
         self._positions = Positions(catalog.secret)
         self._reranker = reranker
@@ -84,36 +84,41 @@ class Searcher:
         """
         wanted = k if self._reranker is None else max(k, LOOKED_AT)
         found = self._found(
-            question, principal, wanted, mode, filters, 0 if at_least is None else self._positions.open(at_least)
+            question, principal, wanted, mode, filters, None if at_least is None else self._positions.open(at_least)
         )
         if self._reranker is None:
             return found
         return replace(found, hits=rerank(self._reranker, question, found.hits)[:k])
 
     def _found(
-        self, question: str, principal: Principal, k: int, mode: Mode, filters: Filters | None, at_least: int
+        self, question: str, principal: Principal, k: int, mode: Mode, filters: Filters | None, at_least: Mark | None
     ) -> SearchResult:
         query = _Query(question, self._embedders, mode)
         while True:
+            stopped = self._stopped
             vector = query.embedded_for(self.corpus.generation())
-            with self.corpus.latest() as (state, derived):
-                if vector is not None and derived.generation.fingerprint != vector.fingerprint:
+            with self.corpus.latest(principal) as now:
+                if vector is not None and now.derived.generation.fingerprint != vector.fingerprint:
                     continue  # another model became active while the question was embedded
-                if state.change_number < at_least:
-                    raise TooOld(remedy="Ask again in a moment, or ask the service that gave out the position.")
-                view = self._views.resolve(state, derived, principal)
-                only = _rows_let_through(state, derived, filters, principal)
-                rank = _Ranking(question, vector, derived, view, only, mode)
-                hits = self._best(rank, k, state, principal)
-                position = self._positions.seal(state.change_number)
-                return SearchResult(
+                if at_least is not None and not now.state.has(at_least):
+                    raise TooOld(
+                        remedy="Ask again in a moment or without the position; the catalog may have been put back."
+                    )
+                only = _rows_let_through(now.state, now.derived, filters, principal)
+                rank = _Ranking(question, vector, now.derived, now.view, only, mode)
+                hits = self._best(rank, k, now.state, principal)
+                position = self._positions.seal(now.state.mark)
+                result = SearchResult(
                     hits=hits,
-                    view_id=view.id,
+                    view_id=now.view.id,
                     exactness=rank.exactness(),
                     mode=mode,
                     evidence=rank.evidence,
                     position=position,
                 )
+                alarm = self._stopped > stopped or now.derived.vectors.alarms > 0
+            if not alarm or not self.corpus.distrust(now.derived):
+                return result
 
     def document(self, document_id: str, principal: Principal) -> DocumentView:
         """A whole document, to open a citation. Raises NotFound, whether it is absent or forbidden."""
@@ -127,8 +132,12 @@ class Searcher:
 
     def view_id(self, principal: Principal) -> str:
         """Changes exactly when something that this principal can see changes."""
-        with self.corpus.latest() as (state, derived):
-            return self._views.resolve(state, derived, principal).id
+        with self.corpus.latest(principal) as now:
+            return now.view.id
+
+    def ready(self) -> bool:
+        """Whether there are indexes to search, False while they are built anew. For everybody: it follows nothing."""
+        return self.corpus.usable()
 
     def tending(self, every_s: float = 1.0) -> AbstractContextManager[None]:
         """While the block runs, a thread follows what operators ask for; at its end a checkpoint is written."""
@@ -136,12 +145,13 @@ class Searcher:
 
     def status(self) -> IndexStatus:
         """What the indexes hold, at the newest state. Raises if the catalog cannot be read."""
-        with self.corpus.latest() as (_, derived):
+        with self.corpus.everything() as (_, derived):
             return IndexStatus(
                 generation=derived.generation,
                 documents=derived.documents(),
                 passages=len(derived.vectors),
                 alarms=self.corpus.alarms() + self._stopped,
+                discarded=self.corpus.discarded,
             )
 
     def _best(self, rank: "_Ranking", k: int, state: ReadState, principal: Principal) -> tuple[Hit, ...]:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
 import numpy as np
@@ -16,61 +16,92 @@ from indexes.model import Principal
 _CACHED = 10_000  # principals
 _CACHED_SETS = 10_000_000  # reader sets of all of them together, 8 bytes each
 
+Ints = NDArray[np.int64]
+_Name = tuple[str, frozenset[str]]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """Valid only in the state of the catalog that it was resolved in."""
 
-    reader_sets: NDArray[np.int64]  # ascending
+    reader_sets: Ints  # ascending
     id: str  # says nothing by itself; equal for two callers exactly when they can see the same documents
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
-    access_number: int  # while it stays the same, no reader set joins the view or leaves it
-    change_number: int  # while it stays the same, nothing changes at all
-    view: View
+    """Nothing in it depends on what the principal may not read, and neither does whether it still holds."""
+
+    identities: frozenset[int]  # while they are the same, only new reader sets join the view, and none leaves it
+    rules_number: int
+    reader_sets: Ints
+    derived: int  # the serial of the indexes that the id was made from
+    changed: int  # while it is the same, so is the id
+    id: str
 
 
 class Views:
-    """Resolves principals. What is remembered is used only while nothing has changed that it depends on."""
+    """Resolves principals. What is remembered is used only while nothing has changed that it depends on.
+
+    The same work is done for a request whether or not anything hidden has changed, so that its time does not tell.
+    """
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._known: OrderedDict[tuple[str, frozenset[str]], _Known] = OrderedDict()
+        self._known: OrderedDict[_Name, _Known] = OrderedDict()
         self._sets = 0
         self._lock = Lock()
 
-    def resolve(self, state: ReadState, derived: Derived, principal: Principal) -> View:
-        """The view in this state; `derived` must be at the same state."""
-        name = (principal.name, principal.groups)
-        known = self._recalled(name)
-        if known is not None and known.change_number == state.change_number:
-            return known.view
-        if known is not None and known.access_number == state.access_number:
-            reader_sets = known.view.reader_sets
-        else:
+    def reader_sets(self, state: ReadState, derived: Derived, principal: Principal) -> Ints:
+        """The reader sets that the principal may read in this state. `derived` must follow the state's catalog."""
+        known = self._recalled((principal.name, principal.groups))
+        since = int(known.reader_sets[-1]) if known is not None and len(known.reader_sets) else 0
+        identities, new = state.identities(principal, since)
+        if (
+            known is None
+            or known.identities != identities
+            or known.rules_number != state.rules_number
+            or known.derived != derived.serial  # made from another catalog, perhaps, where the same numbers mean others
+        ):
             reader_sets = state.reader_sets(principal)
+        elif new:
+            reader_sets = np.concatenate([known.reader_sets, np.array(new, np.int64)])
+        else:
+            return known.reader_sets
+        self._keep(
+            (principal.name, principal.groups),
+            _Known(identities, state.rules_number, reader_sets, derived.serial, -1, ""),
+        )
+        return reader_sets
+
+    def view(self, derived: Derived, principal: Principal, reader_sets: Ints) -> View:
+        """The view of these reader sets, as just resolved; `derived` must have followed them."""
+        name, changed = (principal.name, principal.groups), derived.changed(reader_sets)
+        known = self._recalled(name)
+        same = known is not None and known.reader_sets is reader_sets and known.derived == derived.serial
+        if known is not None and same and known.changed == changed:
+            return View(reader_sets, known.id)
         key = hmac.new(self._secret, b"view" + derived.digest(reader_sets), hashlib.sha256)
         view = View(reader_sets, key.hexdigest()[:32])
-        self._keep(name, _Known(state.access_number, state.change_number, view))
+        if known is not None and same:
+            self._keep(name, replace(known, changed=changed, id=view.id))
         return view
 
-    def _recalled(self, name: tuple[str, frozenset[str]]) -> _Known | None:
+    def _recalled(self, name: _Name) -> _Known | None:
         with self._lock:
             known = self._known.get(name)
             if known is not None:
                 self._known.move_to_end(name)
             return known
 
-    def _keep(self, name: tuple[str, frozenset[str]], known: _Known) -> None:
+    def _keep(self, name: _Name, known: _Known) -> None:
         with self._lock:
             self._forget(name)
             self._known[name] = known
-            self._sets += len(known.view.reader_sets)
+            self._sets += len(known.reader_sets)
             while len(self._known) > 1 and (len(self._known) > _CACHED or self._sets > _CACHED_SETS):
                 self._forget(next(iter(self._known)))
 
-    def _forget(self, name: tuple[str, frozenset[str]]) -> None:
+    def _forget(self, name: _Name) -> None:
         known = self._known.pop(name, None)
-        self._sets -= 0 if known is None else len(known.view.reader_sets)
+        self._sets -= 0 if known is None else len(known.reader_sets)

@@ -95,6 +95,13 @@ BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
     errors.GeneratorError: Kind(
         "model-broken", 502, "The language model did not give an answer.", "Search still works. Tell the operator."
     ),
+    errors.IndexNotReady: Kind(
+        "index-not-ready",
+        503,
+        "The indexes are being built anew.",
+        "Try again after the time in Retry-After.",
+        retry_after_s=5,
+    ),
     errors.CorpusError: Kind(
         "corpus-unavailable", 503, "The corpus cannot be used now.", "The operator has to act; see the log."
     ),

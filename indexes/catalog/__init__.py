@@ -16,11 +16,11 @@ from indexes.catalog.keys import IssuedKey, KeyInfo, Keys
 from indexes.catalog.migrate import migrate
 from indexes.catalog.models import Models
 from indexes.catalog.people import People
-from indexes.catalog.reading import Placement, ReadState
+from indexes.catalog.reading import Mark, Placement, ReadState
 from indexes.catalog.schema import installation
 from indexes.catalog.templates import Templates
 
-__all__ = ["Catalog", "Filters", "IssuedKey", "Job", "KeyInfo", "Placement", "ReadState"]
+__all__ = ["Catalog", "Filters", "IssuedKey", "Job", "KeyInfo", "Mark", "Placement", "ReadState"]
 
 
 class Catalog:

@@ -7,8 +7,9 @@ from any cache, inside the very statement that reads text. Statements are made o
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal, or_, select, union_all
 
+from indexes.catalog.database import Prepared
 from indexes.catalog.schema import memberships, principals, reader_set_entries
 from indexes.errors import BadPrincipal
 from indexes.model import PUBLIC, Principal
@@ -52,6 +53,28 @@ def readable_sets(connection: Connection, principal: Principal, among: Collectio
     for effect, reader_set in connection.execute(asked, {**asking(principal), **only}):
         mentioned[effect].add(reader_set)
     return sorted(mentioned["allow"] - mentioned["deny"])
+
+
+_IDENTITIES_AND_NEW_SETS = Prepared(
+    union_all(
+        select(literal("mine"), _mine.c.id),
+        _MENTIONS.where(_entry.effect.in_(("allow", "deny")), _entry.reader_set_id > bindparam("since")),
+    )
+)
+
+
+def identities_and_new_sets(
+    connection: Connection, principal: Principal, since: int
+) -> tuple[frozenset[int], list[int]]:
+    """The asker's identities, and gate one for reader sets above `since`: what a remembered view has to be asked.
+
+    Entries of a reader set are never changed and ids of reader sets only grow, so what was decided about older sets
+    holds for as long as the identities are the same.
+    """
+    found: dict[str, set[int]] = {"mine": set(), "allow": set(), "deny": set()}
+    for kind, number in _IDENTITIES_AND_NEW_SETS.rows(connection, {**asking(principal), "since": since}):
+        found[kind].add(number)
+    return frozenset(found["mine"]), sorted(found["allow"] - found["deny"])
 
 
 _named_there = _entry.principal_id + 0  # a sum: the database looks up the set, which names few, and not every group

@@ -1,16 +1,47 @@
-"""The change log that derived indexes follow. Internal: its numbers move with hidden writes, so no caller sees them."""
+"""The change log that derived indexes follow. Internal: its numbers move with hidden writes, so no caller sees them.
 
+Every change makes a new state with a random token. A number alone is not enough: a catalog that was put back from a
+copy and written to again has the same numbers and is another one.
+"""
+
+import secrets
+from collections.abc import Collection
 from typing import Literal
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, update
 
-from indexes.catalog.schema import changes
+from indexes.catalog.schema import changes, document_changes, reader_sets, states
 
-ChangeKind = Literal["document", "access", "generation", "rebuild"]
+ChangeKind = Literal["access", "generation", "rebuild", "rules"]  # rules: an existing reader set has other entries
+
+KEPT_STATES = 100_000  # what was made from an older state is built anew
 
 
-def note(connection: Connection, kind: ChangeKind, document_id: int | None = None) -> None:
-    """Record that something changed, in the transaction that changes it. Only the newest note of a thing is kept."""
-    same = changes.c.document_id == document_id if document_id is not None else changes.c.document_id.is_(None)
-    connection.execute(delete(changes).where(changes.c.kind == kind, same))
-    connection.execute(insert(changes).values(kind=kind, document_id=document_id))
+def note(connection: Connection, kind: ChangeKind) -> None:
+    """Record that something changed, in the transaction that changes it. Only the newest note of a kind is kept."""
+    number = _new_state(connection)
+    connection.execute(delete(changes).where(changes.c.kind == kind))
+    connection.execute(insert(changes).values(kind=kind, number=number))
+
+
+def note_document(connection: Connection, document_id: int, touched: Collection[int]) -> None:
+    """Record that a document was written or removed, in the transaction that does it.
+
+    touched: the reader sets that held it before and that hold it now. Who reads none of them has nothing to follow.
+    """
+    number = _new_state(connection)
+    these = sorted(set(touched))
+    same = document_changes.c.document_id == document_id, document_changes.c.reader_set_id.in_(these)
+    connection.execute(delete(document_changes).where(*same))
+    rows = [{"reader_set_id": each, "document_id": document_id, "number": number} for each in these]
+    connection.execute(insert(document_changes), rows)
+    connection.execute(update(reader_sets).where(reader_sets.c.id.in_(these)).values(changed=number))
+
+
+def _new_state(connection: Connection) -> int:
+    """The number of the state that this change leads to. Forgets what is too old to be followed from."""
+    added = insert(states).values(token=secrets.token_bytes(16)).returning(states.c.number)
+    number: int = connection.execute(added).scalar_one()
+    for table in (states, document_changes):
+        connection.execute(delete(table).where(table.c.number <= number - KEPT_STATES))
+    return number

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pysqlite3
-from sqlalchemy import Connection, Engine, Select, create_engine, event, text
+from sqlalchemy import CompoundSelect, Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
@@ -60,7 +60,7 @@ class Prepared:
     statement's columns, and JSON comes unread from a database that keeps it as text.
     """
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[Any] | CompoundSelect[Any]) -> None:
         self.statement = statement
         self._known: dict[tuple[str | int, ...], _Worded] = {}
 

@@ -5,13 +5,14 @@ import json
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from indexes.catalog.access import asking, may_read
-from indexes.catalog.changes import note
+from indexes.catalog.changes import note, note_document
 from indexes.catalog.database import Database
 from indexes.catalog.generations import writable_generations
 from indexes.catalog.people import principal_ids
@@ -48,31 +49,32 @@ class Documents:
             if not wanted:
                 raise ModelMismatch("The catalog has no generation yet.", remedy="Call generations.ensure first.")
             blobs = {g.id: _blob(document, g, by_generation) for g in wanted}
-            document_id, public_id = _write_head(connection, document)
+            document_id, public_id, touched = _write_head(connection, document)
             _write_body(connection, document_id, document)
             _write_vectors(connection, document_id, blobs)
-            note(connection, "document", document_id)
+            note_document(connection, document_id, touched)
         return public_id
 
     def relabel(self, uri: str, readers: Readers) -> bool:
         """Change who may read it, effective at the next request; no text or vector is touched. False: no such uri."""
         with self._database.writing() as connection:
-            values = {"reader_set_id": intern_readers(connection, readers)}
-            changed = update(documents).where(documents.c.uri == uri).values(values).returning(documents.c.id)
-            document_id = connection.scalar(changed)
-            if document_id is not None:
-                note(connection, "document", document_id)
-        return document_id is not None
+            found = connection.execute(_head_of(uri)).first()
+            if found is None:
+                return False
+            new = intern_readers(connection, readers)
+            connection.execute(update(documents).where(documents.c.id == found.id).values(reader_set_id=new))
+            note_document(connection, found.id, (found.reader_set_id, new))
+        return True
 
     def delete(self, uri: str) -> bool:
         """Remove the document with its text, chunks and vectors. False: no such uri."""
         with self._database.writing() as connection:
-            document_id = connection.scalar(select(documents.c.id).where(documents.c.uri == uri))
-            if document_id is None:
+            found = connection.execute(_head_of(uri)).first()
+            if found is None:
                 return False
-            _delete_body(connection, document_id)
-            connection.execute(delete(documents).where(documents.c.id == document_id))
-            note(connection, "document", document_id)
+            _delete_body(connection, found.id)
+            connection.execute(delete(documents).where(documents.c.id == found.id))
+            note_document(connection, found.id, (found.reader_set_id,))
         return True
 
     def add_vectors(self, generation: Generation, by_document: Mapping[int, tuple[bytes, Vectors]]) -> None:
@@ -121,7 +123,13 @@ def _blob(document: Document, generation: Generation, by_generation: Mapping[int
     return matrix.astype("<f4").tobytes()
 
 
-def _write_head(connection: Connection, document: Document) -> tuple[int, str]:
+def _head_of(uri: str) -> Select[Any]:
+    return select(documents.c.id, documents.c.public_id, documents.c.reader_set_id).where(documents.c.uri == uri)
+
+
+def _write_head(connection: Connection, document: Document) -> tuple[int, str, tuple[int, ...]]:
+    """(id, public id, the reader sets that held it before and hold it now)"""
+    reader_set_id = intern_readers(connection, document.readers)
     values = {
         "path": document.path,
         "collection": document.collection,
@@ -134,18 +142,17 @@ def _write_head(connection: Connection, document: Document) -> tuple[int, str]:
         "metadata": dict(document.metadata),
         "modified_at": document.modified_at,
         "stored_at": datetime.now(UTC),
-        "reader_set_id": intern_readers(connection, document.readers),
+        "reader_set_id": reader_set_id,
         "token": secrets.token_bytes(32),
     }
-    there = select(documents.c.id, documents.c.public_id).where(documents.c.uri == document.uri)
-    found = connection.execute(there).first()
+    found = connection.execute(_head_of(document.uri)).first()
     if found is not None:
         _delete_body(connection, found.id)
         connection.execute(update(documents).where(documents.c.id == found.id).values(values))
-        return found.id, found.public_id
+        return found.id, found.public_id, (found.reader_set_id, reader_set_id)
     public_id = new_public_id()
     added = insert(documents).values(uri=document.uri, public_id=public_id, **values).returning(documents.c.id)
-    return connection.execute(added).scalar_one(), public_id
+    return connection.execute(added).scalar_one(), public_id, (reader_set_id,)
 
 
 def _page_map(document: Document) -> list[list[int | str | None]]:

@@ -9,16 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, RowMapping, bindparam, exists, func, select
 
-from indexes.catalog.access import asking, may_read, readable_sets
+from indexes.catalog.access import asking, identities_and_new_sets, may_read, readable_sets
 from indexes.catalog.database import Prepared
 from indexes.catalog.filters import Filters, matching
 from indexes.catalog.generations import active_generation, stored_centroids
-from indexes.catalog.schema import changes, chunks, document_texts, documents, vectors
+from indexes.catalog.schema import (
+    changes,
+    chunks,
+    document_changes,
+    document_texts,
+    documents,
+    generations,
+    reader_sets,
+    states,
+    vectors,
+)
 from indexes.errors import NotFound
 from indexes.model import DocumentView, Generation, Hit, PageMark, Principal, Row
 
 T = TypeVar("T")
 
+_ALL = 1 << 62
 _BATCH = 500  # ids per statement: well under every database's limit on parameters
 
 _HITS = (
@@ -53,21 +64,50 @@ _DOCUMENT_BY_ID = (
 )
 _READABLE_DOCUMENTS = select(documents.c.id).where(may_read(documents.c.reader_set_id))
 
+_newest, _followed = states.alias("newest"), states.alias("followed")
+_SETS_CHANGED_SINCE = Prepared(  # no row at all: this catalog never was in both states
+    select(reader_sets.c.id, reader_sets.c.changed)
+    .select_from(
+        _newest.join(_followed, _followed.c.number == bindparam("followed")).outerjoin(
+            reader_sets, reader_sets.c.changed > bindparam("since")
+        )
+    )
+    .where(_newest.c.number == bindparam("newest"), _newest.c.token == bindparam("newest_token"))
+    .where(_followed.c.token == bindparam("followed_token"))
+)
+_STATE = Prepared(
+    select(states.c.number).where(states.c.number == bindparam("number"), states.c.token == bindparam("token"))
+)
 _CHANGED_SINCE = Prepared(
-    select(changes.c.document_id)
-    .where(changes.c.number > bindparam("number"), changes.c.kind == "document", changes.c.document_id.is_not(None))
-    .distinct()
+    select(document_changes.c.number, states.c.token, document_changes.c.document_id)
+    .join(states, states.c.number == document_changes.c.number)
+    .where(document_changes.c.number > bindparam("since"))
+    .order_by(document_changes.c.number)
+    .limit(bindparam("limit"))
+)
+_CHANGED_IN = Prepared(
+    select(document_changes.c.reader_set_id, document_changes.c.number, document_changes.c.document_id).where(
+        document_changes.c.reader_set_id.in_(bindparam("among", expanding=True)),
+        document_changes.c.number > bindparam("since"),
+    )
 )
 _ROWS = select(chunks.c.document_id, chunks.c.row).order_by(chunks.c.document_id, chunks.c.ordinal)
 _HEADS = select(documents.c.id, documents.c.reader_set_id, documents.c.token).order_by(documents.c.id)
 _ROWS_AMONG = Prepared(_ROWS.where(chunks.c.document_id.in_(bindparam("among", expanding=True))))
 _HEADS_AMONG = Prepared(_HEADS.where(documents.c.id.in_(bindparam("among", expanding=True))))
 
-_NEWEST = select(func.coalesce(func.max(changes.c.number), 0))
-_NOT_OF_A_DOCUMENT = _NEWEST.where(changes.c.document_id.is_(None))  # three rows, found by their index
-_ACCESS_NUMBER = _NOT_OF_A_DOCUMENT.where(changes.c.kind == "access").scalar_subquery()
-_NUMBERS = Prepared(select(_NEWEST.scalar_subquery().label("change"), _ACCESS_NUMBER.label("access")))
-_REBUILD_NUMBER = _NOT_OF_A_DOCUMENT.where(changes.c.kind == "rebuild")
+_active = select(generations.c.id).where(generations.c.state == "active").scalar_subquery()
+_rules = select(changes.c.number).where(changes.c.kind == "rules").scalar_subquery()
+_NOW = Prepared(select(states.c.number, states.c.token, _active, _rules).order_by(states.c.number.desc()).limit(1))
+_REBUILD_NUMBER = select(changes.c.number).where(changes.c.kind == "rebuild")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Names one state of one catalog: a copy that went another way has the numbers, but not the tokens."""
+
+    number: int
+    token: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +125,27 @@ class ReadState:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        ((change, access),) = _NUMBERS.rows(connection, {})
-        self.change_number: int = change
-        self.access_number: int = access  # a resolved view stays right while this stays the same
+        ((number, token, generation_id, rules),) = _NOW.rows(connection, {})
+        self.mark = Mark(number, bytes(token))
+        self.generation_id: int | None = generation_id  # of the active generation
+        self.rules_number: int = rules or 0  # while it stays the same, no reader set has other entries than before
 
     # --- who may read what ---------------------------------------------------------------------------------
 
     def reader_sets(self, principal: Principal) -> NDArray[np.int64]:
         """The reader sets this principal may read, ascending."""
         return np.array(readable_sets(self._connection, principal), dtype=np.int64)
+
+    def identities(self, principal: Principal, since: int) -> tuple[frozenset[int], list[int]]:
+        """Who the principal is, groups included, and the reader sets above `since` that it may read, ascending.
+
+        What it costs depends on nothing but the principal's own groups and new reader sets that name them.
+        """
+        return identities_and_new_sets(self._connection, principal, since)
+
+    def has(self, mark: Mark) -> bool:
+        """Whether this catalog was in that state and still knows."""
+        return bool(_STATE.rows(self._connection, {"number": mark.number, "token": mark.token}))
 
     # --- text, behind the second gate ----------------------------------------------------------------------
 
@@ -150,9 +202,28 @@ class ReadState:
         """How many documents there are, for progress reports to operators."""
         return self._connection.scalar(select(func.count()).select_from(documents)) or 0
 
-    def changed_since(self, number: int) -> list[int]:
-        """Ids of documents written or removed after that change number."""
-        return [document_id for (document_id,) in _CHANGED_SINCE.rows(self._connection, {"number": number})]
+    def sets_changed_since(self, followed: Mark, newest: Mark) -> list[tuple[int, int]] | None:
+        """(reader set, number of its newest change) for those changed after `followed`.
+
+        None: this catalog was never in both states, or does not know any more. Costs the same for every principal.
+        """
+        given = {"followed": followed.number, "followed_token": followed.token, "since": followed.number}
+        given |= {"newest": newest.number, "newest_token": newest.token}
+        rows = _SETS_CHANGED_SINCE.rows(self._connection, given)
+        return [(reader_set, number) for reader_set, number in rows if reader_set is not None] if rows else None
+
+    def changed_since(self, number: int, limit: int = _ALL) -> list[tuple[Mark, int]]:
+        """(state, document id) of documents written or removed after that number, the oldest first."""
+        rows = _CHANGED_SINCE.rows(self._connection, {"since": number, "limit": limit})
+        return [(Mark(changed, bytes(token)), document_id) for changed, token, document_id in rows]
+
+    def changed_in(self, reader_sets: Sequence[int], number: int) -> list[tuple[int, int, int]]:
+        """(reader set, number, document id) of changes after that number that touched one of these reader sets."""
+        found: list[tuple[int, int, int]] = []
+        for batch in _batches(reader_sets):
+            rows = _CHANGED_IN.rows(self._connection, {"among": list(batch), "since": number})
+            found.extend((reader_set, changed, document_id) for reader_set, changed, document_id in rows)
+        return found
 
     def heads(self) -> Iterator[tuple[int, int, bytes]]:
         """(document id, reader set, token) of every document: a token changes whenever what a reader sees changes."""

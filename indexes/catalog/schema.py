@@ -57,12 +57,27 @@ installation = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
-changes = _table(
+states = _table(
+    "states",
+    Column("number", Id, primary_key=True),  # grows with every change; the newest is what a reader sees
+    Column("token", LargeBinary(16), nullable=False),  # random: tells this catalog from a copy that went another way
+)
+
+changes = Table(
     "changes",
-    Column("number", Id, primary_key=True),
-    Column("kind", String(16), nullable=False),  # document | access | generation | rebuild
-    Column("document_id", Id),  # only the newest change of each document is kept
-    Index("ix_changes_document_id", "document_id"),
+    metadata,
+    Column("kind", String(16), primary_key=True),  # access | generation | rebuild | rules
+    Column("number", Id, nullable=False),  # of the state that the newest change of this kind led to
+)
+
+document_changes = Table(
+    "document_changes",
+    metadata,
+    Column("reader_set_id", Id, primary_key=True),  # one that held the document before the change or after it
+    Column("document_id", Id, primary_key=True),
+    Column("number", Id, nullable=False),  # of the newest change of this document that touched this reader set
+    Index("ix_document_changes_number", "number"),
+    Index("ix_document_changes_reader_set_id_number", "reader_set_id", "number"),
 )
 
 principals = _table(
@@ -84,6 +99,8 @@ reader_sets = _table(
     "reader_sets",
     Column("id", Id, primary_key=True),
     Column("fingerprint", String(64), nullable=False, unique=True),
+    Column("changed", Id, nullable=False, default=0, server_default="0"),  # number of the newest change that touched it
+    Index("ix_reader_sets_changed", "changed"),
 )
 
 reader_set_entries = Table(

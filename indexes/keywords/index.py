@@ -59,15 +59,24 @@ class KeywordIndex:
 
     def add(self, rows: Sequence[int] | Rows, reader_set: int, texts: Sequence[str]) -> None:
         """Indexes passages. rows: ascending, new; texts: one for each row."""
+        self.add_analysed(rows, reader_set, self.analysed(rows, texts))
+
+    def analysed(self, rows: Sequence[int] | Rows, texts: Sequence[str]) -> Sequence[Block]:
+        """The slow part of `add`, which changes nothing: it may run while others search. One thread at a time."""
         new = ascending(rows)
         if len(new) != len(texts):
             raise ValueError(f"{len(new)} rows with {len(texts)} texts.")
-        if np.any(self._slot_of_row.get(new) != ABSENT):
-            raise ValueError("Some of these rows are indexed already.")
         made = []
         for start in range(0, len(new), kernels.BLOCK_ROWS):
             part = slice(start, start + kernels.BLOCK_ROWS)
             made.append(blocks.build(new[part], [self._analyser.terms(text) for text in texts[part]]))
+        return made
+
+    def add_analysed(self, rows: Sequence[int] | Rows, reader_set: int, made: Sequence[Block]) -> None:
+        """Indexes passages. made: what `analysed` gave for these rows."""
+        new = ascending(rows)
+        if np.any(self._slot_of_row.get(new) != ABSENT):
+            raise ValueError("Some of these rows are indexed already.")
         slot = self._slot(reader_set)
         self._push(slot, made)
         self._slot_of_row.put(new, slot)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from indexes.catalog import Mark
 from indexes.errors import BadConfiguration, BadInput, TooOld
 from indexes.model import Principal
 from indexes.search import Searcher
@@ -89,7 +90,7 @@ def test_a_position_demands_freshness_and_tells_nothing(world: World) -> None:
 
 def test_a_process_that_cannot_see_that_far_says_so(world: World) -> None:
     world.people(ada=[])
-    future = world.searcher._positions.seal(10**6)
+    future = world.searcher._positions.seal(Mark(10**6, bytes(16)))
     with pytest.raises(TooOld):
         world.searcher.search("text", ADA, 1, at_least=future)
 

@@ -239,7 +239,7 @@ def opened(template: Path, home: Path) -> World:
 
 def answers(world: World) -> list[bytes]:
     """What ada is told, and on what it rests: deeper rankings than thinning leaves of them."""
-    with world.searcher.corpus.latest() as (state, derived):
+    with world.searcher.corpus.everything() as (state, derived):
         mine = state.reader_sets(ada())
         found = [derived.vectors.nearest(world.embedder.query(question), mine, 15) for question in QUESTIONS]
     assert "approximate" in {result.exactness for result in results(world)}
@@ -349,7 +349,7 @@ def test_the_comparison_catches_centroids_that_follow_hidden_documents(
     before = answers(world)
     for number in range(60):
         world.put(f"hidden{number}", [f"salary report {number}", f"alpha beta {number}", "plan"], "group:board")
-    with world.searcher.corpus.latest() as (_, derived):
+    with world.searcher.corpus.everything() as (_, derived):
         _, codes = derived.vectors.codes(derived.vectors.rows())
     learnt = learn(codes, number_of_topics(len(codes)))
     monkeypatch.setattr("indexes.catalog.reading.ReadState.centroids", lambda self, generation: learnt)

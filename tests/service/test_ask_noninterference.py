@@ -24,6 +24,7 @@ from service.prompt import Turn
 from service.schemas import AskReply
 from service.template_store import Governed
 from service.testing import ScriptedModel
+from tests.indexes.test_noninterference import count_hidden_writes
 from tests.service.test_templates import USER, open_gate
 from tests.world import World
 
@@ -201,5 +202,5 @@ def test_the_comparison_catches_an_error_that_tells_names(tmp_path: Path, monkey
 def test_the_comparison_catches_a_boundary_that_counts_hidden_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexes.derived.Derived.digest", lambda self, reader_sets: str(self.applied).encode())
+    count_hidden_writes(monkeypatch)
     assert leaks(tmp_path)
