@@ -276,8 +276,8 @@ def _restrict_files(progress: Progress) -> None:
 def _allowed(scratch: Path) -> Iterator[tuple[Path, int]]:
     everything = (1 << 16) - 1
     yield scratch, everything & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _IOCTL_DEV)
-    yield from ((Path(name), _RUN) for name in _PROGRAMS)
-    yield from ((path, _READ) for path in (*code(), *map(Path, _DATA)))
+    yield from ((path, _RUN) for path in (*map(Path, _PROGRAMS), *code()))  # pandoc comes in a wheel
+    yield from ((Path(name), _READ) for name in _DATA)
     yield from ((Path(name), _READ_FILE | _WRITE_FILE) for name in _DEVICES)
     if office := shutil.which("soffice"):
         yield Path(office).resolve().parent.parent, _RUN
