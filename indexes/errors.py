@@ -20,6 +20,7 @@ ClearanceError
 │   ├── SourceBroken          it is damaged
 │   ├── SourceEmpty           it was read and has no text
 │   ├── SourceTooCostly       it went over a time or memory limit
+│   ├── ParsersNotConfined    nothing may be parsed here: what reads it could reach secrets or the network
 │   └── NoReaders             nothing says who may read it
 ├── GeneratorError            the model server
 │   ├── GeneratorUnavailable  not there, or refusing (retry)
@@ -135,6 +136,12 @@ class SourceEmpty(SourceError):
 
 class SourceTooCostly(SourceError):
     """The file went over a time or memory limit."""
+
+
+class ParsersNotConfined(SourceError):
+    """The processes that read documents cannot be confined here."""
+
+    remedy = "See docs/decisions/0016-parsers-are-confined.md for what the kernel has to allow."
 
 
 class NoReaders(SourceError):

@@ -49,6 +49,11 @@ class Settings(BaseSettings):
     parse_memory_mb: int = Field(
         4096, ge=512, description="Memory for one document, beyond what the parsing libraries take."
     )
+    confinement: Literal["tell", "require"] = Field(
+        "tell",
+        description="What a kernel lacks to confine parsers: `tell` it, or `require` all of it. Unless secrets are out"
+        " of reach and the network is shut off, nothing is parsed, whatever stands here.",
+    )
     max_file_mb: int = Field(200, ge=1)
     ocr: bool = Field(True, description="Read pictures and scanned pages with the packaged OCR models.")
 

@@ -1,11 +1,14 @@
 """The process that parsing workers are forked from. Run by `ingest.sandbox` as `python -m ingest.nursery`.
 
-It imports the parsers once and has no other thread, so a fork is cheap and safe. Each worker is the leader of a session
-of its own, so that killing its group also kills what it started. When the parent goes away, so does everything here.
+It imports the parsers once and has no other thread, so a fork is cheap and safe. A worker lives in a place of its own,
+apart from the host, and forks a process for each document, which is confined before it gets the document and takes
+everything it has learnt with it: a parser that one document has taken over never meets another document.
+
+Each worker is the leader of a session, so that killing its group also kills what it started. When the parent goes away,
+so does everything here.
 """
 
 import contextlib
-import ctypes
 import errno
 import gc
 import importlib
@@ -22,14 +25,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from indexes.errors import SourceBroken, SourceError, SourceTooCostly, SourceUnavailable
-from ingest import wire
+from ingest import confinement, wire
 from ingest.elements import Parsed, ParseOptions
 
 MEGABYTE = 1 << 20
 MAX_FILE_BYTES = 512 * MEGABYTE  # that a worker may write to one file
 MAX_OPEN_FILES = 256
-PARENT_DEATH_SIGNAL, NO_NEW_PRIVILEGES = 1, 38  # of prctl(2)
-NEW_NETWORK, NEW_USER = 0x40000000, 0x10000000  # of unshare(2)
+COPY_BYTES = 1 << 30  # at most, in one call
 Parser = Callable[..., Parsed]
 
 
@@ -40,6 +42,7 @@ def main(descriptor: int, parser_name: str) -> None:
     module_name, function = parser_name.split(":")
     module = importlib.import_module(module_name)
     getattr(module, "warm_up", lambda: None)()
+    confinement.code()  # once, for all that are forked
     gc.collect()
     gc.freeze()
     parser: Parser = getattr(module, function)
@@ -51,26 +54,24 @@ def main(descriptor: int, parser_name: str) -> None:
             break
         request = json.loads(data)
         if "kill" in request:
-            control.send(json.dumps({"status": _end(request["kill"], workers)}).encode())
+            control.send(json.dumps({"killed": _end(request["kill"], workers)}).encode())
         else:
             control.send(json.dumps({"pid": _fork(descriptors[0], control, parser, request, workers)}).encode())
     for pid in tuple(workers):
         _end(pid, workers)
 
 
-def _end(pid: int, workers: set[int]) -> int:
-    """Kills a worker and all it started; how it ended, as waitpid tells. Unreaped until now, so its id is its own."""
+def _end(pid: int, workers: set[int]) -> bool:
+    """Kills a worker and all it started. Unreaped until now, so its id is its own."""
     if pid not in workers:
-        return 0
+        return False
     workers.discard(pid)
-    done, status = os.waitpid(pid, os.WNOHANG)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    if not done:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)  # it may not have become a leader yet
-        _, status = os.waitpid(pid, 0)
-    return status
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)  # it may not have become a leader yet
+    os.waitpid(pid, 0)
+    return True
 
 
 def _fork(descriptor: int, control: socket.socket, parser: Parser, limits: dict[str, Any], workers: set[int]) -> int:
@@ -79,8 +80,8 @@ def _fork(descriptor: int, control: socket.socket, parser: Parser, limits: dict[
         code = 1
         try:
             control.close()
-            _work(socket.socket(fileno=descriptor), parser, limits)
-            code = 0
+            os.setsid()
+            code = _keep(socket.socket(fileno=descriptor), parser, limits)
         finally:
             os._exit(code)
     os.close(descriptor)
@@ -88,29 +89,86 @@ def _fork(descriptor: int, control: socket.socket, parser: Parser, limits: dict[
     return pid
 
 
-def _work(connection: socket.socket, parser: Parser, limits: dict[str, Any]) -> None:
-    """One document after the other until the parent hangs up."""
-    _confine(limits)
+def _keep(connection: socket.socket, parser: Parser, limits: dict[str, Any]) -> int:
+    """Makes a place apart and serves there. The first process of a process space is forked: it cannot move itself."""
+    confinement.die_with_parent()
+    progress = confinement.leave_the_host(Path(limits["scratch"]))
+    confinement.die_with_parent()
+    if progress.own_process_space:
+        if child := os.fork():
+            connection.close()
+            os.waitpid(child, 0)
+            return 0
+        confinement.die_with_parent()
+    _serve(connection, parser, limits, progress)
+    return 0
+
+
+def _serve(connection: socket.socket, parser: Parser, limits: dict[str, Any], progress: confinement.Progress) -> None:
+    """A process for each document, until the parent hangs up. This one never reads what a document holds."""
     while True:
         try:
-            task = wire.receive(connection)
+            task, (document, channel) = wire.receive_with_files(connection, 2)
         except wire.Closed:
             return
-        options = ParseOptions(**{**task["options"], "encodings": tuple(task["options"]["encodings"])})
-        wire.send(
-            connection, _reply(connection, parser, Path(os.fsdecode(bytes.fromhex(task["path"]))), options, limits)
-        )
-        gc.collect()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                connection.close()
+                os.setpgid(0, 0)
+                confinement.die_with_parent()
+                _work(socket.socket(fileno=channel), document, parser, {**limits, **task}, progress)
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(document)
+        os.close(channel)
+        wire.send(connection, {"ended": _await(child)})
+        _clear(child, progress)
 
 
-def _confine(limits: dict[str, Any]) -> None:
-    os.setsid()
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    if limits["isolate_network"]:
-        # where the kernel lets us, there is then no network to use; root keeps its user, or it could not read all files
-        libc.unshare(NEW_NETWORK if os.geteuid() == 0 else NEW_USER | NEW_NETWORK)
+def _await(child: int) -> int:
+    """How the child ended, as `os.waitstatus_to_exitcode` tells; others that were left to this process are reaped."""
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            return os.waitstatus_to_exitcode(status)
+
+
+def _clear(child: int, progress: confinement.Progress) -> None:
+    """Nothing of one document meets the next: whatever its process started and wrote goes."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if progress.own_process_space:
+            os.kill(-1, signal.SIGKILL)
+        else:
+            os.killpg(child, signal.SIGKILL)
+    for place in progress.scratch.iterdir():
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
+
+
+def _work(
+    channel: socket.socket, document: int, parser: Parser, task: dict[str, Any], progress: confinement.Progress
+) -> None:
+    """Confines itself, says how well, and parses one document if that is enough."""
+    _limit_itself(task)
+    held = confinement.confine(progress, [Path(path) for path in task["out_of_reach"]])
+    wire.send(channel, {"confinement": held.as_dict()})
+    if not held.enough or (task["required"] and held.missing) or task["options"] is None:
+        return
+    options = ParseOptions(**{**task["options"], "encodings": tuple(task["options"]["encodings"])})
+    path = Path(task["scratch"]) / f"document{os.fsdecode(bytes.fromhex(task['suffix']))}"
+    with path.open("xb") as copy:  # libraries want a file with a name
+        written = 0
+        while part := os.sendfile(copy.fileno(), document, written, COPY_BYTES):
+            written += part
+    wire.send(channel, _reply(channel, parser, path, options, task))
+
+
+def _limit_itself(limits: dict[str, Any]) -> None:
     os.environ.update(TMPDIR=limits["scratch"], HOME=limits["scratch"])
     os.chdir(limits["scratch"])
     import tempfile

@@ -5,7 +5,9 @@ file size, and a wall clock kept here. A worker that breaks one is killed with e
 """
 
 import contextlib
+import fcntl
 import json
+import logging
 import os
 import queue
 import shutil
@@ -16,19 +18,21 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from indexes.errors import SourceError, SourceTooCostly, SourceUnavailable
+from indexes.errors import ParsersNotConfined, SourceError, SourceRefused, SourceTooCostly, SourceUnavailable
 from indexes.settings import Settings
 from ingest import wire
+from ingest.confinement import Confinement
 from ingest.elements import Parsed, ParseOptions
 
 PARSER = "ingest.partition:parse"
-DOCUMENTS_PER_WORKER = 50
+ENDING_S = 5.0  # for the process of a document to be gone
 OCR_PAGE_S = 20.0  # more time for every page that OCR has finished: a long scan is slow, not stuck
 START_TIMEOUT_S = 120.0
 CONTROL_TIMEOUT_S = 30.0
@@ -46,15 +50,26 @@ _QUIET = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_THREAD_LIMIT": "1",
 }
+_COPY_BYTES = 1 << 20
 _Task = tuple[Path, Future[Parsed]]
+
+log = logging.getLogger(__name__)
 
 
 class Parsers:
     """A pool of limited parsing processes. Use as a context manager; `submit` from any thread."""
 
-    def __init__(self, settings: Settings, options: ParseOptions | None = None, *, parser: str = PARSER) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        options: ParseOptions | None = None,
+        *,
+        parser: str = PARSER,
+        tell: Callable[[Confinement], None] = lambda held: log.info("%s", held.described()),
+    ) -> None:
+        """tell: is told what holds the parsing processes, once and again should that change."""
         self._options = options or ParseOptions(ocr=settings.ocr, max_file_mb=settings.max_file_mb)
-        self._nursery = _Nursery(settings, parser)
+        self._nursery = _Nursery(settings, parser, tell)
         self._timeout_s = settings.parse_timeout_s
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -72,6 +87,14 @@ class Parsers:
         else:
             self._tasks.put((path, future))
         return future
+
+    def check(self) -> None:
+        """Starts a worker and tells what holds its processes. Raises SourceUnavailable, ParsersNotConfined."""
+        worker = self._nursery.spawn()
+        try:
+            worker.probe()
+        finally:
+            worker.end()
 
     def close(self) -> None:
         """Kills every worker and whatever it started; what was not finished is cancelled or fails as unavailable."""
@@ -121,26 +144,35 @@ class Parsers:
 
 
 class _Worker:
-    """One process that parses one document at a time."""
+    """A place apart with one process at a time in it, each for one document."""
 
-    def __init__(self, nursery: "_Nursery", pid: int, connection: socket.socket, scratch: Path) -> None:
+    def __init__(
+        self,
+        nursery: "_Nursery",
+        pid: int,
+        connection: socket.socket,
+        scratch: Path,
+        tell: Callable[[Confinement], None],
+    ) -> None:
         self._nursery, self._pid, self._connection, self._scratch = nursery, pid, connection, scratch
-        self._documents = 0
+        self._tell = tell
         self.spent = False
         self._dead = False
 
     def parse(self, path: Path, options: ParseOptions, timeout_s: float) -> Parsed:
         """Raises SourceError. After a limit was broken the worker is spent and its process is dead."""
-        self._documents += 1
-        self.spent = self._documents >= DOCUMENTS_PER_WORKER
         deadline, pages = time.monotonic() + timeout_s, 0
+        document = sealed_copy(path, options.max_file_mb * 1_000_000)
         try:
-            wire.send(self._connection, {"path": os.fsencode(path.absolute()).hex(), "options": asdict(options)})
-            while "beat" in (message := wire.receive(self._connection, deadline)):
-                pages += 1
-                if pages <= options.max_ocr_pages:
-                    deadline += OCR_PAGE_S
-            return wire.unpack(message)
+            with self._handed_over(document, path.suffix, options) as channel:
+                self._confined(channel)
+                while "beat" in (message := wire.receive(channel, deadline)):
+                    pages += 1
+                    if pages <= options.max_ocr_pages:
+                        deadline += OCR_PAGE_S
+            parsed = wire.unpack(message)
+            self._ended()
+            return parsed
         except wire.Late as error:
             self.end()
             allowed = timeout_s + OCR_PAGE_S * min(pages, options.max_ocr_pages)
@@ -150,32 +182,94 @@ class _Worker:
             ) from error
         except wire.Closed as error:
             raise SourceTooCostly(
-                f"Its parser {_ending(self._kill())}.",
+                f"Its parser {self._ended()}.",
                 remedy="Split the file, or raise CLEARANCE_PARSE_MEMORY_MB.",
             ) from error
-        except SourceTooCostly:
-            self.spent = True  # memory that a document nearly exhausted is not given back in full
+        except SourceError:
+            self._ended()
             raise
+        finally:
+            os.close(document)
+
+    def probe(self) -> None:
+        """Tells what holds a process here. Raises SourceUnavailable, ParsersNotConfined."""
+        document = os.memfd_create("nothing", os.MFD_CLOEXEC)
+        try:
+            with self._handed_over(document, "", None) as channel:
+                self._confined(channel)
+            self._ended()
+        except (wire.Late, wire.Closed) as error:
+            self.end()
+            raise SourceUnavailable("A parsing process ended before it was confined.") from error
+        finally:
+            os.close(document)
+
+    @contextlib.contextmanager
+    def _handed_over(self, document: int, suffix: str, options: ParseOptions | None) -> Iterator[socket.socket]:
+        """The way to a new process that has the document, by descriptor: it cannot open files by their names."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with ours:
+            with theirs:
+                task = {"suffix": os.fsencode(suffix).hex(), "options": asdict(options) if options else None}
+                wire.send(self._connection, task, (document, theirs.fileno()))
+            yield ours
+
+    def _confined(self, channel: socket.socket) -> None:
+        """The first that the process says, before it has looked at the document. Raises ParsersNotConfined."""
+        told = wire.receive(channel, time.monotonic() + CONTROL_TIMEOUT_S)
+        self._tell(Confinement.told(told["confinement"]))
+
+    def _ended(self) -> str:
+        """How the process ended; waits until nothing is left of it. A worker that cannot say so is spent."""
+        try:
+            return _ending(wire.receive(self._connection, time.monotonic() + ENDING_S)["ended"])
+        except (wire.Late, wire.Closed):
+            self.end()
+            return _ending(-signal.SIGKILL)
 
     def end(self) -> None:
-        self._kill()
-
-    def _kill(self) -> int:
-        """How the process ended, as waitpid tells. Once only: afterwards its id may be another process's."""
+        """Once only: afterwards its id may be another process's."""
         self.spent = True
         if self._dead:
-            return 0
+            return
         self._dead = True
         self._connection.close()
-        status = self._nursery.kill(self._pid)
+        self._nursery.kill(self._pid)
         shutil.rmtree(self._scratch, ignore_errors=True)
-        return status
 
 
-def _ending(status: int) -> str:
-    if not os.WIFSIGNALED(status):
+def sealed_copy(path: Path, max_bytes: int) -> int:
+    """A descriptor of the file's bytes as they are now; they never change. Raises SourceUnavailable, SourceRefused."""
+    sealed = os.memfd_create("document", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        size = 0
+        with open(path, "rb", opener=_open_no_link) as file, open(sealed, "wb", closefd=False) as copy:
+            while part := file.read(_COPY_BYTES):
+                size += len(part)
+                if size > max_bytes:
+                    raise SourceRefused("It grew.", remedy="Split it, or raise CLEARANCE_MAX_FILE_MB.")
+                copy.write(part)
+        seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(sealed, fcntl.F_ADD_SEALS, seals)
+        os.fchmod(sealed, 0o444)
+        return sealed
+    except OSError as error:
+        os.close(sealed)
+        raise SourceUnavailable(f"{error.strerror or error}.") from error
+    except SourceError:
+        os.close(sealed)
+        raise
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def _ending(code: int) -> str:
+    """code: as `os.waitstatus_to_exitcode` tells."""
+    if code >= 0:
         return "ended without an answer"
-    number = os.WTERMSIG(status)
+    number = -code
     if number == signal.SIGXCPU:
         return "used more processor time than one document may"
     if number == signal.SIGXFSZ:
@@ -188,13 +282,17 @@ def _ending(status: int) -> str:
 class _Nursery:
     """The process that forks workers, started at the first need and again should it die."""
 
-    def __init__(self, settings: Settings, parser: str) -> None:
+    def __init__(self, settings: Settings, parser: str, tell: Callable[[Confinement], None]) -> None:
         self._limits = {
             "memory_mb": settings.parse_memory_mb,
             "cpu_s": settings.parse_timeout_s,
             "page_s": OCR_PAGE_S,
-            "isolate_network": True,
+            "required": settings.confinement == "require",
+            # what a process that reads strangers' files must not be able to open
+            "out_of_reach": [f"/proc/{os.getpid()}/environ", str(settings.home.absolute())],
         }
+        self._tell = tell
+        self._told: Confinement | None = None
         self._parser = parser
         self._scratch = Path()  # made with the process, and removed by it
         self._lock = threading.Lock()
@@ -204,26 +302,32 @@ class _Nursery:
         self._born = 0
 
     def spawn(self) -> _Worker:
-        """A fresh worker. Raises SourceUnavailable where none can be started."""
+        """A fresh worker. Raises SourceUnavailable if none can be started."""
         with self._lock:
             control = self._started()
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
             self._born += 1
             scratch = self._scratch / f"worker-{self._born}"
-            scratch.mkdir()
+            scratch.mkdir(mode=0o700)
             with theirs:
                 request = json.dumps({**self._limits, "scratch": str(scratch)}).encode()
                 reply = self._ask(control, request, theirs.fileno())
-            return _Worker(self, int(reply["pid"]), ours, scratch)
+            return _Worker(self, int(reply["pid"]), ours, scratch, self._judge)
 
-    def kill(self, pid: int) -> int:
+    def _judge(self, held: Confinement) -> None:
+        """Tells what holds a parsing process, if that is new. Raises ParsersNotConfined."""
+        if held != self._told:
+            self._told = held
+            self._tell(held)
+        if not held.enough or (self._limits["required"] and held.missing):
+            raise ParsersNotConfined(held.described())
+
+    def kill(self, pid: int) -> None:
         with self._lock:
             if self._control is None or self._closed:
-                return 0
-            try:
-                return int(self._ask(self._control, json.dumps({"kill": pid}).encode())["status"])
-            except SourceUnavailable:
-                return 0
+                return
+            with contextlib.suppress(SourceUnavailable):
+                self._ask(self._control, json.dumps({"kill": pid}).encode())
 
     def close(self) -> None:
         """Without its control socket the nursery kills its workers and ends; should it be stuck, it is killed."""
@@ -254,6 +358,7 @@ class _Nursery:
             return self._control
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._scratch = Path(tempfile.mkdtemp(prefix="clearance-parsers-"))
+        self._scratch.chmod(0o711)  # each worker may have a user of its own, and a folder in here that is its alone
         with theirs, (self._scratch / "nursery.log").open("w+b") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ingest.nursery", str(theirs.fileno()), self._parser, str(self._scratch)],

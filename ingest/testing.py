@@ -36,9 +36,8 @@ def _hang(rest: str, page_read: Callable[[], None]) -> str:
 
 
 def _hang_with_child(rest: str, page_read: Callable[[], None]) -> str:
-    child = subprocess.Popen(["sleep", "3600"])
-    Path(rest).write_text(str(child.pid), encoding="ascii")
-    child.wait()
+    """A process that the test finds by its argument; it has left the group of its parent."""
+    subprocess.Popen(["sleep", rest], start_new_session=True).wait()
     return rest
 
 

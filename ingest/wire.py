@@ -7,7 +7,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast, get_args
 
@@ -32,13 +32,30 @@ class Late(Exception):
     """Nothing came before the deadline."""
 
 
-def send(connection: socket.socket, message: Mapping[str, Any]) -> None:
-    """One frame. Raises Closed."""
+def send(connection: socket.socket, message: Mapping[str, Any], files: Sequence[int] = ()) -> None:
+    """One frame, and with it open files. Raises Closed."""
     data = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
+    head = _LENGTH.pack(len(data))
     try:
-        connection.sendall(_LENGTH.pack(len(data)) + data)
+        if files:
+            sent = socket.send_fds(connection, [head], files)
+            head = head[sent:]
+        connection.sendall(head + data)
     except OSError as error:
         raise Closed from error
+
+
+def receive_with_files(connection: socket.socket, count: int) -> tuple[dict[str, Any], list[int]]:
+    """The next frame, and the open files that came with it. For a side that trusts the other. Raises Closed."""
+    try:
+        head, files, _, _ = socket.recv_fds(connection, _LENGTH.size, count)
+    except OSError as error:
+        raise Closed from error
+    if len(files) != count:
+        raise Closed
+    head += _exactly(connection, _LENGTH.size - len(head), None)
+    message: dict[str, Any] = json.loads(_exactly(connection, _LENGTH.unpack(head)[0], None))
+    return message, files
 
 
 def receive(connection: socket.socket, deadline: float | None = None) -> dict[str, Any]:
