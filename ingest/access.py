@@ -116,10 +116,7 @@ def narrowed(before: Readers, after: Readers) -> Readers:
     Safe while it is not known whether the stored text is still the file's text: a wider rule that was written for the
     new text must not open the old one.
     """
-    still_there = frozenset(
-        name for name in before.deny if "#" not in name
-    )  # a removed principal denies nobody any more
-    return Readers(allow=before.allow & after.allow, deny=still_there | after.deny)
+    return Readers(allow=before.allow & after.allow, deny=before.deny | after.deny)
 
 
 def parse_rule(text: str, where: str = ACCESS_FILE) -> Readers:

@@ -19,13 +19,22 @@ from numpy.typing import NDArray
 
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder
-from indexes.errors import BadInput, ClearanceError, ModelMismatch, SourceBroken, SourceEmpty, SourceError
+from indexes.errors import (
+    BadInput,
+    ClearanceError,
+    ModelMismatch,
+    SourceBroken,
+    SourceEmpty,
+    SourceError,
+    UnknownPrincipal,
+)
 from indexes.model import Document, Generation
 from indexes.settings import Settings
+from ingest.access import NOBODY
 from ingest.chunking import chunk
 from ingest.elements import Parsed
 from ingest.flow import Ahead, Flow
-from ingest.plan import Plan, Task, Verdict
+from ingest.plan import Plan, Relabel, Task, Verdict
 from ingest.report import Outcome, Report, failure
 from ingest.sources import check_unchanged, content_hash
 
@@ -125,9 +134,16 @@ def withdraw(plan: Plan, catalog: Catalog, report: Report) -> None:
         catalog.documents.delete(gone.uri)
         report.add(Outcome(path=gone.path, status="removed"))
     for relabel in plan.relabel:
-        catalog.documents.relabel(relabel.uri, relabel.readers)
+        _narrow(relabel, catalog)
     for refusal in plan.refused:
         report.add(failure(refusal.source.path, refusal.problem, stale=refusal.stored))
+
+
+def _narrow(relabel: Relabel, catalog: Catalog) -> None:
+    try:
+        catalog.documents.narrow(relabel.uri, relabel.readers)
+    except UnknownPrincipal:  # removed since the rules were read: what they deny now is not known
+        catalog.documents.narrow(relabel.uri, NOBODY)
 
 
 def preview(plan: Plan, settings: Settings, report: Report) -> None:
@@ -315,7 +331,10 @@ def _settle(item: Settled | Embedded | Outcome, tools: Writing) -> Outcome:
         return item
     if isinstance(item, Settled):
         if item.verdict == "relabelled":
-            tools.catalog.documents.relabel(item.task.source.uri, item.task.readers)
+            try:
+                tools.catalog.documents.relabel(item.task.source.uri, item.task.readers)
+            except UnknownPrincipal as error:
+                return failure(item.task.source.path, error, stale=True)
         return Outcome(path=item.task.source.path, status=item.verdict)
     cut, path = item.cut, item.cut.task.source.path
     try:
