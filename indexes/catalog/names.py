@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from sqlalchemy import Connection, insert, select
 
@@ -40,6 +41,11 @@ class Meaning:
 
     current: dict[str, str]  # by the name that a rule says, former names included: what it is called now
     unknown: dict[str, Unknown]
+
+    @classmethod
+    def without_catalog(cls, names: Iterable[str]) -> Self:
+        """Before anybody is declared."""
+        return cls({PUBLIC: PUBLIC}, {name: Unknown(name) for name in sorted(names) if name != PUBLIC})
 
     def readers(self, said: Readers) -> Readers:
         """The rule with everybody under the present name."""
