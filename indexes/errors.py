@@ -3,6 +3,8 @@
 ClearanceError
 ├── BadInput                  the caller can mend it
 │   ├── BadPrincipal          a user, group or reader name that cannot be one
+│   │   └── UnknownPrincipal  a rule names somebody whom nobody has declared
+│   ├── StillDenied           rules deny what is to be removed; they would deny nobody then
 │   ├── BadFilter             a filter that names an unknown field or contradicts itself
 │   ├── BadConfiguration      settings that cannot start a process
 │   └── QuestionTooLong       the question alone does not fit the model's context window
@@ -59,6 +61,14 @@ class BadInput(ClearanceError):
 
 class BadPrincipal(BadInput):
     """That is not the name of a user, a group or `public`."""
+
+
+class UnknownPrincipal(BadPrincipal):
+    """A rule names somebody who is not known."""
+
+
+class StillDenied(BadInput):
+    """Rules deny it."""
 
 
 class BadFilter(BadInput):

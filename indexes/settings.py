@@ -55,6 +55,11 @@ class Settings(BaseSettings):
         " of reach and the network is shut off, nothing is parsed, whatever stands here.",
     )
     max_file_mb: int = Field(200, ge=1)
+    unknown_principals: Literal["tell", "refuse"] = Field(
+        "tell",
+        description="Rules that allow a user or group nobody has declared: `tell` keeps and reports the name, which"
+        " means nobody; `refuse` does not take the rule. A deny of one is always refused.",
+    )
     ocr: bool = Field(True, description="Read pictures and scanned pages with the packaged OCR models.")
 
     # --- the service ----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from ingest import pipeline, plan
 from ingest.access import command_line_rule
 from ingest.elements import Parsed
 from ingest.flow import Flow
+from ingest.naming import name_readers
 from ingest.partition.text import clean, paragraphs
 from ingest.pipeline import Reading, Settled, Writing
 from ingest.plan import Plan, Task
@@ -69,7 +70,9 @@ def perform(given: LabelledSet, tools: Writing, report: Report) -> None:
     """
     make_known(given.people, tools.catalog)
     stored = tools.catalog.documents.stored(_uri(given, ""))
-    planned = plan.make(Scan(roots=(), sources=tuple(_sources(given))), stored, prune=False)
+    found = Scan(roots=(), sources=tuple(_sources(given)))
+    found, report.unknown = name_readers(found, tools.catalog, refuse=tools.settings.unknown_principals == "refuse")
+    planned = plan.make(found, stored, prune=False)
     report.watcher.expect(planned.files)
     pipeline.withdraw(planned, tools.catalog, report)
     with Flow() as flow:

@@ -19,13 +19,23 @@ from numpy.typing import NDArray
 
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder
-from indexes.errors import BadInput, ClearanceError, ModelMismatch, SourceBroken, SourceEmpty, SourceError
+from indexes.errors import (
+    BadInput,
+    ClearanceError,
+    ModelMismatch,
+    SourceBroken,
+    SourceEmpty,
+    SourceError,
+    UnknownPrincipal,
+)
 from indexes.model import Document, Generation
 from indexes.settings import Settings
+from ingest.access import NOBODY
 from ingest.chunking import chunk
 from ingest.elements import Parsed
 from ingest.flow import Ahead, Flow
-from ingest.plan import Plan, Task, Verdict
+from ingest.naming import difference
+from ingest.plan import Plan, Relabel, Task, Verdict
 from ingest.report import Outcome, Report, failure
 from ingest.sources import check_unchanged, content_hash
 
@@ -125,9 +135,16 @@ def withdraw(plan: Plan, catalog: Catalog, report: Report) -> None:
         catalog.documents.delete(gone.uri)
         report.add(Outcome(path=gone.path, status="removed"))
     for relabel in plan.relabel:
-        catalog.documents.relabel(relabel.uri, relabel.readers)
+        _narrow(relabel, catalog)
     for refusal in plan.refused:
         report.add(failure(refusal.source.path, refusal.problem, stale=refusal.stored))
+
+
+def _narrow(relabel: Relabel, catalog: Catalog) -> None:
+    try:
+        catalog.documents.narrow(relabel.uri, relabel.readers)
+    except UnknownPrincipal:  # removed since the rules were read: what they deny now is not known
+        catalog.documents.narrow(relabel.uri, NOBODY)
 
 
 def preview(plan: Plan, settings: Settings, report: Report) -> None:
@@ -138,7 +155,7 @@ def preview(plan: Plan, settings: Settings, report: Report) -> None:
         report.add(failure(refusal.source.path, refusal.problem, stale=refusal.stored))
     for task in plan.tasks:
         item = _hashed(task, settings)
-        report.add(item if isinstance(item, Outcome) else Outcome(path=task.source.path, status=item.verdict))
+        report.add(item if isinstance(item, Outcome) else settled(task, item.verdict))
 
 
 class Embedders:
@@ -315,15 +332,31 @@ def _settle(item: Settled | Embedded | Outcome, tools: Writing) -> Outcome:
         return item
     if isinstance(item, Settled):
         if item.verdict == "relabelled":
-            tools.catalog.documents.relabel(item.task.source.uri, item.task.readers)
-        return Outcome(path=item.task.source.path, status=item.verdict)
+            try:
+                tools.catalog.documents.relabel(item.task.source.uri, item.task.readers)
+            except UnknownPrincipal as error:
+                return failure(item.task.source.path, error, stale=True)
+        return settled(item.task, item.verdict)
     cut, path = item.cut, item.cut.task.source.path
     try:
         _put(cut.document, item.vectors, tools)
     except (BadInput, ValueError) as error:  # this document cannot be stored; others can
         broken = error if isinstance(error, ClearanceError) else SourceBroken(f"It cannot be stored: {error}.")
         return failure(path, broken, stale=cut.task.stored is not None)
-    return Outcome(path=path, status=cut.verdict, chunks=len(cut.document.chunks), warnings=cut.warnings)
+    told = cut.warnings + ((change,) if (change := readers_changed(cut.task)) else ())
+    return Outcome(path=path, status=cut.verdict, chunks=len(cut.document.chunks), warnings=told)
+
+
+def settled(task: Task, verdict: Verdict) -> Outcome:
+    """The line of a file that need not be read."""
+    return Outcome(path=task.source.path, status=verdict, reason=readers_changed(task))
+
+
+def readers_changed(task: Task) -> str | None:
+    """How the rule that holds now differs from the one that was stored; a rule may change though no file does."""
+    if task.stored is None or task.stored.readers == task.readers:
+        return None
+    return f"readers changed: {difference(task.stored.readers, task.readers)}"
 
 
 def _put(document: Document, vectors: Mapping[int, Vectors], tools: Writing) -> None:

@@ -9,6 +9,7 @@ from typing import IO, Any, Literal, Protocol, Self
 
 from indexes.errors import ClearanceError, NoReaders, SourceRefused
 from indexes.terminal import printable, progress_bar
+from ingest.naming import UnknownName
 
 Status = Literal["new", "changed", "relabelled", "unchanged", "removed", "failed", "refused"]
 STATUSES: tuple[Status, ...] = ("new", "changed", "relabelled", "unchanged", "removed", "failed", "refused")
@@ -56,6 +57,7 @@ class Report:
     watcher: Watcher
     dry_run: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
+    unknown: tuple[UnknownName, ...] = ()  # names in rules that nobody has declared
     interrupted: bool = False
     error: ClearanceError | None = None  # what stopped the run before its end
     started: float = field(default_factory=time.perf_counter)
@@ -101,6 +103,7 @@ class Report:
             "seconds": round(self.seconds, 3),
             "documents_per_second": round(_rate(len(self.written), self.seconds), 3),
             "chunks_per_second": round(_rate(chunks, self.seconds), 3),
+            "unknown_principals": [each.as_dict() for each in self.unknown],
             "files": [outcome.as_dict() for outcome in files],
         }
 
@@ -109,6 +112,7 @@ class Report:
         noted = sorted((o for o in self.outcomes if o.status in PROBLEMS or o.warnings), key=lambda o: o.path)
         for outcome in noted:
             yield from _described(outcome)
+        yield from (printable(f"! {each}") for each in self.unknown)
         if not self.outcomes:
             if not (self.error or self.interrupted):
                 yield "There are no documents to ingest here."

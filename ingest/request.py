@@ -14,6 +14,7 @@ from indexes.errors import BadInput, ClearanceError, CorpusError
 from indexes.settings import Settings
 from ingest import pipeline, plan
 from ingest.access import Rules, command_line_rule, read_manifest
+from ingest.naming import name_readers
 from ingest.pipeline import Embedders, Parsing, Tools
 from ingest.report import Report
 from ingest.sandbox import Parsers
@@ -65,6 +66,7 @@ def perform(
     rules = Rules(command_line_rule(request.allow, request.deny), entries)
     own = frozenset({request.manifest.resolve()} if request.manifest else ())
     found = scan(roots, rules, collection=request.collection, max_bytes=settings.max_file_mb * 1_000_000, skip=own)
+    found, report.unknown = name_readers(found, catalog, refuse=settings.unknown_principals == "refuse")
     stored = {uri: d for root in roots if catalog for uri, d in catalog.documents.stored(root.prefix).items()}
     planned = plan.make(found, stored, prune=request.prune)
     report.watcher.expect(planned.files)

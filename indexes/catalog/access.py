@@ -28,7 +28,14 @@ def asking(principal: Principal) -> dict[str, Any]:
 
 _asker = principals.alias("asker")
 _known = exists(select(_asker.c.id).where(_asker.c.name == bindparam("asker"), _asker.c.known == 1))
-_named = select(principals.c.id).where(principals.c.name.in_(bindparam("names", expanding=True)), _known).cte("named")
+_counts = ~principals.c.name.startswith("group:") | ((principals.c.external == 1) & (principals.c.known == 1))
+"""A token may bring its bearer into groups that are declared as the identity provider's, and into no others."""
+
+_named = (
+    select(principals.c.id)
+    .where(principals.c.name.in_(bindparam("names", expanding=True)), _counts, _known)
+    .cte("named")
+)
 _start = select(_named.c.id).cte("mine", recursive=True)
 _mine = _start.union(select(memberships.c.group_id).join(_start, memberships.c.member_id == _start.c.id))
 """Ids of the asker itself, `public`, its token's groups, and every group those are in; cycles end by UNION.

@@ -27,7 +27,6 @@ from indexes.catalog.schema import (
 )
 from indexes.errors import BadInput, ModelMismatch
 from indexes.model import Document, Generation, Principal, Readers, StoredDocument
-from indexes.principals import check_principal
 
 Vectors = NDArray[np.float32]
 _UNIT_TOLERANCE = 1e-3
@@ -64,6 +63,23 @@ class Documents:
             new = intern_readers(connection, readers)
             connection.execute(update(documents).where(documents.c.id == found.id).values(reader_set_id=new))
             note_document(connection, found.id, (found.reader_set_id, new))
+        return True
+
+    def narrow(self, uri: str, readers: Readers) -> bool:
+        """Let only those go on reading whom these readers name, too, and deny whom they deny. False: no such uri.
+
+        Decided by ids, from what is stored at this moment: whoever is denied now stays denied, whatever became of the
+        name. Raises UnknownPrincipal for a new deny of somebody whom nobody has declared.
+        """
+        with self._database.writing() as connection:
+            found = connection.execute(select(documents.c.id, documents.c.reader_set_id).where(documents.c.uri == uri))
+            stored = found.first()
+            if stored is None:
+                return False
+            entries = narrowed_entries(connection, stored.reader_set_id, readers)
+            values = {"reader_set_id": _interned(connection, entries)}
+            connection.execute(update(documents).where(documents.c.id == stored.id).values(values))
+            note(connection, "document", stored.id)
         return True
 
     def delete(self, uri: str) -> bool:
@@ -198,12 +214,20 @@ def _delete_body(connection: Connection, document_id: int) -> None:
 
 
 def intern_readers(connection: Connection, readers: Readers) -> int:
-    """The id of this set of readers, made now if it is new. Sets are told apart by principals, not by spelling."""
+    """The id of this set of readers, made now if it is new. Sets are told apart by principals, not by spelling.
+
+    Raises UnknownPrincipal where it denies somebody whom nobody has declared.
+    """
     entries = [
         (effect, principal_id)
         for effect, names in (("allow", readers.allow), ("deny", readers.deny))
-        for principal_id in sorted(principal_ids(connection, {check_principal(name) for name in names}).values())
+        for principal_id in sorted(set(principal_ids(connection, names, effect).values()))
     ]
+    return _interned(connection, entries)
+
+
+def _interned(connection: Connection, entries: list[tuple[str, int]]) -> int:
+    """The id of the set with exactly these entries: allowed ids ascending, then denied ones."""
     fingerprint = hashlib.sha256(json.dumps(entries).encode()).hexdigest()
     found: int | None = connection.scalar(select(reader_sets.c.id).where(reader_sets.c.fingerprint == fingerprint))
     if found is not None:
@@ -215,6 +239,20 @@ def intern_readers(connection: Connection, readers: Readers) -> int:
         connection.execute(insert(reader_set_entries), rows)
     note(connection, "access")
     return new
+
+
+def narrowed_entries(connection: Connection, reader_set: int, readers: Readers) -> list[tuple[str, int]]:
+    """What is left of a stored set under these readers, whose names are as the set tells them or as rules say them."""
+    entry = reader_set_entries.c
+    wanted = select(entry.effect, entry.principal_id, principals.c.name).where(entry.reader_set_id == reader_set)
+    allowed: dict[int, str] = {}
+    denied: dict[int, str] = {}
+    for effect, who, name in connection.execute(wanted.join(principals)):
+        (allowed if effect == "allow" else denied)[who] = name
+    meant = set(principal_ids(connection, readers.allow - set(allowed.values())).values())
+    new = set(principal_ids(connection, readers.deny - set(denied.values()), "deny").values())
+    kept = {who for who, name in allowed.items() if name in readers.allow or who in meant}
+    return [("allow", who) for who in sorted(kept)] + [("deny", who) for who in sorted({*denied, *new})]
 
 
 def readers_by_set(connection: Connection, only: Collection[int] | None = None) -> dict[int, Readers]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import insert, select, update
 
 from indexes.catalog.database import Database
-from indexes.catalog.people import known_id
+from indexes.catalog.names import declared_id
 from indexes.catalog.schema import api_keys, principals
 from indexes.errors import BadInput, NotAuthenticated, NotFound
 from indexes.model import Principal
@@ -57,7 +57,7 @@ class Keys:
             values = {
                 "id": key_id,
                 "secret_sha256": _digest(secret),  # 256 random bits need no slow hash
-                "user_id": known_id(connection, user_name(user)),
+                "user_id": declared_id(connection, "user", user),
                 "label": label,
                 "scopes": wanted,
                 "created_at": datetime.now(UTC),

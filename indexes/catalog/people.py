@@ -1,17 +1,47 @@
-"""Users, nested groups, and the integers that stand for principals everywhere else."""
+"""Users and nested groups: entities with ids. Rules keep the ids, so that no change of a name changes who may read.
+
+Nothing here opens a document to anybody in silence. What would lift a deny is refused unless it is asked for, and
+whoever is declared under a name that rules say already gets to know how many. Read `docs/decisions/0013` for the rest.
+"""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
-from indexes.catalog.schema import api_keys, memberships, principals
-from indexes.errors import AlreadyExists, BadPrincipal, NotFound
-from indexes.principals import check_principal, group_name, user_name
+from indexes.catalog.mentions import Mentions, mentions, with_groups_above
+from indexes.catalog.names import (
+    DECLARED,
+    Meaning,
+    Unknown,
+    batches,
+    declared_id,
+    declared_ids,
+    former_ids,
+    free_name,
+    keep_shapes,
+    meaning,
+    refuse_unknown,
+    unknown_principal,
+)
+from indexes.catalog.schema import api_keys, memberships, principal_aliases, principal_shapes, principals
+from indexes.errors import BadInput, BadPrincipal, NotFound, StillDenied
+from indexes.model import PUBLIC, Readers
+from indexes.principals import check_principal, shown
 
-_BATCH = 500
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrincipalInfo:
+    """A user or a group as administrators see it."""
+
+    name: str
+    state: str  # active | disabled
+    external: bool  # a group whose members the identity provider names
+    former_names: tuple[str, ...]
+    taken_for: tuple[str, ...]  # declared names that look the same: they are older than the rule against them
 
 
 class People:
@@ -20,42 +50,71 @@ class People:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_user(self, name: str) -> None:
-        """Raises AlreadyExists, BadPrincipal."""
-        self._add(user_name(name))
+    # --- declaring, renaming, disabling, removing ------------------------------------------------------------
 
-    def add_group(self, name: str) -> None:
-        """Raises AlreadyExists, BadPrincipal."""
-        self._add(group_name(name))
+    def add_user(self, name: str) -> Mentions:
+        """Returns the rules that name the user already: they hold from now on. Raises AlreadyExists, BadPrincipal."""
+        return self._add("user", name)
 
-    def remove_user(self, name: str) -> None:
-        """The user reads nothing any more and its keys are gone. A later user of that name inherits no right of it."""
-        self._remove(user_name(name))
+    def add_group(self, name: str, *, external: bool = False) -> Mentions:
+        """external: the identity provider says who is in it, in its tokens; no other group counts from a token.
 
-    def remove_group(self, name: str) -> None:
-        """Nobody reads anything through the group any more. A later group of that name inherits no right of it."""
-        self._remove(group_name(name))
+        Returns the rules that name the group already: they hold from now on. Raises AlreadyExists, BadPrincipal.
+        """
+        return self._add("group", name, external=external)
 
-    def users(self) -> list[str]:
-        """Principal names, sorted."""
-        return self._names("user:")
+    def rename_user(self, old: str, new: str) -> Mentions:
+        """The same person under another name, with the same keys and rights; files may say the old name, too.
 
-    def groups(self) -> dict[str, tuple[str, ...]]:
-        """Direct members, as principal names, by group."""
-        member = principals.alias("member")
-        wanted = (
-            select(principals.c.name, member.c.name)
-            .select_from(principals)
-            .outerjoin(memberships, memberships.c.group_id == principals.c.id)
-            .outerjoin(member, member.c.id == memberships.c.member_id)
-            .where(principals.c.known == 1, principals.c.name.startswith("group:"))
-            .order_by(principals.c.name, member.c.name)
-        )
-        found: dict[str, list[str]] = {}
-        with self._database.reading() as connection:
-            for group, name in connection.execute(wanted):
-                found.setdefault(group, []).extend([name] if name else [])
-        return {group: tuple(members) for group, members in found.items()}
+        Returns the rules that named `new` before anybody had that name: they mean nobody until they are resolved anew.
+        Raises NotFound, AlreadyExists, BadPrincipal.
+        """
+        return self._rename("user", old, new, lift_denies=False)
+
+    def rename_group(self, old: str, new: str, *, lift_denies: bool = False) -> Mentions:
+        """As `rename_user`. Tokens must say the new name of an external group: StillDenied where a deny hangs on it."""
+        return self._rename("group", old, new, lift_denies=lift_denies)
+
+    def forget_name(self, kind: str, former: str) -> str:
+        """Rule files that say this former name mean nobody from their next run on. Returns whose name it was.
+
+        Rules that are stored do not change. Raises NotFound where nobody was called so.
+        """
+        name = former if former.startswith(f"{kind}:") else f"{kind}:{former}"
+        with self._database.writing() as connection:
+            owner = former_ids(connection, {name}).get(name)
+            if owner is None:
+                raise NotFound(f"{shown(name)} is nobody's former name.", remedy=f"See: clearance {kind}s list")
+            connection.execute(delete(principal_aliases).where(principal_aliases.c.name == name))
+            connection.execute(delete(principal_shapes).where(principal_shapes.c.name == name))
+            return str(connection.scalar(select(principals.c.name).where(principals.c.id == owner)))
+
+    def disable_user(self, name: str) -> None:
+        """The user's keys are refused and it reads nothing, until it is enabled; its name and its denies stay.
+
+        Raises NotFound.
+        """
+        self._switch(name, state="disabled")
+
+    def enable_user(self, name: str) -> None:
+        """What held for the user before holds again, its keys included. Raises NotFound."""
+        self._switch(name, state="active")
+
+    def remove_user(self, name: str, *, lift_denies: bool = False) -> None:
+        """The user reads nothing any more and its keys are gone. A later user of that name is somebody else.
+
+        Raises StillDenied where rules deny the user: files that say the name would mean the next of that name.
+        """
+        self._remove("user", name, lift_denies=lift_denies)
+
+    def remove_group(self, name: str, *, lift_denies: bool = False) -> None:
+        """Nobody reads anything through the group any more. A later group of that name is another one.
+
+        Raises StillDenied where rules deny the group, or one that it is in: its members could read them.
+        """
+        self._remove("group", name, lift_denies=lift_denies)
+
+    # --- members -----------------------------------------------------------------------------------------------
 
     def add_member(self, group: str, member: str) -> None:
         """Put a user or a group into a group; a cycle of groups is harmless. Raises NotFound for unknown names."""
@@ -66,71 +125,216 @@ class People:
                 connection.execute(insert(memberships).values(group_id=group_id, member_id=member_id))
                 note(connection, "access")
 
-    def remove_member(self, group: str, member: str) -> None:
-        """Raises NotFound if it is not a direct member."""
+    def remove_member(self, group: str, member: str) -> Mentions:
+        """Returns the rules that deny the group or one above it: they may not hold for the member any more.
+
+        Raises NotFound if it is not a direct member.
+        """
         with self._database.writing() as connection:
             group_id, member_id = _membership(connection, group, member)
+            denied = mentions(connection, with_groups_above(connection, group_id), "deny")
             these = memberships.c.group_id == group_id, memberships.c.member_id == member_id
             if connection.execute(delete(memberships).where(*these)).rowcount == 0:
                 raise NotFound(f"{member} is not a direct member of {group}.")
             note(connection, "access")
+            return denied
 
-    def _add(self, name: str) -> None:
+    # --- who there is --------------------------------------------------------------------------------------------
+
+    def users(self) -> list[str]:
+        """Names of declared users, sorted; disabled ones are among them."""
+        return [info.name for info in self.everybody("user")]
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Direct members, as principal names, by group."""
+        member = principals.alias("member")
+        wanted = (
+            select(principals.c.name, member.c.name)
+            .select_from(principals)
+            .outerjoin(memberships, memberships.c.group_id == principals.c.id)
+            .outerjoin(member, member.c.id == memberships.c.member_id)
+            .where(principals.c.state.in_(DECLARED), principals.c.name.startswith("group:"))
+            .order_by(principals.c.name, member.c.name)
+        )
+        found: dict[str, list[str]] = {}
+        with self._database.reading() as connection:
+            for group, name in connection.execute(wanted):
+                found.setdefault(group, []).extend([name] if name else [])
+        return {group: tuple(members) for group, members in found.items()}
+
+    def everybody(self, kind: str) -> list[PrincipalInfo]:
+        """Every declared user or every declared group, by name."""
+        wanted = (
+            select(principals)
+            .where(principals.c.state.in_(DECLARED), principals.c.name.startswith(f"{kind}:"))
+            .order_by(principals.c.name)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted).all()
+            former: dict[int, list[str]] = {}
+            for name, owner in connection.execute(select(principal_aliases).order_by(principal_aliases.c.name)):
+                former.setdefault(owner, []).append(name)
+            alike = _taken_for_each_other(connection)
+        return [
+            PrincipalInfo(
+                name=row.name,
+                state=row.state,
+                external=bool(row.external),
+                former_names=tuple(former.get(row.id, ())),
+                taken_for=tuple(sorted(alike.get(row.name, ()))),
+            )
+            for row in rows
+        ]
+
+    def meaning(self, names: Collection[str]) -> Meaning:
+        """Whom the names of rules mean now, former names included; the unknown ones with the nearest known name."""
+        with self._database.reading() as connection:
+            return meaning(connection, names)
+
+    def check_rule(self, readers: Readers, *, refuse: bool) -> tuple[Unknown, ...]:
+        """The names in a rule that nobody has declared. refuse: none of them is accepted.
+
+        Raises UnknownPrincipal for any in `deny`, and with `refuse` for any at all; BadPrincipal for what is no name.
+        """
+        said = Readers(allow=_checked(readers.allow), deny=_checked(readers.deny))
+        with self._database.reading() as connection:
+            refuse_unknown(connection, said.deny)
+            unknown = tuple(meaning(connection, said.allow).unknown.values())
+        if unknown and refuse:
+            raise unknown_principal(unknown, "the rule")
+        return unknown
+
+    # --- how ---------------------------------------------------------------------------------------------------
+
+    def _add(self, kind: str, given: str, *, external: bool = False) -> Mentions:
         with self._database.writing() as connection:
-            known = connection.scalar(select(principals.c.known).where(principals.c.name == name))
-            if known:
-                raise AlreadyExists(f"{name} exists.")
-            if known is None:
-                connection.execute(insert(principals).values(name=name, known=1))
+            name = free_name(connection, kind, given)
+            values = {"known": 1, "state": "active", "external": int(external)}
+            named = connection.scalar(select(principals.c.id).where(principals.c.name == name))
+            if named is None:
+                added = insert(principals).values(name=name, **values).returning(principals.c.id)
+                named = int(connection.execute(added).scalar_one())
             else:
-                connection.execute(update(principals).where(principals.c.name == name).values(known=1))
+                connection.execute(update(principals).where(principals.c.id == named).values(values))
+            keep_shapes(connection, name, named)
+            note(connection, "access")
+            return mentions(connection, {named})
+
+    def _rename(self, kind: str, old: str, new: str, *, lift_denies: bool) -> Mentions:
+        with self._database.writing() as connection:
+            principal_id = declared_id(connection, kind, old)
+            stored = connection.execute(select(principals).where(principals.c.id == principal_id)).one()
+            name = free_name(connection, kind, new, of=principal_id)
+            if name == stored.name:
+                raise BadInput(f"{name} is its name already.")
+            if stored.external and not lift_denies:
+                _refuse_lifting(connection, stored.name, principal_id, "tokens that say the old name")
+            left = _set_aside(connection, name)
+            connection.execute(delete(principal_aliases).where(principal_aliases.c.name == name))
+            connection.execute(insert(principal_aliases).values(name=stored.name, principal_id=principal_id))
+            connection.execute(update(principals).where(principals.c.id == principal_id).values(name=name))
+            keep_shapes(connection, name, principal_id)
+            note(connection, "access")
+            return left
+
+    def _switch(self, given: str, *, state: str) -> None:
+        with self._database.writing() as connection:
+            this = principals.c.id == declared_id(connection, "user", given)
+            connection.execute(update(principals).where(this).values(state=state, known=int(state == "active")))
             note(connection, "access")
 
-    def _remove(self, name: str) -> None:
+    def _remove(self, kind: str, given: str, *, lift_denies: bool) -> None:
         with self._database.writing() as connection:
-            principal_id = known_id(connection, name)
+            principal_id = declared_id(connection, kind, given)
+            name = str(connection.scalar(select(principals.c.name).where(principals.c.id == principal_id)))
+            if not lift_denies:
+                _refuse_lifting(connection, name, principal_id, "its members" if kind == "group" else "a later one")
             edges = or_(memberships.c.member_id == principal_id, memberships.c.group_id == principal_id)
             connection.execute(delete(memberships).where(edges))
             connection.execute(delete(api_keys).where(api_keys.c.user_id == principal_id))
-            tombstone = {"name": f"{name}#{secrets.token_hex(8)}", "known": 0}
-            connection.execute(update(principals).where(principals.c.id == principal_id).values(tombstone))
+            for table in (principal_aliases, principal_shapes):
+                connection.execute(delete(table).where(table.c.principal_id == principal_id))
+            _end(connection, principal_id, name)
             note(connection, "access")
-
-    def _names(self, kind: str) -> list[str]:
-        wanted = select(principals.c.name).where(principals.c.known == 1, principals.c.name.startswith(kind))
-        with self._database.reading() as connection:
-            return sorted(connection.scalars(wanted))
 
 
 def known_id(connection: Connection, name: str) -> int:
-    """The id of a user or group that an administrator made. Raises NotFound."""
-    wanted = select(principals.c.id).where(principals.c.name == name, principals.c.known == 1)
-    found: int | None = connection.scalar(wanted)
-    if found is None:
-        raise NotFound(f"{name} is not known.", remedy="Add it first: clearance users add, clearance groups add.")
-    return found
+    """The id of a declared user or group, by its full present name. Raises NotFound with the nearest name."""
+    kind, _, _ = name.partition(":")
+    return declared_id(connection, kind, name)
 
 
-def principal_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
-    """Integers for principal names, made now for names that no rule has named before."""
-    wanted = sorted(names)
-    found: dict[str, int] = {}
-    for batch in _batches(wanted):
+def principal_ids(connection: Connection, names: Iterable[str], effect: str = "allow") -> dict[str, int]:
+    """Ids for the names of a rule, former names included.
+
+    A name that nobody has declared is kept if it is allowed, and means nobody until it is declared. Raises
+    UnknownPrincipal if it is denied, BadPrincipal for what cannot be a name.
+    """
+    wanted = set(names)
+    found = declared_ids(connection, wanted)
+    found |= former_ids(connection, wanted - set(found))
+    missing = {check_principal(name): name for name in wanted - set(found)}
+    if effect == "deny":
+        refuse_unknown(connection, set(missing) - {PUBLIC})
+    for batch in batches(sorted(missing)):
         rows = connection.execute(select(principals.c.name, principals.c.id).where(principals.c.name.in_(batch)))
-        found.update((name, principal_id) for name, principal_id in rows)
-    for name in wanted:
-        if name not in found:
-            added = insert(principals).values(name=name, known=0).returning(principals.c.id)
-            found[name] = connection.execute(added).scalar_one()
+        found.update((missing.pop(name), principal_id) for name, principal_id in rows)
+    for name in sorted(missing):
+        added = insert(principals).values(name=name, known=0, state="named", external=0).returning(principals.c.id)
+        found[missing[name]] = connection.execute(added).scalar_one()
     return found
+
+
+def _refuse_lifting(connection: Connection, name: str, principal_id: int, whom: str) -> None:
+    """Raises StillDenied where rules deny this principal, or for a group one that it is in."""
+    group = name.startswith("group:")
+    denied = mentions(connection, with_groups_above(connection, principal_id) if group else {principal_id}, "deny")
+    if denied:
+        instead = "" if group else f" To take all access away at once: clearance users disable {name}."
+        through = " or a group that it is in" if group else ""
+        raise StillDenied(
+            f"{denied} deny {name}{through}; {whom} could read them.",
+            remedy=f"Change these rules first, or say --lift-denies.{instead}",
+        )
+
+
+def _set_aside(connection: Connection, name: str) -> Mentions:
+    """Rules that name what nobody had declared keep meaning nobody when somebody else gets the name."""
+    named = connection.scalar(select(principals.c.id).where(principals.c.name == name))
+    if named is None:
+        return Mentions()
+    _end(connection, named, name)
+    return mentions(connection, {named})
+
+
+def _end(connection: Connection, principal_id: int, name: str) -> None:
+    """Nobody has this id any more, and its name is free."""
+    ended = {"name": f"{name}#{secrets.token_hex(8)}", "known": 0, "state": "removed", "external": 0}
+    connection.execute(update(principals).where(principals.c.id == principal_id).values(ended))
+
+
+def _taken_for_each_other(connection: Connection) -> dict[str, set[str]]:
+    """Names of different entities that look the same, by each of them."""
+    by_shape: dict[str, list[tuple[str, int]]] = {}
+    for shape, name, owner in connection.execute(
+        select(principal_shapes.c.shape, principal_shapes.c.name, principal_shapes.c.principal_id)
+    ):
+        by_shape.setdefault(shape, []).append((name, owner))
+    found: dict[str, set[str]] = {}
+    for alike in by_shape.values():
+        for name, owner in alike:
+            found.setdefault(name, set()).update(other for other, its in alike if its != owner)
+    return found
+
+
+def _checked(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(check_principal(name) for name in names)
 
 
 def _membership(connection: Connection, group: str, member: str) -> tuple[int, int]:
-    checked = check_principal(member)
-    if checked == "public":
+    if member == PUBLIC:
         raise BadPrincipal("public is nobody's member; name public in a rule instead.")
-    return known_id(connection, group_name(group)), known_id(connection, checked)
-
-
-def _batches(names: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
+    kind = member.partition(":")[0]
+    if kind not in ("user", "group"):
+        check_principal(member)
+    return declared_id(connection, "group", group), declared_id(connection, kind, member)

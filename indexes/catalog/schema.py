@@ -84,7 +84,30 @@ principals = _table(
     "principals",
     Column("id", Id, primary_key=True),
     Column("name", String(255), nullable=False, unique=True),
-    Column("known", Integer, nullable=False),  # 1: a user or group that an administrator made; 0: only named by a rule
+    Column("known", Integer, nullable=False),  # 1: declared and not disabled, so it counts; 0: in any other state
+    Column(
+        "state", String(16), nullable=False, server_default="named"
+    ),  # named (by a rule only) | active | disabled | removed
+    Column(
+        "external", Integer, nullable=False, server_default="0"
+    ),  # 1: a group whose members the identity provider names
+)
+
+principal_aliases = Table(
+    "principal_aliases",
+    metadata,
+    Column("name", String(255), primary_key=True),  # a former name: rule files may still say it, nothing else
+    Column("principal_id", Id, ForeignKey("principals.id"), nullable=False),
+    Index("ix_principal_aliases_principal_id", "principal_id"),
+)
+
+principal_shapes = Table(
+    "principal_shapes",
+    metadata,
+    Column("shape", String(64), primary_key=True),  # a hash of what a declared or former name looks like
+    Column("name", String(255), primary_key=True),
+    Column("principal_id", Id, ForeignKey("principals.id"), nullable=False),
+    Index("ix_principal_shapes_principal_id", "principal_id"),
 )
 
 memberships = Table(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from indexes.catalog import Catalog
-from indexes.errors import AlreadyExists, NotFound
+from indexes.errors import AlreadyExists, NotFound, StillDenied, UnknownPrincipal
 from indexes.model import Principal, Readers
 from tests.databases import examples
 from tests.world import World, document
@@ -72,6 +72,8 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
     def put(self, uri: str, allow: set[str], deny: set[str], chunks: int) -> None:
         self.version += 1
         parts = [f"text of {uri} version {self.version} part {n}" for n in range(chunks)]
+        if self.denies_a_stranger(deny):
+            return
         doc = document(uri, parts, allow, deny)
         vectors = self.world.embedder.passages(parts)
         self.elsewhere.documents.put(doc, {g.id: vectors for g in self.elsewhere.generations.writable()})
@@ -80,9 +82,16 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
     @rule(uri=uris, allow=allowed, deny=denied)
     def relabel(self, uri: str, allow: set[str], deny: set[str]) -> None:
         readers = Readers(allow=frozenset(allow), deny=frozenset(deny))
+        if self.denies_a_stranger(deny):
+            with pytest.raises(UnknownPrincipal):
+                self.elsewhere.documents.relabel(uri, readers)
+            return
         assert self.elsewhere.documents.relabel(uri, readers) == (uri in self.model.documents)
         if uri in self.model.documents:
             self.model.documents[uri] = self.readers(allow, deny)
+
+    def denies_a_stranger(self, deny: set[str]) -> bool:
+        return any(name.startswith("user:") and name.removeprefix("user:") not in self.model.users for name in deny)
 
     @rule(uri=uris)
     def delete(self, uri: str) -> None:
@@ -107,7 +116,10 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
     @rule(user=users)
     def remove_user(self, user: str) -> None:
         if user in self.model.users:
-            self.elsewhere.people.remove_user(user)
+            if self.is_denied(f"user:{user}"):
+                with pytest.raises(StillDenied):
+                    self.elsewhere.people.remove_user(user)
+            self.elsewhere.people.remove_user(user, lift_denies=True)
             self.forget(f"user:{user}")
             self.model.users.discard(user)
 
@@ -122,9 +134,15 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
     @rule(group=groups)
     def remake_group(self, group: str) -> None:
-        self.elsewhere.people.remove_group(group)
+        if self.is_denied(f"group:{group}"):
+            with pytest.raises(StillDenied):
+                self.elsewhere.people.remove_group(group)
+        self.elsewhere.people.remove_group(group, lift_denies=True)
         self.elsewhere.people.add_group(group)
         self.forget(f"group:{group}")
+
+    def is_denied(self, name: str) -> bool:
+        return any(self.model.identity(name) in deny for _, deny in self.model.documents.values())
 
     def forget(self, name: str) -> None:
         old = self.model.identity(name)

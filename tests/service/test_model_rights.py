@@ -71,11 +71,11 @@ def test_without_a_rule_everybody_who_may_ask_may_use_a_model(house: Any, serve:
 
 def test_an_administrator_says_over_http_who_may_use_a_model(house: Any, serve: Serve) -> None:
     http, root = serve(llm_model="vault plain"), house.headers("root")
-    rule = {"model": "vault", "readers": {"allow": ["group:hr"], "deny": ["user:eve"]}}
+    rule = {"model": "vault", "readers": {"allow": ["group:hr"], "deny": ["user:bob"]}}
     changed = http.put("/admin/models/readers", json=rule, headers=root)
     assert changed.json() == http.get("/admin/models", headers=root).json()
     assert changed.json()["models"] == [
-        {"model": "vault", "served": True, "readers": {"allow": ["group:hr"], "deny": ["user:eve"]}},
+        {"model": "vault", "served": True, "readers": {"allow": ["group:hr"], "deny": ["user:bob"]}},
         {"model": "plain", "served": True, "readers": None},
     ]
     assert listed(house, http, "bob") == ["plain", "clearance-quotes"]

@@ -122,7 +122,7 @@ def test_request_then_user_then_group_then_default(world: World) -> None:
 
 def test_a_token_brings_groups_and_a_stranger_brings_none(world: World) -> None:
     save(world.catalog, "office", "group:guests")
-    world.catalog.people.add_group("guests")
+    world.catalog.people.add_group("guests", external=True)
     activate(world.catalog, "office@1", "group:guests")
     assert chosen(world.catalog, replace(EVE, groups=frozenset({"group:guests"}))) == "office@1"
     assert chosen(world.catalog, EVE) == "chat-en@1"

@@ -1,0 +1,87 @@
+"""Whom the rules of a run mean: names against the people of the catalog, anew at every run.
+
+Former names lead to whoever had them. A name that nobody has declared is told; a deny of one closes its files, since it
+would deny nobody and leave in silence what its writer meant to take away.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from indexes.catalog import Catalog
+from indexes.catalog.names import Meaning, Unknown
+from indexes.errors import NoReaders
+from indexes.model import Readers
+from ingest.sources import Scan, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownName:
+    """A name in the rules of a run that nobody has declared."""
+
+    unknown: Unknown
+    files: int
+    refused: bool  # these files are not taken in; else the name is kept and means nobody
+
+    def __str__(self) -> str:
+        files = "1 file names it" if self.files == 1 else f"{self.files} files name it"
+        come_to = "and is refused" if self.files == 1 else "and are refused"
+        return f"{self.unknown} {files} {come_to}." if self.refused else f"{self.unknown} {files}; it means nobody."
+
+    def as_dict(self) -> dict[str, Any]:
+        told = {"name": self.unknown.name, "nearest": self.unknown.nearest}
+        return told | {"files": self.files, "refused": self.refused}
+
+
+def name_readers(found: Scan, catalog: Catalog | None, *, refuse: bool) -> tuple[Scan, tuple[UnknownName, ...]]:
+    """The scan with everybody under the present name, and the names that are unknown. None: nobody is declared yet.
+
+    A file whose rule denies somebody unknown has no readers then, only a problem; with `refuse` one that allows
+    somebody unknown, too.
+    """
+    names = {name for source in found.sources if source.readers for name in _all(source.readers)}
+    meaning = catalog.people.meaning(names) if catalog else Meaning.without_catalog(names)
+    seen: Counter[tuple[str, bool]] = Counter()
+    named = [_named(source, meaning, seen, refuse=refuse) for source in found.sources]
+    unknown = tuple(
+        UnknownName(unknown=meaning.unknown[name], files=files, refused=refused)
+        for (name, refused), files in sorted(seen.items())
+    )
+    return replace(found, sources=tuple(named)), unknown
+
+
+def difference(before: Readers, after: Readers) -> str:
+    """What changes, for people: `+ group:hr, - user:eve, + deny user:bob`."""
+    both = (("", before.allow, after.allow), ("deny ", before.deny, after.deny))
+    parts = [f"+ {what}{_told(name)}" for what, old, new in both for name in sorted(new - old)]
+    parts += [f"- {what}{_told(name)}" for what, old, new in both for name in sorted(old - new)]
+    return ", ".join(parts)
+
+
+def _named(source: Source, meaning: Meaning, seen: Counter[tuple[str, bool]], *, refuse: bool) -> Source:
+    if source.readers is None:
+        return source
+    denied, allowed = meaning.unknown_in(source.readers.deny), meaning.unknown_in(source.readers.allow)
+    refused = denied or (allowed if refuse else ())
+    seen.update((each.name, bool(refused)) for each in {*denied, *allowed})
+    if refused:
+        problem = source.problem or _problem(refused, "denies" if denied else "allows")
+        return replace(source, readers=None, problem=problem)
+    return replace(source, readers=meaning.readers(source.readers))
+
+
+def _problem(unknown: Iterable[Unknown], what: str) -> NoReaders:
+    told = " ".join(str(each) for each in unknown)
+    remedy = "Correct the name in the rule, or declare it: clearance users add NAME, clearance groups add NAME."
+    return NoReaders(f"Its rule {what} somebody unknown: {told}", remedy=remedy)
+
+
+def _all(readers: Readers) -> frozenset[str]:
+    return readers.allow | readers.deny
+
+
+def _told(name: str) -> str:
+    """A name as rules say it; of somebody removed without the mark that keeps it apart from the next of that name."""
+    plain, mark, _ = name.partition("#")
+    return f"{plain} (removed)" if mark else plain
