@@ -1,0 +1,228 @@
+"""Every address of the service with requests to it: each mode, filter, stream and error that a caller can get to.
+
+What stands here is asked by `clearance leaktest` and by the tests; a route without a request here fails a test.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.model_rights import QUOTES
+
+OPERATORS = frozenset(
+    {
+        "GET /admin/jobs/{job_id}",
+        "GET /admin/models",
+        "GET /admin/templates",
+        "GET /admin/templates/{template}",
+        "GET /metrics",
+        "POST /admin/index/rebuild",
+        "POST /admin/models/clear",
+        "POST /admin/templates",
+        "POST /admin/templates/{template}/activate",
+        "POST /admin/templates/{template}/rollback",
+        "PUT /admin/models/readers",
+        "PUT /admin/templates/{template}/readers",
+    }
+)
+"""Routes for operators. What they reply may depend on everything; none of them replies with text or titles."""
+
+MODES = ("hybrid", "dense", "keyword")
+NOWHERE = "zzzzzzzzzzzzzzzzzzzz"  # a public id that nothing has
+
+HOSTILE_FILTERS: tuple[dict[str, Any], ...] = (
+    {"metadata": {"a\\": 1}},
+    {"metadata": {'a"': "x"}},
+    {"metadata": {"a.b[0]": True}},
+    {"metadata": {"$": 0.5}},
+    {"metadata": {"": "x"}},
+    {"metadata": {"author": 1}},
+    {"metadata": {"author": 1.5}},
+    {"metadata": {"author": True}},
+    {"metadata": {"author": "\x00"}},
+    {"metadata": {"size": 2**63 - 1}},
+    {"metadata": {"size": -(2**63)}},
+    {"metadata": {"size": 1e308}},
+    {"collection": "\x00"},
+    {"path_prefix": "%"},
+    {"path_prefix": "\x00"},
+    {"language": "''"},
+    {"media_types": ["text/plain", "\x00"]},
+    {"modified_after": "0001-01-01T00:00:00+23:59"},
+    {"modified_before": "9999-12-31T23:59:59-23:59"},
+)
+"""Conditions that a database can stumble over. Stumbling must not depend on what the caller may not read."""
+
+PLAIN_FILTERS: tuple[dict[str, Any], ...] = (
+    {"collection": "default"},
+    {"path_prefix": "mix/"},
+    {"media_types": ["text/plain", "application/pdf"]},
+    {"language": "en"},
+    {"modified_after": "2026-01-01T00:00:00Z"},
+    {"modified_before": "2026-06-01T00:00:00+02:00"},
+    {"metadata": {"author": "Bob Smith"}},
+    {"metadata": {"size": 3, "draft": False}},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request."""
+
+    door: str  # what it tries, in words; no two calls share it
+    route: str  # "GET /documents/{document_id}"
+    path: str
+    body: Any = None  # sent as JSON; bytes as they are; None: no body
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        return self.route.partition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What the attacker knows or guesses."""
+
+    questions: Sequence[str]
+    documents: Sequence[str] = ()  # public ids, its own and others
+    passages: Sequence[str] = ()
+    models: Sequence[str] = ()
+    templates: Sequence[str] = ()
+    filters: Sequence[Mapping[str, Any]] = (*PLAIN_FILTERS, *HOSTILE_FILTERS)
+    k: int = 20
+
+
+def calls(known: Knowledge) -> Iterator[Call]:
+    """Every door, with everything that this attacker can try at it; none changes anything in the service."""
+    yield from _searches(known)
+    yield from _questions(known)
+    yield from _openai(known)
+    yield from _opening(known)
+    yield from _mistakes(known)
+    yield from _about_the_service()
+
+
+def _searches(known: Knowledge) -> Iterator[Call]:
+    for number, question in enumerate(known.questions):
+        for mode in MODES:
+            body = {"question": question, "k": known.k, "mode": mode}
+            yield Call(door=f"search {mode} {number}", route="POST /search", path="/search", body=body)
+    question = known.questions[0]
+    one = {"question": question, "k": 1}
+    yield Call(door="search for one", route="POST /search", path="/search", body=one)
+    for number, filters in enumerate(known.filters):
+        body = {"question": question, "k": known.k, "mode": MODES[number % 3], "filters": filters}
+        yield Call(door=f"search filtered {number}", route="POST /search", path="/search", body=body)
+    sealed = {"Clearance-At-Least": "AAAA"}
+    yield Call(door="search forged position", route="POST /search", path="/search", body=one, headers=sealed)
+    tagged = {"If-None-Match": '"0"'}
+    yield Call(door="search other tag", route="POST /search", path="/search", body=one, headers=tagged)
+
+
+def _questions(known: Knowledge) -> Iterator[Call]:
+    def ask(door: str, **more: Any) -> Call:
+        body = {"question": known.questions[0], "k": known.k, **more}
+        return Call(door=f"ask {door}", route="POST /ask", path="/ask", body=body)
+
+    for number, question in enumerate(known.questions):
+        yield ask(f"plain {number}", question=question)
+    turns = [{"role": "user", "content": known.questions[-1]}, {"role": "assistant", "content": "It rises [1]."}]
+    for stream in (False, True):
+        way = "stream" if stream else "whole"
+        yield ask(f"quotes {way}", answerer="quotes", stream=stream)
+        yield ask(f"default {way}", stream=stream, max_tokens=40)
+        yield ask(f"history {way}", stream=stream, history=turns)
+        yield ask(f"fallback {way}", stream=stream, fallback="quotes", mode="keyword")
+        for name in (*known.templates, "no-such-template"):
+            yield ask(f"template {name} {way}", template=name, stream=stream)
+            yield ask(f"template {name}@1 {way}", template=f"{name}@1", stream=stream)
+        for name in (*known.models, "no-such-model"):
+            yield ask(f"model {name} {way}", model=name, stream=stream)
+    for number, filters in enumerate(known.filters):
+        yield ask(f"filtered {number}", filters=filters, answerer="quotes", stream=bool(number % 2))
+
+
+def _openai(known: Knowledge) -> Iterator[Call]:
+    question = known.questions[0]
+    yield Call(door="models", route="GET /v1/models", path="/v1/models")
+    for name in (*known.models, QUOTES, "no-such-model"):
+        yield Call(door=f"model {name}", route="GET /v1/models/{name:path}", path=f"/v1/models/{name}")
+        for stream in (False, True):
+            said = {"model": name, "stream": stream, "clearance": {"k": known.k}}
+            way = f"{name} {'stream' if stream else 'whole'}"
+            chat = said | {"messages": [{"role": "user", "content": question}]}
+            route = "POST /v1/chat/completions"
+            yield Call(door=f"chat {way}", route=route, path="/v1/chat/completions", body=chat)
+            yield Call(
+                door=f"response {way}",
+                route="POST /v1/responses",
+                path="/v1/responses",
+                body=said | {"input": question},
+            )
+    for number, filters in enumerate(known.filters):
+        options = {"clearance": {"k": known.k, "filters": filters}, "model": QUOTES, "stream": bool(number % 2)}
+        yield Call(
+            door=f"response filtered {number}",
+            route="POST /v1/responses",
+            path="/v1/responses",
+            body=options | {"input": question},
+        )
+
+
+def _opening(known: Knowledge) -> Iterator[Call]:
+    for number, name in enumerate((*known.documents, NOWHERE)):
+        route = "GET /documents/{document_id}"
+        yield Call(door=f"document {number}", route=route, path=f"/documents/{name}")
+        yield Call(door=f"part of document {number}", route=route, path=f"/documents/{name}?start=5&length=20")
+    for number, name in enumerate((*known.passages, NOWHERE)):
+        yield Call(door=f"passage {number}", route="GET /passages/{passage_id}", path=f"/passages/{name}")
+
+
+def _mistakes(known: Knowledge) -> Iterator[Call]:
+    question = known.questions[0]
+    wrong: dict[str, Any] = {
+        "nothing": None,
+        "no JSON": b"{question: 1}",
+        "unknown field": {"question": question, "readers": ["public"]},
+        "k of zero": {"question": question, "k": 0},
+        "k of a million": {"question": question, "k": 10**6},
+        "no such mode": {"question": question, "mode": "regex"},
+        "contradiction": {
+            "question": question,
+            "filters": {"modified_after": "2026-02-01T00:00:00Z", "modified_before": "2026-01-01T00:00:00Z"},
+        },
+        "long question": {"question": question + "a" * 9_000},
+    }
+    for name, body in wrong.items():
+        for path in ("/search", "/ask", "/v1/chat/completions", "/v1/responses"):
+            yield Call(door=f"mistake {name} at {path}", route=f"POST {path}", path=path, body=body)
+    yield Call(door="document by a path", route="GET /documents/{document_id}", path="/documents/..%2f..%2fetc")
+    yield Call(door="passage by a word", route="GET /passages/{passage_id}", path="/passages/%00")
+    yield Call(door="other method", route="GET /search", path="/search")
+    yield Call(door="unknown address", route="GET /nothing", path="/nothing")
+
+
+def _about_the_service() -> Iterator[Call]:
+    for path in ("/whoami", "/livez", "/readyz", "/version", "/openapi.json", "/docs", "/"):
+        yield Call(door=path, route=f"GET {path}", path=path)
+    yield Call(door="part of the page", route="GET /page/{name}", path="/page/main.js")
+    yield Call(door="problem page", route="GET /problems/{slug}", path="/problems/not-found")
+
+
+def operators_calls(template: str = "no-such-template", model: str = "no-such-model") -> Iterator[Call]:
+    """The doors of operators, with the scope `admin` in hand; some of these change something."""
+    readers = {"allow": ["public"]}
+    draft = {"style": "chat", "language": "en", "system": "Answer.", "user": "{{ question }}", "no_answer": "Nothing."}
+    bodies: dict[str, Any] = {
+        "POST /admin/index/rebuild": None,
+        "POST /admin/models/clear": {"model": model},
+        "POST /admin/templates": {"name": template, "draft": draft, "readers": readers},
+        "POST /admin/templates/{template}/activate": {"version": 1},
+        "POST /admin/templates/{template}/rollback": {},
+        "PUT /admin/models/readers": {"model": model, "readers": readers},
+        "PUT /admin/templates/{template}/readers": readers,
+    }
+    for route in sorted(OPERATORS):
+        path = route.partition(" ")[2].replace("{template}", template).replace("{job_id}", NOWHERE)
+        yield Call(door=f"operators {route}", route=route, path=path, body=bodies.get(route))
