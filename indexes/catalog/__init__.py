@@ -7,6 +7,7 @@ from typing import Self
 
 from sqlalchemy import insert, select
 
+from indexes.catalog.access import confirm
 from indexes.catalog.database import Database
 from indexes.catalog.documents import Documents
 from indexes.catalog.filters import Filters
@@ -19,6 +20,7 @@ from indexes.catalog.people import People
 from indexes.catalog.reading import Mark, Placement, ReadState
 from indexes.catalog.schema import installation
 from indexes.catalog.templates import Templates
+from indexes.model import Principal
 
 __all__ = ["Catalog", "Filters", "IssuedKey", "Job", "KeyInfo", "Mark", "Placement", "ReadState"]
 
@@ -49,6 +51,15 @@ class Catalog:
         """One consistent state for everything inside the block."""
         with self._database.reading() as connection:
             yield ReadState(connection)
+
+    @contextmanager
+    def acting(self, principal: Principal, scope: str) -> Iterator[None]:
+        """What is read or changed inside the block is done for this principal: each transaction confirms its key.
+
+        Raises NotAuthenticated and NotPermitted from whatever begins a transaction there.
+        """
+        with self._database.checked(lambda connection: confirm(connection, principal, scope)):
+            yield
 
     def close(self) -> None:
         self._database.close()

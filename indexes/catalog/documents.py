@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
-from indexes.catalog.access import asking, may_read
+from indexes.catalog.access import asking, confirm, may_read
 from indexes.catalog.changes import note, note_document
 from indexes.catalog.database import Database
 from indexes.catalog.generations import writable_generations
@@ -77,9 +77,9 @@ class Documents:
             if stored is None:
                 return False
             entries = narrowed_entries(connection, stored.reader_set_id, readers)
-            values = {"reader_set_id": _interned(connection, entries)}
-            connection.execute(update(documents).where(documents.c.id == stored.id).values(values))
-            note(connection, "document", stored.id)
+            new = _interned(connection, entries)
+            connection.execute(update(documents).where(documents.c.id == stored.id).values(reader_set_id=new))
+            note_document(connection, stored.id, (stored.reader_set_id, new))
         return True
 
     def delete(self, uri: str) -> bool:
@@ -102,9 +102,10 @@ class Documents:
                     _replace_vectors(connection, document_id, {generation.id: matrix.astype("<f4").tobytes()})
 
     def paths(self, principal: Principal) -> frozenset[str]:
-        """Paths of the documents that this principal may read."""
+        """Paths of the documents that this principal may read. Raises NotAuthenticated."""
         wanted = select(documents.c.path).where(may_read(documents.c.reader_set_id))
         with self._database.reading() as connection:
+            confirm(connection, principal)
             return frozenset(connection.scalars(wanted, asking(principal)))
 
     def stored(self, prefix: str) -> dict[str, StoredDocument]:
