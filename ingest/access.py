@@ -18,9 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from indexes.errors import BadInput, BadPrincipal, NoReaders
 from indexes.model import Readers, Scalar
 from indexes.principals import check_principal
+from ingest.lookalikes import ACCESS_FILE, misnamed
 
-ACCESS_FILE = ".access.yaml"
-LOOKALIKE = ".access.yml"  # taken for a rule by whoever wrote it: ignoring it could leave a wider rule in force
 MAX_ACCESS_BYTES = 64 * 1024
 MAX_ACCESS_DEPTH = 4
 MAX_MANIFEST_LINE = 256 * 1024
@@ -40,7 +39,7 @@ class Entry:
 class _AccessFile(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    allow: list[str] = Field(min_length=1)
+    allow: list[str]  # empty: nobody
     deny: list[str] = []
 
 
@@ -48,7 +47,7 @@ class _ManifestLine(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     file: str = Field(min_length=1)
-    allow: list[str] | None = Field(None, min_length=1)
+    allow: list[str] | None = None  # empty: nobody; None: the folder says
     deny: list[str] | None = None
     title: str | None = Field(None, min_length=1, max_length=1_000)
     collection: str | None = Field(None, min_length=1, max_length=200)
@@ -123,22 +122,47 @@ def narrowed(before: Readers, after: Readers) -> Readers:
     return Readers(allow=before.allow & after.allow, deny=still_there | after.deny)
 
 
-def read_access_file(path: Path) -> Readers:
-    """The rule in an `.access.yaml`. Raises NoReaders, with what is wrong, for anything but a valid rule."""
+def parse_rule(text: str, where: str = ACCESS_FILE) -> Readers:
+    """The rule in the text of an `.access.yaml`; `allow: []` is a rule, too, and means nobody.
+
+    where: the file as it is named to people. Raises NoReaders, with what is wrong, for anything but a valid rule.
+    """
     try:
-        given = yaml.load(_bounded(path), Loader=_StrictLoader)
-        wanted = _AccessFile.model_validate(given)
+        wanted = _AccessFile.model_validate(yaml.load(text, Loader=_StrictLoader))
         return rule(wanted.allow, wanted.deny)
     except ValidationError as error:
-        raise _broken(path, _wrong(error)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _broken(path, "it is not valid YAML: " + " ".join(str(error).split())) from error
+        raise unusable(where, _wrong(error)) from error
+    except yaml.YAMLError as error:
+        raise unusable(where, "it is not valid YAML: " + " ".join(str(error).split())) from error
     except BadPrincipal as error:
-        raise _broken(path, error.detail or str(error)) from error
-    except OSError as error:
-        raise _broken(path, f"it cannot be read: {error.strerror or error}") from error
+        raise unusable(where, error.detail or str(error)) from error
     except (ValueError, RecursionError) as error:
-        raise _broken(path, str(error) or "it is too deep") from error
+        raise unusable(where, str(error) or "it is too deep") from error
+
+
+def read_access_file(path: Path) -> Readers:
+    """The rule in an `.access.yaml`. Raises NoReaders, with what is wrong, for anything but a valid rule."""
+    where = f"{path.parent.name}/{path.name}"
+    try:
+        text = _bounded(path)
+    except UnicodeDecodeError as error:
+        raise unusable(where, "it is not UTF-8") from error
+    except OSError as error:
+        raise unusable(where, f"it cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise unusable(where, str(error)) from error
+    return parse_rule(text, where)
+
+
+def check_names(folder: str, names: Iterable[str]) -> None:
+    """Raises NoReaders where a folder holds files that somebody took for its rule. folder: as it is named to people."""
+    if wrong := misnamed(names):
+        shown = ", ".join(ascii(name) if not name.isprintable() or not name.isascii() else name for name in wrong[:5])
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise NoReaders(
+            f"{folder} holds {shown}{more}: rules are read from {ACCESS_FILE} only, and this looks like one.",
+            remedy=f"Rename it to {ACCESS_FILE} if it is the folder's rule; else give it another name or delete it.",
+        )
 
 
 def read_manifest(path: Path) -> dict[Path, Entry]:
@@ -170,9 +194,9 @@ def _manifest_entry(line: str, where: str) -> tuple[str, Entry]:
         if len(line) > MAX_MANIFEST_LINE:
             raise BadInput(f"{where}: longer than {MAX_MANIFEST_LINE} characters.")
         wanted = _ManifestLine.model_validate(json.loads(line, object_pairs_hook=_no_repeats))
-        if wanted.deny and not wanted.allow:
+        if wanted.deny and wanted.allow is None:
             raise BadInput(f"{where}: `deny` without `allow`.", remedy="A rule says whom it allows.")
-        readers = rule(wanted.allow, wanted.deny or ()) if wanted.allow else None
+        readers = None if wanted.allow is None else rule(wanted.allow, wanted.deny or ())
     except ValidationError as error:
         raise BadInput(f"{where}: {_wrong(error)}.") from error
     except BadPrincipal as error:
@@ -185,13 +209,22 @@ def _manifest_entry(line: str, where: str) -> tuple[str, Entry]:
 
 def _own_rule(folder: Path) -> Readers | NoReaders | None:
     """The rule in this very folder; NoReaders (not raised) where there is one that cannot be used."""
-    path, lookalike = folder / ACCESS_FILE, folder / LOOKALIKE
+    path = folder / ACCESS_FILE
     try:
-        if os.path.lexists(lookalike):
-            raise _broken(lookalike, f"rules are read from {ACCESS_FILE} only", f"Rename it to {ACCESS_FILE}.")
+        check_names(folder.name or "/", _names_in(folder))
         return read_access_file(path) if _may_be_there(path) else None
     except NoReaders as error:
         return error
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Raises NoReaders for a folder that cannot be listed: what looks like a rule in it would not be seen."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise unusable(folder.name or "/", f"it cannot be listed: {error.strerror or error}") from error
 
 
 def _may_be_there(path: Path) -> bool:
@@ -249,7 +282,7 @@ def _wrong(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()[:5])
 
 
-def _broken(path: Path, why: str, remedy: str | None = None) -> NoReaders:
-    name = f"{path.parent.name}/{path.name}"
+def unusable(where: str, why: str, remedy: str | None = None) -> NoReaders:
+    """The problem of every file below a rule that cannot be used."""
     example = f"Write {ACCESS_FILE} like this: allow: [group:hr]"
-    return NoReaders(f"{name} cannot be used: {why}.", remedy=remedy or example)
+    return NoReaders(f"{where} cannot be used: {why}.", remedy=remedy or example)

@@ -69,7 +69,6 @@ BROKEN = {
     "empty file": "",
     "a list": "- group:hr\n",
     "no allow": "deny: [user:bob]\n",
-    "empty allow": "allow: []\n",
     "null allow": "allow:\n",
     "a word for a list": "allow: group:hr\n",
     "unknown key": "allow: [group:hr]\nalow: [group:finance]\n",
@@ -115,12 +114,39 @@ def test_a_rule_that_is_no_plain_utf8_file_is_broken_and_never_hangs(tmp_path):
             readers(folder / "a.txt", tmp_path)
 
 
-def test_a_misspelt_rule_file_is_an_error_and_not_an_absent_rule(tmp_path):
+@pytest.mark.parametrize("name", [".access.yml", "access.yaml", ".Access.yaml", ".access.json", ".access.yaml.txt"])
+def test_a_misspelt_rule_file_closes_its_folder_and_is_no_absent_rule(tmp_path, name):
     write_rule(tmp_path, "allow: [public]\n")
-    (tmp_path / "pay").mkdir()
-    (tmp_path / "pay" / ".access.yml").write_text("allow: [group:hr]\n")
-    with pytest.raises(NoReaders, match=r"\.access\.yaml only"):
-        readers(tmp_path / "pay" / "a.txt", tmp_path)
+    (tmp_path / "pay" / "deep").mkdir(parents=True)
+    (tmp_path / "pay" / name).write_text("allow: [group:hr]\n")
+    for file in ("a.txt", "deep/a.txt"):
+        with pytest.raises(NoReaders, match=r"\.access\.yaml only") as caught:
+            readers(tmp_path / "pay" / file, tmp_path)
+        assert name in str(caught.value)
+        assert "Rename it to .access.yaml" in (caught.value.remedy or "")
+    assert readers(tmp_path / "a.txt", tmp_path) == allowing("public")
+
+
+def test_a_misspelt_rule_file_closes_its_folder_even_beside_the_right_one(tmp_path):
+    write_rule(tmp_path, "allow: [public]\n")
+    (tmp_path / "access.yaml").write_text("allow: [group:hr]\n")
+    with pytest.raises(NoReaders, match="looks like one"):
+        readers(tmp_path / "a.txt", tmp_path)
+
+
+def test_a_nearer_rule_is_not_touched_by_a_misspelt_one_further_away(tmp_path):
+    (tmp_path / "access.yaml").write_text("allow: [group:hr]\n")
+    write_rule(tmp_path / "pay", "allow: [group:finance]\n")
+    assert readers(tmp_path / "pay" / "a.txt", tmp_path) == allowing(FINANCE)
+
+
+def test_a_rule_that_allows_nobody_is_a_rule(tmp_path):
+    write_rule(tmp_path, "allow: [public]\n")
+    write_rule(tmp_path / "pay", "allow: []\ndeny: [user:bob]\n")
+    assert readers(tmp_path / "pay" / "a.txt", tmp_path) == allowing(deny=("user:bob",))
+    (tmp_path / "m.jsonl").write_text('{"file": "a.txt", "allow": []}\n')
+    manifest = read_manifest(tmp_path / "m.jsonl")
+    assert readers(tmp_path / "a.txt", tmp_path, manifest=manifest) == allowing()
 
 
 def test_a_rule_may_begin_with_a_byte_order_mark_and_hold_chinese_names(tmp_path):
@@ -154,7 +180,7 @@ def test_a_manifest_names_files_relative_to_its_own_folder(tmp_path):
         ("[]", "line 2"),
         ('{"file": "x", "alow": ["group:hr"]}', "alow"),
         ('{"allow": ["group:hr"]}', "file"),
-        ('{"file": "x", "allow": []}', "allow"),
+        ('{"file": "x", "allow": null, "deny": ["user:bob"]}', "without"),
         ('{"file": "x", "allow": "group:hr"}', "allow"),
         ('{"file": "x", "allow": ["hr"]}', "kind"),
         ('{"file": "x", "deny": ["user:bob"]}', "without"),
