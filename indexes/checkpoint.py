@@ -1,11 +1,21 @@
-"""Derived indexes on disk, only to start fast: written aside, synced, renamed; verified before a byte is believed."""
+"""Derived indexes on disk, only to start fast: written aside, synced, renamed; verified before a byte is believed.
 
+Several processes may share a folder. Who writes a checkpoint or reads one holds a lock on it, and only what CURRENT
+does not name and nobody holds is ever deleted. Whatever is damaged, the pointer included, is IndexDamaged and no more.
+"""
+
+import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -14,55 +24,172 @@ from indexes.errors import IndexDamaged
 FORMAT = 3
 _MANIFEST = "manifest.json"
 _CURRENT = "CURRENT"  # names the folder that counts; swapped in one step
+_NAME = re.compile(r"checkpoint-\w{1,64}", re.ASCII)
+_NAME_BYTES = 128  # more than a name has
+_TRIES = 5  # another process may put a newer checkpoint into place while one is opened
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def save(home: Path, facts: Mapping[str, Any], write: Callable[[Path], None]) -> None:
     """Make what `write` puts into a folder the checkpoint, or leave the former one as it was."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = Path(tempfile.mkdtemp(prefix="checkpoint-", dir=home))
-    try:
-        write(folder)
-        digests = {path.name: _digest(path) for path in sorted(folder.iterdir())}
-        manifest = {"format": FORMAT, "facts": dict(facts), "sha256": digests}
-        (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-        for path in (*folder.iterdir(), folder):
-            _sync(path)
-        pointer = home / f"{_CURRENT}.{folder.name}"
-        pointer.write_text(folder.name, encoding="utf-8")
-        _sync(pointer)
-        pointer.replace(home / _CURRENT)
-        _sync(home)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    _forget_others(home, folder.name)
+    home.chmod(0o700)
+    with ExitStack() as held:
+        with _locked(home):
+            folder = Path(tempfile.mkdtemp(prefix="checkpoint-", dir=home))
+            held.enter_context(_locked(folder))
+        try:
+            write(folder)
+            _seal(folder, facts)
+            with _locked(home):
+                _point_to(home, folder.name)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        with _locked(home):
+            _forget_others(home)
 
 
-def verified(home: Path, facts: Mapping[str, Any]) -> Path | None:
-    """The checkpoint's folder; None if there is none or it was made for other facts. Raises IndexDamaged."""
-    try:
-        folder = home / (home / _CURRENT).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT or manifest["facts"] != dict(facts):
-            return None
-        wrong = [name for name, digest in manifest["sha256"].items() if _digest(folder / name) != digest]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IndexDamaged(f"{folder.name}: {error}") from error
-    if wrong:
-        raise IndexDamaged(f"{folder.name}: {', '.join(wrong)} changed since it was written.")
-    return folder
+@contextmanager
+def opened(home: Path, facts: Mapping[str, Any]) -> Iterator[Path | None]:
+    """The checkpoint's folder, which stays while the block runs; None if there is none or it was made for other facts.
+
+    Raises IndexDamaged.
+    """
+    with ExitStack() as held:
+        folder = _held(home, held)
+        yield None if folder is None or not _verified(folder, facts) else folder
 
 
 def discard(home: Path) -> None:
     """Forget the checkpoint; the next start builds everything from the catalog."""
-    shutil.rmtree(home, ignore_errors=True)
+    with suppress(OSError), _locked(home):
+        _remove(home / _CURRENT)
+        _forget_others(home)
+
+
+def _held(home: Path, held: ExitStack) -> Path | None:
+    """The folder that CURRENT names, locked against deletion for as long as `held` is open."""
+    for _ in range(_TRIES):
+        name = _named(home)
+        if name is None:
+            return None
+        with ExitStack() as holding:
+            try:
+                if (home / name).is_symlink():
+                    raise OSError(errno.ELOOP, "It is a link")
+                holding.enter_context(_locked(home / name, shared=True))
+            except OSError as error:
+                if _named(home) != name:
+                    continue
+                raise IndexDamaged(f"{name}: {error.strerror}") from error
+            if _named(home) == name:
+                held.push(holding.pop_all())
+                return home / name
+    raise IndexDamaged("The checkpoint is replaced again and again.")
+
+
+def _named(home: Path) -> str | None:
+    """What CURRENT names. None: there is none."""
+    try:
+        with _regular(home / _CURRENT) as file:
+            name = file.read(_NAME_BYTES).decode().strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise IndexDamaged(f"{_CURRENT}: {error}") from error
+    if not _NAME.fullmatch(name):
+        raise IndexDamaged(f"{_CURRENT} names no checkpoint.")
+    return name
+
+
+def _verified(folder: Path, facts: Mapping[str, Any]) -> bool:
+    """Whether it was made for these facts. Raises IndexDamaged unless every file is as it was written."""
+    try:
+        with _regular(folder / _MANIFEST) as file:
+            manifest = json.loads(file.read())
+        if manifest["format"] != FORMAT or manifest["facts"] != dict(facts):
+            return False
+        wrong = [name for name, digest in manifest["sha256"].items() if _digest(folder / name) != digest]
+    except _DAMAGE as error:
+        raise IndexDamaged(f"{folder.name}: {error}") from error
+    if wrong:
+        raise IndexDamaged(f"{folder.name}: {', '.join(wrong)} changed since it was written.")
+    return True
+
+
+def _seal(folder: Path, facts: Mapping[str, Any]) -> None:
+    digests = {path.name: _digest(path) for path in sorted(folder.iterdir())}
+    manifest = {"format": FORMAT, "facts": dict(facts), "sha256": digests}
+    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+    for path in folder.iterdir():
+        path.chmod(0o600)
+        _sync(path)
+    _sync(folder)
+
+
+def _point_to(home: Path, name: str) -> None:
+    pointer, current = home / f"{_CURRENT}.{name}", home / _CURRENT
+    try:
+        with os.fdopen(os.open(pointer, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(name)
+        _sync(pointer)
+        if current.is_dir() and not current.is_symlink():
+            shutil.rmtree(current)
+        pointer.replace(current)
+        _sync(home)
+    finally:
+        pointer.unlink(missing_ok=True)
+
+
+def _forget_others(home: Path) -> None:
+    """Delete what CURRENT does not name, unless somebody writes or reads it."""
+    try:
+        kept = _named(home)
+    except IndexDamaged:
+        kept = None
+    for path in home.glob("checkpoint-*"):
+        if path.name != kept:
+            with suppress(OSError), _locked(path, wait=False):
+                _remove(path)
+    for path in home.glob(f"{_CURRENT}.*"):
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(folder: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+    """Raises OSError for what is no folder, and BlockingIOError if it is held by another and not waited for."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno not in (errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                raise  # those: a file system without locks; there, processes should not share a folder
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _regular(path: Path) -> BufferedReader:
+    """An ordinary file, opened: neither a link, nor something whose reading might never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(descriptor, "rb", closefd=True) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    if file is None:
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "It is no ordinary file")
+    return file
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with _regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -72,9 +199,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _forget_others(home: Path, kept: str) -> None:
-    for path in home.glob("checkpoint-*"):
-        if path.name != kept:
-            shutil.rmtree(path, ignore_errors=True)

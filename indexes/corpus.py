@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from indexes import checkpoint
 from indexes.catalog import Catalog, Mark, Placement, ReadState
 from indexes.derived import Derived, align, batches, empty_vectors
-from indexes.errors import ClearanceError, IndexDamaged, IndexNotReady
+from indexes.errors import IndexDamaged, IndexNotReady
 from indexes.keywords import KeywordIndex
 from indexes.locks import ReadWriteLock
 from indexes.model import Generation, Principal
@@ -430,11 +430,12 @@ class Corpus:
             return None
         generation = _active(state)
         try:
-            folder = checkpoint.verified(self._folder, self._facts(generation, state.rebuild_number()))
-            if folder is None:
-                return None
-            loaded = _read(generation, folder, self._scan_limit, state.centroids(generation))
-        except ClearanceError as error:
+            facts = self._facts(generation, state.rebuild_number())
+            with checkpoint.opened(self._folder, facts) as folder:
+                if folder is None:
+                    return None
+                loaded = _read(generation, folder, self._scan_limit, state.centroids(generation))
+        except Exception as error:  # whatever is wrong with a derived file, it is no reason not to start
             log.warning("The checkpoint cannot be used and is built anew from the catalog: %s", error)
             return None
         if not state.has(loaded.newest):

@@ -1,4 +1,3 @@
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -187,32 +186,6 @@ def test_a_restart_from_a_checkpoint_answers_the_same_and_follows_what_changed_s
     assert staff.titles("ada", "salaries in May soup") == ["news"]
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest", "pointer"])
-def test_a_damaged_checkpoint_is_built_anew_with_a_warning(
-    staff: World, damage: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    staff.searcher.corpus.save()
-    home = staff.home / "derived"
-    folder = home / (home / "CURRENT").read_text()
-    victim = folder / "vectors-vectors.npy"
-    if damage == "flip":
-        content = bytearray(victim.read_bytes())
-        content[-7] ^= 1
-        victim.write_bytes(content)
-    elif damage == "truncate":
-        victim.write_bytes(victim.read_bytes()[:-100])
-    elif damage == "remove":
-        victim.unlink()
-    elif damage == "manifest":
-        (folder / "manifest.json").write_text("{")
-    else:
-        (home / "CURRENT").write_text("checkpoint-gone")
-    with caplog.at_level(logging.WARNING):
-        staff.searcher = staff.new_searcher()
-    assert "anew" in caplog.text
-    assert staff.titles("ada", "salaries")[0] == "salaries"
-
-
 def test_a_search_follows_the_catalog_once_however_fast_others_write(
     staff: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,7 +225,8 @@ def test_searches_of_one_state_run_side_by_side_after_one_of_them_has_followed(s
 
 def test_a_checkpoint_of_another_installation_is_not_used(staff: World) -> None:
     staff.searcher.corpus.save()
-    assert checkpoint.verified(staff.home / "derived", {"installation": "other"}) is None
+    with checkpoint.opened(staff.home / "derived", {"installation": "other"}) as folder:
+        assert folder is None
 
 
 def test_a_failing_checkpoint_leaves_the_former_one(staff: World) -> None:

@@ -1,0 +1,187 @@
+"""Whatever happens between two searches, together: indexes that followed answer as indexes that were built fresh.
+
+Batches of 1 to 30 edits of every sort, in any order; after each, every mode for several readers is compared byte for
+byte with a searcher made from the catalog alone, and with a brute-force model of who may read what.
+"""
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+
+from indexes.model import Principal
+from indexes.search import Filters, Searcher
+from indexes.vectors import VectorIndex
+from tests.databases import SERVER
+from tests.edits import (
+    ASKERS,
+    BY_FINGERPRINT,
+    EMBEDDERS,
+    NO_LIMIT,
+    WITH_TOKEN,
+    Edit,
+    Model,
+    carry_out,
+    edit_of,
+    filters_of,
+    is_of_the_catalog,
+    new_people,
+    question_of,
+)
+from tests.world import MODES, World, as_bytes
+
+PARTS = 4  # for several workers
+EDITS = 20_000 if SERVER is None else 3_000  # in all parts together
+BATCHES = 8
+_QUICK = Path("/dev/shm")
+
+numbers = st.integers(0, NO_LIMIT - 1)
+batch = st.integers(1, 30).flatmap(lambda size: st.lists(numbers, min_size=size, max_size=size))
+stories = st.lists(batch, min_size=BATCHES, max_size=BATCHES)
+
+
+@pytest.fixture(autouse=True)
+def few_lists_and_small_topics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a fresh index costs little, lists run out, and a handful of passages is searched by topic."""
+    monkeypatch.setitem(VectorIndex.__init__.__kwdefaults__, "lists", 4)  # type: ignore[arg-type]
+    monkeypatch.setattr("indexes.vectors.index._WORTH_IT", 0)
+    monkeypatch.setattr("indexes.vectors.topics.BUDGET", 8)
+    monkeypatch.setattr("indexes.vectors.topics.BUDGET_PER_HIT", 1)
+    monkeypatch.setattr("indexes.vectors.topics.FEWEST_TOPICS", 2)
+
+
+class Story:
+    """A home with its catalog, the processes that search it, and the model of what they should find."""
+
+    def __init__(self, folder: Path, *, scan_limit: int = 250_000) -> None:
+        self.folder = folder
+        self.world = World(folder / "home", embedder=EMBEDDERS["one"], exact_scan_limit=scan_limit)
+        self.catalog = self.world.catalog
+        self.model = Model()
+        self.done: Counter[str] = Counter()
+        new_people(self.catalog)
+        self.first = self.started("home")
+        self.second: Searcher | None = None
+
+    def started(self, home: str) -> Searcher:
+        """As a process with this home would start."""
+        active = self.catalog.generations.active()
+        embedder = EMBEDDERS["one"] if active is None else BY_FINGERPRINT[active.fingerprint]
+        there = {"home": self.folder / home, "database_url": self.world.settings.catalog_url}
+        given = self.world.settings.model_copy(update=there)
+        return Searcher(self.catalog, embedder, given, load_embedder=EMBEDDERS.__getitem__)
+
+    def tell(self, number: int) -> None:
+        edit = edit_of(number, self.model)
+        if edit is None:
+            return
+        self.done[edit.verb] += 1
+        note(f"{edit.verb}: {edit.given}")  # hypothesis says this of the shortest story that fails
+        if not is_of_the_catalog(edit):
+            self._to_a_process(edit)
+        elif carry_out(self.catalog, edit):
+            self.model.took(edit)
+
+    def _to_a_process(self, edit: Edit) -> None:
+        match edit.verb:
+            case "rebuild":
+                self.first.corpus.rebuild()
+            case "tend":
+                self.tend()
+            case "checkpoint":
+                self.first.corpus.save()
+            case "restart":
+                self.first = self.started("home")
+            case "second process":
+                self.second = self.started("second") if self.second is None else None
+            case "follow":
+                self.first.corpus.follow()
+            case "search":
+                self.first.search("alpha", ASKERS[0], 3)
+
+    def tend(self) -> None:
+        for searcher in self.running():
+            searcher.corpus.tend()
+
+    def running(self) -> list[Searcher]:
+        return [self.first] if self.second is None else [self.first, self.second]
+
+    def check(self, chance: Random) -> None:
+        """Everybody finds what a searcher that was built this moment finds, and all and only what they may read."""
+        with self.catalog.reading() as state:
+            generation = state.generation()
+            assert generation is not None
+            by_topic = state.centroids(generation) is not None
+        if by_topic:
+            self.tend()  # topics are learnt once and shared; until it has tended, a process searches without them
+        asked = [*chance.sample(ASKERS, 2), WITH_TOKEN]
+        question, filters = question_of(chance), filters_of(chance)
+        fresh = self.started("fresh")
+        expected = [answers(fresh, asker, question, filters) for asker in asked]
+        for number, searcher in enumerate(self.running()):
+            found = [answers(searcher, asker, question, filters) for asker in asked]
+            assert found == expected, f"process {number} answers differently"
+            assert searcher.status().alarms == 0
+        for asker in asked:
+            self._check_with_model(asker, everything=not by_topic)
+
+    def _check_with_model(self, asker: Principal, *, everything: bool) -> None:
+        readable = self.model.readable(asker)
+        paths = {str(self.model.documents[uri].fields["path"]) for uri in readable}
+        assert self.catalog.documents.paths(asker) == paths
+        titles = {self.model.documents[uri].fields.get("title", uri) for uri in readable}
+        with_text = {
+            self.model.documents[uri].fields.get("title", uri) for uri in readable if self.model.documents[uri].texts
+        }
+        found = {hit.title for hit in self.first.search("alpha", asker, 100, mode="dense").hits}
+        assert found == with_text if everything else found <= titles
+
+
+def answers(searcher: Searcher, asker: Principal, question: str, filters: Filters) -> list[bytes]:
+    whole = [as_bytes(searcher.search(question, asker, 10, mode=mode)) for mode in MODES]
+    return [*whole, *(as_bytes(searcher.search(question, asker, 10, mode=mode, filters=filters)) for mode in MODES)]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory where the machine has that: every commit is synced, and a disk would take most of the time."""
+    made = Path(tempfile.mkdtemp(prefix="clearance-batches-", dir=_QUICK if _QUICK.is_dir() else None))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_indexes_that_followed_a_batch_answer_as_indexes_built_fresh(folder: Path, part: int) -> None:
+    done: Counter[str] = Counter()
+    each = EDITS // PARTS
+
+    @settings(
+        max_examples=10,
+        deadline=None,
+        phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(stories, st.booleans())
+    def tell(story: list[list[int]], large: bool) -> None:
+        with tempfile.TemporaryDirectory(dir=folder) as home:
+            told = Story(Path(home), scan_limit=12 if large else 250_000)
+            try:
+                for batch in story:
+                    for number in batch:
+                        told.tell(number)
+                    told.check(Random(sum(batch)))
+            finally:
+                told.world.close()
+                done.update(told.done)
+
+    while done.total() < each:
+        tell()
+    print(f"\n{done.total()} edits: {dict(done.most_common())}")
