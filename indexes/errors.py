@@ -33,6 +33,7 @@ ClearanceError
     ├── ModelMismatch         the index was built with another embedding model
     ├── SchemaMismatch        the catalog was written by a newer version
     ├── UnsafeDatabase        a database library with a known corruption bug
+    ├── CatalogUnavailable    its database cannot be reached or used (retry)
     ├── IndexDamaged          a derived file does not verify (it is rebuilt, never trusted)
     └── IndexNotReady         the indexes in memory are being built anew (retry)
 
@@ -202,6 +203,12 @@ class SchemaMismatch(CorpusError):
 
 class UnsafeDatabase(CorpusError):
     """The database library has a known corruption bug."""
+
+
+class CatalogUnavailable(CorpusError):
+    """The catalog cannot be used."""
+
+    retryable = True
 
 
 class IndexDamaged(CorpusError):

@@ -5,8 +5,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
-from indexes.errors import Busy
+from indexes.errors import BadConfiguration, Busy
 
 LOCK_FILE = "ingest.lock"
 
@@ -18,8 +19,7 @@ def only_one(home: Path) -> Iterator[None]:
     Two runs could each write correct documents, but the one that read the access rules earlier could write last and
     bring back readers that the other had just taken away. The kernel drops the lock with the process, however it dies.
     """
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (home / LOCK_FILE).open("a+", encoding="ascii") as file:
+    with _opened(home) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -36,3 +36,14 @@ def only_one(home: Path) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+def _opened(home: Path) -> TextIO:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return (home / LOCK_FILE).open("a+", encoding="ascii")
+    except OSError as error:
+        raise BadConfiguration(
+            f"The folder {home} cannot be used: {error.strerror}.",
+            remedy="Set CLEARANCE_HOME to a folder that this user may write.",
+        ) from error

@@ -109,6 +109,13 @@ BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
         "Try again after the time in Retry-After.",
         retry_after_s=5,
     ),
+    errors.CatalogUnavailable: Kind(
+        "catalog-unavailable",
+        503,
+        "The catalog cannot be reached now.",
+        "Try again after the time in Retry-After; the operator finds the reason in the log.",
+        retry_after_s=5,
+    ),
     errors.CorpusError: Kind(
         "corpus-unavailable", 503, "The corpus cannot be used now.", "The operator has to act; see the log."
     ),

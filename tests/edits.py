@@ -224,6 +224,7 @@ _OFTEN: dict[Callable[[Random, Model], Edit | None], float] = {
     _without("restart"): 2,
     _without("second process"): 1,
     _without("search"): 1,
+    _without("follow"): 1,
 }
 _KINDS, _WEIGHTS = list(_OFTEN), list(_OFTEN.values())
 _POOL: tuple[tuple[list[str], list[str]], ...] = (  # a few sets that many documents share, beside those made up

@@ -1,24 +1,44 @@
 """Connections and transactions. The only module that knows which database it talks to."""
 
+import fcntl
+import json
+import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Condition, local
 from typing import Any
+from urllib.parse import quote
 
 import pysqlite3
 from sqlalchemy import CompoundSelect, Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+    TimeoutError,
+)
 
-from indexes.errors import BadConfiguration, Busy, ClearanceError, StorageFull, UnsafeDatabase
+from indexes.errors import BadConfiguration, Busy, CatalogUnavailable, ClearanceError, StorageFull, UnsafeDatabase
 
 SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processes write
 BUSY_TIMEOUT_MS = 30_000
+CONNECT_TIMEOUT_S = 10
 _WORDED = 1_000  # forms of one statement that are kept
 _WRITERS_LOCK = 0x636C7265  # one number for the advisory lock that keeps change numbers in commit order
+_REMEDY = "Check that the database runs, and CLEARANCE_DATABASE_URL or CLEARANCE_HOME."
+_URLS = "Use sqlite:////absolute/path/catalog.sqlite or postgresql+psycopg://user:password@host/name."
+_HOME = "Set CLEARANCE_HOME to a folder that this user may write."
+
+log = logging.getLogger(__name__)
 
 _check: ContextVar["tuple[Database, Callable[[Connection], None]] | None"] = ContextVar("check", default=None)
 
@@ -27,22 +47,34 @@ class Database:
     """Reading and writing transactions on one catalog. Threads may share it."""
 
     def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
-        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self.engine, self._file = _engine(url)
+        self.is_sqlite = self._file is not None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent state of everything, however long it is held. Nothing can be written through it."""
-        with self._transaction(write=False) as connection:
+        """One consistent state of everything, however long it is held. Nothing can be written through it.
+
+        Raises Busy, CatalogUnavailable.
+        """
+        with self._transaction(clearance_write=False) as connection:
             self._check(connection)
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """All or nothing, durable when the block has ended. Writers wait for each other. Raises Busy."""
-        with self._transaction(write=True) as connection:
-            if not self.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK})
+        """All or nothing, durable when the block has ended. Writers wait for each other, and what they read is what the
+        one before has left. Raises Busy, StorageFull, CatalogUnavailable.
+
+        On PostgreSQL each statement sees what was committed before it began, so all that follow the lock see what its
+        last holder did. In a transaction with one state for all, that state would be taken before the lock is had.
+        """
+        if self.is_sqlite:
+            with self._transaction(clearance_write=True) as connection:
+                self._check(connection)
+                yield connection
+            return
+        with self._transaction(isolation_level="READ COMMITTED") as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK})
             self._check(connection)
             yield connection
 
@@ -64,12 +96,15 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _transaction(self, *, write: bool) -> Iterator[Connection]:
-        try:
-            with self.engine.connect().execution_options(clearance_write=write) as connection, connection.begin():
-                yield connection
-        except OperationalError as error:
-            raise _plain(error) from error
+    def _transaction(self, **options: Any) -> Iterator[Connection]:
+        with nullcontext() if self._file is None else self._file.in_use(self.engine.dispose):
+            try:
+                with self.engine.connect().execution_options(**options) as connection, connection.begin():
+                    yield connection
+            except DBAPIError as error:
+                raise _plain(error) from error
+            except TimeoutError as error:
+                raise Busy("All connections to the catalog are in use.", remedy="Try again in a moment.") from error
 
 
 class Prepared:
@@ -84,7 +119,7 @@ class Prepared:
         self._known: dict[tuple[str | int, ...], _Worded] = {}
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
-        """values: every parameter by its name; a list for one that stands behind IN. Raises OperationalError."""
+        """values: every parameter by its name; a list for one that stands behind IN. Raises DBAPIError."""
         lists = {name: value for name, value in values.items() if isinstance(value, list)}
         shape: tuple[str | int, ...] = (connection.dialect.name, *(len(value) for value in lists.values()))
         worded = self._known.get(shape)
@@ -97,14 +132,15 @@ class Prepared:
             given.update((f"{name}_{place}", item) for place, item in enumerate(value, start=1))
         ordered = [given[name] for name in worded.names]
         sent = tuple(ordered) if worded.by_place else dict(zip(worded.names, ordered, strict=True))
-        cursor = connection.connection.cursor()
         try:
-            cursor.execute(worded.sql, sent)
-            return cursor.fetchall()
-        except _driver(connection).OperationalError as error:
-            raise OperationalError(worded.sql, None, error) from error
-        finally:
-            cursor.close()
+            cursor = connection.connection.cursor()
+            try:
+                cursor.execute(worded.sql, sent)
+                return cursor.fetchall()
+            finally:
+                cursor.close()
+        except _driver(connection).Error as error:
+            raise _as_sqlalchemy(connection, worded.sql, error) from error
 
     def _put_into_words(self, connection: Connection, values: Mapping[str, Any]) -> "_Worded":
         state = self.statement.compile(dialect=connection.dialect).construct_expanded_state(dict(values))
@@ -126,36 +162,75 @@ class _Worded:
     by_place: bool  # whether this database's driver counts parameters instead of naming them
 
 
-def _plain(error: OperationalError) -> ClearanceError | OperationalError:
-    reason = str(error.orig)
-    if "locked" in reason or "busy" in reason:
+def _as_sqlalchemy(connection: Connection, sql: str, error: Any) -> Exception:
+    """The driver's error as SQLAlchemy would have raised it. A connection that is lost is not used again."""
+    dialect = connection.dialect
+    assert dialect.dbapi is not None
+    lost = dialect.is_disconnect(error, connection.connection, None)
+    if lost:
+        connection.invalidate(error)
+    return DBAPIError.instance(sql, None, error, dialect.dbapi.Error, connection_invalidated=lost, dialect=dialect)
+
+
+_IN_THE_WAY = ("40001", "40P01", "55P03")  # a conflict, a deadlock, or a lock that was not to be had in time
+_OURS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)  # the statement's fault, not the database's
+
+
+def _plain(error: DBAPIError) -> ClearanceError | DBAPIError:
+    """What went wrong with the database, in our words; an error of ours stays as it is."""
+    reason, code = str(error.orig), getattr(error.orig, "sqlstate", None)
+    if code in _IN_THE_WAY or (code is None and ("locked" in reason or "busy" in reason)):
         return Busy("The catalog is locked by another process.", remedy="Try again in a moment.")
-    if "disk is full" in reason:
+    if code == "53100" or "disk is full" in reason:
         return StorageFull("Nothing of the last write was kept.")
-    return error
+    if isinstance(error, _OURS):
+        return error
+    said = reason.strip().partition("\n")[0].rstrip(".")
+    return CatalogUnavailable(f"The database says: {said}.", remedy=_REMEDY)
 
 
-def _engine(url: str) -> Engine:
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite(url, parsed.database)
-    if parsed.get_backend_name() == "postgresql":
-        return create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
-    raise BadConfiguration(
-        f"There is no catalog on {parsed.get_backend_name()}.", remedy="Use a sqlite:/// or postgresql+psycopg:// URL."
+def _engine(url: str) -> tuple[Engine, "_CatalogFile | None"]:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+        if backend == "sqlite":
+            return _sqlite(url, parsed.database)
+        if backend == "postgresql":
+            return _postgresql(url), None
+    except (ArgumentError, ValueError, ImportError) as error:  # never with the URL itself, which may hold a password
+        raise BadConfiguration("CLEARANCE_DATABASE_URL is not the URL of a database.", remedy=_URLS) from error
+    raise BadConfiguration(f"There is no catalog on {backend}.", remedy=_URLS)
+
+
+def _postgresql(url: str) -> Engine:
+    engine = create_engine(
+        url, isolation_level="REPEATABLE READ", pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S}
     )
+    event.listen(engine, "connect", _configure_postgresql)
+    return engine
 
 
-def _sqlite(url: str, database: str | None) -> Engine:
+def _configure_postgresql(connection: Any, _record: Any) -> None:
+    connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
+    connection.commit()
+
+
+def _sqlite(url: str, database: str | None) -> tuple[Engine, "_CatalogFile"]:
     check_sqlite(pysqlite3.sqlite_version_info)
     if not database or database == ":memory:":
         raise BadConfiguration("The catalog must be a file.", remedy="Use sqlite:////absolute/path/catalog.sqlite.")
     folder = Path(database).parent
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BadConfiguration(f"The folder {folder} cannot be used: {error.strerror}.", remedy=_HOME) from error
     engine = create_engine(url, module=pysqlite3, pool_size=16, max_overflow=48)
+    file = _CatalogFile(Path(database))
+    event.listen(engine, "do_connect", file.before_connect)
     event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "connect", file.after_connect)
     event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    return engine, file
 
 
 def check_sqlite(version: tuple[int, ...]) -> None:
@@ -182,3 +257,113 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     write = connection.get_execution_options().get("clearance_write", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+_Identity = list[int] | None  # device and inode; None: there is no such file
+
+
+def _identity(path: Path) -> _Identity:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return [found.st_dev, found.st_ino]
+
+
+class _CatalogFile:
+    """The file that all connections of this process have open. Threads share it.
+
+    Somebody may put another file into its place, such as a copy from yesterday. A connection that is open would go on
+    reading the former one for ever, so each transaction looks first and then, once no other is at work, all connections
+    are closed. SQLite would take the write-ahead log that the former file left behind for the new file's own: so which
+    log belongs to which file is noted beside them, and a log of another file is set aside before it is read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self._log, self._index, self._note = (Path(f"{self._path}{end}") for end in ("-wal", "-shm", "-belongs"))
+        self._opened: _Identity = None
+        self._noted: list[_Identity] = []
+        self._existed = False
+        self._active = 0
+        self._changed = Condition()
+        self._of_thread = local()
+
+    @contextmanager
+    def in_use(self, close_all: Callable[[], None]) -> Iterator[None]:
+        """Inside, it is the same file. Raises Busy, CatalogUnavailable."""
+        depth = getattr(self._of_thread, "depth", 0)
+        with self._changed:
+            if depth == 0:  # within another transaction of this thread, there is nothing to wait for
+                self._look(close_all)
+            self._active += 1
+        self._of_thread.depth = depth + 1
+        try:
+            yield
+        finally:
+            self._of_thread.depth = depth
+            with self._changed:
+                self._active -= 1
+                self._changed.notify_all()
+
+    def _look(self, close_all: Callable[[], None]) -> None:
+        while self._opened is not None and (now := _identity(self._path)) != self._opened:
+            if now is None:
+                raise CatalogUnavailable(f"The file {self._path.name} is not there.", remedy=_REMEDY)
+            if self._active:
+                if not self._changed.wait(BUSY_TIMEOUT_MS / 1000):
+                    raise Busy("Another file has taken the place of the catalog.", remedy="Try again in a moment.")
+                continue
+            log.warning("Another file has taken the place of %s: it is read from now on.", self._path.name)
+            close_all()
+            self._opened = None
+
+    def before_connect(self, _dialect: Any, _record: Any, arguments: list[Any], named: dict[str, Any]) -> None:
+        if self._opened is None:
+            self._set_aside_a_foreign_log()
+        if self._existed and not named.get("uri"):  # a catalog that is missing for a moment is not made anew, empty
+            arguments[0] = f"file:{quote(str(self._path))}?mode=rw"
+            named["uri"] = True
+
+    def after_connect(self, connection: Any, _record: Any) -> None:
+        now = _identity(self._path)
+        if self._opened is None:
+            self._opened = now
+        elif now != self._opened:  # it was replaced this moment
+            connection.close()
+            raise Busy("Another file has taken the place of the catalog.", remedy="Try again in a moment.")
+        self._existed = True
+        self._write_note([now, _identity(self._log)])
+
+    def _set_aside_a_foreign_log(self) -> None:
+        """Kept under another name: if the former file is wanted back, its last changes are in there."""
+        with suppress(OSError, ValueError), _alone_in(self._path.parent):
+            file, its_log = json.loads(self._note.read_text(encoding="utf-8"))
+            now = _identity(self._path)
+            if now is not None and now != file and its_log is not None and _identity(self._log) == its_log:
+                log.warning("%s belongs to a file that was replaced; it is set aside.", self._log.name)
+                self._log.replace(f"{self._log}-of-replaced")
+                self._index.unlink(missing_ok=True)
+
+    def _write_note(self, noted: list[_Identity]) -> None:
+        if noted == self._noted:
+            return
+        self._noted = noted
+        with suppress(OSError), _alone_in(self._path.parent):
+            written = self._note.with_name(f"{self._note.name}-{os.getpid()}")
+            with os.fdopen(
+                os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+            ) as file:
+                json.dump(noted, file)
+            written.replace(self._note)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -17,6 +17,8 @@ FILES = (
     "test_second_look.py",
     "test_noninterference.py",
     "test_revocation.py",
+    "test_database.py",
+    "test_batches.py",
 )
 
 
