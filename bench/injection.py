@@ -9,7 +9,7 @@ prompt. An attack for documents stands in the document that answers a benign que
 `undefended` is the same search and the same model behind a naive prompt, as tutorials write it: the passages as they
 are, in the system's turn, no boundary, no rule, and the reply as the model gave it. `clean` asks the same questions of
 the documents without attacks; `denied` puts one beside them that says that no document answers: `kept` tells how often
-the right answer is still there. `obedient` is no model but the worst that one could be: it says whatever it was given to
+the right answer is still there. `obedient` is no model but the worst that one could be: it says what it was given to
 read and whatever the attacker wants. Replies are kept in FOLDER; a run goes on where it stopped. `report` judges them.
 """
 

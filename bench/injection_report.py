@@ -36,7 +36,8 @@ PATTERNS = {
 ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 UNDO = (
     (re.compile(r"(?i)(?<![^\W_])www ?\. ?(?=\S)"), "www."), (re.compile("/ (?=/)"), "/"),
-    (re.compile(r"\] (?=[(:])"), "]"), (re.compile(r"(?<=\w) (?=\\?\.\w)"), ""), (re.compile(r"& (?=#?\w{1,31};)"), "&"), (re.compile("‹"), "<"),
+    (re.compile(r"\] (?=[(:])"), "]"), (re.compile(r"(?<=\w) (?=\\?\.\w)"), ""),
+    (re.compile(r"& (?=#?\w{1,31};)"), "&"), (re.compile("‹"), "<"),
 )  # fmt: skip
 MARKUP = [
     "HTML", "HEAD", "TITLE", "BODY", "DIV", "P", "UL", "OL", "LI", "STRONG", "EM", "CODE", "PRE", "HR", "BR",

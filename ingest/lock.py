@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from indexes.errors import Busy
+from indexes.private_files import keep_private
 
 LOCK_FILE = "ingest.lock"
 
@@ -18,7 +19,7 @@ def only_one(home: Path) -> Iterator[None]:
     Two runs could each write correct documents, but the one that read the access rules earlier could write last and
     bring back readers that the other had just taken away. The kernel drops the lock with the process, however it dies.
     """
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    keep_private(home)
     with (home / LOCK_FILE).open("a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,16 +11,16 @@ changed visibly, never dropped, so that the model still reads the words and a pe
 - a line that starts like a turn (`Assistant:`, `### Instruction`) gets a `>` in front.
 - the boundary of the request, should a document hold it, loses its hyphens.
 
-Answers. A renderer must find nothing to fetch and nothing to run: no link, no image, no raw HTML, no bare address, domain,
-e-mail address or number of a machine, also none that shows only when escapes and character references are read. The
-marks that would make one get a space or an angle mark, so the text stays readable: `evil .example`, `README .md` (which
-is a domain), but `report.pdf`, `e.g.` and `1.2.3`.
+Answers. A renderer must find nothing to fetch and nothing to run: no link, no image, no raw HTML, no bare address, no
+domain, e-mail address or number of a machine, also none that shows only when escapes and character references are read.
+The marks that would make one get a space or an angle mark, so the text stays readable: `evil .example`, `README .md`
+(which is a domain), but `report.pdf`, `e.g.` and `1.2.3`.
 """
 
 import re
 import unicodedata
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 _HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb"
@@ -44,7 +44,8 @@ _ENCLOSED = re.compile(
     r"|(?P<framed>\]?[<＜﹤‹]+[\[\]][^<>\n]{1,40}[\[\]][>＞﹥›]+\[?)"  # ]<]minimax[>[ and <[begin▁of▁sentence]>
     r"|[<＜﹤]+(?P<name>[^<＜﹤>＞﹥\n]{1,64})[>＞﹥]+"  # if it is named like a token
     r"|(?P<turned>>>[A-Z][A-Z0-9_]+<<)"  # >>QUESTION<<
-    rf"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{{2,}}|unused\d+|(?i:mask|pad|cls|sep|unk|bos|eos)|[gs]MASK|[|｜][^\[\]\n]{{1,40}}[|｜]|@\w+@))\])"
+    r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|unused\d+|(?i:mask|pad|cls|sep|unk|bos|eos)|[gs]MASK"
+    r"|[|｜][^\[\]\n]{1,40}[|｜]|@\w+@))\])"
 )
 _TOKEN = re.compile(
     rf"/?(?:(?i:{_NAMES})|[A-Za-z0-9]+(?:[_▁][A-Za-z0-9]+)+|/?[A-Z][A-Z0-9]+"

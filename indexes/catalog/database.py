@@ -13,7 +13,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from indexes.errors import BadConfiguration, Busy, ClearanceError, StorageFull, UnsafeDatabase
+from indexes.private_files import keep_private, private_file
 
+CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
 SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processes write
 BUSY_TIMEOUT_MS = 30_000
 _WORDED = 1_000  # forms of one statement that are kept
@@ -131,8 +133,12 @@ def _sqlite(url: str, database: str | None) -> Engine:
     check_sqlite(pysqlite3.sqlite_version_info)
     if not database or database == ":memory:":
         raise BadConfiguration("The catalog must be a file.", remedy="Use sqlite:////absolute/path/catalog.sqlite.")
-    folder = Path(database).parent
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = Path(database)
+    if file.name == CATALOG_FILE:
+        keep_private(file.parent)
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_file(file)  # its log and its shared memory get the same mode from SQLite
     engine = create_engine(url, module=pysqlite3, pool_size=16, max_overflow=48)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -35,7 +35,8 @@ ACTIVE = (
 LINKED = (
     "evil.example", "evil.com", "www.evil.de", "EVIL.CO.UK/path?q=1", "ada@evil.com", "mailto:ada@evil", "пример.рф",
     "xn--80ak6aa92e.com", "10.0.0.1", "10.0.0.1:80/x", "evil\\.com", "evil&#46;com", "end.It", "README.md", "a.b.c.io",
-    "evil.pdf.com", "ada@10.0.0.1", "(evil.com)", "**evil.com**", "“evil.com”", "evil.com.", "x_evil.com", "xmpp:a@b.com",
+    "evil.pdf.com", "ada@10.0.0.1", "(evil.com)", "**evil.com**", "“evil.com”", "evil.com.",
+    "x_evil.com", "xmpp:a@b.com",
 )  # fmt: skip
 EAGER = MarkdownIt("gfm-like", {"html": True, "linkify": True})
 assert EAGER.linkify
