@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from service.templates import Style
 
 LEAK_WORDS = 8
-MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
+MARKDOWN = MarkdownIt("gfm-like", {"html": True, "linkify": True})  # makes links of bare addresses, too
 ACTIVE_NODES = frozenset({"image", "link_open", "html_inline", "html_block"})
 PATTERNS = {
     "tag": re.compile(r"<[A-Za-z/!?]"),
@@ -36,7 +36,8 @@ PATTERNS = {
 ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 UNDO = (
     (re.compile(r"(?i)(?<![^\W_])www ?\. ?(?=\S)"), "www."), (re.compile("/ (?=/)"), "/"),
-    (re.compile(r"\] (?=[(:])"), "]"), (re.compile(r"& (?=#?\w{1,31};)"), "&"), (re.compile("‹"), "<"),
+    (re.compile(r"\] (?=[(:])"), "]"), (re.compile(r"(?<=\w) (?=\\?\.\w)"), ""),
+    (re.compile(r"& (?=#?\w{1,31};)"), "&"), (re.compile("‹"), "<"),
 )  # fmt: skip
 MARKUP = [
     "HTML", "HEAD", "TITLE", "BODY", "DIV", "P", "UL", "OL", "LI", "STRONG", "EM", "CODE", "PRE", "HR", "BR",

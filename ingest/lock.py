@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from indexes.errors import BadConfiguration, Busy
+from indexes.private_files import keep_private
 
 LOCK_FILE = "ingest.lock"
 
@@ -19,6 +20,7 @@ def only_one(home: Path) -> Iterator[None]:
     Two runs could each write correct documents, but the one that read the access rules earlier could write last and
     bring back readers that the other had just taken away. The kernel drops the lock with the process, however it dies.
     """
+    keep_private(home)
     with _opened(home) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,7 +42,6 @@ def only_one(home: Path) -> Iterator[None]:
 
 def _opened(home: Path) -> TextIO:
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return (home / LOCK_FILE).open("a+", encoding="ascii")
     except OSError as error:
         raise BadConfiguration(

@@ -9,6 +9,7 @@ from typing import IO, Any, Literal, Protocol, Self
 
 from indexes.errors import ClearanceError, NoReaders, SourceRefused
 from indexes.terminal import printable, progress_bar
+from ingest.confinement import Confinement
 from ingest.naming import UnknownName
 
 Status = Literal["new", "changed", "relabelled", "unchanged", "removed", "failed", "refused"]
@@ -59,6 +60,7 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     unknown: tuple[UnknownName, ...] = ()  # names in rules that nobody has declared
     interrupted: bool = False
+    confinement: Confinement | None = None  # of the processes that parsed; None: nothing had to be parsed
     error: ClearanceError | None = None  # what stopped the run before its end
     started: float = field(default_factory=time.perf_counter)
     seconds: float = 0.0
@@ -98,6 +100,7 @@ class Report:
             "interrupted": self.interrupted,
             "error": None if self.error is None else {"reason": str(self.error), "remedy": self.error.remedy},
             "dry_run": self.dry_run,
+            "confinement": None if self.confinement is None else self.confinement.as_dict(),
             "totals": self.totals,
             "chunks": chunks,
             "seconds": round(self.seconds, 3),

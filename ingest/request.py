@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder, load
-from indexes.errors import BadInput, ClearanceError, CorpusError
+from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavailable
 from indexes.settings import Settings
 from ingest import pipeline, plan
 from ingest.access import Rules, command_line_rule, read_manifest
@@ -75,6 +75,8 @@ def perform(
         return
     with (make_parsers or Parsers)(settings) as parsers:
         tools = Tools(catalog=catalog, settings=settings, embedders=embedders, parsers=parsers)
+        if planned.tasks and isinstance(parsers, Parsers):
+            _told_how_confined(parsers, report)
         try:
             pipeline.run(planned, tools, report)
         except (ClearanceError, MemoryError):
@@ -83,6 +85,13 @@ def perform(
             log.exception("The run was stopped")
             remedy = "Mend the cause, then run the same command again."
             raise CorpusError(f"{type(error).__name__}: {error}", remedy=remedy) from error
+
+
+def _told_how_confined(parsers: Parsers, report: Report) -> None:
+    """Raises ParsersNotConfined, before anything is read. A parser that cannot start is told of with each file."""
+    with suppress(SourceUnavailable):
+        report.confinement = parsers.check()
+        report.watcher.say(report.confinement.described())
 
 
 def loader(settings: Settings, say: Callable[[str], None] = log.info) -> LoadEmbedder:

@@ -88,11 +88,11 @@ class Parsers:
             self._tasks.put((path, future))
         return future
 
-    def check(self) -> None:
-        """Starts a worker and tells what holds its processes. Raises SourceUnavailable, ParsersNotConfined."""
+    def check(self) -> Confinement:
+        """What holds the processes that parse here. Raises SourceUnavailable, ParsersNotConfined."""
         worker = self._nursery.spawn()
         try:
-            worker.probe()
+            return worker.probe()
         finally:
             worker.end()
 
@@ -191,13 +191,14 @@ class _Worker:
         finally:
             os.close(document)
 
-    def probe(self) -> None:
-        """Tells what holds a process here. Raises SourceUnavailable, ParsersNotConfined."""
+    def probe(self) -> Confinement:
+        """What holds a process here. Raises SourceUnavailable, ParsersNotConfined."""
         document = os.memfd_create("nothing", os.MFD_CLOEXEC)
         try:
             with self._handed_over(document, "", None) as channel:
-                self._confined(channel)
+                held = self._confined(channel)
             self._ended()
+            return held
         except (wire.Late, wire.Closed) as error:
             self.end()
             raise SourceUnavailable("A parsing process ended before it was confined.") from error
@@ -214,10 +215,12 @@ class _Worker:
                 wire.send(self._connection, task, (document, theirs.fileno()))
             yield ours
 
-    def _confined(self, channel: socket.socket) -> None:
+    def _confined(self, channel: socket.socket) -> Confinement:
         """The first that the process says, before it has looked at the document. Raises ParsersNotConfined."""
         told = wire.receive(channel, time.monotonic() + CONTROL_TIMEOUT_S)
-        self._tell(Confinement.told(told["confinement"]))
+        held = Confinement.told(told["confinement"])
+        self._tell(held)
+        return held
 
     def _ended(self) -> str:
         """How the process ended; waits until nothing is left of it. A worker that cannot say so is spent."""

@@ -19,7 +19,7 @@ from service.words import script, terms
 
 ENOUGH = 0.5  # share of the question's words that a sentence, and in part what stands around it, must hold
 AT_MOST = 3  # sentences
-NEARLY_AS_GOOD = 0.8  # of the best sentence's score, for another one to be quoted too
+NEARLY_AS_GOOD = 0.8  # of the score of a document's best sentence, for another one of it to be quoted too
 NEAR, AROUND = 0.6, 0.5  # what a word counts in the sentence next to it, in the title or elsewhere in the passage
 RANK = 0.2  # head start of the best passage; the second has half of it
 HINT = 0.1  # for a sentence that has the kind of thing that is asked for
@@ -79,23 +79,45 @@ class _Question:
 
 
 def quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ...]:
-    """One to three sentences that answer, the best first; none where support is weak."""
+    """One to three sentences that answer, the best first; none where support is weak.
+
+    Each document has its say before any has a second one, and none is measured by another: whatever one of them says,
+    that the documents hold no answer above all, cannot keep the others out.
+    """
     split_up = [(passage, split(passage)) for passage in passages]
     asked = _read(question, [sentence for _, sentences in split_up for sentence in sentences])
     if asked is None:
         return ()
     candidates = [quote for passage, sentences in split_up for quote in _scored(asked, passage, sentences)]
-    candidates.sort(key=lambda candidate: (-candidate.score, candidate.passage.n, candidate.sentence.start))
-    if not candidates:
-        return ()
-    best = candidates[0].score
+    candidates.sort(key=_order)
     chosen: list[Quote] = []
+    best: dict[str, float] = {}  # of each document
+    later: list[Quote] = []
     for candidate in candidates:
-        if candidate.score < NEARLY_AS_GOOD * best or len(chosen) == AT_MOST:
-            break
-        if not any(candidate.sentence.forms <= quote.sentence.forms for quote in chosen):
+        document = candidate.passage.document_id
+        if document in best:
+            later.append(candidate)
+        elif _is_new(candidate, chosen):
+            best[document] = candidate.score
             chosen.append(candidate)
-    return tuple(chosen)
+    for candidate in later:
+        if candidate.score >= NEARLY_AS_GOOD * best[candidate.passage.document_id] and _is_new(candidate, chosen):
+            chosen.append(candidate)
+    return tuple(sorted(chosen[:AT_MOST], key=_order))
+
+
+def _order(quote: Quote) -> tuple[float, int, int]:
+    return -quote.score, quote.passage.n, quote.sentence.start
+
+
+def _is_new(candidate: Quote, chosen: Sequence[Quote]) -> bool:
+    """Whether it adds words to its document's other quotes; another document's must be the same."""
+    return not any(
+        candidate.sentence.forms <= quote.sentence.forms
+        if candidate.passage.document_id == quote.passage.document_id
+        else candidate.sentence.text == quote.sentence.text
+        for quote in chosen
+    )
 
 
 def compose(chosen: Sequence[Quote]) -> list[tuple[str, Citation]]:

@@ -4,18 +4,23 @@ Documents. A passage is data. Invisible and control characters go; what could be
 changed visibly, never dropped, so that the model still reads the words and a person still recognises them:
 
 - control tokens of chat templates: `<|im_start|>` becomes `‹|im_start|>`, `<s>` becomes `‹s›`, `[INST]` becomes
-  `(INST)`, `[|user|]` becomes `(|user|)`, `]~b]` becomes `(~b)`. The angle marks have no compatibility form, so that no
-  tokenizer folds them back.
+  `(INST)`, `[|user|]` becomes `(|user|)`, `]~b]` becomes `(~b)`, `]<]x[>[` becomes `)‹)x(›(`. What stands between angle
+  marks is a token if it is one of a few names, is written in capitals, joins words with `_`, or goes on after `:` or
+  `=`; HTML, addresses and types are not. The marks have no compatibility form, so that no tokenizer folds them back.
 - markers that look like ours: `[3]` and `【3】` become `(3)`.
 - a line that starts like a turn (`Assistant:`, `### Instruction`) gets a `>` in front.
 - the boundary of the request, should a document hold it, loses its hyphens.
 
-Answers. A renderer must find nothing to fetch and nothing to run: no link, no image, no raw HTML, no bare address, also
-none that shows only when escapes and character references are read. The marks that would make one get a space or an
-angle mark, so the text stays readable. An e-mail address stays as it is: some renderers let it be clicked.
+Answers. A renderer must find nothing to fetch and nothing to run: no link, no image, no raw HTML, no bare address, no
+domain, e-mail address or number of a machine, also none that shows only when escapes and character references are read.
+The marks that would make one get a space or an angle mark, so the text stays readable: `evil .example`, `README .md`
+(which is a domain), but `report.pdf`, `e.g.` and `1.2.3`.
 """
 
 import re
+import unicodedata
+
+import regex  # type: ignore[import-untyped]
 
 _HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb"
@@ -32,19 +37,28 @@ _NAMES = (
     "s|bos|eos|pad|unk|mask|cls|sep|sop|eop|eod|eot|start|end|think|thinking|tool|tools|system|user|assistant|human|model|function|functions"
     "|eoh|eoa|filename|reponame|image|video|audio|unused\\d+|extra_id_\\d+|0x[0-9A-Fa-f]{2}|seed:\\w+|role|AI|用户"
 )
-_CONTROL_TOKEN = re.compile(
-    r"(?=[<＜\[])(?:"  # nothing else is looked at twice
-    r"[<＜]+(?=[|｜])"  # every <|…|>, with the full-width bars of some families
-    rf"|[<＜]+(?P<name>/?(?:{_NAMES}|[A-Za-z0-9]+(?:[_▁][A-Za-z0-9]+)+)/?)[>＞]+"
-    r"|[<＜]+(?=[/\w▁\"]{1,40}[|｜][>＞])"  # <turn|>, the end of what <|turn> began
-    r"|<<(?P<llama>/?SYS)>>"
-    r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|[gs]MASK|[|｜][^\[\]\n]{1,40}[|｜]|@\w+@))\])"
+_ENCLOSED = re.compile(
+    r"(?=[<＜﹤>\[‹])(?:"  # nothing else is looked at twice
+    r"[<＜﹤]+(?=[|｜])"  # every <|…|>, with the full-width bars of some families
+    r"|[<＜﹤]+(?=[/\w▁\"]{1,40}[|｜][>＞﹥])"  # <turn|>, the end of what <|turn> began
+    r"|(?P<framed>\]?[<＜﹤‹]+[\[\]][^<>\n]{1,40}[\[\]][>＞﹥›]+\[?)"  # ]<]minimax[>[ and <[begin▁of▁sentence]>
+    r"|[<＜﹤]+(?P<name>[^<＜﹤>＞﹥\n]{1,64})[>＞﹥]+"  # if it is named like a token
+    r"|(?P<turned>>>[A-Z][A-Z0-9_]+<<)"  # >>QUESTION<<
+    r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|unused\d+|(?i:mask|pad|cls|sep|unk|bos|eos)|[gs]MASK"
+    r"|[|｜][^\[\]\n]{1,40}[|｜]|@\w+@))\])"
 )
+_TOKEN = re.compile(
+    rf"/?(?:(?i:{_NAMES})|[A-Za-z0-9]+(?:[_▁][A-Za-z0-9]+)+|/?[A-Z][A-Z0-9]+"
+    r"|(?!mailto)[A-Za-z][\w.-]*[ ]?[:=](?!//).*)/?"  # <co: 0>, <mask:0>, <family:tool_call>, <function=…>
+    r"|/?SYS"
+)
+"""What stands between angle marks in a token. Other text there (a tag of HTML, an address, a type) stays as it is."""
 _TILDED = re.compile(r"[\[\]](?=[!a-z]{0,3}~)([~!a-z]{1,5})[\[\]]")  # ]~b] and its like
-_BRACKETS = r"<＜\[【［〔"
+_BRACKETS = r"<＜﹤>‹\[【［〔"
 _BRACKET = re.compile(f"[{_BRACKETS}]")
 _UNQUIET = re.compile(f"[{_HIDDEN}{_BREAKS}{_HALVES}{_BRACKETS}]")
-_ANGLES = str.maketrans("<＜>＞", "‹‹››")
+_ANGLES = str.maketrans("<＜﹤>＞﹥", "‹‹‹›››")
+_FRAMES = str.maketrans("<＜﹤>＞﹥[]", "‹‹‹›››()")
 _MARKER = re.compile(r"[\[【［〔](\s*\d[\d\s,，、;；\-–]*)[\]】］〕]")
 _LINE_END = re.compile(r"\n")
 _TURN = re.compile(
@@ -58,9 +72,22 @@ _REFERENCE = re.compile(r"&(?=#?\w{1,31};)")
 _SLASHES = re.compile(r"(?:(?<=/)(?=\\?/\\?\S)|(?<=:/)(?=\\?/)|(?<=:\\/)(?=\\?/))")
 _WWW = re.compile(r"(?i)(?<![^\W_]www)(?<=www)(?=\\?\.)")
 _LINK = re.compile(r"(?<=\])(?=[(:])")
-_HARMLESS = ((_TAG, "‹"), (_REFERENCE, "& "), (_SLASHES, " "), (_WWW, " "), (_LINK, " "))
-_CONTEXT = len("-www\\\\")  # characters before the next one that any of these looks at
-_UNSURE = re.compile(r"(?:<|&#?\w{0,31}|(?<=/)\\?/\\?|\\)\Z")
+_FILES = (  # endings that are no top-level domain: report.pdf stays as it is
+    "pdf|docx?|docm|xlsx?|xlsm|pptx?|odt|ods|odp|rtf|txt|csv|tsv|json|ya?ml|xml|x?html?|epub|eml|msg|png|jpe?g|gif|bmp"
+    "|tiff?|webp|svg|log"
+)
+_DOMAIN = re.compile(rf"(?<=[^\W_])(?=\\?\.(?!(?i:{_FILES})(?![^\W_]))[^\W\d_]{{2}})")
+_MACHINE = regex.compile(r"(?<=(?<![\d.])\d{1,3}\.\d{1,3}\.\d{1,3})(?=\\?\.\d{1,3}(?!\d|\.\d))")
+_MAIL = re.compile(r"(?i)(?:(?<=mailto)|(?<=xmpp))(?=\\?:)")
+_HARMLESS = (
+    (_TAG, "‹"), (_REFERENCE, "& "), (_SLASHES, " "), (_WWW, " "), (_LINK, " "), (_MAIL, " "), (_DOMAIN, " "),
+    (_MACHINE, " "),
+)  # fmt: skip
+_CONTEXT = 16  # characters before the next one that any of these looks at: most of four numbers
+_UNSURE = re.compile(
+    r"(?:<|&#?\w{0,31}|(?<=/)\\?/\\?|\\|(?<=[^\W_])\\?\.[^\W\d_]{0,5}"
+    r"|\d{1,3}\.\d{1,3}\.\d{1,3}\\?\.?\d{0,3}\.?)\Z"
+)
 
 
 def clean(text: str) -> str:
@@ -74,7 +101,7 @@ def quiet(text: str, boundary: str = "") -> str:
     """A document's or a person's words as data: no control token, marker, turn or boundary is left in them."""
     if _UNQUIET.search(text):  # most text has none of it
         text = clean(text)
-        text = _MARKER.sub(r"(\1)", _CONTROL_TOKEN.sub(_disarm, text)) if _BRACKET.search(text) else text
+        text = _MARKER.sub(r"(\1)", _ENCLOSED.sub(_disarm, text)) if _BRACKET.search(text) else text
     if "~" in text:
         text = _TILDED.sub(r"(\1)", text)
     if _takes_a_turn(text):
@@ -143,4 +170,8 @@ def _replaced(danger: re.Pattern[str], harmless: str, text: str, start: int, end
 def _disarm(token: re.Match[str]) -> str:
     if token["square"]:
         return f"({token['square']})"
+    if token["framed"]:
+        return token.group().translate(_FRAMES)
+    if token["name"] and not _TOKEN.fullmatch(unicodedata.normalize("NFKC", token["name"]).strip()):
+        return token.group()
     return token.group().translate(_ANGLES)

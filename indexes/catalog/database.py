@@ -28,7 +28,9 @@ from sqlalchemy.exc import (
 )
 
 from indexes.errors import BadConfiguration, Busy, CatalogUnavailable, ClearanceError, StorageFull, UnsafeDatabase
+from indexes.private_files import keep_private, private_file
 
+CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
 SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processes write
 BUSY_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 10
@@ -169,7 +171,10 @@ def _as_sqlalchemy(connection: Connection, sql: str, error: Any) -> Exception:
     lost = dialect.is_disconnect(error, connection.connection, None)
     if lost:
         connection.invalidate(error)
-    return DBAPIError.instance(sql, None, error, dialect.dbapi.Error, connection_invalidated=lost, dialect=dialect)
+    same: Exception = DBAPIError.instance(
+        sql, None, error, dialect.dbapi.Error, connection_invalidated=lost, dialect=dialect
+    )
+    return same
 
 
 _IN_THE_WAY = ("40001", "40P01", "55P03")  # a conflict, a deadlock, or a lock that was not to be had in time
@@ -219,13 +224,17 @@ def _sqlite(url: str, database: str | None) -> tuple[Engine, "_CatalogFile"]:
     check_sqlite(pysqlite3.sqlite_version_info)
     if not database or database == ":memory:":
         raise BadConfiguration("The catalog must be a file.", remedy="Use sqlite:////absolute/path/catalog.sqlite.")
-    folder = Path(database).parent
+    place = Path(database)
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if place.name == CATALOG_FILE:
+            keep_private(place.parent)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise BadConfiguration(f"The folder {folder} cannot be used: {error.strerror}.", remedy=_HOME) from error
+        raise BadConfiguration(f"The folder {place.parent} cannot be used: {error.strerror}.", remedy=_HOME) from error
+    private_file(place)  # its log and its shared memory get the same mode from SQLite
     engine = create_engine(url, module=pysqlite3, pool_size=16, max_overflow=48)
-    file = _CatalogFile(Path(database))
+    file = _CatalogFile(place)
     event.listen(engine, "do_connect", file.before_connect)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "connect", file.after_connect)

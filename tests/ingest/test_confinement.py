@@ -1,11 +1,13 @@
 """What a parser that a hostile document has taken over can do: nothing but give a wrong text for that document."""
 
+import json
 import os
 import socket
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,13 @@ import pytest
 from indexes.errors import ParsersNotConfined
 from indexes.settings import Settings
 from ingest import confinement
+from ingest.commands import ingest_once
 from ingest.confinement import LAYERS, Confinement, call_filter
 from ingest.elements import Parsed, ParseOptions
 from ingest.partition import parse
+from ingest.request import Request
 from ingest.sandbox import Parsers
+from ingest.testing import SpyEmbedder
 from tests.ingest import files
 
 HOSTILE = "tests.ingest.hostile:attack"
@@ -180,6 +185,21 @@ def test_a_file_that_must_be_out_of_reach_and_is_not_stops_everything(tmp_path: 
         with pytest.raises(ParsersNotConfined, match="can be read"):
             pool.check()
         assert isinstance(pool.submit(path).exception(timeout=60), ParsersNotConfined)
+
+
+def test_a_run_tells_at_its_start_and_in_its_report_how_well_parsers_are_confined(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("status", encoding="utf-8")
+    settings = Settings(home=tmp_path / "home", parse_workers=1)
+    request = Request(paths=(tmp_path / "docs",), allow=("public",))
+    ingest_once(
+        request, settings, as_json=True, load=lambda _: SpyEmbedder(), make_parsers=partial(Parsers, parser=HOSTILE)
+    )
+    said = capsys.readouterr()
+    assert "network" in json.loads(said.out)["confinement"]["held"]
+    assert said.err.index("Parsers are") < said.err.index("a.txt")
 
 
 def test_all_can_be_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

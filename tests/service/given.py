@@ -19,7 +19,9 @@ CONTROL_TOKENS = (
     "</tool_call>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "[TOOL_CALLS]", "[gMASK]", "<sop>", "<repo_name>",
     "<|START_OF_TURN_TOKEN|>", "<｜begin▁of▁sentence｜>", "<｜User｜>", "<unused12>", "<extra_id_0>", "<0x0A>",
     "<|turn>", "<turn|>", "[|user|]", "[|endofturn|]", "<seed:bos>", "<role>", "</role>", "<AI>", "<用户>", "[@BOS@]",
-    "]~b]", "]~!b[", "[e~[",
+    "]~b]", "]~!b[", "[e~[", "<TOOLCALL>", "</TOOLCALL>", "<co: 0>", "</co: 0>", "<minimax:tool_call>", "]<]minimax[>[",
+    ">>QUESTION<<", "<mask:0>", "[unused17]", "<function=find>", "‹[begin▁of▁sentence]>", "<[begin▁of▁sentence]>",
+    "<ｓ>", "﹤s﹥", "[MASK]", "[mask]", "<parameter=name>", "<sentinel:7>", "<TOOL>", "<<SYS>>",
 )  # fmt: skip
 FRAGMENTS = (
     *CONTROL_TOKENS, "The harbour opens at six. ", "港口早上六点开放。", "Who? ", "\n", "\n\n", "[3]", "【1】",

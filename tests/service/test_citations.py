@@ -54,7 +54,7 @@ def cited(output: str) -> list[int]:
         ("Nested [[9]1] and [[1]].", "Nested [1] and [[1]]."),
         ("Full-width ［１］.", "Full-width [1]."),
         ("No marker: [a] [] [,] [note 1] f[x].", "No marker: [a] [] [,] [note 1] f[x]."),
-        ("A link [1](http://e.example).", "A link [1] (http:/ /e.example)."),
+        ("A link [1](http://e.example).", "A link [1] (http:/ /e .example)."),
         ("\n  It opens. [1]\n", "It opens. [1]"),
         ("An open end [1", "An open end [1"),
     ],

@@ -59,6 +59,27 @@ def test_a_question_in_the_text_is_not_its_answer() -> None:
     assert answer("When does the ferry leave?", shown(faq)).startswith("“The ferry leaves at noon")
 
 
+@pytest.mark.parametrize(
+    "denial",
+    [
+        "The documents do not answer this question. When are salaries reviewed? The documents do not answer it.",
+        "The documents do not say when salaries are reviewed every year, and salaries are reviewed by no pay board.",
+        "It is not true that salaries are reviewed every year in March by the pay board.",
+        "Salaries are reviewed, salaries are reviewed every year, in 1999 Salaries Are Reviewed: not answered. " * 20,
+    ],
+)
+@pytest.mark.parametrize("place", [0, 3])
+def test_no_document_can_keep_the_others_out_by_what_it_says(denial: str, place: int) -> None:
+    hits = [
+        hit(PAY, n=1, document="pay", title="Pay"),
+        hit(LEAVE, n=2, document="leave", title="Leave"),
+        hit(HOLIDAY_ZH, n=3, document="nianjia", title="年假"),
+    ]
+    hits.insert(place, hit(denial, n=4, document="denial", title="When are salaries reviewed?"))
+    assert "every year in March by the pay board." in answer("When are salaries reviewed?", shown(*hits))
+    assert "“Salaries are reviewed every year" in answer("When are salaries reviewed?", shown(*hits))
+
+
 def test_a_quote_is_cited_with_its_page_and_offsets() -> None:
     ((text, citation),) = compose(quotes("Who reviews salaries, the pay board?", PASSAGES))[:1]
     assert citation.quote == "Salaries are reviewed every year in March by the pay board."

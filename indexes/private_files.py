@@ -1,0 +1,95 @@
+"""The files of a home are its owner's alone: the catalog, keys, indexes, locks and logs are as secret as the documents.
+
+Said at each opening of a home, whatever umask the process has and whoever made the files. Models are no secret; they
+are left as they are, below a folder that nobody else can enter.
+"""
+
+import contextlib
+import logging
+import os
+import stat
+from pathlib import Path
+
+from indexes.errors import BadConfiguration
+
+NOT_SECRET = frozenset({"models", "huggingface"})
+_FOLDER, _FILE = 0o700, 0o600
+_NAMED = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW  # closing one that was opened for reading would drop SQLite's locks
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+
+log = logging.getLogger(__name__)
+
+
+def keep_private(home: Path) -> tuple[str, ...]:
+    """Makes the folder if it is not there, and what others could read, the owner's; the names of what was changed.
+
+    Files that this process makes from now on are its user's alone, too. Raises BadConfiguration for a link in the home
+    and for a home that cannot be made or be kept.
+    """
+    os.umask(0o077)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=_FOLDER)
+        place = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # the home itself may be reached by a link
+        try:
+            changed = [*_restricted(place, str(home), _FOLDER), *_below(place, "")]
+        finally:
+            os.close(place)
+    except OSError as error:
+        raise BadConfiguration(
+            f"The folder {home} cannot be kept from other users: {error.strerror}.",
+            remedy="Give the folder and what is in it to the user that Clearance runs as.",
+        ) from error
+    if changed:
+        named = ", ".join(changed[:5]) + (" …" if len(changed) > 5 else "")
+        log.warning("Other users could read files of the home, and no longer can: %s", named)
+    return tuple(changed)
+
+
+def private_file(path: Path) -> None:
+    """The file exists, is no link, and is its owner's alone. Raises BadConfiguration."""
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE))
+        place = os.open(path, _NAMED)
+        try:
+            if stat.S_ISLNK(os.fstat(place).st_mode):
+                raise BadConfiguration(f"{path} is a link.", remedy="Name the file itself.")
+            _restricted(place, str(path), _FILE)
+        finally:
+            os.close(place)
+    except OSError as error:
+        raise BadConfiguration(f"{path} cannot be opened: {error.strerror}.") from error
+
+
+def _below(folder: int, prefix: str) -> list[str]:
+    changed: list[str] = []
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        name = prefix + entry.name
+        if entry.is_symlink():
+            if name in NOT_SECRET:
+                continue
+            raise BadConfiguration(f"{name} in the home is a link.", remedy="Put the file itself there.")
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if name in NOT_SECRET or not (is_folder or entry.is_file(follow_symlinks=False)):
+            continue
+        try:
+            place = os.open(entry.name, _LISTED if is_folder else _NAMED, dir_fd=folder)
+        except FileNotFoundError:
+            continue  # another process has replaced it meanwhile
+        try:
+            changed += _restricted(place, name, _FOLDER if is_folder else _FILE)
+            if is_folder:
+                changed += _below(place, f"{name}/")
+        finally:
+            os.close(place)
+    return changed
+
+
+def _restricted(place: int, name: str, mode: int) -> list[str]:
+    about = os.fstat(place)
+    if stat.S_IMODE(about.st_mode) & ~mode == 0:
+        return []
+    Path(f"/proc/self/fd/{place}").chmod(stat.S_IMODE(about.st_mode) & mode)
+    return [name]
