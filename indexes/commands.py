@@ -1,7 +1,7 @@
 """Administration from the command line: users, groups, keys, rebuild."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,18 @@ import typer
 
 from indexes import settings as configuration
 from indexes.catalog import Catalog
+from indexes.catalog.mentions import Mentions
+from indexes.catalog.names import Unknown
+from indexes.catalog.people import PrincipalInfo
+from indexes.model import Readers
+from indexes.terminal import printable
 
 app = typer.Typer()
 users = typer.Typer(help="People who may ask.", no_args_is_help=True)
 groups = typer.Typer(help="Groups of people, and of groups.", no_args_is_help=True)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
+access = typer.Typer(help="Who may read what, and why.", no_args_is_help=True)
+app.add_typer(access, name="access")
 app.add_typer(users, name="users")
 app.add_typer(groups, name="groups")
 app.add_typer(keys, name="keys")
@@ -33,40 +40,94 @@ def opened() -> Iterator[Catalog]:
         catalog.close()
 
 
+Lift = Annotated[bool, typer.Option("--lift-denies", help="Even if rules deny it: they deny nobody then.")]
+
+
 @users.command("add")
 def add_user(name: str) -> None:
-    """Let a person ask. A new user reads only what is public."""
+    """Let a person ask. A new user reads what is public, and what rules name already."""
     with opened() as catalog:
-        catalog.people.add_user(name)
+        _say_named(name, catalog.people.add_user(name))
+
+
+@users.command("rename")
+def rename_user(old: str, new: str) -> None:
+    """Another name for the same person, with the same keys and rights. Rule files may go on saying the old one."""
+    with opened() as catalog:
+        _say_left(new, catalog.people.rename_user(old, new))
+
+
+@users.command("disable")
+def disable_user(name: str) -> None:
+    """Take all access away at once: the keys are refused from the next request on. Rules that deny the user stay."""
+    with opened() as catalog:
+        catalog.people.disable_user(name)
+
+
+@users.command("enable")
+def enable_user(name: str) -> None:
+    """What held for a disabled user before holds again, keys included."""
+    with opened() as catalog:
+        catalog.people.enable_user(name)
+        valid = [key for key in catalog.keys.list(name) if key.revoked_at is None]
+    if valid:
+        _warn(f"{len(valid)} keys of {name} are valid again; take one back: clearance keys revoke KEY.")
 
 
 @users.command("remove")
-def remove_user(name: str) -> None:
-    """From the next request on, the user's keys are refused. A later user of that name inherits nothing."""
+def remove_user(name: str, lift_denies: Lift = False) -> None:
+    """From the next request on, the user's keys are refused. A later user of that name is another one."""
     with opened() as catalog:
-        catalog.people.remove_user(name)
+        catalog.people.remove_user(name, lift_denies=lift_denies)
+
+
+@users.command("forget-name")
+def forget_user_name(former: str) -> None:
+    """Give a former name free: rule files that say it mean nobody from then on."""
+    with opened() as catalog:
+        typer.echo(f"{former} no longer stands for {catalog.people.forget_name('user', former)} in rule files.")
 
 
 @users.command("list")
 def list_users(as_json: Json = False) -> None:
     """Everybody who may ask."""
     with opened() as catalog:
-        names = catalog.people.users()
-    _print(names, names, as_json)
+        found = catalog.people.everybody("user")
+    _print([asdict(info) for info in found], [_info_line(info) for info in found], as_json)
+    _warn_alike(found)
 
 
 @groups.command("add")
-def add_group(name: str) -> None:
+def add_group(
+    name: str,
+    external: Annotated[
+        bool, typer.Option("--external", help="The identity provider says in its tokens who is in it.")
+    ] = False,
+) -> None:
     """Make a group. Members get what its name is allowed to read."""
     with opened() as catalog:
-        catalog.people.add_group(name)
+        _say_named(name, catalog.people.add_group(name, external=external))
+
+
+@groups.command("rename")
+def rename_group(old: str, new: str, lift_denies: Lift = False) -> None:
+    """Another name for the same group. Rule files may go on saying the old one; tokens may not."""
+    with opened() as catalog:
+        _say_left(new, catalog.people.rename_group(old, new, lift_denies=lift_denies))
 
 
 @groups.command("remove")
-def remove_group(name: str) -> None:
+def remove_group(name: str, lift_denies: Lift = False) -> None:
     """From the next request on, nobody reads anything through the group."""
     with opened() as catalog:
-        catalog.people.remove_group(name)
+        catalog.people.remove_group(name, lift_denies=lift_denies)
+
+
+@groups.command("forget-name")
+def forget_group_name(former: str) -> None:
+    """Give a former name free: rule files that say it mean nobody from then on."""
+    with opened() as catalog:
+        typer.echo(f"{former} no longer stands for {catalog.people.forget_name('group', former)} in rule files.")
 
 
 @groups.command("join")
@@ -80,15 +141,32 @@ def join(group: str, member: str) -> None:
 def leave(group: str, member: str) -> None:
     """Take user:NAME or group:NAME out of a group, effective at the next request."""
     with opened() as catalog:
-        catalog.people.remove_member(group, member)
+        denied = catalog.people.remove_member(group, member)
+    if denied:
+        _warn(f"{denied} deny {group} or a group that it is in; {member} is not denied through it any more.")
 
 
 @groups.command("list")
 def list_groups(as_json: Json = False) -> None:
     """Groups with their direct members."""
     with opened() as catalog:
-        found = catalog.people.groups()
-    _print(found, [f"{name}: {', '.join(members) or '(empty)'}" for name, members in found.items()], as_json)
+        members, found = catalog.people.groups(), catalog.people.everybody("group")
+    lines = [f"{_info_line(info)}: {', '.join(members.get(info.name, ())) or '(empty)'}" for info in found]
+    _print([asdict(info) | {"members": members.get(info.name, ())} for info in found], lines, as_json)
+    _warn_alike(found)
+
+
+@access.command("explain")
+def explain_access(
+    user: str,
+    document: Annotated[str, typer.Argument(help="Its id, or its path or address as stored.")],
+    group: Annotated[list[str] | None, typer.Option(help="A group that the user's token would bring.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Why somebody may or may not read a document: rules, groups and denies that decide, and what would change it."""
+    with opened() as catalog:
+        told = catalog.explain(user, document, group or ())
+    _print(asdict(told), list(told.lines()), as_json)
 
 
 @keys.command("issue")
@@ -147,6 +225,44 @@ def rebuild_command(
         )
     else:
         typer.echo("Every running service builds its indexes anew; the next start does too.")
+
+
+def checked_rule(catalog: Catalog, readers: Readers | None) -> None:
+    """Warns of names in a rule that nobody has declared. Raises UnknownPrincipal for those that are not accepted."""
+    if readers is not None:
+        _warn_unknown(catalog.people.check_rule(readers, refuse=configuration.load().unknown_principals == "refuse"))
+
+
+def _warn_unknown(unknown: Iterable[Unknown]) -> None:
+    for each in unknown:
+        _warn(f"{each} It means nobody until then.")
+
+
+def _say_named(name: str, named: Mentions) -> None:
+    if named:
+        _warn(f"{named} named {name} already; these rules hold for it from now on.")
+
+
+def _say_left(new: str, left: Mentions) -> None:
+    if left:
+        _warn(f"{left} named {new} before anybody had that name. They mean nobody until their rules are read again.")
+
+
+def _info_line(info: PrincipalInfo) -> str:
+    told = ["disabled"] if info.state == "disabled" else []
+    told += ["external"] if info.external else []
+    told += [f"formerly {', '.join(info.former_names)}"] if info.former_names else []
+    return f"{info.name}  ({'; '.join(told)})" if told else info.name
+
+
+def _warn_alike(found: Iterable[PrincipalInfo]) -> None:
+    for info in found:
+        if info.taken_for:
+            _warn(f"{info.name!a} could be taken for {', '.join(map(ascii, info.taken_for))}. Rename one of them.")
+
+
+def _warn(text: str) -> None:
+    typer.echo(printable(f"warning: {text}"), err=True)
 
 
 def _print(value: Any, lines: list[str], as_json: bool) -> None:

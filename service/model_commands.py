@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from indexes import settings as configuration
-from indexes.commands import Json, opened
+from indexes.commands import Json, checked_rule, opened
 from indexes.errors import GeneratorError
 from indexes.model import Readers
 
@@ -44,6 +44,7 @@ def allow(name: str, allow: Allow = None, deny: Deny = None) -> None:
     refuse_quotes(name)
     readers = Readers(allow=frozenset(allow or ()), deny=frozenset(deny or ()))
     with opened() as catalog:
+        checked_rule(catalog, readers)
         catalog.models.set(name, readers)
     typer.echo(f"{name}: {_who(readers)}")
     served = _served()

@@ -15,6 +15,7 @@ from service.auth import needs_admin
 from service.bodies import Name, ReadersBody, Request
 from service.model_rights import refuse_quotes
 from service.routes import PROBLEM, Here
+from service.rule_names import unknown_names
 from service.runtime import Runtime
 from service.schemas import ReadersReply, Reply
 
@@ -38,6 +39,7 @@ class RuleReply(Reply):
 
 class RulesReply(Reply):
     models: tuple[RuleReply, ...] = Field(description="All that are served or have a rule, the default first.")
+    warnings: tuple[str, ...] = Field((), description="Names in the rule that nobody has declared; they mean nobody.")
 
 
 router = APIRouter(responses=PROBLEM, dependencies=needs_admin, prefix="")
@@ -52,8 +54,10 @@ async def every(here: Here) -> Response:
 async def allow(body: RuleBody, here: Here) -> Response:
     """Effective at the next request, in every process."""
     refuse_quotes(body.model)
-    await _done(here, lambda models: models.set(body.model, body.readers.readers()))
-    return json_response(await _told(here))
+    readers = body.readers.readers()
+    warnings = await to_thread.run_sync(unknown_names, here, readers, limiter=here.light)
+    await _done(here, lambda models: models.set(body.model, readers))
+    return json_response((await _told(here)).model_copy(update={"warnings": warnings}))
 
 
 @router.post("/admin/models/clear", responses={200: {"model": RulesReply}}, summary="Take a model's rule away")

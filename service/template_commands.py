@@ -9,7 +9,7 @@ import typer
 import yaml
 
 from indexes.catalog.templates import BY_NAME, Activation, TemplateText, split_label
-from indexes.commands import Json, opened
+from indexes.commands import Json, checked_rule, opened
 from indexes.errors import BadInput
 from indexes.model import Readers
 
@@ -79,6 +79,7 @@ def save(
     refuse_built_in(plain)
     readers = Readers(allow=frozenset(allow or ()), deny=frozenset(deny or ())) if allow or deny else None
     with opened() as catalog:
+        checked_rule(catalog, readers)
         saved = catalog.templates.save(plain, draft.style, draft.language, draft.checked(), BY, readers)
     typer.echo(f"{saved.label} is saved. Use it: clearance templates activate {saved.label} --for default")
 
@@ -87,7 +88,9 @@ def save(
 def readers(name: str, allow: Allow = None, deny: Deny = None) -> None:
     """Change who may use a template, effective at the next request. Without --allow: nobody."""
     with opened() as catalog:
-        catalog.templates.relabel(name, Readers(allow=frozenset(allow or ()), deny=frozenset(deny or ())))
+        given = Readers(allow=frozenset(allow or ()), deny=frozenset(deny or ()))
+        checked_rule(catalog, given)
+        catalog.templates.relabel(name, given)
 
 
 @app.command("activate")

@@ -14,6 +14,7 @@ from service.asking import json_response
 from service.auth import Caller, needs_admin
 from service.bodies import Name, Number, ReadersBody, Request
 from service.routes import PROBLEM, Here
+from service.rule_names import unknown_names
 from service.schemas import ReadersReply, Reply
 from service.template_drafts import Draft, refuse_built_in
 from service.templates import BUILT_IN, Template
@@ -104,6 +105,11 @@ class TemplateReply(Reply):
     name: str
     versions: tuple[VersionOfTemplateReply, ...]
     active: tuple[ActiveReply, ...]
+    warnings: tuple[str, ...] = Field((), description="Names in the rule that nobody has declared; they mean nobody.")
+
+
+class ReadersChangedReply(ReadersReply):
+    warnings: tuple[str, ...] = Field((), description="Names in the rule that nobody has declared; they mean nobody.")
 
 
 class ActivationsReply(Reply):
@@ -129,9 +135,10 @@ async def save(body: SaveBody, caller: Caller, here: Here) -> Response:
     def saved(templates: Templates) -> TemplateReply:
         refuse_built_in(body.name)
         text, readers = body.draft.checked(), body.readers.readers() if body.readers else None
+        warnings = unknown_names(here, readers) if readers else ()
         made = templates.save(body.name, body.draft.style, body.draft.language, text, caller.name, readers)
         versions = (VersionOfTemplateReply.of(made),)
-        return TemplateReply(name=made.name, versions=versions, active=_active(templates, made.name))
+        return TemplateReply(name=made.name, versions=versions, active=_active(templates, made.name), warnings=warnings)
 
     return json_response(await _done(here, saved), 201)
 
@@ -147,14 +154,19 @@ async def one(template: str, here: Here) -> Response:
 
 
 @router.put(
-    "/admin/templates/{template}/readers", responses={200: {"model": ReadersReply}}, summary="Change who may use it"
+    "/admin/templates/{template}/readers",
+    responses={200: {"model": ReadersChangedReply}},
+    summary="Change who may use it",
 )
 async def relabel(template: str, body: ReadersBody, here: Here) -> Response:
     """Effective at the next request, for all its versions."""
 
-    def changed(templates: Templates) -> ReadersReply:
-        templates.relabel(template, body.readers())
-        return ReadersReply.of(next(info.readers for info in templates.list() if info.name == template))
+    def changed(templates: Templates) -> ReadersChangedReply:
+        readers = body.readers()
+        warnings = unknown_names(here, readers)
+        templates.relabel(template, readers)
+        stored = ReadersReply.of(next(info.readers for info in templates.list() if info.name == template))
+        return ReadersChangedReply(allow=stored.allow, deny=stored.deny, warnings=warnings)
 
     return json_response(await _done(here, changed))
 

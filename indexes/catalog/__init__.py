@@ -1,7 +1,7 @@
 """The one truth: documents, vectors, who may read them, people, keys, jobs. Everything else is derived from it."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Self
 
@@ -9,6 +9,7 @@ from sqlalchemy import insert, select
 
 from indexes.catalog.database import Database
 from indexes.catalog.documents import Documents
+from indexes.catalog.explaining import Explanation, explain
 from indexes.catalog.filters import Filters
 from indexes.catalog.generations import Generations
 from indexes.catalog.jobs import Job, Jobs
@@ -49,6 +50,11 @@ class Catalog:
         """One consistent state for everything inside the block."""
         with self._database.reading() as connection:
             yield ReadState(connection)
+
+    def explain(self, user: str, document: str, token_groups: Collection[str] = ()) -> Explanation:
+        """For operators: why a user may or may not read a document. Raises NotFound, BadPrincipal, BadInput."""
+        with self._database.reading() as connection:
+            return explain(connection, user, document, token_groups)
 
     def close(self) -> None:
         self._database.close()

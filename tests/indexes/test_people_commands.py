@@ -1,0 +1,51 @@
+"""`clearance users` and `clearance groups`: what is said when, and what is refused."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from indexes.commands import app
+from indexes.errors import AlreadyExists, StillDenied
+
+
+@pytest.fixture
+def run(world, monkeypatch):
+    monkeypatch.setenv("CLEARANCE_HOME", str(world.home))
+    if world.settings.database_url:
+        monkeypatch.setenv("CLEARANCE_DATABASE_URL", world.settings.database_url)
+
+    def invoke(*words):
+        done = CliRunner().invoke(app, list(words))
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done
+
+    return invoke
+
+
+def test_people_are_renamed_disabled_enabled_and_listed_with_former_names(run):
+    run("users", "add", "eve")
+    run("keys", "issue", "eve")
+    run("users", "rename", "eve", "eva")
+    run("users", "disable", "eva")
+    run("groups", "add", "idp", "--external")
+    assert run("users", "list").stdout == "user:eva  (disabled; formerly user:eve)\n"
+    assert "1 keys of eva are valid again" in run("users", "enable", "eva").stderr
+    (listed,) = json.loads(run("groups", "list", "--json").stdout)
+    assert (listed["name"], listed["external"], listed["members"]) == ("group:idp", True, [])
+    assert "user:eva" in run("users", "forget-name", "eve").stdout
+
+
+def test_what_a_name_sets_in_force_and_what_a_deny_keeps_is_told_with_its_number(run, world):
+    world.put("a", "x", "user:eve", "group:hr")
+    assert "1 document named eve already" in run("users", "add", "eve").stderr
+    run("groups", "add", "hr")
+    run("groups", "join", "hr", "user:eve")
+    world.relabel("a", "public", deny=["group:hr"])
+    with pytest.raises(StillDenied, match="1 document"):
+        run("groups", "remove", "hr")
+    assert "1 document deny" in run("groups", "leave", "hr", "user:eve").stderr
+    run("groups", "remove", "hr", "--lift-denies")
+    with pytest.raises(AlreadyExists, match="could be taken for user:eve"):
+        run("users", "add", "Eve")
