@@ -25,9 +25,14 @@ class Readers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who asks. Groups are resolved inside the transaction that uses them, so they are never stale."""
+    """Who asks. What it may do is looked up inside the transaction that uses it, so it is never stale.
+
+    With an id it is that one person, whatever has become of the name; with a key it reads only while the key holds.
+    """
 
     name: str  # "user:ada"
+    id: int | None = None  # in the catalog; None: whoever has the name in the transaction that uses it
+    key: str | None = None  # public id of the API key it came with; None: vouched for by the operator (command line)
     groups: frozenset[str] = frozenset()  # groups that came with the token, valid for this request only
     scopes: frozenset[str] = frozenset()  # "admin"; gives no right to read
 

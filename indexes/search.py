@@ -80,7 +80,8 @@ class Searcher:
         """The k best passages that this principal may read, best first. Blocking: one embedding, one scan.
 
         Nothing that the principal may not read changes a byte of the result, its sealed position aside. at_least: a
-        position from an earlier result; raises TooOld where this process cannot see that far yet.
+        position from an earlier result; raises TooOld where this process cannot see that far yet. Raises
+        NotAuthenticated where the principal's key does not hold any more in the state that is searched.
         """
         wanted = k if self._reranker is None else max(k, LOOKED_AT)
         found = self._found(
@@ -97,6 +98,7 @@ class Searcher:
         while True:
             vector = query.embedded_for(self.corpus.generation())
             with self.corpus.latest() as (state, derived):
+                state.confirm(principal)
                 if vector is not None and derived.generation.fingerprint != vector.fingerprint:
                     continue  # another model became active while the question was embedded
                 if state.change_number < at_least:
@@ -128,6 +130,7 @@ class Searcher:
     def view_id(self, principal: Principal) -> str:
         """Changes exactly when something that this principal can see changes."""
         with self.corpus.latest() as (state, derived):
+            state.confirm(principal)
             return self._views.resolve(state, derived, principal).id
 
     def tending(self, every_s: float = 1.0) -> AbstractContextManager[None]:

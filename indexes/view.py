@@ -37,14 +37,13 @@ class Views:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._known: OrderedDict[tuple[str, frozenset[str]], _Known] = OrderedDict()
+        self._known: OrderedDict[Principal, _Known] = OrderedDict()  # the key belongs to it: a view ends with it
         self._sets = 0
         self._lock = Lock()
 
     def resolve(self, state: ReadState, derived: Derived, principal: Principal) -> View:
         """The view in this state; `derived` must be at the same state."""
-        name = (principal.name, principal.groups)
-        known = self._recalled(name)
+        known = self._recalled(principal)
         if known is not None and known.change_number == state.change_number:
             return known.view
         if known is not None and known.access_number == state.access_number:
@@ -53,24 +52,24 @@ class Views:
             reader_sets = state.reader_sets(principal)
         key = hmac.new(self._secret, b"view" + derived.digest(reader_sets), hashlib.sha256)
         view = View(reader_sets, key.hexdigest()[:32])
-        self._keep(name, _Known(state.access_number, state.change_number, view))
+        self._keep(principal, _Known(state.access_number, state.change_number, view))
         return view
 
-    def _recalled(self, name: tuple[str, frozenset[str]]) -> _Known | None:
+    def _recalled(self, who: Principal) -> _Known | None:
         with self._lock:
-            known = self._known.get(name)
+            known = self._known.get(who)
             if known is not None:
-                self._known.move_to_end(name)
+                self._known.move_to_end(who)
             return known
 
-    def _keep(self, name: tuple[str, frozenset[str]], known: _Known) -> None:
+    def _keep(self, who: Principal, known: _Known) -> None:
         with self._lock:
-            self._forget(name)
-            self._known[name] = known
+            self._forget(who)
+            self._known[who] = known
             self._sets += len(known.view.reader_sets)
             while len(self._known) > 1 and (len(self._known) > _CACHED or self._sets > _CACHED_SETS):
                 self._forget(next(iter(self._known)))
 
-    def _forget(self, name: tuple[str, frozenset[str]]) -> None:
-        known = self._known.pop(name, None)
+    def _forget(self, who: Principal) -> None:
+        known = self._known.pop(who, None)
         self._sets -= 0 if known is None else len(known.view.reader_sets)

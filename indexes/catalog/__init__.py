@@ -7,6 +7,7 @@ from typing import Self
 
 from sqlalchemy import insert, select
 
+from indexes.catalog.access import confirm
 from indexes.catalog.database import Database
 from indexes.catalog.documents import Documents
 from indexes.catalog.explaining import Explanation, explain
@@ -20,6 +21,7 @@ from indexes.catalog.people import People
 from indexes.catalog.reading import Placement, ReadState
 from indexes.catalog.schema import installation
 from indexes.catalog.templates import Templates
+from indexes.model import Principal
 
 __all__ = ["Catalog", "Filters", "IssuedKey", "Job", "KeyInfo", "Placement", "ReadState"]
 
@@ -55,6 +57,15 @@ class Catalog:
         """For operators: why a user may or may not read a document. Raises NotFound, BadPrincipal, BadInput."""
         with self._database.reading() as connection:
             return explain(connection, user, document, token_groups)
+
+    @contextmanager
+    def acting(self, principal: Principal, scope: str) -> Iterator[None]:
+        """What is read or changed inside the block is done for this principal: each transaction confirms its key.
+
+        Raises NotAuthenticated and NotPermitted from whatever begins a transaction there.
+        """
+        with self._database.checked(lambda connection: confirm(connection, principal, scope)):
+            yield
 
     def close(self) -> None:
         self._database.close()

@@ -5,44 +5,103 @@ from any cache, inside the very statement that reads text. Statements are made o
 """
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    DateTime,
+    String,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 
-from indexes.catalog.schema import memberships, principals, reader_set_entries
-from indexes.errors import BadPrincipal
+from indexes.catalog.database import Prepared
+from indexes.catalog.schema import Id, api_keys, memberships, principals, reader_set_entries
+from indexes.errors import BadPrincipal, NotAuthenticated, NotPermitted
 from indexes.model import PUBLIC, Principal
 
 MAX_TOKEN_GROUPS = 10_000  # refused above, never cut short: a cut could drop a deny
 
 
 def asking(principal: Principal) -> dict[str, Any]:
-    """The parameters `asker` and `names` of every guarded statement. Raises BadPrincipal."""
+    """The parameters of every guarded statement: who asks, by which key, at what time. Raises BadPrincipal."""
     if len(principal.groups) > MAX_TOKEN_GROUPS:
         raise BadPrincipal(f"The token names {len(principal.groups)} groups; at most {MAX_TOKEN_GROUPS} are accepted.")
     if any(not name.startswith("group:") for name in principal.groups):
         raise BadPrincipal("A token may name groups only.")
-    return {"asker": principal.name, "names": [principal.name, PUBLIC, *sorted(principal.groups)]}
+    return {
+        "asker": principal.name,
+        "asker_id": principal.id,
+        "asker_key": principal.key,
+        "now": datetime.now(UTC).replace(tzinfo=None),  # as `Moment` keeps it
+        "names": [PUBLIC, *sorted(principal.groups)],
+    }
 
 
-_asker = principals.alias("asker")
-_known = exists(select(_asker.c.id).where(_asker.c.name == bindparam("asker"), _asker.c.known == 1))
+_by_name = select(principals.c.id).where(principals.c.name == bindparam("asker", type_=String)).scalar_subquery()
+_key: BindParameter[str | None] = bindparam("asker_key", type_=String)
+_key_holds = or_(
+    _key.is_(None),
+    exists().where(
+        api_keys.c.id == _key,
+        api_keys.c.user_id == principals.c.id,
+        api_keys.c.revoked_at.is_(None),
+        or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > bindparam("now", type_=DateTime)),
+    ),
+)
+_asker = (
+    select(principals.c.id)
+    .where(
+        principals.c.id == func.coalesce(bindparam("asker_id", type_=Id), _by_name), principals.c.known == 1, _key_holds
+    )
+    .cte("asker")
+)
+"""The asker, by its id where it has one. Nothing for a user removed or disabled, or a key that no longer holds."""
+
+_CONFIRMED = Prepared(select(_asker.c.id))
+_SCOPES = select(api_keys.c.scopes).where(api_keys.c.id == _key)
 _counts = ~principals.c.name.startswith("group:") | ((principals.c.external == 1) & (principals.c.known == 1))
 """A token may bring its bearer into groups that are declared as the identity provider's, and into no others."""
 
 _named = (
-    select(principals.c.id)
-    .where(principals.c.name.in_(bindparam("names", expanding=True)), _counts, _known)
+    select(_asker.c.id)
+    .union(
+        select(principals.c.id).where(
+            principals.c.name.in_(bindparam("names", expanding=True)), _counts, exists(select(_asker.c.id))
+        )
+    )
     .cte("named")
 )
 _start = select(_named.c.id).cte("mine", recursive=True)
 _mine = _start.union(select(memberships.c.group_id).join(_start, memberships.c.member_id == _start.c.id))
 """Ids of the asker itself, `public`, its token's groups, and every group those are in; cycles end by UNION.
 
-Empty for an asker that is not a known user, so that a removed user reads nothing at once.
+Empty for an asker that is not a known user or whose key no longer holds, so that it reads nothing at once.
 """
 
 IDENTITIES = select(_mine.c.id)
+
+
+def confirm(connection: Connection, principal: Principal, scope: str | None = None) -> None:
+    """Who came with a key is still that user, and the key still holds, in the state that this connection sees.
+
+    scope: what the key must carry besides. Raises NotAuthenticated and NotPermitted. To anybody else the guarded
+    statements give nothing; this tells that apart from an answer in which there is nothing.
+    """
+    if principal.key is None and principal.id is None and scope is None:
+        return
+    if not _CONFIRMED.rows(connection, asking(principal)):
+        raise NotAuthenticated()
+    if scope is not None and scope not in (connection.scalar(_SCOPES, {"asker_key": principal.key}) or ()):
+        raise NotPermitted()
+
 
 _entry = reader_set_entries.c
 _MENTIONS = select(_entry.effect, _entry.reader_set_id).where(_entry.principal_id.in_(IDENTITIES))

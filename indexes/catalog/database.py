@@ -1,8 +1,9 @@
 """Connections and transactions. The only module that knows which database it talks to."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ BUSY_TIMEOUT_MS = 30_000
 _WORDED = 1_000  # forms of one statement that are kept
 _WRITERS_LOCK = 0x636C7265  # one number for the advisory lock that keeps change numbers in commit order
 
+_check: ContextVar["tuple[Database, Callable[[Connection], None]] | None"] = ContextVar("check", default=None)
+
 
 class Database:
     """Reading and writing transactions on one catalog. Threads may share it."""
@@ -31,6 +34,7 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """One consistent state of everything, however long it is held. Nothing can be written through it."""
         with self._transaction(write=False) as connection:
+            self._check(connection)
             yield connection
 
     @contextmanager
@@ -39,7 +43,22 @@ class Database:
         with self._transaction(write=True) as connection:
             if not self.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK})
+            self._check(connection)
             yield connection
+
+    @contextmanager
+    def checked(self, check: Callable[[Connection], None]) -> Iterator[None]:
+        """Every transaction that begins inside the block, in this task and the threads it hands work to, begins so."""
+        before = _check.set((self, check))
+        try:
+            yield
+        finally:
+            _check.reset(before)
+
+    def _check(self, connection: Connection) -> None:
+        wanted = _check.get()
+        if wanted is not None and wanted[0] is self:
+            wanted[1](connection)
 
     def close(self) -> None:
         self.engine.dispose()

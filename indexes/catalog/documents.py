@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from indexes.catalog.access import asking, may_read
+from indexes.catalog.access import asking, confirm, may_read
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
 from indexes.catalog.generations import writable_generations
@@ -100,9 +100,10 @@ class Documents:
                     _replace_vectors(connection, document_id, {generation.id: matrix.astype("<f4").tobytes()})
 
     def paths(self, principal: Principal) -> frozenset[str]:
-        """Paths of the documents that this principal may read."""
+        """Paths of the documents that this principal may read. Raises NotAuthenticated."""
         wanted = select(documents.c.path).where(may_read(documents.c.reader_set_id))
         with self._database.reading() as connection:
+            confirm(connection, principal)
             return frozenset(connection.scalars(wanted, asking(principal)))
 
     def stored(self, prefix: str) -> dict[str, StoredDocument]:

@@ -83,7 +83,7 @@ class Keys:
             raise NotAuthenticated()
         if row["revoked_at"] or (row["expires_at"] and row["expires_at"] <= datetime.now(UTC)):
             raise NotAuthenticated()
-        return Principal(name=row["name"], scopes=frozenset(row["scopes"]))
+        return Principal(name=row["name"], id=row["user_id"], key=row["id"], scopes=frozenset(row["scopes"]))
 
     def revoke(self, key_id: str) -> None:
         """From the next request on the key is refused. Raises NotFound."""

@@ -7,7 +7,7 @@ import unicodedata
 
 from sqlalchemy import delete, insert, select
 
-from indexes.catalog.access import asking, may_read
+from indexes.catalog.access import asking, confirm, may_read
 from indexes.catalog.database import Database
 from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.schema import models
@@ -28,8 +28,9 @@ class Models:
         self._database = database
 
     def hidden_from(self, principal: Principal) -> frozenset[str]:
-        """The models that this asker may not use."""
+        """The models that this asker may not use. Raises NotAuthenticated."""
         with self._database.reading() as connection:
+            confirm(connection, principal)
             return frozenset(connection.scalars(_HIDDEN, asking(principal)))
 
     # --- for administrators ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, RowMapping, bindparam, exists, func, select
 
-from indexes.catalog.access import asking, may_read, readable_sets
+from indexes.catalog.access import asking, confirm, may_read, readable_sets
 from indexes.catalog.database import Prepared
 from indexes.catalog.filters import Filters, matching
 from indexes.catalog.generations import active_generation, stored_centroids
@@ -91,6 +91,10 @@ class ReadState:
 
     # --- who may read what ---------------------------------------------------------------------------------
 
+    def confirm(self, principal: Principal) -> None:
+        """Raises NotAuthenticated where the key that the principal came with does not hold in this state."""
+        confirm(self._connection, principal)
+
     def reader_sets(self, principal: Principal) -> NDArray[np.int64]:
         """The reader sets this principal may read, ascending."""
         return np.array(readable_sets(self._connection, principal), dtype=np.int64)
@@ -107,14 +111,16 @@ class ReadState:
         return tuple(found[row] for row, _ in ranked if row in found)
 
     def passage(self, passage_id: str, principal: Principal) -> Hit:
-        """The chunk by its public id. Raises NotFound, whether it is absent or forbidden."""
+        """The chunk by its public id. Raises NotFound, whether it is absent or forbidden, and NotAuthenticated."""
+        self.confirm(principal)
         wanted = {**asking(principal), "public_id": passage_id}
         for stored in _HIT_BY_ID.rows(self._connection, wanted):
             return _hit(stored, 0.0)
         raise NotFound()
 
     def document(self, document_id: str, principal: Principal) -> DocumentView:
-        """The whole document by its public id. Raises NotFound, whether it is absent or forbidden."""
+        """The whole document by its public id. Raises NotFound, absent or forbidden, and NotAuthenticated."""
+        self.confirm(principal)
         wanted = {**asking(principal), "public_id": document_id}
         row = self._connection.execute(_DOCUMENT_BY_ID, wanted).mappings().first()
         if row is None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, case, func, insert, or_, select, update
 
-from indexes.catalog.access import IDENTITIES, asking, may_read, readable_sets
+from indexes.catalog.access import IDENTITIES, asking, confirm, may_read, readable_sets
 from indexes.catalog.database import Database
 from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.people import known_id
@@ -148,18 +148,21 @@ class Templates:
     def meant_for(self, principal: Principal, style: str, language: str) -> Chosen | None:
         """What is active for this asker among the templates that they may use; None: nothing is."""
         with self._database.reading() as connection:
+            confirm(connection, principal)
             given = {**asking(principal), "style": style, "language": language}
             return _first_usable(connection, principal, connection.execute(_BY_ASKER, given).mappings().all())
 
     def named(self, principal: Principal, name: str, style: str) -> Chosen | None:
         """What a name stands for now; None: nothing is active under it, or not for this asker."""
         with self._database.reading() as connection:
+            confirm(connection, principal)
             found = connection.execute(_BY_NAME, {"name": name, "style": style}).mappings().all()
             return _first_usable(connection, principal, found)
 
     def pinned(self, principal: Principal, name: str, version: int, style: str) -> TemplateVersion | None:
         """One version, active or not; None: there is none, or not for this asker."""
         with self._database.reading() as connection:
+            confirm(connection, principal)
             found = connection.execute(_PINNED, {"name": name, "version": version, "style": style}).first()
             if found is None or not readable_sets(connection, principal, {found.reader_set_id}):
                 return None
