@@ -13,6 +13,7 @@ ClearanceError
 ├── AlreadyExists             a user, group or key of that name is there
 ├── NotAuthenticated          no key, a wrong key, a revoked or expired key
 ├── NotPermitted              a valid key without the scope that the operation needs
+├── Withdrawn                 what an answer was being made from may not be read any more (retry)
 ├── Busy                      another process holds what is needed (retry)
 ├── TooOld                    this process cannot see a state as fresh as demanded yet (retry)
 ├── StorageFull               the disk that holds the catalog is full (retry)
@@ -99,6 +100,13 @@ class NotAuthenticated(ClearanceError):
 
 class NotPermitted(ClearanceError):
     """This key does not carry the scope that the operation needs."""
+
+
+class Withdrawn(ClearanceError):
+    """Something that this answer was being made from is not there for you any more."""
+
+    retryable = True
+    remedy = "Ask again: the answer is then made from what you may read now."
 
 
 class Busy(ClearanceError):

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -15,7 +15,7 @@ from indexes.catalog import Catalog, Filters, ReadState
 from indexes.corpus import Corpus
 from indexes.derived import Derived
 from indexes.embedder import Embedder
-from indexes.errors import ModelMismatch, TooOld
+from indexes.errors import ModelMismatch, TooOld, Withdrawn
 from indexes.fusion import fuse
 from indexes.model import DocumentView, Generation, Hit, Principal, Row, SearchResult
 from indexes.position import Positions
@@ -126,6 +126,17 @@ class Searcher:
         """One passage, to open a citation. Raises NotFound, whether it is absent or forbidden."""
         with self.corpus.catalog.reading() as state:
             return state.passage(passage_id, principal)
+
+    def confirm(self, principal: Principal, rows: Iterable[Row] = ()) -> None:
+        """The principal may still ask, and read these rows: a look at the catalog alone, no index is touched.
+
+        Raises NotAuthenticated, and Withdrawn where one of the rows is gone, whether from the corpus or from its view.
+        """
+        wanted = frozenset(rows)
+        with self.corpus.catalog.reading() as state:
+            state.confirm(principal)
+            if wanted and state.readable(wanted, principal) != wanted:
+                raise Withdrawn()
 
     def view_id(self, principal: Principal) -> str:
         """Changes exactly when something that this principal can see changes."""

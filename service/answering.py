@@ -33,6 +33,7 @@ from service.generating import Generation
 from service.llm import LanguageModel
 from service.meaning import Meaning
 from service.model_rights import Offer
+from service.permission import LOOKS_AT_ONCE, Permission
 from service.prompt import LeftOut, worth_showing
 from service.quoting import nothing, quote
 from service.run import Found, Run
@@ -71,24 +72,32 @@ class Answerer:
         self.offer = Offer(model, rights)
         self.settings = settings
         self.cpu = cpu
+        self._looks = CapacityLimiter(LOOKS_AT_ONCE)
         self.templates = templates or BuiltIn()
         self.judge = judge
         self.generation = Generation(settings, secret or secrets.token_bytes(32), meaning=meaning, cpu=cpu)
 
-    async def answer(self, ask: Ask, principal: Principal) -> Answer:
+    def permission(self, principal: Principal) -> Permission:
+        """For one answer to this asker."""
+        return Permission(self.searcher, principal, self._looks)
+
+    async def answer(self, ask: Ask, principal: Principal, permission: Permission | None = None) -> Answer:
         """The whole answer. Raises what `stream` raises."""
-        async with aclosing(self._events(Run(ask=ask, principal=principal, watched=False))) as events:
+        kept = permission or self.permission(principal)
+        async with aclosing(self._events(Run(ask=ask, principal=principal, permission=kept, watched=False))) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     return event.answer
         raise GeneratorBroken("The answer has no end.")
 
-    def stream(self, ask: Ask, principal: Principal) -> AsyncGenerator[Event]:
+    def stream(self, ask: Ask, principal: Principal, permission: Permission | None = None) -> AsyncGenerator[Event]:
         """The answer as it grows; the last event is Finished. Closing it stops the model.
 
-        Raises BadInput, QuestionTooLong and NotFound before the first event, GeneratorError at any time.
+        permission: told what the answer rests on, for who keeps looking while it grows. Raises BadInput,
+        QuestionTooLong and NotFound before the first event, GeneratorError at any time, and before each call to the
+        model NotAuthenticated and Withdrawn.
         """
-        return self._events(Run(ask=ask, principal=principal))
+        return self._events(Run(ask=ask, principal=principal, permission=permission or self.permission(principal)))
 
     async def _events(self, run: Run) -> AsyncGenerator[Event]:
         """The path of a question: made to stand alone, searched for, answered."""
@@ -124,6 +133,7 @@ class Answerer:
             self.searcher.search, run.question, asker, ask.k, mode=ask.mode, filters=ask.filters, at_least=ask.at_least
         )
         result, weak = self.judge.judged(run.question, search) if self.judge else (search(), False)
+        run.permission.rests_on(hit.row for hit in result.hits)
         hits, left_out = worth_showing(result.hits, self.settings.passages_per_document)
         if weak:  # from here on it is a view in which there is nothing
             hits, left_out = (), tuple(LeftOut.of(hit, "weak_evidence") for hit in result.hits)

@@ -1,7 +1,7 @@
 """The application: what stands around every request, and what lives as long as the process."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
@@ -50,6 +50,10 @@ def create_app(
         found: Principal = app.state.runtime.catalog.keys.authenticate(key)
         return found
 
+    def acting(principal: Principal, scope: str) -> AbstractContextManager[None]:
+        block: AbstractContextManager[None] = app.state.runtime.catalog.acting(principal, scope)
+        return block
+
     app = FastAPI(
         title="Clearance",
         version=our_version(),
@@ -62,7 +66,7 @@ def create_app(
         telemetry={"tracing": False},
         middleware=[
             Middleware(Envelope, metrics=metrics),
-            Middleware(Gate, authenticate=authenticate, limiter=CapacityLimiter(KEYS_AT_ONCE)),
+            Middleware(Gate, authenticate=authenticate, acting=acting, limiter=CapacityLimiter(KEYS_AT_ONCE)),
             Middleware(Bodies, most=settings.max_body_kb * 1024),
         ],
         exception_handlers={

@@ -18,12 +18,15 @@ async def asked(
     ask: Ask, speech: Speech, request: Request, caller: Principal, here: Runtime, *, stream: bool
 ) -> Response:
     """The reply. Raises what `Answerer.stream` raises, as long as nothing has been sent."""
+    permission = here.answerer.permission(caller)
     ask = replace(ask, at_least=request.headers.get("clearance-at-least"))
     try:
         if stream:
-            events = here.answerer.stream(ask, caller)
-            return await EventStream(events, request.state.request_id, here.note, speech).response(request.receive)
-        answer = await unless_gone(here.answerer.answer(ask, caller), request.receive)
+            events = here.answerer.stream(ask, caller, permission)
+            growing = EventStream(events, request.state.request_id, here.note, speech, permission)
+            return await growing.response(request.receive)
+        answering = permission.during(here.answerer.answer(ask, caller, permission))
+        answer = await unless_gone(answering, request.receive)
     except CallerLeft:
         request.state.left = True
         return Response(status_code=204)  # nobody is there to read it

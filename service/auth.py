@@ -1,6 +1,7 @@
 """Who is asking. A request passes the gate before anything else looks at it; what is open is listed here, by name."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Annotated, cast
 
 from anyio import CapacityLimiter, to_thread
@@ -20,6 +21,8 @@ MAX_KEY_CHARS = 512
 
 Authenticate = Callable[[str], Principal]
 """Whose key it is. Blocking. Raises NotAuthenticated."""
+Acting = Callable[[Principal, str], AbstractContextManager[None]]
+"""Every transaction inside the block confirms that the key still holds and carries the scope: a body may come late."""
 
 
 class Gate:
@@ -28,8 +31,10 @@ class Gate:
     Stands before the router and before the body is read: without a key, nothing can be learned from routes or bodies.
     """
 
-    def __init__(self, app: ASGIApp, authenticate: Authenticate, limiter: CapacityLimiter) -> None:
+    def __init__(self, app: ASGIApp, authenticate: Authenticate, acting: Acting, limiter: CapacityLimiter) -> None:
+        """acting: around everything below `ADMIN_UNDER`."""
         self._app = app
+        self._acting = acting
         self._authenticate = authenticate
         self._limiter = limiter
 
@@ -38,12 +43,16 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            scope["state"]["principal"] = await self._principal(scope)
+            principal = scope["state"]["principal"] = await self._principal(scope)
         except ClearanceError as error:
             response = problems.of(error).response(scope["state"]["request_id"])
             await response(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        if not scope["path"].startswith(ADMIN_UNDER):
+            await self._app(scope, receive, send)
+            return
+        with self._acting(principal, ADMIN):
+            await self._app(scope, receive, send)
 
     async def _principal(self, scope: Scope) -> Principal:
         key = _bearer(scope)

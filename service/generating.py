@@ -47,8 +47,10 @@ class Generation:
     async def generate(self, run: Run, model: LanguageModel, template: Template) -> AsyncGenerator[Event]:
         """The model's answer as it grows. Raises QuestionTooLong, BadInput for the template, GeneratorError."""
         served = await model.served()
+        await run.permission.fresh()
         fitted = await fit(self._request(run, template), model, served.window)
         run.prompted = time.perf_counter()
+        await run.permission.fresh()
         yield run.show(fitted.passages, fitted.budget)
         hearing = Hearing(run.question, template, fitted)
         async with (
@@ -72,13 +74,16 @@ class Generation:
 
     async def standalone(self, run: Run) -> str:
         """The question as it can be searched for, without the conversation before it."""
-        salt = self._salt("caller", run.principal.name)
+        if run.model is not None and run.ask.history:
+            await run.permission.fresh()
+        salt = self._salt("caller", f"{run.principal.id} {run.principal.name}")
         return await standalone(run.ask.question, run.ask.history, run.model, self.settings.llm_style, salt)
 
     async def _listen(
         self, run: Run, model: LanguageModel, template: Template, fitted: Fitted, hearing: Hearing, looking: SecondLook
     ) -> AsyncGenerator[Event]:
         """What the model says, as it becomes certain."""
+        await run.permission.fresh()
         asked = time.perf_counter()
         pieces = model.stream(
             fitted.prompt,

@@ -75,6 +75,13 @@ BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
     errors.AlreadyExists: Kind("already-exists", 409, "There is already one by that name.", "Choose another name."),
     errors.NotAuthenticated: UNAUTHENTICATED,
     errors.NotPermitted: NOT_PERMITTED,
+    errors.Withdrawn: Kind(
+        "withdrawn",
+        409,
+        "Something that the answer was being made from is not there for you any more.",
+        "It was removed, replaced, or its readers changed. Ask again: the answer is then made from what is there now.",
+        retry_after_s=0,
+    ),
     errors.Busy: BUSY,
     errors.TooOld: BUSY,
     errors.StorageFull: BUSY,

@@ -8,6 +8,7 @@ from indexes.model import Hit, Principal
 from service.answers import Answer, AnswererName, Ask, Passages, Timings, Token
 from service.budget import Budget, unlimited
 from service.llm import LanguageModel
+from service.permission import Permission
 from service.prompt import LeftOut, Passage
 from service.templates import Template
 from service.untrusted import inert
@@ -31,6 +32,7 @@ class Run:
 
     ask: Ask
     principal: Principal
+    permission: Permission
     model: LanguageModel | None = None  # None: quotes
     watched: bool = True  # whether the caller sees the answer grow
     question: str = ""  # standing alone: what is searched for

@@ -12,10 +12,12 @@ from indexes.errors import ClearanceError
 from service import eventstream, problems
 from service.answering import Answer, CitationFound, Event, Finished, Passages
 from service.leaving import CallerLeft, ended, gone, unless_gone
+from service.permission import Permission
 from service.schemas import AskReply, BudgetReply, DoneReply, PassageReply, UsageReply, citation
 
 HEARTBEAT_S = 10.0
 STALLED_S = 30.0  # a caller who reads nothing for so long has left
+GOODBYE_S = 1.0  # for the last event of an answer that may not go on
 AHEAD = 16  # events that may wait for the caller
 
 Item = Event | Exception | None
@@ -51,7 +53,11 @@ class AskSpeech:
 
 
 class EventStream:
-    """Works an answer out in one task, and sends it from another as fast as the caller reads."""
+    """Works an answer out in one task, and sends it from another as fast as the caller reads.
+
+    A third keeps looking whether the caller may still have it. Where not, the work is stopped and nothing more of the
+    answer is sent.
+    """
 
     def __init__(
         self,
@@ -59,13 +65,16 @@ class EventStream:
         request_id: str,
         finished: Callable[[Answer], None],
         speech: Speech | None = None,
+        permission: Permission | None = None,
     ) -> None:
-        """speech: how the events are told; none: as /ask tells them."""
+        """speech: how the events are told; none: as /ask tells them. permission: none: it is taken to last."""
         self._speech = speech or AskSpeech()
         self._request_id = request_id
         self._finished = finished
+        self._permission = permission
         self._queue: asyncio.Queue[Item] = asyncio.Queue(AHEAD)
         self._working = asyncio.create_task(self._work(events))
+        self.keeping: asyncio.Future[None] = asyncio.ensure_future(self._keep())
 
     async def response(self, receive: Receive) -> Response:
         """The stream, or a plain problem where it fails before anything could be sent.
@@ -73,15 +82,48 @@ class EventStream:
         Raises CallerLeft, and what is unexpected.
         """
         try:
-            first = await unless_gone(self._queue.get(), receive)
+            first = await unless_gone(self._first(), receive)
         except (asyncio.CancelledError, CallerLeft):
             await self.close()
             raise
+        if isinstance(first, Exception):
+            await self.close()
         if isinstance(first, ClearanceError):
             return problems.of(first).response(self._request_id)
         if isinstance(first, Exception):
             raise first
         return _Response(self, first)
+
+    async def _first(self) -> Item:
+        """What there is first to tell: an event, or why there is none."""
+        getting = asyncio.ensure_future(self._queue.get())
+        try:
+            either: set[asyncio.Future[Any]] = {getting, self.keeping}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if self.keeping.done():
+                self.keeping.result()
+            first = getting.result()
+            if isinstance(first, Exception):
+                return first
+            await self.fresh()
+        except Exception as error:
+            return error
+        else:
+            return first
+        finally:
+            await ended(getting)
+
+    async def _keep(self) -> None:
+        """Ends only by raising."""
+        if self._permission is None:
+            await asyncio.get_running_loop().create_future()
+        else:
+            await self._permission.keep()
+
+    async def fresh(self) -> None:
+        """Raises NotAuthenticated and Withdrawn where the caller may not have any more of it."""
+        if self._permission is not None:
+            await self._permission.fresh()
 
     async def _work(self, events: AsyncIterator[Event]) -> None:
         try:
@@ -97,9 +139,11 @@ class EventStream:
                 await close()
 
     async def frames(self, first: Item) -> AsyncIterator[bytes]:
-        """What goes over the wire, with a comment now and then while nothing happens."""
+        """What goes over the wire, with a comment now and then while nothing happens. Raises what ends it too early."""
         item = first
-        while item is not None and not isinstance(item, Exception):
+        while item is not None:
+            if isinstance(item, Exception):
+                raise item
             for frame in self._speech.frames(item):
                 yield frame
             while True:
@@ -109,19 +153,19 @@ class EventStream:
                     break
                 except TimeoutError:
                     yield eventstream.HEARTBEAT
-        if item is not None:
-            known = problems.of(item) if isinstance(item, ClearanceError) else problems.Problem(problems.INTERNAL)
-            for frame in self._speech.failed(known.body(self._request_id)):
-                yield frame
-            if not isinstance(item, ClearanceError):
-                raise item
+
+    def last_words(self, error: Exception) -> Iterable[bytes]:
+        """What goes over the wire when the answer cannot be finished."""
+        known = problems.of(error) if isinstance(error, ClearanceError) else problems.Problem(problems.INTERNAL)
+        return self._speech.failed(known.body(self._request_id))
 
     async def close(self) -> None:
+        await ended(self.keeping)
         await ended(self._working)
 
 
 class _Response(Response):
-    """Sends the frames. Ends the work when the caller leaves or stops reading."""
+    """Sends the frames. Ends the work when the caller leaves, stops reading, or may not have any more of it."""
 
     media_type = "text/event-stream"
 
@@ -136,14 +180,19 @@ class _Response(Response):
         sending = asyncio.ensure_future(self._send(send))
         leaving = asyncio.ensure_future(gone(receive))
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not sending.done():
-                scope["state"]["left"] = True
-                return
-            try:
-                sending.result()
-            except (TimeoutError, OSError):
-                scope["state"]["left"] = True
+            await asyncio.wait({sending, leaving, self._stream.keeping}, return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done() and not sending.done():
+                raise _NobodyReads
+            if not sending.done():  # not even what waits for a caller who reads slowly is sent any more
+                await ended(sending)
+                self._stream.keeping.result()
+            sending.result()
+        except _NobodyReads:
+            scope["state"]["left"] = True
+        except Exception as error:
+            await ended(leaving)
+            await self._stream.close()
+            await self._fail(error, scope, send)
         finally:
             await ended(leaving)
             await ended(sending)
@@ -152,9 +201,32 @@ class _Response(Response):
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for frame in self._stream.frames(self._first):
-            async with asyncio.timeout(STALLED_S):
-                await send({"type": "http.response.body", "body": frame, "more_body": True})
+            await self._stream.fresh()
+            await _written(frame, send)
         await send({"type": "http.response.body", "body": b""})
+
+    async def _fail(self, error: Exception, scope: Scope, send: Send) -> None:
+        """The last event says why. Raises the error where nobody expected it."""
+        try:
+            for frame in self._stream.last_words(error):
+                await _written(frame, send, GOODBYE_S)
+            await send({"type": "http.response.body", "body": b""})
+        except _NobodyReads:
+            scope["state"]["left"] = True
+        if not isinstance(error, ClearanceError):
+            raise error
+
+
+class _NobodyReads(Exception):
+    """The caller has left or reads nothing any more."""
+
+
+async def _written(frame: bytes, send: Send, within_s: float | None = None) -> None:
+    try:
+        async with asyncio.timeout(within_s or STALLED_S):
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+    except (TimeoutError, OSError) as error:
+        raise _NobodyReads from error
 
 
 def _named(event: Event) -> list[tuple[str, dict[str, Any]]]:

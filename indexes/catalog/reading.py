@@ -46,6 +46,11 @@ _HITS = (
 
 _HITS_BY_ROW = Prepared(_HITS.where(chunks.c.row.in_(bindparam("rows", expanding=True))))
 _HIT_BY_ID = Prepared(_HITS.where(chunks.c.public_id == bindparam("public_id")))
+_READABLE_AMONG = Prepared(
+    select(chunks.c.row)
+    .join(documents, documents.c.id == chunks.c.document_id)
+    .where(may_read(documents.c.reader_set_id), chunks.c.row.in_(bindparam("rows", expanding=True)))
+)
 _DOCUMENT_BY_ID = (
     select(documents, document_texts.c.text)
     .join(document_texts, document_texts.c.document_id == documents.c.id)
@@ -109,6 +114,14 @@ class ReadState:
             for stored in _HITS_BY_ROW.rows(self._connection, {**asking(principal), "rows": batch}):
                 found[stored[0]] = _hit(stored, score[stored[0]])
         return tuple(found[row] for row, _ in ranked if row in found)
+
+    def readable(self, rows: Iterable[Row], principal: Principal) -> frozenset[Row]:
+        """Those of the rows that the principal may read, now."""
+        return frozenset(
+            Row(row)
+            for batch in _batches(sorted(rows))
+            for (row,) in _READABLE_AMONG.rows(self._connection, {**asking(principal), "rows": list(batch)})
+        )
 
     def passage(self, passage_id: str, principal: Principal) -> Hit:
         """The chunk by its public id. Raises NotFound, whether it is absent or forbidden, and NotAuthenticated."""

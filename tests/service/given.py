@@ -1,6 +1,6 @@
 """Hits and hypothesis strategies that the tests of this folder share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -39,6 +39,9 @@ class Library:
 
     def search(self, question: str, principal: Principal, k: int, **_: object) -> SearchResult:
         return SearchResult(hits=self.hits[:k], view_id=self.view_id, exactness="exact", mode="hybrid")
+
+    def confirm(self, principal: Principal, rows: Iterable[Row] = ()) -> None:
+        """Nobody takes anything away here."""
 
 
 def hit(
