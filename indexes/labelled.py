@@ -40,6 +40,8 @@ class Text(Row):
 
 
 class Access(Row):
+    model_config = ConfigDict(extra="forbid", frozen=True)  # what were passed over here could be a deny
+
     doc_id: StrictStr
     groups: tuple[StrictStr, ...]
 

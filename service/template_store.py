@@ -41,7 +41,8 @@ class Governed:
 
     def _share(self, chosen: Chosen, principal: Principal) -> TemplateVersion:
         """The candidate for a share of the people, always the same ones; nobody can tell beforehand which."""
-        if chosen.candidate is not None and draw(self._secret, principal.name, chosen.version.name) < chosen.share:
+        whose = str(principal.id or principal.name)
+        if chosen.candidate is not None and draw(self._secret, whose, chosen.version.name) < chosen.share:
             return chosen.candidate
         return chosen.version
 

@@ -145,6 +145,10 @@ class People:
         """Names of declared users, sorted; disabled ones are among them."""
         return [info.name for info in self.everybody("user")]
 
+    def askers(self) -> list[str]:
+        """Names of the users who may ask now, sorted."""
+        return [info.name for info in self.everybody("user") if info.state == "active"]
+
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Direct members, as principal names, by group."""
         member = principals.alias("member")

@@ -142,7 +142,7 @@ def _set(wanted: Wanted, here: Opened) -> QuestionSet:
     def readable(user: str) -> frozenset[str]:
         return here.catalog.documents.paths(Principal(name=user))
 
-    return sets.load(wanted.place, readable, here.catalog.people.users(), user=wanted.asker, users=wanted.users)
+    return sets.load(wanted.place, readable, here.catalog.people.askers(), user=wanted.asker, users=wanted.users)
 
 
 async def _model(wanted: Wanted, here: Opened) -> str | None:

@@ -142,6 +142,7 @@ def test_a_set_without_an_overlay_needs_allow_and_one_with_it_refuses_it(given):
         ("users", [{"user_id": "ada", "groups": ["user:bob"]}], "the rights of another user"),
         ("users", [{"user_id": "a#b", "groups": []}], "#"),
         ("acl", [{"doc_id": "pay", "groups": ["a\nb"]}], "pay: "),
+        ("acl", [{"doc_id": "pay", "groups": ["hr"], "deny": ["user:bob"]}], "deny"),
     ],
 )
 def test_a_malformed_set_is_refused_whole_with_the_place(given, name, rows, said):
