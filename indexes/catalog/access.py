@@ -7,7 +7,7 @@ from any cache, inside the very statement that reads text. Statements are made o
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal, or_, select
 
 from indexes.catalog.schema import memberships, principals, reader_set_entries
 from indexes.errors import BadPrincipal
@@ -53,6 +53,13 @@ def readable_sets(connection: Connection, principal: Principal, among: Collectio
         mentioned[effect].add(reader_set)
     return sorted(mentioned["allow"] - mentioned["deny"])
 
+
+def _sets_that(effect: str) -> Select[tuple[int]]:
+    return select(_entry.reader_set_id).where(_entry.effect == effect, _entry.principal_id.in_(IDENTITIES))
+
+
+READABLE_SETS = _sets_that("allow").except_(_sets_that("deny")).cte("readable_sets").prefix_with("MATERIALIZED")
+"""The same sets as part of another statement, from the tables themselves."""
 
 _named_there = _entry.principal_id + 0  # a sum: the database looks up the set, which names few, and not every group
 _IS_MINE = or_(  # the first two only spare the third: most sets name the asker or one of its own groups

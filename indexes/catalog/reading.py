@@ -51,7 +51,6 @@ _DOCUMENT_BY_ID = (
     .join(document_texts, document_texts.c.document_id == documents.c.id)
     .where(documents.c.public_id == bindparam("public_id"), may_read(documents.c.reader_set_id))
 )
-_READABLE_DOCUMENTS = select(documents.c.id).where(may_read(documents.c.reader_set_id))
 
 _CHANGED_SINCE = Prepared(
     select(changes.c.document_id)
@@ -123,8 +122,7 @@ class ReadState:
 
     def matching(self, filters: Filters, principal: Principal) -> list[int]:
         """Ids of the documents that the filter lets through, among those the principal may read."""
-        wanted = _READABLE_DOCUMENTS.where(*matching(filters))
-        return list(self._connection.scalars(wanted, asking(principal)))
+        return list(self._connection.scalars(matching(filters), asking(principal)))
 
     # --- what the derived indexes are built from (no principal: nothing of this is ever returned to a caller) -----
 
