@@ -125,6 +125,12 @@ class Searcher:
         with self.corpus.catalog.reading() as state:
             return state.passage(passage_id, principal)
 
+    def opened(self, passage_id: str, principal: Principal) -> tuple[Hit, DocumentView]:
+        """A passage and the document it stands in, of one state. Raises NotFound like both."""
+        with self.corpus.catalog.reading() as state:
+            hit = state.passage(passage_id, principal)
+            return hit, state.document(hit.document_id, principal)
+
     def view_id(self, principal: Principal) -> str:
         """Changes exactly when something that this principal can see changes."""
         with self.corpus.latest() as (state, derived):

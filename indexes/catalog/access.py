@@ -7,8 +7,9 @@ from any cache, inside the very statement that reads text. Statements are made o
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, func, literal, or_, select
 
+from indexes.catalog.database import Prepared
 from indexes.catalog.schema import memberships, principals, reader_set_entries
 from indexes.errors import BadPrincipal
 from indexes.model import PUBLIC, Principal
@@ -60,6 +61,25 @@ def _sets_that(effect: str) -> Select[tuple[int]]:
 
 READABLE_SETS = _sets_that("allow").except_(_sets_that("deny")).cte("readable_sets").prefix_with("MATERIALIZED")
 """The same sets as part of another statement, from the tables themselves."""
+
+NO_SET = 0  # stands for the readers of what does not exist: no reader set has this id
+
+
+def _looked_up(effect: str) -> ColumnElement[int]:
+    entry = _entry.principal_id == _mine.c.id, _entry.effect == effect, _entry.reader_set_id == bindparam("reader_set")
+    return func.count(select(literal(1)).where(*entry).correlate(_mine).scalar_subquery())
+
+
+_DECISION = Prepared(select(_looked_up("allow"), _looked_up("deny")).select_from(_mine))
+"""How many of the asker's identities one reader set allows and denies. The work is that of looking up each of them, and
+the same for any set and for none."""
+
+
+def may_read_set(connection: Connection, principal: Principal, reader_set: int) -> bool:
+    """Whether the asker may read what has these readers; NO_SET takes as long as a set that does not name it."""
+    ((allowed, denied),) = _DECISION.rows(connection, {**asking(principal), "reader_set": reader_set})
+    return allowed > 0 and denied == 0
+
 
 _named_there = _entry.principal_id + 0  # a sum: the database looks up the set, which names few, and not every group
 _IS_MINE = or_(  # the first two only spare the third: most sets name the asker or one of its own groups
