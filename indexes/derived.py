@@ -14,6 +14,7 @@ from indexes.catalog import Placement, ReadState
 from indexes.errors import IndexDamaged
 from indexes.keywords import KeywordIndex
 from indexes.model import Generation
+from indexes.ties import Ties
 from indexes.vectors import Topics, VectorIndex
 
 Ints = NDArray[np.int64]
@@ -31,6 +32,7 @@ class Derived:
         self.generation = generation
         self.keywords = keywords
         self.vectors = vectors
+        self.ties = Ties()
         self.applied = -1  # the catalog's change number that all of this is at
         self._placed: dict[int, Placement] = {}
         self._lanes: Lanes = np.zeros((0, 4), np.uint64)  # sum of the tokens of a reader set's documents, by set
@@ -97,6 +99,7 @@ class Derived:
         for placed in placements:
             self.keywords.add(placed.rows, placed.reader_set, texts.get(placed.document_id, []))
             self._count(placed, 1)
+            self.ties.put(placed.rows, placed.token)
             self._placed[placed.document_id] = placed
 
     def _move(self, moved: Sequence[Placement]) -> None:
@@ -111,6 +114,7 @@ class Derived:
     def _recount(self, before: Placement, now: Placement) -> None:
         self._count(before, -1)
         self._count(now, 1)
+        self.ties.put(now.rows, now.token)
         self._placed[now.document_id] = now
 
     def _remove(self, placed: Placement) -> None:
@@ -158,6 +162,7 @@ class Derived:
         """Believe, until `repair` has looked, that the indexes hold these documents."""
         for placed in placements:
             self._placed[placed.document_id] = placed
+            self.ties.put(placed.rows, placed.token)
             self._count(placed, 1)
 
 

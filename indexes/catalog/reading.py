@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, FromClause, RowMapping, ScalarSelect, bindparam, exists, func, select
+from sqlalchemy import BindParameter, Connection, FromClause, RowMapping, ScalarSelect, bindparam, exists, func, select
 
 from indexes.attributes import wrong_text
 from indexes.catalog.access import NO_SET, asking, may_read, may_read_set, readable_sets
@@ -48,7 +48,7 @@ _HITS = (
 
 _HITS_BY_ROW = Prepared(_HITS.where(chunks.c.row.in_(bindparam("rows", expanding=True))))
 _HIT_BY_ID = Prepared(_HITS.where(chunks.c.public_id == bindparam("public_id")))
-_ID = bindparam("public_id")
+_ID: BindParameter[str] = bindparam("public_id")
 
 
 def _next_id(table: FromClause) -> ScalarSelect[str]:
