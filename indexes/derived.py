@@ -23,6 +23,7 @@ from indexes.errors import IndexDamaged
 from indexes.keywords import KeywordIndex
 from indexes.keywords.blocks import Block
 from indexes.model import Generation
+from indexes.ties import Ties
 from indexes.vectors import Topics, VectorIndex
 
 Ints = NDArray[np.int64]
@@ -54,6 +55,7 @@ class Derived:
         self.generation = generation
         self.keywords = keywords
         self.vectors = vectors
+        self.ties = Ties()
         self.serial = next(_serials)  # no two of one process are mistaken for each other
         self.usable = True
         self.rebuild_number = 0  # of the last request to build anew that this satisfies
@@ -157,7 +159,7 @@ class Derived:
     def discard(self) -> None:
         """Never to be used again; what it held is given back."""
         self.usable = False
-        self.keywords = KeywordIndex()
+        self.keywords, self.ties = KeywordIndex(), Ties()
         self._placed, self._documents_of, self._ahead = {}, {}, {}
         self._lanes, self._changed = self._lanes[:0], self._changed[:0]
         self.vectors = VectorIndex(self.generation.dimension, lists=1)
@@ -191,6 +193,7 @@ class Derived:
 
     def _keep(self, placed: Placement) -> None:
         self._count(placed, 1)
+        self.ties.put(placed.rows, placed.token)
         self._documents_of.setdefault(placed.reader_set, set()).add(placed.document_id)
         self._placed[placed.document_id] = placed
 

@@ -10,20 +10,29 @@ passages were ranked with it, nor on how deep. Figures and what else was tried: 
 
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from indexes.model import Row
+from indexes.ties import ties_of
 
 DENSE_WEIGHT = 3.0
 
 
 def fuse(
-    cosines: Iterable[tuple[Row, float]], keyword: Iterable[tuple[Row, float]], ceiling: float
+    cosines: Iterable[tuple[Row, float]],
+    keyword: Iterable[tuple[Row, float]],
+    ceiling: float,
+    ties: NDArray[np.int64] | None = None,
 ) -> list[tuple[Row, float]]:
-    """Rows with their fused scores, best first; equal scores by row.
+    """Rows with their fused scores, best first; equal scores by their ties, then by row.
 
     cosines: of every row to be ranked, those of `keyword` included. keyword: BM25 scores; other rows have none.
+    ties: by row.
     """
     found = dict(keyword)
     scale = ceiling or 1.0  # nothing was found by words, so nothing is divided
     whole = DENSE_WEIGHT + 1
     scores = {row: (DENSE_WEIGHT * cosine + found.get(row, 0.0) / scale) / whole for row, cosine in cosines}
-    return sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))
+    numbers = dict(zip(scores, ties_of(np.fromiter(scores, np.int64, len(scores)), ties).tolist(), strict=True))
+    return sorted(scores.items(), key=lambda scored: (-scored[1], numbers[scored[0]], scored[0]))

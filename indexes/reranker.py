@@ -18,10 +18,10 @@ class Reranker(Protocol):
 
 
 def rerank(reranker: Reranker, question: str, hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """The first hits in the reranker's order with its scores, equal ones by row; then the others as they were."""
+    """The first hits in the reranker's order with its scores, equal ones as they were; then the others as they were."""
     best, rest = hits[:LOOKED_AT], hits[LOOKED_AT:]
     if not best:
         return tuple(rest)
     scored = zip(best, reranker.scores(question, [hit.text for hit in best]), strict=True)
     looked_at = [replace(hit, score=float(score)) for hit, score in scored]
-    return (*sorted(looked_at, key=lambda hit: (-hit.score, hit.row)), *rest)
+    return (*sorted(looked_at, key=lambda hit: -hit.score), *rest)

@@ -143,6 +143,12 @@ class Searcher:
             if wanted and state.readable(wanted, principal) != wanted:
                 raise Withdrawn()
 
+    def opened(self, passage_id: str, principal: Principal) -> tuple[Hit, DocumentView]:
+        """A passage and the document it stands in, of one state. Raises NotFound and NotAuthenticated like both."""
+        with self.corpus.catalog.reading() as state:
+            hit = state.passage(passage_id, principal)
+            return hit, state.document(hit.document_id, principal)
+
     def view_id(self, principal: Principal) -> str:
         """Changes exactly when something that this principal can see changes."""
         with self.corpus.latest(principal) as now:
@@ -213,11 +219,12 @@ class _Ranking:
     ) -> None:
         self._question, self._vector, self._derived = question, vector, derived
         self._view, self._only, self._mode = view, only, mode
+        self._ties = derived.ties.values
         self._exact = True
         self.evidence = 0.0  # how well the best of all ranked so far matches
 
     def best(self, depth: int) -> Sequence[tuple[Row, float]]:
-        """At most `depth` rows with their scores, best first; equal scores by row."""
+        """At most `depth` rows with their scores, best first; equal scores by a random number of their document."""
         ranked, whole = self._ranked(depth)
         self.evidence = ranked[0][1] / whole if ranked else 0.0
         return ranked
@@ -231,7 +238,7 @@ class _Ranking:
         wide = max(depth, _DEPTH)
         keyword, ceiling = self._keyword(wide)
         cosines = [*self._dense(wide), *self._cosines(keyword)]
-        return fuse(cosines, keyword, ceiling)[:depth], 1.0
+        return fuse(cosines, keyword, ceiling, self._ties)[:depth], 1.0
 
     def exactness(self) -> Literal["exact", "approximate"]:
         return "exact" if self._exact else "approximate"
@@ -239,7 +246,7 @@ class _Ranking:
     def _dense(self, depth: int) -> Sequence[tuple[Row, float]]:
         assert self._vector is not None
         found = self._derived.vectors.nearest(
-            self._vector.values, self._view.reader_sets, depth, self._only, self._view.id
+            self._vector.values, self._view.reader_sets, depth, self._only, self._view.id, self._ties
         )
         self._exact &= found.exact
         return _pairs(found.rows, found.scores)
@@ -254,7 +261,7 @@ class _Ranking:
     def _keyword(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
         """The best rows by words, and a score that none in this view reaches."""
         rows, scores, ceiling = self._derived.keywords.ranked(
-            self._question, self._view.reader_sets, depth, allowed_rows=self._only
+            self._question, self._view.reader_sets, depth, allowed_rows=self._only, ties=self._ties
         )
         return _pairs(rows, scores), ceiling
 

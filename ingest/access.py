@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from indexes import attributes
 from indexes.errors import BadInput, BadPrincipal, NoReaders
 from indexes.model import Readers, Scalar
 from indexes.principals import check_principal
@@ -23,6 +24,7 @@ from ingest.lookalikes import ACCESS_FILE, misnamed
 MAX_ACCESS_BYTES = 64 * 1024
 MAX_ACCESS_DEPTH = 4
 MAX_MANIFEST_LINE = 256 * 1024
+MAX_MANIFEST_ITEMS = attributes.MAX_ITEMS // 2  # of metadata; the rest is for what a file says about itself
 NOBODY = Readers(allow=frozenset())
 
 
@@ -200,6 +202,11 @@ def _manifest_entry(line: str, where: str) -> tuple[str, Entry]:
         raise BadInput(f"{where}: {error.detail}", remedy=error.remedy) from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{where}: {error}.") from error
+    if wrong := attributes.wrong_metadata(wanted.metadata, MAX_MANIFEST_ITEMS):
+        raise BadInput(f"{where}: metadata {wrong}.", remedy="Correct the line.")
+    for name, text in (("title", wanted.title), ("collection", wanted.collection)):
+        if text is not None and (wrong := attributes.wrong_text(text, len(text))):
+            raise BadInput(f"{where}: {name} {wrong}.", remedy="Correct the line.")
     entry = Entry(readers=readers, title=wanted.title, collection=wanted.collection, metadata=wanted.metadata)
     return wanted.file, entry
 

@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from indexes import attributes
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.errors import (
@@ -28,7 +29,7 @@ from indexes.errors import (
     SourceError,
     UnknownPrincipal,
 )
-from indexes.model import Document, Generation
+from indexes.model import Document, Generation, Scalar
 from indexes.settings import Settings
 from ingest.access import NOBODY
 from ingest.chunking import chunk
@@ -42,6 +43,7 @@ from ingest.sources import check_unchanged, content_hash
 WINDOW_TOKENS = 32_768  # chunks sorted by length together; also what a kill can cost in embedding work
 BATCH_TOKENS = 8_192  # given to the embedder in one call; also how long an interrupt waits
 MAX_TITLE_CHARS = 300
+MAX_OWN_ITEMS = attributes.MAX_ITEMS // 2  # of what a file says about itself; the rest is for its manifest
 _PUT_ATTEMPTS = 3
 _POLL_S = 0.2
 
@@ -285,9 +287,15 @@ def _document(reading: Reading, embedder: Embedder, chunk_tokens: int) -> Cut:
         language=parsed.language,
         page_kind=parsed.page_kind,
         modified_at=source.modified_at,
-        metadata={**parsed.metadata, **source.metadata},
+        metadata={**_storable(parsed.metadata), **source.metadata},
     )
     return Cut(task=reading.task, verdict=reading.verdict, document=document, warnings=parsed.warnings)
+
+
+def _storable(metadata: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """What a file says about itself, without what no catalog takes: that is no reason to leave the file out."""
+    sound = [item for item in metadata.items() if not attributes.wrong_metadata(dict([item]))]
+    return dict(sound[:MAX_OWN_ITEMS])
 
 
 def _title(given: str, fallback: Path) -> str:

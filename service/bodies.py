@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic import StrictStr as Str
 
+from indexes import attributes
 from indexes.catalog import Filters
 from indexes.errors import BadInput, QuestionTooLong
 from indexes.model import Readers
@@ -26,7 +27,6 @@ from service.prompt import Turn
 MAX_TURNS = 1_000
 MAX_ANSWER_TOKENS = 32_768
 MAX_NAME_CHARS = 1_024
-INT64 = 2**63
 CONTROL = frozenset({"Cc", "Cs"})  # read as spaces, line breaks and tabs excepted
 BLANK = CONTROL | {"Cf", "Cn", "Zl", "Zp", "Zs"}  # a text of nothing else says nothing
 
@@ -39,18 +39,28 @@ def cleaned(text: str) -> str:
     return said.strip()
 
 
-def storable(value: object) -> object:
-    """Any value but a whole number that no database holds. Raises ValueError."""
-    if isinstance(value, int) and not -INT64 <= value < INT64:
-        raise ValueError("A whole number must fit into 64 bits.")
+def storable(text: str) -> str:
+    """Any text but one that no database holds. Raises ValueError."""
+    if wrong := attributes.wrong_text(text, len(text), least=0):
+        raise ValueError(f"It {wrong}.")
+    return text
+
+
+def comparable(value: object) -> object:
+    """Any value that a document's metadata can have. Raises ValueError."""
+    if isinstance(value, str | int | float) and (wrong := attributes.wrong_value(value)):
+        raise ValueError(f"It {wrong}.")
     return value
 
 
 Said = Annotated[Str, AfterValidator(cleaned)]
-Name = Annotated[Str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+Name = Annotated[Str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(storable)]
+Attribute = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_NAME_CHARS), AfterValidator(storable)]
+Path = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_PATH_CHARS), AfterValidator(storable)]
+Language = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_LANGUAGE_CHARS), AfterValidator(storable)]
 Names = Annotated[list[Name], Field(max_length=1_000)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
-Value = Annotated[StrictBool | StrictInt | Number | Name, BeforeValidator(storable)]
+Value = Annotated[StrictBool | StrictInt | Number | Str, BeforeValidator(comparable)]
 
 
 class Request(BaseModel):
@@ -70,13 +80,13 @@ class ReadersBody(Request):
 class FiltersBody(Request):
     """Narrows the search. All conditions must hold."""
 
-    collection: Name | None = None
-    path_prefix: Name | None = None
-    media_types: Annotated[list[Name], Field(max_length=50)] = []
-    language: Annotated[Str, Field(min_length=2, max_length=8)] | None = None
+    collection: Attribute | None = None
+    path_prefix: Path | None = None
+    media_types: Annotated[list[Attribute], Field(max_length=50)] = []
+    language: Language | None = None
     modified_after: AwareDatetime | None = Field(None, description="Inclusive.")
     modified_before: AwareDatetime | None = Field(None, description="Exclusive.")
-    metadata: dict[Name, Value] = {}
+    metadata: dict[Name, Value] = Field({}, description='1 and 1.0 are one number, which is neither true nor "1".')
 
     def filters(self) -> Filters:
         """Raises BadFilter where the conditions contradict each other."""

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from indexes.errors import NotFound
-from indexes.model import Hit, Principal, SearchResult
+from indexes.model import Principal, SearchResult
 from service import page, problems, reference
 from service.asking import asked
 from service.asking import json_response as json_response
@@ -224,9 +224,5 @@ def _public(given: str) -> str:
 
 
 def _opened(here: Runtime, passage_id: str, caller: Principal) -> OpenedReply:
-    """Two reads, each behind its own check. Raises NotFound when the document was replaced in between."""
-    hit: Hit = here.searcher.passage(passage_id, caller)
-    whole = here.searcher.document(hit.document_id, caller)
-    if whole.text[hit.start : hit.end] != hit.text:
-        raise NotFound
+    hit, whole = here.searcher.opened(passage_id, caller)
     return OpenedReply.of(hit, whole, AROUND)

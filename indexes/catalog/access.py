@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    Select,
     String,
     bindparam,
     exists,
@@ -141,6 +142,33 @@ def identities_and_new_sets(
     for kind, number in _IDENTITIES_AND_NEW_SETS.rows(connection, {**asking(principal), "since": since}):
         found[kind].add(number)
     return frozenset(found["mine"]), sorted(found["allow"] - found["deny"])
+
+
+def _sets_that(effect: str) -> Select[tuple[int]]:
+    return select(_entry.reader_set_id).where(_entry.effect == effect, _entry.principal_id.in_(IDENTITIES))
+
+
+READABLE_SETS = _sets_that("allow").except_(_sets_that("deny")).cte("readable_sets").prefix_with("MATERIALIZED")
+"""The same sets as part of another statement, from the tables themselves."""
+
+NO_SET = 0  # stands for the readers of what does not exist: no reader set has this id
+
+
+def _looked_up(effect: str) -> ColumnElement[Any]:
+    entry = _entry.principal_id == _mine.c.id, _entry.effect == effect, _entry.reader_set_id == bindparam("reader_set")
+    return func.count(select(literal(1)).where(*entry).correlate(_mine).scalar_subquery())
+
+
+_tallied: Select[Any] = select(_looked_up("allow"), _looked_up("deny")).select_from(_mine)
+_DECISION = Prepared(_tallied)
+"""How many of the asker's identities one reader set allows and denies. The work is that of looking up each of them, and
+the same for any set and for none."""
+
+
+def may_read_set(connection: Connection, principal: Principal, reader_set: int) -> bool:
+    """Whether the asker may read what has these readers; NO_SET takes as long as a set that does not name it."""
+    ((allowed, denied),) = _DECISION.rows(connection, {**asking(principal), "reader_set": reader_set})
+    return bool(allowed and not denied)
 
 
 _named_there = _entry.principal_id + 0  # a sum: the database looks up the set, which names few, and not every group

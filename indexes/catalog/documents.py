@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
+from indexes import attributes
 from indexes.catalog.access import asking, confirm, may_read
 from indexes.catalog.changes import note, note_document
 from indexes.catalog.database import Database
@@ -41,8 +42,9 @@ class Documents:
 
         by_generation: unit vectors, shape (chunks, dimension), for every generation that can be written. Raises
         ModelMismatch when one is missing (a rebuild began meanwhile: embed for it and put again), BadInput for vectors
-        that cannot be right.
+        that cannot be right and for attributes that could not be asked for.
         """
+        _check(document)
         with self._database.writing() as connection:
             wanted = writable_generations(connection)
             if not wanted:
@@ -127,6 +129,25 @@ class Documents:
             }
 
 
+def _check(document: Document) -> None:
+    """Raises BadInput for attributes that a database would refuse or a filter could not name."""
+    texts = [
+        ("uri", document.uri, attributes.MAX_PATH_CHARS),
+        ("path", document.path, attributes.MAX_PATH_CHARS),
+        ("title", document.title, attributes.MAX_PATH_CHARS),
+        ("collection", document.collection, attributes.MAX_NAME_CHARS),
+        ("media type", document.media_type, attributes.MAX_NAME_CHARS),
+        ("language", document.language, attributes.MAX_LANGUAGE_CHARS),
+    ]
+    for name, text, most in texts:
+        if text is not None and (wrong := attributes.wrong_text(text, most)):
+            raise BadInput(f"The document's {name} {wrong}.")
+    if wrong := attributes.wrong_metadata(document.metadata):
+        raise BadInput(f"The document's metadata {wrong}.")
+    if document.modified_at is not None and (wrong := attributes.wrong_moment(document.modified_at)):
+        raise BadInput(f"The document's time of change {wrong}.")
+
+
 def _blob(document: Document, generation: Generation, by_generation: Mapping[int, Vectors]) -> bytes:
     matrix = by_generation.get(generation.id)
     if matrix is None:
@@ -157,6 +178,7 @@ def _write_head(connection: Connection, document: Document) -> tuple[int, str, t
         "page_kind": document.page_kind,
         "pages": _page_map(document),
         "metadata": dict(document.metadata),
+        "metadata_digests": " ".join(sorted(attributes.digest_of(*item) for item in document.metadata.items())),
         "modified_at": document.modified_at,
         "stored_at": datetime.now(UTC),
         "reader_set_id": reader_set_id,

@@ -7,9 +7,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, RowMapping, bindparam, exists, func, select
+from sqlalchemy import BindParameter, Connection, FromClause, RowMapping, ScalarSelect, bindparam, exists, func, select
 
-from indexes.catalog.access import asking, confirm, identities_and_new_sets, may_read, readable_sets
+from indexes.attributes import wrong_text
+from indexes.catalog.access import (
+    NO_SET,
+    asking,
+    confirm,
+    identities_and_new_sets,
+    may_read,
+    may_read_set,
+    readable_sets,
+)
 from indexes.catalog.database import Prepared
 from indexes.catalog.filters import Filters, matching
 from indexes.catalog.generations import active_generation, stored_centroids
@@ -30,6 +39,7 @@ from indexes.model import DocumentView, Generation, Hit, PageMark, Principal, Ro
 T = TypeVar("T")
 
 _ALL = 1 << 62
+_MAX_ID_CHARS = 64
 _BATCH = 500  # ids per statement: well under every database's limit on parameters
 
 _HITS = (
@@ -62,12 +72,30 @@ _READABLE_AMONG = Prepared(
     .join(documents, documents.c.id == chunks.c.document_id)
     .where(may_read(documents.c.reader_set_id), chunks.c.row.in_(bindparam("rows", expanding=True)))
 )
+_ID: BindParameter[str] = bindparam("public_id")
+
+
+def _next_id(table: FromClause) -> ScalarSelect[str]:
+    following = table.alias("following")
+    return select(func.min(following.c.public_id)).where(following.c.public_id >= _ID).scalar_subquery()
+
+
+_ID_AND_SET = select(func.max(documents.c.public_id), func.max(documents.c.reader_set_id))
+_SET_OF_DOCUMENT = Prepared(_ID_AND_SET.where(documents.c.public_id.between(_next_id(documents), _next_id(documents))))
+_SET_OF_PASSAGE = Prepared(
+    select(func.max(chunks.c.public_id), func.max(documents.c.reader_set_id))
+    .join(documents, documents.c.id == chunks.c.document_id)
+    .where(chunks.c.public_id == _next_id(chunks))
+)
+"""An id that is there and the readers that belong to it: always one row, and as much work whether it is the id that was
+asked for or not, since the next id in order stands in for one that is absent, and is then passed over. Of documents an
+index knows both: a range, because for an equation SQLite takes another index and then reads the row."""
+
 _DOCUMENT_BY_ID = (
     select(documents, document_texts.c.text)
     .join(document_texts, document_texts.c.document_id == documents.c.id)
     .where(documents.c.public_id == bindparam("public_id"), may_read(documents.c.reader_set_id))
 )
-_READABLE_DOCUMENTS = select(documents.c.id).where(may_read(documents.c.reader_set_id))
 
 _newest, _followed = states.alias("newest"), states.alias("followed")
 _SETS_CHANGED_SINCE = Prepared(  # no row at all: this catalog never was in both states
@@ -178,6 +206,7 @@ class ReadState:
     def passage(self, passage_id: str, principal: Principal) -> Hit:
         """The chunk by its public id. Raises NotFound, whether it is absent or forbidden, and NotAuthenticated."""
         self.confirm(principal)
+        self._check_readable(_SET_OF_PASSAGE, passage_id, principal)
         wanted = {**asking(principal), "public_id": passage_id}
         for stored in _HIT_BY_ID.rows(self._connection, wanted):
             return _hit(stored, 0.0)
@@ -186,16 +215,24 @@ class ReadState:
     def document(self, document_id: str, principal: Principal) -> DocumentView:
         """The whole document by its public id. Raises NotFound, absent or forbidden, and NotAuthenticated."""
         self.confirm(principal)
+        self._check_readable(_SET_OF_DOCUMENT, document_id, principal)
         wanted = {**asking(principal), "public_id": document_id}
         row = self._connection.execute(_DOCUMENT_BY_ID, wanted).mappings().first()
         if row is None:
             raise NotFound()
         return _document(row)
 
+    def _check_readable(self, set_of: Prepared, public_id: str, principal: Principal) -> None:
+        """Raises NotFound before anything else is read, in the same two steps for what is hidden and what is absent."""
+        if wrong_text(public_id, _MAX_ID_CHARS):
+            raise NotFound()
+        ((found, reader_set),) = set_of.rows(self._connection, {"public_id": public_id})
+        if not may_read_set(self._connection, principal, reader_set if found == public_id else NO_SET):
+            raise NotFound()
+
     def matching(self, filters: Filters, principal: Principal) -> list[int]:
         """Ids of the documents that the filter lets through, among those the principal may read."""
-        wanted = _READABLE_DOCUMENTS.where(*matching(filters))
-        return list(self._connection.scalars(wanted, asking(principal)))
+        return list(self._connection.scalars(matching(filters), asking(principal)))
 
     # --- what the derived indexes are built from (no principal: nothing of this is ever returned to a caller) -----
 

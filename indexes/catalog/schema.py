@@ -171,7 +171,9 @@ documents = _table(
     Column("stored_at", Moment, nullable=False),
     Column("reader_set_id", Id, ForeignKey("reader_sets.id"), nullable=False),
     Column("token", LargeBinary(32), nullable=False),  # random, renewed whenever what a reader sees of it changes
+    Column("metadata_digests", Text, nullable=False, server_default=""),  # what filters compare: a digest for each key
     Index("ix_documents_reader_set_id", "reader_set_id"),
+    Index("ix_documents_public_id_reader_set_id", "public_id", "reader_set_id"),  # decides without reading a document
 )
 
 document_texts = Table(

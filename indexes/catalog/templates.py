@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, case, func, insert, or_, select, update
 
-from indexes.catalog.access import IDENTITIES, asking, confirm, may_read, readable_sets
-from indexes.catalog.database import Database
+from indexes.catalog.access import IDENTITIES, NO_SET, asking, confirm, may_read, may_read_set, readable_sets
+from indexes.catalog.database import Database, Prepared
 from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.people import known_id
 from indexes.catalog.schema import principals, template_activations, template_versions, templates
@@ -126,8 +126,15 @@ _BY_ASKER = _ACTIVE.where(
 """User before group before default; of several groups the one activated last. Older ones hold for whoever may not use
 the newer: to them the newer was never activated."""
 
+_SET_OF_NAME = Prepared(
+    select(func.coalesce(func.max(templates.c.reader_set_id), NO_SET)).where(
+        templates.c.name == bindparam("name"), templates.c.style == bindparam("style")
+    )
+)
+"""Who may use the template of a name: always one row, so that a name takes as long whether it is hidden or absent."""
+
 _PINNED = (
-    select(template_versions.c.id.label("version_id"), templates.c.reader_set_id)
+    select(template_versions.c.id)
     .join(templates, templates.c.id == template_versions.c.template_id)
     .where(
         templates.c.name == bindparam("name"),
@@ -156,6 +163,8 @@ class Templates:
         """What a name stands for now; None: nothing is active under it, or not for this asker."""
         with self._database.reading() as connection:
             confirm(connection, principal)
+            if not _may_use(connection, principal, {"name": name, "style": style}):
+                return None
             found = connection.execute(_BY_NAME, {"name": name, "style": style}).mappings().all()
             return _first_usable(connection, principal, found)
 
@@ -163,10 +172,11 @@ class Templates:
         """One version, active or not; None: there is none, or not for this asker."""
         with self._database.reading() as connection:
             confirm(connection, principal)
-            found = connection.execute(_PINNED, {"name": name, "version": version, "style": style}).first()
-            if found is None or not readable_sets(connection, principal, {found.reader_set_id}):
+            wanted = {"name": name, "version": version, "style": style}
+            if not _may_use(connection, principal, {"name": name, "style": style}):
                 return None
-            return _readable(connection, principal, found.version_id)
+            found = connection.scalar(_PINNED, wanted)
+            return None if found is None else _readable(connection, principal, found)
 
     # --- for administrators ----------------------------------------------------------------------------------
 
@@ -281,6 +291,12 @@ def _first_usable(connection: Connection, principal: Principal, rows: Sequence[R
             candidate = _readable(connection, principal, row["candidate_id"]) if tried else None
             return Chosen(version=version, candidate=candidate, share=row["share"])
     return None
+
+
+def _may_use(connection: Connection, principal: Principal, wanted: Mapping[str, str]) -> bool:
+    """Decided before anything else is read, in the same two steps for what is hidden and what is absent."""
+    ((reader_set,),) = _SET_OF_NAME.rows(connection, wanted)
+    return may_read_set(connection, principal, reader_set)
 
 
 def _readable(connection: Connection, principal: Principal, version_id: int) -> TemplateVersion | None:

@@ -114,12 +114,13 @@ class KeywordIndex:
         k: int,
         *,
         allowed_rows: NDArray[np.bool_] | Rows | None = None,
+        ties: Rows | None = None,
     ) -> tuple[Rows, NDArray[np.float64]]:
-        """(rows, BM25 scores) of the k best passages with a term of the question, best first, equal scores by row.
+        """(rows, BM25 scores) of the k best passages with a term of the question, best first.
 
         Arguments as for `ranked`.
         """
-        rows, scores, _ = self.ranked(question, reader_sets, k, allowed_rows=allowed_rows)
+        rows, scores, _ = self.ranked(question, reader_sets, k, allowed_rows=allowed_rows, ties=ties)
         return rows, scores
 
     def ranked(
@@ -129,15 +130,16 @@ class KeywordIndex:
         k: int,
         *,
         allowed_rows: NDArray[np.bool_] | Rows | None = None,
+        ties: Rows | None = None,
     ) -> tuple[Rows, NDArray[np.float64], float]:
         """As `search`, with the ceiling: a score in this view that no passage reaches, however well its words match.
 
         reader_sets: ascending, distinct. allowed_rows narrows the view, statistics included: ascending rows, or one
-        flag per row (rows past its end are not allowed).
+        flag per row (rows past its end are not allowed). ties: by row, what orders equal scores, before the row itself.
         """
         view = sets.visible_blocks(self._table, self._first, self._links, ascending(reader_sets))
         terms, repeats = distinct(self._asked.terms(question))
-        return scorer.best(view, terms, repeats, k, k1=self._k1, b=self._b, allowed_rows=allowed_rows)
+        return scorer.best(view, terms, repeats, k, k1=self._k1, b=self._b, allowed_rows=allowed_rows, ties=ties)
 
     # --- checkpoints --------------------------------------------------------------------------------------------
 

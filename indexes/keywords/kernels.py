@@ -255,7 +255,7 @@ def _score(block: Any, start: Any, number: Any, weight: Any, norms: Any, scores:
 
 
 @compiled()
-def _harvest(scores: Any, rows: Any, allowed: Any, best_scores: Any, best_rows: Any, found: Any) -> Any:
+def _harvest(scores: Any, rows: Any, allowed: Any, ties: Any, best_scores: Any, best_rows: Any, found: Any) -> Any:
     """Offers a block's scores to the heap, passing over runs without a good one, and makes them zero again."""
     start = 0
     while start < scores.shape[0]:
@@ -267,14 +267,15 @@ def _harvest(scores: Any, rows: Any, allowed: Any, best_scores: Any, best_rows: 
         if some:
             for place in range(start, stop):
                 if scores[place] > 0.0 and (allowed.shape[0] == 0 or allowed[place]):
-                    found = offer(best_scores, best_rows, found, scores[place], rows[place])
+                    found = offer(best_scores, best_rows, found, scores[place], rows[place], ties)
         start = stop
     scores[:] = 0.0
     return found
 
 
 @compiled(
-    "int64(int64[::1], uint32[:, :, ::1], float64[::1], float64, float64, bool_[::1], int64[::1], float64[::1], int64)"
+    "int64(int64[::1], uint32[:, :, ::1], float64[::1], float64, float64, bool_[::1], int64[::1], int64[::1],"
+    " float64[::1], int64)"
 )
 def rank(
     blocks: Any,
@@ -283,6 +284,7 @@ def rank(
     flat: float,
     slope: float,
     allowed: Any,
+    ties: Any,
     best_rows: Any,
     best_scores: Any,
     found: int,
@@ -290,7 +292,8 @@ def rank(
     """Offers the passages of these blocks to a heap that holds the best so far; returns how many it then holds.
 
     A passage's score is the sum, in the order of the question's terms, of weight * (tf / (tf + flat + slope * length)).
-    allowed: empty, or one flag per passage of the blocks. Cost: the postings of the terms in these blocks.
+    allowed: empty, or one flag per passage of the blocks. ties: by row, what orders equal scores.
+    Cost: the postings of the terms in these blocks.
     """
     scores = np.zeros(BLOCK_ROWS, np.float64)
     norms = np.empty(BLOCK_ROWS, np.float64)
@@ -308,7 +311,7 @@ def rank(
                 norms[place] = flat + slope * lengths[place]
             for term in range(weights.shape[0]):
                 _score(block, segments[number, term, 0], segments[number, term, 1], weights[term], norms, scores)
-            found = _harvest(scores[:size], rows, allowed[here : here + size], best_scores, best_rows, found)
+            found = _harvest(scores[:size], rows, allowed[here : here + size], ties, best_scores, best_rows, found)
         here += size
     return found
 

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.keywords import kernels
+from indexes.ties import ties_of
 
 LOOKED_UP_TOGETHER = 1 << 22  # terms times blocks; more than that is looked up twice rather than kept
 
 Ints = NDArray[np.int64]
+_NO_TIES = np.empty(0, np.int64)
 Ranking = tuple[Ints, NDArray[np.float64], float]
 
 
@@ -35,8 +37,9 @@ def best(
     k1: float,
     b: float,
     allowed_rows: NDArray[np.bool_] | Ints | None,
+    ties: Ints | None,
 ) -> Ranking:
-    """(rows, scores, ceiling) of the k best passages, best first, equal scores by row.
+    """(rows, scores, ceiling) of the k best passages, best first, equal scores by their ties, then by row.
 
     ceiling: what no passage can score, the sum of the weights of all terms, those found nowhere included.
     view: addresses of blocks. terms: distinct, with how often the question repeats each. A score adds up in this order.
@@ -60,8 +63,9 @@ def best(
     for stretch in stretches:
         if len(stretches) > 1:
             part = _looked_up(stretch, terms, allowed_rows, np.zeros_like(frequency))
-        found = kernels.rank(part.blocks, part.segments, weights, flat, slope, part.allowed, rows, scores, found)
-    order = np.lexsort((rows[:found], -scores[:found]))
+        looked_up = (part.blocks, part.segments, weights, flat, slope, part.allowed)
+        found = kernels.rank(*looked_up, _NO_TIES if ties is None else ties, rows, scores, found)
+    order = np.lexsort((rows[:found], ties_of(rows[:found], ties), -scores[:found]))
     return rows[order], scores[order], float(weights.sum())
 
 

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.errors import IndexDamaged
+from indexes.growing import Growing
+from indexes.ties import ties_of
 from indexes.vectors.codes import CodedQuery, coded, errors
-from indexes.vectors.growing import Growing
 from indexes.vectors.lists import NO_NEIGHBOUR, Bits, Lists
 from indexes.vectors.selectors import Selectors, bits_of, has_bit
 from indexes.vectors.topics import Centroids, Topics, budget
@@ -42,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Rows best first; equal scores by row, so that ties never depend on neighbours."""
+    """Rows best first; equal scores by what the caller gave for it, then by row: ties never depend on neighbours."""
 
     rows: Ints
     scores: NDArray[np.float64]  # cosine
@@ -61,6 +62,7 @@ class _Scope:
     lists: NDArray[np.int32]  # of these reader sets, where they hold rows
     size: int  # rows in scope
     among: Bits | None = None  # a filter on top, one bit per row
+    ties: Ints | None = None  # by row, what orders equal scores
 
 
 class VectorIndex:
@@ -188,18 +190,24 @@ class VectorIndex:
         return self._scope(reader_sets).size
 
     def nearest(
-        self, query: Floats, reader_sets: Ints, k: int, only: Ints | None = None, view: str | None = None
+        self,
+        query: Floats,
+        reader_sets: Ints,
+        k: int,
+        only: Ints | None = None,
+        view: str | None = None,
+        ties: Ints | None = None,
     ) -> Ranked:
         """The k nearest rows of these reader sets. query: unit vector, shape (dimension,). reader_sets: ascending.
 
         only: a filter's rows. view: a name that stands for exactly these rows, now and later; what a search by topic
-        needs to know of them is then kept under it.
+        needs to know of them is then kept under it. ties: by row, what orders equal scores, before the row itself.
         """
-        scope = self._scope(reader_sets)
+        scope = replace(self._scope(reader_sets), ties=ties)
         if only is not None:
             rows = only[self._inside(only, scope)]
             if len(rows) <= max(_ONE_BY_ONE, scope.size // 128):
-                return self._best(rows, query, k)
+                return self._best(rows, query, k, ties)
             scope, view = replace(scope, size=len(rows), among=bits_of(rows, len(self._slot.values))), None
         k = min(k, scope.size)
         coded_query = CodedQuery.of(query)
@@ -234,7 +242,7 @@ class VectorIndex:
         rows, cosines = found[real][right], scores[real][right] * coded_query.unit
         if 0 < k < len(rows):  # what is so much worse than the k-th by code cannot be among the best k
             rows = rows[cosines >= cosines[k - 1] - 2 * off]
-        ranked = self._best(rows, query, k)
+        ranked = self._best(rows, query, k, scope.ties)
         if len(cosines) < wanted:  # a row came from outside the view or one is missing: the derived index is damaged
             ranked = replace(ranked, exact=False)
         return ranked, float(scores[-1]) * coded_query.unit + off
@@ -245,16 +253,16 @@ class VectorIndex:
         wanted = max(FIRST_CANDIDATES, CANDIDATES_PER_HIT * k)
         among = scope.among if scope.among is not None else self._selectors.of(view, lambda: self._bits(scope))
         rows = topics.candidates(coded_query, scope.size, k, wanted, among)
-        return replace(self._best(rows[self._right(rows, scope)], query, k), exact=False)
+        return replace(self._best(rows[self._right(rows, scope)], query, k, scope.ties), exact=False)
 
-    def _best(self, rows: Ints, query: Floats, k: int) -> Ranked:
+    def _best(self, rows: Ints, query: Floats, k: int, ties: Ints | None) -> Ranked:
         """Scored one by one in double precision: a score never depends on which other rows are scored with it."""
         scores, precise = np.empty(len(rows)), query.astype(np.float64)
         slots = self._slot.values[rows]
         for start in range(0, len(rows), _BLOCK):
             part = slice(start, start + _BLOCK)
             scores[part] = (self._vectors.values[slots[part]] * precise).sum(axis=1)
-        best = np.lexsort((rows, -scores))[:k]
+        best = np.lexsort((rows, ties_of(rows, ties), -scores))[:k]
         return Ranked(rows[best], scores[best], True, len(rows))
 
     def _right(self, rows: Ints, scope: _Scope) -> NDArray[np.bool_]:

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexes.growing import Growing
 from indexes.vectors.codes import CodedQuery, scale
-from indexes.vectors.growing import Growing
 from indexes.vectors.lists import NO_NEIGHBOUR, Bits, Lists
 
 Floats = NDArray[np.float32]

@@ -248,3 +248,10 @@ def test_narrowed_readers_may_all_read_under_both_rules(before, after, who):
 def test_nobody_who_is_denied_is_forgotten_when_narrowing():
     before = allowing(HR, deny=("user:bob#3", "user:eve"))
     assert narrowed(before, allowing(HR)) == allowing(HR, deny=("user:bob#3", "user:eve"))
+
+
+@pytest.mark.parametrize("metadata", ['{"a\\u0000": 1}', '{"a": "\\ud800"}', '{"a": NaN}', '{"a": 9007199254740993}'])
+def test_metadata_that_no_filter_could_ask_for_is_refused_in_a_manifest(tmp_path: Path, metadata: str) -> None:
+    (tmp_path / "list.jsonl").write_text(f'{{"file": "a.txt", "allow": ["public"], "metadata": {metadata}}}')
+    with pytest.raises(BadInput):
+        read_manifest(tmp_path / "list.jsonl")

@@ -1,0 +1,99 @@
+"""What is hidden and what is not there take the same work, counted in the database's own steps, not in time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+import pytest
+
+from indexes.catalog.templates import TemplateText
+from indexes.errors import NotFound
+from indexes.model import Principal, Readers
+from tests.databases import only_sqlite
+from tests.world import World
+
+ADA, BOB = Principal(name="user:ada"), Principal(name="user:bob")
+ABSENT = ("AbsentAbsentAbsentAb", "0" * 20, "~" * 20, "")
+SLACK = 6  # steps, of some 200: fetching what was found
+
+pytestmark = only_sqlite
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = World(tmp_path_factory.mktemp("house") / "home")
+    world.people(ada=["hr", "staff"], bob=["board"])
+    for number in range(30):
+        world.put(f"visible{number}", f"May {number}", "group:hr")
+        body = [f"May {number} " + "word " * 400] * 5
+        metadata = {f"key{n}": "v" * 500 for n in range(20)}
+        world.put(f"hidden{number}", body, "group:board", "user:bob", deny=["group:staff"], metadata=metadata)
+    yield world
+    world.close()
+
+
+@contextmanager
+def counted(world: World) -> Iterator[list[int]]:
+    """How many steps SQLite's machine takes inside the block."""
+    steps = [0]
+
+    def step() -> int:
+        steps[0] += 1
+        return 0
+
+    with world.catalog._database.engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+    raw.set_progress_handler(step, 1)  # the pool gives the connection to whoever asks next
+    yield steps
+    raw.set_progress_handler(None, 1)
+
+
+def work(world: World, read: Callable[[str], object], public_id: str) -> int:
+    for _ in range(2):  # a connection's first time differs
+        with counted(world) as steps, suppress(NotFound):
+            assert read(public_id) is None
+    assert steps[0] > 50, "nothing was counted"
+    return steps[0]
+
+
+def test_a_hidden_document_takes_the_same_work_as_none(house: World) -> None:
+    hidden = {hit.document_id for hit in house.search("bob", "May", k=40).hits}
+    read = partial(house.searcher.document, principal=ADA)
+    works = [work(house, read, public_id) for public_id in [*hidden, *ABSENT[:2]]]
+    assert max(works) - min(works) <= SLACK
+    assert len(hidden) == 30
+
+
+def test_a_hidden_passage_takes_the_same_work_as_none(house: World) -> None:
+    hidden = [hit.id for hit in house.search("bob", "May", k=40).hits]
+    for read in (house.searcher.passage, house.searcher.opened):
+        works = [work(house, partial(read, principal=ADA), public_id) for public_id in [*hidden, *ABSENT[:2]]]
+        assert max(works) - min(works) <= SLACK
+
+
+def test_what_may_be_read_is_still_read(house: World) -> None:
+    for hit in house.search("bob", "May", k=40).hits:
+        assert house.searcher.passage(hit.id, BOB).text == hit.text
+        opened, whole = house.searcher.opened(hit.id, BOB)
+        assert whole.text[opened.start : opened.end] == hit.text
+    for public_id in (*ABSENT, "a\0b", "\ud800", "x" * 1000):
+        for read in (house.searcher.document, house.searcher.passage, house.searcher.opened):
+            with pytest.raises(NotFound):
+                read(public_id, BOB)
+
+
+def test_a_hidden_template_takes_the_same_work_as_none(house: World) -> None:
+    templates = house.catalog.templates
+    said = TemplateText(variables=(), system="", user="", no_answer="")
+    for _ in range(3):
+        templates.save("secret", "chat", "en", said, "root", Readers(allow=frozenset({"group:board"})))
+        templates.activate("secret", 1, "root")
+    for read in (
+        lambda name: templates.named(ADA, name, "chat"),
+        lambda name: templates.pinned(ADA, name, 1, "chat"),
+    ):
+        assert abs(work(house, read, "secret") - work(house, read, "absent")) <= SLACK
+    assert templates.named(BOB, "secret", "chat") is not None
+    assert templates.pinned(BOB, "secret", 1, "chat") is not None
+    assert templates.pinned(BOB, "secret", 9, "chat") is None
