@@ -261,10 +261,11 @@ def test_a_catalog_of_before_is_filtered_as_one_of_today(tmp_path: Path) -> None
         connection.execute(text("DROP INDEX ix_documents_public_id_reader_set_id"))
         connection.execute(text("ALTER TABLE documents DROP COLUMN metadata_digests"))
         config.attributes["connection"] = connection
-        command.stamp(config, "0004")
+        command.stamp(config, "0006")
     with world.catalog._database.writing() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, "0007")
+        command.stamp(config, "head")
         assert connection.scalars(digests).all() == before
         assert before[0].count(" ") == 3
     assert titles(world, metadata={"year": 2024, "draft": True, "工资": "a b", "x": 0.1}) == ["pay"]
