@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,6 +14,7 @@ from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavaila
 from indexes.settings import Settings
 from ingest import pipeline, plan
 from ingest.access import Rules, command_line_rule, read_manifest
+from ingest.confinement import Confinement
 from ingest.naming import name_readers
 from ingest.pipeline import Embedders, Parsing, Tools
 from ingest.report import Report
@@ -24,6 +25,13 @@ LoadEmbedder = Callable[[str], Embedder]
 MakeParsers = Callable[[Settings], AbstractContextManager[Parsing]]
 
 log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Confined(Protocol):
+    """Parsers that can say what holds their processes, before they are given anything."""
+
+    def check(self) -> Confinement: ...
 
 
 class Request(BaseModel):
@@ -75,7 +83,7 @@ def perform(
         return
     with (make_parsers or Parsers)(settings) as parsers:
         tools = Tools(catalog=catalog, settings=settings, embedders=embedders, parsers=parsers)
-        if planned.tasks and isinstance(parsers, Parsers):
+        if planned.tasks and isinstance(parsers, Confined):
             _told_how_confined(parsers, report)
         try:
             pipeline.run(planned, tools, report)
@@ -87,7 +95,7 @@ def perform(
             raise CorpusError(f"{type(error).__name__}: {error}", remedy=remedy) from error
 
 
-def _told_how_confined(parsers: Parsers, report: Report) -> None:
+def _told_how_confined(parsers: Confined, report: Report) -> None:
     """Raises ParsersNotConfined, before anything is read. A parser that cannot start is told of with each file."""
     with suppress(SourceUnavailable):
         report.confinement = parsers.check()
