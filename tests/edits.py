@@ -315,7 +315,11 @@ def new_people(catalog: Catalog) -> None:
     for user in USERS:
         catalog.people.add_user(user)
     for group in GROUPS:
-        catalog.people.add_group(group)
+        _add_group(catalog, group)
+
+
+def _add_group(catalog: Catalog, group: str) -> None:
+    catalog.people.add_group(group, external=f"group:{group}" in WITH_TOKEN.groups)
 
 
 def _do_put(
@@ -336,7 +340,7 @@ def _do_delete(catalog: Catalog, uri: str) -> None:
 
 def _do_make_group(catalog: Catalog, group: str) -> None:
     catalog.people.remove_group(group)
-    catalog.people.add_group(group)
+    _add_group(catalog, group)
 
 
 def _do_template(catalog: Catalog, allow: list[str], deny: list[str]) -> None:
