@@ -7,6 +7,7 @@ import unicodedata
 
 from sqlalchemy import delete, insert, select
 
+from indexes import attributes
 from indexes.catalog.access import asking, confirm, may_read
 from indexes.catalog.database import Database
 from indexes.catalog.documents import intern_readers, readers_by_set
@@ -45,7 +46,8 @@ class Models:
     def clear(self, name: str) -> None:
         """From now on everybody who may ask may use the model. Raises NotFound where it has no rule."""
         with self._database.writing() as connection:
-            if connection.execute(delete(models).where(models.c.name == name)).rowcount == 0:
+            gone = delete(models).where(models.c.name == name)
+            if attributes.wrong_text(name, MAX_NAME_CHARS) or connection.execute(gone).rowcount == 0:
                 raise NotFound(f"{name[:80]!a} has no rule.", remedy="See: clearance models list")
 
     def list(self) -> dict[str, Readers]:

@@ -205,6 +205,7 @@ class Templates:
 
     def relabel(self, name: str, readers: Readers) -> None:
         """Change who may use the template. Raises NotFound."""
+        _check_name(name)
         with self._database.writing() as connection:
             values = {"reader_set_id": intern_readers(connection, readers)}
             if connection.execute(update(templates).where(templates.c.name == name).values(values)).rowcount == 0:
@@ -255,6 +256,7 @@ class Templates:
 
     def versions(self, name: str) -> tuple[TemplateVersion, ...]:
         """Every version, oldest first. Raises NotFound."""
+        _check_name(name)
         with self._database.reading() as connection:
             wanted = _VERSION.where(templates.c.name == name).order_by(template_versions.c.version)
             found = tuple(_version(row) for row in connection.execute(wanted).mappings())
@@ -334,7 +336,14 @@ def _newest(connection: Connection, template_id: int) -> RowMapping | None:
     return connection.execute(_VERSION.where(templates.c.id == template_id).order_by(newest_first)).mappings().first()
 
 
+def _check_name(name: str) -> None:
+    """Raises NotFound for what names no template, before a database that refuses its characters is asked for it."""
+    if not NAME.fullmatch(name):
+        raise _unknown(name)
+
+
 def _known(connection: Connection, name: str, version: int) -> RowMapping:
+    _check_name(name)
     this = and_(templates.c.name == name, template_versions.c.version == version)
     found = connection.execute(_VERSION.where(this)).mappings().first()
     if found is None:
@@ -381,6 +390,7 @@ def _audience(connection: Connection, audience: str) -> tuple[str, int | None]:
 
 def _current(connection: Connection, name: str, kind: str, principal_id: int | None) -> Select[Any]:
     """What is active for an audience in the place of this template: first the newest."""
+    _check_name(name)
     template = connection.execute(select(templates).where(templates.c.name == name)).first()
     if template is None:
         raise _unknown(name)

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from indexes.catalog import migrations
 from indexes.catalog.access import asking
 from indexes.catalog.filters import matching
-from indexes.errors import BadFilter, BadInput, ClearanceError
-from indexes.model import Principal
+from indexes.errors import BadFilter, BadInput, ClearanceError, NotFound
+from indexes.model import Principal, Readers
 from indexes.search import Filters
 from tests.databases import examples
 from tests.world import World, as_bytes
@@ -270,3 +270,23 @@ def test_a_catalog_of_before_is_filtered_as_one_of_today(tmp_path: Path) -> None
         assert before[0].count(" ") == 3
     assert titles(world, metadata={"year": 2024, "draft": True, "工资": "a b", "x": 0.1}) == ["pay"]
     world.close()
+
+
+# --- names that reach a statement, too --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 1_000, "a'b", "%"])
+def test_a_name_that_no_database_takes_is_like_one_that_is_not_there(office: World, name: str) -> None:
+    templates, models = office.catalog.templates, office.catalog.models
+    reads = (
+        lambda: templates.versions(name),
+        lambda: templates.relabel(name, Readers(allow=frozenset())),
+        lambda: templates.activate(name, 1, "root"),
+        lambda: templates.rollback(name),
+        lambda: models.clear(name),
+        lambda: office.searcher.document(name, ADA),
+        lambda: office.searcher.opened(name, ADA),
+    )
+    for read in reads:
+        with pytest.raises(NotFound):
+            read()

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ DIMENSION = 8
 kinds = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([1, 2, 3]), st.integers(0, 3)), min_size=1, max_size=300)
 
 
-def wanted(rows: list[int], scores: list[float], ties: np.ndarray, k: int) -> list[int]:
+def wanted(rows: list[int], scores: list[float] | dict[int, float], ties: np.ndarray, k: int) -> list[int]:
     """The definition."""
     return sorted(rows, key=lambda row: (-scores[row], int(ties[row]), row))[:k]
 
@@ -73,7 +73,7 @@ def test_both_scores_together_are_ordered_alike() -> None:
 
 def test_a_reranker_leaves_equal_ones_as_they_were(world: World) -> None:
     class Indifferent:
-        def scores(self, question: str, texts: list[str]) -> list[float]:
+        def scores(self, question: str, texts: Sequence[str]) -> list[float]:
             return [1.0 for _ in texts]
 
     world.people(ada=[])
