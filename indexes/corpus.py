@@ -69,6 +69,10 @@ class Corpus:
         share()  # nothing is written before this state has been read, and others may read it too
         return state
 
+    def usable(self) -> bool:
+        """Whether there are indexes that can be searched: they are built before anybody is answered."""
+        return self._derived is not None
+
     def generation(self) -> Generation:
         """The generation that the last search used."""
         return self._derived.generation

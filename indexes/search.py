@@ -144,6 +144,10 @@ class Searcher:
             state.confirm(principal)
             return self._views.resolve(state, derived, principal).id
 
+    def ready(self) -> bool:
+        """Whether there are indexes to search. For everybody: it follows nothing and looks at no catalog."""
+        return self.corpus.usable()
+
     def tending(self, every_s: float = 1.0) -> AbstractContextManager[None]:
         """While the block runs, a thread follows what operators ask for; at its end a checkpoint is written."""
         return tending(self.corpus, every_s)
