@@ -65,6 +65,18 @@ class Settings(BaseSettings):
     # --- the service ----------------------------------------------------------------------------------------
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    max_connections: int | None = Field(
+        None, ge=1, description="At the same time; default: what the limit on open files leaves, at most 4,096."
+    )
+    max_connections_per_address: int | None = Field(
+        None, ge=1, description="Of one address; default: half of all. A proxy in front is one address."
+    )
+    header_timeout_s: float = Field(10.0, gt=0, description="For the whole head of a request to arrive.")
+    body_timeout_s: float = Field(30.0, gt=0, description="For the whole body of a request to arrive.")
+    keep_alive_s: float = Field(15.0, gt=0, description="How long a connection without a request is kept.")
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token for /metrics; without one it takes a key with the scope admin."
+    )
     public_url: str | None = Field(
         None, description="Where callers reach the service, for links to passages; default: as each request asked."
     )
@@ -113,7 +125,7 @@ class Settings(BaseSettings):
         """Only what `load` hands over: it has read the environment and the file, and checked every name."""
         return (init_settings,)
 
-    @field_validator("llm_api_key")
+    @field_validator("llm_api_key", "metrics_token")
     @classmethod
     def _no_example_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret and secret.get_secret_value().strip().lower() in EXAMPLE_SECRETS:

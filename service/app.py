@@ -66,8 +66,14 @@ def create_app(
         telemetry={"tracing": False},
         middleware=[
             Middleware(Envelope, metrics=metrics),
-            Middleware(Gate, authenticate=authenticate, acting=acting, limiter=CapacityLimiter(KEYS_AT_ONCE)),
-            Middleware(Bodies, most=settings.max_body_kb * 1024),
+            Middleware(
+                Gate,
+                authenticate=authenticate,
+                acting=acting,
+                limiter=CapacityLimiter(KEYS_AT_ONCE),
+                metrics_token=settings.metrics_token,
+            ),
+            Middleware(Bodies, most=settings.max_body_kb * 1024, within_s=settings.body_timeout_s),
         ],
         exception_handlers={
             ClearanceError: problems.on_clearance_error,
@@ -75,10 +81,12 @@ def create_app(
             HTTPException: problems.on_http_error,
         },
     )
+    app.state.metrics = metrics
     app.include_router(routes.opened)
     app.include_router(routes.guarded)
     app.include_router(openai_routes.router)
     app.include_router(routes.admin)
+    app.include_router(routes.measured)
     app.include_router(template_routes.router)
     app.include_router(model_routes.router)
     return app

@@ -41,19 +41,26 @@ def serve(
 
 async def _serve(settings: Settings, address: socket.socket) -> None:
     """Takes connections once everything is loaded. Raises ClearanceError where that fails."""
-    from service.app import create_app  # seconds to import, and this module is loaded for every command
+    from service.app import create_app
+    from service.connections import (
+        ACCEPTED_AT_ONCE,
+        Connections,
+        Limits,
+    )  # seconds to import, and this module is loaded for every command
 
     service = create_app(settings)
     typer.echo("Loading the catalog, the indexes and the embedding model ...", err=True)
     async with service.router.lifespan_context(service):
-        typer.echo(f"Clearance answers on {_url(address)}; {_url(address)}/docs says how to ask.", err=True)
+        connections = Connections(Limits.of(settings), service.state.metrics)
         config = uvicorn.Config(
             service,
+            http=connections.protocol,  # type: ignore[arg-type] # uvicorn calls it as it would a class
+            ws="none",
             log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
-            backlog=BACKLOG,
+            backlog=ACCEPTED_AT_ONCE,
             timeout_graceful_shutdown=GOODBYE_S,
             lifespan="off",
         )
@@ -63,6 +70,12 @@ async def _serve(settings: Settings, address: socket.socket) -> None:
 
 class _Server(uvicorn.Server):
     """Ends quietly when told to, so that what was opened before it is closed after it."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(BACKLOG)  # so many may queue in the system; fewer are taken from there at once
+            typer.echo(f"Clearance answers on {_url(listening)}; {_url(listening)}/docs says how to ask.", err=True)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -50,6 +50,16 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._refused = Counter(
+            "clearance_connections_refused_total",
+            "Connections that were ended before a request on them was answered.",
+            ("why",),
+            registry=self.registry,
+        )
+
+    def refused(self, why: str) -> None:
+        self._refused.labels(why).inc()
+
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)

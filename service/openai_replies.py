@@ -102,7 +102,7 @@ class ResponseReply(Reply):
     store: Literal[False] = False
     temperature: None = None
     tool_choice: Literal["none"] = "none"
-    tools: tuple[()] = ()
+    tools: tuple[()] = Field((), json_schema_extra={"items": {}})
     top_p: None = None
     usage: dict[str, Any] | None = None
     clearance: dict[str, Any] | None = Field(None, description="As the reply of /ask, and what was ignored.")

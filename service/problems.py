@@ -2,6 +2,7 @@
 
 import html
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from service import openai_errors
 
 MEDIA_TYPE = "application/problem+json"
 ERRORS_LISTED = 20
+log = logging.getLogger("clearance.problems")
+
 NAME_CHARS = 100  # of a field's name that is repeated to the caller
 
 
@@ -39,6 +42,19 @@ BAD_JSON = Kind("bad-json", 400, "The body is not JSON.", "Send one JSON object,
 NOT_JSON = Kind("unsupported-media-type", 415, "The body must be JSON.", "Send Content-Type: application/json.")
 TOO_LARGE = Kind("body-too-large", 413, "The body is too large.", "The limit is a setting of the service.")
 TOO_SLOW = Kind("body-too-slow", 408, "The body did not arrive in time.", "Send it again over a faster connection.")
+NOT_HTTP = Kind("bad-request", 400, "That is no HTTP request.", "Send HTTP/1.1 with one clear end of its body.")
+HEAD_TOO_LARGE = Kind("headers-too-large", 431, "The headers are too large.", "Send fewer of them.")
+HEAD_TOO_SLOW = Kind("headers-too-slow", 408, "The headers did not arrive in time.", "Send them in one piece.")
+FULL = Kind(
+    "too-many-connections",
+    503,
+    "There are too many connections.",
+    "Try again after the time in Retry-After.",
+    retry_after_s=5,
+)
+TOO_MANY_WRONG_KEYS = Kind(
+    "too-many-wrong-keys", 429, "Too many wrong keys came at once.", "This one was wrong, too.", retry_after_s=5
+)
 METHOD = Kind("method-not-allowed", 405, "This address does not take that method.", "See the header Allow.")
 INTERNAL = Kind(
     "internal-error", 500, "Something went wrong inside.", "Tell the operator the request id: the log has the rest."
@@ -117,12 +133,31 @@ BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
         retry_after_s=5,
     ),
     errors.CorpusError: Kind(
-        "corpus-unavailable", 503, "The corpus cannot be used now.", "The operator has to act; see the log."
+        "corpus-unavailable",
+        503,
+        "The corpus cannot be used now.",
+        "The operator has to act, or the indexes are being built anew; see the log.",
+        retry_after_s=30,
     ),
 }
 
 KINDS = {
-    kind.slug: kind for kind in (INVALID, BAD_JSON, NOT_JSON, TOO_LARGE, TOO_SLOW, METHOD, INTERNAL, *BY_ERROR.values())
+    kind.slug: kind
+    for kind in (
+        INVALID,
+        BAD_JSON,
+        NOT_JSON,
+        TOO_LARGE,
+        TOO_SLOW,
+        METHOD,
+        INTERNAL,
+        NOT_HTTP,
+        HEAD_TOO_LARGE,
+        HEAD_TOO_SLOW,
+        FULL,
+        TOO_MANY_WRONG_KEYS,
+        *BY_ERROR.values(),
+    )
 }
 
 
@@ -200,8 +235,17 @@ def of_http(error: HTTPException) -> Problem:
     return Problem(by_status.get(error.status_code, INTERNAL))
 
 
+def note(error: errors.ClearanceError, request_id: str) -> None:
+    """A line in the log for what the operator has to know: the caller is told too little to mend it."""
+    status = of(error).kind.status
+    if status >= 500:
+        fields = {"request_id": request_id, "error": type(error).__qualname__, "remedy": error.remedy}
+        log.error("a request could not be answered", extra={"fields": fields})
+
+
 async def on_clearance_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.ClearanceError)
+    note(error, request.state.request_id)
     return of(error).response(request.state.request_id)
 
 

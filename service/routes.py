@@ -16,7 +16,7 @@ from indexes.model import Principal, SearchResult
 from service import page, problems, reference
 from service.asking import asked
 from service.asking import json_response as json_response
-from service.auth import Caller, needs_admin, needs_key
+from service.auth import Caller, needs_admin, needs_key, needs_metrics_token
 from service.bodies import AskBody, RebuildBody, SearchBody, passages, within
 from service.metrics import CONTENT_TYPE
 from service.runtime import Runtime
@@ -60,6 +60,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 opened = APIRouter(responses=PROBLEM)
 guarded = APIRouter(responses=PROBLEM, dependencies=needs_key)
 admin = APIRouter(responses=PROBLEM, dependencies=needs_admin)
+measured = APIRouter(responses=PROBLEM, dependencies=needs_metrics_token)
 
 
 # --- questions ---------------------------------------------------------------------------------------------------
@@ -164,8 +165,9 @@ async def readyz(here: Here) -> Response:
     return json_response(reply, 503 if reply.status == "not ready" else 200)
 
 
-@opened.get("/metrics", response_class=Response, summary="For Prometheus")
+@measured.get("/metrics", response_class=Response, summary="For Prometheus")
 async def metrics(here: Here) -> Response:
+    """Needs the scope `admin`, or the token that the service was given for this: counts tell of other people's work."""
     return Response(here.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 

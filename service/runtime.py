@@ -1,5 +1,7 @@
 """The long-lived objects of one application, made once and closed in the end."""
 
+import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -18,6 +20,8 @@ from indexes.settings import Settings
 from indexes.tending import tending
 from service.answering import Answer, Answerer
 from service.evidence import Judge
+from service.health import Health
+from service.leaving import ended
 from service.llm import LanguageModel
 from service.meaning import meaning
 from service.metrics import Metrics
@@ -27,7 +31,9 @@ from service.template_store import Governed
 from service.vllm import VllmModel
 
 TEND_S = 1.0  # between two looks after the indexes: a new generation must be loaded before it is switched to
-CHECK_S = 5.0  # for a dependency to show that it is there
+CHECK_S = 5.0  # for the model server to show that it is there
+
+log = logging.getLogger(__name__)
 
 LoadEmbedder = Callable[[str], Embedder]
 
@@ -41,9 +47,12 @@ class Runtime:
     answerer: Answerer
     jobs: Rebuilder
     metrics: Metrics
+    health: Health
     version: str
     cpu: CapacityLimiter  # everything that burns CPU in a thread stands in this one line
-    light: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))  # checks, which must not stand in it
+    light: CapacityLimiter = field(
+        default_factory=lambda: CapacityLimiter(4)
+    )  # administration, which must not stand in it
 
     def note(self, answer: Answer) -> None:
         """Counts a finished answer."""
@@ -58,8 +67,8 @@ class Runtime:
             )
 
     async def check(self) -> CheckReply:
-        """Which dependencies are there. Tells nothing of what they hold."""
-        catalog, index, model = await self._catalog(), await self._index(), await self._model()
+        """Which dependencies are there, from what is known already. Tells nothing of what they hold."""
+        catalog, index, model = self.health.catalog, self.searcher.ready(), await self._model()
         usable = catalog and index
         return CheckReply(
             status="not ready" if not usable else "ready" if model is not False else "degraded",
@@ -70,26 +79,14 @@ class Runtime:
             },
         )
 
-    async def _catalog(self) -> bool:
-        return await self._answers(lambda: self.catalog.generations.active() is not None)
-
-    async def _index(self) -> bool:
-        return await self._answers(lambda: self.searcher.status() is not None)
-
-    async def _answers(self, work: Callable[[], bool]) -> bool:
-        try:
-            with fail_after(CHECK_S):
-                return await to_thread.run_sync(work, limiter=self.light, abandon_on_cancel=True)
-        except Exception:  # whatever is wrong with it, it is not ready
-            return False
-
     async def _model(self) -> bool | None:
         if self.model is None:
             return None
         try:
             with fail_after(CHECK_S):
                 await self.model.served()
-        except (ClearanceError, TimeoutError):
+        except (ClearanceError, TimeoutError) as error:
+            log.warning("the model server does not answer", extra={"fields": {"error": type(error).__qualname__}})
             return False
         return True
 
@@ -121,6 +118,9 @@ async def running(
         jobs = Rebuilder(catalog, load)
         jobs.start()
         stack.push_async_callback(to_thread.run_sync, jobs.stop)
+        health = Health(catalog.reachable)
+        await health.look()
+        stack.push_async_callback(ended, asyncio.create_task(health.keep_looking()))
         cpu = CapacityLimiter(max(2, _cores()))
         yield Runtime(
             settings=settings,
@@ -140,6 +140,7 @@ async def running(
             ),
             jobs=jobs,
             metrics=metrics,
+            health=health,
             version=our_version(),
             cpu=cpu,
         )

@@ -3,13 +3,25 @@
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from indexes.catalog import Job
 from indexes.model import DocumentView, Hit, PageKind, PageMark, Readers, SearchResult
 from service.answering import Answer, AnswererName, Mode
 from service.citations import Citation
 from service.prompt import LeftOut, Passage
+
+MARK: dict[str, Any] = {  # a triple in words that every generator of clients understands
+    "type": "array",
+    "items": {"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]},
+    "minItems": 3,
+    "maxItems": 3,
+}
+
+
+def _pair(schema: dict[str, Any]) -> None:
+    """Two numbers, in words that every generator of clients understands."""
+    schema["items"] = schema.pop("prefixItems")[0]
 
 
 class Reply(BaseModel):
@@ -76,7 +88,7 @@ class CitationReply(Reply):
     start: int
     end: int
     quote: str
-    span: tuple[int, int] = Field(description="Where the marker stands in the answer.")
+    span: tuple[int, int] = Field(description="Where the marker stands in the answer.", json_schema_extra=_pair)
     supported: bool
 
 
@@ -125,11 +137,18 @@ class BudgetReply(Reply):
 
 
 class TimingsReply(Reply):
-    condense_ms: float
-    search_ms: float
-    prompt_ms: float
-    first_token_ms: float | None
-    total_ms: float
+    """Rounded up to steps (50, 100, 200, 500 and so on): for people, and too coarse to tell of other people's work."""
+
+    condense_ms: int
+    search_ms: int
+    prompt_ms: int
+    first_token_ms: int | None
+    total_ms: int
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _coarse(cls, exact: float | None) -> int | None:
+        return None if exact is None else _step(exact)
 
 
 class AskReply(Reply):
@@ -209,7 +228,9 @@ class DocumentReply(Reply):
     start: int = Field(description="Where `text` begins in it.")
     text: str
     page_kind: PageKind | None
-    pages: tuple[tuple[int, int, str | None], ...] = Field(description="Start, number and name of each page.")
+    pages: tuple[tuple[int, int, str | None], ...] = Field(
+        description="Start, number and name of each page.", json_schema_extra={"items": MARK}
+    )
 
     @classmethod
     def of(cls, document: DocumentView, start: int, length: int) -> Self:
@@ -297,6 +318,16 @@ class ProblemReply(Reply):
 
 def citation(found: Citation) -> CitationReply:
     return CitationReply.model_validate(found)
+
+
+def _step(exact: float) -> int:
+    """The next of 50, 100, 200, 500, 1000 …; 0 stays 0."""
+    if exact <= 0:
+        return 0
+    step = 50
+    while step < exact:
+        step = step * 5 // 2 if str(step).startswith("2") else step * 2
+    return step
 
 
 def _pages(marks: tuple[PageMark, ...], kind: PageKind | None) -> tuple[PageReply, ...]:

@@ -89,6 +89,7 @@ class EventStream:
         if isinstance(first, Exception):
             await self.close()
         if isinstance(first, ClearanceError):
+            problems.note(first, self._request_id)
             return problems.of(first).response(self._request_id)
         if isinstance(first, Exception):
             raise first
@@ -156,6 +157,8 @@ class EventStream:
 
     def last_words(self, error: Exception) -> Iterable[bytes]:
         """What goes over the wire when the answer cannot be finished."""
+        if isinstance(error, ClearanceError):
+            problems.note(error, self._request_id)
         known = problems.of(error) if isinstance(error, ClearanceError) else problems.Problem(problems.INTERNAL)
         return self._speech.failed(known.body(self._request_id))
 

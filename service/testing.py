@@ -198,11 +198,25 @@ Misbehaviour = Literal[
 class Loopback:
     """An application behind a real HTTP server on a free loopback port, in a thread; a context manager."""
 
-    def __init__(self, app: ASGIApp, lifespan: Literal["on", "off"] = "off") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        lifespan: Literal["on", "off"] = "off",
+        protocol: Callable[..., asyncio.Protocol] | None = None,
+        accepted_at_once: int = 2048,
+    ) -> None:
+        """protocol: makes what stands on each connection; none: uvicorn's own."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, lifespan=lifespan)
+        config = uvicorn.Config(
+            app,
+            http=protocol or "auto",  # type: ignore[arg-type] # called as a class would be
+            log_config=None,
+            timeout_graceful_shutdown=1,
+            lifespan=lifespan,
+            backlog=accepted_at_once,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
 

@@ -67,6 +67,11 @@ class Catalog:
         with self._database.checked(lambda connection: confirm(connection, principal, scope)):
             yield
 
+    def reachable(self) -> None:
+        """Fails where the catalog cannot be read. Looks at nothing that documents change."""
+        with self._database.reading() as connection:
+            connection.scalar(select(installation.c.name).limit(1))
+
     def close(self) -> None:
         self._database.close()
 

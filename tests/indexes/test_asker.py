@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from indexes.errors import NotAuthenticated, NotFound, NotPermitted
-from indexes.model import Principal
+from indexes.errors import NotAuthenticated, NotFound, NotPermitted, Withdrawn
+from indexes.model import Principal, Row
 from tests.world import World
 
 
@@ -131,3 +131,20 @@ def test_a_scope_is_looked_up_and_not_believed(world: World) -> None:
     with pytest.raises(NotAuthenticated), world.catalog.acting(root, "admin"):
         world.catalog.people.add_group("eng")
     assert list(world.catalog.people.groups()) == ["group:hr"]
+
+
+def test_what_an_answer_rests_on_is_looked_at_again(world: World) -> None:
+    who = signed_in(world)
+    hits = world.searcher.search("letter soup", who, 5).hits
+    rows = [hit.row for hit in hits]
+    world.searcher.confirm(who, rows)
+    world.put("letter", "a letter to ada", "user:ada")
+    with pytest.raises(Withdrawn):
+        world.searcher.confirm(who, rows)
+    menu = [hit.row for hit in hits if hit.title == "menu"]
+    world.searcher.confirm(who, menu)
+    world.relabel("menu", "user:bob")
+    for gone in (menu, [Row(10**9)]):  # hidden and absent look the same
+        with pytest.raises(Withdrawn):
+            world.searcher.confirm(who, gone)
+    world.searcher.confirm(who)

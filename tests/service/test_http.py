@@ -3,12 +3,15 @@
 import json
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from fastapi import FastAPI
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from indexes.catalog import Catalog
@@ -209,23 +212,50 @@ def test_ready_means_that_it_can_search(house: Any, http: TestClient) -> None:
 
 
 def test_a_catalog_out_of_reach_is_not_ready_and_lets_nobody_in(
-    house: Any, http: TestClient, monkeypatch: pytest.MonkeyPatch
+    house: Any, http: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("the disk of db-7 is gone")
 
     monkeypatch.setattr(house.catalog._database, "_transaction", broken)
-    reply = http.get("/readyz")
+    for _ in range(100):
+        reply = http.get("/readyz")
+        if reply.status_code == 503:
+            break
+        time.sleep(0.1)
     assert (reply.status_code, reply.json()["checks"]["catalog"]) == (503, "not ready")
+    said = [record for record in caplog.records if record.name == "clearance.health" and record.levelname == "ERROR"]
+    assert len(said) == 1, "it is logged once, and not at every look"
     asked = http.post("/search", json=QUESTION, headers=house.headers("ada"))
     assert (asked.status_code, asked.json()["type"]) == (500, "/problems/internal-error")
     assert "db-7" not in asked.text
     assert http.get("/livez").status_code == 200
 
 
+def test_open_addresses_look_at_nothing(house: Any, http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes longer after somebody has written must not be done for who has no key."""
+    by_the_process = house.app.state.runtime.health
+    monkeypatch.setattr(by_the_process, "_look", lambda: None)
+    time.sleep(0.05)  # a look may be under way
+
+    def looked(*_: object, **__: object) -> None:
+        raise AssertionError("the catalog was read")
+
+    monkeypatch.setattr(house.catalog._database, "_transaction", looked)
+    monkeypatch.setattr(house.app.state.runtime.searcher.corpus, "latest", looked)
+    for at in ("/livez", "/readyz", "/version", "/docs", "/openapi.json", "/", "/problems/not-found"):
+        assert http.get(at).status_code == 200, at
+
+
+def test_timings_of_a_reply_are_coarse(house: Any, http: TestClient) -> None:
+    timings = http.post("/ask", json=QUESTION, headers=house.headers("ada")).json()["timings"]
+    steps = {0, *(base * 10**power for base in (1, 2, 5) for power in range(1, 6))} - {10, 20}
+    assert {value for value in timings.values() if value is not None} <= steps
+
+
 def test_open_addresses_tell_nothing_of_what_is_held(house: Any, http: TestClient) -> None:
     http.post("/ask", json=QUESTION, headers=house.headers("ada"))
-    open_to_all = ("/livez", "/readyz", "/metrics", "/version", "/docs", "/openapi.json")
+    open_to_all = ("/livez", "/readyz", "/version", "/docs", "/openapi.json")
     before = {at: http.get(at).text for at in open_to_all}
     for number in range(5):
         house.put(f"extra {number}", f"Number {number}.", ALL)
@@ -233,16 +263,32 @@ def test_open_addresses_tell_nothing_of_what_is_held(house: Any, http: TestClien
     for at in open_to_all:
         text = http.get(at).text
         assert not any(word in text for word in ("heliotrope", "Salaries", "salaries", "user:ada", house.ids["menu"]))
-        if at not in ("/metrics",):
-            assert text == before[at]
-    metrics = {line.split("{")[0].split(" ")[0] for line in http.get("/metrics").text.splitlines() if line[0] != "#"}
+        assert text == before[at]
+    text = http.get("/metrics", headers=house.headers("root")).text
+    metrics = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line[0] != "#"}
     assert not [name for name in metrics if "document" in name or "passage" in name or "user" in name]
 
 
 def test_metrics_count_requests_by_route(house: Any, http: TestClient) -> None:
     http.get(f"/documents/{house.ids['menu']}", headers=house.headers("ada"))
-    text = http.get("/metrics").text
+    text = http.get("/metrics", headers=house.headers("root")).text
     assert 'clearance_requests_total{method="GET",route="/documents/{document_id}",status="200"} 1.0' in text
+
+
+def test_metrics_are_for_operators_and_for_who_has_their_token(house: Any) -> None:
+    from service.app import create_app
+
+    settings = house.settings.model_copy(update={"metrics_token": SecretStr("a token for metrics")})
+    app = create_app(settings, embedder=house.embedder, model=house.model, catalog=house.catalog)
+    token = {"Authorization": "Bearer a token for metrics"}
+    with TestClient(app) as http:
+        assert http.get("/metrics", headers=token).status_code == 200
+        assert http.get("/metrics", headers=house.headers("root")).status_code == 200
+        assert http.get("/metrics", headers=house.headers("ada")).status_code == 403
+        assert http.get("/metrics").status_code == 401
+        assert http.get("/metrics", headers={"Authorization": "Bearer a token for metric"}).status_code == 401
+        for at in ("/whoami", "/admin/models", "/metrics/", f"/documents/{house.ids['menu']}"):
+            assert http.get(at, headers=token).status_code == 401, at
 
 
 def test_the_reference_needs_nothing_from_elsewhere(house: Any, http: TestClient) -> None:
@@ -277,6 +323,27 @@ def test_replies_are_what_the_description_says(house: Any, http: TestClient) -> 
     for path, methods in described["paths"].items():
         for operation in methods.values():
             assert "422" not in operation["responses"], path  # problems are described once, as the default
+
+
+def test_the_description_is_valid_and_every_list_in_it_says_of_what(http: TestClient) -> None:
+    """Generators of clients stop at a list without items, and know no tuples."""
+
+    def lists(node: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(node, dict):
+            if "array" in (node.get("type"), *(node["type"] if isinstance(node.get("type"), list) else ())):
+                yield node
+            for inner in node.values():
+                yield from lists(inner)
+        elif isinstance(node, list):
+            for inner in node:
+                yield from lists(inner)
+
+    described = http.get("/openapi.json").json()
+    assert described["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(described).validate()
+    found = list(lists(described))
+    assert len(found) > 30
+    assert [schema for schema in found if "items" not in schema or "prefixItems" in schema] == []
 
 
 def test_every_problem_leads_to_a_page(house: Any, http: TestClient) -> None:

@@ -293,7 +293,7 @@ ANYONE, KEY, ADMIN = "anyone", "key", "admin"
 MATRIX = {
     ("GET", "/livez"): ANYONE,
     ("GET", "/readyz"): ANYONE,
-    ("GET", "/metrics"): ANYONE,
+    ("GET", "/metrics"): ADMIN,
     ("GET", "/version"): ANYONE,
     ("GET", "/docs"): ANYONE,
     ("GET", "/openapi.json"): ANYONE,

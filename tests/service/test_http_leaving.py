@@ -64,7 +64,11 @@ def test_who_leaves_stops_the_model(house: Any, served: str, slow: ScriptedModel
     line.close()
     assert wait(lambda: slow.running == 0) < SOON_S
     assert slow.abandoned == 1
-    wait(lambda: "clearance_callers_left_total 1.0" in httpx2.get(f"{served}/metrics").text)
+    wait(
+        lambda: (
+            "clearance_callers_left_total 1.0" in httpx2.get(f"{served}/metrics", headers=house.headers("root")).text
+        )
+    )
 
 
 def test_who_leaves_while_the_search_runs_costs_no_generation(house: Any, served: str) -> None:

@@ -1,0 +1,45 @@
+"""Whether the service can answer, known beforehand: who asks without a key sets nothing in motion and measures nothing.
+
+A look at the catalog takes longer after somebody has written to it, so the process looks by itself, at its own pace.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from anyio import CapacityLimiter, fail_after, to_thread
+
+LOOK_S = 1.0
+WITHIN_S = 5.0  # for the catalog to show that it is there
+
+log = logging.getLogger("clearance.health")
+
+
+class Health:
+    """Of what must be there for any search."""
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        """look: fails where the catalog cannot be read. Blocking."""
+        self._look = look
+        self._limiter = CapacityLimiter(1)
+        self.catalog = False
+
+    async def look(self) -> None:
+        """Looks once. What it catches is logged when things change, and not again at every look."""
+        was = self.catalog
+        try:
+            with fail_after(WITHIN_S):
+                await to_thread.run_sync(self._look, limiter=self._limiter, abandon_on_cancel=True)
+        except Exception as error:  # whatever is wrong with it, nothing can be searched
+            self.catalog = False
+            if was:
+                log.error("the catalog cannot be read", extra={"fields": {"error": type(error).__qualname__}})
+        else:
+            self.catalog = True
+            if not was:
+                log.info("the catalog can be read")
+
+    async def keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.look()
