@@ -1,4 +1,4 @@
-# The same verbs everywhere: setup, check, test, serve, ingest, demo, clean.
+# The same verbs everywhere: setup, check, test, attack, serve, ingest, demo, clean.
 #
 #   PYTHON       the interpreter for the environments (3.11 or newer)
 #   TORCH_INDEX  address of the PyTorch CPU wheel index, for machines that would otherwise get the GPU build
@@ -6,6 +6,7 @@
 #   MODEL        demo: none, a folder or the name of a model; default: the small packaged one
 #   EXTRAS       [dev] for checks and tests; empty installs what the service needs
 #   WORKERS      test: processes that run tests side by side; default: one for each core
+#   MINUTES      attack: how long; default 30
 #   ARGS         serve, ingest, test: passed on, such as ARGS="docs --allow group:staff"
 
 .DEFAULT_GOAL := help
@@ -29,12 +30,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PROGRESS = $(PYTHON) tools/progress.py
 PIP_FLAGS := --disable-pip-version-check --no-input $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help setup setup-llm setup-browser check test serve ingest demo clean clean-all python
+.PHONY: help setup setup-llm setup-browser check test attack serve ingest demo clean clean-all python
 
 help:
 	@echo "make setup    install the pinned packages into $(VENV)"
 	@echo "make check    format, lint, strict types, import contracts"
 	@echo "make test     every test, the real model server included"
+	@echo "make attack   the attacks on the service for MINUTES=30, larger than in make test"
 	@echo "make setup-browser   Chromium for the tests of the page, where there is none (Debian, Ubuntu)"
 	@echo "make demo     ingest examples/, start the model server and the service, ask as two users"
 	@echo "              (MODEL=none: without a model server)"
@@ -89,6 +91,9 @@ check: setup
 
 test: setup setup-llm
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder $(ARGS)
+
+attack: setup
+	@$(BIN)/python -m tests.attack --minutes $(or $(MINUTES),30)
 
 serve: setup
 	@exec $(BIN)/clearance serve $(ARGS)

@@ -288,7 +288,7 @@ def serve() -> None:
     """`clearance serve` with an embedder that needs no time."""
     from service import commands
 
-    def instant(settings: Settings, note: Callable[[str], None] = print) -> HashingEmbedder:
+    def instant(settings: Settings, report: Callable[[str], None] = print) -> HashingEmbedder:
         return HashingEmbedder()
 
     embedding.load = instant

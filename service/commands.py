@@ -16,12 +16,14 @@ from indexes.settings import Settings
 from service import logs, model_commands, template_commands
 from service.evaluation import calibrating
 from service.evaluation.commands import evaluate
+from service.leaktest.commands import leaktest
 
 app = typer.Typer(help="The HTTP service.")
 app.add_typer(template_commands.app, name="templates")
 app.add_typer(model_commands.app, name="models")
 app.add_typer(calibrating.app, name="abstention")
 app.command("eval")(evaluate)
+app.command("leaktest")(leaktest)
 
 GOODBYE_S = 10  # for requests in flight when the process is told to stop
 BACKLOG = 2048

@@ -27,6 +27,7 @@ OPERATORS = frozenset(
 )
 """Routes for operators. What they reply may depend on everything; none of them replies with text or titles."""
 
+ANSWERING = frozenset({"POST /ask", "POST /v1/chat/completions", "POST /v1/responses"})
 MODES = ("hybrid", "dense", "keyword")
 NOWHERE = "zzzzzzzzzzzzzzzzzzzz"  # a public id that nothing has
 
@@ -78,6 +79,13 @@ class Call:
     @property
     def method(self) -> str:
         return self.route.partition(" ")[0]
+
+    @property
+    def asks_a_model(self) -> bool:
+        """Whether a language model answers it, if the service has one."""
+        if not isinstance(self.body, dict) or self.route not in ANSWERING:
+            return False
+        return self.body.get("answerer") != "quotes" and self.body.get("model") != QUOTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

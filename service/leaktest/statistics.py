@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 _NORMAL_95 = 1.959964
 _NORMAL_99_9 = 3.290527
+_CHANCE = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class Separation:
 
     def is_above(self, aim: float) -> bool:
         """Whether chance is no explanation for being above the aim."""
-        return self.certain > aim
+        return self.certain > aim and self.p < _CHANCE
 
 
 def separation(sample: Sequence[float], control: Sequence[float]) -> Separation:

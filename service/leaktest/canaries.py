@@ -1,0 +1,149 @@
+"""Documents, people and a group of the leak test's own, made in the catalog on its host; and everything removed again.
+
+The one place here that writes to an installation. Everything it makes carries the prefix `leaktest-`, so that what a
+killed run left behind can be found and removed.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from indexes.catalog import Catalog
+from indexes.embedder import Embedder
+from indexes.errors import ClearanceError, NotFound
+from indexes.model import Chunk, Document, Generation, Readers, Scalar
+
+PREFIX = "leaktest-"
+URI = "leaktest:"
+LETTERS = "bcdfghjklmnpqrstvwxz"
+
+EmbedderOf = Callable[[Generation], Embedder]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody who may ask."""
+
+    name: str  # without `user:`
+    key: str
+    key_id: str
+
+
+def random_word(letters: int = 12) -> str:
+    """A word that stands in no document."""
+    return "".join(secrets.choice(LETTERS) for _ in range(letters))
+
+
+class Canaries:
+    """Use it in a `with` block: at its end nothing is left of what was made."""
+
+    def __init__(self, catalog: Catalog, embedder_of: EmbedderOf) -> None:
+        self.catalog = catalog
+        self.mark = random_word(10)
+        self.group = f"{PREFIX}{self.mark}-secret"  # reads what is hidden from the outsider
+        self._embedder_of = embedder_of
+
+    @contextmanager
+    def placed(self) -> Iterator["Canaries"]:
+        try:
+            self.catalog.people.add_group(self.group)
+            yield self
+        finally:
+            self.remove_all()
+
+    def person(self, role: str, *groups: str) -> Identity:
+        name = f"{PREFIX}{self.mark}-{role}"
+        self.catalog.people.add_user(name)
+        for group in groups:
+            self.catalog.people.add_member(group, f"user:{name}")
+        issued = self.catalog.keys.issue(name, label="leak test")
+        return Identity(name, issued.secret, issued.id)
+
+    def put(
+        self,
+        name: str,
+        text: str,
+        *allow: str,
+        collection: str = "default",
+        metadata: Mapping[str, Scalar] | None = None,
+        catalog: Catalog | None = None,
+    ) -> str:
+        """Write or replace a document of one passage. Returns its public id. catalog: another than the service's."""
+        title = f"{self.mark} {name}"
+        chunk = Chunk(ordinal=0, text=text, start=0, end=len(text), embedded=f"{title}\n{text}")
+        document = Document(
+            uri=self._uri(name),
+            path=f"leaktest/{self.mark}/{name}.txt",
+            title=title,
+            media_type="text/plain",
+            text=text,
+            chunks=(chunk,),
+            content_hash=secrets.token_hex(32),
+            readers=Readers(allow=frozenset(allow)),
+            collection=collection,
+            language="en",
+            metadata=metadata or {},
+        )
+        into = catalog or self.catalog
+        generations = into.generations.writable()
+        vectors = {each.id: self._embedder_of(each).passages([chunk.embedded]) for each in generations}
+        return into.documents.put(document, vectors)
+
+    def relabel(self, name: str, *allow: str) -> None:
+        self.catalog.documents.relabel(self._uri(name), Readers(allow=frozenset(allow)))
+
+    def remove(self, name: str) -> None:
+        self.catalog.documents.delete(self._uri(name))
+
+    def remove_all(self) -> None:
+        clean(self.catalog, self.mark)
+
+    def _uri(self, name: str) -> str:
+        return f"{URI}{self.mark}/{name}"
+
+
+def clean(catalog: Catalog, mark: str = "") -> int:
+    """Remove what one leak test made, or all. Returns how many things there were. What fails is raised in the end."""
+    failed: list[ClearanceError] = []
+    steps = [*_documents(catalog, mark), *_people(catalog, mark)]
+    for step in steps:
+        try:
+            step()
+        except NotFound:
+            pass
+        except ClearanceError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return len(steps)
+
+
+def _documents(catalog: Catalog, mark: str) -> Sequence[Callable[[], object]]:
+    uris = catalog.documents.stored(f"{URI}{mark}/" if mark else URI)
+    return [lambda uri=uri: catalog.documents.delete(uri) for uri in uris]  # type: ignore[misc]
+
+
+def _people(catalog: Catalog, mark: str) -> Sequence[Callable[[], object]]:
+    prefix = PREFIX + mark
+    people = catalog.people
+    users = [name.removeprefix("user:") for name in people.users()]
+    groups = [name.removeprefix("group:") for name in people.groups()]
+    steps: list[Callable[[], object]] = []
+    steps += [lambda name=name: people.remove_user(name) for name in users if name.startswith(prefix)]  # type: ignore[misc]
+    steps += [lambda name=name: people.remove_group(name) for name in groups if name.startswith(prefix)]  # type: ignore[misc]
+    return steps
+
+
+@contextmanager
+def unrelated_catalog(url: str, like: Catalog) -> Iterator[Catalog]:
+    """An empty catalog elsewhere with the same generation, for writes that the service cannot notice."""
+    made = Catalog.open(url)
+    try:
+        with suppress(ClearanceError):
+            active = like.generations.active()
+            if active is not None:
+                made.generations.ensure(active.model, active.fingerprint, active.dimension)
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,289 @@
+"""What a leak test tries, one check after another: doors, interference, revocation, time."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from indexes.catalog import Catalog
+from indexes.errors import ClearanceError
+from service.leaktest.canaries import Canaries, Identity, random_word
+from service.leaktest.client import Client, Prepared
+from service.leaktest.comparing import Answered, comparable, first_difference, told
+from service.leaktest.doors import HOSTILE_FILTERS, PLAIN_FILTERS, Call, Knowledge, calls
+from service.leaktest.report import Report, Timed
+from service.leaktest.statistics import separation
+
+HIDDEN = 6  # canaries that the outsider may not read
+ATTEMPTS = 3  # a difference that others have caused, in a service in use, does not come back each time
+ROUNDS = 5  # of revocation
+
+
+class NothingToSee(ClearanceError):
+    """The leak test would find nothing, whatever leaked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Canaries in their places, and who looks for them."""
+
+    canaries: Canaries
+    client: Client
+    insider: Identity  # may read everything here
+    outsider: Identity
+    shared: str  # a word of what both may read and of what only the insider may read
+    word: str  # a word of hidden canaries alone
+    ids: tuple[str, ...]  # public ids of hidden canaries
+    models: bool = False  # whether language models are asked more than once
+
+    @property
+    def question(self) -> str:
+        return f"{self.shared} {self.word} report"
+
+    @property
+    def everybody(self) -> tuple[str, str]:
+        return f"user:{self.insider.name}", f"user:{self.outsider.name}"
+
+    def known(self) -> Knowledge:
+        """What the outsider may have heard of."""
+        own = ({"collection": self.canaries.mark}, {"path_prefix": "leaktest/"}, {"metadata": {"author": self.word}})
+        return Knowledge(
+            questions=(self.question, self.shared),
+            documents=self.ids[:2],
+            passages=self.ids[-2:],
+            filters=(*own, *PLAIN_FILTERS, *HOSTILE_FILTERS),
+        )
+
+    def doors(self, *, models: bool) -> list[Call]:
+        return [call for call in calls(self.known()) if models or not call.asks_a_model]
+
+    def ask(self, call: Call, who: Identity) -> Answered:
+        return self.client.answer(call, who.key)
+
+
+def scene(canaries: Canaries, client: Client, *, models: bool) -> Scene:
+    """Makes the people and the documents. Raises NothingToSee where even the insider finds nothing."""
+    insider, outsider = canaries.person("insider", canaries.group), canaries.person("outsider")
+    shared, word = random_word(), random_word()
+    everybody = f"user:{insider.name}", f"user:{outsider.name}"
+    for number in range(3):
+        canaries.put(f"open{number}", f"The {shared} report, part {number}, is for everybody here.", *everybody)
+    ids = [hide(canaries, number, f"{shared} {word}") for number in range(HIDDEN)]
+    made = Scene(
+        canaries=canaries,
+        client=client,
+        insider=insider,
+        outsider=outsider,
+        shared=shared,
+        word=word,
+        ids=tuple(ids),
+        models=models,
+    )
+    search = Call(door="search", route="POST /search", path="/search", body={"question": made.question, "k": 10})
+    if not told(made.ask(search, insider).body, [word]):
+        raise NothingToSee("The insider does not find its own canary.", remedy="Is it the service of this home?")
+    if not told(made.ask(search, outsider).body, [shared]):
+        raise NothingToSee("The outsider does not find what it may read.", remedy="Is it the service of this home?")
+    return made
+
+
+def hide(canaries: Canaries, number: int, words: str, readers: str | None = None) -> str:
+    """One hidden canary, with metadata that a careless filter stumbles over."""
+    return canaries.put(
+        f"hidden{number}",
+        f"The {words} report {number} says that {words} falls.",
+        readers or f"group:{canaries.group}",
+        collection=canaries.mark,
+        metadata={"author": f"Bob {words}", "a\\": number, "size": "three"},
+    )
+
+
+def look_through_every_door(here: Scene, report: Report) -> None:
+    """Whether a word or an id of a hidden canary stands in any byte that the outsider gets; and no door breaks."""
+    found = []
+    asked = here.doors(models=True)
+    for call in asked:
+        answered = here.ask(call, here.outsider)
+        sent = f"{call.path} {call.body!r}"
+        looked_for = [word for word in (here.word, *here.ids, here.canaries.group) if word not in sent]
+        found += [(call.door, f"it tells {word}") for word in told(_all(answered), looked_for)]
+        if call.path != "/whoami" and answered.status == 500:
+            found.append((call.door, "it breaks (status 500)"))
+    report.note("doors", len(asked), found)
+
+
+def compare_before_and_after(here: Scene, report: Report) -> None:
+    """Whether hidden canaries that come, change, move and go change one byte of what the outsider gets."""
+    asked = here.doors(models=here.models)
+    steady = _steady(here, asked)
+    report.unsteady = sorted({call.door for call in asked} - {call.door for call in steady})
+    before = _replies(here, steady)
+    for what, change in _hidden_changes(here).items():
+        differing = steady
+        for _ in range(ATTEMPTS):
+            change()
+            after = _replies(here, differing)
+            parts = {door: (before[door], reply) for door, reply in after.items() if before[door] != reply}
+            before.update(after)
+            differing = [call for call in differing if call.door in parts]
+            if not differing:
+                break
+        found = [(call.door, f"{what}: {first_difference(*parts[call.door])}") for call in differing]
+        report.note("interference", len(steady), found)
+
+
+def _hidden_changes(here: Scene) -> Mapping[str, Callable[[], None]]:
+    """Each can be made again, and is another change then."""
+    made, words = here.canaries, f"{here.shared} {here.word}"
+    numbers = iter(range(100, 1_000_000))
+
+    def add() -> None:
+        hide(made, next(numbers), words)
+
+    def rewrite() -> None:
+        hide(made, 0, f"{words} {random_word()}")
+
+    def move_two() -> None:
+        readers = random.choice((f"group:{made.group}", f"user:{here.insider.name}"))
+        hide(made, 0, words, readers)
+        for number in (0, 1):
+            made.relabel(f"hidden{number}", f"user:{here.insider.name}")
+        for number in (0, 1):
+            made.relabel(f"hidden{number}", f"group:{made.group}")
+
+    def remove() -> None:
+        made.remove(f"hidden{next(numbers) - 1}")
+        made.remove("hidden2")
+        hide(made, 2, words)
+        made.remove("hidden3")
+
+    def regroup() -> None:
+        made.person(f"guest{next(numbers)}", made.group)
+
+    def many() -> None:
+        for _ in range(20):
+            hide(made, next(numbers), f"{words} {random_word()}")
+
+    return {
+        "one was added": add,
+        "one was rewritten": rewrite,
+        "two were moved": move_two,
+        "some were removed": remove,
+        "somebody joined their readers": regroup,
+        "twenty were added": many,
+    }
+
+
+def _steady(here: Scene, asked: Sequence[Call]) -> list[Call]:
+    first, second = _replies(here, asked), _replies(here, asked)
+    return [call for call in asked if first[call.door] == second[call.door]]
+
+
+def _replies(here: Scene, asked: Sequence[Call]) -> dict[str, bytes]:
+    return {call.door: comparable(here.ask(call, here.outsider)) for call in asked}
+
+
+def revoke(here: Scene, report: Report) -> None:
+    """Whether what was taken away is gone at the very next request."""
+    found: list[tuple[str, str]] = []
+    rounds = 0
+    for number in range(ROUNDS):
+        for way in ("relabel", "group", "remove", "key", "person"):
+            rounds += 1
+            found += [(door, f"after {way}") for door in _still_open(here, way, f"{way}{number}")]
+    report.note("revocation", rounds, found)
+
+
+def _still_open(here: Scene, way: str, name: str) -> list[str]:
+    """Doors at which somebody still gets a document after it was taken away in this way."""
+    made, word = here.canaries, random_word()
+    person = made.person(f"{name}-reader", made.group)
+    document = made.put(name, f"The {word} report.", f"group:{made.group}", f"user:{here.insider.name}")
+    doors = [
+        Call(
+            door=f"search {mode}",
+            route="POST /search",
+            path="/search",
+            body={"question": f"{word} report", "mode": mode},
+        )
+        for mode in ("hybrid", "dense", "keyword")
+    ]
+    doors.append(Call(door="document", route="GET /documents/{document_id}", path=f"/documents/{document}"))
+    ask = {"question": f"{word} report", "answerer": "quotes", "stream": True}
+    doors.append(Call(door="stream", route="POST /ask", path="/ask", body=ask))
+    closed = [call.door for call in doors if not _gets(here.ask(call, person), word)]
+    if "document" in closed:
+        raise NothingToSee("Somebody does not get a document that was just given to them.")
+    if way == "relabel":
+        made.relabel(name, f"user:{here.insider.name}")
+    elif way == "group":
+        made.catalog.people.remove_member(made.group, f"user:{person.name}")
+    elif way == "remove":
+        made.remove(name)
+    elif way == "key":
+        made.catalog.keys.revoke(person.key_id)
+    else:
+        made.catalog.people.remove_user(person.name)
+    return [call.door for call in doors if _gets(here.ask(call, person), word)]
+
+
+def _gets(answered: Answered, word: str) -> bool:
+    """Whether more than the question comes back."""
+    return answered.status == 200 and bool(told(answered.body, [f"The {word} report"]))
+
+
+def measure_time(here: Scene, report: Report, unrelated: Catalog, pairs: int) -> None:
+    """Whether how long the outsider waits depends on what is hidden from it."""
+    client, key, words = here.client, here.outsider.key, f"{here.shared} {here.word}"
+    numbers = iter(range(1_000_000))
+    search = client.prepare(
+        Call(door="", route="POST /search", path="/search", body={"question": here.question, "mode": "keyword"}), key
+    )
+    ready = client.prepare(Call(door="", route="GET /readyz", path="/readyz"), None)
+
+    def write(hidden: bool) -> None:
+        text = f"The {words} report says that {words} falls."
+        catalog = None if hidden else unrelated
+        here.canaries.put(f"timed{next(numbers) % 20}", text, f"group:{here.canaries.group}", catalog=catalog)
+
+    def opened(hidden: bool) -> Prepared:
+        name = random.choice(here.ids) if hidden else random_word(20)
+        return client.prepare(Call(door="", route="GET /documents/{document_id}", path=f"/documents/{name}"), key)
+
+    def filtered(hidden: bool) -> Prepared:
+        collection = here.canaries.mark if hidden else here.canaries.mark[::-1]
+        body = {"question": here.question, "mode": "keyword", "filters": {"collection": collection}}
+        return client.prepare(Call(door="", route="POST /search", path="/search", body=body), key)
+
+    def nothing(hidden: bool) -> None: ...
+
+    comparisons: list[tuple[str, float, Callable[[bool], None], Callable[[bool], Prepared]]] = [
+        ("a search after a hidden write", 0.60, write, lambda hidden: search),
+        ("/readyz after a hidden write", 0.60, write, lambda hidden: ready),
+        ("opening what is hidden", 0.55, nothing, opened),
+        ("a filter that matches what is hidden", 0.55, nothing, filtered),
+    ]
+    for what, aim, before, request in comparisons:
+        taken = _taken(client, before, request, pairs)
+        found, control = (separation(taken[kind], taken["control"]) for kind in ("hidden", "again"))
+        report.timed.append(Timed(what=what, aim=aim, found=found, control=control))
+        above = found.is_above(aim) and not control.is_above(aim)
+        told_apart = f"AUC {found.auc:.3f}, certainly above {found.certain:.3f}"
+        report.note("time", pairs, [(what, told_apart)] if above else [])
+
+
+def _taken(
+    client: Client, before: Callable[[bool], None], request: Callable[[bool], Prepared], pairs: int
+) -> dict[str, list[float]]:
+    """Milliseconds, in random order: with something hidden, without, and without once more."""
+    taken: dict[str, list[float]] = {"hidden": [], "control": [], "again": []}
+    for _ in range(pairs):
+        for kind in random.sample(list(taken), 3):
+            before(kind == "hidden")
+            _, seconds = client.send(request(kind == "hidden"))
+            taken[kind].append(seconds * 1e3)
+            client.send(request(False))
+    return taken
+
+
+def _all(answered: Answered) -> bytes:
+    return repr(dict(answered.headers)).encode() + answered.body

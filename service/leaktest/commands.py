@@ -1,0 +1,132 @@
+"""`clearance leaktest`."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from indexes import embedder as embedding
+from indexes import settings as configuration
+from indexes.catalog import Catalog
+from indexes.embedder import Embedder
+from service.leaktest import checks
+from service.leaktest.canaries import Canaries, EmbedderOf, clean, unrelated_catalog
+from service.leaktest.client import Client
+from service.leaktest.doors import Call
+from service.leaktest.report import Report
+
+
+def leaktest(
+    url: Annotated[str, typer.Argument(help="Where the service answers, such as http://127.0.0.1:8080.")] = "",
+    pairs: Annotated[
+        int, typer.Option(min=0, help="Of requests whose time is compared; 0: time is not looked at.")
+    ] = 200,
+    models: Annotated[
+        bool, typer.Option(help="Compare the answers of language models, too; that takes its time.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Write the report as JSON into this file, too.")] = None,
+    only_clean: Annotated[
+        bool, typer.Option("--clean", help="Only remove what a test that was killed has left behind.")
+    ] = False,
+) -> None:
+    """Attack a running service of this home: does it tell anybody of what they may not read?
+
+    Makes people, a group and documents of its own in the catalog, asks through every address as somebody who may not
+    read them, and removes everything again. Exit code 1 if anything was found.
+    """
+    settings = configuration.load()
+    catalog = Catalog.open(settings.catalog_url)
+    try:
+        if only_clean:
+            typer.echo(f"{clean(catalog)} things of earlier leak tests were removed.")
+            return
+        if not url:
+            raise typer.BadParameter("Say where the service answers, such as http://127.0.0.1:8080.")
+
+        @cache
+        def embedder_of(model: str) -> Embedder:
+            return embedding.load(settings.model_copy(update={"embedding_model": model}))
+
+        with ended_by_signals():
+            report = attack(url, catalog, lambda each: embedder_of(each.model), pairs=pairs, models=models, say=_say)
+    finally:
+        catalog.close()
+    if output is not None:
+        output.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+    typer.echo(json.dumps(report.as_json(), indent=1) if as_json else "\n".join(report.lines()))
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+def attack(
+    url: str,
+    catalog: Catalog,
+    embedder_of: EmbedderOf,
+    *,
+    pairs: int,
+    models: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Report:
+    """Every check against the service at this address, which must be one over this catalog.
+
+    Raises NothingToSee, and SourceUnavailable where nothing answers. Whatever happens, nothing is left in the catalog.
+    """
+    tell = say or _nothing
+    report = Report(url=url)
+    with ExitStack() as stack:
+        client = stack.enter_context(Client(url))
+        report.version = _version(client)
+        canaries = stack.enter_context(Canaries(catalog, embedder_of).placed())
+        tell("Placing canaries ...")
+        here = checks.scene(canaries, client, models=models)
+        tell("Looking through every door ...")
+        checks.look_through_every_door(here, report)
+        tell("Comparing replies before and after hidden changes ...")
+        checks.compare_before_and_after(here, report)
+        tell("Taking rights away ...")
+        checks.revoke(here, report)
+        if pairs:
+            tell("Measuring time ...")
+            elsewhere = stack.enter_context(TemporaryDirectory(prefix="clearance-leaktest-"))
+            unrelated = stack.enter_context(unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog))
+            checks.measure_time(here, report, unrelated, pairs)
+        tell("Removing the canaries ...")
+    return report
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Ctrl-C and a polite kill end the test like an error, once: what was made is removed before the process ends."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)  # removing goes on undisturbed
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _version(client: Client) -> str:
+    answered = client.answer(Call(door="/version", route="GET /version", path="/version"), None)
+    found = json.loads(answered.body) if answered.status == 200 else {}
+    return str(found.get("version", "unknown"))
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _nothing(text: str) -> None: ...
