@@ -26,8 +26,9 @@ from ingest.chunking import chunk
 from ingest.elements import Parsed
 from ingest.flow import Ahead, Flow
 from ingest.plan import Plan, Task, Verdict
+from ingest.private_copy import PrivateCopy
 from ingest.report import Outcome, Report, failure
-from ingest.sources import check_unchanged, content_hash
+from ingest.sources import content_hash, judged_file, private_copy
 
 WINDOW_TOKENS = 32_768  # chunks sorted by length together; also what a kill can cost in embedding work
 BATCH_TOKENS = 8_192  # given to the embedder in one call; also how long an interrupt waits
@@ -42,7 +43,7 @@ log = logging.getLogger(__name__)
 class Parsing(Protocol):
     """Files to elements, elsewhere: `ingest.sandbox.Parsers`. A result raises SourceError and nothing else."""
 
-    def submit(self, path: Path) -> Future[Parsed]: ...
+    def submit(self, document: PrivateCopy) -> Future[Parsed]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +138,16 @@ def preview(plan: Plan, settings: Settings, report: Report) -> None:
     for refusal in plan.refused:
         report.add(failure(refusal.source.path, refusal.problem, stale=refusal.stored))
     for task in plan.tasks:
-        item = _hashed(task, settings)
-        report.add(item if isinstance(item, Outcome) else Outcome(path=task.source.path, status=item.verdict))
+        report.add(_foretold(task, settings))
+
+
+def _foretold(task: Task, settings: Settings) -> Outcome:
+    try:
+        with judged_file(task.source) as file:
+            verdict = task.verdict(content_hash(file, task.source, settings))
+    except SourceError as error:
+        return failure(task.source.path, error, stale=task.stored is not None)
+    return Outcome(path=task.source.path, status=verdict)
 
 
 class Embedders:
@@ -182,9 +191,10 @@ def _read(tasks: Iterable[Task], tools: Tools, flow: Flow) -> Iterator[Settled |
     most = 2 * tools.settings.parse_workers
     try:
         for task in tasks:
-            item = _hashed(task, tools.settings)
-            if isinstance(item, Reading):
-                pending[tools.parsers.submit(task.source.file)] = item
+            item = _looked_at(task, tools.settings)
+            if isinstance(item, tuple):
+                reading, document = item
+                pending[tools.parsers.submit(document)] = reading
             else:
                 yield item
             yield from _arrived(pending, flow, fewer_than=most)
@@ -194,15 +204,21 @@ def _read(tasks: Iterable[Task], tools: Tools, flow: Flow) -> Iterator[Settled |
             future.cancel()
 
 
-def _hashed(task: Task, settings: Settings) -> Settled | Reading | Outcome:
+def _looked_at(task: Task, settings: Settings) -> Settled | Outcome | tuple[Reading, PrivateCopy]:
+    """What the file's hash settles; else its bytes, in a copy, with the hash of just these bytes."""
+    document: PrivateCopy | None = None
     try:
-        digest = content_hash(task.source, settings)
+        with judged_file(task.source) as file:
+            verdict = task.verdict(content_hash(file, task.source, settings))
+            if verdict in ("new", "changed"):
+                document, digest = private_copy(file, task.source, settings)
     except SourceError as error:
+        if document:
+            document.close()
         return failure(task.source.path, error, stale=task.stored is not None)
-    verdict = task.verdict(digest)
-    if verdict in ("relabelled", "unchanged"):
+    if document is None:
         return Settled(task=task, verdict=verdict)
-    return Reading(task=task, verdict=verdict, content_hash=digest)
+    return Reading(task=task, verdict=verdict, content_hash=digest), document
 
 
 def _arrived(pending: dict[Future[Parsed], Reading], flow: Flow, *, fewer_than: int) -> Iterator[Reading | Outcome]:
@@ -221,7 +237,6 @@ def _parsed(reading: Reading, future: Future[Parsed]) -> Reading | Outcome:
     task = reading.task
     try:
         parsed = future.result()
-        check_unchanged(task.source)
     except SourceError as error:
         return failure(task.source.path, error, stale=task.stored is not None)
     return Reading(task=task, verdict=reading.verdict, content_hash=reading.content_hash, parsed=parsed)

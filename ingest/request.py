@@ -63,7 +63,7 @@ def perform(
     roots = find_roots(request.paths)
     entries = read_manifest(request.manifest) if request.manifest else {}
     rules = Rules(command_line_rule(request.allow, request.deny), entries)
-    own = frozenset({request.manifest.resolve()} if request.manifest else ())
+    own = frozenset({request.manifest.resolve()} if request.manifest else ())  # a name to leave out, not one to open
     found = scan(roots, rules, collection=request.collection, max_bytes=settings.max_file_mb * 1_000_000, skip=own)
     stored = {uri: d for root in roots if catalog for uri, d in catalog.documents.stored(root.prefix).items()}
     planned = plan.make(found, stored, prune=request.prune)
