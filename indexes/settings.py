@@ -55,6 +55,9 @@ class Settings(BaseSettings):
         " of reach and the network is shut off, nothing is parsed, whatever stands here.",
     )
     max_file_mb: int = Field(200, ge=1)
+    prune_limit: float = Field(
+        0.34, ge=0, le=1, description="`ingest --prune` removes at most this share of a folder's documents at once."
+    )
     ocr: bool = Field(True, description="Read pictures and scanned pages with the packaged OCR models.")
 
     # --- the service ----------------------------------------------------------------------------------------

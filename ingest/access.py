@@ -79,17 +79,20 @@ class Rules:
     def entry(self, file: Path) -> Entry:
         return self._manifest.get(file, _SILENT)
 
-    def readers(self, file: Path, folder_rule: FolderRule) -> Readers:
-        """Who may read the file: command line, else manifest, else `folder_rule`, the rule of its nearest folder.
+    def readers(self, file: Path, folder_rule: FolderRule, of_source: Readers = NOBODY) -> Readers:
+        """Who may read the file: command line, else manifest, else `folder_rule`, else its source.
 
-        Raises NoReaders where nothing says so, or where the nearest rule cannot be understood.
+        folder_rule: of the nearest folder that has one. of_source: the rule of the whole source; what it denies is
+        denied whatever else is said. Raises NoReaders where nothing says so, or where the nearest rule cannot be
+        understood.
         """
         given = self._command_line or self.entry(file).readers or folder_rule
-        if given is None:
-            raise NoReaders("No rule in its folder or above it.")
         if isinstance(given, NoReaders):
             raise given
-        return given
+        if given is None and not of_source.allow:
+            raise NoReaders("No rule in its folder or above it.")
+        given = given or of_source
+        return Readers(allow=given.allow, deny=given.deny | of_source.deny)
 
     def in_folder(self, folder: int, place: Path) -> FolderRule:
         """The rule in this very folder, read from its descriptor. place: its name, for messages."""

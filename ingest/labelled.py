@@ -71,7 +71,7 @@ def perform(given: LabelledSet, tools: Writing, report: Report) -> None:
     stored = tools.catalog.documents.stored(_uri(given, ""))
     planned = plan.make(Scan(roots=(), sources=tuple(_sources(given))), stored, prune=False)
     report.watcher.expect(planned.files)
-    pipeline.withdraw(planned, tools.catalog, report)
+    planned = pipeline.withdraw(planned, tools, report)
     with Flow() as flow:
         pipeline.write(_rows(planned, given, tools), tools, flow, report)
 
@@ -123,7 +123,7 @@ def _row(task: Task, row: Text, chunk_tokens: int) -> Settled | Reading:
     shape = [PIPELINE_VERSION, chunk_tokens, row.title, row.text, row.lang]
     digest = hashlib.sha256(json.dumps(shape).encode()).hexdigest()
     verdict = task.verdict(digest)
-    if verdict in ("relabelled", "unchanged"):
+    if verdict not in ("new", "changed"):
         return Settled(task=task, verdict=verdict)
     parsed = Parsed(
         title=row.title, elements=tuple(paragraphs(clean(row.text))), media_type="text/plain", language=row.lang,

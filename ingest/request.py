@@ -17,7 +17,7 @@ from ingest.access import Rules, command_line_rule, read_manifest
 from ingest.pipeline import Embedders, Parsing, Tools
 from ingest.report import Report
 from ingest.sandbox import Parsers
-from ingest.sources import find_roots, scan
+from ingest.sources import find_roots, in_sources, scan
 
 LoadEmbedder = Callable[[str], Embedder]
 MakeParsers = Callable[[Settings], AbstractContextManager[Parsing]]
@@ -36,6 +36,7 @@ class Request(BaseModel):
     collection: str = Field("default", min_length=1, max_length=200)
     manifest: Path | None = None
     prune: bool = False
+    prune_anyway: bool = False
     dry_run: bool = False
 
     @classmethod
@@ -60,7 +61,12 @@ def perform(
 
     Raises BadInput for a request that cannot be carried out, CorpusError and others for what stopped it half-way.
     """
-    roots = find_roots(request.paths)
+    make = not request.dry_run and embedders is not None
+    roots = in_sources(find_roots(request.paths), catalog, make=make)
+    for source in dict.fromkeys(root.source for root in roots if root.source):
+        report.sources.append({"name": source.name, "root": str(source.root)})
+        report.watcher.say(f"Source {source.name}: {source.root}")
+    report.prune_anyway = request.prune_anyway
     entries = read_manifest(request.manifest) if request.manifest else {}
     rules = Rules(command_line_rule(request.allow, request.deny), entries)
     own = frozenset({request.manifest.resolve()} if request.manifest else ())  # a name to leave out, not one to open

@@ -10,16 +10,17 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote
 
+from indexes.catalog import Catalog, NamedSource
 from indexes.errors import BadInput, NoReaders, SourceError, SourceRefused, SourceUnavailable
 from indexes.model import Readers, Scalar
 from indexes.settings import Settings
-from ingest.access import Rules
+from ingest.access import NOBODY, FolderRule, Rules
 from ingest.partition.kinds import SUFFIXES
 from ingest.private_copy import PrivateCopy
 from ingest.tree import Entry, Tree, stamp, unavailable
@@ -38,6 +39,11 @@ class Origin:
     tree: Tree
     parts: tuple[str, ...]
     rules: Rules
+    of_source: Readers  # the rule of the whole source
+
+    def readers(self, file: Path, folder_rule: FolderRule) -> Readers:
+        """Raises NoReaders."""
+        return self.rules.readers(file, folder_rule, self.of_source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,7 @@ class Source:
     title: str | None = None
     collection: str = "default"
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    source_id: int | None = None
     origin: Origin | None = field(default=None, compare=False, repr=False)  # None: its text is not in a file of its own
 
     @property
@@ -68,23 +75,42 @@ class Root:
 
     place: Path
     is_folder: bool
-    tree: Tree | None = field(default=None, compare=False, repr=False)  # held open; of a file: its folder
+    source: NamedSource | None = None  # that it belongs to
+    tree: Tree | None = field(default=None, compare=False, repr=False)  # held open: its source, or itself or its folder
 
     @property
     def start(self) -> tuple[str, ...]:
         """Where in its tree the scan begins."""
+        if self.source is not None:
+            return self.place.relative_to(self.source.root).parts
         return () if self.is_folder else (self.place.name,)
 
     @property
     def prefix(self) -> str:
         """What the uri of every file below begins with."""
-        return self.place.as_uri().rstrip("/") + "/" if self.is_folder else self.place.as_uri()
+        if self.source is not None and not self.start:
+            return self.source.prefix
+        uri = self.uri(self.place)
+        return uri.rstrip("/") + "/" if self.is_folder else uri
+
+    def uri(self, place: Path) -> str:
+        return self.source.uri(place.relative_to(self.source.root).parts) if self.source else place.as_uri()
 
     def covers(self, uri: str) -> bool:
         return uri.startswith(self.prefix) if self.is_folder else uri == self.prefix
 
+    def path(self, place: Path) -> str:
+        """The path that readers see, as text that can be stored, whatever bytes the name has."""
+        if self.source is not None:
+            return self.source.path(place.relative_to(self.source.root).parts)
+        below = place.relative_to(self.place).as_posix() if place != self.place else ""
+        path = "/".join(part for part in (self.place.name, below) if part) or "/"
+        return os.fsencode(path).decode("utf-8", "replace")
+
     def path_of(self, uri: str) -> str:
         """The path that readers see, for a uri that this root covers."""
+        if self.source is not None:
+            return self.source.path_of(uri)
         below = unquote(uri.removeprefix(self.prefix), errors="replace")
         return "/".join(part for part in (self.place.name, below) if part)
 
@@ -126,6 +152,35 @@ def _root(path: Path) -> Root:
         os.close(descriptor)
 
 
+def in_sources(roots: Sequence[Root], catalog: Catalog | None, *, make: bool) -> tuple[Root, ...]:
+    """The same roots as places in their sources; make: sources that are missing are made, else only imagined.
+
+    Raises BadInput where a root cannot be in a source, or its source is not where it was.
+    """
+    return tuple(_in_source(root, catalog, make=make) for root in roots)
+
+
+def _in_source(root: Root, catalog: Catalog | None, *, make: bool) -> Root:
+    source = None
+    if catalog is not None and make:
+        source = catalog.sources.ensure(root.place, is_folder=root.is_folder)
+    elif catalog is not None:
+        source = catalog.sources.find(root.place, is_folder=root.is_folder)
+    if source is None:
+        place, shown = (root.place, root.place.name) if root.is_folder else (root.place.parent, "")
+        source = NamedSource(id=0, name=shown or place.name, root=place, shown=shown, loose=not root.is_folder)
+    if root.tree is not None and root.tree.place == source.root:
+        return replace(root, source=source)
+    try:
+        tree = Tree.open(source.root)
+    except OSError as error:
+        raise BadInput(f"The source {source.name} cannot be opened at {source.root}.") from error
+    if tree.place != source.root:
+        remedy = f"If it is the same folder: clearance sources move {source.name} {tree.place}"
+        raise BadInput(f"The source {source.name} was at {source.root}, which is a link now.", remedy=remedy)
+    return replace(root, source=source, tree=tree)
+
+
 def scan(
     roots: Sequence[Root],
     rules: Rules,
@@ -148,7 +203,8 @@ def scan(
             if entry.is_folder:
                 unreadable.append(_line(file, root, entry.problem))
             elif file not in skip:
-                origin = Origin(tree=root.tree, parts=entry.parts, rules=rules)
+                of_source = root.source.readers if root.source else NOBODY
+                origin = Origin(tree=root.tree, parts=entry.parts, rules=rules, of_source=of_source)
                 sources.append(_source(file, root, entry, origin, collection, max_bytes))
     unreadable += _missing(roots, rules.named - {source.file for source in sources} - skip)
     unseen = [source for source in (*unreadable, *sources) if isinstance(source.problem, SourceUnavailable)]
@@ -169,7 +225,7 @@ def judged_file(source: Source) -> Iterator[BinaryIO]:
     try:
         with origin.tree.file(origin.parts, origin.rules) as (file, folder_rule):
             try:
-                readers = origin.rules.readers(source.file, folder_rule)
+                readers = origin.readers(source.file, folder_rule)
             except NoReaders:
                 readers = None
             if readers != source.readers:
@@ -225,14 +281,14 @@ def _source(file: Path, root: Root, entry: Entry, origin: Origin, collection: st
     if entry.about is not None:
         problem = _wrong_kind(file, entry.about, max_bytes)
     try:
-        readers = origin.rules.readers(file, entry.rule)
+        readers = origin.readers(file, entry.rule)
     except NoReaders as error:
         problem = problem or error
     told = origin.rules.entry(file)
     return Source(
         file=file,
-        uri=file.as_uri(),
-        path=_path(file, root),
+        uri=root.uri(file),
+        path=root.path(file),
         modified_ns=entry.about.st_mtime_ns if entry.about else 0,
         stamp=stamp(entry.about) if entry.about else (),
         size=entry.about.st_size if entry.about else 0,
@@ -241,6 +297,7 @@ def _source(file: Path, root: Root, entry: Entry, origin: Origin, collection: st
         title=told.title,
         collection=told.collection or collection,
         metadata=told.metadata,
+        source_id=root.source.id if root.source else None,
         origin=origin,
     )
 
@@ -264,15 +321,8 @@ def _missing(roots: Sequence[Root], named: frozenset[Path]) -> Iterator[Source]:
         for root in roots:
             if file == root.place or root.place in file.parents:
                 problem = SourceUnavailable("The manifest names it, but it was not found.", remedy="Correct the name.")
-                yield Source(file=file, uri=file.as_uri(), path=_path(file, root), problem=problem)
+                yield Source(file=file, uri=root.uri(file), path=root.path(file), problem=problem)
 
 
 def _line(place: Path, root: Root, problem: SourceError | None) -> Source:
-    return Source(file=place, uri=place.as_uri(), path=_path(place, root) + "/", problem=problem)
-
-
-def _path(place: Path, root: Root) -> str:
-    """As text that can be stored and shown, whatever bytes the name has."""
-    below = place.relative_to(root.place).as_posix() if place != root.place else ""
-    path = "/".join(part for part in (root.place.name, below) if part) or "/"
-    return os.fsencode(path).decode("utf-8", "replace")
+    return Source(file=place, uri=root.uri(place), path=root.path(place) + "/", problem=problem)

@@ -13,14 +13,16 @@ from indexes.catalog.filters import Filters
 from indexes.catalog.generations import Generations
 from indexes.catalog.jobs import Job, Jobs
 from indexes.catalog.keys import IssuedKey, KeyInfo, Keys
+from indexes.catalog.listing import Listing
 from indexes.catalog.migrate import migrate
 from indexes.catalog.models import Models
 from indexes.catalog.people import People
 from indexes.catalog.reading import Placement, ReadState
 from indexes.catalog.schema import installation
+from indexes.catalog.sources import Failures, NamedSource, Sources
 from indexes.catalog.templates import Templates
 
-__all__ = ["Catalog", "Filters", "IssuedKey", "Job", "KeyInfo", "Placement", "ReadState"]
+__all__ = ["Catalog", "Filters", "IssuedKey", "Job", "KeyInfo", "NamedSource", "Placement", "ReadState"]
 
 
 class Catalog:
@@ -29,6 +31,9 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.documents = Documents(database)
+        self.sources = Sources(database)
+        self.failures = Failures(database)
+        self.listing = Listing(database)
         self.generations = Generations(database)
         self.people = People(database)
         self.keys = Keys(database)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -30,6 +31,16 @@ from indexes.principals import check_principal
 
 Vectors = NDArray[np.float32]
 _UNIT_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Where a document's file is now."""
+
+    uri: str
+    path: str
+    readers: Readers
+    modified_at: datetime | None
 
 
 class Documents:
@@ -70,8 +81,24 @@ class Documents:
             document_id = connection.scalar(select(documents.c.id).where(documents.c.uri == uri))
             if document_id is None:
                 return False
-            _delete_body(connection, document_id)
-            connection.execute(delete(documents).where(documents.c.id == document_id))
+            delete_document(connection, document_id)
+        return True
+
+    def move(self, uri: str, to: Moved) -> bool:
+        """The same text at another place, with the readers of that place, in one step. False: it was not to be done.
+
+        Id, passages and citations stay. Nothing is done if the document is gone, or something is there already.
+        """
+        with self._database.writing() as connection:
+            there = select(documents.c.id).where(documents.c.uri == to.uri)
+            document_id = connection.scalar(select(documents.c.id).where(documents.c.uri == uri))
+            if document_id is None or connection.scalar(there) is not None:
+                return False
+            values = {
+                "uri": to.uri, "path": to.path, "modified_at": to.modified_at, "token": secrets.token_bytes(32),
+                "reader_set_id": intern_readers(connection, to.readers),
+            }  # fmt: skip
+            connection.execute(update(documents).where(documents.c.id == document_id).values(values))
             note(connection, "document", document_id)
         return True
 
@@ -136,6 +163,7 @@ def _write_head(connection: Connection, document: Document) -> tuple[int, str]:
         "stored_at": datetime.now(UTC),
         "reader_set_id": intern_readers(connection, document.readers),
         "token": secrets.token_bytes(32),
+        "source_id": document.source_id,
     }
     there = select(documents.c.id, documents.c.public_id).where(documents.c.uri == document.uri)
     found = connection.execute(there).first()
@@ -183,6 +211,12 @@ def _replace_vectors(connection: Connection, document_id: int, blobs: Mapping[in
     of_these = vectors.c.document_id == document_id, vectors.c.generation_id.in_(list(blobs))
     connection.execute(delete(vectors).where(*of_these))
     _write_vectors(connection, document_id, blobs)
+
+
+def delete_document(connection: Connection, document_id: int) -> None:
+    _delete_body(connection, document_id)
+    connection.execute(delete(documents).where(documents.c.id == document_id))
+    note(connection, "document", document_id)
 
 
 def _delete_body(connection: Connection, document_id: int) -> None:

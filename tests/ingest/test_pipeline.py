@@ -239,8 +239,8 @@ def test_documents_of_missing_files_go_only_with_prune_and_only_below_the_given_
         (world.docs / name).unlink()
     world.ingest(allow=("group:hr",))
     assert set(world.stored()) == {"a/1.txt", "a/2.txt", "b/3.txt"}
-    report = world.ingest(paths=(world.docs / "a",), allow=("group:hr",), prune=True)
-    assert statuses(report) == {"a/1.txt": "removed", "a/2.txt": "unchanged"}
+    report = world.ingest(paths=(world.docs / "a",), allow=("group:hr",), prune=True, prune_anyway=True)
+    assert statuses(report) == {"docs/a/1.txt": "removed", "docs/a/2.txt": "unchanged"}
     assert report["code"] == 0
     assert set(world.stored()) == {"a/2.txt", "b/3.txt"}
 
