@@ -24,6 +24,7 @@ from indexes.errors import SourceBroken, SourceEmpty, SourceRefused
 from indexes.settings import Settings
 from ingest.elements import Parsed
 from ingest.sandbox import Parsers
+from ingest.testing import copied
 
 PLACED = frozenset({".pdf", ".pptx", ".ppt", ".odp"})  # formats whose page or slide must be right
 _SPACE = re.compile(r"\s+")
@@ -51,11 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings(parse_workers=1, parse_timeout_s=options.timeout, ocr=not options.no_ocr)
     with Parsers(settings) as parsers:
         warm = docs / "txt" / "book-war-and-peace-1p.txt"
-        parsers.submit(warm).exception()  # the libraries are loaded once, whatever is parsed
+        parsers.submit(copied(warm)).exception()  # the libraries are loaded once, whatever is parsed
         for entry in _manifest(docs):
             row = rows.setdefault(entry["file"].split("/")[0], Row(entry["file"].split("/")[0]))
             started = time.monotonic()
-            future = parsers.submit(docs / entry["file"])
+            future = parsers.submit(copied(docs / entry["file"]))
             error = future.exception()
             row.seconds += time.monotonic() - started
             _judge(row, entry, error or future.result(), ocr=not options.no_ocr)

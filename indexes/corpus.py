@@ -271,10 +271,6 @@ class Corpus:
 
     # --- generations --------------------------------------------------------------------------------------------
 
-    def usable(self) -> bool:
-        """Whether there are indexes that can be searched: they are built before anybody is answered."""
-        return self._derived is not None
-
     def generation(self) -> Generation:
         """The generation that the last search used."""
         return self._derived.generation

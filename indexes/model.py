@@ -63,7 +63,7 @@ class Chunk:
 class Document:
     """One source file, parsed and chunked, ready to be stored."""
 
-    uri: str  # identity of the source, such as file:///srv/docs/pay.pdf; one document per uri
+    uri: str  # identity: one document per uri. Of a file in a source: source:ID/path inside it
     path: str  # what readers see and filters match: posix, relative to the folder that was ingested
     title: str
     media_type: str
@@ -76,6 +76,7 @@ class Document:
     page_kind: PageKind | None = None  # what a page is called in this format
     modified_at: datetime | None = None
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    source_id: int | None = None  # None: of no source, such as a row of a labelled set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

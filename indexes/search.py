@@ -159,10 +159,6 @@ class Searcher:
         """Whether there are indexes to search, False while they are built anew. For everybody: it follows nothing."""
         return self.corpus.usable()
 
-    def ready(self) -> bool:
-        """Whether there are indexes to search. For everybody: it follows nothing and looks at no catalog."""
-        return self.corpus.usable()
-
     def tending(self, every_s: float = 1.0) -> AbstractContextManager[None]:
         """While the block runs, a thread follows what operators ask for; at its end a checkpoint is written."""
         return tending(self.corpus, every_s)

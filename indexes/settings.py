@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         description="Rules that allow a user or group nobody has declared: `tell` keeps and reports the name, which"
         " means nobody; `refuse` does not take the rule. A deny of one is always refused.",
     )
+    prune_limit: float = Field(
+        0.34, ge=0, le=1, description="`ingest --prune` removes at most this share of a folder's documents at once."
+    )
     ocr: bool = Field(True, description="Read pictures and scanned pages with the packaged OCR models.")
 
     # --- the service ----------------------------------------------------------------------------------------

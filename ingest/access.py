@@ -1,12 +1,16 @@
 """Who may read a file: what the command line, a manifest or an `.access.yaml` says. The nearest rule wins, whole.
 
-Everything here fails closed. A rule that cannot be read is never skipped in favour of one further away, and a file that
-no rule names has no readers.
+Rule files are read from the descriptors of their folders (`ingest.tree`), and a link is no rule. Everything here fails
+closed. A rule that cannot be read is never skipped in favour of one further away, and a file that no rule names has no
+readers.
 """
 
+import contextlib
+import errno
 import json
 import os
 import stat
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +30,7 @@ MAX_ACCESS_DEPTH = 4
 MAX_MANIFEST_LINE = 256 * 1024
 MAX_MANIFEST_ITEMS = attributes.MAX_ITEMS // 2  # of metadata; the rest is for what a file says about itself
 NOBODY = Readers(allow=frozenset())
+_CLOCK_STEP_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +61,17 @@ class _ManifestLine(BaseModel):
     metadata: dict[str, str | int | float | bool] = {}
 
 
+FolderRule = Readers | NoReaders | None
+"""The rule in a folder; NoReaders (not raised) where there is one that cannot be used; None where there is none."""
+
+
 class Rules:
-    """Finds the one rule that governs a file. Remembers what it read, so make a new one for each run."""
+    """Finds the one rule that governs a file. Make a new one for each run."""
 
     def __init__(self, command_line: Readers | None = None, manifest: Mapping[Path, Entry] | None = None) -> None:
         self._command_line = command_line
         self._manifest = manifest or {}
-        self._folders: dict[Path, Readers | NoReaders | None] = {}
+        self._known: dict[tuple[int, ...], FolderRule] = {}  # by what tells that a folder and its rule are as they were
 
     @property
     def named(self) -> frozenset[Path]:
@@ -72,25 +81,35 @@ class Rules:
     def entry(self, file: Path) -> Entry:
         return self._manifest.get(file, _SILENT)
 
-    def readers(self, file: Path, top: Path) -> Readers:
-        """Who may read the file: command line, else manifest, else the nearest `.access.yaml` up to the folder `top`.
+    def readers(self, file: Path, folder_rule: FolderRule, of_source: Readers = NOBODY) -> Readers:
+        """Who may read the file: command line, else manifest, else `folder_rule`, else its source.
 
-        Raises NoReaders where nothing says so, or where the nearest rule cannot be understood.
+        folder_rule: of the nearest folder that has one. of_source: the rule of the whole source; what it denies is
+        denied whatever else is said. Raises NoReaders where nothing says so, or where the nearest rule cannot be
+        understood.
         """
-        given = self._command_line or self.entry(file).readers or self._folder_rule(file.parent, top)
-        if given is None:
-            raise NoReaders(f"No rule in its folder or above it, up to {top.name or top}.")
-        return given
+        given = self._command_line or self.entry(file).readers or folder_rule
+        if isinstance(given, NoReaders):
+            raise given
+        if given is None and not of_source.allow:
+            raise NoReaders("No rule in its folder or above it.")
+        given = given or of_source
+        return Readers(allow=given.allow, deny=given.deny | of_source.deny)
 
-    def _folder_rule(self, folder: Path, top: Path) -> Readers | None:
-        if folder not in self._folders:
-            self._folders[folder] = _own_rule(folder)
-        rule = self._folders[folder]
-        if isinstance(rule, NoReaders):
-            raise rule
-        if rule is not None or folder == top or top not in folder.parents:
-            return rule
-        return self._folder_rule(folder.parent, top)
+    def in_folder(self, folder: int, place: Path) -> FolderRule:
+        """The rule in this very folder, read from its descriptor. place: its name, for messages."""
+        if self._command_line:
+            return None
+        try:
+            state, changed_ns = _state(folder)
+            if state not in self._known:
+                rule = _own_rule(folder, place)
+                if changed_ns > time.time_ns() - _CLOCK_STEP_NS:
+                    return rule  # a change that follows at once might not show in the times of the file system
+                self._known[state] = rule
+            return self._known[state]
+        except OSError as error:
+            return unusable(f"{place.name}/{ACCESS_FILE}", f"its folder cannot be read: {error.strerror or error}")
 
 
 _SILENT = Entry()
@@ -139,15 +158,19 @@ def parse_rule(text: str, where: str = ACCESS_FILE) -> Readers:
         raise unusable(where, str(error) or "it is too deep") from error
 
 
-def read_access_file(path: Path) -> Readers:
-    """The rule in an `.access.yaml`. Raises NoReaders, with what is wrong, for anything but a valid rule."""
+def read_access_file(path: Path, folder: int | None = None) -> Readers:
+    """The rule in an `.access.yaml`. Raises NoReaders, with what is wrong, for anything but a valid rule.
+
+    folder: a descriptor of the folder it is in; the path is then a name for messages.
+    """
     where = f"{path.parent.name}/{path.name}"
     try:
-        text = _bounded(path)
+        text = _bounded(path, folder)
     except UnicodeDecodeError as error:
         raise unusable(where, "it is not UTF-8") from error
     except OSError as error:
-        raise unusable(where, f"it cannot be read: {error.strerror or error}") from error
+        why = "it is a symbolic link" if error.errno == errno.ELOOP else f"it cannot be read: {error.strerror or error}"
+        raise unusable(where, why) from error
     except ValueError as error:
         raise unusable(where, str(error)) from error
     return parse_rule(text, where)
@@ -169,10 +192,10 @@ def read_manifest(path: Path) -> dict[Path, Entry]:
 
     Raises BadInput naming the first wrong line: a manifest is taken whole or not at all.
     """
-    folder = path.resolve().parent
     entries: dict[Path, Entry] = {}
     try:
         with path.open(encoding="utf-8") as lines:
+            folder = Path(f"/proc/self/fd/{lines.fileno()}").readlink().parent  # of the very file that is read
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     file, entry = _manifest_entry(line, f"{path.name}, line {number}")
@@ -211,39 +234,28 @@ def _manifest_entry(line: str, where: str) -> tuple[str, Entry]:
     return wanted.file, entry
 
 
-def _own_rule(folder: Path) -> Readers | NoReaders | None:
-    """The rule in this very folder; NoReaders (not raised) where there is one that cannot be used."""
-    path = folder / ACCESS_FILE
+def _own_rule(folder: int, place: Path) -> FolderRule:
+    """Raises OSError for a folder that cannot be listed: what looks like a rule in it would not be seen."""
     try:
-        check_names(folder.name or "/", _names_in(folder))
-        return read_access_file(path) if _may_be_there(path) else None
+        names = os.listdir(folder)
+        check_names(place.name or "/", names)
+        return read_access_file(place / ACCESS_FILE, folder) if ACCESS_FILE in names else None
     except NoReaders as error:
         return error
 
 
-def _names_in(folder: Path) -> list[str]:
-    """Raises NoReaders for a folder that cannot be listed: what looks like a rule in it would not be seen."""
-    try:
-        return os.listdir(folder)  # noqa: PTH208
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise unusable(folder.name or "/", f"it cannot be listed: {error.strerror or error}") from error
+def _state(folder: int) -> tuple[tuple[int, ...], int]:
+    """What changes when a name comes into the folder or goes, or its rule is written to; and when it last did."""
+    about = [os.fstat(folder)]
+    with contextlib.suppress(FileNotFoundError):
+        about.append(os.stat(ACCESS_FILE, dir_fd=folder, follow_symlinks=False))
+    state = tuple(n for one in about for n in (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns))
+    return state, max(max(one.st_mtime_ns, one.st_ctime_ns) for one in about)
 
 
-def _may_be_there(path: Path) -> bool:
-    """False only when the folder certainly has no such entry; a dangling link or a forbidden folder is an entry."""
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _bounded(path: Path) -> str:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO must not hang the run
+def _bounded(path: Path, folder: int | None) -> str:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not hang the run
+    descriptor = os.open(path if folder is None else path.name, flags, dir_fd=folder)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is not a regular file")

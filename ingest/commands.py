@@ -20,9 +20,12 @@ from ingest.lock import only_one
 from ingest.pipeline import Embedders, Writing
 from ingest.report import Bar, Lines, Report, Watcher
 from ingest.request import LoadEmbedder, MakeParsers, Request, loader, perform
+from ingest.source_commands import documents, sources
 from ingest.worker import work
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app.add_typer(sources, name="sources")
+app.add_typer(documents, name="documents")
 
 
 @app.command()
@@ -33,6 +36,7 @@ def ingest(
     collection: Annotated[str, typer.Option(help="A name that questions can be limited to.")] = "default",
     manifest: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON lines: file, allow, title …")] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Remove documents whose files are gone.")] = False,
+    prune_anyway: Annotated[bool, typer.Option("--prune-anyway", help="Prune, however many would go.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
@@ -42,7 +46,9 @@ def ingest(
     """
     try:
         given = {"paths": paths, "allow": allow, "deny": deny, "collection": collection, "manifest": manifest}
-        request = Request.of({**given, "prune": prune, "dry_run": dry_run})
+        request = Request.of(
+            {**given, "prune": prune or prune_anyway, "prune_anyway": prune_anyway, "dry_run": dry_run}
+        )
         raise typer.Exit(ingest_once(request, configuration.load(), as_json=as_json))
     except ClearanceError as error:
         raise typer.Exit(_told(error, as_json=as_json)) from error

@@ -74,7 +74,7 @@ def perform(given: LabelledSet, tools: Writing, report: Report) -> None:
     found, report.unknown = name_readers(found, tools.catalog, refuse=tools.settings.unknown_principals == "refuse")
     planned = plan.make(found, stored, prune=False)
     report.watcher.expect(planned.files)
-    pipeline.withdraw(planned, tools.catalog, report)
+    planned = pipeline.withdraw(planned, tools, report)
     with Flow() as flow:
         pipeline.write(_rows(planned, given, tools), tools, flow, report)
 
@@ -126,7 +126,7 @@ def _row(task: Task, row: Text, chunk_tokens: int) -> Settled | Reading:
     shape = [PIPELINE_VERSION, chunk_tokens, row.title, row.text, row.lang]
     digest = hashlib.sha256(json.dumps(shape).encode()).hexdigest()
     verdict = task.verdict(digest)
-    if verdict in ("relabelled", "unchanged"):
+    if verdict not in ("new", "changed"):
         return Settled(task=task, verdict=verdict)
     parsed = Parsed(
         title=row.title, elements=tuple(paragraphs(clean(row.text))), media_type="text/plain", language=row.lang,

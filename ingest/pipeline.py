@@ -8,6 +8,7 @@ stored whole documents only; the next run finds them by their hash and goes on w
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
@@ -31,14 +32,16 @@ from indexes.errors import (
 )
 from indexes.model import Document, Generation, Scalar
 from indexes.settings import Settings
+from ingest import moving
 from ingest.access import NOBODY
 from ingest.chunking import chunk
 from ingest.elements import Parsed
 from ingest.flow import Ahead, Flow
 from ingest.naming import difference
 from ingest.plan import Plan, Relabel, Task, Verdict
-from ingest.report import Outcome, Report, failure
-from ingest.sources import check_unchanged, content_hash
+from ingest.private_copy import PrivateCopy
+from ingest.report import PROBLEMS, Outcome, Report, failure
+from ingest.sources import content_hash, judged_file, private_copy
 
 WINDOW_TOKENS = 32_768  # chunks sorted by length together; also what a kill can cost in embedding work
 BATCH_TOKENS = 8_192  # given to the embedder in one call; also how long an interrupt waits
@@ -54,7 +57,7 @@ log = logging.getLogger(__name__)
 class Parsing(Protocol):
     """Files to elements, elsewhere: `ingest.sandbox.Parsers`. A result raises SourceError and nothing else."""
 
-    def submit(self, path: Path) -> Future[Parsed]: ...
+    def submit(self, document: PrivateCopy) -> Future[Parsed]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +117,7 @@ def run(plan: Plan, tools: Tools, report: Report) -> None:
 
     Raises StorageFull, Busy, ModelMismatch and what else the catalog or the embedder cannot get over.
     """
-    withdraw(plan, tools.catalog, report)
+    plan = withdraw(plan, tools, report)
     if not plan.tasks:
         return
     with Flow() as flow:
@@ -128,18 +131,65 @@ def write(read: Iterable[Settled | Reading | Outcome], tools: Writing, flow: Flo
     cut = flow.ahead(_cut(read, tools), limit=2 * window, weigh=_chunks)
     embedded = flow.ahead(_embed(cut, window, tools, flow), limit=window, weigh=_chunks)
     for item in embedded:
-        report.add(_settle(item, tools))
+        outcome = _settle(item, tools)
+        _remember(outcome, tools.catalog)
+        report.add(outcome)
 
 
-def withdraw(plan: Plan, catalog: Catalog, report: Report) -> None:
-    """What takes text away from someone: removals, narrower readers. Then the lines of files that are not read."""
-    for gone in plan.gone:
-        catalog.documents.delete(gone.uri)
-        report.add(Outcome(path=gone.path, status="removed"))
+def withdraw(plan: Plan, tools: Writing, report: Report) -> Plan:
+    """What takes text away from someone: narrower readers, moves, removals. Then the lines of files that are not read.
+
+    Returns the plan of what is left to do.
+    """
     for relabel in plan.relabel:
-        _narrow(relabel, catalog)
+        _narrow(relabel, tools.catalog)
+    plan = moving.settle(plan, tools.catalog, tools.settings)
+    if plan.prune:
+        _prune(plan, tools, report)
+    else:
+        report.missing = len(plan.gone)
+        tools.catalog.failures.note_gone((gone.uri, gone.path) for gone in plan.gone)
     for refusal in plan.refused:
-        report.add(failure(refusal.source.path, refusal.problem, stale=refusal.stored))
+        outcome = failure(refusal.source.path, refusal.problem, stale=refusal.stored, uri=refusal.source.uri)
+        _remember(outcome, tools.catalog)
+        report.add(outcome)
+    return plan
+
+
+def _prune(plan: Plan, tools: Writing, report: Report) -> None:
+    kept = too_many(plan, tools.settings.prune_limit, report)
+    for gone in plan.gone:
+        if gone.root not in kept:
+            tools.catalog.documents.delete(gone.uri)
+            tools.catalog.failures.clear(gone.uri)
+            report.add(Outcome(path=gone.path, status="removed"))
+
+
+def too_many(plan: Plan, limit: float, report: Report) -> frozenset[str]:
+    """The roots that would lose more than may go at once: each is a line, and none of its documents is removed."""
+    counted = Counter(gone.root for gone in plan.gone)
+    kept = frozenset(root for root, count in counted.items() if count > limit * plan.held[root])
+    if report.prune_anyway:
+        return frozenset()
+    for root in sorted(kept):
+        here = next(gone.path for gone in plan.gone if gone.root == root).split("/")[0]
+        reason = f"{counted[root]} of {plan.held[root]} documents have no file any more. None was removed."
+        remedy = "See whether the folder is there and mounted; if they are to go: --prune-anyway"
+        report.add(Outcome(path=f"{here}/", status="refused", reason=reason, remedy=remedy))
+    return kept
+
+
+def _remember(outcome: Outcome, catalog: Catalog) -> None:
+    """Keeps for operators why a file is not in the catalog as it is."""
+    if outcome.uri is None:
+        return
+    if outcome.status in PROBLEMS:
+        reason = outcome.reason or ""
+        catalog.failures.note(
+            outcome.uri, path=outcome.path, status=outcome.status, reason=reason, remedy=outcome.remedy
+        )
+    else:
+        catalog.failures.clear(outcome.uri)
 
 
 def _narrow(relabel: Relabel, catalog: Catalog) -> None:
@@ -151,13 +201,24 @@ def _narrow(relabel: Relabel, catalog: Catalog) -> None:
 
 def preview(plan: Plan, settings: Settings, report: Report) -> None:
     """The lines that `run` would write, as far as hashes tell; nothing is parsed or stored."""
-    for gone in plan.gone:
-        report.add(Outcome(path=gone.path, status="removed"))
+    plan = moving.foretell(plan, settings)
+    kept = too_many(plan, settings.prune_limit, report) if plan.prune else frozenset[str]()
+    for gone in plan.gone if plan.prune else ():
+        if gone.root not in kept:
+            report.add(Outcome(path=gone.path, status="removed"))
     for refusal in plan.refused:
         report.add(failure(refusal.source.path, refusal.problem, stale=refusal.stored))
     for task in plan.tasks:
-        item = _hashed(task, settings)
-        report.add(item if isinstance(item, Outcome) else settled(task, item.verdict))
+        report.add(_foretold(task, settings))
+
+
+def _foretold(task: Task, settings: Settings) -> Outcome:
+    try:
+        with judged_file(task.source) as file:
+            verdict = task.verdict(content_hash(file, task.source, settings))
+    except SourceError as error:
+        return failure(task.source.path, error, stale=task.stored is not None, uri=task.source.uri)
+    return settled(task, verdict)
 
 
 class Embedders:
@@ -201,9 +262,10 @@ def _read(tasks: Iterable[Task], tools: Tools, flow: Flow) -> Iterator[Settled |
     most = 2 * tools.settings.parse_workers
     try:
         for task in tasks:
-            item = _hashed(task, tools.settings)
-            if isinstance(item, Reading):
-                pending[tools.parsers.submit(task.source.file)] = item
+            item = _looked_at(task, tools.settings)
+            if isinstance(item, tuple):
+                reading, document = item
+                pending[tools.parsers.submit(document)] = reading
             else:
                 yield item
             yield from _arrived(pending, flow, fewer_than=most)
@@ -213,15 +275,21 @@ def _read(tasks: Iterable[Task], tools: Tools, flow: Flow) -> Iterator[Settled |
             future.cancel()
 
 
-def _hashed(task: Task, settings: Settings) -> Settled | Reading | Outcome:
+def _looked_at(task: Task, settings: Settings) -> Settled | Outcome | tuple[Reading, PrivateCopy]:
+    """What the file's hash settles; else its bytes, in a copy, with the hash of just these bytes."""
+    document: PrivateCopy | None = None
     try:
-        digest = content_hash(task.source, settings)
+        with judged_file(task.source) as file:
+            verdict = task.verdict(content_hash(file, task.source, settings))
+            if verdict in ("new", "changed"):
+                document, digest = private_copy(file, task.source, settings)
     except SourceError as error:
-        return failure(task.source.path, error, stale=task.stored is not None)
-    verdict = task.verdict(digest)
-    if verdict in ("relabelled", "unchanged"):
+        if document:
+            document.close()
+        return failure(task.source.path, error, stale=task.stored is not None, uri=task.source.uri)
+    if document is None:
         return Settled(task=task, verdict=verdict)
-    return Reading(task=task, verdict=verdict, content_hash=digest)
+    return Reading(task=task, verdict=verdict, content_hash=digest), document
 
 
 def _arrived(pending: dict[Future[Parsed], Reading], flow: Flow, *, fewer_than: int) -> Iterator[Reading | Outcome]:
@@ -240,9 +308,8 @@ def _parsed(reading: Reading, future: Future[Parsed]) -> Reading | Outcome:
     task = reading.task
     try:
         parsed = future.result()
-        check_unchanged(task.source)
     except SourceError as error:
-        return failure(task.source.path, error, stale=task.stored is not None)
+        return failure(task.source.path, error, stale=task.stored is not None, uri=task.source.uri)
     return Reading(task=task, verdict=reading.verdict, content_hash=reading.content_hash, parsed=parsed)
 
 
@@ -256,7 +323,7 @@ def _cut(items: Iterable[Settled | Reading | Outcome], tools: Writing) -> Iterat
         try:
             yield _document(item, embedder, tools.settings.chunk_tokens)
         except SourceError as error:
-            yield failure(item.task.source.path, error, stale=item.task.stored is not None)
+            yield failure(item.task.source.path, error, stale=item.task.stored is not None, uri=item.task.source.uri)
 
 
 def _document(reading: Reading, embedder: Embedder, chunk_tokens: int) -> Cut:
@@ -276,6 +343,7 @@ def _document(reading: Reading, embedder: Embedder, chunk_tokens: int) -> Cut:
         raise SourceEmpty()
     document = Document(
         uri=source.uri,
+        source_id=source.source_id,
         path=source.path,
         title=title,
         media_type=parsed.media_type,
@@ -343,21 +411,22 @@ def _settle(item: Settled | Embedded | Outcome, tools: Writing) -> Outcome:
             try:
                 tools.catalog.documents.relabel(item.task.source.uri, item.task.readers)
             except UnknownPrincipal as error:
-                return failure(item.task.source.path, error, stale=True)
+                return failure(item.task.source.path, error, stale=True, uri=item.task.source.uri)
         return settled(item.task, item.verdict)
     cut, path = item.cut, item.cut.task.source.path
     try:
         _put(cut.document, item.vectors, tools)
     except (BadInput, ValueError) as error:  # this document cannot be stored; others can
         broken = error if isinstance(error, ClearanceError) else SourceBroken(f"It cannot be stored: {error}.")
-        return failure(path, broken, stale=cut.task.stored is not None)
+        return failure(path, broken, stale=cut.task.stored is not None, uri=cut.task.source.uri)
+    chunks, uri = len(cut.document.chunks), cut.task.source.uri
     told = cut.warnings + ((change,) if (change := readers_changed(cut.task)) else ())
-    return Outcome(path=path, status=cut.verdict, chunks=len(cut.document.chunks), warnings=told)
+    return Outcome(path=path, status=cut.verdict, chunks=chunks, warnings=told, uri=uri)
 
 
 def settled(task: Task, verdict: Verdict) -> Outcome:
     """The line of a file that need not be read."""
-    return Outcome(path=task.source.path, status=verdict, reason=readers_changed(task))
+    return Outcome(path=task.source.path, status=verdict, reason=readers_changed(task), uri=task.source.uri)
 
 
 def readers_changed(task: Task) -> str | None:

@@ -9,7 +9,7 @@ from indexes.model import Readers, StoredDocument
 from ingest.access import NOBODY, narrowed
 from ingest.sources import Scan, Source
 
-Verdict = Literal["new", "changed", "relabelled", "unchanged"]
+Verdict = Literal["new", "changed", "relabelled", "moved", "unchanged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,9 @@ class Gone:
 
     uri: str
     path: str
+    content_hash: str
+    title: str
+    root: str  # the uri prefix of what was asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +38,15 @@ class Task:
     source: Source
     readers: Readers
     stored: StoredDocument | None
+    moved_from: str | None = None  # the path under which it was stored until this run
 
     def verdict(self, content_hash: str) -> Verdict:
         if self.stored is None:
             return "new"
         if self.stored.content_hash != content_hash:
             return "changed"
+        if self.moved_from is not None:
+            return "moved"
         return "relabelled" if self.stored.readers != self.readers else "unchanged"
 
 
@@ -57,14 +63,16 @@ class Refusal:
 class Plan:
     """In the order in which it is carried out: first what takes text away from someone, then what takes time."""
 
-    gone: tuple[Gone, ...]
+    gone: tuple[Gone, ...]  # by --prune these go, unless their files have only been moved
+    prune: bool
+    held: Mapping[str, int]  # how many documents were stored below each root, by its uri prefix
     relabel: tuple[Relabel, ...]
     refused: tuple[Refusal, ...]
     tasks: tuple[Task, ...]  # stored documents with other readers first: for them a hash settles everything
 
     @property
     def files(self) -> int:
-        return len(self.gone) + len(self.refused) + len(self.tasks)
+        return (len(self.gone) if self.prune else 0) + len(self.refused) + len(self.tasks)
 
 
 def make(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool) -> Plan:
@@ -87,7 +95,9 @@ def make(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool) -> P
             tasks.append(Task(source=source, readers=source.readers, stored=known))
     tasks.sort(key=lambda task: task.stored is None or task.stored.readers == task.readers)
     return Plan(
-        gone=_gone(found, stored) if prune else (),
+        gone=_gone(found, stored),
+        prune=prune,
+        held={root.prefix: sum(root.covers(uri) for uri in stored) for root in found.roots},
         relabel=tuple(relabels),
         refused=tuple(refusals),
         tasks=tuple(tasks),
@@ -103,4 +113,12 @@ def _refusal(source: Source, *, stored: bool) -> Refusal:
 def _gone(found: Scan, stored: Mapping[str, StoredDocument]) -> tuple[Gone, ...]:
     there = {source.uri for source in found.sources}
     missing = [uri for uri in sorted(stored) if uri not in there and not uri.startswith(found.blind)]
-    return tuple(Gone(uri=uri, path=root.path_of(uri)) for uri in missing for root in found.roots if root.covers(uri))
+    return tuple(
+        Gone(
+            uri=uri, path=root.path_of(uri), content_hash=stored[uri].content_hash, title=stored[uri].title,
+            root=root.prefix,
+        )
+        for uri in missing
+        for root in found.roots
+        if root.covers(uri)
+    )  # fmt: skip

@@ -12,8 +12,8 @@ from indexes.terminal import printable, progress_bar
 from ingest.confinement import Confinement
 from ingest.naming import UnknownName
 
-Status = Literal["new", "changed", "relabelled", "unchanged", "removed", "failed", "refused"]
-STATUSES: tuple[Status, ...] = ("new", "changed", "relabelled", "unchanged", "removed", "failed", "refused")
+Status = Literal["new", "changed", "relabelled", "moved", "unchanged", "removed", "failed", "refused"]
+STATUSES: tuple[Status, ...] = ("new", "changed", "relabelled", "moved", "unchanged", "removed", "failed", "refused")
 PROBLEMS: frozenset[Status] = frozenset({"failed", "refused"})
 STALE = "The version stored before stays, for those whom both the old and the new rule allow."
 
@@ -28,6 +28,7 @@ class Outcome:
     reason: str | None = None
     remedy: str | None = None
     warnings: tuple[str, ...] = ()
+    uri: str | None = None  # for the catalog; never told
     stale: bool = False  # an older version of this file is still in the catalog
 
     def as_dict(self) -> dict[str, Any]:
@@ -35,10 +36,10 @@ class Outcome:
         return given | {"reason": self.reason, "remedy": self.remedy, "warnings": list(self.warnings)}
 
 
-def failure(path: str, error: ClearanceError, *, stale: bool) -> Outcome:
+def failure(path: str, error: ClearanceError, *, stale: bool, uri: str | None = None) -> Outcome:
     """The line of a file that could not be taken in."""
     status: Status = "refused" if isinstance(error, SourceRefused | NoReaders) else "failed"
-    return Outcome(path=path, status=status, reason=str(error), remedy=error.remedy, stale=stale)
+    return Outcome(path=path, status=status, reason=str(error), remedy=error.remedy, stale=stale, uri=uri)
 
 
 class Watcher(Protocol):
@@ -59,6 +60,9 @@ class Report:
     dry_run: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
     unknown: tuple[UnknownName, ...] = ()  # names in rules that nobody has declared
+    prune_anyway: bool = False
+    missing: int = 0  # documents whose files are gone, and that stay
+    sources: list[dict[str, str]] = field(default_factory=list)  # name and root of each that was ingested
     interrupted: bool = False
     confinement: Confinement | None = None  # of the processes that parsed; None: nothing had to be parsed
     error: ClearanceError | None = None  # what stopped the run before its end
@@ -101,6 +105,8 @@ class Report:
             "error": None if self.error is None else {"reason": str(self.error), "remedy": self.error.remedy},
             "dry_run": self.dry_run,
             "confinement": None if self.confinement is None else self.confinement.as_dict(),
+            "sources": self.sources,
+            "missing": self.missing,
             "totals": self.totals,
             "chunks": chunks,
             "seconds": round(self.seconds, 3),
@@ -129,6 +135,8 @@ class Report:
                 f"{len(self.written)} documents, {chunks} chunks in {self.seconds:.1f} s "
                 f"({per_document:.2f} documents/s, {per_chunk:.1f} chunks/s)."
             )
+        if self.missing:
+            yield f"{self.missing} documents have no file any more and stay; --prune removes them."
         if self.interrupted:
             yield "Interrupted. Everything stored so far is complete; run the same command again to go on."
 

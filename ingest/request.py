@@ -19,7 +19,7 @@ from ingest.naming import name_readers
 from ingest.pipeline import Embedders, Parsing, Tools
 from ingest.report import Report
 from ingest.sandbox import Parsers
-from ingest.sources import find_roots, scan
+from ingest.sources import find_roots, in_sources, scan
 
 LoadEmbedder = Callable[[str], Embedder]
 MakeParsers = Callable[[Settings], AbstractContextManager[Parsing]]
@@ -45,6 +45,7 @@ class Request(BaseModel):
     collection: str = Field("default", min_length=1, max_length=200)
     manifest: Path | None = None
     prune: bool = False
+    prune_anyway: bool = False
     dry_run: bool = False
 
     @classmethod
@@ -69,10 +70,15 @@ def perform(
 
     Raises BadInput for a request that cannot be carried out, CorpusError and others for what stopped it half-way.
     """
-    roots = find_roots(request.paths)
+    make = not request.dry_run and embedders is not None
+    roots = in_sources(find_roots(request.paths), catalog, make=make)
+    for source in dict.fromkeys(root.source for root in roots if root.source):
+        report.sources.append({"name": source.name, "root": str(source.root)})
+        report.watcher.say(f"Source {source.name}: {source.root}")
+    report.prune_anyway = request.prune_anyway
     entries = read_manifest(request.manifest) if request.manifest else {}
     rules = Rules(command_line_rule(request.allow, request.deny), entries)
-    own = frozenset({request.manifest.resolve()} if request.manifest else ())
+    own = frozenset({request.manifest.resolve()} if request.manifest else ())  # a name to leave out, not one to open
     found = scan(roots, rules, collection=request.collection, max_bytes=settings.max_file_mb * 1_000_000, skip=own)
     found, report.unknown = name_readers(found, catalog, refuse=settings.unknown_principals == "refuse")
     stored = {uri: d for root in roots if catalog for uri, d in catalog.documents.stored(root.prefix).items()}

@@ -5,7 +5,6 @@ file size, and a wall clock kept here. A worker that breaks one is killed with e
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -25,11 +24,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from indexes.errors import ParsersNotConfined, SourceError, SourceRefused, SourceTooCostly, SourceUnavailable
+from indexes.errors import ParsersNotConfined, SourceError, SourceTooCostly, SourceUnavailable
 from indexes.settings import Settings
 from ingest import wire
 from ingest.confinement import Confinement
 from ingest.elements import Parsed, ParseOptions
+from ingest.private_copy import PrivateCopy
 
 PARSER = "ingest.partition:parse"
 ENDING_S = 5.0  # for the process of a document to be gone
@@ -50,8 +50,7 @@ _QUIET = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_THREAD_LIMIT": "1",
 }
-_COPY_BYTES = 1 << 20
-_Task = tuple[Path, Future[Parsed]]
+_Task = tuple[PrivateCopy, Future[Parsed]]
 
 log = logging.getLogger(__name__)
 
@@ -79,13 +78,17 @@ class Parsers:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, path: Path) -> "Future[Parsed]":
-        """The document, in the future. Its result raises subclasses of SourceError and nothing else."""
+    def submit(self, document: PrivateCopy) -> "Future[Parsed]":
+        """The document, in the future. Its result raises subclasses of SourceError and nothing else.
+
+        The copy is closed here, whatever comes of it.
+        """
         future: Future[Parsed] = Future()
         if self._closed.is_set():
+            document.close()
             future.set_exception(SourceUnavailable("Parsing has been stopped."))
         else:
-            self._tasks.put((path, future))
+            self._tasks.put((document, future))
         return future
 
     def check(self) -> Confinement:
@@ -105,6 +108,7 @@ class Parsers:
             while True:
                 task = self._tasks.get_nowait()
                 if task is not None:
+                    task[0].close()
                     task[1].cancel()
         for _ in self._threads:
             self._tasks.put(None)
@@ -123,13 +127,16 @@ class Parsers:
     def _serve(self) -> None:
         worker: _Worker | None = None
         while (task := self._tasks.get()) is not None:
-            path, future = task
+            document, future = task
             if self._closed.is_set() or not future.set_running_or_notify_cancel():
+                document.close()
                 future.cancel()
                 continue
             try:
-                worker = worker or self._nursery.spawn()
-                future.set_result(worker.parse(path, self._options, self._timeout_s))
+                with document:
+                    worker = worker or self._nursery.spawn()
+                    parsed = worker.parse(document, self._options, self._timeout_s)
+                future.set_result(parsed)
             except SourceError as error:
                 future.set_exception(SourceUnavailable("Parsing has been stopped.") if self._closed.is_set() else error)
             except Exception as error:  # nothing else may come out of the future
@@ -159,12 +166,12 @@ class _Worker:
         self.spent = False
         self._dead = False
 
-    def parse(self, path: Path, options: ParseOptions, timeout_s: float) -> Parsed:
+    def parse(self, document: PrivateCopy, options: ParseOptions, timeout_s: float) -> Parsed:
         """Raises SourceError. After a limit was broken the worker is spent and its process is dead."""
         deadline, pages = time.monotonic() + timeout_s, 0
-        document = sealed_copy(path, options.max_file_mb * 1_000_000)
         try:
-            with self._handed_over(document, path.suffix, options) as channel:
+            ending = Path(document.name).suffix
+            with document.in_memory() as sealed, self._handed_over(sealed, ending, options) as channel:
                 self._confined(channel)
                 while "beat" in (message := wire.receive(channel, deadline)):
                     pages += 1
@@ -188,8 +195,6 @@ class _Worker:
         except SourceError:
             self._ended()
             raise
-        finally:
-            os.close(document)
 
     def probe(self) -> Confinement:
         """What holds a process here. Raises SourceUnavailable, ParsersNotConfined."""
@@ -239,33 +244,6 @@ class _Worker:
         self._connection.close()
         self._nursery.kill(self._pid)
         shutil.rmtree(self._scratch, ignore_errors=True)
-
-
-def sealed_copy(path: Path, max_bytes: int) -> int:
-    """A descriptor of the file's bytes as they are now; they never change. Raises SourceUnavailable, SourceRefused."""
-    sealed = os.memfd_create("document", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        size = 0
-        with open(path, "rb", opener=_open_no_link) as file, open(sealed, "wb", closefd=False) as copy:
-            while part := file.read(_COPY_BYTES):
-                size += len(part)
-                if size > max_bytes:
-                    raise SourceRefused("It grew.", remedy="Split it, or raise CLEARANCE_MAX_FILE_MB.")
-                copy.write(part)
-        seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-        fcntl.fcntl(sealed, fcntl.F_ADD_SEALS, seals)
-        os.fchmod(sealed, 0o444)
-        return sealed
-    except OSError as error:
-        os.close(sealed)
-        raise SourceUnavailable(f"{error.strerror or error}.") from error
-    except SourceError:
-        os.close(sealed)
-        raise
-
-
-def _open_no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def _ending(code: int) -> str:

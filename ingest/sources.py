@@ -1,27 +1,49 @@
-"""Files below the given paths, with what their folder says about them. The scan opens nothing but rules."""
+"""Files below the given paths, with what their folder says about them. The scan opens nothing but folders and rules.
+
+A file's bytes are read once, by `judged_file`: through the folders that were judged, under the rule that is in force
+then, and only if the file is still the one that the scan saw.
+"""
 
 import hashlib
 import json
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from fnmatch import fnmatch
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote
 
+from indexes.catalog import Catalog, NamedSource
 from indexes.errors import BadInput, NoReaders, SourceError, SourceRefused, SourceUnavailable
 from indexes.model import Readers, Scalar
 from indexes.settings import Settings
-from ingest.access import Rules
+from ingest.access import NOBODY, FolderRule, Rules
 from ingest.partition.kinds import SUFFIXES
+from ingest.private_copy import PrivateCopy
+from ingest.tree import Entry, Tree, stamp, unavailable
 
 PIPELINE_VERSION = 1
 """Raise it when parsing or chunking gives something else for the same bytes: every file is then read again."""
 
-DROPPINGS = ("~$*", "*~", "#*#", "*.swp", "*.swo", "*.crdownload", "*.part", "thumbs.db", "desktop.ini", "__macosx")
 _BLOCK = 1024 * 1024
+_CHANGED = "It was changed while it was read."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """How a file is reached again: the open tree it was found in, and the rules of this run."""
+
+    tree: Tree
+    parts: tuple[str, ...]
+    rules: Rules
+    of_source: Readers  # the rule of the whole source
+
+    def readers(self, file: Path, folder_rule: FolderRule) -> Readers:
+        """Raises NoReaders."""
+        return self.rules.readers(file, folder_rule, self.of_source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +54,15 @@ class Source:
     uri: str
     path: str  # what readers see: the root's own name, then the way down, with slashes
     modified_ns: int = 0
+    size: int = 0
     stamp: tuple[int, ...] = ()  # tells whether the file was touched since, or another one put in its place
     readers: Readers | None = None
     problem: SourceError | None = None
     title: str | None = None
     collection: str = "default"
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    source_id: int | None = None
+    origin: Origin | None = field(default=None, compare=False, repr=False)  # None: its text is not in a file of its own
 
     @property
     def modified_at(self) -> datetime:
@@ -46,26 +71,46 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """One path that was asked for, resolved."""
+    """One path that was asked for, as it was when it was opened."""
 
     place: Path
     is_folder: bool
+    source: NamedSource | None = None  # that it belongs to
+    tree: Tree | None = field(default=None, compare=False, repr=False)  # held open: its source, or itself or its folder
 
     @property
-    def top(self) -> Path:
-        """The folder up to which rules are looked for."""
-        return self.place if self.is_folder else self.place.parent
+    def start(self) -> tuple[str, ...]:
+        """Where in its tree the scan begins."""
+        if self.source is not None:
+            return self.place.relative_to(self.source.root).parts
+        return () if self.is_folder else (self.place.name,)
 
     @property
     def prefix(self) -> str:
         """What the uri of every file below begins with."""
-        return self.place.as_uri().rstrip("/") + "/" if self.is_folder else self.place.as_uri()
+        if self.source is not None and not self.start:
+            return self.source.prefix
+        uri = self.uri(self.place)
+        return uri.rstrip("/") + "/" if self.is_folder else uri
+
+    def uri(self, place: Path) -> str:
+        return self.source.uri(place.relative_to(self.source.root).parts) if self.source else place.as_uri()
 
     def covers(self, uri: str) -> bool:
         return uri.startswith(self.prefix) if self.is_folder else uri == self.prefix
 
+    def path(self, place: Path) -> str:
+        """The path that readers see, as text that can be stored, whatever bytes the name has."""
+        if self.source is not None:
+            return self.source.path(place.relative_to(self.source.root).parts)
+        below = place.relative_to(self.place).as_posix() if place != self.place else ""
+        path = "/".join(part for part in (self.place.name, below) if part) or "/"
+        return os.fsencode(path).decode("utf-8", "replace")
+
     def path_of(self, uri: str) -> str:
         """The path that readers see, for a uri that this root covers."""
+        if self.source is not None:
+            return self.source.path_of(uri)
         below = unquote(uri.removeprefix(self.prefix), errors="replace")
         return "/".join(part for part in (self.place.name, below) if part)
 
@@ -81,15 +126,59 @@ class Scan:
 
 
 def find_roots(paths: Sequence[Path]) -> tuple[Root, ...]:
-    """The given paths, links resolved, those below another left out. Raises BadInput for one that is not there."""
-    places: list[Path] = []
+    """The given paths, opened, those below another left out. Raises BadInput for one that is not there.
+
+    A given path may lead through links, since whoever gives it may name any file; nothing below it may.
+    """
+    roots: dict[Path, Root] = {}
     for path in paths:
         try:
-            places.append(path.resolve(strict=True))
-        except (OSError, RuntimeError, ValueError) as error:
+            root = _root(path)
+        except (OSError, ValueError) as error:
             raise BadInput(f"{path} cannot be found.", remedy="Name a file or a folder that exists.") from error
-    outer = [place for place in dict.fromkeys(places) if not any(other in place.parents for other in places)]
-    return tuple(Root(place=place, is_folder=place.is_dir()) for place in outer)
+        roots.setdefault(root.place, root)
+    return tuple(root for place, root in roots.items() if not any(other in place.parents for other in roots))
+
+
+def _root(path: Path) -> Root:
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        about, place = os.fstat(descriptor), Path(f"/proc/self/fd/{descriptor}").readlink()
+        if stat.S_ISDIR(about.st_mode):
+            tree = Tree.open(Path(f"/proc/self/fd/{descriptor}"))
+            return Root(place=tree.place, is_folder=True, tree=tree)
+        return Root(place=place, is_folder=False, tree=Tree.open(place.parent))
+    finally:
+        os.close(descriptor)
+
+
+def in_sources(roots: Sequence[Root], catalog: Catalog | None, *, make: bool) -> tuple[Root, ...]:
+    """The same roots as places in their sources; make: sources that are missing are made, else only imagined.
+
+    Raises BadInput where a root cannot be in a source, or its source is not where it was.
+    """
+    return tuple(_in_source(root, catalog, make=make) for root in roots)
+
+
+def _in_source(root: Root, catalog: Catalog | None, *, make: bool) -> Root:
+    source = None
+    if catalog is not None and make:
+        source = catalog.sources.ensure(root.place, is_folder=root.is_folder)
+    elif catalog is not None:
+        source = catalog.sources.find(root.place, is_folder=root.is_folder)
+    if source is None:
+        place, shown = (root.place, root.place.name) if root.is_folder else (root.place.parent, "")
+        source = NamedSource(id=0, name=shown or place.name, root=place, shown=shown, loose=not root.is_folder)
+    if root.tree is not None and root.tree.place == source.root:
+        return replace(root, source=source)
+    try:
+        tree = Tree.open(source.root)
+    except OSError as error:
+        raise BadInput(f"The source {source.name} cannot be opened at {source.root}.") from error
+    if tree.place != source.root:
+        remedy = f"If it is the same folder: clearance sources move {source.name} {tree.place}"
+        raise BadInput(f"The source {source.name} was at {source.root}, which is a link now.", remedy=remedy)
+    return replace(root, source=source, tree=tree)
 
 
 def scan(
@@ -107,118 +196,123 @@ def scan(
     sources: list[Source] = []
     unreadable: list[Source] = []
     for root in roots:
-        walk = _walk(root, unreadable) if root.is_folder else iter([root.place])
-        for file in walk:
-            if file not in skip:
-                sources.append(_source(file, root, rules, collection, max_bytes))
+        if root.tree is None:
+            raise ValueError(f"{root.place} was not opened")
+        for entry in root.tree.walk(rules, root.start):
+            file = root.tree.place.joinpath(*entry.parts)
+            if entry.is_folder:
+                unreadable.append(_line(file, root, entry.problem))
+            elif file not in skip:
+                of_source = root.source.readers if root.source else NOBODY
+                origin = Origin(tree=root.tree, parts=entry.parts, rules=rules, of_source=of_source)
+                sources.append(_source(file, root, entry, origin, collection, max_bytes))
     unreadable += _missing(roots, rules.named - {source.file for source in sources} - skip)
     unseen = [source for source in (*unreadable, *sources) if isinstance(source.problem, SourceUnavailable)]
     blind = tuple(source.uri.rstrip("/") + "/" for source in unseen)
     return Scan(roots=tuple(roots), sources=tuple(sources), unreadable=tuple(unreadable), blind=blind)
 
 
-def content_hash(source: Source, settings: Settings) -> str:
-    """SHA-256 over the bytes and over every setting that shapes the document. Raises SourceUnavailable."""
-    shape = (PIPELINE_VERSION, settings.chunk_tokens, settings.ocr)
-    told = (source.title, source.collection, dict(source.metadata))
-    digest = hashlib.sha256(json.dumps([shape, told], sort_keys=True).encode())
+@contextmanager
+def judged_file(source: Source) -> Iterator[BinaryIO]:
+    """The file's bytes, open. Raises SourceUnavailable unless file and rule are what the scan saw, to the end.
+
+    Its folders are opened anew from the root, and the rule is read on the way: so the rule was in force, at this place,
+    for these bytes, whatever was exchanged before or after.
+    """
+    origin = source.origin
+    if origin is None:
+        raise SourceUnavailable("It is not a file.")
     try:
-        with open(source.file, "rb", buffering=0, opener=_open_no_link) as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
+        with origin.tree.file(origin.parts, origin.rules) as (file, folder_rule):
+            try:
+                readers = origin.readers(source.file, folder_rule)
+            except NoReaders:
+                readers = None
+            if readers != source.readers:
+                raise SourceUnavailable("Its rule was changed meanwhile.", remedy="Run the same command again.")
+            _check_unchanged(file, source)
+            yield file
+            _check_unchanged(file, source)
     except OSError as error:
         raise unavailable(error) from error
+
+
+def content_hash(file: BinaryIO, source: Source, settings: Settings) -> str:
+    """SHA-256 over the bytes and over every setting that shapes the document. Raises OSError."""
+    digest = _shape(source, settings)
+    file.seek(0)
+    while block := file.read(_BLOCK):
+        digest.update(block)
     return digest.hexdigest()
 
 
-def check_unchanged(source: Source) -> None:
-    """Raises SourceUnavailable if the file is no longer the one that the scan saw: text and hash might not agree."""
+def private_copy(file: BinaryIO, source: Source, settings: Settings) -> tuple[PrivateCopy, str]:
+    """A copy that nobody else can reach, and the content hash of the copy itself. Raises OSError."""
+    digest = _shape(source, settings)
+    file.seek(0)
+    copy = PrivateCopy.new(source.file.name, source.size, settings.home)
     try:
-        now = _stamp(source.file.lstat())
-    except OSError as error:
-        raise unavailable(error) from error
-    if now != source.stamp:
-        raise SourceUnavailable("It was changed while it was read.", remedy="Run the same command again.")
+        left = source.size
+        while left > 0 and (block := file.read(min(left, _BLOCK))):
+            digest.update(block)
+            copy.write(block)
+            left -= len(block)
+        copy.seal()
+    except BaseException:
+        copy.close()
+        raise
+    return copy, digest.hexdigest()
 
 
-def unavailable(error: OSError) -> SourceUnavailable:
-    remedy = "Give the ingesting user the right to read it." if isinstance(error, PermissionError) else "Run again."
-    return SourceUnavailable(f"{error.strerror or error}.", remedy=remedy)
+def _shape(source: Source, settings: Settings) -> "hashlib._Hash":
+    shape = (PIPELINE_VERSION, settings.chunk_tokens, settings.ocr)
+    told = (source.title, source.collection, dict(source.metadata))
+    return hashlib.sha256(json.dumps([shape, told], sort_keys=True).encode())
 
 
-def _walk(root: Root, unreadable: list[Source]) -> Iterator[Path]:
-    """Files below a folder, depth first, sorted by name; droppings and hidden entries left out."""
-    waiting = [root.place]
-    while waiting:
-        place = waiting.pop()
-        if not _is_folder(place):
-            yield place
-            continue
-        try:
-            with os.scandir(place) as entries:
-                names = sorted(entry.name for entry in entries)
-        except OSError as error:
-            unreadable.append(_line(place, root, unavailable(error)))
-            continue
-        waiting.extend(place / name for name in reversed(names) if not _dropping(name))
+def _check_unchanged(file: BinaryIO, source: Source) -> None:
+    if stamp(os.fstat(file.fileno())) != source.stamp:
+        raise SourceUnavailable(_CHANGED, remedy="Run the same command again.")
 
 
-def _is_folder(place: Path) -> bool:
-    try:
-        return stat.S_ISDIR(place.lstat().st_mode)
-    except OSError:
-        return False
-
-
-def _dropping(name: str) -> bool:
-    return name.startswith(".") or any(fnmatch(name.lower(), pattern) for pattern in DROPPINGS)
-
-
-def _source(file: Path, root: Root, rules: Rules, collection: str, max_bytes: int) -> Source:
+def _source(file: Path, root: Root, entry: Entry, origin: Origin, collection: str, max_bytes: int) -> Source:
     readers: Readers | None = None
-    problem: SourceError | None = None
-    modified_ns, stamp = 0, tuple[int, ...]()
+    problem: SourceError | None = entry.problem
+    if entry.about is not None:
+        problem = _wrong_kind(file, entry.about, max_bytes)
     try:
-        about = file.lstat()
-        modified_ns, stamp = about.st_mtime_ns, _stamp(about)
-        _check_kind(file, about, max_bytes)
-    except OSError as error:
-        problem = unavailable(error)
-    except SourceError as error:
-        problem = error
-    try:
-        readers = rules.readers(file, root.top)
+        readers = origin.readers(file, entry.rule)
     except NoReaders as error:
         problem = problem or error
-    entry = rules.entry(file)
+    told = origin.rules.entry(file)
     return Source(
         file=file,
-        uri=file.as_uri(),
-        path=_path(file, root),
-        modified_ns=modified_ns,
-        stamp=stamp,
+        uri=root.uri(file),
+        path=root.path(file),
+        modified_ns=entry.about.st_mtime_ns if entry.about else 0,
+        stamp=stamp(entry.about) if entry.about else (),
+        size=entry.about.st_size if entry.about else 0,
         readers=readers,
         problem=problem,
-        title=entry.title,
-        collection=entry.collection or collection,
-        metadata=entry.metadata,
+        title=told.title,
+        collection=told.collection or collection,
+        metadata=told.metadata,
+        source_id=root.source.id if root.source else None,
+        origin=origin,
     )
 
 
-def _stamp(about: os.stat_result) -> tuple[int, ...]:
-    return about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
-
-
-def _check_kind(file: Path, about: os.stat_result, max_bytes: int) -> None:
+def _wrong_kind(file: Path, about: os.stat_result, max_bytes: int) -> SourceRefused | None:
     if stat.S_ISLNK(about.st_mode):
-        raise SourceRefused("It is a symbolic link.", remedy="Ingest the file or folder that it points to.")
+        return SourceRefused("It is a symbolic link.", remedy="Ingest the file or folder that it points to.")
     if not stat.S_ISREG(about.st_mode):
-        raise SourceRefused("It is not a regular file.")
+        return SourceRefused("It is not a regular file.")
     if file.suffix.lower() not in SUFFIXES:
         known = "Known endings: " + " ".join(sorted(SUFFIXES)) + "."
-        raise SourceRefused(f"Files ending in {file.suffix or 'nothing'} cannot be read.", remedy=known)
+        return SourceRefused(f"Files ending in {file.suffix or 'nothing'} cannot be read.", remedy=known)
     if about.st_size > max_bytes:
-        raise SourceRefused(f"It has {about.st_size:,} bytes.", remedy="Split it, or raise CLEARANCE_MAX_FILE_MB.")
+        return SourceRefused(f"It has {about.st_size:,} bytes.", remedy="Split it, or raise CLEARANCE_MAX_FILE_MB.")
+    return None
 
 
 def _missing(roots: Sequence[Root], named: frozenset[Path]) -> Iterator[Source]:
@@ -227,19 +321,8 @@ def _missing(roots: Sequence[Root], named: frozenset[Path]) -> Iterator[Source]:
         for root in roots:
             if file == root.place or root.place in file.parents:
                 problem = SourceUnavailable("The manifest names it, but it was not found.", remedy="Correct the name.")
-                yield Source(file=file, uri=file.as_uri(), path=_path(file, root), problem=problem)
+                yield Source(file=file, uri=root.uri(file), path=root.path(file), problem=problem)
 
 
-def _line(place: Path, root: Root, problem: SourceError) -> Source:
-    return Source(file=place, uri=place.as_uri(), path=_path(place, root) + "/", problem=problem)
-
-
-def _path(place: Path, root: Root) -> str:
-    """As text that can be stored and shown, whatever bytes the name has."""
-    below = place.relative_to(root.place).as_posix() if place != root.place else ""
-    path = "/".join(part for part in (root.place.name, below) if part) or "/"
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def _open_no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+def _line(place: Path, root: Root, problem: SourceError | None) -> Source:
+    return Source(file=place, uri=root.uri(place), path=root.path(place) + "/", problem=problem)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from indexes.errors import SourceRefused
 from indexes.testing import HashingEmbedder
 from ingest.elements import Element, Parsed, ParseOptions
+from ingest.private_copy import IN_MEMORY_BYTES, PrivateCopy
 
 
 def obey(path: Path, options: ParseOptions, page_read: Callable[[], None]) -> Parsed:
@@ -81,6 +82,7 @@ def _slow_pages(rest: str, page_read: Callable[[], None]) -> str:
 _DEEDS: dict[str, Callable[[str, Callable[[], None]], str]] = {
     "say": lambda rest, _: rest,
     "pid": lambda rest, _: str(os.getpid()),
+    "files": lambda rest, _: " ".join(sorted(path.name for path in Path.cwd().iterdir())),
     "environment": lambda rest, _: "\n".join(sorted(os.environ)),
     "hang": _hang,
     "hang-with-child": _hang_with_child,
@@ -92,6 +94,15 @@ _DEEDS: dict[str, Callable[[str, Callable[[], None]], str]] = {
     "refuse": _refuse,
     "slow-pages": _slow_pages,
 }
+
+
+def copied(path: Path) -> PrivateCopy:
+    """The file of this name as parsers take it, for tests and benchmarks that judge nobody's rights."""
+    content = path.read_bytes()
+    copy = PrivateCopy.new(path.name, min(len(content), IN_MEMORY_BYTES), path.parent)
+    copy.write(content)
+    copy.seal()
+    return copy
 
 
 class SpyEmbedder(HashingEmbedder):

@@ -21,6 +21,7 @@ from indexes.settings import Settings
 from ingest.access import Rules
 from ingest.elements import Parsed, ParseOptions
 from ingest.partition import parse
+from ingest.tree import Tree
 from service.app import create_app
 from tools import examples_make
 from tools.demo import people_into
@@ -80,7 +81,9 @@ def test_every_document_is_asked_about():
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["document"])
 def test_the_folders_let_in_exactly_the_readers_that_the_list_of_questions_names(question):
-    readers = Rules().readers(DOCUMENTS / question["document"], DOCUMENTS)
+    file, rules = DOCUMENTS / question["document"], Rules()
+    folder_rule = Tree.open(DOCUMENTS).rule(file.parent.relative_to(DOCUMENTS).parts, rules)
+    readers = rules.readers(file, folder_rule)
     assert [user for user in PEOPLE["users"] if may_read(user, readers)] == question["readers"]
 
 

@@ -15,15 +15,17 @@ from indexes.catalog.filters import Filters
 from indexes.catalog.generations import Generations
 from indexes.catalog.jobs import Job, Jobs
 from indexes.catalog.keys import IssuedKey, KeyInfo, Keys
+from indexes.catalog.listing import Listing
 from indexes.catalog.migrate import migrate
 from indexes.catalog.models import Models
 from indexes.catalog.people import People
 from indexes.catalog.reading import Mark, Placement, ReadState
 from indexes.catalog.schema import installation
+from indexes.catalog.sources import Failures, NamedSource, Sources
 from indexes.catalog.templates import Templates
 from indexes.model import Principal
 
-__all__ = ["Catalog", "Filters", "IssuedKey", "Job", "KeyInfo", "Mark", "Placement", "ReadState"]
+__all__ = ["Catalog", "Filters", "IssuedKey", "Job", "KeyInfo", "Mark", "NamedSource", "Placement", "ReadState"]
 
 
 class Catalog:
@@ -32,6 +34,9 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.documents = Documents(database)
+        self.sources = Sources(database)
+        self.failures = Failures(database)
+        self.listing = Listing(database)
         self.generations = Generations(database)
         self.people = People(database)
         self.keys = Keys(database)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +32,16 @@ from indexes.model import Document, Generation, Principal, Readers, StoredDocume
 
 Vectors = NDArray[np.float32]
 _UNIT_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Where a document's file is now."""
+
+    uri: str
+    path: str
+    readers: Readers
+    modified_at: datetime | None
 
 
 class Documents:
@@ -90,9 +101,25 @@ class Documents:
             found = connection.execute(_head_of(uri)).first()
             if found is None:
                 return False
-            _delete_body(connection, found.id)
-            connection.execute(delete(documents).where(documents.c.id == found.id))
-            note_document(connection, found.id, (found.reader_set_id,))
+            delete_document(connection, found.id, found.reader_set_id)
+        return True
+
+    def move(self, uri: str, to: Moved) -> bool:
+        """The same text at another place, with the readers of that place, in one step. False: it was not to be done.
+
+        Id, passages and citations stay. Nothing is done if the document is gone, or something is there already.
+        """
+        with self._database.writing() as connection:
+            found = connection.execute(_head_of(uri)).first()
+            if found is None or connection.execute(_head_of(to.uri)).first() is not None:
+                return False
+            new = intern_readers(connection, to.readers)
+            values = {
+                "uri": to.uri, "path": to.path, "modified_at": to.modified_at, "token": secrets.token_bytes(32),
+                "reader_set_id": new,
+            }  # fmt: skip
+            connection.execute(update(documents).where(documents.c.id == found.id).values(values))
+            note_document(connection, found.id, (found.reader_set_id, new))
         return True
 
     def add_vectors(self, generation: Generation, by_document: Mapping[int, tuple[bytes, Vectors]]) -> None:
@@ -183,6 +210,7 @@ def _write_head(connection: Connection, document: Document) -> tuple[int, str, t
         "stored_at": datetime.now(UTC),
         "reader_set_id": reader_set_id,
         "token": secrets.token_bytes(32),
+        "source_id": document.source_id,
     }
     found = connection.execute(_head_of(document.uri)).first()
     if found is not None:
@@ -229,6 +257,12 @@ def _replace_vectors(connection: Connection, document_id: int, blobs: Mapping[in
     of_these = vectors.c.document_id == document_id, vectors.c.generation_id.in_(list(blobs))
     connection.execute(delete(vectors).where(*of_these))
     _write_vectors(connection, document_id, blobs)
+
+
+def delete_document(connection: Connection, document_id: int, reader_set_id: int) -> None:
+    _delete_body(connection, document_id)
+    connection.execute(delete(documents).where(documents.c.id == document_id))
+    note_document(connection, document_id, (reader_set_id,))
 
 
 def _delete_body(connection: Connection, document_id: int) -> None:

@@ -153,11 +153,36 @@ generations = _table(
     ),
 )
 
+sources = _table(
+    "sources",
+    Column("id", Id, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("root", Text, nullable=False),  # where it was seen last, percent-encoded
+    Column("shown", Text, nullable=False),  # what the paths of its documents begin with
+    Column("loose", Integer, nullable=False),  # 1: single files of a folder
+    Column("named", Integer, nullable=False),  # 1: by an administrator
+    Column("reader_set_id", Id, ForeignKey("reader_sets.id"), nullable=False),  # the outermost rule
+)
+
+ingest_failures = Table(
+    "ingest_failures",
+    metadata,
+    Column("uri", Text, primary_key=True),
+    Column("source_id", Id),
+    Column("path", Text, nullable=False),
+    Column("status", String(16), nullable=False),  # failed | refused | gone
+    Column("reason", Text, nullable=False),
+    Column("remedy", Text),
+    Column("failed_at", Moment, nullable=False),
+    Index("ix_ingest_failures_source_id", "source_id"),
+)
+
 documents = _table(
     "documents",
     Column("id", Id, primary_key=True),
     Column("public_id", String(32), nullable=False, unique=True),
-    Column("uri", Text, nullable=False, unique=True),
+    Column("uri", Text, nullable=False, unique=True),  # of a source: source:ID/path inside it, percent-encoded
+    Column("source_id", Id),
     Column("path", Text, nullable=False),
     Column("collection", String(255), nullable=False),
     Column("title", Text, nullable=False),
@@ -174,6 +199,7 @@ documents = _table(
     Column("metadata_digests", Text, nullable=False, server_default=""),  # what filters compare: a digest for each key
     Index("ix_documents_reader_set_id", "reader_set_id"),
     Index("ix_documents_public_id_reader_set_id", "public_id", "reader_set_id"),  # decides without reading a document
+    Index("ix_documents_source_id", "source_id"),
 )
 
 document_texts = Table(

@@ -72,13 +72,16 @@ class IngestWorld:
 
     def stored(self) -> dict[str, StoredDocument]:
         """What the catalog holds, by path below the folder of documents."""
-        prefix = self.docs.as_uri() + "/"
         with self.catalog() as catalog:
+            source = catalog.sources.find(self.docs, is_folder=True)
+            if source is None:
+                return {}
+            prefix = source.prefix
             return {uri.removeprefix(prefix): d for uri, d in catalog.documents.stored(prefix).items()}
 
     def text(self, name: str) -> str:
-        wanted = "SELECT text FROM document_texts JOIN documents ON documents.id = document_id WHERE uri = ?"
-        return str(self.rows(wanted, (self.docs / name).as_uri())[0][0])
+        wanted = "SELECT text FROM document_texts JOIN documents ON documents.id = document_id WHERE path = ?"
+        return str(self.rows(wanted, f"{self.docs.name}/{name}")[0][0])
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         return query(self.settings.home / "catalog.sqlite", statement, *values)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from indexes.errors import BadInput, NoReaders
 from indexes.model import Readers
 from ingest.access import Entry, Rules, command_line_rule, narrowed, read_access_file, read_manifest, rule
+from ingest.tree import Tree
 
 HR, FINANCE, ADA = "group:hr", "group:finance", "user:ada"
 
@@ -24,7 +25,9 @@ def write_rule(folder: Path, text: str) -> None:
 
 
 def readers(file: Path, top: Path, **rules: object) -> Readers:
-    return Rules(**rules).readers(file, top)  # type: ignore[arg-type]
+    given = Rules(**rules)  # type: ignore[arg-type]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return given.readers(file, Tree.open(top).rule(file.parent.relative_to(top).parts, given))
 
 
 def test_the_rule_of_the_folder_governs_its_files(tmp_path):

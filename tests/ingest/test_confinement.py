@@ -21,7 +21,7 @@ from ingest.elements import Parsed, ParseOptions
 from ingest.partition import parse
 from ingest.request import Request
 from ingest.sandbox import Parsers
-from ingest.testing import SpyEmbedder
+from ingest.testing import SpyEmbedder, copied
 from tests.ingest import files
 
 HOSTILE = "tests.ingest.hostile:attack"
@@ -64,7 +64,7 @@ def attack(parsers: Parsers, tmp_path: Path):
         """What the hostile parser says of its attempt: `done …`, or the error that it met."""
         path = tmp_path / "document.txt"
         path.write_text("\n".join([deed, *map(str, arguments)]), encoding="utf-8")
-        future: Future[Parsed] = parsers.submit(path)
+        future: Future[Parsed] = parsers.submit(copied(path))
         return future.result(timeout=60).elements[0].text
 
     return attack
@@ -184,7 +184,7 @@ def test_a_file_that_must_be_out_of_reach_and_is_not_stops_everything(tmp_path: 
     with Parsers(Settings(home=home, parse_workers=1), parser=HOSTILE) as pool:
         with pytest.raises(ParsersNotConfined, match="can be read"):
             pool.check()
-        assert isinstance(pool.submit(path).exception(timeout=60), ParsersNotConfined)
+        assert isinstance(pool.submit(copied(path)).exception(timeout=60), ParsersNotConfined)
 
 
 def test_a_run_tells_at_its_start_and_in_its_report_how_well_parsers_are_confined(
@@ -260,7 +260,7 @@ def test_a_confined_parser_reads_every_format_as_well_as_a_free_one(pool: Parser
     made = {name: tmp_path / name for name in FORMATS}
     for name, make in FORMATS.items():
         make(made[name])
-    confined = {name: pool.submit(path) for name, path in made.items()}
+    confined = {name: pool.submit(copied(path)) for name, path in made.items()}
     for name, path in made.items():
         assert confined[name].result(timeout=120) == parse(path, ParseOptions()), name
 

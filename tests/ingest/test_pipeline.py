@@ -31,9 +31,10 @@ def line(report, path):
 def failing(pool, *names):
     """Parsers to which the named files look damaged."""
 
-    def submit(path: Path):
-        if path.name not in names:
-            return pool.submit(path)
+    def submit(document):
+        if document.name not in names:
+            return pool.submit(document)
+        document.close()
         future: concurrent.futures.Future[Parsed] = concurrent.futures.Future()
         future.set_exception(SourceBroken("Its end is missing.", remedy="Get another copy."))
         return future
@@ -44,9 +45,9 @@ def failing(pool, *names):
 def watching(pool, note):
     """Parsers that call `note` before every file."""
 
-    def submit(path: Path):
-        note(path)
-        return pool.submit(path)
+    def submit(document):
+        note(document)
+        return pool.submit(document)
 
     return SimpleNamespace(submit=submit)
 
@@ -143,7 +144,7 @@ def test_changed_readers_relabel_without_parsing_embedding_or_loading_anything(w
     world.ingest()
     before = world.everything()
     world.rule("group:finance", "user:ada")
-    world.pool = watching(world.pool, lambda path: pytest.fail(f"{path} was parsed"))
+    world.pool = watching(world.pool, lambda document: pytest.fail(f"{document.name} was parsed"))
     assert statuses(world.ingest()) == {"docs/a.txt": "relabelled"}
     assert world.stored()["a.txt"].readers == Readers(allow=frozenset({"group:finance", "user:ada"}))
     assert world.embedder.batches == []
@@ -162,7 +163,7 @@ def test_narrower_readers_and_removals_hold_before_the_first_file_is_parsed(worl
     (world.docs / "gone.txt").unlink()
     world.write("0.txt", "New file, first in order.")
     seen = []
-    world.pool = watching(world.pool, lambda path: seen.append({n: d.readers for n, d in world.stored().items()}))
+    world.pool = watching(world.pool, lambda _: seen.append({n: d.readers for n, d in world.stored().items()}))
     world.ingest(prune=True)
     assert seen[0] == {"narrowed.txt": HR, "both.txt": HR}
 
@@ -174,7 +175,7 @@ def test_a_wider_rule_never_opens_the_text_that_was_there_before(world):
     world.rule("public")
     world.write("pay.txt", "Nothing to see.")
     seen = []
-    world.pool = watching(world.pool, lambda path: seen.append(world.stored()["pay.txt"].readers))
+    world.pool = watching(world.pool, lambda _: seen.append(world.stored()["pay.txt"].readers))
     world.ingest()
     assert seen == [NOBODY]
     assert world.text("pay.txt") == "Nothing to see."
@@ -238,8 +239,8 @@ def test_documents_of_missing_files_go_only_with_prune_and_only_below_the_given_
         (world.docs / name).unlink()
     world.ingest(allow=("group:hr",))
     assert set(world.stored()) == {"a/1.txt", "a/2.txt", "b/3.txt"}
-    report = world.ingest(paths=(world.docs / "a",), allow=("group:hr",), prune=True)
-    assert statuses(report) == {"a/1.txt": "removed", "a/2.txt": "unchanged"}
+    report = world.ingest(paths=(world.docs / "a",), allow=("group:hr",), prune=True, prune_anyway=True)
+    assert statuses(report) == {"docs/a/1.txt": "removed", "docs/a/2.txt": "unchanged"}
     assert report["code"] == 0
     assert set(world.stored()) == {"a/2.txt", "b/3.txt"}
 
@@ -348,14 +349,15 @@ def test_vectors_that_cannot_be_stored_fail_their_document_alone(world):
     assert statuses(report) == {"docs/a.txt": "new", "docs/b.txt": "failed"}
 
 
-def test_a_file_that_changes_while_it_is_read_is_taken_by_the_next_run(world):
+def test_a_file_that_changes_while_it_is_parsed_is_stored_as_it_was_judged(world):
     pool = world.pool
     world.write("a.txt", "Before.")
-    world.pool = watching(pool, lambda path: path.write_text("After."))
-    report = world.ingest(allow=("group:hr",))
-    assert "changed while" in line(report, "docs/a.txt")["reason"]
+    world.pool = watching(pool, lambda _: world.write("a.txt", "After."))
+    world.ingest(allow=("group:hr",))
+    assert world.text("a.txt") == "Before."
     world.pool = pool
-    assert statuses(world.ingest(allow=("group:hr",))) == {"docs/a.txt": "new"}
+    assert statuses(world.ingest(allow=("group:hr",))) == {"docs/a.txt": "changed"}
+    assert world.text("a.txt") == "After."
 
 
 def test_a_name_that_is_no_text_is_a_line_like_any_other(world):
@@ -390,7 +392,7 @@ def test_chunks_of_many_documents_share_batches_longest_first(world):
 def test_a_slow_embedder_holds_parsing_back(world):
     for number in range(300):
         world.write(f"{number}.txt", f"Text {number}.")
-    submitted: list[Path] = []
+    submitted: list[object] = []
     world.settings = world.settings.model_copy(update={"chunk_tokens": 2_048})  # windows of 16 chunks
     world.pool = watching(world.pool, submitted.append)
     gate = threading.Event()

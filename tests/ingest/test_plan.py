@@ -79,8 +79,8 @@ def test_a_refused_file_that_is_not_stored_relabels_nothing():
     assert not plan.refused[0].stored
 
 
-def test_documents_without_files_are_gone_only_when_asked_for():
-    assert planned([], [stored("a.txt")]).gone == ()
+def test_documents_without_files_are_gone_and_removed_only_when_asked_for():
+    assert not planned([], [stored("a.txt")]).prune
     gone = planned([], [stored("a b.txt")], prune=True).gone
     assert [(g.uri, g.path) for g in gone] == [("file:///srv/docs/a%20b.txt", "docs/a b.txt")]
 

@@ -9,7 +9,7 @@ from indexes.errors import BadInput, NoReaders, SourceRefused, SourceUnavailable
 from indexes.model import Readers
 from indexes.settings import Settings
 from ingest.access import Entry, Rules
-from ingest.sources import Scan, check_unchanged, content_hash, find_roots, scan
+from ingest.sources import Scan, Source, content_hash, find_roots, judged_file, private_copy, scan
 
 HR = Readers(allow=frozenset({"group:hr"}))
 
@@ -144,14 +144,14 @@ def test_a_folder_that_cannot_be_listed_is_a_line_and_blinds_the_scan_below_it(d
 
 def test_a_listing_that_fails_is_a_line_and_blinds_the_scan_below_it(docs, monkeypatch):
     write(docs, "locked/a.txt", "b.txt")
-    listed = os.scandir
+    listed = os.listdir
 
-    def scandir(place):
-        if Path(place).name == "locked":
+    def listdir(folder):
+        if Path(f"/proc/self/fd/{folder}").readlink().name == "locked":
             raise PermissionError(13, "Permission denied")
-        return listed(place)
+        return listed(folder)
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "listdir", listdir)
     result = found(docs)
     assert paths(result) == ["docs/b.txt"]
     assert isinstance(result.unreadable[0].problem, SourceUnavailable)
@@ -166,36 +166,138 @@ def test_a_name_that_is_no_text_is_shown_with_marks_in_the_place_of_its_bytes(do
     source.path.encode()
 
 
+def hashed(source: Source, **settings) -> str:
+    with judged_file(source) as file:
+        return content_hash(file, source, Settings(**settings))
+
+
 def test_the_hash_follows_the_bytes_and_whatever_shapes_the_document(docs):
     write(docs, "a.txt")
     (source,) = found(docs).sources
     (titled,) = found(docs, rules=Rules(HR, {docs / "a.txt": Entry(title="T")})).sources
     (shared,) = found(docs, rules=Rules(Readers(allow=frozenset({"public"})))).sources
-    usual = content_hash(source, Settings())
-    assert content_hash(source, Settings()) == usual
-    assert content_hash(shared, Settings()) == usual
-    assert content_hash(titled, Settings()) != usual
-    assert content_hash(source, Settings(chunk_tokens=128)) != usual
-    assert content_hash(source, Settings(embedding_model="another")) == usual
+    usual = hashed(source)
+    assert hashed(source) == usual
+    assert hashed(shared) == usual
+    assert hashed(titled) != usual
+    assert hashed(source, chunk_tokens=128) != usual
+    assert hashed(source, embedding_model="another") == usual
     (docs / "a.txt").write_text("other")
-    assert content_hash(source, Settings()) != usual
+    (source,) = found(docs).sources
+    assert hashed(source) != usual
 
 
-def test_a_file_that_was_touched_or_replaced_since_the_scan_is_noticed(docs):
-    write(docs, "a.txt", "b.txt")
-    source, _ = found(docs).sources
-    check_unchanged(source)
+def test_a_copy_has_the_bytes_and_the_hash_of_what_was_judged(docs, tmp_path):
+    for size in (0, 10, 9_000_000):
+        (docs / "a.txt").write_bytes(os.urandom(size))
+        (source,) = found(docs).sources
+        settings = Settings(home=tmp_path / "home")
+        with judged_file(source) as file:
+            copy, digest = private_copy(file, source, settings)
+            assert digest == content_hash(file, source, settings)
+        with copy, copy.in_memory() as sealed:
+            assert os.pread(sealed, size + 1, 0) == (docs / "a.txt").read_bytes()
+        assert not (tmp_path / "home" / "tmp").exists() or not list((tmp_path / "home" / "tmp").iterdir())
+
+
+@pytest.mark.parametrize("size", [10, 9_000_000])
+def test_the_copy_that_a_parser_gets_is_sealed(docs, tmp_path, size):
+    (docs / "a.txt").write_bytes(bytes(size))
+    (source,) = found(docs).sources
+    with judged_file(source) as file:
+        copy, _ = private_copy(file, source, Settings(home=tmp_path))
+    with copy, copy.in_memory() as sealed, pytest.raises(PermissionError):
+        os.pwrite(sealed, b"other", 0)
+
+
+def exchange_for_another_file(docs):
     (docs / "b.txt").replace(docs / "a.txt")
-    with pytest.raises(SourceUnavailable, match="changed"):
-        check_unchanged(source)
 
 
-def test_a_file_that_vanished_or_became_a_link_cannot_be_hashed(docs):
+def exchange_for_a_link(docs):
+    (docs / "a.txt").rename(docs / "c.txt")
+    (docs / "a.txt").symlink_to(docs / "c.txt")
+
+
+def exchange_for_a_pipe(docs):
+    (docs / "a.txt").unlink()
+    os.mkfifo(docs / "a.txt")
+
+
+EXCHANGES = [
+    exchange_for_another_file,
+    exchange_for_a_link,
+    exchange_for_a_pipe,
+    lambda docs: (docs / "a.txt").unlink(),
+    lambda docs: (docs / "a.txt").write_text("other"),
+]
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_a_file_that_is_not_the_one_that_was_judged_is_not_read(docs, exchange):
     write(docs, "a.txt", "b.txt")
     source, _ = found(docs).sources
-    (docs / "a.txt").unlink()
+    hashed(source)
+    exchange(docs)
     with pytest.raises(SourceUnavailable):
-        content_hash(source, Settings())
-    (docs / "a.txt").symlink_to(docs / "b.txt")
-    with pytest.raises(SourceUnavailable):
-        content_hash(source, Settings())
+        hashed(source)
+
+
+def test_a_file_that_is_written_to_while_it_is_read_is_not_taken(docs):
+    write(docs, "a.txt")
+    (source,) = found(docs).sources
+    with pytest.raises(SourceUnavailable, match="changed"), judged_file(source):
+        (docs / "a.txt").write_text("other")
+
+
+def test_a_folder_that_became_a_link_or_another_folder_is_not_gone_through(docs, tmp_path):
+    write(docs, "open/a.txt", "open/b.txt")
+    write(tmp_path, "secret/a.txt")
+    first, second = found(docs).sources
+    (docs / "open").rename(tmp_path / "aside")
+    (docs / "open").symlink_to(tmp_path / "aside")
+    with pytest.raises(SourceUnavailable, match="link"):
+        hashed(first)
+    (docs / "open").unlink()
+    (tmp_path / "secret").rename(docs / "open")
+    for source in (first, second):
+        with pytest.raises(SourceUnavailable):
+            hashed(source)
+
+
+def test_a_file_under_another_rule_than_the_one_that_was_judged_is_not_read(docs):
+    write(docs, "pay/a.txt")
+    (docs / ".access.yaml").write_text("allow: [public]\n")
+    (source,) = found(docs, rules=Rules()).sources
+    hashed(source)
+    (docs / "pay" / ".access.yaml").write_text("allow: [group:hr]\n")
+    with pytest.raises(SourceUnavailable, match="rule"):
+        hashed(source)
+    (docs / "pay" / ".access.yaml").unlink()
+    hashed(source)
+    (docs / "pay" / ".access.yml").write_text("allow: [group:hr]\n")
+    with pytest.raises(SourceUnavailable, match="rule"):
+        hashed(source)
+
+
+def test_folders_too_deep_to_hold_open_are_a_line(docs):
+    deep = docs
+    for _ in range(205):
+        deep = deep / "d"
+    deep.mkdir(parents=True)
+    (deep / "a.txt").write_text("x")
+    write(docs, "b.txt")
+    result = found(docs)
+    assert paths(result) == ["docs/b.txt"]
+    assert "folders deep" in str(result.unreadable[0].problem)
+
+
+def test_the_root_stays_the_folder_that_was_named_when_the_run_began(docs, tmp_path):
+    write(docs, "a.txt")
+    roots = find_roots([docs])
+    docs.rename(tmp_path / "elsewhere")
+    write(docs, "b.txt")
+    (source,) = scan(roots, Rules(HR), max_bytes=1_000).sources
+    assert source.path == "docs/a.txt"
+    with judged_file(source) as file:
+        assert file.read() == b"a.txt"

@@ -24,6 +24,7 @@ from service.leaktest.commands import attack
 from service.leaktest.report import Report
 from service.leaktest.statistics import separation
 from service.runtime import Runtime
+from service.schemas import CheckReply
 from service.testing import Loopback, ScriptedModel
 from tests.service.conftest import House
 
@@ -133,17 +134,17 @@ def test_a_hidden_word_in_an_error_is_found(url: str, house: House, monkeypatch:
 def test_a_readiness_that_waits_for_hidden_writes_is_found(
     url: str, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest, seen = Runtime._catalog, [0]
+    honest, seen = Runtime.check, [0]
 
-    async def leaking(self: Runtime) -> bool:
+    async def leaking(self: Runtime) -> CheckReply:
         with self.catalog.reading() as state:
-            number = state.change_number
+            number = state.mark.number
         if number != seen[0]:
             time.sleep(0.02)
             seen[0] = number
         return await honest(self)
 
-    monkeypatch.setattr(Runtime, "_catalog", leaking)
+    monkeypatch.setattr(Runtime, "check", leaking)
     report = report_on(url, house, pairs=25)
     assert "/readyz after a hidden write" in {finding.door for finding in report.findings}
 

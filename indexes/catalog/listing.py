@@ -1,0 +1,148 @@
+"""What an operator sees of documents: where they are from, who may read them, what went wrong. Never their text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Integer, RowMapping, case, cast, exists, func, literal, null, select, union_all
+
+from indexes.catalog.database import Database
+from indexes.catalog.documents import delete_document, readers_by_set
+from indexes.catalog.schema import (
+    Moment,
+    chunks,
+    documents,
+    ingest_failures,
+    principals,
+    reader_set_entries,
+    sources,
+)
+from indexes.errors import BadInput, NotFound
+from indexes.model import Readers
+
+State = Literal["stored", "stale", "failed", "refused", "gone"]
+STATES: tuple[State, ...] = ("stored", "stale", "failed", "refused", "gone")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedDocument:
+    """`stale`: an older version of the file is stored; `gone`: it is stored, but has no file any more."""
+
+    id: str | None  # None: it is not stored
+    source: str | None
+    path: str
+    title: str | None
+    state: State
+    chunks: int
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
+    error: str | None
+    remedy: str | None
+    failed_at: datetime | None
+    stored_at: datetime | None
+
+
+class Listing:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def documents(
+        self,
+        *,
+        source: str | None = None,
+        path_prefix: str = "",
+        state: State | None = None,
+        reader: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[ListedDocument]:
+        """By path, then source. reader: named by a rule of the document. Raises BadInput for a state that is none."""
+        if state is not None and state not in STATES:
+            raise BadInput(f"{state} is no state.", remedy=f"States: {', '.join(STATES)}.")
+        wanted = _all_states()
+        given: list[Any] = [func.substr(wanted.c.path, 1, len(path_prefix)) == path_prefix] if path_prefix else []
+        given += [wanted.c.source == source] if source else []
+        given += [wanted.c.state == state] if state else []
+        if reader:
+            named = select(literal(1)).where(
+                reader_set_entries.c.reader_set_id == wanted.c.reader_set_id,
+                reader_set_entries.c.effect == "allow",
+                reader_set_entries.c.principal_id.in_(select(principals.c.id).where(principals.c.name == reader)),
+            )
+            given.append(exists(named))
+        page = select(wanted).where(*given).order_by(wanted.c.path, wanted.c.uri).limit(limit).offset(offset)
+        with self._database.reading() as connection:
+            rows = connection.execute(page).mappings().all()
+            sets = {row["reader_set_id"] for row in rows if row["reader_set_id"] is not None}
+            readers = readers_by_set(connection, sets)
+        return [_listed(row, readers) for row in rows]
+
+    def get(self, document_id: str) -> ListedDocument:
+        """By public id. Raises NotFound."""
+        wanted = _all_states()
+        with self._database.reading() as connection:
+            row = connection.execute(select(wanted).where(wanted.c.public_id == document_id)).mappings().first()
+            if row is None:
+                raise NotFound(f"There is no document {document_id}.")
+            return _listed(row, readers_by_set(connection, [row["reader_set_id"]]))
+
+    def remove(self, document_ids: Sequence[str]) -> int:
+        """All of these, by public id, or none. Raises NotFound."""
+        with self._database.writing() as connection:
+            for public_id in document_ids:
+                found = select(documents.c.id, documents.c.uri, documents.c.reader_set_id)
+                row = connection.execute(found.where(documents.c.public_id == public_id)).first()
+                if row is None:
+                    raise NotFound(f"There is no document {public_id}.")
+                delete_document(connection, row.id, row.reader_set_id)
+                connection.execute(ingest_failures.delete().where(ingest_failures.c.uri == row.uri))
+        return len(document_ids)
+
+
+def _all_states() -> Any:
+    """Documents with what went wrong with them, and files that are known for what went wrong alone."""
+    size = select(func.count()).where(chunks.c.document_id == documents.c.id).scalar_subquery()
+    problem = ingest_failures.c
+    state = case((problem.status.is_(None), "stored"), (problem.status == "gone", "gone"), else_="stale")
+    stored = (
+        select(
+            documents.c.uri, documents.c.public_id, sources.c.name.label("source"), documents.c.path,
+            documents.c.title, state.label("state"), size.label("chunks"), documents.c.reader_set_id,
+            problem.reason, problem.remedy, problem.failed_at, documents.c.stored_at,
+        )
+        .select_from(documents)
+        .outerjoin(sources, sources.c.id == documents.c.source_id)
+        .outerjoin(ingest_failures, problem.uri == documents.c.uri)
+    )  # fmt: skip
+    nothing = null()
+    only_failed = (
+        select(
+            problem.uri, nothing.label("public_id"), sources.c.name.label("source"), problem.path,
+            nothing.label("title"), problem.status.label("state"), literal(0).label("chunks"),
+            cast(nothing, Integer).label("reader_set_id"), problem.reason, problem.remedy, problem.failed_at,
+            cast(nothing, Moment).label("stored_at"),
+        )
+        .select_from(ingest_failures)
+        .outerjoin(sources, sources.c.id == problem.source_id)
+        .where(~exists().where(documents.c.uri == problem.uri))
+    )  # fmt: skip
+    return union_all(stored, only_failed).subquery()
+
+
+def _listed(row: RowMapping, readers: Mapping[int, Readers]) -> ListedDocument:
+    own = readers.get(row["reader_set_id"], Readers(allow=frozenset()))
+    return ListedDocument(
+        id=row["public_id"],
+        source=row["source"],
+        path=row["path"],
+        title=row["title"],
+        state=row["state"],
+        chunks=row["chunks"],
+        allow=tuple(sorted(own.allow)),
+        deny=tuple(sorted(own.deny)),
+        error=row["reason"],
+        remedy=row["remedy"],
+        failed_at=row["failed_at"],
+        stored_at=row["stored_at"],
+    )
