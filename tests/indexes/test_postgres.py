@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 FILES = (
     "test_asker.py",
     "test_catalog.py",
+    "test_people.py",
     "test_search.py",
     "test_second_look.py",
     "test_noninterference.py",
