@@ -124,6 +124,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     """The examples, taken in by the command with the real embedder."""
     home = tmp_path_factory.mktemp("office")
     (home / "models").symlink_to(models)
+    catalog = Catalog.open(Settings(home=home).catalog_url)
+    people_into(catalog, PEOPLE)  # first: rules that deny somebody unknown are refused
+    catalog.close()
     command = [str(Path(sys.executable).with_name("clearance")), "ingest", str(DOCUMENTS), "--json"]
     others = {name: value for name, value in os.environ.items() if not name.startswith(configuration.PREFIX)}
     done = subprocess.run(

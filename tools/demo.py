@@ -107,8 +107,8 @@ def show(demo: Demo, stack: ExitStack, *, stay: bool) -> None:
     if not (demo.home / "models").exists():
         (demo.home / "models").symlink_to(MODELS)  # unpacked once, for every home on this machine
     server = None if demo.model == "none" else stack.enter_context(_model_server(demo))
+    askers = invite(demo)  # first: rules that deny somebody unknown are refused
     ingest(demo)
-    askers = invite(demo)
     if server:
         server.wait()
     service = {"CLEARANCE_LLM_URL": server.url} if server else {}

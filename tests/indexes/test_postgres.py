@@ -14,6 +14,7 @@ FILES = (
     "test_asker.py",
     "test_catalog.py",
     "test_filters.py",
+    "test_people.py",
     "test_search.py",
     "test_second_look.py",
     "test_noninterference.py",
