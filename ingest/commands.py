@@ -34,6 +34,7 @@ def ingest(
     allow: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May read: user:…, group:… or public.")] = [],  # noqa: B006
     deny: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May not read, whatever allows it.")] = [],  # noqa: B006
     collection: Annotated[str, typer.Option(help="A name that questions can be limited to.")] = "default",
+    source: Annotated[str | None, typer.Option(metavar="NAME", help="PATH is the folder of this source.")] = None,
     manifest: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON lines: file, allow, title …")] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Remove documents whose files are gone.")] = False,
     prune_anyway: Annotated[bool, typer.Option("--prune-anyway", help="Prune, however many would go.")] = False,
@@ -46,6 +47,7 @@ def ingest(
     """
     try:
         given = {"paths": paths, "allow": allow, "deny": deny, "collection": collection, "manifest": manifest}
+        given["source"] = source
         request = Request.of(
             {**given, "prune": prune or prune_anyway, "prune_anyway": prune_anyway, "dry_run": dry_run}
         )

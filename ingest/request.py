@@ -19,7 +19,7 @@ from ingest.naming import name_readers
 from ingest.pipeline import Embedders, Parsing, Tools
 from ingest.report import Report
 from ingest.sandbox import Parsers
-from ingest.sources import find_roots, in_sources, scan
+from ingest.sources import as_source, find_roots, in_sources, scan
 
 LoadEmbedder = Callable[[str], Embedder]
 MakeParsers = Callable[[Settings], AbstractContextManager[Parsing]]
@@ -46,6 +46,7 @@ class Request(BaseModel):
     manifest: Path | None = None
     prune: bool = False
     prune_anyway: bool = False
+    source: str | None = None  # the one path is the root of this source, wherever it was seen last
     dry_run: bool = False
 
     @classmethod
@@ -71,7 +72,11 @@ def perform(
     Raises BadInput for a request that cannot be carried out, CorpusError and others for what stopped it half-way.
     """
     make = not request.dry_run and embedders is not None
-    roots = in_sources(find_roots(request.paths), catalog, make=make)
+    roots = find_roots(request.paths)
+    if request.source is not None:
+        roots = as_source(roots, request.source, catalog)
+    else:
+        roots = in_sources(roots, catalog, make=make)
     for source in dict.fromkeys(root.source for root in roots if root.source):
         report.sources.append({"name": source.name, "root": str(source.root)})
         report.watcher.say(f"Source {source.name}: {source.root}")

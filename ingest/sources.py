@@ -17,7 +17,7 @@ from typing import BinaryIO
 from urllib.parse import unquote
 
 from indexes.catalog import Catalog, NamedSource
-from indexes.errors import BadInput, NoReaders, SourceError, SourceRefused, SourceUnavailable
+from indexes.errors import BadInput, NoReaders, NotFound, SourceError, SourceRefused, SourceUnavailable
 from indexes.model import Readers, Scalar
 from indexes.settings import Settings
 from ingest.access import NOBODY, FolderRule, Rules
@@ -158,6 +158,16 @@ def in_sources(roots: Sequence[Root], catalog: Catalog | None, *, make: bool) ->
     Raises BadInput where a root cannot be in a source, or its source is not where it was.
     """
     return tuple(_in_source(root, catalog, make=make) for root in roots)
+
+
+def as_source(roots: Sequence[Root], name: str, catalog: Catalog | None) -> tuple[Root, ...]:
+    """The one root as the folder of this source: the same folder may have other names on other machines."""
+    if len(roots) != 1 or not roots[0].is_folder:
+        raise BadInput("--source takes one folder: the root of the source.")
+    if catalog is None:
+        raise NotFound(f"There is no source {name}.")
+    (root,) = roots
+    return (replace(root, source=replace(catalog.sources.get(name), root=root.place)),)
 
 
 def _in_source(root: Root, catalog: Catalog | None, *, make: bool) -> Root:
