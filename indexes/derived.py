@@ -101,7 +101,8 @@ class Derived:
         for document_id in document_ids:
             before, now = self._placed.get(document_id), present.get(document_id)
             if before is not None and now is not None and np.array_equal(before.rows, now.rows):
-                moved.append((before, now))
+                if (before.reader_set, before.token) != (now.reader_set, now.token):
+                    moved.append((before, now))
                 continue
             if before is not None:
                 gone.append(before)
