@@ -372,6 +372,7 @@ def test_numbers_of_reader_sets_that_are_used_again_give_nobody_anothers_view(st
 
 def test_what_is_older_than_the_log_remembers_is_built_anew(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change_log, "KEPT_STATES", 5)
+    monkeypatch.setattr(change_log, "FORGOTTEN_TOGETHER", 1)
     staff.searcher.corpus.save()
     old = staff.searcher.corpus._derived
     for number in range(9):
