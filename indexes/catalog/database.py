@@ -149,7 +149,10 @@ def _as_sqlalchemy(connection: Connection, sql: str, error: Any) -> Exception:
     lost = dialect.is_disconnect(error, connection.connection, None)
     if lost:
         connection.invalidate(error)
-    return DBAPIError.instance(sql, None, error, dialect.dbapi.Error, connection_invalidated=lost, dialect=dialect)
+    told: Exception = DBAPIError.instance(
+        sql, None, error, dialect.dbapi.Error, connection_invalidated=lost, dialect=dialect
+    )
+    return told
 
 
 _IN_THE_WAY = ("40001", "40P01", "55P03")  # a conflict, a deadlock, or a lock that was not to be had in time

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, RowMapping, bindparam, exists, func, select
 
 from indexes.catalog.access import asking, identities_and_new_sets, may_read, readable_sets
+from indexes.catalog.checking import problems
 from indexes.catalog.database import Prepared
 from indexes.catalog.filters import Filters, matching
 from indexes.catalog.generations import active_generation, stored_centroids
@@ -191,6 +192,11 @@ class ReadState:
     def rebuild_number(self) -> int:
         """Grows when somebody asks that every process build its derived indexes anew."""
         return self._connection.scalar(_REBUILD_NUMBER) or 0
+
+    def problems(self, *, whole: bool) -> list[str]:
+        """What does not hold in the catalog, in words for operators. whole: every text and vector is looked at."""
+        generation = self.generation()
+        return [] if generation is None else list(problems(self._connection, generation, whole=whole))
 
     def unembedded(self, generation: Generation, limit: int) -> list[tuple[int, bytes]]:
         """(document id, token) of documents without vectors in a generation, at most `limit`, by id."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from indexes.model import Principal
 from indexes.search import Filters, Searcher
 from indexes.vectors import VectorIndex
+from indexes.verify import verify
 from tests.databases import SERVER
 from tests.edits import (
     ASKERS,
@@ -122,12 +123,12 @@ class Story:
             self.tend()  # topics are learnt once and shared; until it has tended, a process searches without them
         asked = [*chance.sample(ASKERS, 2), WITH_TOKEN]
         question, filters = question_of(chance), filters_of(chance)
-        fresh = self.started("fresh")
-        expected = [answers(fresh, asker, question, filters) for asker in asked]
+        expected = answers(self.started("fresh"), asked, question, filters)
         for number, searcher in enumerate(self.running()):
-            found = [answers(searcher, asker, question, filters) for asker in asked]
-            assert found == expected, f"process {number} answers differently"
+            assert answers(searcher, asked, question, filters) == expected, f"process {number} answers differently"
             assert searcher.status().alarms == 0
+            with searcher.corpus.everything() as (state, derived):
+                assert verify(state, derived, whole=True).differences == ()
         for asker in asked:
             self._check_with_model(asker, everything=not by_topic)
 
@@ -143,9 +144,14 @@ class Story:
         assert found == with_text if everything else found <= titles
 
 
-def answers(searcher: Searcher, asker: Principal, question: str, filters: Filters) -> list[bytes]:
-    whole = [as_bytes(searcher.search(question, asker, 10, mode=mode)) for mode in MODES]
-    return [*whole, *(as_bytes(searcher.search(question, asker, 10, mode=mode, filters=filters)) for mode in MODES)]
+def answers(searcher: Searcher, askers: list[Principal], question: str, filters: Filters) -> list[bytes]:
+    """In every mode for each of them, and with the filter for the first."""
+    asked = [(asker, None) for asker in askers] + [(askers[0], filters)]
+    return [
+        as_bytes(searcher.search(question, asker, 10, mode=mode, filters=only))
+        for asker, only in asked
+        for mode in MODES
+    ]
 
 
 @pytest.fixture
