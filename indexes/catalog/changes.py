@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Collection
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, delete, insert, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, update
 
 from indexes.catalog.schema import changes, document_changes, reader_sets, states
 
@@ -19,7 +19,7 @@ FORGOTTEN_TOGETHER = 100  # states
 
 _NEW_STATE = insert(states).returning(states.c.number)
 _FORGET = [delete(table).where(table.c.number <= bindparam("oldest")) for table in (states, document_changes)]
-_touched = bindparam("touched", expanding=True)
+_touched: BindParameter[int] = bindparam("touched", expanding=True)
 _OF_DOCUMENT = delete(document_changes).where(
     document_changes.c.document_id == bindparam("document"), document_changes.c.reader_set_id.in_(_touched)
 )
