@@ -63,12 +63,12 @@ def verify(
     for placed in state.placements():
         expected[placed.reader_set].append(placed)
     looked_at, found = [], list[Difference]()
-    for reader_set in sorted(_reader_sets(derived, expected) - _not_followed(state, derived)):
+    for reader_set in sorted(all_reader_sets(derived, expected) - _not_followed(state, derived)):
         if stop():
             break
         if among is None or reader_set in among:
             looked_at.append(reader_set)
-            found += _compared(state, derived, reader_set, expected.get(reader_set, []), whole=whole)
+            found += compared(state, derived, reader_set, expected.get(reader_set, []), whole=whole)
     placed_there = [placed for reader_set in looked_at for placed in expected.get(reader_set, [])]
     return Report(
         whole=whole,
@@ -84,7 +84,8 @@ def verify_catalog(state: ReadState, *, whole: bool) -> tuple[Difference, ...]:
     return tuple(Difference(where="catalog", what=what) for what in state.problems(whole=whole))
 
 
-def _reader_sets(derived: Derived, expected: Collection[int]) -> set[int]:
+def all_reader_sets(derived: Derived, expected: Collection[int]) -> set[int]:
+    """Those that hold anything: in one of the indexes, or among the expected."""
     return {*expected, *derived.reader_sets(), *derived.keywords.held(), *derived.vectors.held()}
 
 
@@ -95,9 +96,11 @@ def _not_followed(state: ReadState, derived: Derived) -> set[int]:
     return set(pending)
 
 
-def _compared(
+def compared(
     state: ReadState, derived: Derived, reader_set: int, expected: Sequence[Placement], *, whole: bool
 ) -> Iterator[Difference]:
+    """What differs under one reader set, which must be followed to this state. expected: its documents there."""
+
     def difference(where: Where, what: str) -> Difference:
         return Difference(where=where, what=what, reader_set=reader_set)
 

@@ -231,6 +231,14 @@ class ReadState:
             found.extend((reader_set, changed, document_id) for reader_set, changed, document_id in rows)
         return found
 
+    def sets_in_use(self) -> list[int]:
+        """The reader sets that have documents."""
+        return list(self._connection.scalars(select(documents.c.reader_set_id).distinct()))
+
+    def documents_in(self, reader_set: int) -> list[int]:
+        """Ids of the documents of a reader set."""
+        return list(self._connection.scalars(select(documents.c.id).where(documents.c.reader_set_id == reader_set)))
+
     def heads(self) -> Iterator[tuple[int, int, bytes]]:
         """(document id, reader set, token) of every document: a token changes whenever what a reader sees changes."""
         yield from (tuple(head) for head in self._connection.execute(_HEADS))
