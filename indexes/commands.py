@@ -227,6 +227,43 @@ def rebuild_command(
         typer.echo("Every running service builds its indexes anew; the next start does too.")
 
 
+@app.command("verify")
+def verify_command(
+    quick: Annotated[bool, typer.Option(help="Compare documents and counts only, no words or vectors.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare the derived indexes, as the service would load them, with the catalog, and look into the catalog itself.
+
+    Exit code 1 if something is not as it must be. Writes nothing, and may run beside the service.
+    """
+    from indexes.corpus import Corpus
+    from indexes.verify import verify, verify_catalog
+
+    settings = configuration.load()
+    with opened() as catalog:
+        if catalog.generations.active() is None:
+            _print({"sound": True, "differences": []}, ["There is nothing to verify yet."], as_json)
+            return
+        corpus = Corpus(catalog, settings.home / "derived", settings.exact_scan_limit)
+        with corpus.everything() as (state, derived):
+            report = verify(state, derived, whole=not quick)
+            found = [*report.differences, *verify_catalog(state, whole=not quick)]
+    compared = f"{report.documents} documents, {report.passages} passages, {report.reader_sets} reader sets"
+    lines = [f"{each.where}: {_where(each.reader_set)}{each.what}" for each in found] or [f"All is well: {compared}."]
+    if any(each.where != "catalog" for each in found):
+        lines.append("Run: clearance rebuild. Every running service then builds its indexes anew.")
+    if any(each.where == "catalog" for each in found):
+        lines.append("Ingest the named documents again, or put back a copy of the catalog from before.")
+    said = {**asdict(report), "sound": not found, "differences": [asdict(each) for each in found]}
+    _print(said, lines, as_json)
+    if found:
+        raise typer.Exit(1)
+
+
+def _where(reader_set: int | None) -> str:
+    return "" if reader_set is None else f"reader set {reader_set}: "
+
+
 def checked_rule(catalog: Catalog, readers: Readers | None) -> None:
     """Warns of names in a rule that nobody has declared. Raises UnknownPrincipal for those that are not accepted."""
     if readers is not None:

@@ -28,6 +28,7 @@ from indexes.keywords import KeywordIndex
 from indexes.locks import ReadWriteLock
 from indexes.model import Generation, Principal
 from indexes.vectors import Topics, VectorIndex, learn, number_of_topics, sample
+from indexes.verify import all_reader_sets, compared, verify
 from indexes.view import View, Views
 
 _SORTED_AT_ONCE = 8_192  # rows sorted into topics before a waiting writer gets its turn
@@ -35,6 +36,8 @@ _STEP = 8  # documents followed in the background before others get their turn
 _PATIENCE_S = 0.05  # how long a step in the background lets searches go first
 _WAIT_S = 30.0  # how long a search waits for indexes that another thread builds anew
 _IN_VAIN_S = 60.0  # after indexes were distrusted: how long new ones that are no better are kept
+_CHECKING_S = 0.02  # how long reader sets are compared with the catalog before others get their turn
+_SHARE = 0.05  # of one processor's time, for comparing
 _TRIES = 3  # how often one search has indexes built anew that turn out wrong
 
 log = logging.getLogger(__name__)
@@ -70,6 +73,8 @@ class Corpus:
         self._maintenance = Lock()
         self._alarms = 0  # of indexes that were thrown away
         self._distrusted_at: float | None = None
+        self._to_check: list[int] = []  # reader sets that are still to be compared with the catalog in this round
+        self._check_again_at = 0.0
         self._derived = self._start()
 
     # --- for searches -------------------------------------------------------------------------------------------
@@ -347,6 +352,45 @@ class Corpus:
             if generation.state == "ready":
                 self.prepare(generation)
         self._tend_topics(stop)
+        self._check_some(stop)
+
+    def _check_some(self, stop: Callable[[], bool]) -> None:
+        """Compare a few reader sets with the catalog; in the course of time, all. Takes a small share of the time."""
+        start = time.monotonic()
+        while not stop() and start >= self._check_again_at and time.monotonic() < start + _CHECKING_S:
+            derived = self._derived
+            if not self._to_check:
+                with self.catalog.reading() as state, self._lock.reading():
+                    self._to_check = sorted(all_reader_sets(derived, state.sets_in_use()), reverse=True)
+            if not self._to_check:
+                break
+            self._check(derived, self._to_check.pop())
+            if not self._to_check:
+                break  # all have had their turn; the next round starts another time
+        took = time.monotonic() - start
+        if took > _CHECKING_S:
+            self._check_again_at = start + took + took / _SHARE
+
+    def _check(self, derived: Derived, reader_set: int) -> None:
+        """Throw the indexes away unless they hold what the catalog says. What changes meanwhile has its turn later."""
+        just_this = np.array([reader_set], np.int64)
+        with self._lock.reading():
+            before = derived.changed(just_this)
+        with self.catalog.reading() as state:
+            pending = derived.pending(state)
+            if pending is None or reader_set in pending or derived.generation.id != state.generation_id:
+                return
+            expected = list(state.placements(state.documents_in(reader_set)))
+            with self._lock.reading():
+                if not derived.usable or derived.changed(just_this) != before:
+                    return
+                try:
+                    found = [each.what for each in compared(state, derived, reader_set, expected, whole=False)]
+                except Exception as error:  # so damaged that it cannot even be looked at
+                    found = [repr(error)]
+        if found:
+            self.discard(derived, f"Reader set {reader_set} is not what the catalog says ({found[0]})")
+            self._make_usable()
 
     def save(self) -> None:
         """Write a checkpoint of what is in memory, so that the next start is fast."""
@@ -411,12 +455,7 @@ class Corpus:
 
     def _start(self) -> Derived:
         with self.catalog.reading() as state:
-            loaded = self._loaded(state)
-            if loaded is not None:
-                repaired = loaded.repair(state)
-                log.info("Loaded the checkpoint; %d documents had changed since.", repaired)
-                return loaded
-            return self._built(state)
+            return self._loaded(state) or self._built(state)
 
     def _built(self, state: ReadState) -> Derived:
         fresh = Derived.empty(state, _active(state), self._scan_limit)
@@ -425,23 +464,26 @@ class Corpus:
         return fresh
 
     def _loaded(self, state: ReadState) -> Derived | None:
-        """The checkpoint, if it is sound and of a state that this catalog was in."""
+        """The checkpoint brought to this state, if it is sound, of a state that this catalog was in, and right."""
         if self._folder is None:
             return None
         generation = _active(state)
+        facts = self._facts(generation, state.rebuild_number())
         try:
-            facts = self._facts(generation, state.rebuild_number())
             with checkpoint.opened(self._folder, facts) as folder:
                 if folder is None:
                     return None
                 loaded = _read(generation, folder, self._scan_limit, state.centroids(generation))
+            if not state.has(loaded.newest):
+                raise IndexDamaged("It is of a state that this catalog does not know.")
+            repaired = loaded.repair(state)
+            for difference in verify(state, loaded, whole=False).differences:
+                raise IndexDamaged(f"It is not what the catalog says. {difference.what}")
         except Exception as error:  # whatever is wrong with a derived file, it is no reason not to start
             log.warning("The checkpoint cannot be used and is built anew from the catalog: %s", error)
             return None
-        if not state.has(loaded.newest):
-            log.warning("The checkpoint is of a state that this catalog does not know: it is built anew.")
-            return None
         loaded.rebuild_number = state.rebuild_number()
+        log.info("Loaded the checkpoint; %d documents had changed since.", repaired)
         return loaded
 
     def _facts(self, generation: Generation, rebuild_number: int) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from indexes.model import Generation
 from indexes.ties import Ties
 from indexes.vectors import Topics, VectorIndex
 
+Each = TypeVar("Each")
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Lanes = NDArray[np.uint64]
@@ -285,7 +287,7 @@ def align(vectors: VectorIndex, state: ReadState, generation: Generation) -> Non
         _fill(vectors, new, _vectors(state, generation, new))
 
 
-def batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+def batches(ids: Sequence[Each]) -> Iterator[Sequence[Each]]:
     """So few at a time that their texts and vectors fit into memory."""
     return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
 

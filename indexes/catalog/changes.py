@@ -8,13 +8,23 @@ import secrets
 from collections.abc import Collection
 from typing import Literal
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, update
 
 from indexes.catalog.schema import changes, document_changes, reader_sets, states
 
 ChangeKind = Literal["access", "generation", "rebuild", "rules"]  # rules: an existing reader set has other entries
 
 KEPT_STATES = 100_000  # what was made from an older state is built anew
+FORGOTTEN_TOGETHER = 100  # states
+
+_NEW_STATE = insert(states).returning(states.c.number)
+_FORGET = [delete(table).where(table.c.number <= bindparam("oldest")) for table in (states, document_changes)]
+_touched: BindParameter[int] = bindparam("touched", expanding=True)
+_OF_DOCUMENT = delete(document_changes).where(
+    document_changes.c.document_id == bindparam("document"), document_changes.c.reader_set_id.in_(_touched)
+)
+_ADD_OF_DOCUMENT = insert(document_changes)
+_TOUCH = update(reader_sets).where(reader_sets.c.id.in_(_touched)).values(changed=bindparam("number"))
 
 
 def note(connection: Connection, kind: ChangeKind) -> None:
@@ -31,17 +41,16 @@ def note_document(connection: Connection, document_id: int, touched: Collection[
     """
     number = _new_state(connection)
     these = sorted(set(touched))
-    same = document_changes.c.document_id == document_id, document_changes.c.reader_set_id.in_(these)
-    connection.execute(delete(document_changes).where(*same))
+    connection.execute(_OF_DOCUMENT, {"document": document_id, "touched": these})
     rows = [{"reader_set_id": each, "document_id": document_id, "number": number} for each in these]
-    connection.execute(insert(document_changes), rows)
-    connection.execute(update(reader_sets).where(reader_sets.c.id.in_(these)).values(changed=number))
+    connection.execute(_ADD_OF_DOCUMENT, rows)
+    connection.execute(_TOUCH, {"touched": these, "number": number})
 
 
 def _new_state(connection: Connection) -> int:
-    """The number of the state that this change leads to. Forgets what is too old to be followed from."""
-    added = insert(states).values(token=secrets.token_bytes(16)).returning(states.c.number)
-    number: int = connection.execute(added).scalar_one()
-    for table in (states, document_changes):
-        connection.execute(delete(table).where(table.c.number <= number - KEPT_STATES))
+    """The number of the state that this change leads to. Now and then forgets what is too old to be followed from."""
+    number: int = connection.execute(_NEW_STATE, {"token": secrets.token_bytes(16)}).scalar_one()
+    if number % FORGOTTEN_TOGETHER == 0:
+        for forget in _FORGET:
+            connection.execute(forget, {"oldest": number - KEPT_STATES})
     return number

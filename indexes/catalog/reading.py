@@ -19,6 +19,7 @@ from indexes.catalog.access import (
     may_read_set,
     readable_sets,
 )
+from indexes.catalog.checking import problems
 from indexes.catalog.database import Prepared
 from indexes.catalog.filters import Filters, matching
 from indexes.catalog.generations import active_generation, stored_centroids
@@ -248,6 +249,11 @@ class ReadState:
         """Grows when somebody asks that every process build its derived indexes anew."""
         return self._connection.scalar(_REBUILD_NUMBER) or 0
 
+    def problems(self, *, whole: bool) -> list[str]:
+        """What does not hold in the catalog, in words for operators. whole: every text and vector is looked at."""
+        generation = self.generation()
+        return [] if generation is None else list(problems(self._connection, generation, whole=whole))
+
     def unembedded(self, generation: Generation, limit: int) -> list[tuple[int, bytes]]:
         """(document id, token) of documents without vectors in a generation, at most `limit`, by id."""
         has = exists().where(vectors.c.document_id == documents.c.id, vectors.c.generation_id == generation.id)
@@ -280,6 +286,14 @@ class ReadState:
             rows = _CHANGED_IN.rows(self._connection, {"among": list(batch), "since": number})
             found.extend((reader_set, changed, document_id) for reader_set, changed, document_id in rows)
         return found
+
+    def sets_in_use(self) -> list[int]:
+        """The reader sets that have documents."""
+        return list(self._connection.scalars(select(documents.c.reader_set_id).distinct()))
+
+    def documents_in(self, reader_set: int) -> list[int]:
+        """Ids of the documents of a reader set."""
+        return list(self._connection.scalars(select(documents.c.id).where(documents.c.reader_set_id == reader_set)))
 
     def heads(self) -> Iterator[tuple[int, int, bytes]]:
         """(document id, reader set, token) of every document: a token changes whenever what a reader sees changes."""

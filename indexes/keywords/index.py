@@ -16,7 +16,8 @@ by (k1, b):
   1.2, 0.4     0.6876    0.8047  0.8829  0.9841    0.9680    0.9654    without 33 English stop words
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +35,38 @@ K1 = 1.2
 B = 0.4
 
 Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The passages of one reader set."""
+
+    rows: Rows  # ascending
+    lengths: Rows  # terms in each
+    chain: Sequence[Block]
+    consistent: bool  # what is kept beside the blocks agrees with them
+
+    def digest(self) -> bytes:
+        """Stands for every word of every passage: equal exactly when the rows and their terms are."""
+        return digest_of(map(blocks.postings, self.chain))
+
+
+def digest_of(parts: Iterable[tuple[NDArray[np.uint64], Rows, Rows]]) -> bytes:
+    """parts: (hash of the term, row, how often), in any order. A sum, so that no part has to wait for another."""
+    lanes = np.zeros(2, np.uint64)
+    for hashes, rows, counts in parts:
+        for lane, seed in enumerate((0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)):
+            mixed = _mixed(counts.astype(np.uint64) + np.uint64(seed))
+            mixed = _mixed(mixed ^ rows.astype(np.uint64))
+            lanes[lane : lane + 1] += _mixed(mixed ^ hashes).sum(dtype=np.uint64)  # an array wraps in silence
+    return lanes.tobytes()
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finish of SplitMix64: every bit depends on every bit."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
 
 
 class KeywordIndex:
@@ -160,6 +193,23 @@ class KeywordIndex:
             index._slot_of_row.put(rows, slot)
             index._link(slot, [*index._keep([block]), *index._chain(slot)])
         return index
+
+    # --- looking inside -----------------------------------------------------------------------------------------
+
+    def held(self) -> list[int]:
+        """The reader sets with passages, ascending."""
+        return sorted(int(self._numbers[slot]) for slot in range(self._slots) if self._first[slot] != sets.NONE)
+
+    def contents(self, reader_set: int) -> "Contents":
+        """What stands under a reader set, the same however it came there. Postings are read when they are asked for."""
+        slot = int(sets.slot_of(self._table, reader_set))
+        chain = [] if slot == sets.NONE else [self._block(number) for number in self._chain(slot)]
+        rows = np.concatenate([np.empty(0, np.int64), *map(blocks.rows, chain)])
+        lengths = np.concatenate([np.empty(0, np.int64), *map(blocks.lengths, chain)])
+        order = np.argsort(rows, kind="stable")
+        known = bool(np.all(self._slot_of_row.get(rows[order]) == slot)) if len(rows) else True
+        totals = all(blocks.total_length(block) == int(blocks.lengths(block).sum()) for block in chain)
+        return Contents(rows[order], lengths[order], chain, known and totals)
 
     def memory_bytes(self) -> int:
         """Bytes of the index, without the words that the analyser remembers."""

@@ -51,6 +51,15 @@ class Ranked:
     candidates: int  # how many were scored in full precision
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The rows of one reader set."""
+
+    rows: Ints  # ascending
+    vectors: Floats  # of those rows that have one
+    consistent: bool  # lists, codes, sizes and topics agree with the vectors
+
+
 EMPTY: Final = Ranked(np.empty(0, np.int64), np.empty(0), True, 0)
 
 
@@ -312,6 +321,32 @@ class VectorIndex:
         topics.remove(before[self._slot.values[before] < 0])
         topics.add(*self.codes(now[topics.of(now) < 0]))
         self._topics = topics
+
+    # --- looking inside -----------------------------------------------------------------------------------------
+
+    def held(self) -> list[int]:
+        """The reader sets with rows, ascending."""
+        return sorted(
+            self._set_of_list.values[np.flatnonzero(self._size.values[: len(self._set_of_list.values)])].tolist()
+        )
+
+    def contents(self, reader_set: int) -> "Contents":
+        """What stands under a reader set, the same however it came there."""
+        known = 0 <= reader_set < len(self._list_of_set.values)
+        number = int(self._list_of_set.values[reader_set]) if known else _NO_LIST
+        rows, codes = self._by_set.contents(number)
+        here = self._is_here(rows)
+        vectors = self._vectors.values[self._slot.values[rows[here]]]
+        consistent = (
+            bool(here.all())
+            and int(self._size.values[number]) == len(rows)
+            and bool(np.all(self._list.values[rows[here]] == number))
+            and bool(np.all(self._row.values[self._slot.values[rows[here]]] == rows[here]))
+            and np.array_equal(coded(vectors), codes[here])
+            and float(errors(vectors, coded(vectors)).max(initial=0)) <= float(self._error.values[number]) + ROUNDING
+            and (self._topics is None or bool(np.all(self._topics.of(rows) >= 0)))
+        )
+        return Contents(rows, vectors, consistent)
 
     # --- checkpoints --------------------------------------------------------------------------------------------
 

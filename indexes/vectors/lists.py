@@ -1,6 +1,6 @@
 """Codes in numbered lists, searched by FAISS. A search looks into the lists that it names and nowhere else."""
 
-from typing import Final
+from typing import Any, Final
 
 import faiss
 import numpy as np
@@ -49,6 +49,17 @@ class Lists:
         pointers = [faiss.swig_ptr(a) for a in (lists, nothing, scores, ids)]
         self._index.search_preassigned_c(1, faiss.swig_ptr(code), k, *pointers, False, parameters)  # type: ignore[attr-defined]
         return ids, scores
+
+    def contents(self, number: int) -> tuple[Ints, NDArray[np.int16]]:
+        """(rows, codes) of one list, by row."""
+        held: Any = self._index.invlists
+        size = int(held.list_size(number))
+        if not size:
+            return np.empty(0, np.int64), np.empty((0, self._index.d), np.int16)
+        rows = faiss.rev_swig_ptr(held.get_ids(number), size).copy()
+        stored = faiss.rev_swig_ptr(held.get_codes(number), size * int(held.code_size)).reshape(size, -1)
+        order = np.argsort(rows, kind="stable")
+        return rows[order], stored[order].astype(np.int16) - 128
 
 
 def _new_faiss(dimension: int, lists: int) -> faiss.IndexIVFScalarQuantizer:

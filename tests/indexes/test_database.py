@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -37,9 +37,17 @@ def staff(world: World) -> World:
 # --- writers that overlap -----------------------------------------------------------------------------------------
 
 
-def together(world: World, do: Callable[[Catalog, int], Any]) -> list[Any]:
-    """What each of several writers got, all started at the same moment, each on connections of its own."""
-    catalogs = [Catalog.open(world.settings.catalog_url) for _ in range(WRITERS)]
+@pytest.fixture
+def catalogs(staff: World) -> Iterator[list[Catalog]]:
+    """Of several writers, each with connections of its own."""
+    opened = [Catalog.open(staff.settings.catalog_url) for _ in range(WRITERS)]
+    yield opened
+    for catalog in opened:
+        catalog.close()
+
+
+def together(catalogs: list[Catalog], do: Callable[[Catalog, int], Any]) -> list[Any]:
+    """What each of several writers got, all started at the same moment."""
     start = Barrier(WRITERS, timeout=30)
 
     def one(number: int) -> Any:
@@ -50,24 +58,23 @@ def together(world: World, do: Callable[[Catalog, int], Any]) -> list[Any]:
             return error
 
     with ThreadPoolExecutor(WRITERS) as threads:
-        got = list(threads.map(one, range(WRITERS)))
-    for catalog in catalogs:
-        catalog.close()
-    return got
+        return list(threads.map(one, range(WRITERS)))
 
 
-def test_of_writers_that_overlap_each_decides_on_what_the_one_before_has_left(staff: World) -> None:
+def test_of_writers_that_overlap_each_decides_on_what_the_one_before_has_left(
+    staff: World, catalogs: list[Catalog]
+) -> None:
     people = staff.catalog.people
-    for turn in range(5):
+    for turn in range(3):
         user, team = f"eve{turn}", f"team{turn}"
-        made = together(staff, partial(_add_user, user))
+        made = together(catalogs, partial(_add_user, user))
         assert [type(each) for each in made].count(AlreadyExists) == WRITERS - 1
         people.add_group(team)
-        together(staff, partial(_join, team, user))
+        together(catalogs, partial(_join, team, user))
         assert people.groups()[f"group:{team}"] == (f"user:{user}",)
-        left = together(staff, partial(_leave, team, user))
+        left = together(catalogs, partial(_leave, team, user))
         assert [type(each) for each in left].count(NotFound) == WRITERS - 1
-        gone = together(staff, partial(_remove_group, team))
+        gone = together(catalogs, partial(_remove_group, team))
         assert [type(each) for each in gone].count(NotFound) == WRITERS - 1
 
 
@@ -87,7 +94,9 @@ def _remove_group(team: str, catalog: Catalog, _: int) -> None:
     catalog.people.remove_group(team)
 
 
-def test_writers_that_overlap_make_one_document_of_one_uri_and_one_set_of_the_same_readers(staff: World) -> None:
+def test_writers_that_overlap_make_one_document_of_one_uri_and_one_set_of_the_same_readers(
+    staff: World, catalogs: list[Catalog]
+) -> None:
     def put(catalog: Catalog, number: int) -> str:
         made = document("same", f"text {number}", ["user:new", "group:hr"])
         vectors = staff.embedder.passages([f"text {number}"])
@@ -95,13 +104,13 @@ def test_writers_that_overlap_make_one_document_of_one_uri_and_one_set_of_the_sa
 
     with staff.catalog._database.reading() as connection:
         before = connection.scalar(select(func.count()).select_from(reader_sets)) or 0
-    assert len(set(together(staff, put))) == 1
+    assert len(set(together(catalogs, put))) == 1
     with staff.catalog._database.reading() as connection:
         assert connection.scalar(select(func.count()).select_from(documents)) == 3
         assert connection.scalar(select(func.count()).select_from(reader_sets)) == before + 1
 
 
-def test_a_member_who_is_removed_while_others_write_stays_removed(staff: World) -> None:
+def test_a_member_who_is_removed_while_others_write_stays_removed(staff: World, catalogs: list[Catalog]) -> None:
     """Many relabel and join at the same time; what each was told is what holds in the end."""
     people = staff.catalog.people
     for group in range(WRITERS):
@@ -114,7 +123,7 @@ def test_a_member_who_is_removed_while_others_write_stays_removed(staff: World) 
             assert catalog.documents.relabel("salaries", readers)
             catalog.people.remove_member(f"g{number}", "user:ada")
 
-    assert together(staff, work) == [None] * WRITERS
+    assert together(catalogs, work) == [None] * WRITERS
     assert all(members == () for group, members in people.groups().items() if group.startswith("group:g"))
     assert staff.titles("ada", "salaries") == []
 
@@ -200,7 +209,7 @@ def test_commands_tell_it_without_a_traceback(tmp_path: Path, command: list[str]
             check=False,
             timeout=60,
         )
-        assert done.returncode == 1, kind
+        assert done.returncode in (1, 2), kind
         assert "Traceback" not in done.stderr
         assert "error:" in done.stderr
         assert "CLEARANCE_" in done.stderr

@@ -319,6 +319,39 @@ def test_a_row_that_gate_two_stops_has_everything_built_anew_once(
     assert (status.discarded, status.alarms > 0) == (1, True)
 
 
+@pytest.mark.parametrize("damage", ["word", "vector", "lost", "left over"])
+def test_what_differs_from_the_catalog_is_found_in_the_background_and_at_start(
+    staff: World, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr("indexes.corpus._CHECKING_S", 10)  # all reader sets at once, however slow the machine is
+
+    def harm(derived: Derived) -> None:
+        placed = derived.placements()[0]
+        if damage == "word":
+            derived.keywords.move(placed.rows, 3)
+        elif damage == "vector":
+            derived.vectors.remove(placed.rows)
+        elif damage == "lost":
+            derived._forget(placed)
+        else:
+            derived.keywords.add([10_000], 99, ["canary"])
+
+    staff.searcher.status()
+    corpus = staff.searcher.corpus
+    damaged = corpus._derived
+    harm(damaged)
+    corpus.save()
+    started = staff.new_searcher()
+    assert_right(staff, started)
+    corpus.tend()
+    assert corpus._derived is not damaged
+    assert (corpus.discarded, staff.searcher.ready()) == (1, True)
+    now = corpus._derived
+    corpus.tend()
+    assert corpus._derived is now
+    assert_right(staff)
+
+
 # --- a catalog put back from a copy ---------------------------------------------------------------------------------
 
 
@@ -372,6 +405,7 @@ def test_numbers_of_reader_sets_that_are_used_again_give_nobody_anothers_view(st
 
 def test_what_is_older_than_the_log_remembers_is_built_anew(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change_log, "KEPT_STATES", 5)
+    monkeypatch.setattr(change_log, "FORGOTTEN_TOGETHER", 1)
     staff.searcher.corpus.save()
     old = staff.searcher.corpus._derived
     for number in range(9):
