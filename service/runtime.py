@@ -15,6 +15,7 @@ from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
+from indexes.private_files import keep_private
 from indexes.search import Searcher
 from indexes.settings import Settings
 from indexes.tending import tending
@@ -104,6 +105,7 @@ async def running(
     """Opens what was not given, and closes exactly that. Raises ClearanceError where the service cannot start."""
     load = load_embedder or (lambda name: embedding.load(settings.model_copy(update={"embedding_model": name})))
     async with AsyncExitStack() as stack:
+        await to_thread.run_sync(keep_private, settings.home)
         if catalog is None:
             catalog = await to_thread.run_sync(Catalog.open, settings.catalog_url)
             stack.push_async_callback(to_thread.run_sync, catalog.close)

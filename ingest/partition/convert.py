@@ -31,7 +31,13 @@ def modernise(path: Path, name: str, work: Work) -> Path:
         program, "--headless", "--norestore", "--nolockcheck", f"-env:UserInstallation={profile.as_uri()}",
         "--convert-to", TARGETS[name], "--outdir", str(out), str(source),
     ]  # fmt: skip
-    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(work.scratch), "LANG": "C.UTF-8"}
+    scratch = str(work.scratch)
+    environment = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOME": scratch,
+        "TMPDIR": scratch,
+        "LANG": "C.UTF-8",
+    }
     try:
         subprocess.run(command, env=environment, timeout=CONVERT_TIMEOUT_S, capture_output=True, check=False)
     except subprocess.TimeoutExpired as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import sys
 import threading
@@ -243,6 +244,7 @@ def test_a_filter_reads_the_same_on_both_machines_and_ends_in_a_decision() -> No
             assert program[-1][0] == 0x06
 
 
+LEGACY = Path(os.environ.get("CLEARANCE_DATA", "../shared/data")) / "docs" / "legacy"
 FORMATS = {
     "a.docx": files.word, "a.pptx": files.slides, "a.xlsx": files.sheets, "a.epub": files.book,
     "a.pdf": lambda path: files.pdf(path, [("The canteen opens at noon.", 12)]),
@@ -263,6 +265,14 @@ def test_a_confined_parser_reads_every_format_as_well_as_a_free_one(pool: Parser
     confined = {name: pool.submit(copied(path)) for name, path in made.items()}
     for name, path in made.items():
         assert confined[name].result(timeout=120) == parse(path, ParseOptions()), name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed")
+@pytest.mark.skipif(not LEGACY.is_dir(), reason="the developer data is not there")
+@pytest.mark.parametrize("name", ["legacy_sample.doc", "legacy_sample.ppt"])
+def test_old_formats_go_through_libreoffice_under_the_same_confinement(pool: Parsers, name: str) -> None:
+    assert len(pool.submit(copied(LEGACY / name)).result(timeout=200).elements) > 20
 
 
 def test_threads_of_the_service_do_not_matter(attack) -> None:
