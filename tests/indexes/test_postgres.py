@@ -10,7 +10,14 @@ from tempfile import TemporaryDirectory
 import pytest
 from sqlalchemy.engine import make_url
 
-FILES = ("test_catalog.py", "test_search.py", "test_second_look.py", "test_noninterference.py", "test_revocation.py")
+FILES = (
+    "test_catalog.py",
+    "test_search.py",
+    "test_second_look.py",
+    "test_noninterference.py",
+    "test_revocation.py",
+    "test_named_sources.py",
+)
 
 
 @pytest.fixture(scope="module")
