@@ -50,7 +50,7 @@ def test_a_move_onto_another_document_or_of_none_is_not_done(world):
 
 def test_after_any_mix_of_moves_and_edits_searches_are_those_of_a_fresh_process(world):
     rng = random.Random(5)
-    here = []
+    here: list[str] = []
     for batch in range(12):
         for number in range(rng.randint(1, 12)):
             deed = rng.choice(("put", "move", "relabel", "delete")) if here else "put"
