@@ -21,6 +21,7 @@ FILES = (
     "test_revocation.py",
     "test_database.py",
     "test_batches.py",
+    "test_named_sources.py",
 )
 
 
