@@ -142,7 +142,7 @@ def test_documents_of_old_catalogs_get_sources(world):
         world.put(f"file:///srv/{place}", "Text.", "group:hr", path=place)
     world.put("file:///srv/c.txt", "Text.", "group:hr", path="c.txt")
     world.put("set:s/1", "Text.", "group:hr", path="1")
-    migration = importlib.import_module("indexes.catalog.migrations.versions.m0005_sources")
+    migration = importlib.import_module("indexes.catalog.migrations.versions.m0008_sources")
     with world.catalog._database.writing() as connection:
         migration._give_sources(connection)
     found = {source.name: source for source in world.catalog.sources.list()}

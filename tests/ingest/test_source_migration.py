@@ -15,7 +15,7 @@ from tests.ingest.test_moves import documents
 from tests.ingest.test_pipeline import statuses
 from tests.world import document
 
-give_sources = importlib.import_module("indexes.catalog.migrations.versions.m0005_sources")._give_sources
+give_sources = importlib.import_module("indexes.catalog.migrations.versions.m0008_sources")._give_sources
 
 
 def as_before(world) -> None:
@@ -94,5 +94,5 @@ def test_what_is_no_file_keeps_its_uri(tmp_path):
     ],
 )
 def test_the_folder_that_was_ingested_is_the_uri_less_the_path(uri, path, root):
-    module = importlib.import_module("indexes.catalog.migrations.versions.m0005_sources")
+    module = importlib.import_module("indexes.catalog.migrations.versions.m0008_sources")
     assert module._root(uri, path) == root
