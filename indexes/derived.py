@@ -132,13 +132,13 @@ class Derived:
 
     def reached(self, mark: Mark, reader_sets: Iterable[int] | None = None) -> None:
         """Say that these reader sets are at this state now; None: all, at it or a later one."""
+        if mark.number > self.newest.number:
+            self.newest = mark
         if reader_sets is not None:
             self._ahead.update(dict.fromkeys(reader_sets, mark.number))
         else:
-            self.followed = mark
             self._ahead = {each: number for each, number in self._ahead.items() if number > mark.number}
-        if mark.number > self.newest.number:
-            self.newest = mark
+            self.followed = mark
 
     def repair(self, state: ReadState) -> int:
         """Bring everything in line, trusting nothing that was loaded. Returns how many documents differed."""
