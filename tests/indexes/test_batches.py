@@ -111,7 +111,9 @@ class Story:
                 self.first.search("alpha", ASKERS[0], 3)
 
     def tend(self) -> None:
+        """As the thread in the background does. Whether topics are worth it is seen once everything is followed."""
         for searcher in self.running():
+            searcher.corpus.follow()
             searcher.corpus.tend()
 
     def running(self) -> list[Searcher]:

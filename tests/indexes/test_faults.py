@@ -164,6 +164,7 @@ def _do(story: Story, verb: str, **given: Any) -> None:
 
 
 def assert_right(story: Story, searcher: Searcher, why: str) -> None:
+    searcher.corpus.follow()
     searcher.corpus.tend()  # topics are learnt once, and may not have been taken over because of the fault
     found = answers(searcher, list(ASKERS), "alpha beta", Filters(path_prefix="a"))
     fresh = story.started("fresh")
