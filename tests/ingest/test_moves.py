@@ -24,7 +24,7 @@ def documents(world) -> dict[str, tuple[str, frozenset[str]]]:
 
 
 def passages(world) -> list[tuple[str, str]]:
-    return world.rows("SELECT chunks.public_id, text FROM chunks ORDER BY row")
+    return list(world.rows("SELECT chunks.public_id, text FROM chunks ORDER BY row"))
 
 
 def remount(world, name: str) -> None:
@@ -116,7 +116,8 @@ def test_a_run_that_ends_in_the_middle_of_moves_leaves_no_old_readers_on_what_ha
     before = {path.rpartition("/")[2]: one for path, (one, _) in documents(world).items()}
     for number in range(6):
         (world.docs / "hr" / f"{number}.txt").rename(world.docs / "finance" / f"{number}.txt")
-    move, done = Documents.move, []
+    move = Documents.move
+    done: list[str] = []
 
     def interrupted(self, uri, to):
         if len(done) == 3:

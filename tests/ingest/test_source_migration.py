@@ -22,7 +22,8 @@ def as_before(world) -> None:
     """Documents known by absolute path, no sources; then what the migration does."""
     with closing(Database(world.settings.catalog_url)) as database:
         with database.writing() as connection:
-            roots = dict(connection.exec_driver_sql("SELECT id, root FROM sources").fetchall())
+            stored = connection.exec_driver_sql("SELECT id, root FROM sources").all()
+            roots: dict[int, str] = {row.id: row.root for row in stored}
             for source, root in roots.items():
                 old = f"source:{source}/"
                 changed = "UPDATE documents SET source_id = NULL, uri = ? || substr(uri, ?) WHERE source_id = ?"
