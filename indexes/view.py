@@ -17,7 +17,6 @@ _CACHED = 10_000  # principals
 _CACHED_SETS = 10_000_000  # reader sets of all of them together, 8 bytes each
 
 Ints = NDArray[np.int64]
-_Name = tuple[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,13 +47,13 @@ class Views:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._known: OrderedDict[_Name, _Known] = OrderedDict()
+        self._known: OrderedDict[Principal, _Known] = OrderedDict()
         self._sets = 0
         self._lock = Lock()
 
     def reader_sets(self, state: ReadState, derived: Derived, principal: Principal) -> Ints:
         """The reader sets that the principal may read in this state. `derived` must follow the state's catalog."""
-        known = self._recalled((principal.name, principal.groups))
+        known = self._recalled(principal)
         since = int(known.reader_sets[-1]) if known is not None and len(known.reader_sets) else 0
         identities, new = state.identities(principal, since)
         if (
@@ -69,39 +68,39 @@ class Views:
         else:
             return known.reader_sets
         self._keep(
-            (principal.name, principal.groups),
+            principal,
             _Known(identities, state.rules_number, reader_sets, derived.serial, -1, ""),
         )
         return reader_sets
 
     def view(self, derived: Derived, principal: Principal, reader_sets: Ints) -> View:
         """The view of these reader sets, as just resolved; `derived` must have followed them."""
-        name, changed = (principal.name, principal.groups), derived.changed(reader_sets)
-        known = self._recalled(name)
+        changed = derived.changed(reader_sets)
+        known = self._recalled(principal)
         same = known is not None and known.reader_sets is reader_sets and known.derived == derived.serial
         if known is not None and same and known.changed == changed:
             return View(reader_sets, known.id)
         key = hmac.new(self._secret, b"view" + derived.digest(reader_sets), hashlib.sha256)
         view = View(reader_sets, key.hexdigest()[:32])
         if known is not None and same:
-            self._keep(name, replace(known, changed=changed, id=view.id))
+            self._keep(principal, replace(known, changed=changed, id=view.id))
         return view
 
-    def _recalled(self, name: _Name) -> _Known | None:
+    def _recalled(self, who: Principal) -> _Known | None:
         with self._lock:
-            known = self._known.get(name)
+            known = self._known.get(who)
             if known is not None:
-                self._known.move_to_end(name)
+                self._known.move_to_end(who)
             return known
 
-    def _keep(self, name: _Name, known: _Known) -> None:
+    def _keep(self, who: Principal, known: _Known) -> None:
         with self._lock:
-            self._forget(name)
-            self._known[name] = known
+            self._forget(who)
+            self._known[who] = known
             self._sets += len(known.reader_sets)
             while len(self._known) > 1 and (len(self._known) > _CACHED or self._sets > _CACHED_SETS):
                 self._forget(next(iter(self._known)))
 
-    def _forget(self, name: _Name) -> None:
-        known = self._known.pop(name, None)
+    def _forget(self, who: Principal) -> None:
+        known = self._known.pop(who, None)
         self._sets -= 0 if known is None else len(known.reader_sets)
