@@ -4,10 +4,12 @@ Batches of 1 to 30 edits of every sort, in any order; after each, every mode for
 byte with a searcher made from the catalog alone, and with a brute-force model of who may read what.
 """
 
+import multiprocessing
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
@@ -15,8 +17,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
+from indexes.catalog import Catalog
 from indexes.model import Principal
 from indexes.search import Filters, Searcher
+from indexes.settings import Settings
 from indexes.vectors import VectorIndex
 from indexes.verify import verify
 from tests.databases import SERVER
@@ -107,7 +111,9 @@ class Story:
                 self.first.search("alpha", ASKERS[0], 3)
 
     def tend(self) -> None:
+        """As the thread in the background does. Whether topics are worth it is seen once everything is followed."""
         for searcher in self.running():
+            searcher.corpus.follow()
             searcher.corpus.tend()
 
     def running(self) -> list[Searcher]:
@@ -191,3 +197,59 @@ def test_indexes_that_followed_a_batch_answer_as_indexes_built_fresh(folder: Pat
     while done.total() < each:
         tell()
     print(f"\n{done.total()} edits: {dict(done.most_common())}")
+
+
+# --- in another process -------------------------------------------------------------------------------------------
+
+
+def _process(home: Path, url: str, pipe: Connection) -> None:
+    """Another process with a home of its own: carries out edits and answers, as told."""
+    catalog = Catalog.open(url)
+    active = catalog.generations.active()
+    assert active is not None
+    given = Settings(home=home, database_url=url)
+    searcher = Searcher(catalog, BY_FINGERPRINT[active.fingerprint], given, load_embedder=EMBEDDERS.__getitem__)
+    with searcher.tending(every_s=0.05):
+        for told in iter(pipe.recv, None):
+            if isinstance(told, Edit):
+                pipe.send(carry_out(catalog, told))
+            else:
+                pipe.send(answers(searcher, *told))
+    catalog.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_several_processes_write_is_answered_alike_by_each(folder: Path) -> None:
+    """Two more processes follow in the background while they and this one write by turns."""
+    story, chance = Story(folder), Random()
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = [], []
+    for number in range(2):
+        mine, theirs = context.Pipe()
+        url = story.world.settings.catalog_url
+        processes.append(context.Process(target=_process, args=(folder / f"other{number}", url, theirs)))
+        processes[-1].start()
+        pipes.append(mine)
+    try:
+        for _ in range(25):
+            for _ in range(chance.randint(1, 30)):
+                edit = edit_of(chance.randrange(1, NO_LIMIT), story.model)
+                if edit is None or not is_of_the_catalog(edit):
+                    continue
+                pipe = chance.choice([*pipes, None])
+                if pipe is not None:
+                    pipe.send(edit)
+                if carry_out(story.catalog, edit) if pipe is None else pipe.recv():
+                    story.model.took(edit)
+            story.check(Random(chance.random()))
+            told = ([*ASKERS, WITH_TOKEN], question_of(chance), filters_of(chance))
+            for pipe in pipes:
+                pipe.send(told)
+            assert [pipe.recv() for pipe in pipes] == [answers(story.first, *told)] * len(pipes)
+    finally:
+        for pipe, process in zip(pipes, processes, strict=True):
+            pipe.send(None)
+            process.join(30)
+            process.kill()
+        story.world.close()
