@@ -28,11 +28,10 @@ from sqlalchemy import event
 
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
-from indexes.errors import SourceUnavailable
 from indexes.model import Chunk, Document, Principal, Readers
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
-from service.leaktest.client import Client, Prepared
+from service.leaktest.client import Client, Prepared, ServiceAway
 from service.leaktest.comparing import Answered
 from service.leaktest.doors import Call
 from service.leaktest.statistics import Separation, separation
@@ -316,7 +315,7 @@ def served(home: Path) -> Iterator[str]:
 def _wait_for(url: str) -> None:
     live = Call(door="", route="GET /livez", path="/livez")
     for _ in range(1_000):
-        with suppress(SourceUnavailable), Client(url) as client:
+        with suppress(ServiceAway), Client(url) as client:
             client.answer(live, None)
             return
         time.sleep(0.02)

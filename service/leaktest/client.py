@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
-from indexes.errors import BadInput, SourceUnavailable
+from indexes.errors import BadInput, ClearanceError
 from service.leaktest.comparing import Answered
 from service.leaktest.doors import Call
 
 TIMEOUT_S = 60.0
 _PIECE = 1 << 16
+
+
+class ServiceAway(ClearanceError):
+    """The service does not answer."""
+
+    retryable = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class Client:
         return Prepared("\r\n".join([*lines, "", ""]).encode("ascii") + body, call.method)
 
     def answer(self, call: Call, key: str | None) -> Answered:
-        """Raises SourceUnavailable where nothing answers."""
+        """Raises ServiceAway where nothing answers."""
         return self.send(self.prepare(call, key))[0]
 
     def send(self, prepared: Prepared) -> tuple[Answered, float]:
@@ -77,8 +83,8 @@ class Client:
             except (OSError, EOFError) as error:
                 self.close()
                 if fresh:
-                    raise SourceUnavailable(f"{self._host}:{self._port} does not answer: {error}") from error
-        raise SourceUnavailable(f"{self._host}:{self._port} does not answer.")
+                    raise ServiceAway(f"{self._host}:{self._port}: {error}") from error
+        raise ServiceAway(f"{self._host}:{self._port}")
 
     def _connect(self) -> None:
         self.close()

@@ -77,7 +77,7 @@ def attack(
 ) -> Report:
     """Every check against the service at this address, which must be one over this catalog.
 
-    Raises NothingToSee, and SourceUnavailable where nothing answers. Whatever happens, nothing is left in the catalog.
+    Raises NothingToSee, and ServiceAway where nothing answers. Whatever happens, nothing is left in the catalog.
     """
     tell = say or _nothing
     report = Report(url=url)

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from indexes.catalog import Catalog, ReadState
-from indexes.errors import Busy, SourceUnavailable
+from indexes.errors import Busy
 from indexes.model import Generation
 from indexes.testing import HashingEmbedder
 from service import envelope, schemas
 from service.app import create_app
 from service.leaktest import checks
 from service.leaktest.canaries import PREFIX, Canaries, clean
+from service.leaktest.client import ServiceAway
 from service.leaktest.commands import attack
 from service.leaktest.report import Report
 from service.leaktest.statistics import separation
@@ -158,7 +159,7 @@ def test_a_right_that_is_taken_away_late_is_found(url: str, house: House, monkey
 
 def test_a_service_that_is_not_there_is_told_and_nothing_is_left(house: House) -> None:
     before = everything(house.catalog)
-    with pytest.raises(SourceUnavailable):
+    with pytest.raises(ServiceAway):
         attack("http://127.0.0.1:9", house.catalog, embedder_of, pairs=0)
     assert everything(house.catalog) == before
 
@@ -187,6 +188,7 @@ import sys, time
 from indexes.catalog import Catalog
 from indexes.testing import HashingEmbedder
 from service.leaktest import checks
+from service.leaktest.client import ServiceAway
 from service.leaktest.commands import attack, ended_by_signals
 def waiting(*given):
     print("placed", flush=True)
