@@ -36,8 +36,8 @@ def keep_private(home: Path) -> tuple[str, ...]:
             os.close(place)
     except OSError as error:
         raise BadConfiguration(
-            f"The folder {home} cannot be kept from other users: {error.strerror}.",
-            remedy="Give the folder and what is in it to the user that Clearance runs as.",
+            f"The folder {home} cannot be used and kept from other users: {error.strerror}.",
+            remedy="Set CLEARANCE_HOME to a folder that, with all that is in it, belongs to this user.",
         ) from error
     if changed:
         named = ", ".join(changed[:5]) + (" …" if len(changed) > 5 else "")

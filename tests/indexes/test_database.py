@@ -115,6 +115,8 @@ def test_a_member_who_is_removed_while_others_write_stays_removed(staff: World, 
     people = staff.catalog.people
     for group in range(WRITERS):
         people.add_group(f"g{group}")
+    for turn in range(6):
+        people.add_user(f"x{turn}")
 
     def work(catalog: Catalog, number: int) -> None:
         for turn in range(6):
