@@ -176,7 +176,7 @@ def test_indexes_that_followed_a_batch_answer_as_indexes_built_fresh(folder: Pat
     each = EDITS // PARTS
 
     @settings(
-        max_examples=10,
+        max_examples=10 if SERVER is None else 3,
         deadline=None,
         phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
