@@ -56,7 +56,8 @@ class Source:
     modified_ns: int = 0
     size: int = 0
     stamp: tuple[int, ...] = ()  # tells whether the file was touched since, or another one put in its place
-    readers: Readers | None = None
+    rule: Readers | None = None  # in the words of the rule that governs it
+    readers: Readers | None = None  # whom these words mean
     problem: SourceError | None = None
     title: str | None = None
     collection: str = "default"
@@ -238,7 +239,7 @@ def judged_file(source: Source) -> Iterator[BinaryIO]:
                 readers = origin.readers(source.file, folder_rule)
             except NoReaders:
                 readers = None
-            if readers != source.readers:
+            if readers != source.rule:
                 raise SourceUnavailable("Its rule was changed meanwhile.", remedy="Run the same command again.")
             _check_unchanged(file, source)
             yield file
@@ -302,6 +303,7 @@ def _source(file: Path, root: Root, entry: Entry, origin: Origin, collection: st
         modified_ns=entry.about.st_mtime_ns if entry.about else 0,
         stamp=stamp(entry.about) if entry.about else (),
         size=entry.about.st_size if entry.about else 0,
+        rule=readers,
         readers=readers,
         problem=problem,
         title=told.title,

@@ -175,6 +175,7 @@ def test_another_name_changes_nothing_that_a_reader_sees(world):
 def test_the_rule_of_a_source_is_the_outermost_and_what_it_denies_is_always_denied(world, tmp_path):
     with world.catalog() as catalog:
         denied = Readers(allow=frozenset({"group:all"}), deny=frozenset({"user:eve"}))
+        catalog.people.add_user("eve")
         catalog.sources.add("hr", world.docs, denied)
     world.write("a.txt")
     world.rule("public", folder="open")
