@@ -12,6 +12,7 @@ import typer
 from indexes import settings as configuration
 from indexes.catalog import Catalog, NamedSource
 from indexes.catalog.listing import ListedDocument
+from indexes.commands import checked_rule
 from indexes.errors import BadInput
 from indexes.terminal import printable
 from ingest.access import rule
@@ -45,7 +46,9 @@ def opened(*, alone: bool = False) -> Iterator[Catalog]:
 def add(name: str, folder: Path, allow: Allow = [], deny: Deny = [], as_json: Json = False) -> None:  # noqa: B006
     """Give a folder a name and a rule. Its documents come in with: clearance ingest FOLDER"""
     with opened(alone=True) as catalog:
-        source = catalog.sources.add(name, _folder(folder), rule(allow, deny))
+        readers = rule(allow, deny)
+        checked_rule(catalog, readers)
+        source = catalog.sources.add(name, _folder(folder), readers)
         _print(_source(source, catalog), [_line(_source(source, catalog))], as_json)
 
 
