@@ -229,7 +229,7 @@ def _set_capabilities(kept: int) -> bool:
 # Landlock: landlock(7)
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-_REMOVE_FILE, _MAKE_CHAR, _MAKE_SOCK, _MAKE_BLOCK = 1 << 5, 1 << 6, 1 << 9, 1 << 11
+_MAKE_CHAR, _MAKE_SOCK, _MAKE_BLOCK = 1 << 6, 1 << 9, 1 << 11
 _REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _READ, _RUN = _READ_FILE | _READ_DIR, _READ_FILE | _READ_DIR | _EXECUTE
@@ -281,7 +281,7 @@ def _allowed(scratch: Path) -> Iterator[tuple[Path, int]]:
     yield from ((Path(name), _READ_FILE | _WRITE_FILE) for name in _DEVICES)
     if office := shutil.which("soffice"):
         yield Path(office).resolve().parent.parent, _RUN
-        yield Path("/tmp"), _MAKE_SOCK | _REMOVE_FILE  # where it listens for a second start of itself, and nowhere else
+        yield Path("/tmp"), _MAKE_SOCK  # where it listens for a second start of itself, and nowhere else
 
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:

@@ -148,6 +148,10 @@ def _clear(child: int, progress: confinement.Progress) -> None:
             shutil.rmtree(place, ignore_errors=True)
         else:
             place.unlink(missing_ok=True)
+    if "user" in progress.held:  # which no other program is: this is what LibreOffice could not take with it
+        for socket_left in Path("/tmp").glob("OSL_PIPE_*"):
+            with contextlib.suppress(OSError):
+                socket_left.unlink()  # of another user: refused
 
 
 def _work(

@@ -24,25 +24,29 @@ def modernise(path: Path, name: str, work: Work) -> Path:
             f"Reading .{name} files needs LibreOffice, which is not installed.",
             remedy=f"Install {_PACKAGES}, or save the file as .{TARGETS[name]}.",
         )
-    profile, out = work.scratch / "profile", work.scratch / "converted"
-    source = work.scratch / f"source.{name}"  # a name of our own: the given one could look like an option
-    shutil.copyfile(path, source)
-    command = [
-        program, "--headless", "--norestore", "--nolockcheck", f"-env:UserInstallation={profile.as_uri()}",
-        "--convert-to", TARGETS[name], "--outdir", str(out), str(source),
-    ]  # fmt: skip
-    scratch = str(work.scratch)
-    environment = {
-        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-        "HOME": scratch,
-        "TMPDIR": scratch,
-        "LANG": "C.UTF-8",
-    }
-    try:
-        subprocess.run(command, env=environment, timeout=CONVERT_TIMEOUT_S, capture_output=True, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise SourceBroken(f"LibreOffice did not convert it in {CONVERT_TIMEOUT_S:.0f} seconds.") from error
+    source, out = work.scratch / f"source.{name}", work.scratch / "converted"
+    shutil.copyfile(path, source)  # under a name of our own: the given one could look like an option
+    first, second = work.scratch / "profile", work.scratch / "used-profile"
+    _run(program, source, out, first, work.scratch)
+    if not out.is_dir() and first.is_dir():
+        # With a new profile it starts twice, and confined, the second start cannot take over the socket of the first.
+        # A profile that has been set up has one start, and by another name another socket.
+        first.rename(second)
+        _run(program, source, out, second, work.scratch)
     converted = out / f"source.{TARGETS[name]}"
     if not converted.is_file():
         raise SourceBroken("LibreOffice cannot read it.")
     return converted
+
+
+def _run(program: str, source: Path, out: Path, profile: Path, scratch: Path) -> None:
+    command = [
+        program, "--headless", "--norestore", "--nolockcheck", f"-env:UserInstallation={profile.as_uri()}",
+        "--convert-to", TARGETS[source.suffix.removeprefix(".")], "--outdir", str(out), str(source),
+    ]  # fmt: skip
+    programs, home = os.environ.get("PATH", "/usr/bin:/bin"), str(scratch)
+    environment = {"PATH": programs, "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
+    try:
+        subprocess.run(command, env=environment, timeout=CONVERT_TIMEOUT_S, capture_output=True, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise SourceBroken(f"LibreOffice did not convert it in {CONVERT_TIMEOUT_S:.0f} seconds.") from error

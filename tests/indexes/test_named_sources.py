@@ -121,6 +121,7 @@ def test_the_folder_around_two_sources_takes_them_in_with_ids_kept(world):
 
 def test_what_operators_see_names_what_failed_and_holds_no_text(world):
     hr = world.catalog.sources.add("hr", Path("/mnt/hr"))
+    world.catalog.people.add_user("eve")
     one = world.put(hr.uri(("a",)), "Secret words.", "group:hr", source_id=hr.id, path="hr/a", deny=["user:eve"])
     failure = {"status": "failed", "reason": "It is damaged.", "remedy": None}
     world.catalog.failures.note(hr.uri(("a",)), path="hr/a", **failure)
