@@ -9,7 +9,7 @@ lines of JSON with a `text`.
 The model is a stand-in, in another process, that counts prompts and speaks at known moments: its first token FIRST_S
 after the request, the next ones TOKEN_S apart. What a caller waits beyond that was added by us. `control` is the same
 for a caller who asks the stand-in directly: what client, stand-in and machine add by themselves. With `--llm-url` a
-real server is asked; its own time is then what the service saw of it.
+real server is asked; its own time is then what the service says of it, which is rounded up to coarse steps.
 """
 
 import argparse
@@ -47,7 +47,6 @@ REPLY_CHARS = 300
 WAIT_S = 300.0
 ONE_THREAD = {"CLEARANCE_EMBEDDING_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 TICKS = os.sysconf("SC_CLK_TCK")
-STEPS = ("condense_ms", "search_ms", "prompt_ms")
 
 
 class Timed(ScriptedModel):
@@ -81,7 +80,6 @@ class Asked:
     total: float
     own_first: float  # of these, the model's
     own_total: float
-    steps: Mapping[str, float]  # as the reply tells them
 
 
 def main() -> None:
@@ -180,7 +178,6 @@ async def measured(
         "answers": len(done),
         "added_first_ms": spread([one.first - one.own_first for one in done]),
         "added_total_ms": spread([one.total - one.own_total for one in done]),
-        "steps_ms": {name: round(statistics.median(one.steps[name] for one in done), 2) for name in done[0].steps},
         "model_total_ms": round(statistics.median(one.own_total for one in done), 1),
         "service_cpu_ms": round(cpu / requests, 1),
         "per_second": round(requests / seconds, 2),
@@ -225,12 +222,10 @@ async def ask(client: httpx2.AsyncClient, question: str, real: bool) -> Asked | 
     assert "answer" in final, final
     if not final["usage"]:
         return None  # nothing was found, nobody was asked
-    timings, tokens = final["timings"], final["usage"]["completion_tokens"]
-    own_first = timings["first_token_ms"] if real else 1000 * FIRST_S
+    tokens = final["usage"]["completion_tokens"]
+    own_first = final["timings"]["first_token_ms"] if real else 1000 * FIRST_S
     own_total = own_first + (last - first if real else 1000 * TOKEN_S * (tokens - 1))
-    steps = {step: timings[step] for step in STEPS}
-    steps |= {"model_call_ms": timings["first_token_ms"] - own_first, "http_ms": total - timings["total_ms"]}
-    return Asked(first=first, total=total, own_first=own_first, own_total=own_total, steps=steps)
+    return Asked(first=first, total=total, own_first=own_first, own_total=own_total)
 
 
 async def ask_directly(client: httpx2.AsyncClient) -> Asked:
@@ -247,7 +242,7 @@ async def ask_directly(client: httpx2.AsyncClient) -> Asked:
     total = 1000 * (time.perf_counter() - begun)
     own_first = 1000 * FIRST_S
     own_total = own_first + 1000 * TOKEN_S * (tokens - 1)
-    return Asked(first=first, total=total, own_first=own_first, own_total=own_total, steps={})
+    return Asked(first=first, total=total, own_first=own_first, own_total=own_total)
 
 
 async def _events(reply: httpx2.Response) -> AsyncIterator[tuple[str, str]]:
