@@ -39,12 +39,12 @@ from tests.edits import (
     new_people,
     question_of,
 )
+from tests.quick import QUICK
 from tests.world import MODES, World, as_bytes
 
 PARTS = 4  # for several workers
 EDITS = 20_000 if SERVER is None else 3_000  # in all parts together
 BATCHES = 8
-_QUICK = Path("/dev/shm")
 
 numbers = st.integers(0, NO_LIMIT - 1)
 batch = st.integers(1, 30).flatmap(lambda size: st.lists(numbers, min_size=size, max_size=size))
@@ -163,7 +163,7 @@ def answers(searcher: Searcher, askers: list[Principal], question: str, filters:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """In memory where the machine has that: every commit is synced, and a disk would take most of the time."""
-    made = Path(tempfile.mkdtemp(prefix="clearance-batches-", dir=_QUICK if _QUICK.is_dir() else None))
+    made = Path(tempfile.mkdtemp(prefix="clearance-batches-", dir=QUICK))
     yield made
     shutil.rmtree(made, ignore_errors=True)
 

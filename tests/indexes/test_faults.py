@@ -29,6 +29,7 @@ from indexes.verify import verify
 from tests.databases import SERVER
 from tests.edits import ASKERS, Edit, carry_out
 from tests.indexes.test_batches import Story, answers
+from tests.quick import QUICK
 
 WATCHED = (VectorIndex, Lists, Topics, KeywordIndex, SlotOfRow, Derived, ReadState, Database, Prepared)
 ERRORS: tuple[Callable[[], Exception], ...] = (
@@ -36,7 +37,6 @@ ERRORS: tuple[Callable[[], Exception], ...] = (
     MemoryError,
     lambda: OperationalError("injected", None, Exception("disk I/O error")),
 )
-_QUICK = Path("/dev/shm")
 
 
 class Faults:
@@ -88,7 +88,7 @@ def _counted(faults: Faults, name: str, method: Callable[..., Any]) -> Callable[
 @pytest.fixture
 def story(monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
     monkeypatch.setitem(VectorIndex.__init__.__kwdefaults__, "lists", 4)  # type: ignore[arg-type]
-    with tempfile.TemporaryDirectory(dir=_QUICK if _QUICK.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(dir=QUICK) as folder:
         made = Story(Path(folder), scan_limit=6)
         yield made
         made.world.close()

@@ -13,6 +13,7 @@ from indexes.derived import Derived
 from indexes.keywords import KeywordIndex
 from indexes.vectors import Ranked, VectorIndex
 from tests.databases import examples
+from tests.quick import QUICK
 from tests.world import MODES, World, as_bytes
 
 WORDS = ["budget", "ISO-27001", "alpha", "beta", "salary", "canteen", "预算", "工资", "the", "of"]
@@ -65,7 +66,7 @@ def edit_hidden(world: World, mine: str, edits: list, readers_of: dict[str, set[
 @given(scenarios())
 def test_hidden_documents_change_no_byte_of_a_search(scenario: tuple) -> None:
     documents, mine, edits, question = scenario
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=QUICK) as folder:
         world = World(Path(folder))
         world.people(ada=[mine], bob=GROUPS)
         readers_of = {}

@@ -28,6 +28,7 @@ from indexes.errors import (
 from indexes.model import Principal, Readers
 from indexes.principals import check_principal
 from tests.databases import examples, only_sqlite
+from tests.quick import QUICK
 from tests.world import World
 
 
@@ -395,7 +396,7 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(dir=QUICK)
         self.world = World(Path(self.folder.name))
         self.people = self.world.catalog.people
         self.count = 0

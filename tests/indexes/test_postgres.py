@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.quick import QUICK
+
 FILES = (
     "test_asker.py",
     "test_catalog.py",
@@ -44,7 +46,7 @@ def server() -> Iterator[str]:
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
-    with TemporaryDirectory(prefix="clearance-postgres-", ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(prefix="clearance-postgres-", dir=QUICK, ignore_cleanup_errors=True) as folder:
         started = get_server(Path(folder) / "data", cleanup_mode="delete")
         yield make_url(started.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
         started.cleanup()

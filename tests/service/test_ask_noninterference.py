@@ -25,6 +25,7 @@ from service.schemas import AskReply
 from service.template_store import Governed
 from service.testing import ScriptedModel
 from tests.indexes.test_noninterference import count_hidden_writes
+from tests.quick import QUICK
 from tests.service.test_templates import USER, open_gate
 from tests.world import World
 
@@ -114,7 +115,7 @@ def change_what_is_hidden(world: World, edit: tuple[str, int, str, tuple[str, ..
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(text, min_size=1, max_size=5), edits)
 def test_nothing_hidden_changes_a_byte_of_an_answer(documents: list[str], hidden: list[Any]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=QUICK) as folder:
         world = opened(folder, documents)
         before = replies(world)
         for edit in hidden:
@@ -128,7 +129,7 @@ def test_nothing_hidden_changes_a_byte_of_an_answer(documents: list[str], hidden
 def test_nothing_hidden_changes_which_evidence_is_too_weak(
     documents: list[str], hidden: list[Any], ask: Ask, above: bool
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=QUICK) as folder:
         world = opened(folder, documents)
         refuse_about(world, ask.question, above=above)
         before = replies(world)
