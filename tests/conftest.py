@@ -58,3 +58,9 @@ def model_server(request: pytest.FixtureRequest) -> str:
     assert request.path.stem in WITH_MODEL_SERVER, "Name this file in WITH_MODEL_SERVER, or there are two servers."
     url: str = request.getfixturevalue("_model_server")
     return url
+
+
+@pytest.fixture(scope="session")
+def patient() -> dict[str, float]:
+    """Settings for a model server that shares its cores with other tests."""
+    return {"llm_first_token_timeout_s": 300.0, "llm_total_timeout_s": 600.0}

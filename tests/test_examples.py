@@ -152,8 +152,8 @@ def office(home: Path) -> Iterator[Office]:
 
 
 @pytest.fixture
-def office_with_model(home: Path, model_server: str) -> Iterator[Office]:
-    yield from opened(Settings(home=home, llm_url=model_server, llm_answer_tokens=60))
+def office_with_model(home: Path, model_server: str, patient: dict[str, float]) -> Iterator[Office]:
+    yield from opened(Settings(home=home, llm_url=model_server, llm_answer_tokens=60, **patient))
 
 
 @pytest.mark.slow

@@ -20,8 +20,8 @@ QUESTION = {"question": "When do salaries rise?"}
 
 
 @pytest.fixture
-def served(house: Any, model_server: str) -> Iterator[str]:
-    settings = house.settings.model_copy(update={"llm_url": model_server})
+def served(house: Any, model_server: str, patient: dict[str, float]) -> Iterator[str]:
+    settings = house.settings.model_copy(update={"llm_url": model_server, **patient})
     with Loopback(create_app(settings, embedder=house.embedder, catalog=house.catalog), "on") as server:
         yield server.url
 
