@@ -153,7 +153,8 @@ def office(home: Path) -> Iterator[Office]:
 
 @pytest.fixture
 def office_with_model(home: Path, model_server: str, patient: dict[str, float]) -> Iterator[Office]:
-    yield from opened(Settings(home=home, llm_url=model_server, llm_answer_tokens=60, **patient))
+    settings = Settings(home=home, llm_url=model_server, llm_answer_tokens=60)
+    yield from opened(settings.model_copy(update=patient))
 
 
 @pytest.mark.slow
