@@ -64,6 +64,7 @@ _asker = (
         principals.c.id == func.coalesce(bindparam("asker_id", type_=Id), _by_name), principals.c.known == 1, _key_holds
     )
     .cte("asker")
+    .prefix_with("MATERIALIZED")
 )
 """The asker, by its id where it has one. Nothing for a user removed or disabled, or a key that no longer holds."""
 
@@ -72,14 +73,12 @@ _SCOPES = select(api_keys.c.scopes).where(api_keys.c.id == _key)
 _counts = ~principals.c.name.startswith("group:") | ((principals.c.external == 1) & (principals.c.known == 1))
 """A token may bring its bearer into groups that are declared as the identity provider's, and into no others."""
 
+_said = principals.c.name.in_(bindparam("names", expanding=True)) & _counts
 _named = (
-    select(_asker.c.id)
-    .union(
-        select(principals.c.id).where(
-            principals.c.name.in_(bindparam("names", expanding=True)), _counts, exists(select(_asker.c.id))
-        )
-    )
+    select(principals.c.id)
+    .where(or_(principals.c.id == select(_asker.c.id).scalar_subquery(), _said), exists(select(_asker.c.id)))
     .cte("named")
+    .prefix_with("MATERIALIZED")
 )
 _start = select(_named.c.id).cte("mine", recursive=True)
 _mine = _start.union(select(memberships.c.group_id).join(_start, memberships.c.member_id == _start.c.id))
