@@ -181,7 +181,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
 
 TestAnyOrderOfEvents = AnyOrderOfEvents.TestCase
-TestAnyOrderOfEvents.settings = settings(max_examples=examples(200), stateful_step_count=50, deadline=None)
+TestAnyOrderOfEvents.settings = settings(max_examples=examples(80), stateful_step_count=50, deadline=None)
 TestAnyOrderOfEvents = pytest.mark.slow(pytest.mark.timeout(1200)(TestAnyOrderOfEvents))
 
 
