@@ -34,8 +34,9 @@ CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
 SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processes write
 BUSY_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 10
-_STATEMENTS = 1_024  # kept by each connection: the driver drops what was used least, so that in a full cache all that is
-# new is put into words again each time, which costs a search more than everything else of its statements
+_STATEMENTS = 1_024
+"""Kept by each connection. The driver drops what was used least often, so that in a full cache all that is new is put
+into words again each time, which costs a search more than everything else of its statements."""
 _WORDED = 1_000  # forms of one statement that are kept
 _WRITERS_LOCK = 0x636C7265  # one number for the advisory lock that keeps change numbers in commit order
 _REMEDY = "Check that the database runs, and CLEARANCE_DATABASE_URL or CLEARANCE_HOME."
