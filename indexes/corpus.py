@@ -83,7 +83,8 @@ class Corpus:
     def latest(self, principal: Principal) -> Iterator[Present]:
         """The newest acknowledged state, and the indexes at exactly that state for all that the principal may read.
 
-        Raises IndexNotReady while the indexes cannot be built.
+        Raises IndexNotReady while the indexes cannot be built, and NotAuthenticated where the principal's key does not
+        hold in this state.
         """
         with ExitStack() as held:
             state, derived, sets = self._met(held, principal) or self._brought_up(held, principal)

@@ -99,7 +99,6 @@ class Searcher:
             stopped = self._stopped
             vector = query.embedded_for(self.corpus.generation())
             with self.corpus.latest(principal) as now:
-                now.state.confirm(principal)
                 if vector is not None and now.derived.generation.fingerprint != vector.fingerprint:
                     continue  # another model became active while the question was embedded
                 if at_least is not None and not now.state.has(at_least):
@@ -152,7 +151,6 @@ class Searcher:
     def view_id(self, principal: Principal) -> str:
         """Changes exactly when something that this principal can see changes."""
         with self.corpus.latest(principal) as now:
-            now.state.confirm(principal)
             return now.view.id
 
     def ready(self) -> bool:

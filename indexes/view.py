@@ -52,7 +52,10 @@ class Views:
         self._lock = Lock()
 
     def reader_sets(self, state: ReadState, derived: Derived, principal: Principal) -> Ints:
-        """The reader sets that the principal may read in this state. `derived` must follow the state's catalog."""
+        """The reader sets that the principal may read in this state. `derived` must follow the state's catalog.
+
+        Raises NotAuthenticated where the principal's key does not hold in it.
+        """
         known = self._recalled(principal)
         since = int(known.reader_sets[-1]) if known is not None and len(known.reader_sets) else 0
         identities, new = state.identities(principal, since)

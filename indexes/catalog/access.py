@@ -96,12 +96,16 @@ def confirm(connection: Connection, principal: Principal, scope: str | None = No
     scope: what the key must carry besides. Raises NotAuthenticated and NotPermitted. To anybody else the guarded
     statements give nothing; this tells that apart from an answer in which there is nothing.
     """
-    if principal.key is None and principal.id is None and scope is None:
+    if not _came_with_proof(principal) and scope is None:
         return
     if not _CONFIRMED.rows(connection, asking(principal)):
         raise NotAuthenticated()
     if scope is not None and scope not in (connection.scalar(_SCOPES, {"asker_key": principal.key}) or ()):
         raise NotPermitted()
+
+
+def _came_with_proof(principal: Principal) -> bool:
+    return principal.key is not None or principal.id is not None
 
 
 _entry = reader_set_entries.c
@@ -135,11 +139,14 @@ def identities_and_new_sets(
     """The asker's identities, and gate one for reader sets above `since`: what a remembered view has to be asked.
 
     Entries of a reader set are never changed and ids of reader sets only grow, so what was decided about older sets
-    holds for as long as the identities are the same.
+    holds for as long as the identities are the same. Raises NotAuthenticated as `confirm` does: an asker that is known
+    is one of its identities.
     """
     found: dict[str, set[int]] = {"mine": set(), "allow": set(), "deny": set()}
     for kind, number in _IDENTITIES_AND_NEW_SETS.rows(connection, {**asking(principal), "since": since}):
         found[kind].add(number)
+    if not found["mine"] and _came_with_proof(principal):
+        raise NotAuthenticated()
     return frozenset(found["mine"]), sorted(found["allow"] - found["deny"])
 
 

@@ -54,6 +54,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine, self._file = _engine(url)
         self.is_sqlite = self._file is not None
+        self._readers = self.engine.execution_options(clearance_write=False)  # the same connections
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -61,7 +62,9 @@ class Database:
 
         Raises Busy, CatalogUnavailable.
         """
-        with self._transaction(clearance_write=False) as connection:
+        with self._watched(), self._readers.connect() as connection:
+            if self.is_sqlite:  # by way of the driver alone; the other way costs a search as much as two statements
+                connection.connection.cursor().execute("BEGIN")
             self._check(connection)
             yield connection
 
@@ -73,13 +76,10 @@ class Database:
         On PostgreSQL each statement sees what was committed before it began, so all that follow the lock see what its
         last holder did. In a transaction with one state for all, that state would be taken before the lock is had.
         """
-        if self.is_sqlite:
-            with self._transaction(clearance_write=True) as connection:
-                self._check(connection)
-                yield connection
-            return
-        with self._transaction(isolation_level="READ COMMITTED") as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK})
+        options = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
+        with self._watched(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK})
             self._check(connection)
             yield connection
 
@@ -101,11 +101,11 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _transaction(self, **options: Any) -> Iterator[Connection]:
+    def _watched(self) -> Iterator[None]:
+        """Around a transaction: it is the same file all the time, and what goes wrong is said in our words."""
         with nullcontext() if self._file is None else self._file.in_use(self.engine.dispose):
             try:
-                with self.engine.connect().execution_options(**options) as connection, connection.begin():
-                    yield connection
+                yield
             except DBAPIError as error:
                 raise _plain(error) from error
             except TimeoutError as error:
@@ -125,18 +125,19 @@ class Prepared:
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         """values: every parameter by its name; a list for one that stands behind IN. Raises DBAPIError."""
-        lists = {name: value for name, value in values.items() if isinstance(value, list)}
-        shape: tuple[str | int, ...] = (connection.dialect.name, *(len(value) for value in lists.values()))
+        lengths = (len(value) for value in values.values() if type(value) is list)
+        shape: tuple[str | int, ...] = (connection.dialect.name, *lengths)
         worded = self._known.get(shape)
         if worded is None:
             if len(self._known) >= _WORDED:
                 self._known.clear()
             worded = self._known[shape] = self._put_into_words(connection, values)
         given = {**worded.fixed, **values}
-        for name, value in lists.items():
-            given.update((f"{name}_{place}", item) for place, item in enumerate(value, start=1))
-        ordered = [given[name] for name in worded.names]
-        sent = tuple(ordered) if worded.by_place else dict(zip(worded.names, ordered, strict=True))
+        for name in worded.lists:
+            given.update((f"{name}_{place}", item) for place, item in enumerate(values[name], start=1))
+        sent: Any = tuple(map(given.__getitem__, worded.names))
+        if not worded.by_place:
+            sent = dict(zip(worded.names, sent, strict=True))
         try:
             cursor = connection.connection.cursor()
             try:
@@ -151,7 +152,8 @@ class Prepared:
         state = self.statement.compile(dialect=connection.dialect).construct_expanded_state(dict(values))
         fixed = {name: value for name, value in state.parameters.items() if name not in values}
         names = state.positiontup if state.positiontup is not None else list(state.parameters)
-        return _Worded(state.statement, tuple(names), fixed, state.positiontup is not None)
+        lists = tuple(name for name, value in values.items() if type(value) is list)
+        return _Worded(state.statement, tuple(names), lists, fixed, state.positiontup is not None)
 
 
 def _driver(connection: Connection) -> Any:
@@ -163,6 +165,7 @@ def _driver(connection: Connection) -> Any:
 class _Worded:
     sql: str
     names: tuple[str, ...]  # of the parameters, in the order of the statement
+    lists: tuple[str, ...]  # of those values that stand behind IN
     fixed: Mapping[str, Any]  # values that belong to the statement itself
     by_place: bool  # whether this database's driver counts parameters instead of naming them
 
@@ -269,8 +272,8 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    write = connection.get_execution_options().get("clearance_write", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    if connection.get_execution_options().get("clearance_write", True):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 _Identity = list[int] | None  # device and inode; None: there is no such file

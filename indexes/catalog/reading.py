@@ -7,7 +7,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BindParameter, Connection, FromClause, RowMapping, ScalarSelect, bindparam, exists, func, select
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    FromClause,
+    RowMapping,
+    ScalarSelect,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    select,
+)
 
 from indexes.attributes import wrong_text
 from indexes.catalog.access import (
@@ -130,9 +141,12 @@ _HEADS = select(documents.c.id, documents.c.reader_set_id, documents.c.token).or
 _ROWS_AMONG = Prepared(_ROWS.where(chunks.c.document_id.in_(bindparam("among", expanding=True))))
 _HEADS_AMONG = Prepared(_HEADS.where(documents.c.id.in_(bindparam("among", expanding=True))))
 
-_active = select(generations.c.id).where(generations.c.state == "active").scalar_subquery()
+# in words: SQLite prepares a statement anew at each call if a parameter may decide how it is carried out
+_active = select(generations.c.id).where(generations.c.state == literal_column("'active'")).scalar_subquery()
 _rules = select(changes.c.number).where(changes.c.kind == "rules").scalar_subquery()
-_NOW = Prepared(select(states.c.number, states.c.token, _active, _rules).order_by(states.c.number.desc()).limit(1))
+_NOW = Prepared(
+    select(states.c.number, states.c.token, _active, _rules).order_by(states.c.number.desc()).limit(literal_column("1"))
+)
 _REBUILD_NUMBER = select(changes.c.number).where(changes.c.kind == "rebuild")
 
 
