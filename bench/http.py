@@ -67,6 +67,8 @@ def prepare(home: Path, passages: int) -> dict[float, str]:
     np.save(home / "questions.npy", np.stack(embedder.questions))
     made = searcher(home, corpus, list(users.values()), embedder, LIMIT)
     catalog = made.corpus.catalog
+    for user in users.values():
+        catalog.people.add_user(user.name)
     keys = {share: catalog.keys.issue(user.name).secret for share, user in users.items()}
     catalog.close()
     return keys

@@ -70,6 +70,18 @@ def show_source(name: str, as_json: Json = False) -> None:
            as_json)  # fmt: skip
 
 
+@sources.command("rule")
+def set_rule(name: str, allow: Allow = [], deny: Deny = [], as_json: Json = False) -> None:  # noqa: B006
+    """Another rule in place of the source's own. Denies hold at once, the rest from the next ingest on."""
+    with opened(alone=True) as catalog:
+        readers = rule(allow, deny)
+        checked_rule(catalog, readers)
+        narrowed = catalog.sources.set_rule(name, readers)
+        found = _source(catalog.sources.get(name), catalog)
+    told = [_line(found), f"{narrowed} documents have new denies. For the rest: clearance ingest {found['root']}"]
+    _print({**found, "narrowed": narrowed}, told, as_json)
+
+
 @sources.command("rename")
 def rename(name: str, to: str) -> None:
     """Another name. Documents, their ids and the paths that readers see stay as they are."""

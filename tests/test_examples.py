@@ -153,7 +153,7 @@ def office(home: Path) -> Iterator[Office]:
 
 @pytest.fixture
 def office_with_model(home: Path, model_server: str, patient: dict[str, float]) -> Iterator[Office]:
-    settings = Settings(home=home, llm_url=model_server, llm_answer_tokens=60)
+    settings = Settings(home=home, llm_url=model_server, llm_answer_tokens=32)
     yield from opened(settings.model_copy(update=patient))
 
 
@@ -195,7 +195,7 @@ def test_the_whole_path_with_a_real_model_server_cites_the_right_document_and_co
 ):
     for question in DEMO:
         reader = question["readers"][0]
-        reply = office_with_model.ask(reader, question["question"], answerer="model")
+        reply = office_with_model.ask(reader, question["question"], answerer="model", k=3)  # a short prompt is a fast one
         assert reply["answerer"] == "model"
         assert reply["model"] == "smollm2"
         assert reply["passages"][0]["path"] == f"documents/{question['document']}"

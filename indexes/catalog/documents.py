@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -296,6 +296,26 @@ def _interned(connection: Connection, entries: list[tuple[str, int]]) -> int:
         connection.execute(insert(reader_set_entries), rows)
     note(connection, "access")
     return new
+
+
+def deny_in_source(connection: Connection, source_id: int, denied: frozenset[str]) -> int:
+    """Deny these in every document of a source, whatever else is said about it. Returns how many were changed."""
+    if not denied:
+        return 0
+    here = connection.execute(
+        select(documents.c.id, documents.c.reader_set_id).where(documents.c.source_id == source_id)
+    ).all()
+    readers = readers_by_set(connection, {stored.reader_set_id for stored in here})
+    narrower = {
+        before: _interned(connection, narrowed_entries(connection, before, replace(these, deny=these.deny | denied)))
+        for before, these in readers.items()
+    }
+    changed = [stored for stored in here if narrower[stored.reader_set_id] != stored.reader_set_id]
+    for stored in changed:
+        new = narrower[stored.reader_set_id]
+        connection.execute(update(documents).where(documents.c.id == stored.id).values(reader_set_id=new))
+        note_document(connection, stored.id, (stored.reader_set_id, new))
+    return len(changed)
 
 
 def narrowed_entries(connection: Connection, reader_set: int, readers: Readers) -> list[tuple[str, int]]:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, literal, se
 
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
-from indexes.catalog.documents import delete_document, intern_readers, readers_by_set
+from indexes.catalog.documents import delete_document, deny_in_source, intern_readers, readers_by_set
 from indexes.catalog.schema import documents, ingest_failures, sources
 from indexes.errors import AlreadyExists, BadInput, NotFound
 from indexes.model import Readers
@@ -132,6 +132,18 @@ class Sources:
                 if other.id != source.id and nested and not (other.loose or source.loose):
                     raise BadInput(f"{root} and the source {other.name} ({other.root}) overlap.")
             connection.execute(update(sources).where(sources.c.id == source.id).values(root=_stored(root)))
+
+    def set_rule(self, name: str, readers: Readers) -> int:
+        """Another outermost rule. Whom it denies is denied at once, in every document; returns in how many of them.
+
+        What it allows, and what it denies no longer, is decided with each file's own rule by the next ingest. Raises
+        NotFound.
+        """
+        with self._database.writing() as connection:
+            source = _named(connection, name)
+            values = {"reader_set_id": intern_readers(connection, readers), "named": 1}
+            connection.execute(update(sources).where(sources.c.id == source.id).values(values))
+            return deny_in_source(connection, source.id, readers.deny - source.readers.deny)
 
     def remove(self, name: str) -> int:
         """The source and all its documents go, at once. Returns how many there were. Raises NotFound."""

@@ -1,5 +1,6 @@
 """Sources and what is moved: documents, ids and citations stay; readers are those of the place where a file is now."""
 
+import json
 import os
 import subprocess
 import sys
@@ -230,6 +231,28 @@ def test_named_sources_never_overlap(world):
     assert world.ingest(allow=("group:hr",))["code"] == 2
 
 
+def test_a_new_deny_of_a_source_holds_at_once_and_the_rest_of_its_rule_from_the_next_ingest_on(world):
+    world.rule("group:finance", folder="own")
+    world.write("a.txt", "Salaries rise in May.")
+    world.write("own/b.txt", "The budget is large.")
+    with world.catalog() as catalog:
+        catalog.people.add_user("eve")
+        catalog.sources.add("all", world.docs, HR)
+    world.ingest()
+    with world.catalog() as catalog:
+        rule = Readers(allow=FINANCE.allow, deny=frozenset({"user:eve"}))
+        assert catalog.sources.set_rule("all", rule) == 2
+        stored = {d.title: d.readers for d in catalog.documents.stored("source:").values()}
+    assert stored == {
+        "a": Readers(allow=HR.allow, deny=rule.deny),
+        "b": Readers(allow=FINANCE.allow, deny=rule.deny),
+    }
+    assert statuses(world.ingest()) == {"docs/a.txt": "relabelled", "docs/own/b.txt": "unchanged"}
+    with world.catalog() as catalog:
+        assert {d.readers for d in catalog.documents.stored("source:").values()} == {rule}
+        assert catalog.sources.set_rule("all", rule) == 0
+
+
 # --- pruning --------------------------------------------------------------------------------------------------------
 
 
@@ -310,6 +333,8 @@ def test_the_commands_name_list_and_remove_sources_and_documents(world):
     assert "docs/a.txt" in clearance(world, "documents", "show", one).stdout
     assert clearance(world, "documents", "remove", one).returncode == 0
     assert set(documents(world)) == {"docs/b.txt"}
+    told = json.loads(clearance(world, "sources", "rule", "hr", "--allow", "public", "--json").stdout)
+    assert (told["allow"], told["deny"], told["narrowed"]) == (["public"], [], 0)
     assert clearance(world, "sources", "remove", "hr", "--yes").returncode == 0
     assert documents(world) == {}
     assert clearance(world, "sources", "list", "--json").stdout.strip() == "[]"
