@@ -113,6 +113,7 @@ class Corpus:
             sets = None if principal is None else self._views.reader_sets(state, derived, principal)
             if _within(pending, sets):
                 return None
+            derived.seen(state.mark)
             held.push(meeting.pop_all())
             return state, derived, sets
 

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -69,6 +70,7 @@ class Derived:
         self._lanes: Lanes = np.zeros((0, 4), np.uint64)  # sum of the tokens of a reader set's documents, by set
         self._changed: Ints = np.zeros(0, np.int64)  # when a reader set's lanes changed last, by set
         self._time = 0
+        self._seeing = Lock()
 
     @classmethod
     def empty(cls, state: ReadState, generation: Generation, scan_limit: int) -> "Derived":
@@ -132,10 +134,15 @@ class Derived:
             self.discard()
             raise
 
+    def seen(self, mark: Mark) -> None:
+        """This state was answered from: whoever remembers something of it may do so while the catalog still has it."""
+        with self._seeing:
+            if mark.number > self.newest.number:
+                self.newest = mark
+
     def reached(self, mark: Mark, reader_sets: Iterable[int] | None = None) -> None:
         """Say that these reader sets are at this state now; None: all, at it or a later one."""
-        if mark.number > self.newest.number:
-            self.newest = mark
+        self.seen(mark)
         if reader_sets is not None:
             self._ahead.update(dict.fromkeys(reader_sets, mark.number))
         else:

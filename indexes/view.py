@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.catalog import ReadState
+from indexes.catalog.access import Asker
 from indexes.derived import Derived
 from indexes.model import Principal
 
@@ -32,9 +33,9 @@ class _Known:
     """Nothing in it depends on what the principal may not read, and neither does whether it still holds."""
 
     identities: frozenset[int]  # while they are the same, only new reader sets join the view, and none leaves it
-    rules_number: int
+    made_for: tuple[int, int, Asker]  # the indexes, the rules and the asker that all of this was worked out from
+    looked_up_to: int  # the highest reader set that was looked at
     reader_sets: Ints
-    derived: int  # the serial of the indexes that the id was made from
     changed: int  # while it is the same, so is the id
     id: str
 
@@ -42,7 +43,8 @@ class _Known:
 class Views:
     """Resolves principals. What is remembered is used only while nothing has changed that it depends on.
 
-    The same work is done for a request whether or not anything hidden has changed, so that its time does not tell.
+    A request looks for new reader sets and finds none or a few, whether or not they are hidden from it; its groups are
+    looked up again only after they have changed.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -56,30 +58,35 @@ class Views:
 
         Raises NotAuthenticated where the principal's key does not hold in it.
         """
-        known = self._recalled(principal)
-        since = int(known.reader_sets[-1]) if known is not None and len(known.reader_sets) else 0
-        identities, new = state.identities(principal, since)
-        if (
-            known is None
-            or known.identities != identities
-            or known.rules_number != state.rules_number
-            or known.derived != derived.serial  # made from another catalog, perhaps, where the same numbers mean others
-        ):
-            reader_sets = state.reader_sets(principal)
-        elif new:
-            reader_sets = np.concatenate([known.reader_sets, np.array(new, np.int64)])
-        else:
+        known, made_for = self._recalled(principal), (derived.serial, state.rules_number, state.asker(principal))
+        if known is None or known.made_for != made_for:
+            return self._worked_out(state, principal, made_for)
+        entries = state.new_entries(known.looked_up_to)
+        if entries is None:
+            return self._worked_out(state, principal, made_for)
+        if not entries:
             return known.reader_sets
-        self._keep(
-            principal,
-            _Known(identities, state.rules_number, reader_sets, derived.serial, -1, ""),
-        )
+        said: dict[str, set[int]] = {"allow": set(), "deny": set()}
+        for reader_set, effect, who in entries:
+            if who in known.identities:
+                said[effect].add(reader_set)
+        new = np.array(sorted(said["allow"] - said["deny"]), np.int64)
+        highest = max(reader_set for reader_set, _, _ in entries)
+        known = replace(known, looked_up_to=highest)
+        if len(new):
+            known = replace(known, reader_sets=np.concatenate([known.reader_sets, new]), changed=-1)
+        self._keep(principal, known)
+        return known.reader_sets
+
+    def _worked_out(self, state: ReadState, principal: Principal, made_for: tuple[int, int, Asker]) -> Ints:
+        who, reader_sets = state.identities(principal), state.reader_sets(principal)
+        self._keep(principal, _Known(who, made_for, state.newest_reader_set(), reader_sets, -1, ""))
         return reader_sets
 
     def view(self, derived: Derived, principal: Principal, reader_sets: Ints) -> View:
         """The view of these reader sets, as just resolved; `derived` must have followed them."""
         changed, known = derived.changed(reader_sets), self._recalled(principal)
-        same = known is not None and known.reader_sets is reader_sets and known.derived == derived.serial
+        same = known is not None and known.reader_sets is reader_sets and known.made_for[0] == derived.serial
         if known is not None and same and known.changed == changed:
             return View(reader_sets, known.id)
         key = hmac.new(self._secret, b"view" + derived.digest(reader_sets), hashlib.sha256)

@@ -195,7 +195,9 @@ def test_the_whole_path_with_a_real_model_server_cites_the_right_document_and_co
 ):
     for question in DEMO:
         reader = question["readers"][0]
-        reply = office_with_model.ask(reader, question["question"], answerer="model", k=3)  # a short prompt is a fast one
+        reply = office_with_model.ask(
+            reader, question["question"], answerer="model", k=3
+        )  # a short prompt is a fast one
         assert reply["answerer"] == "model"
         assert reply["model"] == "smollm2"
         assert reply["passages"][0]["path"] == f"documents/{question['document']}"

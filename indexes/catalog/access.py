@@ -4,7 +4,7 @@ Gate one resolves a principal to the reader sets of its view; gate two repeats t
 from any cache, inside the very statement that reads text. Statements are made once; `asking` gives their parameters.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,9 +19,9 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     or_,
     select,
-    union_all,
 )
 
 from indexes.catalog.database import Prepared
@@ -75,7 +75,7 @@ _counts = ~principals.c.name.startswith("group:") | ((principals.c.external == 1
 
 _said = principals.c.name.in_(bindparam("names", expanding=True)) & _counts
 _named = (
-    select(principals.c.id)
+    select(principals.c.id, principals.c.changed)
     .where(or_(principals.c.id == select(_asker.c.id).scalar_subquery(), _said), exists(select(_asker.c.id)))
     .cte("named")
     .prefix_with("MATERIALIZED")
@@ -125,29 +125,49 @@ def readable_sets(connection: Connection, principal: Principal, among: Collectio
     return sorted(mentioned["allow"] - mentioned["deny"])
 
 
-_IDENTITIES_AND_NEW_SETS = Prepared(
-    union_all(
-        select(literal("mine"), _mine.c.id),
-        _MENTIONS.where(_entry.effect.in_(("allow", "deny")), _entry.reader_set_id > bindparam("since")),
-    )
+Asker = tuple[int, int, int]
+"""How many principals the asker is by itself, the newest change of any of them, and the sum of their ids."""
+
+_ASKER = Prepared(
+    select(func.count(), func.coalesce(func.max(_named.c.changed), 0), func.coalesce(func.sum(_named.c.id), 0))
+)
+_WHO = Prepared(select(_mine.c.id))
+
+
+def asker(connection: Connection, principal: Principal) -> Asker:
+    """What tells whether the identities are others than before, without looking them up. Raises NotAuthenticated.
+
+    By itself an asker is a user, `public`, and what its token says. Whoever changes a membership notes it with the
+    member and with everybody inside it, so it costs the same however many groups there are.
+    """
+    (((count, changed, ids),)) = _ASKER.rows(connection, asking(principal))
+    if not count and _came_with_proof(principal):
+        raise NotAuthenticated()
+    return count, changed, int(ids)
+
+
+def identities(connection: Connection, principal: Principal) -> frozenset[int]:
+    """Ids of the asker and of all groups that it is in; none if it is nobody, or if its key does not hold."""
+    return frozenset(found for (found,) in _WHO.rows(connection, asking(principal)))
+
+
+_MOST_NEW = 1_000
+_NEW_ENTRIES = Prepared(
+    select(_entry.reader_set_id, _entry.effect, _entry.principal_id)
+    .where(_entry.reader_set_id > bindparam("since"))
+    .limit(literal_column(str(_MOST_NEW)))
 )
 
 
-def identities_and_new_sets(
-    connection: Connection, principal: Principal, since: int
-) -> tuple[frozenset[int], list[int]]:
-    """The asker's identities, and gate one for reader sets above `since`: what a remembered view has to be asked.
+def new_entries(connection: Connection, since: int) -> Sequence[tuple[int, str, int]] | None:
+    """(reader set, effect, principal) of every reader set above `since`; None: they are too many to look at each.
 
     Entries of a reader set are never changed and ids of reader sets only grow, so what was decided about older sets
-    holds for as long as the identities are the same. Raises NotAuthenticated as `confirm` does: an asker that is known
-    is one of its identities.
+    holds for as long as the identities are the same. All new sets are read, whomever they name: a few of them cost
+    less than to look up each of an asker's groups, and an asker may be in hundreds.
     """
-    found: dict[str, set[int]] = {"mine": set(), "allow": set(), "deny": set()}
-    for kind, number in _IDENTITIES_AND_NEW_SETS.rows(connection, {**asking(principal), "since": since}):
-        found[kind].add(number)
-    if not found["mine"] and _came_with_proof(principal):
-        raise NotAuthenticated()
-    return frozenset(found["mine"]), sorted(found["allow"] - found["deny"])
+    rows = _NEW_ENTRIES.rows(connection, {"since": since})
+    return rows if len(rows) < _MOST_NEW else None
 
 
 def _sets_that(effect: str) -> Select[tuple[int]]:

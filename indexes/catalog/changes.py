@@ -8,9 +8,9 @@ import secrets
 from collections.abc import Collection
 from typing import Literal
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
 
-from indexes.catalog.schema import changes, document_changes, reader_sets, states
+from indexes.catalog.schema import changes, document_changes, memberships, principals, reader_sets, states
 
 ChangeKind = Literal["access", "generation", "rebuild", "rules"]  # rules: an existing reader set has other entries
 
@@ -26,12 +26,29 @@ _OF_DOCUMENT = delete(document_changes).where(
 _ADD_OF_DOCUMENT = insert(document_changes)
 _TOUCH = update(reader_sets).where(reader_sets.c.id.in_(_touched)).values(changed=bindparam("number"))
 
+_start = select(principals.c.id).where(principals.c.id == bindparam("principal")).cte("below", recursive=True)
+_below = _start.union(select(memberships.c.member_id).join(_start, memberships.c.group_id == _start.c.id))
+_CHANGED = update(principals).where(principals.c.id.in_(select(_below.c.id))).values(changed=bindparam("changed_at"))
 
-def note(connection: Connection, kind: ChangeKind) -> None:
-    """Record that something changed, in the transaction that changes it. Only the newest note of a kind is kept."""
+
+def note(connection: Connection, kind: ChangeKind) -> int:
+    """Record that something changed, in the transaction that changes it. Only the newest note of a kind is kept.
+
+    Returns the number of the state that this leads to.
+    """
     number = _new_state(connection)
     connection.execute(delete(changes).where(changes.c.kind == kind))
     connection.execute(insert(changes).values(kind=kind, number=number))
+    return number
+
+
+def note_people(connection: Connection, principal_id: int) -> None:
+    """Record that this principal is somebody else to rules than before, and with it everybody in it.
+
+    After a change of memberships: of the member. Before its own memberships are deleted: of a group that goes.
+    """
+    number = note(connection, "access")
+    connection.execute(_CHANGED, {"principal": principal_id, "changed_at": number})
 
 
 def note_document(connection: Connection, document_id: int, touched: Collection[int]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from indexes.catalog.changes import note
+from indexes.catalog.changes import note_people
 from indexes.catalog.database import Database
 from indexes.catalog.mentions import Mentions, mentions, with_groups_above
 from indexes.catalog.names import (
@@ -123,7 +123,7 @@ class People:
             same = select(memberships).where(memberships.c.group_id == group_id, memberships.c.member_id == member_id)
             if connection.execute(same).first() is None:
                 connection.execute(insert(memberships).values(group_id=group_id, member_id=member_id))
-                note(connection, "access")
+                note_people(connection, member_id)
 
     def remove_member(self, group: str, member: str) -> Mentions:
         """Returns the rules that deny the group or one above it: they may not hold for the member any more.
@@ -136,7 +136,7 @@ class People:
             these = memberships.c.group_id == group_id, memberships.c.member_id == member_id
             if connection.execute(delete(memberships).where(*these)).rowcount == 0:
                 raise NotFound(f"{member} is not a direct member of {group}.")
-            note(connection, "access")
+            note_people(connection, member_id)
             return denied
 
     # --- who there is --------------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class People:
             else:
                 connection.execute(update(principals).where(principals.c.id == named).values(values))
             keep_shapes(connection, name, named)
-            note(connection, "access")
+            note_people(connection, named)
             return mentions(connection, {named})
 
     def _rename(self, kind: str, old: str, new: str, *, lift_denies: bool) -> Mentions:
@@ -238,14 +238,15 @@ class People:
             connection.execute(insert(principal_aliases).values(name=stored.name, principal_id=principal_id))
             connection.execute(update(principals).where(principals.c.id == principal_id).values(name=name))
             keep_shapes(connection, name, principal_id)
-            note(connection, "access")
+            note_people(connection, principal_id)
             return left
 
     def _switch(self, given: str, *, state: str) -> None:
         with self._database.writing() as connection:
-            this = principals.c.id == declared_id(connection, "user", given)
-            connection.execute(update(principals).where(this).values(state=state, known=int(state == "active")))
-            note(connection, "access")
+            principal_id = declared_id(connection, "user", given)
+            values = {"state": state, "known": int(state == "active")}
+            connection.execute(update(principals).where(principals.c.id == principal_id).values(values))
+            note_people(connection, principal_id)
 
     def _remove(self, kind: str, given: str, *, lift_denies: bool) -> None:
         with self._database.writing() as connection:
@@ -253,13 +254,13 @@ class People:
             name = str(connection.scalar(select(principals.c.name).where(principals.c.id == principal_id)))
             if not lift_denies:
                 _refuse_lifting(connection, name, principal_id, "its members" if kind == "group" else "a later one")
+            note_people(connection, principal_id)
             edges = or_(memberships.c.member_id == principal_id, memberships.c.group_id == principal_id)
             connection.execute(delete(memberships).where(edges))
             connection.execute(delete(api_keys).where(api_keys.c.user_id == principal_id))
             for table in (principal_aliases, principal_shapes):
                 connection.execute(delete(table).where(table.c.principal_id == principal_id))
             _end(connection, principal_id, name)
-            note(connection, "access")
 
 
 def known_id(connection: Connection, name: str) -> int:

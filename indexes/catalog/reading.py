@@ -23,11 +23,14 @@ from sqlalchemy import (
 from indexes.attributes import wrong_text
 from indexes.catalog.access import (
     NO_SET,
+    Asker,
+    asker,
     asking,
     confirm,
-    identities_and_new_sets,
+    identities,
     may_read,
     may_read_set,
+    new_entries,
     readable_sets,
 )
 from indexes.catalog.checking import problems
@@ -147,6 +150,7 @@ _rules = select(changes.c.number).where(changes.c.kind == "rules").scalar_subque
 _NOW = Prepared(
     select(states.c.number, states.c.token, _active, _rules).order_by(states.c.number.desc()).limit(literal_column("1"))
 )
+_NEWEST_SET = select(func.max(reader_sets.c.id))
 _REBUILD_NUMBER = select(changes.c.number).where(changes.c.kind == "rebuild")
 
 
@@ -188,12 +192,21 @@ class ReadState:
         """The reader sets this principal may read, ascending."""
         return np.array(readable_sets(self._connection, principal), dtype=np.int64)
 
-    def identities(self, principal: Principal, since: int) -> tuple[frozenset[int], list[int]]:
-        """Who the principal is, groups included, and the reader sets above `since` that it may read, ascending.
+    def asker(self, principal: Principal) -> Asker:
+        """While it is the same, the principal has the same identities. Raises NotAuthenticated like `confirm`."""
+        return asker(self._connection, principal)
 
-        What it costs depends on nothing but the principal's own groups and new reader sets that name them.
-        """
-        return identities_and_new_sets(self._connection, principal, since)
+    def identities(self, principal: Principal) -> frozenset[int]:
+        """Ids of the principal and of all groups that it is in; none for nobody."""
+        return identities(self._connection, principal)
+
+    def newest_reader_set(self) -> int:
+        """The highest id of a reader set; later ones have higher ids."""
+        return self._connection.scalar(_NEWEST_SET) or 0
+
+    def new_entries(self, since: int) -> Sequence[tuple[int, str, int]] | None:
+        """(reader set, effect, identity) of reader sets above `since`; None: they are too many to look at each."""
+        return new_entries(self._connection, since)
 
     def has(self, mark: Mark) -> bool:
         """Whether this catalog was in that state and still knows."""

@@ -66,7 +66,7 @@ states = _table(
 changes = Table(
     "changes",
     metadata,
-    Column("kind", String(16), primary_key=True),  # access | generation | rebuild | rules
+    Column("kind", String(16), primary_key=True),  # a ChangeKind
     Column("number", Id, nullable=False),  # of the state that the newest change of this kind led to
 )
 
@@ -91,6 +91,9 @@ principals = _table(
     Column(
         "external", Integer, nullable=False, server_default="0"
     ),  # 1: a group whose members the identity provider names
+    Column(
+        "changed", Id, nullable=False, default=0, server_default="0"
+    ),  # number of the newest change of its groups, or of what counts of it
 )
 
 principal_aliases = Table(
