@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from indexes.catalog.database import Database
 from indexes.catalog.names import declared_id
@@ -38,6 +38,13 @@ class KeyInfo:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+
+
+_BY_ID = (  # every request asks it
+    select(api_keys, principals.c.name)
+    .join(principals, principals.c.id == api_keys.c.user_id)
+    .where(api_keys.c.id == bindparam("key_id"), principals.c.known == 1)
+)
 
 
 class Keys:
@@ -71,19 +78,14 @@ class Keys:
         match = _FORM.fullmatch(secret or "")
         if match is None:
             raise NotAuthenticated()
-        wanted = (
-            select(api_keys, principals.c.name)
-            .join(principals, principals.c.id == api_keys.c.user_id)
-            .where(api_keys.c.id == match[1], principals.c.known == 1)
-        )
         with self._database.reading() as connection:
-            row = connection.execute(wanted).mappings().first()
-        stored = row["secret_sha256"] if row else bytes(32)
+            row = connection.execute(_BY_ID, {"key_id": match[1]}).first()
+        stored = row.secret_sha256 if row else bytes(32)
         if not hmac.compare_digest(stored, _digest(match[2])) or row is None:
             raise NotAuthenticated()
-        if row["revoked_at"] or (row["expires_at"] and row["expires_at"] <= datetime.now(UTC)):
+        if row.revoked_at or (row.expires_at and row.expires_at <= datetime.now(UTC)):
             raise NotAuthenticated()
-        return Principal(name=row["name"], id=row["user_id"], key=row["id"], scopes=frozenset(row["scopes"]))
+        return Principal(name=row.name, id=row.user_id, key=row.id, scopes=frozenset(row.scopes))
 
     def revoke(self, key_id: str) -> None:
         """From the next request on the key is refused. Raises NotFound."""
