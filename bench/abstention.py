@@ -34,13 +34,13 @@ from bench.labelled import rows, store
 from indexes import embedder as embedding
 from indexes.catalog import Catalog, Filters
 from indexes.model import SearchResult
-from indexes.search import Searcher
+from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from service.answers import Mode
+from indexes.text.words import Script, script
+from service.answering.evidence import PACKAGED
+from service.answering.values import Mode
 from service.evaluation.calibration import Measured, chosen, measure
 from service.evaluation.cases import Case
-from service.evidence import PACKAGED
-from service.words import Script, script
 
 SETS = ("squad2-dev-en", "xquad-en-zh", "cmrc2018-dev-zh", "handbook18f-en")
 FOREIGN = {

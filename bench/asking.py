@@ -33,7 +33,7 @@ import yaml
 
 from indexes.catalog import Catalog
 from indexes.settings import Settings
-from service.llm import Generated, Prompt
+from service.llm.port import Generated, Prompt
 from service.testing import FakeVllm, ScriptedModel
 from tools.demo import EXAMPLES, Demo, ingest
 from tools.model_server import MODELS

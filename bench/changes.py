@@ -21,7 +21,7 @@ import numpy as np
 
 from bench.soft import PER_DOCUMENT, READER_SETS, GivenVectors, Soft, User, searcher
 from indexes.model import Chunk, Document, Readers
-from indexes.search import Searcher
+from indexes.search.searcher import Searcher
 
 QUESTIONS = 50
 SHARE = 0.1

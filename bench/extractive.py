@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from indexes.model import Hit, Row
-from service.extractive import compose, quotes
-from service.prompt import Passage, Piece, pack, worth_showing
-from service.words import terms
+from indexes.text.words import terms
+from service.answering.extractive import compose, quotes
+from service.answering.prompt import Passage, Piece, pack, worth_showing
 
 DATA = Path(os.environ.get("CLEARANCE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 K1, B = 1.2, 0.75

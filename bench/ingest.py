@@ -23,7 +23,7 @@ from indexes.catalog import Catalog
 from indexes.embedder import Embedder, load
 from ingest.pipeline import Embedders
 from ingest.report import Lines, Report
-from ingest.request import Request, perform
+from ingest.requests import Request, perform
 
 WARM_UP = ["The canteen opens at noon and closes at two."] * 32
 

@@ -34,18 +34,18 @@ from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.errors import GeneratorBroken
 from indexes.model import Document, Hit, Principal, Readers
-from indexes.search import Searcher
+from indexes.search.searcher import Searcher
 from indexes.settings import Settings
+from indexes.text.words import Script, script, sentences
 from ingest.chunking import chunk
 from ingest.elements import Element, Parsed
-from service.answering import Answerer, AnswererName, Ask
-from service.llm import LanguageModel, Message, Prompt
-from service.prompt import Passage
-from service.template_language import fill
-from service.templates import BASE_EN, BASE_ZH, BuiltIn, Style, Template
+from service.answering.answerer import Answerer, AnswererName, Ask
+from service.answering.prompt import Passage
+from service.llm.port import LanguageModel, Message, Prompt
+from service.llm.vllm import VllmModel
+from service.templates.language import fill
+from service.templates.template import BASE_EN, BASE_ZH, BuiltIn, Style, Template
 from service.testing import ScriptedModel
-from service.vllm import VllmModel
-from service.words import Script, script, sentences
 
 Arm = Literal[
     "clean", "defended", "undefended", "quotes-clean", "quotes", "quotes-denied", "obedient", "obedient-undefended"

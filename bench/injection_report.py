@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 from markdown_it import MarkdownIt
 
-from service.templates import Style
+from service.templates.template import Style
 
 LEAK_WORDS = 8
 MARKDOWN = MarkdownIt("gfm-like", {"html": True, "linkify": True})  # makes links of bare addresses, too

@@ -23,7 +23,7 @@ from typing import Any
 from indexes.errors import SourceBroken, SourceEmpty, SourceRefused
 from indexes.settings import Settings
 from ingest.elements import Parsed
-from ingest.sandbox import Parsers
+from ingest.isolation.sandbox import Parsers
 from ingest.testing import copied
 
 PLACED = frozenset({".pdf", ".pptx", ".ppt", ".odp"})  # formats whose page or slide must be right

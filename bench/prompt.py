@@ -29,12 +29,12 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from indexes.model import Hit, Row
-from service.budget import Fitted, Request, fit
-from service.llm import Prompt
-from service.prompt import worth_showing
-from service.templates import CHAT_EN, CHAT_ZH, Template
+from service.answering.budget import Fitted, Request, fit
+from service.answering.prompt import worth_showing
+from service.llm.port import Prompt
+from service.llm.tokenizer import LocalTokenizer
+from service.templates.template import CHAT_EN, CHAT_ZH, Template
 from service.testing import ScriptedModel
-from service.tokenizer import LocalTokenizer
 
 DATA = Path(os.environ.get("CLEARANCE_DATA", "../shared/data")) / "retrieval"
 FIRST = 5  # rounds in which hardly a word was counted before

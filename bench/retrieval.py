@@ -20,8 +20,8 @@ import numpy as np
 
 from bench.retrieval_peers import PEERS, Search
 from bench.soft import Floats, GivenVectors, Ints, Soft, User, searcher
-from indexes.search import Searcher
-from indexes.vectors.codes import CodedQuery
+from indexes.derived.vectors.codes import CodedQuery
+from indexes.search.searcher import Searcher
 
 SHARES = (0.0001, 0.001, 0.01, 0.1, 0.25, 0.5, 1.0)
 KS = (10, 50)

@@ -22,7 +22,7 @@ from indexes.catalog.schema import (
     vectors,
 )
 from indexes.model import Principal
-from indexes.search import Searcher
+from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 
 DIMENSION = 384

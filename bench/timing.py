@@ -285,7 +285,7 @@ class House:
 
 def serve() -> None:
     """`clearance serve` with an embedder that needs no time."""
-    from service import commands
+    from service.cli import serve as commands
 
     def instant(settings: Settings, report: Callable[[str], None] = print) -> HashingEmbedder:
         return HashingEmbedder()

@@ -1,5 +1,5 @@
 """`python -m ingest`: the ingestion commands alone."""
 
-from ingest.commands import app
+from ingest.cli.ingest import app
 
 app(prog_name="ingest")

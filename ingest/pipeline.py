@@ -37,9 +37,9 @@ from ingest.access import NOBODY
 from ingest.chunking import chunk
 from ingest.elements import Parsed
 from ingest.flow import Ahead, Flow
+from ingest.isolation.private_copy import PrivateCopy
 from ingest.naming import difference
 from ingest.plan import Plan, Relabel, Task, Verdict
-from ingest.private_copy import PrivateCopy
 from ingest.report import PROBLEMS, Outcome, Report, failure
 from ingest.sources import content_hash, judged_file, private_copy
 
@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 
 class Parsing(Protocol):
-    """Files to elements, elsewhere: `ingest.sandbox.Parsers`. A result raises SourceError and nothing else."""
+    """Files to elements, elsewhere: `ingest.isolation.Parsers`. A result raises SourceError and nothing else."""
 
     def submit(self, document: PrivateCopy) -> Future[Parsed]: ...
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any, Literal, Protocol, Self
 
+from indexes.cli.terminal import printable, progress_bar
 from indexes.errors import ClearanceError, NoReaders, SourceRefused
-from indexes.terminal import printable, progress_bar
-from ingest.confinement import Confinement
+from ingest.isolation.confinement import Confinement
 from ingest.naming import UnknownName
 
 Status = Literal["new", "changed", "relabelled", "moved", "unchanged", "removed", "failed", "refused"]

@@ -21,8 +21,8 @@ from indexes.errors import BadInput, NoReaders, NotFound, SourceError, SourceRef
 from indexes.model import Readers, Scalar
 from indexes.settings import Settings
 from ingest.access import NOBODY, FolderRule, Rules
+from ingest.isolation.private_copy import PrivateCopy
 from ingest.partition.kinds import SUFFIXES
-from ingest.private_copy import PrivateCopy
 from ingest.tree import Entry, Tree, stamp, unavailable
 
 PIPELINE_VERSION = 1

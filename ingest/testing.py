@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from indexes.errors import SourceRefused
 from indexes.testing import HashingEmbedder
 from ingest.elements import Element, Parsed, ParseOptions
-from ingest.private_copy import IN_MEMORY_BYTES, PrivateCopy
+from ingest.isolation.private_copy import IN_MEMORY_BYTES, PrivateCopy
 
 
 def obey(path: Path, options: ParseOptions, page_read: Callable[[], None]) -> Parsed:
@@ -135,9 +135,9 @@ def command(arguments: str) -> int:
     arguments: an object with `settings`, `request`, and `seconds_per_text`, how slow embedding is.
     """
     from indexes.settings import Settings
-    from ingest.commands import ingest_once  # late: workers that only parse must not import all of this
-    from ingest.request import Request
-    from ingest.sandbox import Parsers
+    from ingest.cli.ingest import ingest_once  # late: workers that only parse must not import all of this
+    from ingest.isolation.sandbox import Parsers
+    from ingest.requests import Request
 
     given = json.loads(arguments)
     embedder = SpyEmbedder(seconds_per_text=given["seconds_per_text"])

@@ -11,7 +11,7 @@ from indexes.settings import Settings
 from ingest.lock import only_one
 from ingest.pipeline import Embedders
 from ingest.report import Outcome, Report
-from ingest.request import LoadEmbedder, MakeParsers, Request, loader, perform
+from ingest.requests import LoadEmbedder, MakeParsers, Request, loader, perform
 
 JOB_KIND = "ingest"
 LEASE_S = 60.0

@@ -14,11 +14,13 @@ from indexes.embedder import Embedder
 from indexes.errors import ClearanceError
 from indexes.model import Principal
 from indexes.settings import Settings
-from service import model_routes, openai_routes, problems, routes, template_routes
-from service.auth import Gate
-from service.envelope import Bodies, Envelope
-from service.llm import LanguageModel
-from service.metrics import Metrics
+from service.http import ask, documents, operations, problems
+from service.http.admin import index, models, templates
+from service.http.auth import Gate
+from service.http.middleware import Bodies, Envelope
+from service.http.openai import routes as openai_routes
+from service.llm.port import LanguageModel
+from service.operating.metrics import Metrics
 from service.runtime import LoadEmbedder, our_version, running
 
 ABOUT = "Ask your documents. Get answers made only of what you are cleared to read."
@@ -82,11 +84,15 @@ def create_app(
         },
     )
     app.state.metrics = metrics
-    app.include_router(routes.opened)
-    app.include_router(routes.guarded)
-    app.include_router(openai_routes.router)
-    app.include_router(routes.admin)
-    app.include_router(routes.measured)
-    app.include_router(template_routes.router)
-    app.include_router(model_routes.router)
+    for router in (
+        operations.opened,
+        ask.router,
+        documents.router,
+        openai_routes.router,
+        index.router,
+        operations.measured,
+        templates.router,
+        models.router,
+    ):
+        app.include_router(router)
     return app

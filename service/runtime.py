@@ -12,24 +12,23 @@ from anyio import CapacityLimiter, fail_after, to_thread
 
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
+from indexes.derived.maintenance import tending
 from indexes.embedder import Embedder
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
 from indexes.private_files import keep_private
-from indexes.search import Searcher
+from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from indexes.tending import tending
-from service.answering import Answer, Answerer
-from service.evidence import Judge
-from service.health import Health
-from service.leaving import ended
-from service.llm import LanguageModel
-from service.meaning import meaning
-from service.metrics import Metrics
-from service.rebuilding import Rebuilder
-from service.schemas import CheckReply
-from service.template_store import Governed
-from service.vllm import VllmModel
+from service.answering.answerer import Answer, Answerer
+from service.answering.evidence import Judge
+from service.answering.meaning import meaning
+from service.llm.port import LanguageModel
+from service.llm.vllm import VllmModel
+from service.operating.health import Health
+from service.operating.metrics import Metrics
+from service.operating.rebuild_jobs import Rebuilder
+from service.operating.tasks import end_task
+from service.templates.store import Governed
 
 TEND_S = 1.0  # between two looks after the indexes: a new generation must be loaded before it is switched to
 CHECK_S = 5.0  # for the model server to show that it is there
@@ -37,6 +36,15 @@ CHECK_S = 5.0  # for the model server to show that it is there
 log = logging.getLogger(__name__)
 
 LoadEmbedder = Callable[[str], Embedder]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """Which of the things that an answer needs are there. Tells nothing of what they hold."""
+
+    catalog: bool
+    index: bool
+    model: bool | None  # None: no model server is configured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +75,11 @@ class Runtime:
                 None if waited is None else waited / 1000,
             )
 
-    async def check(self) -> CheckReply:
-        """Which dependencies are there, from what is known already. Tells nothing of what they hold."""
-        catalog, index, model = self.health.catalog, self.searcher.ready(), await self._model()
-        usable = catalog and index
-        return CheckReply(
-            status="not ready" if not usable else "ready" if model is not False else "degraded",
-            checks={
-                "catalog": "ok" if catalog else "not ready",
-                "index": "ok" if index else "not ready",
-                "model": "not configured" if model is None else "ok" if model else "unavailable",
-            },
-        )
+    async def readiness(self) -> Readiness:
+        """From what is known already."""
+        return Readiness(catalog=self.health.catalog, index=self.searcher.ready(), model=await self._model_answers())
 
-    async def _model(self) -> bool | None:
+    async def _model_answers(self) -> bool | None:
         if self.model is None:
             return None
         try:
@@ -122,7 +121,7 @@ async def running(
         stack.push_async_callback(to_thread.run_sync, jobs.stop)
         health = Health(catalog.reachable)
         await health.look()
-        stack.push_async_callback(ended, asyncio.create_task(health.keep_looking()))
+        stack.push_async_callback(end_task, asyncio.create_task(health.keep_looking()))
         cpu = CapacityLimiter(max(2, _cores()))
         yield Runtime(
             settings=settings,

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from indexes.errors import GeneratorBroken, GeneratorError, NoSuchModel
-from service.llm import Generated, LanguageModel, Message, Prompt, ServedModel, Usage
+from service.llm.port import Generated, LanguageModel, Message, Prompt, ServedModel, Usage
 
 TOKEN = re.compile(r"\s?\w{1,5}|\s?[^\w\s]|\s")
 TURN_TOKENS = 4  # the role, its end and two breaks around each message

@@ -10,12 +10,12 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from indexes import rebuild as rebuilding
 from indexes.catalog import Catalog
 from indexes.catalog.templates import TemplateText
+from indexes.derived import rebuild
 from indexes.errors import AlreadyExists, BadInput, IndexDamaged, NotFound
 from indexes.model import Principal, Readers
-from indexes.search import Filters
+from indexes.search.searcher import Filters
 from indexes.testing import HashingEmbedder
 from tests.world import document
 
@@ -356,7 +356,7 @@ def _do_ready(catalog: Catalog) -> None:
     """As far as `rebuild` comes before it switches."""
     other = _other(catalog)
     generation = catalog.generations.begin(other.name, other.fingerprint, other.dimension)
-    rebuilding._embed_all(catalog, generation, other, lambda done, total: None)
+    rebuild._embed_all(catalog, generation, other, lambda done, total: None)
     catalog.generations.announce(generation)
 
 
@@ -370,7 +370,7 @@ def _do_switch(catalog: Catalog) -> None:
             except IndexDamaged:
                 break
             return
-    rebuilding.rebuild(catalog, other.name, EMBEDDERS.__getitem__, grace_s=0)
+    rebuild.rebuild(catalog, other.name, EMBEDDERS.__getitem__, grace_s=0)
 
 
 def _other(catalog: Catalog) -> QuickEmbedder:

@@ -20,9 +20,9 @@ from indexes.catalog.schema import documents, template_versions
 from indexes.catalog.templates import TemplateText
 from indexes.errors import GeneratorUnavailable
 from indexes.model import Principal, Readers
-from service import wrong_keys
 from service.app import create_app
-from service.llm import Prompt
+from service.http import wrong_keys
+from service.llm.port import Prompt
 from service.testing import ScriptedModel, ScriptedModels
 from tests.world import World
 
@@ -376,4 +376,4 @@ def test_only_the_guarded_read_makes_hits_and_only_the_packing_makes_passages() 
                         places.add(path.relative_to(root).as_posix())
     assert makers["Hit("] == {"indexes/catalog/reading.py"}
     assert makers["DocumentView("] == {"indexes/catalog/reading.py"}
-    assert makers[" Passage("] <= {"service/prompt.py"}
+    assert makers[" Passage("] <= {"service/answering/prompt.py"}

@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 
 from indexes.catalog import Catalog
 from indexes.model import Chunk, Document, PageMark, Principal, Readers, SearchResult
-from indexes.search import Filters, Mode, Searcher
+from indexes.search.searcher import Filters, Mode, Searcher
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from tests.databases import catalog_at

@@ -13,7 +13,7 @@ from bench.quality.sets import Asked, Permissions, RetrievalSet, hashed
 from bench.quality.vectors import RememberingEmbedder
 from indexes.catalog import Catalog
 from indexes.model import Document, Principal, Readers
-from indexes.search import Filters, Mode, Searcher
+from indexes.search.searcher import Filters, Mode, Searcher
 from indexes.settings import Settings
 
 K = 10

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from bench.quality.sets import Source
 from bench.quality.vectors import RememberingEmbedder
-from indexes.fusion import fuse
-from indexes.keywords import KeywordIndex
+from indexes.derived.keywords import KeywordIndex
+from indexes.derived.vectors import VectorIndex
 from indexes.model import Chunk, Row
-from indexes.search import Mode
-from indexes.vectors import VectorIndex
+from indexes.search.fusion import fuse
+from indexes.search.searcher import Mode
 from ingest.chunking import chunk
 from ingest.elements import Element, Parsed
 

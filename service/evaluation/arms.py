@@ -10,11 +10,11 @@ from indexes.catalog import Catalog
 from indexes.catalog.templates import NAME, split_label
 from indexes.errors import BadInput
 from indexes.model import Principal
-from service.answering import Answerer, Ask
-from service.template_drafts import read_file
-from service.template_store import Governed, as_template
-from service.templates import BUILT_IN, Style, Template, TemplateSource
-from service.words import Script, script
+from indexes.text.words import Script, script
+from service.answering.answerer import Answerer, Ask
+from service.templates.drafts import read_file
+from service.templates.store import Governed, as_template
+from service.templates.template import BUILT_IN, Style, Template, TemplateSource
 
 QUOTES = "quotes"
 ACTIVE = "active"

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from indexes.text.words import HAN, IDEOGRAPHS, KANA
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import Outcome
-from service.words import HAN, IDEOGRAPHS, KANA
 
 Unit = Literal["share", "tokens", "seconds"]
 Part = tuple[float, float]  # what was got, what could be got

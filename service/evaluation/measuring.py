@@ -16,20 +16,20 @@ from indexes.embedder import Embedder
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import BadInput
 from indexes.model import Principal
-from indexes.search import Searcher
+from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from service.answering import Answerer, Ask, Mode
+from service.answering.answerer import Answerer, Ask, Mode
+from service.answering.evidence import Judge
 from service.evaluation import sets
 from service.evaluation.arms import arms
 from service.evaluation.outcomes import Outcomes
 from service.evaluation.results import Results
 from service.evaluation.sets import QuestionSet
 from service.evaluation.trial import Bench, Trial, Watcher
-from service.evidence import Judge
-from service.llm import LanguageModel
+from service.llm.port import LanguageModel
+from service.llm.vllm import VllmModel
 from service.runtime import our_version
-from service.templates import TemplateSource
-from service.vllm import VllmModel
+from service.templates.template import TemplateSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from indexes.terminal import printable
+from indexes.cli.terminal import printable
 from service.evaluation import charts
 from service.evaluation.cases import Case
 from service.evaluation.comparing import Estimate, Summary, shown, spelt

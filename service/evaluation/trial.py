@@ -10,13 +10,13 @@ from anyio import CapacityLimiter, to_thread
 
 from indexes.errors import BadInput, ClearanceError, GeneratorError, NotFound
 from indexes.model import Principal
-from indexes.search import Searcher
+from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from service.answers import Answer
+from service.answering.evidence import thresholds
+from service.answering.values import Answer
 from service.evaluation.arms import Arm
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import Outcome, Outcomes, key
-from service.evidence import thresholds
 
 GIVE_UP = 10  # questions in a row without an answer from the model server
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from indexes.terminal import printable, progress_bar
+from indexes.cli.terminal import printable, progress_bar
 from service.evaluation.arms import Arm
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import Outcome

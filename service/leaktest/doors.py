@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.model_rights import QUOTES
+from service.llm.rights import QUOTES
 
 OPERATORS = frozenset(
     {

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service import auth
-from service.bodies import AskBody, FiltersBody
+from service.http import auth
+from service.http.bodies import AskBody, FiltersBody
 from service.leaktest.comparing import Answered, comparable, told
 from service.leaktest.doors import OPERATORS, Call, Knowledge, calls, operators_calls
 from tests.attack.hidden import CANARY, Change

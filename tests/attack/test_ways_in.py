@@ -15,9 +15,9 @@ from starlette.testclient import TestClient
 from indexes.catalog import Catalog
 from indexes.errors import ClearanceError
 from indexes.settings import Settings
-from ingest.commands import ingest_once
-from ingest.request import Request
-from ingest.sandbox import Parsers
+from ingest.cli.ingest import ingest_once
+from ingest.isolation.sandbox import Parsers
+from ingest.requests import Request
 from ingest.testing import SpyEmbedder
 from service.app import create_app
 from tests.world import World

@@ -15,7 +15,7 @@ from indexes.model import Readers
 from service.app import create_app
 from service.leaktest.comparing import Answered, comparable, first_difference, told
 from service.leaktest.doors import Call, Knowledge, calls
-from service.llm import Prompt
+from service.llm.port import Prompt
 from service.testing import ScriptedModel, ScriptedModels
 from tests.attack.hidden import CANARY, HIDDEN, QUESTIONS, VAULT, Change, same_chance
 from tests.world import World

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from indexes import checkpoint
+from indexes.derived import checkpoint
 from indexes.errors import IndexDamaged
 from tests.world import World, as_bytes
 
@@ -132,7 +132,7 @@ def test_a_checkpoint_that_fails_while_it_is_loaded_does_not_stop_a_start(
     def fails(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("indexes.corpus._read", fails)
+    monkeypatch.setattr("indexes.derived.corpus._read", fails)
     staff.searcher = staff.new_searcher()
     assert staff.titles("ada", "salaries")[0] == "salaries"
 

@@ -203,7 +203,7 @@ def test_commands_tell_it_without_a_traceback(tmp_path: Path, command: list[str]
     for kind, home in homes.items():
         given = {"CLEARANCE_HOME": str(home), "CLEARANCE_DATABASE_URL": url.get(kind, "")}
         done = subprocess.run(
-            [sys.executable, "-c", "from indexes.cli import main; main()", *command],
+            [sys.executable, "-c", "from indexes.cli.main import main; main()", *command],
             env={**os.environ, **given},
             cwd=tmp_path,
             capture_output=True,
@@ -327,7 +327,7 @@ def test_a_catalog_put_back_from_a_copy_is_what_is_searched(
 
 
 def _built_from(world: World, home: Path) -> Any:
-    from indexes.search import Searcher
+    from indexes.search.searcher import Searcher
 
     settings = world.settings.model_copy(update={"home": home, "database_url": world.settings.catalog_url})
     return Searcher(world.catalog, world.embedder, settings)

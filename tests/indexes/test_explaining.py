@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from indexes.catalog.explaining import MAX_WAYS
-from indexes.commands import app
+from indexes.cli.administration import app
 from indexes.errors import BadInput, NotFound
 from indexes.model import Principal
 from tests.world import World

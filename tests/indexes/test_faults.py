@@ -18,14 +18,14 @@ from sqlalchemy.exc import OperationalError
 
 from indexes.catalog import ReadState
 from indexes.catalog.database import Database, Prepared
-from indexes.derived import Derived
+from indexes.derived.indexes import Derived
+from indexes.derived.keywords import KeywordIndex
+from indexes.derived.keywords.rows import SlotOfRow
+from indexes.derived.vectors import Topics, VectorIndex
+from indexes.derived.vectors.lists import Lists
+from indexes.derived.verify import verify
 from indexes.errors import ClearanceError
-from indexes.keywords import KeywordIndex
-from indexes.keywords.rows import SlotOfRow
-from indexes.search import Filters, Searcher
-from indexes.vectors import Topics, VectorIndex
-from indexes.vectors.lists import Lists
-from indexes.verify import verify
+from indexes.search.searcher import Filters, Searcher
 from tests.databases import SERVER
 from tests.edits import ASKERS, Edit, carry_out
 from tests.indexes.test_batches import Story, answers

@@ -17,7 +17,7 @@ from indexes.catalog.access import asking
 from indexes.catalog.filters import matching
 from indexes.errors import BadFilter, BadInput, ClearanceError, NotFound
 from indexes.model import Principal, Readers
-from indexes.search import Filters
+from indexes.search.searcher import Filters
 from tests.databases import examples
 from tests.world import World, as_bytes
 

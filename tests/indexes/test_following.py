@@ -12,16 +12,16 @@ import pytest
 
 from indexes.catalog import Mark, ReadState
 from indexes.catalog import changes as change_log
-from indexes.corpus import Corpus
-from indexes.derived import Derived
+from indexes.derived.corpus import Corpus
+from indexes.derived.indexes import Derived
+from indexes.derived.keywords import KeywordIndex
+from indexes.derived.locks import ReadWriteLock
+from indexes.derived.rebuild import rebuild
+from indexes.derived.vectors import VectorIndex
 from indexes.errors import IndexNotReady, TooOld
-from indexes.keywords import KeywordIndex
-from indexes.locks import ReadWriteLock
 from indexes.model import Principal
-from indexes.rebuild import rebuild
-from indexes.search import Searcher
+from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
-from indexes.vectors import VectorIndex
 from tests.databases import only_sqlite
 from tests.world import MODES, World, as_bytes
 
@@ -323,7 +323,7 @@ def test_a_row_that_gate_two_stops_has_everything_built_anew_once(
 def test_what_differs_from_the_catalog_is_found_in_the_background_and_at_start(
     staff: World, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    monkeypatch.setattr("indexes.corpus._CHECKING_S", 10)  # all reader sets at once, however slow the machine is
+    monkeypatch.setattr("indexes.derived.corpus._CHECKING_S", 10)  # all reader sets at once, however slow this is
 
     def harm(derived: Derived) -> None:
         placed = derived.placements()[0]

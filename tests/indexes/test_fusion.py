@@ -2,9 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexes.fusion import fuse
-from indexes.keywords import KeywordIndex
+from indexes.derived.keywords import KeywordIndex
 from indexes.model import Row
+from indexes.search.fusion import fuse
 
 scores = st.dictionaries(st.integers(0, 30).map(Row), st.floats(0, 20), max_size=12)
 cosines = st.dictionaries(st.integers(0, 30).map(Row), st.floats(-1, 1), max_size=12)

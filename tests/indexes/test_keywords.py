@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from numpy.typing import NDArray
 
-from indexes import keywords
+from indexes.derived import keywords
+from indexes.derived.keywords import KeywordIndex, checkpoint, scorer
+from indexes.derived.keywords.analysis import Analyser
 from indexes.errors import IndexDamaged
-from indexes.keywords import KeywordIndex, checkpoint, scorer
-from indexes.keywords.analysis import Analyser
 
 ANALYSE = Analyser().terms
 Ranking = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -342,7 +342,7 @@ def test_it_works_where_compiled_code_cannot_be_kept(tmp_path: Path) -> None:
 
 SEARCH_ONCE = """
 import pathlib, numpy, indexes
-from indexes.keywords import KeywordIndex
+from indexes.derived.keywords import KeywordIndex
 index = KeywordIndex()
 index.add([3], 0, ["pay rise"])
 print(index.search("pay", numpy.array([0]), 1)[0], pathlib.Path(indexes.__file__).parent)

@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from indexes.keywords import KeywordIndex
-from indexes.keywords.analysis import Analyser
+from indexes.derived.keywords import KeywordIndex
+from indexes.derived.keywords.analysis import Analyser
 
 TERMS = Analyser().terms
 PASSAGES = [

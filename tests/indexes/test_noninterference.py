@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexes.catalog import ReadState
-from indexes.derived import Derived
-from indexes.keywords import KeywordIndex
-from indexes.vectors import Ranked, VectorIndex
+from indexes.derived.indexes import Derived
+from indexes.derived.keywords import KeywordIndex
+from indexes.derived.vectors import Ranked, VectorIndex
 from tests.databases import examples
 from tests.quick import QUICK
 from tests.world import MODES, World, as_bytes

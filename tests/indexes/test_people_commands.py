@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from indexes.commands import app
+from indexes.cli.administration import app
 from indexes.errors import AlreadyExists, StillDenied
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, select
 
-from indexes import checkpoint
 from indexes.catalog import reading
 from indexes.catalog.database import Prepared
 from indexes.catalog.schema import chunks, documents
+from indexes.derived import checkpoint
+from indexes.derived.rebuild import rebuild
 from indexes.errors import BadFilter, BadInput, ModelMismatch, NotFound
 from indexes.model import Principal
-from indexes.rebuild import rebuild
-from indexes.search import Filters, Searcher
+from indexes.search.searcher import Filters, Searcher
 from indexes.testing import HashingEmbedder
 from tests.world import World, as_bytes
 
@@ -48,7 +48,7 @@ def test_a_derived_index_that_holds_hidden_rows_under_a_wrong_set_leaks_nothing(
 
 
 def test_a_derived_index_with_stale_rows_leaks_nothing(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexes.derived.Derived.apply", lambda self, changes: None)  # never follows
+    monkeypatch.setattr("indexes.derived.indexes.Derived.apply", lambda self, changes: None)  # never follows
     staff.relabel("salaries", "group:board")
     assert "salaries" not in staff.titles("ada", "Salaries rise in May")
     staff.catalog.documents.delete("menu")
@@ -306,7 +306,7 @@ def test_a_rebuild_asked_for_elsewhere_reaches_a_running_process(staff: World) -
 
 
 def test_the_memory_of_views_is_bounded_and_forgets_the_oldest(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexes.view._CACHED_SETS", 3)
+    monkeypatch.setattr("indexes.derived.view._CACHED_SETS", 3)
     for user in ("ada", "bob", "ada", "bob", "eve"):
         staff.search(user, "soup")
     views = staff.searcher.corpus._views

@@ -8,7 +8,7 @@ import pytest
 from indexes.catalog import Mark
 from indexes.errors import BadConfiguration, BadInput, TooOld
 from indexes.model import Principal
-from indexes.search import Searcher
+from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from tests.world import World, as_bytes
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.fusion import fuse
-from indexes.keywords import KeywordIndex
+from indexes.derived.keywords import KeywordIndex
+from indexes.derived.ties import Ties, ties_of
+from indexes.derived.vectors import VectorIndex
 from indexes.model import Principal, Row
-from indexes.reranker import rerank
+from indexes.search.fusion import fuse
+from indexes.search.reranker import rerank
 from indexes.testing import HashingEmbedder
-from indexes.ties import Ties, ties_of
-from indexes.vectors import VectorIndex
 from tests.world import MODES, World
 
 ADA = Principal(name="user:ada")

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexes.catalog import Catalog
+from indexes.derived.vectors import Topics, VectorIndex, learn, number_of_topics, sample, topics
+from indexes.derived.vectors import index as index_module
+from indexes.derived.vectors.codes import CodedQuery, coded
+from indexes.derived.vectors.lists import Lists
+from indexes.derived.vectors.selectors import Selectors, bits_of
 from indexes.model import Principal, SearchResult
-from indexes.vectors import Topics, VectorIndex, learn, number_of_topics, sample, topics
-from indexes.vectors import index as index_module
-from indexes.vectors.codes import CodedQuery, coded
-from indexes.vectors.lists import Lists
-from indexes.vectors.selectors import Selectors, bits_of
 from tests.indexes.test_vectors import brute_force, clustered, unit
 from tests.world import World, as_bytes
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexes.derived.vectors import VectorIndex, lists
+from indexes.derived.vectors.lists import ALLOWED_TYPES, NO_NEIGHBOUR, Lists
+from indexes.derived.vectors.selectors import bits_of
 from indexes.errors import IndexDamaged
-from indexes.vectors import VectorIndex, lists
-from indexes.vectors.lists import ALLOWED_TYPES, NO_NEIGHBOUR, Lists
-from indexes.vectors.selectors import bits_of
 
 DIMENSION = 64
 

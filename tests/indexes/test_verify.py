@@ -10,10 +10,10 @@ from sqlalchemy import delete, text, update
 from typer.testing import CliRunner
 
 from indexes.catalog.schema import chunks, document_texts, documents, reader_sets, vectors
-from indexes.commands import app
-from indexes.derived import Derived
-from indexes.keywords import KeywordIndex
-from indexes.verify import Report, verify, verify_catalog
+from indexes.cli.administration import app
+from indexes.derived.indexes import Derived
+from indexes.derived.keywords import KeywordIndex
+from indexes.derived.verify import Report, verify, verify_catalog
 from tests.databases import only_sqlite
 from tests.world import World
 

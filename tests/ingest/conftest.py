@@ -12,9 +12,9 @@ import pytest
 from indexes.catalog import Catalog
 from indexes.model import StoredDocument
 from indexes.settings import Settings
-from ingest.commands import ingest_once
-from ingest.request import Request
-from ingest.sandbox import Parsers
+from ingest.cli.ingest import ingest_once
+from ingest.isolation.sandbox import Parsers
+from ingest.requests import Request
 from ingest.testing import SpyEmbedder
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from indexes.cli.terminal import printable
 from indexes.errors import Busy, SourceRefused
-from indexes.terminal import printable
-from ingest import request, worker
-from ingest.commands import app
+from ingest import requests as request
+from ingest import worker
+from ingest.cli.ingest import app
 from ingest.lock import only_one
 from ingest.report import Bar, Lines, Outcome, Report, failure
 from ingest.testing import SpyEmbedder

@@ -16,13 +16,13 @@ import pytest
 
 from indexes.errors import ParsersNotConfined
 from indexes.settings import Settings
-from ingest import confinement
-from ingest.commands import ingest_once
-from ingest.confinement import LAYERS, Confinement, call_filter
+from ingest.cli.ingest import ingest_once
 from ingest.elements import Parsed, ParseOptions
+from ingest.isolation import confinement
+from ingest.isolation.confinement import LAYERS, Confinement, call_filter
+from ingest.isolation.sandbox import Parsers
 from ingest.partition import parse
-from ingest.request import Request
-from ingest.sandbox import Parsers
+from ingest.requests import Request
 from ingest.testing import SpyEmbedder, copied
 from tests.ingest import files
 

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from indexes.errors import BadInput
 from indexes.model import Principal
-from ingest import labelled, pipeline, request
-from ingest.commands import app, ingest_labelled
+from ingest import labelled, pipeline
+from ingest import requests as request
+from ingest.cli.ingest import app, ingest_labelled
 from ingest.testing import SpyEmbedder
 
 CORPUS = [

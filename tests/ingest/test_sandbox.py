@@ -14,9 +14,9 @@ import pytest
 
 from indexes.errors import SourceRefused, SourceTooCostly, SourceUnavailable
 from indexes.settings import Settings
-from ingest import sandbox, wire
 from ingest.elements import Element, Parsed
-from ingest.sandbox import Parsers
+from ingest.isolation import protocol, sandbox
+from ingest.isolation.sandbox import Parsers
 from ingest.testing import copied
 
 OBEY = "ingest.testing:obey"
@@ -177,11 +177,11 @@ def test_a_message_from_a_parser_is_data_and_checked():
         metadata={"author": "Ada", "n": 1},
         warnings=("w",),
     )
-    packed = wire.pack(parsed)
-    assert wire.unpack(packed) == parsed
+    packed = protocol.pack(parsed)
+    assert protocol.unpack(packed) == parsed
     packed["parsed"]["elements"][0]["kind"] = "surprise"
     with pytest.raises(Exception, match="no document"):
-        wire.unpack(packed)
+        protocol.unpack(packed)
 
 
 def test_a_killed_service_leaves_no_process_and_no_folder_behind(tmp_path):
@@ -189,7 +189,7 @@ def test_a_killed_service_leaves_no_process_and_no_folder_behind(tmp_path):
     path.write_text(f"hang-with-child {seconds}", encoding="utf-8")
     script.write_text(
         "import sys, time; from pathlib import Path; from indexes.settings import Settings\n"
-        "from ingest.sandbox import Parsers; from ingest.testing import copied\n"
+        "from ingest.isolation.sandbox import Parsers; from ingest.testing import copied\n"
         "pool = Parsers(Settings(parse_workers=1), parser='ingest.testing:obey')\n"
         "pool.submit(copied(Path(sys.argv[1])))\n"
         "time.sleep(60)\n",

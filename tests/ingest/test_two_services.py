@@ -15,10 +15,10 @@ import typer
 import uvicorn
 from typer.testing import CliRunner
 
-import ingest.commands
-from indexes import commands
+import ingest.cli.ingest
+from indexes.cli import administration as commands
 from indexes.settings import Settings
-from ingest import request
+from ingest import requests as request
 from ingest.testing import SpyEmbedder
 
 USERS, GROUPS, FOLDERS = ("ada", "bob"), ("hr", "eng", "all"), ("pay", "parts", "open")
@@ -48,7 +48,7 @@ def run(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("CLEARANCE_HOME", str(world.settings.home))
     monkeypatch.chdir(world.docs.parent)
     app = typer.Typer()
-    for part in (commands.app, ingest.commands.app):
+    for part in (commands.app, ingest.cli.ingest.app):
         app.add_typer(part)
     runner = CliRunner()
 

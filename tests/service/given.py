@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from indexes.model import Hit, PageMark, Principal, Row, SearchResult
-from service.prompt import Passage, Piece, pack, worth_showing
+from service.answering.prompt import Passage, Piece, pack, worth_showing
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")

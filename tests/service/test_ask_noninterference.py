@@ -17,12 +17,12 @@ from indexes.catalog import templates
 from indexes.catalog.templates import TemplateText
 from indexes.errors import ClearanceError, NotFound
 from indexes.model import Principal, Readers, SearchResult
-from service.answering import Answerer, Ask
-from service.evidence import SETTING, Judge
-from service.llm import Prompt
-from service.prompt import Turn
-from service.schemas import AskReply
-from service.template_store import Governed
+from service.answering.answerer import Answerer, Ask
+from service.answering.evidence import SETTING, Judge
+from service.answering.prompt import Turn
+from service.http.replies import AskReply
+from service.llm.port import Prompt
+from service.templates.store import Governed
 from service.testing import ScriptedModel
 from tests.indexes.test_noninterference import count_hidden_writes
 from tests.quick import QUICK

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from indexes.errors import QuestionTooLong
 from indexes.model import Hit
 from indexes.settings import Settings
-from service.budget import Fitted, Request, apportion, fit
-from service.prompt import Turn, worth_showing
-from service.templates import BUILT_IN, CHAT_EN, Template
+from service.answering.budget import Fitted, Request, apportion, fit
+from service.answering.prompt import Turn, worth_showing
+from service.llm.vllm import VllmModel
+from service.templates.template import BUILT_IN, CHAT_EN, Template
 from service.testing import ScriptedModel
-from service.vllm import VllmModel
 from tests.service.given import chunked, hit, hit_lists, texts
 
 SENTENCE = "The harbour opens at six in the morning and closes at nine in the evening, Sundays and holidays excepted. "

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexes.derived.rebuild import rebuild
 from indexes.errors import BadInput, Busy
 from indexes.model import Principal
-from indexes.rebuild import rebuild
 from indexes.testing import HashingEmbedder
-from service.answering import Answerer, Ask
+from service.answering.answerer import Answerer, Ask
+from service.answering.evidence import PACKAGED, SETTING, Judge
 from service.evaluation import calibration
 from service.evaluation.calibration import Calibration, Share, calibrate, threshold_of
 from service.evaluation.cases import Case
-from service.evidence import PACKAGED, SETTING, Judge
 from tests.world import World
 
 THINGS = 80

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from indexes import embedder as embedding
 from indexes.testing import HashingEmbedder
-from service.commands import app
+from service.cli.serve import app
 from tests.service.test_calibration import THINGS, cases, name
 from tests.world import World
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.model import PageMark
-from service.citations import Citation, Page, Writer, page_at
-from service.prompt import Passage
+from service.answering.citations import Citation, Page, Writer, page_at
+from service.answering.prompt import Passage
 from tests.service.given import FRAGMENTS, hit, shown, texts
 
 HARBOUR = "The harbour opens at six in summer. It closes at nine. Berths cost 12 crowns a night, dogs included."

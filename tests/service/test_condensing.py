@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from indexes.errors import GeneratorError, GeneratorTimeout, GeneratorUnavailable
 from indexes.model import Principal, SearchResult
 from indexes.settings import Settings
-from service import condensing
-from service.answering import Answer, Answerer, Ask, Event, Finished, Passages
-from service.condensing import by_rule, standalone
-from service.llm import Prompt
-from service.prompt import Turn
+from service.answering import condense
+from service.answering.answerer import Answer, Answerer, Ask, Event, Finished, Passages
+from service.answering.condense import by_rule, standalone
+from service.answering.prompt import Turn
+from service.llm.port import Prompt
 from service.testing import ScriptedModel, length
 from tests.service.given import ADA, Library, hit, texts
 
@@ -74,7 +74,7 @@ def test_the_models_standalone_question_is_searched_for_and_shown() -> None:
     assert isinstance(events[0], Passages)
     assert events[0].standalone_question == FRIDAYS
     first, second = model.calls
-    assert first.max_tokens == condensing.ANSWER_TOKENS
+    assert first.max_tokens == condense.ANSWER_TOKENS
     assert first.cache_salt != second.cache_salt
     shown = [message.content for message in second.prompt.messages or ()]
     assert shown[1:3] == [turn.text.replace("[1]", "(1)") for turn in SOUP], "the prompt still shows the history"
@@ -168,7 +168,7 @@ def test_a_model_that_fails_leaves_it_to_the_rule(after: int) -> None:
 
 
 def test_a_model_that_takes_too_long_leaves_it_to_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(condensing, "WITHIN_S", 0.2)
+    monkeypatch.setattr(condense, "WITHIN_S", 0.2)
     started = time.monotonic()
     model = ScriptedModel("And what " * 40, delay_s=0.1)
     assert made("And on Fridays?", model, *SOUP) == "And on Fridays? (canteen serve soup)"

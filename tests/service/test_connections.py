@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service import connections
-from service.connections import ACCEPTED_AT_ONCE, Connections, Limits, connections_for
-from service.metrics import Metrics
+from service.http import connections
+from service.http.connections import ACCEPTED_AT_ONCE, Connections, Limits, connections_for
+from service.http.wrong_keys import ADDRESSES, FREE, LONGEST_S, WrongKeys, group_of
+from service.operating.metrics import Metrics
 from service.testing import Loopback
-from service.wrong_keys import ADDRESSES, FREE, LONGEST_S, WrongKeys, group_of
 from tests.service.test_serve import START, environment
 
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -306,7 +306,7 @@ def test_a_right_key_never_waits_behind_wrong_ones(house: Any, monkeypatch: pyte
 
     from starlette.testclient import TestClient
 
-    from service import auth
+    from service.http import auth
 
     with TestClient(house.app) as http:
         monkeypatch.setattr(auth, "asyncio", SimpleNamespace(sleep=sleep))

@@ -17,10 +17,10 @@ from indexes import embedder as embedding
 from indexes.catalog.templates import TemplateText
 from indexes.errors import NotFound
 from indexes.model import Readers
-from indexes.search import Searcher
+from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
-from service.commands import app
-from service.llm import Prompt
+from service.cli.serve import app
+from service.llm.port import Prompt
 from service.testing import FakeVllm, ScriptedModel
 from tests.service.conftest import House, readers
 
@@ -243,7 +243,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell o
 from indexes import embedder
 from indexes.testing import HashingEmbedder
 embedder.load = lambda settings, say=None: HashingEmbedder()
-from service.commands import app
+from service.cli.serve import app
 app(sys.argv[1:])
 """
 

@@ -14,16 +14,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from indexes.catalog import Catalog
+from indexes.derived.rebuild import rebuild
 from indexes.embedder import load
 from indexes.errors import NotFound
 from indexes.model import Generation, Principal, SearchResult
-from indexes.rebuild import rebuild
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
-from service.answering import Answer, Answerer, Ask, Event, Mode
-from service.evidence import PACKAGED, SETTING, Judge, share_a_language, thresholds, weak
-from service.phrases import NOTHING_FOUND
-from service.schemas import AskReply
+from service.answering.answerer import Answer, Answerer, Ask, Event, Mode
+from service.answering.evidence import PACKAGED, SETTING, Judge, share_a_language, thresholds, weak
+from service.answering.phrases import NOTHING_FOUND
+from service.http.replies import AskReply
 from service.testing import ScriptedModel
 from tests.service.given import hit
 from tests.world import World

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.model import Hit, PageMark
-from service.extractive import compose, quotes
-from service.prompt import Passage
+from service.answering.extractive import compose, quotes
+from service.answering.prompt import Passage
 from tests.service.given import hit, hit_lists, shown, texts
 
 PAY = (

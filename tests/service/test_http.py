@@ -18,7 +18,7 @@ from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.errors import GeneratorBroken, GeneratorError, GeneratorTimeout, GeneratorUnavailable
 from indexes.model import Readers
-from service.logs import Lines
+from service.operating.logs import Lines
 from service.testing import ScriptedModel
 
 QUESTION = {"question": "When do salaries rise?"}

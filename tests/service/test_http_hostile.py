@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from service import auth
+from service.http import auth
 from service.testing import Loopback
 
 GOOD = {"question": "When do salaries rise?"}

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from service import streaming
-from service.answering import Token
-from service.leaving import CallerLeft, unless_gone
+from service.answering.answerer import Token
+from service.http import streaming
+from service.http.disconnects import CallerLeft, unless_gone
 from service.testing import Loopback, ScriptedModel
 
 QUESTION = {"question": "When do salaries rise?"}

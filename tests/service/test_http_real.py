@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from indexes.text.words import terms
+from service.answering.condense import AT_LEAST_SAID
 from service.app import create_app
-from service.condensing import AT_LEAST_SAID
 from service.testing import Loopback
-from service.words import terms
 
 pytestmark = pytest.mark.slow
 QUESTION = {"question": "When do salaries rise?"}

@@ -18,8 +18,8 @@ from bench import injection
 from bench.injection import Case, Desk, Obedient, Reply
 from bench.injection_report import active, worked
 from bench.labelled import DATA
-from service.answering import Answerer, Ask, Token
-from service.llm import Prompt
+from service.answering.answerer import Answerer, Ask, Token
+from service.llm.port import Prompt
 from tests.service.given import CONTROL_TOKENS
 from tests.world import World
 

@@ -16,16 +16,15 @@ from indexes.catalog import Catalog, ReadState
 from indexes.errors import Busy
 from indexes.model import Generation
 from indexes.testing import HashingEmbedder
-from service import envelope, schemas
 from service.app import create_app
+from service.cli.leaktest import attack
+from service.http import middleware, replies
 from service.leaktest import checks
 from service.leaktest.canaries import PREFIX, Canaries, clean
 from service.leaktest.client import ServiceAway
-from service.leaktest.commands import attack
 from service.leaktest.report import Report
 from service.leaktest.statistics import separation
-from service.runtime import Runtime
-from service.schemas import CheckReply
+from service.runtime import Readiness, Runtime
 from service.testing import Loopback, ScriptedModel
 from tests.service.conftest import House
 
@@ -81,12 +80,12 @@ def test_nothing_is_found_where_nothing_leaks(url: str, house: House) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_score_that_follows_hidden_text_is_found(url: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = schemas.HitReply.of
+    honest = replies.HitReply.of
 
-    def leaking(hit: Any) -> schemas.HitReply:
+    def leaking(hit: Any) -> replies.HitReply:
         return honest(hit).model_copy(update={"score": hit.score + 1e-9 * len(house.catalog.documents.stored(""))})
 
-    monkeypatch.setattr(schemas.HitReply, "of", leaking)
+    monkeypatch.setattr(replies.HitReply, "of", leaking)
     assert checks_of(report_on(url, house)) == {"interference"}
 
 
@@ -109,25 +108,25 @@ def test_a_filter_that_looks_at_hidden_documents_is_found(
 
 @pytest.mark.usefixtures("quick")
 def test_a_count_in_a_header_is_found(url: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = envelope._protect
+    honest = middleware._protect
 
     def leaking(headers: Any, request_id: str) -> None:
         honest(headers, request_id)
         headers["X-Total"] = str(len(house.catalog.documents.stored("")))
 
-    monkeypatch.setattr(envelope, "_protect", leaking)
+    monkeypatch.setattr(middleware, "_protect", leaking)
     assert checks_of(report_on(url, house)) == {"interference"}
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_hidden_word_in_an_error_is_found(url: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = envelope._protect
+    honest = middleware._protect
 
     def leaking(headers: Any, request_id: str) -> None:
         honest(headers, request_id)
         headers["X-Groups"] = ",".join(house.catalog.people.groups())
 
-    monkeypatch.setattr(envelope, "_protect", leaking)
+    monkeypatch.setattr(middleware, "_protect", leaking)
     assert "doors" in checks_of(report_on(url, house))
 
 
@@ -135,9 +134,9 @@ def test_a_hidden_word_in_an_error_is_found(url: str, house: House, monkeypatch:
 def test_a_readiness_that_waits_for_hidden_writes_is_found(
     url: str, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest, seen = Runtime.check, [0]
+    honest, seen = Runtime.readiness, [0]
 
-    async def leaking(self: Runtime) -> CheckReply:
+    async def leaking(self: Runtime) -> Readiness:
         with self.catalog.reading() as state:
             number = state.mark.number
         if number != seen[0]:
@@ -145,7 +144,7 @@ def test_a_readiness_that_waits_for_hidden_writes_is_found(
             seen[0] = number
         return await honest(self)
 
-    monkeypatch.setattr(Runtime, "check", leaking)
+    monkeypatch.setattr(Runtime, "readiness", leaking)
     report = report_on(url, house, pairs=25)
     assert "/readyz after a hidden write" in {finding.door for finding in report.findings}
 
@@ -189,7 +188,7 @@ from indexes.catalog import Catalog
 from indexes.testing import HashingEmbedder
 from service.leaktest import checks
 from service.leaktest.client import ServiceAway
-from service.leaktest.commands import attack, ended_by_signals
+from service.cli.leaktest import attack, ended_by_signals
 def waiting(*given):
     print("placed", flush=True)
     time.sleep(60)

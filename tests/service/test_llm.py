@@ -16,9 +16,9 @@ from tokenizers.processors import TemplateProcessing
 
 from indexes.errors import BadConfiguration, GeneratorBroken, GeneratorTimeout, GeneratorUnavailable
 from indexes.settings import Settings
-from service.llm import Generated, LanguageModel, Message, Prompt, Usage
+from service.llm.port import Generated, LanguageModel, Message, Prompt, Usage
+from service.llm.vllm import VllmModel
 from service.testing import FakeVllm, Misbehaviour, ScriptedModel, length
-from service.vllm import VllmModel
 
 CHAT = Prompt((Message("system", "Answer briefly."), Message("user", "When do salaries rise? 工资何时上涨？ 🙂")))
 PLAIN = Prompt(text="Q: When do salaries rise?\nA:")

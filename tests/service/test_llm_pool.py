@@ -11,11 +11,11 @@ from starlette.testclient import TestClient
 
 from indexes.errors import GeneratorBroken, GeneratorUnavailable, NoSuchModel
 from indexes.settings import Settings, load
-from service import pool
 from service.app import create_app
-from service.llm import Generated, LanguageModel, Message, Prompt
+from service.llm import pool
+from service.llm.port import Generated, LanguageModel, Message, Prompt
+from service.llm.vllm import VllmModel
 from service.testing import FakeVllm, ScriptedModel
-from service.vllm import VllmModel
 
 CHAT = Prompt((Message("user", "When do salaries rise?"),))
 QUESTION = {"question": "When do salaries rise?"}

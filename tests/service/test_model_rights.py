@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from indexes.catalog import Catalog
 from indexes.model import Principal, Readers
 from service.app import create_app
-from service.model_commands import app
-from service.model_rights import Offer
+from service.cli.models import app
+from service.llm.rights import Offer
+from service.llm.vllm import VllmModel
 from service.testing import FakeVllm, ScriptedModel
-from service.vllm import VllmModel
 
 QUESTION = {"question": "When do salaries rise?"}
 CHAT = {"messages": [{"role": "user", "content": "When do salaries rise?"}]}

@@ -9,7 +9,7 @@ import pytest
 from openai import OpenAI
 
 from indexes.errors import GeneratorTimeout, GeneratorUnavailable
-from service import streaming
+from service.http import streaming
 from service.testing import Loopback
 
 QUESTION = "When do salaries rise?"

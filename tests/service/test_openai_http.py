@@ -7,8 +7,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from indexes.errors import GeneratorBroken, GeneratorError, GeneratorTimeout, GeneratorUnavailable
-from service import openai_errors, problems
 from service.app import create_app
+from service.http import problems
+from service.http.openai import errors as openai_errors
 
 QUESTION = "When do salaries rise?"
 CHAT: dict[str, Any] = {"model": "scripted", "messages": [{"role": "user", "content": QUESTION}]}

@@ -3,7 +3,7 @@
 import pytest
 
 from indexes import errors
-from service import problems
+from service.http import problems
 
 
 def every_error(base: type[errors.ClearanceError] = errors.ClearanceError) -> list[type[errors.ClearanceError]]:

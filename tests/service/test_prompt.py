@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from indexes.errors import BadInput, NotFound
 from indexes.model import Hit, PageMark
-from service.prompt import Piece, Turn, alternating, boundary, by_edges, pack, render, worth_showing
-from service.template_language import fill
-from service.templates import BASE_EN, BUILT_IN, CHAT_EN, CHAT_ZH, BuiltIn, Template
-from service.words import script, sentences
+from indexes.text.words import script, sentences
+from service.answering.prompt import Piece, Turn, alternating, boundary, by_edges, pack, render, worth_showing
+from service.templates.language import fill
+from service.templates.template import BASE_EN, BUILT_IN, CHAT_EN, CHAT_ZH, BuiltIn, Template
 from tests.service.given import ADA, CONTROL_TOKENS, chunked, hit, hit_lists, shown, texts
 
 SECRET = b"secret of this test"

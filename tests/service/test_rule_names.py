@@ -6,8 +6,9 @@ import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from service import model_commands, template_commands
 from service.app import create_app
+from service.cli import models as model_commands
+from service.cli import templates as template_commands
 from service.testing import ScriptedModel
 from tests.service.test_http_hostile import TEMPLATES
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from indexes import embedder as embedding
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
-from service.answering import Answer, Answerer, Ask, CitationFound, Event, Finished, Token
-from service.citations import Doubt, Writer
-from service.meaning import SAME, EmbeddedMeaning, Meaning, meaning
-from service.second_look import MOST, SecondLook
+from service.answering.answerer import Answer, Answerer, Ask, CitationFound, Event, Finished, Token
+from service.answering.citation_support import MOST, SecondLook
+from service.answering.citations import Doubt, Writer
+from service.answering.meaning import SAME, EmbeddedMeaning, Meaning, meaning
 from service.testing import ScriptedModel
 from tests.service.given import ADA, Library, hit, shown
 

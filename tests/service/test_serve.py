@@ -15,10 +15,10 @@ import httpx2
 import pytest
 
 from indexes.errors import BadConfiguration
-from service import logs
-from service.commands import _address, serve
+from service.cli.serve import _address, serve
+from service.operating import logs
 
-START = [sys.executable, "-c", "from indexes.cli import main; main()", "serve"]
+START = [sys.executable, "-c", "from indexes.cli.main import main; main()", "serve"]
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from service.template_commands import app
+from service.cli.templates import app
 from tests.service.test_http_hostile import TEMPLATES, check
 
 QUESTION = {"question": "When do salaries rise?"}

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.errors import BadInput
-from service.template_drafts import Draft, read_file
-from service.template_language import FILTERS, TIMES_SHOWN, VARIABLES, check, fill
-from service.templates import BUILT_IN
+from service.templates.drafts import Draft, read_file
+from service.templates.language import FILTERS, TIMES_SHOWN, VARIABLES, check, fill
+from service.templates.template import BUILT_IN
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "templates" / "support-en.yaml"
 LOOP = "{% for p in passages %}\n[{{ p.n }}] {{ p.text }}\n{% endfor %}"

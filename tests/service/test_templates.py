@@ -12,9 +12,9 @@ from indexes.catalog import Catalog, templates
 from indexes.catalog.templates import TemplateText
 from indexes.errors import BadInput, BadPrincipal, NotFound
 from indexes.model import Principal, Readers
-from service.answering import Answer, Answerer, Ask
-from service.template_store import Governed, draw
-from service.templates import BUILT_IN
+from service.answering.answerer import Answer, Answerer, Ask
+from service.templates.store import Governed, draw
+from service.templates.template import BUILT_IN
 from service.testing import ScriptedModel
 from tests.service.given import Library, hit
 from tests.world import World
@@ -298,7 +298,7 @@ def test_an_unknown_template_is_refused_whatever_the_search_finds(world: World) 
 
 
 def test_built_in_names_are_taken() -> None:
-    from service.template_drafts import refuse_built_in
+    from service.templates.drafts import refuse_built_in
 
     for template in BUILT_IN:
         with pytest.raises(BadInput, match="comes with the service"):

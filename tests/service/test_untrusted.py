@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from service.untrusted import Inert, inert, label, quiet
+from service.answering.untrusted import Inert, inert, label, quiet
 from tests.service.given import CONTROL_TOKENS, texts
 
 ACTIVE = (

@@ -11,8 +11,8 @@ from tokenizers.normalizers import NFC, Lowercase, Normalizer
 from tokenizers.pre_tokenizers import ByteLevel, Metaspace, PreTokenizer, Sequence, Split
 from tokenizers.trainers import BpeTrainer
 
-from service import wordwise
-from service.wordwise import Words, word_counter
+from service.llm import token_counter
+from service.llm.token_counter import Words, word_counter
 from tests.service.given import texts
 
 ENDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -142,7 +142,7 @@ def test_a_line_that_was_counted_before_is_not_cut_again_and_no_text_of_it_is_ke
 
 
 def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wordwise, "REMEMBERED", 50)
+    monkeypatch.setattr(token_counter, "REMEMBERED", 50)
     words = counter(KINDS["gpt-2"])
     assert words is not None
     for first in range(0, 400, 20):

@@ -10,7 +10,7 @@ from typing import Any
 from playwright.sync_api import ConsoleMessage, Locator, Page, Route, expect
 
 from indexes.model import Chunk, Document, PageKind, PageMark, Readers
-from service.llm import Prompt
+from service.llm.port import Prompt
 
 QUESTION = "When do salaries rise?"
 

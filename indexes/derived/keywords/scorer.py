@@ -1,0 +1,103 @@
+"""BM25 over a view: two passes over its blocks, first for the statistics, then for the scores."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.derived.keywords import kernels
+from indexes.derived.ties import ties_of
+
+LOOKED_UP_TOGETHER = 1 << 22  # terms times blocks; more than that is looked up twice rather than kept
+
+Ints = NDArray[np.int64]
+_NO_TIES = np.empty(0, np.int64)
+Ranking = tuple[Ints, NDArray[np.float64], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some blocks of the view, with what a question has in them."""
+
+    blocks: Ints
+    segments: NDArray[np.uint32]  # (blocks, terms, 2): where the postings start, and how many
+    allowed: NDArray[np.bool_]  # one flag per passage; empty: all of them
+    passages: int
+    length: int
+
+
+def best(
+    view: Ints,
+    terms: NDArray[np.uint64],
+    repeats: Ints,
+    k: int,
+    *,
+    k1: float,
+    b: float,
+    allowed_rows: NDArray[np.bool_] | Ints | None,
+    ties: Ints | None,
+) -> Ranking:
+    """(rows, scores, ceiling) of the k best passages, best first, equal scores by their ties, then by row.
+
+    ceiling: what no passage can score, the sum of the weights of all terms, those found nowhere included.
+    view: addresses of blocks. terms: distinct, with how often the question repeats each. A score adds up in this order.
+    """
+    if k <= 0 or not len(terms) or not len(view):
+        return nothing()
+    step = max(1, LOOKED_UP_TOGETHER // len(terms))
+    stretches = [view[start : start + step] for start in range(0, len(view), step)]
+    frequency = np.zeros(len(terms), np.int64)
+    passages = length = 0
+    for stretch in stretches:
+        part = _looked_up(stretch, terms, allowed_rows, frequency)
+        passages += part.passages
+        length += part.length
+    if not length:
+        return nothing()
+    weights = np.array([_weight(n, passages, df) for n, df in zip(repeats.tolist(), frequency.tolist(), strict=True)])
+    flat, slope = k1 * (1 - b), k1 * b / (length / passages)
+    rows, scores = np.empty(min(k, passages), np.int64), np.empty(min(k, passages), np.float64)
+    found = 0
+    for stretch in stretches:
+        if len(stretches) > 1:
+            part = _looked_up(stretch, terms, allowed_rows, np.zeros_like(frequency))
+        looked_up = (part.blocks, part.segments, weights, flat, slope, part.allowed)
+        found = kernels.rank(*looked_up, _NO_TIES if ties is None else ties, rows, scores, found)
+    order = np.lexsort((rows[:found], ties_of(rows[:found], ties), -scores[:found]))
+    return rows[order], scores[order], float(weights.sum())
+
+
+def nothing() -> Ranking:
+    return np.empty(0, np.int64), np.empty(0, np.float64), 0.0
+
+
+def ascending(numbers: Any) -> Ints:
+    """The numbers as an array. Raises ValueError unless they are non-negative, ascending and distinct."""
+    array = np.ascontiguousarray(numbers, np.int64)
+    if array.ndim != 1 or np.any(array[1:] <= array[:-1]) or (len(array) and array[0] < 0):
+        raise ValueError("Numbers must be non-negative, ascending and distinct.")
+    return array
+
+
+def _looked_up(
+    blocks: Ints, terms: NDArray[np.uint64], allowed_rows: NDArray[np.bool_] | Ints | None, frequency: Ints
+) -> _Part:
+    """Finds the terms in these blocks and adds to each one's frequency."""
+    segments = np.empty((len(blocks), len(terms), 2), np.uint32)
+    if allowed_rows is None:
+        passages, length = kernels.locate(blocks, terms, segments, frequency)
+        return _Part(blocks, segments, np.empty(0, np.bool_), passages, length)
+    passages, _ = kernels.locate(blocks, terms, segments, np.zeros_like(frequency))
+    allowed = np.empty(passages, np.bool_)
+    if allowed_rows.dtype == np.bool_:
+        kernels.allow(blocks, np.ascontiguousarray(allowed_rows), np.empty(0, np.int64), True, allowed)
+    else:
+        kernels.allow(blocks, np.empty(0, np.bool_), ascending(allowed_rows), False, allowed)
+    passages, length = kernels.narrow(blocks, segments, allowed, frequency)
+    return _Part(blocks, segments, allowed, passages, length)
+
+
+def _weight(repeats: int, passages: int, frequency: int) -> float:
+    return repeats * math.log(1 + (passages - frequency + 0.5) / (frequency + 0.5))

@@ -1,0 +1,39 @@
+"""What orders passages of equal score: a number of each document, drawn at random when it was stored.
+
+The row would tell which document came first, and so which file's parser was done first. Passages of one document stand
+in reading order, which is that of their rows.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.derived.growing import Growing
+
+Ints = NDArray[np.int64]
+
+
+class Ties:
+    """The number of each row, for as long as there is the row. One writer at a time; readers share `values`."""
+
+    def __init__(self) -> None:
+        self._by_row = Growing(np.zeros(0, np.int64))
+
+    @property
+    def values(self) -> Ints:
+        """By row."""
+        return self._by_row.values
+
+    def put(self, rows: Ints, token: bytes) -> None:
+        """rows: those of one document. token: its random token."""
+        if len(rows):
+            self._by_row.reach(int(rows.max()) + 1)
+            self._by_row.values[rows] = np.frombuffer(token, "<i8", 1)
+
+
+def ties_of(rows: Ints, ties: Ints | None) -> Ints:
+    """The number of each of these rows. ties: by row; None, and past its end: all the same."""
+    found = np.zeros(len(rows), np.int64)
+    if ties is not None:
+        known = rows < len(ties)
+        found[known] = ties[rows[known]]
+    return found

@@ -1,0 +1,392 @@
+"""Vectors by row, grouped by reader set, and the search inside a view.
+
+Every reader set has an inverted list of its own, so that a search scans what the caller may read and nothing else. The
+best candidates by code are scored again in full precision, and a bound on the error of the codes proves that nothing
+better was left behind:
+
+    |x·q - x̂·q̂| ≤ ‖x - x̂‖·‖q‖ + ‖x̂‖·‖q - q̂‖        (Cauchy-Schwarz; ‖q‖ = 1, ‖x̂‖ ≤ 1 + ‖x - x̂‖)
+
+Views above a limit are searched by topic, once the topics of the generation are learnt.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.derived.growing import Growing
+from indexes.derived.ties import ties_of
+from indexes.derived.vectors.codes import CodedQuery, coded, errors
+from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits, Lists
+from indexes.derived.vectors.selectors import Selectors, bits_of, has_bit
+from indexes.derived.vectors.topics import Centroids, Topics, budget
+from indexes.errors import IndexDamaged
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+LISTS: Final = 131_072  # fixed when a FAISS index is made; more reader sets than this need a new one
+SCAN_LIMIT: Final = 250_000  # visible rows up to which all of them are scanned
+FIRST_CANDIDATES: Final = 128  # with CANDIDATES_PER_HIT, enough to prove the hits in one scan at p95 of real passages
+CANDIDATES_PER_HIT: Final = 8
+ROUNDING: Final = 1e-5  # what float32 arithmetic around the codes may be off by, generously
+_ONE_BY_ONE: Final = 1_024  # rows of a filter that are scored outright, without looking at codes first
+_WORTH_IT: Final = 6  # budgets: a smaller view is scanned as fast as searched by topic, since a selector costs time
+_BLOCK: Final = 4_096  # rows in double precision at once
+_NO_LIST: Final = 0  # an inverted list that is always empty, for reader sets without rows
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Rows best first; equal scores by what the caller gave for it, then by row: ties never depend on neighbours."""
+
+    rows: Ints
+    scores: NDArray[np.float64]  # cosine
+    exact: bool  # proved to be the true best of everything visible
+    candidates: int  # how many were scored in full precision
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The rows of one reader set."""
+
+    rows: Ints  # ascending
+    vectors: Floats  # of those rows that have one
+    consistent: bool  # lists, codes, sizes and topics agree with the vectors
+
+
+EMPTY: Final = Ranked(np.empty(0, np.int64), np.empty(0), True, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What one search may look at."""
+
+    reader_sets: Ints  # ascending
+    lists: NDArray[np.int32]  # of these reader sets, where they hold rows
+    size: int  # rows in scope
+    among: Bits | None = None  # a filter on top, one bit per row
+    ties: Ints | None = None  # by row, what orders equal scores
+
+
+class VectorIndex:
+    """Unit vectors by row. One writer at a time, under the caller's lock; readers share."""
+
+    def __init__(
+        self, dimension: int, *, lists: int = LISTS, scan_limit: int = SCAN_LIMIT, topics: Topics | None = None
+    ) -> None:
+        self.dimension = dimension
+        self.scan_limit = scan_limit
+        self.alarms = 0  # rows that FAISS returned although they are not in the view
+        self._topics = topics
+        self._by_set = Lists(dimension, lists + 1)
+        self._selectors = Selectors()
+        self._vectors = Growing(np.zeros((0, dimension), np.float32))  # by slot
+        self._row = Growing(np.zeros(0, np.int64))  # by slot; -1: free
+        self._slot = Growing(np.full(1, -1, np.int32))  # by row; -1: not here
+        self._list = Growing(np.zeros(1, np.int32))  # by row
+        self._list_of_set = Growing(np.zeros(0, np.int32))  # by reader set
+        self._set_of_list = Growing(np.full(1, -1, np.int64))
+        self._size = Growing(np.zeros(1, np.int64))  # rows by list
+        self._error = Growing(np.zeros(1, np.float32))  # largest ‖x - x̂‖ ever put into the list
+        self._free: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._by_set)
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def add(self, rows: Ints, reader_set: int, vectors: Floats) -> None:
+        """rows: shape (n,), none of them here yet. vectors: unit vectors, shape (n, dimension)."""
+        self.add_many(rows, np.full(len(rows), reader_set, np.int64), vectors)
+
+    def add_many(self, rows: Ints, reader_sets: Ints, vectors: Floats, topics: NDArray[np.int32] | None = None) -> None:
+        """Like add, for rows of different reader sets. topics: of each row, where they are known already."""
+        if not len(rows):
+            return
+        slots, codes = self._take_slots(len(rows)), coded(vectors)
+        for column, fill in ((self._slot, -1), (self._list, _NO_LIST)):
+            column.reach(int(rows.max()) + 1, fill)
+        self._slot.values[rows], self._row.values[slots], self._vectors.values[slots] = slots, rows, vectors
+        self._into_lists(rows, self._lists_for(reader_sets), vectors, codes)
+        if self._topics is not None:
+            self._topics.add(rows, codes, topics)
+
+    def remove(self, rows: Ints) -> None:
+        """Rows that are not here are passed over."""
+        here = self._here(rows)
+        if not len(here):
+            return
+        if self._topics is not None:
+            self._topics.remove(here)
+        self._out_of_lists(here)
+        slots = self._slot.values[here]
+        self._slot.values[here] = self._row.values[slots] = -1
+        self._free.extend(slots.tolist())
+
+    def move(self, rows: Ints, reader_set: int) -> None:
+        """Put rows that are here under another reader set. Their topics stay."""
+        self.move_many(rows, np.full(len(rows), reader_set, np.int64))
+
+    def move_many(self, rows: Ints, reader_sets: Ints) -> None:
+        """Like move, for rows of which each goes to a reader set of its own."""
+        known = self._is_here(rows)
+        here = rows[known]
+        if not len(here):
+            return
+        vectors = self._vectors.values[self._slot.values[here]]
+        self._out_of_lists(here)
+        self._into_lists(here, self._lists_for(reader_sets[known]), vectors, coded(vectors))
+
+    def _into_lists(self, rows: Ints, lists: NDArray[np.int32], vectors: Floats, codes: Floats) -> None:
+        self._list.values[rows] = lists
+        np.add.at(self._size.values, lists, 1)
+        np.maximum.at(self._error.values, lists, errors(vectors, codes))
+        self._by_set.add(rows, lists, codes)
+
+    def _out_of_lists(self, rows: Ints) -> None:
+        self._by_set.remove(rows)
+        np.subtract.at(self._size.values, self._list.values[rows], 1)
+        self._list.values[rows] = _NO_LIST
+
+    def _take_slots(self, n: int) -> Ints:
+        reused = [self._free.pop() for _ in range(min(n, len(self._free)))]
+        start = len(self._row.values)
+        end = start + n - len(reused)
+        for column in (self._row, self._vectors):
+            column.reach(end)
+        return np.array([*reused, *range(start, end)], np.int64)
+
+    def _lists_for(self, reader_sets: Ints) -> NDArray[np.int32]:
+        """The list of each reader set, made now where it has none."""
+        self._list_of_set.reach(int(reader_sets.max()) + 1, _NO_LIST)
+        without = self._list_of_set.values[reader_sets] == _NO_LIST
+        for reader_set in np.unique(reader_sets[without]).tolist():
+            number = len(self._set_of_list.values)
+            if number >= self._by_set.number:
+                self._more_lists()
+            for column in (self._set_of_list, self._size, self._error):
+                column.reach(number + 1)
+            self._set_of_list.values[number] = reader_set
+            self._list_of_set.values[reader_set] = number
+        found: NDArray[np.int32] = self._list_of_set.values[reader_sets]
+        return found
+
+    def _more_lists(self) -> None:
+        """Twice as many lists; FAISS fixes their number, so its part is filled anew from the vectors at hand."""
+        rows, lists = self.rows(), self._list.values
+        rows = rows[lists[rows] != _NO_LIST]
+        self._by_set = Lists(self.dimension, 2 * self._by_set.number)
+        self._by_set.add(rows, lists[rows], coded(self._vectors.values[self._slot.values[rows]]))
+
+    def _here(self, rows: Ints) -> Ints:
+        return rows[self._is_here(rows)]
+
+    def _is_here(self, rows: Ints) -> NDArray[np.bool_]:
+        inside = (rows >= 0) & (rows < len(self._slot.values))
+        here: NDArray[np.bool_] = inside & (self._slot.values[np.where(inside, rows, 0)] >= 0)
+        return here
+
+    # --- searching ----------------------------------------------------------------------------------------------
+
+    def visible(self, reader_sets: Ints) -> int:
+        """How many rows these reader sets hold."""
+        return self._scope(reader_sets).size
+
+    def nearest(
+        self,
+        query: Floats,
+        reader_sets: Ints,
+        k: int,
+        only: Ints | None = None,
+        view: str | None = None,
+        ties: Ints | None = None,
+    ) -> Ranked:
+        """The k nearest rows of these reader sets. query: unit vector, shape (dimension,). reader_sets: ascending.
+
+        only: a filter's rows. view: a name that stands for exactly these rows, now and later; what a search by topic
+        needs to know of them is then kept under it. ties: by row, what orders equal scores, before the row itself.
+        """
+        scope = replace(self._scope(reader_sets), ties=ties)
+        if only is not None:
+            rows = only[self._inside(only, scope)]
+            if len(rows) <= max(_ONE_BY_ONE, scope.size // 128):
+                return self._best(rows, query, k, ties)
+            scope, view = replace(scope, size=len(rows), among=bits_of(rows, len(self._slot.values))), None
+        k = min(k, scope.size)
+        coded_query = CodedQuery.of(query)
+        if self._topics is not None and scope.size > max(self.scan_limit, _WORTH_IT * budget(k)):
+            found = self._by_topic(self._topics, query, coded_query, scope, k, view)
+            if len(found.rows) == k:
+                return found
+        return self._exact(query, coded_query, scope, k)
+
+    def _scope(self, reader_sets: Ints) -> _Scope:
+        known = reader_sets[: np.searchsorted(reader_sets, len(self._list_of_set.values))]
+        lists: NDArray[np.int32] = self._list_of_set.values[known]
+        sizes = self._size.values[lists]
+        return _Scope(reader_sets, lists[sizes > 0], int(sizes.sum()))
+
+    def _exact(self, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int) -> Ranked:
+        wanted = min(scope.size, max(FIRST_CANDIDATES, CANDIDATES_PER_HIT * k))
+        while wanted:
+            ranked, outside = self._scan(query, coded_query, scope, k, wanted)
+            if wanted == scope.size or (len(ranked.rows) == k and (k == 0 or ranked.scores[-1] > outside)):
+                return ranked
+            wanted = min(scope.size, 4 * wanted)
+        return EMPTY
+
+    def _scan(self, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int, wanted: int) -> tuple[Ranked, float]:
+        """The best k of the `wanted` best codes, and what no row outside of those can exceed."""
+        found, scores = self._by_set.best(coded_query.code, scope.lists, wanted, scope.among)
+        error = float(self._error.values[scope.lists].max())
+        off = error + (1 + error) * coded_query.error + ROUNDING
+        real = found != NO_NEIGHBOUR
+        right = self._right(found[real], scope)
+        rows, cosines = found[real][right], scores[real][right] * coded_query.unit
+        if 0 < k < len(rows):  # what is so much worse than the k-th by code cannot be among the best k
+            rows = rows[cosines >= cosines[k - 1] - 2 * off]
+        ranked = self._best(rows, query, k, scope.ties)
+        if len(cosines) < wanted:  # a row came from outside the view or one is missing: the derived index is damaged
+            ranked = replace(ranked, exact=False)
+        return ranked, float(scores[-1]) * coded_query.unit + off
+
+    def _by_topic(
+        self, topics: Topics, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int, view: str | None
+    ) -> Ranked:
+        wanted = max(FIRST_CANDIDATES, CANDIDATES_PER_HIT * k)
+        among = scope.among if scope.among is not None else self._selectors.of(view, lambda: self._bits(scope))
+        rows = topics.candidates(coded_query, scope.size, k, wanted, among)
+        return replace(self._best(rows[self._right(rows, scope)], query, k, scope.ties), exact=False)
+
+    def _best(self, rows: Ints, query: Floats, k: int, ties: Ints | None) -> Ranked:
+        """Scored one by one in double precision: a score never depends on which other rows are scored with it."""
+        scores, precise = np.empty(len(rows)), query.astype(np.float64)
+        slots = self._slot.values[rows]
+        for start in range(0, len(rows), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            scores[part] = (self._vectors.values[slots[part]] * precise).sum(axis=1)
+        best = np.lexsort((rows, ties_of(rows, ties), -scores))[:k]
+        return Ranked(rows[best], scores[best], True, len(rows))
+
+    def _right(self, rows: Ints, scope: _Scope) -> NDArray[np.bool_]:
+        """Which of these rows are known to be in scope. What FAISS says is not believed."""
+        right = self._inside(rows, scope)
+        if scope.among is not None:
+            right &= has_bit(scope.among, rows)
+        if not right.all():
+            self.alarms += int((~right).sum())
+            log.error("The vector index returned %d rows from outside the view; they were dropped.", (~right).sum())
+        return right
+
+    def _inside(self, rows: Ints, scope: _Scope) -> NDArray[np.bool_]:
+        """Which of these rows stand under one of the view's reader sets."""
+        if not len(scope.reader_sets):
+            return np.zeros(len(rows), np.bool_)
+        known = (rows >= 0) & (rows < len(self._list.values))
+        sets = self._set_of_list.values[np.where(known, self._list.values[np.where(known, rows, 0)], _NO_LIST)]
+        place = np.minimum(np.searchsorted(scope.reader_sets, sets), len(scope.reader_sets) - 1)
+        inside: NDArray[np.bool_] = (sets >= 0) & (scope.reader_sets[place] == sets)
+        return inside
+
+    def _bits(self, scope: _Scope) -> Bits:
+        """The view, one bit per row."""
+        seen = np.zeros(len(self._size.values), np.bool_)
+        seen[scope.lists] = True
+        return np.packbits(seen[self._list.values], bitorder="little")
+
+    # --- topics -------------------------------------------------------------------------------------------------
+
+    @property
+    def has_topics(self) -> bool:
+        return self._topics is not None
+
+    def rows(self) -> Ints:
+        """All rows that are here, ascending."""
+        return np.flatnonzero(self._slot.values >= 0)
+
+    def codes(self, rows: Ints) -> tuple[Ints, Floats]:
+        """Those of these rows that are here, and their codes."""
+        here = self._here(rows)
+        return here, coded(self._vectors.values[self._slot.values[here]])
+
+    def adopt(self, topics: Topics) -> None:
+        """Search large views by topic from now on. Rows that came or went since `topics` was filled are put right."""
+        before, now = topics.rows(), self.rows()
+        topics.remove(before[self._slot.values[before] < 0])
+        topics.add(*self.codes(now[topics.of(now) < 0]))
+        self._topics = topics
+
+    # --- looking inside -----------------------------------------------------------------------------------------
+
+    def held(self) -> list[int]:
+        """The reader sets with rows, ascending."""
+        return sorted(
+            self._set_of_list.values[np.flatnonzero(self._size.values[: len(self._set_of_list.values)])].tolist()
+        )
+
+    def contents(self, reader_set: int) -> "Contents":
+        """What stands under a reader set, the same however it came there."""
+        known = 0 <= reader_set < len(self._list_of_set.values)
+        number = int(self._list_of_set.values[reader_set]) if known else _NO_LIST
+        rows, codes = self._by_set.contents(number)
+        here = self._is_here(rows)
+        vectors = self._vectors.values[self._slot.values[rows[here]]]
+        consistent = (
+            bool(here.all())
+            and int(self._size.values[number]) == len(rows)
+            and bool(np.all(self._list.values[rows[here]] == number))
+            and bool(np.all(self._row.values[self._slot.values[rows[here]]] == rows[here]))
+            and np.array_equal(coded(vectors), codes[here])
+            and float(errors(vectors, coded(vectors)).max(initial=0)) <= float(self._error.values[number]) + ROUNDING
+            and (self._topics is None or bool(np.all(self._topics.of(rows) >= 0)))
+        )
+        return Contents(rows, vectors, consistent)
+
+    # --- checkpoints --------------------------------------------------------------------------------------------
+
+    def reader_sets_of(self, rows: Ints) -> Ints:
+        """The reader set of each row; -1 where it is not here."""
+        known = rows < len(self._list.values)
+        sets: Ints = self._set_of_list.values[np.where(known, self._list.values[np.where(known, rows, 0)], _NO_LIST)]
+        return sets
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything needed to make this index again; rows, reader_sets, vectors and topics are of equal length."""
+        rows = self.rows()
+        topics = self._topics
+        return {
+            "rows": rows,
+            "reader_sets": self.reader_sets_of(rows),
+            "vectors": self._vectors.values[self._slot.values[rows]],
+            "topics": np.full(len(rows), -1, np.int32) if topics is None else topics.of(rows),
+            "centroids": np.zeros((0, self.dimension), np.int8) if topics is None else topics.centroids,
+        }
+
+    @classmethod
+    def from_arrays(
+        cls,
+        dimension: int,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        scan_limit: int = SCAN_LIMIT,
+        centroids: Centroids | None = None,
+    ) -> "VectorIndex":
+        """centroids: of this generation; the arrays' topics count only where they belong to them.
+
+        Raises IndexDamaged when the arrays do not belong together.
+        """
+        rows, sets, vectors, topics = (arrays[name] for name in ("rows", "reader_sets", "vectors", "topics"))
+        if not (len(rows) == len(sets) == len(vectors) == len(topics)) or vectors.shape[1:] != (dimension,):
+            raise IndexDamaged(f"Shapes {rows.shape}, {sets.shape}, {vectors.shape} do not belong together.")
+        index = cls(dimension, scan_limit=scan_limit, topics=None if centroids is None else Topics(centroids))
+        known = centroids is not None and np.array_equal(centroids, arrays["centroids"]) and topics.min(initial=0) >= 0
+        for start in range(0, len(rows), 65_536):
+            part = slice(start, start + 65_536)
+            index.add_many(rows[part], sets[part], np.asarray(vectors[part]), topics[part] if known else None)
+        return index

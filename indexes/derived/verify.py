@@ -1,0 +1,153 @@
+"""Whether the derived indexes hold what the catalog says, reader set by reader set, and whether the catalog is sound.
+
+What an index holds is read out of it in an order of its own, so that it does not matter how it came to hold it. The
+quick form compares documents, rows and counts; the whole form also every posting and vector with those made from the
+catalog's texts and vectors anew.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.catalog import Placement, ReadState
+from indexes.derived.indexes import Derived, batches
+from indexes.derived.keywords import KeywordIndex, blocks, digest_of
+from indexes.errors import IndexDamaged
+
+Where = Literal["catalog", "documents", "keywords", "vectors"]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Something that is not as it must be. For operators only."""
+
+    where: Where
+    what: str
+    reader_set: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was looked at, and what was found."""
+
+    whole: bool
+    documents: int
+    passages: int
+    reader_sets: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def sound(self) -> bool:
+        return not self.differences
+
+
+def verify(
+    state: ReadState,
+    derived: Derived,
+    *,
+    whole: bool,
+    among: Collection[int] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Compares the indexes with this state. Nothing may change them meanwhile.
+
+    among: look at these reader sets only; None: all, those aside that are not followed to this state yet.
+    stop: asked before each reader set whether to leave the rest for another time.
+    """
+    expected: dict[int, list[Placement]] = defaultdict(list)
+    for placed in state.placements():
+        expected[placed.reader_set].append(placed)
+    looked_at, found = [], list[Difference]()
+    for reader_set in sorted(all_reader_sets(derived, expected) - _not_followed(state, derived)):
+        if stop():
+            break
+        if among is None or reader_set in among:
+            looked_at.append(reader_set)
+            found += compared(state, derived, reader_set, expected.get(reader_set, []), whole=whole)
+    placed_there = [placed for reader_set in looked_at for placed in expected.get(reader_set, [])]
+    return Report(
+        whole=whole,
+        documents=len(placed_there),
+        passages=sum(len(placed.rows) for placed in placed_there),
+        reader_sets=len(looked_at),
+        differences=tuple(found),
+    )
+
+
+def verify_catalog(state: ReadState, *, whole: bool) -> tuple[Difference, ...]:
+    """What does not hold in the catalog itself."""
+    return tuple(Difference(where="catalog", what=what) for what in state.problems(whole=whole))
+
+
+def all_reader_sets(derived: Derived, expected: Collection[int]) -> set[int]:
+    """Those that hold anything: in one of the indexes, or among the expected."""
+    return {*expected, *derived.reader_sets(), *derived.keywords.held(), *derived.vectors.held()}
+
+
+def _not_followed(state: ReadState, derived: Derived) -> set[int]:
+    pending = derived.pending(state)
+    if pending is None:
+        raise IndexDamaged("The indexes do not belong to this catalog.")
+    return set(pending)
+
+
+def compared(
+    state: ReadState, derived: Derived, reader_set: int, expected: Sequence[Placement], *, whole: bool
+) -> Iterator[Difference]:
+    """What differs under one reader set, which must be followed to this state. expected: its documents there."""
+
+    def difference(where: Where, what: str) -> Difference:
+        return Difference(where=where, what=what, reader_set=reader_set)
+
+    here = {placed.document_id: placed for placed in derived.contents(reader_set)}
+    there = {placed.document_id: placed for placed in expected}
+    differing = [i for i in here.keys() | there.keys() if not _same(here.get(i), there.get(i))]
+    if differing:
+        yield difference("documents", f"{len(differing)} documents are not as the catalog has them.")
+    tokens = np.array([np.frombuffer(placed.token, "<u8") for placed in expected], np.uint64).reshape(-1, 4)
+    if derived.digest(np.array([reader_set])) != tokens.sum(axis=0, dtype=np.uint64).astype("<u8").tobytes():
+        yield difference("documents", "What the view's id is made of is not what the documents add up to.")
+    rows: Ints = np.concatenate([np.empty(0, np.int64), *(placed.rows for placed in expected)])
+    words, vectors = derived.keywords.contents(reader_set), derived.vectors.contents(reader_set)
+    both: tuple[tuple[Where, Any], ...] = (("keywords", words), ("vectors", vectors))
+    for where, held in both:
+        if not np.array_equal(held.rows, np.sort(rows)):
+            yield difference(where, f"{len(held.rows)} passages instead of {len(rows)}, or other ones.")
+        elif not held.consistent:
+            yield difference(where, "Its parts do not agree with each other.")
+    if whole:
+        lengths, postings, nearby = _made_anew(state, derived, expected)
+        order = np.argsort(rows, kind="stable")
+        if not np.array_equal(words.lengths, lengths[order]) or words.digest() != postings:
+            yield difference("keywords", "The words are not those of the texts.")
+        if not np.array_equal(vectors.vectors, nearby[order]):
+            yield difference("vectors", "The vectors are not those that are stored.")
+
+
+def _same(one: Placement | None, other: Placement | None) -> bool:
+    if one is None or other is None:
+        return False
+    return one.token == other.token and np.array_equal(one.rows, other.rows)
+
+
+def _made_anew(
+    state: ReadState, derived: Derived, expected: Sequence[Placement]
+) -> tuple[Ints, bytes, NDArray[np.float32]]:
+    """(terms in each row, digest of all postings, vectors) of these documents, from the catalog, in their order."""
+    analysing = KeywordIndex()
+    made, lengths, stored = [], [np.empty(0, np.int64)], [np.empty((0, derived.generation.dimension), np.float32)]
+    for some in batches(expected):
+        ids = [placed.document_id for placed in some]
+        texts, vectors = state.embedded_texts(ids), state.vectors(derived.generation, ids)
+        for placed in some:
+            analysed = analysing.analysed(placed.rows, texts.get(placed.document_id, []))
+            lengths += map(blocks.lengths, analysed)
+            made.append(digest_of(map(blocks.postings, analysed)))
+            stored.append(vectors.get(placed.document_id, stored[0]))
+    total = np.array([np.frombuffer(digest, np.uint64) for digest in made], np.uint64).reshape(-1, 2)
+    return np.concatenate(lengths), total.sum(axis=0, dtype=np.uint64).tobytes(), np.concatenate(stored)

@@ -1,0 +1,115 @@
+"""What a principal can see: the reader sets it may read, and one id for all that they hold."""
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.catalog import ReadState
+from indexes.catalog.access import Asker
+from indexes.derived.indexes import Derived
+from indexes.model import Principal
+
+_CACHED = 10_000  # principals
+_CACHED_SETS = 10_000_000  # reader sets of all of them together, 8 bytes each
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """Valid only in the state of the catalog that it was resolved in."""
+
+    reader_sets: Ints  # ascending
+    id: str  # says nothing by itself; equal for two callers exactly when they can see the same documents
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """Nothing in it depends on what the principal may not read, and neither does whether it still holds."""
+
+    identities: frozenset[int]  # while they are the same, only new reader sets join the view, and none leaves it
+    made_for: tuple[int, int, Asker]  # the indexes, the rules and the asker that all of this was worked out from
+    looked_up_to: int  # the highest reader set that was looked at
+    reader_sets: Ints
+    changed: int  # while it is the same, so is the id
+    id: str
+
+
+class Views:
+    """Resolves principals. What is remembered is used only while nothing has changed that it depends on.
+
+    A request looks for new reader sets and finds none or a few, whether or not they are hidden from it; its groups are
+    looked up again only after they have changed.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._known: OrderedDict[Principal, _Known] = OrderedDict()  # the key belongs to it: a view ends with it
+        self._sets = 0
+        self._lock = Lock()
+
+    def reader_sets(self, state: ReadState, derived: Derived, principal: Principal) -> Ints:
+        """The reader sets that the principal may read in this state. `derived` must follow the state's catalog.
+
+        Raises NotAuthenticated where the principal's key does not hold in it.
+        """
+        known, made_for = self._recalled(principal), (derived.serial, state.rules_number, state.asker(principal))
+        if known is None or known.made_for != made_for:
+            return self._worked_out(state, principal, made_for)
+        entries = state.new_entries(known.looked_up_to)
+        if entries is None:
+            return self._worked_out(state, principal, made_for)
+        if not entries:
+            return known.reader_sets
+        said: dict[str, set[int]] = {"allow": set(), "deny": set()}
+        for reader_set, effect, who in entries:
+            if who in known.identities:
+                said[effect].add(reader_set)
+        new = np.array(sorted(said["allow"] - said["deny"]), np.int64)
+        highest = max(reader_set for reader_set, _, _ in entries)
+        known = replace(known, looked_up_to=highest)
+        if len(new):
+            known = replace(known, reader_sets=np.concatenate([known.reader_sets, new]), changed=-1)
+        self._keep(principal, known)
+        return known.reader_sets
+
+    def _worked_out(self, state: ReadState, principal: Principal, made_for: tuple[int, int, Asker]) -> Ints:
+        who, reader_sets = state.identities(principal), state.reader_sets(principal)
+        self._keep(principal, _Known(who, made_for, state.newest_reader_set(), reader_sets, -1, ""))
+        return reader_sets
+
+    def view(self, derived: Derived, principal: Principal, reader_sets: Ints) -> View:
+        """The view of these reader sets, as just resolved; `derived` must have followed them."""
+        changed, known = derived.changed(reader_sets), self._recalled(principal)
+        same = known is not None and known.reader_sets is reader_sets and known.made_for[0] == derived.serial
+        if known is not None and same and known.changed == changed:
+            return View(reader_sets, known.id)
+        key = hmac.new(self._secret, b"view" + derived.digest(reader_sets), hashlib.sha256)
+        view = View(reader_sets, key.hexdigest()[:32])
+        if known is not None and same:
+            self._keep(principal, replace(known, changed=changed, id=view.id))
+        return view
+
+    def _recalled(self, who: Principal) -> _Known | None:
+        with self._lock:
+            known = self._known.get(who)
+            if known is not None:
+                self._known.move_to_end(who)
+            return known
+
+    def _keep(self, who: Principal, known: _Known) -> None:
+        with self._lock:
+            self._forget(who)
+            self._known[who] = known
+            self._sets += len(known.reader_sets)
+            while len(self._known) > 1 and (len(self._known) > _CACHED or self._sets > _CACHED_SETS):
+                self._forget(next(iter(self._known)))
+
+    def _forget(self, who: Principal) -> None:
+        known = self._known.pop(who, None)
+        self._sets -= 0 if known is None else len(known.reader_sets)

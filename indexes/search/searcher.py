@@ -1,0 +1,312 @@
+"""Search under access control. Start here to see what happens to a question."""
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.catalog import Catalog, Filters, Mark, ReadState
+from indexes.derived.corpus import Corpus
+from indexes.derived.indexes import Derived
+from indexes.derived.maintenance import tending
+from indexes.derived.view import View
+from indexes.embedder import Embedder
+from indexes.errors import ModelMismatch, TooOld, Withdrawn
+from indexes.model import DocumentView, Generation, Hit, Principal, Row, SearchResult
+from indexes.search.deduplication import Thinner
+from indexes.search.fusion import fuse
+from indexes.search.position import Positions
+from indexes.search.reranker import LOOKED_AT, Reranker, rerank
+from indexes.settings import Settings
+
+__all__ = ["Filters", "IndexStatus", "Mode", "Searcher"]
+
+Mode = Literal["hybrid", "dense", "keyword"]
+LoadEmbedder = Callable[[str], Embedder]
+
+_DEPTH = 100  # each side of a fusion is ranked at least this deep
+_SPARE = 0.5  # hits ranked beyond each one wanted, since thinning drops some; four times as many where it drops more
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexStatus:
+    """For operators only: it counts what no single caller may see."""
+
+    generation: Generation
+    documents: int
+    passages: int
+    alarms: int
+    discarded: int  # how often the indexes were thrown away and built anew because they might have been wrong
+
+
+class Searcher:
+    """Made once per process; threads share it. Every method that returns text takes the principal that will read it."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        embedder: Embedder,
+        settings: Settings,
+        *,
+        load_embedder: LoadEmbedder | None = None,
+        reranker: Reranker | None = None,
+    ) -> None:
+        catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
+        self.corpus = Corpus(catalog, settings.home / "derived", settings.exact_scan_limit)
+        self._embedders = _Embedders(embedder, load_embedder)
+        self._positions = Positions(catalog.secret)
+        self._reranker = reranker
+        self._settings = settings
+        self._stopped = 0
+
+    def search(
+        self,
+        question: str,
+        principal: Principal,
+        k: int,
+        *,
+        mode: Mode = "hybrid",
+        filters: Filters | None = None,
+        at_least: str | None = None,
+    ) -> SearchResult:
+        """The k best passages that this principal may read, best first. Blocking: one embedding, one scan.
+
+        Nothing that the principal may not read changes a byte of the result, its sealed position aside. at_least: a
+        position from an earlier result; raises TooOld where this process cannot see that far yet. Raises
+        NotAuthenticated where the principal's key does not hold any more in the state that is searched.
+        """
+        wanted = k if self._reranker is None else max(k, LOOKED_AT)
+        found = self._found(
+            question, principal, wanted, mode, filters, None if at_least is None else self._positions.open(at_least)
+        )
+        if self._reranker is None:
+            return found
+        return replace(found, hits=rerank(self._reranker, question, found.hits)[:k])
+
+    def _found(
+        self, question: str, principal: Principal, k: int, mode: Mode, filters: Filters | None, at_least: Mark | None
+    ) -> SearchResult:
+        query = _Query(question, self._embedders, mode)
+        while True:
+            stopped = self._stopped
+            vector = query.embedded_for(self.corpus.generation())
+            with self.corpus.latest(principal) as now:
+                if vector is not None and now.derived.generation.fingerprint != vector.fingerprint:
+                    continue  # another model became active while the question was embedded
+                if at_least is not None and not now.state.has(at_least):
+                    raise TooOld(
+                        remedy="Ask again in a moment or without the position; the catalog may have been put back."
+                    )
+                only = _rows_let_through(now.state, now.derived, filters, principal)
+                rank = _Ranking(question, vector, now.derived, now.view, only, mode)
+                hits = self._best(rank, k, now.state, principal)
+                position = self._positions.seal(now.state.mark)
+                result = SearchResult(
+                    hits=hits,
+                    view_id=now.view.id,
+                    exactness=rank.exactness(),
+                    mode=mode,
+                    evidence=rank.evidence,
+                    position=position,
+                )
+                alarm = self._stopped > stopped or now.derived.vectors.alarms > 0
+            if not alarm or not self.corpus.distrust(now.derived):
+                return result
+
+    def document(self, document_id: str, principal: Principal) -> DocumentView:
+        """A whole document, to open a citation. Raises NotFound, whether it is absent or forbidden."""
+        with self.corpus.catalog.reading() as state:
+            return state.document(document_id, principal)
+
+    def passage(self, passage_id: str, principal: Principal) -> Hit:
+        """One passage, to open a citation. Raises NotFound, whether it is absent or forbidden."""
+        with self.corpus.catalog.reading() as state:
+            return state.passage(passage_id, principal)
+
+    def confirm(self, principal: Principal, rows: Iterable[Row] = ()) -> None:
+        """The principal may still ask, and read these rows: a look at the catalog alone, no index is touched.
+
+        Raises NotAuthenticated, and Withdrawn where one of the rows is gone, whether from the corpus or from its view.
+        """
+        wanted = frozenset(rows)
+        with self.corpus.catalog.reading() as state:
+            state.confirm(principal)
+            if wanted and state.readable(wanted, principal) != wanted:
+                raise Withdrawn()
+
+    def opened(self, passage_id: str, principal: Principal) -> tuple[Hit, DocumentView]:
+        """A passage and the document it stands in, of one state. Raises NotFound and NotAuthenticated like both."""
+        with self.corpus.catalog.reading() as state:
+            hit = state.passage(passage_id, principal)
+            return hit, state.document(hit.document_id, principal)
+
+    def view_id(self, principal: Principal) -> str:
+        """Changes exactly when something that this principal can see changes."""
+        with self.corpus.latest(principal) as now:
+            return now.view.id
+
+    def ready(self) -> bool:
+        """Whether there are indexes to search, False while they are built anew. For everybody: it follows nothing."""
+        return self.corpus.usable()
+
+    def tending(self, every_s: float = 1.0) -> AbstractContextManager[None]:
+        """While the block runs, a thread follows what operators ask for; at its end a checkpoint is written."""
+        return tending(self.corpus, every_s)
+
+    def status(self) -> IndexStatus:
+        """What the indexes hold, at the newest state. Raises if the catalog cannot be read."""
+        with self.corpus.everything() as (_, derived):
+            return IndexStatus(
+                generation=derived.generation,
+                documents=derived.documents(),
+                passages=len(derived.vectors),
+                alarms=self.corpus.alarms() + self._stopped,
+                discarded=self.corpus.discarded,
+            )
+
+    def _best(self, rank: "_Ranking", k: int, state: ReadState, principal: Principal) -> tuple[Hit, ...]:
+        """Read as deep as it takes to find k hits that are neither near-duplicates nor too many of one document."""
+        depth = k + math.ceil(_SPARE * k)
+        while True:
+            ranked, thinner = rank.best(depth), Thinner(k, self._settings.passages_per_document)
+            for start in range(0, len(ranked), k):  # text is read for as many as it takes, seldom for all
+                thinner.take(self._read(ranked[start : start + k], state, principal))
+                if thinner.full:
+                    return thinner.kept
+            if len(ranked) < depth:
+                return thinner.kept
+            depth *= 4
+
+    def _read(self, ranked: Sequence[tuple[Row, float]], state: ReadState, principal: Principal) -> tuple[Hit, ...]:
+        readable = state.read(ranked, principal)
+        if len(readable) < len(ranked):
+            self._alarm(len(ranked) - len(readable))
+        return readable
+
+    def _alarm(self, rows: int) -> None:
+        """The second gate stopped what the first let through: the derived indexes or the view are damaged."""
+        self._stopped += rows
+        log.error("The second gate stopped %d rows that the first had let through.", rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Vector:
+    values: NDArray[np.float32]
+    fingerprint: str
+
+
+class _Ranking:
+    """One question ranked inside one view, as deep as asked for."""
+
+    def __init__(
+        self,
+        question: str,
+        vector: _Vector | None,
+        derived: Derived,
+        view: View,
+        only: NDArray[np.int64] | None,
+        mode: Mode,
+    ) -> None:
+        self._question, self._vector, self._derived = question, vector, derived
+        self._view, self._only, self._mode = view, only, mode
+        self._ties = derived.ties.values
+        self._exact = True
+        self.evidence = 0.0  # how well the best of all ranked so far matches
+
+    def best(self, depth: int) -> Sequence[tuple[Row, float]]:
+        """At most `depth` rows with their scores, best first; equal scores by a random number of their document."""
+        ranked, whole = self._ranked(depth)
+        self.evidence = ranked[0][1] / whole if ranked else 0.0
+        return ranked
+
+    def _ranked(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
+        """The best rows, and a score that none can exceed."""
+        if self._mode == "dense":
+            return self._dense(depth), 1.0
+        if self._mode == "keyword":
+            return self._keyword(depth)
+        wide = max(depth, _DEPTH)
+        keyword, ceiling = self._keyword(wide)
+        cosines = [*self._dense(wide), *self._cosines(keyword)]
+        return fuse(cosines, keyword, ceiling, self._ties)[:depth], 1.0
+
+    def exactness(self) -> Literal["exact", "approximate"]:
+        return "exact" if self._exact else "approximate"
+
+    def _dense(self, depth: int) -> Sequence[tuple[Row, float]]:
+        assert self._vector is not None
+        found = self._derived.vectors.nearest(
+            self._vector.values, self._view.reader_sets, depth, self._only, self._view.id, self._ties
+        )
+        self._exact &= found.exact
+        return _pairs(found.rows, found.scores)
+
+    def _cosines(self, ranked: Sequence[tuple[Row, float]]) -> Sequence[tuple[Row, float]]:
+        """The same rows with their cosines."""
+        assert self._vector is not None
+        rows = np.array(sorted(row for row, _ in ranked), np.int64)
+        found = self._derived.vectors.nearest(self._vector.values, self._view.reader_sets, len(rows), rows)
+        return _pairs(found.rows, found.scores)
+
+    def _keyword(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
+        """The best rows by words, and a score that none in this view reaches."""
+        rows, scores, ceiling = self._derived.keywords.ranked(
+            self._question, self._view.reader_sets, depth, allowed_rows=self._only, ties=self._ties
+        )
+        return _pairs(rows, scores), ceiling
+
+
+class _Query:
+    """A question, embedded at most once per embedding model."""
+
+    def __init__(self, question: str, embedders: "_Embedders", mode: Mode) -> None:
+        self._question, self._embedders, self._mode = question, embedders, mode
+        self._vector: _Vector | None = None
+
+    def embedded_for(self, generation: Generation) -> _Vector | None:
+        if self._mode == "keyword":
+            return None
+        if self._vector is None or self._vector.fingerprint != generation.fingerprint:
+            embedder = self._embedders.of(generation)
+            self._vector = _Vector(embedder.query(self._question), embedder.fingerprint)
+        return self._vector
+
+
+class _Embedders:
+    """The embedder of each generation: the configured one, and others once a rebuild has switched to them."""
+
+    def __init__(self, configured: Embedder, load: LoadEmbedder | None) -> None:
+        self._by_fingerprint = {configured.fingerprint: configured}
+        self._load = load
+        self._lock = Lock()
+
+    def of(self, generation: Generation) -> Embedder:
+        """Raises ModelMismatch when the generation's model cannot be had."""
+        with self._lock:
+            known = self._by_fingerprint.get(generation.fingerprint)
+            if known is None and self._load is not None:
+                known = self._load(generation.model)
+                self._by_fingerprint[known.fingerprint] = known
+        if known is None or known.fingerprint != generation.fingerprint:
+            raise ModelMismatch(f"The index now belongs to {generation.model}.", remedy="Restart with that model.")
+        return known
+
+
+def _rows_let_through(
+    state: ReadState, derived: Derived, filters: Filters | None, principal: Principal
+) -> NDArray[np.int64] | None:
+    if filters is None or filters.empty:
+        return None
+    return derived.rows_of(state.matching(filters, principal))
+
+
+def _pairs(rows: NDArray[np.int64], scores: NDArray[np.float64]) -> list[tuple[Row, float]]:
+    return [(Row(row), score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]

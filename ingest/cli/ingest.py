@@ -1,0 +1,178 @@
+"""`clearance ingest`, `ingest-set` and `worker`: the pipeline from the command line and from the queue of jobs."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from indexes import settings as configuration
+from indexes.catalog import Catalog
+from indexes.cli.terminal import INTERRUPTED, graceful, printable
+from indexes.errors import BadInput, ClearanceError
+from indexes.settings import Settings
+from ingest import labelled
+from ingest.cli.sources import documents, sources
+from ingest.labelled import LabelledSet
+from ingest.lock import only_one
+from ingest.pipeline import Embedders, Writing
+from ingest.report import Bar, Lines, Report, Watcher
+from ingest.requests import LoadEmbedder, MakeParsers, Request, loader, perform
+from ingest.worker import work
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app.add_typer(sources, name="sources")
+app.add_typer(documents, name="documents")
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Files and folders.", show_default=False)],
+    allow: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May read: user:…, group:… or public.")] = [],  # noqa: B006
+    deny: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May not read, whatever allows it.")] = [],  # noqa: B006
+    collection: Annotated[str, typer.Option(help="A name that questions can be limited to.")] = "default",
+    source: Annotated[str | None, typer.Option(metavar="NAME", help="PATH is the folder of this source.")] = None,
+    manifest: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON lines: file, allow, title …")] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove documents whose files are gone.")] = False,
+    prune_anyway: Annotated[bool, typer.Option("--prune-anyway", help="Prune, however many would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Take documents in: new and changed files are read, changed readers take effect at once, the rest is left alone.
+
+    Who may read a file: --allow and --deny, else its manifest line, else the nearest .access.yaml at or above it.
+    """
+    try:
+        given = {"paths": paths, "allow": allow, "deny": deny, "collection": collection, "manifest": manifest}
+        given["source"] = source
+        request = Request.of(
+            {**given, "prune": prune or prune_anyway, "prune_anyway": prune_anyway, "dry_run": dry_run}
+        )
+        raise typer.Exit(ingest_once(request, configuration.load(), as_json=as_json))
+    except ClearanceError as error:
+        raise typer.Exit(_told(error, as_json=as_json)) from error
+
+
+@app.command("ingest-set")
+def ingest_set(
+    folder: Annotated[Path, typer.Argument(help="With corpus.jsonl, and acl.jsonl or --allow.", show_default=False)],
+    users: Annotated[Path | None, typer.Option(metavar="FILE", help="People; default: users.jsonl in FOLDER.")] = None,
+    allow: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May read: user:…, group:… or public.")] = [],  # noqa: B006
+    deny: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May not read, whatever allows it.")] = [],  # noqa: B006
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Take a labelled set in, to measure answers on it: `clearance eval FOLDER`. Each row becomes a document.
+
+    Use a home of its own (CLEARANCE_HOME): the people of the set become users of this catalog.
+    """
+    try:
+        given = labelled.read(folder, users=users, allow=allow, deny=deny)
+        raise typer.Exit(ingest_labelled(given, configuration.load(), as_json=as_json))
+    except ClearanceError as error:
+        raise typer.Exit(_told(error, as_json=as_json)) from error
+
+
+@app.command()
+def worker(
+    once: Annotated[bool, typer.Option("--once", help="Do the jobs that wait, then end.")] = False,
+) -> None:
+    """Do ingestion jobs from the queue, one after another."""
+    try:
+        settings = configuration.load()
+        with graceful():
+            work(settings, once=once)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except ClearanceError as error:
+        raise typer.Exit(_told(error, as_json=False)) from error
+
+
+def ingest_once(
+    request: Request,
+    settings: Settings,
+    *,
+    as_json: bool,
+    load: LoadEmbedder | None = None,
+    make_parsers: MakeParsers | None = None,
+) -> int:
+    """The whole command. Returns its exit code: 0 all well, 1 a file had a problem, 2 wrong use, 130 interrupted."""
+
+    def work(report: Report, stack: ExitStack) -> None:
+        if not request.dry_run:
+            stack.enter_context(only_one(settings.home))
+        catalog = _catalog(settings, request, stack)
+        loads = load or loader(settings, report.watcher.say)
+        embedders = Embedders(catalog, settings.embedding_model, loads) if catalog else None
+        perform(request, settings, catalog, embedders, report, make_parsers)
+
+    return _reported(work, dry_run=request.dry_run, as_json=as_json)
+
+
+def ingest_labelled(given: LabelledSet, settings: Settings, *, as_json: bool, load: LoadEmbedder | None = None) -> int:
+    """The whole command for a labelled set. Returns its exit code, as `ingest_once`."""
+
+    def work(report: Report, stack: ExitStack) -> None:
+        stack.enter_context(only_one(settings.home))
+        catalog = stack.enter_context(closing(Catalog.open(settings.catalog_url)))
+        embedders = Embedders(catalog, settings.embedding_model, load or loader(settings, report.watcher.say))
+        labelled.perform(given, Writing(catalog=catalog, settings=settings, embedders=embedders), report)
+
+    return _reported(work, dry_run=False, as_json=as_json)
+
+
+def _reported(work: Callable[[Report, ExitStack], None], *, dry_run: bool, as_json: bool) -> int:
+    """Does the work under watch and tells what came of it. Returns the exit code."""
+    with _watcher(sys.stderr) as watcher:
+        report = Report(watcher=watcher, dry_run=dry_run)
+        try:
+            with graceful(), ExitStack() as stack:
+                work(report, stack)
+        except KeyboardInterrupt:
+            report.interrupted = True
+        except ClearanceError as error:
+            report.error = error
+        report.close()
+    if as_json:
+        print(json.dumps(report.summary()))
+    else:
+        for line in report.lines():
+            print(line)
+        if report.error:
+            _told(report.error, as_json=False)
+    return INTERRUPTED if report.interrupted else _code(report.error) if report.error else int(not report.succeeded)
+
+
+def _catalog(settings: Settings, request: Request, stack: ExitStack) -> Catalog | None:
+    """The catalog; None where a dry run would have to make one."""
+    at_home = settings.database_url is None
+    if request.dry_run and at_home and not (settings.home / "catalog.sqlite").exists():
+        return None
+    catalog = Catalog.open(settings.catalog_url)
+    stack.callback(catalog.close)
+    return catalog
+
+
+@contextmanager
+def _watcher(out: IO[str]) -> Iterator[Watcher]:
+    if out.isatty():
+        with Bar(out) as bar:
+            yield bar
+    else:
+        yield Lines(out)
+
+
+def _told(error: ClearanceError, *, as_json: bool) -> int:
+    """Says what went wrong; returns the exit code."""
+    if as_json:
+        print(json.dumps({"succeeded": False, "error": {"reason": str(error), "remedy": error.remedy}}))
+    print(printable(f"error: {error}"), file=sys.stderr)
+    if error.remedy:
+        print(printable(f"       {error.remedy}"), file=sys.stderr)
+    return _code(error)
+
+
+def _code(error: ClearanceError) -> int:
+    return 2 if isinstance(error, BadInput) else 1

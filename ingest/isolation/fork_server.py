@@ -1,0 +1,241 @@
+"""The process that parsing workers are forked from. The sandbox runs it: `python -m ingest.isolation.fork_server`.
+
+It imports the parsers once and has no other thread, so a fork is cheap and safe. A worker lives in a place of its own,
+apart from the host, and forks a process for each document, which is confined before it gets the document and takes
+everything it has learnt with it: a parser that one document has taken over never meets another document.
+
+Each worker is the leader of a session, so that killing its group also kills what it started. When the parent goes away,
+so does everything here.
+"""
+
+import contextlib
+import errno
+import gc
+import importlib
+import json
+import math
+import os
+import resource
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from indexes.errors import SourceBroken, SourceError, SourceTooCostly, SourceUnavailable
+from ingest.elements import Parsed, ParseOptions
+from ingest.isolation import confinement, protocol
+
+MEGABYTE = 1 << 20
+MAX_FILE_BYTES = 512 * MEGABYTE  # that a worker may write to one file
+MAX_OPEN_FILES = 256
+COPY_BYTES = 1 << 30  # at most, in one call
+Parser = Callable[..., Parsed]
+
+
+def main(descriptor: int, parser_name: str) -> None:
+    """Serves fork and kill requests until the parent closes the control socket. `parser_name` is "module:function"."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=descriptor)
+    module_name, function = parser_name.split(":")
+    module = importlib.import_module(module_name)
+    getattr(module, "warm_up", lambda: None)()
+    confinement.code()  # once, for all that are forked
+    gc.collect()
+    gc.freeze()
+    parser: Parser = getattr(module, function)
+    workers: set[int] = set()
+    control.send(b'{"ready": true}')
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(control, 65_536, 1)
+        if not data:
+            break
+        request = json.loads(data)
+        if "kill" in request:
+            control.send(json.dumps({"killed": _end(request["kill"], workers)}).encode())
+        else:
+            control.send(json.dumps({"pid": _fork(descriptors[0], control, parser, request, workers)}).encode())
+    for pid in tuple(workers):
+        _end(pid, workers)
+
+
+def _end(pid: int, workers: set[int]) -> bool:
+    """Kills a worker and all it started. Unreaped until now, so its id is its own."""
+    if pid not in workers:
+        return False
+    workers.discard(pid)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)  # it may not have become a leader yet
+    os.waitpid(pid, 0)
+    return True
+
+
+def _fork(descriptor: int, control: socket.socket, parser: Parser, limits: dict[str, Any], workers: set[int]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            control.close()
+            os.setsid()
+            code = _keep(socket.socket(fileno=descriptor), parser, limits)
+        finally:
+            os._exit(code)
+    os.close(descriptor)
+    workers.add(pid)
+    return pid
+
+
+def _keep(connection: socket.socket, parser: Parser, limits: dict[str, Any]) -> int:
+    """Makes a place apart and serves there. The first process of a process space is forked: it cannot move itself."""
+    confinement.die_with_parent()
+    progress = confinement.leave_the_host(Path(limits["scratch"]))
+    confinement.die_with_parent()
+    if progress.own_process_space:
+        if child := os.fork():
+            connection.close()
+            os.waitpid(child, 0)
+            return 0
+        confinement.die_with_parent()
+    _serve(connection, parser, limits, progress)
+    return 0
+
+
+def _serve(connection: socket.socket, parser: Parser, limits: dict[str, Any], progress: confinement.Progress) -> None:
+    """A process for each document, until the parent hangs up. This one never reads what a document holds."""
+    while True:
+        try:
+            task, (document, channel) = protocol.receive_with_files(connection, 2)
+        except protocol.Closed:
+            return
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                connection.close()
+                os.setpgid(0, 0)
+                confinement.die_with_parent()
+                _work(socket.socket(fileno=channel), document, parser, {**limits, **task}, progress)
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(document)
+        os.close(channel)
+        protocol.send(connection, {"ended": _await(child)})
+        _clear(child, progress)
+
+
+def _await(child: int) -> int:
+    """How the child ended, as `os.waitstatus_to_exitcode` tells; others that were left to this process are reaped."""
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            return os.waitstatus_to_exitcode(status)
+
+
+def _clear(child: int, progress: confinement.Progress) -> None:
+    """Nothing of one document meets the next: whatever its process started and wrote goes."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if progress.own_process_space:
+            os.kill(-1, signal.SIGKILL)
+        else:
+            os.killpg(child, signal.SIGKILL)
+    for place in progress.scratch.iterdir():
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
+    if "user" in progress.held:  # which no other program is: this is what LibreOffice could not take with it
+        for socket_left in Path("/tmp").glob("OSL_PIPE_*"):
+            with contextlib.suppress(OSError):
+                socket_left.unlink()  # of another user: refused
+
+
+def _work(
+    channel: socket.socket, document: int, parser: Parser, task: dict[str, Any], progress: confinement.Progress
+) -> None:
+    """Confines itself, says how well, and parses one document if that is enough."""
+    _limit_itself(task)
+    held = confinement.confine(progress, [Path(path) for path in task["out_of_reach"]])
+    protocol.send(channel, {"confinement": held.as_dict()})
+    if not held.enough or (task["required"] and held.missing) or task["options"] is None:
+        return
+    options = ParseOptions(**{**task["options"], "encodings": tuple(task["options"]["encodings"])})
+    path = Path(task["scratch"]) / f"document{os.fsdecode(bytes.fromhex(task['suffix']))}"
+    with path.open("xb") as copy:  # libraries want a file with a name
+        written = 0
+        while part := os.sendfile(copy.fileno(), document, written, COPY_BYTES):
+            written += part
+    protocol.send(channel, _reply(channel, parser, path, options, task))
+
+
+def _limit_itself(limits: dict[str, Any]) -> None:
+    os.environ.update(TMPDIR=limits["scratch"], HOME=limits["scratch"])
+    os.chdir(limits["scratch"])
+    import tempfile
+
+    tempfile.tempdir = limits["scratch"]
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, MAX_FILE_BYTES)
+    _limit(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
+    _limit(resource.RLIMIT_AS, _mapped() + limits["memory_mb"] * MEGABYTE)
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def _mapped() -> int:
+    """Bytes of address space in use already, by libraries and what they loaded; a document's limit comes on top."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return pages * resource.getpagesize()
+
+
+def _reply(
+    connection: socket.socket, parser: Parser, path: Path, options: ParseOptions, limits: dict[str, Any]
+) -> dict[str, Any]:
+    """The document or the error, as plain values: a library's exceptions may not survive a trip between processes."""
+
+    def page_read() -> None:
+        _allow_cpu(limits["page_s"], more=True)
+        protocol.send(connection, {"beat": True})
+
+    _allow_cpu(limits["cpu_s"])
+    try:
+        return protocol.pack(parser(path, options, page_read))
+    except SourceError as error:
+        return protocol.pack_error(error)
+    except MemoryError:
+        return protocol.pack_error(SourceTooCostly("It needs more memory than one document may use."))
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            return protocol.pack_error(SourceTooCostly("Its parser wrote a file larger than it may."))
+        return protocol.pack_error(SourceUnavailable(f"{error.strerror or error}."))
+    except Exception as error:
+        return protocol.pack_error(SourceBroken(f"It cannot be parsed ({type(error).__name__}: {str(error)[:200]})."))
+
+
+def _allow_cpu(seconds: float, *, more: bool = False) -> None:
+    """Processor time from now on, or on top of what is still allowed. Over it the kernel ends the process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    start = soft if more and soft != resource.RLIM_INFINITY else math.ceil(spent.ru_utime + spent.ru_stime)
+    resource.setrlimit(resource.RLIMIT_CPU, (start + math.ceil(seconds), hard))
+
+
+def _start() -> NoReturn:
+    """The scratch folder, this process's own, goes with it: the parent may have been killed and cannot see to it."""
+    try:
+        main(int(sys.argv[1]), sys.argv[2])
+    finally:
+        shutil.rmtree(sys.argv[3], ignore_errors=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _start()

@@ -1,0 +1,396 @@
+"""Parsing in processes that can be limited and killed: a bad file is one failed document, never a stuck service.
+
+`Parsers` keeps a few workers, one document at a time each. Every limit is the kernel's: address space, processor time,
+file size, and a wall clock kept here. A worker that breaks one is killed with everything it started, and replaced.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from indexes.errors import ParsersNotConfined, SourceError, SourceTooCostly, SourceUnavailable
+from indexes.settings import Settings
+from ingest.elements import Parsed, ParseOptions
+from ingest.isolation import protocol
+from ingest.isolation.confinement import Confinement
+from ingest.isolation.private_copy import PrivateCopy
+
+PARSER = "ingest.partition:parse"
+_FORK_SERVER = "ingest.isolation.fork_server"
+ENDING_S = 5.0  # for the process of a document to be gone
+OCR_PAGE_S = 20.0  # more time for every page that OCR has finished: a long scan is slow, not stuck
+START_TIMEOUT_S = 120.0
+CONTROL_TIMEOUT_S = 30.0
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TZ", "SYSTEMROOT")
+_QUIET = {
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONHASHSEED": "0",
+    "DO_NOT_TRACK": "1",
+    "SCARF_NO_ANALYTICS": "1",
+    "UNSTRUCTURED_DISABLE_NOTICE": "1",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_THREAD_LIMIT": "1",
+}
+_Task = tuple[PrivateCopy, Future[Parsed]]
+
+log = logging.getLogger(__name__)
+
+
+class Parsers:
+    """A pool of limited parsing processes. Use as a context manager; `submit` from any thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: ParseOptions | None = None,
+        *,
+        parser: str = PARSER,
+        tell: Callable[[Confinement], None] = lambda held: log.info("%s", held.described()),
+    ) -> None:
+        """tell: is told what holds the parsing processes, once and again should that change."""
+        self._options = options or ParseOptions(ocr=settings.ocr, max_file_mb=settings.max_file_mb)
+        self._nursery = _Nursery(settings, parser, tell)
+        self._timeout_s = settings.parse_timeout_s
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"parser-{n}", daemon=True) for n in range(settings.parse_workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, document: PrivateCopy) -> "Future[Parsed]":
+        """The document, in the future. Its result raises subclasses of SourceError and nothing else.
+
+        The copy is closed here, whatever comes of it.
+        """
+        future: Future[Parsed] = Future()
+        if self._closed.is_set():
+            document.close()
+            future.set_exception(SourceUnavailable("Parsing has been stopped."))
+        else:
+            self._tasks.put((document, future))
+        return future
+
+    def check(self) -> Confinement:
+        """What holds the processes that parse here. Raises SourceUnavailable, ParsersNotConfined."""
+        worker = self._nursery.spawn()
+        try:
+            return worker.probe()
+        finally:
+            worker.end()
+
+    def close(self) -> None:
+        """Kills every worker and whatever it started; what was not finished is cancelled or fails as unavailable."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                task = self._tasks.get_nowait()
+                if task is not None:
+                    task[0].close()
+                    task[1].cancel()
+        for _ in self._threads:
+            self._tasks.put(None)
+        self._nursery.close()
+        for thread in self._threads:
+            thread.join(timeout=CONTROL_TIMEOUT_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _serve(self) -> None:
+        worker: _Worker | None = None
+        while (task := self._tasks.get()) is not None:
+            document, future = task
+            if self._closed.is_set() or not future.set_running_or_notify_cancel():
+                document.close()
+                future.cancel()
+                continue
+            try:
+                with document:
+                    worker = worker or self._nursery.spawn()
+                    parsed = worker.parse(document, self._options, self._timeout_s)
+                future.set_result(parsed)
+            except SourceError as error:
+                future.set_exception(SourceUnavailable("Parsing has been stopped.") if self._closed.is_set() else error)
+            except Exception as error:  # nothing else may come out of the future
+                future.set_exception(SourceUnavailable(f"The parser failed ({type(error).__name__}: {error})."))
+                if worker:
+                    worker.spent = True
+            if worker and worker.spent:
+                worker.end()
+                worker = None
+        if worker:
+            worker.end()
+
+
+class _Worker:
+    """A place apart with one process at a time in it, each for one document."""
+
+    def __init__(
+        self,
+        nursery: "_Nursery",
+        pid: int,
+        connection: socket.socket,
+        scratch: Path,
+        tell: Callable[[Confinement], None],
+    ) -> None:
+        self._nursery, self._pid, self._connection, self._scratch = nursery, pid, connection, scratch
+        self._tell = tell
+        self.spent = False
+        self._dead = False
+
+    def parse(self, document: PrivateCopy, options: ParseOptions, timeout_s: float) -> Parsed:
+        """Raises SourceError. After a limit was broken the worker is spent and its process is dead."""
+        deadline, pages = time.monotonic() + timeout_s, 0
+        try:
+            ending = Path(document.name).suffix
+            with document.in_memory() as sealed, self._handed_over(sealed, ending, options) as channel:
+                self._confined(channel)
+                while "beat" in (message := protocol.receive(channel, deadline)):
+                    pages += 1
+                    if pages <= options.max_ocr_pages:
+                        deadline += OCR_PAGE_S
+            parsed = protocol.unpack(message)
+            self._ended()
+            return parsed
+        except protocol.Late as error:
+            self.end()
+            allowed = timeout_s + OCR_PAGE_S * min(pages, options.max_ocr_pages)
+            raise SourceTooCostly(
+                f"It was not parsed within {allowed:g} seconds.",
+                remedy="Split the file, or raise CLEARANCE_PARSE_TIMEOUT_S.",
+            ) from error
+        except protocol.Closed as error:
+            raise SourceTooCostly(
+                f"Its parser {self._ended()}.",
+                remedy="Split the file, or raise CLEARANCE_PARSE_MEMORY_MB.",
+            ) from error
+        except SourceError:
+            self._ended()
+            raise
+
+    def probe(self) -> Confinement:
+        """What holds a process here. Raises SourceUnavailable, ParsersNotConfined."""
+        document = os.memfd_create("nothing", os.MFD_CLOEXEC)
+        try:
+            with self._handed_over(document, "", None) as channel:
+                held = self._confined(channel)
+            self._ended()
+            return held
+        except (protocol.Late, protocol.Closed) as error:
+            self.end()
+            raise SourceUnavailable("A parsing process ended before it was confined.") from error
+        finally:
+            os.close(document)
+
+    @contextlib.contextmanager
+    def _handed_over(self, document: int, suffix: str, options: ParseOptions | None) -> Iterator[socket.socket]:
+        """The way to a new process that has the document, by descriptor: it cannot open files by their names."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with ours:
+            with theirs:
+                task = {"suffix": os.fsencode(suffix).hex(), "options": asdict(options) if options else None}
+                protocol.send(self._connection, task, (document, theirs.fileno()))
+            yield ours
+
+    def _confined(self, channel: socket.socket) -> Confinement:
+        """The first that the process says, before it has looked at the document. Raises ParsersNotConfined."""
+        told = protocol.receive(channel, time.monotonic() + CONTROL_TIMEOUT_S)
+        held = Confinement.told(told["confinement"])
+        self._tell(held)
+        return held
+
+    def _ended(self) -> str:
+        """How the process ended; waits until nothing is left of it. A worker that cannot say so is spent."""
+        try:
+            return _ending(protocol.receive(self._connection, time.monotonic() + ENDING_S)["ended"])
+        except (protocol.Late, protocol.Closed):
+            self.end()
+            return _ending(-signal.SIGKILL)
+
+    def end(self) -> None:
+        """Once only: afterwards its id may be another process's."""
+        self.spent = True
+        if self._dead:
+            return
+        self._dead = True
+        self._connection.close()
+        self._nursery.kill(self._pid)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _ending(code: int) -> str:
+    """code: as `os.waitstatus_to_exitcode` tells."""
+    if code >= 0:
+        return "ended without an answer"
+    number = -code
+    if number == signal.SIGXCPU:
+        return "used more processor time than one document may"
+    if number == signal.SIGXFSZ:
+        return "wrote a file larger than it may"
+    if number == signal.SIGKILL:
+        return "was killed, most likely for the memory it used"
+    return f"crashed ({signal.Signals(number).name})"
+
+
+class _Nursery:
+    """The process that forks workers, started at the first need and again should it die."""
+
+    def __init__(self, settings: Settings, parser: str, tell: Callable[[Confinement], None]) -> None:
+        self._limits = {
+            "memory_mb": settings.parse_memory_mb,
+            "cpu_s": settings.parse_timeout_s,
+            "page_s": OCR_PAGE_S,
+            "required": settings.confinement == "require",
+            # what a process that reads strangers' files must not be able to open
+            "out_of_reach": [f"/proc/{os.getpid()}/environ", str(settings.home.absolute())],
+        }
+        self._tell = tell
+        self._told: Confinement | None = None
+        self._parser = parser
+        self._scratch = Path()  # made with the process, and removed by it
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._closed = False
+        self._born = 0
+
+    def spawn(self) -> _Worker:
+        """A fresh worker. Raises SourceUnavailable if none can be started."""
+        with self._lock:
+            control = self._started()
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._born += 1
+            scratch = self._scratch / f"worker-{self._born}"
+            scratch.mkdir(mode=0o700)
+            with theirs:
+                request = json.dumps({**self._limits, "scratch": str(scratch)}).encode()
+                reply = self._ask(control, request, theirs.fileno())
+            return _Worker(self, int(reply["pid"]), ours, scratch, self._judge)
+
+    def _judge(self, held: Confinement) -> None:
+        """Tells what holds a parsing process, if that is new. Raises ParsersNotConfined."""
+        if held != self._told:
+            self._told = held
+            self._tell(held)
+        if not held.enough or (self._limits["required"] and held.missing):
+            raise ParsersNotConfined(held.described())
+
+    def kill(self, pid: int) -> None:
+        with self._lock:
+            if self._control is None or self._closed:
+                return
+            with contextlib.suppress(SourceUnavailable):
+                self._ask(self._control, json.dumps({"kill": pid}).encode())
+
+    def close(self) -> None:
+        """Without its control socket the nursery kills its workers and ends; should it be stuck, it is killed."""
+        self._closed = True
+        with self._lock:
+            self._stop()
+
+    def _ask(self, control: socket.socket, request: bytes, descriptor: int | None = None) -> dict[str, Any]:
+        try:
+            if descriptor is None:
+                control.send(request)
+            else:
+                socket.send_fds(control, [request], [descriptor])
+            data = control.recv(65_536)
+        except OSError as error:
+            self._stop()
+            raise SourceUnavailable("The parsing process does not answer.") from error
+        if not data:
+            self._stop()
+            raise SourceUnavailable("The parsing process has ended.")
+        answer: dict[str, Any] = json.loads(data)
+        return answer
+
+    def _started(self) -> socket.socket:
+        if self._closed:
+            raise SourceUnavailable("Parsing has been stopped.")
+        if self._control is not None and self._process is not None and self._process.poll() is None:
+            return self._control
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._scratch = Path(tempfile.mkdtemp(prefix="clearance-parsers-"))
+        self._scratch.chmod(0o711)  # each worker may have a user of its own, and a folder in here that is its alone
+        with theirs, (self._scratch / "fork-server.log").open("w+b") as log:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    _FORK_SERVER,
+                    str(theirs.fileno()),
+                    self._parser,
+                    str(self._scratch),
+                ],
+                pass_fds=[theirs.fileno()],
+                env=self._environment(),
+                cwd=self._scratch,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+            theirs.close()
+            self._control = ours
+            self._await_start(ours, log)
+        ours.settimeout(CONTROL_TIMEOUT_S)
+        return ours
+
+    def _environment(self) -> dict[str, str]:
+        """Only what parsing needs: no key or password of the service is in it."""
+        passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        here = str(Path(__file__).resolve().parent.parent)
+        return {**passed, **_QUIET, "HOME": str(self._scratch), "TMPDIR": str(self._scratch), "PYTHONPATH": here}
+
+    def _await_start(self, control: socket.socket, log: BinaryIO) -> None:
+        """Raises SourceUnavailable with the last line that the process wrote."""
+        control.settimeout(START_TIMEOUT_S)
+        with contextlib.suppress(OSError):
+            if control.recv(1_024):
+                return
+        self._stop()
+        log.seek(0)
+        told = log.read().decode("utf-8", "replace").strip().splitlines()
+        raise SourceUnavailable(f"The parsing process cannot be started: {told[-1] if told else 'it gave no reason'}.")
+
+    def _stop(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+            shutil.rmtree(self._scratch, ignore_errors=True)

@@ -1,0 +1,118 @@
+"""One request to ingest, from wherever it came: scan, plan, run."""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any, Protocol, Self, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from indexes.catalog import Catalog
+from indexes.embedder import Embedder, load
+from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavailable
+from indexes.settings import Settings
+from ingest import pipeline, plan
+from ingest.access import Rules, command_line_rule, read_manifest
+from ingest.isolation.confinement import Confinement
+from ingest.isolation.sandbox import Parsers
+from ingest.naming import name_readers
+from ingest.pipeline import Embedders, Parsing, Tools
+from ingest.report import Report
+from ingest.sources import as_source, find_roots, in_sources, scan
+
+LoadEmbedder = Callable[[str], Embedder]
+MakeParsers = Callable[[Settings], AbstractContextManager[Parsing]]
+
+log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Confined(Protocol):
+    """Parsers that can say what holds their processes, before they are given anything."""
+
+    def check(self) -> Confinement: ...
+
+
+class Request(BaseModel):
+    """What to ingest: the arguments of the command, and the payload of a job."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    paths: tuple[Path, ...] = Field(min_length=1)
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    collection: str = Field("default", min_length=1, max_length=200)
+    manifest: Path | None = None
+    prune: bool = False
+    prune_anyway: bool = False
+    source: str | None = None  # the one path is the root of this source, wherever it was seen last
+    dry_run: bool = False
+
+    @classmethod
+    def of(cls, given: Any) -> Self:
+        """Raises BadInput, naming what is wrong."""
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise BadInput(f"{wrong}.") from error
+
+
+def perform(
+    request: Request,
+    settings: Settings,
+    catalog: Catalog | None,
+    embedders: Embedders | None,
+    report: Report,
+    make_parsers: MakeParsers | None = None,
+) -> None:
+    """Scan, plan, run. Without a catalog (a dry run before the first ingest) every file is new.
+
+    Raises BadInput for a request that cannot be carried out, CorpusError and others for what stopped it half-way.
+    """
+    make = not request.dry_run and embedders is not None
+    roots = find_roots(request.paths)
+    if request.source is not None:
+        roots = as_source(roots, request.source, catalog)
+    else:
+        roots = in_sources(roots, catalog, make=make)
+    for source in dict.fromkeys(root.source for root in roots if root.source):
+        report.sources.append({"name": source.name, "root": str(source.root)})
+        report.watcher.say(f"Source {source.name}: {source.root}")
+    report.prune_anyway = request.prune_anyway
+    entries = read_manifest(request.manifest) if request.manifest else {}
+    rules = Rules(command_line_rule(request.allow, request.deny), entries)
+    own = frozenset({request.manifest.resolve()} if request.manifest else ())  # a name to leave out, not one to open
+    found = scan(roots, rules, collection=request.collection, max_bytes=settings.max_file_mb * 1_000_000, skip=own)
+    found, report.unknown = name_readers(found, catalog, refuse=settings.unknown_principals == "refuse")
+    stored = {uri: d for root in roots if catalog for uri, d in catalog.documents.stored(root.prefix).items()}
+    planned = plan.make(found, stored, prune=request.prune)
+    report.watcher.expect(planned.files)
+    if request.dry_run or catalog is None or embedders is None:
+        pipeline.preview(planned, settings, report)
+        return
+    with (make_parsers or Parsers)(settings) as parsers:
+        tools = Tools(catalog=catalog, settings=settings, embedders=embedders, parsers=parsers)
+        if planned.tasks and isinstance(parsers, Confined):
+            _told_how_confined(parsers, report)
+        try:
+            pipeline.run(planned, tools, report)
+        except (ClearanceError, MemoryError):
+            raise
+        except Exception as error:
+            log.exception("The run was stopped")
+            remedy = "Mend the cause, then run the same command again."
+            raise CorpusError(f"{type(error).__name__}: {error}", remedy=remedy) from error
+
+
+def _told_how_confined(parsers: Confined, report: Report) -> None:
+    """Raises ParsersNotConfined, before anything is read. A parser that cannot start is told of with each file."""
+    with suppress(SourceUnavailable):
+        report.confinement = parsers.check()
+        report.watcher.say(report.confinement.described())
+
+
+def loader(settings: Settings, say: Callable[[str], None] = log.info) -> LoadEmbedder:
+    """Loads the embedder of a model by its name, with the other settings as they are."""
+    return lambda model: load(settings.model_copy(update={"embedding_model": model}), say)

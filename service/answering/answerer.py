@@ -1,0 +1,165 @@
+"""A question in, a cited answer out: where a question enters, and everything it meets on its way."""
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from functools import partial
+
+from anyio import CapacityLimiter, to_thread
+
+from indexes.catalog.models import Models
+from indexes.errors import BadInput, GeneratorBroken, GeneratorError, NoSuchModel
+from indexes.model import Principal
+from indexes.search.searcher import Searcher
+from indexes.settings import Settings
+from service.answering import phrases
+from service.answering.evidence import Judge
+from service.answering.generate import Generation
+from service.answering.meaning import Meaning
+from service.answering.permission import LOOKS_AT_ONCE, Permission
+from service.answering.prompt import LeftOut, worth_showing
+from service.answering.quote import nothing, quote
+from service.answering.run import Found, Run
+from service.answering.values import (
+    Answer,
+    AnswererName,
+    Ask,
+    CitationFound,
+    Event,
+    Finished,
+    Mode,
+    Passages,
+    Timings,
+    Token,
+    Usage,
+)
+from service.llm.port import LanguageModel
+from service.llm.rights import Offer
+from service.templates.template import BuiltIn, Template, TemplateSource
+
+__all__ = [
+    "Answer", "Answerer", "AnswererName", "Ask", "CitationFound", "Event", "Finished", "Mode", "Passages", "Timings",
+    "Token", "Usage",
+]  # fmt: skip
+
+log = logging.getLogger(__name__)
+
+
+class Answerer:
+    """Answers questions out of what the asker may read. Holds no state between questions."""
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        model: LanguageModel | None,
+        settings: Settings,
+        cpu: CapacityLimiter,
+        *,
+        templates: TemplateSource | None = None,
+        rights: Models | None = None,
+        judge: Judge | None = None,
+        meaning: Meaning | None = None,
+        secret: bytes | None = None,
+    ) -> None:
+        """cpu: shared by all work that burns CPU. rights: who may use which model; none: everybody may use all.
+
+        judge: of whether there is evidence enough; none: there always is. meaning: for citations across languages;
+        none: words alone support them. secret: for boundaries and cache salts; default: one per process.
+        """
+        self.searcher = searcher
+        self.offer = Offer(model, rights)
+        self.settings = settings
+        self.cpu = cpu
+        self._looks = CapacityLimiter(LOOKS_AT_ONCE)
+        self.templates = templates or BuiltIn()
+        self.judge = judge
+        self.generation = Generation(settings, secret or secrets.token_bytes(32), meaning=meaning, cpu=cpu)
+
+    def permission(self, principal: Principal) -> Permission:
+        """For one answer to this asker."""
+        return Permission(self.searcher, principal, self._looks)
+
+    async def answer(self, ask: Ask, principal: Principal, permission: Permission | None = None) -> Answer:
+        """The whole answer. Raises what `stream` raises."""
+        kept = permission or self.permission(principal)
+        async with aclosing(self._events(Run(ask=ask, principal=principal, permission=kept, watched=False))) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    return event.answer
+        raise GeneratorBroken("The answer has no end.")
+
+    def stream(self, ask: Ask, principal: Principal, permission: Permission | None = None) -> AsyncGenerator[Event]:
+        """The answer as it grows; the last event is Finished. Closing it stops the model.
+
+        permission: told what the answer rests on, for who keeps looking while it grows. Raises BadInput,
+        QuestionTooLong and NotFound before the first event, GeneratorError at any time, and before each call to the
+        model NotAuthenticated and Withdrawn.
+        """
+        return self._events(Run(ask=ask, principal=principal, permission=permission or self.permission(principal)))
+
+    async def _events(self, run: Run) -> AsyncGenerator[Event]:
+        """The path of a question: made to stand alone, searched for, answered."""
+        run.model = await self._model_for(run.ask, run.principal)
+        run.question = await self.generation.standalone(run)
+        run.condensed = time.perf_counter()
+        run.found = await to_thread.run_sync(self._find, run, limiter=self.cpu)
+        run.searched = time.perf_counter()
+        async with aclosing(self._answered(run)) as events:
+            async for event in events:
+                yield event
+
+    async def _model_for(self, ask: Ask, asker: Principal) -> LanguageModel | None:
+        """Who answers; None: quotes. Raises BadInput, and NoSuchModel whatever the search may find."""
+        if ask.answerer == "quotes":
+            return None
+        model = await self.offer.to(asker)
+        if ask.answerer == "model" and model is None:
+            raise BadInput("No language model can be asked.", remedy="Ask with `answerer: quotes`, or leave it out.")
+        if ask.model is None:
+            return model
+        if model is None:
+            raise NoSuchModel
+        named = model.named(ask.model)
+        with suppress(GeneratorError):  # whether it can answer now shows when it is asked
+            await named.served()
+        return named
+
+    def _find(self, run: Run) -> Found:
+        """Everything that is read for this question: the passages, and the template that says how to ask the model."""
+        ask, asker = run.ask, run.principal
+        search = partial(
+            self.searcher.search, run.question, asker, ask.k, mode=ask.mode, filters=ask.filters, at_least=ask.at_least
+        )
+        result, weak = self.judge.judged(run.question, search) if self.judge else (search(), False)
+        run.permission.rests_on(hit.row for hit in result.hits)
+        hits, left_out = worth_showing(result.hits, self.settings.passages_per_document)
+        if weak:  # from here on it is a view in which there is nothing
+            hits, left_out = (), tuple(LeftOut.of(hit, "weak_evidence") for hit in result.hits)
+        template = None
+        if run.model is not None:
+            template = self.templates.choose(ask.template, asker, self.settings.llm_style, run.language)
+        return Found(hits, left_out, result.view_id, result.position, template)
+
+    def _answered(self, run: Run) -> AsyncGenerator[Event]:
+        if not run.found.hits:
+            return nothing(run)
+        if run.model is None or run.found.template is None:
+            return quote(run, self.cpu)
+        return self._generate_or_quote(run, run.model, run.found.template)
+
+    async def _generate_or_quote(self, run: Run, model: LanguageModel, template: Template) -> AsyncGenerator[Event]:
+        """The model's answer; quotes where it fails before the caller has seen any of it and quotes are allowed."""
+        try:
+            async with aclosing(self.generation.generate(run, model, template)) as events:
+                async for event in events:
+                    yield event
+            return
+        except GeneratorError as error:
+            if run.spoken or (run.ask.fallback or self.settings.fallback) != "quotes":
+                raise
+            log.warning("answered with quotes: %s", error)
+        async with aclosing(quote(run, self.cpu, phrases.QUOTED_INSTEAD[run.language])) as events:
+            async for event in events:
+                yield event

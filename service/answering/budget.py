@@ -1,0 +1,280 @@
+"""Makes the prompt fit the model's context window, and says where the window went."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+
+from indexes.errors import QuestionTooLong
+from indexes.model import Hit
+from indexes.text.words import sentences
+from service.answering.prompt import LeftOut, Passage, Piece, Turn, alternating, boundary, pack, render
+from service.llm.port import LanguageModel, Prompt
+from service.templates.template import Template
+
+ASCII_RATE = 0.3  # tokens per character, on the high side for prose; only where to look first, never what is relied on
+WIDE_RATE = 0.9  # tokens per ideograph; small models need two and more
+LABEL_TOKENS = 16  # number, title and place of a passage, roughly
+TURN_TOKENS = 6  # what a chat template puts around a turn, roughly
+SLACK = 0.03  # of the room for the prompt: closer than this is close enough
+GUESSES = 3  # by proportion; after them by halving, which always ends
+LEAST_ANSWER = 64  # tokens; an answer is shortened to this before a question is refused
+HISTORY_SHARE = 4  # at most one in four tokens of the prompt for earlier turns
+FRAGMENT = 40  # characters; where not even one sentence fits, the first is cut at a multiple of this
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Tokens that one passage takes in the prompt."""
+
+    n: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The ledger. `window == answer + template + question + history + sum(passages) + unused`, to the token.
+
+    The whole prompt is counted exactly, by the served model's tokenizer with its chat template; the parts share that
+    count in proportion to an estimate, because the tokens of parts do not add up to the tokens of the whole.
+    """
+
+    window: int | None  # of the model; None: no model was asked, nothing had to fit
+    answer: int  # reserved for the answer
+    template: int
+    question: int
+    history: int
+    passages: tuple[Share, ...]
+    unused: int
+    left_out: tuple[LeftOut, ...]
+    dropped_turns: int = 0  # of the history, oldest first
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self.template + self.question + self.history + sum(share.tokens for share in self.passages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """All that a prompt is made of."""
+
+    template: Template
+    question: str
+    standalone: str = ""  # the question where no earlier turn is shown; empty: the same
+    hits: tuple[Hit, ...]  # worth showing, best first
+    left_out: tuple[LeftOut, ...]
+    history: tuple[Turn, ...]
+    answer_tokens: int  # wanted
+    view_id: str
+    secret: bytes
+
+    def asked(self, history: tuple[Turn, ...]) -> str:
+        """The question as the model gets it beside these turns: without any, it has to stand alone."""
+        return self.question if history or not self.standalone else self.standalone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A prompt that fits, counted."""
+
+    prompt: Prompt
+    passages: tuple[Passage, ...]
+    tokens: int  # of the prompt, exact
+    answer_tokens: int  # prompt and answer together never exceed the window
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """One way to fill the window."""
+
+    prompt: Prompt
+    passages: tuple[Passage, ...]
+    pieces: tuple[Piece, ...]
+    tokens: int
+
+
+def unlimited(hits: Sequence[Hit], left_out: tuple[LeftOut, ...]) -> tuple[tuple[Passage, ...], Budget]:
+    """All passages, where no window limits them."""
+    passages = pack([Piece(hit, len(hit.text)) for hit in hits])
+    nothing = Budget(window=None, answer=0, template=0, question=0, history=0, passages=(), unused=0, left_out=left_out)
+    return passages, nothing
+
+
+async def fit(request: Request, model: LanguageModel, window: int) -> Fitted:
+    """The most that fits the window. Earlier turns give way first, then the answer's length; then it is refused.
+
+    Asks the model to count once where everything fits. Raises QuestionTooLong with the numbers, and GeneratorError.
+    """
+    answer = min(request.answer_tokens, max(window // 2, 1))
+    least = min(answer, LEAST_ANSWER)
+    turns = alternating(request.history)
+    recent = _recent(turns, (window - answer) // HISTORY_SHARE)
+    for history, reserved in dict.fromkeys(((recent, answer), ((), answer), ((), least))):
+        fixed = _size(render(request.template, request.asked(history), (), history, ""))
+        draft = await _fullest(request, model, history, window - reserved, fixed)
+        if draft is not None and (draft.passages or not request.hits):
+            return _fitted(request, draft, window, reserved, history, len(turns) - len(history), fixed)
+    alone = await model.count(render(request.template, request.asked(()), (), (), ""))
+    raise QuestionTooLong(
+        f"It takes {alone} tokens with its instructions, the answer needs at least {least}, a passage must fit"
+        f" beside them, and the model's window holds {window}.",
+        remedy="Shorten the question.",
+    )
+
+
+async def _fullest(
+    request: Request, model: LanguageModel, history: tuple[Turn, ...], room: int, fixed: float
+) -> _Draft | None:
+    """The draft with the most text that takes at most `room` tokens; None where not even the question does.
+
+    fixed: about how many tokens the prompt has without passages.
+    """
+    everything = tuple(Piece(hit, len(hit.text)) for hit in request.hits)
+    tried: _Draft | None = None
+    if fixed + sum(_piece_size(piece) for piece in everything) <= room:
+        tried = await _counted(request, model, everything, history)
+        if tried.tokens <= room:
+            return tried
+    cuts = _cuts(request.hits)
+    return await _largest(request, model, history, room, fixed, cuts[: -1 if tried else None], tried)
+
+
+async def _largest(
+    request: Request,
+    model: LanguageModel,
+    history: tuple[Turn, ...],
+    room: int,
+    fixed: float,
+    cuts: Sequence["_Cut"],
+    tried: _Draft | None,
+) -> _Draft | None:
+    """The draft of the largest cut that fits, or of one close to it. cuts: growing; tried: more than all of them."""
+    sizes = [fixed + cut.size for cut in cuts]
+    low, high = -1, len(cuts)  # low fits, high does not
+    rate = tried.tokens / _size(tried.prompt) if tried else 1.0
+    best: _Draft | None = None
+    guesses = 0
+    while high - low > 1:
+        guesses += 1
+        by_proportion = bisect_right(sizes, room * (1 - SLACK / 2) / rate) - 1
+        at = min(max(by_proportion, low + 1), high - 1) if guesses <= GUESSES else (low + high) // 2
+        draft = await _counted(request, model, cuts[at].pieces(request.hits), history)
+        if draft.tokens > room:
+            high = at
+        else:
+            low, best = at, draft
+            if room - draft.tokens <= SLACK * room and draft.passages:
+                break
+        rate = draft.tokens / sizes[at]
+    return best
+
+
+async def _counted(
+    request: Request, model: LanguageModel, pieces: tuple[Piece, ...], history: tuple[Turn, ...]
+) -> _Draft:
+    passages = pack(pieces)
+    question = request.asked(history)
+    mark = boundary(request.secret, request.view_id, question, passages)
+    prompt = replace(render(request.template, question, passages, history, mark), cache_salt=request.view_id)
+    return _Draft(prompt, passages, pieces, await model.count(prompt))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A place where the passages may end: so many whole hits, and so many characters of the next."""
+
+    whole: int
+    length: int
+    size: float  # estimated tokens up to here
+
+    def pieces(self, hits: Sequence[Hit]) -> tuple[Piece, ...]:
+        whole = tuple(Piece(hit, len(hit.text)) for hit in hits[: self.whole])
+        return (*whole, Piece(hits[self.whole], self.length)) if self.length else whole
+
+
+def _cuts(hits: Sequence[Hit]) -> list[_Cut]:
+    """Every place where the passages may end, from nothing to everything: after a sentence or a whole hit."""
+    cuts = [_Cut(0, 0, 0.0)]
+    size = 0.0
+    for rank, hit in enumerate(hits):
+        size += LABEL_TOKENS
+        ends = [end for _, end in sentences(hit.text)][:-1]
+        if rank == 0:  # the best hit is shown in any case, if need be a part of its first sentence
+            ends = [*range(FRAGMENT, ends[0] if ends else len(hit.text), FRAGMENT), *ends]
+        begin = 0
+        for end in ends:
+            size += estimate(hit.text[begin:end])
+            begin = end
+            cuts.append(_Cut(rank, end, size))
+        size += estimate(hit.text[begin:])
+        cuts.append(_Cut(rank + 1, 0, size))
+    return cuts
+
+
+def _recent(turns: tuple[Turn, ...], room: int) -> tuple[Turn, ...]:
+    """The last exchanges that take about so many tokens at most."""
+    first = len(turns)
+    taken = 0.0
+    for place in range(len(turns) - 2, -1, -2):  # a question and its answer go together
+        taken += sum(_turn_size(turn) for turn in turns[place : place + 2])
+        if taken > room:
+            break
+        first = place
+    return turns[first:]
+
+
+def _fitted(
+    request: Request, draft: _Draft, window: int, answer: int, history: tuple[Turn, ...], dropped: int, fixed: float
+) -> Fitted:
+    question = estimate(request.asked(history))
+    earlier = sum(_turn_size(turn) for turn in history)
+    shown = [estimate(passage.text) + LABEL_TOKENS for passage in draft.passages]
+    parts = apportion(draft.tokens, [max(fixed - question - earlier, 1.0), question, earlier, *shown])
+    budget = Budget(
+        window=window,
+        answer=answer,
+        template=parts[0],
+        question=parts[1],
+        history=parts[2],
+        passages=tuple(Share(passage.n, tokens) for passage, tokens in zip(draft.passages, parts[3:], strict=True)),
+        unused=window - answer - draft.tokens,
+        left_out=(*request.left_out, *_unshown(request.hits, draft.pieces)),
+        dropped_turns=dropped,
+    )
+    return Fitted(
+        prompt=draft.prompt, passages=draft.passages, tokens=draft.tokens, answer_tokens=answer, budget=budget
+    )
+
+
+def _unshown(hits: Sequence[Hit], pieces: Sequence[Piece]) -> list[LeftOut]:
+    cut = [LeftOut.of(piece.hit, "cut", len(piece.hit.text) - piece.length) for piece in pieces if piece.cut]
+    return cut + [LeftOut.of(hit, "budget") for hit in hits[len(pieces) :]]
+
+
+def apportion(total: int, weights: Sequence[float]) -> list[int]:
+    """The total divided in proportion to the weights, in whole numbers that add up to it."""
+    scale = total / (sum(weights) or 1.0)
+    edges = [0, *(round(edge * scale) for edge in accumulate(weights))]
+    edges[-1] = total
+    return [after - before for before, after in pairwise(edges)]
+
+
+def estimate(text: str) -> float:
+    """About how many tokens a text has. From its length in characters and bytes alone, so it costs nothing."""
+    wide = 0.0 if text.isascii() else (len(text.encode("utf-8", "replace")) - len(text)) / 2
+    return ASCII_RATE * (len(text) - wide) + WIDE_RATE * wide
+
+
+def _size(prompt: Prompt) -> float:
+    if prompt.text is not None:
+        return estimate(prompt.text)
+    return sum(estimate(message.content) + TURN_TOKENS for message in prompt.messages or ())
+
+
+def _piece_size(piece: Piece) -> float:
+    return estimate(piece.hit.text[: piece.length]) + LABEL_TOKENS
+
+
+def _turn_size(turn: Turn) -> float:
+    return estimate(turn.text) + TURN_TOKENS

@@ -1,0 +1,80 @@
+"""Citations on their way to the caller. Those that words do not support are looked at once more, for their meaning.
+
+That takes a thread some tens of milliseconds. The answer's text goes on meanwhile; citations wait for their turn, so
+that they come in the order of the text.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator
+from types import TracebackType
+from typing import Self
+
+from anyio import CapacityLimiter, to_thread
+
+from service.answering.citations import Citation, Doubt
+from service.answering.meaning import Meaning
+
+MOST = 6  # second looks for one answer; what comes after them is decided by words
+
+log = logging.getLogger(__name__)
+
+
+class SecondLook:
+    """The citations of one answer; a context manager, so that nothing goes on after it."""
+
+    def __init__(self, meaning: Meaning | None, cpu: CapacityLimiter | None) -> None:
+        """meaning: none: words alone decide. cpu: shared by all work that burns CPU."""
+        self.citations: list[Citation] = []  # certain, in the order of the text
+        self._meaning = meaning
+        self._cpu = cpu
+        self._waiting: deque[Citation | asyncio.Task[Citation]] = deque()
+        self._looks = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for waiting in self._waiting:
+            if isinstance(waiting, asyncio.Task):
+                waiting.cancel()
+
+    def add(self, citation: Citation, doubt: Doubt | None) -> None:
+        """The next citation of the text, and what could still be found out about it."""
+        if doubt is None or self._meaning is None or self._looks >= MOST:
+            self._waiting.append(citation)
+            return
+        self._looks += 1
+        self._waiting.append(asyncio.create_task(self._looked(self._meaning, doubt)))
+
+    def certain(self) -> Iterator[Citation]:
+        """Those that nothing has to be waited for any more."""
+        while self._waiting:
+            first = self._waiting[0]
+            if isinstance(first, asyncio.Task):
+                if not first.done():
+                    return
+                first = first.result()
+            self._waiting.popleft()
+            self.citations.append(first)
+            yield first
+
+    async def rest(self) -> AsyncGenerator[Citation]:
+        """All that are left."""
+        while self._waiting:
+            if isinstance(first := self._waiting[0], asyncio.Task):
+                await asyncio.wait([first])
+            for citation in self.certain():
+                yield citation
+
+    async def _looked(self, meaning: Meaning, doubt: Doubt) -> Citation:
+        sentences = [sentence.text for sentence in doubt.evidence]
+        try:
+            place = await to_thread.run_sync(meaning.nearest, doubt.claim, sentences, limiter=self._cpu)
+        except Exception:  # an answer does not fail for want of a second opinion
+            log.exception("a citation could not be looked at again")
+            place = None
+        return doubt.citation if place is None else doubt.resolved(place)

@@ -1,0 +1,289 @@
+"""Markers `[n]` in an answer, checked against the passages that were supplied."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from indexes.model import PageKind, PageMark
+from indexes.text.words import script, sentences, terms
+from service.answering.prompt import Passage, Span
+from service.answering.untrusted import Inert, visible
+
+SUPPORT = 0.5  # share of a sentence's content words that the cited passage must hold
+LONGEST_MARKER = 120  # characters; a bracket that goes on longer is text
+WIDEST_RANGE = 100  # [1-3] is three citations; [1-99999] is not thousands
+
+_OPEN = re.compile(r"[\[【［]")
+_CHAIN = re.compile(r"([ \t]*)((?:[\[【［][\d \t,，、;；&–-]*)+)")
+_CLOSE = frozenset("]】］")
+_ITEM = r"(?:\d{1,3}[ \t]*[–-][ \t]*\d{1,3}|\d+)"
+_NUMBERS = re.compile(rf"[ \t]*{_ITEM}(?:[ \t,，、;；&]+{_ITEM})*[ \t]*")
+_RANGE = re.compile(r"(\d+)(?:[ \t]*[–-][ \t]*(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where a quote stands, as the format counts it."""
+
+    number: int
+    name: str | None
+    kind: PageKind | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """One marker `[n]` of the answer and the words of the document that it points at."""
+
+    n: int
+    passage_id: str
+    document_id: str
+    title: str
+    path: str
+    media_type: str
+    section: tuple[str, ...]
+    page: Page | None  # of the quote's first character; None: the format has no pages
+    start: int  # quote == document.text[start:end]
+    end: int
+    quote: str
+    span: tuple[int, int]  # the marker in Answer.text
+    supported: bool  # the passage has all numbers of the cited sentence, and enough of its words or its meaning
+
+
+class Sentence:
+    """One sentence of a passage, with its content words."""
+
+    def __init__(self, span: Span, start: int, end: int) -> None:
+        self.span = span
+        self.start = span.start + start  # in the document
+        self.end = span.start + end
+        self.text = span.text[start:end]
+
+    @cached_property
+    def forms(self) -> frozenset[str]:
+        return frozenset(term.form for term in terms(self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A citation that shares no words with its passage, because answer and passage are in different languages."""
+
+    claim: str  # the sentence of the answer
+    citation: Citation
+    passage: Passage
+    evidence: tuple[Sentence, ...]  # all of the passage
+
+    def resolved(self, place: int) -> Citation:
+        """The citation, supported by this sentence of the evidence."""
+        return cite(self.passage, self.evidence[place], self.citation.span, supported=True)
+
+
+def split(passage: Passage) -> list[Sentence]:
+    """The sentences of a passage in reading order; none crosses from one unbroken stretch into the next."""
+    return [Sentence(span, start, end) for span in passage.spans for start, end in sentences(span.text)]
+
+
+def cite(passage: Passage, sentence: Sentence, span: tuple[int, int], *, supported: bool) -> Citation:
+    """The citation whose quote is this sentence of the passage."""
+    return Citation(
+        n=passage.n,
+        passage_id=passage.id,
+        document_id=passage.document_id,
+        title=passage.title,
+        path=passage.path,
+        media_type=passage.media_type,
+        section=sentence.span.section,
+        page=page_at(sentence.span.pages, sentence.start, passage.page_kind),
+        start=sentence.start,
+        end=sentence.end,
+        quote=sentence.text,
+        span=span,
+        supported=supported,
+    )
+
+
+def page_at(pages: Iterable[PageMark], offset: int, kind: PageKind | None) -> Page | None:
+    """The page on which this character of the document stands."""
+    begun = [mark for mark in pages if mark.start <= offset]
+    if not begun:
+        return None
+    mark = max(begun, key=lambda mark: mark.start)
+    return Page(mark.number, mark.name, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A marker whose sentence is not finished yet."""
+
+    n: int
+    span: tuple[int, int]
+    position: int  # in the text without markers
+
+
+class Writer:
+    """An answer as it grows: inert text with checked markers, and each citation as soon as its sentence is finished.
+
+    Text and citations do not depend on where the model's output was divided. `feed` and `finish` give what is new, in
+    order; `text` and `citations` are all of it so far. `doubts` has what only the meaning could support, by marker.
+    """
+
+    def __init__(self, passages: Sequence[Passage], question: str) -> None:
+        self.text = ""
+        self.citations: list[Citation] = []
+        self.doubts: dict[tuple[int, int], Doubt] = {}
+        self._passages = {passage.n: passage for passage in passages}
+        self._evidence: dict[int, list[Sentence]] = {}
+        self._asked = frozenset(term.form for term in terms(question, question=True))
+        self._rest = ""  # what may still become a marker
+        self._begun = False
+        self._inert = Inert()
+        self._bare = ""  # the text without its markers, for finding sentences
+        self._run: set[int] = set()  # markers since the last word: [1][1] is [1]
+        self._pending: list[_Pending] = []
+
+    def feed(self, delta: str) -> list[str | Citation]:
+        """What the next stretch of the model's output makes certain."""
+        self._rest += visible(delta)
+        before = len(self.text)
+        self._scan(final=False)
+        return [*self._grown(before), *self._settle(final=False)]
+
+    def finish(self) -> list[str | Citation]:
+        """What was held back, and the citations of the last sentence."""
+        before = len(self.text)
+        self._scan(final=True)
+        self._plain(self._inert.finish(), raw=False)
+        return [*self._grown(before), *self._settle(final=True)]
+
+    def _grown(self, before: int) -> list[str]:
+        return [self.text[before:]] if len(self.text) > before else []
+
+    def _scan(self, *, final: bool) -> None:
+        """Moves everything that is certain from the rest to the text."""
+        while (opening := self._opening()) is not None:
+            words = self._rest[: opening.start()].rstrip(" \t")
+            self._plain(words)
+            self._rest = self._rest[len(words) :]
+            if not self._bracket(final=final):
+                return
+        words = self._rest.rstrip()  # space at the end may stand before a marker, or be the end of the answer
+        self._plain(words)
+        self._rest = "" if final else self._rest[len(words) :]
+
+    def _opening(self) -> re.Match[str] | None:
+        """The next bracket. An answer begins with its first word, not with the space before it."""
+        if not self._begun:
+            self._rest = self._rest.lstrip()
+        return _OPEN.search(self._rest)
+
+    def _bracket(self, *, final: bool) -> bool:
+        """Decides about the bracket that the rest begins with; False: more text is needed first."""
+        chain = _CHAIN.match(self._rest)
+        assert chain is not None  # the caller found a bracket, with nothing but space before it
+        space, brackets = chain.groups()
+        follows = self._rest[chain.end() : chain.end() + 1]
+        if not follows and not final and len(brackets) <= LONGEST_MARKER:
+            return False
+        inner = max(brackets.rfind(mark) for mark in "[【［")
+        numbers = _numbers(brackets[inner + 1 :]) if follows in _CLOSE and len(brackets) <= LONGEST_MARKER else None
+        if numbers is None:
+            self._plain(space + brackets[0])
+            self._rest = self._rest[len(space) + 1 :]
+            return True
+        outer, tail = brackets[:inner], self._rest[chain.end() + 1 :]
+        supplied = [n for n in numbers if n in self._passages and n not in self._run]
+        if supplied:
+            self._plain(space + outer)
+            self._mark(supplied)
+            self._rest = tail
+            return True
+        if not tail and not final and not outer:
+            return False  # what follows decides whether the space before the marker stays
+        keep = outer or (tail and (tail[0].isalnum() or _OPEN.match(tail)))
+        self._rest = (space if keep else "") + outer + tail
+        return True
+
+    def _plain(self, text: str, *, raw: bool = True) -> None:
+        self._begun = self._begun or bool(text)
+        given = self._inert.feed(text) if raw else text
+        self.text += given
+        self._bare += given
+        if text.strip():
+            self._run.clear()
+
+    def _mark(self, numbers: Iterable[int]) -> None:
+        for n in dict.fromkeys(numbers):
+            marker = f"[{n}]"
+            self._begun = True
+            given = self._inert.feed(marker)
+            self._bare += given.removesuffix(marker)
+            self.text += given
+            self._run.add(n)
+            self._pending.append(_Pending(n, (len(self.text) - len(marker), len(self.text)), len(self._bare)))
+
+    def _settle(self, *, final: bool) -> list[Citation]:
+        """The citations whose sentences are finished."""
+        if not self._pending:
+            return []
+        bounds = sentences(self._bare)
+        settled: list[Citation] = []
+        while self._pending:
+            place = _sentence_of(self._pending[0].position, bounds, self._bare)
+            if not final and (place is None or place >= len(bounds) - 1):
+                break
+            pending = self._pending.pop(0)
+            claim = self._bare[slice(*bounds[place])] if place is not None else ""
+            settled.append(self._cite(pending, claim))
+        self.citations.extend(settled)
+        return settled
+
+    def _cite(self, pending: _Pending, claim: str) -> Citation:
+        passage = self._passages[pending.n]
+        evidence = self._evidence.setdefault(pending.n, split(passage))
+        claimed = frozenset(term.form for term in terms(claim, question=True))  # particles are no evidence
+        if not evidence:
+            first = passage.spans[0]
+            return cite(passage, Sentence(first, 0, len(first.text)), pending.span, supported=False)
+        best = max(evidence, key=lambda sentence: (_agreement(sentence.forms, claimed, self._asked), -sentence.start))
+        held = frozenset[str]().union(*(sentence.forms for sentence in evidence))
+        agree = bool(claimed) and all(form in held for form in claimed if form[0].isdigit())
+        shared = len(claimed & held) >= SUPPORT * len(claimed)
+        citation = cite(passage, best, pending.span, supported=agree and shared)
+        if agree and not shared and script(claim) != script(passage.text):
+            self.doubts[pending.span] = Doubt(claim, citation, passage, tuple(evidence))
+        return citation
+
+
+def _numbers(body: str) -> list[int] | None:
+    """The numbers of a marker, ranges written out; None where it is no marker."""
+    if not _NUMBERS.fullmatch(body):
+        return None
+    found: list[int] = []
+    for first, last in _RANGE.findall(body):
+        span = range(int(first), int(last or first) + 1)
+        found.extend(span if len(span) <= WIDEST_RANGE else ())
+    return found
+
+
+def _sentence_of(position: int, bounds: Sequence[tuple[int, int]], text: str) -> int | None:
+    """The sentence that a marker here belongs to: the one around it, else the one before it, else the one it opens."""
+    before = None
+    for place, (start, end) in enumerate(bounds):
+        if start < position <= end:
+            return place
+        if start >= position:
+            opens_line = before is None or "\n" in text[bounds[before][1] : position]
+            return place if opens_line and "\n" not in text[position:start] else before
+        before = place
+    return before
+
+
+def _agreement(forms: frozenset[str], claimed: frozenset[str], asked: frozenset[str]) -> float:
+    """How well a sentence of the passage stands behind a claim; words that the question did not bring count double."""
+    return 2 * len(forms & (claimed - asked)) + len(forms & claimed & asked) + 0.5 * len(forms & (asked - claimed))
+
+
+def markers(text: str) -> Iterator[tuple[int, int, int]]:
+    """Every `[n]` of a finished answer: number, start, end."""
+    for match in re.finditer(r"\[(\d+)\]", text):
+        yield int(match.group(1)), match.start(), match.end()

@@ -1,0 +1,176 @@
+"""A follow-up question as one that stands alone: what is searched for when somebody asks "And on Fridays?".
+
+The model writes it from the caller's own conversation. Where there is no model, or it fails, or what it wrote is not
+made of the conversation's words, a rule does: the content words of the question before are added.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Sequence
+from contextlib import aclosing
+
+from indexes.errors import GeneratorError
+from indexes.text.words import HAN, KANA, Script, script, terms
+from service.answering.prompt import Turn, alternating
+from service.answering.untrusted import clean, quiet
+from service.llm.port import LanguageModel, Message, Prompt
+from service.templates.template import Style
+
+log = logging.getLogger(__name__)
+
+ANSWER_TOKENS = 96
+WITHIN_S = 20.0  # then the rule has to do
+RECENT_TURNS = 6  # shown to the model
+TURN_CHARS = 600  # of each of them
+CONTEXT_CHARS = 2_000  # of earlier questions, for the rule
+LONGEST = 400  # characters of a question that is made of words already said
+FEW = 2  # content words; a question with fewer leans on the one before
+ADDED = 12  # content words at most
+AT_LEAST_SAID = 0.6  # of the words of what the model wrote, that were said before
+
+_TELL: dict[Script, str] = {
+    "en": "Rewrite the last question of a conversation so that it can be understood without the conversation. Use the"
+    " conversation's words. Do not answer it. Reply with the question alone, on one line.",
+    "zh": "改写对话中的最后一个问题，使它不看对话也能理解。使用对话中的词语，不要回答问题，只用一行写出改写后的问题。",
+}
+_NAMES: dict[Script, tuple[str, str, str, str]] = {
+    "en": ("User", "Assistant", "Last question", "Rewritten question"),
+    "zh": ("用户", "助手", "最后的问题", "改写后的问题"),
+}
+_SHOTS: dict[Script, str] = {
+    "en": "User: When does the harbour open?\nAssistant: At six.\nLast question: And when does it close?\n"
+    "Rewritten question: When does the harbour close?\n\n",
+    "zh": "用户：港口几点开放？\n助手：六点。\n最后的问题：那几点关闭？\n改写后的问题：港口几点关闭？\n\n",
+}
+_LABEL = re.compile(r"^(?:[\w ]{0,30}question|[\w ]{0,10}问题)\s*[:：]\s*", re.IGNORECASE)
+_LEANS = re.compile(
+    r"^\W*(?:and|but|or|so|then|also|what about|how about|what if|this|that|these|those|the same|such)\b"
+    r"|\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|there)\b"
+    r"|^\W*(?:那|还有|另外|然后|而且|其|该|这)|[它他她]|呢\W*$",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w+(?:[.,'’]\w+)*")
+_ASKS = ("?", "？", "؟")
+_NO_SPACES = re.compile(f"[{HAN}{KANA}]")
+
+
+async def standalone(
+    question: str, history: Sequence[Turn], model: LanguageModel | None, style: Style, cache_salt: str
+) -> str:
+    """The question, as it is or made to stand alone. Fails with nothing: the rule is always there.
+
+    history: the caller's own turns, oldest first. cache_salt: of this caller alone.
+    """
+    turns = alternating(history)
+    if not turns:
+        return question
+    written = None if model is None else await _written(question, turns[-RECENT_TURNS:], model, style, cache_salt)
+    return written or by_rule(question, turns)
+
+
+def by_rule(question: str, turns: Sequence[Turn]) -> str:
+    """The question with the content words of the one before, where it seems to lean on it."""
+    said = ""
+    for earlier in [turn.text[:CONTEXT_CHARS] for turn in turns if turn.role == "user"][-RECENT_TURNS:]:
+        said = _leaning_on(earlier, said)
+    return _leaning_on(question, said)
+
+
+def _leaning_on(question: str, before: str) -> str:
+    own = {term.form for term in terms(question, question=True)}
+    if len(own) >= FEW and not _LEANS.search(question):
+        return question
+    added = " ".join(_content(before, own)[:ADDED])
+    return f"{question} ({added})" if added else question
+
+
+def _content(text: str, without: set[str]) -> list[str]:
+    """The content words of a text as they stand there, each once; Chinese as the longest stretches."""
+    spans: list[tuple[int, int]] = []
+    seen = set(without)
+    for term in terms(text, question=True):
+        if term.form in seen:
+            continue
+        seen.add(term.form)
+        word = None if _NO_SPACES.match(term.form) else _WORD.match(text, term.start)
+        end = term.start + len(term.form) if word is None else word.end()
+        if spans and term.start < spans[-1][1]:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((term.start, end))
+    return [text[start:end] for start, end in spans]
+
+
+async def _written(
+    question: str, turns: Sequence[Turn], model: LanguageModel, style: Style, cache_salt: str
+) -> str | None:
+    """What the model makes of it; None where that is of no use."""
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            prompt = await _fitting(question, turns, model, style)
+            said = None if prompt is None else await _said(prompt, model, cache_salt)
+    except (GeneratorError, TimeoutError) as error:
+        log.warning("a follow-up was completed by rule: %s", type(error).__name__)
+        return None
+    return None if said is None else _accepted(said, question, turns)
+
+
+async def _fitting(question: str, turns: Sequence[Turn], model: LanguageModel, style: Style) -> Prompt | None:
+    """A prompt that leaves room for the reply, with as many of the last exchanges as fit; None: not even one does."""
+    room = (await model.served()).window - ANSWER_TOKENS
+    for first in range(0, len(turns), 2):
+        prompt = _prompt(question, turns[first:], style)
+        if await model.count(prompt) <= room:
+            return prompt
+    return None
+
+
+def _prompt(question: str, turns: Sequence[Turn], style: Style) -> Prompt:
+    language = script(question)
+    user, assistant, last, rewritten = _NAMES[language]
+    colon = "：" if language == "zh" else ": "
+    lines = [f"{user if turn.role == 'user' else assistant}{colon}{_line(turn.text)}" for turn in turns]
+    asked = "\n".join([*lines, f"{last}{colon}{_line(question)}", f"{rewritten}{colon}".rstrip()])
+    if style == "completion":
+        return Prompt(text=f"{_TELL[language]}\n\n{_SHOTS[language]}{asked}")
+    return Prompt(messages=(Message("system", _TELL[language]), Message("user", asked)))
+
+
+def _line(text: str) -> str:
+    line = " ".join(quiet(text).split())
+    return line if len(line) <= TURN_CHARS else line[:TURN_CHARS].rstrip() + " …"
+
+
+async def _said(prompt: Prompt, model: LanguageModel, cache_salt: str) -> str | None:
+    """The model's first line; None where it did not come to an end."""
+    said = ""
+    pieces = model.stream(prompt, max_tokens=ANSWER_TOKENS, cache_salt=cache_salt)
+    async with aclosing(pieces):
+        async for piece in pieces:
+            said += piece.text
+            if "\n" in said.strip():
+                break
+            if piece.finish == "length":
+                return None
+    return said.strip().split("\n")[0]
+
+
+def _accepted(said: str, question: str, turns: Sequence[Turn]) -> str | None:
+    """What the model wrote, if it is this question, made of what was said; small models answer, invent, or repeat."""
+    line = _LABEL.sub("", clean(said).strip()).strip("\"'“”‘’「」* ")
+    wrote = {term.form for term in terms(line, question=True)}
+    asked = {term.form for term in terms(question, question=True)}
+    known = asked.union(*({term.form for term in terms(turn.text[:CONTEXT_CHARS])} for turn in turns))
+    if not wrote or len(line) > max(LONGEST, 2 * len(question)):
+        return None
+    if len(wrote & known) < AT_LEAST_SAID * len(wrote) or 2 * len(wrote & asked) < len(asked):
+        return None
+    if question.rstrip().endswith(_ASKS) and not line.endswith(_ASKS):
+        return None
+    earlier = {_letters(turn.text) for turn in turns if turn.role == "user"}
+    return None if _letters(line) in earlier - {_letters(question)} else line
+
+
+def _letters(text: str) -> str:
+    return "".join(mark for mark in text.casefold() if mark.isalnum())

@@ -1,0 +1,156 @@
+"""Answers by the language model: a prompt that fits, and what the model makes of it."""
+
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing
+from dataclasses import replace
+
+from anyio import CapacityLimiter
+
+from indexes.settings import Settings
+from service.answering import phrases
+from service.answering.budget import Fitted, Request, fit
+from service.answering.citation_support import SecondLook
+from service.answering.citations import Citation
+from service.answering.condense import standalone
+from service.answering.meaning import Meaning
+from service.answering.model_output import Hearing
+from service.answering.run import Run
+from service.answering.values import CitationFound, Event, Finished, Usage
+from service.llm.port import LanguageModel
+from service.llm.port import Usage as Reported
+from service.templates.template import Template
+
+log = logging.getLogger(__name__)
+
+
+class Generation:
+    """Asks the model. Holds no state between questions."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        secret: bytes,
+        *,
+        meaning: Meaning | None = None,
+        cpu: CapacityLimiter | None = None,
+    ) -> None:
+        """meaning: for citations across languages; none: words alone decide. cpu: where that is worked out."""
+        self.settings = settings
+        self.secret = secret
+        self.meaning = meaning
+        self.cpu = cpu
+
+    async def generate(self, run: Run, model: LanguageModel, template: Template) -> AsyncGenerator[Event]:
+        """The model's answer as it grows. Raises QuestionTooLong, BadInput for the template, GeneratorError."""
+        served = await model.served()
+        await run.permission.fresh()
+        fitted = await fit(self._request(run, template), model, served.window)
+        run.prompted = time.perf_counter()
+        await run.permission.fresh()
+        yield run.show(fitted.passages, fitted.budget)
+        hearing = Hearing(run.question, template, fitted)
+        async with (
+            SecondLook(self.meaning, self.cpu) as looking,
+            aclosing(self._listen(run, model, template, fitted, hearing, looking)) as events,
+        ):
+            async for event in events:
+                yield event
+        answer = run.answer(hearing.text, answerer="model", abstained=hearing.abstained)
+        yield Finished(
+            replace(
+                answer,
+                citations=() if hearing.abstained else tuple(looking.citations),
+                usage=_usage(hearing.usage, fitted.tokens),
+                model=served.name,
+                template=template.label,
+                cut_off=hearing.finish_reason == "length",
+                notice=_notice(run, fitted, self._wanted(run), hearing.finish_reason),
+            )
+        )
+
+    async def standalone(self, run: Run) -> str:
+        """The question as it can be searched for, without the conversation before it."""
+        if run.model is not None and run.ask.history:
+            await run.permission.fresh()
+        salt = self._salt("caller", f"{run.principal.id} {run.principal.name}")
+        return await standalone(run.ask.question, run.ask.history, run.model, self.settings.llm_style, salt)
+
+    async def _listen(
+        self, run: Run, model: LanguageModel, template: Template, fitted: Fitted, hearing: Hearing, looking: SecondLook
+    ) -> AsyncGenerator[Event]:
+        """What the model says, as it becomes certain."""
+        await run.permission.fresh()
+        asked = time.perf_counter()
+        pieces = model.stream(
+            fitted.prompt,
+            max_tokens=fitted.answer_tokens,
+            cache_salt=self._salt("view", run.found.view_id),
+            stop=(*template.stop, *self.settings.llm_stop),
+        )
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if piece.text and run.first_token_ms is None:
+                    run.first_token_ms = 1000 * (time.perf_counter() - asked)
+                hearing.finish_reason = piece.finish or hearing.finish_reason
+                hearing.usage = piece.usage or hearing.usage
+                for event in _told(run, hearing, looking, hearing.feed(piece.text)):
+                    yield event
+        for event in _told(run, hearing, looking, hearing.finish()):
+            yield event
+        async for citation in looking.rest():
+            yield CitationFound(citation)
+
+    def _request(self, run: Run, template: Template) -> Request:
+        return Request(
+            template=template,
+            question=run.ask.question,
+            standalone=run.question,
+            hits=run.found.hits,
+            left_out=run.found.left_out,
+            history=run.ask.history,
+            answer_tokens=self._wanted(run),
+            view_id=run.found.view_id,
+            secret=self.secret,
+        )
+
+    def _wanted(self, run: Run) -> int:
+        return run.ask.max_tokens or self.settings.llm_answer_tokens
+
+    def _salt(self, kind: str, whose: str) -> str:
+        """Equal for who may share the model server's prefix cache: equal clearance for answers, one caller for talk."""
+        return hmac.new(self.secret, f"cache {kind} {whose}".encode(), hashlib.sha256).hexdigest()
+
+
+def _told(run: Run, hearing: Hearing, looking: SecondLook, heard: Iterable[str | Citation]) -> Iterator[Event]:
+    """Text at once, and the citations that are certain by now."""
+    for item in heard:
+        if isinstance(item, str):
+            yield run.say(item)
+        else:
+            looking.add(item, hearing.doubt(item))
+            yield from map(CitationFound, looking.certain())
+    yield from map(CitationFound, looking.certain())
+
+
+def _usage(reported: Reported | None, counted: int) -> Usage | None:
+    if reported is None:
+        return None
+    if reported.prompt_tokens != counted:
+        log.error("the prompt was counted as %d tokens, the server says %d", counted, reported.prompt_tokens)
+    return Usage(
+        prompt_tokens=reported.prompt_tokens,
+        completion_tokens=reported.completion_tokens,
+        counted_prompt_tokens=counted,
+    )
+
+
+def _notice(run: Run, fitted: Fitted, wanted: int, finish: str | None) -> str | None:
+    if finish == "length":
+        return phrases.CUT_OFF[run.language].format(tokens=fitted.answer_tokens)
+    if fitted.answer_tokens < wanted:
+        return phrases.SHORTENED[run.language].format(tokens=fitted.answer_tokens)
+    return None

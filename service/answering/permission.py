@@ -1,0 +1,72 @@
+"""Whether an answer may still be given: looked up when it is asked, before a model is called, and while it is told."""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterable
+from typing import Any, Protocol, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+
+from indexes.model import Principal, Row
+from service.operating.tasks import end_task
+
+LOOK_S = 0.2  # between two looks; with the time that a look takes, less than a quarter of a second
+FRESH_S = 0.25  # nothing is told on the word of an older look
+LOOKS_AT_ONCE = 16  # never behind work that burns CPU
+
+T = TypeVar("T")
+
+
+class Reader(Protocol):
+    """What can tell whether somebody may still read something."""
+
+    def confirm(self, principal: Principal, rows: Iterable[Row]) -> None:
+        """Raises NotAuthenticated, and Withdrawn where not all of these rows may be read any more. Blocking."""
+        ...
+
+
+class Permission:
+    """Of one asker, for one answer."""
+
+    def __init__(self, reader: Reader, principal: Principal, limiter: CapacityLimiter | None = None) -> None:
+        """limiter: shared by all answers of a process; none: one of its own."""
+        self._reader = reader
+        self._principal = principal
+        self._limiter = limiter or CapacityLimiter(1)
+        self._rows: frozenset[Row] = frozenset()
+        self._looked = float("-inf")
+
+    def rests_on(self, rows: Iterable[Row]) -> None:
+        """The answer is made from these: it ends when one of them may not be read any more."""
+        self._rows |= frozenset(rows)
+
+    async def confirm(self) -> None:
+        """Looks now. Raises NotAuthenticated and Withdrawn."""
+        began = time.monotonic()
+        await to_thread.run_sync(self._reader.confirm, self._principal, self._rows, limiter=self._limiter)
+        self._looked = began
+
+    async def fresh(self) -> None:
+        """Looks unless that was done a moment ago. Raises what `confirm` raises."""
+        if time.monotonic() - self._looked > FRESH_S:
+            await self.confirm()
+
+    async def keep(self) -> None:
+        """Looks again and again; never returns. Raises what `confirm` raises."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.confirm()
+
+    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+        """The work's result, as long as the permission lasts to its end. What it raises ends the work first."""
+        working, keeping = asyncio.ensure_future(work), asyncio.ensure_future(self.keep())
+        try:
+            await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                keeping.result()
+            result = working.result()
+        finally:
+            await end_task(keeping)
+            await end_task(working)
+        await self.confirm()
+        return result

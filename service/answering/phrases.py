@@ -1,0 +1,34 @@
+"""The few sentences that the service itself says in an answer, in the question's language."""
+
+from collections.abc import Mapping
+
+from indexes.text.words import Script
+
+NOTHING_FOUND: Mapping[Script, str] = {
+    "en": "Nothing about this was found in the documents that you may read.",
+    "zh": "在您可以阅读的文档中没有找到相关内容。",
+}
+"""The same whether nothing exists or nothing is visible."""
+
+NOT_ANSWERED: Mapping[Script, str] = {
+    "en": "The documents do not answer this question.",
+    "zh": "文档没有回答这个问题。",
+}
+
+QUOTED_INSTEAD: Mapping[Script, str] = {
+    "en": "The language model did not answer; these are quotes from the documents.",
+    "zh": "语言模型没有回答，以下是文档原文的摘录。",
+}
+
+SHORTENED: Mapping[Script, str] = {
+    "en": "The answer was limited to {tokens} tokens, because the model's window holds no more beside the prompt.",
+    "zh": "由于模型上下文窗口的限制，回答最多 {tokens} 个词元。",
+}
+
+CUT_OFF: Mapping[Script, str] = {
+    "en": "The answer was cut off at {tokens} tokens.",
+    "zh": "回答在 {tokens} 个词元处被截断。",
+}
+
+NOTICES = (QUOTED_INSTEAD, SHORTENED, CUT_OFF)
+"""What is said about an answer, beside it."""

@@ -1,0 +1,311 @@
+"""From hits to what the model reads: what is worth showing, passages and their order, the rendered prompt."""
+
+import hashlib
+import hmac
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal, Self
+
+from indexes.model import Hit, PageKind, PageMark
+from service.answering.untrusted import label, quiet
+from service.llm.port import Message, Prompt
+from service.templates.language import fill
+from service.templates.template import Template
+
+Reason = Literal["duplicate", "document_cap", "weak_evidence", "budget", "cut"]
+
+SHINGLE = 24  # characters of normalised text
+SAMPLES = 16  # shingles looked for in each better hit
+MISSES = 1  # of them, for a hit to say nothing new
+_DIGITS = re.compile(r"\d+")
+_MARKS = bytes(code for code in range(128) if not chr(code).isalnum())
+_WIDE_MARK = re.compile(r"[^\w\x00-\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier turn of the caller's own conversation."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A hit that the answerer did not see, or not all of it."""
+
+    passage_id: str  # public id of the hit
+    document_id: str
+    reason: Reason
+    characters: int  # how much of it was left out
+    title: str = ""
+    section: tuple[str, ...] = ()
+    pages: tuple[PageMark, ...] = ()
+    page_kind: PageKind | None = None
+
+    @classmethod
+    def of(cls, hit: Hit, reason: Reason, characters: int | None = None) -> Self:
+        """characters: how many of them; none: all."""
+        left = len(hit.text) if characters is None else characters
+        return cls(hit.id, hit.document_id, reason, left, hit.title, hit.section, hit.pages, hit.page_kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A hit that is to be shown, up to this many of its characters."""
+
+    hit: Hit
+    length: int
+
+    @property
+    def cut(self) -> bool:
+        return self.length < len(self.hit.text)
+
+    @property
+    def end(self) -> int:
+        return self.hit.start + self.length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """An unbroken stretch of a document, to the letter, with where it stands."""
+
+    text: str  # document.text[start:end]
+    start: int
+    end: int
+    section: tuple[str, ...]
+    pages: tuple[PageMark, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A hit as the model sees it, with the neighbours that matched too. Only `pack` makes one."""
+
+    n: int  # 1-based rank; what the model cites as [n]
+    id: str  # public id of its best hit: what GET /passages/{id} opens
+    hits: tuple[str, ...]  # public ids of all hits in it, best first
+    document_id: str
+    title: str
+    path: str
+    media_type: str
+    collection: str
+    language: str | None
+    page_kind: PageKind | None
+    score: float  # of its best hit
+    spans: tuple[Span, ...]  # in reading order, not overlapping
+    cut: bool = False  # its end was cut at a sentence to fit the window
+
+    @property
+    def text(self) -> str:
+        return "\n".join(span.text for span in self.spans)
+
+    @property
+    def start(self) -> int:
+        return self.spans[0].start
+
+    @property
+    def end(self) -> int:
+        return self.spans[-1].end
+
+    @property
+    def section(self) -> tuple[str, ...]:
+        return self.spans[0].section
+
+    @property
+    def pages(self) -> tuple[PageMark, ...]:
+        return tuple(dict.fromkeys(mark for span in self.spans for mark in span.pages))
+
+
+def worth_showing(hits: Sequence[Hit], per_document: int) -> tuple[tuple[Hit, ...], tuple[LeftOut, ...]]:
+    """The hits, best first, without those that say nothing new or exceed their document's share; and what was left."""
+    kept: list[Hit] = []
+    left: list[LeftOut] = []
+    seen: list[str] = []
+    taken: Counter[str] = Counter()
+    for hit in hits:
+        words = _bare(hit.text)
+        if _inside(hit, kept) or _says_nothing_new(words, seen):
+            left.append(LeftOut.of(hit, "duplicate"))
+        elif taken[hit.document_id] >= per_document:
+            left.append(LeftOut.of(hit, "document_cap"))
+        else:
+            kept.append(hit)
+            seen.append(words)
+            taken[hit.document_id] += 1
+    return tuple(kept), tuple(left)
+
+
+def pack(pieces: Sequence[Piece]) -> tuple[Passage, ...]:
+    """Passages, best first: overlapping and neighbouring pieces of a document become one, ranked as its best piece.
+
+    pieces: best first. The only place that makes a Passage.
+    """
+    rank = {piece.hit.row: position for position, piece in enumerate(pieces)}
+    by_place = sorted(pieces, key=lambda piece: (piece.hit.document_id, piece.hit.start, piece.end))
+    groups = [
+        sorted(group, key=lambda piece: rank[piece.hit.row])
+        for _, document in groupby(by_place, key=lambda piece: piece.hit.document_id)
+        for group in _neighbours(document)
+    ]
+    groups.sort(key=lambda group: rank[group[0].hit.row])
+    return tuple(_passage(n, group) for n, group in enumerate(groups, start=1))
+
+
+def by_edges(passages: Sequence[Passage]) -> list[Passage]:
+    """The order in the prompt: best first, second best last, the weakest in the middle, where models look least."""
+    return [*passages[0::2], *reversed(passages[1::2])]
+
+
+def boundary(secret: bytes, view_id: str, question: str, passages: Iterable[Passage]) -> str:
+    """The line around the passages: the same for the same request, not to be guessed by who writes documents."""
+    seal = hmac.new(secret, digestmod=hashlib.sha256)
+    for part in (view_id, question, *(f"{passage.id} {passage.start} {passage.text}" for passage in passages)):
+        data = part.encode("utf-8", "surrogatepass")
+        seal.update(len(data).to_bytes(8, "big") + data)
+    mark = seal.hexdigest()
+    return f"data-{mark[:4]}-{mark[4:8]}-{mark[8:12]}"
+
+
+def render(
+    template: Template, question: str, passages: Sequence[Passage], history: Sequence[Turn], mark: str
+) -> Prompt:
+    """The prompt. Documents stand in the user's turn only, between the marks, and nothing in them can close it."""
+    turns = alternating(history)
+    variables: dict[str, Any] = {
+        "question": quiet(question, mark).strip(),
+        "passages": [_shown(passage, mark, lines="line" in template.user) for passage in by_edges(passages)],
+        "history": turns,
+        "boundary": mark,
+        "no_answer": template.no_answer,
+    }
+    asked = fill(template.user, variables)
+    if template.style == "completion":
+        return Prompt(text=asked)
+    system = Message("system", fill(template.system, {"no_answer": template.no_answer}))
+    return Prompt(messages=(system, *(Message(turn.role, turn.text) for turn in turns), Message("user", asked)))
+
+
+def alternating(history: Iterable[Turn]) -> tuple[Turn, ...]:
+    """The turns as chat templates want them: the user's first, then by turns, control tokens disarmed, no empty one."""
+    turns: list[Turn] = []
+    for role, group in groupby((turn for turn in history if turn.text.strip()), key=lambda turn: turn.role):
+        if turns or role == "user":
+            turns.append(Turn(role, "\n".join(quiet(turn.text).strip() for turn in group)))
+    if turns and turns[-1].role == "user":
+        turns.pop()  # the question itself is the user's next turn
+    return tuple(turns)
+
+
+def _inside(hit: Hit, better: Iterable[Hit]) -> bool:
+    return any(
+        hit.document_id == other.document_id and other.start <= hit.start and hit.end <= other.end for other in better
+    )
+
+
+def _says_nothing_new(words: str, seen: Sequence[str]) -> bool:
+    """Whether a text is all but contained in a better one. A number of its own makes it new."""
+    if len(words) <= 2 * SHINGLE:
+        return any(words in better for better in seen)
+    step = max(1, (len(words) - SHINGLE) // (SAMPLES - 1))
+    samples = [words[start : start + SHINGLE] for start in range(0, len(words) - SHINGLE + 1, step)]
+    if not _held(samples, "\n".join(seen)):  # what all of them together do not hold, none of them does
+        return False
+    numbers = set(_DIGITS.findall(words))
+    return any(_held(samples, better) and numbers <= set(_DIGITS.findall(better)) for better in seen)
+
+
+def _held(samples: Sequence[str], text: str) -> bool:
+    misses = 0
+    for sample in samples:
+        misses += sample not in text
+        if misses > MISSES:
+            return False
+    return True
+
+
+def _bare(text: str) -> str:
+    """Only its letters and digits."""
+    folded = text.casefold()
+    if not folded.isascii():
+        folded = _WIDE_MARK.sub("", folded)
+    return folded.encode("utf-8", "surrogatepass").translate(None, _MARKS).decode("utf-8", "surrogatepass")
+
+
+def _neighbours(document: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Runs of pieces of one document, by place, that touch, overlap or follow each other in reading order."""
+    run: list[Piece] = []
+    for piece in document:
+        if run and not _follows(run[-1], piece):
+            yield run
+            run = []
+        run.append(piece)
+    if run:
+        yield run
+
+
+def _follows(piece: Piece, following: Piece) -> bool:
+    overlap = piece.end - following.hit.start
+    if overlap > 0:
+        shown = piece.hit.text[: piece.length]
+        return following.end > piece.end and shown[-overlap:] == following.hit.text[:overlap]
+    return overlap == 0 or (not piece.cut and following.hit.ordinal == piece.hit.ordinal + 1)
+
+
+def _passage(n: int, group: Sequence[Piece]) -> Passage:
+    """group: pieces that follow each other, best first."""
+    best = group[0].hit
+    spans: list[Span] = []
+    for piece in sorted(group, key=lambda piece: piece.hit.start):
+        _extend(spans, piece)
+    return Passage(
+        n=n,
+        id=best.id,
+        hits=tuple(piece.hit.id for piece in group),
+        document_id=best.document_id,
+        title=best.title,
+        path=best.path,
+        media_type=best.media_type,
+        collection=best.collection,
+        language=best.language,
+        page_kind=best.page_kind,
+        score=best.score,
+        spans=tuple(spans),
+        cut=any(piece.cut for piece in group),
+    )
+
+
+def _extend(spans: list[Span], piece: Piece) -> None:
+    """Adds what this piece has beyond the spans before it: to the last one where it goes on in the same section."""
+    hit = piece.hit
+    start = max(hit.start, spans[-1].end) if spans else hit.start
+    text = hit.text[start - hit.start : piece.length]
+    last = spans[-1] if spans else None
+    if last is not None and last.end == start and last.section == hit.section:
+        pages = tuple(dict.fromkeys((*last.pages, *hit.pages)))
+        spans[-1] = Span(text=last.text + text, start=last.start, end=piece.end, section=last.section, pages=pages)
+    elif text:
+        spans.append(Span(text=text, start=start, end=piece.end, section=hit.section, pages=hit.pages))
+
+
+def _shown(passage: Passage, mark: str, *, lines: bool) -> dict[str, Any]:
+    """A passage as templates see it: only disarmed text. lines: whether anything asks for it as one line."""
+    text = quiet(passage.text, mark).strip()
+    return {
+        "n": passage.n,
+        "title": label(passage.title, mark),
+        "place": label(_place(passage), mark),
+        "text": text,
+        "line": " ".join(text.split()) if lines else text,
+    }
+
+
+def _place(passage: Passage) -> str:
+    """Section path and first page, for the model to tell passages apart."""
+    parts = [" › ".join(passage.section)] if passage.section else []
+    begun = [page for page in passage.pages if page.start <= passage.start]
+    if begun and passage.page_kind:
+        parts.append(f"{passage.page_kind} {begun[-1].name or begun[-1].number}")
+    return ", ".join(parts)

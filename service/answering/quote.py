@@ -1,0 +1,35 @@
+"""Answers without a model: quotes from the passages, or the sentence that says nothing was found."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+from anyio import CapacityLimiter, to_thread
+
+from service.answering import extractive, phrases
+from service.answering.budget import unlimited
+from service.answering.run import Run
+from service.answering.values import CitationFound, Event, Finished
+
+
+async def nothing(run: Run) -> AsyncGenerator[Event]:
+    """The fixed answer where the search gave nothing; no model is asked."""
+    yield run.show(*unlimited((), run.found.left_out))
+    text = phrases.NOTHING_FOUND[run.language]
+    yield run.say(text)
+    yield Finished(run.answer(text, answerer="model" if run.model else "quotes", abstained=True))
+
+
+async def quote(run: Run, cpu: CapacityLimiter, notice: str | None = None) -> AsyncGenerator[Event]:
+    """The best sentences of the passages; where the caller has been shown passages already, of those."""
+    if run.passages is None:
+        yield run.show(*unlimited(run.found.hits, run.found.left_out))
+    chosen = await to_thread.run_sync(extractive.quotes, run.question, run.passages or (), limiter=cpu)
+    quoted = extractive.compose(chosen)
+    for text, citation in quoted:
+        yield run.say(text)
+        yield CitationFound(citation)
+    if not quoted:
+        yield run.say(phrases.NOT_ANSWERED[run.language])
+    whole = "".join(text for text, _ in quoted) or phrases.NOT_ANSWERED[run.language]
+    answer = run.answer(whole, answerer="quotes", abstained=not quoted)
+    yield Finished(replace(answer, citations=tuple(citation for _, citation in quoted), notice=notice))

@@ -1,0 +1,105 @@
+"""What goes in and what comes out: a question, its answer, and the events on the way."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from indexes.catalog import Filters
+from service.answering.budget import Budget
+from service.answering.citations import Citation
+from service.answering.prompt import Passage, Turn
+
+AnswererName = Literal["model", "quotes"]
+Mode = Literal["hybrid", "dense", "keyword"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One question as the caller put it. Limits on its size are the edge's business."""
+
+    question: str
+    k: int = 8
+    mode: Mode = "hybrid"
+    filters: Filters | None = None
+    history: tuple[Turn, ...] = ()  # the caller's own earlier turns, oldest first
+    max_tokens: int | None = None  # for the answer; None: the setting
+    template: str | None = None  # "name" or "name@version"; None: what is active for the asker
+    answerer: AnswererName | None = None  # None: the model where one is configured, else quotes
+    model: str | None = None  # one of those that are offered; None: the default
+    fallback: Literal["none", "quotes"] | None = None  # when the model server fails; None: the setting
+    at_least: str | None = None  # a position from an earlier reply: search a state at least as fresh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one call to the model, as its server reports them, beside our own count of the prompt."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    counted_prompt_tokens: int  # by us, before the call; equal to prompt_tokens or an alarm is logged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Milliseconds since the question came in, spent in each step."""
+
+    condense_ms: float  # making a follow-up stand alone
+    search_ms: float
+    prompt_ms: float
+    first_token_ms: float | None  # from the call to the model until its first text; None: no model, or no text
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the caller gets. Citations point at passages, those come from hits, and hits from what he may read."""
+
+    text: str  # inert: plain text or a little Markdown, markers [n] only for passages that were supplied
+    citations: tuple[Citation, ...]  # in the order of the text
+    passages: tuple[Passage, ...]  # all that was shown, best first; n counts from 1
+    abstained: bool
+    usage: Usage | None  # None: no model was called
+    budget: Budget
+    view_id: str
+    answer_id: str  # random
+    model: str | None  # None: no model was called
+    template: str | None  # "name@version"; None: no model was called
+    timings: Timings
+    answerer: AnswererName
+    cut_off: bool = False  # at the length that was asked for
+    notice: str | None = None  # what the caller should know: quotes instead of the model, a shortened answer
+    standalone_question: str | None = None  # what was searched for; None: the question as it was put
+    position: str = field(default="", compare=False)  # sealed; different each time, whatever happened
+
+
+@dataclass(frozen=True, slots=True)
+class Passages:
+    """First event: what was found and is shown to the answerer."""
+
+    passages: tuple[Passage, ...]
+    answer_id: str
+    view_id: str
+    standalone_question: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The next stretch of the answer's final text. All of them together are `Answer.text`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CitationFound:
+    """A citation became certain; its marker has been sent already."""
+
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Last event. A stream that ends without it raises instead."""
+
+    answer: Answer
+
+
+Event = Passages | Token | CitationFound | Finished

@@ -1,0 +1,160 @@
+"""`clearance templates`: what the model is told; saved as versions, activated and rolled back without a restart."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from indexes.catalog.templates import BY_NAME, Activation, TemplateText, split_label
+from indexes.cli.administration import Json, checked_rule, opened
+from indexes.errors import BadInput
+from indexes.model import Readers
+
+app = typer.Typer(help="What the model is told.", no_args_is_help=True)
+
+BY = "command line"
+For = Annotated[str, typer.Option("--for", help="user:NAME, group:NAME, default, or name: who asks for it by name.")]
+Allow = Annotated[list[str] | None, typer.Option(help="Who may use it: user:NAME, group:NAME, public.")]
+Deny = Annotated[list[str] | None, typer.Option(help="Who may not, whatever else allows them.")]
+
+
+@app.command("list")
+def list_templates(as_json: Json = False) -> None:
+    """Every template with its readers, and what is active for whom."""
+    from service.templates.template import BUILT_IN
+
+    with opened() as catalog:
+        infos, active = catalog.templates.list(), catalog.templates.activations()
+    built_in = [template.label for template in BUILT_IN]
+    shown = [f"{i.name}  {i.style}  {i.language}  {i.versions} versions  {_readers(i.readers)}" for i in infos]
+    shown += [f"active for {_active(each)}" for each in active] + [f"{label}  built in" for label in built_in]
+    found = [asdict(info) | {"readers": _lists(info.readers)} for info in infos]
+    _print({"templates": found, "active": [asdict(each) for each in active], "built_in": built_in}, shown, as_json)
+
+
+@app.command("show")
+def show(name: str) -> None:
+    """A template as a file that can be changed and saved again. NAME: the newest version; NAME@VERSION: that one."""
+    from service.templates.template import BUILT_IN
+
+    plain, version = split_label(name) if "@" in name else (name, None)
+    for built_in in BUILT_IN:
+        if built_in.name == plain and version in (None, built_in.version):
+            text = TemplateText(
+                variables=_used(built_in.system, built_in.user),
+                system=built_in.system,
+                user=built_in.user,
+                no_answer=built_in.no_answer,
+                stop=built_in.stop,
+            )
+            typer.echo(_file(built_in.style, built_in.language, text, f"{built_in.label}, built in"))
+            return
+    with opened() as catalog:
+        versions, active = catalog.templates.versions(plain), catalog.templates.activations(plain)
+    found = next((each for each in reversed(versions) if version in (None, each.version)), None)
+    if found is None:
+        raise BadInput(f"{plain} has versions 1 to {len(versions)}.")
+    about = [f"{found.label}, saved {found.saved_at:%Y-%m-%d %H:%M} by {found.saved_by}"]
+    about += [f"active for {_active(each)}" for each in active]
+    typer.echo(_file(found.style, found.language, found.text, "\n# ".join(about)))
+
+
+@app.command("save")
+def save(
+    file: Path,
+    name: Annotated[str | None, typer.Option(help="Default: the file's name.")] = None,
+    style: Annotated[str | None, typer.Option(help="chat or completion; default: as in the file.")] = None,
+    language: Annotated[str | None, typer.Option(help="en or zh; default: as in the file.")] = None,
+    allow: Allow = None,
+    deny: Deny = None,
+) -> None:
+    """Check a template and save it as a new version. Nobody gets it before it is activated."""
+    from service.templates.drafts import read_file, refuse_built_in
+
+    draft = read_file(file, style=style, language=language)
+    plain = name or file.stem
+    refuse_built_in(plain)
+    readers = Readers(allow=frozenset(allow or ()), deny=frozenset(deny or ())) if allow or deny else None
+    with opened() as catalog:
+        checked_rule(catalog, readers)
+        saved = catalog.templates.save(plain, draft.style, draft.language, draft.checked(), BY, readers)
+    typer.echo(f"{saved.label} is saved. Use it: clearance templates activate {saved.label} --for default")
+
+
+@app.command("readers")
+def readers(name: str, allow: Allow = None, deny: Deny = None) -> None:
+    """Change who may use a template, effective at the next request. Without --allow: nobody."""
+    with opened() as catalog:
+        given = Readers(allow=frozenset(allow or ()), deny=frozenset(deny or ()))
+        checked_rule(catalog, given)
+        catalog.templates.relabel(name, given)
+
+
+@app.command("activate")
+def activate(
+    version: Annotated[str, typer.Argument(metavar="NAME@VERSION")],
+    audience: For = BY_NAME,
+    candidate: Annotated[str | None, typer.Option(help="NAME@VERSION for a share of them.")] = None,
+    share: Annotated[float, typer.Option(min=0, max=1, help="Which part of the users gets the candidate.")] = 0.0,
+) -> None:
+    """From the next request on, in every process, these people get this version."""
+    name, number = split_label(version)
+    with opened() as catalog:
+        catalog.templates.activate(name, number, BY, audience=audience, candidate=candidate, share=share)
+
+
+@app.command("rollback")
+def rollback(name: str, audience: For = BY_NAME) -> None:
+    """What was active before holds again, from the next request on."""
+    with opened() as catalog:
+        before = catalog.templates.rollback(name, audience=audience)
+    typer.echo(f"Active again for {_active(before)}" if before else "What comes built in holds again.")
+
+
+def _file(style: str, language: str, text: TemplateText, about: str) -> str:
+    """The template as YAML, texts as blocks."""
+    fields: dict[str, Any] = {"style": style, "language": language, **asdict(text)}
+    fields |= {"variables": list(text.variables), "stop": list(text.stop)}
+    return (
+        f"# {about}\n" + yaml.dump(fields, Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=10_000).rstrip()
+    )
+
+
+class _Blocks(yaml.SafeDumper):
+    """Writes texts of several lines as they are read."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text.strip() else '"' if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Blocks.add_representer(str, _text)
+
+
+def _used(system: str, user: str) -> tuple[str, ...]:
+    from service.templates.language import VARIABLES, check
+
+    return tuple(sorted(check("user", user, VARIABLES) | check("system", system, VARIABLES)))
+
+
+def _active(each: Activation) -> str:
+    tried = f", {each.share:.0%} get {each.candidate}" if each.candidate else ""
+    who = "whoever asks for it by name" if each.audience == BY_NAME else each.audience
+    return f"{who}: {each.version}{tried} (by {each.activated_by}, {each.activated_at:%Y-%m-%d %H:%M})"
+
+
+def _readers(readers: Readers) -> str:
+    denied = [f"not {name}" for name in sorted(readers.deny)]
+    return ", ".join([*sorted(readers.allow), *denied]) or "(nobody)"
+
+
+def _lists(readers: Readers) -> dict[str, list[str]]:
+    return {"allow": sorted(readers.allow), "deny": sorted(readers.deny)}
+
+
+def _print(value: Any, lines: list[str], as_json: bool) -> None:
+    typer.echo(json.dumps(value, default=str, ensure_ascii=False) if as_json else "\n".join(lines))

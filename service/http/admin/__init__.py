@@ -1,0 +1,1 @@
+"""Administration over HTTP: rebuilds, templates, models. Returns no text of a document."""

@@ -1,0 +1,30 @@
+"""Index rebuilds over HTTP, and how far they are. Needs the scope `admin`."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from service.http.auth import needs_admin
+from service.http.bodies import RebuildBody
+from service.http.deps import PROBLEM, Here, check_public_id, json_response, run_in_thread
+from service.http.replies import JobReply
+
+router = APIRouter(responses=PROBLEM, dependencies=needs_admin)
+
+
+@router.post(
+    "/admin/index/rebuild", status_code=202, responses={202: {"model": JobReply}}, summary="Build the indexes anew"
+)
+async def rebuild(here: Here, body: RebuildBody | None = None) -> Response:
+    """Needs the scope `admin`. The reply's Location tells how far the job is; searches go on meanwhile."""
+    model = body.model if body else None
+    job = await run_in_thread(here, lambda: here.jobs.enqueue(model))
+    response = json_response(JobReply.of(job), 202)
+    response.headers["Location"] = f"/admin/jobs/{job.id}"
+    return response
+
+
+@router.get("/admin/jobs/{job_id}", responses={200: {"model": JobReply}}, summary="How far a job is")
+async def job(job_id: str, here: Here) -> Response:
+    """Needs the scope `admin`."""
+    public_id = check_public_id(job_id)
+    return json_response(JobReply.of(await run_in_thread(here, lambda: here.jobs.get(public_id))))

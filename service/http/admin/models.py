@@ -1,0 +1,94 @@
+"""Administration of rights per model over HTTP. Needs the scope `admin`. Names stand in bodies: some hold a slash."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from anyio import to_thread
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.responses import Response
+
+from indexes.catalog.models import Models
+from indexes.errors import GeneratorError
+from service.http.admin.unknown_names import unknown_names
+from service.http.auth import needs_admin
+from service.http.bodies import Name, ReadersBody, Request
+from service.http.deps import PROBLEM, Here, json_response
+from service.http.replies import ReadersReply, Reply
+from service.llm.rights import refuse_quotes
+from service.runtime import Runtime
+
+T = TypeVar("T")
+
+
+class RuleBody(Request):
+    model: Name
+    readers: ReadersBody = Field(description="Only these may use it; to all others it does not exist.")
+
+
+class ModelBody(Request):
+    model: Name
+
+
+class RuleReply(Reply):
+    model: str
+    served: bool | None = Field(description="Whether it is served now; null: no model server answers.")
+    readers: ReadersReply | None = Field(description="null: everybody who may ask may use it.")
+
+
+class RulesReply(Reply):
+    models: tuple[RuleReply, ...] = Field(description="All that are served or have a rule, the default first.")
+    warnings: tuple[str, ...] = Field((), description="Names in the rule that nobody has declared; they mean nobody.")
+
+
+router = APIRouter(responses=PROBLEM, dependencies=needs_admin, prefix="")
+
+
+@router.get("/admin/models", responses={200: {"model": RulesReply}}, summary="Every model, and who may use it")
+async def every(here: Here) -> Response:
+    return json_response(await _told(here))
+
+
+@router.put("/admin/models/readers", responses={200: {"model": RulesReply}}, summary="Say who may use a model")
+async def allow(body: RuleBody, here: Here) -> Response:
+    """Effective at the next request, in every process."""
+    refuse_quotes(body.model)
+    readers = body.readers.readers()
+    warnings = await to_thread.run_sync(unknown_names, here, readers, limiter=here.light)
+    await _done(here, lambda models: models.set(body.model, readers))
+    return json_response((await _told(here)).model_copy(update={"warnings": warnings}))
+
+
+@router.post("/admin/models/clear", responses={200: {"model": RulesReply}}, summary="Take a model's rule away")
+async def clear(body: ModelBody, here: Here) -> Response:
+    """From the next request on everybody who may ask may use it."""
+    await _done(here, lambda models: models.clear(body.model))
+    return json_response(await _told(here))
+
+
+async def _told(here: Runtime) -> RulesReply:
+    served, rules = await _served(here), await _done(here, Models.list)
+    names = dict.fromkeys([*(served or ()), *rules])
+    return RulesReply(
+        models=tuple(
+            RuleReply(
+                model=name,
+                served=None if served is None else name in served,
+                readers=ReadersReply.of(rules[name]) if name in rules else None,
+            )
+            for name in names
+        )
+    )
+
+
+async def _served(here: Runtime) -> list[str] | None:
+    if here.model is None:
+        return None
+    try:
+        return [model.name for model in await here.model.offered()]
+    except GeneratorError:
+        return None
+
+
+async def _done(here: Runtime, work: Callable[[Models], T]) -> T:
+    return await to_thread.run_sync(work, here.catalog.models, limiter=here.light)

@@ -1,0 +1,83 @@
+"""Where questions enter: `/ask` and `/search`, and the way of every question, from whichever address, to its answer."""
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from indexes.model import Principal, SearchResult
+from service.answering.answerer import Ask
+from service.http.auth import Caller, needs_key
+from service.http.bodies import AskBody, SearchBody, passages, within
+from service.http.deps import PROBLEM, Here, json_response, run_in_thread
+from service.http.disconnects import CallerLeft, unless_gone
+from service.http.replies import AskReply, SearchReply
+from service.http.streaming import AskSpeech, EventStream, Speech
+from service.runtime import Runtime
+
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "model": AskReply}
+}
+
+router = APIRouter(responses=PROBLEM, dependencies=needs_key)
+
+
+@router.post("/ask", responses=STREAM, summary="Answer a question from what the caller may read")
+async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Response:
+    """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at least as fresh.
+
+    With `stream`, the events `passages`, `token`, `citation`, `usage` and `done` follow each other, or `error` ends it.
+    `done` holds the whole reply once more, and in `position` what is a header otherwise.
+    """
+    return await answer_over_http(body.ask(here.settings), AskSpeech(), request, caller, here, stream=body.stream)
+
+
+@router.post("/search", responses={200: {"model": SearchReply}}, summary="The best passages that the caller may read")
+async def search(body: SearchBody, request: Request, caller: Caller, here: Here) -> Response:
+    """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at least as fresh."""
+    question, k = within(body, here.settings), passages(body, here.settings)
+    filters = body.filters.filters() if body.filters else None
+    at_least = request.headers.get("clearance-at-least")
+
+    def found() -> SearchResult:
+        return here.searcher.search(question, caller, k, mode=body.mode, filters=filters, at_least=at_least)
+
+    result = await run_in_thread(here, found)
+    response = json_response(SearchReply.of(result))
+    tag = _tag(body, result.view_id, response)
+    kept = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Clearance-At-Least"}
+    kept["Clearance-Position"] = result.position
+    response.headers.update(kept)
+    if tag in [given.strip().removeprefix("W/") for given in request.headers.get("if-none-match", "").split(",")]:
+        return Response(status_code=304, headers=kept)
+    return response
+
+
+async def answer_over_http(
+    ask: Ask, speech: Speech, request: Request, caller: Principal, here: Runtime, *, stream: bool
+) -> Response:
+    """The reply. Raises what `Answerer.stream` raises, as long as nothing has been sent."""
+    permission = here.answerer.permission(caller)
+    ask = replace(ask, at_least=request.headers.get("clearance-at-least"))
+    try:
+        if stream:
+            events = here.answerer.stream(ask, caller, permission)
+            growing = EventStream(events, request.state.request_id, here.note, speech, permission)
+            return await growing.response(request.receive)
+        answering = permission.during(here.answerer.answer(ask, caller, permission))
+        answer = await unless_gone(answering, request.receive)
+    except CallerLeft:
+        request.state.left = True
+        return Response(status_code=204)  # nobody is there to read it
+    here.note(answer)
+    response = json_response(speech.whole(answer))
+    response.headers["Clearance-Position"] = answer.position
+    return response
+
+
+def _tag(body: SearchBody, view_id: str, response: Response) -> str:
+    """Changes with the question, with what the caller may read, and with the reply."""
+    parts = (body.model_dump_json().encode(), view_id.encode(), bytes(response.body))
+    return '"' + hashlib.sha256(b"\0".join(parts)).hexdigest()[:32] + '"'

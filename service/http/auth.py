@@ -1,0 +1,149 @@
+"""Who is asking. A request passes the gate before anything else looks at it; what is open is listed here, by name."""
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Annotated, cast
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+from pydantic import SecretStr
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from indexes.errors import ClearanceError, NotAuthenticated, NotPermitted
+from indexes.model import Principal
+from service.http import problems
+from service.http.wrong_keys import WAITING, WrongKeys, group_of
+
+OPEN = frozenset({"/", "/livez", "/readyz", "/version", "/docs", "/openapi.json"})
+OPEN_UNDER = ("/page/", "/problems/")
+ADMIN_UNDER = "/admin/"
+METRICS = "/metrics"
+ADMIN = "admin"
+MAX_KEY_CHARS = 512
+
+Authenticate = Callable[[str], Principal]
+"""Whose key it is. Blocking. Raises NotAuthenticated."""
+Acting = Callable[[Principal, str], AbstractContextManager[None]]
+"""Every transaction inside the block confirms that the key still holds and carries the scope: a body may come late."""
+
+
+class Gate:
+    """Lets a request through only with a valid key, and to the admin's routes only with the admin's scope.
+
+    Stands before the router and before the body is read: without a key, nothing can be learned from routes or bodies.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticate: Authenticate,
+        acting: Acting,
+        limiter: CapacityLimiter,
+        metrics_token: SecretStr | None = None,
+    ) -> None:
+        """acting: around everything that is for administrators. metrics_token: opens `/metrics` and nothing else."""
+        self._app = app
+        self._authenticate = authenticate
+        self._acting = acting
+        self._limiter = limiter
+        self._metrics_token = metrics_token
+        self._wrong_keys = WrongKeys()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _open(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        key = None
+        try:
+            key = _bearer(scope)
+            if self._may_measure(scope, key):
+                scope["state"]["may_measure"] = True
+                await self._app(scope, receive, send)
+                return
+            principal = scope["state"]["principal"] = await self._principal(scope, key)
+        except NotAuthenticated:
+            await self._refuse(scope, receive, send, tried=key is not None)
+        except ClearanceError as error:
+            problems.note(error, scope["state"]["request_id"])
+            await problems.of(error).response(scope["state"]["request_id"])(scope, receive, send)
+        else:
+            if not _for_administrators(scope["path"]):
+                await self._app(scope, receive, send)
+                return
+            with self._acting(principal, ADMIN):
+                await self._app(scope, receive, send)
+
+    async def _principal(self, scope: Scope, key: str) -> Principal:
+        found = await to_thread.run_sync(self._authenticate, key, limiter=self._limiter)
+        if _for_administrators(scope["path"]) and ADMIN not in found.scopes:
+            raise NotPermitted
+        return found
+
+    def _may_measure(self, scope: Scope, key: str) -> bool:
+        if scope["path"] != METRICS or self._metrics_token is None:
+            return False
+        return hmac.compare_digest(key.encode(), self._metrics_token.get_secret_value().encode())
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, *, tried: bool) -> None:
+        """Later and later, for an address that many wrong keys come from. tried: there was a key to look up."""
+        kind = problems.UNAUTHENTICATED
+        wait_s = self._wrong_keys.delay(_address(scope)) if tried else 0.0
+        if wait_s and self._wrong_keys.waiting >= WAITING:
+            kind = problems.TOO_MANY_WRONG_KEYS
+        elif wait_s:
+            self._wrong_keys.waiting += 1
+            try:
+                await asyncio.sleep(wait_s)
+            finally:
+                self._wrong_keys.waiting -= 1
+        await problems.Problem(kind).response(scope["state"]["request_id"])(scope, receive, send)
+
+
+def _address(scope: Scope) -> str:
+    return group_of(scope["client"][0] if scope.get("client") else "")
+
+
+def _for_administrators(path: str) -> bool:
+    return path.startswith(ADMIN_UNDER) or path == METRICS
+
+
+def _open(path: str) -> bool:
+    return path in OPEN or path.startswith(OPEN_UNDER)
+
+
+def _bearer(scope: Scope) -> str:
+    """The key in the one Authorization header. Raises NotAuthenticated."""
+    given = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(given) != 1 or len(given[0]) > MAX_KEY_CHARS:
+        raise NotAuthenticated
+    scheme, _, key = str(given[0], "latin-1").partition(" ")
+    if scheme.lower() != "bearer" or not key.isascii():
+        raise NotAuthenticated
+    return key.strip()
+
+
+def _caller(request: Request) -> Principal:
+    """Who the gate let in. A route that is open by mistake has no principal and fails."""
+    return cast(Principal, request.state.principal)
+
+
+def _administrator(request: Request) -> None:
+    """The gate has seen to this by the address; here it belongs to the route, whatever its address."""
+    if ADMIN not in _caller(request).scopes:
+        raise NotPermitted
+
+
+def _measurer(request: Request) -> None:
+    """Who measures reads no document: the token for it is enough, and the scope `admin`."""
+    if not getattr(request.state, "may_measure", False):
+        _administrator(request)
+
+
+_scheme = HTTPBearer(auto_error=False, description="An API key: `clr_…`. `clearance keys issue` makes one.")
+Caller = Annotated[Principal, Depends(_caller)]
+needs_key = [Security(_scheme), Depends(_caller)]  # the first is for OpenAPI
+needs_admin = [*needs_key, Depends(_administrator)]
+needs_metrics_token = [Security(_scheme), Depends(_measurer)]

@@ -1,0 +1,152 @@
+"""What callers send. Requests refuse what they do not know."""
+
+import unicodedata
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+)
+from pydantic import StrictStr as Str
+
+from indexes import attributes
+from indexes.catalog import Filters
+from indexes.errors import BadInput, QuestionTooLong
+from indexes.model import Readers
+from indexes.settings import Settings
+from service.answering.answerer import AnswererName, Ask, Mode
+from service.answering.prompt import Turn
+
+MAX_TURNS = 1_000
+MAX_ANSWER_TOKENS = 32_768
+MAX_NAME_CHARS = 1_024
+CONTROL = frozenset({"Cc", "Cs"})  # read as spaces, line breaks and tabs excepted
+BLANK = CONTROL | {"Cf", "Cn", "Zl", "Zp", "Zs"}  # a text of nothing else says nothing
+
+
+def cleaned(text: str) -> str:
+    """The text with control characters as spaces. Raises ValueError where nothing is left."""
+    said = "".join(" " if unicodedata.category(mark) in CONTROL and mark not in "\n\t" else mark for mark in text)
+    if all(unicodedata.category(mark) in BLANK for mark in said):
+        raise ValueError("There is nothing in it.")
+    return said.strip()
+
+
+def storable(text: str) -> str:
+    """Any text but one that no database holds. Raises ValueError."""
+    if wrong := attributes.wrong_text(text, len(text), least=0):
+        raise ValueError(f"It {wrong}.")
+    return text
+
+
+def comparable(value: object) -> object:
+    """Any value that a document's metadata can have. Raises ValueError."""
+    if isinstance(value, str | int | float) and (wrong := attributes.wrong_value(value)):
+        raise ValueError(f"It {wrong}.")
+    return value
+
+
+Said = Annotated[Str, AfterValidator(cleaned)]
+Name = Annotated[Str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(storable)]
+Attribute = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_NAME_CHARS), AfterValidator(storable)]
+Path = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_PATH_CHARS), AfterValidator(storable)]
+Language = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_LANGUAGE_CHARS), AfterValidator(storable)]
+Names = Annotated[list[Name], Field(max_length=1_000)]
+Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Value = Annotated[StrictBool | StrictInt | Number | Str, BeforeValidator(comparable)]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReadersBody(Request):
+    """Who may use a template or a model. Nobody unless allowed; a deny beats every allow."""
+
+    allow: Names
+    deny: Names = Field(default_factory=list)
+
+    def readers(self) -> Readers:
+        return Readers(allow=frozenset(self.allow), deny=frozenset(self.deny))
+
+
+class FiltersBody(Request):
+    """Narrows the search. All conditions must hold."""
+
+    collection: Attribute | None = None
+    path_prefix: Path | None = None
+    media_types: Annotated[list[Attribute], Field(max_length=50)] = []
+    language: Language | None = None
+    modified_after: AwareDatetime | None = Field(None, description="Inclusive.")
+    modified_before: AwareDatetime | None = Field(None, description="Exclusive.")
+    metadata: dict[Name, Value] = Field({}, description='1 and 1.0 are one number, which is neither true nor "1".')
+
+    def filters(self) -> Filters:
+        """Raises BadFilter where the conditions contradict each other."""
+        values = self.model_dump()
+        return Filters(**values | {"media_types": tuple(self.media_types)})
+
+
+class SearchBody(Request):
+    question: Said
+    k: StrictInt | None = Field(None, description="How many passages; default and limit are settings of the service.")
+    mode: Mode = "hybrid"
+    filters: FiltersBody | None = None
+
+
+class TurnBody(Request):
+    role: Literal["user", "assistant"]
+    content: Said
+
+
+class AskBody(SearchBody):
+    history: Annotated[list[TurnBody], Field(max_length=MAX_TURNS)] = Field([], description="Oldest first.")
+    max_tokens: Annotated[StrictInt, Field(ge=1, le=MAX_ANSWER_TOKENS)] | None = None
+    template: Name | None = Field(None, description="`name` or `name@version`; default: what is active for you.")
+    answerer: AnswererName | None = Field(None, description="`quotes` answers with sentences of the passages.")
+    model: Name | None = Field(None, description="One of those that `/v1/models` lists; none: the default.")
+    fallback: Literal["none", "quotes"] | None = Field(None, description="What to do when the model server fails.")
+    stream: StrictBool = Field(False, description="Answer with server-sent events.")
+
+    def ask(self, settings: Settings) -> Ask:
+        """Raises BadInput and QuestionTooLong with the limits."""
+        return Ask(
+            question=within(self, settings),
+            k=passages(self, settings),
+            mode=self.mode,
+            filters=self.filters.filters() if self.filters else None,
+            history=tuple(Turn(turn.role, turn.content) for turn in self.history),
+            max_tokens=self.max_tokens,
+            template=self.template,
+            answerer=self.answerer,
+            model=self.model,
+            fallback=self.fallback,
+        )
+
+
+class RebuildBody(Request):
+    model: Name | None = Field(None, description="Embed everything anew with this model; none: keep the vectors.")
+
+
+def within(body: SearchBody, settings: Settings) -> str:
+    """The question. Raises QuestionTooLong."""
+    if len(body.question) > settings.max_question_chars:
+        raise QuestionTooLong(
+            f"It has {len(body.question)} characters; at most {settings.max_question_chars} are accepted."
+        )
+    return body.question
+
+
+def passages(body: SearchBody, settings: Settings) -> int:
+    """How many passages are wanted. Raises BadInput."""
+    wanted = min(settings.default_k, settings.max_k) if body.k is None else body.k
+    if not 1 <= wanted <= settings.max_k:
+        raise BadInput(f"k must be from 1 to {settings.max_k}.")
+    return wanted

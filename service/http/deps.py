@@ -1,0 +1,52 @@
+"""What every address needs: the running service, the form of a problem, threads for blocking work, JSON."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, cast
+
+from anyio import to_thread
+from fastapi import Depends, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from indexes.errors import NotFound
+from service.http import problems
+from service.http.replies import ProblemReply
+from service.runtime import Runtime
+
+T = TypeVar("T")
+
+PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+PROBLEM: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem.",
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemReply"}}},
+        "model": ProblemReply,
+    }
+}
+
+
+def _runtime(request: Request) -> Runtime:
+    return cast(Runtime, request.app.state.runtime)
+
+
+Here = Annotated[Runtime, Depends(_runtime)]
+
+
+async def run_in_thread(here: Runtime, work: Callable[[], T]) -> T:
+    """Blocking work, in one of the threads there are for it."""
+    return await to_thread.run_sync(work, limiter=here.cpu)
+
+
+def check_public_id(given: str) -> str:
+    """An id that could be one. Raises NotFound, like one that does not exist."""
+    if not PUBLIC_ID.fullmatch(given):
+        raise NotFound
+    return given
+
+
+def json_response(reply: BaseModel, status: int = 200) -> Response:
+    """A reply as JSON. Text that is no valid Unicode (from a file's name, say) is shown with marks in its place."""
+    content = json.dumps(reply.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(content.encode("utf-8", "replace"), status, media_type="application/json")

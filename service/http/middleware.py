@@ -1,0 +1,146 @@
+"""What surrounds every request: its id, its line in the log, its limits, and headers that keep a browser harmless."""
+
+import asyncio
+import logging
+import time
+import traceback
+import uuid
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.http import problems
+from service.operating.metrics import Metrics
+
+log = logging.getLogger("clearance.requests")
+
+BODY_S = 30.0  # for a body to arrive
+UNMATCHED = "unmatched"
+CLIENT_LEFT = 499  # only in the log and in metrics: nobody is there to read it
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"})
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Envelope:
+    """Outermost: nothing leaves without a request id and safe headers, and no error leaves as it was raised."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        started = time.perf_counter()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _protect(MutableHeaders(scope=message), request_id)
+            await send(message)
+
+        with self._metrics.in_flight.track_inprogress():
+            try:
+                await self._app(scope, receive, sending)
+            except Exception as error:
+                _explain(error, request_id)
+                if status == 0:
+                    await problems.Problem(problems.INTERNAL).response(request_id)(scope, receive, sending)
+            finally:
+                seconds = time.perf_counter() - started
+                self._note(scope, CLIENT_LEFT if state.get("left") else status, seconds)
+                self._metrics.left.inc(bool(state.get("left")))
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", UNMATCHED)
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._metrics.request(route, method, status, seconds)
+        fields = {"route": route, "method": method, "status": status, "ms": round(seconds * 1000, 1)}
+        log.info("request", extra={"fields": {"request_id": scope["state"]["request_id"], **fields}})
+
+
+class Bodies:
+    """Reads the whole body before anything else does, up to a size and within a time, and takes nothing but JSON."""
+
+    def __init__(self, app: ASGIApp, most: int, within_s: float = BODY_S) -> None:
+        self._app = app
+        self._most = most
+        self._within_s = within_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self._within_s):
+                found = await self._read(scope, receive)
+        except TimeoutError:
+            found = problems.TOO_SLOW
+        if found is None:
+            scope["state"]["left"] = True
+        elif isinstance(found, problems.Kind):
+            response = problems.Problem(found).response(scope["state"]["request_id"], {"Connection": "close"})
+            await response(scope, receive, send)
+        else:
+            await self._app(scope, _again(found, receive), send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | problems.Kind | None:
+        """The body, or what is wrong with it; None: the caller left."""
+        headers = dict(scope["headers"])
+        if int(headers.get(b"content-length", b"0")) > self._most:  # the HTTP server lets only digits through
+            return problems.TOO_LARGE
+        body = bytearray()
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self._most:
+                return problems.TOO_LARGE
+        essence = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        return problems.NOT_JSON if body and essence != b"application/json" else bytes(body)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A receive that gives the body first."""
+    given = False
+
+    async def receiving() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receiving
+
+
+def _protect(headers: MutableHeaders, request_id: str) -> None:
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    headers["X-Request-ID"] = request_id
+
+
+def _explain(error: Exception, request_id: str) -> None:
+    """Where an unexpected error happened. Its message may hold a question or a document's text, so it stays out."""
+    places = "".join(traceback.format_tb(error.__traceback__)[-12:])
+    fields = {"request_id": request_id, "error": type(error).__qualname__, "at": places}
+    log.error("unexpected error", extra={"fields": fields})

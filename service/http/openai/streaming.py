@@ -1,0 +1,125 @@
+"""Answers as they grow, in the two dialects of the OpenAI routes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from service.answering.answerer import Answer, CitationFound, Event, Finished, Passages, Token
+from service.http.openai import errors as openai_errors
+from service.http.openai.replies import (
+    ChatReply,
+    Framing,
+    ResponseReply,
+    aside,
+    chat_id,
+    chat_usage,
+    finish_reason,
+    message_item,
+    response_id,
+    text_part,
+)
+from service.llm import event_stream
+
+
+class ChatSpeech:
+    """Chunks of a chat completion. The last with a choice carries the annotations and the extension."""
+
+    def __init__(self, framing: Framing, *, usage: bool) -> None:
+        self._framing = framing
+        self._wants_usage = usage
+        self._answer_id = ""
+
+    def whole(self, answer: Answer) -> ChatReply:
+        return self._framing.chat(answer)
+
+    def frames(self, event: Event) -> Iterator[bytes]:
+        if isinstance(event, Passages):
+            self._answer_id = event.answer_id
+            yield self._choice({"role": "assistant", "content": "", "refusal": None})
+        elif isinstance(event, Token):
+            yield self._choice({"content": event.text})
+        elif isinstance(event, Finished):
+            yield from self._finished(event.answer)
+
+    def failed(self, problem: dict[str, Any]) -> Iterator[bytes]:
+        yield event_stream.data_only(openai_errors.envelope(problem))
+        yield event_stream.DONE
+
+    def _finished(self, answer: Answer) -> Iterator[bytes]:
+        if notice := aside(answer):
+            yield self._choice({"content": notice})
+        delta = {"annotations": list(self._framing.chat_annotations(answer.citations))}
+        yield self._choice(delta, finish_reason(answer), clearance=self._framing.last_words(answer))
+        if self._wants_usage:
+            yield self._chunk(choices=[], usage=chat_usage(answer).model_dump())
+        yield event_stream.DONE
+
+    def _choice(self, delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return self._chunk(choices=[choice], **({"usage": None} if self._wants_usage else {}), **more)
+
+    def _chunk(self, **said: Any) -> bytes:
+        told = {"id": chat_id(self._answer_id), "object": "chat.completion.chunk", "created": self._framing.created}
+        return event_stream.data_only({**told, "model": self._framing.model, **said})
+
+
+class ResponsesSpeech:
+    """Events of a response, numbered."""
+
+    def __init__(self, framing: Framing) -> None:
+        self._framing = framing
+        self._answer_id = ""
+        self._number = 0
+        self._annotations = 0
+
+    def whole(self, answer: Answer) -> ResponseReply:
+        return self._framing.response(answer)
+
+    def frames(self, event: Event) -> Iterator[bytes]:
+        if isinstance(event, Passages):
+            self._answer_id = event.answer_id
+            yield from self._begun()
+        elif isinstance(event, Token):
+            yield self._text("response.output_text.delta", delta=event.text, logprobs=[])
+        elif isinstance(event, CitationFound):
+            for annotation in self._framing.pair(event.citation):
+                number, self._annotations = self._annotations, self._annotations + 1
+                yield self._text(
+                    "response.output_text.annotation.added", annotation=annotation, annotation_index=number
+                )
+        elif isinstance(event, Finished):
+            yield from self._finished(event.answer)
+
+    def failed(self, problem: dict[str, Any]) -> Iterator[bytes]:
+        error = openai_errors.envelope(problem)["error"]
+        told = {name: error[name] for name in ("code", "message", "param")}
+        failed = self._framing.begun(self._answer_id).model_dump(mode="json")
+        failed |= {"id": response_id(self._answer_id), "status": "failed"}
+        failed["error"] = {"code": "server_error", "message": error["message"]}
+        yield self._event("error", **told)
+        yield self._event("response.failed", response=failed)
+
+    def _begun(self) -> Iterator[bytes]:
+        response = self._framing.begun(self._answer_id).model_dump(mode="json")
+        yield self._event("response.created", response=response)
+        yield self._event("response.in_progress", response=response)
+        yield self._event("response.output_item.added", output_index=0, item=message_item(self._answer_id))
+        yield self._text("response.content_part.added", part=text_part("", []))
+
+    def _finished(self, answer: Answer) -> Iterator[bytes]:
+        item = self._framing.item(answer)
+        if notice := aside(answer):
+            yield self._text("response.output_text.delta", delta=notice, logprobs=[])
+        yield self._text("response.output_text.done", text=item["content"][0]["text"], logprobs=[])
+        yield self._text("response.content_part.done", part=item["content"][0])
+        yield self._event("response.output_item.done", output_index=0, item=item)
+        response = self._framing.response(answer).model_dump(mode="json")
+        response["clearance"] = self._framing.last_words(answer)
+        yield self._event(f"response.{response['status']}", response=response)
+
+    def _text(self, kind: str, **said: Any) -> bytes:
+        place = {"item_id": f"msg_{self._answer_id}", "output_index": 0, "content_index": 0}
+        return self._event(kind, **place, **said)
+
+    def _event(self, kind: str, **said: Any) -> bytes:
+        number, self._number = self._number, self._number + 1
+        return event_stream.encode(kind, {"type": kind, "sequence_number": number, **said})

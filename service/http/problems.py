@@ -1,0 +1,280 @@
+"""Errors as callers see them: RFC 9457 problems with stable types, and nothing of what is inside."""
+
+import html
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from indexes import errors
+from service.http.openai import errors as openai_errors
+
+MEDIA_TYPE = "application/problem+json"
+ERRORS_LISTED = 20
+log = logging.getLogger("clearance.problems")
+
+NAME_CHARS = 100  # of a field's name that is repeated to the caller
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One type of problem. `told`: the error's own words concern the caller's request, so the caller may see them."""
+
+    slug: str
+    status: int
+    title: str
+    about: str
+    told: bool = False
+    retry_after_s: int | None = None
+
+
+INVALID = Kind(
+    "invalid-request", 422, "The request is not valid.", "A field is missing, unknown, or out of its limits.", told=True
+)
+BAD_JSON = Kind("bad-json", 400, "The body is not JSON.", "Send one JSON object, in UTF-8.")
+NOT_JSON = Kind("unsupported-media-type", 415, "The body must be JSON.", "Send Content-Type: application/json.")
+TOO_LARGE = Kind("body-too-large", 413, "The body is too large.", "The limit is a setting of the service.")
+TOO_SLOW = Kind("body-too-slow", 408, "The body did not arrive in time.", "Send it again over a faster connection.")
+NOT_HTTP = Kind("bad-request", 400, "That is no HTTP request.", "Send HTTP/1.1 with one clear end of its body.")
+HEAD_TOO_LARGE = Kind("headers-too-large", 431, "The headers are too large.", "Send fewer of them.")
+HEAD_TOO_SLOW = Kind("headers-too-slow", 408, "The headers did not arrive in time.", "Send them in one piece.")
+FULL = Kind(
+    "too-many-connections",
+    503,
+    "There are too many connections.",
+    "Try again after the time in Retry-After.",
+    retry_after_s=5,
+)
+TOO_MANY_WRONG_KEYS = Kind(
+    "too-many-wrong-keys", 429, "Too many wrong keys came at once.", "This one was wrong, too.", retry_after_s=5
+)
+METHOD = Kind("method-not-allowed", 405, "This address does not take that method.", "See the header Allow.")
+INTERNAL = Kind(
+    "internal-error", 500, "Something went wrong inside.", "Tell the operator the request id: the log has the rest."
+)
+NOT_FOUND = Kind(
+    "not-found",
+    404,
+    "There is nothing here.",
+    "It does not exist, or you may not read it. The two look the same on purpose.",
+)
+UNAUTHENTICATED = Kind(
+    "not-authenticated", 401, "A valid API key is needed.", "Send Authorization: Bearer with a key that is still valid."
+)
+NOT_PERMITTED = Kind("not-permitted", 403, "This key does not carry the scope that is needed.", "Ask for another key.")
+BUSY = Kind("busy", 503, "The service is busy.", "Try again after the time in Retry-After.", retry_after_s=2)
+
+BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
+    errors.QuestionTooLong: Kind(
+        "question-too-long",
+        413,
+        "The question is too long.",
+        "A question must leave room for passages and an answer in the model's window.",
+        told=True,
+    ),
+    errors.BadConfiguration: INTERNAL,
+    errors.BadInput: INVALID,
+    errors.NoSuchModel: Kind(
+        "no-such-model",
+        404,
+        "There is no model by that name.",
+        "It is not served, or you may not use it. The two look the same on purpose. GET /v1/models lists yours.",
+    ),
+    errors.NotFound: NOT_FOUND,
+    errors.AlreadyExists: Kind("already-exists", 409, "There is already one by that name.", "Choose another name."),
+    errors.NotAuthenticated: UNAUTHENTICATED,
+    errors.NotPermitted: NOT_PERMITTED,
+    errors.Withdrawn: Kind(
+        "withdrawn",
+        409,
+        "Something that the answer was being made from is not there for you any more.",
+        "It was removed, replaced, or its readers changed. Ask again: the answer is then made from what is there now.",
+        retry_after_s=0,
+    ),
+    errors.Busy: BUSY,
+    errors.TooOld: BUSY,
+    errors.StorageFull: BUSY,
+    errors.GeneratorUnavailable: Kind(
+        "model-unavailable",
+        503,
+        "The language model cannot be reached.",
+        "Search still works. Try again after the time in Retry-After, or ask for `answerer: quotes`.",
+        retry_after_s=5,
+    ),
+    errors.GeneratorTimeout: Kind(
+        "model-timeout",
+        504,
+        "The language model is too slow.",
+        "Search still works. Try again after the time in Retry-After, or ask for `answerer: quotes`.",
+        retry_after_s=15,
+    ),
+    errors.GeneratorError: Kind(
+        "model-broken", 502, "The language model did not give an answer.", "Search still works. Tell the operator."
+    ),
+    errors.IndexNotReady: Kind(
+        "index-not-ready",
+        503,
+        "The indexes are being built anew.",
+        "Try again after the time in Retry-After.",
+        retry_after_s=5,
+    ),
+    errors.CatalogUnavailable: Kind(
+        "catalog-unavailable",
+        503,
+        "The catalog cannot be reached now.",
+        "Try again after the time in Retry-After; the operator finds the reason in the log.",
+        retry_after_s=5,
+    ),
+    errors.CorpusError: Kind(
+        "corpus-unavailable",
+        503,
+        "The corpus cannot be used now.",
+        "The operator has to act, or the indexes are being built anew; see the log.",
+        retry_after_s=30,
+    ),
+}
+
+KINDS = {
+    kind.slug: kind
+    for kind in (
+        INVALID,
+        BAD_JSON,
+        NOT_JSON,
+        TOO_LARGE,
+        TOO_SLOW,
+        METHOD,
+        INTERNAL,
+        NOT_HTTP,
+        HEAD_TOO_LARGE,
+        HEAD_TOO_SLOW,
+        FULL,
+        TOO_MANY_WRONG_KEYS,
+        *BY_ERROR.values(),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong with one request."""
+
+    kind: Kind
+    detail: str | None = None
+    errors: tuple[Mapping[str, str], ...] = ()
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        said: dict[str, Any] = {
+            "type": f"/problems/{self.kind.slug}",
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "instance": request_id,
+        }
+        if self.kind.retry_after_s is not None:
+            said["retry_after_s"] = self.kind.retry_after_s  # in events there is no header for it
+        if self.detail:
+            said["detail"] = self.detail
+        if self.errors:
+            said["errors"] = list(self.errors)
+        return said
+
+    def response(self, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+        own = dict(headers or {})
+        if self.kind.retry_after_s is not None:
+            own.setdefault("Retry-After", str(self.kind.retry_after_s))
+        if self.kind.status == UNAUTHENTICATED.status:
+            own.setdefault("WWW-Authenticate", 'Bearer realm="clearance"')
+        return _Response(self.body(request_id), own)
+
+
+class _Response(Response):
+    """A problem on its way out. Under the addresses of the OpenAI routes, and only there, it takes their form."""
+
+    def __init__(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        super().__init__(_encoded(body), body["status"], headers, MEDIA_TYPE)
+        self._body, self._own = body, headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(openai_errors.UNDER):
+            content = _encoded(openai_errors.envelope(self._body))
+            other = Response(content, openai_errors.status(self._body), self._own, "application/json")
+            await other(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def of(error: errors.ClearanceError) -> Problem:
+    """The problem that an error is for a caller."""
+    kind = next((BY_ERROR[cls] for cls in type(error).__mro__ if cls in BY_ERROR), INTERNAL)
+    if not kind.told:
+        return Problem(kind)
+    return Problem(kind, " ".join(part for part in (error.detail, error.remedy) if part) or None)
+
+
+def of_validation(found: Sequence[Mapping[str, Any]]) -> Problem:
+    """The problem that a body or parameter is which does not fit its schema. Never repeats a value."""
+    if any(error["type"] == "json_invalid" for error in found):
+        return Problem(BAD_JSON)
+    listed = tuple({"pointer": _pointer(error["loc"]), "detail": str(error["msg"])} for error in found)
+    return Problem(INVALID, errors=listed[:ERRORS_LISTED])
+
+
+def of_http(error: HTTPException) -> Problem:
+    """The problem that the router found."""
+    by_status = {400: BAD_JSON, 404: NOT_FOUND, 405: METHOD, 413: TOO_LARGE, 415: NOT_JSON}
+    return Problem(by_status.get(error.status_code, INTERNAL))
+
+
+def note(error: errors.ClearanceError, request_id: str) -> None:
+    """A line in the log for what the operator has to know: the caller is told too little to mend it."""
+    status = of(error).kind.status
+    if status >= 500:
+        fields = {"request_id": request_id, "error": type(error).__qualname__, "remedy": error.remedy}
+        log.error("a request could not be answered", extra={"fields": fields})
+
+
+async def on_clearance_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.ClearanceError)
+    note(error, request.state.request_id)
+    return of(error).response(request.state.request_id)
+
+
+async def on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return of_validation(error.errors()).response(request.state.request_id)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return of_http(error).response(request.state.request_id, error.headers)
+
+
+def page(slug: str) -> Response | None:
+    """The page that a problem's type points to."""
+    kind = KINDS.get(slug)
+    if kind is None:
+        return None
+    title = html.escape(kind.title)
+    return HTMLResponse(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<h1>{title}</h1><p>Status {kind.status}, type <code>/problems/{kind.slug}</code>.</p>"
+        f"<p>{html.escape(kind.about)}</p></html>"
+    )
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    """A JSON pointer into the body, or the name of a parameter."""
+    where, *path = [str(part)[:NAME_CHARS] for part in location] or ["body"]
+    if where == "body":
+        return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in path) if path else ""
+    return f"{where}: {'/'.join(path)}"

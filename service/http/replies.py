@@ -1,0 +1,352 @@
+"""What callers get: replies hold what the caller may read, and nothing of what is inside."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from indexes.catalog import Job
+from indexes.model import DocumentView, Hit, PageKind, PageMark, Readers, SearchResult
+from service.answering.answerer import Answer, AnswererName, Mode
+from service.answering.citations import Citation
+from service.answering.prompt import LeftOut, Passage
+from service.runtime import Readiness
+
+MARK: dict[str, Any] = {  # a triple in words that every generator of clients understands
+    "type": "array",
+    "items": {"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]},
+    "minItems": 3,
+    "maxItems": 3,
+}
+
+
+def _pair(schema: dict[str, Any]) -> None:
+    """Two numbers, in words that every generator of clients understands."""
+    schema["items"] = schema.pop("prefixItems")[0]
+
+
+class Reply(BaseModel):
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class ReadersReply(Reply):
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
+
+    @classmethod
+    def of(cls, readers: Readers) -> Self:
+        return cls(allow=tuple(sorted(readers.allow)), deny=tuple(sorted(readers.deny)))
+
+
+class PageReply(Reply):
+    number: int
+    name: str | None
+    kind: PageKind | None
+
+
+class SpanReply(Reply):
+    """An unbroken stretch of a document; offsets count Unicode characters of the document's text."""
+
+    text: str
+    start: int
+    end: int
+    section: tuple[str, ...]
+
+
+class PassageReply(Reply):
+    """What the answerer was shown under the number n."""
+
+    n: int
+    id: str
+    document_id: str
+    title: str
+    path: str
+    media_type: str
+    collection: str
+    language: str | None
+    section: tuple[str, ...]
+    pages: tuple[PageReply, ...]
+    score: float
+    spans: tuple[SpanReply, ...]
+    cut: bool
+
+    @classmethod
+    def of(cls, passage: Passage) -> Self:
+        return cls.model_validate(_attributes(cls, passage) | {"pages": _pages(passage.pages, passage.page_kind)})
+
+
+class CitationReply(Reply):
+    """A marker [n] of the answer, and the words it points at."""
+
+    n: int
+    passage_id: str
+    document_id: str
+    title: str
+    path: str
+    media_type: str
+    section: tuple[str, ...]
+    page: PageReply | None
+    start: int
+    end: int
+    quote: str
+    span: tuple[int, int] = Field(description="Where the marker stands in the answer.", json_schema_extra=_pair)
+    supported: bool
+
+
+class UsageReply(Reply):
+    prompt_tokens: int
+    completion_tokens: int
+    counted_prompt_tokens: int
+
+
+class ShareReply(Reply):
+    n: int
+    tokens: int
+
+
+class LeftOutReply(Reply):
+    """What was found and not shown, or not all of it."""
+
+    passage_id: str
+    document_id: str
+    title: str
+    section: tuple[str, ...]
+    pages: tuple[PageReply, ...]
+    reason: str
+    characters: int = Field(description="How many of them were left out.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of(cls, left: object) -> object:
+        if not isinstance(left, LeftOut):
+            return left
+        return _attributes(cls, left) | {"pages": _pages(left.pages, left.page_kind)}
+
+
+class BudgetReply(Reply):
+    """Where the context window went."""
+
+    window: int | None
+    answer: int
+    template: int
+    question: int
+    history: int
+    passages: tuple[ShareReply, ...]
+    unused: int
+    left_out: tuple[LeftOutReply, ...]
+    dropped_turns: int
+
+
+class TimingsReply(Reply):
+    """Rounded up to steps (50, 100, 200, 500 and so on): for people, and too coarse to tell of other people's work."""
+
+    condense_ms: int
+    search_ms: int
+    prompt_ms: int
+    first_token_ms: int | None
+    total_ms: int
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _coarse(cls, exact: float | None) -> int | None:
+        return None if exact is None else _step(exact)
+
+
+class AskReply(Reply):
+    answer: str
+    citations: tuple[CitationReply, ...]
+    passages: tuple[PassageReply, ...]
+    abstained: bool
+    usage: UsageReply | None
+    budget: BudgetReply
+    view_id: str
+    answer_id: str
+    model: str | None
+    template: str | None
+    timings: TimingsReply
+    answerer: AnswererName
+    notice: str | None
+    standalone_question: str | None = Field(description="What was searched for, where that is not the question.")
+
+    @classmethod
+    def of(cls, answer: Answer) -> Self:
+        shown = tuple(PassageReply.of(passage) for passage in answer.passages)
+        return cls.model_validate(_attributes(cls, answer) | {"answer": answer.text, "passages": shown})
+
+
+class DoneReply(AskReply):
+    """What the event `done` holds: a stream has begun before there is a position to send as a header."""
+
+    position: str = Field(description="As `Clearance-Position` in a reply that is no stream.")
+
+
+class HitReply(Reply):
+    """A passage that matched; offsets count Unicode characters of the document's text."""
+
+    id: str
+    document_id: str
+    title: str
+    path: str
+    media_type: str
+    collection: str
+    language: str | None
+    section: tuple[str, ...]
+    pages: tuple[PageReply, ...]
+    text: str
+    start: int
+    end: int
+    score: float
+
+    @classmethod
+    def of(cls, hit: Hit) -> Self:
+        return cls.model_validate(_attributes(cls, hit) | {"pages": _pages(hit.pages, hit.page_kind)})
+
+
+class SearchReply(Reply):
+    passages: tuple[HitReply, ...]
+    view_id: str
+    exactness: Literal["exact", "approximate"]
+    mode: Mode
+
+    @classmethod
+    def of(cls, result: SearchResult) -> Self:
+        hits = tuple(HitReply.of(hit) for hit in result.hits)
+        return cls(passages=hits, view_id=result.view_id, exactness=result.exactness, mode=result.mode)
+
+
+class DocumentReply(Reply):
+    """A document, or the stretch of it that was asked for."""
+
+    id: str
+    title: str
+    path: str
+    media_type: str
+    collection: str
+    language: str | None
+    modified_at: datetime | None
+    metadata: dict[str, str | int | float | bool]
+    characters: int = Field(description="Of the whole document.")
+    start: int = Field(description="Where `text` begins in it.")
+    text: str
+    page_kind: PageKind | None
+    pages: tuple[tuple[int, int, str | None], ...] = Field(
+        description="Start, number and name of each page.", json_schema_extra={"items": MARK}
+    )
+
+    @classmethod
+    def of(cls, document: DocumentView, start: int, length: int) -> Self:
+        marks = tuple((mark.start, mark.number, mark.name) for mark in document.pages)
+        piece = document.text[start : start + length]
+        own = {"characters": len(document.text), "start": min(start, len(document.text)), "text": piece, "pages": marks}
+        return cls.model_validate(_attributes(cls, document) | own)
+
+
+class Highlight(Reply):
+    """Where the passage stands in `text`."""
+
+    start: int
+    end: int
+
+
+class OpenedReply(Reply):
+    """A passage inside its document."""
+
+    passage: HitReply
+    text: str = Field(description="The passage and what stands around it.")
+    text_start: int = Field(description="Where `text` begins in the document.")
+    highlight: Highlight
+    characters: int = Field(description="Of the whole document.")
+
+    @classmethod
+    def of(cls, hit: Hit, document: DocumentView, around: int) -> Self:
+        """The passage with up to `around` characters before and after it."""
+        first, last = max(0, hit.start - around), min(len(document.text), hit.end + around)
+        return cls(
+            passage=HitReply.of(hit),
+            text=document.text[first:last],
+            text_start=first,
+            highlight=Highlight(start=hit.start - first, end=hit.end - first),
+            characters=len(document.text),
+        )
+
+
+class JobReply(Reply):
+    id: str
+    kind: str
+    state: Literal["queued", "running", "done", "failed"]
+    done: int
+    total: int
+    result: dict[str, Any] | None
+    error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls.model_validate(job)
+
+
+class CheckReply(Reply):
+    status: Literal["ready", "degraded", "not ready"]
+    checks: dict[str, Literal["ok", "not ready", "unavailable", "not configured"]]
+
+    @classmethod
+    def of(cls, found: Readiness) -> Self:
+        usable = found.catalog and found.index
+        return cls(
+            status="not ready" if not usable else "ready" if found.model is not False else "degraded",
+            checks={
+                "catalog": "ok" if found.catalog else "not ready",
+                "index": "ok" if found.index else "not ready",
+                "model": "not configured" if found.model is None else "ok" if found.model else "unavailable",
+            },
+        )
+
+
+class CallerReply(Reply):
+    name: str
+    scopes: tuple[str, ...]
+
+
+class LiveReply(Reply):
+    status: Literal["live"] = "live"
+
+
+class VersionReply(Reply):
+    name: str
+    version: str
+
+
+class ProblemReply(Reply):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    instance: str = Field(description="The request id, as in the header X-Request-ID and in the log.")
+    detail: str | None = None
+    errors: tuple[dict[str, str], ...] = ()
+    retry_after_s: int | None = None
+
+
+def citation(found: Citation) -> CitationReply:
+    return CitationReply.model_validate(found)
+
+
+def _step(exact: float) -> int:
+    """The next of 50, 100, 200, 500, 1000 …; 0 stays 0."""
+    if exact <= 0:
+        return 0
+    step = 50
+    while step < exact:
+        step = step * 5 // 2 if str(step).startswith("2") else step * 2
+    return step
+
+
+def _pages(marks: tuple[PageMark, ...], kind: PageKind | None) -> tuple[PageReply, ...]:
+    return tuple(PageReply(number=mark.number, name=mark.name, kind=kind) for mark in marks)
+
+
+def _attributes(reply: type[BaseModel], value: object) -> dict[str, Any]:
+    """The fields of a reply that the value has."""
+    return {name: getattr(value, name) for name in reply.model_fields if hasattr(value, name)}

@@ -1,0 +1,254 @@
+"""An answer as server-sent events: `passages`, `token`, `citation`, `usage`, `done`, or `error`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from indexes.errors import ClearanceError
+from service.answering.answerer import Answer, CitationFound, Event, Finished, Passages
+from service.answering.permission import Permission
+from service.http import problems
+from service.http.disconnects import CallerLeft, gone, unless_gone
+from service.http.replies import AskReply, BudgetReply, DoneReply, PassageReply, UsageReply, citation
+from service.llm import event_stream
+from service.operating.tasks import end_task
+
+HEARTBEAT_S = 10.0
+STALLED_S = 30.0  # a caller who reads nothing for so long has left
+GOODBYE_S = 1.0  # for the last event of an answer that may not go on
+AHEAD = 16  # events that may wait for the caller
+
+Item = Event | Exception | None
+
+
+class Speech(Protocol):
+    """The form in which one answer is told. Used once."""
+
+    def whole(self, answer: Answer) -> BaseModel:
+        """The reply to who waits for all of it."""
+        ...
+
+    def frames(self, event: Event) -> Iterable[bytes]:
+        """What goes over the wire for one event."""
+        ...
+
+    def failed(self, problem: dict[str, Any]) -> Iterable[bytes]:
+        """What goes over the wire when an answer that has begun cannot be finished. problem: its body, RFC 9457."""
+        ...
+
+
+class AskSpeech:
+    """As /ask tells it."""
+
+    def whole(self, answer: Answer) -> AskReply:
+        return AskReply.of(answer)
+
+    def frames(self, event: Event) -> Iterable[bytes]:
+        return [event_stream.encode(name, payload) for name, payload in _named(event)]
+
+    def failed(self, problem: dict[str, Any]) -> Iterable[bytes]:
+        return [event_stream.encode("error", problem)]
+
+
+class EventStream:
+    """Works an answer out in one task, and sends it from another as fast as the caller reads.
+
+    A third keeps looking whether the caller may still have it. Where not, the work is stopped and nothing more of the
+    answer is sent.
+    """
+
+    def __init__(
+        self,
+        events: AsyncIterator[Event],
+        request_id: str,
+        finished: Callable[[Answer], None],
+        speech: Speech | None = None,
+        permission: Permission | None = None,
+    ) -> None:
+        """speech: how the events are told; none: as /ask tells them. permission: none: it is taken to last."""
+        self._speech = speech or AskSpeech()
+        self._request_id = request_id
+        self._finished = finished
+        self._permission = permission
+        self._queue: asyncio.Queue[Item] = asyncio.Queue(AHEAD)
+        self._working = asyncio.create_task(self._work(events))
+        self.keeping: asyncio.Future[None] = asyncio.ensure_future(self._keep())
+
+    async def response(self, receive: Receive) -> Response:
+        """The stream, or a plain problem where it fails before anything could be sent.
+
+        Raises CallerLeft, and what is unexpected.
+        """
+        try:
+            first = await unless_gone(self._first(), receive)
+        except (asyncio.CancelledError, CallerLeft):
+            await self.close()
+            raise
+        if isinstance(first, Exception):
+            await self.close()
+        if isinstance(first, ClearanceError):
+            problems.note(first, self._request_id)
+            return problems.of(first).response(self._request_id)
+        if isinstance(first, Exception):
+            raise first
+        return _Response(self, first)
+
+    async def _first(self) -> Item:
+        """What there is first to tell: an event, or why there is none."""
+        getting = asyncio.ensure_future(self._queue.get())
+        try:
+            either: set[asyncio.Future[Any]] = {getting, self.keeping}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if self.keeping.done():
+                self.keeping.result()
+            first = getting.result()
+            if isinstance(first, Exception):
+                return first
+            await self.fresh()
+        except Exception as error:
+            return error
+        else:
+            return first
+        finally:
+            await end_task(getting)
+
+    async def _keep(self) -> None:
+        """Ends only by raising."""
+        if self._permission is None:
+            await asyncio.get_running_loop().create_future()
+        else:
+            await self._permission.keep()
+
+    async def fresh(self) -> None:
+        """Raises NotAuthenticated and Withdrawn where the caller may not have any more of it."""
+        if self._permission is not None:
+            await self._permission.fresh()
+
+    async def _work(self, events: AsyncIterator[Event]) -> None:
+        try:
+            async for event in events:
+                await self._queue.put(event)
+                if isinstance(event, Finished):
+                    self._finished(event.answer)
+            await self._queue.put(None)
+        except Exception as error:
+            await self._queue.put(error)
+        finally:
+            if close := getattr(events, "aclose", None):
+                await close()
+
+    async def frames(self, first: Item) -> AsyncIterator[bytes]:
+        """What goes over the wire, with a comment now and then while nothing happens. Raises what ends it too early."""
+        item = first
+        while item is not None:
+            if isinstance(item, Exception):
+                raise item
+            for frame in self._speech.frames(item):
+                yield frame
+            while True:
+                try:
+                    async with asyncio.timeout(HEARTBEAT_S):  # wait_for loses a cancellation that comes with an item
+                        item = await self._queue.get()
+                    break
+                except TimeoutError:
+                    yield event_stream.HEARTBEAT
+
+    def last_words(self, error: Exception) -> Iterable[bytes]:
+        """What goes over the wire when the answer cannot be finished."""
+        if isinstance(error, ClearanceError):
+            problems.note(error, self._request_id)
+        known = problems.of(error) if isinstance(error, ClearanceError) else problems.Problem(problems.INTERNAL)
+        return self._speech.failed(known.body(self._request_id))
+
+    async def close(self) -> None:
+        await end_task(self.keeping)
+        await end_task(self._working)
+
+
+class _Response(Response):
+    """Sends the frames. Ends the work when the caller leaves, stops reading, or may not have any more of it."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, stream: EventStream, first: Item) -> None:
+        self._stream = stream
+        self._first = first
+        self.status_code = 200
+        self.background = None
+        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sending = asyncio.ensure_future(self._send(send))
+        leaving = asyncio.ensure_future(gone(receive))
+        try:
+            await asyncio.wait({sending, leaving, self._stream.keeping}, return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done() and not sending.done():
+                raise _NobodyReads
+            if not sending.done():  # not even what waits for a caller who reads slowly is sent any more
+                await end_task(sending)
+                self._stream.keeping.result()
+            sending.result()
+        except _NobodyReads:
+            scope["state"]["left"] = True
+        except Exception as error:
+            await end_task(leaving)
+            await self._stream.close()
+            await self._fail(error, scope, send)
+        finally:
+            await end_task(leaving)
+            await end_task(sending)
+            await self._stream.close()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for frame in self._stream.frames(self._first):
+            await self._stream.fresh()
+            await _written(frame, send)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _fail(self, error: Exception, scope: Scope, send: Send) -> None:
+        """The last event says why. Raises the error where nobody expected it."""
+        try:
+            for frame in self._stream.last_words(error):
+                await _written(frame, send, GOODBYE_S)
+            await send({"type": "http.response.body", "body": b""})
+        except _NobodyReads:
+            scope["state"]["left"] = True
+        if not isinstance(error, ClearanceError):
+            raise error
+
+
+class _NobodyReads(Exception):
+    """The caller has left or reads nothing any more."""
+
+
+async def _written(frame: bytes, send: Send, within_s: float | None = None) -> None:
+    try:
+        async with asyncio.timeout(within_s or STALLED_S):
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+    except (TimeoutError, OSError) as error:
+        raise _NobodyReads from error
+
+
+def _named(event: Event) -> list[tuple[str, dict[str, Any]]]:
+    """The events on the wire that one event of the answer is."""
+    if isinstance(event, Passages):
+        shown = [_plain(PassageReply.of(passage)) for passage in event.passages]
+        said = {"answer_id": event.answer_id, "view_id": event.view_id, "passages": shown}
+        return [("passages", said | {"standalone_question": event.standalone_question})]
+    if isinstance(event, CitationFound):
+        return [("citation", _plain(citation(event.citation)))]
+    if isinstance(event, Finished):
+        answer = event.answer
+        usage = _plain(UsageReply.model_validate(answer.usage)) if answer.usage else None
+        used = {"usage": usage, "budget": _plain(BudgetReply.model_validate(answer.budget))}
+        return [("usage", used), ("done", _plain(DoneReply.of(answer)))]
+    return [("token", {"text": event.text})]
+
+
+def _plain(reply: BaseModel) -> dict[str, Any]:
+    return reply.model_dump(mode="json")

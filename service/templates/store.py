@@ -1,0 +1,67 @@
+"""Which template answers whom: the catalog's, as administrators activated them, before those that come built in."""
+
+import hashlib
+import hmac
+from typing import cast
+
+from indexes.catalog import Catalog
+from indexes.catalog.templates import NAME, Chosen, TemplateVersion
+from indexes.model import Principal
+from indexes.text.words import Script
+from service.templates.template import BuiltIn, Style, Template
+
+
+class Governed:
+    """A TemplateSource over the catalog. Every choice is read anew, so that an activation holds at the next request."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._templates = catalog.templates
+        self._secret = catalog.secret
+        self._built_in = BuiltIn()
+
+    def choose(self, name: str | None, principal: Principal, style: Style, language: Script) -> Template:
+        if name is None:
+            chosen = self._templates.meant_for(principal, style, language)
+        else:
+            chosen = self._asked_for(name, principal, style)
+        if chosen is None:
+            return self._built_in.choose(name, principal, style, language)
+        return as_template(self._share(chosen, principal))
+
+    def _asked_for(self, name: str, principal: Principal, style: Style) -> Chosen | None:
+        plain, at, version = name.partition("@")
+        if not NAME.fullmatch(plain):
+            return None
+        if not at:
+            return self._templates.named(principal, plain, style)
+        if not (version.isascii() and version.isdigit() and len(version) < 10):
+            return None
+        found = self._templates.pinned(principal, plain, int(version), style)
+        return None if found is None else Chosen(version=found, candidate=None, share=0.0)
+
+    def _share(self, chosen: Chosen, principal: Principal) -> TemplateVersion:
+        """The candidate for a share of the people, always the same ones; nobody can tell beforehand which."""
+        whose = str(principal.id or principal.name)
+        if chosen.candidate is not None and draw(self._secret, whose, chosen.version.name) < chosen.share:
+            return chosen.candidate
+        return chosen.version
+
+
+def draw(secret: bytes, user: str, template: str) -> float:
+    """A number from 0 up to 1 that belongs to this user and this template for good."""
+    seal = hmac.new(secret, f"share\0{user}\0{template}".encode(), hashlib.sha256).digest()
+    return int.from_bytes(seal[:8], "big") / 2**64
+
+
+def as_template(version: TemplateVersion) -> Template:
+    text = version.text
+    return Template(
+        name=version.name,
+        version=version.version,
+        style=cast(Style, version.style),
+        language=cast(Script, version.language),
+        system=text.system,
+        user=text.user,
+        no_answer=text.no_answer,
+        stop=text.stop,
+    )
