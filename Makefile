@@ -87,6 +87,7 @@ check: setup
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >.lint-imports.log 2>&1 || { cat .lint-imports.log; rm -f .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
+	@$(BIN)/python -m tools.rooms
 	@echo "check: format, lint, types and import contracts hold"
 
 test: setup setup-llm

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tools import rooms
 from tools.demo import inert, sources
 from tools.processes import ServerFailed, free_port, is_free, running, wait_for
 
@@ -173,3 +174,14 @@ def test_the_demo_without_a_model_server_answers_both_users_and_leaves_nothing_r
     assert told.count("11 newton metres") == 1  # only the other may read the manual
     assert is_free(port)
     assert not own.exists()  # the caller's own catalog is left alone
+
+
+def test_an_arrow_that_runs_back_is_found(tmp_path):
+    for name, imports in {"top": "service.ground", "ground": "service.top", "beside": "service.ground"}.items():
+        room = tmp_path / "service" / name
+        room.mkdir(parents=True)
+        (room / "__init__.py").write_text(f"from {imports} import something\n")
+    contract = '[[tool.importlinter.contracts]]\ntype = "layers"\ncontainers = ["service"]\n'
+    (tmp_path / "pyproject.toml").write_text(contract + 'layers = ["top | beside", "ground"]\n')
+    arrows, floors = rooms.find_arrows(tmp_path), rooms.read_floors(tmp_path)
+    assert {arrow for arrow in arrows if rooms.runs_back(arrow, floors)} == {("service.ground", "service.top")}
