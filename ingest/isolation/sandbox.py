@@ -368,7 +368,7 @@ class _Nursery:
     def _environment(self) -> dict[str, str]:
         """Only what parsing needs: no key or password of the service is in it."""
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        here = str(Path(__file__).resolve().parent.parent)
+        here = str(Path(__file__).resolve().parents[2])
         return {**passed, **_QUIET, "HOME": str(self._scratch), "TMPDIR": str(self._scratch), "PYTHONPATH": here}
 
     def _await_start(self, control: socket.socket, log: BinaryIO) -> None:

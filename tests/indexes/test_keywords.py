@@ -325,8 +325,8 @@ def test_any_damage_to_a_checkpoint_is_refused_or_harmless(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_it_works_where_compiled_code_cannot_be_kept(tmp_path: Path) -> None:
     package = tmp_path / "indexes"
-    shutil.copytree(Path(keywords.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "keywords" / "__pycache__").write_text("in the way")
+    shutil.copytree(Path(keywords.__file__).parents[2], package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "derived" / "keywords" / "__pycache__").write_text("in the way")
     home = tmp_path / "home"
     home.write_text("in the way")
     found = subprocess.run(

@@ -195,7 +195,7 @@ def test_a_killed_service_leaves_no_process_and_no_folder_behind(tmp_path):
         "time.sleep(60)\n",
         encoding="utf-8",
     )
-    here = Path(sandbox.__file__).parent.parent
+    here = Path(sandbox.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(here), "TMPDIR": str(tmp_path / "scratch")}
     (tmp_path / "scratch").mkdir()
     service = subprocess.Popen([sys.executable, str(script), str(path)], env=environment, cwd=tmp_path)

@@ -1,7 +1,7 @@
 """The addresses that speak as OpenAI's do, for clients and chat pages that know nothing else.
 
 They are other forms of /ask: the same door, the same limits, the same rights, which come from the bearer token and from
-nothing in the body. Errors have OpenAI's form (`openai_errors`).
+nothing in the body. Errors have OpenAI's form (`errors`).
 """
 
 from typing import Any
