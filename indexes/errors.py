@@ -15,6 +15,8 @@ ClearanceError
 ├── NotPermitted              a valid key without the scope that the operation needs
 ├── Withdrawn                 what an answer was being made from may not be read any more (retry)
 ├── Busy                      another process holds what is needed (retry)
+│   └── LeaseLost             a job was not kept by its worker; another one may do it now
+├── ShuttingDown              this process ends; what it was doing is taken up again (retry)
 ├── TooOld                    this process cannot see a state as fresh as demanded yet (retry)
 ├── StorageFull               the disk that holds the catalog is full (retry)
 ├── SourceError               one source file could not become a document (a line in the report)
@@ -114,6 +116,16 @@ class Withdrawn(ClearanceError):
 
 class Busy(ClearanceError):
     """Another process is using what this operation needs."""
+
+    retryable = True
+
+
+class LeaseLost(Busy):
+    """The job belongs to another worker now."""
+
+
+class ShuttingDown(ClearanceError):
+    """This process is going down."""
 
     retryable = True
 

@@ -26,7 +26,7 @@ from service.llm.port import LanguageModel
 from service.llm.vllm import VllmModel
 from service.operating.health import Health
 from service.operating.metrics import Metrics
-from service.operating.rebuild_jobs import Rebuilder
+from service.operating.rebuild_jobs import RebuildJobs
 from service.operating.tasks import end_task
 from service.templates.store import Governed
 
@@ -54,7 +54,7 @@ class Runtime:
     searcher: Searcher
     model: LanguageModel | None
     answerer: Answerer
-    jobs: Rebuilder
+    jobs: RebuildJobs
     metrics: Metrics
     health: Health
     version: str
@@ -116,7 +116,7 @@ async def running(
         tended = tending(searcher.corpus, TEND_S)
         tended.__enter__()
         stack.push_async_callback(to_thread.run_sync, tended.__exit__, None, None, None)  # waits for its thread
-        jobs = Rebuilder(catalog, load)
+        jobs = RebuildJobs(catalog, load)
         jobs.start()
         stack.push_async_callback(to_thread.run_sync, jobs.stop)
         health = Health(catalog.reachable)

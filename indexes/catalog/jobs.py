@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, insert, or_, select, update
 from indexes.catalog.database import Database
 from indexes.catalog.documents import new_public_id
 from indexes.catalog.schema import jobs
-from indexes.errors import Busy, NotFound
+from indexes.errors import LeaseLost, NotFound
 
 JobState = Literal["queued", "running", "done", "failed"]
 
@@ -64,24 +64,35 @@ class Jobs:
         return None if row is None else _job(row)
 
     def progress(self, job: Job, done: int, total: int, *, lease_s: float = 60.0) -> None:
-        """Report progress and keep the lease. Raises Busy when another worker has taken the job over."""
+        """Report progress and keep the lease.
+
+        Raises LeaseLost if another worker has taken the job over.
+        """
         until = datetime.now(UTC) + timedelta(seconds=lease_s)
         self._update(job, done=done, total=total, lease_until=until)
 
     def finish(self, job: Job, result: Mapping[str, Any]) -> None:
-        """Raises Busy when another worker has taken the job over."""
+        """Raises LeaseLost if another worker has taken the job over."""
         self._update(job, state="done", result=dict(result), lease_until=None)
 
     def fail(self, job: Job, error: str) -> None:
-        """Raises Busy when another worker has taken the job over."""
+        """Raises LeaseLost if another worker has taken the job over."""
         self._update(job, state="failed", error=error, lease_until=None)
+
+    def give_back(self, job: Job) -> None:
+        """It waits again as if it had not been claimed: this does not count as a failed attempt.
+
+        The next claim gets the same fence, so the caller must not write to this job any more.
+        Raises LeaseLost if another worker has taken the job over.
+        """
+        self._update(job, state="queued", fence=job.fence - 1, lease_until=None)
 
     def _update(self, job: Job, **values: Any) -> None:
         mine = jobs.c.public_id == job.id, jobs.c.fence == job.fence, jobs.c.state == "running"
         with self._database.writing() as connection:
             changed = connection.execute(update(jobs).where(*mine).values(updated_at=datetime.now(UTC), **values))
             if changed.rowcount == 0:
-                raise Busy(f"The job {job.id} belongs to another worker now.")
+                raise LeaseLost(f"It is the job {job.id}.")
 
 
 def _job(row: RowMapping) -> Job:

@@ -1,94 +1,43 @@
-"""Index rebuilds as jobs: put down in the catalog first, then done by one thread of this process."""
+"""Rebuilds of the indexes as jobs: asked for over HTTP, done by one thread of this process."""
 
-import logging
-import time
-from collections.abc import Callable
-from threading import Event, Thread
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from indexes.catalog import Catalog, Job
 from indexes.derived.rebuild import rebuild
 from indexes.embedder import Embedder
-from indexes.errors import ClearanceError, NotFound
-
-log = logging.getLogger("clearance.jobs")
+from indexes.jobs import Attempt, JobRunner
 
 KIND = "rebuild"
-LEASE_S = 300.0  # a job whose process died is taken up again after this
 LOOK_S = 15.0  # jobs may also come from other processes
-REPORT_S = 1.0
-GOODBYE_S = 10.0
 
 
-class Stopped(Exception):
-    """This process is going down; the job is taken up again when its lease has run out."""
-
-
-class Rebuilder:
+class RebuildJobs:
     """Takes rebuild jobs from the catalog, one at a time. Searches go on meanwhile."""
 
     def __init__(self, catalog: Catalog, load_embedder: Callable[[str], Embedder]) -> None:
         self._catalog = catalog
         self._load_embedder = load_embedder
-        self._wake = Event()
-        self._stopping = Event()
-        self._thread = Thread(target=self._run, name="rebuild", daemon=True)
+        self._runner = JobRunner(catalog.jobs, {KIND: self._rebuild}, look_s=LOOK_S)
 
     def enqueue(self, model: str | None) -> Job:
-        """A job that will be done, also if this process dies now. model: embed anew with this one."""
-        job = self._catalog.jobs.enqueue(KIND, {"model": model})
-        self._wake.set()
-        return job
+        """A job that will be done, also if this process dies now. model: to embed anew with."""
+        return self._runner.enqueue(KIND, {"model": model})
 
     def get(self, job_id: str) -> Job:
-        """How far it is. Raises NotFound, for a job of another kind too: its result may name documents."""
-        job = self._catalog.jobs.get(job_id)
-        if job.kind != KIND:
-            raise NotFound
-        return job
+        """How far it is. Raises NotFound, also for a job of another kind.
+
+        The result of such a job may name documents.
+        """
+        return self._runner.get(job_id)
 
     def start(self) -> None:
-        self._thread.start()
+        self._runner.start()
 
     def stop(self) -> None:
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(GOODBYE_S)
+        """A rebuild at work goes on in the next process, where it stopped."""
+        self._runner.stop()
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                job = self._catalog.jobs.claim([KIND], LEASE_S)
-                if job is not None:
-                    self._do(job)
-                    continue
-            except Exception as error:  # a catalog out of reach now may be back later
-                log.error("no jobs taken", extra={"fields": {"error": type(error).__qualname__}})
-            self._wake.wait(LOOK_S)
-            self._wake.clear()
-
-    def _do(self, job: Job) -> None:
-        try:
-            done = rebuild(self._catalog, job.payload.get("model"), self._load_embedder, self._reporter(job))
-        except Stopped:
-            return
-        except Exception as error:
-            said = str(error) if isinstance(error, ClearanceError) else type(error).__qualname__
-            log.error("rebuild failed", extra={"fields": {"job": job.id, "error": type(error).__qualname__}})
-            self._catalog.jobs.fail(job, said)
-        else:
-            self._catalog.jobs.finish(job, {"generation": done.id, "model": done.model, "dimension": done.dimension})
-
-    def _reporter(self, job: Job) -> Callable[[int, int], None]:
-        """Writes progress down, at most once a second, and keeps the lease."""
-        last = 0.0
-
-        def report(done: int, total: int) -> None:
-            nonlocal last
-            if self._stopping.is_set():
-                raise Stopped
-            if time.monotonic() - last >= REPORT_S or done == total:
-                last = time.monotonic()
-                self._catalog.jobs.progress(job, done, total, lease_s=LEASE_S)
-
-        return report
+    def _rebuild(self, payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
+        built = rebuild(self._catalog, payload.get("model"), self._load_embedder, attempt.report)
+        return {"generation": built.id, "model": built.model, "dimension": built.dimension}

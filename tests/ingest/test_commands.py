@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from indexes import jobs
 from indexes.cli.terminal import printable
 from indexes.errors import Busy, SourceRefused
 from ingest import requests as request
-from ingest import worker
 from ingest.cli.ingest import app
 from ingest.lock import only_one
 from ingest.report import Bar, Lines, Outcome, Report, failure
@@ -203,7 +203,7 @@ def test_a_job_of_a_worker_that_died_is_done_by_the_next(world):
 def test_a_job_that_kills_every_worker_is_given_up(world):
     deadly = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
     with world.catalog() as catalog:
-        for _ in range(worker.MAX_ATTEMPTS):
+        for _ in range(jobs.MAX_ATTEMPTS):
             catalog.jobs.claim(("ingest",), lease_s=-1)
     do_jobs(world)
     assert job(world, deadly).state == "failed"
@@ -211,7 +211,7 @@ def test_a_job_that_kills_every_worker_is_given_up(world):
 
 
 def test_a_worker_whose_job_was_taken_over_stops_without_a_result(world, monkeypatch):
-    monkeypatch.setattr(worker, "TELL_S", 0.01)
+    monkeypatch.setattr(jobs, "TELL_S", 0.01)
     for number in range(50):
         world.write(f"{number}.txt", f"Text {number}.")
     lost = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])

@@ -1,0 +1,240 @@
+"""Long work from the queue in the catalog: one runner for every kind of job.
+
+A runner claims a job, keeps its lease while a handler does it, and writes down how it ended. It
+knows no kind of work: whoever builds a runner says which handler does which kind.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
+from threading import Event, Thread
+from typing import Any
+
+from indexes.catalog.jobs import Job, Jobs
+from indexes.errors import Busy, ClearanceError, LeaseLost, NotFound, ShuttingDown
+
+LEASE_S = 60.0  # a job whose process died is taken up again after this
+TELL_S = 1.0  # how often progress is written at most
+MAX_ATTEMPTS = 5  # a job that takes its process down with it must not do so for ever
+GOODBYE_S = 10.0  # how long `stop` waits for the handler
+
+log = logging.getLogger("clearance.jobs")
+
+
+class Attempt:
+    """One try at a job. Its handler reports progress here, and asks whether to go on.
+
+    It may be used from any thread.
+    """
+
+    def __init__(self, jobs: Jobs, job: Job, *, claimed: float, stopping: Event) -> None:
+        """claimed: the monotonic time just before the claim. stopping: set if the process ends."""
+        self._jobs = jobs
+        self._job = job
+        self._stopping = stopping
+        self._position = self._written = (job.done, job.total)
+        self._kept_at = claimed
+        self._taken_over = False
+        self._ended = Event()
+
+    @property
+    def lost(self) -> bool:
+        """Whether another worker has this job now, or may have it."""
+        return self._taken_over or time.monotonic() >= self._kept_at + LEASE_S
+
+    @property
+    def must_end(self) -> bool:
+        """Whether the handler is to end now, without a result."""
+        return self.lost or self._stopping.is_set()
+
+    def check(self) -> None:
+        """For handlers, between steps. Raises LeaseLost or ShuttingDown if they are to end now."""
+        if self.lost:
+            raise LeaseLost
+        if self._stopping.is_set():
+            raise ShuttingDown
+
+    def report(self, done: int, total: int) -> None:
+        """How far the job is; another thread writes it within a second. Raises as `check` does."""
+        self._position = done, total
+        self.check()
+
+    @contextmanager
+    def keeping_lease(self) -> Iterator[None]:
+        """A thread renews the lease and writes progress while the block runs."""
+        thread = Thread(target=self._keep, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            thread.join()
+
+    def write(self) -> None:
+        """Writes how far the job is, if that is not written yet. Raises LeaseLost."""
+        if self._position != self._written:
+            self._renew()
+
+    def _keep(self) -> None:
+        while not self._ended.wait(TELL_S):
+            if self._position == self._written and time.monotonic() < self._kept_at + LEASE_S / 4:
+                continue
+            try:
+                self._renew()
+            except LeaseLost:
+                self._taken_over = True
+                return
+            except ClearanceError as error:  # tried again until the lease has run out
+                log.warning("a lease was not renewed", extra={"fields": _about(self._job, error)})
+
+    def _renew(self) -> None:
+        began, position = time.monotonic(), self._position
+        self._jobs.progress(self._job, *position, lease_s=LEASE_S)
+        self._kept_at, self._written = began, position
+
+
+Handler = Callable[[Mapping[str, Any], Attempt], Mapping[str, Any]]
+"""Does a job: gets its payload, and returns its result as JSON.
+
+If it raises a ClearanceError, the text and the remedy are told to whoever looks at the job.
+"""
+
+
+class JobRunner:
+    """Takes jobs from the catalog, one at a time.
+
+    Any number of runners, in any number of processes, may share one catalog.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        handlers: Mapping[str, Handler],
+        *,
+        look_s: float,
+        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """handlers: by kind; jobs of other kinds are left alone.
+
+        look_s: seconds between two looks at an empty queue. turn: is held while a job is claimed
+        and done. If it raises Busy, the queue is left alone for now.
+        """
+        self._jobs = jobs
+        self._handlers = dict(handlers)
+        self._look_s = look_s
+        self._turn = turn
+        self._wake = Event()
+        self._stopping = Event()
+        self._thread = Thread(target=self._run_in_background, name="jobs", daemon=True)
+
+    def enqueue(self, kind: str, payload: Mapping[str, Any]) -> Job:
+        """A job that will be done, also if this process dies now."""
+        job = self._jobs.enqueue(kind, payload)
+        self._wake.set()
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """How far it is. Raises NotFound, also for a job of a kind that this runner does not do."""
+        job = self._jobs.get(job_id)
+        if job.kind not in self._handlers:
+            raise NotFound
+        return job
+
+    def start(self) -> None:
+        """Does jobs in a thread until `stop`, also after the catalog was out of reach."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Takes no more jobs. The one at work is told to end, and then waits for another runner."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(GOODBYE_S)
+
+    def run(self, *, once: bool = False) -> None:
+        """Does jobs in the calling thread until `stop`; with `once`, until none waits.
+
+        An interrupt gives the job at work back to the queue. Raises what keeps the catalog from
+        being read or written, other than Busy.
+        """
+        while not self._stopping.is_set():
+            if self._do_next():
+                continue
+            if once:
+                return
+            self._wait()
+
+    def _run_in_background(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.run()
+            except Exception as error:  # a catalog out of reach now may be back later
+                log.error("no jobs taken", extra={"fields": {"error": type(error).__qualname__}})
+                self._wait()
+
+    def _wait(self) -> None:
+        self._wake.wait(self._look_s)
+        self._wake.clear()
+
+    def _do_next(self) -> bool:
+        """Does the oldest job. False if none waits, or if others are at work."""
+        try:
+            with self._turn():
+                claimed = time.monotonic()
+                job = self._jobs.claim(tuple(self._handlers), LEASE_S)
+                if job is not None:
+                    self._do(job, claimed)
+                return job is not None
+        except Busy as error:
+            log.info("%s", error)
+            return False
+
+    def _do(self, job: Job, claimed: float) -> None:
+        if job.fence > MAX_ATTEMPTS:
+            log.error("job given up", extra={"fields": _about(job)})
+            begun = f"Given up: {MAX_ATTEMPTS} workers began it, and each ended before it was done."
+            self._jobs.fail(job, f"{begun} Find out why in their logs, then ask for it again.")
+            return
+        attempt = Attempt(self._jobs, job, claimed=claimed, stopping=self._stopping)
+        try:
+            write_ending = self._handle(job, attempt)
+            attempt.write()
+            write_ending()
+        except LeaseLost as error:
+            log.warning("job lost", extra={"fields": _about(job, error)})
+
+    def _handle(self, job: Job, attempt: Attempt) -> Callable[[], None]:
+        """Has the job done. Returns what writes down how it ended. Raises LeaseLost."""
+        try:
+            with attempt.keeping_lease():
+                result = self._handlers[job.kind](job.payload, attempt)
+        except Exception as error:  # whatever a handler raises ends its job, and no other
+            if attempt.lost:
+                raise LeaseLost from error
+            if self._stopping.is_set():
+                return partial(self._jobs.give_back, job)
+            expected = isinstance(error, ClearanceError)
+            log.error("job failed", extra={"fields": _about(job, error)}, exc_info=not expected)
+            return partial(self._jobs.fail, job, error_text(error))
+        except BaseException:  # an interrupt: the job is whole, and waits for the next runner
+            with suppress(ClearanceError):
+                self._jobs.give_back(job)
+            raise
+        return partial(self._jobs.finish, job, result)
+
+
+def error_text(error: Exception) -> str:
+    """What is told of a failed job: a ClearanceError with its remedy, of others only the type.
+
+    The message of an error that is not ours may hold what a document says.
+    """
+    if isinstance(error, ClearanceError):
+        return f"{error} {error.remedy or ''}".strip()
+    return type(error).__qualname__
+
+
+def _about(job: Job, error: Exception | None = None) -> dict[str, str]:
+    fields = {"job": job.id, "kind": job.kind}
+    return fields if error is None else fields | {"error": type(error).__qualname__}
