@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NewType
 
+from indexes.formats import PageKind
+
 Row = NewType("Row", int)
 """A chunk's id in the catalog and its id in FAISS. Never used twice, never shown to a caller."""
 
 PUBLIC = "public"
 """The principal that every authenticated caller is. A document is public only where a rule says so by this name."""
 
-PageKind = Literal["page", "slide", "sheet", "part"]
 Scalar = str | int | float | bool
 
 

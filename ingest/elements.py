@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from indexes.model import PageKind, Scalar
+from indexes.formats import PageKind
+from indexes.model import Scalar
 
 ElementKind = Literal["heading", "text", "table", "list", "code"]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from indexes import labelled
 from indexes.catalog import Catalog
 from indexes.errors import BadInput, NoReaders
+from indexes.formats import FORMATS
 from indexes.labelled import Text
 from indexes.model import Readers
 from ingest import pipeline, plan
@@ -129,7 +130,10 @@ def _row(task: Task, row: Text, chunk_tokens: int) -> Settled | Reading:
     if verdict not in ("new", "changed"):
         return Settled(task=task, verdict=verdict)
     parsed = Parsed(
-        title=row.title, elements=tuple(paragraphs(clean(row.text))), media_type="text/plain", language=row.lang,
+        title=row.title,
+        elements=tuple(paragraphs(clean(row.text))),
+        media_type=FORMATS["txt"].media_type,
+        language=row.lang,
         page_kind=None,
-    )  # fmt: skip
+    )
     return Reading(task=task, verdict=verdict, content_hash=digest, parsed=parsed)

@@ -18,11 +18,11 @@ from urllib.parse import unquote
 
 from indexes.catalog import Catalog, NamedSource
 from indexes.errors import BadInput, NoReaders, NotFound, SourceError, SourceRefused, SourceUnavailable
+from indexes.formats import BY_ENDING, KNOWN_ENDINGS
 from indexes.model import Readers, Scalar
 from indexes.settings import Settings
 from ingest.access import NOBODY, FolderRule, Rules
 from ingest.isolation.private_copy import PrivateCopy
-from ingest.partition.kinds import SUFFIXES
 from ingest.tree import Entry, Tree, stamp, unavailable
 
 PIPELINE_VERSION = 1
@@ -319,9 +319,9 @@ def _wrong_kind(file: Path, about: os.stat_result, max_bytes: int) -> SourceRefu
         return SourceRefused("It is a symbolic link.", remedy="Ingest the file or folder that it points to.")
     if not stat.S_ISREG(about.st_mode):
         return SourceRefused("It is not a regular file.")
-    if file.suffix.lower() not in SUFFIXES:
-        known = "Known endings: " + " ".join(sorted(SUFFIXES)) + "."
-        return SourceRefused(f"Files ending in {file.suffix or 'nothing'} cannot be read.", remedy=known)
+    if file.suffix.lower() not in BY_ENDING:
+        unknown = f"Files ending in {file.suffix or 'nothing'} cannot be read."
+        return SourceRefused(unknown, remedy=KNOWN_ENDINGS)
     if about.st_size > max_bytes:
         return SourceRefused(f"It has {about.st_size:,} bytes.", remedy="Split it, or raise CLEARANCE_MAX_FILE_MB.")
     return None

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection, Select, func, or_, select
 
 from indexes.catalog.schema import chunks, document_texts, documents, reader_set_entries, reader_sets, vectors
@@ -77,6 +76,8 @@ def _without_vectors(generation: Generation) -> Select[Any]:
 
 
 def _of_contents(connection: Connection, generation: Generation) -> Iterator[str]:
+    import numpy as np
+
     pieces = (
         select(documents.c.public_id, chunks.c.text, chunks.c.start, chunks.c.end, document_texts.c.text.label("whole"))
         .join(chunks, chunks.c.document_id == documents.c.id)

@@ -6,10 +6,8 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from indexes import attributes
@@ -30,7 +28,11 @@ from indexes.catalog.schema import (
 from indexes.errors import BadInput, ModelMismatch
 from indexes.model import Document, Generation, Principal, Readers, StoredDocument
 
-Vectors = NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
 _UNIT_TOLERANCE = 1e-3
 
 
@@ -48,7 +50,7 @@ class Documents:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, document: Document, by_generation: Mapping[int, Vectors]) -> str:
+    def put(self, document: Document, by_generation: "Mapping[int, Vectors]") -> str:
         """Insert the document, or replace the one with the same uri. Returns its public id, which a replacement keeps.
 
         by_generation: unit vectors, shape (chunks, dimension), for every generation that can be written. Raises
@@ -122,7 +124,11 @@ class Documents:
             note_document(connection, found.id, (found.reader_set_id, new))
         return True
 
-    def add_vectors(self, generation: Generation, by_document: Mapping[int, tuple[bytes, Vectors]]) -> None:
+    def add_vectors(
+        self,
+        generation: Generation,
+        by_document: "Mapping[int, tuple[bytes, Vectors]]",
+    ) -> None:
         """Vectors of a generation under construction; a document that changed since (another token) is left out."""
         with self._database.writing() as connection:
             for document_id, (token, matrix) in by_document.items():
@@ -175,7 +181,13 @@ def _check(document: Document) -> None:
         raise BadInput(f"The document's time of change {wrong}.")
 
 
-def _blob(document: Document, generation: Generation, by_generation: Mapping[int, Vectors]) -> bytes:
+def _blob(
+    document: Document,
+    generation: Generation,
+    by_generation: "Mapping[int, Vectors]",
+) -> bytes:
+    import numpy as np
+
     matrix = by_generation.get(generation.id)
     if matrix is None:
         raise ModelMismatch(

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, exists, insert, select, update
 
 from indexes.catalog.changes import note
@@ -13,6 +11,10 @@ from indexes.catalog.database import Database, Prepared
 from indexes.catalog.schema import centroids, documents, generations, vectors
 from indexes.errors import IndexDamaged, ModelMismatch, NotFound
 from indexes.model import Generation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _IN_FORCE = select(generations).where(generations.c.state == "active")
 _FIELDS = ("id", "model", "fingerprint", "dimension", "state")
@@ -32,8 +34,10 @@ def writable_generations(connection: Connection) -> tuple[Generation, ...]:
     return tuple(_generation(row) for row in connection.execute(wanted).mappings())
 
 
-def stored_centroids(connection: Connection, generation: Generation) -> NDArray[np.int8] | None:
+def stored_centroids(connection: Connection, generation: Generation) -> "NDArray[np.int8] | None":
     """The centroids of a generation's topics, shape (topics, dimension), once they are learnt."""
+    import numpy as np
+
     codes = connection.scalar(select(centroids.c.codes).where(centroids.c.generation_id == generation.id))
     return None if codes is None else np.frombuffer(codes, np.int8).reshape(-1, generation.dimension)
 
@@ -96,12 +100,16 @@ class Generations:
             note(connection, "generation")
         return _generation(row)
 
-    def centroids(self, generation: Generation) -> NDArray[np.int8] | None:
+    def centroids(self, generation: Generation) -> "NDArray[np.int8] | None":
         """The centroids of its topics, once they are learnt; they never change again."""
         with self._database.reading() as connection:
             return stored_centroids(connection, generation)
 
-    def keep_centroids(self, generation: Generation, learnt: NDArray[np.int8]) -> NDArray[np.int8]:
+    def keep_centroids(
+        self,
+        generation: Generation,
+        learnt: "NDArray[np.int8]",
+    ) -> "NDArray[np.int8]":
         """Store what was learnt, unless another process was first. Returns those that count from now on."""
         with self._database.writing() as connection:
             there = stored_centroids(connection, generation)

@@ -3,10 +3,8 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import (
     BindParameter,
     Connection,
@@ -50,6 +48,10 @@ from indexes.catalog.schema import (
 )
 from indexes.errors import NotFound
 from indexes.model import DocumentView, Generation, Hit, PageMark, Principal, Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -169,7 +171,7 @@ class Placement:
     document_id: int
     reader_set: int
     token: bytes
-    rows: NDArray[np.int64]  # in reading order, ascending
+    rows: "NDArray[np.int64]"  # in reading order, ascending
 
 
 class ReadState:
@@ -188,8 +190,10 @@ class ReadState:
         """Raises NotAuthenticated where the key that the principal came with does not hold in this state."""
         confirm(self._connection, principal)
 
-    def reader_sets(self, principal: Principal) -> NDArray[np.int64]:
+    def reader_sets(self, principal: Principal) -> "NDArray[np.int64]":
         """The reader sets this principal may read, ascending."""
+        import numpy as np
+
         return np.array(readable_sets(self._connection, principal), dtype=np.int64)
 
     def asker(self, principal: Principal) -> Asker:
@@ -268,7 +272,7 @@ class ReadState:
         """The active generation, if there is one yet."""
         return active_generation(self._connection)
 
-    def centroids(self, generation: Generation) -> NDArray[np.int8] | None:
+    def centroids(self, generation: Generation) -> "NDArray[np.int8] | None":
         """The centroids of a generation's topics, shape (topics, dimension), once they are learnt."""
         return stored_centroids(self._connection, generation)
 
@@ -335,8 +339,14 @@ class ReadState:
             among = {"among": list(batch)}
             yield from _placed(_ROWS_AMONG.rows(self._connection, among), _HEADS_AMONG.rows(self._connection, among))
 
-    def vectors(self, generation: Generation, document_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+    def vectors(
+        self,
+        generation: Generation,
+        document_ids: Sequence[int],
+    ) -> "dict[int, NDArray[np.float32]]":
         """Unit vectors by document, shape (chunks, dimension), in the order of the chunks."""
+        import numpy as np
+
         found: dict[int, NDArray[np.float32]] = {}
         for batch in _batches(document_ids):
             wanted = select(vectors.c.document_id, vectors.c.vectors).where(
@@ -417,6 +427,8 @@ def _batches(ids: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _placed(rows: Iterable[Any], heads: Iterable[Any]) -> Iterator[Placement]:
     """rows: document and row, in reading order. heads: document, reader set and token."""
+    import numpy as np
+
     by_document: dict[int, list[int]] = {}
     for document_id, row in rows:
         by_document.setdefault(document_id, []).append(row)

@@ -151,8 +151,8 @@ generations = _table(
         "ix_generations_one_active",
         "state",
         unique=True,
-        sqlite_where=text("state = 'active'"),
-        postgresql_where=text("state = 'active'"),
+        sqlite_where=text("state = 'active'"),  # and so on PostgreSQL, as migration 0001 made it:
+        # to say so here would load that dialect for every command
     ),
 )
 

@@ -1,5 +1,6 @@
 """The command `clearance`: finds its sub-commands among the installed packages, so that no package imports another."""
 
+import gc
 import logging
 import os
 import sys
@@ -24,8 +25,11 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 done in part or failed, 2 wrong use."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    gc.disable()  # all that is imported stays; to look for garbage in it takes a tenth of the start
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         app.add_typer(entry.load())
+    gc.freeze()
+    gc.enable()
     try:
         app()
     except ClearanceError as error:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,14 +14,13 @@ from indexes.catalog import Catalog
 from indexes.cli.terminal import INTERRUPTED, graceful, printable
 from indexes.errors import BadInput, ClearanceError
 from indexes.settings import Settings
-from ingest import labelled
 from ingest.cli.sources import documents, sources
-from ingest.labelled import LabelledSet
 from ingest.lock import only_one
-from ingest.pipeline import Embedders, Writing
-from ingest.report import Bar, Lines, Report, Watcher
-from ingest.requests import LoadEmbedder, MakeParsers, Request, loader, perform
-from ingest.worker import work
+
+if TYPE_CHECKING:  # this module is loaded for every command: what only some need, they import
+    from ingest.labelled import LabelledSet
+    from ingest.report import Report, Watcher
+    from ingest.requests import LoadEmbedder, MakeParsers, Request
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(sources, name="sources")
@@ -45,6 +44,8 @@ def ingest(
 
     Who may read a file: --allow and --deny, else its manifest line, else the nearest .access.yaml at or above it.
     """
+    from ingest.requests import Request
+
     try:
         given = {"paths": paths, "allow": allow, "deny": deny, "collection": collection, "manifest": manifest}
         given["source"] = source
@@ -68,6 +69,8 @@ def ingest_set(
 
     Use a home of its own (CLEARANCE_HOME): the people of the set become users of this catalog.
     """
+    from ingest import labelled
+
     try:
         given = labelled.read(folder, users=users, allow=allow, deny=deny)
         raise typer.Exit(ingest_labelled(given, configuration.load(), as_json=as_json))
@@ -80,6 +83,8 @@ def worker(
     once: Annotated[bool, typer.Option("--once", help="Do the jobs that wait, then end.")] = False,
 ) -> None:
     """Do ingestion jobs from the queue, one after another."""
+    from ingest.worker import work
+
     try:
         settings = configuration.load()
         with graceful():
@@ -91,16 +96,18 @@ def worker(
 
 
 def ingest_once(
-    request: Request,
+    request: "Request",
     settings: Settings,
     *,
     as_json: bool,
-    load: LoadEmbedder | None = None,
-    make_parsers: MakeParsers | None = None,
+    load: "LoadEmbedder | None" = None,
+    make_parsers: "MakeParsers | None" = None,
 ) -> int:
     """The whole command. Returns its exit code: 0 all well, 1 a file had a problem, 2 wrong use, 130 interrupted."""
+    from ingest.pipeline import Embedders
+    from ingest.requests import loader, perform
 
-    def work(report: Report, stack: ExitStack) -> None:
+    def work(report: "Report", stack: ExitStack) -> None:
         if not request.dry_run:
             stack.enter_context(only_one(settings.home))
         catalog = _catalog(settings, request, stack)
@@ -111,10 +118,15 @@ def ingest_once(
     return _reported(work, dry_run=request.dry_run, as_json=as_json)
 
 
-def ingest_labelled(given: LabelledSet, settings: Settings, *, as_json: bool, load: LoadEmbedder | None = None) -> int:
+def ingest_labelled(
+    given: "LabelledSet", settings: Settings, *, as_json: bool, load: "LoadEmbedder | None" = None
+) -> int:
     """The whole command for a labelled set. Returns its exit code, as `ingest_once`."""
+    from ingest import labelled
+    from ingest.pipeline import Embedders, Writing
+    from ingest.requests import loader
 
-    def work(report: Report, stack: ExitStack) -> None:
+    def work(report: "Report", stack: ExitStack) -> None:
         stack.enter_context(only_one(settings.home))
         catalog = stack.enter_context(closing(Catalog.open(settings.catalog_url)))
         embedders = Embedders(catalog, settings.embedding_model, load or loader(settings, report.watcher.say))
@@ -123,8 +135,10 @@ def ingest_labelled(given: LabelledSet, settings: Settings, *, as_json: bool, lo
     return _reported(work, dry_run=False, as_json=as_json)
 
 
-def _reported(work: Callable[[Report, ExitStack], None], *, dry_run: bool, as_json: bool) -> int:
+def _reported(work: "Callable[[Report, ExitStack], None]", *, dry_run: bool, as_json: bool) -> int:
     """Does the work under watch and tells what came of it. Returns the exit code."""
+    from ingest.report import Report
+
     with _watcher(sys.stderr) as watcher:
         report = Report(watcher=watcher, dry_run=dry_run)
         try:
@@ -145,7 +159,7 @@ def _reported(work: Callable[[Report, ExitStack], None], *, dry_run: bool, as_js
     return INTERRUPTED if report.interrupted else _code(report.error) if report.error else int(not report.succeeded)
 
 
-def _catalog(settings: Settings, request: Request, stack: ExitStack) -> Catalog | None:
+def _catalog(settings: Settings, request: "Request", stack: ExitStack) -> Catalog | None:
     """The catalog; None where a dry run would have to make one."""
     at_home = settings.database_url is None
     if request.dry_run and at_home and not (settings.home / "catalog.sqlite").exists():
@@ -156,7 +170,9 @@ def _catalog(settings: Settings, request: Request, stack: ExitStack) -> Catalog 
 
 
 @contextmanager
-def _watcher(out: IO[str]) -> Iterator[Watcher]:
+def _watcher(out: IO[str]) -> "Iterator[Watcher]":
+    from ingest.report import Bar, Lines
+
     if out.isatty():
         with Bar(out) as bar:
             yield bar

@@ -15,9 +15,7 @@ from indexes.catalog.listing import ListedDocument
 from indexes.cli.administration import checked_rule
 from indexes.cli.terminal import printable
 from indexes.errors import BadInput
-from ingest.access import rule
 from ingest.lock import only_one
-from ingest.tree import Tree
 
 sources = typer.Typer(help="Folders whose documents are known under a name.", no_args_is_help=True)
 documents = typer.Typer(help="What is stored, and what could not be.", no_args_is_help=True)
@@ -45,6 +43,8 @@ def opened(*, alone: bool = False) -> Iterator[Catalog]:
 @sources.command("add")
 def add(name: str, folder: Path, allow: Allow = [], deny: Deny = [], as_json: Json = False) -> None:  # noqa: B006
     """Give a folder a name and a rule. Its documents come in with: clearance ingest FOLDER"""
+    from ingest.access import rule
+
     with opened(alone=True) as catalog:
         readers = rule(allow, deny)
         checked_rule(catalog, readers)
@@ -73,6 +73,8 @@ def show_source(name: str, as_json: Json = False) -> None:
 @sources.command("rule")
 def set_rule(name: str, allow: Allow = [], deny: Deny = [], as_json: Json = False) -> None:  # noqa: B006
     """Another rule in place of the source's own. Denies hold at once, the rest from the next ingest on."""
+    from ingest.access import rule
+
     with opened(alone=True) as catalog:
         readers = rule(allow, deny)
         checked_rule(catalog, readers)
@@ -147,6 +149,8 @@ def remove_documents(document_ids: Annotated[list[str], typer.Argument(metavar="
 
 def _folder(folder: Path) -> Path:
     """Where it is, links resolved. Raises BadInput."""
+    from ingest.tree import Tree
+
     try:
         return Tree.open(folder).place
     except OSError as error:

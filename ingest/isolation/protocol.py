@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any, cast, get_args
 
 from indexes.errors import SourceBroken, SourceEmpty, SourceError, SourceRefused, SourceTooCostly, SourceUnavailable
-from indexes.model import PageKind
+from indexes.formats import PageKind
 from ingest.elements import Element, ElementKind, Parsed
 
 MAX_FRAME = 512_000_000

@@ -1,7 +1,8 @@
-"""One source file to elements: `parse`. Everything a format needs is in the module named after it.
+"""One source file to elements: `parse`. Everything a format needs is in the module of its reader.
 
-What happens to a file: its name, first bytes and container are checked (`kinds`), its format's reader makes elements,
-and what comes out without text is an error, never an empty document.
+What happens to a file: its name, first bytes and container are checked (`kinds`), the reader that
+the table of formats names makes elements, and what comes out without text is an error, never an
+empty document.
 """
 
 import errno
@@ -10,19 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from indexes.errors import SourceBroken, SourceEmpty, SourceError, SourceTooCostly, SourceUnavailable
-from indexes.model import PageKind, Scalar
+from indexes.formats import FORMATS, Format
+from indexes.model import Scalar
 from ingest.elements import Element, Parsed, ParseOptions
-from ingest.partition import formats, office
-from ingest.partition.kinds import SUFFIXES, identify
+from ingest.partition import office
+from ingest.partition.kinds import identify
 from ingest.partition.language import SAMPLE_CHARS, language
+from ingest.partition.reading import reader_of
 from ingest.partition.work import Work
 
-__all__ = ["SUFFIXES", "parse"]
-
-_PAGES: dict[str, PageKind] = {
-    "pdf": "page", "image": "page", "pptx": "slide", "ppt": "slide", "odp": "slide",
-    "xlsx": "sheet", "xls": "sheet", "ods": "sheet", "epub": "part",
-}  # fmt: skip
 _UNPRINTABLE = {code: None for code in range(32) if code not in (9, 10)} | {0x7F: None, 0xFFFE: None, 0xFFFF: None}
 
 
@@ -48,10 +45,10 @@ def parse(path: Path, options: ParseOptions, page_read: Callable[[], None] = lam
 
 def _parse(path: Path, work: Work) -> Parsed:
     kind = identify(path, work.options)
-    found, about = formats.read(path, kind, work)
+    found, about = reader_of(kind)(path, work)
     elements = tuple(element for element in map(_tidy, found) if element is not None)
     if not any(char.isalnum() for element in elements for char in element.text):
-        raise SourceEmpty(_why_empty(kind.name, work))
+        raise SourceEmpty(_why_empty(kind, work))
     paged = any(element.page is not None for element in elements)
     title = about.pop("title", None)
     return Parsed(
@@ -59,14 +56,14 @@ def _parse(path: Path, work: Work) -> Parsed:
         elements=elements,
         media_type=kind.media_type,
         language=_language(elements),
-        page_kind=_PAGES.get(kind.name) if paged else None,
+        page_kind=kind.page_kind if paged else None,
         metadata=_bounded(about),
         warnings=tuple(work.warnings),
     )
 
 
-def _why_empty(name: str, work: Work) -> str:
-    if name == "image" or work.ocr_pages:
+def _why_empty(kind: Format, work: Work) -> str:
+    if kind.family == "image" or work.ocr_pages:
         return "OCR found no text in its pictures."
     return "No text was found in it."
 
@@ -107,5 +104,10 @@ def _bounded(about: dict[str, Scalar]) -> dict[str, Scalar]:
 
 
 def warm_up() -> None:
-    """Imports the slow libraries, so that workers forked afterwards have them at once. Starts no thread."""
+    """Imports every reader and the slow libraries: workers forked afterwards have them at once.
+
+    Starts no thread.
+    """
+    for kind in FORMATS.values():
+        reader_of(kind)
     office.warm_up()

@@ -1,90 +1,31 @@
 """What a file is: by its name and by its first bytes, which must agree before any parser sees it."""
 
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msoffcrypto
 import olefile
 
 from indexes.errors import SourceBroken, SourceEmpty, SourceRefused
+from indexes.formats import BY_ENDING, FORMATS, KNOWN_ENDINGS, Family, Format
 from ingest.elements import ParseOptions
-
-Family = Literal["pdf", "zip", "ole", "rtf", "image", "text"]
 
 MEGABYTE = 1_000_000
 HEAD_BYTES = 8_192
-OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+PDF_WITHIN = 1_024  # a PDF may begin after other bytes
 UTF_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
-IMAGE_MAGIC = {
-    b"\x89PNG\r\n\x1a\n": "png",
-    b"\xff\xd8\xff": "jpeg",
-    b"II*\x00": "tiff",
-    b"MM\x00*": "tiff",
-    b"GIF8": "gif",
-    b"BM": "bmp",
-    b"RIFF": "webp",
-}
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One accepted format."""
-
-    name: str
-    media_type: str
-    family: Family
-    mark: str = ""  # a zip entry or an OLE stream that only this format has
-
-
-_OFFICE = "application/vnd.openxmlformats-officedocument."
-_OPEN = "application/vnd.oasis.opendocument."
-_KINDS = {
-    ".pdf": Kind("pdf", "application/pdf", "pdf"),
-    ".docx": Kind("docx", _OFFICE + "wordprocessingml.document", "zip", "word/"),
-    ".pptx": Kind("pptx", _OFFICE + "presentationml.presentation", "zip", "ppt/"),
-    ".xlsx": Kind("xlsx", _OFFICE + "spreadsheetml.sheet", "zip", "xl/"),
-    ".odt": Kind("odt", _OPEN + "text", "zip", "content.xml"),
-    ".odp": Kind("odp", _OPEN + "presentation", "zip", "content.xml"),
-    ".ods": Kind("ods", _OPEN + "spreadsheet", "zip", "content.xml"),
-    ".epub": Kind("epub", "application/epub+zip", "zip", "META-INF/container.xml"),
-    ".doc": Kind("doc", "application/msword", "ole", "WordDocument"),
-    ".ppt": Kind("ppt", "application/vnd.ms-powerpoint", "ole", "PowerPoint Document"),
-    ".xls": Kind("xls", "application/vnd.ms-excel", "ole", "Workbook"),
-    ".msg": Kind("msg", "application/vnd.ms-outlook", "ole", "__properties_version1.0"),
-    ".rtf": Kind("rtf", "application/rtf", "rtf"),
-    ".html": Kind("html", "text/html", "text"),
-    ".md": Kind("md", "text/markdown", "text"),
-    ".txt": Kind("txt", "text/plain", "text"),
-    ".csv": Kind("csv", "text/csv", "text"),
-    ".tsv": Kind("csv", "text/tab-separated-values", "text"),
-    ".eml": Kind("eml", "message/rfc822", "text"),
-    ".png": Kind("image", "image/png", "image"),
-    ".jpg": Kind("image", "image/jpeg", "image"),
-    ".tif": Kind("image", "image/tiff", "image"),
-    ".bmp": Kind("image", "image/bmp", "image"),
-    ".gif": Kind("image", "image/gif", "image"),
-    ".webp": Kind("image", "image/webp", "image"),
-}
-_ALIASES = {
-    ".htm": ".html", ".xhtml": ".html", ".markdown": ".md", ".mdown": ".md", ".text": ".txt", ".log": ".txt",
-    ".rst": ".txt", ".tab": ".tsv", ".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif",
-}  # fmt: skip
-SUFFIXES = frozenset(_KINDS) | frozenset(_ALIASES)
-"""Every file name ending that can be parsed, in lower case, with its dot."""
-
-
-def identify(path: Path, options: ParseOptions) -> Kind:
-    """The kind of a file whose name and content agree and whose size is bounded.
+def identify(path: Path, options: ParseOptions) -> Format:
+    """The format of a file whose name and content agree and whose size is bounded.
 
     Raises SourceRefused (unknown, too large, encrypted, a bomb, name and content at odds), SourceBroken, SourceEmpty.
     """
     suffix = path.suffix.lower()
-    kind = _KINDS.get(_ALIASES.get(suffix, suffix))
+    kind = BY_ENDING.get(suffix)
     if kind is None:
-        raise SourceRefused(f"Files ending in {suffix or 'nothing'} cannot be read.", remedy=_known())
+        unknown = f"Files ending in {suffix or 'nothing'} cannot be read."
+        raise SourceRefused(unknown, remedy=KNOWN_ENDINGS)
     size = path.stat().st_size
     if size == 0:
         raise SourceEmpty("It has no bytes.")
@@ -103,31 +44,23 @@ def identify(path: Path, options: ParseOptions) -> Kind:
     return kind
 
 
-def _known() -> str:
-    return "Known endings: " + " ".join(sorted(SUFFIXES)) + "."
-
-
 def _family(head: bytes) -> Family | None:
     """The family that the first bytes tell; None where they look like no accepted kind of file."""
-    if head.startswith(ZIP_MAGIC):
-        return "zip"
-    if head.startswith(OLE_MAGIC):
-        return "ole"
-    if head.lstrip().startswith(b"{\\rtf"):
-        return "rtf"
-    if b"%PDF-" in head[:1024]:
-        return "pdf"
-    for magic, name in IMAGE_MAGIC.items():
-        if head.startswith(magic) and _really(name, head):
-            return "image"
+    for each in FORMATS.values():
+        if _begins(each, head):
+            return each.family
     return "text" if _texty(head) else None
 
 
-def _really(image: str, head: bytes) -> bool:
-    """Two-letter marks also begin ordinary words; their headers say more."""
-    if image == "bmp":
+def _begins(kind: Format, head: bytes) -> bool:
+    """Whether a file that begins so could be of this format."""
+    if kind.family == "pdf":
+        return any(first in head[:PDF_WITHIN] for first in kind.begins)
+    if not (head.lstrip() if kind.family == "rtf" else head).startswith(kind.begins):
+        return False
+    if kind.name == "bmp":  # two letters also begin ordinary words; the header says more
         return head[6:10] == b"\0\0\0\0" and len(head) > 26
-    return image != "webp" or head[8:12] == b"WEBP"
+    return kind.name != "webp" or head[8:12] == b"WEBP"
 
 
 def _texty(head: bytes) -> bool:
@@ -140,7 +73,7 @@ def _texty(head: bytes) -> bool:
     return controls <= len(head) // 50
 
 
-def _agree(kind: Kind, family: Family | None, suffix: str, path: Path) -> None:
+def _agree(kind: Format, family: Family | None, suffix: str, path: Path) -> None:
     if family == kind.family:
         return
     if kind.family == "zip" and family == "ole":
@@ -161,7 +94,7 @@ def _rename(what: str) -> str:
     return f"Give the file the ending of {what}."
 
 
-def _check_zip(path: Path, kind: Kind, options: ParseOptions) -> None:
+def _check_zip(path: Path, kind: Format, options: ParseOptions) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -190,7 +123,7 @@ def _small(archive: zipfile.ZipFile, name: str) -> bool:
     return name in archive.namelist() and archive.getinfo(name).file_size < MEGABYTE
 
 
-def _check_ole(path: Path, kind: Kind) -> None:
+def _check_ole(path: Path, kind: Format) -> None:
     try:
         with olefile.OleFileIO(path) as ole:
             streams = {entry[0] for entry in ole.listdir()}

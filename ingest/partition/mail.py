@@ -11,6 +11,8 @@ from indexes.errors import SourceBroken, SourceRefused
 from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition import web
+from ingest.partition.attachments import Attachment, read_attachments
+from ingest.partition.reading import Read
 from ingest.partition.text import clean, decode, paragraphs
 from ingest.partition.work import Work
 
@@ -22,18 +24,23 @@ _UNLOCK = "Decrypt the message in the mail program and store it again."
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file that came with a message."""
-
-    name: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Mail:
     elements: list[Element]
     about: dict[str, Scalar]
     attachments: list[Attachment]
+
+
+def eml(path: Path, work: Work) -> Read:
+    return _whole(internet(path, work), work)
+
+
+def msg(path: Path, work: Work) -> Read:
+    return _whole(outlook(path, work), work)
+
+
+def _whole(message: Mail, work: Work) -> Read:
+    """The message, then the files that came with it."""
+    return message.elements + list(read_attachments(message.attachments, work)), message.about
 
 
 def internet(path: Path, work: Work) -> Mail:

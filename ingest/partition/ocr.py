@@ -12,6 +12,7 @@ from indexes.errors import SourceBroken, SourceEmpty, SourceTooCostly
 from ingest.elements import Element
 from ingest.partition import layout
 from ingest.partition.layout import Box
+from ingest.partition.reading import Read
 from ingest.partition.work import Work
 
 LONG_SIDE = 2_400  # pixels; the detector works on 2,000 at most
@@ -21,7 +22,7 @@ SURE = 0.8  # a mean certainty below this makes a page worth turning
 Pixels = NDArray[np.uint8]
 
 
-def picture(path: Path, work: Work) -> list[Element]:
+def picture(path: Path, work: Work) -> Read:
     """A picture's text, frame by frame. Raises SourceBroken, SourceTooCostly, and SourceEmpty with OCR off."""
     if not work.options.ocr:
         raise SourceEmpty("It is a picture and OCR is off.", remedy="Set CLEARANCE_OCR=true.")
@@ -42,7 +43,7 @@ def picture(path: Path, work: Work) -> list[Element]:
         raise SourceTooCostly("Its picture has too many pixels.") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
         raise SourceBroken(f"Its picture cannot be read: {error}.") from error
-    return elements
+    return elements, {}
 
 
 def pixels(image: Image.Image) -> Pixels:

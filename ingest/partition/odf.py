@@ -8,7 +8,9 @@ from lxml import etree
 
 from indexes.errors import SourceBroken
 from ingest.elements import Element
+from ingest.partition.reading import Read
 from ingest.partition.tables import table
+from ingest.partition.work import Work
 
 _URN = "urn:oasis:names:tc:opendocument:xmlns:"
 TEXT, TABLE, DRAW, PRESENTATION = (f"{{{_URN}{name}:1.0}}" for name in ("text", "table", "drawing", "presentation"))
@@ -16,12 +18,12 @@ MAX_REPEATED = 1_000  # a cell or row may claim to stand there a million times
 MAX_EMPTY = 64  # empty cells keep the columns in their places
 
 
-def presentation(path: Path) -> list[Element]:
+def presentation(path: Path, work: Work) -> Read:
     """Slides in order; the title placeholder is the heading. Raises SourceBroken."""
     elements: list[Element] = []
     for number, slide in enumerate(_content(path).iter(f"{DRAW}page"), start=1):
         elements += _slide(slide, number)
-    return elements
+    return elements, {}
 
 
 def _slide(slide: etree._Element, number: int) -> Iterator[Element]:
@@ -45,7 +47,7 @@ def _slide(slide: etree._Element, number: int) -> Iterator[Element]:
             yield Element(kind="list" if listed else "text", text=text, page=number)
 
 
-def spreadsheet(path: Path) -> list[Element]:
+def spreadsheet(path: Path, work: Work) -> Read:
     """One table a sheet. Raises SourceBroken."""
     elements: list[Element] = []
     for number, sheet in enumerate(_content(path).iter(f"{TABLE}table"), start=1):
@@ -55,7 +57,7 @@ def spreadsheet(path: Path) -> list[Element]:
             if name:
                 elements.append(Element(kind="heading", text=name, level=1, page=number, page_name=name))
             elements.append(table(rows, page=number, page_name=name))
-    return elements
+    return elements, {}
 
 
 def _content(path: Path) -> etree._Element:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from indexes.errors import SourceBroken, SourceError, SourceRefused
+from indexes.formats import FORMATS
 from ingest.elements import Element, ElementKind
 from ingest.partition import tables
 
@@ -74,8 +75,8 @@ def warm_up() -> None:
 
 
 def _given(name: str) -> dict[str, Any]:
-    media = {"html": "text/html", "md": "text/markdown"}.get(name)
-    return {"languages": ["eng"], **({"content_type": media} if media else {})}
+    media = {"content_type": FORMATS[name].media_type} if name in ("html", "md") else {}
+    return {"languages": ["eng"], **media}
 
 
 @cache

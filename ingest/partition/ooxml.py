@@ -13,13 +13,13 @@ from pathlib import Path
 from lxml import etree
 
 from indexes.errors import SourceBroken
+from indexes.formats import PICTURE_ENDINGS
 from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition.tables import table
 from ingest.partition.text import clean
 
 STRICT = b"http://purl.oclc.org/ooxml/"
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 _STRICT_NAME = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
 _RENAMED = {b"extendedProperties": b"extended-properties", b"customProperties": b"custom-properties"}
 _HEADER_CODES = re.compile(r"&(?:[LCRPNDTFAGZBIUESXYK]|\"[^\"]*\"|\d+)")
@@ -218,11 +218,13 @@ def _is_title(paragraph: etree._Element) -> bool:
 
 
 def _slide_pictures(number: int, slide: Part) -> list[tuple[int | None, str]]:
-    return [(number, name) for kind, name in slide.related if kind == "image" and name.lower().endswith(PICTURES)]
+    pictures = (name for kind, name in slide.related if kind == "image")
+    return [(number, name) for name in pictures if name.lower().endswith(PICTURE_ENDINGS)]
 
 
 def _pictures(package: Package, folder: str) -> list[tuple[int | None, str]]:
-    names = [name for name in package.names if name.startswith(folder) and name.lower().endswith(PICTURES)]
+    inside = (name for name in package.names if name.startswith(folder))
+    names = [name for name in inside if name.lower().endswith(PICTURE_ENDINGS)]
     return [(None, name) for name in sorted(names, key=lambda name: (len(name), name))]
 
 

@@ -20,7 +20,9 @@ from indexes.errors import SourceBroken, SourceEmpty, SourceRefused, SourceTooCo
 from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition import ocr
+from ingest.partition.attachments import Attachment, read_attachments
 from ingest.partition.lines import SOFT_BREAKS, join
+from ingest.partition.reading import Read
 from ingest.partition.work import Work
 
 HEADING_RATIO = 1.15
@@ -63,8 +65,8 @@ class Page:
     notes: tuple[str, ...] = ()  # what was filled into its form and written as comments
 
 
-def partition(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar], list[tuple[str, bytes]]]:
-    """Elements, what the file says of itself, and the files attached to it (name, bytes).
+def read(path: Path, work: Work) -> Read:
+    """Elements, those of the attached files last, and what the file says of itself.
 
     Raises SourceRefused (password, too many pages), SourceBroken, and SourceEmpty where there is no text to be had.
     """
@@ -77,11 +79,12 @@ def partition(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar],
         pages = [_page(document, index) for index in range(count)]
         pages = _without_running_lines(pages)
         body, levels = _sizes(pages)
-        read = _scans(document, pages, work)
+        scanned = _scans(document, pages, work)
         elements = []
         for page in pages:
-            elements += [*_elements(page, body, levels), *read.get(page.number, [])]
-        return elements, _about(document), list(_attached(document, work))
+            elements += [*_elements(page, body, levels), *scanned.get(page.number, [])]
+        about, attached = _about(document), list(_attached(document, work))
+    return elements + list(read_attachments(attached, work)), about
 
 
 def _open(path: Path) -> pdfium.PdfDocument:
@@ -366,10 +369,10 @@ def _about(document: pdfium.PdfDocument) -> dict[str, Scalar]:
     return {key.lower(): value for key, value in told.items() if key in ("Title", "Author", "Subject", "Keywords")}
 
 
-def _attached(document: pdfium.PdfDocument, work: Work) -> Iterator[tuple[str, bytes]]:
+def _attached(document: pdfium.PdfDocument, work: Work) -> Iterator[Attachment]:
     for index in range(min(document.count_attachments(), work.options.max_attachments)):
         attachment = document.get_attachment(index)
         try:
-            yield attachment.get_name(), bytes(attachment.get_data())
+            yield Attachment(attachment.get_name(), bytes(attachment.get_data()))
         except pdfium.PdfiumError:
             work.warn(f"The attached file {attachment.get_name()} cannot be read.")

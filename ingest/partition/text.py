@@ -6,12 +6,15 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import charset_normalizer
 
 from indexes.errors import SourceBroken
 from ingest.elements import Element
+from ingest.partition.reading import Read
 from ingest.partition.tables import table
+from ingest.partition.work import Work
 
 SAMPLE_BYTES = 65_536
 MARKS = (
@@ -25,6 +28,26 @@ MAX_ELEMENT_CHARS = 20_000
 _BLANK_LINES = re.compile(r"\n[ \t\u3000]*\n+")
 _BULLET = re.compile(r"^\s*(?:[-*+•◦▪‣·●○■]|\d{1,3}[.)]|[a-zA-Z][.)])\s+\S")
 _RULE = re.compile(r"^([=\-~^#*_+])\1{2,}$")
+
+
+def plain(path: Path, work: Work) -> Read:
+    """Plain text as paragraphs."""
+    return list(paragraphs(_decoded(path, work))), {}
+
+
+def comma_separated(path: Path, work: Work) -> Read:
+    """Rows of cells as one table, whatever sign separates the cells. Raises SourceBroken."""
+    text = _decoded(path, work)
+    return list(delimited(text, _delimiter(text))), {}
+
+
+def tab_separated(path: Path, work: Work) -> Read:
+    """Rows of cells with tabs between them as one table. Raises SourceBroken."""
+    return list(delimited(_decoded(path, work), "\t")), {}
+
+
+def _decoded(path: Path, work: Work) -> str:
+    return decode(path.read_bytes(), work.options.encodings)[0]
 
 
 def decode(data: bytes, encodings: Sequence[str], declared: str | None = None) -> tuple[str, str]:
@@ -155,9 +178,8 @@ def _bounded(text: str) -> Iterator[str]:
         yield text
 
 
-def delimited(text: str, suffix: str) -> Iterator[Element]:
+def delimited(text: str, delimiter: str) -> Iterator[Element]:
     """Delimited rows as one table; ragged rows keep every cell they have. Raises SourceBroken."""
-    delimiter = "\t" if suffix in (".tsv", ".tab") else _delimiter(text)
     try:
         rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
     except csv.Error as error:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from indexes.model import PageKind, PageMark
+from indexes.formats import PageKind
+from indexes.model import PageMark
 from indexes.text.words import script, sentences, terms
 from service.answering.prompt import Passage, Span
 from service.answering.untrusted import Inert, visible

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal, Self
 
-from indexes.model import Hit, PageKind, PageMark
+from indexes.formats import PageKind
+from indexes.model import Hit, PageMark
 from service.answering.untrusted import label, quiet
 from service.llm.port import Message, Prompt
 from service.templates.language import fill

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
-from anyio import to_thread
 
 from indexes.cli.administration import opened
 from indexes.settings import Settings
@@ -53,6 +52,8 @@ def calibrate_and_store(wanted: "Wanted", settings: Settings, shy: float) -> "Ca
 
 
 async def _calibrated(wanted: "Wanted", settings: Settings, shy: float) -> "Calibration":
+    from anyio import to_thread
+
     from service.evaluation.calibration import calibrate, store
     from service.evaluation.measuring import prepared
 

@@ -2,25 +2,20 @@
 
 import json
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexes import embedder as embedding
 from indexes import settings as configuration
 from indexes.catalog import Catalog
-from indexes.embedder import Embedder
-from service.leaktest import checks
-from service.leaktest.canaries import Canaries, EmbedderOf, clean, unrelated_catalog
-from service.leaktest.client import Client
-from service.leaktest.doors import Call
-from service.leaktest.report import Report
+
+if TYPE_CHECKING:
+    from indexes.embedder import Embedder
 
 
 def leaktest(
@@ -42,6 +37,10 @@ def leaktest(
     Makes people, a group and documents of its own in the catalog, asks through every address as somebody who may not
     read them, and removes everything again. Exit code 1 if anything was found.
     """
+    from indexes import embedder as embedding
+    from service.leaktest.attack import attack
+    from service.leaktest.canaries import clean
+
     settings = configuration.load()
     catalog = Catalog.open(settings.catalog_url)
     try:
@@ -52,7 +51,7 @@ def leaktest(
             raise typer.BadParameter("Say where the service answers, such as http://127.0.0.1:8080.")
 
         @cache
-        def embedder_of(model: str) -> Embedder:
+        def embedder_of(model: str) -> "Embedder":
             return embedding.load(settings.model_copy(update={"embedding_model": model}))
 
         with ended_by_signals():
@@ -64,42 +63,6 @@ def leaktest(
     typer.echo(json.dumps(report.as_json(), indent=1) if as_json else "\n".join(report.lines()))
     if not report.clean:
         raise typer.Exit(1)
-
-
-def attack(
-    url: str,
-    catalog: Catalog,
-    embedder_of: EmbedderOf,
-    *,
-    pairs: int,
-    models: bool = False,
-    say: Callable[[str], None] | None = None,
-) -> Report:
-    """Every check against the service at this address, which must be one over this catalog.
-
-    Raises NothingToSee, and ServiceAway where nothing answers. Whatever happens, nothing is left in the catalog.
-    """
-    tell = say or _nothing
-    report = Report(url=url)
-    with ExitStack() as stack:
-        client = stack.enter_context(Client(url))
-        report.version = _version(client)
-        canaries = stack.enter_context(Canaries(catalog, embedder_of).placed())
-        tell("Placing canaries ...")
-        here = checks.scene(canaries, client, models=models)
-        tell("Looking through every door ...")
-        checks.look_through_every_door(here, report)
-        tell("Comparing replies before and after hidden changes ...")
-        checks.compare_before_and_after(here, report)
-        tell("Taking rights away ...")
-        checks.revoke(here, report)
-        if pairs:
-            tell("Measuring time ...")
-            elsewhere = stack.enter_context(TemporaryDirectory(prefix="clearance-leaktest-"))
-            unrelated = stack.enter_context(unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog))
-            checks.measure_time(here, report, unrelated, pairs)
-        tell("Removing the canaries ...")
-    return report
 
 
 @contextmanager
@@ -119,14 +82,5 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _version(client: Client) -> str:
-    answered = client.answer(Call(door="/version", route="GET /version", path="/version"), None)
-    found = json.loads(answered.body) if answered.status == 200 else {}
-    return str(found.get("version", "unknown"))
-
-
 def _say(text: str) -> None:
     typer.echo(text, err=True)
-
-
-def _nothing(text: str) -> None: ...

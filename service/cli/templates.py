@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from indexes.catalog.templates import BY_NAME, Activation, TemplateText, split_label
 from indexes.cli.administration import Json, checked_rule, opened
@@ -38,6 +37,7 @@ def list_templates(as_json: Json = False) -> None:
 @app.command("show")
 def show(name: str) -> None:
     """A template as a file that can be changed and saved again. NAME: the newest version; NAME@VERSION: that one."""
+    from service.templates.drafts import as_file
     from service.templates.template import BUILT_IN
 
     plain, version = split_label(name) if "@" in name else (name, None)
@@ -50,7 +50,8 @@ def show(name: str) -> None:
                 no_answer=built_in.no_answer,
                 stop=built_in.stop,
             )
-            typer.echo(_file(built_in.style, built_in.language, text, f"{built_in.label}, built in"))
+            told = f"{built_in.label}, built in"
+            typer.echo(as_file(built_in.style, built_in.language, text, told))
             return
     with opened() as catalog:
         versions, active = catalog.templates.versions(plain), catalog.templates.activations(plain)
@@ -59,7 +60,7 @@ def show(name: str) -> None:
         raise BadInput(f"{plain} has versions 1 to {len(versions)}.")
     about = [f"{found.label}, saved {found.saved_at:%Y-%m-%d %H:%M} by {found.saved_by}"]
     about += [f"active for {_active(each)}" for each in active]
-    typer.echo(_file(found.style, found.language, found.text, "\n# ".join(about)))
+    typer.echo(as_file(found.style, found.language, found.text, "\n# ".join(about)))
 
 
 @app.command("save")
@@ -112,27 +113,6 @@ def rollback(name: str, audience: For = BY_NAME) -> None:
     with opened() as catalog:
         before = catalog.templates.rollback(name, audience=audience)
     typer.echo(f"Active again for {_active(before)}" if before else "What comes built in holds again.")
-
-
-def _file(style: str, language: str, text: TemplateText, about: str) -> str:
-    """The template as YAML, texts as blocks."""
-    fields: dict[str, Any] = {"style": style, "language": language, **asdict(text)}
-    fields |= {"variables": list(text.variables), "stop": list(text.stop)}
-    return (
-        f"# {about}\n" + yaml.dump(fields, Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=10_000).rstrip()
-    )
-
-
-class _Blocks(yaml.SafeDumper):
-    """Writes texts of several lines as they are read."""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text.strip() else '"' if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Blocks.add_representer(str, _text)
 
 
 def _used(system: str, user: str) -> tuple[str, ...]:

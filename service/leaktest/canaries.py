@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.errors import ClearanceError, NotFound
+from indexes.formats import FORMATS
 from indexes.model import Chunk, Document, Generation, Readers, Scalar
 
 PREFIX = "leaktest-"
@@ -76,7 +77,7 @@ class Canaries:
             uri=self._uri(name),
             path=f"leaktest/{self.mark}/{name}.txt",
             title=title,
-            media_type="text/plain",
+            media_type=FORMATS["txt"].media_type,
             text=text,
             chunks=(chunk,),
             content_hash=secrets.token_hex(32),

@@ -1,6 +1,7 @@
 """A template as somebody writes it, in a YAML file or a request, and everything that is checked before it is saved."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -149,3 +150,23 @@ _PASSAGES: tuple[dict[str, Any], ...] = tuple(
         start=1,
     )
 )
+
+
+def as_file(style: str, language: str, text: TemplateText, about: str) -> str:
+    """The template as the YAML that `read_file` reads, under a comment that says what it is."""
+    fields: dict[str, Any] = {"style": style, "language": language, **asdict(text)}
+    fields |= {"variables": list(text.variables), "stop": list(text.stop)}
+    written = yaml.dump(fields, Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=10_000)
+    return f"# {about}\n{written.rstrip()}"
+
+
+class _Blocks(yaml.SafeDumper):
+    """Writes texts of several lines as they are read."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text.strip() else '"' if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Blocks.add_representer(str, _text)

@@ -7,7 +7,7 @@ from sqlalchemy import inspect, literal, select
 
 from indexes.catalog import Catalog
 from indexes.catalog.database import Database, Prepared, check_sqlite
-from indexes.catalog.migrate import migrate
+from indexes.catalog.migrate import migrate, newest_revision
 from indexes.catalog.schema import metadata
 from indexes.errors import (
     AlreadyExists,
@@ -38,6 +38,7 @@ def test_migrations_lead_to_exactly_the_schema_that_the_code_uses(tmp_path) -> N
     with database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
+        assert MigrationContext.configure(connection).get_current_revision() == newest_revision()
     database.close()
 
 

@@ -17,9 +17,9 @@ from indexes.errors import Busy
 from indexes.model import Generation
 from indexes.testing import HashingEmbedder
 from service.app import create_app
-from service.cli.leaktest import attack
 from service.http import middleware, replies
 from service.leaktest import checks
+from service.leaktest.attack import attack
 from service.leaktest.canaries import PREFIX, Canaries, clean
 from service.leaktest.client import ServiceAway
 from service.leaktest.report import Report
@@ -188,7 +188,8 @@ from indexes.catalog import Catalog
 from indexes.testing import HashingEmbedder
 from service.leaktest import checks
 from service.leaktest.client import ServiceAway
-from service.cli.leaktest import attack, ended_by_signals
+from service.cli.leaktest import ended_by_signals
+from service.leaktest.attack import attack
 def waiting(*given):
     print("placed", flush=True)
     time.sleep(60)

@@ -9,7 +9,8 @@ from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Route, expect
 
-from indexes.model import Chunk, Document, PageKind, PageMark, Readers
+from indexes.formats import PageKind
+from indexes.model import Chunk, Document, PageMark, Readers
 from service.llm.port import Prompt
 
 QUESTION = "When do salaries rise?"

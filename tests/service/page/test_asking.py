@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from indexes.model import Chunk, Document, PageKind, PageMark, Readers
+from indexes.formats import PageKind
+from indexes.model import Chunk, Document, PageMark, Readers
 from tests.service.page.person import QUESTION, Person, Sit, label, said, shelve, wait_until
 
 pytestmark = pytest.mark.slow

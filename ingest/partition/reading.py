@@ -1,0 +1,24 @@
+"""From a format to the function that reads it, which is imported when it is asked for first."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from indexes.formats import Format
+from indexes.model import Scalar
+from ingest.elements import Element
+from ingest.partition.work import Work
+
+Read = tuple[list[Element], dict[str, Scalar]]
+"""The elements of a file and what it says of itself (`title`, `author`, …)."""
+
+Reader = Callable[[Path, Work], Read]
+
+
+@cache
+def reader_of(kind: Format) -> Reader:
+    """The reader that the table of formats names."""
+    module, function = kind.reader.split(":")
+    return cast(Reader, getattr(import_module(module), function))
