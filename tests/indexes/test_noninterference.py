@@ -146,12 +146,12 @@ def count_hidden_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = Derived.pending
 
     def remembering(self: Derived, state: ReadState) -> list[int] | None:
-        self.__dict__["seen"] = state.mark.number
+        self.__dict__["number"] = state.mark.number
         return honest(self, state)
 
     monkeypatch.setattr(Derived, "pending", remembering)
-    monkeypatch.setattr(Derived, "changed", lambda self, reader_sets: self.__dict__["seen"])
-    monkeypatch.setattr(Derived, "digest", lambda self, reader_sets: str(self.__dict__["seen"]).encode())
+    monkeypatch.setattr(Derived, "changed", lambda self, reader_sets: self.__dict__["number"])
+    monkeypatch.setattr(Derived, "digest", lambda self, reader_sets: str(self.__dict__["number"]).encode())
 
 
 def test_the_comparison_catches_a_view_id_that_counts_hidden_writes(
