@@ -3,9 +3,14 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from indexes.derived.ties import ties_of
+from indexes.derived.vectors.store import Contents, Floats, Ints, Learnt, Ranked, of_each
+from indexes.errors import IndexDamaged
 
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _TOKEN = re.compile(rf"[{_CJK}]|[^\W{_CJK}]{{1,12}}|[^\w\s]")  # one token: a CJK character, a word's piece, a mark
@@ -67,3 +72,116 @@ def _features(text: str) -> list[str]:
         else:
             features.append(run)
     return features
+
+
+class BruteForceStore:
+    """A VectorStore that scores every visible row: always exact, and short enough to be believed.
+
+    Its time depends on hidden rows, so it is for tests only.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        self.alarms = 0
+        self._dimension = dimension
+        self._rows: Ints = np.empty(0, np.int64)  # ascending
+        self._sets: Ints = np.empty(0, np.int64)  # of each of them
+        self._vectors: Floats = np.empty((0, dimension), np.float32)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, rows: Ints, reader_sets: Ints | int, vectors: Floats) -> None:
+        """Puts new rows in their places."""
+        all_rows = np.concatenate([self._rows, rows])
+        order = np.argsort(all_rows, kind="stable")
+        self._rows = all_rows[order]
+        self._sets = np.concatenate([self._sets, of_each(reader_sets, rows)])[order]
+        self._vectors = np.concatenate([self._vectors, vectors])[order]
+
+    def remove(self, rows: Ints) -> None:
+        """Takes rows out, if they are here."""
+        kept = ~np.isin(self._rows, rows)
+        self._rows, self._sets = self._rows[kept], self._sets[kept]
+        self._vectors = self._vectors[kept]
+
+    def move(self, rows: Ints, reader_sets: Ints | int) -> None:
+        """Puts rows under other reader sets, if they are here."""
+        here = np.isin(rows, self._rows)
+        self._sets[np.searchsorted(self._rows, rows[here])] = of_each(reader_sets, rows)[here]
+
+    def make_empty(self) -> "BruteForceStore":
+        """A new one."""
+        return BruteForceStore(self._dimension)
+
+    def nearest(
+        self,
+        query: Floats,
+        reader_sets: Ints,
+        k: int,
+        only: Ints | None = None,
+        view: str | None = None,
+        ties: Ints | None = None,
+    ) -> Ranked:
+        """The definition of a search inside a view."""
+        visible = np.isin(self._sets, reader_sets)
+        if only is not None:
+            visible &= np.isin(self._rows, only)
+        rows = self._rows[visible]
+        scores = (self._vectors[visible] * query.astype(np.float64)).sum(axis=1)
+        best = np.lexsort((rows, ties_of(rows, ties), -scores))[:k]
+        return Ranked(rows[best], scores[best], True, len(rows))
+
+    def rows(self) -> Ints:
+        """All rows, ascending."""
+        return self._rows.copy()
+
+    def reader_sets_of(self, rows: Ints) -> Ints:
+        """The reader set of each row, or -1."""
+        sets = np.full(len(rows), -1, np.int64)
+        here = np.isin(rows, self._rows)
+        sets[here] = self._sets[np.searchsorted(self._rows, rows[here])]
+        return sets
+
+    def held(self) -> list[int]:
+        """The reader sets with rows."""
+        held: list[int] = np.unique(self._sets).tolist()
+        return held
+
+    def contents(self, reader_set: int) -> Contents:
+        """What stands under a reader set; nothing is kept beside it."""
+        there = self._sets == reader_set
+        return Contents(self._rows[there], self._vectors[there], True)
+
+    def save(self, folder: Path) -> None:
+        """One file for each array."""
+        for name, array in self._arrays().items():
+            np.save(folder / f"vectors-{name}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, dimension: int) -> "BruteForceStore":
+        """What was saved. Raises IndexDamaged if its parts do not belong together."""
+        made = cls(dimension)
+        try:
+            files = (folder / f"vectors-{name}.npy" for name in made._arrays())
+            rows, sets, vectors = (np.load(file, allow_pickle=False) for file in files)
+        except (OSError, ValueError) as error:
+            raise IndexDamaged(str(error)) from error
+        if vectors.shape != (len(rows), dimension) or len(sets) != len(rows):
+            raise IndexDamaged("The parts do not belong together.")
+        made.add(rows, sets, vectors)
+        return made
+
+    def _arrays(self) -> dict[str, NDArray[np.generic]]:
+        return {"rows": self._rows, "reader_sets": self._sets, "vectors": self._vectors}
+
+
+class BruteForceStores:
+    """Makes them. They learn nothing."""
+
+    def empty(self, dimension: int, learnt: Learnt | None = None) -> BruteForceStore:
+        """One without rows."""
+        return BruteForceStore(dimension)
+
+    def load(self, folder: Path, dimension: int, learnt: Learnt | None = None) -> BruteForceStore:
+        """The one that was saved."""
+        return BruteForceStore.load(folder, dimension)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bench.quality.sets import Source
 from bench.quality.vectors import RememberingEmbedder
 from indexes.derived.keywords import KeywordIndex
-from indexes.derived.vectors import VectorIndex
+from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.model import Chunk, Row
 from indexes.search.fusion import fuse
 from indexes.search.searcher import Mode
@@ -61,7 +61,7 @@ class Ranking:
             texts += [one.embedded for one in chunks]
         self._names = names
         rows = np.arange(len(names), dtype=np.int64)
-        self._vectors = VectorIndex(embedder.dimension, lists=16)
+        self._vectors = FaissStore(embedder.dimension, lists=16)
         self._vectors.add(rows, EVERYTHING, embedder.passages(texts))
         self._keywords = KeywordIndex()
         self._keywords.add(rows, EVERYTHING, texts)

@@ -237,6 +237,7 @@ def verify_command(
     Exit code 1 if something is not as it must be. Writes nothing, and may run beside the service.
     """
     from indexes.derived.corpus import Corpus
+    from indexes.derived.vectors import vector_stores
     from indexes.derived.verify import verify, verify_catalog
 
     settings = configuration.load()
@@ -244,7 +245,7 @@ def verify_command(
         if catalog.generations.active() is None:
             _print({"sound": True, "differences": []}, ["There is nothing to verify yet."], as_json)
             return
-        corpus = Corpus(catalog, settings.home / "derived", settings.exact_scan_limit)
+        corpus = Corpus(catalog, settings.home / "derived", vector_stores(settings))
         with corpus.everything() as (state, derived):
             report = verify(state, derived, whole=not quick)
             found = [*report.differences, *verify_catalog(state, whole=not quick)]

@@ -25,13 +25,13 @@ from indexes.derived import checkpoint
 from indexes.derived.indexes import Derived, align, batches, empty_vectors
 from indexes.derived.keywords import KeywordIndex
 from indexes.derived.locks import ReadWriteLock
-from indexes.derived.vectors import Topics, VectorIndex, learn, number_of_topics, sample
+from indexes.derived.snapshot import Snapshot
+from indexes.derived.vectors.store import LearnsTopics, Learnt, VectorStore, VectorStores
 from indexes.derived.verify import all_reader_sets, compared, verify
 from indexes.derived.view import View, Views
 from indexes.errors import IndexDamaged, IndexNotReady
 from indexes.model import Generation, Principal
 
-_SORTED_AT_ONCE = 8_192  # rows sorted into topics before a waiting writer gets its turn
 _STEP = 8  # documents followed in the background before others get their turn
 _PATIENCE_S = 0.05  # how long a step in the background lets searches go first
 _WAIT_S = 30.0  # how long a search waits for indexes that another thread builds anew
@@ -50,18 +50,18 @@ class Present:
     """One state, the indexes that are at it for a view, and that view. Valid only while it is held."""
 
     state: ReadState
-    derived: Derived
+    snapshot: Snapshot
     view: View
 
 
 class Corpus:
     """One per process; threads share it. `folder` holds the checkpoint and may be deleted at any time."""
 
-    def __init__(self, catalog: Catalog, folder: Path | None, scan_limit: int) -> None:
-        """scan_limit: views of more passages than that are searched by topic."""
+    def __init__(self, catalog: Catalog, folder: Path | None, stores: VectorStores) -> None:
+        """stores: makes those that hold the vectors."""
         self.catalog = catalog
         self.discarded = 0  # how often indexes were thrown away because they might have been wrong
-        self._scan_limit = scan_limit
+        self._stores = stores
         self._folder = folder
         self._views = Views(catalog.secret)
         self._lock = ReadWriteLock()  # reading: searches. writing: short steps in memory
@@ -69,7 +69,7 @@ class Corpus:
         self._building: Future[None] | None = None  # what those wait for who come while there are no usable indexes
         self._deciding = Lock()  # about who builds
         self._switching: set[int] = set()  # generations that a thread is about to switch to
-        self._prepared: dict[int, tuple[Mark, VectorIndex]] = {}  # by generation: what was loaded, in which state
+        self._prepared: dict[int, tuple[Mark, VectorStore]] = {}  # by generation, in which state
         self._maintenance = Lock()
         self._alarms = 0  # of indexes that were thrown away
         self._distrusted_at: float | None = None
@@ -213,7 +213,7 @@ class Corpus:
         """Whether there are indexes to search; False while they are built anew. Looks at nothing but memory."""
         return self._derived.usable
 
-    def distrust(self, derived: Derived) -> bool:
+    def distrust(self, snapshot: Snapshot) -> bool:
         """Throw indexes away that gave out what does not belong to a view. False: new ones have not helped just now.
 
         What new indexes do not mend is no fault of theirs: then gate two alone decides, and the alarm goes on.
@@ -222,7 +222,9 @@ class Corpus:
         if self._distrusted_at is not None and now < self._distrusted_at + _IN_VAIN_S:
             return False
         self._distrusted_at = now
-        self.discard(derived, "The indexes gave out what does not belong to a view")
+        derived = self._derived
+        if derived is snapshot:  # otherwise others have taken their place already
+            self.discard(derived, "The indexes gave out what does not belong to a view")
         return True
 
     def discard(self, derived: Derived, why: str) -> None:
@@ -288,7 +290,7 @@ class Corpus:
             if generation.id in self._prepared:
                 return
             with self.catalog.reading() as state:
-                vectors = empty_vectors(state, generation, self._scan_limit)
+                vectors = empty_vectors(state, generation, self._stores)
                 align(vectors, state, generation)
             self._prepared[generation.id] = state.mark, vectors
 
@@ -311,7 +313,7 @@ class Corpus:
         generation = _active(state)
         mark, vectors = self._prepared.pop(generation.id, (None, None))
         if mark is None or vectors is None or not state.has(mark):
-            vectors = empty_vectors(state, generation, self._scan_limit)
+            vectors = empty_vectors(state, generation, self._stores)
         align(vectors, state, generation)
         due = state.changed_since(derived.followed.number)
         changes = derived.worked_out(state, sorted({document for _, document in due}), None)
@@ -413,45 +415,36 @@ class Corpus:
     def _tend_topics(self, stop: Callable[[], bool]) -> None:
         """Have large views searched by topic from now on, once there are any. Searches go on meanwhile."""
         vectors, generation = self._derived.vectors, self._derived.generation
-        if vectors.has_topics or len(vectors) <= self._scan_limit:
+        if not isinstance(vectors, LearnsTopics) or not vectors.wants_topics:
             return
         with self._maintenance:
-            topics = self._learnt(vectors, generation, stop)
-            if topics is None or not self._sorted_into(topics, vectors, stop):
+            adopt = self._prepare_topics(vectors, generation, stop)
+            if adopt is None:
                 return
             derived = self._derived
             with self._following, self._lock.writing():
                 try:
-                    vectors.adopt(topics)
+                    adopt()
                 except BaseException:
                     if derived.vectors is vectors:
                         derived.discard()
                     raise
-        log.info("Views of more than %d passages are searched by topic now.", self._scan_limit)
+        log.info("Large views are searched by topic now.")
 
-    def _learnt(self, vectors: VectorIndex, generation: Generation, stop: Callable[[], bool]) -> Topics | None:
-        centroids = self.catalog.generations.centroids(generation)
-        if centroids is None:
-            with self._lock.reading():
-                rows = vectors.rows()
-                _, codes = vectors.codes(sample(rows))
-            learnt = learn(codes, number_of_topics(len(rows)), stop)
+    def _prepare_topics(
+        self, vectors: LearnsTopics, generation: Generation, stop: Callable[[], bool]
+    ) -> Callable[[], None] | None:
+        """The last step of having topics; the first process to learn some decides for all.
+
+        If None, it was stopped before the end.
+        """
+        kept = self.catalog.generations.centroids(generation)
+        if kept is None:
+            learnt = vectors.learn_topics(self._lock.reading, stop)
             if learnt is None:
                 return None
-            centroids = self.catalog.generations.keep_centroids(generation, learnt)
-        return Topics(centroids)
-
-    def _sorted_into(self, topics: Topics, vectors: VectorIndex, stop: Callable[[], bool]) -> bool:
-        """Sort into topics what is here now. False: stopped before the end."""
-        with self._lock.reading():
-            rows = vectors.rows()
-        for start in range(0, len(rows), _SORTED_AT_ONCE):
-            if stop():
-                return False
-            with self._lock.reading():
-                here, codes = vectors.codes(rows[start : start + _SORTED_AT_ONCE])
-            topics.add(here, codes)
-        return True
+            kept = self.catalog.generations.keep_centroids(generation, learnt)
+        return vectors.prepare_topics(kept, self._lock.reading, stop)
 
     # --- starting -----------------------------------------------------------------------------------------------
 
@@ -460,7 +453,7 @@ class Corpus:
             return self._loaded(state) or self._built(state)
 
     def _built(self, state: ReadState) -> Derived:
-        fresh = Derived.empty(state, _active(state), self._scan_limit)
+        fresh = Derived.empty(state, _active(state), self._stores)
         fresh.repair(state)
         fresh.rebuild_number = state.rebuild_number()
         return fresh
@@ -475,7 +468,7 @@ class Corpus:
             with checkpoint.opened(self._folder, facts) as folder:
                 if folder is None:
                     return None
-                loaded = _read(generation, folder, self._scan_limit, state.centroids(generation))
+                loaded = _read(generation, folder, self._stores, state.centroids(generation))
             if not state.has(loaded.newest):
                 raise IndexDamaged("It is of a state that this catalog does not know.")
             repaired = loaded.repair(state)
@@ -523,8 +516,7 @@ def _active(state: ReadState) -> Generation:
 def _write(derived: Derived, folder: Path) -> None:
     placed = derived.placements()
     rows = [p.rows for p in placed]
-    arrays = {
-        **{f"vectors-{name}": array for name, array in derived.vectors.arrays().items()},
+    arrays: dict[str, NDArray[Any]] = {
         "documents-id": np.array([p.document_id for p in placed], np.int64),
         "documents-reader-set": np.array([p.reader_set for p in placed], np.int64),
         "documents-token": np.frombuffer(b"".join(p.token for p in placed), np.uint8).reshape(-1, 32),
@@ -535,17 +527,22 @@ def _write(derived: Derived, folder: Path) -> None:
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    derived.vectors.save(folder)
     derived.keywords.save(folder)
 
 
-def _read(generation: Generation, folder: Path, scan_limit: int, centroids: NDArray[np.int8] | None) -> Derived:
+def _read(
+    generation: Generation,
+    folder: Path,
+    stores: VectorStores,
+    learnt: Learnt | None,
+) -> Derived:
     def array(name: str) -> NDArray[Any]:
         loaded: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False, mmap_mode="r")
         return loaded
 
     try:
-        parts = {name: array(f"vectors-{name}") for name in ("rows", "reader_sets", "vectors", "topics", "centroids")}
-        vectors = VectorIndex.from_arrays(generation.dimension, parts, scan_limit=scan_limit, centroids=centroids)
+        vectors = stores.load(folder, generation.dimension, learnt)
         derived = Derived(generation, KeywordIndex.load(folder), vectors)
         ends = np.cumsum(array("documents-size"))
         rows = np.split(array("documents-rows"), ends[:-1]) if len(ends) else []

@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 from indexes.catalog import Mark, Placement, ReadState
 from indexes.derived.keywords import KeywordIndex
 from indexes.derived.keywords.blocks import Block
-from indexes.derived.ties import Ties
-from indexes.derived.vectors import Topics, VectorIndex
+from indexes.derived.keywords.scorer import Ranking, Statistics
+from indexes.derived.ties import Ties, ties_of
+from indexes.derived.vectors.store import Floats, Ints, Ranked, VectorStore, VectorStores
 from indexes.errors import IndexDamaged
 from indexes.model import Generation
 
 Each = TypeVar("Each")
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float32]
 Lanes = NDArray[np.uint64]
 
 _BATCH = 256  # documents whose text and vectors are in memory at once while they are filled in
@@ -52,9 +51,14 @@ class Changes:
 
 
 class Derived:
-    """Changed by one thread at a time, under the corpus's lock."""
+    """A Snapshot once it has followed. One thread at a time changes it, under the corpus's lock."""
 
-    def __init__(self, generation: Generation, keywords: KeywordIndex, vectors: VectorIndex) -> None:
+    def __init__(
+        self,
+        generation: Generation,
+        keywords: KeywordIndex,
+        vectors: VectorStore,
+    ) -> None:
         self.generation = generation
         self.keywords = keywords
         self.vectors = vectors
@@ -73,8 +77,8 @@ class Derived:
         self._seeing = Lock()
 
     @classmethod
-    def empty(cls, state: ReadState, generation: Generation, scan_limit: int) -> "Derived":
-        return cls(generation, KeywordIndex(), empty_vectors(state, generation, scan_limit))
+    def empty(cls, state: ReadState, generation: Generation, stores: VectorStores) -> "Derived":
+        return cls(generation, KeywordIndex(), empty_vectors(state, generation, stores))
 
     # --- following the catalog ----------------------------------------------------------------------------------
 
@@ -125,7 +129,7 @@ class Derived:
             self.discard()
             raise
 
-    def switch(self, generation: Generation, vectors: VectorIndex, changes: Changes) -> None:
+    def switch(self, generation: Generation, vectors: VectorStore, changes: Changes) -> None:
         """Apply changes to the words, and search with another generation's vectors, which have them already."""
         try:
             self._apply(changes, None)
@@ -171,9 +175,9 @@ class Derived:
         self.keywords, self.ties = KeywordIndex(), Ties()
         self._placed, self._documents_of, self._ahead = {}, {}, {}
         self._lanes, self._changed = self._lanes[:0], self._changed[:0]
-        self.vectors = VectorIndex(self.generation.dimension, lists=1)
+        self.vectors = self.vectors.make_empty()
 
-    def _apply(self, changes: Changes, vectors: VectorIndex | None) -> None:
+    def _apply(self, changes: Changes, vectors: VectorStore | None) -> None:
         """The order matters: what is kept of where documents stand follows what the indexes have taken."""
         for placed in changes.gone:
             if vectors is not None:
@@ -192,11 +196,11 @@ class Derived:
             self.keywords.add_analysed(placed.rows, placed.reader_set, words)
             self._keep(placed)
 
-    def _move(self, moved: Sequence[Placement], vectors: VectorIndex | None) -> None:
+    def _move(self, moved: Sequence[Placement], vectors: VectorStore | None) -> None:
         rows = np.concatenate([placed.rows for placed in moved])
         reader_sets = np.repeat([placed.reader_set for placed in moved], [len(placed.rows) for placed in moved])
         if vectors is not None:
-            vectors.move_many(rows, reader_sets)
+            vectors.move(rows, reader_sets)
         for reader_set in np.unique(reader_sets).tolist():
             self.keywords.move(np.sort(rows[reader_sets == reader_set]), reader_set)
 
@@ -235,6 +239,52 @@ class Derived:
     def documents(self) -> int:
         return len(self._placed)
 
+    # --- searches ---------------------------------------------------------------------------
+
+    @property
+    def alarms(self) -> int:
+        """How many rows the vectors gave out that do not belong to the view that was searched."""
+        return self.vectors.alarms
+
+    def ties_of(self, rows: Ints) -> Ints:
+        """What orders these rows where their scores are equal, before the row itself."""
+        return ties_of(rows, self.ties.values)
+
+    def nearest(
+        self,
+        query: Floats,
+        reader_sets: Ints,
+        k: int,
+        only: Ints | None,
+        view: str | None,
+    ) -> Ranked:
+        """The k nearest rows of these reader sets. Arguments as for the vector store."""
+        return self.vectors.nearest(query, reader_sets, k, only, view, self.ties.values)
+
+    def statistics(self, question: str, reader_sets: Ints, only: Ints | None) -> Statistics:
+        """What `ranking` counts in these reader sets before it scores."""
+        return self.keywords.statistics(question, reader_sets, allowed_rows=only)
+
+    def ranking(
+        self,
+        question: str,
+        reader_sets: Ints,
+        k: int,
+        only: Ints | None,
+        statistics: Statistics | None = None,
+    ) -> Ranking:
+        """The k best rows by words. Arguments as for the keyword index."""
+        return self.keywords.ranked(
+            question,
+            reader_sets,
+            k,
+            allowed_rows=only,
+            ties=self.ties.values,
+            statistics=statistics,
+        )
+
+    # --- changes of a document --------------------------------------------------------------
+
     def _count(self, placed: Placement, sign: int) -> None:
         if placed.reader_set >= len(self._lanes):
             more = max(placed.reader_set + 1, 2 * len(self._lanes)) - len(self._lanes)
@@ -267,15 +317,13 @@ class Derived:
             self._keep(placed)
 
 
-def empty_vectors(state: ReadState, generation: Generation, scan_limit: int) -> VectorIndex:
-    """An index for the vectors of this generation, with its topics where they are learnt."""
-    centroids = state.centroids(generation)
-    topics = None if centroids is None else Topics(centroids)
-    return VectorIndex(generation.dimension, scan_limit=scan_limit, topics=topics)
+def empty_vectors(state: ReadState, generation: Generation, stores: VectorStores) -> VectorStore:
+    """A store for the vectors of this generation, with what has been learnt of them."""
+    return stores.empty(generation.dimension, state.centroids(generation))
 
 
-def align(vectors: VectorIndex, state: ReadState, generation: Generation) -> None:
-    """Make a vector index that nobody searches yet hold exactly the documents of this state.
+def align(vectors: VectorStore, state: ReadState, generation: Generation) -> None:
+    """Make a vector store that nobody searches yet hold exactly the documents of this state.
 
     A row that it holds already keeps its vector. Raises IndexDamaged when the catalog lacks vectors.
     """
@@ -287,7 +335,7 @@ def align(vectors: VectorIndex, state: ReadState, generation: Generation) -> Non
     should = np.array([placed.reader_set for placed in wanted], np.int64)[owners]
     missing = np.unique(owners[there < 0])
     wrong = (there != should) & ~np.isin(owners, missing)
-    vectors.move_many(rows[wrong], should[wrong])
+    vectors.move(rows[wrong], should[wrong])
     for batch in batches(missing.tolist()):
         new = [wanted[number] for number in batch]
         vectors.remove(np.concatenate([placed.rows for placed in new]))
@@ -310,8 +358,8 @@ def _vectors(state: ReadState, generation: Generation, placements: Sequence[Plac
     return np.concatenate([found[placed.document_id] for placed in filled])
 
 
-def _fill(index: VectorIndex, placements: Sequence[Placement], vectors: Floats) -> None:
-    index.add_many(
+def _fill(store: VectorStore, placements: Sequence[Placement], vectors: Floats) -> None:
+    store.add(
         np.concatenate([placed.rows for placed in placements]),
         np.repeat([placed.reader_set for placed in placements], [len(placed.rows) for placed in placements]),
         vectors,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from indexes.catalog import ReadState
 from indexes.catalog.access import Asker
-from indexes.derived.indexes import Derived
+from indexes.derived.snapshot import Snapshot
 from indexes.model import Principal
 
 _CACHED = 10_000  # principals
@@ -53,12 +53,13 @@ class Views:
         self._sets = 0
         self._lock = Lock()
 
-    def reader_sets(self, state: ReadState, derived: Derived, principal: Principal) -> Ints:
-        """The reader sets that the principal may read in this state. `derived` must follow the state's catalog.
+    def reader_sets(self, state: ReadState, snapshot: Snapshot, principal: Principal) -> Ints:
+        """The reader sets that the principal may read in this state of the snapshot's catalog.
 
         Raises NotAuthenticated where the principal's key does not hold in it.
         """
-        known, made_for = self._recalled(principal), (derived.serial, state.rules_number, state.asker(principal))
+        known = self._recalled(principal)
+        made_for = snapshot.serial, state.rules_number, state.asker(principal)
         if known is None or known.made_for != made_for:
             return self._worked_out(state, principal, made_for)
         entries = state.new_entries(known.looked_up_to)
@@ -83,13 +84,14 @@ class Views:
         self._keep(principal, _Known(who, made_for, state.newest_reader_set(), reader_sets, -1, ""))
         return reader_sets
 
-    def view(self, derived: Derived, principal: Principal, reader_sets: Ints) -> View:
-        """The view of these reader sets, as just resolved; `derived` must have followed them."""
-        changed, known = derived.changed(reader_sets), self._recalled(principal)
-        same = known is not None and known.reader_sets is reader_sets and known.made_for[0] == derived.serial
+    def view(self, snapshot: Snapshot, principal: Principal, reader_sets: Ints) -> View:
+        """The view of these reader sets, as just resolved; `snapshot` must have followed them."""
+        changed, known = snapshot.changed(reader_sets), self._recalled(principal)
+        made_here = known is not None and known.made_for[0] == snapshot.serial
+        same = made_here and known is not None and known.reader_sets is reader_sets
         if known is not None and same and known.changed == changed:
             return View(reader_sets, known.id)
-        key = hmac.new(self._secret, b"view" + derived.digest(reader_sets), hashlib.sha256)
+        key = hmac.new(self._secret, b"view" + snapshot.digest(reader_sets), hashlib.sha256)
         view = View(reader_sets, key.hexdigest()[:32])
         if known is not None and same:
             self._keep(principal, replace(known, changed=changed, id=view.id))

@@ -8,31 +8,36 @@ stays small. A score depends on the question, the passage and the statistics of 
 passages were ranked with it, nor on how deep. Figures and what else was tried: docs/decisions/0005-search-defaults.md.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.derived.ties import ties_of
 from indexes.model import Row
 
 DENSE_WEIGHT = 3.0
+
+
+def no_ties(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Equal scores stand by row."""
+    return np.zeros(len(rows), np.int64)
 
 
 def fuse(
     cosines: Iterable[tuple[Row, float]],
     keyword: Iterable[tuple[Row, float]],
     ceiling: float,
-    ties: NDArray[np.int64] | None = None,
+    ties_of: Callable[[NDArray[np.int64]], NDArray[np.int64]] = no_ties,
 ) -> list[tuple[Row, float]]:
     """Rows with their fused scores, best first; equal scores by their ties, then by row.
 
     cosines: of every row to be ranked, those of `keyword` included. keyword: BM25 scores; other rows have none.
-    ties: by row.
+    ties_of: the number of each of these rows.
     """
     found = dict(keyword)
     scale = ceiling or 1.0  # nothing was found by words, so nothing is divided
     whole = DENSE_WEIGHT + 1
     scores = {row: (DENSE_WEIGHT * cosine + found.get(row, 0.0) / scale) / whole for row, cosine in cosines}
-    numbers = dict(zip(scores, ties_of(np.fromiter(scores, np.int64, len(scores)), ties).tolist(), strict=True))
+    rows = np.fromiter(scores, np.int64, len(scores))
+    numbers = dict(zip(scores, ties_of(rows).tolist(), strict=True))
     return sorted(scores.items(), key=lambda scored: (-scored[1], numbers[scored[0]], scored[0]))

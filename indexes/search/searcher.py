@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from indexes.catalog import Catalog, Filters, Mark, ReadState
 from indexes.derived.corpus import Corpus
-from indexes.derived.indexes import Derived
 from indexes.derived.maintenance import tending
+from indexes.derived.snapshot import Snapshot
+from indexes.derived.vectors import vector_stores
+from indexes.derived.vectors.store import VectorStores
 from indexes.derived.view import View
 from indexes.embedder import Embedder
 from indexes.errors import ModelMismatch, TooOld, Withdrawn
@@ -58,9 +60,11 @@ class Searcher:
         *,
         load_embedder: LoadEmbedder | None = None,
         reranker: Reranker | None = None,
+        stores: VectorStores | None = None,
     ) -> None:
+        """stores: for the vectors; if None, those of the settings."""
         catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
-        self.corpus = Corpus(catalog, settings.home / "derived", settings.exact_scan_limit)
+        self.corpus = Corpus(catalog, settings.home / "derived", stores or vector_stores(settings))
         self._embedders = _Embedders(embedder, load_embedder)
         self._positions = Positions(catalog.secret)
         self._reranker = reranker
@@ -99,14 +103,14 @@ class Searcher:
             stopped = self._stopped
             vector = query.embedded_for(self.corpus.generation())
             with self.corpus.latest(principal) as now:
-                if vector is not None and now.derived.generation.fingerprint != vector.fingerprint:
+                if vector is not None and now.snapshot.generation.fingerprint != vector.fingerprint:
                     continue  # another model became active while the question was embedded
                 if at_least is not None and not now.state.has(at_least):
                     raise TooOld(
                         remedy="Ask again in a moment or without the position; the catalog may have been put back."
                     )
-                only = _rows_let_through(now.state, now.derived, filters, principal)
-                rank = _Ranking(question, vector, now.derived, now.view, only, mode)
+                only = _rows_let_through(now.state, now.snapshot, filters, principal)
+                rank = _Ranking(question, vector, now.snapshot, now.view, only, mode)
                 hits = self._best(rank, k, now.state, principal)
                 position = self._positions.seal(now.state.mark)
                 result = SearchResult(
@@ -117,8 +121,8 @@ class Searcher:
                     evidence=rank.evidence,
                     position=position,
                 )
-                alarm = self._stopped > stopped or now.derived.vectors.alarms > 0
-            if not alarm or not self.corpus.distrust(now.derived):
+                alarm = self._stopped > stopped or now.snapshot.alarms > 0
+            if not alarm or not self.corpus.distrust(now.snapshot):
                 return result
 
     def document(self, document_id: str, principal: Principal) -> DocumentView:
@@ -210,14 +214,13 @@ class _Ranking:
         self,
         question: str,
         vector: _Vector | None,
-        derived: Derived,
+        snapshot: Snapshot,
         view: View,
         only: NDArray[np.int64] | None,
         mode: Mode,
     ) -> None:
-        self._question, self._vector, self._derived = question, vector, derived
+        self._question, self._vector, self._snapshot = question, vector, snapshot
         self._view, self._only, self._mode = view, only, mode
-        self._ties = derived.ties.values
         self._exact = True
         self.evidence = 0.0  # how well the best of all ranked so far matches
 
@@ -236,16 +239,15 @@ class _Ranking:
         wide = max(depth, _DEPTH)
         keyword, ceiling = self._keyword(wide)
         cosines = [*self._dense(wide), *self._cosines(keyword)]
-        return fuse(cosines, keyword, ceiling, self._ties)[:depth], 1.0
+        return fuse(cosines, keyword, ceiling, self._snapshot.ties_of)[:depth], 1.0
 
     def exactness(self) -> Literal["exact", "approximate"]:
         return "exact" if self._exact else "approximate"
 
     def _dense(self, depth: int) -> Sequence[tuple[Row, float]]:
         assert self._vector is not None
-        found = self._derived.vectors.nearest(
-            self._vector.values, self._view.reader_sets, depth, self._only, self._view.id, self._ties
-        )
+        query, view = self._vector.values, self._view
+        found = self._snapshot.nearest(query, view.reader_sets, depth, self._only, view.id)
         self._exact &= found.exact
         return _pairs(found.rows, found.scores)
 
@@ -253,14 +255,14 @@ class _Ranking:
         """The same rows with their cosines."""
         assert self._vector is not None
         rows = np.array(sorted(row for row, _ in ranked), np.int64)
-        found = self._derived.vectors.nearest(self._vector.values, self._view.reader_sets, len(rows), rows)
+        query, sets = self._vector.values, self._view.reader_sets
+        found = self._snapshot.nearest(query, sets, len(rows), rows, None)
         return _pairs(found.rows, found.scores)
 
     def _keyword(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
         """The best rows by words, and a score that none in this view reaches."""
-        rows, scores, ceiling = self._derived.keywords.ranked(
-            self._question, self._view.reader_sets, depth, allowed_rows=self._only, ties=self._ties
-        )
+        sets = self._view.reader_sets
+        rows, scores, ceiling = self._snapshot.ranking(self._question, sets, depth, self._only)
         return _pairs(rows, scores), ceiling
 
 
@@ -301,11 +303,11 @@ class _Embedders:
 
 
 def _rows_let_through(
-    state: ReadState, derived: Derived, filters: Filters | None, principal: Principal
+    state: ReadState, snapshot: Snapshot, filters: Filters | None, principal: Principal
 ) -> NDArray[np.int64] | None:
     if filters is None or filters.empty:
         return None
-    return derived.rows_of(state.matching(filters, principal))
+    return snapshot.rows_of(state.matching(filters, principal))
 
 
 def _pairs(rows: NDArray[np.int64], scores: NDArray[np.float64]) -> list[tuple[Row, float]]:

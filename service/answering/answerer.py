@@ -12,7 +12,6 @@ from anyio import CapacityLimiter, to_thread
 from indexes.catalog.models import Models
 from indexes.errors import BadInput, GeneratorBroken, GeneratorError, NoSuchModel
 from indexes.model import Principal
-from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from service.answering import phrases
 from service.answering.evidence import Judge
@@ -22,6 +21,7 @@ from service.answering.permission import LOOKS_AT_ONCE, Permission
 from service.answering.prompt import LeftOut, worth_showing
 from service.answering.quote import nothing, quote
 from service.answering.run import Found, Run
+from service.answering.search import Search
 from service.answering.values import (
     Answer,
     AnswererName,
@@ -52,7 +52,7 @@ class Answerer:
 
     def __init__(
         self,
-        searcher: Searcher,
+        searcher: Search,
         model: LanguageModel | None,
         settings: Settings,
         cpu: CapacityLimiter,

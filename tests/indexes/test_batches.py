@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from indexes.catalog import Catalog
-from indexes.derived.vectors import VectorIndex
+from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.derived.verify import verify
 from indexes.model import Principal
 from indexes.search.searcher import Filters, Searcher
@@ -54,8 +54,8 @@ stories = st.lists(batch, min_size=BATCHES, max_size=BATCHES)
 @pytest.fixture(autouse=True)
 def few_lists_and_small_topics(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a fresh index costs little, lists run out, and a handful of passages is searched by topic."""
-    monkeypatch.setitem(VectorIndex.__init__.__kwdefaults__, "lists", 4)  # type: ignore[arg-type]
-    monkeypatch.setattr("indexes.derived.vectors.index._WORTH_IT", 0)
+    monkeypatch.setitem(FaissStore.__init__.__kwdefaults__, "lists", 4)  # type: ignore[arg-type]
+    monkeypatch.setattr("indexes.derived.vectors.faiss_store._WORTH_IT", 0)
     monkeypatch.setattr("indexes.derived.vectors.topics.BUDGET", 8)
     monkeypatch.setattr("indexes.derived.vectors.topics.BUDGET_PER_HIT", 1)
     monkeypatch.setattr("indexes.derived.vectors.topics.FEWEST_TOPICS", 2)

@@ -21,8 +21,9 @@ from indexes.catalog.database import Database, Prepared
 from indexes.derived.indexes import Derived
 from indexes.derived.keywords import KeywordIndex
 from indexes.derived.keywords.rows import SlotOfRow
-from indexes.derived.vectors import Topics, VectorIndex
+from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.derived.vectors.lists import Lists
+from indexes.derived.vectors.topics import Topics
 from indexes.derived.verify import verify
 from indexes.errors import ClearanceError
 from indexes.search.searcher import Filters, Searcher
@@ -31,7 +32,17 @@ from tests.edits import ASKERS, Edit, carry_out
 from tests.indexes.test_batches import Story, answers
 from tests.quick import QUICK
 
-WATCHED = (VectorIndex, Lists, Topics, KeywordIndex, SlotOfRow, Derived, ReadState, Database, Prepared)
+WATCHED = (
+    FaissStore,
+    Lists,
+    Topics,
+    KeywordIndex,
+    SlotOfRow,
+    Derived,
+    ReadState,
+    Database,
+    Prepared,
+)
 ERRORS: tuple[Callable[[], Exception], ...] = (
     lambda: RuntimeError("injected"),
     MemoryError,
@@ -87,7 +98,7 @@ def _counted(faults: Faults, name: str, method: Callable[..., Any]) -> Callable[
 
 @pytest.fixture
 def story(monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
-    monkeypatch.setitem(VectorIndex.__init__.__kwdefaults__, "lists", 4)  # type: ignore[arg-type]
+    monkeypatch.setitem(FaissStore.__init__.__kwdefaults__, "lists", 4)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory(dir=QUICK) as folder:
         made = Story(Path(folder), scan_limit=6)
         yield made

@@ -17,7 +17,8 @@ from indexes.derived.indexes import Derived
 from indexes.derived.keywords import KeywordIndex
 from indexes.derived.locks import ReadWriteLock
 from indexes.derived.rebuild import rebuild
-from indexes.derived.vectors import VectorIndex
+from indexes.derived.vectors import vector_stores
+from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.errors import IndexNotReady, TooOld
 from indexes.model import Principal
 from indexes.search.searcher import Searcher
@@ -50,7 +51,7 @@ def canaries(world: World, user: str) -> list[str]:
 
 def assert_right(world: World, searcher: Searcher | None = None) -> None:
     """Everybody is told what somebody is told who builds everything from the catalog now."""
-    fresh = Corpus(world.catalog, None, world.settings.exact_scan_limit)
+    fresh = Corpus(world.catalog, None, vector_stores(world.settings))
     reference = Searcher(world.catalog, world.embedder, world.settings)
     reference.corpus = fresh
     assert answers(searcher or world.searcher) == answers(reference)
@@ -210,7 +211,7 @@ def test_one_may_ask_whether_it_is_ready_without_anything_being_followed(
 # --- whatever goes wrong in the middle ------------------------------------------------------------------------------
 
 
-INSIDE = [(VectorIndex, "remove"), (VectorIndex, "move_many"), (VectorIndex, "add_many"),
+INSIDE = [(FaissStore, "remove"), (FaissStore, "move"), (FaissStore, "add"),
           (KeywordIndex, "remove"), (KeywordIndex, "move"), (KeywordIndex, "add_analysed"),
           (Derived, "_keep"), (Derived, "_forget"), (Derived, "_count")]  # fmt: skip
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from indexes.catalog import ReadState
 from indexes.derived.indexes import Derived
 from indexes.derived.keywords import KeywordIndex
-from indexes.derived.vectors import Ranked, VectorIndex
+from indexes.derived.vectors.faiss_store import FaissStore
+from indexes.derived.vectors.store import Ranked
 from tests.databases import examples
 from tests.quick import QUICK
 from tests.world import MODES, World, as_bytes
@@ -122,17 +123,21 @@ def test_the_comparison_catches_statistics_over_all_documents(tmp_path: Path, mo
 
 
 def test_the_comparison_catches_filtering_after_the_ranking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = VectorIndex.nearest
+    honest = FaissStore.nearest
 
     def filtered_afterwards(
-        self: VectorIndex, query: np.ndarray, reader_sets: np.ndarray, k: int, *_: object
+        self: FaissStore,
+        query: np.ndarray,
+        reader_sets: np.ndarray,
+        k: int,
+        *_: object,
     ) -> Ranked:
         ranked = honest(self, query, np.arange(1000, dtype=np.int64), 15)
         mine = honest(self, query, reader_sets, 10_000).rows
         kept = np.isin(ranked.rows, mine)
         return Ranked(ranked.rows[kept][:k], ranked.scores[kept][:k], True, 0)
 
-    monkeypatch.setattr(VectorIndex, "nearest", filtered_afterwards)
+    monkeypatch.setattr(FaissStore, "nearest", filtered_afterwards)
     assert leaks(tmp_path)
 
 
@@ -141,12 +146,12 @@ def count_hidden_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = Derived.pending
 
     def remembering(self: Derived, state: ReadState) -> list[int] | None:
-        self.__dict__["seen"] = state.mark.number
+        self.__dict__["number"] = state.mark.number
         return honest(self, state)
 
     monkeypatch.setattr(Derived, "pending", remembering)
-    monkeypatch.setattr(Derived, "changed", lambda self, reader_sets: self.__dict__["seen"])
-    monkeypatch.setattr(Derived, "digest", lambda self, reader_sets: str(self.__dict__["seen"]).encode())
+    monkeypatch.setattr(Derived, "changed", lambda self, reader_sets: self.__dict__["number"])
+    monkeypatch.setattr(Derived, "digest", lambda self, reader_sets: str(self.__dict__["number"]).encode())
 
 
 def test_the_comparison_catches_a_view_id_that_counts_hidden_writes(

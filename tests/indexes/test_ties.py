@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from indexes.derived.keywords import KeywordIndex
 from indexes.derived.ties import Ties, ties_of
-from indexes.derived.vectors import VectorIndex
+from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.model import Principal, Row
 from indexes.search.fusion import fuse
 from indexes.search.reranker import rerank
@@ -54,9 +54,9 @@ def test_of_many_equal_vectors_the_k_kept_are_those_of_the_definition(
 ) -> None:
     ties = np.array([tie for _, _, tie in passages], np.int64)
     directions = np.eye(DIMENSION, dtype=np.float32)
-    index = VectorIndex(DIMENSION, lists=8)
+    index = FaissStore(DIMENSION, lists=8)
     sets = np.array([number for _, number, _ in passages])
-    index.add_many(np.arange(len(passages)), sets, directions[[kind for kind, _, _ in passages]])
+    index.add(np.arange(len(passages)), sets, directions[[kind for kind, _, _ in passages]])
     only = np.arange(0, len(passages), 2) if filtered else None
     rows = [row for row in range(len(passages)) if sets[row] in SETS and not (filtered and row % 2)]
     scores = [1.0 if kind == 0 else 0.0 for kind, _, _ in passages]
@@ -67,7 +67,7 @@ def test_of_many_equal_vectors_the_k_kept_are_those_of_the_definition(
 
 def test_both_scores_together_are_ordered_alike() -> None:
     ties = np.array([5, 0, 9, 0, -7])
-    ranked = fuse([(Row(row), 0.5) for row in range(5)], [], 1.0, ties)
+    ranked = fuse([(Row(row), 0.5) for row in range(5)], [], 1.0, lambda rows: ties_of(rows, ties))
     assert [row for row, _ in ranked] == [4, 1, 3, 0, 2]
 
 

@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexes.catalog import Catalog
-from indexes.derived.vectors import Topics, VectorIndex, learn, number_of_topics, sample, topics
-from indexes.derived.vectors import index as index_module
+from indexes.derived.vectors import faiss_store, topics
 from indexes.derived.vectors.codes import CodedQuery, coded
+from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.derived.vectors.lists import Lists
 from indexes.derived.vectors.selectors import Selectors, bits_of
+from indexes.derived.vectors.topics import Topics, learn, number_of_topics, sample
 from indexes.model import Principal, SearchResult
 from tests.indexes.test_vectors import brute_force, clustered, unit
 from tests.world import World, as_bytes
@@ -24,25 +25,25 @@ WORDS = ["budget", "canteen", "salary", "alpha", "beta", "gamma", "delta", "repo
 QUESTIONS = ("salary report", "alpha beta plan", "预算 minutes")
 
 
-def by_topic(vectors: np.ndarray, sets: np.ndarray, *, limit: int) -> VectorIndex:
+def by_topic(vectors: np.ndarray, sets: np.ndarray, *, limit: int) -> FaissStore:
     codes = coded(vectors[sample(np.arange(len(vectors)))])
     centroids = learn(codes, number_of_topics(len(vectors)))
     assert centroids is not None
-    index = VectorIndex(vectors.shape[1], scan_limit=limit, topics=Topics(centroids))
-    index.add_many(np.arange(len(vectors)), sets, vectors)
+    index = FaissStore(vectors.shape[1], scan_limit=limit, topics=Topics(centroids))
+    index.add(np.arange(len(vectors)), sets, vectors)
     return index
 
 
 @pytest.fixture(autouse=True)
 def _budget_for_thousands(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real one is meant for hundreds of thousands of rows."""
-    monkeypatch.setattr(index_module, "_WORTH_IT", 1)
+    monkeypatch.setattr(faiss_store, "_WORTH_IT", 1)
     monkeypatch.setattr(topics, "BUDGET", 4_000)
     monkeypatch.setattr(topics, "BUDGET_PER_HIT", 200)
 
 
 @pytest.fixture(scope="module")
-def large() -> tuple[VectorIndex, np.ndarray, np.ndarray]:
+def large() -> tuple[FaissStore, np.ndarray, np.ndarray]:
     vectors = clustered(20_000)
     sets = np.random.default_rng(1).integers(0, 100, len(vectors))
     return by_topic(vectors, sets, limit=5_000), vectors, sets
@@ -53,7 +54,7 @@ def near(vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def test_a_large_view_is_approximate_and_a_small_one_exact(
-    large: tuple[VectorIndex, np.ndarray, np.ndarray],
+    large: tuple[FaissStore, np.ndarray, np.ndarray],
 ) -> None:
     index, vectors, sets = large
     assert index.nearest(vectors[0], np.arange(20), 5).exact
@@ -62,7 +63,7 @@ def test_a_large_view_is_approximate_and_a_small_one_exact(
     assert np.isin(sets[found.rows], np.arange(50)).all()
 
 
-def recall(index: VectorIndex, vectors: np.ndarray, sets: np.ndarray, allowed: np.ndarray, k: int) -> float:
+def recall(index: FaissStore, vectors: np.ndarray, sets: np.ndarray, allowed: np.ndarray, k: int) -> float:
     rng, visible = np.random.default_rng(4), np.isin(sets, allowed)
     shares = []
     for _ in range(40):
@@ -84,7 +85,7 @@ def test_nearly_all_of_the_true_best_are_found_in_large_views() -> None:
 
 
 def test_a_short_answer_falls_back_to_looking_at_everything(
-    large: tuple[VectorIndex, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    large: tuple[FaissStore, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, vectors, sets = large
     monkeypatch.setattr(Topics, "candidates", lambda self, *_: np.arange(3))
@@ -102,13 +103,13 @@ def test_many_copies_of_one_passage_are_ranked_by_row() -> None:
 
 
 def test_more_hits_than_a_budget_allows_are_found_by_looking_at_everything(
-    large: tuple[VectorIndex, np.ndarray, np.ndarray],
+    large: tuple[FaissStore, np.ndarray, np.ndarray],
 ) -> None:
     index, vectors, _ = large
     assert index.nearest(vectors[0], np.arange(100), 1_000).exact
 
 
-def test_a_filter_narrows_a_large_view(large: tuple[VectorIndex, np.ndarray, np.ndarray]) -> None:
+def test_a_filter_narrows_a_large_view(large: tuple[FaissStore, np.ndarray, np.ndarray]) -> None:
     index, vectors, sets = large
     wanted, allowed = np.arange(0, 20_000, 2), np.arange(0, 90)
     found = index.nearest(vectors[4], allowed, 10, only=wanted)
@@ -137,7 +138,7 @@ def test_moving_adding_and_removing_are_seen_by_the_next_search() -> None:
 
 
 def test_rows_from_outside_a_large_view_are_dropped_and_raise_an_alarm(
-    large: tuple[VectorIndex, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    large: tuple[FaissStore, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, vectors, sets = large
     honest = Lists.best
@@ -350,6 +351,7 @@ def test_the_comparison_catches_centroids_that_follow_hidden_documents(
     for number in range(60):
         world.put(f"hidden{number}", [f"salary report {number}", f"alpha beta {number}", "plan"], "group:board")
     with world.searcher.corpus.everything() as (_, derived):
+        assert isinstance(derived.vectors, FaissStore)
         _, codes = derived.vectors.codes(derived.vectors.rows())
     learnt = learn(codes, number_of_topics(len(codes)))
     monkeypatch.setattr("indexes.catalog.reading.ReadState.centroids", lambda self, generation: learnt)

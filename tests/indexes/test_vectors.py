@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.derived.vectors import VectorIndex, lists
+from indexes.derived.vectors import lists
+from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.derived.vectors.lists import ALLOWED_TYPES, NO_NEIGHBOUR, Lists
 from indexes.derived.vectors.selectors import bits_of
 from indexes.errors import IndexDamaged
@@ -33,18 +34,18 @@ def brute_force(vectors: np.ndarray, visible: np.ndarray, query: np.ndarray, k: 
 
 
 @pytest.fixture(scope="module")
-def filled() -> tuple[VectorIndex, np.ndarray, np.ndarray]:
+def filled() -> tuple[FaissStore, np.ndarray, np.ndarray]:
     vectors = clustered(20_000)
     sets = np.random.default_rng(1).integers(0, 10_000, len(vectors))
-    index = VectorIndex(DIMENSION)
-    index.add_many(np.arange(len(vectors)), sets, vectors)
+    index = FaissStore(DIMENSION)
+    index.add(np.arange(len(vectors)), sets, vectors)
     return index, vectors, sets
 
 
 @pytest.mark.parametrize("k", [10, 50])
 @pytest.mark.parametrize("share", [0.0001, 0.001, 0.01, 0.1, 0.5, 1.0])
 def test_every_answer_is_the_true_best_of_what_is_visible(
-    filled: tuple[VectorIndex, np.ndarray, np.ndarray], share: float, k: int
+    filled: tuple[FaissStore, np.ndarray, np.ndarray], share: float, k: int
 ) -> None:
     index, vectors, sets = filled
     rng = np.random.default_rng(2)
@@ -63,9 +64,9 @@ def test_near_ties_beyond_the_precision_of_the_codes_are_told_apart(seed: int, s
     rng = np.random.default_rng(seed)
     query = unit(rng.standard_normal(DIMENSION))
     near = unit(query + spread * rng.standard_normal((600, DIMENSION)))  # int8 codes of these are nearly all the same
-    index = VectorIndex(DIMENSION, lists=8)
+    index = FaissStore(DIMENSION, lists=8)
     sets = rng.integers(0, 3, len(near))
-    index.add_many(np.arange(len(near)), sets, near)
+    index.add(np.arange(len(near)), sets, near)
     found = index.nearest(query, np.array([0, 2]), k)
     assert found.exact
     assert found.rows.tolist() == brute_force(near, sets != 1, query, k)
@@ -73,26 +74,26 @@ def test_near_ties_beyond_the_precision_of_the_codes_are_told_apart(seed: int, s
 
 def test_an_adversary_with_huge_coordinates_is_still_ranked_right() -> None:
     spikes = np.eye(DIMENSION, dtype=np.float32)  # far beyond the range of the codes
-    index = VectorIndex(DIMENSION, lists=8)
+    index = FaissStore(DIMENSION, lists=8)
     index.add(np.arange(DIMENSION), 0, spikes)
     index.add(np.arange(100, 600), 1, clustered(500))
     assert index.nearest(spikes[7], np.array([0, 1]), 1).rows.tolist() == [7]
 
 
-def test_a_view_of_nothing_finds_nothing(filled: tuple[VectorIndex, np.ndarray, np.ndarray]) -> None:
+def test_a_view_of_nothing_finds_nothing(filled: tuple[FaissStore, np.ndarray, np.ndarray]) -> None:
     index, vectors, _ = filled
     assert len(index.nearest(vectors[0], np.array([], np.int64), 5).rows) == 0
     assert len(index.nearest(vectors[0], np.array([999_999]), 5).rows) == 0
 
 
 def test_fewer_visible_than_wanted_gives_what_there_is_without_padding() -> None:
-    index = VectorIndex(DIMENSION, lists=8)
+    index = FaissStore(DIMENSION, lists=8)
     index.add(np.array([5, 9]), 3, clustered(2))
     found = index.nearest(clustered(1)[0], np.array([3]), 10**6)
     assert sorted(found.rows.tolist()) == [5, 9]
 
 
-def test_a_filter_narrows_and_never_widens(filled: tuple[VectorIndex, np.ndarray, np.ndarray]) -> None:
+def test_a_filter_narrows_and_never_widens(filled: tuple[FaissStore, np.ndarray, np.ndarray]) -> None:
     index, vectors, sets = filled
     allowed = np.arange(100)
     wanted = np.concatenate([np.flatnonzero(sets < 100)[:5], np.flatnonzero(sets >= 100)[:50]])
@@ -103,14 +104,14 @@ def test_a_filter_narrows_and_never_widens(filled: tuple[VectorIndex, np.ndarray
 def test_moving_removing_and_adding_equal_building_anew() -> None:
     rng = np.random.default_rng(3)
     vectors, sets = clustered(800), rng.integers(0, 20, 800)
-    index = VectorIndex(DIMENSION, lists=64)
-    index.add_many(np.arange(800), sets, vectors)
+    index = FaissStore(DIMENSION, lists=64)
+    index.add(np.arange(800), sets, vectors)
     index.remove(np.arange(0, 800, 5))
     index.move(np.arange(1, 800, 5), 7)
     sets[1::5] = 7
     there = np.ones(800, bool)
     there[::5] = False
-    again = VectorIndex.from_arrays(DIMENSION, index.arrays())
+    again = FaissStore.from_arrays(DIMENSION, index.arrays())
     for made in (index, again):
         for s in ([7], [1, 2, 7], list(range(20))):
             visible = np.isin(sets, s) & there
@@ -120,7 +121,7 @@ def test_moving_removing_and_adding_equal_building_anew() -> None:
 
 def test_more_reader_sets_than_lists_make_more_lists() -> None:
     vectors = clustered(100)
-    index = VectorIndex(DIMENSION, lists=4)
+    index = FaissStore(DIMENSION, lists=4)
     for row in range(100):
         index.add(np.array([row]), 1000 + row, vectors[row : row + 1])
     assert index.nearest(vectors[42], np.array([1042]), 3).rows.tolist() == [42]
@@ -128,7 +129,7 @@ def test_more_reader_sets_than_lists_make_more_lists() -> None:
 
 
 def test_rows_from_a_wrong_list_are_dropped_and_raise_an_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
-    index = VectorIndex(DIMENSION, lists=8)
+    index = FaissStore(DIMENSION, lists=8)
     vectors = clustered(20)
     index.add(np.arange(10), 1, vectors[:10])
     index.add(np.arange(10, 20), 2, vectors[10:])
@@ -196,11 +197,11 @@ def test_scores_of_codes_are_whole_numbers_without_rounding() -> None:
 def test_an_index_type_that_was_not_audited_is_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lists, "ALLOWED_TYPES", (kind,))
     with pytest.raises(IndexDamaged):
-        VectorIndex(DIMENSION, lists=8)
+        FaissStore(DIMENSION, lists=8)
 
 
 def test_a_filter_of_many_rows_is_scanned_and_still_exact(
-    filled: tuple[VectorIndex, np.ndarray, np.ndarray],
+    filled: tuple[FaissStore, np.ndarray, np.ndarray],
 ) -> None:
     index, vectors, sets = filled
     allowed, wanted = np.arange(0, 10_000, 2), np.arange(0, 20_000, 3)
@@ -213,7 +214,7 @@ def test_a_filter_of_many_rows_is_scanned_and_still_exact(
 
 
 def test_reader_sets_that_are_not_known_are_passed_over(
-    filled: tuple[VectorIndex, np.ndarray, np.ndarray],
+    filled: tuple[FaissStore, np.ndarray, np.ndarray],
 ) -> None:
     index, vectors, sets = filled
     found = index.nearest(vectors[0], np.array([7, 10_001, 10**9]), 10_000)

@@ -13,6 +13,7 @@ from indexes.catalog.schema import chunks, document_texts, documents, reader_set
 from indexes.cli.administration import app
 from indexes.derived.indexes import Derived
 from indexes.derived.keywords import KeywordIndex
+from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.derived.verify import Report, verify, verify_catalog
 from tests.databases import only_sqlite
 from tests.world import World
@@ -82,10 +83,12 @@ def _vector_rewritten(derived: Derived) -> None:
 
 
 def _vector_without_its_code(derived: Derived) -> None:
+    assert isinstance(derived.vectors, FaissStore)
     derived.vectors._vectors.values[derived.vectors._slot.values[1]] *= -1
 
 
 def _size_miscounted(derived: Derived) -> None:
+    assert isinstance(derived.vectors, FaissStore)
     derived.vectors._size.values[1] += 1
 
 

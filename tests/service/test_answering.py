@@ -32,7 +32,7 @@ QUESTION = "When does the harbour open in summer?"
 def answerer(model: ScriptedModel | None = None, *hits: Hit, view_id: str = "view-1", **settings: object) -> Answerer:
     library = Library(*(hits or (HARBOUR, FEES)), view_id=view_id)
     limiter = anyio.CapacityLimiter(1)
-    return Answerer(library, model, Settings.model_validate(settings), limiter, secret=b"test")  # type: ignore[arg-type]
+    return Answerer(library, model, Settings.model_validate(settings), limiter, secret=b"test")
 
 
 def answer(by: Answerer, question: str = QUESTION, **ask: object) -> Answer:
@@ -79,7 +79,7 @@ def test_the_stream_says_what_the_answer_says_and_ends_with_it() -> None:
 
 @pytest.mark.parametrize("model", [None, ScriptedModel("never asked")], ids=["quotes", "model"])
 def test_nothing_found_is_a_fixed_answer_without_a_call(model: ScriptedModel | None) -> None:
-    by = Answerer(Library(), model, Settings(), anyio.CapacityLimiter(1))  # type: ignore[arg-type]
+    by = Answerer(Library(), model, Settings(), anyio.CapacityLimiter(1))
     given = answer(by, "Who was paid what?")
     assert given.text == "Nothing about this was found in the documents that you may read."
     assert (given.abstained, given.passages, given.citations, given.usage) == (True, (), (), None)

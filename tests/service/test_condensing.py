@@ -42,7 +42,7 @@ def asked(
     model: ScriptedModel | None, question: str, *turns: Turn, **more: Any
 ) -> tuple[Answer, list[Event], Listening]:
     found = Listening(hit("The canteen serves soup on Mondays. On Fridays there is fish."))
-    by = Answerer(found, model, Settings(), anyio.CapacityLimiter(1), secret=b"test")  # type: ignore[arg-type]
+    by = Answerer(found, model, Settings(), anyio.CapacityLimiter(1), secret=b"test")
 
     async def collected() -> list[Event]:
         return [event async for event in by.stream(Ask(question=question, history=turns, **more), ADA)]
@@ -215,7 +215,7 @@ def test_where_no_turn_fits_the_model_gets_the_question_that_stands_alone() -> N
 def test_quotes_take_over_a_whole_answer_that_had_begun_and_never_a_stream() -> None:
     found = Library(hit("The canteen serves soup on Mondays."))
     failing = ScriptedModel("It serves soup on Mondays [1].", failure=GeneratorUnavailable("Gone."), fail_after=5)
-    by = Answerer(found, failing, Settings(fallback="quotes"), anyio.CapacityLimiter(1))  # type: ignore[arg-type]
+    by = Answerer(found, failing, Settings(fallback="quotes"), anyio.CapacityLimiter(1))
     question = Ask(question="When does the canteen serve soup?")
     whole = asyncio.run(by.answer(question, ADA))
     assert (whole.answerer, whole.text) == ("quotes", "“The canteen serves soup on Mondays.” [1]")

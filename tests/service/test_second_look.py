@@ -44,7 +44,7 @@ def asked(reply: str, told: Meaning | None, seen: Callable[[list[Event]], None] 
     async def collected() -> list[Event]:
         library = Library(HARBOUR, LIBRARY)
         cpu = anyio.CapacityLimiter(1)
-        by = Answerer(library, ScriptedModel(reply), Settings(), cpu, meaning=told, secret=b"test")  # type: ignore[arg-type]
+        by = Answerer(library, ScriptedModel(reply), Settings(), cpu, meaning=told, secret=b"test")
         events: list[Event] = []
         async for event in by.stream(Ask(question="When does it open?"), ADA):
             events.append(event)

@@ -272,7 +272,7 @@ def test_only_the_guarded_statement_gives_text_to_who_asks() -> None:
 
 def answerer(world: World, found: Library, model: ScriptedModel) -> Answerer:
     limiter = anyio.CapacityLimiter(1)
-    return Answerer(found, model, world.settings, limiter, templates=Governed(world.catalog))  # type: ignore[arg-type]
+    return Answerer(found, model, world.settings, limiter, templates=Governed(world.catalog))
 
 
 def answer(world: World, who: Principal, model: ScriptedModel, **ask: object) -> Answer:

@@ -28,7 +28,7 @@ from indexes.derived.keywords import blocks, checkpoint, kernels, scorer, sets
 from indexes.derived.keywords.analysis import Analyser, distinct
 from indexes.derived.keywords.blocks import Block
 from indexes.derived.keywords.rows import ABSENT, SlotOfRow
-from indexes.derived.keywords.scorer import ascending
+from indexes.derived.keywords.scorer import Ranking, Statistics, ascending
 from indexes.errors import IndexDamaged
 
 K1 = 1.2
@@ -164,15 +164,39 @@ class KeywordIndex:
         *,
         allowed_rows: NDArray[np.bool_] | Rows | None = None,
         ties: Rows | None = None,
-    ) -> tuple[Rows, NDArray[np.float64], float]:
+        statistics: Statistics | None = None,
+    ) -> Ranking:
         """As `search`, with the ceiling: a score in this view that no passage reaches, however well its words match.
 
         reader_sets: ascending, distinct. allowed_rows narrows the view, statistics included: ascending rows, or one
         flag per row (rows past its end are not allowed). ties: by row, what orders equal scores, before the row itself.
+        statistics: of all the parts of which this index is one. If None, it is the whole.
         """
         view = sets.visible_blocks(self._table, self._first, self._links, ascending(reader_sets))
         terms, repeats = distinct(self._asked.terms(question))
-        return scorer.best(view, terms, repeats, k, k1=self._k1, b=self._b, allowed_rows=allowed_rows, ties=ties)
+        return scorer.best(
+            view,
+            terms,
+            repeats,
+            k,
+            k1=self._k1,
+            b=self._b,
+            allowed_rows=allowed_rows,
+            ties=ties,
+            statistics=statistics,
+        )
+
+    def statistics(
+        self,
+        question: str,
+        reader_sets: NDArray[np.int64],
+        *,
+        allowed_rows: NDArray[np.bool_] | Rows | None = None,
+    ) -> Statistics:
+        """What `ranked` counts in this view. The sum over parts is what each must rank with."""
+        view = sets.visible_blocks(self._table, self._first, self._links, ascending(reader_sets))
+        terms, _ = distinct(self._asked.terms(question))
+        return scorer.statistics_of(view, terms, allowed_rows)
 
     # --- checkpoints --------------------------------------------------------------------------------------------
 

@@ -18,6 +18,22 @@ Ranking = tuple[Ints, NDArray[np.float64], float]
 
 
 @dataclass(frozen=True, slots=True)
+class Statistics:
+    """What BM25 needs to know of some passages. Whole numbers: those of parts add up exactly."""
+
+    passages: int
+    length: int  # terms in all of them
+    frequency: Ints  # of each distinct term of the question: passages that have it
+
+    def __add__(self, other: "Statistics") -> "Statistics":
+        return Statistics(
+            self.passages + other.passages,
+            self.length + other.length,
+            self.frequency + other.frequency,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class _Part:
     """Some blocks of the view, with what a question has in them."""
 
@@ -38,16 +54,17 @@ def best(
     b: float,
     allowed_rows: NDArray[np.bool_] | Ints | None,
     ties: Ints | None,
+    statistics: Statistics | None,
 ) -> Ranking:
     """(rows, scores, ceiling) of the k best passages, best first, equal scores by their ties, then by row.
 
     ceiling: what no passage can score, the sum of the weights of all terms, those found nowhere included.
     view: addresses of blocks. terms: distinct, with how often the question repeats each. A score adds up in this order.
+    statistics: of the whole of which this view is a part. If None, the view is the whole.
     """
     if k <= 0 or not len(terms) or not len(view):
         return nothing()
-    step = max(1, LOOKED_UP_TOGETHER // len(terms))
-    stretches = [view[start : start + step] for start in range(0, len(view), step)]
+    stretches = _stretches(view, terms)
     frequency = np.zeros(len(terms), np.int64)
     passages = length = 0
     for stretch in stretches:
@@ -56,8 +73,10 @@ def best(
         length += part.length
     if not length:
         return nothing()
-    weights = np.array([_weight(n, passages, df) for n, df in zip(repeats.tolist(), frequency.tolist(), strict=True)])
-    flat, slope = k1 * (1 - b), k1 * b / (length / passages)
+    whole = statistics or Statistics(passages, length, frequency)
+    counted = zip(repeats.tolist(), whole.frequency.tolist(), strict=True)
+    weights = np.array([_weight(n, whole.passages, df) for n, df in counted])
+    flat, slope = k1 * (1 - b), k1 * b / (whole.length / whole.passages)
     rows, scores = np.empty(min(k, passages), np.int64), np.empty(min(k, passages), np.float64)
     found = 0
     for stretch in stretches:
@@ -67,6 +86,23 @@ def best(
         found = kernels.rank(*looked_up, _NO_TIES if ties is None else ties, rows, scores, found)
     order = np.lexsort((rows[:found], ties_of(rows[:found], ties), -scores[:found]))
     return rows[order], scores[order], float(weights.sum())
+
+
+def statistics_of(
+    view: Ints,
+    terms: NDArray[np.uint64],
+    allowed_rows: NDArray[np.bool_] | Ints | None,
+) -> Statistics:
+    """What `best` counts in this view before it scores."""
+    frequency = np.zeros(len(terms), np.int64)
+    if not len(terms) or not len(view):
+        return Statistics(0, 0, frequency)
+    passages = length = 0
+    for stretch in _stretches(view, terms):
+        part = _looked_up(stretch, terms, allowed_rows, frequency)
+        passages += part.passages
+        length += part.length
+    return Statistics(passages, length, frequency)
 
 
 def nothing() -> Ranking:
@@ -79,6 +115,11 @@ def ascending(numbers: Any) -> Ints:
     if array.ndim != 1 or np.any(array[1:] <= array[:-1]) or (len(array) and array[0] < 0):
         raise ValueError("Numbers must be non-negative, ascending and distinct.")
     return array
+
+
+def _stretches(view: Ints, terms: NDArray[np.uint64]) -> list[Ints]:
+    step = max(1, LOOKED_UP_TOGETHER // len(terms))
+    return [view[start : start + step] for start in range(0, len(view), step)]
 
 
 def _looked_up(

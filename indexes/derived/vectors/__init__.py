@@ -1,6 +1,14 @@
-"""Dense search inside a view: exact, and above a limit by topic. The only package that knows FAISS (in `lists`)."""
+"""Dense search inside a view. `store` says what a vector store must do; `faiss_store` does it.
 
-from indexes.derived.vectors.index import Ranked, VectorIndex
-from indexes.derived.vectors.topics import Centroids, Topics, learn, number_of_topics, sample
+Only this package knows FAISS, in `lists`; nothing here knows the catalog or whole documents.
+"""
 
-__all__ = ["Centroids", "Ranked", "Topics", "VectorIndex", "learn", "number_of_topics", "sample"]
+from indexes.derived.vectors.store import VectorStores
+from indexes.settings import Settings
+
+
+def vector_stores(settings: Settings) -> VectorStores:
+    """The vector stores that this installation uses. Another kind is put into place here."""
+    from indexes.derived.vectors.faiss_store import FaissStores
+
+    return FaissStores(settings.exact_scan_limit)

@@ -1,4 +1,4 @@
-"""Vectors by row, grouped by reader set, and the search inside a view.
+"""A vector store on FAISS: vectors by row, grouped by reader set, and the search inside a view.
 
 Every reader set has an inverted list of its own, so that a search scans what the caller may read and nothing else. The
 best candidates by code are scored again in full precision, and a bound on the error of the codes proves that nothing
@@ -10,9 +10,11 @@ Views above a limit are searched by topic, once the topics of the generation are
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +24,16 @@ from indexes.derived.ties import ties_of
 from indexes.derived.vectors.codes import CodedQuery, coded, errors
 from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits, Lists
 from indexes.derived.vectors.selectors import Selectors, bits_of, has_bit
-from indexes.derived.vectors.topics import Centroids, Topics, budget
+from indexes.derived.vectors.store import Contents, Floats, Ints, Ranked, Reading, of_each
+from indexes.derived.vectors.topics import (
+    Centroids,
+    Topics,
+    budget,
+    learn,
+    number_of_topics,
+    sample,
+)
 from indexes.errors import IndexDamaged
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 LISTS: Final = 131_072  # fixed when a FAISS index is made; more reader sets than this need a new one
 SCAN_LIMIT: Final = 250_000  # visible rows up to which all of them are scanned
@@ -36,28 +43,12 @@ ROUNDING: Final = 1e-5  # what float32 arithmetic around the codes may be off by
 _ONE_BY_ONE: Final = 1_024  # rows of a filter that are scored outright, without looking at codes first
 _WORTH_IT: Final = 6  # budgets: a smaller view is scanned as fast as searched by topic, since a selector costs time
 _BLOCK: Final = 4_096  # rows in double precision at once
+_SORTED_AT_ONCE: Final = 8_192  # rows sorted into topics before a waiting writer gets its turn
+_LOADED_AT_ONCE: Final = 65_536  # rows of a checkpoint
+_ARRAYS: Final = ("rows", "reader_sets", "vectors", "topics", "centroids")  # files of a checkpoint
 _NO_LIST: Final = 0  # an inverted list that is always empty, for reader sets without rows
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """Rows best first; equal scores by what the caller gave for it, then by row: ties never depend on neighbours."""
-
-    rows: Ints
-    scores: NDArray[np.float64]  # cosine
-    exact: bool  # proved to be the true best of everything visible
-    candidates: int  # how many were scored in full precision
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """The rows of one reader set."""
-
-    rows: Ints  # ascending
-    vectors: Floats  # of those rows that have one
-    consistent: bool  # lists, codes, sizes and topics agree with the vectors
 
 
 EMPTY: Final = Ranked(np.empty(0, np.int64), np.empty(0), True, 0)
@@ -74,8 +65,29 @@ class _Scope:
     ties: Ints | None = None  # by row, what orders equal scores
 
 
-class VectorIndex:
-    """Unit vectors by row. One writer at a time, under the caller's lock; readers share."""
+@dataclass(frozen=True, slots=True)
+class FaissStores:
+    """Makes the stores of a process. scan_limit: views of more rows are searched by topic."""
+
+    scan_limit: int = SCAN_LIMIT
+
+    def empty(self, dimension: int, learnt: Centroids | None = None) -> "FaissStore":
+        """A store without rows. learnt: the centroids of its topics, if there are any."""
+        topics = None if learnt is None else Topics(learnt)
+        return FaissStore(dimension, scan_limit=self.scan_limit, topics=topics)
+
+    def load(self, folder: Path, dimension: int, learnt: Centroids | None = None) -> "FaissStore":
+        """The store that was saved. Raises IndexDamaged if it cannot be used."""
+        try:
+            arrays = {name: _mapped(folder, name) for name in _ARRAYS}
+            limit = self.scan_limit
+            return FaissStore.from_arrays(dimension, arrays, scan_limit=limit, centroids=learnt)
+        except (OSError, KeyError, ValueError, IndexError) as error:
+            raise IndexDamaged(str(error)) from error
+
+
+class FaissStore:
+    """A VectorStore whose every reader set has an inverted list of its own."""
 
     def __init__(
         self, dimension: int, *, lists: int = LISTS, scan_limit: int = SCAN_LIMIT, topics: Topics | None = None
@@ -101,19 +113,24 @@ class VectorIndex:
 
     # --- writing ------------------------------------------------------------------------------------------------
 
-    def add(self, rows: Ints, reader_set: int, vectors: Floats) -> None:
-        """rows: shape (n,), none of them here yet. vectors: unit vectors, shape (n, dimension)."""
-        self.add_many(rows, np.full(len(rows), reader_set, np.int64), vectors)
+    def add(
+        self,
+        rows: Ints,
+        reader_sets: Ints | int,
+        vectors: Floats,
+        topics: NDArray[np.int32] | None = None,
+    ) -> None:
+        """rows: shape (n,), none of them here yet. reader_sets: of each; one number stands for all.
 
-    def add_many(self, rows: Ints, reader_sets: Ints, vectors: Floats, topics: NDArray[np.int32] | None = None) -> None:
-        """Like add, for rows of different reader sets. topics: of each row, where they are known already."""
+        vectors: unit vectors, shape (n, dimension). topics: of each row, if they are known already.
+        """
         if not len(rows):
             return
         slots, codes = self._take_slots(len(rows)), coded(vectors)
         for column, fill in ((self._slot, -1), (self._list, _NO_LIST)):
             column.reach(int(rows.max()) + 1, fill)
         self._slot.values[rows], self._row.values[slots], self._vectors.values[slots] = slots, rows, vectors
-        self._into_lists(rows, self._lists_for(reader_sets), vectors, codes)
+        self._into_lists(rows, self._lists_for(of_each(reader_sets, rows)), vectors, codes)
         if self._topics is not None:
             self._topics.add(rows, codes, topics)
 
@@ -129,19 +146,20 @@ class VectorIndex:
         self._slot.values[here] = self._row.values[slots] = -1
         self._free.extend(slots.tolist())
 
-    def move(self, rows: Ints, reader_set: int) -> None:
-        """Put rows that are here under another reader set. Their topics stay."""
-        self.move_many(rows, np.full(len(rows), reader_set, np.int64))
-
-    def move_many(self, rows: Ints, reader_sets: Ints) -> None:
-        """Like move, for rows of which each goes to a reader set of its own."""
+    def move(self, rows: Ints, reader_sets: Ints | int) -> None:
+        """Put rows that are here under other reader sets. Their topics stay."""
         known = self._is_here(rows)
         here = rows[known]
         if not len(here):
             return
         vectors = self._vectors.values[self._slot.values[here]]
         self._out_of_lists(here)
-        self._into_lists(here, self._lists_for(reader_sets[known]), vectors, coded(vectors))
+        lists = self._lists_for(of_each(reader_sets, rows)[known])
+        self._into_lists(here, lists, vectors, coded(vectors))
+
+    def make_empty(self) -> "FaissStore":
+        """Another store for vectors of this dimension, with next to no lists."""
+        return FaissStore(self.dimension, lists=1, scan_limit=self.scan_limit)
 
     def _into_lists(self, rows: Ints, lists: NDArray[np.int32], vectors: Floats, codes: Floats) -> None:
         self._list.values[rows] = lists
@@ -303,8 +321,31 @@ class VectorIndex:
     # --- topics -------------------------------------------------------------------------------------------------
 
     @property
-    def has_topics(self) -> bool:
-        return self._topics is not None
+    def wants_topics(self) -> bool:
+        """Whether some views may be too large to be scanned, and there are no topics yet."""
+        return self._topics is None and len(self) > self.scan_limit
+
+    def learn_topics(self, reading: Reading, stop: Callable[[], bool]) -> Centroids | None:
+        """Centroids of a sample of what is here now. If None, it was stopped."""
+        with reading():
+            rows = self.rows()
+            _, codes = self.codes(sample(rows))
+        return learn(codes, number_of_topics(len(rows)), stop)
+
+    def prepare_topics(
+        self, learnt: Centroids, reading: Reading, stop: Callable[[], bool]
+    ) -> Callable[[], None] | None:
+        """Sort what is here now into topics of its own. Gives the step that adopts them."""
+        topics = Topics(learnt)
+        with reading():
+            rows = self.rows()
+        for start in range(0, len(rows), _SORTED_AT_ONCE):
+            if stop():
+                return None
+            with reading():
+                here, codes = self.codes(rows[start : start + _SORTED_AT_ONCE])
+            topics.add(here, codes)
+        return partial(self.adopt, topics)
 
     def rows(self) -> Ints:
         """All rows that are here, ascending."""
@@ -330,7 +371,7 @@ class VectorIndex:
             self._set_of_list.values[np.flatnonzero(self._size.values[: len(self._set_of_list.values)])].tolist()
         )
 
-    def contents(self, reader_set: int) -> "Contents":
+    def contents(self, reader_set: int) -> Contents:
         """What stands under a reader set, the same however it came there."""
         known = 0 <= reader_set < len(self._list_of_set.values)
         number = int(self._list_of_set.values[reader_set]) if known else _NO_LIST
@@ -356,6 +397,11 @@ class VectorIndex:
         sets: Ints = self._set_of_list.values[np.where(known, self._list.values[np.where(known, rows, 0)], _NO_LIST)]
         return sets
 
+    def save(self, folder: Path) -> None:
+        """Write every array into a file of its own."""
+        for name, array in self.arrays().items():
+            np.save(_file(folder, name), array, allow_pickle=False)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything needed to make this index again; rows, reader_sets, vectors and topics are of equal length."""
         rows = self.rows()
@@ -376,7 +422,7 @@ class VectorIndex:
         *,
         scan_limit: int = SCAN_LIMIT,
         centroids: Centroids | None = None,
-    ) -> "VectorIndex":
+    ) -> Self:
         """centroids: of this generation; the arrays' topics count only where they belong to them.
 
         Raises IndexDamaged when the arrays do not belong together.
@@ -386,7 +432,17 @@ class VectorIndex:
             raise IndexDamaged(f"Shapes {rows.shape}, {sets.shape}, {vectors.shape} do not belong together.")
         index = cls(dimension, scan_limit=scan_limit, topics=None if centroids is None else Topics(centroids))
         known = centroids is not None and np.array_equal(centroids, arrays["centroids"]) and topics.min(initial=0) >= 0
-        for start in range(0, len(rows), 65_536):
-            part = slice(start, start + 65_536)
-            index.add_many(rows[part], sets[part], np.asarray(vectors[part]), topics[part] if known else None)
+        for start in range(0, len(rows), _LOADED_AT_ONCE):
+            part = slice(start, start + _LOADED_AT_ONCE)
+            given = topics[part] if known else None
+            index.add(rows[part], sets[part], np.asarray(vectors[part]), given)
         return index
+
+
+def _mapped(folder: Path, name: str) -> NDArray[Any]:
+    mapped: NDArray[Any] = np.load(_file(folder, name), mmap_mode="r", allow_pickle=False)
+    return mapped
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"vectors-{name}.npy"
