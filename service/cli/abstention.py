@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 from anyio import to_thread
 
-from indexes.cli.administration import opened
+from indexes.cli.common import open_catalog
 from indexes.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def show() -> None:
     """What holds now for the active embedding model."""
     from service.evaluation.calibration import in_force
 
-    with opened() as catalog:
+    with open_catalog() as catalog:
         lines = in_force(catalog)
     typer.echo("\n".join(lines) or "Nothing is refused for little evidence.")
 
@@ -33,7 +33,7 @@ def off() -> None:
     """From the next request on, refuse nothing for little evidence."""
     from service.evaluation.calibration import switch_off
 
-    with opened() as catalog:
+    with open_catalog() as catalog:
         switch_off(catalog)
 
 
@@ -42,7 +42,7 @@ def reset() -> None:
     """Forget what was calibrated or switched off; what comes with the embedding model holds again."""
     from service.evaluation.calibration import forget, in_force
 
-    with opened() as catalog:
+    with open_catalog() as catalog:
         forgotten, lines = forget(catalog), in_force(catalog)
     typer.echo("\n".join(["Forgotten." if forgotten else "There was nothing to forget.", *lines]))
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from indexes import settings as configuration
+from indexes.cli.common import exit_on_error
 from indexes.cli.terminal import INTERRUPTED, graceful
-from indexes.errors import BadInput, ClearanceError
+from indexes.errors import BadInput
 from service.cli.abstention import calibrate_and_store
 
 if TYPE_CHECKING:
@@ -66,29 +67,25 @@ def evaluate(
     from service.evaluation.report import tell, write
 
     try:
-        settings = configuration.load()
-        wanted = Wanted(
-            place=place, templates=tuple(template), quotes=quotes, model=model, asker=asker, questions=questions,
-            k=k or settings.default_k, mode=mode, answer_tokens=answer_tokens, concurrency=concurrency,
-            users=users, out=out, seed=seed,
-        )  # fmt: skip
-        if wanted.k > settings.max_k:
-            raise BadInput(f"{wanted.k} passages are more than {settings.max_k}.", remedy="See CLEARANCE_MAX_K.")
-        if calibrate:
-            typer.echo("\n".join(calibrate_and_store(wanted, settings, shy).lines()))
-            return
-        results = _measured(wanted, settings)
-        folder = wanted.folder(settings)
-        written = write(results, json_file or folder / "results.json", html_file or folder / "report.html")
-        tell(results, written)
+        with exit_on_error():
+            settings = configuration.load()
+            wanted = Wanted(
+                place=place, templates=tuple(template), quotes=quotes, model=model, asker=asker, questions=questions,
+                k=k or settings.default_k, mode=mode, answer_tokens=answer_tokens, concurrency=concurrency,
+                users=users, out=out, seed=seed,
+            )  # fmt: skip
+            if wanted.k > settings.max_k:
+                raise BadInput(f"{wanted.k} passages are more than {settings.max_k}.", remedy="See CLEARANCE_MAX_K.")
+            if calibrate:
+                typer.echo("\n".join(calibrate_and_store(wanted, settings, shy).lines()))
+                return
+            results = _measured(wanted, settings)
+            folder = wanted.folder(settings)
+            written = write(results, json_file or folder / "results.json", html_file or folder / "report.html")
+            tell(results, written)
     except KeyboardInterrupt:
         typer.echo("Interrupted. Every answer so far is kept; run the same command again to go on.", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    except ClearanceError as error:
-        typer.echo(f"error: {error}", err=True)
-        if error.remedy:
-            typer.echo(f"       {error.remedy}", err=True)
-        raise typer.Exit(2 if isinstance(error, BadInput) else 1) from error
     raise typer.Exit(0 if results.sound else 1)
 
 
