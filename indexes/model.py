@@ -12,6 +12,9 @@ PUBLIC = "public"
 """The principal that every authenticated caller is. A document is public only where a rule says so by this name."""
 
 PageKind = Literal["page", "slide", "sheet", "part"]
+Mode = Literal["hybrid", "dense", "keyword"]
+"""How passages are found: by meaning, by words, or by both fused."""
+
 Scalar = str | int | float | bool
 
 
@@ -136,7 +139,7 @@ class SearchResult:
     hits: tuple[Hit, ...]
     view_id: str
     exactness: Literal["exact", "approximate"]
-    mode: Literal["hybrid", "dense", "keyword"]
+    mode: Mode
     evidence: float = 0.0  # score of the best passage, at most 1: cosine, BM25 / ceiling, or both fused; 0: none
     position: str = field(default="", compare=False)  # sealed; different each time, whatever happened
 

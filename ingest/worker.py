@@ -6,12 +6,13 @@ import time
 from typing import Any
 
 from indexes.catalog import Catalog, Job
+from indexes.embedder import LoadEmbedder
 from indexes.errors import Busy, ClearanceError
 from indexes.settings import Settings
 from ingest.lock import only_one
 from ingest.pipeline import Embedders
 from ingest.report import Outcome, Report
-from ingest.requests import LoadEmbedder, MakeParsers, Request, loader, perform
+from ingest.requests import MakeParsers, Request, loader, perform
 
 JOB_KIND = "ingest"
 LEASE_S = 60.0

@@ -21,6 +21,7 @@ from indexes.cli.common import (
     print_error,
 )
 from indexes.cli.terminal import INTERRUPTED, graceful
+from indexes.embedder import LoadEmbedder
 from indexes.errors import ClearanceError
 from indexes.settings import Settings
 from ingest import labelled
@@ -29,7 +30,7 @@ from ingest.labelled import LabelledSet
 from ingest.lock import only_one
 from ingest.pipeline import Embedders, Writing
 from ingest.report import Bar, Lines, Report, Watcher
-from ingest.requests import LoadEmbedder, MakeParsers, Request, loader, perform
+from ingest.requests import MakeParsers, Request, loader, perform
 from ingest.worker import work
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)

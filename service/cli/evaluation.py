@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from indexes import settings as configuration
 from indexes.cli.common import exit_on_error
 from indexes.cli.terminal import INTERRUPTED, graceful
 from indexes.errors import BadInput
+from indexes.model import Mode
 from service.cli.abstention import calibrate_and_store
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def evaluate(
         int | None, typer.Option(min=1, help="A sample, with and without answer in the set's proportions.")
     ] = None,
     k: Annotated[int | None, typer.Option("--k", min=1, help="Passages; default: CLEARANCE_DEFAULT_K.")] = None,
-    mode: Annotated[Literal["hybrid", "dense", "keyword"], typer.Option(help="How passages are found.")] = "hybrid",
+    mode: Annotated[Mode, typer.Option(help="How passages are found.")] = "hybrid",
     answer_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer; default: the setting.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Questions at a time; latency depends on it.")] = 4,
     users: Annotated[

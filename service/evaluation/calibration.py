@@ -17,11 +17,10 @@ from typing import Any, get_args
 
 from indexes.catalog import Catalog
 from indexes.errors import BadInput, Busy
-from indexes.model import Generation, Principal
+from indexes.model import Generation, Mode, Principal
 from indexes.search.searcher import Searcher
 from indexes.text.words import Script, script
 from service.answering.evidence import OFF, SETTING, share_a_language, thresholds
-from service.answering.values import Mode
 from service.evaluation.cases import Case
 
 LEAST_ANSWERABLE = 50  # questions in one language, for a threshold to be calibrated for it

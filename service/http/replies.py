@@ -6,8 +6,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from indexes.catalog import Job
-from indexes.model import DocumentView, Hit, PageKind, PageMark, Readers, SearchResult
-from service.answering.answerer import Answer, AnswererName, Mode
+from indexes.model import DocumentView, Hit, Mode, PageKind, PageMark, Readers, SearchResult
+from service.answering.answerer import Answer, AnswererName
 from service.answering.citations import Citation
 from service.answering.prompt import LeftOut, Passage
 from service.runtime import Readiness

@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 from indexes.catalog import Catalog, Job
 from indexes.derived.rebuild import rebuild
-from indexes.embedder import Embedder
+from indexes.embedder import LoadEmbedder
 from indexes.errors import ClearanceError, NotFound
 
 log = logging.getLogger("clearance.jobs")
@@ -26,7 +26,7 @@ class Stopped(Exception):
 class Rebuilder:
     """Takes rebuild jobs from the catalog, one at a time. Searches go on meanwhile."""
 
-    def __init__(self, catalog: Catalog, load_embedder: Callable[[str], Embedder]) -> None:
+    def __init__(self, catalog: Catalog, load_embedder: LoadEmbedder) -> None:
         self._catalog = catalog
         self._load_embedder = load_embedder
         self._wake = Event()
