@@ -186,12 +186,13 @@ def transfer(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
     for (name, language, kind), those in sorted(found.items()):
         if kind != "answer" or len(those) < ENOUGH:
             continue
-        for shy in SHARES:
-            threshold = chosen([one for one in those if one.chooses], shy)
+        for max_refused_share in SHARES:
+            threshold = chosen([one for one in those if one.chooses], max_refused_share)
             tried = {
                 group: [one for one in these if group[0] != name or not one.chooses] for group, these in found.items()
             }
-            yield {"chosen on": name, "shy": shy, **_refused(tried, language, threshold)}
+            about = {"chosen on": name, "max_refused_share": max_refused_share}
+            yield {**about, **_refused(tried, language, threshold)}
 
 
 def packaged(found: dict[Group, list[Measured]], mode: Mode) -> Iterable[dict[str, Any]]:
