@@ -1,8 +1,10 @@
 """What all commands share: options, the opened catalog, and how results, warnings and errors are told."""
 
 import json
+import os
+import pwd
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +13,7 @@ from indexes import settings as configuration
 from indexes.catalog import Catalog
 from indexes.cli.terminal import printable
 from indexes.errors import BadInput, ClearanceError
-from indexes.model import Readers
+from indexes.model import Actor, Readers
 from indexes.principals import rule
 from indexes.settings import Settings
 
@@ -43,6 +45,14 @@ def given_readers(catalog: Catalog, allow: Sequence[str] | None, deny: Sequence[
     for unknown in catalog.people.check_rule(readers, refuse=refuse):
         warn(f"{unknown} It means nobody until then.")
     return readers
+
+
+def command_line_actor() -> Actor:
+    """Who runs this command: `cli:` with the user of this process, by number if without a name."""
+    number = os.getuid()
+    with suppress(KeyError, ValueError):
+        return Actor(f"cli:{pwd.getpwuid(number).pw_name}")
+    return Actor(f"cli:{number}")
 
 
 def print_result(value: Any, lines: Sequence[str], as_json: bool) -> None:

@@ -8,13 +8,20 @@ import typer
 import yaml
 
 from indexes.catalog.templates import BY_NAME, Activation, TemplateText, split_label
-from indexes.cli.common import Allow, Deny, Json, given_readers, open_catalog, print_result
+from indexes.cli.common import (
+    Allow,
+    Deny,
+    Json,
+    command_line_actor,
+    given_readers,
+    open_catalog,
+    print_result,
+)
 from indexes.errors import BadInput
 from indexes.model import Readers
 
 app = typer.Typer(help="What the model is told.", no_args_is_help=True)
 
-BY = "command line"
 For = Annotated[str, typer.Option("--for", help="user:NAME, group:NAME, default, or name: who asks for it by name.")]
 
 
@@ -80,7 +87,8 @@ def save(
     refuse_built_in(plain)
     with open_catalog() as catalog:
         readers = given_readers(catalog, allow, deny) if allow or deny else None
-        saved = catalog.templates.save(plain, draft.style, draft.language, draft.checked(), BY, readers)
+        text, by = draft.checked(), command_line_actor()
+        saved = catalog.templates.save(plain, draft.style, draft.language, text, by, readers)
     typer.echo(f"{saved.label} is saved. Use it: clearance templates activate {saved.label} --for default")
 
 
@@ -101,7 +109,14 @@ def activate(
     """From the next request on, in every process, these people get this version."""
     name, number = split_label(version)
     with open_catalog() as catalog:
-        catalog.templates.activate(name, number, BY, audience=audience, candidate=candidate, share=share)
+        catalog.templates.activate(
+            name,
+            number,
+            command_line_actor(),
+            audience=audience,
+            candidate=candidate,
+            share=share,
+        )
 
 
 @app.command("rollback")
