@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +33,11 @@ from numpy.typing import NDArray
 from bench.labelled import rows, store
 from indexes import embedder as embedding
 from indexes.catalog import Catalog, Filters
-from indexes.model import SearchResult
+from indexes.model import Mode, SearchResult
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from indexes.text.words import Script, script
 from service.answering.evidence import PACKAGED
-from service.answering.values import Mode
 from service.evaluation.calibration import Measured, chosen, measure
 from service.evaluation.cases import Case
 
@@ -126,7 +125,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--home", type=Path, required=True)
     options.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
-    options.add_argument("--mode", choices=["hybrid", "dense", "keyword"], default="hybrid")
+    options.add_argument("--mode", choices=get_args(Mode), default="hybrid")
     options.add_argument("--questions", type=int, default=400, help="of each kind and set")
     options.add_argument("--json", type=Path)
     given = options.parse_args()
@@ -187,12 +186,13 @@ def transfer(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
     for (name, language, kind), those in sorted(found.items()):
         if kind != "answer" or len(those) < ENOUGH:
             continue
-        for shy in SHARES:
-            threshold = chosen([one for one in those if one.chooses], shy)
+        for max_refused_share in SHARES:
+            threshold = chosen([one for one in those if one.chooses], max_refused_share)
             tried = {
                 group: [one for one in these if group[0] != name or not one.chooses] for group, these in found.items()
             }
-            yield {"chosen on": name, "shy": shy, **_refused(tried, language, threshold)}
+            about = {"chosen on": name, "max_refused_share": max_refused_share}
+            yield {**about, **_refused(tried, language, threshold)}
 
 
 def packaged(found: dict[Group, list[Measured]], mode: Mode) -> Iterable[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NewType
+from typing import Literal, NewType, Self
 
 from indexes.formats import PageKind
 
@@ -13,7 +13,13 @@ Row = NewType("Row", int)
 PUBLIC = "public"
 """The principal that every authenticated caller is. A document is public only where a rule says so by this name."""
 
+Mode = Literal["hybrid", "dense", "keyword"]
+"""How passages are found: by meaning, by words, or by both fused."""
+
 Scalar = str | int | float | bool
+
+MAX_ACTOR_CHARS = 255  # the catalog has room for so many
+_KINDS_OF_ACTORS = frozenset({"user", "cli", "system"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,28 @@ class Principal:
     key: str | None = None  # public id of the API key it came with; None: vouched for by the operator (command line)
     groups: frozenset[str] = frozenset()  # groups that came with the token, valid for this request only
     scopes: frozenset[str] = frozenset()  # "admin"; gives no right to read
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changed something, as it is stored with the change. It gives no right to anything.
+
+    name: `user:ada`, `cli:` with a user of the operating system, or `system:` with a part of the
+    service. Raises ValueError for anything else: nobody outside writes the name of an actor.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        kind, _, rest = self.name.partition(":")
+        known = kind in _KINDS_OF_ACTORS and bool(rest) and rest == rest.strip()
+        if not known or not self.name.isprintable() or len(self.name) > MAX_ACTOR_CHARS:
+            raise ValueError(f"{self.name[:80]!a} names no actor.")
+
+    @classmethod
+    def of(cls, principal: Principal) -> Self:
+        """Somebody who asked for the change with a key or token of their own."""
+        return cls(principal.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +165,7 @@ class SearchResult:
     hits: tuple[Hit, ...]
     view_id: str
     exactness: Literal["exact", "approximate"]
-    mode: Literal["hybrid", "dense", "keyword"]
+    mode: Mode
     evidence: float = 0.0  # score of the best passage, at most 1: cosine, BM25 / ceiling, or both fused; 0: none
     position: str = field(default="", compare=False)  # sealed; different each time, whatever happened
 

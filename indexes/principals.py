@@ -4,12 +4,13 @@ A name is refused if a person who reads it could take it for another one, or cou
 """
 
 import unicodedata
+from collections.abc import Iterable
 
 import regex  # type: ignore[import-untyped]
 
 from indexes.confusables import shapes
 from indexes.errors import BadPrincipal
-from indexes.model import PUBLIC
+from indexes.model import PUBLIC, Readers
 
 MAX_NAME_CHARS = 200
 _REMEDY = "Write user:NAME, group:NAME or the word public."
@@ -31,6 +32,14 @@ def check_principal(name: str) -> str:
     if not colon or kind not in ("user", "group"):
         raise BadPrincipal(f"{shown(name)} has no kind.", remedy=_REMEDY)
     return f"{kind}:{_check_rest(rest)}"
+
+
+def rule(allow: Iterable[str], deny: Iterable[str] = ()) -> Readers:
+    """A rule in the accepted spelling of its names. Raises BadPrincipal."""
+    return Readers(
+        allow=frozenset(check_principal(name) for name in allow),
+        deny=frozenset(check_principal(name) for name in deny),
+    )
 
 
 def user_name(name: str) -> str:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from indexes import attributes
 from indexes.errors import BadInput, BadPrincipal, NoReaders
 from indexes.model import Readers, Scalar
-from indexes.principals import check_principal
+from indexes.principals import rule
 from ingest.lookalikes import ACCESS_FILE, misnamed
 
 MAX_ACCESS_BYTES = 64 * 1024
@@ -113,14 +113,6 @@ class Rules:
 
 
 _SILENT = Entry()
-
-
-def rule(allow: Iterable[str], deny: Iterable[str] = ()) -> Readers:
-    """A rule in the accepted spelling of its names. Raises BadPrincipal."""
-    return Readers(
-        allow=frozenset(check_principal(name) for name in allow),
-        deny=frozenset(check_principal(name) for name in deny),
-    )
 
 
 def command_line_rule(allow: Iterable[str], deny: Iterable[str]) -> Readers | None:

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from indexes import attributes
 from indexes.catalog import Catalog
-from indexes.embedder import Embedder
+from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import (
     BadInput,
     ClearanceError,
@@ -224,7 +224,7 @@ def _foretold(task: Task, settings: Settings) -> Outcome:
 class Embedders:
     """The embedder of the settings, and those of generations under construction; each loaded when first needed."""
 
-    def __init__(self, catalog: Catalog, model: str, load: Callable[[str], Embedder]) -> None:
+    def __init__(self, catalog: Catalog, model: str, load: LoadEmbedder) -> None:
         self._catalog = catalog
         self._model = model
         self._load = load

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from indexes.catalog import Catalog
-from indexes.embedder import Embedder, load
+from indexes.embedder import LoadEmbedder, load
 from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavailable
 from indexes.settings import Settings
 from ingest import pipeline, plan
@@ -21,7 +21,6 @@ from ingest.pipeline import Embedders, Parsing, Tools
 from ingest.report import Report
 from ingest.sources import as_source, find_roots, in_sources, scan
 
-LoadEmbedder = Callable[[str], Embedder]
 MakeParsers = Callable[[Settings], AbstractContextManager[Parsing]]
 
 log = logging.getLogger(__name__)

@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 
 from indexes.catalog import Catalog
+from indexes.embedder import LoadEmbedder
 from indexes.jobs import Attempt, Handler, JobRunner
 from indexes.settings import Settings
 from ingest.lock import only_one
 from ingest.pipeline import Embedders
 from ingest.report import Outcome, Report
-from ingest.requests import LoadEmbedder, MakeParsers, Request, loader, perform
+from ingest.requests import MakeParsers, Request, loader, perform
 
 JOB_KIND = "ingest"
 POLL_S = 2.0

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from indexes.catalog import Catalog
-from indexes.embedder import Embedder
+from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ClearanceError
 from indexes.model import Principal
 from indexes.settings import Settings
@@ -21,7 +21,7 @@ from service.http.middleware import Bodies, Envelope
 from service.http.openai import routes as openai_routes
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
-from service.runtime import LoadEmbedder, our_version, running
+from service.runtime import our_version, running
 
 ABOUT = "Ask your documents. Get answers made only of what you are cleared to read."
 KEYS_AT_ONCE = 16  # keys looked up at the same time

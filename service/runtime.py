@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +13,7 @@ from anyio import CapacityLimiter, fail_after, to_thread
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
 from indexes.derived.maintenance import tending
-from indexes.embedder import Embedder
+from indexes.embedder import Embedder, LoadEmbedder
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
 from indexes.private_files import keep_private
@@ -34,8 +34,6 @@ TEND_S = 1.0  # between two looks after the indexes: a new generation must be lo
 CHECK_S = 5.0  # for the model server to show that it is there
 
 log = logging.getLogger(__name__)
-
-LoadEmbedder = Callable[[str], Embedder]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from indexes.catalog import Catalog
 from indexes.catalog.templates import TemplateText
 from indexes.derived import rebuild
 from indexes.errors import AlreadyExists, BadInput, IndexDamaged, NotFound
-from indexes.model import Principal, Readers
+from indexes.model import Actor, Principal, Readers
 from indexes.search.searcher import Filters
 from indexes.testing import HashingEmbedder
 from tests.world import document
@@ -344,7 +344,7 @@ def _do_make_group(catalog: Catalog, group: str) -> None:
 
 
 def _do_template(catalog: Catalog, allow: list[str], deny: list[str]) -> None:
-    catalog.templates.save("short", "chat", "en", _SAYS, "user:ada", _of(allow, deny))
+    catalog.templates.save("short", "chat", "en", _SAYS, Actor("user:ada"), _of(allow, deny))
 
 
 def _do_begin(catalog: Catalog) -> None:

@@ -19,7 +19,7 @@ from indexes.catalog.models import Models
 from indexes.catalog.schema import documents, template_versions
 from indexes.catalog.templates import TemplateText
 from indexes.errors import GeneratorUnavailable
-from indexes.model import Principal, Readers
+from indexes.model import Actor, Principal, Readers
 from service.app import create_app
 from service.http import wrong_keys
 from service.llm.port import Prompt
@@ -100,9 +100,10 @@ class Building:
             "{{ question }}",
             no_answer="Nothing.",
         )
-        kept.save(name, "chat", "en", text, "root", Readers(allow=frozenset({"group:hr"})))
+        by = Actor("user:root")
+        kept.save(name, "chat", "en", text, by, Readers(allow=frozenset({"group:hr"})))
         for audience in ("name", "default"):
-            kept.activate(name, 1, "root", audience=audience)
+            kept.activate(name, 1, by, audience=audience)
 
     def _passage_ids(self) -> dict[str, str]:
         found = {}

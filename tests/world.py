@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from indexes.catalog import Catalog
-from indexes.model import Chunk, Document, PageMark, Principal, Readers, SearchResult
-from indexes.search.searcher import Filters, Mode, Searcher
+from indexes.model import Chunk, Document, Mode, PageMark, Principal, Readers, SearchResult
+from indexes.search.searcher import Filters, Searcher
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from tests.databases import catalog_at

@@ -10,9 +10,8 @@ from bench.quality.sets import Source
 from bench.quality.vectors import RememberingEmbedder
 from indexes.derived.keywords import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
-from indexes.model import Chunk, Row
+from indexes.model import Chunk, Mode, Row
 from indexes.search.fusion import fuse
-from indexes.search.searcher import Mode
 from ingest.chunking import chunk
 from ingest.elements import Element, Parsed
 

@@ -19,7 +19,7 @@ from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.people import known_id
 from indexes.catalog.schema import principals, template_activations, template_versions, templates
 from indexes.errors import BadInput, NotFound
-from indexes.model import Principal, Readers
+from indexes.model import Actor, Principal, Readers
 from indexes.principals import check_principal
 
 log = logging.getLogger(__name__)
@@ -181,7 +181,13 @@ class Templates:
     # --- for administrators ----------------------------------------------------------------------------------
 
     def save(
-        self, name: str, style: str, language: str, text: TemplateText, by: str, readers: Readers | None = None
+        self,
+        name: str,
+        style: str,
+        language: str,
+        text: TemplateText,
+        by: Actor,
+        readers: Readers | None = None,
     ) -> TemplateVersion:
         """A new version; the newest one where it says the same. Changes nothing for anybody until it is activated.
 
@@ -197,7 +203,7 @@ class Templates:
             newest = _newest(connection, template_id)
             if newest is None or _text(newest["text"]) != text:
                 values = {"version": 1 if newest is None else newest["version"] + 1, "text": asdict(text)}
-                values |= {"template_id": template_id, "saved_by": by, "saved_at": datetime.now(UTC)}
+                values |= {"template_id": template_id, "saved_by": by.name, "saved_at": datetime.now(UTC)}
                 connection.execute(insert(template_versions).values(values))
                 newest = _newest(connection, template_id)
             assert newest is not None
@@ -212,9 +218,15 @@ class Templates:
                 raise _unknown(name)
 
     def activate(
-        self, name: str, version: int, by: str, *, audience: str = BY_NAME, candidate: str | None = None,
+        self,
+        name: str,
+        version: int,
+        by: Actor,
+        *,
+        audience: str = BY_NAME,
+        candidate: str | None = None,
         share: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """From the next request on, the audience gets this version, and a share of it the candidate ("name@version").
 
         audience: `name` (who asks for it by name), `default`, `user:…` or `group:…`. Raises NotFound, BadInput.
@@ -224,7 +236,7 @@ class Templates:
             other = _candidate_for(connection, chosen, audience, candidate, share)
             kind, principal_id = _audience(connection, audience)
             values = {"audience": kind, "principal_id": principal_id, "version_id": chosen["id"], "candidate_id": other}
-            values |= {"share": share, "activated_by": by, "activated_at": datetime.now(UTC)}
+            values |= {"share": share, "activated_by": by.name, "activated_at": datetime.now(UTC)}
             connection.execute(insert(template_activations).values(values))
 
     def rollback(self, name: str, *, audience: str = BY_NAME) -> Activation | None:

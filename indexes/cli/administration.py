@@ -1,21 +1,16 @@
 """Administration from the command line: users, groups, keys, rebuild."""
 
-import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from indexes import settings as configuration
-from indexes.catalog import Catalog
 from indexes.catalog.mentions import Mentions
-from indexes.catalog.names import Unknown
 from indexes.catalog.people import PrincipalInfo
-from indexes.cli.terminal import printable
-from indexes.model import Readers
+from indexes.cli.common import Json, open_catalog, print_result, warn
 
 app = typer.Typer()
 users = typer.Typer(help="People who may ask.", no_args_is_help=True)
@@ -27,73 +22,62 @@ app.add_typer(users, name="users")
 app.add_typer(groups, name="groups")
 app.add_typer(keys, name="keys")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@contextmanager
-def opened() -> Iterator[Catalog]:
-    """The configured catalog."""
-    catalog = Catalog.open(configuration.load().catalog_url)
-    try:
-        yield catalog
-    finally:
-        catalog.close()
-
-
 Lift = Annotated[bool, typer.Option("--lift-denies", help="Even if rules deny it: they deny nobody then.")]
 
 
 @users.command("add")
 def add_user(name: str) -> None:
     """Let a person ask. A new user reads what is public, and what rules name already."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         _say_named(name, catalog.people.add_user(name))
 
 
 @users.command("rename")
 def rename_user(old: str, new: str) -> None:
     """Another name for the same person, with the same keys and rights. Rule files may go on saying the old one."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         _say_left(new, catalog.people.rename_user(old, new))
 
 
 @users.command("disable")
 def disable_user(name: str) -> None:
     """Take all access away at once: the keys are refused from the next request on. Rules that deny the user stay."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         catalog.people.disable_user(name)
 
 
 @users.command("enable")
 def enable_user(name: str) -> None:
     """What held for a disabled user before holds again, keys included."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         catalog.people.enable_user(name)
         valid = [key for key in catalog.keys.list(name) if key.revoked_at is None]
     if valid:
-        _warn(f"{len(valid)} keys of {name} are valid again; take one back: clearance keys revoke KEY.")
+        told = f"{len(valid)} keys of {name} are valid again"
+        warn(f"{told}; take one back: clearance keys revoke KEY.")
 
 
 @users.command("remove")
 def remove_user(name: str, lift_denies: Lift = False) -> None:
     """From the next request on, the user's keys are refused. A later user of that name is another one."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         catalog.people.remove_user(name, lift_denies=lift_denies)
 
 
 @users.command("forget-name")
 def forget_user_name(former: str) -> None:
     """Give a former name free: rule files that say it mean nobody from then on."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         typer.echo(f"{former} no longer stands for {catalog.people.forget_name('user', former)} in rule files.")
 
 
 @users.command("list")
 def list_users(as_json: Json = False) -> None:
     """Everybody who may ask."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         found = catalog.people.everybody("user")
-    _print([asdict(info) for info in found], [_info_line(info) for info in found], as_json)
+    lines = [_info_line(info) for info in found]
+    print_result([asdict(info) for info in found], lines, as_json)
     _warn_alike(found)
 
 
@@ -105,54 +89,56 @@ def add_group(
     ] = False,
 ) -> None:
     """Make a group. Members get what its name is allowed to read."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         _say_named(name, catalog.people.add_group(name, external=external))
 
 
 @groups.command("rename")
 def rename_group(old: str, new: str, lift_denies: Lift = False) -> None:
     """Another name for the same group. Rule files may go on saying the old one; tokens may not."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         _say_left(new, catalog.people.rename_group(old, new, lift_denies=lift_denies))
 
 
 @groups.command("remove")
 def remove_group(name: str, lift_denies: Lift = False) -> None:
     """From the next request on, nobody reads anything through the group."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         catalog.people.remove_group(name, lift_denies=lift_denies)
 
 
 @groups.command("forget-name")
 def forget_group_name(former: str) -> None:
     """Give a former name free: rule files that say it mean nobody from then on."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         typer.echo(f"{former} no longer stands for {catalog.people.forget_name('group', former)} in rule files.")
 
 
 @groups.command("join")
 def join(group: str, member: str) -> None:
     """Put user:NAME or group:NAME into a group."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         catalog.people.add_member(group, member)
 
 
 @groups.command("leave")
 def leave(group: str, member: str) -> None:
     """Take user:NAME or group:NAME out of a group, effective at the next request."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         denied = catalog.people.remove_member(group, member)
     if denied:
-        _warn(f"{denied} deny {group} or a group that it is in; {member} is not denied through it any more.")
+        told = f"{denied} deny {group} or a group that it is in"
+        warn(f"{told}; {member} is not denied through it any more.")
 
 
 @groups.command("list")
 def list_groups(as_json: Json = False) -> None:
     """Groups with their direct members."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         members, found = catalog.people.groups(), catalog.people.everybody("group")
-    lines = [f"{_info_line(info)}: {', '.join(members.get(info.name, ())) or '(empty)'}" for info in found]
-    _print([asdict(info) | {"members": members.get(info.name, ())} for info in found], lines, as_json)
+    named = [(info, members.get(info.name, ())) for info in found]
+    lines = [f"{_info_line(info)}: {', '.join(those) or '(empty)'}" for info, those in named]
+    print_result([asdict(info) | {"members": those} for info, those in named], lines, as_json)
     _warn_alike(found)
 
 
@@ -164,9 +150,9 @@ def explain_access(
     as_json: Json = False,
 ) -> None:
     """Why somebody may or may not read a document: rules, groups and denies that decide, and what would change it."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         told = catalog.explain(user, document, group or ())
-    _print(asdict(told), list(told.lines()), as_json)
+    print_result(asdict(told), list(told.lines()), as_json)
 
 
 @keys.command("issue")
@@ -179,25 +165,25 @@ def issue(
 ) -> None:
     """Make a key for a user. It is shown now and never again."""
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
-    with opened() as catalog:
+    with open_catalog() as catalog:
         key = catalog.keys.issue(user, scopes=scope or [], label=label, expires_at=expires_at)
-    _print(asdict(key), [key.secret], as_json)
+    print_result(asdict(key), [key.secret], as_json)
 
 
 @keys.command("revoke")
 def revoke(key_id: str) -> None:
     """From the next request on the key is refused."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         catalog.keys.revoke(key_id)
 
 
 @keys.command("list")
 def list_keys(user: str | None = None, as_json: Json = False) -> None:
     """Keys without their secrets."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         found = catalog.keys.list(user)
     lines = [f"{k.id}  {k.user}  {'revoked' if k.revoked_at else 'valid'}  {k.label}" for k in found]
-    _print([asdict(k) for k in found], lines, as_json)
+    print_result([asdict(k) for k in found], lines, as_json)
 
 
 @app.command("rebuild")
@@ -211,7 +197,7 @@ def rebuild_command(
     from indexes.embedder import load
 
     settings = configuration.load()
-    with opened() as catalog, Progress() as shown:
+    with open_catalog() as catalog, Progress() as shown:
         task = shown.add_task("Embedding" if model else "Rebuilding")
         generation = rebuild(
             catalog,
@@ -241,9 +227,10 @@ def verify_command(
     from indexes.derived.verify import verify, verify_catalog
 
     settings = configuration.load()
-    with opened() as catalog:
+    with open_catalog() as catalog:
         if catalog.generations.active() is None:
-            _print({"sound": True, "differences": []}, ["There is nothing to verify yet."], as_json)
+            nothing = {"sound": True, "differences": []}
+            print_result(nothing, ["There is nothing to verify yet."], as_json)
             return
         corpus = Corpus(catalog, settings.home / "derived", vector_stores(settings))
         with corpus.everything() as (state, derived):
@@ -256,7 +243,7 @@ def verify_command(
     if any(each.where == "catalog" for each in found):
         lines.append("Ingest the named documents again, or put back a copy of the catalog from before.")
     said = {**asdict(report), "sound": not found, "differences": [asdict(each) for each in found]}
-    _print(said, lines, as_json)
+    print_result(said, lines, as_json)
     if found:
         raise typer.Exit(1)
 
@@ -265,25 +252,15 @@ def _where(reader_set: int | None) -> str:
     return "" if reader_set is None else f"reader set {reader_set}: "
 
 
-def checked_rule(catalog: Catalog, readers: Readers | None) -> None:
-    """Warns of names in a rule that nobody has declared. Raises UnknownPrincipal for those that are not accepted."""
-    if readers is not None:
-        _warn_unknown(catalog.people.check_rule(readers, refuse=configuration.load().unknown_principals == "refuse"))
-
-
-def _warn_unknown(unknown: Iterable[Unknown]) -> None:
-    for each in unknown:
-        _warn(f"{each} It means nobody until then.")
-
-
 def _say_named(name: str, named: Mentions) -> None:
     if named:
-        _warn(f"{named} named {name} already; these rules hold for it from now on.")
+        warn(f"{named} named {name} already; these rules hold for it from now on.")
 
 
 def _say_left(new: str, left: Mentions) -> None:
     if left:
-        _warn(f"{left} named {new} before anybody had that name. They mean nobody until their rules are read again.")
+        told = f"{left} named {new} before anybody had that name."
+        warn(f"{told} They mean nobody until their rules are read again.")
 
 
 def _info_line(info: PrincipalInfo) -> str:
@@ -296,12 +273,5 @@ def _info_line(info: PrincipalInfo) -> str:
 def _warn_alike(found: Iterable[PrincipalInfo]) -> None:
     for info in found:
         if info.taken_for:
-            _warn(f"{info.name!a} could be taken for {', '.join(map(ascii, info.taken_for))}. Rename one of them.")
-
-
-def _warn(text: str) -> None:
-    typer.echo(printable(f"warning: {text}"), err=True)
-
-
-def _print(value: Any, lines: list[str], as_json: bool) -> None:
-    typer.echo(json.dumps(value, default=str, ensure_ascii=False) if as_json else "\n".join(lines))
+            others = ", ".join(map(ascii, info.taken_for))
+            warn(f"{info.name!a} could be taken for {others}. Rename one of them.")

@@ -10,6 +10,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")  # before any library that would othe
 
 import typer
 
+from indexes.cli.common import print_error
 from indexes.errors import ClearanceError
 
 GROUP = "clearance.commands"
@@ -33,7 +34,5 @@ def main() -> None:
     try:
         app()
     except ClearanceError as error:
-        typer.echo(f"error: {error}", err=True)
-        if error.remedy:
-            typer.echo(f"       {error.remedy}", err=True)
+        print_error(error)
         raise SystemExit(1) from error

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from indexes.catalog import Catalog
-from indexes.embedder import Embedder
+from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import BadInput, IndexDamaged
 from indexes.model import Generation
 
@@ -18,7 +18,7 @@ _BATCH = 32  # documents embedded and stored at a time
 def rebuild(
     catalog: Catalog,
     model: str | None,
-    load_embedder: Callable[[str], Embedder],
+    load_embedder: LoadEmbedder,
     progress: Progress = lambda done, total: None,
     *,
     grace_s: float = 3.0,

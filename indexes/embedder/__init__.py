@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -53,6 +53,10 @@ class Embedder(Protocol):
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, without prefix and special tokens, and without cutting."""
         ...
+
+
+LoadEmbedder = Callable[[str], Embedder]
+"""Gives the embedder of a model by its name or folder."""
 
 
 def load(settings: Settings, report: Report = log.info) -> Embedder:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -18,19 +18,16 @@ from indexes.derived.snapshot import Snapshot
 from indexes.derived.vectors import vector_stores
 from indexes.derived.vectors.store import VectorStores
 from indexes.derived.view import View
-from indexes.embedder import Embedder
+from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ModelMismatch, TooOld, Withdrawn
-from indexes.model import DocumentView, Generation, Hit, Principal, Row, SearchResult
+from indexes.model import DocumentView, Generation, Hit, Mode, Principal, Row, SearchResult
 from indexes.search.deduplication import Thinner
 from indexes.search.fusion import fuse
 from indexes.search.position import Positions
 from indexes.search.reranker import LOOKED_AT, Reranker, rerank
 from indexes.settings import Settings
 
-__all__ = ["Filters", "IndexStatus", "Mode", "Searcher"]
-
-Mode = Literal["hybrid", "dense", "keyword"]
-LoadEmbedder = Callable[[str], Embedder]
+__all__ = ["Filters", "IndexStatus", "Searcher"]
 
 _DEPTH = 100  # each side of a fusion is ranked at least this deep
 _SPARE = 0.5  # hits ranked beyond each one wanted, since thinning drops some; four times as many where it drops more

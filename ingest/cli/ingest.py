@@ -3,24 +3,34 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from indexes import settings as configuration
 from indexes.catalog import Catalog
-from indexes.cli.terminal import INTERRUPTED, graceful, printable
-from indexes.errors import BadInput, ClearanceError
+from indexes.cli.common import (
+    Allow,
+    Deny,
+    Json,
+    exit_code,
+    exit_on_error,
+    open_catalog,
+    print_error,
+)
+from indexes.cli.terminal import INTERRUPTED, graceful
+from indexes.errors import ClearanceError
 from indexes.settings import Settings
 from ingest.cli.sources import documents, sources
 from ingest.lock import only_one
 
 if TYPE_CHECKING:  # this module is loaded for every command: what only some need, they import
+    from indexes.embedder import LoadEmbedder
     from ingest.labelled import LabelledSet
     from ingest.report import Report, Watcher
-    from ingest.requests import LoadEmbedder, MakeParsers, Request
+    from ingest.requests import MakeParsers, Request
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(sources, name="sources")
@@ -30,15 +40,15 @@ app.add_typer(documents, name="documents")
 @app.command()
 def ingest(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Files and folders.", show_default=False)],
-    allow: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May read: user:…, group:… or public.")] = [],  # noqa: B006
-    deny: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May not read, whatever allows it.")] = [],  # noqa: B006
+    allow: Allow = None,
+    deny: Deny = None,
     collection: Annotated[str, typer.Option(help="A name that questions can be limited to.")] = "default",
     source: Annotated[str | None, typer.Option(metavar="NAME", help="PATH is the folder of this source.")] = None,
     manifest: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON lines: file, allow, title …")] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Remove documents whose files are gone.")] = False,
     prune_anyway: Annotated[bool, typer.Option("--prune-anyway", help="Prune, however many would go.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Take documents in: new and changed files are read, changed readers take effect at once, the rest is left alone.
 
@@ -46,24 +56,21 @@ def ingest(
     """
     from ingest.requests import Request
 
-    try:
-        given = {"paths": paths, "allow": allow, "deny": deny, "collection": collection, "manifest": manifest}
-        given["source"] = source
-        request = Request.of(
-            {**given, "prune": prune or prune_anyway, "prune_anyway": prune_anyway, "dry_run": dry_run}
-        )
+    with exit_on_error(as_json=as_json):
+        given: dict[str, Any] = {"paths": paths, "source": source, "collection": collection}
+        given |= {"allow": allow or (), "deny": deny or (), "manifest": manifest}
+        given |= {"prune": prune or prune_anyway, "prune_anyway": prune_anyway, "dry_run": dry_run}
+        request = Request.of(given)
         raise typer.Exit(ingest_once(request, configuration.load(), as_json=as_json))
-    except ClearanceError as error:
-        raise typer.Exit(_told(error, as_json=as_json)) from error
 
 
 @app.command("ingest-set")
 def ingest_set(
     folder: Annotated[Path, typer.Argument(help="With corpus.jsonl, and acl.jsonl or --allow.", show_default=False)],
     users: Annotated[Path | None, typer.Option(metavar="FILE", help="People; default: users.jsonl in FOLDER.")] = None,
-    allow: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May read: user:…, group:… or public.")] = [],  # noqa: B006
-    deny: Annotated[list[str], typer.Option(metavar="PRINCIPAL", help="May not read, whatever allows it.")] = [],  # noqa: B006
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    allow: Allow = None,
+    deny: Deny = None,
+    as_json: Json = False,
 ) -> None:
     """Take a labelled set in, to measure answers on it: `clearance eval FOLDER`. Each row becomes a document.
 
@@ -71,11 +78,9 @@ def ingest_set(
     """
     from ingest import labelled
 
-    try:
-        given = labelled.read(folder, users=users, allow=allow, deny=deny)
+    with exit_on_error(as_json=as_json):
+        given = labelled.read(folder, users=users, allow=allow or (), deny=deny or ())
         raise typer.Exit(ingest_labelled(given, configuration.load(), as_json=as_json))
-    except ClearanceError as error:
-        raise typer.Exit(_told(error, as_json=as_json)) from error
 
 
 @app.command()
@@ -86,13 +91,10 @@ def worker(
     from ingest.worker import work
 
     try:
-        settings = configuration.load()
-        with graceful():
-            work(settings, once=once)
+        with exit_on_error(), graceful():
+            work(configuration.load(), once=once)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    except ClearanceError as error:
-        raise typer.Exit(_told(error, as_json=False)) from error
 
 
 def ingest_once(
@@ -128,7 +130,7 @@ def ingest_labelled(
 
     def work(report: "Report", stack: ExitStack) -> None:
         stack.enter_context(only_one(settings.home))
-        catalog = stack.enter_context(closing(Catalog.open(settings.catalog_url)))
+        catalog = stack.enter_context(open_catalog(settings))
         embedders = Embedders(catalog, settings.embedding_model, load or loader(settings, report.watcher.say))
         labelled.perform(given, Writing(catalog=catalog, settings=settings, embedders=embedders), report)
 
@@ -155,8 +157,10 @@ def _reported(work: "Callable[[Report, ExitStack], None]", *, dry_run: bool, as_
         for line in report.lines():
             print(line)
         if report.error:
-            _told(report.error, as_json=False)
-    return INTERRUPTED if report.interrupted else _code(report.error) if report.error else int(not report.succeeded)
+            print_error(report.error)
+    if report.interrupted:
+        return INTERRUPTED
+    return exit_code(report.error) if report.error else int(not report.succeeded)
 
 
 def _catalog(settings: Settings, request: "Request", stack: ExitStack) -> Catalog | None:
@@ -164,9 +168,7 @@ def _catalog(settings: Settings, request: "Request", stack: ExitStack) -> Catalo
     at_home = settings.database_url is None
     if request.dry_run and at_home and not (settings.home / "catalog.sqlite").exists():
         return None
-    catalog = Catalog.open(settings.catalog_url)
-    stack.callback(catalog.close)
-    return catalog
+    return stack.enter_context(open_catalog(settings))
 
 
 @contextmanager
@@ -178,17 +180,3 @@ def _watcher(out: IO[str]) -> "Iterator[Watcher]":
             yield bar
     else:
         yield Lines(out)
-
-
-def _told(error: ClearanceError, *, as_json: bool) -> int:
-    """Says what went wrong; returns the exit code."""
-    if as_json:
-        print(json.dumps({"succeeded": False, "error": {"reason": str(error), "remedy": error.remedy}}))
-    print(printable(f"error: {error}"), file=sys.stderr)
-    if error.remedy:
-        print(printable(f"       {error.remedy}"), file=sys.stderr)
-    return _code(error)
-
-
-def _code(error: ClearanceError) -> int:
-    return 2 if isinstance(error, BadInput) else 1

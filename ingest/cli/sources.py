@@ -1,6 +1,5 @@
 """`clearance sources` and `clearance documents`: what an operator sees and decides. No text of a document is shown."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,7 +11,7 @@ import typer
 from indexes import settings as configuration
 from indexes.catalog import Catalog, NamedSource
 from indexes.catalog.listing import ListedDocument
-from indexes.cli.administration import checked_rule
+from indexes.cli.common import Allow, Deny, Json, given_readers, open_catalog, print_result
 from indexes.cli.terminal import printable
 from indexes.errors import BadInput
 from ingest.lock import only_one
@@ -20,81 +19,74 @@ from ingest.lock import only_one
 sources = typer.Typer(help="Folders whose documents are known under a name.", no_args_is_help=True)
 documents = typer.Typer(help="What is stored, and what could not be.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Allow = Annotated[list[str], typer.Option("--allow", metavar="PRINCIPAL", help="May read what no nearer rule names.")]
-Deny = Annotated[list[str], typer.Option("--deny", metavar="PRINCIPAL", help="May not read, whatever allows it.")]
-
 
 @contextmanager
-def opened(*, alone: bool = False) -> Iterator[Catalog]:
-    """The configured catalog. alone: while no ingest runs; one that is under way would bring back what goes."""
+def open_catalog_alone() -> Iterator[Catalog]:
+    """The configured catalog while no ingest runs, since one would bring back what is removed."""
     settings = configuration.load()
-    catalog = Catalog.open(settings.catalog_url)
-    try:
-        if alone:
-            with only_one(settings.home):
-                yield catalog
-        else:
-            yield catalog
-    finally:
-        catalog.close()
+    with open_catalog(settings) as catalog, only_one(settings.home):
+        yield catalog
 
 
 @sources.command("add")
-def add(name: str, folder: Path, allow: Allow = [], deny: Deny = [], as_json: Json = False) -> None:  # noqa: B006
-    """Give a folder a name and a rule. Its documents come in with: clearance ingest FOLDER"""
-    from ingest.access import rule
+def add(
+    name: str,
+    folder: Path,
+    allow: Allow = None,
+    deny: Deny = None,
+    as_json: Json = False,
+) -> None:
+    """Give a folder a name, and a rule for what no nearer rule names.
 
-    with opened(alone=True) as catalog:
-        readers = rule(allow, deny)
-        checked_rule(catalog, readers)
+    Its documents come in with: clearance ingest FOLDER
+    """
+    with open_catalog_alone() as catalog:
+        readers = given_readers(catalog, allow, deny)
         source = catalog.sources.add(name, _folder(folder), readers)
-        _print(_source(source, catalog), [_line(_source(source, catalog))], as_json)
+        print_result(_source(source, catalog), [_line(_source(source, catalog))], as_json)
 
 
 @sources.command("list")
 def list_sources(as_json: Json = False) -> None:
     """Every source, where it was seen last, whether it is there now, and how many documents it has."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         counts = catalog.sources.counts()
         found = [_source(source, catalog, counts) for source in catalog.sources.list()]
-    _print(found, [_line(source) for source in found], as_json)
+    print_result(found, [_line(source) for source in found], as_json)
 
 
 @sources.command("show")
 def show_source(name: str, as_json: Json = False) -> None:
     """One source, with its rule."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         found = _source(catalog.sources.get(name), catalog)
-    _print(found, [f"{key}: {', '.join(value) if isinstance(value, list) else value}" for key, value in found.items()],
-           as_json)  # fmt: skip
+    lists = {key: ", ".join(value) for key, value in found.items() if isinstance(value, list)}
+    lines = [f"{key}: {value}" for key, value in {**found, **lists}.items()]
+    print_result(found, lines, as_json)
 
 
 @sources.command("rule")
-def set_rule(name: str, allow: Allow = [], deny: Deny = [], as_json: Json = False) -> None:  # noqa: B006
+def set_rule(name: str, allow: Allow = None, deny: Deny = None, as_json: Json = False) -> None:
     """Another rule in place of the source's own. Denies hold at once, the rest from the next ingest on."""
-    from ingest.access import rule
-
-    with opened(alone=True) as catalog:
-        readers = rule(allow, deny)
-        checked_rule(catalog, readers)
+    with open_catalog_alone() as catalog:
+        readers = given_readers(catalog, allow, deny)
         narrowed = catalog.sources.set_rule(name, readers)
         found = _source(catalog.sources.get(name), catalog)
     told = [_line(found), f"{narrowed} documents have new denies. For the rest: clearance ingest {found['root']}"]
-    _print({**found, "narrowed": narrowed}, told, as_json)
+    print_result({**found, "narrowed": narrowed}, told, as_json)
 
 
 @sources.command("rename")
 def rename(name: str, to: str) -> None:
     """Another name. Documents, their ids and the paths that readers see stay as they are."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         catalog.sources.rename(name, to)
 
 
 @sources.command("move")
 def move(name: str, folder: Path) -> None:
     """The same documents are in another folder now. Nothing is read again that did not change."""
-    with opened(alone=True) as catalog:
+    with open_catalog_alone() as catalog:
         catalog.sources.move(name, _folder(folder))
 
 
@@ -103,12 +95,12 @@ def remove_source(
     name: str, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: Json = False
 ) -> None:
     """The source and all its documents, at once. Its files stay."""
-    with opened(alone=True) as catalog:
+    with open_catalog_alone() as catalog:
         count = catalog.sources.counts().get(catalog.sources.get(name).id, 0)
         if count and not yes:
             typer.confirm(f"{count} documents of {name} are removed. Go on?", abort=True)
         removed = catalog.sources.remove(name)
-    _print({"removed": removed}, [f"{removed} documents removed."], as_json)
+    print_result({"removed": removed}, [f"{removed} documents removed."], as_json)
 
 
 @documents.command("list")
@@ -124,26 +116,28 @@ def list_documents(
     as_json: Json = False,
 ) -> None:
     """Documents by path, with their readers and the last error of each."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         name = catalog.sources.get(source).name if source else None
         found = catalog.listing.documents(
             source=name, path_prefix=path, state=state, reader=reader, limit=limit, offset=offset  # type: ignore[arg-type]
         )  # fmt: skip
-    _print([asdict(one) for one in found], [_document_line(one) for one in found], as_json)
+    lines = [_document_line(one) for one in found]
+    print_result([asdict(one) for one in found], lines, as_json)
 
 
 @documents.command("show")
 def show_document(document_id: str, as_json: Json = False) -> None:
     """One document by its id."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         found = catalog.listing.get(document_id)
-    _print(asdict(found), [printable(f"{key}: {value}") for key, value in asdict(found).items()], as_json)
+    lines = [printable(f"{key}: {value}") for key, value in asdict(found).items()]
+    print_result(asdict(found), lines, as_json)
 
 
 @documents.command("remove")
 def remove_documents(document_ids: Annotated[list[str], typer.Argument(metavar="ID…")]) -> None:
     """Documents by their ids. A file that is still there comes back with the next ingest."""
-    with opened(alone=True) as catalog:
+    with open_catalog_alone() as catalog:
         catalog.listing.remove(document_ids)
 
 
@@ -180,7 +174,3 @@ def _document_line(one: ListedDocument) -> str:
     readers = ", ".join((*one.allow, *(f"not {name}" for name in one.deny))) or "nobody"
     problem = f"  {one.error}" if one.error else ""
     return printable(f"{one.id or '-':<20}  {one.state:<8} {one.source or '-'}  {one.path}  [{readers}]{problem}")
-
-
-def _print(value: Any, lines: list[str], as_json: bool) -> None:
-    typer.echo(json.dumps(value, default=str, ensure_ascii=False) if as_json else "\n".join(lines))

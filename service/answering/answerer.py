@@ -29,7 +29,6 @@ from service.answering.values import (
     CitationFound,
     Event,
     Finished,
-    Mode,
     Passages,
     Timings,
     Token,
@@ -40,7 +39,7 @@ from service.llm.rights import Offer
 from service.templates.template import BuiltIn, Template, TemplateSource
 
 __all__ = [
-    "Answer", "Answerer", "AnswererName", "Ask", "CitationFound", "Event", "Finished", "Mode", "Passages", "Timings",
+    "Answer", "Answerer", "AnswererName", "Ask", "CitationFound", "Event", "Finished", "Passages", "Timings",
     "Token", "Usage",
 ]  # fmt: skip
 

@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args
 
 from indexes.derived.corpus import Corpus
-from indexes.model import Generation, Hit, SearchResult
+from indexes.model import Generation, Hit, Mode, SearchResult
 from indexes.text.words import HAN, KANA, Script, script
-from service.answering.values import Mode
 
 SETTING = "abstention"
 """Under this name a generation keeps its thresholds."""

@@ -3,9 +3,8 @@
 from typing import Protocol
 
 from indexes.catalog import Filters
-from indexes.model import Principal, SearchResult
+from indexes.model import Mode, Principal, SearchResult
 from service.answering.permission import Reader
-from service.answering.values import Mode
 
 
 class Search(Reader, Protocol):

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from indexes.catalog import Filters
+from indexes.model import Mode
 from service.answering.budget import Budget
 from service.answering.citations import Citation
 from service.answering.prompt import Passage, Turn
 
 AnswererName = Literal["model", "quotes"]
-Mode = Literal["hybrid", "dense", "keyword"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,26 @@
-"""`clearance eval --calibrate` and `clearance abstention`: how little evidence is too little to answer from."""
+"""`clearance abstention`: how little evidence is too little to answer from."""
 
 import asyncio
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexes.cli.administration import opened
+from indexes import settings as configuration
+from indexes.cli.common import exit_on_error, open_catalog
+from indexes.cli.terminal import INTERRUPTED
 from indexes.settings import Settings
+from service.cli.question_sets import (
+    Asker,
+    Passages,
+    People,
+    Place,
+    Questions,
+    SearchMode,
+    Seed,
+    passages_to_find,
+)
 
 if TYPE_CHECKING:
     from service.evaluation.calibration import Calibration
@@ -22,7 +34,7 @@ def show() -> None:
     """What holds now for the active embedding model."""
     from service.evaluation.calibration import in_force
 
-    with opened() as catalog:
+    with open_catalog() as catalog:
         lines = in_force(catalog)
     typer.echo("\n".join(lines) or "Nothing is refused for little evidence.")
 
@@ -32,7 +44,7 @@ def off() -> None:
     """From the next request on, refuse nothing for little evidence."""
     from service.evaluation.calibration import switch_off
 
-    with opened() as catalog:
+    with open_catalog() as catalog:
         switch_off(catalog)
 
 
@@ -41,29 +53,76 @@ def reset() -> None:
     """Forget what was calibrated or switched off; what comes with the embedding model holds again."""
     from service.evaluation.calibration import forget, in_force
 
-    with opened() as catalog:
+    with open_catalog() as catalog:
         forgotten, lines = forget(catalog), in_force(catalog)
     typer.echo("\n".join(["Forgotten." if forgotten else "There was nothing to forget.", *lines]))
 
 
-def calibrate_and_store(wanted: "Wanted", settings: Settings, shy: float) -> "Calibration":
-    """Thresholds chosen on the set's questions; they hold from the next request on, in every process."""
-    return asyncio.run(_calibrated(wanted, settings, shy))
+@app.command("calibrate")
+def calibrate(
+    place: Place,
+    max_refused_share: Annotated[
+        float,
+        typer.Option(min=0, max=0.5, help="Of the answerable questions."),
+    ] = 0.02,
+    asker: Asker = None,
+    questions: Questions = None,
+    k: Passages = None,
+    mode: SearchMode = "hybrid",
+    users: People = None,
+    seed: Seed = 0,
+) -> None:
+    """Choose from a set of questions how little evidence is too little, and keep it. Asks no model.
+
+    The set is as for `clearance eval`, with questions that have an answer and questions that have
+    none. What is chosen holds from the next request on, in every process.
+    """
+    from service.evaluation.measuring import Wanted
+
+    try:
+        with exit_on_error():
+            settings = configuration.load()
+            wanted = Wanted(
+                place=place,
+                asker=asker,
+                questions=questions,
+                k=passages_to_find(k, settings),
+                mode=mode,
+                users=users,
+                seed=seed,
+            )
+            found = asyncio.run(_calibrate_and_store(wanted, settings, max_refused_share))
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. What holds now: clearance abstention show", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    typer.echo("\n".join(found.lines()))
 
 
-async def _calibrated(wanted: "Wanted", settings: Settings, shy: float) -> "Calibration":
+async def _calibrate_and_store(
+    wanted: "Wanted",
+    settings: Settings,
+    max_refused_share: float,
+) -> "Calibration":
     from anyio import to_thread
 
-    from service.evaluation.calibration import calibrate, store
+    from service.evaluation import calibration
     from service.evaluation.measuring import prepared
 
     async with prepared(wanted, settings) as (here, given):
-        work = partial(calibrate, here.searcher, given.cases, mode=wanted.mode, k=wanted.k, shy=shy, progress=_told)
+        work = partial(
+            calibration.calibrate,
+            here.searcher,
+            given.cases,
+            mode=wanted.mode,
+            k=wanted.k,
+            max_refused_share=max_refused_share,
+            progress=_tell_progress,
+        )
         found = await to_thread.run_sync(work, abandon_on_cancel=True)
-        await to_thread.run_sync(store, here.catalog, found)
+        await to_thread.run_sync(calibration.store, here.catalog, found)
     return found
 
 
-def _told(done: int, total: int) -> None:
+def _tell_progress(done: int, total: int) -> None:
     if done == total or done % 500 == 0:
         print(f"{done} of {total} questions searched for", file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexes import settings as configuration
-from indexes.catalog import Catalog
+from indexes.cli.common import Json, open_catalog
 
 if TYPE_CHECKING:
     from indexes.embedder import Embedder
@@ -26,7 +26,7 @@ def leaktest(
     models: Annotated[
         bool, typer.Option(help="Compare the answers of language models, too; that takes its time.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: Json = False,
     output: Annotated[Path | None, typer.Option(help="Write the report as JSON into this file, too.")] = None,
     only_clean: Annotated[
         bool, typer.Option("--clean", help="Only remove what a test that was killed has left behind.")
@@ -42,8 +42,7 @@ def leaktest(
     from service.leaktest.canaries import clean
 
     settings = configuration.load()
-    catalog = Catalog.open(settings.catalog_url)
-    try:
+    with open_catalog(settings) as catalog:
         if only_clean:
             typer.echo(f"{clean(catalog)} things of earlier leak tests were removed.")
             return
@@ -56,8 +55,6 @@ def leaktest(
 
         with ended_by_signals():
             report = attack(url, catalog, lambda each: embedder_of(each.model), pairs=pairs, models=models, say=_say)
-    finally:
-        catalog.close()
     if output is not None:
         output.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
     typer.echo(json.dumps(report.as_json(), indent=1) if as_json else "\n".join(report.lines()))

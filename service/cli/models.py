@@ -1,21 +1,18 @@
 """`clearance models`: which language models there are, and who may use which, effective at the next request."""
 
 import asyncio
-import json
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from indexes import settings as configuration
-from indexes.cli.administration import Json, checked_rule, opened
+from indexes.cli.common import Allow, Deny, Json, given_readers, open_catalog, print_result, warn
 from indexes.errors import GeneratorError
 from indexes.model import Readers
 
 app = typer.Typer(help="Who may use which language model.", no_args_is_help=True)
 
-Allow = Annotated[list[str] | None, typer.Option(help="Who may use it: user:NAME, group:NAME, public.")]
-Deny = Annotated[list[str] | None, typer.Option(help="Who may not, whatever else allows them.")]
 EVERYBODY = "everybody who may ask"
 
 
@@ -23,16 +20,13 @@ EVERYBODY = "everybody who may ask"
 def list_models(as_json: Json = False) -> None:
     """Every model that is served or has a rule, and who may use it."""
     served = _served()
-    with opened() as catalog:
+    with open_catalog() as catalog:
         rules = catalog.models.list()
     names = dict.fromkeys([*(served or ()), *rules])
     found = [_entry(name, rules.get(name), served) for name in names]
-    if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False))
-        return
-    for entry in found:
-        typer.echo(f"{entry['name']}  {_who(rules.get(entry['name']))}{_now(entry['served'])}")
-    if served is None:
+    lines = [f"{name}  {_who(rules.get(name))}{_now(served, name)}" for name in names]
+    print_result(found, lines, as_json)
+    if served is None and not as_json:
         typer.echo("No model server answers now; models without a rule are not listed.", err=True)
 
 
@@ -42,20 +36,19 @@ def allow(name: str, allow: Allow = None, deny: Deny = None) -> None:
     from service.llm.rights import refuse_quotes
 
     refuse_quotes(name)
-    readers = Readers(allow=frozenset(allow or ()), deny=frozenset(deny or ()))
-    with opened() as catalog:
-        checked_rule(catalog, readers)
+    with open_catalog() as catalog:
+        readers = given_readers(catalog, allow, deny)
         catalog.models.set(name, readers)
     typer.echo(f"{name}: {_who(readers)}")
     served = _served()
     if served is not None and name not in served:
-        typer.echo(f"warning: no model of that name is served now. Served are: {', '.join(served)}", err=True)
+        warn(f"no model of that name is served now. Served are: {', '.join(served)}")
 
 
 @app.command("clear")
 def clear(name: str) -> None:
     """Take the rule away: everybody who may ask may use the model."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         catalog.models.clear(name)
     typer.echo(f"{name}: {EVERYBODY}")
 
@@ -90,5 +83,5 @@ def _who(readers: Readers | None) -> str:
     return ", ".join([*sorted(readers.allow), *denied]) if readers.allow else "nobody"
 
 
-def _now(served: bool | None) -> str:
-    return "  (not served now)" if served is False else ""
+def _now(served: list[str] | None, name: str) -> str:
+    return "" if served is None or name in served else "  (not served now)"

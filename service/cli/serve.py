@@ -8,8 +8,7 @@ import typer
 
 from indexes import settings as configuration
 from indexes.errors import BadConfiguration
-from service.cli import abstention as calibrating
-from service.cli import models, templates
+from service.cli import abstention, models, templates
 from service.cli.evaluation import evaluate
 from service.cli.leaktest import leaktest
 from service.operating import logs
@@ -17,7 +16,7 @@ from service.operating import logs
 app = typer.Typer(help="The HTTP service.")
 app.add_typer(templates.app, name="templates")
 app.add_typer(models.app, name="models")
-app.add_typer(calibrating.app, name="abstention")
+app.add_typer(abstention.app, name="abstention")
 app.command("eval")(evaluate)
 app.command("leaktest")(leaktest)
 

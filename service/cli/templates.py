@@ -1,23 +1,27 @@
 """`clearance templates`: what the model is told; saved as versions, activated and rolled back without a restart."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from indexes.catalog.templates import BY_NAME, Activation, TemplateText, split_label
-from indexes.cli.administration import Json, checked_rule, opened
+from indexes.cli.common import (
+    Allow,
+    Deny,
+    Json,
+    command_line_actor,
+    given_readers,
+    open_catalog,
+    print_result,
+)
 from indexes.errors import BadInput
 from indexes.model import Readers
 
 app = typer.Typer(help="What the model is told.", no_args_is_help=True)
 
-BY = "command line"
 For = Annotated[str, typer.Option("--for", help="user:NAME, group:NAME, default, or name: who asks for it by name.")]
-Allow = Annotated[list[str] | None, typer.Option(help="Who may use it: user:NAME, group:NAME, public.")]
-Deny = Annotated[list[str] | None, typer.Option(help="Who may not, whatever else allows them.")]
 
 
 @app.command("list")
@@ -25,13 +29,17 @@ def list_templates(as_json: Json = False) -> None:
     """Every template with its readers, and what is active for whom."""
     from service.templates.template import BUILT_IN
 
-    with opened() as catalog:
+    with open_catalog() as catalog:
         infos, active = catalog.templates.list(), catalog.templates.activations()
     built_in = [template.label for template in BUILT_IN]
     shown = [f"{i.name}  {i.style}  {i.language}  {i.versions} versions  {_readers(i.readers)}" for i in infos]
     shown += [f"active for {_active(each)}" for each in active] + [f"{label}  built in" for label in built_in]
-    found = [asdict(info) | {"readers": _lists(info.readers)} for info in infos]
-    _print({"templates": found, "active": [asdict(each) for each in active], "built_in": built_in}, shown, as_json)
+    found = {
+        "templates": [asdict(info) | {"readers": _lists(info.readers)} for info in infos],
+        "active": [asdict(each) for each in active],
+        "built_in": built_in,
+    }
+    print_result(found, shown, as_json)
 
 
 @app.command("show")
@@ -53,7 +61,7 @@ def show(name: str) -> None:
             told = f"{built_in.label}, built in"
             typer.echo(as_file(built_in.style, built_in.language, text, told))
             return
-    with opened() as catalog:
+    with open_catalog() as catalog:
         versions, active = catalog.templates.versions(plain), catalog.templates.activations(plain)
     found = next((each for each in reversed(versions) if version in (None, each.version)), None)
     if found is None:
@@ -78,20 +86,18 @@ def save(
     draft = read_file(file, style=style, language=language)
     plain = name or file.stem
     refuse_built_in(plain)
-    readers = Readers(allow=frozenset(allow or ()), deny=frozenset(deny or ())) if allow or deny else None
-    with opened() as catalog:
-        checked_rule(catalog, readers)
-        saved = catalog.templates.save(plain, draft.style, draft.language, draft.checked(), BY, readers)
+    with open_catalog() as catalog:
+        readers = given_readers(catalog, allow, deny) if allow or deny else None
+        text, by = draft.checked(), command_line_actor()
+        saved = catalog.templates.save(plain, draft.style, draft.language, text, by, readers)
     typer.echo(f"{saved.label} is saved. Use it: clearance templates activate {saved.label} --for default")
 
 
 @app.command("readers")
 def readers(name: str, allow: Allow = None, deny: Deny = None) -> None:
     """Change who may use a template, effective at the next request. Without --allow: nobody."""
-    with opened() as catalog:
-        given = Readers(allow=frozenset(allow or ()), deny=frozenset(deny or ()))
-        checked_rule(catalog, given)
-        catalog.templates.relabel(name, given)
+    with open_catalog() as catalog:
+        catalog.templates.relabel(name, given_readers(catalog, allow, deny))
 
 
 @app.command("activate")
@@ -103,14 +109,21 @@ def activate(
 ) -> None:
     """From the next request on, in every process, these people get this version."""
     name, number = split_label(version)
-    with opened() as catalog:
-        catalog.templates.activate(name, number, BY, audience=audience, candidate=candidate, share=share)
+    with open_catalog() as catalog:
+        catalog.templates.activate(
+            name,
+            number,
+            command_line_actor(),
+            audience=audience,
+            candidate=candidate,
+            share=share,
+        )
 
 
 @app.command("rollback")
 def rollback(name: str, audience: For = BY_NAME) -> None:
     """What was active before holds again, from the next request on."""
-    with opened() as catalog:
+    with open_catalog() as catalog:
         before = catalog.templates.rollback(name, audience=audience)
     typer.echo(f"Active again for {_active(before)}" if before else "What comes built in holds again.")
 
@@ -134,7 +147,3 @@ def _readers(readers: Readers) -> str:
 
 def _lists(readers: Readers) -> dict[str, list[str]]:
     return {"allow": sorted(readers.allow), "deny": sorted(readers.deny)}
-
-
-def _print(value: Any, lines: list[str], as_json: bool) -> None:
-    typer.echo(json.dumps(value, default=str, ensure_ascii=False) if as_json else "\n".join(lines))

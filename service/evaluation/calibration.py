@@ -17,11 +17,10 @@ from typing import Any, get_args
 
 from indexes.catalog import Catalog
 from indexes.errors import BadInput, Busy
-from indexes.model import Generation, Principal
+from indexes.model import Generation, Mode, Principal
 from indexes.search.searcher import Searcher
 from indexes.text.words import Script, script
 from service.answering.evidence import OFF, SETTING, share_a_language, thresholds
-from service.answering.values import Mode
 from service.evaluation.cases import Case
 
 LEAST_ANSWERABLE = 50  # questions in one language, for a threshold to be calibrated for it
@@ -76,14 +75,15 @@ class Calibration:
 
     generation: Generation
     mode: Mode
-    shy: float
+    max_refused_share: float
     findings: Mapping[Script, Finding]
     left_aside: int  # questions that found nothing at all
     too_few: Mapping[Script, tuple[int, int]]  # languages without a threshold: answerable questions, others
 
     def lines(self) -> list[str]:
         """For people."""
-        said = [f"Abstention for {self.mode} search with {self.generation.model}, refusing at most {self.shy:.1%}:"]
+        search = f"{self.mode} search with {self.generation.model}"
+        said = [f"Abstention for {search}, refusing at most {self.max_refused_share:.1%}:"]
         for language, found in self.findings.items():
             said.append(f"  questions {NAMES[language]}: refuse evidence below {found.threshold:.4f}")
             said.append(f"    chosen on {found.chosen_on} answerable questions; on the other half it refuses")
@@ -117,28 +117,32 @@ def calibrate(
     *,
     mode: Mode = "hybrid",
     k: int = 8,
-    shy: float = 0.02,
+    max_refused_share: float = 0.02,
     wordy: bool = True,
     kind: Kind = lambda case: "unanswerable",
     progress: Progress = lambda done, total: None,
 ) -> Calibration:
     """Asks every question as its user and chooses thresholds. Stores nothing.
 
-    shy: share of the answerable questions that may be refused. wordy: whether they are asked in many words too; not
-    needed where they are in the users' own words. kind: what an unanswerable question is called in the figures.
+    max_refused_share: share of the answerable questions that may be refused. wordy: whether they
+    are asked in many words too; not needed if they are in the users' own words. kind: what an
+    unanswerable question is called in the figures.
     Raises BadInput where no language has questions enough, Busy where another model became active meanwhile.
     """
-    if not 0 <= shy <= 0.5:
-        raise BadInput(f"The share of answerable questions to refuse is {shy}.", remedy="Take 0 to 0.5, such as 0.02.")
+    if not 0 <= max_refused_share <= 0.5:
+        raise BadInput(
+            f"The share of answerable questions to refuse is {max_refused_share}.",
+            remedy="Take 0 to 0.5, such as 0.02.",
+        )
     generation = searcher.corpus.catalog.generations.active()
     measured = measure(searcher, cases, mode=mode, k=k, wordy=wordy, progress=progress)
     if generation is None or searcher.corpus.generation().id != generation.id:
         raise Busy("Another embedding model became active meanwhile.", remedy="Calibrate again.")
-    findings, too_few = _chosen(measured, shy, kind)
+    findings, too_few = _chosen(measured, max_refused_share, kind)
     return Calibration(
         generation=generation,
         mode=mode,
-        shy=shy,
+        max_refused_share=max_refused_share,
         findings=findings,
         left_aside=len(cases) - len(measured),
         too_few=too_few,
@@ -181,7 +185,7 @@ def store(catalog: Catalog, calibration: Calibration) -> None:
     for language, found in calibration.findings.items():
         of_mode[language] = {
             "threshold": found.threshold,
-            "shy": calibration.shy,
+            "max_refused_share": calibration.max_refused_share,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "chosen_on": found.chosen_on,
             "answerable": [found.answerable.refused, found.answerable.of],
@@ -233,7 +237,7 @@ def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _chosen(
-    measured: Sequence[Measured], shy: float, kind: Kind
+    measured: Sequence[Measured], max_refused_share: float, kind: Kind
 ) -> tuple[dict[Script, Finding], dict[Script, tuple[int, int]]]:
     findings: dict[Script, Finding] = {}
     too_few: dict[Script, tuple[int, int]] = {}
@@ -241,7 +245,7 @@ def _chosen(
         those = [each for each in measured if script(each.case.question) == language]
         answerable = sum(each.case.answerable for each in those)
         if answerable >= LEAST_ANSWERABLE and len(those) - answerable >= LEAST_OTHERS:
-            findings[language] = _finding(those, shy, kind)
+            findings[language] = _finding(those, max_refused_share, kind)
         elif those:
             too_few[language] = answerable, len(those) - answerable
     if not findings:
@@ -254,9 +258,9 @@ def _chosen(
     return findings, too_few
 
 
-def _finding(measured: Sequence[Measured], shy: float, kind: Kind) -> Finding:
+def _finding(measured: Sequence[Measured], max_refused_share: float, kind: Kind) -> Finding:
     chosen_on = [each for each in measured if each.chooses and each.case.answerable]
-    threshold = chosen(chosen_on, shy)
+    threshold = chosen(chosen_on, max_refused_share)
     tried = [each for each in measured if not each.chooses]
     answerable = [each for each in tried if each.case.answerable]
     others = [each for each in tried if not each.case.answerable]
@@ -273,17 +277,17 @@ def _finding(measured: Sequence[Measured], shy: float, kind: Kind) -> Finding:
     )
 
 
-def chosen(answerable: Sequence[Measured], shy: float) -> float:
+def chosen(answerable: Sequence[Measured], max_refused_share: float) -> float:
     """The threshold that refuses at most this share of these, and of these asked in many words."""
     wordy = [each.wordy for each in answerable if each.wordy is not None]
-    plain = threshold_of([each.evidence for each in answerable], shy)
-    return min(plain, threshold_of(wordy, shy)) if wordy else plain
+    plain = threshold_of([each.evidence for each in answerable], max_refused_share)
+    return min(plain, threshold_of(wordy, max_refused_share)) if wordy else plain
 
 
-def threshold_of(answerable: Sequence[float], shy: float) -> float:
+def threshold_of(answerable: Sequence[float], max_refused_share: float) -> float:
     """The highest, to four digits, that at most this share of these is below."""
     ranked = sorted(answerable)
-    lowest_kept = ranked[math.floor(shy * len(ranked))] if ranked else 0.0
+    lowest_kept = ranked[math.floor(max_refused_share * len(ranked))] if ranked else 0.0
     return math.floor(10_000 * lowest_kept) / 10_000 if math.isfinite(lowest_kept) else 0.0
 
 

@@ -15,10 +15,10 @@ from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import BadInput
-from indexes.model import Principal
+from indexes.model import Mode, Principal
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from service.answering.answerer import Answerer, Ask, Mode
+from service.answering.answerer import Answerer, Ask
 from service.answering.evidence import Judge
 from service.evaluation import sets
 from service.evaluation.arms import arms

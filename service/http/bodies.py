@@ -19,9 +19,9 @@ from pydantic import StrictStr as Str
 from indexes import attributes
 from indexes.catalog import Filters
 from indexes.errors import BadInput, QuestionTooLong
-from indexes.model import Readers
+from indexes.model import Mode, Readers
 from indexes.settings import Settings
-from service.answering.answerer import AnswererName, Ask, Mode
+from service.answering.answerer import AnswererName, Ask
 from service.answering.prompt import Turn
 
 MAX_TURNS = 1_000

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from indexes.catalog import Job
 from indexes.formats import PageKind
-from indexes.model import DocumentView, Hit, PageMark, Readers, SearchResult
-from service.answering.answerer import Answer, AnswererName, Mode
+from indexes.model import DocumentView, Hit, Mode, PageMark, Readers, SearchResult
+from service.answering.answerer import Answer, AnswererName
 from service.answering.citations import Citation
 from service.answering.prompt import LeftOut, Passage
 from service.runtime import Readiness

@@ -9,7 +9,7 @@ from indexes.errors import ClearanceError
 from service.leaktest.canaries import Canaries, Identity, random_word
 from service.leaktest.client import Client, Prepared
 from service.leaktest.comparing import Answered, comparable, first_difference, told
-from service.leaktest.doors import HOSTILE_FILTERS, PLAIN_FILTERS, Call, Knowledge, calls
+from service.leaktest.doors import HOSTILE_FILTERS, MODES, PLAIN_FILTERS, Call, Knowledge, calls
 from service.leaktest.report import Report, Timed
 from service.leaktest.statistics import separation
 
@@ -205,7 +205,7 @@ def _still_open(here: Scene, way: str, name: str) -> list[str]:
             path="/search",
             body={"question": f"{word} report", "mode": mode},
         )
-        for mode in ("hybrid", "dense", "keyword")
+        for mode in MODES
     ]
     doors.append(Call(door="document", route="GET /documents/{document_id}", path=f"/documents/{document}"))
     ask = {"question": f"{word} report", "answerer": "quotes", "stream": True}

@@ -5,8 +5,9 @@ What stands here is asked by `clearance leaktest` and by the tests; a route with
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
+from indexes.model import Mode
 from service.llm.rights import QUOTES
 
 OPERATORS = frozenset(
@@ -28,7 +29,7 @@ OPERATORS = frozenset(
 """Routes for operators. What they reply may depend on everything; none of them replies with text or titles."""
 
 ANSWERING = frozenset({"POST /ask", "POST /v1/chat/completions", "POST /v1/responses"})
-MODES = ("hybrid", "dense", "keyword")
+MODES: tuple[Mode, ...] = get_args(Mode)
 NOWHERE = "zzzzzzzzzzzzzzzzzzzz"  # a public id that nothing has
 
 HOSTILE_FILTERS: tuple[dict[str, Any], ...] = (

@@ -1,11 +1,11 @@
 """Rebuilds of the indexes as jobs: asked for over HTTP, done by one thread of this process."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from indexes.catalog import Catalog, Job
 from indexes.derived.rebuild import rebuild
-from indexes.embedder import Embedder
+from indexes.embedder import LoadEmbedder
 from indexes.jobs import Attempt, JobRunner
 
 KIND = "rebuild"
@@ -15,7 +15,7 @@ LOOK_S = 15.0  # jobs may also come from other processes
 class RebuildJobs:
     """Takes rebuild jobs from the catalog, one at a time. Searches go on meanwhile."""
 
-    def __init__(self, catalog: Catalog, load_embedder: Callable[[str], Embedder]) -> None:
+    def __init__(self, catalog: Catalog, load_embedder: LoadEmbedder) -> None:
         self._catalog = catalog
         self._load_embedder = load_embedder
         self._runner = JobRunner(catalog.jobs, {KIND: self._rebuild}, look_s=LOOK_S)

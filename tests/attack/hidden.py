@@ -12,7 +12,7 @@ from typing import Any
 
 from indexes.catalog.templates import TemplateText
 from indexes.errors import ClearanceError
-from indexes.model import Readers
+from indexes.model import Actor, Readers
 from tests.world import World
 
 CANARY = "zqcanaryx7"  # stands in hidden documents and nowhere else
@@ -155,8 +155,9 @@ def _gone_group(world: World, n: int, rng: random.Random) -> None:
 def _template(world: World, n: int, rng: random.Random) -> None:
     name, kept = f"secret{n % 2}", world.catalog.templates
     said = TemplateText(variables=(), system=f"{CANARY} {{{{ no_answer }}}}", user="{{ question }}", no_answer="No.")
-    version = kept.save(name, "chat", "en", said, "root", Readers(allow=frozenset({"group:board"}))).version
-    kept.activate(name, version, "root", audience=rng.choice(("name", "default", "group:board", "user:bob")))
+    by, readers = Actor("user:root"), Readers(allow=frozenset({"group:board"}))
+    version = kept.save(name, "chat", "en", said, by, readers).version
+    kept.activate(name, version, by, audience=rng.choice(("name", "default", "group:board", "user:bob")))
 
 
 def _model_rule(world: World, n: int, rng: random.Random) -> None:

@@ -16,7 +16,7 @@ from indexes.catalog import migrations
 from indexes.catalog.access import asking
 from indexes.catalog.filters import matching
 from indexes.errors import BadFilter, BadInput, ClearanceError, NotFound
-from indexes.model import Principal, Readers
+from indexes.model import Actor, Principal, Readers
 from indexes.search.searcher import Filters
 from tests.databases import examples
 from tests.world import World, as_bytes
@@ -281,7 +281,7 @@ def test_a_name_that_no_database_takes_is_like_one_that_is_not_there(office: Wor
     reads = (
         lambda: templates.versions(name),
         lambda: templates.relabel(name, Readers(allow=frozenset())),
-        lambda: templates.activate(name, 1, "root"),
+        lambda: templates.activate(name, 1, Actor("user:root")),
         lambda: templates.rollback(name),
         lambda: models.clear(name),
         lambda: office.searcher.document(name, ADA),

@@ -8,11 +8,12 @@ import pytest
 
 from indexes.catalog.templates import TemplateText
 from indexes.errors import NotFound
-from indexes.model import Principal, Readers
+from indexes.model import Actor, Principal, Readers
 from tests.databases import only_sqlite
 from tests.world import World
 
 ADA, BOB = Principal(name="user:ada"), Principal(name="user:bob")
+ROOT = Actor("user:root")
 ABSENT = ("AbsentAbsentAbsentAb", "0" * 20, "~" * 20, "")
 SLACK = 6  # steps, of some 200: fetching what was found
 
@@ -87,8 +88,8 @@ def test_a_hidden_template_takes_the_same_work_as_none(house: World) -> None:
     templates = house.catalog.templates
     said = TemplateText(variables=(), system="", user="", no_answer="")
     for _ in range(3):
-        templates.save("secret", "chat", "en", said, "root", Readers(allow=frozenset({"group:board"})))
-        templates.activate("secret", 1, "root")
+        templates.save("secret", "chat", "en", said, ROOT, Readers(allow=frozenset({"group:board"})))
+        templates.activate("secret", 1, ROOT)
     for read in (
         lambda name: templates.named(ADA, name, "chat"),
         lambda name: templates.pinned(ADA, name, 1, "chat"),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from indexes.errors import BadInput, NoReaders
 from indexes.model import Readers
-from ingest.access import Entry, Rules, command_line_rule, narrowed, read_access_file, read_manifest, rule
+from indexes.principals import rule
+from ingest.access import Entry, Rules, command_line_rule, narrowed, read_access_file, read_manifest
 from ingest.tree import Tree
 
 HR, FINANCE, ADA = "group:hr", "group:finance", "user:ada"

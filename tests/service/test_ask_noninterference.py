@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from indexes.catalog import templates
 from indexes.catalog.templates import TemplateText
 from indexes.errors import ClearanceError, NotFound
-from indexes.model import Principal, Readers, SearchResult
+from indexes.model import Actor, Principal, Readers, SearchResult
 from service.answering.answerer import Answerer, Ask
 from service.answering.evidence import SETTING, Judge
 from service.answering.prompt import Turn
@@ -30,6 +30,7 @@ from tests.service.test_templates import USER, open_gate
 from tests.world import World
 
 ADA = Principal(name="user:ada")
+ROOT = Actor("user:root")
 WORDS = ["budget", "salary", "canteen", "alpha", "beta", "预算", "the", "of"]
 HISTORY = (Turn("user", "What about the salary budget?"), Turn("assistant", "It rises [1]."))
 ASKS = (
@@ -80,14 +81,14 @@ def opened(folder: str, documents: list[str]) -> World:
         world.put(f"mine{number}", body, "group:hr")
     save(world, "mine", "Of ada", "group:hr")
     for audience in ("name", "default"):
-        world.catalog.templates.activate("mine", 1, "root", audience=audience)
+        world.catalog.templates.activate("mine", 1, ROOT, audience=audience)
     return world
 
 
 def save(world: World, name: str, word: str, *allow: str) -> int:
     said = TemplateText(variables=(), system=f"{word} {{{{ no_answer }}}}", user=USER, no_answer="Not there.")
     readers = Readers(allow=frozenset(allow))
-    return world.catalog.templates.save(name, "chat", "en", said, "root", readers).version
+    return world.catalog.templates.save(name, "chat", "en", said, ROOT, readers).version
 
 
 def change_what_is_hidden(world: World, edit: tuple[str, int, str, tuple[str, ...], str]) -> None:
@@ -101,10 +102,10 @@ def change_what_is_hidden(world: World, edit: tuple[str, int, str, tuple[str, ..
     elif kind == "save":
         save(world, name, words, *readers)
     elif saved and kind == "activate":
-        known.activate(name, 1, "root", audience=audience)
+        known.activate(name, 1, ROOT, audience=audience)
     elif saved and kind == "canary" and audience != "name":
         save(world, f"{name}-b", words, *readers)
-        known.activate(name, 1, "root", audience=audience, candidate=f"{name}-b@1", share=0.9)
+        known.activate(name, 1, ROOT, audience=audience, candidate=f"{name}-b@1", share=0.9)
     elif kind == "rollback" and any(each.version.startswith(f"{name}@") and each.audience == audience
                                     for each in known.activations(name)):  # fmt: skip
         known.rollback(name, audience=audience)

@@ -60,7 +60,7 @@ def cases(numbers: Sequence[int], *, twice: bool = True) -> list[Case]:
 
 
 def test_the_threshold_parts_what_is_answered_from_what_is_hidden(fresh: World) -> None:
-    found = calibrate(fresh.searcher, cases(range(THINGS)), shy=0.05, wordy=False)
+    found = calibrate(fresh.searcher, cases(range(THINGS)), max_refused_share=0.05, wordy=False)
     english = found.findings["en"]
     assert english.answerable.refused <= 0.15 * english.answerable.of
     assert english.others["unanswerable"].refused >= 0.8 * english.others["unanswerable"].of
@@ -74,7 +74,7 @@ def test_it_holds_at_the_next_question_once_it_is_stored(fresh: World) -> None:
         fresh.searcher, None, fresh.settings, anyio.CapacityLimiter(1), judge=Judge(fresh.searcher.corpus)
     )
     ada = Principal(name=USER)
-    found = calibrate(fresh.searcher, cases(range(THINGS)), shy=0.05, wordy=False)
+    found = calibrate(fresh.searcher, cases(range(THINGS)), max_refused_share=0.05, wordy=False)
     assert asyncio.run(answerer.answer(Ask(question=hidden), ada)).passages
     calibration.store(fresh.catalog, found)
     assert not asyncio.run(answerer.answer(Ask(question=hidden), ada)).passages
@@ -136,9 +136,10 @@ def test_what_comes_with_the_model_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_questions_asked_in_many_words_are_spared_too(fresh: World) -> None:
-    plain, both = (
-        calibrate(fresh.searcher, cases(range(THINGS)), shy=0.05, wordy=wordy).findings["en"] for wordy in (False, True)
+    first, second = (
+        calibrate(fresh.searcher, cases(range(THINGS)), max_refused_share=0.05, wordy=wordy) for wordy in (False, True)
     )
+    plain, both = first.findings["en"], second.findings["en"]
     assert plain.wordy is None
     assert both.threshold < plain.threshold
     assert both.wordy
@@ -179,10 +180,10 @@ def test_progress_is_told_question_by_question(fresh: World) -> None:
     assert seen == [(n, 6) for n in range(1, 7)]
 
 
-@pytest.mark.parametrize("shy", [-0.1, 0.6, math.nan])
-def test_a_share_that_makes_no_sense_is_refused(world: World, shy: float) -> None:
+@pytest.mark.parametrize("max_refused_share", [-0.1, 0.6, math.nan])
+def test_a_share_that_makes_no_sense_is_refused(world: World, max_refused_share: float) -> None:
     with pytest.raises(BadInput, match="share"):
-        calibrate(world.searcher, [], shy=shy)
+        calibrate(world.searcher, [], max_refused_share=max_refused_share)
 
 
 def test_a_model_that_becomes_active_meanwhile_ends_it(tmp_path: Path) -> None:
@@ -208,11 +209,11 @@ def test_a_model_that_becomes_active_meanwhile_ends_it(tmp_path: Path) -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=300), st.floats(0, 0.5))
 def test_a_threshold_refuses_at_most_the_wanted_share_and_a_higher_one_would_not(
-    evidence: list[float], shy: float
+    evidence: list[float], max_refused_share: float
 ) -> None:
-    threshold = threshold_of(evidence, shy)
-    assert sum(each < threshold for each in evidence) <= shy * len(evidence)
-    assert sum(each < threshold + 2e-4 for each in evidence) > shy * len(evidence) - 1
+    threshold = threshold_of(evidence, max_refused_share)
+    assert sum(each < threshold for each in evidence) <= max_refused_share * len(evidence)
+    assert sum(each < threshold + 2e-4 for each in evidence) > max_refused_share * len(evidence) - 1
 
 
 def test_questions_that_cannot_be_refused_leave_no_threshold() -> None:

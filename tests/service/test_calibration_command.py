@@ -1,4 +1,4 @@
-"""`clearance eval --calibrate` and `clearance abstention`, as an operator runs them."""
+"""`clearance abstention`, as an operator runs it."""
 
 import json
 from dataclasses import asdict
@@ -39,7 +39,7 @@ def run(*arguments: str, code: int = 0) -> str:
 
 def test_a_threshold_is_chosen_told_kept_switched_off_and_forgotten(questions: Path) -> None:
     assert run("abstention", "show") == "Nothing is refused for little evidence.\n"
-    told = run("eval", str(questions), "--calibrate", "--shy", "0.05")
+    told = run("abstention", "calibrate", str(questions), "--max-refused-share", "0.05")
     assert "refuse evidence below" in told
     assert "of the unanswerable, which is right" in told
     assert "(calibrated " in run("abstention", "show")
@@ -52,5 +52,9 @@ def test_a_threshold_is_chosen_told_kept_switched_off_and_forgotten(questions: P
 def test_too_few_questions_are_refused_and_nothing_is_kept(questions: Path) -> None:
     few = questions.with_name("few.jsonl")
     few.write_text("".join(questions.read_text(encoding="utf-8").splitlines(keepends=True)[:9]), encoding="utf-8")
-    assert "At least 50" in run("eval", str(few), "--calibrate", code=2)
+    assert "At least 50" in run("abstention", "calibrate", str(few), code=2)
     assert run("abstention", "show") == "Nothing is refused for little evidence.\n"
+
+
+def test_measuring_prompts_calibrates_nothing(questions: Path) -> None:
+    assert "No such option" in run("eval", str(questions), "--calibrate", code=2)

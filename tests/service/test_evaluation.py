@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from indexes import embedder as embedding
 from indexes.catalog.templates import TemplateText
 from indexes.errors import NotFound
-from indexes.model import Readers
+from indexes.model import Actor, Readers
 from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
 from service.cli.serve import app
@@ -25,6 +25,7 @@ from service.testing import FakeVllm, ScriptedModel
 from tests.service.conftest import House, readers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+ROOT = Actor("user:root")
 PAY = {"question": "When do salaries rise?", "answers": ["March"], "documents": ["salaries.txt"]}
 SOUP = {"question": "What soup is there on Mondays?", "answers": ["soup"], "documents": ["menu.txt"]}
 QUESTIONS = [
@@ -153,7 +154,7 @@ def test_everything_can_be_asked_as_one_user(measured):
 
 def test_without_a_template_each_asker_gets_what_is_active_for_him(measured):
     save(measured.house, "support", "user:ada", system="Be terse. {{ no_answer }}")
-    measured.house.catalog.templates.activate("support", 1, "root", audience="user:ada")
+    measured.house.catalog.templates.activate("support", 1, ROOT, audience="user:ada")
     measured.run()
     used = {each["id"]: each["by_arm"]["active"]["template"] for each in measured.results["answers"]}
     assert used == {"pay": "support@1", "soup": "chat-en@1", "hidden": "chat-en@1"}
@@ -173,7 +174,8 @@ def test_the_operator_measures_any_template_by_name_or_version_whoever_may_use_i
 def save(house: House, name: str, *allow: str, system: str) -> None:
     shown = "{{ boundary }}\n{% for p in passages %}\n[{{ p.n }}] {{ p.text }}\n{% endfor %}\n{{ boundary }}\n"
     text = TemplateText(variables=(), system=system, user=shown + "{{ question }}", no_answer="Not there.")
-    house.catalog.templates.save(name, "chat", "en", text, "root", Readers(allow=frozenset(allow)) if allow else None)
+    given = Readers(allow=frozenset(allow)) if allow else None
+    house.catalog.templates.save(name, "chat", "en", text, ROOT, given)
 
 
 # --- what is not asked again -----------------------------------------------------------------------------------------

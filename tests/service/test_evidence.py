@@ -17,10 +17,10 @@ from indexes.catalog import Catalog
 from indexes.derived.rebuild import rebuild
 from indexes.embedder import load
 from indexes.errors import NotFound
-from indexes.model import Generation, Principal, SearchResult
+from indexes.model import Generation, Mode, Principal, SearchResult
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
-from service.answering.answerer import Answer, Answerer, Ask, Event, Mode
+from service.answering.answerer import Answer, Answerer, Ask, Event
 from service.answering.evidence import PACKAGED, SETTING, Judge, share_a_language, thresholds, weak
 from service.answering.phrases import NOTHING_FOUND
 from service.http.replies import AskReply

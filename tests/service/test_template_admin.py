@@ -29,6 +29,7 @@ def test_a_template_goes_from_saved_to_active_and_back_while_the_service_runs(ho
     assert answered() == "chat-en@1"
     active = post(http, house, "/admin/templates/plain/activate", {"version": 1, "audience": "group:hr"}).json()
     assert [(each["audience"], each["version"]) for each in active["active"]] == [("group:hr", "plain@1")]
+    assert saved.json()["versions"][0]["saved_by"] == active["active"][0]["activated_by"] == "user:root"
     assert answered() == "plain@1"
     assert answered(template="chat-en") == "chat-en@1"
     assert post(http, house, "/ask", QUESTION | {"question": "Soup?"}, "bob").json()["template"] == "chat-en@1"
@@ -116,8 +117,9 @@ def test_the_command_line_saves_shows_activates_and_rolls_back(
     run("activate", "mine@1", "--for", "default", "--candidate", "mine@2", "--share", "0.1")
     run("activate", "support-en@1", "--for", "group:hr")
     listed = run("list")
+    assert "default: mine@1, 10% get mine@2 (by cli:" in listed
+    assert "by cli:" in run("show", "mine@1")
     assert "support-en  chat  en  1 versions  group:hr, not user:bob" in listed
-    assert "default: mine@1, 10% get mine@2" in listed
     assert len(json.loads(run("list", "--json"))["active"]) == 2
     run("readers", "support-en", "--allow", "public")
     assert "What comes built in" in run("rollback", "support-en", "--for", "group:hr")

@@ -11,7 +11,7 @@ import pytest
 from indexes.catalog import Catalog, templates
 from indexes.catalog.templates import TemplateText
 from indexes.errors import BadInput, BadPrincipal, NotFound
-from indexes.model import Principal, Readers
+from indexes.model import Actor, Principal, Readers
 from service.answering.answerer import Answer, Answerer, Ask
 from service.templates.store import Governed, draw
 from service.templates.template import BUILT_IN
@@ -21,6 +21,7 @@ from tests.world import World
 
 USER = "{{ boundary }}\n{% for p in passages %}\n[{{ p.n }}] {{ p.text }}\n{% endfor %}\n{{ boundary }}\n{{ question }}"
 ADA, BOB, EVE = (Principal(name=f"user:{name}") for name in ("ada", "bob", "eve"))
+ROOT = Actor("user:root")
 
 
 @pytest.fixture
@@ -39,12 +40,12 @@ def text(word: str) -> TemplateText:
 
 def save(catalog: Catalog, name: str, *allow: str, word: str = "One", deny: tuple[str, ...] = ()) -> str:
     readers = Readers(allow=frozenset(allow), deny=frozenset(deny)) if allow or deny else None
-    return catalog.templates.save(name, "chat", "en", text(word), "root", readers).label
+    return catalog.templates.save(name, "chat", "en", text(word), ROOT, readers).label
 
 
 def activate(catalog: Catalog, label: str, audience: str = "default", **candidate: object) -> None:
     name, _, version = label.partition("@")
-    catalog.templates.activate(name, int(version), "root", audience=audience, **candidate)  # type: ignore[arg-type]
+    catalog.templates.activate(name, int(version), ROOT, audience=audience, **candidate)  # type: ignore[arg-type]
 
 
 def chosen(catalog: Catalog, who: Principal, name: str | None = None) -> str:
@@ -87,7 +88,7 @@ def test_what_cannot_be_saved_is_refused(world: World) -> None:
         save(world.catalog, "support", "everybody")
     save(world.catalog, "support", "public")
     with pytest.raises(BadInput, match="for chat models in en"):
-        world.catalog.templates.save("support", "chat", "zh", text("x"), "root")
+        world.catalog.templates.save("support", "chat", "zh", text("x"), ROOT)
     assert [info.versions for info in world.catalog.templates.list()] == [1]
 
 
@@ -155,7 +156,7 @@ def test_an_activation_and_a_rollback_hold_at_the_next_request_of_every_process(
 def test_activations_that_make_no_sense_are_refused(world: World) -> None:
     save(world.catalog, "support", "public")
     save(world.catalog, "other", "public")
-    world.catalog.templates.save("chinese", "chat", "zh", text("x"), "root", Readers(allow=frozenset({"public"})))
+    world.catalog.templates.save("chinese", "chat", "zh", text("x"), ROOT, Readers(allow=frozenset({"public"})))
     for error, label, audience, more in (
         (NotFound, "support@2", "default", {}),
         (NotFound, "nothing@1", "default", {}),

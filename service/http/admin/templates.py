@@ -10,6 +10,7 @@ from pydantic import Field, StrictInt
 from starlette.responses import Response
 
 from indexes.catalog.templates import TemplateInfo, Templates, TemplateVersion
+from indexes.model import Actor
 from service.http.admin.unknown_names import unknown_names
 from service.http.auth import Caller, needs_admin
 from service.http.bodies import Name, Number, ReadersBody, Request
@@ -135,7 +136,8 @@ async def save(body: SaveBody, caller: Caller, here: Here) -> Response:
         refuse_built_in(body.name)
         text, readers = body.draft.checked(), body.readers.readers() if body.readers else None
         warnings = unknown_names(here, readers) if readers else ()
-        made = templates.save(body.name, body.draft.style, body.draft.language, text, caller.name, readers)
+        draft, by = body.draft, Actor.of(caller)
+        made = templates.save(body.name, draft.style, draft.language, text, by, readers)
         versions = (VersionOfTemplateReply.of(made),)
         return TemplateReply(name=made.name, versions=versions, active=_active(templates, made.name), warnings=warnings)
 
@@ -180,7 +182,7 @@ async def activate(template: str, body: ActivateBody, caller: Caller, here: Here
         templates.activate(
             template,
             body.version,
-            caller.name,
+            Actor.of(caller),
             audience=body.audience,
             candidate=body.candidate,
             share=float(body.share),

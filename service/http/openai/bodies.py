@@ -24,9 +24,10 @@ from pydantic import (
 from pydantic import StrictStr as Str
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from indexes.model import Mode
 from indexes.settings import Settings
 from service.answering import phrases
-from service.answering.answerer import Ask, Mode
+from service.answering.answerer import Ask
 from service.http.bodies import MAX_ANSWER_TOKENS, MAX_TURNS, AskBody, FiltersBody, Name, Request, TurnBody, cleaned
 from service.llm.rights import QUOTES
 
