@@ -1,4 +1,4 @@
-# The same verbs everywhere: setup, check, test, attack, serve, ingest, demo, clean.
+# The same verbs everywhere: setup, check, test, test-quick, attack, serve, ingest, demo, clean.
 #
 #   PYTHON       the interpreter for the environments (3.11 or newer)
 #   TORCH_INDEX  address of the PyTorch CPU wheel index, for machines that would otherwise get the GPU build
@@ -30,12 +30,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PROGRESS = $(PYTHON) tools/progress.py
 PIP_FLAGS := --disable-pip-version-check --no-input $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help setup setup-llm setup-browser check test attack serve ingest demo clean clean-all python
+.PHONY: help setup setup-llm setup-browser check test test-quick attack serve ingest demo clean clean-all python
 
 help:
 	@echo "make setup    install the pinned packages into $(VENV)"
 	@echo "make check    format, lint, strict types, import contracts"
 	@echo "make test     every test, the real model server included"
+	@echo "make test-quick   the tests that take moments, for daily work"
 	@echo "make attack   the attacks on the service for MINUTES=30, larger than in make test"
 	@echo "make setup-browser   Chromium for the tests of the page, where there is none (Debian, Ubuntu)"
 	@echo "make demo     ingest examples/, start the model server and the service, ask as two users"
@@ -92,6 +93,10 @@ check: setup
 
 test: setup setup-llm
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder $(ARGS)
+
+test-quick: setup
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder -m 'not slow' \
+		--ignore-glob='*/service/page/*' $(ARGS)
 
 attack: setup
 	@$(BIN)/python -m tests.attack --minutes $(or $(MINUTES),30)
