@@ -22,8 +22,8 @@ from indexes import settings as configuration
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder, load
 from ingest.pipeline import Embedders
-from ingest.report import Lines, Report
-from ingest.requests import Request, perform
+from ingest.report import PlainProgress, Report
+from ingest.requests import IngestRequest, perform
 
 WARM_UP = ["The canteen opens at noon and closes at two."] * 32
 
@@ -64,11 +64,11 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
         watched.passages(WARM_UP)
         watched.texts.clear()
         watched.busy_s, watched.first_at = 0.0, None
-        report = Report(watcher=Lines(sys.stderr))
+        report = Report(watcher=PlainProgress(sys.stderr))
         catalog = Catalog.open(settings.catalog_url)
         embedders = Embedders(catalog, settings.embedding_model, lambda _: watched)
         begun, cpu_begun, parsers_begun = time.perf_counter(), _cpu_s(), _cpu_s(resource.RUSAGE_CHILDREN)
-        perform(Request(paths=tuple(paths), allow=("group:bench",)), settings, catalog, embedders, report)
+        perform(IngestRequest(paths=tuple(paths), allow=("group:bench",)), settings, catalog, embedders, report)
         ended, cpu = time.perf_counter(), _cpu_s() - cpu_begun
         parsers_cpu = _cpu_s(resource.RUSAGE_CHILDREN) - parsers_begun
         catalog.close()

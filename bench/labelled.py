@@ -16,7 +16,7 @@ from indexes.embedder import Embedder
 from indexes.settings import Settings
 from ingest import labelled
 from ingest.pipeline import Embedders, Writing
-from ingest.report import Lines, Report
+from ingest.report import PlainProgress, Report
 
 DATA = Path(os.environ.get("CLEARANCE_DATA", "../shared/data"))
 
@@ -32,7 +32,7 @@ def store(name: str, catalog: Catalog, embedder: Embedder, settings: Settings) -
     given = labelled.read(DATA / "retrieval" / name, users=DATA / "acl" / "users.jsonl")
     if len(catalog.documents.stored(f"set:{name}/")) < len(given.texts):
         embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder)
-        report = Report(watcher=Lines(sys.stderr))
+        report = Report(watcher=PlainProgress(sys.stderr))
         labelled.perform(given, Writing(catalog=catalog, settings=settings, embedders=embedders), report)
     may = {row.id: (given.readers or {}).get(row.id, frozenset()) for row in given.texts}
     return {

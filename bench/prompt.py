@@ -29,7 +29,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from indexes.model import Hit, Row
-from service.answering.budget import Fitted, Request, fit
+from service.answering.budget import Fitted, PackingRequest, fit
 from service.answering.prompt import worth_showing
 from service.llm.port import Prompt
 from service.llm.tokenizer import LocalTokenizer
@@ -106,7 +106,7 @@ def dealt(given: list[str], passages: int, chance: random.Random) -> Iterator[tu
 
 async def build(hits: tuple[Hit, ...], template: Template, model: Counting, window: int) -> Fitted:
     kept, left = worth_showing(hits, 4)
-    wanted = Request(
+    wanted = PackingRequest(
         template=template, question="When does the harbour open in summer?", hits=kept, left_out=left, history=(),
         answer_tokens=512, view_id="view", secret=b"bench",
     )  # fmt: skip

@@ -113,7 +113,7 @@ def refuse(file: Path, wrong: list[str]) -> None:
         raise BadInput(f"{file.name}, {'; '.join(wrong[:_SHOWN])}{more}.", remedy="Correct these lines.")
 
 
-def judged(file: Path) -> dict[str, frozenset[str]]:
+def read_judgements(file: Path) -> dict[str, frozenset[str]]:
     """Documents that answer, by question. Raises BadInput."""
     found: dict[str, set[str]] = {}
     wrong: list[str] = []

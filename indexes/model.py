@@ -171,7 +171,7 @@ class SearchResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
+class IndexGeneration:
     """One build of the derived indexes for one embedding model."""
 
     id: int

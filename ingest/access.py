@@ -23,7 +23,7 @@ from indexes import attributes
 from indexes.errors import BadInput, BadPrincipal, NoReaders
 from indexes.model import Readers, Scalar
 from indexes.principals import rule
-from ingest.lookalikes import ACCESS_FILE, misnamed
+from ingest.lookalikes import ACCESS_FILE, find_lookalikes
 
 MAX_ACCESS_BYTES = 64 * 1024
 MAX_ACCESS_DEPTH = 4
@@ -123,7 +123,7 @@ def command_line_rule(allow: Iterable[str], deny: Iterable[str]) -> Readers | No
     return readers if readers.allow else None
 
 
-def narrowed(before: Readers, after: Readers) -> Readers:
+def narrow_readers(before: Readers, after: Readers) -> Readers:
     """Readers that both rules allow by name and neither denies.
 
     Safe while it is not known whether the stored text is still the file's text: a wider rule that was written for the
@@ -170,7 +170,7 @@ def read_access_file(path: Path, folder: int | None = None) -> Readers:
 
 def check_names(folder: str, names: Iterable[str]) -> None:
     """Raises NoReaders where a folder holds files that somebody took for its rule. folder: as it is named to people."""
-    if wrong := misnamed(names):
+    if wrong := find_lookalikes(names):
         shown = ", ".join(ascii(name) if not name.isprintable() or not name.isascii() else name for name in wrong[:5])
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise NoReaders(

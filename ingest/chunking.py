@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from indexes.model import Chunk, PageMark
 from ingest.elements import Element, Parsed
-from ingest.splitting import Span, Splitter
+from ingest.splitting import Splitter, TextSpan
 
 if TYPE_CHECKING:
     from indexes.embedder import Embedder
@@ -162,7 +162,7 @@ class _Chunker:
     def cut(self, sections: Sequence[_Section]) -> Iterator[list[_Draft]]:
         """Each section's drafts."""
         counts = self.splitter.counts(
-            [Span(block.start, block.end) for section in sections for block in section.blocks]
+            [TextSpan(block.start, block.end) for section in sections for block in section.blocks]
         )
         at = 0
         for section in sections:
@@ -214,7 +214,7 @@ class _Chunker:
             last = section.blocks[-1]
             return [_Draft(section.blocks[0].start, last.end, total, section.path, whole=True)]
         drafts: list[_Draft] = []
-        run: list[tuple[Span, int]] = []
+        run: list[tuple[TextSpan, int]] = []
         for block, count in zip(section.blocks, counts, strict=True):
             if block.element.kind == "table" and count > room:
                 drafts += self._table(block, run, section.path, room)
@@ -222,10 +222,10 @@ class _Chunker:
             elif count > room:
                 run += self.splitter.pieces(block.start, block.end, room)
             else:
-                run.append((Span(block.start, block.end), count))
+                run.append((TextSpan(block.start, block.end), count))
         return drafts + self._packed(run, section.path, room)
 
-    def _table(self, block: _Block, lead: list[tuple[Span, int]], path: _Path, room: int) -> list[_Draft]:
+    def _table(self, block: _Block, lead: list[tuple[TextSpan, int]], path: _Path, room: int) -> list[_Draft]:
         """Row groups; every group but the first has the header row before it in what is embedded.
 
         `lead` is what stands before the table: with the first rows where it is short, else in chunks of its own.
@@ -233,7 +233,7 @@ class _Chunker:
         rows = self.splitter.lines(block.start, block.end)
         header = self._header(rows, room)
         below = room - (self.splitter.count([header])[0] + 1 if header else 0)
-        pieces: list[tuple[Span, int]] = []
+        pieces: list[tuple[TextSpan, int]] = []
         for row, count in zip(rows, self.splitter.counts(rows), strict=True):
             pieces += [(row, count)] if count <= below else self.splitter.pieces(row.start, row.end, below)
         short = 2 * sum(count + 1 for _, count in lead) <= below
@@ -241,14 +241,14 @@ class _Chunker:
         drafts = self._packed([*lead, *pieces] if short else pieces, path, below)
         return [*before, drafts[0], *(replace(draft, header=header) for draft in drafts[1:])]
 
-    def _header(self, rows: Sequence[Span], room: int) -> str:
+    def _header(self, rows: Sequence[TextSpan], room: int) -> str:
         for row in rows[:2]:  # the first row may be a caption
             line = self.text[row.start : row.end]
             if CELL_SIGN in line:
                 return line if self.splitter.count([line])[0] * PREFIX_SHARE <= room else ""
         return ""
 
-    def _packed(self, pieces: Sequence[tuple[Span, int]], path: _Path, room: int) -> list[_Draft]:
+    def _packed(self, pieces: Sequence[tuple[TextSpan, int]], path: _Path, room: int) -> list[_Draft]:
         """Pieces put together in order into drafts of about equal size, none above the room."""
         if not pieces:
             return []

@@ -23,7 +23,7 @@ from ingest.naming import name_readers
 from ingest.partition.text import clean, paragraphs
 from ingest.pipeline import Reading, Settled, Writing
 from ingest.plan import Plan, Task
-from ingest.report import Outcome, Report
+from ingest.report import FileOutcome, Report
 from ingest.sources import PIPELINE_VERSION, Scan, Source
 
 
@@ -116,7 +116,7 @@ def _uri(given: LabelledSet, row_id: str) -> str:
     return f"set:{given.name}/{row_id}"
 
 
-def _rows(planned: Plan, given: LabelledSet, tools: Writing) -> Iterator[Settled | Reading | Outcome]:
+def _rows(planned: Plan, given: LabelledSet, tools: Writing) -> Iterator[Settled | Reading | FileOutcome]:
     """The rows that the catalog does not hold as they are, in the form that parsing gives."""
     texts = {_uri(given, row.id): row for row in given.texts}
     for task in planned.tasks:

@@ -22,7 +22,7 @@ _WORD = re.compile(r"[^\W_]+")
 _LOG = "log"
 
 
-def misnamed(names: Iterable[str]) -> list[str]:
+def find_lookalikes(names: Iterable[str]) -> list[str]:
     """Of the names in one folder, sorted, those that look like the name of a rule and are not.
 
     What an editor keeps beside a rule while it is open is no look-alike where the rule itself is there.

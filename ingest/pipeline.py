@@ -30,7 +30,7 @@ from indexes.errors import (
     SourceError,
     UnknownPrincipal,
 )
-from indexes.model import Document, Generation, Scalar
+from indexes.model import Document, IndexGeneration, Scalar
 from indexes.settings import Settings
 from ingest import moving
 from ingest.access import NOBODY
@@ -40,7 +40,7 @@ from ingest.flow import Ahead, Flow
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.naming import difference
 from ingest.plan import Plan, Relabel, Task, Verdict
-from ingest.report import PROBLEMS, Outcome, Report, failure
+from ingest.report import PROBLEMS, FileOutcome, Report, failure
 from ingest.sources import content_hash, judged_file, private_copy
 
 WINDOW_TOKENS = 32_768  # chunks sorted by length together; also what a kill can cost in embedding work
@@ -125,7 +125,7 @@ def run(plan: Plan, tools: Tools, report: Report) -> None:
         write(read, tools, flow, report)
 
 
-def write(read: Iterable[Settled | Reading | Outcome], tools: Writing, flow: Flow, report: Report) -> None:
+def write(read: Iterable[Settled | Reading | FileOutcome], tools: Writing, flow: Flow, report: Report) -> None:
     """Cut, embed and store what was read, wherever it was read from."""
     window = max(1, WINDOW_TOKENS // tools.settings.chunk_tokens)
     cut = flow.ahead(_cut(read, tools), limit=2 * window, weigh=_chunks)
@@ -162,7 +162,7 @@ def _prune(plan: Plan, tools: Writing, report: Report) -> None:
         if gone.root not in kept:
             tools.catalog.documents.delete(gone.uri)
             tools.catalog.failures.clear(gone.uri)
-            report.add(Outcome(path=gone.path, status="removed"))
+            report.add(FileOutcome(path=gone.path, status="removed"))
 
 
 def too_many(plan: Plan, limit: float, report: Report) -> frozenset[str]:
@@ -175,11 +175,11 @@ def too_many(plan: Plan, limit: float, report: Report) -> frozenset[str]:
         here = next(gone.path for gone in plan.gone if gone.root == root).split("/")[0]
         reason = f"{counted[root]} of {plan.held[root]} documents have no file any more. None was removed."
         remedy = "See whether the folder is there and mounted; if they are to go: --prune-anyway"
-        report.add(Outcome(path=f"{here}/", status="refused", reason=reason, remedy=remedy))
+        report.add(FileOutcome(path=f"{here}/", status="refused", reason=reason, remedy=remedy))
     return kept
 
 
-def _remember(outcome: Outcome, catalog: Catalog) -> None:
+def _remember(outcome: FileOutcome, catalog: Catalog) -> None:
     """Keeps for operators why a file is not in the catalog as it is."""
     if outcome.uri is None:
         return
@@ -205,14 +205,14 @@ def preview(plan: Plan, settings: Settings, report: Report) -> None:
     kept = too_many(plan, settings.prune_limit, report) if plan.prune else frozenset[str]()
     for gone in plan.gone if plan.prune else ():
         if gone.root not in kept:
-            report.add(Outcome(path=gone.path, status="removed"))
+            report.add(FileOutcome(path=gone.path, status="removed"))
     for refusal in plan.refused:
         report.add(failure(refusal.source.path, refusal.problem, stale=refusal.stored))
     for task in plan.tasks:
         report.add(_foretold(task, settings))
 
 
-def _foretold(task: Task, settings: Settings) -> Outcome:
+def _foretold(task: Task, settings: Settings) -> FileOutcome:
     try:
         with judged_file(task.source) as file:
             verdict = task.verdict(content_hash(file, task.source, settings))
@@ -241,11 +241,11 @@ class Embedders:
                 self._loaded[self._model] = embedder
             return self._loaded[self._model]
 
-    def writable(self) -> list[tuple[Generation, Embedder]]:
+    def writable(self) -> list[tuple[IndexGeneration, Embedder]]:
         """Every generation that a document needs vectors for now, with its embedder."""
         return [(generation, self._of(generation)) for generation in self._catalog.generations.writable()]
 
-    def _of(self, generation: Generation) -> Embedder:
+    def _of(self, generation: IndexGeneration) -> Embedder:
         with self._lock:
             for embedder in (self.main, *self._loaded.values()):
                 if embedder.fingerprint == generation.fingerprint:
@@ -256,7 +256,7 @@ class Embedders:
             return embedder
 
 
-def _read(tasks: Iterable[Task], tools: Tools, flow: Flow) -> Iterator[Settled | Reading | Outcome]:
+def _read(tasks: Iterable[Task], tools: Tools, flow: Flow) -> Iterator[Settled | Reading | FileOutcome]:
     """Files that changed, parsed, in the order in which they are done; a few are in flight at any time."""
     pending: dict[Future[Parsed], Reading] = {}
     most = 2 * tools.settings.parse_workers
@@ -275,7 +275,7 @@ def _read(tasks: Iterable[Task], tools: Tools, flow: Flow) -> Iterator[Settled |
             future.cancel()
 
 
-def _looked_at(task: Task, settings: Settings) -> Settled | Outcome | tuple[Reading, PrivateCopy]:
+def _looked_at(task: Task, settings: Settings) -> Settled | FileOutcome | tuple[Reading, PrivateCopy]:
     """What the file's hash settles; else its bytes, in a copy, with the hash of just these bytes."""
     document: PrivateCopy | None = None
     try:
@@ -292,7 +292,7 @@ def _looked_at(task: Task, settings: Settings) -> Settled | Outcome | tuple[Read
     return Reading(task=task, verdict=verdict, content_hash=digest), document
 
 
-def _arrived(pending: dict[Future[Parsed], Reading], flow: Flow, *, fewer_than: int) -> Iterator[Reading | Outcome]:
+def _arrived(pending: dict[Future[Parsed], Reading], flow: Flow, *, fewer_than: int) -> Iterator[Reading | FileOutcome]:
     """What the parsers have finished; waits until fewer than this many are in flight."""
     while True:
         flow.check()
@@ -304,7 +304,7 @@ def _arrived(pending: dict[Future[Parsed], Reading], flow: Flow, *, fewer_than: 
             return
 
 
-def _parsed(reading: Reading, future: Future[Parsed]) -> Reading | Outcome:
+def _parsed(reading: Reading, future: Future[Parsed]) -> Reading | FileOutcome:
     task = reading.task
     try:
         parsed = future.result()
@@ -313,7 +313,7 @@ def _parsed(reading: Reading, future: Future[Parsed]) -> Reading | Outcome:
     return Reading(task=task, verdict=reading.verdict, content_hash=reading.content_hash, parsed=parsed)
 
 
-def _cut(items: Iterable[Settled | Reading | Outcome], tools: Writing) -> Iterator[Settled | Cut | Outcome]:
+def _cut(items: Iterable[Settled | Reading | FileOutcome], tools: Writing) -> Iterator[Settled | Cut | FileOutcome]:
     """Parsed files as documents with chunks."""
     for item in items:
         if not isinstance(item, Reading):
@@ -372,8 +372,8 @@ def _title(given: str, fallback: Path) -> str:
 
 
 def _embed(
-    items: Ahead[Settled | Cut | Outcome], window: int, tools: Writing, flow: Flow
-) -> Iterator[Settled | Embedded | Outcome]:
+    items: Ahead[Settled | Cut | FileOutcome], window: int, tools: Writing, flow: Flow
+) -> Iterator[Settled | Embedded | FileOutcome]:
     """Documents with their vectors. A window is what is ready now, so the embedder waits only when nothing is."""
     batch = max(1, BATCH_TOKENS // tools.settings.chunk_tokens)
     while taken := items.window(window):
@@ -402,9 +402,9 @@ def _by_length(texts: list[str], embedder: Embedder, batch: int, flow: Flow) -> 
     return vectors
 
 
-def _settle(item: Settled | Embedded | Outcome, tools: Writing) -> Outcome:
+def _settle(item: Settled | Embedded | FileOutcome, tools: Writing) -> FileOutcome:
     """Write what is left to write of one file. The only writer of a run is the thread that calls this."""
-    if isinstance(item, Outcome):
+    if isinstance(item, FileOutcome):
         return item
     if isinstance(item, Settled):
         if item.verdict == "relabelled":
@@ -421,12 +421,12 @@ def _settle(item: Settled | Embedded | Outcome, tools: Writing) -> Outcome:
         return failure(path, broken, stale=cut.task.stored is not None, uri=cut.task.source.uri)
     chunks, uri = len(cut.document.chunks), cut.task.source.uri
     told = cut.warnings + ((change,) if (change := readers_changed(cut.task)) else ())
-    return Outcome(path=path, status=cut.verdict, chunks=chunks, warnings=told, uri=uri)
+    return FileOutcome(path=path, status=cut.verdict, chunks=chunks, warnings=told, uri=uri)
 
 
-def settled(task: Task, verdict: Verdict) -> Outcome:
+def settled(task: Task, verdict: Verdict) -> FileOutcome:
     """The line of a file that need not be read."""
-    return Outcome(path=task.source.path, status=verdict, reason=readers_changed(task), uri=task.source.uri)
+    return FileOutcome(path=task.source.path, status=verdict, reason=readers_changed(task), uri=task.source.uri)
 
 
 def readers_changed(task: Task) -> str | None:
@@ -450,7 +450,7 @@ def _put(document: Document, vectors: Mapping[int, Vectors], tools: Writing) -> 
             vectors = {**vectors, **{g.id: embedder.passages(texts) for g, embedder in missing}}
 
 
-def _chunks(item: Settled | Reading | Cut | Embedded | Outcome) -> int:
+def _chunks(item: Settled | Reading | Cut | Embedded | FileOutcome) -> int:
     """How much of a queue an item takes."""
     cut = item.cut if isinstance(item, Embedded) else item
     return len(cut.document.chunks) if isinstance(cut, Cut) else 1

@@ -6,7 +6,7 @@ from typing import Literal
 
 from indexes.errors import SourceError
 from indexes.model import Readers, StoredDocument
-from ingest.access import NOBODY, narrowed
+from ingest.access import NOBODY, narrow_readers
 from ingest.sources import Scan, Source
 
 Verdict = Literal["new", "changed", "relabelled", "moved", "unchanged"]
@@ -86,7 +86,7 @@ def make(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool) -> P
     tasks: list[Task] = []
     for source in found.sources:
         known = stored.get(source.uri)
-        safe = narrowed(known.readers, source.readers or NOBODY) if known else NOBODY
+        safe = narrow_readers(known.readers, source.readers or NOBODY) if known else NOBODY
         if known and safe != known.readers:
             relabels.append(Relabel(uri=source.uri, readers=safe if source.readers else NOBODY))
         if source.problem is not None or source.readers is None:

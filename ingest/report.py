@@ -19,7 +19,7 @@ STALE = "The version stored before stays, for those whom both the old and the ne
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class FileOutcome:
     """One line of the report."""
 
     path: str
@@ -36,10 +36,10 @@ class Outcome:
         return given | {"reason": self.reason, "remedy": self.remedy, "warnings": list(self.warnings)}
 
 
-def failure(path: str, error: ClearanceError, *, stale: bool, uri: str | None = None) -> Outcome:
+def failure(path: str, error: ClearanceError, *, stale: bool, uri: str | None = None) -> FileOutcome:
     """The line of a file that could not be taken in."""
     status: Status = "refused" if isinstance(error, SourceRefused | NoReaders) else "failed"
-    return Outcome(path=path, status=status, reason=str(error), remedy=error.remedy, stale=stale, uri=uri)
+    return FileOutcome(path=path, status=status, reason=str(error), remedy=error.remedy, stale=stale, uri=uri)
 
 
 class Watcher(Protocol):
@@ -47,7 +47,7 @@ class Watcher(Protocol):
 
     def expect(self, files: int) -> None: ...
 
-    def happened(self, outcome: Outcome) -> None: ...
+    def happened(self, outcome: FileOutcome) -> None: ...
 
     def say(self, text: str) -> None: ...
 
@@ -58,7 +58,7 @@ class Report:
 
     watcher: Watcher
     dry_run: bool = False
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[FileOutcome] = field(default_factory=list)
     unknown: tuple[UnknownName, ...] = ()  # names in rules that nobody has declared
     prune_anyway: bool = False
     missing: int = 0  # documents whose files are gone, and that stay
@@ -69,7 +69,7 @@ class Report:
     started: float = field(default_factory=time.perf_counter)
     seconds: float = 0.0
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: FileOutcome) -> None:
         self.outcomes.append(outcome)
         self.watcher.happened(outcome)
 
@@ -82,11 +82,11 @@ class Report:
         return {status: counted[status] for status in STATUSES}
 
     @property
-    def written(self) -> list[Outcome]:
+    def written(self) -> list[FileOutcome]:
         return [outcome for outcome in self.outcomes if outcome.status in ("new", "changed")]
 
     @property
-    def problems(self) -> list[Outcome]:
+    def problems(self) -> list[FileOutcome]:
         return [outcome for outcome in self.outcomes if outcome.status in PROBLEMS]
 
     @property
@@ -141,13 +141,13 @@ class Report:
             yield "Interrupted. Everything stored so far is complete; run the same command again to go on."
 
 
-def one_line(outcome: Outcome) -> str:
+def one_line(outcome: FileOutcome) -> str:
     size = f"  {outcome.chunks} chunks" if outcome.status in ("new", "changed") and outcome.chunks else ""
     reason = f"  {outcome.reason}" if outcome.reason else ""
     return printable(f"{outcome.status:<10} {outcome.path}{size}{reason}")
 
 
-def _described(outcome: Outcome) -> Iterable[str]:
+def _described(outcome: FileOutcome) -> Iterable[str]:
     yield one_line(outcome)
     if outcome.remedy:
         yield printable(f"           → {outcome.remedy}")
@@ -161,7 +161,7 @@ def _rate(amount: int, seconds: float) -> float:
     return amount / seconds if seconds > 0 else 0.0
 
 
-class Lines:
+class PlainProgress:
     """A line for each file that something was done with."""
 
     def __init__(self, out: IO[str]) -> None:
@@ -170,7 +170,7 @@ class Lines:
     def expect(self, files: int) -> None:
         self.say(f"{files} files.")
 
-    def happened(self, outcome: Outcome) -> None:
+    def happened(self, outcome: FileOutcome) -> None:
         if outcome.status != "unchanged":
             self.say(one_line(outcome))
 
@@ -190,7 +190,7 @@ class Bar:
     def expect(self, files: int) -> None:
         self._progress.update(self._task, total=files, description="Ingesting")
 
-    def happened(self, outcome: Outcome) -> None:
+    def happened(self, outcome: FileOutcome) -> None:
         self._chunks += outcome.chunks
         rate = f"{_rate(self._chunks, time.perf_counter() - self._begun):.1f} chunks/s"
         self._progress.update(self._task, advance=1, rate=rate)

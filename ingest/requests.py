@@ -33,7 +33,7 @@ class Confined(Protocol):
     def check(self) -> Confinement: ...
 
 
-class Request(BaseModel):
+class IngestRequest(BaseModel):
     """What to ingest: the arguments of the command, and the payload of a job."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,7 +59,7 @@ class Request(BaseModel):
 
 
 def perform(
-    request: Request,
+    request: IngestRequest,
     settings: Settings,
     catalog: Catalog | None,
     embedders: Embedders | None,

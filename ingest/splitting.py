@@ -21,7 +21,7 @@ _SPACES = " \t\n\u3000"
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TextSpan:
     """A stretch of the document text."""
 
     start: int
@@ -49,7 +49,7 @@ class Splitter:
                 batch, chars = [], 0
         return counts + (self._embedder.count(batch) if batch else [])
 
-    def counts(self, spans: Sequence[Span]) -> list[int]:
+    def counts(self, spans: Sequence[TextSpan]) -> list[int]:
         return self.count([self.text[span.start : span.end] for span in spans])
 
     def shortened(self, text: str, tokens: int) -> str:
@@ -58,21 +58,21 @@ class Splitter:
             text = text[: max(len(text) * 3 // 4, 1) if len(text) > 1 else 0].rstrip()
         return text
 
-    def trimmed(self, start: int, end: int) -> Span:
+    def trimmed(self, start: int, end: int) -> TextSpan:
         """The stretch without the white space at its ends."""
         part = self.text[start:end]
-        return Span(start + len(part) - len(part.lstrip()), max(start, end - len(part) + len(part.rstrip())))
+        return TextSpan(start + len(part) - len(part.lstrip()), max(start, end - len(part) + len(part.rstrip())))
 
-    def lines(self, start: int, end: int) -> list[Span]:
+    def lines(self, start: int, end: int) -> list[TextSpan]:
         """The lines with something on them."""
         return list(self._between(re.compile(r"\n++"), start, end))
 
-    def pieces(self, start: int, end: int, room: int) -> list[tuple[Span, int]]:
+    def pieces(self, start: int, end: int, room: int) -> list[tuple[TextSpan, int]]:
         """Sentences, and parts of those that do not fit, each with its tokens, none above `room`."""
         sentences = list(self._between(_STOPS, start, end))
         short = [span for span in sentences if span.end - span.start <= LONG_CHARS * room]
         known = dict(zip(short, self.counts(short), strict=True))
-        found: list[tuple[Span, int]] = []
+        found: list[tuple[TextSpan, int]] = []
         for span in sentences:
             if known.get(span, room + 1) <= room:
                 found.append((span, known[span]))
@@ -88,7 +88,7 @@ class Splitter:
         best = clause if clause >= 0 and clause * 2 >= space else space
         return max(start + 1, least + best + 1 if best >= 0 else limit)
 
-    def _between(self, stops: re.Pattern[str], start: int, end: int) -> Iterator[Span]:
+    def _between(self, stops: re.Pattern[str], start: int, end: int) -> Iterator[TextSpan]:
         at = start
         for stop in stops.finditer(self.text, start, end):
             span = self.trimmed(at, stop.end())
@@ -99,7 +99,7 @@ class Splitter:
         if span.end > span.start:
             yield span
 
-    def _windows(self, span: Span, room: int) -> Iterator[tuple[Span, int]]:
+    def _windows(self, span: TextSpan, room: int) -> Iterator[tuple[TextSpan, int]]:
         """Pieces of a sentence that does not fit, cut by guessing a length from what came before and counting it."""
         at = span.start
         while at < span.end:

@@ -137,11 +137,11 @@ def command(arguments: str) -> int:
     from indexes.settings import Settings
     from ingest.cli.ingest import ingest_once  # late: workers that only parse must not import all of this
     from ingest.isolation.sandbox import Parsers
-    from ingest.requests import Request
+    from ingest.requests import IngestRequest
 
     given = json.loads(arguments)
     embedder = SpyEmbedder(seconds_per_text=given["seconds_per_text"])
-    request, settings = Request.model_validate(given["request"]), Settings.model_validate(given["settings"])
+    request, settings = IngestRequest.model_validate(given["request"]), Settings.model_validate(given["settings"])
     parsers = partial(Parsers, parser="ingest.testing:paragraphs")
     return ingest_once(request, settings, as_json=True, load=lambda _: embedder, make_parsers=parsers)
 

@@ -12,8 +12,8 @@ from indexes.jobs import Attempt, Handler, JobRunner
 from indexes.settings import Settings
 from ingest.lock import only_one
 from ingest.pipeline import Embedders
-from ingest.report import Outcome, Report
-from ingest.requests import MakeParsers, Request, loader, perform
+from ingest.report import FileOutcome, Report
+from ingest.requests import IngestRequest, MakeParsers, loader, perform
 
 JOB_KIND = "ingest"
 POLL_S = 2.0
@@ -54,7 +54,7 @@ def ingest_handler(
 
     def ingest(payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
         report = Report(watcher=_AttemptWatcher(attempt))
-        perform(Request.of(payload), settings, catalog, embedders, report, make_parsers)
+        perform(IngestRequest.of(payload), settings, catalog, embedders, report, make_parsers)
         report.close()
         return report.summary(most=MAX_LISTED)
 
@@ -73,7 +73,7 @@ class _AttemptWatcher:
         self._total = files
         self._attempt.report(self._done, self._total)
 
-    def happened(self, outcome: Outcome) -> None:
+    def happened(self, outcome: FileOutcome) -> None:
         self._done += 1
         self._attempt.report(self._done, self._total)
 

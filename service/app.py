@@ -21,7 +21,7 @@ from service.http.middleware import Bodies, Envelope
 from service.http.openai import routes as openai_routes
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
-from service.runtime import our_version, running
+from service.runtime import open_runtime, our_version
 
 ABOUT = "Ask your documents. Get answers made only of what you are cleared to read."
 KEYS_AT_ONCE = 16  # keys looked up at the same time
@@ -44,7 +44,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         given = {"embedder": embedder, "model": model, "catalog": catalog, "load_embedder": load_embedder}
-        async with running(settings, metrics=metrics, **given) as runtime:  # type: ignore[arg-type]
+        async with open_runtime(settings, metrics=metrics, **given) as runtime:  # type: ignore[arg-type]
             app.state.runtime = runtime
             yield
 

@@ -28,7 +28,7 @@ from service.operating.health import Health
 from service.operating.metrics import Metrics
 from service.operating.rebuild_jobs import RebuildJobs
 from service.operating.tasks import end_task
-from service.templates.store import Governed
+from service.templates.store import CatalogTemplates
 
 TEND_S = 1.0  # between two looks after the indexes: a new generation must be loaded before it is switched to
 CHECK_S = 5.0  # for the model server to show that it is there
@@ -90,7 +90,7 @@ class Runtime:
 
 
 @asynccontextmanager
-async def running(
+async def open_runtime(
     settings: Settings,
     *,
     embedder: Embedder | None,
@@ -131,7 +131,7 @@ async def running(
                 model,
                 settings,
                 cpu,
-                templates=Governed(catalog),
+                templates=CatalogTemplates(catalog),
                 rights=catalog.models,
                 judge=Judge(searcher.corpus),
                 meaning=meaning(embedder),

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from indexes.errors import GeneratorBroken, GeneratorError, NoSuchModel
-from service.llm.port import Generated, LanguageModel, Message, Prompt, ServedModel, Usage
+from service.llm.port import Generated, LanguageModel, Message, Prompt, ServedModel, TokenCounts
 
 TOKEN = re.compile(r"\s?\w{1,5}|\s?[^\w\s]|\s")
 TURN_TOKENS = 4  # the role, its end and two breaks around each message
@@ -101,7 +101,7 @@ class ScriptedModel:
             self._fail_at(len(tokens))
             done = True
             finish = "length" if len(tokens) > max_tokens else "stop"
-            yield Generated("", finish, Usage(prompt_tokens, min(len(tokens), max_tokens)))
+            yield Generated("", finish, TokenCounts(prompt_tokens, min(len(tokens), max_tokens)))
         finally:
             self.running -= 1
             self.abandoned += not done

@@ -1,7 +1,7 @@
 """Who may read what, as SQL. Both gates and nothing else stand on this page.
 
 Gate one resolves a principal to the reader sets of its view; gate two repeats the decision, from the tables and not
-from any cache, inside the very statement that reads text. Statements are made once; `asking` gives their parameters.
+from any cache, inside the very statement that reads text. Statements are made once; `asker_parameters` gives their parameters.
 """
 
 from collections.abc import Collection, Sequence
@@ -32,7 +32,7 @@ from indexes.model import PUBLIC, Principal
 MAX_TOKEN_GROUPS = 10_000  # refused above, never cut short: a cut could drop a deny
 
 
-def asking(principal: Principal) -> dict[str, Any]:
+def asker_parameters(principal: Principal) -> dict[str, Any]:
     """The parameters of every guarded statement: who asks, by which key, at what time. Raises BadPrincipal."""
     if len(principal.groups) > MAX_TOKEN_GROUPS:
         raise BadPrincipal(f"The token names {len(principal.groups)} groups; at most {MAX_TOKEN_GROUPS} are accepted.")
@@ -98,7 +98,7 @@ def confirm(connection: Connection, principal: Principal, scope: str | None = No
     """
     if not _came_with_proof(principal) and scope is None:
         return
-    if not _CONFIRMED.rows(connection, asking(principal)):
+    if not _CONFIRMED.rows(connection, asker_parameters(principal)):
         raise NotAuthenticated()
     if scope is not None and scope not in (connection.scalar(_SCOPES, {"asker_key": principal.key}) or ()):
         raise NotPermitted()
@@ -120,7 +120,7 @@ def readable_sets(connection: Connection, principal: Principal, among: Collectio
     """
     mentioned: dict[str, set[int]] = {"allow": set(), "deny": set()}
     asked, only = (_MENTIONS, {}) if among is None else (_MENTIONS_AMONG, {"among": sorted(among)})
-    for effect, reader_set in connection.execute(asked, {**asking(principal), **only}):
+    for effect, reader_set in connection.execute(asked, {**asker_parameters(principal), **only}):
         mentioned[effect].add(reader_set)
     return sorted(mentioned["allow"] - mentioned["deny"])
 
@@ -140,7 +140,7 @@ def asker(connection: Connection, principal: Principal) -> Asker:
     By itself an asker is a user, `public`, and what its token says. Whoever changes a membership notes it with the
     member and with everybody inside it, so it costs the same however many groups there are.
     """
-    (((count, changed, ids),)) = _ASKER.rows(connection, asking(principal))
+    (((count, changed, ids),)) = _ASKER.rows(connection, asker_parameters(principal))
     if not count and _came_with_proof(principal):
         raise NotAuthenticated()
     return count, changed, int(ids)
@@ -148,7 +148,7 @@ def asker(connection: Connection, principal: Principal) -> Asker:
 
 def identities(connection: Connection, principal: Principal) -> frozenset[int]:
     """Ids of the asker and of all groups that it is in; none if it is nobody, or if its key does not hold."""
-    return frozenset(found for (found,) in _WHO.rows(connection, asking(principal)))
+    return frozenset(found for (found,) in _WHO.rows(connection, asker_parameters(principal)))
 
 
 _MOST_NEW = 1_000
@@ -193,7 +193,7 @@ the same for any set and for none."""
 
 def may_read_set(connection: Connection, principal: Principal, reader_set: int) -> bool:
     """Whether the asker may read what has these readers; NO_SET takes as long as a set that does not name it."""
-    ((allowed, denied),) = _DECISION.rows(connection, {**asking(principal), "reader_set": reader_set})
+    ((allowed, denied),) = _DECISION.rows(connection, {**asker_parameters(principal), "reader_set": reader_set})
     return bool(allowed and not denied)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, or_, select
 
 from indexes.catalog.schema import chunks, document_texts, documents, reader_set_entries, reader_sets, vectors
-from indexes.model import Generation
+from indexes.model import IndexGeneration
 
 _TOLD = 20  # documents of one kind of problem
 _UNIT_TOLERANCE = 1e-3
@@ -51,7 +51,7 @@ _OUT_OF_ORDER = _NAMES.join(chunks, chunks.c.document_id == documents.c.id).join
 )
 
 
-def problems(connection: Connection, generation: Generation, *, whole: bool) -> Iterator[str]:
+def problems(connection: Connection, generation: IndexGeneration, *, whole: bool) -> Iterator[str]:
     """What does not hold, in words. whole: look into every text and vector, too, instead of counting them."""
     for said, wanted in (
         ("has no text", _WITHOUT_TEXT),
@@ -68,14 +68,14 @@ def problems(connection: Connection, generation: Generation, *, whole: bool) -> 
         yield from _of_contents(connection, generation)
 
 
-def _without_vectors(generation: Generation) -> Select[Any]:
+def _without_vectors(generation: IndexGeneration) -> Select[Any]:
     expected = func.coalesce(_sizes.c.number, 0) * generation.dimension * _FLOAT_BYTES
     of_it = (vectors.c.document_id == documents.c.id) & (vectors.c.generation_id == generation.id)
     joined = _NAMES.outerjoin(vectors, of_it).outerjoin(_sizes, _sizes.c.document_id == documents.c.id)
     return joined.where(or_(vectors.c.vectors.is_(None), func.length(vectors.c.vectors) != expected))
 
 
-def _of_contents(connection: Connection, generation: Generation) -> Iterator[str]:
+def _of_contents(connection: Connection, generation: IndexGeneration) -> Iterator[str]:
     import numpy as np
 
     pieces = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from indexes import attributes
-from indexes.catalog.access import asking, confirm, may_read
+from indexes.catalog.access import asker_parameters, confirm, may_read
 from indexes.catalog.changes import note, note_document
 from indexes.catalog.database import Database
 from indexes.catalog.generations import writable_generations
@@ -26,7 +26,7 @@ from indexes.catalog.schema import (
     vectors,
 )
 from indexes.errors import BadInput, ModelMismatch
-from indexes.model import Document, Generation, Principal, Readers, StoredDocument
+from indexes.model import Document, IndexGeneration, Principal, Readers, StoredDocument
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,7 +126,7 @@ class Documents:
 
     def add_vectors(
         self,
-        generation: Generation,
+        generation: IndexGeneration,
         by_document: "Mapping[int, tuple[bytes, Vectors]]",
     ) -> None:
         """Vectors of a generation under construction; a document that changed since (another token) is left out."""
@@ -141,7 +141,7 @@ class Documents:
         wanted = select(documents.c.path).where(may_read(documents.c.reader_set_id))
         with self._database.reading() as connection:
             confirm(connection, principal)
-            return frozenset(connection.scalars(wanted, asking(principal)))
+            return frozenset(connection.scalars(wanted, asker_parameters(principal)))
 
     def stored(self, prefix: str) -> dict[str, StoredDocument]:
         """What is there below a uri prefix, by uri. For planning an ingest run; nothing of it reaches a reader."""
@@ -183,7 +183,7 @@ def _check(document: Document) -> None:
 
 def _blob(
     document: Document,
-    generation: Generation,
+    generation: IndexGeneration,
     by_generation: "Mapping[int, Vectors]",
 ) -> bytes:
     import numpy as np

@@ -10,7 +10,7 @@ from indexes.catalog.changes import note
 from indexes.catalog.database import Database, Prepared
 from indexes.catalog.schema import centroids, documents, generations, vectors
 from indexes.errors import IndexDamaged, ModelMismatch, NotFound
-from indexes.model import Generation
+from indexes.model import IndexGeneration
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,20 +21,20 @@ _FIELDS = ("id", "model", "fingerprint", "dimension", "state")
 _ACTIVE = Prepared(_IN_FORCE.with_only_columns(*(generations.c[name] for name in _FIELDS)))
 
 
-def active_generation(connection: Connection) -> Generation | None:
+def active_generation(connection: Connection) -> IndexGeneration | None:
     """The generation that searches use, if there is one yet."""
     for stored in _ACTIVE.rows(connection, {}):
         return _generation(dict(zip(_FIELDS, stored, strict=True)))
     return None
 
 
-def writable_generations(connection: Connection) -> tuple[Generation, ...]:
+def writable_generations(connection: Connection) -> tuple[IndexGeneration, ...]:
     """The active generation first, then those being built: a new document needs vectors for each."""
     wanted = select(generations).where(generations.c.state != "retired").order_by(generations.c.state, generations.c.id)
     return tuple(_generation(row) for row in connection.execute(wanted).mappings())
 
 
-def stored_centroids(connection: Connection, generation: Generation) -> "NDArray[np.int8] | None":
+def stored_centroids(connection: Connection, generation: IndexGeneration) -> "NDArray[np.int8] | None":
     """The centroids of a generation's topics, shape (topics, dimension), once they are learnt."""
     import numpy as np
 
@@ -46,15 +46,15 @@ class Generations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def active(self) -> Generation | None:
+    def active(self) -> IndexGeneration | None:
         with self._database.reading() as connection:
             return active_generation(connection)
 
-    def writable(self) -> tuple[Generation, ...]:
+    def writable(self) -> tuple[IndexGeneration, ...]:
         with self._database.reading() as connection:
             return writable_generations(connection)
 
-    def ensure(self, model: str, fingerprint: str, dimension: int) -> Generation:
+    def ensure(self, model: str, fingerprint: str, dimension: int) -> IndexGeneration:
         """The active generation, made now if there is none. Raises ModelMismatch if it is another model's."""
         active = self.active()
         if active is None:
@@ -68,7 +68,7 @@ class Generations:
             )
         return active
 
-    def begin(self, model: str, fingerprint: str, dimension: int) -> Generation:
+    def begin(self, model: str, fingerprint: str, dimension: int) -> IndexGeneration:
         """A generation under construction. One for the same vectors that was left unfinished or retired goes on."""
         of_it = generations.c.fingerprint == fingerprint, generations.c.state != "active"
         with self._database.writing() as connection:
@@ -79,12 +79,12 @@ class Generations:
             note(connection, "generation")
             return _generation(row)
 
-    def announce(self, generation: Generation) -> None:
+    def announce(self, generation: IndexGeneration) -> None:
         """Complete: running services may load it, so that the switch takes them no time."""
         with self._database.writing() as connection:
             connection.execute(update(generations).where(generations.c.id == generation.id).values(state="ready"))
 
-    def activate(self, generation: Generation) -> Generation:
+    def activate(self, generation: IndexGeneration) -> IndexGeneration:
         """One switch: from the next request on, searches use this generation; the former one is retired, and kept.
 
         Raises IndexDamaged while a document lacks vectors in it.
@@ -100,14 +100,14 @@ class Generations:
             note(connection, "generation")
         return _generation(row)
 
-    def centroids(self, generation: Generation) -> "NDArray[np.int8] | None":
+    def centroids(self, generation: IndexGeneration) -> "NDArray[np.int8] | None":
         """The centroids of its topics, once they are learnt; they never change again."""
         with self._database.reading() as connection:
             return stored_centroids(connection, generation)
 
     def keep_centroids(
         self,
-        generation: Generation,
+        generation: IndexGeneration,
         learnt: "NDArray[np.int8]",
     ) -> "NDArray[np.int8]":
         """Store what was learnt, unless another process was first. Returns those that count from now on."""
@@ -123,7 +123,7 @@ class Generations:
         with self._database.writing() as connection:
             note(connection, "rebuild")
 
-    def drop(self, generation: Generation) -> None:
+    def drop(self, generation: IndexGeneration) -> None:
         """Forget a generation that is not active, with its vectors."""
         with self._database.writing() as connection:
             for table in (vectors, centroids):
@@ -131,19 +131,19 @@ class Generations:
             gone = generations.delete().where(generations.c.id == generation.id, generations.c.state != "active")
             connection.execute(gone)
 
-    def settings(self, generation: Generation) -> dict[str, Any]:
+    def settings(self, generation: IndexGeneration) -> dict[str, Any]:
         """What belongs to these vectors beside themselves, such as calibrated thresholds."""
         with self._database.reading() as connection:
             wanted = select(generations.c.settings).where(generations.c.id == generation.id)
             return dict(connection.scalar(wanted) or {})
 
-    def in_force(self) -> tuple[Generation, dict[str, Any]] | None:
+    def in_force(self) -> tuple[IndexGeneration, dict[str, Any]] | None:
         """The active generation with its settings, if there is one yet; cheap enough for every question."""
         with self._database.reading() as connection:
             row = connection.execute(_IN_FORCE).mappings().first()
         return None if row is None else (_generation(row), dict(row["settings"]))
 
-    def keep_setting(self, generation: Generation, name: str, value: Any) -> None:
+    def keep_setting(self, generation: IndexGeneration, name: str, value: Any) -> None:
         """Holds for every request that starts after it, in every process. None: forget it. Raises NotFound."""
         wanted = select(generations.c.settings).where(generations.c.id == generation.id)
         with self._database.writing() as connection:
@@ -153,7 +153,7 @@ class Generations:
             changed = {key: each for key, each in {**kept, name: value}.items() if each is not None}
             connection.execute(update(generations).where(generations.c.id == generation.id).values(settings=changed))
 
-    def _add(self, connection: Connection, model: str, fingerprint: str, dimension: int, state: str) -> Generation:
+    def _add(self, connection: Connection, model: str, fingerprint: str, dimension: int, state: str) -> IndexGeneration:
         values = {"model": model, "fingerprint": fingerprint, "dimension": dimension, "state": state}
         added = insert(generations).values(**values, settings={}, created_at=datetime.now(UTC)).returning(generations)
         row = connection.execute(added).mappings().one()
@@ -161,5 +161,5 @@ class Generations:
         return _generation(row)
 
 
-def _generation(row: Mapping[Any, Any]) -> Generation:
-    return Generation(**{name: row[name] for name in _FIELDS})
+def _generation(row: Mapping[Any, Any]) -> IndexGeneration:
+    return IndexGeneration(**{name: row[name] for name in _FIELDS})

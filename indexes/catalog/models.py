@@ -8,7 +8,7 @@ import unicodedata
 from sqlalchemy import delete, insert, select
 
 from indexes import attributes
-from indexes.catalog.access import asking, confirm, may_read
+from indexes.catalog.access import asker_parameters, confirm, may_read
 from indexes.catalog.database import Database
 from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.schema import models
@@ -32,7 +32,7 @@ class Models:
         """The models that this asker may not use. Raises NotAuthenticated."""
         with self._database.reading() as connection:
             confirm(connection, principal)
-            return frozenset(connection.scalars(_HIDDEN, asking(principal)))
+            return frozenset(connection.scalars(_HIDDEN, asker_parameters(principal)))
 
     # --- for administrators ----------------------------------------------------------------------------------
 

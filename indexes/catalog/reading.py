@@ -23,7 +23,7 @@ from indexes.catalog.access import (
     NO_SET,
     Asker,
     asker,
-    asking,
+    asker_parameters,
     confirm,
     identities,
     may_read,
@@ -47,7 +47,7 @@ from indexes.catalog.schema import (
     vectors,
 )
 from indexes.errors import NotFound
-from indexes.model import DocumentView, Generation, Hit, PageMark, Principal, Row
+from indexes.model import DocumentView, Hit, IndexGeneration, PageMark, Principal, Row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -223,7 +223,7 @@ class ReadState:
         score = dict(ranked)
         found: dict[Row, Hit] = {}
         for batch in _batches(list(score)):
-            for stored in _HITS_BY_ROW.rows(self._connection, {**asking(principal), "rows": batch}):
+            for stored in _HITS_BY_ROW.rows(self._connection, {**asker_parameters(principal), "rows": batch}):
                 found[stored[0]] = _hit(stored, score[stored[0]])
         return tuple(found[row] for row, _ in ranked if row in found)
 
@@ -232,14 +232,14 @@ class ReadState:
         return frozenset(
             Row(row)
             for batch in _batches(sorted(rows))
-            for (row,) in _READABLE_AMONG.rows(self._connection, {**asking(principal), "rows": list(batch)})
+            for (row,) in _READABLE_AMONG.rows(self._connection, {**asker_parameters(principal), "rows": list(batch)})
         )
 
     def passage(self, passage_id: str, principal: Principal) -> Hit:
         """The chunk by its public id. Raises NotFound, whether it is absent or forbidden, and NotAuthenticated."""
         self.confirm(principal)
         self._check_readable(_SET_OF_PASSAGE, passage_id, principal)
-        wanted = {**asking(principal), "public_id": passage_id}
+        wanted = {**asker_parameters(principal), "public_id": passage_id}
         for stored in _HIT_BY_ID.rows(self._connection, wanted):
             return _hit(stored, 0.0)
         raise NotFound()
@@ -248,7 +248,7 @@ class ReadState:
         """The whole document by its public id. Raises NotFound, absent or forbidden, and NotAuthenticated."""
         self.confirm(principal)
         self._check_readable(_SET_OF_DOCUMENT, document_id, principal)
-        wanted = {**asking(principal), "public_id": document_id}
+        wanted = {**asker_parameters(principal), "public_id": document_id}
         row = self._connection.execute(_DOCUMENT_BY_ID, wanted).mappings().first()
         if row is None:
             raise NotFound()
@@ -264,15 +264,15 @@ class ReadState:
 
     def matching(self, filters: Filters, principal: Principal) -> list[int]:
         """Ids of the documents that the filter lets through, among those the principal may read."""
-        return list(self._connection.scalars(matching(filters), asking(principal)))
+        return list(self._connection.scalars(matching(filters), asker_parameters(principal)))
 
     # --- what the derived indexes are built from (no principal: nothing of this is ever returned to a caller) -----
 
-    def generation(self) -> Generation | None:
+    def generation(self) -> IndexGeneration | None:
         """The active generation, if there is one yet."""
         return active_generation(self._connection)
 
-    def centroids(self, generation: Generation) -> "NDArray[np.int8] | None":
+    def centroids(self, generation: IndexGeneration) -> "NDArray[np.int8] | None":
         """The centroids of a generation's topics, shape (topics, dimension), once they are learnt."""
         return stored_centroids(self._connection, generation)
 
@@ -285,7 +285,7 @@ class ReadState:
         generation = self.generation()
         return [] if generation is None else list(problems(self._connection, generation, whole=whole))
 
-    def unembedded(self, generation: Generation, limit: int) -> list[tuple[int, bytes]]:
+    def unembedded(self, generation: IndexGeneration, limit: int) -> list[tuple[int, bytes]]:
         """(document id, token) of documents without vectors in a generation, at most `limit`, by id."""
         has = exists().where(vectors.c.document_id == documents.c.id, vectors.c.generation_id == generation.id)
         wanted = select(documents.c.id, documents.c.token).where(~has).order_by(documents.c.id).limit(limit)
@@ -341,7 +341,7 @@ class ReadState:
 
     def vectors(
         self,
-        generation: Generation,
+        generation: IndexGeneration,
         document_ids: Sequence[int],
     ) -> "dict[int, NDArray[np.float32]]":
         """Unit vectors by document, shape (chunks, dimension), in the order of the chunks."""

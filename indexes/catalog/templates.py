@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, case, func, insert, or_, select, update
 
-from indexes.catalog.access import IDENTITIES, NO_SET, asking, confirm, may_read, may_read_set, readable_sets
+from indexes.catalog.access import IDENTITIES, NO_SET, asker_parameters, confirm, may_read, may_read_set, readable_sets
 from indexes.catalog.database import Database, Prepared
 from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.people import known_id
@@ -156,7 +156,7 @@ class Templates:
         """What is active for this asker among the templates that they may use; None: nothing is."""
         with self._database.reading() as connection:
             confirm(connection, principal)
-            given = {**asking(principal), "style": style, "language": language}
+            given = {**asker_parameters(principal), "style": style, "language": language}
             return _first_usable(connection, principal, connection.execute(_BY_ASKER, given).mappings().all())
 
     def named(self, principal: Principal, name: str, style: str) -> Chosen | None:
@@ -314,7 +314,9 @@ def _may_use(connection: Connection, principal: Principal, wanted: Mapping[str, 
 
 
 def _readable(connection: Connection, principal: Principal, version_id: int) -> TemplateVersion | None:
-    row = connection.execute(_READABLE_TEXT, {**asking(principal), "version_id": version_id}).mappings().first()
+    row = (
+        connection.execute(_READABLE_TEXT, {**asker_parameters(principal), "version_id": version_id}).mappings().first()
+    )
     if row is None:
         log.error("The second gate stopped a template that the first had let through.")
         return None

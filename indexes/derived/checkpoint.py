@@ -51,7 +51,7 @@ def save(home: Path, facts: Mapping[str, Any], write: Callable[[Path], None]) ->
 
 
 @contextmanager
-def opened(home: Path, facts: Mapping[str, Any]) -> Iterator[Path | None]:
+def open_checkpoint(home: Path, facts: Mapping[str, Any]) -> Iterator[Path | None]:
     """The checkpoint's folder, which stays while the block runs; None if there is none or it was made for other facts.
 
     Raises IndexDamaged.

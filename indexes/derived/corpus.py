@@ -27,10 +27,10 @@ from indexes.derived.keywords import KeywordIndex
 from indexes.derived.locks import ReadWriteLock
 from indexes.derived.snapshot import Snapshot
 from indexes.derived.vectors.store import LearnsTopics, Learnt, VectorStore, VectorStores
-from indexes.derived.verify import all_reader_sets, compared, verify
+from indexes.derived.verify import all_reader_sets, compare_reader_set, verify
 from indexes.derived.view import View, Views
 from indexes.errors import IndexDamaged, IndexNotReady
-from indexes.model import Generation, Principal
+from indexes.model import IndexGeneration, Principal
 
 _STEP = 8  # documents followed in the background before others get their turn
 _PATIENCE_S = 0.05  # how long a step in the background lets searches go first
@@ -280,11 +280,11 @@ class Corpus:
 
     # --- generations --------------------------------------------------------------------------------------------
 
-    def generation(self) -> Generation:
+    def generation(self) -> IndexGeneration:
         """The generation that the last search used."""
         return self._derived.generation
 
-    def prepare(self, generation: Generation) -> None:
+    def prepare(self, generation: IndexGeneration) -> None:
         """Load the vectors of a generation that is about to be activated, so that the switch takes no time."""
         with self._maintenance:
             if generation.id in self._prepared:
@@ -389,7 +389,9 @@ class Corpus:
                 if not derived.usable or derived.changed(just_this) != before:
                     return
                 try:
-                    found = [each.what for each in compared(state, derived, reader_set, expected, whole=False)]
+                    found = [
+                        each.what for each in compare_reader_set(state, derived, reader_set, expected, whole=False)
+                    ]
                 except Exception as error:  # so damaged that it cannot even be looked at
                     found = [repr(error)]
         if found:
@@ -432,7 +434,7 @@ class Corpus:
         log.info("Large views are searched by topic now.")
 
     def _prepare_topics(
-        self, vectors: LearnsTopics, generation: Generation, stop: Callable[[], bool]
+        self, vectors: LearnsTopics, generation: IndexGeneration, stop: Callable[[], bool]
     ) -> Callable[[], None] | None:
         """The last step of having topics; the first process to learn some decides for all.
 
@@ -465,7 +467,7 @@ class Corpus:
         generation = _active(state)
         facts = self._facts(generation, state.rebuild_number())
         try:
-            with checkpoint.opened(self._folder, facts) as folder:
+            with checkpoint.open_checkpoint(self._folder, facts) as folder:
                 if folder is None:
                     return None
                 loaded = _read(generation, folder, self._stores, state.centroids(generation))
@@ -481,7 +483,7 @@ class Corpus:
         log.info("Loaded the checkpoint; %d documents had changed since.", repaired)
         return loaded
 
-    def _facts(self, generation: Generation, rebuild_number: int) -> Mapping[str, Any]:
+    def _facts(self, generation: IndexGeneration, rebuild_number: int) -> Mapping[str, Any]:
         """What a checkpoint must have been made for: this installation, this generation, the last rebuild asked for."""
         return {
             "installation": hashlib.sha256(b"checkpoint" + self.catalog.secret).hexdigest(),
@@ -506,7 +508,7 @@ def _within(pending: Sequence[int], sets: Ints | None) -> list[int]:
     return inside
 
 
-def _active(state: ReadState) -> Generation:
+def _active(state: ReadState) -> IndexGeneration:
     generation = state.generation()
     if generation is None:
         raise IndexDamaged("The catalog has no generation yet.", remedy="Call generations.ensure first.")
@@ -532,7 +534,7 @@ def _write(derived: Derived, folder: Path) -> None:
 
 
 def _read(
-    generation: Generation,
+    generation: IndexGeneration,
     folder: Path,
     stores: VectorStores,
     learnt: Learnt | None,

@@ -27,7 +27,7 @@ from indexes.derived.keywords.scorer import Ranking, Statistics
 from indexes.derived.ties import Ties, ties_of
 from indexes.derived.vectors.store import Floats, Ints, Ranked, VectorStore, VectorStores
 from indexes.errors import IndexDamaged
-from indexes.model import Generation
+from indexes.model import IndexGeneration
 
 Each = TypeVar("Each")
 Lanes = NDArray[np.uint64]
@@ -55,7 +55,7 @@ class Derived:
 
     def __init__(
         self,
-        generation: Generation,
+        generation: IndexGeneration,
         keywords: KeywordIndex,
         vectors: VectorStore,
     ) -> None:
@@ -77,7 +77,7 @@ class Derived:
         self._seeing = Lock()
 
     @classmethod
-    def empty(cls, state: ReadState, generation: Generation, stores: VectorStores) -> "Derived":
+    def empty(cls, state: ReadState, generation: IndexGeneration, stores: VectorStores) -> "Derived":
         return cls(generation, KeywordIndex(), empty_vectors(state, generation, stores))
 
     # --- following the catalog ----------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ class Derived:
         changes = state.changed_in(reader_sets, self.followed.number)
         return sorted({document for where, number, document in changes if number > self._ahead.get(where, 0)})
 
-    def worked_out(self, state: ReadState, document_ids: Sequence[int], generation: Generation | None) -> Changes:
+    def worked_out(self, state: ReadState, document_ids: Sequence[int], generation: IndexGeneration | None) -> Changes:
         """What to apply to make these documents what they are in this state. Changes nothing, and may be slow.
 
         generation: whose vectors to read; None: none. Raises IndexDamaged when the catalog lacks some.
@@ -129,7 +129,7 @@ class Derived:
             self.discard()
             raise
 
-    def switch(self, generation: Generation, vectors: VectorStore, changes: Changes) -> None:
+    def switch(self, generation: IndexGeneration, vectors: VectorStore, changes: Changes) -> None:
         """Apply changes to the words, and search with another generation's vectors, which have them already."""
         try:
             self._apply(changes, None)
@@ -317,12 +317,12 @@ class Derived:
             self._keep(placed)
 
 
-def empty_vectors(state: ReadState, generation: Generation, stores: VectorStores) -> VectorStore:
+def empty_vectors(state: ReadState, generation: IndexGeneration, stores: VectorStores) -> VectorStore:
     """A store for the vectors of this generation, with what has been learnt of them."""
     return stores.empty(generation.dimension, state.centroids(generation))
 
 
-def align(vectors: VectorStore, state: ReadState, generation: Generation) -> None:
+def align(vectors: VectorStore, state: ReadState, generation: IndexGeneration) -> None:
     """Make a vector store that nobody searches yet hold exactly the documents of this state.
 
     A row that it holds already keeps its vector. Raises IndexDamaged when the catalog lacks vectors.
@@ -347,7 +347,7 @@ def batches(ids: Sequence[Each]) -> Iterator[Sequence[Each]]:
     return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
 
 
-def _vectors(state: ReadState, generation: Generation, placements: Sequence[Placement]) -> Floats:
+def _vectors(state: ReadState, generation: IndexGeneration, placements: Sequence[Placement]) -> Floats:
     """Vectors of the rows of these documents, in their order."""
     filled = [placed for placed in placements if len(placed.rows)]
     found: Mapping[int, Floats] = state.vectors(generation, [placed.document_id for placed in filled])

@@ -8,7 +8,7 @@ import numpy as np
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import BadInput, IndexDamaged
-from indexes.model import Generation
+from indexes.model import IndexGeneration
 
 Progress = Callable[[int, int], None]
 
@@ -22,7 +22,7 @@ def rebuild(
     progress: Progress = lambda done, total: None,
     *,
     grace_s: float = 3.0,
-) -> Generation:
+) -> IndexGeneration:
     """Without a model: every process builds its indexes anew from the catalog. With one: re-embed, then switch to it.
 
     Writes go on meanwhile; whoever stores a document stores its vectors for the new generation too. `grace_s` is how
@@ -52,7 +52,7 @@ def rebuild(
             _embed_all(catalog, generation, embedder, progress)
 
 
-def _embed_all(catalog: Catalog, generation: Generation, embedder: Embedder, progress: Progress) -> None:
+def _embed_all(catalog: Catalog, generation: IndexGeneration, embedder: Embedder, progress: Progress) -> None:
     with catalog.reading() as state:
         total, done = state.document_count(), 0
     while True:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from indexes.derived.keywords.scorer import Ranking, Statistics
 from indexes.derived.vectors.store import Floats, Ints, Ranked
-from indexes.model import Generation
+from indexes.model import IndexGeneration
 
 
 class Snapshot(Protocol):
@@ -20,7 +20,7 @@ class Snapshot(Protocol):
     """
 
     @property
-    def generation(self) -> Generation:
+    def generation(self) -> IndexGeneration:
         """Whose vectors are searched."""
         ...
 

@@ -68,7 +68,7 @@ def verify(
             break
         if among is None or reader_set in among:
             looked_at.append(reader_set)
-            found += compared(state, derived, reader_set, expected.get(reader_set, []), whole=whole)
+            found += compare_reader_set(state, derived, reader_set, expected.get(reader_set, []), whole=whole)
     placed_there = [placed for reader_set in looked_at for placed in expected.get(reader_set, [])]
     return Report(
         whole=whole,
@@ -96,7 +96,7 @@ def _not_followed(state: ReadState, derived: Derived) -> set[int]:
     return set(pending)
 
 
-def compared(
+def compare_reader_set(
     state: ReadState, derived: Derived, reader_set: int, expected: Sequence[Placement], *, whole: bool
 ) -> Iterator[Difference]:
     """What differs under one reader set, which must be followed to this state. expected: its documents there."""

@@ -20,7 +20,7 @@ from indexes.derived.vectors.store import VectorStores
 from indexes.derived.view import View
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ModelMismatch, TooOld, Withdrawn
-from indexes.model import DocumentView, Generation, Hit, Mode, Principal, Row, SearchResult
+from indexes.model import DocumentView, Hit, IndexGeneration, Mode, Principal, Row, SearchResult
 from indexes.search.deduplication import Thinner
 from indexes.search.fusion import fuse
 from indexes.search.position import Positions
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 class IndexStatus:
     """For operators only: it counts what no single caller may see."""
 
-    generation: Generation
+    generation: IndexGeneration
     documents: int
     passages: int
     alarms: int
@@ -270,7 +270,7 @@ class _Query:
         self._question, self._embedders, self._mode = question, embedders, mode
         self._vector: _Vector | None = None
 
-    def embedded_for(self, generation: Generation) -> _Vector | None:
+    def embedded_for(self, generation: IndexGeneration) -> _Vector | None:
         if self._mode == "keyword":
             return None
         if self._vector is None or self._vector.fingerprint != generation.fingerprint:
@@ -287,7 +287,7 @@ class _Embedders:
         self._load = load
         self._lock = Lock()
 
-    def of(self, generation: Generation) -> Embedder:
+    def of(self, generation: IndexGeneration) -> Embedder:
         """Raises ModelMismatch when the generation's model cannot be had."""
         with self._lock:
             known = self._by_fingerprint.get(generation.fingerprint)

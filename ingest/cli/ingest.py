@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # this module is loaded for every command: what only some nee
     from indexes.embedder import LoadEmbedder
     from ingest.labelled import LabelledSet
     from ingest.report import Report, Watcher
-    from ingest.requests import MakeParsers, Request
+    from ingest.requests import IngestRequest, MakeParsers
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(sources, name="sources")
@@ -54,13 +54,13 @@ def ingest(
 
     Who may read a file: --allow and --deny, else its manifest line, else the nearest .access.yaml at or above it.
     """
-    from ingest.requests import Request
+    from ingest.requests import IngestRequest
 
     with exit_on_error(as_json=as_json):
         given: dict[str, Any] = {"paths": paths, "source": source, "collection": collection}
         given |= {"allow": allow or (), "deny": deny or (), "manifest": manifest}
         given |= {"prune": prune or prune_anyway, "prune_anyway": prune_anyway, "dry_run": dry_run}
-        request = Request.of(given)
+        request = IngestRequest.of(given)
         raise typer.Exit(ingest_once(request, configuration.load(), as_json=as_json))
 
 
@@ -98,7 +98,7 @@ def worker(
 
 
 def ingest_once(
-    request: "Request",
+    request: "IngestRequest",
     settings: Settings,
     *,
     as_json: bool,
@@ -163,7 +163,7 @@ def _reported(work: "Callable[[Report, ExitStack], None]", *, dry_run: bool, as_
     return exit_code(report.error) if report.error else int(not report.succeeded)
 
 
-def _catalog(settings: Settings, request: "Request", stack: ExitStack) -> Catalog | None:
+def _catalog(settings: Settings, request: "IngestRequest", stack: ExitStack) -> Catalog | None:
     """The catalog; None where a dry run would have to make one."""
     at_home = settings.database_url is None
     if request.dry_run and at_home and not (settings.home / "catalog.sqlite").exists():
@@ -173,10 +173,10 @@ def _catalog(settings: Settings, request: "Request", stack: ExitStack) -> Catalo
 
 @contextmanager
 def _watcher(out: IO[str]) -> "Iterator[Watcher]":
-    from ingest.report import Bar, Lines
+    from ingest.report import Bar, PlainProgress
 
     if out.isatty():
         with Bar(out) as bar:
             yield bar
     else:
-        yield Lines(out)
+        yield PlainProgress(out)

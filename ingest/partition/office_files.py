@@ -15,7 +15,7 @@ from indexes.errors import SourceBroken, SourceEmpty
 from ingest.elements import Element
 from ingest.partition import convert, ocr, office, ooxml
 from ingest.partition.reading import Read
-from ingest.partition.recover import merged
+from ingest.partition.recover import merge_readings
 from ingest.partition.work import Work
 
 
@@ -62,7 +62,7 @@ def _office(path: Path, work: Work, reader: Callable[[Path], list[Element]]) -> 
             raise
         work.warn("Its structure is damaged; its text was read without it.")
         found = []
-    elements = merged(found, own)
+    elements = merge_readings(found, own)
     return elements + list(_embedded(usual, elements, pictures, work)), about
 
 

@@ -11,7 +11,7 @@ _SPACE = re.compile(r"\s+")
 MAX_SEARCHED = 3_000_000_000  # characters looked through for text that stands inside a longer element
 
 
-def merged(found: Sequence[Element], own: Sequence[Element]) -> list[Element]:
+def merge_readings(found: Sequence[Element], own: Sequence[Element]) -> list[Element]:
     """`found` with every element of `own` that it lacks put in: on its page, or after the last one both have."""
     place = {_bare(element.text): index for index, element in reversed(list(enumerate(found)))}
     last_on = {element.page: index for index, element in enumerate(found)}

@@ -15,7 +15,7 @@ from indexes.errors import SourceBroken, SourceRefused
 from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition import office
-from ingest.partition.recover import merged
+from ingest.partition.recover import merge_readings
 from ingest.partition.text import decode
 from ingest.partition.work import Work
 
@@ -54,8 +54,8 @@ def html_text(text: str) -> tuple[list[Element], dict[str, Scalar]]:
     named = _TITLE.search(text)
     title = _plain(named.group(1)) if named else ""
     content, menus = _swept(text)
-    found = merged(office.web_page(text), content)
-    return found + merged([], [menu for menu in menus if menu not in found]), {"title": title} if title else {}
+    found = merge_readings(office.web_page(text), content)
+    return found + merge_readings([], [menu for menu in menus if menu not in found]), {"title": title} if title else {}
 
 
 def _swept(text: str) -> tuple[list[Element], list[Element]]:

@@ -15,11 +15,11 @@ from indexes.model import Principal
 from indexes.settings import Settings
 from service.answering import phrases
 from service.answering.evidence import Judge
-from service.answering.generate import Generation
+from service.answering.generate import Completion
 from service.answering.meaning import Meaning
 from service.answering.permission import LOOKS_AT_ONCE, Permission
 from service.answering.prompt import LeftOut, worth_showing
-from service.answering.quote import nothing, quote
+from service.answering.quote import answer_nothing_found, quote
 from service.answering.run import Found, Run
 from service.answering.search import Search
 from service.answering.values import (
@@ -74,7 +74,7 @@ class Answerer:
         self._looks = CapacityLimiter(LOOKS_AT_ONCE)
         self.templates = templates or BuiltIn()
         self.judge = judge
-        self.generation = Generation(settings, secret or secrets.token_bytes(32), meaning=meaning, cpu=cpu)
+        self.generation = Completion(settings, secret or secrets.token_bytes(32), meaning=meaning, cpu=cpu)
 
     def permission(self, principal: Principal) -> Permission:
         """For one answer to this asker."""
@@ -143,7 +143,7 @@ class Answerer:
 
     def _answered(self, run: Run) -> AsyncGenerator[Event]:
         if not run.found.hits:
-            return nothing(run)
+            return answer_nothing_found(run)
         if run.model is None or run.found.template is None:
             return quote(run, self.cpu)
         return self._generate_or_quote(run, run.model, run.found.template)

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from indexes.errors import QuestionTooLong
 from indexes.model import Hit
 from indexes.text.words import sentences
-from service.answering.prompt import LeftOut, Passage, Piece, Turn, alternating, boundary, pack, render
+from service.answering.prompt import LeftOut, Passage, Piece, Turn, alternate_turns, boundary, pack, render
 from service.llm.port import LanguageModel, Prompt
 from service.templates.template import Template
 
@@ -55,7 +55,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class PackingRequest:
     """All that a prompt is made of."""
 
     template: Template
@@ -94,21 +94,21 @@ class _Draft:
     tokens: int
 
 
-def unlimited(hits: Sequence[Hit], left_out: tuple[LeftOut, ...]) -> tuple[tuple[Passage, ...], Budget]:
+def pack_everything(hits: Sequence[Hit], left_out: tuple[LeftOut, ...]) -> tuple[tuple[Passage, ...], Budget]:
     """All passages, where no window limits them."""
     passages = pack([Piece(hit, len(hit.text)) for hit in hits])
     nothing = Budget(window=None, answer=0, template=0, question=0, history=0, passages=(), unused=0, left_out=left_out)
     return passages, nothing
 
 
-async def fit(request: Request, model: LanguageModel, window: int) -> Fitted:
+async def fit(request: PackingRequest, model: LanguageModel, window: int) -> Fitted:
     """The most that fits the window. Earlier turns give way first, then the answer's length; then it is refused.
 
     Asks the model to count once where everything fits. Raises QuestionTooLong with the numbers, and GeneratorError.
     """
     answer = min(request.answer_tokens, max(window // 2, 1))
     least = min(answer, LEAST_ANSWER)
-    turns = alternating(request.history)
+    turns = alternate_turns(request.history)
     recent = _recent(turns, (window - answer) // HISTORY_SHARE)
     for history, reserved in dict.fromkeys(((recent, answer), ((), answer), ((), least))):
         fixed = _size(render(request.template, request.asked(history), (), history, ""))
@@ -124,7 +124,7 @@ async def fit(request: Request, model: LanguageModel, window: int) -> Fitted:
 
 
 async def _fullest(
-    request: Request, model: LanguageModel, history: tuple[Turn, ...], room: int, fixed: float
+    request: PackingRequest, model: LanguageModel, history: tuple[Turn, ...], room: int, fixed: float
 ) -> _Draft | None:
     """The draft with the most text that takes at most `room` tokens; None where not even the question does.
 
@@ -141,7 +141,7 @@ async def _fullest(
 
 
 async def _largest(
-    request: Request,
+    request: PackingRequest,
     model: LanguageModel,
     history: tuple[Turn, ...],
     room: int,
@@ -171,7 +171,7 @@ async def _largest(
 
 
 async def _counted(
-    request: Request, model: LanguageModel, pieces: tuple[Piece, ...], history: tuple[Turn, ...]
+    request: PackingRequest, model: LanguageModel, pieces: tuple[Piece, ...], history: tuple[Turn, ...]
 ) -> _Draft:
     passages = pack(pieces)
     question = request.asked(history)
@@ -225,7 +225,13 @@ def _recent(turns: tuple[Turn, ...], room: int) -> tuple[Turn, ...]:
 
 
 def _fitted(
-    request: Request, draft: _Draft, window: int, answer: int, history: tuple[Turn, ...], dropped: int, fixed: float
+    request: PackingRequest,
+    draft: _Draft,
+    window: int,
+    answer: int,
+    history: tuple[Turn, ...],
+    dropped: int,
+    fixed: float,
 ) -> Fitted:
     question = estimate(request.asked(history))
     earlier = sum(_turn_size(turn) for turn in history)

@@ -8,7 +8,7 @@ from functools import cached_property
 from indexes.formats import PageKind
 from indexes.model import PageMark
 from indexes.text.words import script, sentences, terms
-from service.answering.prompt import Passage, Span
+from service.answering.prompt import Passage, PassageSpan
 from service.answering.untrusted import Inert, visible
 
 SUPPORT = 0.5  # share of a sentence's content words that the cited passage must hold
@@ -54,7 +54,7 @@ class Citation:
 class Sentence:
     """One sentence of a passage, with its content words."""
 
-    def __init__(self, span: Span, start: int, end: int) -> None:
+    def __init__(self, span: PassageSpan, start: int, end: int) -> None:
         self.span = span
         self.start = span.start + start  # in the document
         self.end = span.start + end

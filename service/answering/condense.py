@@ -12,7 +12,7 @@ from contextlib import aclosing
 
 from indexes.errors import GeneratorError
 from indexes.text.words import HAN, KANA, Script, script, terms
-from service.answering.prompt import Turn, alternating
+from service.answering.prompt import Turn, alternate_turns
 from service.answering.untrusted import clean, quiet
 from service.llm.port import LanguageModel, Message, Prompt
 from service.templates.template import Style
@@ -62,7 +62,7 @@ async def standalone(
 
     history: the caller's own turns, oldest first. cache_salt: of this caller alone.
     """
-    turns = alternating(history)
+    turns = alternate_turns(history)
     if not turns:
         return question
     written = None if model is None else await _written(question, turns[-RECENT_TURNS:], model, style, cache_salt)

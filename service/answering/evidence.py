@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args
 
 from indexes.derived.corpus import Corpus
-from indexes.model import Generation, Hit, Mode, SearchResult
+from indexes.model import Hit, IndexGeneration, Mode, SearchResult
 from indexes.text.words import HAN, KANA, Script, script
 
 SETTING = "abstention"
@@ -71,7 +71,7 @@ def share_a_language(question: str, hits: Iterable[Hit]) -> bool:
     return len(asked & told) >= HELD * len(asked)
 
 
-def thresholds(generation: Generation, settings: Mapping[str, Any]) -> Thresholds:
+def thresholds(generation: IndexGeneration, settings: Mapping[str, Any]) -> Thresholds:
     """What its settings say, over what comes with the model. Where they cannot be understood: none."""
     kept = settings.get(SETTING, {})
     found: dict[tuple[Mode, Script], float] = dict(PACKAGED.get(generation.fingerprint, {}))

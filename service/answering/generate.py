@@ -12,22 +12,22 @@ from anyio import CapacityLimiter
 
 from indexes.settings import Settings
 from service.answering import phrases
-from service.answering.budget import Fitted, Request, fit
+from service.answering.budget import Fitted, PackingRequest, fit
 from service.answering.citation_support import SecondLook
 from service.answering.citations import Citation
 from service.answering.condense import standalone
 from service.answering.meaning import Meaning
-from service.answering.model_output import Hearing
+from service.answering.model_output import ModelOutput
 from service.answering.run import Run
 from service.answering.values import CitationFound, Event, Finished, Usage
 from service.llm.port import LanguageModel
-from service.llm.port import Usage as Reported
+from service.llm.port import TokenCounts as Reported
 from service.templates.template import Template
 
 log = logging.getLogger(__name__)
 
 
-class Generation:
+class Completion:
     """Asks the model. Holds no state between questions."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Generation:
         run.prompted = time.perf_counter()
         await run.permission.fresh()
         yield run.show(fitted.passages, fitted.budget)
-        hearing = Hearing(run.question, template, fitted)
+        hearing = ModelOutput(run.question, template, fitted)
         async with (
             SecondLook(self.meaning, self.cpu) as looking,
             aclosing(self._listen(run, model, template, fitted, hearing, looking)) as events,
@@ -80,7 +80,13 @@ class Generation:
         return await standalone(run.ask.question, run.ask.history, run.model, self.settings.llm_style, salt)
 
     async def _listen(
-        self, run: Run, model: LanguageModel, template: Template, fitted: Fitted, hearing: Hearing, looking: SecondLook
+        self,
+        run: Run,
+        model: LanguageModel,
+        template: Template,
+        fitted: Fitted,
+        hearing: ModelOutput,
+        looking: SecondLook,
     ) -> AsyncGenerator[Event]:
         """What the model says, as it becomes certain."""
         await run.permission.fresh()
@@ -104,8 +110,8 @@ class Generation:
         async for citation in looking.rest():
             yield CitationFound(citation)
 
-    def _request(self, run: Run, template: Template) -> Request:
-        return Request(
+    def _request(self, run: Run, template: Template) -> PackingRequest:
+        return PackingRequest(
             template=template,
             question=run.ask.question,
             standalone=run.question,
@@ -125,7 +131,7 @@ class Generation:
         return hmac.new(self.secret, f"cache {kind} {whose}".encode(), hashlib.sha256).hexdigest()
 
 
-def _told(run: Run, hearing: Hearing, looking: SecondLook, heard: Iterable[str | Citation]) -> Iterator[Event]:
+def _told(run: Run, hearing: ModelOutput, looking: SecondLook, heard: Iterable[str | Citation]) -> Iterator[Event]:
     """Text at once, and the citations that are certain by now."""
     for item in heard:
         if isinstance(item, str):

@@ -6,7 +6,7 @@ from indexes.errors import GeneratorBroken
 from indexes.text.words import sentences
 from service.answering.budget import Fitted
 from service.answering.citations import Citation, Doubt, Writer
-from service.llm.port import Usage
+from service.llm.port import TokenCounts
 from service.templates.template import Template
 
 _NOT_WORD = re.compile(r"[\W_]+")
@@ -21,12 +21,12 @@ _CANNOT = re.compile(
 LONGEST_ABSTENTION = 2  # sentences, for one in the model's own words
 
 
-class Hearing:
+class ModelOutput:
     """One answer of a model. Nothing is given out while it may still be the sentence that says it knows nothing."""
 
     def __init__(self, question: str, template: Template, fitted: Fitted) -> None:
         self.finish_reason: str | None = None
-        self.usage: Usage | None = None
+        self.usage: TokenCounts | None = None
         self.abstained = False
         self._writer = Writer(fitted.passages, question)
         self._no_answer = template.no_answer

@@ -71,7 +71,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class PassageSpan:
     """An unbroken stretch of a document, to the letter, with where it stands."""
 
     text: str  # document.text[start:end]
@@ -96,7 +96,7 @@ class Passage:
     language: str | None
     page_kind: PageKind | None
     score: float  # of its best hit
-    spans: tuple[Span, ...]  # in reading order, not overlapping
+    spans: tuple[PassageSpan, ...]  # in reading order, not overlapping
     cut: bool = False  # its end was cut at a sentence to fit the window
 
     @property
@@ -174,7 +174,7 @@ def render(
     template: Template, question: str, passages: Sequence[Passage], history: Sequence[Turn], mark: str
 ) -> Prompt:
     """The prompt. Documents stand in the user's turn only, between the marks, and nothing in them can close it."""
-    turns = alternating(history)
+    turns = alternate_turns(history)
     variables: dict[str, Any] = {
         "question": quiet(question, mark).strip(),
         "passages": [_shown(passage, mark, lines="line" in template.user) for passage in by_edges(passages)],
@@ -189,7 +189,7 @@ def render(
     return Prompt(messages=(system, *(Message(turn.role, turn.text) for turn in turns), Message("user", asked)))
 
 
-def alternating(history: Iterable[Turn]) -> tuple[Turn, ...]:
+def alternate_turns(history: Iterable[Turn]) -> tuple[Turn, ...]:
     """The turns as chat templates want them: the user's first, then by turns, control tokens disarmed, no empty one."""
     turns: list[Turn] = []
     for role, group in groupby((turn for turn in history if turn.text.strip()), key=lambda turn: turn.role):
@@ -258,7 +258,7 @@ def _follows(piece: Piece, following: Piece) -> bool:
 def _passage(n: int, group: Sequence[Piece]) -> Passage:
     """group: pieces that follow each other, best first."""
     best = group[0].hit
-    spans: list[Span] = []
+    spans: list[PassageSpan] = []
     for piece in sorted(group, key=lambda piece: piece.hit.start):
         _extend(spans, piece)
     return Passage(
@@ -278,7 +278,7 @@ def _passage(n: int, group: Sequence[Piece]) -> Passage:
     )
 
 
-def _extend(spans: list[Span], piece: Piece) -> None:
+def _extend(spans: list[PassageSpan], piece: Piece) -> None:
     """Adds what this piece has beyond the spans before it: to the last one where it goes on in the same section."""
     hit = piece.hit
     start = max(hit.start, spans[-1].end) if spans else hit.start
@@ -286,9 +286,11 @@ def _extend(spans: list[Span], piece: Piece) -> None:
     last = spans[-1] if spans else None
     if last is not None and last.end == start and last.section == hit.section:
         pages = tuple(dict.fromkeys((*last.pages, *hit.pages)))
-        spans[-1] = Span(text=last.text + text, start=last.start, end=piece.end, section=last.section, pages=pages)
+        spans[-1] = PassageSpan(
+            text=last.text + text, start=last.start, end=piece.end, section=last.section, pages=pages
+        )
     elif text:
-        spans.append(Span(text=text, start=start, end=piece.end, section=hit.section, pages=hit.pages))
+        spans.append(PassageSpan(text=text, start=start, end=piece.end, section=hit.section, pages=hit.pages))
 
 
 def _shown(passage: Passage, mark: str, *, lines: bool) -> dict[str, Any]:

@@ -6,14 +6,14 @@ from dataclasses import replace
 from anyio import CapacityLimiter, to_thread
 
 from service.answering import extractive, phrases
-from service.answering.budget import unlimited
+from service.answering.budget import pack_everything
 from service.answering.run import Run
 from service.answering.values import CitationFound, Event, Finished
 
 
-async def nothing(run: Run) -> AsyncGenerator[Event]:
+async def answer_nothing_found(run: Run) -> AsyncGenerator[Event]:
     """The fixed answer where the search gave nothing; no model is asked."""
-    yield run.show(*unlimited((), run.found.left_out))
+    yield run.show(*pack_everything((), run.found.left_out))
     text = phrases.NOTHING_FOUND[run.language]
     yield run.say(text)
     yield Finished(run.answer(text, answerer="model" if run.model else "quotes", abstained=True))
@@ -22,7 +22,7 @@ async def nothing(run: Run) -> AsyncGenerator[Event]:
 async def quote(run: Run, cpu: CapacityLimiter, notice: str | None = None) -> AsyncGenerator[Event]:
     """The best sentences of the passages; where the caller has been shown passages already, of those."""
     if run.passages is None:
-        yield run.show(*unlimited(run.found.hits, run.found.left_out))
+        yield run.show(*pack_everything(run.found.hits, run.found.left_out))
     chosen = await to_thread.run_sync(extractive.quotes, run.question, run.passages or (), limiter=cpu)
     quoted = extractive.compose(chosen)
     for text, citation in quoted:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from indexes.model import Hit, Principal
 from indexes.text.words import Script, script
-from service.answering.budget import Budget, unlimited
+from service.answering.budget import Budget, pack_everything
 from service.answering.permission import Permission
 from service.answering.prompt import LeftOut, Passage
 from service.answering.untrusted import inert
@@ -39,7 +39,7 @@ class Run:
     found: Found = field(default_factory=lambda: Found((), (), ""))
     answer_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     passages: tuple[Passage, ...] | None = None  # what the caller has been shown
-    budget: Budget = field(default_factory=lambda: unlimited((), ())[1])
+    budget: Budget = field(default_factory=lambda: pack_everything((), ())[1])
     spoken: bool = False  # whether the caller has seen any of the answer
     begun: float = field(default_factory=time.perf_counter)
     condensed: float = 0.0

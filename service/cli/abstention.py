@@ -106,9 +106,9 @@ async def _calibrate_and_store(
     from anyio import to_thread
 
     from service.evaluation import calibration
-    from service.evaluation.measuring import prepared
+    from service.evaluation.measuring import prepare_measurement
 
-    async with prepared(wanted, settings) as (here, given):
+    async with prepare_measurement(wanted, settings) as (here, given):
         work = partial(
             calibration.calibrate,
             here.searcher,

@@ -13,7 +13,7 @@ from indexes.model import Principal
 from indexes.text.words import Script, script
 from service.answering.answerer import Answerer, Ask
 from service.templates.drafts import read_file
-from service.templates.store import Governed, as_template
+from service.templates.store import CatalogTemplates, as_template
 from service.templates.template import BUILT_IN, Style, Template, TemplateSource
 
 QUOTES = "quotes"
@@ -40,7 +40,7 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
-class Exactly:
+class FixedTemplate:
     """A TemplateSource of one template, for everybody: the operator who measures it has chosen it."""
 
     template: Template
@@ -58,7 +58,7 @@ def arms(
     """
     if twice := sorted({name for name in named if named.count(name) > 1}):
         raise BadInput(f"{twice[0]} is named twice.", remedy="Name each template once.")
-    governed = Governed(catalog)
+    governed = CatalogTemplates(catalog)
     quoting = Arm(label=QUOTES, ask=replace(ask, answerer="quotes"), answerer=answering(governed), templates=None)
     settings = quoting.answerer.settings
     if settings.llm_url is None:
@@ -69,7 +69,7 @@ def arms(
     if len(set(labels.values())) < len(labels):
         labels = {name: name for name in named}
     sources: dict[str, TemplateSource] = {
-        labels[name]: Exactly(template(name, catalog, settings.llm_style)) for name in named
+        labels[name]: FixedTemplate(template(name, catalog, settings.llm_style)) for name in named
     } or {ACTIVE: governed}
     if quotes and QUOTES in sources:
         raise BadInput(f"A template is named {QUOTES}, too.", remedy=f"Name its version: {QUOTES}@1.")

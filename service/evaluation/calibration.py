@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 from indexes.catalog import Catalog
 from indexes.errors import BadInput, Busy
-from indexes.model import Generation, Mode, Principal
+from indexes.model import IndexGeneration, Mode, Principal
 from indexes.search.searcher import Searcher
 from indexes.text.words import Script, script
 from service.answering.evidence import OFF, SETTING, share_a_language, thresholds
@@ -73,7 +73,7 @@ class Finding:
 class Calibration:
     """What `calibrate` found. It counts once it is stored."""
 
-    generation: Generation
+    generation: IndexGeneration
     mode: Mode
     max_refused_share: float
     findings: Mapping[Script, Finding]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from service.evaluation.cases import Case
 from service.evaluation.measures import MEASURES, NOTHING, Measure, Unit, quantile
-from service.evaluation.outcomes import Outcome
+from service.evaluation.outcomes import CaseOutcome
 
 RESAMPLES = 10_000
 AT_ONCE = 4_000_000  # draws held in memory together
@@ -77,7 +77,7 @@ Leaks = Mapping[tuple[str, str], tuple[str, ...]]  # paths, by arm and case
 
 
 def summaries(
-    arms: Sequence[str], cases: Sequence[Case], outcomes: Mapping[tuple[str, str], Outcome], leaks: Leaks, seed: int
+    arms: Sequence[str], cases: Sequence[Case], outcomes: Mapping[tuple[str, str], CaseOutcome], leaks: Leaks, seed: int
 ) -> tuple[Summary, ...]:
     """Every arm by itself; failures are counted and measured in nothing."""
     return tuple(
@@ -87,7 +87,7 @@ def summaries(
 
 
 def comparisons(
-    arms: Sequence[str], cases: Sequence[Case], outcomes: Mapping[tuple[str, str], Outcome], seed: int
+    arms: Sequence[str], cases: Sequence[Case], outcomes: Mapping[tuple[str, str], CaseOutcome], seed: int
 ) -> tuple[Comparison, ...]:
     """Each arm against the first, over the questions that both have answered."""
     found: list[Comparison] = []
@@ -109,13 +109,13 @@ def comparisons(
 
 def estimates(parts: Sequence[Parts], seed: int) -> list[Estimate | None]:
     """The ratio of each pair of sums with its interval; None where nothing could be got."""
-    drawn = resampled(parts, seed)
+    drawn = resample(parts, seed)
     return [_estimate(_ratio(part), drawn[:, at], part[:, 1] > 0) for at, part in enumerate(parts)]
 
 
 def differences(pairs: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> list[Estimate | None]:
     """pairs: first and second by turns. Second minus first, each with its interval over the same questions."""
-    drawn = resampled(pairs, seed, resamples)
+    drawn = resample(pairs, seed, resamples)
     found: list[Estimate | None] = []
     for at in range(0, len(pairs), 2):
         one, other = pairs[at], pairs[at + 1]
@@ -124,7 +124,7 @@ def differences(pairs: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -
     return found
 
 
-def resampled(parts: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
+def resample(parts: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
     """The ratios of so many draws of the questions with replacement, shape (resamples, parts); nan: nothing drawn."""
     questions = len(parts[0]) if parts else 0
     if questions == 0:
@@ -146,7 +146,7 @@ def _counts(chance: np.random.Generator, resamples: int, questions: int) -> NDAr
     return counts.reshape(resamples, questions).astype(np.float64)
 
 
-def _summary(arm: str, answered: Sequence[tuple[Case, Outcome]], leaks: Leaks, seed: int) -> Summary:
+def _summary(arm: str, answered: Sequence[tuple[Case, CaseOutcome]], leaks: Leaks, seed: int) -> Summary:
     done = [(case, outcome) for case, outcome in answered if not outcome.failure]
     values = estimates([_parts(measure, done) for measure in MEASURES], seed)
     times = [outcome.seconds for _, outcome in done]
@@ -162,11 +162,11 @@ def _summary(arm: str, answered: Sequence[tuple[Case, Outcome]], leaks: Leaks, s
     )
 
 
-def _answered(outcome: Outcome | None) -> bool:
+def _answered(outcome: CaseOutcome | None) -> bool:
     return outcome is not None and outcome.failure is None
 
 
-def _parts(measure: Measure, answered: Sequence[tuple[Case, Outcome]]) -> Parts:
+def _parts(measure: Measure, answered: Sequence[tuple[Case, CaseOutcome]]) -> Parts:
     return np.array([measure.of(case, outcome) for case, outcome in answered] or [NOTHING][:0]).reshape(-1, 2)
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from indexes.text.words import HAN, IDEOGRAPHS, KANA
 from service.evaluation.cases import Case
-from service.evaluation.outcomes import Outcome
+from service.evaluation.outcomes import CaseOutcome
 
 Unit = Literal["share", "tokens", "seconds"]
 Part = tuple[float, float]  # what was got, what could be got
@@ -45,7 +45,7 @@ def f1(answer: str, right: Sequence[str]) -> float:
     return max((_f1(said, Counter(tokens(one))) for one in right), default=0.0)
 
 
-def contained(answer: str, right: Sequence[str]) -> float:
+def contains_answer(answer: str, right: Sequence[str]) -> float:
     """1 where one of the right answers stands in the answer, token for token, else 0."""
     said = tokens(answer)
     return float(any(_inside(tokens(one), said) for one in right))
@@ -57,17 +57,17 @@ class Measure:
 
     key: str
     title: str
-    of: Callable[[Case, Outcome], Part]
+    of: Callable[[Case, CaseOutcome], Part]
     unit: Unit = "share"
     lower_is_better: bool = False
     same_run: bool = False  # arms are compared only where they were asked in one run
     about: str = ""
 
 
-def _right(measure: Callable[[str, Sequence[str]], float]) -> Callable[[Case, Outcome], Part]:
+def _right(measure: Callable[[str, Sequence[str]], float]) -> Callable[[Case, CaseOutcome], Part]:
     """Over the questions whose answer is known; who abstains there got nothing."""
 
-    def of(case: Case, outcome: Outcome) -> Part:
+    def of(case: Case, outcome: CaseOutcome) -> Part:
         if not (case.answerable and case.answers):
             return NOTHING
         return (0.0 if outcome.abstained else measure(outcome.text, case.answers)), 1.0
@@ -75,38 +75,38 @@ def _right(measure: Callable[[str, Sequence[str]], float]) -> Callable[[Case, Ou
     return of
 
 
-def overall(case: Case, outcome: Outcome) -> Part:
+def overall(case: Case, outcome: CaseOutcome) -> Part:
     if not case.answerable:
         return float(outcome.abstained), 1.0
     return _right(f1)(case, outcome)
 
 
-def citation_precision(case: Case, outcome: Outcome) -> Part:
+def citation_precision(case: Case, outcome: CaseOutcome) -> Part:
     if case.answerable and not case.documents:
         return NOTHING  # it is not known which are right
     cited = set(outcome.cited)
     return float(len(cited & case.documents)), float(len(cited))
 
 
-def citation_recall(case: Case, outcome: Outcome) -> Part:
+def citation_recall(case: Case, outcome: CaseOutcome) -> Part:
     if not case.answerable:
         return NOTHING
     return float(len(case.documents & set(outcome.cited))), float(len(case.documents))
 
 
-def abstention_precision(case: Case, outcome: Outcome) -> Part:
+def abstention_precision(case: Case, outcome: CaseOutcome) -> Part:
     return float(outcome.abstained and not case.answerable), float(outcome.abstained)
 
 
-def abstention_recall(case: Case, outcome: Outcome) -> Part:
+def abstention_recall(case: Case, outcome: CaseOutcome) -> Part:
     return float(outcome.abstained and not case.answerable), float(not case.answerable)
 
 
-def prompt_tokens(case: Case, outcome: Outcome) -> Part:
+def prompt_tokens(case: Case, outcome: CaseOutcome) -> Part:
     return NOTHING if outcome.prompt_tokens is None else (float(outcome.prompt_tokens), 1.0)
 
 
-def latency(case: Case, outcome: Outcome) -> Part:
+def latency(case: Case, outcome: CaseOutcome) -> Part:
     return outcome.seconds, 1.0
 
 
@@ -114,7 +114,7 @@ MEASURES = (
     Measure(key="overall", title="right overall", of=overall, about="F1, and 1 for abstaining where that is right"),
     Measure(key="f1", title="F1", of=_right(f1), about="words (Chinese: characters) shared with a right answer"),
     Measure(key="exact", title="exact match", of=_right(exact), about="says a right answer and nothing else"),
-    Measure(key="contained", title="contained answer", of=_right(contained), about="a right answer stands in it"),
+    Measure(key="contained", title="contained answer", of=_right(contains_answer), about="a right answer stands in it"),
     Measure(
         key="citation_precision", title="citation precision", of=citation_precision,
         about="cited documents that do answer the question",

@@ -83,7 +83,7 @@ class Opened:
 async def measure(wanted: Wanted, settings: Settings, watcher: Watcher) -> Results:
     """Asks the set. Raises ClearanceError where that cannot begin, or where the model server is gone."""
     begun, at = time.perf_counter(), datetime.now(UTC)
-    async with prepared(wanted, settings) as (here, given):
+    async with prepare_measurement(wanted, settings) as (here, given):
         asking = arms(wanted.templates, wanted.quotes, wanted.ask, here.catalog, here.answerer)
         model = await _model(wanted, here)
         bench = Bench(searcher=here.searcher, settings=settings, cpu=here.cpu, version=our_version(), model=model)
@@ -104,11 +104,11 @@ async def measure(wanted: Wanted, settings: Settings, watcher: Watcher) -> Resul
 
 
 @asynccontextmanager
-async def prepared(wanted: Wanted, settings: Settings) -> AsyncIterator[tuple[Opened, QuestionSet]]:
+async def prepare_measurement(wanted: Wanted, settings: Settings) -> AsyncIterator[tuple[Opened, QuestionSet]]:
     """The installation and the questions to ask of it. Raises BadInput."""
     async with opened(settings) as here:
         given = await to_thread.run_sync(_set, wanted, here)
-        yield here, sets.sampled(given, wanted.questions, wanted.seed)
+        yield here, sets.draw_sample(given, wanted.questions, wanted.seed)
 
 
 @asynccontextmanager

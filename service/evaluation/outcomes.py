@@ -18,7 +18,7 @@ FORM = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class CaseOutcome:
     """One question as one arm answered it, with what measuring needs of the answer."""
 
     text: str
@@ -36,7 +36,7 @@ class Outcome:
     failure: str | None = None  # there is no answer, and this is why
 
 
-_OUTCOME = TypeAdapter(Outcome)
+_OUTCOME = TypeAdapter(CaseOutcome)
 
 
 def key(**conditions: Any) -> str:
@@ -51,7 +51,7 @@ class Outcomes:
     def __init__(self, file: Path) -> None:
         """Raises BadInput where there can be no such file."""
         self.kept = 0
-        self._known: dict[str, Outcome] = {}
+        self._known: dict[str, CaseOutcome] = {}
         try:
             private_folder(file.parent)
             self._descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -63,10 +63,10 @@ class Outcomes:
         if not whole:
             self._write(b"\n")  # closes the line that a killed run began
 
-    def get(self, name: str) -> Outcome | None:
+    def get(self, name: str) -> CaseOutcome | None:
         return self._known.get(name)
 
-    def put(self, name: str, outcome: Outcome) -> None:
+    def put(self, name: str, outcome: CaseOutcome) -> None:
         """Raises StorageFull, BadInput."""
         self._known[name] = outcome
         self.kept += 1

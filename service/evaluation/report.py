@@ -16,7 +16,7 @@ from service.evaluation import charts
 from service.evaluation.cases import Case
 from service.evaluation.comparing import Estimate, Summary, shown, spelt
 from service.evaluation.measures import MEASURES, Measure
-from service.evaluation.outcomes import Outcome, write_private
+from service.evaluation.outcomes import CaseOutcome, write_private
 from service.evaluation.results import Results
 
 FEW = 30  # questions below which an interval says little
@@ -35,7 +35,7 @@ class Example:
     """One question with what each arm said."""
 
     case: Case
-    answers: tuple[tuple[int, str, Outcome, float | None], ...]  # colour, arm, answer, how right it is overall
+    answers: tuple[tuple[int, str, CaseOutcome, float | None], ...]  # colour, arm, answer, how right it is overall
 
 
 def write(results: Results, json_file: Path, html_file: Path) -> tuple[Path, Path]:

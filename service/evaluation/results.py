@@ -9,7 +9,7 @@ from typing import Any
 from service.evaluation.cases import Case
 from service.evaluation.comparing import Comparison, Summary, comparisons, summaries
 from service.evaluation.measures import MEASURES
-from service.evaluation.outcomes import Outcome
+from service.evaluation.outcomes import CaseOutcome
 from service.evaluation.sets import Overlay, QuestionSet
 
 
@@ -19,7 +19,7 @@ class Results:
 
     given: QuestionSet
     arms: tuple[str, ...]
-    outcomes: Mapping[tuple[str, str], Outcome]  # by arm and case
+    outcomes: Mapping[tuple[str, str], CaseOutcome]  # by arm and case
     conditions: Mapping[str, Any]  # what a reader must know to repeat it
     seed: int
     at: datetime
@@ -88,14 +88,14 @@ class Results:
         scores = {key: round(had / could, 4) for key, (had, could) in got.items() if could}
         return asdict(outcome) | {"leaked": list(self.leaks.get((arm, case.id), ())), "scores": scores}
 
-    def _each(self) -> Iterator[tuple[Case, str, Outcome]]:
+    def _each(self) -> Iterator[tuple[Case, str, CaseOutcome]]:
         for case in self.cases:
             for arm in self.arms:
                 if (arm, case.id) in self.outcomes:
                     yield case, arm, self.outcomes[arm, case.id]
 
 
-def _leaked(outcome: Outcome, user: str, overlay: Overlay | None) -> tuple[str, ...]:
+def _leaked(outcome: CaseOutcome, user: str, overlay: Overlay | None) -> tuple[str, ...]:
     beyond = {path for path in (*outcome.shown, *outcome.cited) if overlay and overlay.forbids(user, path)}
     return tuple(sorted({*outcome.leaked, *beyond}))
 

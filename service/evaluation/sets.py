@@ -105,7 +105,7 @@ def load(
     )
 
 
-def sampled(given: QuestionSet, size: int | None, seed: int) -> QuestionSet:
+def draw_sample(given: QuestionSet, size: int | None, seed: int) -> QuestionSet:
     """At most so many of the questions, those with and without an answer in the proportions of the set."""
     if size is None or size >= len(given.cases):
         return given
@@ -147,7 +147,7 @@ def _asked_by_one(folder: Path, queries: dict[str, Query], asker: str) -> list[C
     relevant = folder / "qrels.tsv"
     if not relevant.is_file():
         raise BadInput(f"{folder} has no qrels.tsv.", remedy="Name the folder of a labelled set.")
-    answering = labelled.judged(relevant)
+    answering = labelled.read_judgements(relevant)
     return [
         Case(
             id=query.id,

@@ -16,7 +16,7 @@ from service.answering.evidence import thresholds
 from service.answering.values import Answer
 from service.evaluation.arms import Arm
 from service.evaluation.cases import Case
-from service.evaluation.outcomes import Outcome, Outcomes, key
+from service.evaluation.outcomes import CaseOutcome, Outcomes, key
 
 GIVE_UP = 10  # questions in a row without an answer from the model server
 
@@ -32,7 +32,7 @@ class Watcher(Protocol):
 
     def expect(self, questions: int) -> None: ...
 
-    def asked(self, arm: Arm, case: Case, outcome: Outcome, *, known: bool) -> None: ...
+    def asked(self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Trial:
     watcher: Watcher
     concurrency: int = 1
     name: str = field(default_factory=lambda: secrets.token_hex(4))
-    outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)  # by arm and case
+    outcomes: dict[tuple[str, str], CaseOutcome] = field(default_factory=dict)  # by arm and case
     stopped: ClearanceError | None = None
     failed_in_a_row: int = 0
 
@@ -84,7 +84,7 @@ class Trial:
             self.outcomes[arm.label, case.id] = outcome
             self.watcher.asked(arm, case, outcome, known=known)
 
-    async def _outcome(self, case: Case, arm: Arm, conditions: dict[str, Any]) -> tuple[Outcome, bool]:
+    async def _outcome(self, case: Case, arm: Arm, conditions: dict[str, Any]) -> tuple[CaseOutcome, bool]:
         """What came of one question, and whether that was known before."""
         asker = Principal(name=case.user)
         about = conditions | {"ask": asdict(arm.ask), "question": case.question}
@@ -96,7 +96,7 @@ class Trial:
             answer = await arm.answerer.answer(replace(arm.ask, question=case.question), asker)
         except (GeneratorError, BadInput) as error:
             self._failed(error)
-            return Outcome(text="", abstained=False, failure=str(error)), False
+            return CaseOutcome(text="", abstained=False, failure=str(error)), False
         self.failed_in_a_row = 0
         leaked = await to_thread.run_sync(self._leaked, answer, asker, limiter=self.bench.cpu)
         outcome = _outcome(answer, leaked, self.name)
@@ -133,8 +133,8 @@ class Trial:
         return True
 
 
-def _outcome(answer: Answer, leaked: tuple[str, ...], run: str) -> Outcome:
-    return Outcome(
+def _outcome(answer: Answer, leaked: tuple[str, ...], run: str) -> CaseOutcome:
+    return CaseOutcome(
         text=answer.text,
         abstained=answer.abstained,
         cited=tuple(dict.fromkeys(citation.path for citation in answer.citations)),

@@ -8,7 +8,7 @@ from typing import IO
 from indexes.cli.terminal import printable, progress_bar
 from service.evaluation.arms import Arm
 from service.evaluation.cases import Case
-from service.evaluation.outcomes import Outcome
+from service.evaluation.outcomes import CaseOutcome
 from service.evaluation.trial import Watcher
 
 TELL_S = 10.0  # between two lines about nothing but progress
@@ -21,7 +21,7 @@ def watching(out: IO[str]) -> Iterator[Watcher]:
         with Bar(out) as bar:
             yield bar
     else:
-        yield Lines(out)
+        yield PlainProgress(out)
 
 
 class _Tally:
@@ -34,7 +34,7 @@ class _Tally:
     def expect(self, total: int) -> None:
         self.total, self.begun = total, time.perf_counter()
 
-    def add(self, outcome: Outcome, *, known: bool) -> None:
+    def add(self, outcome: CaseOutcome, *, known: bool) -> None:
         self.done += 1
         self.known += known
         self.failed += outcome.failure is not None
@@ -50,7 +50,7 @@ class _Tally:
         return "".join(f", {part}" for part in parts if part)
 
 
-class Lines:
+class PlainProgress:
     """A line for each failure, and one every few seconds."""
 
     def __init__(self, out: IO[str]) -> None:
@@ -62,7 +62,7 @@ class Lines:
         self._tally.expect(questions)
         self._say(f"{questions} answers to measure.")
 
-    def asked(self, arm: Arm, case: Case, outcome: Outcome, *, known: bool) -> None:
+    def asked(self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool) -> None:
         tally, now = self._tally, time.perf_counter()
         tally.add(outcome, known=known)
         if outcome.failure:
@@ -88,7 +88,7 @@ class Bar:
         self._tally.expect(questions)
         self._progress.update(self._task, total=questions, description="Asking")
 
-    def asked(self, arm: Arm, case: Case, outcome: Outcome, *, known: bool) -> None:
+    def asked(self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool) -> None:
         self._tally.add(outcome, known=known)
         rate = f"{self._tally.rate:.2f} answers/s{self._tally.also}"
         self._progress.update(self._task, advance=1, rate=rate)
@@ -103,5 +103,5 @@ class Bar:
         self._progress.stop()
 
 
-def failure_line(arm: Arm, case: Case, outcome: Outcome) -> str:
+def failure_line(arm: Arm, case: Case, outcome: CaseOutcome) -> str:
     return f"failed  {arm.label}  {case.id}  {outcome.failure}"

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from indexes.model import Principal, SearchResult
 from service.answering.answerer import Ask
 from service.http.auth import Caller, needs_key
-from service.http.bodies import AskBody, SearchBody, passages, within
+from service.http.bodies import AskBody, SearchBody, passages, question_of
 from service.http.deps import PROBLEM, Here, json_response, run_in_thread
-from service.http.disconnects import CallerLeft, unless_gone
+from service.http.disconnects import CallerLeft, run_unless_gone
 from service.http.replies import AskReply, SearchReply
 from service.http.streaming import AskSpeech, EventStream, Speech
 from service.runtime import Runtime
@@ -37,7 +37,7 @@ async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Re
 @router.post("/search", responses={200: {"model": SearchReply}}, summary="The best passages that the caller may read")
 async def search(body: SearchBody, request: Request, caller: Caller, here: Here) -> Response:
     """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at least as fresh."""
-    question, k = within(body, here.settings), passages(body, here.settings)
+    question, k = question_of(body, here.settings), passages(body, here.settings)
     filters = body.filters.filters() if body.filters else None
     at_least = request.headers.get("clearance-at-least")
 
@@ -67,7 +67,7 @@ async def answer_over_http(
             growing = EventStream(events, request.state.request_id, here.note, speech, permission)
             return await growing.response(request.receive)
         answering = permission.during(here.answerer.answer(ask, caller, permission))
-        answer = await unless_gone(answering, request.receive)
+        answer = await run_unless_gone(answering, request.receive)
     except CallerLeft:
         request.state.left = True
         return Response(status_code=204)  # nobody is there to read it

@@ -31,7 +31,7 @@ CONTROL = frozenset({"Cc", "Cs"})  # read as spaces, line breaks and tabs except
 BLANK = CONTROL | {"Cf", "Cn", "Zl", "Zp", "Zs"}  # a text of nothing else says nothing
 
 
-def cleaned(text: str) -> str:
+def clean_text(text: str) -> str:
     """The text with control characters as spaces. Raises ValueError where nothing is left."""
     said = "".join(" " if unicodedata.category(mark) in CONTROL and mark not in "\n\t" else mark for mark in text)
     if all(unicodedata.category(mark) in BLANK for mark in said):
@@ -39,35 +39,35 @@ def cleaned(text: str) -> str:
     return said.strip()
 
 
-def storable(text: str) -> str:
+def check_storable(text: str) -> str:
     """Any text but one that no database holds. Raises ValueError."""
     if wrong := attributes.wrong_text(text, len(text), least=0):
         raise ValueError(f"It {wrong}.")
     return text
 
 
-def comparable(value: object) -> object:
+def check_comparable(value: object) -> object:
     """Any value that a document's metadata can have. Raises ValueError."""
     if isinstance(value, str | int | float) and (wrong := attributes.wrong_value(value)):
         raise ValueError(f"It {wrong}.")
     return value
 
 
-Said = Annotated[Str, AfterValidator(cleaned)]
-Name = Annotated[Str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(storable)]
-Attribute = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_NAME_CHARS), AfterValidator(storable)]
-Path = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_PATH_CHARS), AfterValidator(storable)]
-Language = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_LANGUAGE_CHARS), AfterValidator(storable)]
+Said = Annotated[Str, AfterValidator(clean_text)]
+Name = Annotated[Str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(check_storable)]
+Attribute = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_NAME_CHARS), AfterValidator(check_storable)]
+Path = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_PATH_CHARS), AfterValidator(check_storable)]
+Language = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_LANGUAGE_CHARS), AfterValidator(check_storable)]
 Names = Annotated[list[Name], Field(max_length=1_000)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
-Value = Annotated[StrictBool | StrictInt | Number | Str, BeforeValidator(comparable)]
+Value = Annotated[StrictBool | StrictInt | Number | Str, BeforeValidator(check_comparable)]
 
 
-class Request(BaseModel):
+class RequestBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ReadersBody(Request):
+class ReadersBody(RequestBody):
     """Who may use a template or a model. Nobody unless allowed; a deny beats every allow."""
 
     allow: Names
@@ -77,7 +77,7 @@ class ReadersBody(Request):
         return Readers(allow=frozenset(self.allow), deny=frozenset(self.deny))
 
 
-class FiltersBody(Request):
+class FiltersBody(RequestBody):
     """Narrows the search. All conditions must hold."""
 
     collection: Attribute | None = None
@@ -94,14 +94,14 @@ class FiltersBody(Request):
         return Filters(**values | {"media_types": tuple(self.media_types)})
 
 
-class SearchBody(Request):
+class SearchBody(RequestBody):
     question: Said
     k: StrictInt | None = Field(None, description="How many passages; default and limit are settings of the service.")
     mode: Mode = "hybrid"
     filters: FiltersBody | None = None
 
 
-class TurnBody(Request):
+class TurnBody(RequestBody):
     role: Literal["user", "assistant"]
     content: Said
 
@@ -118,7 +118,7 @@ class AskBody(SearchBody):
     def ask(self, settings: Settings) -> Ask:
         """Raises BadInput and QuestionTooLong with the limits."""
         return Ask(
-            question=within(self, settings),
+            question=question_of(self, settings),
             k=passages(self, settings),
             mode=self.mode,
             filters=self.filters.filters() if self.filters else None,
@@ -131,11 +131,11 @@ class AskBody(SearchBody):
         )
 
 
-class RebuildBody(Request):
+class RebuildBody(RequestBody):
     model: Name | None = Field(None, description="Embed everything anew with this model; none: keep the vectors.")
 
 
-def within(body: SearchBody, settings: Settings) -> str:
+def question_of(body: SearchBody, settings: Settings) -> str:
     """The question. Raises QuestionTooLong."""
     if len(body.question) > settings.max_question_chars:
         raise QuestionTooLong(

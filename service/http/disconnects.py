@@ -15,16 +15,16 @@ class CallerLeft(Exception):
     """Nobody waits for this answer any more."""
 
 
-async def gone(receive: Receive) -> None:
+async def wait_until_gone(receive: Receive) -> None:
     """Returns when the caller has left. The request's body must have been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:
+async def run_unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:
     """The work's result. Raises CallerLeft, after the work has been cancelled and has ended."""
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(gone(receive))
+    leaving = asyncio.ensure_future(wait_until_gone(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():

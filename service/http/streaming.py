@@ -12,7 +12,7 @@ from indexes.errors import ClearanceError
 from service.answering.answerer import Answer, CitationFound, Event, Finished, Passages
 from service.answering.permission import Permission
 from service.http import problems
-from service.http.disconnects import CallerLeft, gone, unless_gone
+from service.http.disconnects import CallerLeft, run_unless_gone, wait_until_gone
 from service.http.replies import AskReply, BudgetReply, DoneReply, PassageReply, UsageReply, citation
 from service.llm import event_stream
 from service.operating.tasks import end_task
@@ -84,7 +84,7 @@ class EventStream:
         Raises CallerLeft, and what is unexpected.
         """
         try:
-            first = await unless_gone(self._first(), receive)
+            first = await run_unless_gone(self._first(), receive)
         except (asyncio.CancelledError, CallerLeft):
             await self.close()
             raise
@@ -183,7 +183,7 @@ class _Response(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(send))
-        leaving = asyncio.ensure_future(gone(receive))
+        leaving = asyncio.ensure_future(wait_until_gone(receive))
         try:
             await asyncio.wait({sending, leaving, self._stream.keeping}, return_when=asyncio.FIRST_COMPLETED)
             if leaving.done() and not sending.done():

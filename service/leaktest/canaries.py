@@ -13,13 +13,13 @@ from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.errors import ClearanceError, NotFound
 from indexes.formats import FORMATS
-from indexes.model import Chunk, Document, Generation, Readers, Scalar
+from indexes.model import Chunk, Document, IndexGeneration, Readers, Scalar
 
 PREFIX = "leaktest-"
 URI = "leaktest:"
 LETTERS = "bcdfghjklmnpqrstvwxz"
 
-EmbedderOf = Callable[[Generation], Embedder]
+EmbedderOf = Callable[[IndexGeneration], Embedder]
 
 
 @dataclass(frozen=True, slots=True)

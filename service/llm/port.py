@@ -37,7 +37,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TokenCounts:
     """Tokens as the server counted them."""
 
     prompt_tokens: int
@@ -50,7 +50,7 @@ class Generated:
 
     text: str
     finish: str | None = None  # "stop", or "length" where max_tokens cut it
-    usage: Usage | None = None
+    usage: TokenCounts | None = None
 
 
 class LanguageModel(Protocol):

@@ -17,7 +17,7 @@ from indexes.errors import BadConfiguration, GeneratorBroken, GeneratorError, Ge
 from indexes.settings import Settings
 from service.llm import event_stream
 from service.llm.pool import Pool, PooledModel, RequestRefused
-from service.llm.port import Generated, Prompt, ServedModel, Usage
+from service.llm.port import Generated, Prompt, ServedModel, TokenCounts
 from service.llm.tokenizer import LocalTokenizer
 
 LOOK_S = 10.0  # for /v1/models, which costs the server nothing
@@ -197,7 +197,7 @@ class _Reading:
         self.pieces = 0
         self.held = ""  # the first half of a character that two pieces share
         self.finish: str | None = None
-        self.usage: Usage | None = None
+        self.usage: TokenCounts | None = None
 
     def take(self, event: str) -> str:
         """The text that this event adds. Raises GeneratorBroken where it makes no sense."""
@@ -261,9 +261,9 @@ def _content(prompt: Prompt) -> dict[str, Any]:
     return {"messages": [{"role": message.role, "content": message.content} for message in prompt.messages]}
 
 
-def _usage(said: dict[str, Any]) -> Usage | None:
+def _usage(said: dict[str, Any]) -> TokenCounts | None:
     prompt, completion = said.get("prompt_tokens"), said.get("completion_tokens")
-    return Usage(prompt, completion) if isinstance(prompt, int) and isinstance(completion, int) else None
+    return TokenCounts(prompt, completion) if isinstance(prompt, int) and isinstance(completion, int) else None
 
 
 def _addresses(given: str) -> list[str]:

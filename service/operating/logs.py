@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 QUIET = ("httpx", "httpx2", "httpcore", "httpcore2", "uvicorn.access", "sentence_transformers", "transformers")
 
 
-class Lines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """A record as one line of JSON: time, level, where it comes from, what happened, and its fields."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -29,7 +29,7 @@ class Lines(logging.Formatter):
 def configure(level: str) -> None:
     """Sends every log of the process to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines())
+    handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

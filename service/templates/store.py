@@ -11,7 +11,7 @@ from indexes.text.words import Script
 from service.templates.template import BuiltIn, Style, Template
 
 
-class Governed:
+class CatalogTemplates:
     """A TemplateSource over the catalog. Every choice is read anew, so that an activation holds at the next request."""
 
     def __init__(self, catalog: Catalog) -> None:

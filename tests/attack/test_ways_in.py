@@ -17,7 +17,7 @@ from indexes.errors import ClearanceError
 from indexes.settings import Settings
 from ingest.cli.ingest import ingest_once
 from ingest.isolation.sandbox import Parsers
-from ingest.requests import Request
+from ingest.requests import IngestRequest
 from ingest.testing import SpyEmbedder
 from service.app import create_app
 from tests.world import World
@@ -46,7 +46,7 @@ def ingest(world: World, docs: Path, parsers: Parsers, **more: Any) -> int:
     def load(model: str) -> SpyEmbedder:
         return SpyEmbedder(model)
 
-    wanted = Request(**{"paths": (docs,), **more})
+    wanted = IngestRequest(**{"paths": (docs,), **more})
     return ingest_once(
         wanted, world.settings, as_json=True, load=load, make_parsers=lambda settings: contextlib.nullcontext(parsers)
     )

@@ -162,7 +162,7 @@ def test_services_that_stop_together_keep_a_checkpoint_and_leave_nothing_else(tm
             saved = [threads.submit(checkpoint.save, tmp_path, FACTS, write(str(n))) for n in range(8)]
             for each in saved:
                 each.result()
-        with checkpoint.opened(tmp_path, FACTS) as folder:
+        with checkpoint.open_checkpoint(tmp_path, FACTS) as folder:
             assert folder is not None
             assert (folder / "one").read_text() == (folder / "two").read_text()
         checkpoint.save(tmp_path, FACTS, write("last"))
@@ -176,7 +176,7 @@ def test_a_start_reads_one_whole_checkpoint_while_others_are_saved(tmp_path: Pat
         checkpoint.save(tmp_path, FACTS, write(str(number)))
 
     def read(_: int) -> None:
-        with checkpoint.opened(tmp_path, FACTS) as folder:
+        with checkpoint.open_checkpoint(tmp_path, FACTS) as folder:
             assert folder is not None
             one = (folder / "one").read_text()
             assert (folder / "two").read_text() == one
@@ -188,7 +188,7 @@ def test_a_start_reads_one_whole_checkpoint_while_others_are_saved(tmp_path: Pat
 
 def test_what_another_process_reads_or_writes_is_not_deleted(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, FACTS, write("old"))
-    with checkpoint.opened(tmp_path, FACTS) as old:
+    with checkpoint.open_checkpoint(tmp_path, FACTS) as old:
         assert old is not None
 
         def slowly(folder: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_checkpoint_that_was_never_finished_is_cleared_away(tmp_path: Path) ->
 
 def test_there_may_be_none(tmp_path: Path) -> None:
     for home in (tmp_path, tmp_path / "never"):
-        with checkpoint.opened(home, FACTS) as folder:
+        with checkpoint.open_checkpoint(home, FACTS) as folder:
             assert folder is None
         checkpoint.discard(home)
 
@@ -220,5 +220,5 @@ def test_there_may_be_none(tmp_path: Path) -> None:
 def test_a_checkpoint_that_is_always_replaced_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = iter(f"checkpoint-{n}" for n in range(100))
     monkeypatch.setattr(checkpoint, "_named", lambda home: next(names))
-    with pytest.raises(IndexDamaged, match="again and again"), checkpoint.opened(tmp_path, FACTS):
+    with pytest.raises(IndexDamaged, match="again and again"), checkpoint.open_checkpoint(tmp_path, FACTS):
         pass

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from indexes.catalog import migrations
-from indexes.catalog.access import asking
+from indexes.catalog.access import asker_parameters
 from indexes.catalog.filters import matching
 from indexes.errors import BadFilter, BadInput, ClearanceError, NotFound
 from indexes.model import Actor, Principal, Readers
@@ -123,7 +123,7 @@ def plan(world: World, wanted: Filters) -> list[str]:
     """The database's own words on how it will look for these, one step a line."""
     database = world.catalog._database
     with database.reading() as connection:
-        worded = matching(wanted).compile(dialect=connection.dialect).construct_expanded_state(asking(ADA))
+        worded = matching(wanted).compile(dialect=connection.dialect).construct_expanded_state(asker_parameters(ADA))
         if database.is_sqlite:
             values = [worded.parameters[name] for name in worded.positiontup or ()]
             shown = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {worded.statement}", values)

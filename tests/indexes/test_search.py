@@ -225,7 +225,7 @@ def test_searches_of_one_state_run_side_by_side_after_one_of_them_has_followed(s
 
 def test_a_checkpoint_of_another_installation_is_not_used(staff: World) -> None:
     staff.searcher.corpus.save()
-    with checkpoint.opened(staff.home / "derived", {"installation": "other"}) as folder:
+    with checkpoint.open_checkpoint(staff.home / "derived", {"installation": "other"}) as folder:
         assert folder is None
 
 

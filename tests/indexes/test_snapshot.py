@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from indexes.derived.indexes import Derived
 from indexes.derived.keywords import KeywordIndex
 from indexes.derived.snapshot import Snapshot
-from indexes.model import Generation
+from indexes.model import IndexGeneration
 from indexes.testing import BruteForceStore, HashingEmbedder
 
 WORDS = ["pay", "rise", "soup", "pump", "E1027", "预算"]
@@ -28,7 +28,7 @@ passages = st.lists(
 def snapshot(kept: list[tuple[int, str, int]]) -> Snapshot:
     """kept: (row, text, reader set), ascending."""
     dimension = EMBEDDER.dimension
-    generation = Generation(id=1, model="m", fingerprint="f", dimension=dimension, state="active")
+    generation = IndexGeneration(id=1, model="m", fingerprint="f", dimension=dimension, state="active")
     made = Derived(generation, KeywordIndex(), BruteForceStore(dimension))
     for row, text, reader_set in kept:
         rows = np.array([row])

@@ -14,7 +14,7 @@ from indexes.model import StoredDocument
 from indexes.settings import Settings
 from ingest.cli.ingest import ingest_once
 from ingest.isolation.sandbox import Parsers
-from ingest.requests import Request
+from ingest.requests import IngestRequest
 from ingest.testing import SpyEmbedder
 
 
@@ -50,7 +50,7 @@ class IngestWorld:
         """One run of the command; its JSON report with the exit code as `code`."""
         self.embedder.batches.clear()
         self.models_loaded.clear()
-        wanted = Request(**{"paths": (self.docs,), **request})
+        wanted = IngestRequest(**{"paths": (self.docs,), **request})
         code = ingest_once(wanted, self.settings, as_json=True, load=self.load, make_parsers=self.parsers)
         report: dict[str, Any] = json.loads(self._capsys.readouterr().out)
         return {**report, "code": code}

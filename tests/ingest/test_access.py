@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from indexes.errors import BadInput, NoReaders
 from indexes.model import Readers
 from indexes.principals import rule
-from ingest.access import Entry, Rules, command_line_rule, narrowed, read_access_file, read_manifest
+from ingest.access import Entry, Rules, command_line_rule, narrow_readers, read_access_file, read_manifest
 from ingest.tree import Tree
 
 HR, FINANCE, ADA = "group:hr", "group:finance", "user:ada"
@@ -244,14 +244,14 @@ def test_the_nearest_rule_wins_whole_and_a_broken_one_never_opens_anything(
 
 @given(before=SETS, after=SETS, who=st.frozensets(NAMES, min_size=1))
 def test_narrowed_readers_may_all_read_under_both_rules(before, after, who):
-    if may_read(who, narrowed(before, after)):
+    if may_read(who, narrow_readers(before, after)):
         assert may_read(who, before)
         assert may_read(who, after)
 
 
 def test_nobody_who_is_denied_is_forgotten_when_narrowing():
     before = allowing(HR, deny=("user:bob#3", "user:eve"))
-    assert narrowed(before, allowing(HR)) == allowing(HR, deny=("user:bob#3", "user:eve"))
+    assert narrow_readers(before, allowing(HR)) == allowing(HR, deny=("user:bob#3", "user:eve"))
 
 
 @pytest.mark.parametrize("metadata", ['{"a\\u0000": 1}', '{"a": "\\ud800"}', '{"a": NaN}', '{"a": 9007199254740993}'])

@@ -15,7 +15,7 @@ from indexes.errors import Busy, SourceRefused
 from ingest import requests as request
 from ingest.cli.ingest import app
 from ingest.lock import only_one
-from ingest.report import Bar, Lines, Outcome, Report, failure
+from ingest.report import Bar, FileOutcome, PlainProgress, Report, failure
 from ingest.testing import SpyEmbedder
 from ingest.worker import work
 
@@ -120,8 +120,8 @@ def test_a_dry_run_says_would_be(world, run):
 
 
 def test_warnings_of_the_parser_are_listed():
-    report = Report(watcher=Lines(io.StringIO()))
-    report.add(Outcome(path="a.pdf", status="new", chunks=3, warnings=("Page 2 has no text.",)))
+    report = Report(watcher=PlainProgress(io.StringIO()))
+    report.add(FileOutcome(path="a.pdf", status="new", chunks=3, warnings=("Page 2 has no text.",)))
     assert any("Page 2 has no text." in line for line in report.lines())
     assert report.summary()["files"][0]["warnings"] == ["Page 2 has no text."]
 
@@ -129,7 +129,7 @@ def test_warnings_of_the_parser_are_listed():
 def test_names_cannot_steer_the_terminal():
     out = io.StringIO()
     name = "a\x1b[2J\r\n\u202e[bold]b.txt"
-    Lines(out).happened(failure(name, SourceRefused(), stale=False))
+    PlainProgress(out).happened(failure(name, SourceRefused(), stale=False))
     with Bar(bar := io.StringIO()) as progress:
         progress.expect(1)
         progress.happened(failure(name, SourceRefused(), stale=False))

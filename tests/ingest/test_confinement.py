@@ -22,7 +22,7 @@ from ingest.isolation import confinement
 from ingest.isolation.confinement import LAYERS, Confinement, call_filter
 from ingest.isolation.sandbox import Parsers
 from ingest.partition import parse
-from ingest.requests import Request
+from ingest.requests import IngestRequest
 from ingest.testing import SpyEmbedder, copied
 from tests.ingest import files
 
@@ -195,7 +195,7 @@ def test_a_run_tells_at_its_start_and_in_its_report_how_well_parsers_are_confine
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.txt").write_text("status", encoding="utf-8")
     settings = Settings(home=tmp_path / "home", parse_workers=1)
-    request = Request(paths=(tmp_path / "docs",), allow=("public",))
+    request = IngestRequest(paths=(tmp_path / "docs",), allow=("public",))
     ingest_once(
         request, settings, as_json=True, load=lambda _: SpyEmbedder(), make_parsers=partial(Parsers, parser=HOSTILE)
     )

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexes.confusables import distance
-from ingest.lookalikes import ACCESS_FILE, misnamed
+from ingest.lookalikes import ACCESS_FILE, find_lookalikes
 
 RULES_GONE_WRONG = [
     ".Access.yaml", "access.yaml", ".acces.yaml", ".access.json", ".access.yaml.txt", ".access.yml", "_access.yaml",
@@ -32,30 +32,30 @@ KEPT_BY_EDITORS = [".access.yaml~", "#.access.yaml#", ".#.access.yaml", "..acces
 
 @pytest.mark.parametrize("name", RULES_GONE_WRONG)
 def test_a_name_that_looks_like_a_rule_is_found_with_and_without_the_rule_beside_it(name):
-    assert misnamed([name, "a.txt"]) == [name]
-    assert misnamed([name, "a.txt", ACCESS_FILE]) == [name]
+    assert find_lookalikes([name, "a.txt"]) == [name]
+    assert find_lookalikes([name, "a.txt", ACCESS_FILE]) == [name]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_document_is_no_rule_whatever_it_speaks_of(name):
-    assert misnamed([name, ACCESS_FILE]) == []
+    assert find_lookalikes([name, ACCESS_FILE]) == []
 
 
 @pytest.mark.parametrize("name", KEPT_BY_EDITORS)
 def test_what_an_editor_keeps_while_the_rule_is_open_is_no_rule_gone_wrong(name):
-    assert misnamed([name, ACCESS_FILE]) == []
-    assert misnamed([name]) == [name]
+    assert find_lookalikes([name, ACCESS_FILE]) == []
+    assert find_lookalikes([name]) == [name]
 
 
 def test_the_rule_itself_is_none_and_several_are_named_in_order():
-    assert misnamed([ACCESS_FILE]) == []
-    assert misnamed(["b.txt", "access.yaml", ".Access.yaml"]) == [".Access.yaml", "access.yaml"]
+    assert find_lookalikes([ACCESS_FILE]) == []
+    assert find_lookalikes(["b.txt", "access.yaml", ".Access.yaml"]) == [".Access.yaml", "access.yaml"]
 
 
 @given(st.lists(st.text(max_size=12), max_size=3))
 @settings(max_examples=30, deadline=None)
 def test_no_name_breaks_the_search_for_rules_gone_wrong(names):
-    assert set(misnamed(names)) <= set(names) - {ACCESS_FILE}
+    assert set(find_lookalikes(names)) <= set(names) - {ACCESS_FILE}
 
 
 @given(st.text("acesy", max_size=7), st.text("acesy", max_size=7))

@@ -13,7 +13,7 @@ from indexes.errors import SourceBroken, StorageFull
 from indexes.model import Readers
 from ingest.elements import Parsed
 from ingest.lock import only_one
-from ingest.report import Lines
+from ingest.report import PlainProgress
 from ingest.testing import SpyEmbedder
 
 HR = Readers(allow=frozenset({"group:hr"}))
@@ -285,7 +285,7 @@ def test_a_second_run_is_refused_at_once_and_told_who_is_working(world):
 def test_an_interrupted_run_keeps_whole_documents_and_the_next_goes_on(world, monkeypatch):
     for number in range(20):
         world.write(f"{number}.txt", f"Text {number}.")
-    happened = Lines.happened
+    happened = PlainProgress.happened
 
     seen = []
 
@@ -295,7 +295,7 @@ def test_an_interrupted_run_keeps_whole_documents_and_the_next_goes_on(world, mo
         if len(seen) == 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Lines, "happened", interrupt)
+    monkeypatch.setattr(PlainProgress, "happened", interrupt)
     first = world.ingest(allow=("group:hr",))
     monkeypatch.undo()
     assert first["code"] == 130

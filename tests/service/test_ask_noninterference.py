@@ -22,7 +22,7 @@ from service.answering.evidence import SETTING, Judge
 from service.answering.prompt import Turn
 from service.http.replies import AskReply
 from service.llm.port import Prompt
-from service.templates.store import Governed
+from service.templates.store import CatalogTemplates
 from service.testing import ScriptedModel
 from tests.indexes.test_noninterference import count_hidden_writes
 from tests.quick import QUICK
@@ -60,7 +60,7 @@ def echo(prompt: Prompt) -> str:
 
 def replies(world: World) -> list[bytes]:
     """Everything that ada gets, apart from the random id and the clock; errors too."""
-    source, limiter = Governed(world.catalog), anyio.CapacityLimiter(1)
+    source, limiter = CatalogTemplates(world.catalog), anyio.CapacityLimiter(1)
     model, secret = ScriptedModel(echo), world.catalog.secret
     judge = Judge(world.searcher.corpus)
     by = Answerer(world.searcher, model, world.settings, limiter, templates=source, judge=judge, secret=secret)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from indexes.errors import QuestionTooLong
 from indexes.model import Hit
 from indexes.settings import Settings
-from service.answering.budget import Fitted, Request, apportion, fit
+from service.answering.budget import Fitted, PackingRequest, apportion, fit
 from service.answering.prompt import Turn, worth_showing
 from service.llm.vllm import VllmModel
 from service.templates.template import BUILT_IN, CHAT_EN, Template
@@ -26,15 +26,15 @@ def request(
     answer: int = 128,
     per_document: int = 100,
     template: Template = CHAT_EN,
-) -> Request:
+) -> PackingRequest:
     kept, left = worth_showing(hits, per_document)
-    return Request(
+    return PackingRequest(
         template=template, question=question, hits=kept, left_out=left, history=history, answer_tokens=answer,
         view_id="view", secret=b"secret",
     )  # fmt: skip
 
 
-def fitted(wanted: Request, window: int, model: ScriptedModel | None = None) -> Fitted:
+def fitted(wanted: PackingRequest, window: int, model: ScriptedModel | None = None) -> Fitted:
     return asyncio.run(fit(wanted, model or ScriptedModel(), window))
 
 

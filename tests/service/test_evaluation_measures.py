@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from service.evaluation.cases import Case
 from service.evaluation.comparing import Comparison, Estimate, comparisons, differences, estimates, summaries
-from service.evaluation.measures import MEASURES, contained, exact, f1, quantile, tokens
-from service.evaluation.outcomes import Outcome
+from service.evaluation.measures import MEASURES, contains_answer, exact, f1, quantile, tokens
+from service.evaluation.outcomes import CaseOutcome
 
 BY_KEY = {measure.key: measure for measure in MEASURES}
 MARCH = ("in March", "March")
@@ -17,11 +17,11 @@ HIDDEN = Case(id="2", question="Who?", user="user:bob", answerable=False)
 UNKNOWN = Case(id="3", question="What?", user="user:ada", answerable=True)
 
 
-def said(text: str = "", **given) -> Outcome:
-    return Outcome(**{"text": text, "abstained": False, **given})
+def said(text: str = "", **given) -> CaseOutcome:
+    return CaseOutcome(**{"text": text, "abstained": False, **given})
 
 
-def ratio(key: str, case: Case, outcome: Outcome) -> float | None:
+def ratio(key: str, case: Case, outcome: CaseOutcome) -> float | None:
     got, could = BY_KEY[key].of(case, outcome)
     return got / could if could else None
 
@@ -66,7 +66,7 @@ def test_answers_are_compared_as_words_without_punctuation_and_articles_and_chin
 def test_match_f1_and_containment_on_cases_done_by_hand(answer, right, matches, shares, holds):
     assert exact(answer, right) == matches
     assert f1(answer, right) == pytest.approx(shares)
-    assert contained(answer, right) == holds
+    assert contains_answer(answer, right) == holds
 
 
 @given(st.text(max_size=40), st.lists(st.text(max_size=40), max_size=3))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from indexes.errors import BadInput
-from service.evaluation.sets import QuestionSet, load, sampled
+from service.evaluation.sets import QuestionSet, draw_sample, load
 
 USERS = ("user:ada", "user:bob")
 READABLE = {"user:ada": frozenset({"pay", "menu"}), "user:bob": frozenset({"menu"})}
@@ -187,7 +187,7 @@ def test_a_file_without_users_needs_one(tmp_path):
 def test_a_sample_keeps_the_proportions_and_is_the_same_for_the_same_seed(tmp_path):
     rows = [{"question": f"Q{n}", "answerable": n % 4 > 0, "user": "ada"} for n in range(100)]
     found = read(write(tmp_path / "mine.jsonl", rows))
-    sample = sampled(found, 20, seed=1)
+    sample = draw_sample(found, 20, seed=1)
     assert (len(sample.cases), sample.total, sum(case.answerable for case in sample.cases)) == (20, 100, 15)
-    assert sample == sampled(found, 20, seed=1) != sampled(found, 20, seed=2)
-    assert sampled(found, 500, seed=1) == sampled(found, None, seed=1) == found
+    assert sample == draw_sample(found, 20, seed=1) != draw_sample(found, 20, seed=2)
+    assert draw_sample(found, 500, seed=1) == draw_sample(found, None, seed=1) == found

@@ -17,7 +17,7 @@ from indexes.catalog import Catalog
 from indexes.derived.rebuild import rebuild
 from indexes.embedder import load
 from indexes.errors import NotFound
-from indexes.model import Generation, Mode, Principal, SearchResult
+from indexes.model import IndexGeneration, Mode, Principal, SearchResult
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from service.answering.answerer import Answer, Answerer, Ask, Event
@@ -258,7 +258,7 @@ def test_settings_of_a_generation_are_kept_one_by_one(world: World) -> None:
     generations.keep_setting(active, "two", [2])
     generations.keep_setting(active, "one", None)
     assert generations.in_force() == (active, {"two": [2]})
-    gone = Generation(id=10**6, model="", fingerprint="", dimension=1, state="retired")
+    gone = IndexGeneration(id=10**6, model="", fingerprint="", dimension=1, state="retired")
     with pytest.raises(NotFound, match="dropped"):
         generations.keep_setting(gone, "one", 1)
 
@@ -273,13 +273,13 @@ def test_no_threshold_no_refusal() -> None:
 def test_the_packaged_model_comes_with_thresholds_that_its_fingerprint_names(models: Path, tmp_path: Path) -> None:
     (tmp_path / "models").symlink_to(models)
     packaged = load(Settings(home=tmp_path))
-    generation = Generation(id=1, model="", fingerprint=packaged.fingerprint, dimension=384, state="active")
+    generation = IndexGeneration(id=1, model="", fingerprint=packaged.fingerprint, dimension=384, state="active")
     assert thresholds(generation, {}) == {("hybrid", "en"): 0.61, ("hybrid", "zh"): 0.64}
 
 
 def test_what_is_calibrated_counts_over_what_comes_with_the_model_and_all_can_be_switched_off() -> None:
     fingerprint, packaged = next(iter(PACKAGED.items()))
-    generation = Generation(id=1, model="", fingerprint=fingerprint, dimension=384, state="active")
+    generation = IndexGeneration(id=1, model="", fingerprint=fingerprint, dimension=384, state="active")
     kept: dict[str, Any] = {"hybrid": {"en": {"threshold": 0.7}}, "dense": {"zh": {"threshold": 0.8}}}
     calibrated = {**packaged, ("hybrid", "en"): 0.7, ("dense", "zh"): 0.8}
     assert thresholds(generation, {SETTING: kept}) == calibrated

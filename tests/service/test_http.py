@@ -18,7 +18,7 @@ from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.errors import GeneratorBroken, GeneratorError, GeneratorTimeout, GeneratorUnavailable
 from indexes.model import Readers
-from service.operating.logs import Lines
+from service.operating.logs import JsonFormatter
 from service.testing import ScriptedModel
 
 QUESTION = {"question": "When do salaries rise?"}
@@ -368,7 +368,9 @@ def test_the_log_has_one_line_a_request_and_none_of_its_words(
     with caplog.at_level(logging.DEBUG):
         reply = http.post("/ask", json=QUESTION, headers=house.headers("ada"))
         http.get(f"/documents/{house.ids['salaries']}", headers=house.headers("ada"))
-    written = [Lines().format(record) for record in caplog.records if not record.name.startswith(("httpx", "asyncio"))]
+    written = [
+        JsonFormatter().format(record) for record in caplog.records if not record.name.startswith(("httpx", "asyncio"))
+    ]
     lines = [json.loads(line) for line in written]
     requests = [line for line in lines if line["message"] == "request"]
     assert [(line["route"], line["status"]) for line in requests] == [("/ask", 200), ("/documents/{document_id}", 200)]

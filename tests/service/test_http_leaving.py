@@ -14,7 +14,7 @@ import pytest
 
 from service.answering.answerer import Token
 from service.http import streaming
-from service.http.disconnects import CallerLeft, unless_gone
+from service.http.disconnects import CallerLeft, run_unless_gone
 from service.testing import Loopback, ScriptedModel
 
 QUESTION = {"question": "When do salaries rise?"}
@@ -229,5 +229,5 @@ def test_work_is_cancelled_and_has_ended_before_leaving_is_told() -> None:
         return {"type": "http.disconnect"}
 
     with pytest.raises(CallerLeft):
-        asyncio.run(unless_gone(work(), receive))
+        asyncio.run(run_unless_gone(work(), receive))
     assert ended == ["cleaned up"]

@@ -14,7 +14,7 @@ import pytest
 
 from indexes.catalog import Catalog, ReadState
 from indexes.errors import Busy
-from indexes.model import Generation
+from indexes.model import IndexGeneration
 from indexes.testing import HashingEmbedder
 from service.app import create_app
 from service.http import middleware, replies
@@ -31,7 +31,7 @@ from tests.service.conftest import House
 EMBEDDER = HashingEmbedder()
 
 
-def embedder_of(generation: Generation) -> HashingEmbedder:
+def embedder_of(generation: IndexGeneration) -> HashingEmbedder:
     return EMBEDDER
 
 

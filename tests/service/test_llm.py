@@ -16,7 +16,7 @@ from tokenizers.processors import TemplateProcessing
 
 from indexes.errors import BadConfiguration, GeneratorBroken, GeneratorTimeout, GeneratorUnavailable
 from indexes.settings import Settings
-from service.llm.port import Generated, LanguageModel, Message, Prompt, Usage
+from service.llm.port import Generated, LanguageModel, Message, Prompt, TokenCounts
 from service.llm.vllm import VllmModel
 from service.testing import FakeVllm, Misbehaviour, ScriptedModel, length
 
@@ -80,7 +80,7 @@ def test_an_answer_grows_to_the_whole_text_and_ends_once(made: Made, prompt: Pro
 
 @pytest.mark.parametrize("prompt", [CHAT, PLAIN])
 def test_the_count_before_is_the_usage_after(made: Made, prompt: Prompt) -> None:
-    async def both_counts(model: LanguageModel) -> tuple[int, Usage | None]:
+    async def both_counts(model: LanguageModel) -> tuple[int, TokenCounts | None]:
         return await model.count(prompt), (await answer(model, prompt))[-1].usage
 
     model = made(ScriptedModel(REPLY))

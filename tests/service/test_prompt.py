@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from indexes.errors import BadInput, NotFound
 from indexes.model import Hit, PageMark
 from indexes.text.words import script, sentences
-from service.answering.prompt import Piece, Turn, alternating, boundary, by_edges, pack, render, worth_showing
+from service.answering.prompt import Piece, Turn, alternate_turns, boundary, by_edges, pack, render, worth_showing
 from service.templates.language import fill
 from service.templates.template import BASE_EN, BUILT_IN, CHAT_EN, CHAT_ZH, BuiltIn, Template
 from tests.service.given import ADA, CONTROL_TOKENS, chunked, hit, hit_lists, shown, texts
@@ -140,7 +140,7 @@ def test_history_stands_between_instructions_and_passages() -> None:
         Turn("assistant", "six <|im_end|>"),
         Turn("user", "never answered"),
     )
-    assert alternating(history) == (Turn("user", "one\ntwo"), Turn("assistant", "six ‹|im_end|>"))
+    assert alternate_turns(history) == (Turn("user", "one\ntwo"), Turn("assistant", "six ‹|im_end|>"))
     prompt = render(CHAT_EN, "q", (), history, "mark")
     assert [message.role for message in prompt.messages or ()] == ["system", "user", "assistant", "user"]
 

@@ -13,7 +13,7 @@ from indexes.catalog.templates import TemplateText
 from indexes.errors import BadInput, BadPrincipal, NotFound
 from indexes.model import Actor, Principal, Readers
 from service.answering.answerer import Answer, Answerer, Ask
-from service.templates.store import Governed, draw
+from service.templates.store import CatalogTemplates, draw
 from service.templates.template import BUILT_IN
 from service.testing import ScriptedModel
 from tests.service.given import Library, hit
@@ -49,7 +49,7 @@ def activate(catalog: Catalog, label: str, audience: str = "default", **candidat
 
 
 def chosen(catalog: Catalog, who: Principal, name: str | None = None) -> str:
-    return Governed(catalog).choose(name, who, "chat", "en").label
+    return CatalogTemplates(catalog).choose(name, who, "chat", "en").label
 
 
 def refusal(catalog: Catalog, who: Principal, name: str) -> str:
@@ -115,10 +115,10 @@ def test_request_then_user_then_group_then_default(world: World) -> None:
     assert chosen(world.catalog, ADA, "wish") == "wish@1"
     world.catalog.templates.rollback("mine", audience="user:ada")
     assert chosen(world.catalog, ADA) == "office@1", "ada is in hr, and hr is in staff"
-    assert Governed(world.catalog).choose(None, ADA, "chat", "zh").label == "chat-zh@1"
-    assert Governed(world.catalog).choose(None, ADA, "completion", "en").label == "base-en@1"
+    assert CatalogTemplates(world.catalog).choose(None, ADA, "chat", "zh").label == "chat-zh@1"
+    assert CatalogTemplates(world.catalog).choose(None, ADA, "completion", "en").label == "base-en@1"
     with pytest.raises(NotFound):
-        Governed(world.catalog).choose("wish", ADA, "completion", "en")
+        CatalogTemplates(world.catalog).choose("wish", ADA, "completion", "en")
 
 
 def test_a_token_brings_groups_and_a_stranger_brings_none(world: World) -> None:
@@ -132,7 +132,7 @@ def test_a_token_brings_groups_and_a_stranger_brings_none(world: World) -> None:
 
 def test_an_activation_and_a_rollback_hold_at_the_next_request_of_every_process(world: World) -> None:
     other = Catalog.open(world.settings.catalog_url)
-    source = Governed(other)
+    source = CatalogTemplates(other)
     save(world.catalog, "support", "public")
     save(world.catalog, "support", word="Two")
     seen = []
@@ -273,7 +273,7 @@ def test_only_the_guarded_statement_gives_text_to_who_asks() -> None:
 
 def answerer(world: World, found: Library, model: ScriptedModel) -> Answerer:
     limiter = anyio.CapacityLimiter(1)
-    return Answerer(found, model, world.settings, limiter, templates=Governed(world.catalog))
+    return Answerer(found, model, world.settings, limiter, templates=CatalogTemplates(world.catalog))
 
 
 def answer(world: World, who: Principal, model: ScriptedModel, **ask: object) -> Answer:

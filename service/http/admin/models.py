@@ -12,7 +12,7 @@ from indexes.catalog.models import Models
 from indexes.errors import GeneratorError
 from service.http.admin.unknown_names import unknown_names
 from service.http.auth import needs_admin
-from service.http.bodies import Name, ReadersBody, Request
+from service.http.bodies import Name, ReadersBody, RequestBody
 from service.http.deps import PROBLEM, Here, json_response
 from service.http.replies import ReadersReply, Reply
 from service.llm.rights import refuse_quotes
@@ -21,12 +21,12 @@ from service.runtime import Runtime
 T = TypeVar("T")
 
 
-class RuleBody(Request):
+class RuleBody(RequestBody):
     model: Name
     readers: ReadersBody = Field(description="Only these may use it; to all others it does not exist.")
 
 
-class ModelBody(Request):
+class ModelBody(RequestBody):
     model: Name
 
 

@@ -13,7 +13,7 @@ from indexes.catalog.templates import TemplateInfo, Templates, TemplateVersion
 from indexes.model import Actor
 from service.http.admin.unknown_names import unknown_names
 from service.http.auth import Caller, needs_admin
-from service.http.bodies import Name, Number, ReadersBody, Request
+from service.http.bodies import Name, Number, ReadersBody, RequestBody
 from service.http.deps import PROBLEM, Here, json_response
 from service.http.replies import ReadersReply, Reply
 from service.templates.drafts import Draft, refuse_built_in
@@ -22,20 +22,20 @@ from service.templates.template import BUILT_IN, Template
 T = TypeVar("T")
 
 
-class SaveBody(Request):
+class SaveBody(RequestBody):
     name: Name
     readers: ReadersBody | None = Field(None, description="For all its versions; none: those it has.")
     draft: Draft
 
 
-class ActivateBody(Request):
+class ActivateBody(RequestBody):
     version: Annotated[StrictInt, Field(ge=1, le=10**9)]
     audience: Name = Field("name", description="`name`: who asks for it by name; `default`; `user:…`; `group:…`.")
     candidate: Name | None = Field(None, description="`name@version` for a share of the audience.")
     share: Annotated[Number, Field(ge=0, le=1)] = 0.0
 
 
-class RollbackBody(Request):
+class RollbackBody(RequestBody):
     audience: Name = "name"
 
 

@@ -28,7 +28,16 @@ from indexes.model import Mode
 from indexes.settings import Settings
 from service.answering import phrases
 from service.answering.answerer import Ask
-from service.http.bodies import MAX_ANSWER_TOKENS, MAX_TURNS, AskBody, FiltersBody, Name, Request, TurnBody, cleaned
+from service.http.bodies import (
+    MAX_ANSWER_TOKENS,
+    MAX_TURNS,
+    AskBody,
+    FiltersBody,
+    Name,
+    RequestBody,
+    TurnBody,
+    clean_text,
+)
 from service.llm.rights import QUOTES
 
 INSTRUCTING = frozenset({"system", "developer"})
@@ -79,7 +88,7 @@ def _text(content: Any) -> Any:
 def _said(text: str) -> str:
     """The text as /ask reads it; empty where there is nothing in it, as in a placeholder for an answer."""
     try:
-        return cleaned(text)
+        return clean_text(text)
     except ValueError:
         return ""
 
@@ -103,7 +112,7 @@ def _plain_text(wanted: Any) -> Any:
     raise PydanticCustomError("unsupported", "Answers are text; no other format can be asked for.")
 
 
-class MessageBody(Request):
+class MessageBody(RequestBody):
     """A turn of the conversation. Clients add things of their own to what they send back; those are passed over."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -134,7 +143,7 @@ Messages = Annotated[
 Tokens = Annotated[StrictInt, Field(ge=1)] | None
 
 
-class OptionsBody(Request):
+class OptionsBody(RequestBody):
     """What /ask takes beside a question, for clients that can send fields of their own."""
 
     k: StrictInt | None = None
@@ -144,7 +153,7 @@ class OptionsBody(Request):
     fallback: Literal["none", "quotes"] | None = None
 
 
-class _Asking(Request):
+class _Asking(RequestBody):
     """What the two kinds of request share."""
 
     model: Name = Field(description=f"One of those that `/v1/models` lists. `{QUOTES}` answers without a model.")
@@ -195,7 +204,7 @@ def _turn(message: MessageBody) -> TurnBody:
 TUNING = ("store", "temperature", "top_p")
 
 
-class StreamOptionsBody(Request):
+class StreamOptionsBody(RequestBody):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     include_usage: StrictBool | None = None

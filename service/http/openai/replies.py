@@ -109,7 +109,7 @@ class ResponseReply(Reply):
 
 
 @dataclass(frozen=True, slots=True)
-class Framing:
+class OpenAIReply:
     """What a reply repeats of its request."""
 
     model: str  # by the name that the caller gave

@@ -14,7 +14,7 @@ from service.http.ask import answer_over_http
 from service.http.auth import Caller, needs_key
 from service.http.deps import Here, json_response
 from service.http.openai.bodies import ChatBody, ResponsesBody
-from service.http.openai.replies import ChatReply, ErrorReply, Framing, ModelCard, ModelList, ResponseReply
+from service.http.openai.replies import ChatReply, ErrorReply, ModelCard, ModelList, OpenAIReply, ResponseReply
 from service.http.openai.streaming import ChatSpeech, ResponsesSpeech
 from service.runtime import Runtime
 
@@ -66,7 +66,7 @@ async def responses(body: ResponsesBody, request: Request, caller: Caller, here:
     return await answer_over_http(body.ask(here.settings), speech, request, caller, here, stream=bool(body.stream))
 
 
-def _framing(body: ChatBody | ResponsesBody, request: Request, here: Runtime) -> Framing:
+def _framing(body: ChatBody | ResponsesBody, request: Request, here: Runtime) -> OpenAIReply:
     """Links lead to where the service was asked, or to where its settings say that it is reached."""
     base = here.settings.public_url or str(request.base_url)
-    return Framing(body.model, base.rstrip("/") + "/", body.ignored())
+    return OpenAIReply(body.model, base.rstrip("/") + "/", body.ignored())

@@ -7,7 +7,7 @@ from service.answering.answerer import Answer, CitationFound, Event, Finished, P
 from service.http.openai import errors as openai_errors
 from service.http.openai.replies import (
     ChatReply,
-    Framing,
+    OpenAIReply,
     ResponseReply,
     aside,
     chat_id,
@@ -23,7 +23,7 @@ from service.llm import event_stream
 class ChatSpeech:
     """Chunks of a chat completion. The last with a choice carries the annotations and the extension."""
 
-    def __init__(self, framing: Framing, *, usage: bool) -> None:
+    def __init__(self, framing: OpenAIReply, *, usage: bool) -> None:
         self._framing = framing
         self._wants_usage = usage
         self._answer_id = ""
@@ -65,7 +65,7 @@ class ChatSpeech:
 class ResponsesSpeech:
     """Events of a response, numbered."""
 
-    def __init__(self, framing: Framing) -> None:
+    def __init__(self, framing: OpenAIReply) -> None:
         self._framing = framing
         self._answer_id = ""
         self._number = 0

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from service.evaluation.cases import Case
-from service.evaluation.outcomes import Outcome
+from service.evaluation.outcomes import CaseOutcome
 from service.evaluation.report import page as rendered
 from service.evaluation.report import write
 from service.evaluation.results import Results
@@ -29,11 +29,11 @@ def measured(text: str, label: str = "b", questions: int = 40) -> Results:
         )
         for n in range(questions)
     )  # fmt: skip
-    outcomes: dict[tuple[str, str], Outcome] = {}
+    outcomes: dict[tuple[str, str], CaseOutcome] = {}
     for n, case in enumerate(cases):
         given: dict[str, Any] = {"abstained": False, "cited": (text,), "shown": (text,), "prompt_tokens": 100 + n}
-        outcomes["a", case.id] = Outcome(text=f"No {n}.", seconds=n / 10, **given)
-        outcomes[label, case.id] = Outcome(text=text, seconds=n / 20, failure=text if n == 1 else None, **given)
+        outcomes["a", case.id] = CaseOutcome(text=f"No {n}.", seconds=n / 10, **given)
+        outcomes[label, case.id] = CaseOutcome(text=text, seconds=n / 20, failure=text if n == 1 else None, **given)
     return Results(
         given=QuestionSet(name=text, cases=cases, total=900, lost=3),
         arms=("a", label),
