@@ -1,8 +1,11 @@
-"""Does a threshold of evidence that was calibrated on one set hold on others? Everything through the real search.
+"""Does a threshold of evidence that was calibrated on one set hold on others?
+
+Everything through the real search.
 
     python -m bench.abstention --home FOLDER [--mode hybrid] [--questions 400] [--json FILE]
 
-Sets are embedded into the home folder once, with their permissions. Users with an empty view are left out. Answerable:
+Sets are embedded into the home folder once, with their permissions. Users with an empty view are
+left out. Answerable:
 
     answer      the asker may read a document that answers
     wordy       the same in many polite words
@@ -80,7 +83,9 @@ class Labelled:
         never = [row for row in texts.values() if not row["answerable"]]
         if never:
             kind = "lookalike" if self.name.startswith("squad") else "off-corpus"
-            found[kind] = [_asked(kind, row, self._reader(row)) for row in _sample(never, wanted, _id)]
+            found[kind] = [
+                _asked(kind, row, self._reader(row)) for row in _sample(never, wanted, _id)
+            ]
         found["foreign"] = [
             _asked("foreign", row, self._reader(row))
             for other in FOREIGN[self.name]
@@ -89,12 +94,22 @@ class Labelled:
         if self.name == "xquad-en-zh":
             other = {"en": Filters(language="zh"), "zh": Filters(language="en")}
             those = _sample(list(texts.values()), wanted, _id)
-            found["crossed"] = [_asked("crossed", row, self._reader(row), other[row["lang"]]) for row in those]
+            found["crossed"] = [
+                _asked("crossed", row, self._reader(row), other[row["lang"]]) for row in those
+            ]
         return found
 
-    def _under_permissions(self, texts: dict[str, dict[str, Any]], wanted: int) -> dict[str, list[Asked]]:
-        found: dict[str, list[Asked]] = {kind: [] for kind in ("answer", "wordy", "alone", "beside", "hidden")}
-        cases = _sample(list(rows(self.name, "acl_queries")), 10 * wanted, lambda row: row["query_id"] + row["user_id"])
+    def _under_permissions(
+        self, texts: dict[str, dict[str, Any]], wanted: int
+    ) -> dict[str, list[Asked]]:
+        found: dict[str, list[Asked]] = {
+            kind: [] for kind in ("answer", "wordy", "alone", "beside", "hidden")
+        }
+        cases = _sample(
+            list(rows(self.name, "acl_queries")),
+            10 * wanted,
+            lambda row: row["query_id"] + row["user_id"],
+        )
         for row in [row for row in cases if row["expect"] == "answer"][:wanted]:
             query, user = texts[row["query_id"]], row["user_id"]
             found["answer"].append(_asked("answer", query, user))
@@ -105,24 +120,34 @@ class Labelled:
             if others := self._others(user, document):
                 another = Filters(path_prefix=others[_number(query["_id"]) % len(others)])
                 found["beside"].append(_asked("beside", query, user, another))
-        for row in [row for row in cases if row["expect"] == "abstain" and row["hidden_relevant"]][:wanted]:
+        for row in [row for row in cases if row["expect"] == "abstain" and row["hidden_relevant"]][
+            :wanted
+        ]:
             found["hidden"].append(_asked("hidden", texts[row["query_id"]], row["user_id"]))
         return found
 
     def _others(self, user: str, document: str) -> list[str]:
         """What else the user may read, in the same language."""
         ending = document[-3:] if self.name == "xquad-en-zh" else ""
-        return sorted(d for d, who in self.readers.items() if user in who and d != document and d.endswith(ending))
+        return sorted(
+            d
+            for d, who in self.readers.items()
+            if user in who and d != document and d.endswith(ending)
+        )
 
     def _reader(self, row: dict[str, Any]) -> str:
-        """Somebody who may read the document that the question was written from; anybody, where it is not here."""
+        """Somebody who may read the document that the question was written from; anybody, where it
+        is not here.
+        """
         everybody = set[str]().union(*self.readers.values())
         can = sorted(self.readers.get(row.get("source_doc", ""), set()) or everybody)
         return can[_number(row["_id"]) % len(can)]
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--home", type=Path, required=True)
     options.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     options.add_argument("--mode", choices=get_args(Mode), default="hybrid")
@@ -166,7 +191,9 @@ class _Narrowed:
 
 
 def separation(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
-    """How well evidence tells answerable questions from others of the same set, asked in the documents' language."""
+    """How well evidence tells answerable questions from others of the same set, asked in the
+    documents' language.
+    """
     for (name, language, kind), those in sorted(found.items()):
         yes, no = (_finite(group) for group in (found.get((name, language, "answer"), []), those))
         if kind not in ANSWERABLE and min(len(yes), len(no)) >= ENOUGH:
@@ -182,14 +209,17 @@ def separation(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
 
 
 def transfer(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
-    """What a threshold chosen on half of one set refuses of each kind; on its own set, of the other half."""
+    """What a threshold chosen on half of one set refuses of each kind; on its own set, of the other
+    half.
+    """
     for (name, language, kind), those in sorted(found.items()):
         if kind != "answer" or len(those) < ENOUGH:
             continue
         for max_refused_share in SHARES:
             threshold = chosen([one for one in those if one.chooses], max_refused_share)
             tried = {
-                group: [one for one in these if group[0] != name or not one.chooses] for group, these in found.items()
+                group: [one for one in these if group[0] != name or not one.chooses]
+                for group, these in found.items()
             }
             about = {"chosen on": name, "max_refused_share": max_refused_share}
             yield {**about, **_refused(tried, language, threshold)}
@@ -203,7 +233,9 @@ def packaged(found: dict[Group, list[Measured]], mode: Mode) -> Iterable[dict[st
             yield {"chosen on": "(packaged)", **_refused(found, language, threshold)}
 
 
-def _refused(found: dict[Group, list[Measured]], language: Script, threshold: float) -> dict[str, Any]:
+def _refused(
+    found: dict[Group, list[Measured]], language: Script, threshold: float
+) -> dict[str, Any]:
     shares = {
         f"{name} {kind}": round(sum(one.evidence < threshold for one in those) / len(those), 3)
         for (name, spoken, kind), those in sorted(found.items())
@@ -217,7 +249,9 @@ def _finite(measured: Iterable[Measured]) -> NDArray[np.float64]:
 
 
 def _asked(kind: str, row: dict[str, Any], user: str, within: Filters | None = None) -> Asked:
-    case = Case(id=row["_id"], question=row["text"], user=f"user:{user}", answerable=kind in ANSWERABLE)
+    case = Case(
+        id=row["_id"], question=row["text"], user=f"user:{user}", answerable=kind in ANSWERABLE
+    )
     return Asked(case, within)
 
 

@@ -1,15 +1,17 @@
-"""What `/ask` adds to the model's own time: whole answers and first words, for 1, 8 and 32 callers at once.
+"""What `/ask` adds to the model's own time: whole answers and first words, for 1, 8 and 32 callers
+at once.
 
     python -m bench.asking [--home FOLDER --questions FILE] [--callers 1 8 32] [--requests 96] [--json FILE]
 
-The service is `clearance serve` with the packaged embedder, in a process of its own. Without a home it gets the
-examples and their questions; a home of your own is not changed but for a user `bench` in every group. Questions are
-lines of JSON with a `text`.
+The service is `clearance serve` with the packaged embedder, in a process of its own. Without a home
+it gets the examples and their questions; a home of your own is not changed but for a user `bench`
+in every group. Questions are lines of JSON with a `text`.
 
-The model is a stand-in, in another process, that counts prompts and speaks at known moments: its first token FIRST_S
-after the request, the next ones TOKEN_S apart. What a caller waits beyond that was added by us. `control` is the same
-for a caller who asks the stand-in directly: what client, stand-in and machine add by themselves. With `--llm-url` a
-real server is asked; its own time is then what the service says of it, which is rounded up to coarse steps.
+The model is a stand-in, in another process, that counts prompts and speaks at known moments: its
+first token FIRST_S after the request, the next ones TOKEN_S apart. What a caller waits beyond that
+was added by us. `control` is the same for a caller who asks the stand-in directly: what client,
+stand-in and machine add by themselves. With `--llm-url` a real server is asked; its own time is
+then what the service says of it, which is rounded up to coarse steps.
 """
 
 import argparse
@@ -45,7 +47,11 @@ WINDOW = 16_384
 USER = "bench"
 REPLY_CHARS = 300
 WAIT_S = 300.0
-ONE_THREAD = {"CLEARANCE_EMBEDDING_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+ONE_THREAD = {
+    "CLEARANCE_EMBEDDING_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -83,7 +89,9 @@ class Asked:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--home", type=Path)
     options.add_argument("--questions", type=Path, help="JSON lines with `text`, .gz or not")
     options.add_argument("--callers", type=int, nargs="+", default=[1, 8, 32])
@@ -107,7 +115,10 @@ def main() -> None:
         model = given.llm_url or standing_in(stack, home)
         pid = stack.enter_context(serving(demo, model)).pid
         control = None if given.llm_url else model
-        figures = [asyncio.run(measured(demo.url, key, asked, n, given.requests, pid, control)) for n in given.callers]
+        figures = [
+            asyncio.run(measured(demo.url, key, asked, n, given.requests, pid, control))
+            for n in given.callers
+        ]
     for figure in figures:
         print(json.dumps(figure, indent=2))
     if given.json:
@@ -116,7 +127,10 @@ def main() -> None:
 
 def questions(path: Path | None) -> list[str]:
     if path is None:
-        return [item["question"] for item in yaml.safe_load((EXAMPLES / "questions.yaml").read_text(encoding="utf-8"))]
+        return [
+            item["question"]
+            for item in yaml.safe_load((EXAMPLES / "questions.yaml").read_text(encoding="utf-8"))
+        ]
     raw = path.read_bytes()
     lines = gzip.decompress(raw) if path.suffix == ".gz" else raw
     return [json.loads(line)["text"] for line in lines.decode().splitlines()]
@@ -139,7 +153,9 @@ def serving(demo: Demo, model: str) -> Iterator["subprocess.Popen[bytes]"]:
     more = {"CLEARANCE_LLM_URL": model, "CLEARANCE_LLM_ANSWER_TOKENS": "256", **ONE_THREAD}
     command = [str(Path(sys.executable).with_name("clearance")), "serve"]
     with running(command, log=log, env=demo.environment(**more), cwd=demo.home) as process:
-        wait_for(f"{demo.url}/readyz", process, title="Starting the service", log=log, limit_s=WAIT_S)
+        wait_for(
+            f"{demo.url}/readyz", process, title="Starting the service", log=log, limit_s=WAIT_S
+        )
         yield process
 
 
@@ -170,7 +186,9 @@ async def measured(
         for question in asked[:callers]:
             await ask(client, question, control is None)
         cpu, begun = cpu_ms(pid), time.perf_counter()
-        done = await together(callers, requests, lambda turn: ask(client, asked[turn % len(asked)], control is None))
+        done = await together(
+            callers, requests, lambda turn: ask(client, asked[turn % len(asked)], control is None)
+        )
         seconds = time.perf_counter() - begun
         cpu = cpu_ms(pid) - cpu
     figures: dict[str, Any] = {
@@ -256,13 +274,18 @@ async def _events(reply: httpx2.Response) -> AsyncIterator[tuple[str, str]]:
 
 def _client(url: str, headers: Mapping[str, str], callers: int) -> httpx2.AsyncClient:
     limits = httpx2.Limits(max_connections=callers, max_keepalive_connections=callers)
-    return httpx2.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=WAIT_S, trust_env=False)
+    return httpx2.AsyncClient(
+        base_url=url, headers=headers, limits=limits, timeout=WAIT_S, trust_env=False
+    )
 
 
 def spread(values: list[float]) -> dict[str, float]:
     ordered = sorted(values)
     shares = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
-    return {name: round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1) for name, share in shares}
+    return {
+        name: round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
+        for name, share in shares
+    }
 
 
 def cpu_ms(pid: int) -> float:

@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m bench.changes --vectors 200000 --changes 10000 [--json FILE]
 
-One process: a thread asks without a pause, another one changes. Every change is a durable transaction of its own, and
-every search sees the newest; what a search waits for while the indexes follow is part of its time.
+One process: a thread asks without a pause, another one changes. Every change is a durable
+transaction of its own, and every search sees the newest; what a search waits for while the indexes
+follow is part of its time.
 """
 
 import argparse
@@ -43,9 +44,16 @@ class Cost:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--vectors", type=int, default=200_000)
-    parser.add_argument("--changes", type=int, default=10_000, help="documents relabelled; passages added and deleted")
+    parser.add_argument(
+        "--changes",
+        type=int,
+        default=10_000,
+        help="documents relabelled; passages added and deleted",
+    )
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     given = parser.parse_args()
     corpus, embedder = Soft(given.vectors), GivenVectors()
@@ -61,17 +69,26 @@ def main() -> None:
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
         figures = [{name: getattr(cost, name) for name in Cost.__slots__} for cost in costs]
-        given.json.write_text(json.dumps({"vectors": given.vectors, "costs": figures}, indent=1) + "\n")
+        given.json.write_text(
+            json.dumps({"vectors": given.vectors, "costs": figures}, indent=1) + "\n"
+        )
 
 
-def measured(made: Searcher, corpus: Soft, user: User, asked: list[str], changes: int) -> Iterator[Cost]:
+def measured(
+    made: Searcher, corpus: Soft, user: User, asked: list[str], changes: int
+) -> Iterator[Cost]:
     catalog, random = made.corpus.catalog, np.random.default_rng(5)
     there = random.permutation(len(corpus.sets) // PER_DOCUMENT)[:changes]
     group = f"group:g{user.sets[0]}"
-    readers = [Readers(allow=frozenset({f"group:g{number}"})) for number in random.integers(0, READER_SETS, len(there))]
+    readers = [
+        Readers(allow=frozenset({f"group:g{number}"}))
+        for number in random.integers(0, READER_SETS, len(there))
+    ]
     new = [f"bench:new{number}" for number in range(changes // PER_DOCUMENT)]
     generation = catalog.generations.writable()[0].id
-    vectors = corpus.vectors[random.permutation(len(corpus.vectors))[:changes]].reshape(len(new), PER_DOCUMENT, -1)
+    vectors = corpus.vectors[random.permutation(len(corpus.vectors))[:changes]].reshape(
+        len(new), PER_DOCUMENT, -1
+    )
 
     def nothing() -> int:
         time.sleep(BEFORE_S)
@@ -108,7 +125,9 @@ def measured(made: Searcher, corpus: Soft, user: User, asked: list[str], changes
         yield cost(what, change, made, user, asked)
 
 
-def cost(what: str, change: Callable[[], int], made: Searcher, user: User, asked: list[str]) -> Cost:
+def cost(
+    what: str, change: Callable[[], int], made: Searcher, user: User, asked: list[str]
+) -> Cost:
     with asking(made, user, asked) as times:
         wall, cpu = time.perf_counter(), time.thread_time()
         number = change()
@@ -172,9 +191,7 @@ def document(uri: str) -> Document:
 
 def show(cost: Cost) -> Cost:
     each = f"{cost.each_ms:8.2f} {cost.each_cpu_ms:8.2f}"
-    meanwhile = (
-        f"{cost.p50_ms:.1f} / {cost.p95_ms:.1f} / {cost.longest_ms:.0f}; {cost.cpu_p50_ms:.1f} / {cost.cpu_p95_ms:.1f}"
-    )
+    meanwhile = f"{cost.p50_ms:.1f} / {cost.p95_ms:.1f} / {cost.longest_ms:.0f}; {cost.cpu_p50_ms:.1f} / {cost.cpu_p95_ms:.1f}"
     print(f"{cost.what:<38} {cost.changes:7,} {each}   {cost.searches:,}: {meanwhile}", flush=True)
     return cost
 

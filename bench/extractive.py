@@ -1,7 +1,8 @@
-"""How often the answerer without a model quotes the right sentence, and how well it knows when to say nothing.
+"""How often the answerer without a model quotes the right sentence, and how well it knows when to
+say nothing.
 
-For each question: the paragraph it was written from among the paragraphs that keyword search ranks best. Questions are
-divided by a hash of their id: look at `dev` while working, report `held-out`.
+For each question: the paragraph it was written from among the paragraphs that keyword search ranks
+best. Questions are divided by a hash of their id: look at `dev` while working, report `held-out`.
 
     python -m bench.extractive squad2-dev-en cmrc2018-dev-zh --half held-out --questions 300
 """
@@ -23,7 +24,9 @@ from indexes.text.words import terms
 from service.answering.extractive import compose, quotes
 from service.answering.prompt import Passage, Piece, pack, worth_showing
 
-DATA = Path(os.environ.get("CLEARANCE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+DATA = Path(
+    os.environ.get("CLEARANCE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+)
 K1, B = 1.2, 0.75
 
 
@@ -54,7 +57,9 @@ class Corpus:
             for name, count in held:
                 norm = K1 * (1 - B + B * self.lengths[name] / self.mean)
                 scores[name] += idf * count * (K1 + 1) / (count + norm)
-        return [name for name, _ in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:k]]
+        return [
+            name for name, _ in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+        ]
 
     def hit(self, name: str, rank: int) -> Hit:
         row = self.documents[name]
@@ -74,11 +79,19 @@ def plain(text: str) -> str:
 
 
 def sample(folder: Path, which: str, count: int, answerable: bool) -> list[dict[str, Any]]:
-    found = [q for q in rows(folder / "queries.jsonl.gz") if q["answerable"] is answerable and half(q["_id"]) == which]
-    return sorted(found, key=lambda q: hashlib.sha256(b"order " + q["_id"].encode()).digest())[:count]
+    found = [
+        q
+        for q in rows(folder / "queries.jsonl.gz")
+        if q["answerable"] is answerable and half(q["_id"]) == which
+    ]
+    return sorted(found, key=lambda q: hashlib.sha256(b"order " + q["_id"].encode()).digest())[
+        :count
+    ]
 
 
-def passages(corpus: Corpus, question: dict[str, Any], k: int, with_source: bool) -> tuple[Passage, ...]:
+def passages(
+    corpus: Corpus, question: dict[str, Any], k: int, with_source: bool
+) -> tuple[Passage, ...]:
     names = corpus.best(question["text"], k)
     source: str = question["source_doc"] or ""
     if with_source and source in corpus.documents and source not in names:
@@ -101,7 +114,9 @@ def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, f
         text = "".join(piece for piece, _ in compose(chosen))
         contained = any(plain(answer) in plain(text) for answer in question["answers"])
         right += contained
-        first += bool(chosen) and any(plain(answer) in plain(chosen[0].sentence.text) for answer in question["answers"])
+        first += bool(chosen) and any(
+            plain(answer) in plain(chosen[0].sentence.text) for answer in question["answers"]
+        )
         cited += any(quote.passage.document_id == question["source_doc"] for quote in chosen)
         silent += not chosen
         length += len(chosen)
@@ -109,7 +124,9 @@ def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, f
             show -= 1
             print("-", question["text"], "|", question["answers"][0], "|", text or "(nothing)")
     unanswerable = sample(folder, which, count, answerable=False)
-    made_up = sum(bool(quotes(q["text"], passages(corpus, q, k, with_source=True))) for q in unanswerable)
+    made_up = sum(
+        bool(quotes(q["text"], passages(corpus, q, k, with_source=True))) for q in unanswerable
+    )
     return {
         "questions": len(asked),
         "contained answer": right / len(asked),
@@ -132,7 +149,11 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=0, help="print so many misses")
     given = parser.parse_args()
     for name in given.sets:
-        print(name, given.half, json.dumps(measure(name, given.half, given.questions, given.k, given.show), indent=1))
+        print(
+            name,
+            given.half,
+            json.dumps(measure(name, given.half, given.questions, given.k, given.show), indent=1),
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""`/search` over HTTP on a large corpus: latency, throughput, lag of the event loop, start-up time, memory.
+"""`/search` over HTTP on a large corpus: latency, throughput, lag of the event loop, start-up time,
+memory.
 
     python -m bench.http --passages 200000 [--callers 1 8 32] [--requests 400] [--json FILE]
 
-The service runs in a process of its own; question vectors are there already, so that the embedder's time is not
-in the figures. One caller asks one question after another. Callers are of three kinds, who may read 1 %, 10 % and all.
+The service runs in a process of its own; question vectors are there already, so that the embedder's
+time is not in the figures. One caller asks one question after another. Callers are of three kinds,
+who may read 1 %, 10 % and all.
 """
 
 import argparse
@@ -35,7 +37,9 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--passages", type=int, default=200_000)
     options.add_argument("--callers", type=int, nargs="+", default=[1, 8, 32])
     options.add_argument("--requests", type=int, default=400)
@@ -58,7 +62,10 @@ def main() -> None:
 
 
 def prepare(home: Path, passages: int) -> dict[float, str]:
-    """A catalog with the corpus, a user and a key per kind of caller, and their questions. Returns the keys."""
+    """A catalog with the corpus, a user and a key per kind of caller, and their questions.
+
+    Returns the keys.
+    """
     corpus, embedder = Soft(passages), GivenVectors()
     users = {share: corpus.user(f"reads{share}", share) for share in SHARES}
     for user in users.values():
@@ -104,7 +111,9 @@ async def watch(lags: list[float]) -> None:
 
 
 def starts(home: Path, port: int) -> dict[str, float]:
-    """Seconds until ready from the catalog alone, and from a checkpoint; memory per passage once ready."""
+    """Seconds until ready from the catalog alone, and from a checkpoint; memory per passage once
+    ready.
+    """
     figures: dict[str, float] = {}
     for name in ("start_from_catalog_s", "start_from_checkpoint_s"):
         begin = time.perf_counter()
@@ -115,11 +124,17 @@ def starts(home: Path, port: int) -> dict[str, float]:
     return figures
 
 
-def loaded(home: Path, port: int, keys: dict[float, str], callers: list[int], requests: int) -> list[dict[str, Any]]:
+def loaded(
+    home: Path, port: int, keys: dict[float, str], callers: list[int], requests: int
+) -> list[dict[str, Any]]:
     process = started(home, port)
     try:
         return [
-            {"callers": n, "reads": share, **asyncio.run(run(port, keys[share], i * QUESTIONS, n, requests))}
+            {
+                "callers": n,
+                "reads": share,
+                **asyncio.run(run(port, keys[share], i * QUESTIONS, n, requests)),
+            }
             for n in callers
             for i, share in enumerate(SHARES)
         ]
@@ -140,7 +155,9 @@ async def run(port: int, key: str, first: int, callers: int, requests: int) -> d
             times.append((time.perf_counter() - start) * 1e3)
 
     limits = httpx2.Limits(max_connections=callers, max_keepalive_connections=callers)
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, limits=limits) as client:
+    async with httpx2.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", headers=headers, limits=limits
+    ) as client:
         await client.post("/search", json={"question": str(first), "mode": "dense"})
         begin = time.perf_counter()
         async with asyncio.TaskGroup() as group:
@@ -155,7 +172,10 @@ def spread(values: list[float]) -> dict[str, float]:
         name: ordered[min(len(ordered) - 1, int(share * len(ordered)))]
         for name, share in (("p95", 0.95), ("p99", 0.99))
     }
-    return {"p50": round(statistics.median(ordered), 2), **{name: round(value, 2) for name, value in at.items()}}
+    return {
+        "p50": round(statistics.median(ordered), 2),
+        **{name: round(value, 2) for name, value in at.items()},
+    }
 
 
 def started(home: Path, port: int) -> subprocess.Popen[bytes]:

@@ -1,8 +1,9 @@
 """How fast files become searchable: `python -m bench.ingest PATH [--json FILE]`.
 
-One run into a fresh corpus, then the same chunks embedded alone by the same embedder in the same process: the ratio
-says what scanning, parsing, cutting and storing cost on top. 1.0 would be free. By the clock it
-also says whether the embedder had to wait; by processor time it stays true on a machine that does other work.
+One run into a fresh corpus, then the same chunks embedded alone by the same embedder in the same
+process: the ratio says what scanning, parsing, cutting and storing cost on top. 1.0 would be free.
+By the clock it also says whether the embedder had to wait; by processor time it stays true on a
+machine that does other work.
 """
 
 import argparse
@@ -67,8 +68,18 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
         report = Report(watcher=PlainProgress(sys.stderr))
         catalog = Catalog.open(settings.catalog_url)
         embedders = Embedders(catalog, settings.embedding_model, lambda _: watched)
-        begun, cpu_begun, parsers_begun = time.perf_counter(), _cpu_s(), _cpu_s(resource.RUSAGE_CHILDREN)
-        perform(IngestRequest(paths=tuple(paths), allow=("group:bench",)), settings, catalog, embedders, report)
+        begun, cpu_begun, parsers_begun = (
+            time.perf_counter(),
+            _cpu_s(),
+            _cpu_s(resource.RUSAGE_CHILDREN),
+        )
+        perform(
+            IngestRequest(paths=tuple(paths), allow=("group:bench",)),
+            settings,
+            catalog,
+            embedders,
+            report,
+        )
         ended, cpu = time.perf_counter(), _cpu_s() - cpu_begun
         parsers_cpu = _cpu_s(resource.RUSAGE_CHILDREN) - parsers_begun
         catalog.close()
@@ -111,7 +122,9 @@ def _alone(watched: Watched) -> tuple[float, float]:
 
 def _cpu_s(*whose: int) -> float:
     """Processor time of this process and of the parsers that have ended."""
-    used = (resource.getrusage(who) for who in whose or (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    used = (
+        resource.getrusage(who) for who in whose or (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
@@ -122,7 +135,9 @@ def _peak_mb(who: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.ingest", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python -m bench.ingest",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")

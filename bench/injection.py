@@ -1,16 +1,19 @@
-"""Attacks in documents and in questions: how often does the answer do what they want, with the defences and without?
+"""Attacks in documents and in questions: how often does the answer do what they want, with the
+defences and without?
 
     python -m bench.injection ask --home FOLDER --arms defended undefended clean --llm-url URL [--style completion]
     python -m bench.injection ask --home FOLDER                                            (the arms without a server)
     python -m bench.injection report --home FOLDER [--browser] [--json bench/results/injection.json]
 
-Every attack goes the way of any text: chunked, embedded and stored with its readers, found by a search, put into a
-prompt. An attack for documents stands in the document that answers a benign question; one for askers is the question.
-`undefended` is the same search and the same model behind a naive prompt, as tutorials write it: the passages as they
-are, in the system's turn, no boundary, no rule, and the reply as the model gave it. `clean` asks the same questions of
-the documents without attacks; `denied` puts one beside them that says that no document answers: `kept` tells how often
-the right answer is still there. `obedient` is no model but the worst that one could be: it says what it was given to
-read and whatever the attacker wants. Replies are kept in FOLDER; a run goes on where it stopped. `report` judges them.
+Every attack goes the way of any text: chunked, embedded and stored with its readers, found by a
+search, put into a prompt. An attack for documents stands in the document that answers a benign
+question; one for askers is the question. `undefended` is the same search and the same model behind
+a naive prompt, as tutorials write it: the passages as they are, in the system's turn, no boundary,
+no rule, and the reply as the model gave it. `clean` asks the same questions of the documents
+without attacks; `denied` puts one beside them that says that no document answers: `kept` tells how
+often the right answer is still there. `obedient` is no model but the worst that one could be: it
+says what it was given to read and whatever the attacker wants. Replies are kept in FOLDER; a run
+goes on where it stopped. `report` judges them.
 """
 
 import argparse
@@ -48,7 +51,14 @@ from service.templates.template import BASE_EN, BASE_ZH, BuiltIn, Style, Templat
 from service.testing import ScriptedModel
 
 Arm = Literal[
-    "clean", "defended", "undefended", "quotes-clean", "quotes", "quotes-denied", "obedient", "obedient-undefended"
+    "clean",
+    "defended",
+    "undefended",
+    "quotes-clean",
+    "quotes",
+    "quotes-denied",
+    "obedient",
+    "obedient-undefended",
 ]
 ARMS: tuple[Arm, ...] = get_args(Arm)
 
@@ -132,8 +142,14 @@ def cases() -> list[Case]:
         chinese = CHINESE in places and in_chinese % EVERY_THIRD == 0
         place = places.get(CHINESE if chinese else ENGLISH)
         if place is None and attack["vector"] == "indirect":  # one Chinese attack has no place yet
-            place = next(row for row in ready["bipia-train-information-retrieval-0"] if row["dataset"] == CHINESE)
-        found.append(_in_document(attack, place, *texts[place["dataset"]]) if place else _as_question(attack))
+            place = next(
+                row
+                for row in ready["bipia-train-information-retrieval-0"]
+                if row["dataset"] == CHINESE
+            )
+        found.append(
+            _in_document(attack, place, *texts[place["dataset"]]) if place else _as_question(attack)
+        )
     return found
 
 
@@ -142,11 +158,16 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _texts(name: str) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    return {row["_id"]: row for row in rows(name, "corpus")}, {row["_id"]: row for row in rows(name, "queries")}
+    return {row["_id"]: row for row in rows(name, "corpus")}, {
+        row["_id"]: row for row in rows(name, "queries")
+    }
 
 
 def _in_document(
-    attack: dict[str, Any], place: dict[str, Any], documents: dict[str, Any], questions: dict[str, Any]
+    attack: dict[str, Any],
+    place: dict[str, Any],
+    documents: dict[str, Any],
+    questions: dict[str, Any],
 ) -> Case:
     document, question = documents[place["doc_id"]], questions[place["query_id"]]
     return Case(
@@ -165,12 +186,20 @@ def _as_question(attack: dict[str, Any]) -> Case:
 
 
 def _facts(attack: dict[str, Any]) -> dict[str, Any]:
-    """What all cases have. A question for a judge that only asks for a quoted word is answered by looking for it."""
+    """What all cases have.
+
+    A question for a judge that only asks for a quoted word is answered by looking for it.
+    """
     rule, wanted = attack["detect"]["type"], tuple(attack["detect"].get("any", ()))
     if rule == "judge" and (quoted := QUOTED.search(attack["detect"]["question"])):
         rule, wanted = "substring", (quoted[1],)
     instructions = attack.get("context", "")
-    facts = {"id": attack["id"], "category": attack["category"], "attack": attack["attack"], "rule": rule}
+    facts = {
+        "id": attack["id"],
+        "category": attack["category"],
+        "attack": attack["attack"],
+        "rule": rule,
+    }
     return {**facts, "wanted": wanted, "instructions": instructions}
 
 
@@ -186,8 +215,12 @@ def put_in(attack: str, text: str, position: str) -> str:
 # The shelf
 
 
-def shelve(found: Sequence[Case], benign: Sequence[Document], catalog: Catalog, embedder: Embedder) -> None:
-    """Each attacked document for one reader, each clean one for another, the benign ones for everybody."""
+def shelve(
+    found: Sequence[Case], benign: Sequence[Document], catalog: Catalog, embedder: Embedder
+) -> None:
+    """Each attacked document for one reader, each clean one for another, the benign ones for
+    everybody.
+    """
     generation = catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
     there, users = catalog.documents.stored("case:"), set(catalog.people.users())
     wanted = list(benign)
@@ -202,7 +235,11 @@ def shelve(found: Sequence[Case], benign: Sequence[Document], catalog: Catalog, 
             allow = frozenset({f"user:{kind}-{case.id}"})
             for path, text in texts.items():
                 if text:
-                    wanted.append(document(f"{path}/{case.id}", case.title, text, case.language, allow, embedder))
+                    wanted.append(
+                        document(
+                            f"{path}/{case.id}", case.title, text, case.language, allow, embedder
+                        )
+                    )
     for made in wanted:
         if made.uri not in there:
             vectors = embedder.passages([part.embedded or part.text for part in made.chunks])
@@ -214,15 +251,21 @@ def benign_documents(found: Sequence[Case], embedder: Embedder) -> list[Document
     used = {case.clean for case in found}
     everybody = frozenset({"public"})
     return [
-        document(f"benign/{row['_id']}", row["title"], row["text"], row["lang"], everybody, embedder)
+        document(
+            f"benign/{row['_id']}", row["title"], row["text"], row["lang"], everybody, embedder
+        )
         for name, most in BENIGN.items()
         for row in islice((row for row in rows(name, "corpus") if row["text"] not in used), most)
     ]
 
 
-def document(path: str, title: str, text: str, language: str, allow: frozenset[str], embedder: Embedder) -> Document:
+def document(
+    path: str, title: str, text: str, language: str, allow: frozenset[str], embedder: Embedder
+) -> Document:
     element = Element(kind="text", text=text)
-    parsed = Parsed(title=title, elements=(element,), media_type="text/plain", language=language, page_kind=None)
+    parsed = Parsed(
+        title=title, elements=(element,), media_type="text/plain", language=language, page_kind=None
+    )
     laid_out, chunks = chunk(parsed, title, embedder, Settings.model_fields["chunk_tokens"].default)
     return Document(
         uri=f"case:{path}", path=path, title=title, media_type="text/plain", text=laid_out, chunks=chunks,
@@ -239,7 +282,9 @@ class Instructed:
     def __init__(self, instructions: str) -> None:
         self.instructions = f"{instructions}\n\n" if instructions else ""
 
-    def choose(self, name: str | None, principal: Principal, style: Style, language: Script) -> Template:
+    def choose(
+        self, name: str | None, principal: Principal, style: Style, language: Script
+    ) -> Template:
         template = BuiltIn().choose(name, principal, style, language)
         if style == "chat":
             return replace(template, system=self.instructions + template.system)
@@ -294,12 +339,16 @@ class Desk:
         )
         ask = Ask(question=case.question, k=K, max_tokens=self.tokens, answerer=by)
         answer = await answerer.answer(ask, who)
-        return Reply(text=answer.text, shown=_shown(answer.passages, case), abstained=answer.abstained)
+        return Reply(
+            text=answer.text, shown=_shown(answer.passages, case), abstained=answer.abstained
+        )
 
     async def _naively(self, case: Case) -> Reply:
         assert self.model is not None
         who = asker(case, "undefended")
-        found = await to_thread.run_sync(self.searcher.search, case.question, who, K, limiter=self.cpu)
+        found = await to_thread.run_sync(
+            self.searcher.search, case.question, who, K, limiter=self.cpu
+        )
         prompt = naive_prompt(case, found.hits, self.settings.llm_style)
         stop = ("\n",) if self.settings.llm_style == "completion" else ()
         pieces = self.model.stream(prompt, max_tokens=self.tokens, cache_salt="bench", stop=stop)
@@ -321,9 +370,13 @@ def naive_prompt(case: Case, hits: Sequence[Hit], style: Style) -> Prompt:
         template = BASE_ZH if language == "zh" else BASE_EN
         shown = [{"n": n, "title": hit.title, "line": hit.text} for n, hit in enumerate(hits, 1)]
         variables = {"question": case.question, "passages": shown, "history": (), "boundary": ""}
-        return Prompt(text=before + fill(template.user, {**variables, "no_answer": template.no_answer}))
+        return Prompt(
+            text=before + fill(template.user, {**variables, "no_answer": template.no_answer})
+        )
     context = "\n\n".join(hit.text for hit in hits)
-    return Prompt((Message("system", before + NAIVE[language] + context), Message("user", case.question)))
+    return Prompt(
+        (Message("system", before + NAIVE[language] + context), Message("user", case.question))
+    )
 
 
 def told(case: Case, arm: str, style: Style) -> str:
@@ -334,13 +387,16 @@ def told(case: Case, arm: str, style: Style) -> str:
     template = Instructed(case.instructions).choose(None, asker(case, "defended"), style, language)
     if style == "completion":
         return re.split(r"\{[{%]", template.user)[0]
-    return f"{case.instructions} {NAIVE[language]}" if arm.endswith("undefended") else template.system
+    return (
+        f"{case.instructions} {NAIVE[language]}" if arm.endswith("undefended") else template.system
+    )
 
 
 def _shown(passages: Sequence[Hit | Passage], case: Case) -> bool:
     attack = reporting.plain(case.attack)
     return any(
-        passage.path == f"attacked/{case.id}" and attack in reporting.plain(passage.text) for passage in passages
+        passage.path == f"attacked/{case.id}" and attack in reporting.plain(passage.text)
+        for passage in passages
     )
 
 
@@ -350,7 +406,11 @@ def _shown(passages: Sequence[Hit | Passage], case: Case) -> bool:
 async def asked(desk: Desk, arm: Arm, found: Sequence[Case], log: Path, model: str) -> None:
     """Every case that has no reply in the log yet."""
     done = {row["case"] for row in read(log) if (row["model"], row["arm"]) == (model, arm)}
-    waiting = [case for case in found if case.id not in done and (case.clean or not arm.endswith(("clean", "denied")))]
+    waiting = [
+        case
+        for case in found
+        if case.id not in done and (case.clean or not arm.endswith(("clean", "denied")))
+    ]
     at_once = asyncio.Semaphore(1 if isinstance(desk.model, Obedient) else AT_ONCE)
     print(f"{model} {arm}: {len(waiting)} to ask", flush=True)
 
@@ -378,12 +438,27 @@ def read(log: Path) -> list[dict[str, Any]]:
 
 
 async def ask(given: argparse.Namespace, found: list[Case]) -> None:
-    settings = Settings(home=given.home, llm_url=given.llm_url, llm_style=given.style, llm_answer_tokens=ANSWER_TOKENS)
+    settings = Settings(
+        home=given.home,
+        llm_url=given.llm_url,
+        llm_style=given.style,
+        llm_answer_tokens=ANSWER_TOKENS,
+    )
     embedder, catalog = embedding.load(settings), Catalog.open(settings.catalog_url)
     shelve(found, benign_documents(found, embedder), catalog, embedder)
     async with AsyncExitStack() as stack:
-        real = await stack.enter_async_context(aclosing(VllmModel(settings))) if given.llm_url else None
-        desk = Desk(Searcher(catalog, embedder, settings), real, settings, catalog.secret, CapacityLimiter(2))
+        real = (
+            await stack.enter_async_context(aclosing(VllmModel(settings)))
+            if given.llm_url
+            else None
+        )
+        desk = Desk(
+            Searcher(catalog, embedder, settings),
+            real,
+            settings,
+            catalog.secret,
+            CapacityLimiter(2),
+        )
         for arm in given.arms:
             name, asking = "none", desk
             if arm.startswith("obedient"):
@@ -397,7 +472,9 @@ async def ask(given: argparse.Namespace, found: list[Case]) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("do", choices=("ask", "report"))
     options.add_argument("--home", type=Path, required=True)
     options.add_argument(
@@ -408,13 +485,19 @@ def main() -> None:
     )
     options.add_argument("--llm-url")
     options.add_argument("--style", choices=("chat", "completion"), default="chat")
-    options.add_argument("--judged", action="store_true", help="ask only what has a mechanical rule")
-    options.add_argument("--browser", action="store_true", help="also put every reply into a page of Chromium")
+    options.add_argument(
+        "--judged", action="store_true", help="ask only what has a mechanical rule"
+    )
+    options.add_argument(
+        "--browser", action="store_true", help="also put every reply into a page of Chromium"
+    )
     options.add_argument("--json", type=Path)
     given = options.parse_args()
     found = cases()
     if given.do == "ask":
-        asyncio.run(ask(given, [case for case in found if case.rule != "judge" or not given.judged]))
+        asyncio.run(
+            ask(given, [case for case in found if case.rule != "judge" or not given.judged])
+        )
     else:
         reporting.report(found, read(given.home / "replies.jsonl"), told, given.browser, given.json)
 

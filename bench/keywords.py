@@ -1,8 +1,10 @@
-"""Keyword search by share of the corpus that is visible: `python -m bench.keywords --passages 200000 [--peers]`.
+"""Keyword search by share of the corpus that is visible: `python -m bench.keywords --passages
+200000 [--peers]`.
 
-Synthetic passages with words drawn by Zipf's law, in reader sets of unequal size. Every question has ten words, three
-of them among the most frequent. All engines answer the same questions in the same run, one thread, turn by turn; each
-question counts with the best of three rounds. The peers' scores use statistics of the whole corpus: an easier task.
+Synthetic passages with words drawn by Zipf's law, in reader sets of unequal size. Every question
+has ten words, three of them among the most frequent. All engines answer the same questions in the
+same run, one thread, turn by turn; each question counts with the best of three rounds. The peers'
+scores use statistics of the whole corpus: an easier task.
 """
 
 import argparse
@@ -41,7 +43,9 @@ class Corpus:
     vocabulary: list[str]
 
     def text(self, row: int) -> str:
-        return " ".join(self.vocabulary[word] for word in self.words[self.edges[row] : self.edges[row + 1]])
+        return " ".join(
+            self.vocabulary[word] for word in self.words[self.edges[row] : self.edges[row + 1]]
+        )
 
     def by_set(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
         order = np.argsort(self.sets, kind="stable")
@@ -50,7 +54,9 @@ class Corpus:
 
 
 def corpus(passages: int, sets: int, random: np.random.Generator) -> Corpus:
-    """Passages of 40 to 160 words out of 300,000, by Zipf's law with exponent 1.07; set sizes by a mild power law."""
+    """Passages of 40 to 160 words out of 300,000, by Zipf's law with exponent 1.07; set sizes by a
+    mild power law.
+    """
     lengths = random.integers(40, 161, passages)
     size = 300_000
     odds = 1.0 / np.arange(1, size + 1) ** 1.07
@@ -118,14 +124,20 @@ def sqlite(made: Corpus, folder: Path) -> Engine:
     )
     database.execute("CREATE TABLE owner (row INTEGER PRIMARY KEY, set_number INTEGER)")
     rows = range(len(made.sets))
-    database.executemany("INSERT INTO passages (rowid, text) VALUES (?, ?)", ((row, made.text(row)) for row in rows))
-    database.executemany("INSERT INTO owner VALUES (?, ?)", ((row, int(made.sets[row])) for row in rows))
+    database.executemany(
+        "INSERT INTO passages (rowid, text) VALUES (?, ?)", ((row, made.text(row)) for row in rows)
+    )
+    database.executemany(
+        "INSERT INTO owner VALUES (?, ?)", ((row, int(made.sets[row])) for row in rows)
+    )
     database.execute("CREATE TEMP TABLE allowed (set_number INTEGER PRIMARY KEY)")
     database.commit()
 
     def search(question: str, allowed: View) -> object:
         database.execute("DELETE FROM allowed")
-        database.executemany("INSERT INTO allowed VALUES (?)", ((int(number),) for number in allowed))
+        database.executemany(
+            "INSERT INTO allowed VALUES (?)", ((int(number),) for number in allowed)
+        )
         return database.execute(
             "SELECT passages.rowid FROM passages JOIN owner ON owner.row = passages.rowid WHERE passages MATCH ?"
             " AND owner.set_number IN (SELECT set_number FROM allowed) ORDER BY bm25(passages) LIMIT ?",
@@ -148,7 +160,9 @@ def tantivy(made: Corpus, folder: Path) -> Engine:
     index = library.Index(schema, str(folder))
     writer = index.writer(heap_size=200_000_000, num_threads=1)
     for row in range(len(made.sets)):
-        writer.add_document(library.Document(text=made.text(row), row=row, set_number=int(made.sets[row])))
+        writer.add_document(
+            library.Document(text=made.text(row), row=row, set_number=int(made.sets[row]))
+        )
     writer.commit()
     writer.wait_merging_threads()
     index.reload()
@@ -158,14 +172,18 @@ def tantivy(made: Corpus, folder: Path) -> Engine:
         words = index.parse_query(question, ["text"])
         clauses = [(library.Occur.Must, words)]
         if len(allowed) < READER_SETS:
-            inside = library.Query.term_set_query(schema, "set_number", [int(number) for number in allowed])
+            inside = library.Query.term_set_query(
+                schema, "set_number", [int(number) for number in allowed]
+            )
             clauses.append((library.Occur.Must, library.Query.const_score_query(inside, 0.0)))
         return searcher.search(library.Query.boolean_query(clauses), K).hits
 
     return search
 
 
-def timed(engines: dict[str, Engine], asked: list[str], allowed: View, clock: Clock) -> dict[str, list[float]]:
+def timed(
+    engines: dict[str, Engine], asked: list[str], allowed: View, clock: Clock
+) -> dict[str, list[float]]:
     """Milliseconds per question and engine, the least of some rounds, engines taking turns."""
     best: dict[str, list[float]] = {name: [float("inf")] * len(asked) for name in engines}
     for _ in range(ROUNDS):
@@ -209,16 +227,24 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=200, help="passages per call of add")
     parser.add_argument("--peers", action="store_true", help="also SQLite FTS5 and tantivy")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
-    parser.add_argument("--cpu", action="store_true", help="CPU time of the thread, for a machine that others use too")
+    parser.add_argument(
+        "--cpu",
+        action="store_true",
+        help="CPU time of the thread, for a machine that others use too",
+    )
     options = parser.parse_args()
     clock = time.thread_time if options.cpu else time.perf_counter
     random = np.random.default_rng(11)
     made = corpus(options.passages, options.sets, random)
     index, seconds = ours(made, options.batch)
-    print(f"{len(index):,} passages, {options.sets:,} reader sets, {len(made.words) / len(index):.0f} words a passage")
+    print(
+        f"{len(index):,} passages, {options.sets:,} reader sets, {len(made.words) / len(index):.0f} words a passage"
+    )
     print(f"built in {seconds:.1f} CPU s ({1e6 * seconds / len(index):.0f} µs a passage)")
     print(f"{index.memory_bytes() / len(index):.0f} bytes a passage")
-    engines: dict[str, Engine] = {"clearance": lambda question, allowed: index.search(question, allowed, K)}
+    engines: dict[str, Engine] = {
+        "clearance": lambda question, allowed: index.search(question, allowed, K)
+    }
     figures: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         if options.peers:
@@ -242,12 +268,27 @@ def main() -> None:
             for name in engines:
                 high = float(np.percentile(times[name], 95))
                 line += f" {medians[name]:15.2f} /{high:7.2f}"
-                figures.append({"share": share, "visible": visible, "engine": name, "p50": medians[name], "p95": high})
-            print(line + "  " + " ".join(f"{medians[name] / medians['clearance']:.1f}" for name in engines), flush=True)
+                figures.append(
+                    {
+                        "share": share,
+                        "visible": visible,
+                        "engine": name,
+                        "p50": medians[name],
+                        "p95": high,
+                    }
+                )
+            print(
+                line
+                + "  "
+                + " ".join(f"{medians[name] / medians['clearance']:.1f}" for name in engines),
+                flush=True,
+            )
     costs = changes(index, made, clock)
     print("\n".join(f"{name}: {cost:.2f} ms" for name, cost in costs.items()))
     if options.json:
-        options.json.write_text(json.dumps({"passages": len(index), "search": figures, "changes": costs}, indent=1))
+        options.json.write_text(
+            json.dumps({"passages": len(index), "search": figures, "changes": costs}, indent=1)
+        )
 
 
 if __name__ == "__main__":

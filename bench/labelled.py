@@ -1,6 +1,7 @@
 """The labelled sets of the developer data, for the benches that ask their questions.
 
-Answers on them are measured by `clearance eval`; see `clearance ingest-set --help` and `clearance eval --help`.
+Answers on them are measured by `clearance eval`; see `clearance ingest-set --help` and `clearance
+eval --help`.
 """
 
 import gzip
@@ -27,15 +28,26 @@ def rows(name: str, part: str) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def store(name: str, catalog: Catalog, embedder: Embedder, settings: Settings) -> dict[str, set[str]]:
-    """Takes a set in, unless all of it is there. Returns who may read each document: ids of users, by its own."""
+def store(
+    name: str, catalog: Catalog, embedder: Embedder, settings: Settings
+) -> dict[str, set[str]]:
+    """Takes a set in, unless all of it is there.
+
+    Returns who may read each document: ids of users, by its own.
+    """
     given = labelled.read(DATA / "retrieval" / name, users=DATA / "acl" / "users.jsonl")
     if len(catalog.documents.stored(f"set:{name}/")) < len(given.texts):
         embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder)
         report = Report(watcher=PlainProgress(sys.stderr))
-        labelled.perform(given, Writing(catalog=catalog, settings=settings, embedders=embedders), report)
+        labelled.perform(
+            given, Writing(catalog=catalog, settings=settings, embedders=embedders), report
+        )
     may = {row.id: (given.readers or {}).get(row.id, frozenset()) for row in given.texts}
     return {
-        document: {user.removeprefix("user:") for user, groups in given.people.items() if who & {user, *groups}}
+        document: {
+            user.removeprefix("user:")
+            for user, groups in given.people.items()
+            if who & {user, *groups}
+        }
         for document, who in may.items()
     }

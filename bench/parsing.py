@@ -2,10 +2,10 @@
 
     python -m bench.parsing [--data DIR] [--no-ocr] [--json FILE] [--misses]
 
-DIR has `docs/manifest.jsonl`: one file a row, with snippets of its text and where they stand. A snippet counts as found
-when the parsed text of its page or slide has it, both in NFKC and without white space; formats without fixed pages are
-searched whole. Every file goes through the sandbox, as in ingestion. Fails when a file ends
-otherwise than its row says.
+DIR has `docs/manifest.jsonl`: one file a row, with snippets of its text and where they stand. A
+snippet counts as found when the parsed text of its page or slide has it, both in NFKC and without
+white space; formats without fixed pages are searched whole. Every file goes through the sandbox, as
+in ingestion. Fails when a file ends otherwise than its row says.
 """
 
 import argparse
@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings(parse_workers=1, parse_timeout_s=options.timeout, ocr=not options.no_ocr)
     with Parsers(settings) as parsers:
         warm = docs / "txt" / "book-war-and-peace-1p.txt"
-        parsers.submit(copied(warm)).exception()  # the libraries are loaded once, whatever is parsed
+        # the libraries are loaded once, whatever is parsed
+        parsers.submit(copied(warm)).exception()
         for entry in _manifest(docs):
             row = rows.setdefault(entry["file"].split("/")[0], Row(entry["file"].split("/")[0]))
             started = time.monotonic()
@@ -66,13 +67,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print([*rows.values(), total], misses=options.misses)
     if options.json:
         report = {"rows": [asdict(row) for row in rows.values()], "total": asdict(total)}
-        options.json.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        options.json.write_text(
+            json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     return 1 if total.wrong else 0
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("CLEARANCE_DATA", "../shared/data")))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("CLEARANCE_DATA", "../shared/data"))
+    )
     parser.add_argument("--no-ocr", action="store_true")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one document")
     parser.add_argument("--json", type=Path, help="write the figures there")
@@ -121,7 +128,9 @@ def _has(parsed: Parsed, snippet: dict[str, Any], suffix: str) -> bool:
     place = snippet.get("page") or snippet.get("slide")
     if suffix not in PLACED:
         place = None
-    text = " ".join(element.text for element in parsed.elements if place is None or element.page == place)
+    text = " ".join(
+        element.text for element in parsed.elements if place is None or element.page == place
+    )
     return _bare(snippet["text"]) in _bare(text)
 
 
@@ -138,7 +147,9 @@ def _total(rows: Any) -> Row:
 
 
 def _print(rows: Sequence[Row], *, misses: bool) -> None:
-    print(f"{'folder':<8} {'files':>6} {'parsed':>7} {'refused':>8} {'wrong':>6} {'snippets':>12} {'seconds':>9}")
+    print(
+        f"{'folder':<8} {'files':>6} {'parsed':>7} {'refused':>8} {'wrong':>6} {'snippets':>12} {'seconds':>9}"
+    )
     for row in rows:
         found = f"{row.found} of {row.snippets}"
         counts = f"{row.files:>6} {row.parsed:>7} {row.refused:>8} {row.wrong:>6}"

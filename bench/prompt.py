@@ -2,17 +2,18 @@
 
     python -m bench.prompt MODEL_FOLDER [--passages 20] [--rounds 200]
 
-The folder holds the served model's tokenizer and chat template; counting is done in this process. Passages are
-paragraphs of `squad2-dev-en` and `cmrc2018-dev-zh` under CLEARANCE_DATA, each shown about as often as the others; where
-they are missing, sentences made of a few words. In every round, for the same passages:
+The folder holds the served model's tokenizer and chat template; counting is done in this process.
+Passages are paragraphs of `squad2-dev-en` and `cmrc2018-dev-zh` under CLEARANCE_DATA, each shown
+about as often as the others; where they are missing, sentences made of a few words. In every round,
+for the same passages:
 
 - prompt: everything, from hits to a counted prompt
 - ours: the same without counting
 - library: only counting, as the tokenizer library counts the whole text; it remembers words too
 
-What was counted before is counted sooner. So there are three lines for each language: the first rounds, when hardly a
-word was; the others in which no passage was shown before, as with questions about something that nobody asked about
-yet; and those in which every passage was.
+What was counted before is counted sooner. So there are three lines for each language: the first
+rounds, when hardly a word was; the others in which no passage was shown before, as with questions
+about something that nobody asked about yet; and those in which every passage was.
 """
 
 import argparse
@@ -81,9 +82,15 @@ def texts(chinese: bool, chance: random.Random) -> list[str]:
         with gzip.open(path, "rt", encoding="utf-8") as rows:
             return [json.loads(row)["text"] for row in rows]
     if chinese:
-        made = (["".join(chance.choices(SIGNS, k=chance.randint(8, 30))) for _ in range(18)] for _ in range(800))
+        made = (
+            ["".join(chance.choices(SIGNS, k=chance.randint(8, 30))) for _ in range(18)]
+            for _ in range(800)
+        )
         return ["。".join(sentences) + "。" for sentences in made]
-    lines = ([" ".join(chance.choices(WORDS, k=chance.randint(6, 20))) for _ in range(12)] for _ in range(800))
+    lines = (
+        [" ".join(chance.choices(WORDS, k=chance.randint(6, 20))) for _ in range(12)]
+        for _ in range(800)
+    )
     return [". ".join(map(str.capitalize, sentences)) + "." for sentences in lines]
 
 
@@ -157,7 +164,13 @@ def main() -> None:
     for chinese in (False, True):
         for window in (131_072, 4_096):
             asyncio.run(
-                measured(given.folder, chinese=chinese, passages=given.passages, rounds=given.rounds, window=window)
+                measured(
+                    given.folder,
+                    chinese=chinese,
+                    passages=given.passages,
+                    rounds=given.rounds,
+                    window=window,
+                )
             )
 
 

@@ -1,11 +1,13 @@
-"""Dense retrieval by share of the corpus that is visible: recall, and milliseconds beside other ways to do it.
+"""Dense retrieval by share of the corpus that is visible: recall, and milliseconds beside other
+ways to do it.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m bench.retrieval --vectors 200000 [--peers] [--json FILE]
 
-`search` is the public search over a real catalog: view, scan, proof, and the text of every hit read behind the second
-gate. `index` is the vector index inside it; `kernel` one call of FAISS on the same lists, with no proof and no check.
-One thread; engines take turns on each question, a question counts with the best of its rounds. The truth is brute
-force in float32 over what the user may read. CPU of this thread; elapsed time where the work is done elsewhere.
+`search` is the public search over a real catalog: view, scan, proof, and the text of every hit read
+behind the second gate. `index` is the vector index inside it; `kernel` one call of FAISS on the
+same lists, with no proof and no check. One thread; engines take turns on each question, a question
+counts with the best of its rounds. The truth is brute force in float32 over what the user may read.
+CPU of this thread; elapsed time where the work is done elsewhere.
 """
 
 import argparse
@@ -35,17 +37,22 @@ class Samples:
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
     recall: list[float] = field(default_factory=list)
-    candidates: list[int] = field(default_factory=list)  # scored in full precision, where that is known
+    # scored in full precision, where that is known
+    candidates: list[int] = field(default_factory=list)
 
 
 Bucket = dict[str, Samples]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--vectors", type=int, default=200_000)
     parser.add_argument("--peers", action="store_true", help="HNSW, pgvector and Qdrant, too")
-    parser.add_argument("--without", action="append", default=[], choices=sorted(PEERS), help="leave a peer out")
+    parser.add_argument(
+        "--without", action="append", default=[], choices=sorted(PEERS), help="leave a peer out"
+    )
     parser.add_argument("--exact-scan-limit", type=int, default=250_000)
     parser.add_argument("--users", type=int, default=4, help="per bucket")
     parser.add_argument("--questions", type=int, default=6, help="per user")
@@ -54,7 +61,9 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="draw them there (needs matplotlib)")
     given = parser.parse_args()
     corpus = Soft(given.vectors)
-    users = {share: [corpus.user(f"u{share}-{n}", share) for n in range(given.users)] for share in SHARES}
+    users = {
+        share: [corpus.user(f"u{share}-{n}", share) for n in range(given.users)] for share in SHARES
+    }
     with tempfile.TemporaryDirectory(prefix="bench-retrieval-") as folder:
         embedder = GivenVectors()
         everybody = [user for some in users.values() for user in some]
@@ -69,7 +78,11 @@ def main() -> None:
                 print(line(share, some, k, bucket), flush=True)
                 figures += rows(share, some, k, bucket)
         made.corpus.catalog.close()
-    facts = {"vectors": given.vectors, "exact_scan_limit": given.exact_scan_limit, "figures": figures}
+    facts = {
+        "vectors": given.vectors,
+        "exact_scan_limit": given.exact_scan_limit,
+        "figures": figures,
+    }
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -77,7 +90,7 @@ def main() -> None:
         plot(figures, given.plot)
 
 
-# --- engines --------------------------------------------------------------------------------------------------------
+# --- engines ------------------------------------------------------------------------------------
 
 
 def ours(made: Searcher, embedder: GivenVectors) -> dict[str, Search]:
@@ -104,24 +117,33 @@ def ours(made: Searcher, embedder: GivenVectors) -> dict[str, Search]:
 
 
 def peers(corpus: Soft, folder: Path, every: bool, without: list[str]) -> dict[str, Search]:
-    chosen = [name for name in PEERS if name not in without and (every or name == "FAISS flat + bitmap")]
+    chosen = [
+        name for name in PEERS if name not in without and (every or name == "FAISS flat + bitmap")
+    ]
     found: dict[str, Search] = {}
     for name in chosen:
         try:
             found[name] = _timed(name, lambda name=name: PEERS[name](corpus, folder))
         except Exception as error:
-            print(f"*** {name} is LEFT OUT: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            print(
+                f"*** {name} is LEFT OUT: {type(error).__name__}: {error}",
+                file=sys.stderr,
+                flush=True,
+            )
     return found
 
 
 def _timed(name: str, make):  # type: ignore[no-untyped-def]
     began, cpu = time.perf_counter(), time.process_time()
     made = make()
-    print(f"{name}: made in {time.perf_counter() - began:.1f} s, {time.process_time() - cpu:.1f} CPU s", flush=True)
+    print(
+        f"{name}: made in {time.perf_counter() - began:.1f} s, {time.process_time() - cpu:.1f} CPU s",
+        flush=True,
+    )
     return made
 
 
-# --- measuring ------------------------------------------------------------------------------------------------------
+# --- measuring ----------------------------------------------------------------------------------
 
 
 def measured(
@@ -149,7 +171,7 @@ def measured(
     return bucket
 
 
-# --- showing --------------------------------------------------------------------------------------------------------
+# --- showing ------------------------------------------------------------------------------------
 
 
 def time_of(name: str, samples: Samples) -> list[float]:
@@ -179,7 +201,10 @@ def rows(share: float, users: list[User], k: int, bucket: Bucket) -> list[dict[s
         figures = {"recall": round(float(np.mean(samples.recall)), 4)}
         for kind, values in (("cpu", samples.cpu), ("wall", samples.wall)):
             low, high = np.percentile(values, [50, 95])
-            figures |= {f"{kind}_p50_ms": round(float(low), 4), f"{kind}_p95_ms": round(float(high), 4)}
+            figures |= {
+                f"{kind}_p50_ms": round(float(low), 4),
+                f"{kind}_p95_ms": round(float(high), 4),
+            }
         if samples.candidates:
             low, high = np.percentile(samples.candidates, [50, 95])
             figures |= {"candidates_p50": float(low), "candidates_p95": float(high)}
@@ -198,11 +223,20 @@ def plot(figures: list[dict[str, object]], place: Path) -> None:
     for name in dict.fromkeys(row["engine"] for row in figures):
         some = [row for row in figures if row["engine"] == name and row["k"] == KS[0]]
         kind = "wall_p50_ms" if name in ELSEWHERE else "cpu_p50_ms"
-        (drawn,) = axes.plot([100 * row["share"] for row in some], [row[kind] for row in some], label=name)  # type: ignore[operator]
+        (drawn,) = axes.plot(
+            [100 * row["share"] for row in some], [row[kind] for row in some], label=name
+        )  # type: ignore[operator]
         for row in some:
             full = drawn.get_color() if row["recall"] >= 0.99 else "white"  # type: ignore[operator]
-            axes.plot(100 * row["share"], row[kind], "o", color=drawn.get_color(), markerfacecolor=full)  # type: ignore[operator]
-    axes.set(xscale="log", yscale="log", xlabel="visible, % of the corpus", ylabel="median ms (hollow: recall < 0.99)")
+            axes.plot(
+                100 * row["share"], row[kind], "o", color=drawn.get_color(), markerfacecolor=full
+            )  # type: ignore[operator]
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="visible, % of the corpus",
+        ylabel="median ms (hollow: recall < 0.99)",
+    )
     axes.legend(fontsize=8)
     place.parent.mkdir(parents=True, exist_ok=True)
     pyplot.savefig(place, bbox_inches="tight")

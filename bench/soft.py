@@ -1,4 +1,6 @@
-"""A synthetic corpus under access control for the benchmarks of retrieval: overlapping topics, unequal reader sets."""
+"""A synthetic corpus under access control for the benchmarks of retrieval: overlapping topics,
+unequal reader sets.
+"""
 
 import secrets
 from dataclasses import dataclass
@@ -50,18 +52,24 @@ class User:
 
 
 class Soft:
-    """`passages` unit vectors; vector i is of document i // 10, row i + 1 and reader set `sets[i]` + 1."""
+    """`passages` unit vectors; vector i is of document i // 10, row i + 1 and reader set `sets[i]`
+    + 1.
+    """
 
     def __init__(self, passages: int, seed: int = 7) -> None:
         self.random = np.random.default_rng(seed)
         self.space = _Space(self.random)
         sizes = 1.0 / np.arange(1, READER_SETS + 1) ** 1.2
-        of_document = self.random.choice(READER_SETS, -(-passages // PER_DOCUMENT), p=sizes / sizes.sum())
+        of_document = self.random.choice(
+            READER_SETS, -(-passages // PER_DOCUMENT), p=sizes / sizes.sum()
+        )
         self.sets = np.repeat(of_document, PER_DOCUMENT)[:passages]
         self.vectors = np.empty((passages, DIMENSION), np.float32)
         for start in range(0, passages, 10 * _BATCH):
             part = of_document[start // PER_DOCUMENT : start // PER_DOCUMENT + _BATCH]
-            self.vectors[start : start + 10 * _BATCH] = self.space.documents(part)[: passages - start]
+            self.vectors[start : start + 10 * _BATCH] = self.space.documents(part)[
+                : passages - start
+            ]
 
     @cached_property
     def sizes(self) -> Ints:
@@ -81,14 +89,21 @@ class Soft:
     def question(self, user: User) -> Floats:
         """Three in five are about something that the user may read, the others about anything."""
         rows = np.flatnonzero(np.isin(self.sets, user.sets)) if self.random.random() < 0.6 else None
-        row = self.random.choice(rows) if rows is not None and len(rows) else self.random.integers(len(self.sets))
+        row = (
+            self.random.choice(rows)
+            if rows is not None and len(rows)
+            else self.random.integers(len(self.sets))
+        )
         return _unit(self.vectors[row] + _CLOSENESS * self.space.noise(1)[0])
 
     def best(self, user: User, question: Floats, k: int) -> Ints:
         """The truth: float32 brute force over what the user may read."""
         rows = np.flatnonzero(np.isin(self.sets, user.sets))
         scores = np.concatenate(
-            [self.vectors[part] @ question for part in np.array_split(rows, -(-len(rows) // 65_536))]
+            [
+                self.vectors[part] @ question
+                for part in np.array_split(rows, -(-len(rows) // 65_536))
+            ]
         )
         return rows[np.argsort(-scores, kind="stable")[:k]]
 
@@ -115,7 +130,9 @@ class _Space:
         first = np.where(sets % 2 == 0, at_home, anywhere[0])
         whole = 0.4 * self._common + 0.75 * self._topics[first] + 0.35 * self._topics[anywhere[1]]
         whole = whole + 0.5 * self.noise(len(sets))
-        return _unit(np.repeat(whole, PER_DOCUMENT, axis=0) + 0.45 * self.noise(PER_DOCUMENT * len(sets)))
+        return _unit(
+            np.repeat(whole, PER_DOCUMENT, axis=0) + 0.45 * self.noise(PER_DOCUMENT * len(sets))
+        )
 
 
 class GivenVectors:
@@ -137,14 +154,22 @@ class GivenVectors:
         return self.questions[int(text)]
 
     def passages(self, texts: list[str]) -> Floats:
-        return _unit(np.random.default_rng(len(texts)).standard_normal((len(texts), DIMENSION)).astype(np.float32))
+        return _unit(
+            np.random.default_rng(len(texts))
+            .standard_normal((len(texts), DIMENSION))
+            .astype(np.float32)
+        )
 
     def count(self, texts: list[str]) -> list[int]:
         return [1 for _ in texts]
 
 
-def searcher(home: Path, corpus: Soft, users: list[User], embedder: GivenVectors, scan_limit: int) -> Searcher:
-    """The public search over a catalog that holds the corpus, with nothing collapsed or left out of an answer."""
+def searcher(
+    home: Path, corpus: Soft, users: list[User], embedder: GivenVectors, scan_limit: int
+) -> Searcher:
+    """The public search over a catalog that holds the corpus, with nothing collapsed or left out of
+    an answer.
+    """
     settings = Settings(home=home, exact_scan_limit=scan_limit, passages_per_document=1_000)
     catalog = Catalog.open(settings.catalog_url)
     generation = catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
@@ -153,10 +178,15 @@ def searcher(home: Path, corpus: Soft, users: list[User], embedder: GivenVectors
 
 
 def _write(catalog: Catalog, corpus: Soft, users: list[User], generation: int) -> None:
-    """Straight into the tables, for speed; the result is what the catalog's own methods would have written."""
+    """Straight into the tables, for speed; the result is what the catalog's own methods would have
+    written.
+    """
     with catalog._database.writing() as connection:
         names = [{"id": n + 1, "name": f"group:g{n}", "known": 1} for n in range(READER_SETS)]
-        names += [{"id": READER_SETS + 1 + n, "name": f"user:{user.name}", "known": 1} for n, user in enumerate(users)]
+        names += [
+            {"id": READER_SETS + 1 + n, "name": f"user:{user.name}", "known": 1}
+            for n, user in enumerate(users)
+        ]
         connection.execute(insert(principals), names)
         inside = [
             {"member_id": READER_SETS + 1 + n, "group_id": int(s) + 1}
@@ -165,7 +195,9 @@ def _write(catalog: Catalog, corpus: Soft, users: list[User], generation: int) -
         ]
         connection.execute(insert(memberships), inside)
         numbers = range(1, READER_SETS + 1)
-        connection.execute(insert(reader_sets), [{"id": n, "fingerprint": f"{n:064d}"} for n in numbers])
+        connection.execute(
+            insert(reader_sets), [{"id": n, "fingerprint": f"{n:064d}"} for n in numbers]
+        )
         entries = [{"principal_id": n, "effect": "allow", "reader_set_id": n} for n in numbers]
         connection.execute(insert(reader_set_entries), entries)
     last = len(corpus.sets) // PER_DOCUMENT
@@ -179,7 +211,12 @@ def _write_documents(catalog: Catalog, corpus: Soft, numbers: range, generation:
     for number in numbers:
         first = number * PER_DOCUMENT
         text = "\n".join(f"passage {first + i}" for i in range(PER_DOCUMENT))
-        common = {"path": f"{number}.txt", "collection": "default", "title": f"{number}", "media_type": "text/plain"}
+        common = {
+            "path": f"{number}.txt",
+            "collection": "default",
+            "title": f"{number}",
+            "media_type": "text/plain",
+        }
         heads.append(
             {
                 **common,
@@ -197,14 +234,24 @@ def _write_documents(catalog: Catalog, corpus: Soft, numbers: range, generation:
         bodies.append({"document_id": number + 1, "text": text})
         start = 0
         for i, part in enumerate(text.split("\n")):
-            place = {"row": first + i + 1, "public_id": f"passage{first + i}", "document_id": number + 1, "ordinal": i}
+            place = {
+                "row": first + i + 1,
+                "public_id": f"passage{first + i}",
+                "document_id": number + 1,
+                "ordinal": i,
+            }
             span = {"text": part, "start": start, "end": start + len(part), "embedded": part}
             parts.append({**place, **span, "section": [], "pages": []})
             start += len(part) + 1
         blob = corpus.vectors[first : first + PER_DOCUMENT].tobytes()
         matrices.append({"generation_id": generation, "document_id": number + 1, "vectors": blob})
     with catalog._database.writing() as connection:
-        for table, rows in ((documents, heads), (document_texts, bodies), (chunks, parts), (vectors, matrices)):
+        for table, rows in (
+            (documents, heads),
+            (document_texts, bodies),
+            (chunks, parts),
+            (vectors, matrices),
+        ):
             connection.execute(insert(table), rows)
 
 

@@ -1,16 +1,18 @@
-"""Whether a claim in one language is supported by a passage in the other: what words say, and what embeddings say.
+"""Whether a claim in one language is supported by a passage in the other: what words say, and what
+embeddings say.
 
     python -m bench.support [--home var] [--cache FILE] [--json FILE]
 
-From `xquad-en-zh` under CLEARANCE_DATA: the same paragraphs in English and Chinese. A claim is a sentence of a
-paragraph (`sentence`), or a question with its answer behind it (`answer`). It cites the paragraph's other language
-(`right`), or one of the seven paragraphs there that are nearest to the right one: any (`near`), or the one with the
-sentence most like it (`nearest`). `changed` are English sentences, citing the right Chinese paragraph, of which a
-number, a name or the meaning has been changed.
+From `xquad-en-zh` under CLEARANCE_DATA: the same paragraphs in English and Chinese. A claim is a
+sentence of a paragraph (`sentence`), or a question with its answer behind it (`answer`). It cites
+the paragraph's other language (`right`), or one of the seven paragraphs there that are nearest to
+the right one: any (`near`), or the one with the sentence most like it (`nearest`). `changed` are
+English sentences, citing the right Chinese paragraph, of which a number, a name or the meaning has
+been changed.
 
-Half of the articles choose the least cosine at which, of as many right citations as nearest ones, at least PRECISION
-of those that pass are right; the other half reports. For comparison, with that cosine: claims and passages in one
-language.
+Half of the articles choose the least cosine at which, of as many right citations as nearest ones,
+at least PRECISION of those that pass are right; the other half reports. For comparison, with that
+cosine: claims and passages in one language.
 """
 
 import argparse
@@ -59,7 +61,9 @@ class Case:
 class Corpus:
     """The paragraphs, their sentences, and the vectors of all."""
 
-    def __init__(self, rows: Sequence[dict[str, Any]], vectors: Callable[[list[str]], Vectors]) -> None:
+    def __init__(
+        self, rows: Sequence[dict[str, Any]], vectors: Callable[[list[str]], Vectors]
+    ) -> None:
         self.rows = rows
         self.at = {row["_id"]: place for place, row in enumerate(rows)}
         self.sentences = [[row["text"][a:b] for a, b in sentences(row["text"])] for row in rows]
@@ -69,29 +73,48 @@ class Corpus:
         articles = sorted({row["title"] for row in rows if row["lang"] == "en"})
         chosen = {title for title in articles if hashlib.sha256(title.encode()).digest()[0] % 2}
         titles = {row["_id"][:-3]: row["title"] for row in rows if row["lang"] == "en"}
-        self.half = ["choosing" if titles[row["_id"][:-3]] in chosen else "reporting" for row in rows]
+        self.half = [
+            "choosing" if titles[row["_id"][:-3]] in chosen else "reporting" for row in rows
+        ]
 
     def other(self, place: int, language: str) -> int:
         return self.at[f"{self.rows[place]['_id'][:-3]}-{language}"]
 
     def near(self, place: int) -> list[int]:
         """The paragraphs in the same language that are most like this one."""
-        same = [n for n, row in enumerate(self.rows) if row["lang"] == self.rows[place]["lang"] and n != place]
-        return [same[n] for n in np.argsort(-(self.whole[same] @ self.whole[place]), kind="stable")[: SHOWN - 1]]
+        same = [
+            n
+            for n, row in enumerate(self.rows)
+            if row["lang"] == self.rows[place]["lang"] and n != place
+        ]
+        return [
+            same[n]
+            for n in np.argsort(-(self.whole[same] @ self.whole[place]), kind="stable")[: SHOWN - 1]
+        ]
 
     def case(self, kind: str, claim: str, vector: Vectors, cited: int) -> Case:
         claimed, held = forms(claim, claim=True), self.held[cited]
         numbers = {form for form in claimed if form[0].isdigit()} <= held
         words = bool(claimed) and len(claimed & held) >= SUPPORT * len(claimed)
-        return Case(kind, self.half[cited], words and numbers, numbers, float((self.parts[cited] @ vector).max()))
+        return Case(
+            kind,
+            self.half[cited],
+            words and numbers,
+            numbers,
+            float((self.parts[cited] @ vector).max()),
+        )
 
 
 def forms(text: str, *, claim: bool = False) -> frozenset[str]:
     return frozenset(term.form for term in terms(text, question=claim))
 
 
-def cases(corpus: Corpus, claims: Sequence[tuple[str, Vectors, int]], language: str) -> Iterator[Case]:
-    """Each claim with three citations of passages in this language. claims: text, vector, paragraph."""
+def cases(
+    corpus: Corpus, claims: Sequence[tuple[str, Vectors, int]], language: str
+) -> Iterator[Case]:
+    """Each claim with three citations of passages in this language. claims: text, vector,
+    paragraph.
+    """
     chance = random.Random(5)
     for claim, vector, place in claims:
         right = corpus.other(place, language)
@@ -105,7 +128,9 @@ def cases(corpus: Corpus, claims: Sequence[tuple[str, Vectors, int]], language: 
 def passed(found: Sequence[Case], kind: str, half: str, least: float) -> float:
     """The share of citations that words do not support and embeddings do."""
     those = [case for case in found if case.kind == kind and half in (case.half, "both")]
-    return sum(case.numbers and not case.words and case.cosine >= least for case in those) / max(len(those), 1)
+    return sum(case.numbers and not case.words and case.cosine >= least for case in those) / max(
+        len(those), 1
+    )
 
 
 def chosen(found: Sequence[Case]) -> float:
@@ -118,7 +143,9 @@ def chosen(found: Sequence[Case]) -> float:
 
 
 def told(found: Sequence[Case], least: float, half: str) -> dict[str, float]:
-    right, near, nearest = (passed(found, kind, half, least) for kind in ("right", "near", "nearest"))
+    right, near, nearest = (
+        passed(found, kind, half, least) for kind in ("right", "near", "nearest")
+    )
     those = [case for case in found if case.kind == "right" and half in (case.half, "both")]
     return {
         "claims": len(those),
@@ -145,8 +172,12 @@ def changed(claim: str, names: Sequence[str], chance: random.Random) -> dict[str
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--home", type=Path, default=Path("var"), help="where the embedding model is kept")
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument(
+        "--home", type=Path, default=Path("var"), help="where the embedding model is kept"
+    )
     options.add_argument("--cache", type=Path, help="keeps vectors from one run to the next (.npz)")
     options.add_argument("--json", type=Path)
     given = options.parse_args()
@@ -163,29 +194,43 @@ def measured(vectors: "Remembered") -> dict[str, Any]:
     by_sentence: dict[str, list[tuple[str, Vectors, int]]] = {"en": [], "zh": []}
     for place, row in enumerate(corpus.rows):
         pairs = zip(corpus.sentences[place], corpus.parts[place], strict=True)
-        by_sentence[row["lang"]] += [(text, vector, place) for text, vector in pairs if len(text) >= SHORTEST]
+        by_sentence[row["lang"]] += [
+            (text, vector, place) for text, vector in pairs if len(text) >= SHORTEST
+        ]
     by_answer: dict[str, list[tuple[str, Vectors, int]]] = {"en": [], "zh": []}
     asked = [
-        (f"{row['text']} {row['answers'][0]}", row["lang"], corpus.at[row["source_doc"]]) for row in rows("queries")
+        (f"{row['text']} {row['answers'][0]}", row["lang"], corpus.at[row["source_doc"]])
+        for row in rows("queries")
     ]
-    for (text, language, place), vector in zip(asked, vectors([text for text, _, _ in asked]), strict=True):
+    for (text, language, place), vector in zip(
+        asked, vectors([text for text, _, _ in asked]), strict=True
+    ):
         by_answer[language].append((text, vector, place))
 
-    across = {(one, two): list(cases(corpus, by_sentence[one], two)) for one, two in (("en", "zh"), ("zh", "en"))}
+    across = {
+        (one, two): list(cases(corpus, by_sentence[one], two))
+        for one, two in (("en", "zh"), ("zh", "en"))
+    }
     least = chosen([case for found in across.values() for case in found])
     figures: dict[str, Any] = {"cosine": least}
     for (one, two), found in across.items():
         figures[f"sentence {one} -> {two}"] = told(found, least, "reporting")
-        figures[f"answer {one} -> {two}"] = told(list(cases(corpus, by_answer[one], two)), least, "both")
+        figures[f"answer {one} -> {two}"] = told(
+            list(cases(corpus, by_answer[one], two)), least, "both"
+        )
     for one in ("en", "zh"):
-        figures[f"sentence {one} -> {one}"] = told(list(cases(corpus, by_sentence[one], one)), least, "both")
+        figures[f"sentence {one} -> {one}"] = told(
+            list(cases(corpus, by_sentence[one], one)), least, "both"
+        )
     return figures | {"changed": wrong(corpus, by_sentence["en"], vectors, least)}
 
 
 def wrong(
     corpus: Corpus, claims: Sequence[tuple[str, Vectors, int]], vectors: "Remembered", least: float
 ) -> dict[str, dict[str, float]]:
-    """Of claims made wrong: how many pass in Chinese by meaning, in English by words, and did before the change."""
+    """Of claims made wrong: how many pass in Chinese by meaning, in English by words, and did
+    before the change.
+    """
     chance = random.Random(7)
     names = sorted({name for text, _, _ in claims for name in _NAME.findall(text)})
     made = [(how, text, place, vector) for claim, vector, place in claims
@@ -196,7 +241,9 @@ def wrong(
         right = corpus.other(place, "zh")
         old, new = corpus.case("", "", before, right), corpus.case("", text, vector, right)
         by_words = corpus.case("", text, vector, place).words
-        figures.setdefault(how, []).append((old.cosine >= least, new.numbers and new.cosine >= least, by_words))
+        figures.setdefault(how, []).append(
+            (old.cosine >= least, new.numbers and new.cosine >= least, by_words)
+        )
     return {
         how: {
             "claims": len(those),
@@ -231,7 +278,11 @@ class Remembered:
 
     def save(self) -> None:
         if self.cache is not None:
-            np.savez(self.cache, texts=np.array(list(self.known)), vectors=np.stack(list(self.known.values())))
+            np.savez(
+                self.cache,
+                texts=np.array(list(self.known)),
+                vectors=np.stack(list(self.known.values())),
+            )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""What a caller can learn from how long it waits: hidden changes and hidden documents against controls.
+"""What a caller can learn from how long it waits: hidden changes and hidden documents against
+controls.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m bench.timing [--pairs 2000] [--only NAME ...] [--json FILE]
 
-The service is `clearance serve` in a process of its own; only the embedder is instant, so that no noise of its own
-covers what is measured. This process writes to the catalog as the ingest command would, and asks over a bare socket as
-a caller who may read a part. Pairs are interleaved in random order. In each pair one request follows a hidden change;
-the other follows the same change made in another, unrelated catalog, so that disk and processor were as busy. Beside
-every measure stands the same one with nothing hidden on either side (A/A).
+The service is `clearance serve` in a process of its own; only the embedder is instant, so that no
+noise of its own covers what is measured. This process writes to the catalog as the ingest command
+would, and asks over a bare socket as a caller who may read a part. Pairs are interleaved in random
+order. In each pair one request follows a hidden change; the other follows the same change made in
+another, unrelated catalog, so that disk and processor were as busy. Beside every measure stands the
+same one with nothing hidden on either side (A/A).
 """
 
 import argparse
@@ -36,12 +38,25 @@ from service.leaktest.comparing import Answered
 from service.leaktest.doors import Call
 from service.leaktest.statistics import Separation, separation
 
-WORDS = ("alpha", "beta", "gamma", "delta", "salary", "budget", "quarter", "canteen", "engine", "harbour", "ledger")
+WORDS = (
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "salary",
+    "budget",
+    "quarter",
+    "canteen",
+    "engine",
+    "harbour",
+    "ledger",
+)
 VISIBLE, HIDDEN, PARTS = 300, 600, 4  # documents, and passages in each
 FILTERED = 1_200  # hidden documents that a filter matches
 KNOWN = 200  # hidden documents whose ids the attacker knows
 QUESTION = "alpha salary budget of the quarter"
-REST_S = {"burst of 1000": 0.3, "burst of 100 ": 0.03}  # after each request, so that it is over before the next one
+# after each request, so that it is over before the next one
+REST_S = {"burst of 1000": 0.3, "burst of 100 ": 0.03}
 REST_OF_OTHERS_S = 0.004
 FEWER = {"burst of 1000": 0.1}  # share of the pairs: a burst takes long to write
 AIMS = {"hidden": 0.60, "absent": 0.55}
@@ -59,13 +74,16 @@ class Measure:
     aim: float | None
     request: Callable[[], Prepared]
     before: Callable[[Catalog], None] = lambda catalog: None
-    instead: Callable[[], Prepared] | None = None  # the control's request, where that is what differs
+    # the control's request, where that is what differs
+    instead: Callable[[], Prepared] | None = None
     number: Number = lambda answered, seconds: seconds * 1e3
     unit: str = "ms"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=2_000)
     parser.add_argument("--only", nargs="+", help="parts of names of measures")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
@@ -90,26 +108,40 @@ def main() -> None:
         other.catalog.close()
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps({"pairs": given.pairs, "measures": figures}, indent=1) + "\n")
+        given.json.write_text(
+            json.dumps({"pairs": given.pairs, "measures": figures}, indent=1) + "\n"
+        )
 
 
 def _wanted(name: str, only: Sequence[str] | None) -> bool:
     return not only or any(part in name for part in only)
 
 
-# --- what is measured -----------------------------------------------------------------------------------------------
+# --- what is measured ---------------------------------------------------------------------------
 
 
 def every_measure(client: Client, house: "House") -> Iterator[Measure]:
-    search = _fixed(client, house, Call(door="", route="POST /search", path="/search", body={"question": QUESTION}))
-    ask = Call(door="", route="POST /ask", path="/ask", body={"question": QUESTION, "answerer": "quotes"})
+    search = _fixed(
+        client,
+        house,
+        Call(door="", route="POST /search", path="/search", body={"question": QUESTION}),
+    )
+    ask = Call(
+        door="", route="POST /ask", path="/ask", body={"question": QUESTION, "answerer": "quotes"}
+    )
     ready = client.prepare(Call(door="", route="GET /readyz", path="/readyz"), None)
     yield Measure(name="one passage written", aim=0.60, request=search, before=house.hide)
     yield Measure(
-        name="burst of 100 passages written", aim=0.60, request=search, before=lambda c: house.hide_many(c, 100)
+        name="burst of 100 passages written",
+        aim=0.60,
+        request=search,
+        before=lambda c: house.hide_many(c, 100),
     )
     yield Measure(
-        name="burst of 1000 passages written", aim=None, request=search, before=lambda c: house.hide_many(c, 1_000)
+        name="burst of 1000 passages written",
+        aim=None,
+        request=search,
+        before=lambda c: house.hide_many(c, 1_000),
     )
     yield Measure(name="document relabelled", aim=0.60, request=search, before=house.relabel)
     yield Measure(name="document deleted", aim=0.60, request=search, before=house.delete)
@@ -120,7 +152,12 @@ def every_measure(client: Client, house: "House") -> Iterator[Measure]:
         before=house.hide,
         number=lambda answered, _: json.loads(answered.body)["timings"]["search_ms"],
     )
-    yield Measure(name="/readyz without a key after one written", aim=0.60, request=lambda: ready, before=house.hide)
+    yield Measure(
+        name="/readyz without a key after one written",
+        aim=0.60,
+        request=lambda: ready,
+        before=house.hide,
+    )
     for route, place, ids in (
         ("GET /documents/{document_id}", "/documents/", house.documents),
         ("GET /passages/{passage_id}", "/passages/", house.passages),
@@ -154,8 +191,12 @@ def _fixed(client: Client, house: "House", call: Call) -> Callable[[], Prepared]
     return lambda: prepared
 
 
-def _one_of(client: Client, house: "House", route: str, place: str, ids: Sequence[str]) -> Callable[[], Prepared]:
-    prepared = [client.prepare(Call(door="", route=route, path=place + each), house.key) for each in ids]
+def _one_of(
+    client: Client, house: "House", route: str, place: str, ids: Sequence[str]
+) -> Callable[[], Prepared]:
+    prepared = [
+        client.prepare(Call(door="", route=route, path=place + each), house.key) for each in ids
+    ]
     return lambda: random.choice(prepared)
 
 
@@ -164,7 +205,9 @@ def measured(
 ) -> tuple[Separation, Separation]:
     """The samples against their control, and the control against itself."""
     share = next((part for name, part in FEWER.items() if name in measure.name), 1.0)
-    rest = next((seconds for name, seconds in REST_S.items() if name in measure.name), REST_OF_OTHERS_S)
+    rest = next(
+        (seconds for name, seconds in REST_S.items() if name in measure.name), REST_OF_OTHERS_S
+    )
     taken: dict[str, list[float]] = {"sample": [], "control": [], "again": []}
     for _ in range(50):
         client.send(measure.request())
@@ -178,21 +221,33 @@ def measured(
                 raise SystemExit(f"{measure.name}: {answered.status} {answered.body[:200]!r}")
             taken[kind].append(measure.number(answered, seconds))
             time.sleep(rest)
-            client.send(request())  # whatever was left to follow belongs to this trial, not to the next one
-    return separation(taken["sample"], taken["control"]), separation(taken["again"], taken["control"])
+            # whatever was left to follow belongs to this trial, not to the next one
+            client.send(request())
+    return separation(taken["sample"], taken["control"]), separation(
+        taken["again"], taken["control"]
+    )
 
 
 def show(measure: Measure, found: Separation, again: Separation) -> dict[str, object]:
-    aim = "" if measure.aim is None else f" aim {measure.aim:.2f}" + (", not met" if found.auc > measure.aim else "")
+    aim = (
+        ""
+        if measure.aim is None
+        else f" aim {measure.aim:.2f}" + (", not met" if found.auc > measure.aim else "")
+    )
     print(
         f"{measure.name:<44} {found.pairs:>5} {found.median:>6.2f} {measure.unit} {found.control_median:>6.2f}"
         f" {measure.unit}  {found.auc:.3f} ({found.low:.3f}–{found.high:.3f})  {again.auc:.3f} {aim}",
         flush=True,
     )
-    return {"name": measure.name, "aim": measure.aim, "found": asdict(found), "control": asdict(again)}
+    return {
+        "name": measure.name,
+        "aim": measure.aim,
+        "found": asdict(found),
+        "control": asdict(again),
+    }
 
 
-# --- the corpus -----------------------------------------------------------------------------------------------------
+# --- the corpus ---------------------------------------------------------------------------------
 
 
 class House:
@@ -204,9 +259,14 @@ class House:
         self._number = 0
         self.catalog = Catalog.open(Settings(home=home).catalog_url)
         engine = self.catalog._database.engine
-        if engine.dialect.name == "sqlite":  # nothing here has to outlive a power cut, and many writes are waited for
+        # nothing here has to outlive a power cut, and many writes are waited for
+        if engine.dialect.name == "sqlite":
             engine.dispose()
-            event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+            event.listen(
+                engine,
+                "connect",
+                lambda connection, _: connection.execute("PRAGMA synchronous=OFF"),
+            )
         ensured = self._embedder
         self.catalog.generations.ensure(ensured.name, ensured.fingerprint, ensured.dimension)
         for group in ("staff", "board", "vault"):
@@ -251,11 +311,15 @@ class House:
         for each in range(number):
             self._put(self.catalog, f"gone{each}", "board", 1)
 
-    def _put(self, catalog: Catalog, uri: str, group: str, parts: int, collection: str = "default") -> None:
+    def _put(
+        self, catalog: Catalog, uri: str, group: str, parts: int, collection: str = "default"
+    ) -> None:
         texts = [" ".join(self._random.choices(WORDS, k=12)) for _ in range(parts)]
         chunks, start = [], 0
         for ordinal, text in enumerate(texts):
-            chunks.append(Chunk(ordinal=ordinal, text=text, start=start, end=start + len(text), embedded=text))
+            chunks.append(
+                Chunk(ordinal=ordinal, text=text, start=start, end=start + len(text), embedded=text)
+            )
             start += len(text) + 1
         document = Document(
             uri=f"bench:{uri}",
@@ -280,7 +344,7 @@ class House:
         return [hit.document_id for hit in chosen], [hit.id for hit in chosen]
 
 
-# --- the service ----------------------------------------------------------------------------------------------------
+# --- the service --------------------------------------------------------------------------------
 
 
 def serve() -> None:
@@ -300,7 +364,9 @@ def served(home: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "bench.timing", "--serve"]
     settings = {"CLEARANCE_HOME": str(home), "CLEARANCE_LOG_LEVEL": "error"}
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CLEARANCE_")}
-    process = subprocess.Popen(command, env={**ours, **ONE_THREAD, **settings}, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env={**ours, **ONE_THREAD, **settings}, stderr=subprocess.PIPE, text=True
+    )
     assert process.stderr is not None
     try:
         found = (re.search(r"(?<=answers on )http://\S+?(?=;)", line) for line in process.stderr)

@@ -1,4 +1,5 @@
-"""How long it takes to find out what somebody may read: 100,000 users, 10,000 nested groups, 100,000 reader sets.
+"""How long it takes to find out what somebody may read: 100,000 users, 10,000 nested groups,
+100,000 reader sets.
 
 python -m bench.views
 """
@@ -37,14 +38,17 @@ def fill(catalog: Catalog, users: int, groups: int, sets: int) -> None:
     first_group = users + 1
     with catalog._database.writing() as connection:
         names = [{"name": f"user:u{n}", "known": 1} for n in range(users)]
-        connection.execute(insert(principals), names + [{"name": f"group:g{n}", "known": 1} for n in range(groups)])
+        connection.execute(
+            insert(principals), names + [{"name": f"group:g{n}", "known": 1} for n in range(groups)]
+        )
         edges = {
             (user, rng.randrange(first_group, first_group + groups))
             for user in range(1, users + 1)
             for _ in "0123456789"
         }
         edges |= {
-            (group, rng.randrange(first_group, group)) for group in range(first_group + 1, first_group + groups, 2)
+            (group, rng.randrange(first_group, group))
+            for group in range(first_group + 1, first_group + groups, 2)
         }
         connection.execute(insert(memberships), [{"member_id": m, "group_id": g} for m, g in edges])
         connection.execute(insert(reader_sets), [{"fingerprint": f"{n:064d}"} for n in range(sets)])

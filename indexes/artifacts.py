@@ -1,4 +1,6 @@
-"""Folders that take long to make, made once: built aside under a lock, synced, renamed into place, and verified."""
+"""Folders that take long to make, made once: built aside under a lock, synced, renamed into place,
+and verified.
+"""
 
 import fcntl
 import hashlib
@@ -22,11 +24,15 @@ Report = Callable[[str], None]
 log = logging.getLogger(__name__)
 
 
-def make_once(folder: Path, origin: Mapping[str, str], make: Callable[[Path], None], report: Report = log.info) -> Path:
-    """The folder, filled by `make` unless it is there already, made from the same origin, and verifies.
+def make_once(
+    folder: Path, origin: Mapping[str, str], make: Callable[[Path], None], report: Report = log.info
+) -> Path:
+    """The folder, filled by `make` unless it is there already, made from the same origin, and
+    verifies.
 
-    Any number of processes may ask at once: one works, the others wait. A process killed half-way leaves nothing that
-    counts as finished. Raises BadConfiguration when the folder holds something that this function did not make.
+    Any number of processes may ask at once: one works, the others wait. A process killed half-way
+    leaves nothing that counts as finished. Raises BadConfiguration when the folder holds something
+    that this function did not make.
     """
     try:
         if _is_intact(folder, origin, lambda _: None):  # needs no lock, so a read-only disk is fine
@@ -39,13 +45,17 @@ def make_once(folder: Path, origin: Mapping[str, str], make: Callable[[Path], No
     except OSError as error:
         reason = error.strerror or str(error)
         raise BadConfiguration(
-            f"The folder {folder} cannot be made: {reason}.", remedy="Give a folder on a writable disk with 2 GB free."
+            f"The folder {folder} cannot be made: {reason}.",
+            remedy="Give a folder on a writable disk with 2 GB free.",
         ) from error
     return folder
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256 in hex. Read again only when the file has changed since this process last read it."""
+    """The file's SHA-256 in hex.
+
+    Read again only when the file has changed since this process last read it.
+    """
     stat = path.stat()
     return _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
@@ -80,7 +90,8 @@ def _is_intact(folder: Path, origin: Mapping[str, str], report: Report) -> bool:
         files: dict[str, str] = written.pop("files")
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise BadConfiguration(
-            f"{folder} exists and was not made by Clearance.", remedy="Name another folder, or move this one away."
+            f"{folder} exists and was not made by Clearance.",
+            remedy="Name another folder, or move this one away.",
         ) from error
     if written != dict(origin):
         report(f"{folder} was made from something else; making it again.")

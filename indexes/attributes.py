@@ -1,7 +1,10 @@
-"""What a document's attributes may be. Whatever is stored can be asked for in a filter, on every database.
+"""What a document's attributes may be.
 
-Each check gives what is wrong in words, or None. A piece of metadata is a text, a truth value or a number: 1 and 1.0
-are one number, which is neither true nor "1". Whole numbers end where other programs' JSON begins to round them.
+Whatever is stored can be asked for in a filter, on every database.
+
+Each check gives what is wrong in words, or None. A piece of metadata is a text, a truth value or a
+number: 1 and 1.0 are one number, which is neither true nor "1". Whole numbers end where other
+programs' JSON begins to round them.
 """
 
 import hashlib
@@ -38,7 +41,9 @@ def wrong_value(value: object) -> str | None:
         return None
     if isinstance(value, int):
         return (
-            None if abs(value) <= LARGEST_WHOLE else "is a whole number beyond 2^53, which not every program can read"
+            None
+            if abs(value) <= LARGEST_WHOLE
+            else "is a whole number beyond 2^53, which not every program can read"
         )
     if isinstance(value, float):
         return None if math.isfinite(value) else "is no finite number"
@@ -67,7 +72,9 @@ def wrong_metadata(metadata: Mapping[str, object], most: int = MAX_ITEMS) -> str
 
 
 def digest_of(key: str, value: str | float | bool) -> str:
-    """Stands for a key with a value of one kind, equal exactly where these are: 32 characters, none a wildcard."""
+    """Stands for a key with a value of one kind, equal exactly where these are: 32 characters, none
+    a wildcard.
+    """
     return hashlib.sha256(json.dumps([key, *_kind_and_value(value)]).encode()).hexdigest()[:32]
 
 

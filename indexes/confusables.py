@@ -1,4 +1,7 @@
-"""Which names look alike (Unicode Technical Standard 39). The data file says which character is taken for which."""
+"""Which names look alike (Unicode Technical Standard 39).
+
+The data file says which character is taken for which.
+"""
 
 import unicodedata
 from functools import cache
@@ -6,7 +9,10 @@ from importlib.resources import files
 
 
 def skeleton(text: str) -> str:
-    """What the text looks like: two texts with one skeleton are taken for each other. A key, never shown."""
+    """What the text looks like: two texts with one skeleton are taken for each other.
+
+    A key, never shown.
+    """
     seen_as = _seen_as()
     decomposed = unicodedata.normalize("NFD", text)
     return unicodedata.normalize("NFD", "".join(seen_as.get(mark, mark) for mark in decomposed))
@@ -15,20 +21,25 @@ def skeleton(text: str) -> str:
 def shapes(text: str) -> frozenset[str]:
     """Keys of a name, at most two: names that share one differ in nothing that people see or hear.
 
-    Once as it is written (`biII` looks like `bill`) and once without regard to case (`Ida` is read out as `ida`).
+    Once as it is written (`biII` looks like `bill`) and once without regard to case (`Ida` is read
+    out as `ida`).
     """
     folded = " ".join(unicodedata.normalize("NFKC", text).split())
     return frozenset({skeleton(folded).casefold(), skeleton(folded.casefold()).casefold()})
 
 
 def plain_letters(text: str) -> str:
-    """The text in small letters, with ASCII letters in the place of those that look like them; ASCII stays itself."""
+    """The text in small letters, with ASCII letters in the place of those that look like them;
+    ASCII stays itself.
+    """
     folded = unicodedata.normalize("NFKC", text)
     return "".join(mark if mark.isascii() else skeleton(mark) for mark in folded).casefold()
 
 
 def distance(one: str, other: str, most: int) -> int:
-    """How many letters have to be changed, left out, put in or swapped with the next; most + 1 stands for more."""
+    """How many letters have to be changed, left out, put in or swapped with the next; most + 1
+    stands for more.
+    """
     if abs(len(one) - len(other)) > most:
         return most + 1
     before: list[int] = []
@@ -51,4 +62,6 @@ def _seen_as() -> dict[str, str]:
     """What each character is taken for."""
     lines = files("indexes").joinpath("confusables.txt").read_text(encoding="utf-8").splitlines()
     rows = (line.split(" ") for line in lines if not line.startswith("#"))
-    return {chr(int(mark, 16)): "".join(chr(int(code, 16)) for code in codes) for mark, *codes in rows}
+    return {
+        chr(int(mark, 16)): "".join(chr(int(code, 16)) for code in codes) for mark, *codes in rows
+    }

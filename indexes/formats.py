@@ -1,8 +1,9 @@
-"""The one table of file formats: how each is recognised, what it is called over HTTP, and what reads it.
+"""The one table of file formats: how each is recognised, what it is called over HTTP, and what
+reads it.
 
-Everything that needs an ending, a media type, the kind of a page or a reader takes it from here. The table imports
-nothing but the standard library, so that everybody may look something up in it. A reader is only named: the side that
-parses imports it when the first file of its format is read.
+Everything that needs an ending, a media type, the kind of a page or a reader takes it from here.
+The table imports nothing but the standard library, so that everybody may look something up in it. A
+reader is only named: the side that parses imports it when the first file of its format is read.
 """
 
 from collections.abc import Mapping
@@ -63,7 +64,9 @@ _TABLE = (
     _ole("ppt", _MS + "powerpoint", "PowerPoint Document", "office_files:ppt", "slide"),
     _ole("xls", _MS + "excel", "Workbook", "office_files:xls", "sheet"),
     _ole("msg", _MS + "outlook", "__properties_version1.0", "mail:msg"),
-    Format("rtf", (".rtf",), "application/rtf", "rtf", _HOME + "office_files:rtf", None, (b"{\\rtf",)),
+    Format(
+        "rtf", (".rtf",), "application/rtf", "rtf", _HOME + "office_files:rtf", None, (b"{\\rtf",)
+    ),
     Format("pdf", (".pdf",), "application/pdf", "pdf", _HOME + "pdf:read", "page", (b"%PDF-",)),
     _image("png", (b"\x89PNG\r\n\x1a\n",), ".png"),
     _image("jpeg", (b"\xff\xd8\xff",), ".jpg", ".jpeg", ".jpe"),

@@ -1,4 +1,5 @@
-"""Sets of labelled documents and questions on disk: `clearance ingest-set` loads them, `clearance eval` asks them.
+"""Sets of labelled documents and questions on disk: `clearance ingest-set` loads them, `clearance
+eval` asks them.
 
     corpus.jsonl       documents: _id, title, text, lang
     acl.jsonl          who may read them: doc_id, groups
@@ -40,7 +41,8 @@ class Text(Row):
 
 
 class Access(Row):
-    model_config = ConfigDict(extra="forbid", frozen=True)  # what were passed over here could be a deny
+    # what were passed over here could be a deny
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     doc_id: StrictStr
     groups: tuple[StrictStr, ...]
@@ -80,7 +82,10 @@ def needed(folder: Path, name: str) -> Path:
     """Raises BadInput where the set has no such file."""
     if found := part(folder, name):
         return found
-    raise BadInput(f"{folder} has no {name}.jsonl or {name}.jsonl.gz.", remedy="Name the folder of a labelled set.")
+    raise BadInput(
+        f"{folder} has no {name}.jsonl or {name}.jsonl.gz.",
+        remedy="Name the folder of a labelled set.",
+    )
 
 
 def rows(file: Path, shape: type[R], key: Callable[[R], Hashable] | None = None) -> list[R]:
@@ -110,7 +115,9 @@ def refuse(file: Path, wrong: list[str]) -> None:
     """Raises BadInput with the first of these problems, where there are any."""
     if wrong:
         more = f" … and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise BadInput(f"{file.name}, {'; '.join(wrong[:_SHOWN])}{more}.", remedy="Correct these lines.")
+        raise BadInput(
+            f"{file.name}, {'; '.join(wrong[:_SHOWN])}{more}.", remedy="Correct these lines."
+        )
 
 
 def read_judgements(file: Path) -> dict[str, frozenset[str]]:
@@ -122,7 +129,9 @@ def read_judgements(file: Path) -> dict[str, frozenset[str]]:
         if number == 1 and fields[-1] == "score":
             continue
         if len(fields) != 3 or not fields[2].strip().lstrip("-").isdecimal():
-            wrong.append(f"line {number}: it is not query-id, corpus-id and score with tabs between")
+            wrong.append(
+                f"line {number}: it is not query-id, corpus-id and score with tabs between"
+            )
         elif int(fields[2]) > 0:
             found.setdefault(fields[0], set()).add(fields[1])
     refuse(file, wrong)
@@ -132,21 +141,35 @@ def read_judgements(file: Path) -> dict[str, frozenset[str]]:
 def readers(groups: Iterable[str]) -> frozenset[str]:
     """Principals as a set names them: a bare name is a group's. Raises BadPrincipal."""
     return frozenset(
-        check_principal(name if name == PUBLIC or name.startswith(("user:", "group:")) else f"group:{name}")
+        check_principal(
+            name if name == PUBLIC or name.startswith(("user:", "group:")) else f"group:{name}"
+        )
         for name in groups
     )
 
 
 def access(file: Path) -> dict[str, frozenset[str]]:
     """Who may read each document. Raises BadInput."""
-    return _readers(file, {row.doc_id: row.groups for row in rows(file, Access, key=lambda row: row.doc_id)})
+    return _readers(
+        file, {row.doc_id: row.groups for row in rows(file, Access, key=lambda row: row.doc_id)}
+    )
 
 
 def people(file: Path) -> dict[str, frozenset[str]]:
     """Groups by user, both as principals. Raises BadInput."""
-    given = {user_name(row.user_id): row.groups for row in rows(file, Person, key=lambda row: row.user_id)}
+    given = {
+        user_name(row.user_id): row.groups
+        for row in rows(file, Person, key=lambda row: row.user_id)
+    }
     groups = {user: names - {user, PUBLIC} for user, names in _readers(file, given).items()}
-    refuse(file, [f"{user} is given the rights of another user" for user, names in groups.items() if _has_user(names)])
+    refuse(
+        file,
+        [
+            f"{user} is given the rights of another user"
+            for user, names in groups.items()
+            if _has_user(names)
+        ],
+    )
     return groups
 
 
@@ -167,7 +190,10 @@ def _has_user(names: Iterable[str]) -> bool:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Lines with something on them, numbered from 1. Raises BadInput for a file that cannot be read."""
+    """Lines with something on them, numbered from 1.
+
+    Raises BadInput for a file that cannot be read.
+    """
     try:
         with _opened(file) as lines:
             for number, line in enumerate(lines, start=1):
@@ -190,4 +216,6 @@ def _opened(file: Path) -> Iterator[IO[str]]:
 
 
 def _said(error: ValidationError) -> str:
-    return ", ".join(f"{'.'.join(map(str, e['loc'])) or 'the line'}: {e['msg']}" for e in error.errors()[:3])
+    return ", ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'the line'}: {e['msg']}" for e in error.errors()[:3]
+    )

@@ -11,7 +11,10 @@ Row = NewType("Row", int)
 """A chunk's id in the catalog and its id in FAISS. Never used twice, never shown to a caller."""
 
 PUBLIC = "public"
-"""The principal that every authenticated caller is. A document is public only where a rule says so by this name."""
+"""The principal that every authenticated caller is.
+
+A document is public only where a rule says so by this name.
+"""
 
 Mode = Literal["hybrid", "dense", "keyword"]
 """How passages are found: by meaning, by words, or by both fused."""
@@ -32,15 +35,21 @@ class Readers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who asks. What it may do is looked up inside the transaction that uses it, so it is never stale.
+    """Who asks.
 
-    With an id it is that one person, whatever has become of the name; with a key it reads only while the key holds.
+    What it may do is looked up inside the transaction that uses it, so it is never stale.
+
+    With an id it is that one person, whatever has become of the name; with a key it reads only
+    while the key holds.
     """
 
     name: str  # "user:ada"
-    id: int | None = None  # in the catalog; None: whoever has the name in the transaction that uses it
-    key: str | None = None  # public id of the API key it came with; None: vouched for by the operator (command line)
-    groups: frozenset[str] = frozenset()  # groups that came with the token, valid for this request only
+    # in the catalog; None: whoever has the name in the transaction that uses it
+    id: int | None = None
+    # public id of the API key it came with; None: vouched for by the operator (command line)
+    key: str | None = None
+    # groups that came with the token, valid for this request only
+    groups: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()  # "admin"; gives no right to read
 
 
@@ -84,7 +93,8 @@ class Chunk:
     start: int
     end: int
     section: tuple[str, ...] = ()  # headings above it, outermost first
-    pages: tuple[PageMark, ...] = ()  # the page it starts on, then each page that begins inside it; empty: no pages
+    # the page it starts on, then each page that begins inside it; empty: no pages
+    pages: tuple[PageMark, ...] = ()
     embedded: str = ""  # what the embedder sees: title and section path before the text
 
 
@@ -98,7 +108,8 @@ class Document:
     media_type: str
     text: str
     chunks: tuple[Chunk, ...]
-    content_hash: str  # SHA-256 over source bytes and the settings that shaped the chunks; equal means unchanged
+    # SHA-256 over source bytes and the settings that shaped the chunks; equal means unchanged
+    content_hash: str
     readers: Readers
     collection: str = "default"
     language: str | None = None  # ISO 639-1
@@ -110,7 +121,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDocument:
-    """What ingestion needs to know of a document that is there already. Never leaves the ingest side."""
+    """What ingestion needs to know of a document that is there already.
+
+    Never leaves the ingest side.
+    """
 
     uri: str
     content_hash: str
@@ -121,7 +135,10 @@ class StoredDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A chunk that matched a question and that the asker may read. Only the catalog's guarded read makes one."""
+    """A chunk that matched a question and that the asker may read.
+
+    Only the catalog's guarded read makes one.
+    """
 
     row: Row  # internal: order and de-duplication, never sent
     id: str  # public id of the passage, not guessable
@@ -166,8 +183,10 @@ class SearchResult:
     view_id: str
     exactness: Literal["exact", "approximate"]
     mode: Mode
-    evidence: float = 0.0  # score of the best passage, at most 1: cosine, BM25 / ceiling, or both fused; 0: none
-    position: str = field(default="", compare=False)  # sealed; different each time, whatever happened
+    # score of the best passage, at most 1: cosine, BM25 / ceiling, or both fused; 0: none
+    evidence: float = 0.0
+    # sealed; different each time, whatever happened
+    position: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

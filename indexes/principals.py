@@ -1,6 +1,7 @@
 """Names of those who may read: `user:ada`, `group:hr`, and the bare word `public`.
 
-A name is refused if a person who reads it could take it for another one, or could not type it again from what is seen.
+A name is refused if a person who reads it could take it for another one, or could not type it again
+from what is seen.
 """
 
 import unicodedata
@@ -15,12 +16,25 @@ from indexes.model import PUBLIC, Readers
 MAX_NAME_CHARS = 200
 _REMEDY = "Write user:NAME, group:NAME or the word public."
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-_IGNORABLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u2800]")  # the last is a Braille cell without dots
-_WRITTEN_SO = frozenset("\u0e33\u0eb3\u0edc\u0edd")  # Thai and Lao letters that have no other form in use
+# the last is a Braille cell without dots
+_IGNORABLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u2800]")
+# Thai and Lao letters that have no other form in use
+_WRITTEN_SO = frozenset("\u0e33\u0eb3\u0edc\u0edd")
 _WORDS = regex.compile(r"[\p{L}\p{M}]+")
-_ALPHABETS = tuple(  # letters of one look like letters of another; none of them are mixed in one word
+# letters of one look like letters of another; none of them are mixed in one word
+_ALPHABETS = tuple(
     regex.compile(rf"\p{{Script={name}}}")
-    for name in ("Latin", "Greek", "Cyrillic", "Armenian", "Coptic", "Cherokee", "Lisu", "Deseret", "Old_Italic")
+    for name in (
+        "Latin",
+        "Greek",
+        "Cyrillic",
+        "Armenian",
+        "Coptic",
+        "Cherokee",
+        "Lisu",
+        "Deseret",
+        "Old_Italic",
+    )
 )
 
 
@@ -63,11 +77,15 @@ def _of_kind(kind: str, name: str) -> str:
 
 def _check_rest(rest: str) -> str:
     if not rest or len(rest) > MAX_NAME_CHARS:
-        raise BadPrincipal(f"{shown(rest)} is empty or longer than {MAX_NAME_CHARS} characters.", remedy=_REMEDY)
+        raise BadPrincipal(
+            f"{shown(rest)} is empty or longer than {MAX_NAME_CHARS} characters.", remedy=_REMEDY
+        )
     if "#" in rest:  # kept for names of removed principals, which must never match again
         raise BadPrincipal(f"{shown(rest)} has a '#', which names cannot have.", remedy=_REMEDY)
     if any(unicodedata.category(mark) in _UNSEEN for mark in rest) or _IGNORABLE.search(rest):
-        raise BadPrincipal(f"{shown(rest)} has control, invisible or unassigned characters.", remedy=_REMEDY)
+        raise BadPrincipal(
+            f"{shown(rest)} has control, invisible or unassigned characters.", remedy=_REMEDY
+        )
     if rest != " ".join(rest.split()):
         raise BadPrincipal(f"{shown(rest)} has outer, double or unusual spaces.", remedy=_REMEDY)
     name = unicodedata.normalize("NFC", rest)
@@ -76,15 +94,26 @@ def _check_rest(rest: str) -> str:
 
 
 def _check_letters(name: str) -> None:
-    plain = "".join(mark if mark in _WRITTEN_SO else unicodedata.normalize("NFKC", mark) for mark in name)
+    plain = "".join(
+        mark if mark in _WRITTEN_SO else unicodedata.normalize("NFKC", mark) for mark in name
+    )
     if plain != name:
-        raise BadPrincipal(f"{shown(name)} is written with special forms of letters.", remedy=f"Write {plain[:60]}.")
+        raise BadPrincipal(
+            f"{shown(name)} is written with special forms of letters.",
+            remedy=f"Write {plain[:60]}.",
+        )
     if unicodedata.category(name[0]).startswith("M"):
-        raise BadPrincipal(f"{shown(name)} begins with an accent that has no letter.", remedy=_REMEDY)
+        raise BadPrincipal(
+            f"{shown(name)} begins with an accent that has no letter.", remedy=_REMEDY
+        )
     for word in _WORDS.findall(name):
         if sum(1 for alphabet in _ALPHABETS if alphabet.search(word)) > 1:
             raise BadPrincipal(
-                f"{shown(word)} mixes letters of several alphabets.", remedy="Type the name again in one alphabet."
+                f"{shown(word)} mixes letters of several alphabets.",
+                remedy="Type the name again in one alphabet.",
             )
     if PUBLIC in shapes(name):
-        raise BadPrincipal(f"{shown(name)} is taken for everybody.", remedy="Write the bare word public for everybody.")
+        raise BadPrincipal(
+            f"{shown(name)} is taken for everybody.",
+            remedy="Write the bare word public for everybody.",
+        )

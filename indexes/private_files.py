@@ -1,7 +1,8 @@
-"""The files of a home are its owner's alone: the catalog, keys, indexes, locks and logs are as secret as the documents.
+"""The files of a home are its owner's alone: the catalog, keys, indexes, locks and logs are as
+secret as the documents.
 
-Said at each opening of a home, whatever umask the process has and whoever made the files. Models are no secret; they
-are left as they are, below a folder that nobody else can enter.
+Said at each opening of a home, whatever umask the process has and whoever made the files. Models
+are no secret; they are left as they are, below a folder that nobody else can enter.
 """
 
 import contextlib
@@ -14,22 +15,25 @@ from indexes.errors import BadConfiguration
 
 NOT_SECRET = frozenset({"models", "huggingface"})
 _FOLDER, _FILE = 0o700, 0o600
-_NAMED = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW  # closing one that was opened for reading would drop SQLite's locks
+# closing one that was opened for reading would drop SQLite's locks
+_NAMED = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 log = logging.getLogger(__name__)
 
 
 def keep_private(home: Path) -> tuple[str, ...]:
-    """Makes the folder if it is not there, and what others could read, the owner's; the names of what was changed.
+    """Makes the folder if it is not there, and what others could read, the owner's; the names of
+    what was changed.
 
-    Files that this process makes from now on are its user's alone, too. Raises BadConfiguration for a link in the home
-    and for a home that cannot be made or be kept.
+    Files that this process makes from now on are its user's alone, too. Raises BadConfiguration for
+    a link in the home and for a home that cannot be made or be kept.
     """
     os.umask(0o077)
     try:
         home.mkdir(parents=True, exist_ok=True, mode=_FOLDER)
-        place = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # the home itself may be reached by a link
+        # the home itself may be reached by a link
+        place = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             changed = [*_restricted(place, str(home), _FOLDER), *_below(place, "")]
         finally:
@@ -70,7 +74,9 @@ def _below(folder: int, prefix: str) -> list[str]:
         if entry.is_symlink():
             if name in NOT_SECRET:
                 continue
-            raise BadConfiguration(f"{name} in the home is a link.", remedy="Put the file itself there.")
+            raise BadConfiguration(
+                f"{name} in the home is a link.", remedy="Put the file itself there."
+            )
         is_folder = entry.is_dir(follow_symlinks=False)
         if name in NOT_SECRET or not (is_folder or entry.is_file(follow_symlinks=False)):
             continue

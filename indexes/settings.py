@@ -1,4 +1,6 @@
-"""Configuration: environment variables `CLEARANCE_…`, an optional `.env`, secrets from `CLEARANCE_…_FILE`."""
+"""Configuration: environment variables `CLEARANCE_…`, an optional `.env`, secrets from
+`CLEARANCE_…_FILE`.
+"""
 
 import os
 from collections.abc import Mapping
@@ -11,17 +13,23 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from indexes.errors import BadConfiguration
 
 PREFIX = "CLEARANCE_"
-OF_TESTS = ("CLEARANCE_DATA", "CLEARANCE_TEST_POSTGRES", "CLEARANCE_TEST_SEED")  # and of benchmarks; no settings
+# and of benchmarks; no settings
+OF_TESTS = ("CLEARANCE_DATA", "CLEARANCE_TEST_POSTGRES", "CLEARANCE_TEST_SEED")
 EXAMPLE_SECRETS = frozenset({"change-me", "changeme", "example", "secret", "password"})
 
 
 class Settings(BaseSettings):
-    """Every setting of every process. Field names are the variables without the prefix, in lower case."""
+    """Every setting of every process.
+
+    Field names are the variables without the prefix, in lower case.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=None, extra="forbid", frozen=True)
 
-    # --- the corpus -----------------------------------------------------------------------------------------
-    home: Path = Field(Path("var"), description="Folder for the catalog, derived indexes and fetched models.")
+    # --- the corpus -----------------------------------------------------------------------------
+    home: Path = Field(
+        Path("var"), description="Folder for the catalog, derived indexes and fetched models."
+    )
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of the catalog; default: SQLite in the home folder."
     )
@@ -30,7 +38,8 @@ class Settings(BaseSettings):
         description="`multilingual-e5-small` (packaged), a Sentence Transformers name on the hub, or a folder.",
     )
     embedding_backend: Literal["torch", "onnx"] = Field(
-        "onnx", description="`onnx`: 8-bit weights on the CPU, models of the BERT family; `torch`: any model, GPU."
+        "onnx",
+        description="`onnx`: 8-bit weights on the CPU, models of the BERT family; `torch`: any model, GPU.",
     )
     embedding_query_prefix: str | None = Field(
         None, description="Overrides the query prompt that the model's folder names."
@@ -38,12 +47,20 @@ class Settings(BaseSettings):
     embedding_passage_prefix: str | None = Field(
         None, description="Overrides the passage prompt that the model's folder names."
     )
-    embedding_threads: int = Field(0, ge=0, description="Threads for embedding; 0: all cores, at most 8.")
-    reranker_model: str | None = Field(None, description="Cross-encoder for a second look at the best hits; none: off.")
-    exact_scan_limit: int = Field(250_000, ge=1, description="Visible passages up to which every one is scanned.")
+    embedding_threads: int = Field(
+        0, ge=0, description="Threads for embedding; 0: all cores, at most 8."
+    )
+    reranker_model: str | None = Field(
+        None, description="Cross-encoder for a second look at the best hits; none: off."
+    )
+    exact_scan_limit: int = Field(
+        250_000, ge=1, description="Visible passages up to which every one is scanned."
+    )
 
-    # --- ingestion ------------------------------------------------------------------------------------------
-    chunk_tokens: int = Field(256, ge=32, le=8192, description="Upper bound of a chunk, in the embedder's tokens.")
+    # --- ingestion ------------------------------------------------------------------------------
+    chunk_tokens: int = Field(
+        256, ge=32, le=8192, description="Upper bound of a chunk, in the embedder's tokens."
+    )
     parse_workers: int = Field(2, ge=1, le=64)
     parse_timeout_s: float = Field(120.0, gt=0, description="Wall-clock limit for one document.")
     parse_memory_mb: int = Field(
@@ -61,35 +78,54 @@ class Settings(BaseSettings):
         " means nobody; `refuse` does not take the rule. A deny of one is always refused.",
     )
     prune_limit: float = Field(
-        0.34, ge=0, le=1, description="`ingest --prune` removes at most this share of a folder's documents at once."
+        0.34,
+        ge=0,
+        le=1,
+        description="`ingest --prune` removes at most this share of a folder's documents at once.",
     )
-    ocr: bool = Field(True, description="Read pictures and scanned pages with the packaged OCR models.")
+    ocr: bool = Field(
+        True, description="Read pictures and scanned pages with the packaged OCR models."
+    )
 
-    # --- the service ----------------------------------------------------------------------------------------
+    # --- the service ----------------------------------------------------------------------------
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     max_connections: int | None = Field(
-        None, ge=1, description="At the same time; default: what the limit on open files leaves, at most 4,096."
+        None,
+        ge=1,
+        description="At the same time; default: what the limit on open files leaves, at most 4,096.",
     )
     max_connections_per_address: int | None = Field(
-        None, ge=1, description="Of one address; default: half of all. A proxy in front is one address."
+        None,
+        ge=1,
+        description="Of one address; default: half of all. A proxy in front is one address.",
     )
-    header_timeout_s: float = Field(10.0, gt=0, description="For the whole head of a request to arrive.")
-    body_timeout_s: float = Field(30.0, gt=0, description="For the whole body of a request to arrive.")
-    keep_alive_s: float = Field(15.0, gt=0, description="How long a connection without a request is kept.")
+    header_timeout_s: float = Field(
+        10.0, gt=0, description="For the whole head of a request to arrive."
+    )
+    body_timeout_s: float = Field(
+        30.0, gt=0, description="For the whole body of a request to arrive."
+    )
+    keep_alive_s: float = Field(
+        15.0, gt=0, description="How long a connection without a request is kept."
+    )
     metrics_token: SecretStr | None = Field(
-        None, description="Bearer token for /metrics; without one it takes a key with the scope admin."
+        None,
+        description="Bearer token for /metrics; without one it takes a key with the scope admin.",
     )
     public_url: str | None = Field(
-        None, description="Where callers reach the service, for links to passages; default: as each request asked."
+        None,
+        description="Where callers reach the service, for links to passages; default: as each request asked.",
     )
     max_question_chars: int = Field(8_000, ge=1)
     max_body_kb: int = Field(1_024, ge=1)
     max_k: int = Field(100, ge=1, le=1_000)
     default_k: int = Field(8, ge=1)
-    passages_per_document: int = Field(4, ge=1, description="At most this many passages of one document in one answer.")
+    passages_per_document: int = Field(
+        4, ge=1, description="At most this many passages of one document in one answer."
+    )
 
-    # --- the language model ---------------------------------------------------------------------------------
+    # --- the language model ---------------------------------------------------------------------
     llm_url: str | None = Field(
         None,
         description="Base URL of a vLLM server, such as http://127.0.0.1:8000; several: with commas or spaces between;"
@@ -100,11 +136,17 @@ class Settings(BaseSettings):
         description="Models to offer, with commas or spaces between, the default first; none: all that are served,"
         " adapters left out.",
     )
-    llm_window: int | None = Field(None, ge=256, description="Tokens the model holds, for servers that do not tell.")
-    llm_tokenizer: str | None = Field(None, description="Folder with its tokenizer, for servers that do not count.")
+    llm_window: int | None = Field(
+        None, ge=256, description="Tokens the model holds, for servers that do not tell."
+    )
+    llm_tokenizer: str | None = Field(
+        None, description="Folder with its tokenizer, for servers that do not count."
+    )
     llm_api_key: SecretStr | None = None
     llm_style: Literal["chat", "completion"] = "chat"
-    llm_stop: tuple[str, ...] = Field((), description="Stop sequences of the served model (base models need them).")
+    llm_stop: tuple[str, ...] = Field(
+        (), description="Stop sequences of the served model (base models need them)."
+    )
     llm_temperature: float = Field(0.0, ge=0, le=2)
     llm_answer_tokens: int = Field(512, ge=1)
     llm_connect_timeout_s: float = Field(3.0, gt=0)
@@ -125,7 +167,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load` hands over: it has read the environment and the file, and checked every name."""
+        """Only what `load` hands over: it has read the environment and the file, and checked every
+        name.
+        """
         return (init_settings,)
 
     @field_validator("llm_api_key", "metrics_token")
@@ -140,8 +184,13 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home.absolute() / 'catalog.sqlite'}"
 
 
-def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
-    """Settings from the environment over `.env` over the defaults. Raises BadConfiguration naming every wrong key."""
+def load(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
+) -> Settings:
+    """Settings from the environment over `.env` over the defaults.
+
+    Raises BadConfiguration naming every wrong key.
+    """
     given = {**_dotenv(env_file), **_ours(os.environ if environ is None else environ)}
     values: dict[str, Any] = {}
     for key, value in given.items():
@@ -149,12 +198,16 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
         if name.endswith("_file") and name.removesuffix("_file") in Settings.model_fields:
             name, value = name.removesuffix("_file"), _secret(key, value)
         if name not in Settings.model_fields:
-            raise BadConfiguration(f"Unknown setting {key}.", remedy="See .env.example for every name.")
+            raise BadConfiguration(
+                f"Unknown setting {key}.", remedy="See .env.example for every name."
+            )
         values[name] = tuple(value.split("|")) if name == "llm_stop" else value
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        wrong = "; ".join(f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(
+            f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
+        )
         raise BadConfiguration(wrong) from error
 
 
@@ -175,4 +228,6 @@ def _secret(key: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise BadConfiguration(f"{key} names {path}, which cannot be read: {error.strerror}.") from error
+        raise BadConfiguration(
+            f"{key} names {path}, which cannot be read: {error.strerror}."
+        ) from error

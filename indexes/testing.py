@@ -1,4 +1,6 @@
-"""Stand-ins for the outside world, for the tests of every package; they pass the contract tests of the real ones."""
+"""Stand-ins for the outside world, for the tests of every package; they pass the contract tests of
+the real ones.
+"""
 
 import hashlib
 import re
@@ -13,25 +15,30 @@ from indexes.derived.vectors.store import Contents, Floats, Ints, Learnt, Ranked
 from indexes.errors import IndexDamaged
 
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_TOKEN = re.compile(rf"[{_CJK}]|[^\W{_CJK}]{{1,12}}|[^\w\s]")  # one token: a CJK character, a word's piece, a mark
+# one token: a CJK character, a word's piece, a mark
+_TOKEN = re.compile(rf"[{_CJK}]|[^\W{_CJK}]{{1,12}}|[^\w\s]")
 _FEATURE = re.compile(rf"[{_CJK}]+|[^\W{_CJK}]+")
 _SHORT_WORD = 3  # characters up to which a word is taken for a function word and counts little
 
 
 class HashingEmbedder:
-    """An Embedder without a model: instant, the same on every machine; texts that share words or CJK bigrams are near.
+    """An Embedder without a model: instant, the same on every machine; texts that share words or
+    CJK bigrams are near.
 
     Two embedders with different names behave like two models: other fingerprints, other vectors.
     """
 
-    def __init__(self, dimension: int = 64, max_tokens: int = 508, *, name: str = "hashing") -> None:
+    def __init__(
+        self, dimension: int = 64, max_tokens: int = 508, *, name: str = "hashing"
+    ) -> None:
         self.name = name
         self.dimension = dimension
         self.max_tokens = max_tokens
         self.fingerprint = f"hashing:{name}:{dimension}:{max_tokens}"
 
     def query(self, text: str) -> NDArray[np.float32]:
-        total = 0.1 * self._direction("")  # weights below are quarters: no sum of them cancels this, so no text is zero
+        # weights below are quarters: no sum of them cancels this, so no text is zero
+        total = 0.1 * self._direction("")
         for feature in _features(self._cut(text)):
             weight = 0.25 if len(feature) <= _SHORT_WORD and feature.isascii() else 1.0
             total += weight * self._direction(feature)
@@ -64,7 +71,9 @@ class HashingEmbedder:
 
 
 def _features(text: str) -> list[str]:
-    """Lower-case words, and the bigrams of every CJK run (the character itself where a run has only one)."""
+    """Lower-case words, and the bigrams of every CJK run (the character itself where a run has only
+    one).
+    """
     features: list[str] = []
     for run in _FEATURE.findall(text.lower()):
         if re.match(rf"[{_CJK}]", run) and len(run) > 1:

@@ -1,8 +1,10 @@
-"""Who may read a file: what the command line, a manifest or an `.access.yaml` says. The nearest rule wins, whole.
+"""Who may read a file: what the command line, a manifest or an `.access.yaml` says.
 
-Rule files are read from the descriptors of their folders (`ingest.tree`), and a link is no rule. Everything here fails
-closed. A rule that cannot be read is never skipped in favour of one further away, and a file that no rule names has no
-readers.
+The nearest rule wins, whole.
+
+Rule files are read from the descriptors of their folders (`ingest.tree`), and a link is no rule.
+Everything here fails closed. A rule that cannot be read is never skipped in favour of one further
+away, and a file that no rule names has no readers.
 """
 
 import contextlib
@@ -28,7 +30,8 @@ from ingest.lookalikes import ACCESS_FILE, find_lookalikes
 MAX_ACCESS_BYTES = 64 * 1024
 MAX_ACCESS_DEPTH = 4
 MAX_MANIFEST_LINE = 256 * 1024
-MAX_MANIFEST_ITEMS = attributes.MAX_ITEMS // 2  # of metadata; the rest is for what a file says about itself
+# of metadata; the rest is for what a file says about itself
+MAX_MANIFEST_ITEMS = attributes.MAX_ITEMS // 2
 NOBODY = Readers(allow=frozenset())
 _CLOCK_STEP_NS = 2_000_000_000
 
@@ -62,16 +65,21 @@ class _ManifestLine(BaseModel):
 
 
 FolderRule = Readers | NoReaders | None
-"""The rule in a folder; NoReaders (not raised) where there is one that cannot be used; None where there is none."""
+"""The rule in a folder; NoReaders (not raised) where there is one that cannot be used; None where
+there is none.
+"""
 
 
 class Rules:
     """Finds the one rule that governs a file. Make a new one for each run."""
 
-    def __init__(self, command_line: Readers | None = None, manifest: Mapping[Path, Entry] | None = None) -> None:
+    def __init__(
+        self, command_line: Readers | None = None, manifest: Mapping[Path, Entry] | None = None
+    ) -> None:
         self._command_line = command_line
         self._manifest = manifest or {}
-        self._known: dict[tuple[int, ...], FolderRule] = {}  # by what tells that a folder and its rule are as they were
+        # by what tells that a folder and its rule are as they were
+        self._known: dict[tuple[int, ...], FolderRule] = {}
 
     @property
     def named(self) -> frozenset[Path]:
@@ -84,9 +92,9 @@ class Rules:
     def readers(self, file: Path, folder_rule: FolderRule, of_source: Readers = NOBODY) -> Readers:
         """Who may read the file: command line, else manifest, else `folder_rule`, else its source.
 
-        folder_rule: of the nearest folder that has one. of_source: the rule of the whole source; what it denies is
-        denied whatever else is said. Raises NoReaders where nothing says so, or where the nearest rule cannot be
-        understood.
+        folder_rule: of the nearest folder that has one. of_source: the rule of the whole source;
+        what it denies is denied whatever else is said. Raises NoReaders where nothing says so, or
+        where the nearest rule cannot be understood.
         """
         given = self._command_line or self.entry(file).readers or folder_rule
         if isinstance(given, NoReaders):
@@ -105,11 +113,15 @@ class Rules:
             if state not in self._known:
                 rule = _own_rule(folder, place)
                 if changed_ns > time.time_ns() - _CLOCK_STEP_NS:
-                    return rule  # a change that follows at once might not show in the times of the file system
+                    # a change that follows at once might not show in the times of the file system
+                    return rule
                 self._known[state] = rule
             return self._known[state]
         except OSError as error:
-            return unusable(f"{place.name}/{ACCESS_FILE}", f"its folder cannot be read: {error.strerror or error}")
+            return unusable(
+                f"{place.name}/{ACCESS_FILE}",
+                f"its folder cannot be read: {error.strerror or error}",
+            )
 
 
 _SILENT = Entry()
@@ -119,15 +131,17 @@ def command_line_rule(allow: Iterable[str], deny: Iterable[str]) -> Readers | No
     """The rule of `--allow` and `--deny`; None when neither is given. Raises BadInput."""
     readers = rule(allow, deny)
     if readers.deny and not readers.allow:
-        raise BadInput("--deny alone allows nobody.", remedy="Add --allow: this rule replaces those in files.")
+        raise BadInput(
+            "--deny alone allows nobody.", remedy="Add --allow: this rule replaces those in files."
+        )
     return readers if readers.allow else None
 
 
 def narrow_readers(before: Readers, after: Readers) -> Readers:
     """Readers that both rules allow by name and neither denies.
 
-    Safe while it is not known whether the stored text is still the file's text: a wider rule that was written for the
-    new text must not open the old one.
+    Safe while it is not known whether the stored text is still the file's text: a wider rule that
+    was written for the new text must not open the old one.
     """
     return Readers(allow=before.allow & after.allow, deny=before.deny | after.deny)
 
@@ -135,7 +149,8 @@ def narrow_readers(before: Readers, after: Readers) -> Readers:
 def parse_rule(text: str, where: str = ACCESS_FILE) -> Readers:
     """The rule in the text of an `.access.yaml`; `allow: []` is a rule, too, and means nobody.
 
-    where: the file as it is named to people. Raises NoReaders, with what is wrong, for anything but a valid rule.
+    where: the file as it is named to people. Raises NoReaders, with what is wrong, for anything but
+    a valid rule.
     """
     try:
         wanted = _AccessFile.model_validate(yaml.load(text, Loader=_StrictLoader))
@@ -151,7 +166,9 @@ def parse_rule(text: str, where: str = ACCESS_FILE) -> Readers:
 
 
 def read_access_file(path: Path, folder: int | None = None) -> Readers:
-    """The rule in an `.access.yaml`. Raises NoReaders, with what is wrong, for anything but a valid rule.
+    """The rule in an `.access.yaml`.
+
+    Raises NoReaders, with what is wrong, for anything but a valid rule.
 
     folder: a descriptor of the folder it is in; the path is then a name for messages.
     """
@@ -161,7 +178,11 @@ def read_access_file(path: Path, folder: int | None = None) -> Readers:
     except UnicodeDecodeError as error:
         raise unusable(where, "it is not UTF-8") from error
     except OSError as error:
-        why = "it is a symbolic link" if error.errno == errno.ELOOP else f"it cannot be read: {error.strerror or error}"
+        why = (
+            "it is a symbolic link"
+            if error.errno == errno.ELOOP
+            else f"it cannot be read: {error.strerror or error}"
+        )
         raise unusable(where, why) from error
     except ValueError as error:
         raise unusable(where, str(error)) from error
@@ -169,9 +190,14 @@ def read_access_file(path: Path, folder: int | None = None) -> Readers:
 
 
 def check_names(folder: str, names: Iterable[str]) -> None:
-    """Raises NoReaders where a folder holds files that somebody took for its rule. folder: as it is named to people."""
+    """Raises NoReaders where a folder holds files that somebody took for its rule. folder: as it is
+    named to people.
+    """
     if wrong := find_lookalikes(names):
-        shown = ", ".join(ascii(name) if not name.isprintable() or not name.isascii() else name for name in wrong[:5])
+        shown = ", ".join(
+            ascii(name) if not name.isprintable() or not name.isascii() else name
+            for name in wrong[:5]
+        )
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise NoReaders(
             f"{folder} holds {shown}{more}: rules are read from {ACCESS_FILE} only, and this looks like one.",
@@ -180,14 +206,16 @@ def check_names(folder: str, names: Iterable[str]) -> None:
 
 
 def read_manifest(path: Path) -> dict[Path, Entry]:
-    """What each line of a JSONL manifest says, by absolute file; `file` is relative to the manifest's folder.
+    """What each line of a JSONL manifest says, by absolute file; `file` is relative to the
+    manifest's folder.
 
     Raises BadInput naming the first wrong line: a manifest is taken whole or not at all.
     """
     entries: dict[Path, Entry] = {}
     try:
         with path.open(encoding="utf-8") as lines:
-            folder = Path(f"/proc/self/fd/{lines.fileno()}").readlink().parent  # of the very file that is read
+            # of the very file that is read
+            folder = Path(f"/proc/self/fd/{lines.fileno()}").readlink().parent
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     file, entry = _manifest_entry(line, f"{path.name}, line {number}")
@@ -209,7 +237,9 @@ def _manifest_entry(line: str, where: str) -> tuple[str, Entry]:
             raise BadInput(f"{where}: longer than {MAX_MANIFEST_LINE} characters.")
         wanted = _ManifestLine.model_validate(json.loads(line, object_pairs_hook=_no_repeats))
         if wanted.deny and wanted.allow is None:
-            raise BadInput(f"{where}: `deny` without `allow`.", remedy="A rule says whom it allows.")
+            raise BadInput(
+                f"{where}: `deny` without `allow`.", remedy="A rule says whom it allows."
+            )
         readers = None if wanted.allow is None else rule(wanted.allow, wanted.deny or ())
     except ValidationError as error:
         raise BadInput(f"{where}: {_wrong(error)}.") from error
@@ -222,12 +252,16 @@ def _manifest_entry(line: str, where: str) -> tuple[str, Entry]:
     for name, text in (("title", wanted.title), ("collection", wanted.collection)):
         if text is not None and (wrong := attributes.wrong_text(text, len(text))):
             raise BadInput(f"{where}: {name} {wrong}.", remedy="Correct the line.")
-    entry = Entry(readers=readers, title=wanted.title, collection=wanted.collection, metadata=wanted.metadata)
+    entry = Entry(
+        readers=readers, title=wanted.title, collection=wanted.collection, metadata=wanted.metadata
+    )
     return wanted.file, entry
 
 
 def _own_rule(folder: int, place: Path) -> FolderRule:
-    """Raises OSError for a folder that cannot be listed: what looks like a rule in it would not be seen."""
+    """Raises OSError for a folder that cannot be listed: what looks like a rule in it would not be
+    seen.
+    """
     try:
         names = os.listdir(folder)
         check_names(place.name or "/", names)
@@ -237,16 +271,23 @@ def _own_rule(folder: int, place: Path) -> FolderRule:
 
 
 def _state(folder: int) -> tuple[tuple[int, ...], int]:
-    """What changes when a name comes into the folder or goes, or its rule is written to; and when it last did."""
+    """What changes when a name comes into the folder or goes, or its rule is written to; and when
+    it last did.
+    """
     about = [os.fstat(folder)]
     with contextlib.suppress(FileNotFoundError):
         about.append(os.stat(ACCESS_FILE, dir_fd=folder, follow_symlinks=False))
-    state = tuple(n for one in about for n in (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns))
+    state = tuple(
+        n
+        for one in about
+        for n in (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
+    )
     return state, max(max(one.st_mtime_ns, one.st_ctime_ns) for one in about)
 
 
 def _bounded(path: Path, folder: int | None) -> str:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not hang the run
+    # a FIFO must not hang the run
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path if folder is None else path.name, flags, dir_fd=folder)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -258,7 +299,9 @@ def _bounded(path: Path, folder: int | None) -> str:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML without repeated keys (the last would win unseen), aliases, or depth (which costs quadratic time)."""
+    """Safe YAML without repeated keys (the last would win unseen), aliases, or depth (which costs
+    quadratic time).
+    """
 
     depth = 0
 
@@ -287,7 +330,9 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _wrong(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()[:5])
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()[:5]
+    )
 
 
 def unusable(where: str, why: str, remedy: str | None = None) -> NoReaders:

@@ -1,7 +1,9 @@
-"""Elements to one document text and chunks with exact offsets into it, measured with the embedder's own tokenizer.
+"""Elements to one document text and chunks with exact offsets into it, measured with the embedder's
+own tokenizer.
 
-Headings make sections; a section is cut at its blocks, a long block at its sentences, a long sentence at a clause or a
-space. Short neighbouring sections share a chunk. Everything is one pass over the text, whatever it looks like.
+Headings make sections; a section is cut at its blocks, a long block at its sentences, a long
+sentence at a clause or a space. Short neighbouring sections share a chunk. Everything is one pass
+over the text, whatever it looks like.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,7 +18,8 @@ from ingest.splitting import Splitter, TextSpan
 if TYPE_CHECKING:
     from indexes.embedder import Embedder
 
-PREFIX_SHARE = 3  # title and section path take at most one in so many tokens of a chunk; a table's header row too
+# title and section path take at most one in so many tokens of a chunk; a table's header row too
+PREFIX_SHARE = 3
 SMALL_SHARE = 3  # a section below one in so many tokens of a chunk looks for company
 HEADING_CHARS = 160
 PATH_SIGN = " > "
@@ -52,7 +55,9 @@ class _Section:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A chunk to be: a stretch of text, the headings above it, and a table's header row where it starts below that."""
+    """A chunk to be: a stretch of text, the headings above it, and a table's header row where it
+    starts below that.
+    """
 
     start: int
     end: int
@@ -62,14 +67,19 @@ class _Draft:
     whole: bool = False  # it is a whole section, or several: others may join it
 
 
-def chunk(parsed: Parsed, title: str, embedder: "Embedder", chunk_tokens: int) -> tuple[str, tuple[Chunk, ...]]:
-    """The document's text and its chunks in reading order; every visible character of the text is in exactly one chunk.
+def chunk(
+    parsed: Parsed, title: str, embedder: "Embedder", chunk_tokens: int
+) -> tuple[str, tuple[Chunk, ...]]:
+    """The document's text and its chunks in reading order; every visible character of the text is
+    in exactly one chunk.
 
-    What is embedded (title, section path, repeated header row, text) has at most `chunk_tokens` tokens, and at most
-    what the embedder takes. Equal input gives equal output.
+    What is embedded (title, section path, repeated header row, text) has at most `chunk_tokens`
+    tokens, and at most what the embedder takes. Equal input gives equal output.
     """
     text, blocks = _layout(parsed.elements)
-    chunker = _Chunker(text, title, Splitter(text, embedder), min(chunk_tokens, embedder.max_tokens))
+    chunker = _Chunker(
+        text, title, Splitter(text, embedder), min(chunk_tokens, embedder.max_tokens)
+    )
     drafts = chunker.fitting(_joined_up(chunker, list(_sections(blocks))))
     marks = _marks(blocks)
     chunks = tuple(
@@ -88,7 +98,9 @@ def chunk(parsed: Parsed, title: str, embedder: "Embedder", chunk_tokens: int) -
 
 
 def _layout(elements: Iterable[Element]) -> tuple[str, list[_Block]]:
-    """The document text, blocks a blank line apart and list items a line end apart, and where each block stands."""
+    """The document text, blocks a blank line apart and list items a line end apart, and where each
+    block stands.
+    """
     parts: list[str] = []
     blocks: list[_Block] = []
     at, before = 0, ""
@@ -107,7 +119,10 @@ def _layout(elements: Iterable[Element]) -> tuple[str, list[_Block]]:
 
 
 def _sections(blocks: Sequence[_Block]) -> Iterator[_Section]:
-    """Blocks under the headings above them. Headings with nothing of their own go with what they introduce."""
+    """Blocks under the headings above them.
+
+    Headings with nothing of their own go with what they introduce.
+    """
     path: list[_Heading] = []
     held: list[_Block] = []
     for block in blocks:
@@ -119,7 +134,9 @@ def _sections(blocks: Sequence[_Block]) -> Iterator[_Section]:
             level = max(1, block.element.level)
             while path and path[-1].level >= level:
                 path.pop()
-            path.append(_Heading(block.start, level, " ".join(block.element.text.split())[:HEADING_CHARS]))
+            path.append(
+                _Heading(block.start, level, " ".join(block.element.text.split())[:HEADING_CHARS])
+            )
         held.append(block)
     if held:
         yield _Section(tuple(path), tuple(held))
@@ -142,12 +159,17 @@ def _joined_up(chunker: "_Chunker", sections: Sequence[_Section]) -> list[_Draft
 
 def _merged(one: _Draft, other: _Draft) -> _Draft:
     shared = _shared(one.path, other.path)
-    return _Draft(one.start, other.end, one.tokens + other.tokens + 1, one.path[:shared], whole=True)
+    return _Draft(
+        one.start, other.end, one.tokens + other.tokens + 1, one.path[:shared], whole=True
+    )
 
 
 def _shared(one: _Path, other: _Path) -> int:
     """How many headings, from the top, stand above both."""
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
 
 
 class _Chunker:
@@ -170,15 +192,25 @@ class _Chunker:
             at += len(section.blocks)
 
     def may_join(self, before: _Draft, after: _Draft) -> bool:
-        """Whether a small section and its neighbour, siblings or parent and child, fit into one chunk."""
+        """Whether a small section and its neighbour, siblings or parent and child, fit into one
+        chunk.
+        """
         shared = _shared(before.path, after.path)
         related = shared >= min(len(before.path), len(after.path)) - 1
         together = before.tokens + after.tokens + 1
         small = min(before.tokens, after.tokens) * SMALL_SHARE < self.budget
-        return before.whole and after.whole and related and small and together <= self._room(before.path[:shared])
+        return (
+            before.whole
+            and after.whole
+            and related
+            and small
+            and together <= self._room(before.path[:shared])
+        )
 
     def embedded(self, draft: _Draft) -> str:
-        """What the embedder sees: the headings that the text does not show itself, a table's header row, the text."""
+        """What the embedder sees: the headings that the text does not show itself, a table's header
+        row, the text.
+        """
         above = tuple(one.text for one in draft.path if not draft.start <= one.start < draft.end)
         text = self.text[draft.start : draft.end]
         named = self._prefix(above)
@@ -197,8 +229,13 @@ class _Chunker:
         length = draft.end - draft.start
         if length <= 1:  # one character with its headings: without them it fits
             return [replace(draft, path=(), header="")]
-        middle = self.splitter.best_cut(draft.start, draft.start + max(1, length // 2 + 1), draft.start + length // 4)
-        halves = [self.splitter.trimmed(draft.start, middle), self.splitter.trimmed(middle, draft.end)]
+        middle = self.splitter.best_cut(
+            draft.start, draft.start + max(1, length // 2 + 1), draft.start + length // 4
+        )
+        halves = [
+            self.splitter.trimmed(draft.start, middle),
+            self.splitter.trimmed(middle, draft.end),
+        ]
         tokens = self.splitter.counts(halves)
         parts = [
             replace(draft, start=half.start, end=half.end, tokens=count, whole=False)
@@ -225,17 +262,24 @@ class _Chunker:
                 run.append((TextSpan(block.start, block.end), count))
         return drafts + self._packed(run, section.path, room)
 
-    def _table(self, block: _Block, lead: list[tuple[TextSpan, int]], path: _Path, room: int) -> list[_Draft]:
+    def _table(
+        self, block: _Block, lead: list[tuple[TextSpan, int]], path: _Path, room: int
+    ) -> list[_Draft]:
         """Row groups; every group but the first has the header row before it in what is embedded.
 
-        `lead` is what stands before the table: with the first rows where it is short, else in chunks of its own.
+        `lead` is what stands before the table: with the first rows where it is short, else in
+        chunks of its own.
         """
         rows = self.splitter.lines(block.start, block.end)
         header = self._header(rows, room)
         below = room - (self.splitter.count([header])[0] + 1 if header else 0)
         pieces: list[tuple[TextSpan, int]] = []
         for row, count in zip(rows, self.splitter.counts(rows), strict=True):
-            pieces += [(row, count)] if count <= below else self.splitter.pieces(row.start, row.end, below)
+            pieces += (
+                [(row, count)]
+                if count <= below
+                else self.splitter.pieces(row.start, row.end, below)
+            )
         short = 2 * sum(count + 1 for _, count in lead) <= below
         before = [] if short else self._packed(lead, path, room)
         drafts = self._packed([*lead, *pieces] if short else pieces, path, below)
@@ -248,7 +292,9 @@ class _Chunker:
                 return line if self.splitter.count([line])[0] * PREFIX_SHARE <= room else ""
         return ""
 
-    def _packed(self, pieces: Sequence[tuple[TextSpan, int]], path: _Path, room: int) -> list[_Draft]:
+    def _packed(
+        self, pieces: Sequence[tuple[TextSpan, int]], path: _Path, room: int
+    ) -> list[_Draft]:
         """Pieces put together in order into drafts of about equal size, none above the room."""
         if not pieces:
             return []
@@ -269,11 +315,15 @@ class _Chunker:
         names = tuple(heading.text for heading in path)
         if names not in self._rooms:
             prefix = self._prefix(names)
-            self._rooms[names] = max(1, self.budget - (self.splitter.count([prefix])[0] + 1 if prefix else 0))
+            self._rooms[names] = max(
+                1, self.budget - (self.splitter.count([prefix])[0] + 1 if prefix else 0)
+            )
         return self._rooms[names]
 
     def _prefix(self, names: tuple[str, ...]) -> str:
-        """Title and headings within their share of the budget; the outermost headings go first where there are many."""
+        """Title and headings within their share of the budget; the outermost headings go first
+        where there are many.
+        """
         if names not in self._prefixes:
             shown = names[1:] if names and names[0].casefold() == self.title.casefold() else names
             while True:

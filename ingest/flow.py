@@ -1,4 +1,6 @@
-"""Stages of work that overlap: each runs in a thread of its own, a bounded way ahead of the one that uses it."""
+"""Stages of work that overlap: each runs in a thread of its own, a bounded way ahead of the one
+that uses it.
+"""
 
 import threading
 from collections import deque
@@ -14,17 +16,26 @@ class Stopped(Exception):
 
 
 class Flow:
-    """Owns the threads of its stages. Leaving the block stops and joins them all, whatever they were doing."""
+    """Owns the threads of its stages.
+
+    Leaving the block stops and joins them all, whatever they were doing.
+    """
 
     def __init__(self) -> None:
         self.moved = threading.Condition()
         self.stopped = False
         self._threads: list[threading.Thread] = []
 
-    def ahead(self, items: Iterator[T], limit: int, weigh: Callable[[T], int] = lambda _: 1) -> "Ahead[T]":
-        """The same items, made in a new thread while no more than `limit` (by weight) wait to be taken."""
+    def ahead(
+        self, items: Iterator[T], limit: int, weigh: Callable[[T], int] = lambda _: 1
+    ) -> "Ahead[T]":
+        """The same items, made in a new thread while no more than `limit` (by weight) wait to be
+        taken.
+        """
         stage = Ahead(self, items, limit, weigh)
-        thread = threading.Thread(target=stage.produce, name=f"ingest-{len(self._threads)}", daemon=True)
+        thread = threading.Thread(
+            target=stage.produce, name=f"ingest-{len(self._threads)}", daemon=True
+        )
         self._threads.append(thread)
         thread.start()
         return stage
@@ -37,7 +48,12 @@ class Flow:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         with self.moved:
             self.stopped = True
             self.moved.notify_all()
@@ -46,9 +62,14 @@ class Flow:
 
 
 class Ahead(Generic[T]):
-    """What one stage has made and the next has not yet taken. An error of the stage is raised where it is taken."""
+    """What one stage has made and the next has not yet taken.
 
-    def __init__(self, flow: Flow, items: Iterator[T], limit: int, weigh: Callable[[T], int]) -> None:
+    An error of the stage is raised where it is taken.
+    """
+
+    def __init__(
+        self, flow: Flow, items: Iterator[T], limit: int, weigh: Callable[[T], int]
+    ) -> None:
         self._flow = flow
         self._items = items
         self._limit = limit
@@ -63,7 +84,10 @@ class Ahead(Generic[T]):
             yield from window
 
     def window(self, limit: int) -> list[T]:
-        """Waits for one item, then takes what is there up to this weight. Empty: there will be no more."""
+        """Waits for one item, then takes what is there up to this weight.
+
+        Empty: there will be no more.
+        """
         taken: list[T] = []
         with self._flow.moved:
             self._flow.moved.wait_for(lambda: self._made or self._ended or self._flow.stopped)

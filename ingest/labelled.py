@@ -1,6 +1,8 @@
-"""A labelled set into the catalog: each row of its corpus becomes a document, with the readers that the set names.
+"""A labelled set into the catalog: each row of its corpus becomes a document, with the readers that
+the set names.
 
-What happens to a row from here on is what happens to a file: the same plan, chunks, embedding and storing.
+What happens to a row from here on is what happens to a file: the same plan, chunks, embedding and
+storing.
 """
 
 import hashlib
@@ -42,15 +44,23 @@ class LabelledSet:
 def read(
     folder: Path, *, users: Path | None = None, allow: Sequence[str] = (), deny: Sequence[str] = ()
 ) -> LabelledSet:
-    """The set in a folder. users: people to make known, default: its own users.jsonl. Raises BadInput."""
+    """The set in a folder. users: people to make known, default: its own users.jsonl.
+
+    Raises BadInput.
+    """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder.", remedy="Name the folder of a labelled set.")
     file, access = labelled.needed(folder, "corpus"), labelled.part(folder, "acl")
     allowed, users = command_line_rule(allow, deny), users or labelled.part(folder, "users")
     if access is None and allowed is None:
-        raise BadInput(f"Nothing says who may read {folder.name}: it has no acl.jsonl.", remedy="Pass --allow.")
+        raise BadInput(
+            f"Nothing says who may read {folder.name}: it has no acl.jsonl.", remedy="Pass --allow."
+        )
     if access is not None and allowed is not None:
-        raise BadInput(f"{folder.name} says itself who may read it, in {access.name}.", remedy="Leave --allow out.")
+        raise BadInput(
+            f"{folder.name} says itself who may read it, in {access.name}.",
+            remedy="Leave --allow out.",
+        )
     texts = tuple(labelled.rows(file, Text, key=lambda row: row.id))
     if not texts:
         raise BadInput(f"{file} holds no documents.")
@@ -72,7 +82,9 @@ def perform(given: LabelledSet, tools: Writing, report: Report) -> None:
     make_known(given.people, tools.catalog)
     stored = tools.catalog.documents.stored(_uri(given, ""))
     found = Scan(roots=(), sources=tuple(_sources(given)))
-    found, report.unknown = name_readers(found, tools.catalog, refuse=tools.settings.unknown_principals == "refuse")
+    found, report.unknown = name_readers(
+        found, tools.catalog, refuse=tools.settings.unknown_principals == "refuse"
+    )
     planned = plan.make(found, stored, prune=False)
     report.watcher.expect(planned.files)
     planned = pipeline.withdraw(planned, tools, report)
@@ -100,7 +112,11 @@ def _sources(given: LabelledSet) -> Iterator[Source]:
         if given.readers is not None:
             named = given.readers.get(row.id)
             readers = Readers(allow=named) if named is not None else None
-            problem = None if readers else NoReaders("acl.jsonl does not name it.", remedy="Add a line for it.")
+            problem = (
+                None
+                if readers
+                else NoReaders("acl.jsonl does not name it.", remedy="Add a line for it.")
+            )
         yield Source(
             file=given.file,
             uri=_uri(given, row.id),
@@ -116,7 +132,9 @@ def _uri(given: LabelledSet, row_id: str) -> str:
     return f"set:{given.name}/{row_id}"
 
 
-def _rows(planned: Plan, given: LabelledSet, tools: Writing) -> Iterator[Settled | Reading | FileOutcome]:
+def _rows(
+    planned: Plan, given: LabelledSet, tools: Writing
+) -> Iterator[Settled | Reading | FileOutcome]:
     """The rows that the catalog does not hold as they are, in the form that parsing gives."""
     texts = {_uri(given, row.id): row for row in given.texts}
     for task in planned.tasks:

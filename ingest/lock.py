@@ -15,10 +15,13 @@ LOCK_FILE = "ingest.lock"
 
 @contextmanager
 def only_one(home: Path) -> Iterator[None]:
-    """Holds the ingestion lock of this home folder. Raises Busy at once, naming the process that has it.
+    """Holds the ingestion lock of this home folder.
 
-    Two runs could each write correct documents, but the one that read the access rules earlier could write last and
-    bring back readers that the other had just taken away. The kernel drops the lock with the process, however it dies.
+    Raises Busy at once, naming the process that has it.
+
+    Two runs could each write correct documents, but the one that read the access rules earlier
+    could write last and bring back readers that the other had just taken away. The kernel drops the
+    lock with the process, however it dies.
     """
     keep_private(home)
     with _opened(home) as file:

@@ -1,7 +1,9 @@
-"""Files that somebody took for a rule and that are none. To ignore one could leave a wider rule in force.
+"""Files that somebody took for a rule and that are none.
 
-Whoever writes `access.yaml` means to say who may read this folder. So such a folder is refused until the file has the
-one right name, or one that no reader takes for it.
+To ignore one could leave a wider rule in force.
+
+Whoever writes `access.yaml` means to say who may read this folder. So such a folder is refused
+until the file has the one right name, or one that no reader takes for it.
 """
 
 import re
@@ -13,11 +15,28 @@ ACCESS_FILE = ".access.yaml"
 _STEM = "access"
 _ENDINGS = ("yaml", "yml", "json", "toml")
 _SAID_OF_COPIES = frozenset(
-    {"copy", "of", "kopie", "von", "copie", "de", "bak", "backup", "old", "new", "orig", "original", "save", "saved"}
+    {
+        "copy",
+        "of",
+        "kopie",
+        "von",
+        "copie",
+        "de",
+        "bak",
+        "backup",
+        "old",
+        "new",
+        "orig",
+        "original",
+        "save",
+        "saved",
+    }
     | {"tmp", "temp", "txt", "disabled", "off", "default", "example", "sample", "template", "dist"}
     | {"swp", "swo", "swx", "rej", "dpkg", "rpmnew", "rpmsave"}
 )
-_EDITORS_OWN = re.compile(r"\.access\.yaml~|#\.access\.yaml#|\.#\.access\.yaml|\.\.access\.yaml\.sw[a-z]", re.ASCII)
+_EDITORS_OWN = re.compile(
+    r"\.access\.yaml~|#\.access\.yaml#|\.#\.access\.yaml|\.\.access\.yaml\.sw[a-z]", re.ASCII
+)
 _WORD = re.compile(r"[^\W_]+")
 _LOG = "log"
 
@@ -25,20 +44,27 @@ _LOG = "log"
 def find_lookalikes(names: Iterable[str]) -> list[str]:
     """Of the names in one folder, sorted, those that look like the name of a rule and are not.
 
-    What an editor keeps beside a rule while it is open is no look-alike where the rule itself is there.
+    What an editor keeps beside a rule while it is open is no look-alike where the rule itself is
+    there.
     """
     there = set(names)
     open_now = ACCESS_FILE in there
     return sorted(
         name
         for name in there
-        if name != ACCESS_FILE and _looks_like_a_rule(name) and not (open_now and _EDITORS_OWN.fullmatch(name))
+        if name != ACCESS_FILE
+        and _looks_like_a_rule(name)
+        and not (open_now and _EDITORS_OWN.fullmatch(name))
     )
 
 
 def _looks_like_a_rule(name: str) -> bool:
     plain = plain_letters(_visible(name))
-    words = [word for word in _WORD.findall(plain) if word not in _SAID_OF_COPIES and not word.isdecimal()]
+    words = [
+        word
+        for word in _WORD.findall(plain)
+        if word not in _SAID_OF_COPIES and not word.isdecimal()
+    ]
     if not words:
         return False
     stem, *endings = words
@@ -52,7 +78,10 @@ def _looks_like_a_rule(name: str) -> bool:
 
 
 def _one_word(word: str, *, hidden: bool) -> bool:
-    """`.access`, and words that have lost their dot, such as `.accessyaml`. A folder may be called `access`."""
+    """`.access`, and words that have lost their dot, such as `.accessyaml`.
+
+    A folder may be called `access`.
+    """
     if _near_any(word, (_STEM + ending for ending in _ENDINGS), 1):
         return True
     return hidden and _near(word, _STEM, 1)

@@ -1,7 +1,9 @@
-"""Files that were moved inside their source: the document keeps its id, and its readers are those of the new place.
+"""Files that were moved inside their source: the document keeps its id, and its readers are those
+of the new place.
 
-A move is one path that is gone and one that is new, with the same content, in one run. It is settled before anything is
-parsed or removed: a file that went to a place with fewer readers must not be served to the old ones meanwhile.
+A move is one path that is gone and one that is new, with the same content, in one run. It is
+settled before anything is parsed or removed: a file that went to a place with fewer readers must
+not be served to the old ones meanwhile.
 """
 
 from collections import defaultdict
@@ -21,14 +23,20 @@ Move = tuple[Gone, Task]
 
 
 def settle(plan: Plan, catalog: Catalog, settings: Settings) -> Plan:
-    """Carries out the moves, each in one step. Returns the plan with the moved files as stored ones."""
+    """Carries out the moves, each in one step.
+
+    Returns the plan with the moved files as stored ones.
+    """
     done = [
         (gone, task)
         for gone, task in find(plan, settings)
         if catalog.documents.move(
             gone.uri,
             Moved(
-                uri=task.source.uri, path=task.source.path, readers=task.readers, modified_at=task.source.modified_at
+                uri=task.source.uri,
+                path=task.source.path,
+                readers=task.readers,
+                modified_at=task.source.modified_at,
             ),
         )
     ]
@@ -45,8 +53,8 @@ def foretell(plan: Plan, settings: Settings) -> Plan:
 def find(plan: Plan, settings: Settings) -> Iterator[Move]:
     """Each file that is gone goes to at most one new file of the same content.
 
-    Between several it is the one with the same name, then the first in order: their text is the same, and readers are
-    those of the new place in any case.
+    Between several it is the one with the same name, then the first in order: their text is the
+    same, and readers are those of the new place in any case.
     """
     lost: dict[str, list[Gone]] = defaultdict(list)
     for gone in plan.gone:
@@ -63,8 +71,17 @@ def find(plan: Plan, settings: Settings) -> Iterator[Move]:
 
 def _paired(lost: list[Gone], tasks: list[Task]) -> Iterator[Move]:
     pairs = sorted(
-        ((gone, task) for gone in lost for task in tasks if _source(gone.uri) == _source(task.source.uri)),
-        key=lambda pair: (_name(pair[0].path) != _name(pair[1].source.path), pair[0].uri, pair[1].source.uri),
+        (
+            (gone, task)
+            for gone in lost
+            for task in tasks
+            if _source(gone.uri) == _source(task.source.uri)
+        ),
+        key=lambda pair: (
+            _name(pair[0].path) != _name(pair[1].source.path),
+            pair[0].uri,
+            pair[1].source.uri,
+        ),
     )
     taken: set[str] = set()
     for gone, task in pairs:
@@ -86,8 +103,11 @@ def _after(plan: Plan, done: list[Move]) -> Plan:
 def _known(task: Task, gone: Gone | None) -> Task:
     if gone is None:
         return task
-    # a title that was made from the file's name is part of every passage: then the file is read again
-    titled = gone.title == PurePosixPath(gone.path).stem and _name(gone.path) != _name(task.source.path)
+    # a title that was made from the file's name is part of every passage: then the file is read
+    # again
+    titled = gone.title == PurePosixPath(gone.path).stem and _name(gone.path) != _name(
+        task.source.path
+    )
     stored = StoredDocument(
         uri=task.source.uri, content_hash="" if titled else gone.content_hash, readers=task.readers, title=gone.title,
         chunks=0,

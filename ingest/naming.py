@@ -1,7 +1,7 @@
 """Whom the rules of a run mean: names against the people of the catalog, anew at every run.
 
-Former names lead to whoever had them. A name that nobody has declared is told; a deny of one closes its files, since it
-would deny nobody and leave in silence what its writer meant to take away.
+Former names lead to whoever had them. A name that nobody has declared is told; a deny of one closes
+its files, since it would deny nobody and leave in silence what its writer meant to take away.
 """
 
 from collections import Counter
@@ -27,18 +27,26 @@ class UnknownName:
     def __str__(self) -> str:
         files = "1 file names it" if self.files == 1 else f"{self.files} files name it"
         come_to = "and is refused" if self.files == 1 else "and are refused"
-        return f"{self.unknown} {files} {come_to}." if self.refused else f"{self.unknown} {files}; it means nobody."
+        return (
+            f"{self.unknown} {files} {come_to}."
+            if self.refused
+            else f"{self.unknown} {files}; it means nobody."
+        )
 
     def as_dict(self) -> dict[str, Any]:
         told = {"name": self.unknown.name, "nearest": self.unknown.nearest}
         return told | {"files": self.files, "refused": self.refused}
 
 
-def name_readers(found: Scan, catalog: Catalog | None, *, refuse: bool) -> tuple[Scan, tuple[UnknownName, ...]]:
-    """The scan with everybody under the present name, and the names that are unknown. None: nobody is declared yet.
+def name_readers(
+    found: Scan, catalog: Catalog | None, *, refuse: bool
+) -> tuple[Scan, tuple[UnknownName, ...]]:
+    """The scan with everybody under the present name, and the names that are unknown.
 
-    A file whose rule denies somebody unknown has no readers then, only a problem; with `refuse` one that allows
-    somebody unknown, too.
+    None: nobody is declared yet.
+
+    A file whose rule denies somebody unknown has no readers then, only a problem; with `refuse` one
+    that allows somebody unknown, too.
     """
     names = {name for source in found.sources if source.readers for name in _all(source.readers)}
     meaning = catalog.people.meaning(names) if catalog else Meaning.without_catalog(names)
@@ -59,10 +67,15 @@ def difference(before: Readers, after: Readers) -> str:
     return ", ".join(parts)
 
 
-def _named(source: Source, meaning: Meaning, seen: Counter[tuple[str, bool]], *, refuse: bool) -> Source:
+def _named(
+    source: Source, meaning: Meaning, seen: Counter[tuple[str, bool]], *, refuse: bool
+) -> Source:
     if source.readers is None:
         return source
-    denied, allowed = meaning.unknown_in(source.readers.deny), meaning.unknown_in(source.readers.allow)
+    denied, allowed = (
+        meaning.unknown_in(source.readers.deny),
+        meaning.unknown_in(source.readers.allow),
+    )
     refused = denied or (allowed if refuse else ())
     seen.update((each.name, bool(refused)) for each in {*denied, *allowed})
     if refused:
@@ -82,6 +95,8 @@ def _all(readers: Readers) -> frozenset[str]:
 
 
 def _told(name: str) -> str:
-    """A name as rules say it; of somebody removed without the mark that keeps it apart from the next of that name."""
+    """A name as rules say it; of somebody removed without the mark that keeps it apart from the
+    next of that name.
+    """
     plain, mark, _ = name.partition("#")
     return f"{plain} (removed)" if mark else plain

@@ -1,8 +1,9 @@
 """The ingest path: a plan in, documents with vectors in the catalog out. Read `run` first.
 
-Whatever narrows access is written before any file is read. Parsing, chunking and embedding then overlap, each a bounded
-way ahead of the next, and each document is stored in one transaction as soon as its vectors are there. A killed run has
-stored whole documents only; the next run finds them by their hash and goes on with the rest.
+Whatever narrows access is written before any file is read. Parsing, chunking and embedding then
+overlap, each a bounded way ahead of the next, and each document is stored in one transaction as
+soon as its vectors are there. A killed run has stored whole documents only; the next run finds them
+by their hash and goes on with the rest.
 """
 
 import logging
@@ -43,10 +44,12 @@ from ingest.plan import Plan, Relabel, Task, Verdict
 from ingest.report import PROBLEMS, FileOutcome, Report, failure
 from ingest.sources import content_hash, judged_file, private_copy
 
-WINDOW_TOKENS = 32_768  # chunks sorted by length together; also what a kill can cost in embedding work
+# chunks sorted by length together; also what a kill can cost in embedding work
+WINDOW_TOKENS = 32_768
 BATCH_TOKENS = 8_192  # given to the embedder in one call; also how long an interrupt waits
 MAX_TITLE_CHARS = 300
-MAX_OWN_ITEMS = attributes.MAX_ITEMS // 2  # of what a file says about itself; the rest is for its manifest
+# of what a file says about itself; the rest is for its manifest
+MAX_OWN_ITEMS = attributes.MAX_ITEMS // 2
 _PUT_ATTEMPTS = 3
 _POLL_S = 0.2
 
@@ -55,7 +58,10 @@ log = logging.getLogger(__name__)
 
 
 class Parsing(Protocol):
-    """Files to elements, elsewhere: `ingest.isolation.Parsers`. A result raises SourceError and nothing else."""
+    """Files to elements, elsewhere: `ingest.isolation.Parsers`.
+
+    A result raises SourceError and nothing else.
+    """
 
     def submit(self, document: PrivateCopy) -> Future[Parsed]: ...
 
@@ -113,9 +119,12 @@ class Embedded:
 
 
 def run(plan: Plan, tools: Tools, report: Report) -> None:
-    """Carry out the plan. A file that fails is a line in the report; what is raised stopped the run between two files.
+    """Carry out the plan.
 
-    Raises StorageFull, Busy, ModelMismatch and what else the catalog or the embedder cannot get over.
+    A file that fails is a line in the report; what is raised stopped the run between two files.
+
+    Raises StorageFull, Busy, ModelMismatch and what else the catalog or the embedder cannot get
+    over.
     """
     plan = withdraw(plan, tools, report)
     if not plan.tasks:
@@ -125,7 +134,9 @@ def run(plan: Plan, tools: Tools, report: Report) -> None:
         write(read, tools, flow, report)
 
 
-def write(read: Iterable[Settled | Reading | FileOutcome], tools: Writing, flow: Flow, report: Report) -> None:
+def write(
+    read: Iterable[Settled | Reading | FileOutcome], tools: Writing, flow: Flow, report: Report
+) -> None:
     """Cut, embed and store what was read, wherever it was read from."""
     window = max(1, WINDOW_TOKENS // tools.settings.chunk_tokens)
     cut = flow.ahead(_cut(read, tools), limit=2 * window, weigh=_chunks)
@@ -137,7 +148,9 @@ def write(read: Iterable[Settled | Reading | FileOutcome], tools: Writing, flow:
 
 
 def withdraw(plan: Plan, tools: Writing, report: Report) -> Plan:
-    """What takes text away from someone: narrower readers, moves, removals. Then the lines of files that are not read.
+    """What takes text away from someone: narrower readers, moves, removals.
+
+    Then the lines of files that are not read.
 
     Returns the plan of what is left to do.
     """
@@ -150,7 +163,9 @@ def withdraw(plan: Plan, tools: Writing, report: Report) -> Plan:
         report.missing = len(plan.gone)
         tools.catalog.failures.note_gone((gone.uri, gone.path) for gone in plan.gone)
     for refusal in plan.refused:
-        outcome = failure(refusal.source.path, refusal.problem, stale=refusal.stored, uri=refusal.source.uri)
+        outcome = failure(
+            refusal.source.path, refusal.problem, stale=refusal.stored, uri=refusal.source.uri
+        )
         _remember(outcome, tools.catalog)
         report.add(outcome)
     return plan
@@ -166,7 +181,9 @@ def _prune(plan: Plan, tools: Writing, report: Report) -> None:
 
 
 def too_many(plan: Plan, limit: float, report: Report) -> frozenset[str]:
-    """The roots that would lose more than may go at once: each is a line, and none of its documents is removed."""
+    """The roots that would lose more than may go at once: each is a line, and none of its documents
+    is removed.
+    """
     counted = Counter(gone.root for gone in plan.gone)
     kept = frozenset(root for root, count in counted.items() if count > limit * plan.held[root])
     if report.prune_anyway:
@@ -186,7 +203,11 @@ def _remember(outcome: FileOutcome, catalog: Catalog) -> None:
     if outcome.status in PROBLEMS:
         reason = outcome.reason or ""
         catalog.failures.note(
-            outcome.uri, path=outcome.path, status=outcome.status, reason=reason, remedy=outcome.remedy
+            outcome.uri,
+            path=outcome.path,
+            status=outcome.status,
+            reason=reason,
+            remedy=outcome.remedy,
         )
     else:
         catalog.failures.clear(outcome.uri)
@@ -222,7 +243,9 @@ def _foretold(task: Task, settings: Settings) -> FileOutcome:
 
 
 class Embedders:
-    """The embedder of the settings, and those of generations under construction; each loaded when first needed."""
+    """The embedder of the settings, and those of generations under construction; each loaded when
+    first needed.
+    """
 
     def __init__(self, catalog: Catalog, model: str, load: LoadEmbedder) -> None:
         self._catalog = catalog
@@ -233,17 +256,25 @@ class Embedders:
 
     @property
     def main(self) -> Embedder:
-        """The embedder of the settings; its tokenizer cuts the chunks. Raises ModelMismatch if another is in use."""
+        """The embedder of the settings; its tokenizer cuts the chunks.
+
+        Raises ModelMismatch if another is in use.
+        """
         with self._lock:
             if self._model not in self._loaded:
                 embedder = self._load(self._model)
-                self._catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
+                self._catalog.generations.ensure(
+                    embedder.name, embedder.fingerprint, embedder.dimension
+                )
                 self._loaded[self._model] = embedder
             return self._loaded[self._model]
 
     def writable(self) -> list[tuple[IndexGeneration, Embedder]]:
         """Every generation that a document needs vectors for now, with its embedder."""
-        return [(generation, self._of(generation)) for generation in self._catalog.generations.writable()]
+        return [
+            (generation, self._of(generation))
+            for generation in self._catalog.generations.writable()
+        ]
 
     def _of(self, generation: IndexGeneration) -> Embedder:
         with self._lock:
@@ -252,12 +283,18 @@ class Embedders:
                     return embedder
             embedder = self._loaded[generation.model] = self._load(generation.model)
             if embedder.fingerprint != generation.fingerprint:
-                raise ModelMismatch(f"{generation.model} is not what generation {generation.id} was begun with.")
+                raise ModelMismatch(
+                    f"{generation.model} is not what generation {generation.id} was begun with."
+                )
             return embedder
 
 
-def _read(tasks: Iterable[Task], tools: Tools, flow: Flow) -> Iterator[Settled | Reading | FileOutcome]:
-    """Files that changed, parsed, in the order in which they are done; a few are in flight at any time."""
+def _read(
+    tasks: Iterable[Task], tools: Tools, flow: Flow
+) -> Iterator[Settled | Reading | FileOutcome]:
+    """Files that changed, parsed, in the order in which they are done; a few are in flight at any
+    time.
+    """
     pending: dict[Future[Parsed], Reading] = {}
     most = 2 * tools.settings.parse_workers
     try:
@@ -275,7 +312,9 @@ def _read(tasks: Iterable[Task], tools: Tools, flow: Flow) -> Iterator[Settled |
             future.cancel()
 
 
-def _looked_at(task: Task, settings: Settings) -> Settled | FileOutcome | tuple[Reading, PrivateCopy]:
+def _looked_at(
+    task: Task, settings: Settings
+) -> Settled | FileOutcome | tuple[Reading, PrivateCopy]:
     """What the file's hash settles; else its bytes, in a copy, with the hash of just these bytes."""
     document: PrivateCopy | None = None
     try:
@@ -292,7 +331,9 @@ def _looked_at(task: Task, settings: Settings) -> Settled | FileOutcome | tuple[
     return Reading(task=task, verdict=verdict, content_hash=digest), document
 
 
-def _arrived(pending: dict[Future[Parsed], Reading], flow: Flow, *, fewer_than: int) -> Iterator[Reading | FileOutcome]:
+def _arrived(
+    pending: dict[Future[Parsed], Reading], flow: Flow, *, fewer_than: int
+) -> Iterator[Reading | FileOutcome]:
     """What the parsers have finished; waits until fewer than this many are in flight."""
     while True:
         flow.check()
@@ -310,10 +351,14 @@ def _parsed(reading: Reading, future: Future[Parsed]) -> Reading | FileOutcome:
         parsed = future.result()
     except SourceError as error:
         return failure(task.source.path, error, stale=task.stored is not None, uri=task.source.uri)
-    return Reading(task=task, verdict=reading.verdict, content_hash=reading.content_hash, parsed=parsed)
+    return Reading(
+        task=task, verdict=reading.verdict, content_hash=reading.content_hash, parsed=parsed
+    )
 
 
-def _cut(items: Iterable[Settled | Reading | FileOutcome], tools: Writing) -> Iterator[Settled | Cut | FileOutcome]:
+def _cut(
+    items: Iterable[Settled | Reading | FileOutcome], tools: Writing
+) -> Iterator[Settled | Cut | FileOutcome]:
     """Parsed files as documents with chunks."""
     for item in items:
         if not isinstance(item, Reading):
@@ -323,7 +368,12 @@ def _cut(items: Iterable[Settled | Reading | FileOutcome], tools: Writing) -> It
         try:
             yield _document(item, embedder, tools.settings.chunk_tokens)
         except SourceError as error:
-            yield failure(item.task.source.path, error, stale=item.task.stored is not None, uri=item.task.source.uri)
+            yield failure(
+                item.task.source.path,
+                error,
+                stale=item.task.stored is not None,
+                uri=item.task.source.uri,
+            )
 
 
 def _document(reading: Reading, embedder: Embedder, chunk_tokens: int) -> Cut:
@@ -336,9 +386,12 @@ def _document(reading: Reading, embedder: Embedder, chunk_tokens: int) -> Cut:
         text, chunks = chunk(parsed, title, embedder, chunk_tokens)
     except SourceError:
         raise
-    except Exception as error:  # whatever a strange text does to a tokenizer must not stop the other files
+    # whatever a strange text does to a tokenizer must not stop the other files
+    except Exception as error:
         log.exception("Cutting %r failed", source.path)
-        raise SourceBroken(f"It cannot be cut into passages ({type(error).__name__}: {error}).") from error
+        raise SourceBroken(
+            f"It cannot be cut into passages ({type(error).__name__}: {error})."
+        ) from error
     if not chunks:
         raise SourceEmpty()
     document = Document(
@@ -357,11 +410,15 @@ def _document(reading: Reading, embedder: Embedder, chunk_tokens: int) -> Cut:
         modified_at=source.modified_at,
         metadata={**_storable(parsed.metadata), **source.metadata},
     )
-    return Cut(task=reading.task, verdict=reading.verdict, document=document, warnings=parsed.warnings)
+    return Cut(
+        task=reading.task, verdict=reading.verdict, document=document, warnings=parsed.warnings
+    )
 
 
 def _storable(metadata: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """What a file says about itself, without what no catalog takes: that is no reason to leave the file out."""
+    """What a file says about itself, without what no catalog takes: that is no reason to leave the
+    file out.
+    """
     sound = [item for item in metadata.items() if not attributes.wrong_metadata(dict([item]))]
     return dict(sound[:MAX_OWN_ITEMS])
 
@@ -374,7 +431,10 @@ def _title(given: str, fallback: Path) -> str:
 def _embed(
     items: Ahead[Settled | Cut | FileOutcome], window: int, tools: Writing, flow: Flow
 ) -> Iterator[Settled | Embedded | FileOutcome]:
-    """Documents with their vectors. A window is what is ready now, so the embedder waits only when nothing is."""
+    """Documents with their vectors.
+
+    A window is what is ready now, so the embedder waits only when nothing is.
+    """
     batch = max(1, BATCH_TOKENS // tools.settings.chunk_tokens)
     while taken := items.window(window):
         yield from (item for item in taken if not isinstance(item, Cut))
@@ -392,7 +452,9 @@ def _embed(
 
 
 def _by_length(texts: list[str], embedder: Embedder, batch: int, flow: Flow) -> Vectors:
-    """Vectors in the order of the texts, shape (texts, dimension); made longest first, so that little is padding."""
+    """Vectors in the order of the texts, shape (texts, dimension); made longest first, so that
+    little is padding.
+    """
     order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
     vectors = np.empty((len(texts), embedder.dimension), np.float32)
     for start in range(0, len(order), batch):
@@ -403,7 +465,10 @@ def _by_length(texts: list[str], embedder: Embedder, batch: int, flow: Flow) -> 
 
 
 def _settle(item: Settled | Embedded | FileOutcome, tools: Writing) -> FileOutcome:
-    """Write what is left to write of one file. The only writer of a run is the thread that calls this."""
+    """Write what is left to write of one file.
+
+    The only writer of a run is the thread that calls this.
+    """
     if isinstance(item, FileOutcome):
         return item
     if isinstance(item, Settled):
@@ -417,7 +482,11 @@ def _settle(item: Settled | Embedded | FileOutcome, tools: Writing) -> FileOutco
     try:
         _put(cut.document, item.vectors, tools)
     except (BadInput, ValueError) as error:  # this document cannot be stored; others can
-        broken = error if isinstance(error, ClearanceError) else SourceBroken(f"It cannot be stored: {error}.")
+        broken = (
+            error
+            if isinstance(error, ClearanceError)
+            else SourceBroken(f"It cannot be stored: {error}.")
+        )
         return failure(path, broken, stale=cut.task.stored is not None, uri=cut.task.source.uri)
     chunks, uri = len(cut.document.chunks), cut.task.source.uri
     told = cut.warnings + ((change,) if (change := readers_changed(cut.task)) else ())
@@ -426,11 +495,15 @@ def _settle(item: Settled | Embedded | FileOutcome, tools: Writing) -> FileOutco
 
 def settled(task: Task, verdict: Verdict) -> FileOutcome:
     """The line of a file that need not be read."""
-    return FileOutcome(path=task.source.path, status=verdict, reason=readers_changed(task), uri=task.source.uri)
+    return FileOutcome(
+        path=task.source.path, status=verdict, reason=readers_changed(task), uri=task.source.uri
+    )
 
 
 def readers_changed(task: Task) -> str | None:
-    """How the rule that holds now differs from the one that was stored; a rule may change though no file does."""
+    """How the rule that holds now differs from the one that was stored; a rule may change though no
+    file does.
+    """
     if task.stored is None or task.stored.readers == task.readers:
         return None
     return f"readers changed: {difference(task.stored.readers, task.readers)}"
@@ -446,7 +519,9 @@ def _put(document: Document, vectors: Mapping[int, Vectors], tools: Writing) -> 
             if attempt == _PUT_ATTEMPTS - 1:
                 raise
             texts = [piece.embedded or piece.text for piece in document.chunks]
-            missing = [(g, embedder) for g, embedder in tools.embedders.writable() if g.id not in vectors]
+            missing = [
+                (g, embedder) for g, embedder in tools.embedders.writable() if g.id not in vectors
+            ]
             vectors = {**vectors, **{g.id: embedder.passages(texts) for g, embedder in missing}}
 
 

@@ -61,14 +61,17 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """In the order in which it is carried out: first what takes text away from someone, then what takes time."""
+    """In the order in which it is carried out: first what takes text away from someone, then what
+    takes time.
+    """
 
     gone: tuple[Gone, ...]  # by --prune these go, unless their files have only been moved
     prune: bool
     held: Mapping[str, int]  # how many documents were stored below each root, by its uri prefix
     relabel: tuple[Relabel, ...]
     refused: tuple[Refusal, ...]
-    tasks: tuple[Task, ...]  # stored documents with other readers first: for them a hash settles everything
+    # stored documents with other readers first: for them a hash settles everything
+    tasks: tuple[Task, ...]
 
     @property
     def files(self) -> int:
@@ -78,8 +81,9 @@ class Plan:
 def make(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool) -> Plan:
     """What to do so that the catalog says what the files say.
 
-    stored: what the catalog holds below the scanned roots, by uri. A document is gone only below a given path, and
-    never below a folder that could not be listed. A document whose file has lost its readers is for nobody.
+    stored: what the catalog holds below the scanned roots, by uri. A document is gone only below a
+    given path, and never below a folder that could not be listed. A document whose file has lost
+    its readers is for nobody.
     """
     relabels: list[Relabel] = []
     refusals: list[Refusal] = [_refusal(folder, stored=False) for folder in found.unreadable]
@@ -112,7 +116,9 @@ def _refusal(source: Source, *, stored: bool) -> Refusal:
 
 def _gone(found: Scan, stored: Mapping[str, StoredDocument]) -> tuple[Gone, ...]:
     there = {source.uri for source in found.sources}
-    missing = [uri for uri in sorted(stored) if uri not in there and not uri.startswith(found.blind)]
+    missing = [
+        uri for uri in sorted(stored) if uri not in there and not uri.startswith(found.blind)
+    ]
     return tuple(
         Gone(
             uri=uri, path=root.path_of(uri), content_hash=stored[uri].content_hash, title=stored[uri].title,

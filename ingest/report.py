@@ -12,8 +12,19 @@ from indexes.errors import ClearanceError, NoReaders, SourceRefused
 from ingest.isolation.confinement import Confinement
 from ingest.naming import UnknownName
 
-Status = Literal["new", "changed", "relabelled", "moved", "unchanged", "removed", "failed", "refused"]
-STATUSES: tuple[Status, ...] = ("new", "changed", "relabelled", "moved", "unchanged", "removed", "failed", "refused")
+Status = Literal[
+    "new", "changed", "relabelled", "moved", "unchanged", "removed", "failed", "refused"
+]
+STATUSES: tuple[Status, ...] = (
+    "new",
+    "changed",
+    "relabelled",
+    "moved",
+    "unchanged",
+    "removed",
+    "failed",
+    "refused",
+)
 PROBLEMS: frozenset[Status] = frozenset({"failed", "refused"})
 STALE = "The version stored before stays, for those whom both the old and the new rule allow."
 
@@ -32,14 +43,27 @@ class FileOutcome:
     stale: bool = False  # an older version of this file is still in the catalog
 
     def as_dict(self) -> dict[str, Any]:
-        given = {"path": self.path, "status": self.status, "chunks": self.chunks, "stale": self.stale}
-        return given | {"reason": self.reason, "remedy": self.remedy, "warnings": list(self.warnings)}
+        given = {
+            "path": self.path,
+            "status": self.status,
+            "chunks": self.chunks,
+            "stale": self.stale,
+        }
+        return given | {
+            "reason": self.reason,
+            "remedy": self.remedy,
+            "warnings": list(self.warnings),
+        }
 
 
-def failure(path: str, error: ClearanceError, *, stale: bool, uri: str | None = None) -> FileOutcome:
+def failure(
+    path: str, error: ClearanceError, *, stale: bool, uri: str | None = None
+) -> FileOutcome:
     """The line of a file that could not be taken in."""
     status: Status = "refused" if isinstance(error, SourceRefused | NoReaders) else "failed"
-    return FileOutcome(path=path, status=status, reason=str(error), remedy=error.remedy, stale=stale, uri=uri)
+    return FileOutcome(
+        path=path, status=status, reason=str(error), remedy=error.remedy, stale=stale, uri=uri
+    )
 
 
 class Watcher(Protocol):
@@ -62,9 +86,11 @@ class Report:
     unknown: tuple[UnknownName, ...] = ()  # names in rules that nobody has declared
     prune_anyway: bool = False
     missing: int = 0  # documents whose files are gone, and that stay
-    sources: list[dict[str, str]] = field(default_factory=list)  # name and root of each that was ingested
+    # name and root of each that was ingested
+    sources: list[dict[str, str]] = field(default_factory=list)
     interrupted: bool = False
-    confinement: Confinement | None = None  # of the processes that parsed; None: nothing had to be parsed
+    # of the processes that parsed; None: nothing had to be parsed
+    confinement: Confinement | None = None
     error: ClearanceError | None = None  # what stopped the run before its end
     started: float = field(default_factory=time.perf_counter)
     seconds: float = 0.0
@@ -102,7 +128,9 @@ class Report:
         return {
             "succeeded": self.succeeded,
             "interrupted": self.interrupted,
-            "error": None if self.error is None else {"reason": str(self.error), "remedy": self.error.remedy},
+            "error": None
+            if self.error is None
+            else {"reason": str(self.error), "remedy": self.error.remedy},
             "dry_run": self.dry_run,
             "confinement": None if self.confinement is None else self.confinement.as_dict(),
             "sources": self.sources,
@@ -118,7 +146,9 @@ class Report:
 
     def lines(self) -> Iterable[str]:
         """For people: what went wrong and how to mend it, then the totals."""
-        noted = sorted((o for o in self.outcomes if o.status in PROBLEMS or o.warnings), key=lambda o: o.path)
+        noted = sorted(
+            (o for o in self.outcomes if o.status in PROBLEMS or o.warnings), key=lambda o: o.path
+        )
         for outcome in noted:
             yield from _described(outcome)
         yield from (printable(f"! {each}") for each in self.unknown)
@@ -130,7 +160,10 @@ class Report:
         yield f"{'Would be' if self.dry_run else 'Done'}: {counts or 'nothing'}."
         if self.written and not self.dry_run:
             chunks = sum(outcome.chunks for outcome in self.written)
-            per_document, per_chunk = _rate(len(self.written), self.seconds), _rate(chunks, self.seconds)
+            per_document, per_chunk = (
+                _rate(len(self.written), self.seconds),
+                _rate(chunks, self.seconds),
+            )
             yield (
                 f"{len(self.written)} documents, {chunks} chunks in {self.seconds:.1f} s "
                 f"({per_document:.2f} documents/s, {per_chunk:.1f} chunks/s)."
@@ -142,7 +175,11 @@ class Report:
 
 
 def one_line(outcome: FileOutcome) -> str:
-    size = f"  {outcome.chunks} chunks" if outcome.status in ("new", "changed") and outcome.chunks else ""
+    size = (
+        f"  {outcome.chunks} chunks"
+        if outcome.status in ("new", "changed") and outcome.chunks
+        else ""
+    )
     reason = f"  {outcome.reason}" if outcome.reason else ""
     return printable(f"{outcome.status:<10} {outcome.path}{size}{reason}")
 
@@ -204,5 +241,10 @@ class Bar:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._progress.stop()

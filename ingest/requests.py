@@ -68,24 +68,36 @@ def perform(
 ) -> None:
     """Scan, plan, run. Without a catalog (a dry run before the first ingest) every file is new.
 
-    Raises BadInput for a request that cannot be carried out, CorpusError and others for what stopped it half-way.
+    Raises BadInput for a request that cannot be carried out, CorpusError and others for what
+    stopped it half-way.
     """
     make = not request.dry_run and embedders is not None
-    roots = find_roots(request.paths)
-    if request.source is not None:
-        roots = as_source(roots, request.source, catalog)
-    else:
-        roots = in_sources(roots, catalog, make=make)
+    given, name = find_roots(request.paths), request.source
+    roots = as_source(given, name, catalog) if name else in_sources(given, catalog, make=make)
     for source in dict.fromkeys(root.source for root in roots if root.source):
         report.sources.append({"name": source.name, "root": str(source.root)})
         report.watcher.say(f"Source {source.name}: {source.root}")
     report.prune_anyway = request.prune_anyway
     entries = read_manifest(request.manifest) if request.manifest else {}
     rules = Rules(command_line_rule(request.allow, request.deny), entries)
-    own = frozenset({request.manifest.resolve()} if request.manifest else ())  # a name to leave out, not one to open
-    found = scan(roots, rules, collection=request.collection, max_bytes=settings.max_file_mb * 1_000_000, skip=own)
-    found, report.unknown = name_readers(found, catalog, refuse=settings.unknown_principals == "refuse")
-    stored = {uri: d for root in roots if catalog for uri, d in catalog.documents.stored(root.prefix).items()}
+    # a name to leave out, not one to open
+    own = frozenset({request.manifest.resolve()} if request.manifest else ())
+    found = scan(
+        roots,
+        rules,
+        collection=request.collection,
+        max_bytes=settings.max_file_mb * 1_000_000,
+        skip=own,
+    )
+    found, report.unknown = name_readers(
+        found, catalog, refuse=settings.unknown_principals == "refuse"
+    )
+    stored = {
+        uri: d
+        for root in roots
+        if catalog
+        for uri, d in catalog.documents.stored(root.prefix).items()
+    }
     planned = plan.make(found, stored, prune=request.prune)
     report.watcher.expect(planned.files)
     if request.dry_run or catalog is None or embedders is None:
@@ -106,7 +118,10 @@ def perform(
 
 
 def _told_how_confined(parsers: Confined, report: Report) -> None:
-    """Raises ParsersNotConfined, before anything is read. A parser that cannot start is told of with each file."""
+    """Raises ParsersNotConfined, before anything is read.
+
+    A parser that cannot start is told of with each file.
+    """
     with suppress(SourceUnavailable):
         report.confinement = parsers.check()
         report.watcher.say(report.confinement.described())

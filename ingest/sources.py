@@ -1,7 +1,9 @@
-"""Files below the given paths, with what their folder says about them. The scan opens nothing but folders and rules.
+"""Files below the given paths, with what their folder says about them.
 
-A file's bytes are read once, by `judged_file`: through the folders that were judged, under the rule that is in force
-then, and only if the file is still the one that the scan saw.
+The scan opens nothing but folders and rules.
+
+A file's bytes are read once, by `judged_file`: through the folders that were judged, under the rule
+that is in force then, and only if the file is still the one that the scan saw.
 """
 
 import hashlib
@@ -17,7 +19,14 @@ from typing import BinaryIO
 from urllib.parse import unquote
 
 from indexes.catalog import Catalog, NamedSource
-from indexes.errors import BadInput, NoReaders, NotFound, SourceError, SourceRefused, SourceUnavailable
+from indexes.errors import (
+    BadInput,
+    NoReaders,
+    NotFound,
+    SourceError,
+    SourceRefused,
+    SourceUnavailable,
+)
 from indexes.formats import BY_ENDING, KNOWN_ENDINGS
 from indexes.model import Readers, Scalar
 from indexes.settings import Settings
@@ -26,7 +35,9 @@ from ingest.isolation.private_copy import PrivateCopy
 from ingest.tree import Entry, Tree, stamp, unavailable
 
 PIPELINE_VERSION = 1
-"""Raise it when parsing or chunking gives something else for the same bytes: every file is then read again."""
+"""Raise it when parsing or chunking gives something else for the same bytes: every file is then
+read again.
+"""
 
 _BLOCK = 1024 * 1024
 _CHANGED = "It was changed while it was read."
@@ -48,14 +59,18 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One file as the scan saw it. With a problem it cannot be read; without readers nobody may read it."""
+    """One file as the scan saw it.
+
+    With a problem it cannot be read; without readers nobody may read it.
+    """
 
     file: Path
     uri: str
     path: str  # what readers see: the root's own name, then the way down, with slashes
     modified_ns: int = 0
     size: int = 0
-    stamp: tuple[int, ...] = ()  # tells whether the file was touched since, or another one put in its place
+    # tells whether the file was touched since, or another one put in its place
+    stamp: tuple[int, ...] = ()
     rule: Readers | None = None  # in the words of the rule that governs it
     readers: Readers | None = None  # whom these words mean
     problem: SourceError | None = None
@@ -63,7 +78,8 @@ class Source:
     collection: str = "default"
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
     source_id: int | None = None
-    origin: Origin | None = field(default=None, compare=False, repr=False)  # None: its text is not in a file of its own
+    # None: its text is not in a file of its own
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def modified_at(self) -> datetime:
@@ -77,7 +93,8 @@ class Root:
     place: Path
     is_folder: bool
     source: NamedSource | None = None  # that it belongs to
-    tree: Tree | None = field(default=None, compare=False, repr=False)  # held open: its source, or itself or its folder
+    # held open: its source, or itself or its folder
+    tree: Tree | None = field(default=None, compare=False, repr=False)
 
     @property
     def start(self) -> tuple[str, ...]:
@@ -95,7 +112,11 @@ class Root:
         return uri.rstrip("/") + "/" if self.is_folder else uri
 
     def uri(self, place: Path) -> str:
-        return self.source.uri(place.relative_to(self.source.root).parts) if self.source else place.as_uri()
+        return (
+            self.source.uri(place.relative_to(self.source.root).parts)
+            if self.source
+            else place.as_uri()
+        )
 
     def covers(self, uri: str) -> bool:
         return uri.startswith(self.prefix) if self.is_folder else uri == self.prefix
@@ -118,27 +139,37 @@ class Root:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What was found, in order of path; `blind` are uri prefixes below which there may be files that were not seen."""
+    """What was found, in order of path; `blind` are uri prefixes below which there may be files
+    that were not seen.
+    """
 
     roots: tuple[Root, ...]
     sources: tuple[Source, ...]
-    unreadable: tuple[Source, ...] = ()  # folders that could not be listed, files that only a manifest knows
+    # folders that could not be listed, files that only a manifest knows
+    unreadable: tuple[Source, ...] = ()
     blind: tuple[str, ...] = ()
 
 
 def find_roots(paths: Sequence[Path]) -> tuple[Root, ...]:
-    """The given paths, opened, those below another left out. Raises BadInput for one that is not there.
+    """The given paths, opened, those below another left out.
 
-    A given path may lead through links, since whoever gives it may name any file; nothing below it may.
+    Raises BadInput for one that is not there.
+
+    A given path may lead through links, since whoever gives it may name any file; nothing below it
+    may.
     """
     roots: dict[Path, Root] = {}
     for path in paths:
         try:
             root = _root(path)
         except (OSError, ValueError) as error:
-            raise BadInput(f"{path} cannot be found.", remedy="Name a file or a folder that exists.") from error
+            raise BadInput(
+                f"{path} cannot be found.", remedy="Name a file or a folder that exists."
+            ) from error
         roots.setdefault(root.place, root)
-    return tuple(root for place, root in roots.items() if not any(other in place.parents for other in roots))
+    return tuple(
+        root for place, root in roots.items() if not any(other in place.parents for other in roots)
+    )
 
 
 def _root(path: Path) -> Root:
@@ -154,7 +185,8 @@ def _root(path: Path) -> Root:
 
 
 def in_sources(roots: Sequence[Root], catalog: Catalog | None, *, make: bool) -> tuple[Root, ...]:
-    """The same roots as places in their sources; make: sources that are missing are made, else only imagined.
+    """The same roots as places in their sources; make: sources that are missing are made, else only
+    imagined.
 
     Raises BadInput where a root cannot be in a source, or its source is not where it was.
     """
@@ -162,7 +194,9 @@ def in_sources(roots: Sequence[Root], catalog: Catalog | None, *, make: bool) ->
 
 
 def as_source(roots: Sequence[Root], name: str, catalog: Catalog | None) -> tuple[Root, ...]:
-    """The one root as the folder of this source: the same folder may have other names on other machines."""
+    """The one root as the folder of this source: the same folder may have other names on other
+    machines.
+    """
     if len(roots) != 1 or not roots[0].is_folder:
         raise BadInput("--source takes one folder: the root of the source.")
     if catalog is None:
@@ -179,7 +213,9 @@ def _in_source(root: Root, catalog: Catalog | None, *, make: bool) -> Root:
         source = catalog.sources.find(root.place, is_folder=root.is_folder)
     if source is None:
         place, shown = (root.place, root.place.name) if root.is_folder else (root.place.parent, "")
-        source = NamedSource(id=0, name=shown or place.name, root=place, shown=shown, loose=not root.is_folder)
+        source = NamedSource(
+            id=0, name=shown or place.name, root=place, shown=shown, loose=not root.is_folder
+        )
     if root.tree is not None and root.tree.place == source.root:
         return replace(root, source=source)
     try:
@@ -188,7 +224,9 @@ def _in_source(root: Root, catalog: Catalog | None, *, make: bool) -> Root:
         raise BadInput(f"The source {source.name} cannot be opened at {source.root}.") from error
     if tree.place != source.root:
         remedy = f"If it is the same folder: clearance sources move {source.name} {tree.place}"
-        raise BadInput(f"The source {source.name} was at {source.root}, which is a link now.", remedy=remedy)
+        raise BadInput(
+            f"The source {source.name} was at {source.root}, which is a link now.", remedy=remedy
+        )
     return replace(root, source=source, tree=tree)
 
 
@@ -202,7 +240,8 @@ def scan(
 ) -> Scan:
     """Every file below the roots with its readers. Links are refused, never followed.
 
-    A link would let whoever may write into one folder lend the text of another folder to his own readers.
+    A link would let whoever may write into one folder lend the text of another folder to his own
+    readers.
     """
     sources: list[Source] = []
     unreadable: list[Source] = []
@@ -218,17 +257,25 @@ def scan(
                 origin = Origin(tree=root.tree, parts=entry.parts, rules=rules, of_source=of_source)
                 sources.append(_source(file, root, entry, origin, collection, max_bytes))
     unreadable += _missing(roots, rules.named - {source.file for source in sources} - skip)
-    unseen = [source for source in (*unreadable, *sources) if isinstance(source.problem, SourceUnavailable)]
+    unseen = [
+        source
+        for source in (*unreadable, *sources)
+        if isinstance(source.problem, SourceUnavailable)
+    ]
     blind = tuple(source.uri.rstrip("/") + "/" for source in unseen)
-    return Scan(roots=tuple(roots), sources=tuple(sources), unreadable=tuple(unreadable), blind=blind)
+    return Scan(
+        roots=tuple(roots), sources=tuple(sources), unreadable=tuple(unreadable), blind=blind
+    )
 
 
 @contextmanager
 def judged_file(source: Source) -> Iterator[BinaryIO]:
-    """The file's bytes, open. Raises SourceUnavailable unless file and rule are what the scan saw, to the end.
+    """The file's bytes, open.
 
-    Its folders are opened anew from the root, and the rule is read on the way: so the rule was in force, at this place,
-    for these bytes, whatever was exchanged before or after.
+    Raises SourceUnavailable unless file and rule are what the scan saw, to the end.
+
+    Its folders are opened anew from the root, and the rule is read on the way: so the rule was in
+    force, at this place, for these bytes, whatever was exchanged before or after.
     """
     origin = source.origin
     if origin is None:
@@ -240,7 +287,9 @@ def judged_file(source: Source) -> Iterator[BinaryIO]:
             except NoReaders:
                 readers = None
             if readers != source.rule:
-                raise SourceUnavailable("Its rule was changed meanwhile.", remedy="Run the same command again.")
+                raise SourceUnavailable(
+                    "Its rule was changed meanwhile.", remedy="Run the same command again."
+                )
             _check_unchanged(file, source)
             yield file
             _check_unchanged(file, source)
@@ -286,7 +335,9 @@ def _check_unchanged(file: BinaryIO, source: Source) -> None:
         raise SourceUnavailable(_CHANGED, remedy="Run the same command again.")
 
 
-def _source(file: Path, root: Root, entry: Entry, origin: Origin, collection: str, max_bytes: int) -> Source:
+def _source(
+    file: Path, root: Root, entry: Entry, origin: Origin, collection: str, max_bytes: int
+) -> Source:
     readers: Readers | None = None
     problem: SourceError | None = entry.problem
     if entry.about is not None:
@@ -316,23 +367,31 @@ def _source(file: Path, root: Root, entry: Entry, origin: Origin, collection: st
 
 def _wrong_kind(file: Path, about: os.stat_result, max_bytes: int) -> SourceRefused | None:
     if stat.S_ISLNK(about.st_mode):
-        return SourceRefused("It is a symbolic link.", remedy="Ingest the file or folder that it points to.")
+        return SourceRefused(
+            "It is a symbolic link.", remedy="Ingest the file or folder that it points to."
+        )
     if not stat.S_ISREG(about.st_mode):
         return SourceRefused("It is not a regular file.")
     if file.suffix.lower() not in BY_ENDING:
         unknown = f"Files ending in {file.suffix or 'nothing'} cannot be read."
         return SourceRefused(unknown, remedy=KNOWN_ENDINGS)
     if about.st_size > max_bytes:
-        return SourceRefused(f"It has {about.st_size:,} bytes.", remedy="Split it, or raise CLEARANCE_MAX_FILE_MB.")
+        return SourceRefused(
+            f"It has {about.st_size:,} bytes.", remedy="Split it, or raise CLEARANCE_MAX_FILE_MB."
+        )
     return None
 
 
 def _missing(roots: Sequence[Root], named: frozenset[Path]) -> Iterator[Source]:
-    """Files of the manifest that should be below the roots: for a mistyped name another rule governs the real file."""
+    """Files of the manifest that should be below the roots: for a mistyped name another rule
+    governs the real file.
+    """
     for file in sorted(named):
         for root in roots:
             if file == root.place or root.place in file.parents:
-                problem = SourceUnavailable("The manifest names it, but it was not found.", remedy="Correct the name.")
+                problem = SourceUnavailable(
+                    "The manifest names it, but it was not found.", remedy="Correct the name."
+                )
                 yield Source(file=file, uri=root.uri(file), path=root.path(file), problem=problem)
 
 

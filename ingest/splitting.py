@@ -1,4 +1,7 @@
-"""Where a long text may be cut, and how many tokens its pieces have. Every step is linear in the text."""
+"""Where a long text may be cut, and how many tokens its pieces have.
+
+Every step is linear in the text.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +13,8 @@ if TYPE_CHECKING:
 
 
 BATCH_CHARS = 2_000_000  # characters given to the tokenizer at once
-LONG_CHARS = 16  # characters per token above which a text is surely too long and need not be counted whole
+# characters per token above which a text is surely too long and need not be counted whole
+LONG_CHARS = 16
 _STOPS = re.compile(
     r"[。！？；｡]++[”’」』）)\"']*+"  # CJK sentences end without a space
     r"|(?<![.!?…])[.!?…]++[\"'”’)\]]*+(?=\s)"
@@ -61,7 +65,9 @@ class Splitter:
     def trimmed(self, start: int, end: int) -> TextSpan:
         """The stretch without the white space at its ends."""
         part = self.text[start:end]
-        return TextSpan(start + len(part) - len(part.lstrip()), max(start, end - len(part) + len(part.rstrip())))
+        return TextSpan(
+            start + len(part) - len(part.lstrip()), max(start, end - len(part) + len(part.rstrip()))
+        )
 
     def lines(self, start: int, end: int) -> list[TextSpan]:
         """The lines with something on them."""
@@ -81,7 +87,9 @@ class Splitter:
         return found
 
     def best_cut(self, start: int, limit: int, least: int) -> int:
-        """Where to end a piece that begins at `start` and may reach `limit`: after a clause, at a space, else there."""
+        """Where to end a piece that begins at `start` and may reach `limit`: after a clause, at a
+        space, else there.
+        """
         window = self.text[least:limit]
         clause = max(window.rfind(sign) for sign in _CLAUSES)
         space = max(window.rfind(sign) for sign in _SPACES)
@@ -100,13 +108,17 @@ class Splitter:
             yield span
 
     def _windows(self, span: TextSpan, room: int) -> Iterator[tuple[TextSpan, int]]:
-        """Pieces of a sentence that does not fit, cut by guessing a length from what came before and counting it."""
+        """Pieces of a sentence that does not fit, cut by guessing a length from what came before
+        and counting it.
+        """
         at = span.start
         while at < span.end:
             size = max(1, int(room * self._chars_per_token))
             while True:
                 limit = min(span.end, at + size)
-                cut = limit if limit == span.end else self.best_cut(at, limit, at + (limit - at) // 2)
+                cut = (
+                    limit if limit == span.end else self.best_cut(at, limit, at + (limit - at) // 2)
+                )
                 piece = self.trimmed(at, cut)
                 tokens = self.counts([piece])[0]
                 if tokens <= room or cut - at <= 1:

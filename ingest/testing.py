@@ -1,4 +1,6 @@
-"""Fakes of the ingest side: a parser that does what its file says, and an embedder that tells what it was asked for."""
+"""Fakes of the ingest side: a parser that does what its file says, and an embedder that tells what
+it was asked for.
+"""
 
 import ctypes
 import json
@@ -28,7 +30,9 @@ def obey(path: Path, options: ParseOptions, page_read: Callable[[], None]) -> Pa
 
 def _text(text: str) -> Parsed:
     element = Element(kind="text", text=text)
-    return Parsed(title=None, elements=(element,), media_type="text/plain", language=None, page_kind=None)
+    return Parsed(
+        title=None, elements=(element,), media_type="text/plain", language=None, page_kind=None
+    )
 
 
 def _hang(rest: str, page_read: Callable[[], None]) -> str:
@@ -97,7 +101,9 @@ _DEEDS: dict[str, Callable[[str, Callable[[], None]], str]] = {
 
 
 def copied(path: Path) -> PrivateCopy:
-    """The file of this name as parsers take it, for tests and benchmarks that judge nobody's rights."""
+    """The file of this name as parsers take it, for tests and benchmarks that judge nobody's
+    rights.
+    """
     content = path.read_bytes()
     copy = PrivateCopy.new(path.name, min(len(content), IN_MEMORY_BYTES), path.parent)
     copy.write(content)
@@ -125,25 +131,37 @@ class SpyEmbedder(HashingEmbedder):
 
 def paragraphs(path: Path, options: ParseOptions, page_read: Callable[[], None]) -> Parsed:
     """A parser that needs no library: real processes, started at once."""
-    elements = tuple(Element(kind="text", text=part) for part in path.read_text(encoding="utf-8").split("\n\n"))
-    return Parsed(title=None, elements=elements, media_type="text/plain", language=None, page_kind=None)
+    elements = tuple(
+        Element(kind="text", text=part) for part in path.read_text(encoding="utf-8").split("\n\n")
+    )
+    return Parsed(
+        title=None, elements=elements, media_type="text/plain", language=None, page_kind=None
+    )
 
 
 def command(arguments: str) -> int:
-    """The ingest command, hashed and on plain text only, to be run and killed: `python -m ingest.testing JSON`.
+    """The ingest command, hashed and on plain text only, to be run and killed: `python -m
+    ingest.testing JSON`.
 
     arguments: an object with `settings`, `request`, and `seconds_per_text`, how slow embedding is.
     """
     from indexes.settings import Settings
-    from ingest.cli.ingest import ingest_once  # late: workers that only parse must not import all of this
+
+    # late: workers that only parse must not import all of this
+    from ingest.cli.ingest import ingest_once
     from ingest.isolation.sandbox import Parsers
     from ingest.requests import IngestRequest
 
     given = json.loads(arguments)
     embedder = SpyEmbedder(seconds_per_text=given["seconds_per_text"])
-    request, settings = IngestRequest.model_validate(given["request"]), Settings.model_validate(given["settings"])
+    request, settings = (
+        IngestRequest.model_validate(given["request"]),
+        Settings.model_validate(given["settings"]),
+    )
     parsers = partial(Parsers, parser="ingest.testing:paragraphs")
-    return ingest_once(request, settings, as_json=True, load=lambda _: embedder, make_parsers=parsers)
+    return ingest_once(
+        request, settings, as_json=True, load=lambda _: embedder, make_parsers=parsers
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Files and folders reached from one descriptor: below it no link is followed and nothing is opened by its whole name.
+"""Files and folders reached from one descriptor: below it no link is followed and nothing is opened
+by its whole name.
 
-The rule that governs a file and the file's bytes come through the same chain of folder descriptors. Whoever exchanges a
-folder for a link, or for another folder, while a run is on gets a line in the report and never another folder's text.
+The rule that governs a file and the file's bytes come through the same chain of folder descriptors.
+Whoever exchanges a folder for a link, or for another folder, while a run is on gets a line in the
+report and never another folder's text.
 """
 
 import errno
@@ -18,7 +20,18 @@ from indexes.errors import SourceUnavailable
 from ingest.access import FolderRule, Rules
 
 MAX_DEPTH = 200  # every folder on the way down is held open while its files are looked at
-DROPPINGS = ("~$*", "*~", "#*#", "*.swp", "*.swo", "*.crdownload", "*.part", "thumbs.db", "desktop.ini", "__macosx")
+DROPPINGS = (
+    "~$*",
+    "*~",
+    "#*#",
+    "*.swp",
+    "*.swo",
+    "*.crdownload",
+    "*.part",
+    "thumbs.db",
+    "desktop.ini",
+    "__macosx",
+)
 _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
@@ -34,11 +47,15 @@ class Entry:
 
 
 class Tree:
-    """A folder that stays open. Whatever is below it is reached from its descriptor, one name at a time."""
+    """A folder that stays open.
+
+    Whatever is below it is reached from its descriptor, one name at a time.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self.place = Path(f"/proc/self/fd/{descriptor}").readlink()  # its name cannot be another folder's
+        # its name cannot be another folder's
+        self.place = Path(f"/proc/self/fd/{descriptor}").readlink()
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -46,7 +63,9 @@ class Tree:
         return cls(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
     def walk(self, rules: Rules, start: tuple[str, ...] = ()) -> Iterator[Entry]:
-        """Every file below `start`, depth first, sorted by name; droppings and hidden entries left out."""
+        """Every file below `start`, depth first, sorted by name; droppings and hidden entries left
+        out.
+        """
         try:
             folder, rule = self._descend(start[:-1], rules)
         except OSError as error:
@@ -62,7 +81,10 @@ class Tree:
 
     @contextmanager
     def file(self, parts: tuple[str, ...], rules: Rules) -> Iterator[tuple[BinaryIO, FolderRule]]:
-        """The file, open, and the rule of its nearest folder, read on the way to it. Raises OSError."""
+        """The file, open, and the rule of its nearest folder, read on the way to it.
+
+        Raises OSError.
+        """
         folder, rule = self._descend(parts[:-1], rules)
         try:
             descriptor = os.open(parts[-1], _ENTRY, dir_fd=folder)
@@ -91,7 +113,9 @@ class Tree:
             raise
         return folder, rule
 
-    def _entry(self, folder: int, parts: tuple[str, ...], rule: FolderRule, rules: Rules) -> Iterator[Entry]:
+    def _entry(
+        self, folder: int, parts: tuple[str, ...], rule: FolderRule, rules: Rules
+    ) -> Iterator[Entry]:
         try:
             about = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
         except OSError as error:
@@ -112,7 +136,9 @@ class Tree:
         finally:
             os.close(inner)
 
-    def _inside(self, folder: int, parts: tuple[str, ...], rule: FolderRule, rules: Rules) -> Iterator[Entry]:
+    def _inside(
+        self, folder: int, parts: tuple[str, ...], rule: FolderRule, rules: Rules
+    ) -> Iterator[Entry]:
         try:
             names = sorted(os.listdir(folder))
         except OSError as error:
@@ -138,9 +164,15 @@ def stamp(about: os.stat_result) -> tuple[int, ...]:
 
 
 def unavailable(error: OSError) -> SourceUnavailable:
-    remedy = "Give the ingesting user the right to read it." if isinstance(error, PermissionError) else "Run again."
+    remedy = (
+        "Give the ingesting user the right to read it."
+        if isinstance(error, PermissionError)
+        else "Run again."
+    )
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return SourceUnavailable("A link or another file took its place while it was read.", remedy=remedy)
+        return SourceUnavailable(
+            "A link or another file took its place while it was read.", remedy=remedy
+        )
     return SourceUnavailable(f"{error.strerror or error}.", remedy=remedy)
 
 

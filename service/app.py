@@ -35,15 +35,23 @@ def create_app(
     catalog: Catalog | None = None,
     load_embedder: LoadEmbedder | None = None,
 ) -> FastAPI:
-    """The service. What is given is used and left open; the rest is opened at the start and closed at the end.
+    """The service.
 
-    A request passes, from outside in: Envelope (id, log line, headers), Gate (who asks), Bodies (limits), the route.
+    What is given is used and left open; the rest is opened at the start and closed at the end.
+
+    A request passes, from outside in: Envelope (id, log line, headers), Gate (who asks), Bodies
+    (limits), the route.
     """
     metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        given = {"embedder": embedder, "model": model, "catalog": catalog, "load_embedder": load_embedder}
+        given = {
+            "embedder": embedder,
+            "model": model,
+            "catalog": catalog,
+            "load_embedder": load_embedder,
+        }
         async with open_runtime(settings, metrics=metrics, **given) as runtime:  # type: ignore[arg-type]
             app.state.runtime = runtime
             yield

@@ -30,7 +30,8 @@ from service.operating.rebuild_jobs import RebuildJobs
 from service.operating.tasks import end_task
 from service.templates.store import CatalogTemplates
 
-TEND_S = 1.0  # between two looks after the indexes: a new generation must be loaded before it is switched to
+# between two looks after the indexes: a new generation must be loaded before it is switched to
+TEND_S = 1.0
 CHECK_S = 5.0  # for the model server to show that it is there
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,11 @@ class Runtime:
 
     async def readiness(self) -> Readiness:
         """From what is known already."""
-        return Readiness(catalog=self.health.catalog, index=self.searcher.ready(), model=await self._model_answers())
+        return Readiness(
+            catalog=self.health.catalog,
+            index=self.searcher.ready(),
+            model=await self._model_answers(),
+        )
 
     async def _model_answers(self) -> bool | None:
         if self.model is None:
@@ -84,7 +89,10 @@ class Runtime:
             with fail_after(CHECK_S):
                 await self.model.served()
         except (ClearanceError, TimeoutError) as error:
-            log.warning("the model server does not answer", extra={"fields": {"error": type(error).__qualname__}})
+            log.warning(
+                "the model server does not answer",
+                extra={"fields": {"error": type(error).__qualname__}},
+            )
             return False
         return True
 
@@ -99,8 +107,13 @@ async def open_runtime(
     load_embedder: LoadEmbedder | None,
     metrics: Metrics,
 ) -> AsyncIterator[Runtime]:
-    """Opens what was not given, and closes exactly that. Raises ClearanceError where the service cannot start."""
-    load = load_embedder or (lambda name: embedding.load(settings.model_copy(update={"embedding_model": name})))
+    """Opens what was not given, and closes exactly that.
+
+    Raises ClearanceError where the service cannot start.
+    """
+    load = load_embedder or (
+        lambda name: embedding.load(settings.model_copy(update={"embedding_model": name}))
+    )
     async with AsyncExitStack() as stack:
         await to_thread.run_sync(keep_private, settings.home)
         if catalog is None:
@@ -113,7 +126,8 @@ async def open_runtime(
         searcher = await to_thread.run_sync(_searcher, catalog, embedder, settings, load)
         tended = tending(searcher.corpus, TEND_S)
         tended.__enter__()
-        stack.push_async_callback(to_thread.run_sync, tended.__exit__, None, None, None)  # waits for its thread
+        # waits for its thread
+        stack.push_async_callback(to_thread.run_sync, tended.__exit__, None, None, None)
         jobs = RebuildJobs(catalog, load)
         jobs.start()
         stack.push_async_callback(to_thread.run_sync, jobs.stop)
@@ -145,7 +159,9 @@ async def open_runtime(
         )
 
 
-def _searcher(catalog: Catalog, embedder: Embedder, settings: Settings, load: LoadEmbedder) -> Searcher:
+def _searcher(
+    catalog: Catalog, embedder: Embedder, settings: Settings, load: LoadEmbedder
+) -> Searcher:
     reranker = load_reranker(settings)
     return Searcher(catalog, embedder, settings, load_embedder=load, reranker=reranker)
 

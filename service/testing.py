@@ -1,4 +1,6 @@
-"""A language model that says what it is told to, and a model server around it that can misbehave in every known way."""
+"""A language model that says what it is told to, and a model server around it that can misbehave in
+every known way.
+"""
 
 import asyncio
 import json
@@ -39,8 +41,9 @@ class Call:
 class ScriptedModel:
     """Answers with a fixed text, or with what a function makes of the prompt. Remembers every call.
 
-    Like the real server it counts with a template, refuses a prompt that leaves no room, stops at stop sequences and
-    at max_tokens, and can be slow or fail: `failure` is raised after `fail_after` tokens of the answer.
+    Like the real server it counts with a template, refuses a prompt that leaves no room, stops at
+    stop sequences and at max_tokens, and can be slow or fail: `failure` is raised after
+    `fail_after` tokens of the answer.
     """
 
     def __init__(
@@ -88,7 +91,9 @@ class ScriptedModel:
         self.calls.append(Call(prompt, max_tokens, cache_salt, tuple(stop)))
         prompt_tokens = length(prompt)
         if prompt_tokens + max_tokens > self.window:
-            raise GeneratorBroken(f"{prompt_tokens} + {max_tokens} tokens do not fit a window of {self.window}.")
+            raise GeneratorBroken(
+                f"{prompt_tokens} + {max_tokens} tokens do not fit a window of {self.window}."
+            )
         text = self.reply if isinstance(self.reply, str) else self.reply(prompt)
         tokens = _tokens(_until(text, stop))
         self.running += 1
@@ -196,7 +201,9 @@ Misbehaviour = Literal[
 
 
 class Loopback:
-    """An application behind a real HTTP server on a free loopback port, in a thread; a context manager."""
+    """An application behind a real HTTP server on a free loopback port, in a thread; a context
+    manager.
+    """
 
     def __init__(
         self,
@@ -218,7 +225,9 @@ class Loopback:
             backlog=accepted_at_once,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -234,12 +243,15 @@ class Loopback:
 
 
 class FakeVllm:
-    """A model server on a loopback port that speaks vLLM's dialect around a ScriptedModel; a context manager.
+    """A model server on a loopback port that speaks vLLM's dialect around a ScriptedModel; a
+    context manager.
 
     Set `misbehaviour` at any time. `requests` keeps the body of each request by route.
     """
 
-    def __init__(self, model: ScriptedModel | None = None, misbehaviour: Misbehaviour | None = None) -> None:
+    def __init__(
+        self, model: ScriptedModel | None = None, misbehaviour: Misbehaviour | None = None
+    ) -> None:
         self.model = model or ScriptedModel()
         self.misbehaviour = misbehaviour
         self.requests: list[tuple[str, dict[str, Any]]] = []
@@ -263,7 +275,11 @@ class FakeVllm:
     async def _models(self, request: Request) -> Response:
         if refusal := self._refusal():
             return refusal
-        card: dict[str, Any] = {"id": self.model.name, "object": "model", "max_model_len": self.model.window}
+        card: dict[str, Any] = {
+            "id": self.model.name,
+            "object": "model",
+            "max_model_len": self.model.window,
+        }
         if self.misbehaviour == "no window":
             del card["max_model_len"]
         adapters = [card | {"id": name, "parent": self.model.name} for name in self.adapters]
@@ -276,7 +292,9 @@ class FakeVllm:
             return refusal
         body = await self._body(request)
         count = await self.model.count(_prompt(body))
-        return JSONResponse({"count": count, "max_model_len": self.model.window, "tokens": list(range(count))})
+        return JSONResponse(
+            {"count": count, "max_model_len": self.model.window, "tokens": list(range(count))}
+        )
 
     async def _complete(self, request: Request) -> Response:
         body = await self._body(request)
@@ -284,7 +302,11 @@ class FakeVllm:
             return refusal
         prompt = _prompt(body)
         if length(prompt) + body["max_tokens"] > self.model.window:
-            error = {"message": "maximum context length exceeded", "type": "BadRequestError", "code": 400}
+            error = {
+                "message": "maximum context length exceeded",
+                "type": "BadRequestError",
+                "code": 400,
+            }
             return JSONResponse({"error": error}, 400)
         return StreamingResponse(self._events(body, prompt), media_type="text/event-stream")
 
@@ -297,7 +319,9 @@ class FakeVllm:
         """What is sent instead of anything useful."""
         match self.misbehaviour:
             case "overloaded":
-                return JSONResponse({"error": {"message": "busy", "code": 503}}, 503, {"Retry-After": "1"})
+                return JSONResponse(
+                    {"error": {"message": "busy", "code": 503}}, 503, {"Retry-After": "1"}
+                )
             case "overloaded once" if answering:
                 self.misbehaviour = None
                 return JSONResponse({"error": {"message": "busy", "code": 503}}, 503)
@@ -313,7 +337,10 @@ class FakeVllm:
         async for spoilt in self._spoilt(body):
             yield spoilt
         answer = self.model.stream(
-            prompt, max_tokens=body["max_tokens"], cache_salt=body["cache_salt"], stop=body.get("stop", ())
+            prompt,
+            max_tokens=body["max_tokens"],
+            cache_salt=body["cache_salt"],
+            stop=body.get("stop", ()),
         )
         async with aclosing(answer) as pieces:
             async for piece in pieces:

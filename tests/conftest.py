@@ -1,4 +1,6 @@
-"""Fixtures that several test packages share, and how tests are dealt out to the workers of a parallel run."""
+"""Fixtures that several test packages share, and how tests are dealt out to the workers of a
+parallel run.
+"""
 
 import os
 from collections.abc import Iterator
@@ -10,10 +12,19 @@ from xdist.scheduler import LoadScopeScheduling
 from tools.model_server import MODELS, model_server_python, running_model_server
 
 WITH_MODEL_SERVER = ("test_budget", "test_examples", "test_http_real", "test_llm")
-"""Files that ask the real model server. One worker runs them all, so that there is one server, and one test at a time
-looks at its counters."""
+"""Files that ask the real model server.
 
-_LONG = ("test_revocation", "test_postgres", "test_embedder", "test_kill", "test_tools", "test_weights")
+One worker runs them all, so that there is one server, and one test at a time looks at its counters.
+"""
+
+_LONG = (
+    "test_revocation",
+    "test_postgres",
+    "test_embedder",
+    "test_kill",
+    "test_tools",
+    "test_weights",
+)
 """They begin early, so that no worker is left with one of them in the end."""
 
 
@@ -36,7 +47,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def models() -> Path:
-    """Where packaged models are kept unpacked, to be linked into a home: unpacking takes half a minute."""
+    """Where packaged models are kept unpacked, to be linked into a home: unpacking takes half a
+    minute.
+    """
     MODELS.mkdir(parents=True, exist_ok=True)
     return MODELS
 
@@ -54,8 +67,12 @@ def _model_server() -> Iterator[str]:
 
 @pytest.fixture
 def model_server(request: pytest.FixtureRequest) -> str:
-    """The base URL of a real vLLM with the small packaged model; started once for all tests that ask for it."""
-    assert request.path.stem in WITH_MODEL_SERVER, "Name this file in WITH_MODEL_SERVER, or there are two servers."
+    """The base URL of a real vLLM with the small packaged model; started once for all tests that
+    ask for it.
+    """
+    assert request.path.stem in WITH_MODEL_SERVER, (
+        "Name this file in WITH_MODEL_SERVER, or there are two servers."
+    )
     url: str = request.getfixturevalue("_model_server")
     return url
 

@@ -1,7 +1,7 @@
 """Where the catalogs of tests live: SQLite in each test's folder, or PostgreSQL.
 
-With CLEARANCE_TEST_POSTGRES, the URL of a server on which databases may be made, every catalog is a database there. The
-tests are the same; `tests/indexes/test_postgres.py` runs them so.
+With CLEARANCE_TEST_POSTGRES, the URL of a server on which databases may be made, every catalog is a
+database there. The tests are the same; `tests/indexes/test_postgres.py` runs them so.
 """
 
 import atexit
@@ -36,7 +36,9 @@ def catalog_at(home: Path) -> str | None:
     name = f"t{_RUN}{hashlib.sha256(str(home).encode()).hexdigest()[:16]}"
     template = _template()
     with _server().connect() as connection:
-        if not connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name}):
+        if not connection.scalar(
+            text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name}
+        ):
             connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
             atexit.register(_drop, name)
     return _url(name)

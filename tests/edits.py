@@ -1,7 +1,8 @@
-"""Edits of every sort as values, a model of who may read what after them, and how they are carried out on a catalog.
+"""Edits of every sort as values, a model of who may read what after them, and how they are carried
+out on a catalog.
 
-A story is a list of numbers. What a number stands for depends on what was done before, so a shorter or smaller list is
-a story, too, and hypothesis can shrink one; 0 stands for nothing.
+A story is a list of numbers. What a number stands for depends on what was done before, so a shorter
+or smaller list is a story, too, and hypothesis can shrink one; 0 stands for nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +23,20 @@ from tests.world import document
 USERS = ("ada", "bob", "eve")
 GROUPS = ("hr", "eng", "all")
 URIS = tuple(f"doc{n}" for n in range(14))
-WORDS = ("budget", "iso-27001", "alpha", "beta", "gamma", "salary", "canteen", "pump", "预算", "工资", "the", "of")
+WORDS = (
+    "budget",
+    "iso-27001",
+    "alpha",
+    "beta",
+    "gamma",
+    "salary",
+    "canteen",
+    "pump",
+    "预算",
+    "工资",
+    "the",
+    "of",
+)
 COLLECTIONS = ("default", "manuals")
 PERSONS = tuple(f"user:{user}" for user in USERS)
 TEAMS = tuple(f"group:{group}" for group in GROUPS)
@@ -55,7 +69,10 @@ class Edit:
 
 @dataclass(frozen=True)
 class Stored:
-    """A document as the model knows it. Readers are kept by identity: a name made anew is somebody else."""
+    """A document as the model knows it.
+
+    Readers are kept by identity: a name made anew is somebody else.
+    """
 
     texts: tuple[str, ...]
     allow: frozenset[str]
@@ -85,7 +102,11 @@ class Model:
         while mine != before:
             before = mine
             mine = mine | {group for group, member in self.members if member in mine}
-        return {uri for uri, stored in self.documents.items() if stored.allow & mine and not stored.deny & mine}
+        return {
+            uri
+            for uri, stored in self.documents.items()
+            if stored.allow & mine and not stored.deny & mine
+        }
 
     def took(self, edit: Edit) -> None:
         """The edit was carried out."""
@@ -120,13 +141,18 @@ class Model:
         return self.identity(f"group:{edit.given['group']}"), self.identity(edit.given["member"])
 
     def _identities(self, edit: Edit) -> dict[str, frozenset[str]]:
-        return {effect: frozenset(map(self.identity, edit.given[effect])) for effect in ("allow", "deny")}
+        return {
+            effect: frozenset(map(self.identity, edit.given[effect]))
+            for effect in ("allow", "deny")
+        }
 
     def _stored(self, edit: Edit) -> Stored:
-        return Stored(tuple(edit.given["texts"]), fields=edit.given["fields"], **self._identities(edit))
+        return Stored(
+            tuple(edit.given["texts"]), fields=edit.given["fields"], **self._identities(edit)
+        )
 
 
-# --- numbers as edits ---------------------------------------------------------------------------------------------
+# --- numbers as edits ---------------------------------------------------------------------------
 
 
 def edit_of(number: int, model: Model) -> Edit | None:
@@ -139,7 +165,9 @@ def edit_of(number: int, model: Model) -> Edit | None:
 
 
 def _put(chance: Random, model: Model) -> Edit:
-    return _written(model, chance.choice(URIS), _texts(chance, model), _readers(chance), _fields(chance))
+    return _written(
+        model, chance.choice(URIS), _texts(chance, model), _readers(chance), _fields(chance)
+    )
 
 
 def _rename(chance: Random, model: Model) -> Edit | None:
@@ -148,7 +176,9 @@ def _rename(chance: Random, model: Model) -> Edit | None:
     if uri is None:
         return None
     stored = model.documents[uri]
-    return _written(model, uri, stored.texts, _readers(chance), {**_fields(chance), "title": f"{uri} again"})
+    return _written(
+        model, uri, stored.texts, _readers(chance), {**_fields(chance), "title": f"{uri} again"}
+    )
 
 
 def _relabel(chance: Random, model: Model) -> Edit | None:
@@ -170,11 +200,17 @@ def _put_back(chance: Random, model: Model) -> Edit | None:
 
 
 def _join(chance: Random, model: Model) -> Edit:
-    return Edit("join", {"group": chance.choice(GROUPS), "member": chance.choice([*PERSONS, *TEAMS])})
+    return Edit(
+        "join", {"group": chance.choice(GROUPS), "member": chance.choice([*PERSONS, *TEAMS])}
+    )
 
 
 def _leave(chance: Random, model: Model) -> Edit | None:
-    here = [edge for edge in sorted(model.members) if edge == tuple(map(model.identity, map(_name, edge)))]
+    here = [
+        edge
+        for edge in sorted(model.members)
+        if edge == tuple(map(model.identity, map(_name, edge)))
+    ]
     if not here:
         return None
     group, member = map(_name, chance.choice(here))
@@ -227,7 +263,8 @@ _OFTEN: dict[Callable[[Random, Model], Edit | None], float] = {
     _without("follow"): 1,
 }
 _KINDS, _WEIGHTS = list(_OFTEN), list(_OFTEN.values())
-_POOL: tuple[tuple[list[str], list[str]], ...] = (  # a few sets that many documents share, beside those made up
+# a few sets that many documents share, beside those made up
+_POOL: tuple[tuple[list[str], list[str]], ...] = (
     (["group:hr"], []),
     (["group:eng"], []),
     (["group:hr", "group:eng"], []),
@@ -251,7 +288,8 @@ def _texts(chance: Random, model: Model) -> tuple[str, ...]:
     model.version += 1
     parts = chance.choice([0, 1, 1, 1, 2, 3])
     return tuple(
-        " ".join([*chance.choices(WORDS, k=chance.randint(1, 8)), f"v{model.version}p{part}"]) for part in range(parts)
+        " ".join([*chance.choices(WORDS, k=chance.randint(1, 8)), f"v{model.version}p{part}"])
+        for part in range(parts)
     )
 
 
@@ -265,7 +303,11 @@ def _fields(chance: Random) -> dict[str, Any]:
 
 
 def _written(
-    model: Model, uri: str, texts: Iterable[str], readers: Mapping[str, list[str]], fields: Mapping[str, Any]
+    model: Model,
+    uri: str,
+    texts: Iterable[str],
+    readers: Mapping[str, list[str]],
+    fields: Mapping[str, Any],
 ) -> Edit:
     return Edit("put", {"uri": uri, "texts": list(texts), "fields": dict(fields), **readers})
 
@@ -294,7 +336,7 @@ def filters_of(chance: Random) -> Filters:
     return Filters(metadata={"year": chance.randint(2024, 2026)})
 
 
-# --- edits of a catalog -------------------------------------------------------------------------------------------
+# --- edits of a catalog -------------------------------------------------------------------------
 
 
 def carry_out(catalog: Catalog, edit: Edit) -> bool:
@@ -323,10 +365,17 @@ def _add_group(catalog: Catalog, group: str) -> None:
 
 
 def _do_put(
-    catalog: Catalog, uri: str, texts: list[str], allow: list[str], deny: list[str], fields: Mapping[str, Any]
+    catalog: Catalog,
+    uri: str,
+    texts: list[str],
+    allow: list[str],
+    deny: list[str],
+    fields: Mapping[str, Any],
 ) -> None:
     made = document(uri, texts, allow, deny, **{"title": uri, **fields})
-    vectors = {g.id: BY_FINGERPRINT[g.fingerprint].passages(texts) for g in catalog.generations.writable()}
+    vectors = {
+        g.id: BY_FINGERPRINT[g.fingerprint].passages(texts) for g in catalog.generations.writable()
+    }
     catalog.documents.put(made, vectors)
 
 
@@ -375,7 +424,9 @@ def _do_switch(catalog: Catalog) -> None:
 
 def _other(catalog: Catalog) -> QuickEmbedder:
     active = catalog.generations.active()
-    return next(e for e in EMBEDDERS.values() if active is None or e.fingerprint != active.fingerprint)
+    return next(
+        e for e in EMBEDDERS.values() if active is None or e.fingerprint != active.fingerprint
+    )
 
 
 def _of(allow: Iterable[str], deny: Iterable[str]) -> Readers:

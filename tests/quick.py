@@ -1,4 +1,6 @@
-"""Where homes of tests with thousands of commits live: each is synced, and a disk would take most of the time."""
+"""Where homes of tests with thousands of commits live: each is synced, and a disk would take most
+of the time.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,6 @@
-"""The examples: whole, the same bytes whenever they are made, and readable by exactly those whom their folders name."""
+"""The examples: whole, the same bytes whenever they are made, and readable by exactly those whom
+their folders name.
+"""
 
 import json
 import os
@@ -31,7 +33,9 @@ DOCUMENTS = EXAMPLES / "documents"
 PEOPLE = yaml.safe_load((EXAMPLES / "people.yaml").read_text(encoding="utf-8"))
 QUESTIONS = yaml.safe_load((EXAMPLES / "questions.yaml").read_text(encoding="utf-8"))
 DEMO = [question for question in QUESTIONS if question.get("demo")]
-FILES = sorted(path for path in DOCUMENTS.rglob("*") if path.is_file() and not path.name.startswith("."))
+FILES = sorted(
+    path for path in DOCUMENTS.rglob("*") if path.is_file() and not path.name.startswith(".")
+)
 
 
 @cache
@@ -76,7 +80,9 @@ def test_the_words_of_each_answer_stand_where_the_list_of_questions_says(questio
 
 
 def test_every_document_is_asked_about():
-    assert {path.relative_to(DOCUMENTS).as_posix() for path in FILES} == {item["document"] for item in QUESTIONS}
+    assert {path.relative_to(DOCUMENTS).as_posix() for path in FILES} == {
+        item["document"] for item in QUESTIONS
+    }
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["document"])
@@ -100,7 +106,9 @@ def test_inviting_the_people_again_changes_nothing(tmp_path):
 def test_making_the_binary_examples_again_gives_the_same_bytes(tmp_path):
     made = examples_make.main(tmp_path)
     binary = {path for path in FILES if path.suffix in examples_make.MAKERS}
-    assert {path.relative_to(tmp_path) for path in made} == {path.relative_to(DOCUMENTS) for path in binary}
+    assert {path.relative_to(tmp_path) for path in made} == {
+        path.relative_to(DOCUMENTS) for path in binary
+    }
     for path in made:
         assert path.read_bytes() == (DOCUMENTS / path.relative_to(tmp_path)).read_bytes(), path.name
 
@@ -128,9 +136,18 @@ def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     people_into(catalog, PEOPLE)  # first: rules that deny somebody unknown are refused
     catalog.close()
     command = [str(Path(sys.executable).with_name("clearance")), "ingest", str(DOCUMENTS), "--json"]
-    others = {name: value for name, value in os.environ.items() if not name.startswith(configuration.PREFIX)}
+    others = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(configuration.PREFIX)
+    }
     done = subprocess.run(
-        command, env={**others, "CLEARANCE_HOME": str(home)}, cwd=home, capture_output=True, text=True, check=False
+        command,
+        env={**others, "CLEARANCE_HOME": str(home)},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["totals"]["new"] == len(FILES)
@@ -159,7 +176,9 @@ def office_with_model(home: Path, model_server: str, patient: dict[str, float]) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["document"])
-def test_readers_are_shown_the_passage_with_the_answer_and_nobody_else_gets_a_word_of_it(office, question):
+def test_readers_are_shown_the_passage_with_the_answer_and_nobody_else_gets_a_word_of_it(
+    office, question
+):
     for user in PEOPLE["users"]:
         reply = office.ask(user, question["question"], answerer="quotes")
         whole = json.dumps(reply, ensure_ascii=False)
@@ -173,7 +192,9 @@ def test_readers_are_shown_the_passage_with_the_answer_and_nobody_else_gets_a_wo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("question", DEMO, ids=lambda question: question["document"])
-def test_what_the_demo_asks_is_answered_with_the_right_words_or_for_others_without_that_document(office, question):
+def test_what_the_demo_asks_is_answered_with_the_right_words_or_for_others_without_that_document(
+    office, question
+):
     for user in PEOPLE["demo"]:
         reply = office.ask(user, question["question"], answerer="quotes")
         cited = {citation["path"] for citation in reply["citations"]}

@@ -1,4 +1,6 @@
-"""A command that only asks the catalog starts fast: it loads no parser, no model, no index and no web framework."""
+"""A command that only asks the catalog starts fast: it loads no parser, no model, no index and no
+web framework.
+"""
 
 import subprocess
 import sys
@@ -47,7 +49,9 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     catalog.close()
     environ = {"CLEARANCE_HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", USERS_LIST, *COMMANDS]
-    done = subprocess.run(command, cwd=home, env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=home, env=environ, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "user:ada\n"
     return set(done.stderr.split())

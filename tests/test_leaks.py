@@ -1,4 +1,5 @@
-"""Every user × every document × every door: nothing of a document leaves towards who may not read it.
+"""Every user × every document × every door: nothing of a document leaves towards who may not read
+it.
 
 A template and a language model with readers of their own are hidden things as well.
 """
@@ -45,7 +46,8 @@ READERS = {
     "canteen": {"ada", "bob", "cat", "eve", "root"},
     "verdict": {"ada", "bob"},
     "orphan": set(),
-    "letterhead": {"ada", "cat"},  # a template: active by name and for everybody, for group:hr alone
+    # a template: active by name and for everybody, for group:hr alone
+    "letterhead": {"ada", "cat"},
     "vault": {"ada", "cat"},  # a language model: the first of all, for group:hr alone
 }
 ADMINISTERED = {("root", door, "letterhead") for door in ("admin templates", "admin template")}
@@ -57,7 +59,11 @@ def canary(name: str) -> str:
     return f"zq{name}x7"
 
 
-NAMED = (("template", canary("letterhead")), ("template", f"{canary('letterhead')}@1"), ("model", canary("vault")))
+NAMED = (
+    ("template", canary("letterhead")),
+    ("template", f"{canary('letterhead')}@1"),
+    ("model", canary("vault")),
+)
 
 
 class Building:
@@ -88,7 +94,12 @@ class Building:
         self.model = ScriptedModel(_repeat_everything)
         self.world.catalog.models.set(self.vault.name, Readers(allow=frozenset({"group:hr"})))
         models = ScriptedModels(self.vault, self.model)
-        app = create_app(self.world.settings, embedder=self.world.embedder, model=models, catalog=self.world.catalog)
+        app = create_app(
+            self.world.settings,
+            embedder=self.world.embedder,
+            model=models,
+            catalog=self.world.catalog,
+        )
         self.http = TestClient(app)
 
     def _save_template(self) -> None:
@@ -109,7 +120,9 @@ class Building:
         found = {}
         for user in USERS:
             for hit in self.world.search(user, QUESTION, k=50).hits:
-                found[next(name for name in DOCUMENTS if self.ids[name] == hit.document_id)] = hit.id
+                found[next(name for name in DOCUMENTS if self.ids[name] == hit.document_id)] = (
+                    hit.id
+                )
         return found
 
     def doors(self, user: str) -> Iterator[tuple[str, bytes]]:
@@ -121,17 +134,34 @@ class Building:
             return reply.content + json.dumps(dict(reply.headers)).encode()
 
         for answerer in ("model", "quotes"):
-            yield f"ask {answerer}", call("POST", "/ask", {"question": QUESTION, "k": 50, "answerer": answerer})
+            yield (
+                f"ask {answerer}",
+                call("POST", "/ask", {"question": QUESTION, "k": 50, "answerer": answerer}),
+            )
             yield (
                 f"stream {answerer}",
-                call("POST", "/ask", {"question": QUESTION, "k": 50, "answerer": answerer, "stream": True}),
+                call(
+                    "POST",
+                    "/ask",
+                    {"question": QUESTION, "k": 50, "answerer": answerer, "stream": True},
+                ),
             )
-        yield "ask in Chinese", call("POST", "/ask", {"question": "季度报告说了什么？ canary", "k": 50})
+        yield (
+            "ask in Chinese",
+            call("POST", "/ask", {"question": "季度报告说了什么？ canary", "k": 50}),
+        )
         for mode in ("hybrid", "dense", "keyword"):
-            yield f"search {mode}", call("POST", "/search", {"question": QUESTION, "k": 50, "mode": mode})
+            yield (
+                f"search {mode}",
+                call("POST", "/search", {"question": QUESTION, "k": 50, "mode": mode}),
+            )
         yield (
             "search filtered",
-            call("POST", "/search", {"question": QUESTION, "k": 50, "filters": {"path_prefix": "folder"}}),
+            call(
+                "POST",
+                "/search",
+                {"question": QUESTION, "k": 50, "filters": {"path_prefix": "folder"}},
+            ),
         )
         for name in DOCUMENTS:
             yield f"document {name}", call("GET", f"/documents/{self.ids[name]}")
@@ -142,10 +172,16 @@ class Building:
                 said = {"question": QUESTION, "k": 50, kind: name, "stream": stream}
                 yield f"ask {kind} {name} {stream}", call("POST", "/ask", said)
             options = {"k": 50} | ({"template": name} if kind == "template" else {})
-            given: dict[str, object] = {"model": name if kind == "model" else "scripted", "clearance": options}
+            given: dict[str, object] = {
+                "model": name if kind == "model" else "scripted",
+                "clearance": options,
+            }
             chat = given | {"messages": [{"role": "user", "content": QUESTION}]}
             yield f"chat with {kind} {name}", call("POST", "/v1/chat/completions", chat)
-            yield f"response with {kind} {name}", call("POST", "/v1/responses", given | {"input": QUESTION})
+            yield (
+                f"response with {kind} {name}",
+                call("POST", "/v1/responses", given | {"input": QUESTION}),
+            )
         yield "admin templates", call("GET", "/admin/templates")
         yield "admin template", call("GET", f"/admin/templates/{canary('letterhead')}")
         yield "model by name", call("GET", f"/v1/models/{canary('vault')}")
@@ -163,14 +199,28 @@ class Building:
             said = {"model": model, "stream": stream, "clearance": {"k": 50}}
             chat = {**said, "messages": [{"role": "user", "content": QUESTION}]}
             yield f"chat {model} {stream}", call("POST", "/v1/chat/completions", chat)
-            yield f"response {model} {stream}", call("POST", "/v1/responses", {**said, "input": QUESTION})
+            yield (
+                f"response {model} {stream}",
+                call("POST", "/v1/responses", {**said, "input": QUESTION}),
+            )
         yield "wrong chat", call("POST", "/v1/chat/completions", {"messages": QUESTION})
         yield "models", call("GET", "/v1/models")
         yield "unknown model", call("GET", "/v1/models/nothing")
-        for url in ("/openapi.json", "/docs", "/metrics", "/livez", "/readyz", "/version", "/problems/not-found"):
+        for url in (
+            "/openapi.json",
+            "/docs",
+            "/metrics",
+            "/livez",
+            "/readyz",
+            "/version",
+            "/problems/not-found",
+        ):
             yield url, call("GET", url)
         self.model.failure = self.vault.failure = GeneratorUnavailable("It refuses.")
-        yield "model down", call("POST", "/ask", {"question": QUESTION, "k": 50, "answerer": "model"})
+        yield (
+            "model down",
+            call("POST", "/ask", {"question": QUESTION, "k": 50, "answerer": "model"}),
+        )
         self.model.failure = self.vault.failure = None
 
     def leaks(self, users: Iterable[str] = USERS) -> list[str]:
@@ -188,7 +238,11 @@ class Building:
             if self.vault.calls and user not in READERS["vault"]:
                 found.append(f"{user} asked: vault")
             prompts = repr(self.model.calls + self.vault.calls).encode()
-            found += [f"{user} prompt: {name}" for name in self._forbidden(user) if canary(name).encode() in prompts]
+            found += [
+                f"{user} prompt: {name}"
+                for name in self._forbidden(user)
+                if canary(name).encode() in prompts
+            ]
         return found
 
     def _forbidden(self, user: str) -> list[str]:
@@ -196,7 +250,8 @@ class Building:
 
     def _tells(self, content: bytes, door: str, name: str) -> bool:
         words = [canary(name).encode()]
-        if name in DOCUMENTS and door.split()[-1] != name:  # an id that the caller sent may come back in an error
+        # an id that the caller sent may come back in an error
+        if name in DOCUMENTS and door.split()[-1] != name:
             words += [self.ids[name].encode(), self.passages.get(name, canary(name)).encode()]
         return any(word in content for word in words)
 
@@ -214,10 +269,14 @@ def building(tmp_path: Path) -> Iterator[Building]:
     made.world.close()
 
 
-def test_no_door_tells_anybody_of_what_they_may_not_read(building: Building, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_door_tells_anybody_of_what_they_may_not_read(
+    building: Building, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     assert building.leaks() == []
-    assert not [name for name in DOCUMENTS if canary(name) in caplog.text], "logs hold document text"
+    assert not [name for name in DOCUMENTS if canary(name) in caplog.text], (
+        "logs hold document text"
+    )
     assert QUESTION not in caplog.text
     runtime = building.http.app.state.runtime  # type: ignore[attr-defined]
     assert runtime.searcher.status().alarms == 0, "one gate had to stop what the other let through"
@@ -228,13 +287,27 @@ def test_everybody_is_told_of_everything_they_may_read(building: Building) -> No
         said = dict(building.doors(user))
         for name in DOCUMENTS:
             if user in READERS[name]:
-                chats = ("chat scripted False", "chat clearance-quotes False", "response scripted True")
-                for door in ("ask model", "stream model", "search hybrid", "search dense", f"document {name}", *chats):
+                chats = (
+                    "chat scripted False",
+                    "chat clearance-quotes False",
+                    "response scripted True",
+                )
+                for door in (
+                    "ask model",
+                    "stream model",
+                    "search hybrid",
+                    "search dense",
+                    f"document {name}",
+                    *chats,
+                ):
                     assert canary(name).encode() in said[door], (user, door, name)
 
 
-def test_nobody_without_a_valid_key_is_told_anything(building: Building, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wrong_keys, "FREE", 1_000_000)  # so many wrong ones would be answered slowly
+def test_nobody_without_a_valid_key_is_told_anything(
+    building: Building, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # so many wrong ones would be answered slowly
+    monkeypatch.setattr(wrong_keys, "FREE", 1_000_000)
     revoked = building.world.catalog.keys.issue("cat")
     building.world.catalog.keys.revoke(revoked.id)
     for key in ("", "nonsense", revoked.secret, building.keys["ada"][:-1]):
@@ -251,7 +324,9 @@ def test_forbidden_and_absent_look_the_same(building: Building) -> None:
     told = [{**reply.json(), "instance": ""} for reply in (absent, forbidden, passage)]
     assert told[0] == told[1] == told[2]
     assert {reply.status_code for reply in (absent, forbidden, passage)} == {404}
-    names = [sorted(set(reply.headers) - {"x-request-id"}) for reply in (absent, forbidden, passage)]
+    names = [
+        sorted(set(reply.headers) - {"x-request-id"}) for reply in (absent, forbidden, passage)
+    ]
     assert names[0] == names[1] == names[2]
 
 
@@ -276,7 +351,11 @@ def test_a_hidden_template_or_model_and_an_absent_one_look_the_same(building: Bu
         return [
             (
                 reply.status_code,
-                {k: v for k, v in reply.json().items() if k not in ("instance", "answer_id", "timings")},
+                {
+                    k: v
+                    for k, v in reply.json().items()
+                    if k not in ("instance", "answer_id", "timings")
+                },
                 sorted(set(reply.headers) - {"x-request-id"}),
             )
             for reply in replies
@@ -284,8 +363,13 @@ def test_a_hidden_template_or_model_and_an_absent_one_look_the_same(building: Bu
 
     for user in ("bob", "eve", "root"):
         for kind, name in NAMED:
-            assert told(kind, name, user) == told(kind, name.replace("zq", "zz"), user), (user, name)
-    listed = building.http.get("/v1/models", headers={"Authorization": f"Bearer {building.keys['ada']}"}).json()
+            assert told(kind, name, user) == told(kind, name.replace("zq", "zz"), user), (
+                user,
+                name,
+            )
+    listed = building.http.get(
+        "/v1/models", headers={"Authorization": f"Bearer {building.keys['ada']}"}
+    ).json()
     assert [card["id"] for card in listed["data"]][:2] == [canary("vault"), "scripted"]
 
 
@@ -293,14 +377,22 @@ def test_who_may_use_a_template_and_a_model_is_answered_with_them(building: Buil
     for user in ("ada", "bob"):
         headers = {"Authorization": f"Bearer {building.keys[user]}"}
         reply = building.http.post("/ask", json={"question": QUESTION}, headers=headers).json()
-        expected = (canary("vault"), f"{canary('letterhead')}@1") if user == "ada" else ("scripted", "chat-en@1")
+        expected = (
+            (canary("vault"), f"{canary('letterhead')}@1")
+            if user == "ada"
+            else ("scripted", "chat-en@1")
+        )
         assert (reply["model"], reply["template"]) == expected
 
 
-def test_asking_for_what_is_hidden_and_for_what_is_nowhere_ends_the_same(building: Building) -> None:
+def test_asking_for_what_is_hidden_and_for_what_is_nowhere_ends_the_same(
+    building: Building,
+) -> None:
     def ask(user: str) -> dict[str, object]:
         headers = {"Authorization": f"Bearer {building.keys[user]}"}
-        reply = building.http.post("/ask", json={"question": canary("payroll"), "mode": "keyword"}, headers=headers)
+        reply = building.http.post(
+            "/ask", json={"question": canary("payroll"), "mode": "keyword"}, headers=headers
+        )
         return {k: v for k, v in reply.json().items() if k not in ("answer_id", "timings")}
 
     before = ask("eve")
@@ -309,7 +401,7 @@ def test_asking_for_what_is_hidden_and_for_what_is_nowhere_ends_the_same(buildin
     assert before["abstained"] is True
 
 
-# --- the matrix must be able to fail ---------------------------------------------------------------------------------
+# --- the matrix must be able to fail ------------------------------------------------------------
 
 
 def test_an_open_first_gate_is_stopped_by_the_second_and_raises_an_alarm(
@@ -321,12 +413,16 @@ def test_an_open_first_gate_is_stopped_by_the_second_and_raises_an_alarm(
     assert runtime.searcher.status().alarms > 0, "the first test of this page fails on this"
 
 
-def test_the_matrix_fails_when_the_second_gate_is_open(building: Building, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_matrix_fails_when_the_second_gate_is_open(
+    building: Building, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _open_second_gate(monkeypatch)
     assert any("document" in leak for leak in building.leaks())
 
 
-def test_the_matrix_fails_when_both_gates_are_open(building: Building, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_matrix_fails_when_both_gates_are_open(
+    building: Building, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _open_second_gate(monkeypatch)
     monkeypatch.setattr(reading, "readable_sets", _all_sets)
     leaks = building.leaks()
@@ -338,14 +434,18 @@ def test_the_matrix_fails_when_models_and_templates_are_everybodys(
     building: Building, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Models, "hidden_from", lambda rights, principal: frozenset())
-    monkeypatch.setattr(templates, "readable_sets", lambda connection, principal, among: sorted(among))
+    monkeypatch.setattr(
+        templates, "readable_sets", lambda connection, principal, among: sorted(among)
+    )
     monkeypatch.setattr(templates, "_readable", _unguarded)
     leaks = building.leaks(["eve"])
     for leak in ("models: vault", "asked: vault", "ask model: letterhead", "prompt: letterhead"):
         assert f"eve {leak}" in leaks
 
 
-def _unguarded(connection: Connection, principal: Principal, version_id: int) -> templates.TemplateVersion | None:
+def _unguarded(
+    connection: Connection, principal: Principal, version_id: int
+) -> templates.TemplateVersion | None:
     found = templates._VERSION.where(template_versions.c.id == version_id)
     return templates._version(connection.execute(found).mappings().one())
 
@@ -362,7 +462,9 @@ def _open_second_gate(monkeypatch: pytest.MonkeyPatch) -> None:
         conditions = [c for c in guarded.whereclause.clauses if "reader_set" not in str(c)]
         opened = guarded.with_only_columns(*guarded.selected_columns)
         opened._where_criteria = tuple(conditions) or (true(),)
-        monkeypatch.setattr(reading, name, Prepared(opened) if isinstance(given, Prepared) else opened)
+        monkeypatch.setattr(
+            reading, name, Prepared(opened) if isinstance(given, Prepared) else opened
+        )
 
 
 def test_only_the_guarded_read_makes_hits_and_only_the_packing_makes_passages() -> None:

@@ -1,4 +1,6 @@
-"""What a newcomer relies on: the lists of packages, the commands, the example settings and the containers agree."""
+"""What a newcomer relies on: the lists of packages, the commands, the example settings and the
+containers agree.
+"""
 
 import ast
 import os
@@ -34,7 +36,8 @@ USED_BY_OTHERS = {
 }
 
 MODEL_SERVER_ONLY = {"accelerate", "gguf"}
-# Imported where a library that is declared stands behind them; they come with it and make no sense without.
+# Imported where a library that is declared stands behind them; they come with it and make no sense
+# without.
 BROUGHT_ALONG = {
     "openpyxl": "unstructured[xlsx]",
     "pydantic-core": "pydantic",
@@ -54,11 +57,17 @@ def declared(*extras: str) -> set[str]:
         PROJECT["project"]["dependencies"],
         *(PROJECT["project"]["optional-dependencies"][extra] for extra in extras),
     ]
-    return {normal(re.split(r"[\[>=<; ]", line, maxsplit=1)[0]) for lines in lists for line in lines}
+    return {
+        normal(re.split(r"[\[>=<; ]", line, maxsplit=1)[0]) for lines in lists for line in lines
+    }
 
 
 def pins(name: str) -> dict[str, str]:
-    lines = [line for line in (ROOT / name).read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
     return dict(line.split("==") for line in lines)
 
 
@@ -79,11 +88,15 @@ def imported(*folders: str) -> Iterator[tuple[str, Path]]:
 def compose(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """docker-compose.yml with its variables filled in, as Compose does it."""
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(VARIABLE.sub(lambda found: environ.get(found[1], found[2] or ""), text)))
+    return dict(
+        yaml.safe_load(VARIABLE.sub(lambda found: environ.get(found[1], found[2] or ""), text))
+    )
 
 
 @pytest.mark.parametrize(
-    ("folders", "extras"), [(PACKAGES, ()), (("tests", "tools"), ("dev",))], ids=["packages", "tests and tools"]
+    ("folders", "extras"),
+    [(PACKAGES, ()), (("tests", "tools"), ("dev",))],
+    ids=["packages", "tests and tools"],
 )
 def test_every_library_that_is_imported_is_declared(folders, extras):
     owners = packages_distributions()
@@ -145,7 +158,10 @@ def test_compose_runs_commands_that_exist():
         program, verb = services[name]["command"]
         assert (program, verb) == ("clearance", command)
         done = subprocess.run(
-            [Path(sys.executable).with_name(program), verb, "--help"], capture_output=True, text=True, check=False
+            [Path(sys.executable).with_name(program), verb, "--help"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
     module = services["vllm-cpu"]["command"][2]
@@ -159,7 +175,9 @@ def test_compose_gives_settings_that_the_service_accepts():
         assert loaded.host == "0.0.0.0"
         assert str(loaded.home) in {volume.split(":")[1] for volume in service["volumes"]}
         assert loaded.llm_url == "http://vllm:8000"
-    inside = str(configuration.load(compose({})["services"]["service"]["environment"], env_file=None).port)
+    inside = str(
+        configuration.load(compose({})["services"]["service"]["environment"], env_file=None).port
+    )
     assert compose({})["services"]["service"]["ports"] == [f"127.0.0.1:8080:{inside}"]
     assert inside in str(compose({})["services"]["service"]["healthcheck"]["test"])
 
@@ -185,7 +203,11 @@ def test_compose_explains_every_variable_that_it_takes():
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     taken = {name for name, _ in VARIABLE.findall(text)}
     comments = "\n".join(line for line in text.splitlines() if line.startswith("#"))
-    unexplained = {name for name in taken if name not in comments and name not in dict(SETTING.findall(env_example()))}
+    unexplained = {
+        name
+        for name in taken
+        if name not in comments and name not in dict(SETTING.findall(env_example()))
+    }
     assert not unexplained
 
 
@@ -195,7 +217,9 @@ def env_example() -> str:
 
 def test_the_image_installs_as_make_does_and_copies_what_is_there():
     lines = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8").splitlines()
-    verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    verbs = set(
+        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     run = [line.split()[2] for line in lines if line.startswith("RUN make")]
     assert run == ["setup", "setup-llm"]
     assert set(run) <= verbs
@@ -205,13 +229,19 @@ def test_the_image_installs_as_make_does_and_copies_what_is_there():
             assert (ROOT / source).exists()
             assert f"!{source}" in kept
     targets = {line.split()[-1] for line in lines if line.startswith("FROM")}
-    assert {service["build"]["target"] for service in compose({})["services"].values() if "build" in service} <= targets
+    assert {
+        service["build"]["target"]
+        for service in compose({})["services"].values()
+        if "build" in service
+    } <= targets
 
 
 @pytest.mark.slow
 def test_a_wheel_holds_the_three_packages_whole_and_nothing_else(tmp_path):
     source = tmp_path / "source"  # a copy, for building leaves things behind
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     tracked = [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
     for name in tracked:
         (source / name).parent.mkdir(parents=True, exist_ok=True)

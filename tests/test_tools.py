@@ -47,7 +47,10 @@ def first_number(log: Path, limit_s: float = 20) -> int:
 def runs(pid: int) -> bool:
     """Whether the process still does anything. One that ended and waits to be noticed does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+            != "Z"
+        )
     except FileNotFoundError:
         return False
 
@@ -59,7 +62,9 @@ def ends(pid: int, limit_s: float = 20) -> bool:
     return not runs(pid)
 
 
-@pytest.mark.parametrize("deaf", ["", DEAF], ids=["one that listens", "one that ignores the request"])
+@pytest.mark.parametrize(
+    "deaf", ["", DEAF], ids=["one that listens", "one that ignores the request"]
+)
 def test_a_stopped_server_takes_its_children_along(tmp_path, deaf, monkeypatch):
     monkeypatch.setattr("tools.processes.GRACE_SECONDS", 0.5)
     log = tmp_path / "log"
@@ -82,13 +87,16 @@ def test_a_server_is_stopped_when_the_script_fails(tmp_path):
     assert ends(raised.value.args[0])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
 def test_every_way_to_end_a_script_stops_what_it_started(tmp_path, number):
     log = tmp_path / "log"
     script = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, log, PARENT.format(deaf="")],
         cwd=ROOT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as a shell does for a job in the background
+        # as a shell does for a job in the background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     child = first_number(log)
     script.send_signal(number)
@@ -96,7 +104,9 @@ def test_every_way_to_end_a_script_stops_what_it_started(tmp_path, number):
     assert ends(child)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells a process that its parent died"
+)
 def test_a_script_that_is_killed_leaves_no_server_behind(tmp_path):
     log = tmp_path / "log"
     server = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
@@ -110,7 +120,10 @@ def test_a_script_that_is_killed_leaves_no_server_behind(tmp_path):
 def test_a_server_that_ends_while_starting_is_reported_with_its_last_words(tmp_path):
     log = tmp_path / "log"
     command = [sys.executable, "-c", "print('no such model'); raise SystemExit(3)"]
-    with running(command, log=log) as process, pytest.raises(ServerFailed, match=r"(?s)exit status 3.*no such model"):
+    with (
+        running(command, log=log) as process,
+        pytest.raises(ServerFailed, match=r"(?s)exit status 3.*no such model"),
+    ):
         wait_for(f"http://127.0.0.1:{free_port()}/", process, title="Starting", log=log, limit_s=20)
 
 
@@ -120,7 +133,9 @@ def test_a_server_that_never_answers_is_given_up(tmp_path):
         running([sys.executable, "-c", "import time; time.sleep(600)"], log=log) as process,
         pytest.raises(ServerFailed, match="not ready"),
     ):
-        wait_for(f"http://127.0.0.1:{free_port()}/", process, title="Starting", log=log, limit_s=0.6)
+        wait_for(
+            f"http://127.0.0.1:{free_port()}/", process, title="Starting", log=log, limit_s=0.6
+        )
 
 
 def test_a_port_in_use_is_not_free():
@@ -160,12 +175,26 @@ def test_sources_name_every_cited_page_once():
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_demo_without_a_model_server_answers_both_users_and_leaves_nothing_running(tmp_path):
-    command = [sys.executable, "-m", "tools.demo", "--model", "none", "--once", "--home", str(tmp_path / "home")]
+    command = [
+        sys.executable,
+        "-m",
+        "tools.demo",
+        "--model",
+        "none",
+        "--once",
+        "--home",
+        str(tmp_path / "home"),
+    ]
     port = free_port()
     own = tmp_path / "own.sqlite"
     environment = {**os.environ, "CLEARANCE_DATABASE_URL": f"sqlite:///{own}"}
     done = subprocess.run(
-        [*command, "--port", str(port)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [*command, "--port", str(port)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     told = done.stdout
@@ -177,11 +206,17 @@ def test_the_demo_without_a_model_server_answers_both_users_and_leaves_nothing_r
 
 
 def test_an_arrow_that_runs_back_is_found(tmp_path):
-    for name, imports in {"top": "service.ground", "ground": "service.top", "beside": "service.ground"}.items():
+    for name, imports in {
+        "top": "service.ground",
+        "ground": "service.top",
+        "beside": "service.ground",
+    }.items():
         room = tmp_path / "service" / name
         room.mkdir(parents=True)
         (room / "__init__.py").write_text(f"from {imports} import something\n")
     contract = '[[tool.importlinter.contracts]]\ntype = "layers"\ncontainers = ["service"]\n'
     (tmp_path / "pyproject.toml").write_text(contract + 'layers = ["top | beside", "ground"]\n')
     arrows, floors = rooms.find_arrows(tmp_path), rooms.read_floors(tmp_path)
-    assert {arrow for arrow in arrows if rooms.runs_back(arrow, floors)} == {("service.ground", "service.top")}
+    assert {arrow for arrow in arrows if rooms.runs_back(arrow, floors)} == {
+        ("service.ground", "service.top")
+    }

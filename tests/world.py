@@ -1,4 +1,6 @@
-"""A small corpus on real parts for tests: real SQLite, real FAISS, real keyword index; only the embedder is hashed."""
+"""A small corpus on real parts for tests: real SQLite, real FAISS, real keyword index; only the
+embedder is hashed.
+"""
 
 import json
 import shutil
@@ -33,9 +35,24 @@ def document(
     chunks, start = [], 0
     for ordinal, part in enumerate(parts):
         marks = (PageMark(start, ordinal + 1),)
-        chunks.append(Chunk(ordinal=ordinal, text=part, start=start, end=start + len(part), pages=marks, embedded=part))
+        chunks.append(
+            Chunk(
+                ordinal=ordinal,
+                text=part,
+                start=start,
+                end=start + len(part),
+                pages=marks,
+                embedded=part,
+            )
+        )
         start += len(part) + 2
-    given = {"path": uri, "title": uri, "media_type": "text/plain", "page_kind": "page", "content_hash": "0" * 64}
+    given = {
+        "path": uri,
+        "title": uri,
+        "media_type": "text/plain",
+        "page_kind": "page",
+        "content_hash": "0" * 64,
+    }
     return Document(
         uri=uri,
         text="\n\n".join(parts),
@@ -70,19 +87,30 @@ class World:
                     self.catalog.people.add_group(group)
                 self.catalog.people.add_member(group, f"user:{user}")
 
-    def put(self, uri: str, texts: str | Iterable[str], *allow: str, deny: Iterable[str] = (), **fields) -> str:
+    def put(
+        self, uri: str, texts: str | Iterable[str], *allow: str, deny: Iterable[str] = (), **fields
+    ) -> str:
         doc = document(uri, texts, allow, deny, **fields)
         vectors = self.embedder.passages([chunk.embedded for chunk in doc.chunks])
         generations = self.catalog.generations.writable()
         return self.catalog.documents.put(doc, {g.id: vectors for g in generations})
 
     def relabel(self, uri: str, *allow: str, deny: Iterable[str] = ()) -> bool:
-        return self.catalog.documents.relabel(uri, Readers(allow=frozenset(allow), deny=frozenset(deny)))
+        return self.catalog.documents.relabel(
+            uri, Readers(allow=frozenset(allow), deny=frozenset(deny))
+        )
 
     def search(
-        self, user: str, question: str, k: int = 10, mode: Mode = "hybrid", filters: Filters | None = None
+        self,
+        user: str,
+        question: str,
+        k: int = 10,
+        mode: Mode = "hybrid",
+        filters: Filters | None = None,
     ) -> SearchResult:
-        return self.searcher.search(question, Principal(name=f"user:{user}"), k, mode=mode, filters=filters)
+        return self.searcher.search(
+            question, Principal(name=f"user:{user}"), k, mode=mode, filters=filters
+        )
 
     def titles(self, user: str, question: str, **options) -> list[str]:
         return [hit.title for hit in self.search(user, question, **options).hits]
@@ -92,5 +120,7 @@ class World:
 
 
 def as_bytes(result: SearchResult) -> bytes:
-    """Everything of a result, to the last digit of a score; its sealed position is another one each time anyway."""
+    """Everything of a result, to the last digit of a score; its sealed position is another one each
+    time anyway.
+    """
     return json.dumps(asdict(replace(result, position="")), sort_keys=True).encode()

@@ -1,4 +1,5 @@
-"""The whole path on the examples: documents in, the same questions as two users, cited answers out; then it stays up.
+"""The whole path on the examples: documents in, the same questions as two users, cited answers out;
+then it stays up.
 
     python -m tools.demo [--model smollm2|none|FOLDER|NAME] [--port 8080] [--once]
 
@@ -72,7 +73,9 @@ class Demo:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", default="smollm2", help="none, smollm2, a folder, or a name on the hub")
+    parser.add_argument(
+        "--model", default="smollm2", help="none, smollm2, a folder, or a name on the hub"
+    )
     parser.add_argument("--port", type=int, help="default: 8080, or a free one")
     parser.add_argument("--home", type=Path, default=HOME)
     parser.add_argument("--once", action="store_true", help="stop after the answers")
@@ -92,7 +95,8 @@ def main() -> int:
 
 
 def forget_own_settings() -> None:
-    """The caller's settings name the caller's catalog, where the invented people of the examples must not get to.
+    """The caller's settings name the caller's catalog, where the invented people of the examples
+    must not get to.
 
     A `.env` is passed over, too: every command runs in the demo's own folder.
     """
@@ -114,7 +118,9 @@ def show(demo: Demo, stack: ExitStack, *, stay: bool) -> None:
     service = {"CLEARANCE_LLM_URL": server.url} if server else {}
     stack.enter_context(serving(demo, service))
     if demo.model in PACKAGED:
-        say("The packaged model is very small: it shows that everything works, and is often wrong. The quotes are not.")
+        say(
+            "The packaged model is very small: it shows that everything works, and is often wrong. The quotes are not."
+        )
     ask_everything(demo, askers)
     say(f"\nAll of this took {time.monotonic() - began:.0f} seconds.")
     if stay:
@@ -143,7 +149,9 @@ def ingest(demo: Demo) -> None:
 
 
 def invite(demo: Demo) -> list[Asker]:
-    """Users, groups and two fresh keys, as `clearance users`, `clearance groups` and `clearance keys` make them."""
+    """Users, groups and two fresh keys, as `clearance users`, `clearance groups` and `clearance
+    keys` make them.
+    """
     heading("People")
     people = yaml.safe_load((EXAMPLES / "people.yaml").read_text(encoding="utf-8"))
     catalog = Catalog.open(configuration.load(demo.own_settings, env_file=None).catalog_url)
@@ -180,8 +188,16 @@ def people_into(catalog: Catalog, people: Mapping[str, Any]) -> None:
 def serving(demo: Demo, settings: dict[str, str]) -> Iterator[None]:
     heading("The service")
     log = demo.home / "log" / "service.log"
-    with running([_clearance(), "serve"], log=log, env=demo.environment(**settings), cwd=demo.home) as process:
-        wait_for(f"{demo.url}/readyz", process, title="Starting the service", log=log, limit_s=SERVICE_LIMIT_S)
+    with running(
+        [_clearance(), "serve"], log=log, env=demo.environment(**settings), cwd=demo.home
+    ) as process:
+        wait_for(
+            f"{demo.url}/readyz",
+            process,
+            title="Starting the service",
+            log=log,
+            limit_s=SERVICE_LIMIT_S,
+        )
         yield
 
 
@@ -203,7 +219,9 @@ def ask(client: httpx2.Client, asker: Asker, question: str, answerer: str) -> di
     headers = {"Authorization": f"Bearer {asker.key}"}
     try:
         with waiting.ticking():
-            reply = client.post("/ask", json={"question": question, "answerer": answerer}, headers=headers)
+            reply = client.post(
+                "/ask", json={"question": question, "answerer": answerer}, headers=headers
+            )
     except httpx2.HTTPError as error:
         raise DemoFailed(f"The service does not answer: {error}") from error
     if reply.status_code != 200:
@@ -224,10 +242,15 @@ def sources(citations: list[dict[str, Any]]) -> dict[int, str]:
     for citation in citations:
         number, page = citation["n"], citation["page"]
         documents[number] = f"{inert(citation['title'])} ({inert(citation['path'])})"
-        place = f"{page['kind'] or 'page'} {inert(str(page['name'] or page['number']))}" if page else ""
+        place = (
+            f"{page['kind'] or 'page'} {inert(str(page['name'] or page['number']))}" if page else ""
+        )
         if place not in pages.setdefault(number, []):
             pages[number].append(place)
-    return {number: ", ".join(filter(None, [document, *pages[number]])) for number, document in documents.items()}
+    return {
+        number: ", ".join(filter(None, [document, *pages[number]]))
+        for number, document in documents.items()
+    }
 
 
 def farewell(demo: Demo, askers: list[Asker]) -> None:
@@ -254,15 +277,22 @@ def heading(text: str) -> None:
 
 def inert(text: str) -> str:
     """The text without anything that a terminal would obey. Documents are written by strangers."""
-    return "".join(mark if unicodedata.category(mark) not in {"Cc", "Cf"} or mark == "\n" else " " for mark in text)
+    return "".join(
+        mark if unicodedata.category(mark) not in {"Cc", "Cf"} or mark == "\n" else " "
+        for mark in text
+    )
 
 
 def _wrapped(text: str, *, first: str, rest: str) -> str:
     width = min(110, shutil.get_terminal_size().columns)
     lines = [
-        line for part in text.splitlines() for line in textwrap.wrap(part, width - len(first), break_on_hyphens=False)
+        line
+        for part in text.splitlines()
+        for line in textwrap.wrap(part, width - len(first), break_on_hyphens=False)
     ]
-    return "\n".join((rest if number else first) + line for number, line in enumerate(lines or [""]))
+    return "\n".join(
+        (rest if number else first) + line for number, line in enumerate(lines or [""])
+    )
 
 
 def _clearance() -> str:

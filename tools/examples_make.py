@@ -63,9 +63,15 @@ def pdf(content: Content) -> bytes:
     plain, bold = (CHINESE_FONT, CHINESE_FONT) if chinese else ("Times-Roman", "Times-Bold")
     wrap = "CJK" if chinese else None
     styles = {
-        "title": ParagraphStyle("title", fontName=bold, fontSize=20, leading=28, spaceAfter=14, wordWrap=wrap),
-        "heading": ParagraphStyle("heading", fontName=bold, fontSize=14, leading=20, spaceBefore=10, spaceAfter=6),
-        "text": ParagraphStyle("text", fontName=plain, fontSize=11, leading=16, spaceAfter=8, wordWrap=wrap),
+        "title": ParagraphStyle(
+            "title", fontName=bold, fontSize=20, leading=28, spaceAfter=14, wordWrap=wrap
+        ),
+        "heading": ParagraphStyle(
+            "heading", fontName=bold, fontSize=14, leading=20, spaceBefore=10, spaceAfter=6
+        ),
+        "text": ParagraphStyle(
+            "text", fontName=plain, fontSize=11, leading=16, spaceAfter=8, wordWrap=wrap
+        ),
     }
     story: list[object] = [Paragraph(content.title, styles["title"])]
     for number, page in enumerate(content.pages):
@@ -75,9 +81,9 @@ def pdf(content: Content) -> bytes:
             story.append(Paragraph(escape(heading), styles["heading"]))
             story.extend(Paragraph(escape(paragraph), styles["text"]) for paragraph in paragraphs)
     out = io.BytesIO()
-    SimpleDocTemplate(out, pagesize=A4, title=content.title, author=COMPANY, lang=content.language, invariant=1).build(
-        story
-    )
+    SimpleDocTemplate(
+        out, pagesize=A4, title=content.title, author=COMPANY, lang=content.language, invariant=1
+    ).build(story)
     return out.getvalue()
 
 
@@ -118,7 +124,9 @@ def slides(content: Content) -> bytes:
     for name, rows in content.tables.items():
         slide = deck.slides.add_slide(deck.slide_layouts[5])
         slide.shapes.title.text = name
-        shape = slide.shapes.add_table(len(rows), len(rows[0]), Inches(1), Inches(2), Inches(8), Inches(3))
+        shape = slide.shapes.add_table(
+            len(rows), len(rows[0]), Inches(1), Inches(2), Inches(8), Inches(3)
+        )
         for i, row in enumerate(rows):
             for j, value in enumerate(row):
                 shape.table.cell(i, j).text = str(value)
@@ -145,7 +153,10 @@ def workbook(content: Content) -> bytes:
 def _without_clock(archive: bytes) -> bytes:
     """The same archive with one fixed time in all its entries."""
     out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+    with (
+        zipfile.ZipFile(io.BytesIO(archive)) as source,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
         for entry in source.infolist():
             plain = zipfile.ZipInfo(entry.filename, ZIP_TIME)
             plain.compress_type = zipfile.ZIP_DEFLATED
@@ -153,7 +164,12 @@ def _without_clock(archive: bytes) -> bytes:
     return out.getvalue()
 
 
-MAKERS: dict[str, Callable[[Content], bytes]] = {".pdf": pdf, ".docx": word, ".pptx": slides, ".xlsx": workbook}
+MAKERS: dict[str, Callable[[Content], bytes]] = {
+    ".pdf": pdf,
+    ".docx": word,
+    ".pptx": slides,
+    ".xlsx": workbook,
+}
 
 if __name__ == "__main__":
     for made in main(*map(Path, sys.argv[1:2])):

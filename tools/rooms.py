@@ -1,8 +1,9 @@
 """The rooms of the house and the arrows between them: `python -m tools.rooms [--all]`.
 
-A room is a module or a folder directly inside `service`, `indexes` or `ingest`. An arrow stands for all imports from
-one room into another. The floors are those of the `layers` contracts in `pyproject.toml`; an arrow that leads to a
-higher floor, or to another room of the same floor, runs back. Ends with 1 if there is one.
+A room is a module or a folder directly inside `service`, `indexes` or `ingest`. An arrow stands for
+all imports from one room into another. The floors are those of the `layers` contracts in
+`pyproject.toml`; an arrow that leads to a higher floor, or to another room of the same floor, runs
+back. Ends with 1 if there is one.
 """
 
 import argparse
@@ -20,8 +21,12 @@ Arrow = tuple[str, str]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--all", action="store_true", help="print every arrow, with how many imports it stands for")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="print every arrow, with how many imports it stands for"
+    )
     given = parser.parse_args()
     arrows, floors = find_arrows(ROOT), read_floors(ROOT)
     back = sorted(arrow for arrow in arrows if runs_back(arrow, floors))
@@ -62,7 +67,9 @@ def read_floors(root: Path) -> dict[str, int]:
 
 
 def runs_back(arrow: Arrow, floors: Mapping[str, int]) -> bool:
-    """Rooms without a floor, such as `testing`, may look anywhere, and nothing of the product may look at them."""
+    """Rooms without a floor, such as `testing`, may look anywhere, and nothing of the product may
+    look at them.
+    """
     start, end = arrow
     if start not in floors:
         return False
@@ -74,7 +81,9 @@ def _room(parts: tuple[str, ...]) -> str:
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
-    """Names of modules, and of what is taken from a package's own `__init__`, which may be a module, too."""
+    """Names of modules, and of what is taken from a package's own `__init__`, which may be a
+    module, too.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,1 +1,3 @@
-"""Retrieval quality: over whole sets beside published numbers, and inside permissions on the product's own path."""
+"""Retrieval quality: over whole sets beside published numbers, and inside permissions on the
+product's own path.
+"""

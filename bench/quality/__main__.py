@@ -7,9 +7,8 @@
 3. Inside permissions: documents chunked, stored with their readers and searched by users, against ranking everything
    and dropping afterwards what the user may not read.
 
-Questions are split in two by a hash of their ids: `choose` is the half that defaults were chosen on,
-`report` the other.
-Texts are embedded once; the cache folder keeps their vectors.
+Questions are split in two by a hash of their ids: `choose` is the half that defaults were chosen
+on, `report` the other. Texts are embedded once; the cache folder keeps their vectors.
 """
 
 import argparse
@@ -40,20 +39,29 @@ def main() -> None:
         embedding_threads=arguments.threads,
         embedding_backend=arguments.backend,
     )
-    embedder = RememberingEmbedder(load(settings, print), arguments.cache or arguments.home / "bench-vectors")
+    embedder = RememberingEmbedder(
+        load(settings, print), arguments.cache or arguments.home / "bench-vectors"
+    )
     records: list[Record] = []
     for part in arguments.parts:
         print(_head(part))
         for name in arguments.sets:
             data = read_set(
-                arguments.data, TASKS[name], most_documents=arguments.documents, most_questions=arguments.questions
+                arguments.data,
+                TASKS[name],
+                most_documents=arguments.documents,
+                most_questions=arguments.questions,
             )
             for record in _records(part, data, arguments, embedder):
                 records.append({"part": part, "set": name, **record})
                 print(_line(part, records[-1]), flush=True)
         print()
     if arguments.json:
-        facts = {"model": embedder.name, "backend": arguments.backend, "fingerprint": embedder.fingerprint}
+        facts = {
+            "model": embedder.name,
+            "backend": arguments.backend,
+            "fingerprint": embedder.fingerprint,
+        }
         arguments.json.write_text(_as_json(facts, records), encoding="utf-8")
 
 
@@ -67,7 +75,9 @@ def _records(
         for tokens in arguments.chunk_tokens:
             yield from _ranked(data, Cutting(tokens), embedder, size)
         if arguments.no_prefix:
-            yield from _ranked(data, Cutting(arguments.chunk_tokens[0], prefix=False), embedder, size)
+            yield from _ranked(
+                data, Cutting(arguments.chunk_tokens[0], prefix=False), embedder, size
+            )
     else:
         permissions = read_permissions(arguments.data, data.task.folder)
         cutting = Cutting(Settings(home=arguments.home).chunk_tokens)
@@ -75,16 +85,26 @@ def _records(
             yield {"cutting": str(cutting), **size, **asdict(found)}
 
 
-def _ranked(data: RetrievalSet, cutting: Cutting, embedder: RememberingEmbedder, size: Record) -> Iterator[Record]:
+def _ranked(
+    data: RetrievalSet, cutting: Cutting, embedder: RememberingEmbedder, size: Record
+) -> Iterator[Record]:
     ranking = Ranking(data.documents.values(), embedder, cutting)
     for mode in MODES:
         rankings = {name: ranking.documents(text, mode) for name, text in data.questions.items()}
         halves = {
-            half: means({n: r for n, r in rankings.items() if hashed(n)[0] % 2 == odd}, data.relevant)["nDCG@10"]
+            half: means(
+                {n: r for n, r in rankings.items() if hashed(n)[0] % 2 == odd}, data.relevant
+            )["nDCG@10"]
             for odd, half in enumerate(("choose", "report"))
         }
         counts = {**size, "questions": len(rankings), "passages": ranking.passages}
-        yield {"cutting": str(cutting), "mode": mode, **counts, **means(rankings, data.relevant), **halves}
+        yield {
+            "cutting": str(cutting),
+            "mode": mode,
+            **counts,
+            **means(rankings, data.relevant),
+            **halves,
+        }
 
 
 def _columns(part: str) -> Sequence[str]:
@@ -101,7 +121,10 @@ def _head(part: str) -> str:
 
 def _line(part: str, record: Record) -> str:
     shown = {**record, "documents": _of(record["documents"], record["of"])}
-    cells = [f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in map(shown.get, _columns(part))]
+    cells = [
+        f"{cell:.4f}" if isinstance(cell, float) else str(cell)
+        for cell in map(shown.get, _columns(part))
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -116,24 +139,59 @@ def _as_json(facts: Record, records: Sequence[Record]) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="+", choices=TASKS, default=list(TASKS), metavar="NAME", help=", ".join(TASKS))
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--chunk-tokens", nargs="+", type=int, default=[256, 128, 384], metavar="N")
-    parser.add_argument("--no-prefix", action="store_true", help="also chunks of the first size without their title")
-    parser.add_argument("--documents", type=int, metavar="N", help="at most about N documents of a set")
-    parser.add_argument("--questions", type=int, metavar="N", help="at most N questions of a set")
-    parser.add_argument("--asked", type=int, default=300, metavar="N", help="at most N questions inside permissions")
-    parser.add_argument(
-        "--model", default=Settings.model_fields["embedding_model"].default, help="as CLEARANCE_EMBEDDING_MODEL"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--backend", choices=("torch", "onnx"), default=Settings.model_fields["embedding_backend"].default
+        "--sets",
+        nargs="+",
+        choices=TASKS,
+        default=list(TASKS),
+        metavar="NAME",
+        help=", ".join(TASKS),
+    )
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=PARTS,
+        default=list(PARTS),
+        metavar="PART",
+        help=", ".join(PARTS),
+    )
+    parser.add_argument("--chunk-tokens", nargs="+", type=int, default=[256, 128, 384], metavar="N")
+    parser.add_argument(
+        "--no-prefix", action="store_true", help="also chunks of the first size without their title"
+    )
+    parser.add_argument(
+        "--documents", type=int, metavar="N", help="at most about N documents of a set"
+    )
+    parser.add_argument("--questions", type=int, metavar="N", help="at most N questions of a set")
+    parser.add_argument(
+        "--asked", type=int, default=300, metavar="N", help="at most N questions inside permissions"
+    )
+    parser.add_argument(
+        "--model",
+        default=Settings.model_fields["embedding_model"].default,
+        help="as CLEARANCE_EMBEDDING_MODEL",
+    )
+    parser.add_argument(
+        "--backend",
+        choices=("torch", "onnx"),
+        default=Settings.model_fields["embedding_backend"].default,
     )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--home", type=Path, default=Path("var"), help="where unpacked models are kept")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("CLEARANCE_DATA", "../shared/data")))
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="where vectors are kept; default: in the home folder")
+    parser.add_argument(
+        "--home", type=Path, default=Path("var"), help="where unpacked models are kept"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("CLEARANCE_DATA", "../shared/data"))
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="where vectors are kept; default: in the home folder",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the raw results go")
     return parser.parse_args()
 

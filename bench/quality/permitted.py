@@ -1,4 +1,6 @@
-"""Quality inside permissions: the product's own path, from chunking through the catalog to the search of a user."""
+"""Quality inside permissions: the product's own path, from chunking through the catalog to the
+search of a user.
+"""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +23,10 @@ K = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permitted:
-    """One task and mode. Loss: what ranking everything and dropping the forbidden afterwards has more."""
+    """One task and mode.
+
+    Loss: what ranking everything and dropping the forbidden afterwards has more.
+    """
 
     task: str
     mode: Mode
@@ -33,7 +38,8 @@ class Permitted:
     recall: float
     ndcg_loss: float
     recall_loss: float
-    differing: int  # questions whose ten documents are not those of the ranking of everything, in that order
+    # questions whose ten documents are not those of the ranking of everything, in that order
+    differing: int
 
 
 class Permission:
@@ -47,7 +53,11 @@ class Permission:
 
 
 def measure(
-    data: RetrievalSet, permissions: Permissions, embedder: RememberingEmbedder, cutting: Cutting, most: int | None
+    data: RetrievalSet,
+    permissions: Permissions,
+    embedder: RememberingEmbedder,
+    cutting: Cutting,
+    most: int | None,
 ) -> Iterator[Permitted]:
     """One result per mode. most: questions with an answer, and a third as many without."""
     asked = _selected(data, permissions, most)
@@ -76,11 +86,16 @@ def _measured(
         gains = dict.fromkeys(_visible(data, one, permission), 1)
         if not gains:
             continue
-        kept = [name for name in everything.documents(question, mode) if permission.may(one.user, name)][:K]
+        kept = [
+            name for name in everything.documents(question, mode) if permission.may(one.user, name)
+        ][:K]
         inside.append((ndcg(found, gains), recall(found, gains)))
         dropped.append((ndcg(kept, gains), recall(kept, gains)))
         differing += found != kept
-    ours, theirs = ([statistics.fmean(column) for column in zip(*rows, strict=True)] for rows in (inside, dropped))
+    ours, theirs = (
+        [statistics.fmean(column) for column in zip(*rows, strict=True)]
+        for rows in (inside, dropped)
+    )
     return Permitted(
         task=data.task.name,
         mode=mode,
@@ -107,14 +122,20 @@ def _selected(data: RetrievalSet, permissions: Permissions, most: int | None) ->
 
 
 def _visible(data: RetrievalSet, one: Asked, permission: Permission) -> list[str]:
-    """What the question's judgements call relevant and the user may read; checked against what the set says."""
+    """What the question's judgements call relevant and the user may read; checked against what the
+    set says.
+    """
     names = [name for name in data.relevant[one.question] if permission.may(one.user, name)]
     if data.task.qrels == "qrels.tsv" and set(names) != set(one.visible):
-        raise ValueError(f"{one.question} for {one.user}: {names} are visible, the set says {one.visible}.")
+        raise ValueError(
+            f"{one.question} for {one.user}: {names} are visible, the set says {one.visible}."
+        )
     return names
 
 
-def _searched(searcher: Searcher, question: str, user: str, mode: Mode, data: RetrievalSet) -> list[str]:
+def _searched(
+    searcher: Searcher, question: str, user: str, mode: Mode, data: RetrievalSet
+) -> list[str]:
     only = Filters(language=data.task.searched) if data.bystanders else None
     result = searcher.search(question, Principal(name=f"user:{user}"), K, mode=mode, filters=only)
     return [hit.path for hit in result.hits]
@@ -141,11 +162,15 @@ def _stored(
                     text=text,
                     chunks=chunks,
                     content_hash="0" * 64,
-                    readers=Readers(allow=frozenset(map(_principal, permissions.readers[source.id]))),
+                    readers=Readers(
+                        allow=frozenset(map(_principal, permissions.readers[source.id]))
+                    ),
                     language=source.language,
                 )
                 vectors = embedder.passages([one.embedded for one in chunks])
-                catalog.documents.put(document, {g.id: vectors for g in catalog.generations.writable()})
+                catalog.documents.put(
+                    document, {g.id: vectors for g in catalog.generations.writable()}
+                )
             yield searcher
         finally:
             catalog.close()

@@ -1,4 +1,6 @@
-"""Documents ranked by their best passage over everything at once, through the real indexes and without permissions."""
+"""Documents ranked by their best passage over everything at once, through the real indexes and
+without permissions.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,7 +34,9 @@ class Cutting:
         return size if self.prefix else f"{size}, no title"
 
 
-def cut(source: Source, embedder: RememberingEmbedder, cutting: Cutting) -> tuple[str, tuple[Chunk, ...]]:
+def cut(
+    source: Source, embedder: RememberingEmbedder, cutting: Cutting
+) -> tuple[str, tuple[Chunk, ...]]:
     """The document's text and its chunks, as ingestion makes them from one element of text."""
     if cutting.tokens is None:
         text = source.text or source.title
@@ -50,7 +54,9 @@ def cut(source: Source, embedder: RememberingEmbedder, cutting: Cutting) -> tupl
 class Ranking:
     """Every document in one reader set."""
 
-    def __init__(self, sources: Iterable[Source], embedder: RememberingEmbedder, cutting: Cutting) -> None:
+    def __init__(
+        self, sources: Iterable[Source], embedder: RememberingEmbedder, cutting: Cutting
+    ) -> None:
         self._embedder = embedder
         names: list[str] = []
         texts: list[str] = []

@@ -57,7 +57,8 @@ TASKS = {
 class RetrievalSet:
     task: Task
     documents: Mapping[str, Source]
-    bystanders: Mapping[str, Source]  # documents of the set in languages that the task does not search
+    # documents of the set in languages that the task does not search
+    bystanders: Mapping[str, Source]
     questions: Mapping[str, str]  # those with something relevant among the documents
     relevant: Relevant
     documents_in_all: int
@@ -85,11 +86,14 @@ def read_set(
 ) -> RetrievalSet:
     """A task's documents and questions; of larger sets a selection that is the same each time.
 
-    Of the documents the relevant ones stay, then as many others as there is room for; questions and others are taken
-    in the order of a hash of their ids.
+    Of the documents the relevant ones stay, then as many others as there is room for; questions and
+    others are taken in the order of a hash of their ids.
     """
     folder = data / "retrieval" / task.folder
-    sources = [Source(row["_id"], row["title"], row["text"], row["lang"]) for row in rows(folder / "corpus.jsonl.gz")]
+    sources = [
+        Source(row["_id"], row["title"], row["text"], row["lang"])
+        for row in rows(folder / "corpus.jsonl.gz")
+    ]
     every = {source.id: source for source in sources if source.language == task.searched}
     relevant = _qrels(folder / task.qrels, every)
     texts = {
@@ -118,7 +122,9 @@ def read_permissions(data: Path, folder: str) -> Permissions:
     place = data / "retrieval" / folder
     return Permissions(
         readers={row["doc_id"]: frozenset(row["groups"]) for row in rows(place / "acl.jsonl.gz")},
-        users={row["user_id"]: frozenset(row["groups"]) for row in rows(data / "acl" / "users.jsonl")},
+        users={
+            row["user_id"]: frozenset(row["groups"]) for row in rows(data / "acl" / "users.jsonl")
+        },
         asked=tuple(
             Asked(row["query_id"], row["user_id"], tuple(row["visible_relevant"]))
             for row in rows(place / "acl_queries.jsonl.gz")
@@ -133,7 +139,9 @@ def hashed(name: str) -> bytes:
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
     content = path.read_bytes()
-    for line in (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8").split("\n"):
+    for line in (
+        (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8").split("\n")
+    ):
         if line:
             yield json.loads(line)
 

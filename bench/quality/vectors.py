@@ -19,7 +19,10 @@ Vectors = NDArray[np.float32]
 
 
 class RememberingEmbedder:
-    """An embedder that keeps every vector in a file of the folder, one file per fingerprint. For one thread."""
+    """An embedder that keeps every vector in a file of the folder, one file per fingerprint.
+
+    For one thread.
+    """
 
     def __init__(self, embedder: Embedder, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +43,9 @@ class RememberingEmbedder:
         return vector
 
     def queries(self, texts: Sequence[str]) -> Vectors:
-        return self._all("query", texts, lambda part: np.stack([self._embedder.query(text) for text in part]))
+        return self._all(
+            "query", texts, lambda part: np.stack([self._embedder.query(text) for text in part])
+        )
 
     def passages(self, texts: Sequence[str]) -> Vectors:
         return self._all("passage", texts, self._embedder.passages)
@@ -48,11 +53,15 @@ class RememberingEmbedder:
     def count(self, texts: Sequence[str]) -> list[int]:
         return self._embedder.count(texts)
 
-    def _all(self, role: str, texts: Sequence[str], embed: Callable[[Sequence[str]], Vectors]) -> Vectors:
+    def _all(
+        self, role: str, texts: Sequence[str], embed: Callable[[Sequence[str]], Vectors]
+    ) -> Vectors:
         found = np.empty((len(texts), self.dimension), np.float32)
         missing = []
         for place, text in enumerate(texts):
-            kept = self._kept.execute("SELECT vector FROM vectors WHERE key = ?", (_key(role, text),)).fetchone()
+            kept = self._kept.execute(
+                "SELECT vector FROM vectors WHERE key = ?", (_key(role, text),)
+            ).fetchone()
             if kept is None:
                 missing.append(place)
             else:
@@ -68,7 +77,11 @@ class RememberingEmbedder:
             if time.monotonic() > told + PROGRESS_S:
                 told = time.monotonic()
                 rest = (told - started) / done * (len(missing) - done)
-                print(f"embedded {done}/{len(missing)} texts ({role}), {rest:.0f} s left", file=sys.stderr, flush=True)
+                print(
+                    f"embedded {done}/{len(missing)} texts ({role}), {rest:.0f} s left",
+                    file=sys.stderr,
+                    flush=True,
+                )
         return found
 
 

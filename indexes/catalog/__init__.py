@@ -1,4 +1,7 @@
-"""The one truth: documents, vectors, who may read them, people, keys, jobs. Everything else is derived from it."""
+"""The one truth: documents, vectors, who may read them, people, keys, jobs.
+
+Everything else is derived from it.
+"""
 
 import secrets
 from collections.abc import Collection, Iterator
@@ -25,7 +28,17 @@ from indexes.catalog.sources import Failures, NamedSource, Sources
 from indexes.catalog.templates import Templates
 from indexes.model import Principal
 
-__all__ = ["Catalog", "Filters", "IssuedKey", "Job", "KeyInfo", "Mark", "NamedSource", "Placement", "ReadState"]
+__all__ = [
+    "Catalog",
+    "Filters",
+    "IssuedKey",
+    "Job",
+    "KeyInfo",
+    "Mark",
+    "NamedSource",
+    "Placement",
+    "ReadState",
+]
 
 
 class Catalog:
@@ -47,7 +60,10 @@ class Catalog:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """The catalog at this URL, at the present schema. Raises SchemaMismatch, UnsafeDatabase, BadConfiguration."""
+        """The catalog at this URL, at the present schema.
+
+        Raises SchemaMismatch, UnsafeDatabase, BadConfiguration.
+        """
         database = Database(url)
         migrate(database)
         return cls(database)
@@ -59,13 +75,17 @@ class Catalog:
             yield ReadState(connection)
 
     def explain(self, user: str, document: str, token_groups: Collection[str] = ()) -> Explanation:
-        """For operators: why a user may or may not read a document. Raises NotFound, BadPrincipal, BadInput."""
+        """For operators: why a user may or may not read a document.
+
+        Raises NotFound, BadPrincipal, BadInput.
+        """
         with self._database.reading() as connection:
             return explain(connection, user, document, token_groups)
 
     @contextmanager
     def acting(self, principal: Principal, scope: str) -> Iterator[None]:
-        """What is read or changed inside the block is done for this principal: each transaction confirms its key.
+        """What is read or changed inside the block is done for this principal: each transaction
+        confirms its key.
 
         Raises NotAuthenticated and NotPermitted from whatever begins a transaction there.
         """

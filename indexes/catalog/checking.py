@@ -1,11 +1,21 @@
-"""What must hold inside the catalog, whatever was written to it and however it was copied. For operators only."""
+"""What must hold inside the catalog, whatever was written to it and however it was copied.
+
+For operators only.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select
 
-from indexes.catalog.schema import chunks, document_texts, documents, reader_set_entries, reader_sets, vectors
+from indexes.catalog.schema import (
+    chunks,
+    document_texts,
+    documents,
+    reader_set_entries,
+    reader_sets,
+    vectors,
+)
 from indexes.model import IndexGeneration
 
 _TOLD = 20  # documents of one kind of problem
@@ -52,16 +62,24 @@ _OUT_OF_ORDER = _NAMES.join(chunks, chunks.c.document_id == documents.c.id).join
 
 
 def problems(connection: Connection, generation: IndexGeneration, *, whole: bool) -> Iterator[str]:
-    """What does not hold, in words. whole: look into every text and vector, too, instead of counting them."""
+    """What does not hold, in words. whole: look into every text and vector, too, instead of
+    counting them.
+    """
     for said, wanted in (
         ("has no text", _WITHOUT_TEXT),
         ("has readers that do not exist", _WITHOUT_READERS),
         ("lacks a chunk", _WITH_GAPS),
         ("has chunks out of order", _OUT_OF_ORDER),
-        (f"has no vectors of {generation.model}, or not one for each chunk", _without_vectors(generation)),
+        (
+            f"has no vectors of {generation.model}, or not one for each chunk",
+            _without_vectors(generation),
+        ),
     ):
         yield from (f"Document {name} {said}." for name in connection.scalars(wanted))
-    for said, wanted in (*_ORPHANS, ("There are readers of a set that does not exist.", _STRAY_READERS)):
+    for said, wanted in (
+        *_ORPHANS,
+        ("There are readers of a set that does not exist.", _STRAY_READERS),
+    ):
         if connection.execute(wanted.limit(1)).first() is not None:
             yield said
     if whole:
@@ -71,19 +89,31 @@ def problems(connection: Connection, generation: IndexGeneration, *, whole: bool
 def _without_vectors(generation: IndexGeneration) -> Select[Any]:
     expected = func.coalesce(_sizes.c.number, 0) * generation.dimension * _FLOAT_BYTES
     of_it = (vectors.c.document_id == documents.c.id) & (vectors.c.generation_id == generation.id)
-    joined = _NAMES.outerjoin(vectors, of_it).outerjoin(_sizes, _sizes.c.document_id == documents.c.id)
-    return joined.where(or_(vectors.c.vectors.is_(None), func.length(vectors.c.vectors) != expected))
+    joined = _NAMES.outerjoin(vectors, of_it).outerjoin(
+        _sizes, _sizes.c.document_id == documents.c.id
+    )
+    return joined.where(
+        or_(vectors.c.vectors.is_(None), func.length(vectors.c.vectors) != expected)
+    )
 
 
 def _of_contents(connection: Connection, generation: IndexGeneration) -> Iterator[str]:
     import numpy as np
 
     pieces = (
-        select(documents.c.public_id, chunks.c.text, chunks.c.start, chunks.c.end, document_texts.c.text.label("whole"))
+        select(
+            documents.c.public_id,
+            chunks.c.text,
+            chunks.c.start,
+            chunks.c.end,
+            document_texts.c.text.label("whole"),
+        )
         .join(chunks, chunks.c.document_id == documents.c.id)
         .join(document_texts, document_texts.c.document_id == documents.c.id)
     )
-    for name, text, start, end, whole in connection.execution_options(yield_per=100).execute(pieces):
+    for name, text, start, end, whole in connection.execution_options(yield_per=100).execute(
+        pieces
+    ):
         if whole[start:end] != text:
             yield f"A chunk of document {name} is not what its text says there."
     stored = (

@@ -27,7 +27,14 @@ from sqlalchemy.exc import (
     TimeoutError,
 )
 
-from indexes.errors import BadConfiguration, Busy, CatalogUnavailable, ClearanceError, StorageFull, UnsafeDatabase
+from indexes.errors import (
+    BadConfiguration,
+    Busy,
+    CatalogUnavailable,
+    ClearanceError,
+    StorageFull,
+    UnsafeDatabase,
+)
 from indexes.private_files import keep_private, private_file
 
 CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
@@ -35,17 +42,25 @@ SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processe
 BUSY_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 10
 _STATEMENTS = 1_024
-"""Kept by each connection. The driver drops what was used least often, so that in a full cache all that is new is put
-into words again each time, which costs a search more than everything else of its statements."""
+"""Kept by each connection.
+
+The driver drops what was used least often, so that in a full cache all that is new is put into
+words again each time, which costs a search more than everything else of its statements.
+"""
 _WORDED = 1_000  # forms of one statement that are kept
-_WRITERS_LOCK = 0x636C7265  # one number for the advisory lock that keeps change numbers in commit order
+# one number for the advisory lock that keeps change numbers in commit order
+_WRITERS_LOCK = 0x636C7265
 _REMEDY = "Check that the database runs, and CLEARANCE_DATABASE_URL or CLEARANCE_HOME."
-_URLS = "Use sqlite:////absolute/path/catalog.sqlite or postgresql+psycopg://user:password@host/name."
+_URLS = (
+    "Use sqlite:////absolute/path/catalog.sqlite or postgresql+psycopg://user:password@host/name."
+)
 _HOME = "Set CLEARANCE_HOME to a folder that this user may write."
 
 log = logging.getLogger(__name__)
 
-_check: ContextVar["tuple[Database, Callable[[Connection], None]] | None"] = ContextVar("check", default=None)
+_check: ContextVar["tuple[Database, Callable[[Connection], None]] | None"] = ContextVar(
+    "check", default=None
+)
 
 
 class Database:
@@ -58,34 +73,48 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent state of everything, however long it is held. Nothing can be written through it.
+        """One consistent state of everything, however long it is held.
+
+        Nothing can be written through it.
 
         Raises Busy, CatalogUnavailable.
         """
         with self._watched(), self._readers.connect() as connection:
-            if self.is_sqlite:  # by way of the driver alone; the other way costs a search as much as two statements
+            # by way of the driver alone; the other way costs a search as much as two statements
+            if self.is_sqlite:
                 connection.connection.cursor().execute("BEGIN")
             self._check(connection)
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """All or nothing, durable when the block has ended. Writers wait for each other, and what they read is what the
-        one before has left. Raises Busy, StorageFull, CatalogUnavailable.
+        """All or nothing, durable when the block has ended.
 
-        On PostgreSQL each statement sees what was committed before it began, so all that follow the lock see what its
-        last holder did. In a transaction with one state for all, that state would be taken before the lock is had.
+        Writers wait for each other, and what they read is what the one before has left. Raises
+        Busy, StorageFull, CatalogUnavailable.
+
+        On PostgreSQL each statement sees what was committed before it began, so all that follow the
+        lock see what its last holder did. In a transaction with one state for all, that state would
+        be taken before the lock is had.
         """
         options = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
-        with self._watched(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with (
+            self._watched(),
+            self.engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
             if not self.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK})
+                connection.execute(
+                    text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK}
+                )
             self._check(connection)
             yield connection
 
     @contextmanager
     def checked(self, check: Callable[[Connection], None]) -> Iterator[None]:
-        """Every transaction that begins inside the block, in this task and the threads it hands work to, begins so."""
+        """Every transaction that begins inside the block, in this task and the threads it hands
+        work to, begins so.
+        """
         before = _check.set((self, check))
         try:
             yield
@@ -102,21 +131,28 @@ class Database:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Around a transaction: it is the same file all the time, and what goes wrong is said in our words."""
+        """Around a transaction: it is the same file all the time, and what goes wrong is said in
+        our words.
+        """
         with nullcontext() if self._file is None else self._file.in_use(self.engine.dispose):
             try:
                 yield
             except DBAPIError as error:
                 raise _plain(error) from error
             except TimeoutError as error:
-                raise Busy("All connections to the catalog are in use.", remedy="Try again in a moment.") from error
+                raise Busy(
+                    "All connections to the catalog are in use.", remedy="Try again in a moment."
+                ) from error
 
 
 class Prepared:
-    """A statement put into words once for each number of values in its lists. For the few that every search runs.
+    """A statement put into words once for each number of values in its lists.
 
-    It goes to the driver directly, and values come and go as the driver has them: rows are tuples in the order of the
-    statement's columns, and JSON comes unread from a database that keeps it as text.
+    For the few that every search runs.
+
+    It goes to the driver directly, and values come and go as the driver has them: rows are tuples
+    in the order of the statement's columns, and JSON comes unread from a database that keeps it as
+    text.
     """
 
     def __init__(self, statement: Select[Any] | CompoundSelect[Any]) -> None:
@@ -124,7 +160,10 @@ class Prepared:
         self._known: dict[tuple[str | int, ...], _Worded] = {}
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
-        """values: every parameter by its name; a list for one that stands behind IN. Raises DBAPIError."""
+        """values: every parameter by its name; a list for one that stands behind IN.
+
+        Raises DBAPIError.
+        """
         lengths = (len(value) for value in values.values() if type(value) is list)
         shape: tuple[str | int, ...] = (connection.dialect.name, *lengths)
         worded = self._known.get(shape)
@@ -134,7 +173,9 @@ class Prepared:
             worded = self._known[shape] = self._put_into_words(connection, values)
         given = {**worded.fixed, **values}
         for name in worded.lists:
-            given.update((f"{name}_{place}", item) for place, item in enumerate(values[name], start=1))
+            given.update(
+                (f"{name}_{place}", item) for place, item in enumerate(values[name], start=1)
+            )
         sent: Any = tuple(map(given.__getitem__, worded.names))
         if not worded.by_place:
             sent = dict(zip(worded.names, sent, strict=True))
@@ -149,7 +190,9 @@ class Prepared:
             raise _as_sqlalchemy(connection, worded.sql, error) from error
 
     def _put_into_words(self, connection: Connection, values: Mapping[str, Any]) -> "_Worded":
-        state = self.statement.compile(dialect=connection.dialect).construct_expanded_state(dict(values))
+        state = self.statement.compile(dialect=connection.dialect).construct_expanded_state(
+            dict(values)
+        )
         fixed = {name: value for name, value in state.parameters.items() if name not in values}
         names = state.positiontup if state.positiontup is not None else list(state.parameters)
         lists = tuple(name for name, value in values.items() if type(value) is list)
@@ -171,7 +214,10 @@ class _Worded:
 
 
 def _as_sqlalchemy(connection: Connection, sql: str, error: Any) -> Exception:
-    """The driver's error as SQLAlchemy would have raised it. A connection that is lost is not used again."""
+    """The driver's error as SQLAlchemy would have raised it.
+
+    A connection that is lost is not used again.
+    """
     dialect = connection.dialect
     assert dialect.dbapi is not None
     lost = dialect.is_disconnect(error, connection.connection, None)
@@ -183,8 +229,10 @@ def _as_sqlalchemy(connection: Connection, sql: str, error: Any) -> Exception:
     return same
 
 
-_IN_THE_WAY = ("40001", "40P01", "55P03")  # a conflict, a deadlock, or a lock that was not to be had in time
-_OURS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)  # the statement's fault, not the database's
+# a conflict, a deadlock, or a lock that was not to be had in time
+_IN_THE_WAY = ("40001", "40P01", "55P03")
+# the statement's fault, not the database's
+_OURS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 
 
 def _plain(error: DBAPIError) -> ClearanceError | DBAPIError:
@@ -208,14 +256,20 @@ def _engine(url: str) -> tuple[Engine, "_CatalogFile | None"]:
             return _sqlite(url, parsed.database)
         if backend == "postgresql":
             return _postgresql(url), None
-    except (ArgumentError, ValueError, ImportError) as error:  # never with the URL itself, which may hold a password
-        raise BadConfiguration("CLEARANCE_DATABASE_URL is not the URL of a database.", remedy=_URLS) from error
+    # never with the URL itself, which may hold a password
+    except (ArgumentError, ValueError, ImportError) as error:
+        raise BadConfiguration(
+            "CLEARANCE_DATABASE_URL is not the URL of a database.", remedy=_URLS
+        ) from error
     raise BadConfiguration(f"There is no catalog on {backend}.", remedy=_URLS)
 
 
 def _postgresql(url: str) -> Engine:
     engine = create_engine(
-        url, isolation_level="REPEATABLE READ", pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S}
+        url,
+        isolation_level="REPEATABLE READ",
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
     )
     event.listen(engine, "connect", _configure_postgresql)
     return engine
@@ -229,7 +283,9 @@ def _configure_postgresql(connection: Any, _record: Any) -> None:
 def _sqlite(url: str, database: str | None) -> tuple[Engine, "_CatalogFile"]:
     check_sqlite(pysqlite3.sqlite_version_info)
     if not database or database == ":memory:":
-        raise BadConfiguration("The catalog must be a file.", remedy="Use sqlite:////absolute/path/catalog.sqlite.")
+        raise BadConfiguration(
+            "The catalog must be a file.", remedy="Use sqlite:////absolute/path/catalog.sqlite."
+        )
     place = Path(database)
     try:
         if place.name == CATALOG_FILE:
@@ -237,10 +293,16 @@ def _sqlite(url: str, database: str | None) -> tuple[Engine, "_CatalogFile"]:
         else:
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise BadConfiguration(f"The folder {place.parent} cannot be used: {error.strerror}.", remedy=_HOME) from error
+        raise BadConfiguration(
+            f"The folder {place.parent} cannot be used: {error.strerror}.", remedy=_HOME
+        ) from error
     private_file(place)  # its log and its shared memory get the same mode from SQLite
     engine = create_engine(
-        url, module=pysqlite3, pool_size=16, max_overflow=48, connect_args={"cached_statements": _STATEMENTS}
+        url,
+        module=pysqlite3,
+        pool_size=16,
+        max_overflow=48,
+        connect_args={"cached_statements": _STATEMENTS},
     )
     file = _CatalogFile(place)
     event.listen(engine, "do_connect", file.before_connect)
@@ -254,11 +316,14 @@ def check_sqlite(version: tuple[int, ...]) -> None:
     """Raises UnsafeDatabase for a SQLite whose WAL may be corrupted by several processes."""
     if version < SAFE_SQLITE:
         found, needed = (".".join(map(str, v)) for v in (version, SAFE_SQLITE))
-        raise UnsafeDatabase(f"SQLite {found}; {needed} or newer is needed.", remedy="Install the package pysqlite3.")
+        raise UnsafeDatabase(
+            f"SQLite {found}; {needed} or newer is needed.", remedy="Install the package pysqlite3."
+        )
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # transactions are begun by _begin_sqlite, never by the driver
+    # transactions are begun by _begin_sqlite, never by the driver
+    connection.isolation_level = None
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_MS}",
         "journal_mode=WAL",
@@ -290,15 +355,18 @@ def _identity(path: Path) -> _Identity:
 class _CatalogFile:
     """The file that all connections of this process have open. Threads share it.
 
-    Somebody may put another file into its place, such as a copy from yesterday. A connection that is open would go on
-    reading the former one for ever, so each transaction looks first and then, once no other is at work, all connections
-    are closed. SQLite would take the write-ahead log that the former file left behind for the new file's own: so which
-    log belongs to which file is noted beside them, and a log of another file is set aside before it is read.
+    Somebody may put another file into its place, such as a copy from yesterday. A connection that
+    is open would go on reading the former one for ever, so each transaction looks first and then,
+    once no other is at work, all connections are closed. SQLite would take the write-ahead log that
+    the former file left behind for the new file's own: so which log belongs to which file is noted
+    beside them, and a log of another file is set aside before it is read.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
-        self._log, self._index, self._note = (Path(f"{self._path}{end}") for end in ("-wal", "-shm", "-belongs"))
+        self._log, self._index, self._note = (
+            Path(f"{self._path}{end}") for end in ("-wal", "-shm", "-belongs")
+        )
         self._opened: _Identity = None
         self._noted: list[_Identity] = []
         self._existed = False
@@ -311,7 +379,8 @@ class _CatalogFile:
         """Inside, it is the same file. Raises Busy, CatalogUnavailable."""
         depth = getattr(self._of_thread, "depth", 0)
         with self._changed:
-            if depth == 0:  # within another transaction of this thread, there is nothing to wait for
+            # within another transaction of this thread, there is nothing to wait for
+            if depth == 0:
                 self._look(close_all)
             self._active += 1
         self._of_thread.depth = depth + 1
@@ -326,19 +395,29 @@ class _CatalogFile:
     def _look(self, close_all: Callable[[], None]) -> None:
         while self._opened is not None and (now := _identity(self._path)) != self._opened:
             if now is None:
-                raise CatalogUnavailable(f"The file {self._path.name} is not there.", remedy=_REMEDY)
+                raise CatalogUnavailable(
+                    f"The file {self._path.name} is not there.", remedy=_REMEDY
+                )
             if self._active:
                 if not self._changed.wait(BUSY_TIMEOUT_MS / 1000):
-                    raise Busy("Another file has taken the place of the catalog.", remedy="Try again in a moment.")
+                    raise Busy(
+                        "Another file has taken the place of the catalog.",
+                        remedy="Try again in a moment.",
+                    )
                 continue
-            log.warning("Another file has taken the place of %s: it is read from now on.", self._path.name)
+            log.warning(
+                "Another file has taken the place of %s: it is read from now on.", self._path.name
+            )
             close_all()
             self._opened = None
 
-    def before_connect(self, _dialect: Any, _record: Any, arguments: list[Any], named: dict[str, Any]) -> None:
+    def before_connect(
+        self, _dialect: Any, _record: Any, arguments: list[Any], named: dict[str, Any]
+    ) -> None:
         if self._opened is None:
             self._set_aside_a_foreign_log()
-        if self._existed and not named.get("uri"):  # a catalog that is missing for a moment is not made anew, empty
+        # a catalog that is missing for a moment is not made anew, empty
+        if self._existed and not named.get("uri"):
             arguments[0] = f"file:{quote(str(self._path))}?mode=rw"
             named["uri"] = True
 
@@ -348,17 +427,28 @@ class _CatalogFile:
             self._opened = now
         elif now != self._opened:  # it was replaced this moment
             connection.close()
-            raise Busy("Another file has taken the place of the catalog.", remedy="Try again in a moment.")
+            raise Busy(
+                "Another file has taken the place of the catalog.", remedy="Try again in a moment."
+            )
         self._existed = True
         self._write_note([now, _identity(self._log)])
 
     def _set_aside_a_foreign_log(self) -> None:
-        """Kept under another name: if the former file is wanted back, its last changes are in there."""
+        """Kept under another name: if the former file is wanted back, its last changes are in
+        there.
+        """
         with suppress(OSError, ValueError), _alone_in(self._path.parent):
             file, its_log = json.loads(self._note.read_text(encoding="utf-8"))
             now = _identity(self._path)
-            if now is not None and now != file and its_log is not None and _identity(self._log) == its_log:
-                log.warning("%s belongs to a file that was replaced; it is set aside.", self._log.name)
+            if (
+                now is not None
+                and now != file
+                and its_log is not None
+                and _identity(self._log) == its_log
+            ):
+                log.warning(
+                    "%s belongs to a file that was replaced; it is set aside.", self._log.name
+                )
                 self._log.replace(f"{self._log}-of-replaced")
                 self._index.unlink(missing_ok=True)
 
@@ -369,7 +459,9 @@ class _CatalogFile:
         with suppress(OSError), _alone_in(self._path.parent):
             written = self._note.with_name(f"{self._note.name}-{os.getpid()}")
             with os.fdopen(
-                os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+                os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+                "w",
+                encoding="utf-8",
             ) as file:
                 json.dump(noted, file)
             written.replace(self._note)

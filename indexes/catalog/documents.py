@@ -51,17 +51,22 @@ class Documents:
         self._database = database
 
     def put(self, document: Document, by_generation: "Mapping[int, Vectors]") -> str:
-        """Insert the document, or replace the one with the same uri. Returns its public id, which a replacement keeps.
+        """Insert the document, or replace the one with the same uri.
 
-        by_generation: unit vectors, shape (chunks, dimension), for every generation that can be written. Raises
-        ModelMismatch when one is missing (a rebuild began meanwhile: embed for it and put again), BadInput for vectors
-        that cannot be right and for attributes that could not be asked for.
+        Returns its public id, which a replacement keeps.
+
+        by_generation: unit vectors, shape (chunks, dimension), for every generation that can be
+        written. Raises ModelMismatch when one is missing (a rebuild began meanwhile: embed for it
+        and put again), BadInput for vectors that cannot be right and for attributes that could not
+        be asked for.
         """
         _check(document)
         with self._database.writing() as connection:
             wanted = writable_generations(connection)
             if not wanted:
-                raise ModelMismatch("The catalog has no generation yet.", remedy="Call generations.ensure first.")
+                raise ModelMismatch(
+                    "The catalog has no generation yet.", remedy="Call generations.ensure first."
+                )
             blobs = {g.id: _blob(document, g, by_generation) for g in wanted}
             document_id, public_id, touched = _write_head(connection, document)
             _write_body(connection, document_id, document)
@@ -70,30 +75,42 @@ class Documents:
         return public_id
 
     def relabel(self, uri: str, readers: Readers) -> bool:
-        """Change who may read it, effective at the next request; no text or vector is touched. False: no such uri."""
+        """Change who may read it, effective at the next request; no text or vector is touched.
+
+        False: no such uri.
+        """
         with self._database.writing() as connection:
             found = connection.execute(_head_of(uri)).first()
             if found is None:
                 return False
             new = intern_readers(connection, readers)
-            connection.execute(update(documents).where(documents.c.id == found.id).values(reader_set_id=new))
+            connection.execute(
+                update(documents).where(documents.c.id == found.id).values(reader_set_id=new)
+            )
             note_document(connection, found.id, (found.reader_set_id, new))
         return True
 
     def narrow(self, uri: str, readers: Readers) -> bool:
-        """Let only those go on reading whom these readers name, too, and deny whom they deny. False: no such uri.
+        """Let only those go on reading whom these readers name, too, and deny whom they deny.
 
-        Decided by ids, from what is stored at this moment: whoever is denied now stays denied, whatever became of the
-        name. Raises UnknownPrincipal for a new deny of somebody whom nobody has declared.
+        False: no such uri.
+
+        Decided by ids, from what is stored at this moment: whoever is denied now stays denied,
+        whatever became of the name. Raises UnknownPrincipal for a new deny of somebody whom nobody
+        has declared.
         """
         with self._database.writing() as connection:
-            found = connection.execute(select(documents.c.id, documents.c.reader_set_id).where(documents.c.uri == uri))
+            found = connection.execute(
+                select(documents.c.id, documents.c.reader_set_id).where(documents.c.uri == uri)
+            )
             stored = found.first()
             if stored is None:
                 return False
             entries = narrowed_entries(connection, stored.reader_set_id, readers)
             new = _interned(connection, entries)
-            connection.execute(update(documents).where(documents.c.id == stored.id).values(reader_set_id=new))
+            connection.execute(
+                update(documents).where(documents.c.id == stored.id).values(reader_set_id=new)
+            )
             note_document(connection, stored.id, (stored.reader_set_id, new))
         return True
 
@@ -107,9 +124,12 @@ class Documents:
         return True
 
     def move(self, uri: str, to: Moved) -> bool:
-        """The same text at another place, with the readers of that place, in one step. False: it was not to be done.
+        """The same text at another place, with the readers of that place, in one step.
 
-        Id, passages and citations stay. Nothing is done if the document is gone, or something is there already.
+        False: it was not to be done.
+
+        Id, passages and citations stay. Nothing is done if the document is gone, or something is
+        there already.
         """
         with self._database.writing() as connection:
             found = connection.execute(_head_of(uri)).first()
@@ -129,12 +149,18 @@ class Documents:
         generation: IndexGeneration,
         by_document: "Mapping[int, tuple[bytes, Vectors]]",
     ) -> None:
-        """Vectors of a generation under construction; a document that changed since (another token) is left out."""
+        """Vectors of a generation under construction; a document that changed since (another token)
+        is left out.
+        """
         with self._database.writing() as connection:
             for document_id, (token, matrix) in by_document.items():
-                same = select(documents.c.id).where(documents.c.id == document_id, documents.c.token == token)
+                same = select(documents.c.id).where(
+                    documents.c.id == document_id, documents.c.token == token
+                )
                 if connection.scalar(same) is not None:
-                    _replace_vectors(connection, document_id, {generation.id: matrix.astype("<f4").tobytes()})
+                    _replace_vectors(
+                        connection, document_id, {generation.id: matrix.astype("<f4").tobytes()}
+                    )
 
     def paths(self, principal: Principal) -> frozenset[str]:
         """Paths of the documents that this principal may read. Raises NotAuthenticated."""
@@ -144,7 +170,10 @@ class Documents:
             return frozenset(connection.scalars(wanted, asker_parameters(principal)))
 
     def stored(self, prefix: str) -> dict[str, StoredDocument]:
-        """What is there below a uri prefix, by uri. For planning an ingest run; nothing of it reaches a reader."""
+        """What is there below a uri prefix, by uri.
+
+        For planning an ingest run; nothing of it reaches a reader.
+        """
         below = func.substr(documents.c.uri, 1, len(prefix)) == prefix
         size = select(func.count()).where(chunks.c.document_id == documents.c.id).scalar_subquery()
         wanted = select(documents, size.label("size")).where(below)
@@ -177,7 +206,9 @@ def _check(document: Document) -> None:
             raise BadInput(f"The document's {name} {wrong}.")
     if wrong := attributes.wrong_metadata(document.metadata):
         raise BadInput(f"The document's metadata {wrong}.")
-    if document.modified_at is not None and (wrong := attributes.wrong_moment(document.modified_at)):
+    if document.modified_at is not None and (
+        wrong := attributes.wrong_moment(document.modified_at)
+    ):
         raise BadInput(f"The document's time of change {wrong}.")
 
 
@@ -191,17 +222,23 @@ def _blob(
     matrix = by_generation.get(generation.id)
     if matrix is None:
         raise ModelMismatch(
-            f"There are no vectors of {generation.model} for {document.path}.", remedy="Embed it for every generation."
+            f"There are no vectors of {generation.model} for {document.path}.",
+            remedy="Embed it for every generation.",
         )
     if matrix.shape != (len(document.chunks), generation.dimension):
-        raise BadInput(f"The vectors have shape {matrix.shape}, not {(len(document.chunks), generation.dimension)}.")
-    if not np.all(np.abs(np.linalg.norm(matrix, axis=1) - 1) < _UNIT_TOLERANCE):  # NaN fails this too
+        raise BadInput(
+            f"The vectors have shape {matrix.shape}, not {(len(document.chunks), generation.dimension)}."
+        )
+    # NaN fails this too
+    if not np.all(np.abs(np.linalg.norm(matrix, axis=1) - 1) < _UNIT_TOLERANCE):
         raise BadInput("The vectors are not of unit length.")
     return matrix.astype("<f4").tobytes()
 
 
 def _head_of(uri: str) -> Select[Any]:
-    return select(documents.c.id, documents.c.public_id, documents.c.reader_set_id).where(documents.c.uri == uri)
+    return select(documents.c.id, documents.c.public_id, documents.c.reader_set_id).where(
+        documents.c.uri == uri
+    )
 
 
 def _write_head(connection: Connection, document: Document) -> tuple[int, str, tuple[int, ...]]:
@@ -217,7 +254,9 @@ def _write_head(connection: Connection, document: Document) -> tuple[int, str, t
         "page_kind": document.page_kind,
         "pages": _page_map(document),
         "metadata": dict(document.metadata),
-        "metadata_digests": " ".join(sorted(attributes.digest_of(*item) for item in document.metadata.items())),
+        "metadata_digests": " ".join(
+            sorted(attributes.digest_of(*item) for item in document.metadata.items())
+        ),
         "modified_at": document.modified_at,
         "stored_at": datetime.now(UTC),
         "reader_set_id": reader_set_id,
@@ -230,13 +269,22 @@ def _write_head(connection: Connection, document: Document) -> tuple[int, str, t
         connection.execute(update(documents).where(documents.c.id == found.id).values(values))
         return found.id, found.public_id, (found.reader_set_id, reader_set_id)
     public_id = new_public_id()
-    added = insert(documents).values(uri=document.uri, public_id=public_id, **values).returning(documents.c.id)
+    added = (
+        insert(documents)
+        .values(uri=document.uri, public_id=public_id, **values)
+        .returning(documents.c.id)
+    )
     return connection.execute(added).scalar_one(), public_id, (reader_set_id,)
 
 
 def _page_map(document: Document) -> list[list[int | str | None]]:
-    marks = {mark.number: mark for chunk in reversed(document.chunks) for mark in reversed(chunk.pages)}
-    return [[mark.start, mark.number, mark.name] for mark in sorted(marks.values(), key=lambda mark: mark.start)]
+    marks = {
+        mark.number: mark for chunk in reversed(document.chunks) for mark in reversed(chunk.pages)
+    }
+    return [
+        [mark.start, mark.number, mark.name]
+        for mark in sorted(marks.values(), key=lambda mark: mark.start)
+    ]
 
 
 def _write_body(connection: Connection, document_id: int, document: Document) -> None:
@@ -260,7 +308,10 @@ def _write_body(connection: Connection, document_id: int, document: Document) ->
 
 
 def _write_vectors(connection: Connection, document_id: int, blobs: Mapping[int, bytes]) -> None:
-    rows = [{"generation_id": g, "document_id": document_id, "vectors": blob} for g, blob in blobs.items()]
+    rows = [
+        {"generation_id": g, "document_id": document_id, "vectors": blob}
+        for g, blob in blobs.items()
+    ]
     if rows:
         connection.execute(insert(vectors), rows)
 
@@ -283,7 +334,9 @@ def _delete_body(connection: Connection, document_id: int) -> None:
 
 
 def intern_readers(connection: Connection, readers: Readers) -> int:
-    """The id of this set of readers, made now if it is new. Sets are told apart by principals, not by spelling.
+    """The id of this set of readers, made now if it is new.
+
+    Sets are told apart by principals, not by spelling.
 
     Raises UnknownPrincipal where it denies somebody whom nobody has declared.
     """
@@ -298,20 +351,27 @@ def intern_readers(connection: Connection, readers: Readers) -> int:
 def _interned(connection: Connection, entries: list[tuple[str, int]]) -> int:
     """The id of the set with exactly these entries: allowed ids ascending, then denied ones."""
     fingerprint = hashlib.sha256(json.dumps(entries).encode()).hexdigest()
-    found: int | None = connection.scalar(select(reader_sets.c.id).where(reader_sets.c.fingerprint == fingerprint))
+    found: int | None = connection.scalar(
+        select(reader_sets.c.id).where(reader_sets.c.fingerprint == fingerprint)
+    )
     if found is not None:
         return found
     added = insert(reader_sets).values(fingerprint=fingerprint).returning(reader_sets.c.id)
     new: int = connection.execute(added).scalar_one()
     if entries:
-        rows = [{"reader_set_id": new, "effect": effect, "principal_id": who} for effect, who in entries]
+        rows = [
+            {"reader_set_id": new, "effect": effect, "principal_id": who} for effect, who in entries
+        ]
         connection.execute(insert(reader_set_entries), rows)
     note(connection, "access")
     return new
 
 
 def deny_in_source(connection: Connection, source_id: int, denied: frozenset[str]) -> int:
-    """Deny these in every document of a source, whatever else is said about it. Returns how many were changed."""
+    """Deny these in every document of a source, whatever else is said about it.
+
+    Returns how many were changed.
+    """
     if not denied:
         return 0
     here = connection.execute(
@@ -319,21 +379,32 @@ def deny_in_source(connection: Connection, source_id: int, denied: frozenset[str
     ).all()
     readers = readers_by_set(connection, {stored.reader_set_id for stored in here})
     narrower = {
-        before: _interned(connection, narrowed_entries(connection, before, replace(these, deny=these.deny | denied)))
+        before: _interned(
+            connection,
+            narrowed_entries(connection, before, replace(these, deny=these.deny | denied)),
+        )
         for before, these in readers.items()
     }
     changed = [stored for stored in here if narrower[stored.reader_set_id] != stored.reader_set_id]
     for stored in changed:
         new = narrower[stored.reader_set_id]
-        connection.execute(update(documents).where(documents.c.id == stored.id).values(reader_set_id=new))
+        connection.execute(
+            update(documents).where(documents.c.id == stored.id).values(reader_set_id=new)
+        )
         note_document(connection, stored.id, (stored.reader_set_id, new))
     return len(changed)
 
 
-def narrowed_entries(connection: Connection, reader_set: int, readers: Readers) -> list[tuple[str, int]]:
-    """What is left of a stored set under these readers, whose names are as the set tells them or as rules say them."""
+def narrowed_entries(
+    connection: Connection, reader_set: int, readers: Readers
+) -> list[tuple[str, int]]:
+    """What is left of a stored set under these readers, whose names are as the set tells them or as
+    rules say them.
+    """
     entry = reader_set_entries.c
-    wanted = select(entry.effect, entry.principal_id, principals.c.name).where(entry.reader_set_id == reader_set)
+    wanted = select(entry.effect, entry.principal_id, principals.c.name).where(
+        entry.reader_set_id == reader_set
+    )
     allowed: dict[int, str] = {}
     denied: dict[int, str] = {}
     for effect, who, name in connection.execute(wanted.join(principals)):
@@ -341,20 +412,34 @@ def narrowed_entries(connection: Connection, reader_set: int, readers: Readers) 
     meant = set(principal_ids(connection, readers.allow - set(allowed.values())).values())
     new = set(principal_ids(connection, readers.deny - set(denied.values()), "deny").values())
     kept = {who for who, name in allowed.items() if name in readers.allow or who in meant}
-    return [("allow", who) for who in sorted(kept)] + [("deny", who) for who in sorted({*denied, *new})]
+    return [("allow", who) for who in sorted(kept)] + [
+        ("deny", who) for who in sorted({*denied, *new})
+    ]
 
 
-def readers_by_set(connection: Connection, only: Collection[int] | None = None) -> dict[int, Readers]:
+def readers_by_set(
+    connection: Connection, only: Collection[int] | None = None
+) -> dict[int, Readers]:
     """The readers of each set; only: of these few."""
     entry = reader_set_entries.c
-    sets, wanted = select(reader_sets.c.id), select(entry.reader_set_id, entry.effect, principals.c.name)
+    sets, wanted = (
+        select(reader_sets.c.id),
+        select(entry.reader_set_id, entry.effect, principals.c.name),
+    )
     if only is not None:
-        sets, wanted = sets.where(reader_sets.c.id.in_(only)), wanted.where(entry.reader_set_id.in_(only))
-    names: dict[int, dict[str, set[str]]] = {i: {"allow": set(), "deny": set()} for i in connection.scalars(sets)}
+        sets, wanted = (
+            sets.where(reader_sets.c.id.in_(only)),
+            wanted.where(entry.reader_set_id.in_(only)),
+        )
+    names: dict[int, dict[str, set[str]]] = {
+        i: {"allow": set(), "deny": set()} for i in connection.scalars(sets)
+    }
     wanted = wanted.join(principals)
     for set_id, effect, name in connection.execute(wanted):
         names[set_id][effect].add(name)
-    return {i: Readers(allow=frozenset(n["allow"]), deny=frozenset(n["deny"])) for i, n in names.items()}
+    return {
+        i: Readers(allow=frozenset(n["allow"]), deny=frozenset(n["deny"])) for i, n in names.items()
+    }
 
 
 def new_public_id() -> str:

@@ -1,4 +1,5 @@
-"""Why somebody may or may not read a document, for operators: the same tables as both gates, told in words.
+"""Why somebody may or may not read a document, for operators: the same tables as both gates, told
+in words.
 
 The verdict is the gate's own. Text and title of the document are not looked at.
 """
@@ -30,7 +31,8 @@ class RuleEntry:
     effect: str  # allow | deny
     name: str
     state: str  # active | disabled | named (nobody declared it) | removed | everybody
-    ways: tuple[Way, ...]  # all shortest: user, its group, the group above …; empty: it is not meant
+    # all shortest: user, its group, the group above …; empty: it is not meant
+    ways: tuple[Way, ...]
     nearest: str | None = None  # of a name that nobody declared
 
     @property
@@ -45,7 +47,11 @@ class RuleEntry:
             return f"{told}: means nobody, since it is not declared." + (
                 f" Is {self.nearest} meant?" if self.nearest else ""
             )
-        return f"{told}: means nobody, since it was removed." if self.state == "removed" else f"{told}: does not apply."
+        return (
+            f"{told}: means nobody, since it was removed."
+            if self.state == "removed"
+            else f"{told}: does not apply."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +78,9 @@ class Explanation:
         yield from (f"  {step}" for step in self.would_change)
 
 
-def explain(connection: Connection, user: str, document: str, token_groups: Collection[str] = ()) -> Explanation:
+def explain(
+    connection: Connection, user: str, document: str, token_groups: Collection[str] = ()
+) -> Explanation:
     """token_groups: what the user's token would bring. Raises NotFound, BadPrincipal, BadInput."""
     found = find_document(connection, document)
     user_id = declared_id(connection, "user", user)
@@ -102,22 +110,38 @@ def find_document(connection: Connection, given: str) -> Any:
     """
     for column in (documents.c.public_id, documents.c.uri, documents.c.path):
         wanted = select(documents.c.public_id, documents.c.path, documents.c.reader_set_id)
-        found = connection.execute(wanted.where(column == given).order_by(documents.c.id).limit(10)).all()
+        found = connection.execute(
+            wanted.where(column == given).order_by(documents.c.id).limit(10)
+        ).all()
         if len(found) == 1:
             return found[0]
         if found:
             ids = ", ".join(row.public_id for row in found)
-            raise BadInput(f"Several documents have the path {given[:200]!a}.", remedy=f"Name one by its id: {ids}.")
-    raise NotFound(f"There is no document {given[:200]!a}.", remedy="Give its id, or its path as it was stored.")
+            raise BadInput(
+                f"Several documents have the path {given[:200]!a}.",
+                remedy=f"Name one by its id: {ids}.",
+            )
+    raise NotFound(
+        f"There is no document {given[:200]!a}.",
+        remedy="Give its id, or its path as it was stored.",
+    )
 
 
-def _from_token(connection: Connection, groups: list[str]) -> tuple[dict[int, str], tuple[str, ...]]:
+def _from_token(
+    connection: Connection, groups: list[str]
+) -> tuple[dict[int, str], tuple[str, ...]]:
     """Those of a token's groups that count, by id, and why the others do not."""
     counted: dict[int, str] = {}
-    notes: dict[str, str] = {name: f"{name} does not count from a token: it is not declared." for name in groups}
+    notes: dict[str, str] = {
+        name: f"{name} does not count from a token: it is not declared." for name in groups
+    }
     for batch in batches(groups):
-        for row in connection.execute(select(principals).where(principals.c.name.in_(batch), principals.c.known == 1)):
-            notes[row.name] = f"{row.name} does not count from a token: it is not declared with --external."
+        for row in connection.execute(
+            select(principals).where(principals.c.name.in_(batch), principals.c.known == 1)
+        ):
+            notes[row.name] = (
+                f"{row.name} does not count from a token: it is not declared with --external."
+            )
             if row.external:
                 counted[row.id] = row.name
                 del notes[row.name]
@@ -125,7 +149,9 @@ def _from_token(connection: Connection, groups: list[str]) -> tuple[dict[int, st
 
 
 def _ways(connection: Connection, start: Mapping[int, str], user: str) -> dict[int, list[Way]]:
-    """All shortest ways from the user to everybody it is, by id, level by level; cycles end where all is known."""
+    """All shortest ways from the user to everybody it is, by id, level by level; cycles end where
+    all is known.
+    """
     public = connection.scalar(select(principals.c.id).where(principals.c.name == PUBLIC))
     found: dict[int, list[Way]] = {
         who: [(user,) if name == user else (f"{_TOKEN}{user}", name)] for who, name in start.items()
@@ -148,7 +174,9 @@ def _ways(connection: Connection, start: Mapping[int, str], user: str) -> dict[i
     return found
 
 
-def _entries(connection: Connection, reader_set: int, ways: Mapping[int, list[Way]]) -> Iterator[RuleEntry]:
+def _entries(
+    connection: Connection, reader_set: int, ways: Mapping[int, list[Way]]
+) -> Iterator[RuleEntry]:
     entry = reader_set_entries.c
     wanted = (
         select(entry.effect, entry.principal_id, principals.c.name, principals.c.state)
@@ -174,7 +202,10 @@ def _because(user: str, entries: Iterable[RuleEntry], *, enabled: bool) -> Itera
         yield f"{user} is disabled."
     denied = [entry for entry in entries if entry.applies and entry.effect == "deny"]
     allowed = [entry for entry in entries if entry.applies and entry.effect == "allow"]
-    yield from (f"The rule denies {entry.name}, and a deny beats every allow: {_ways_told(entry)}" for entry in denied)
+    yield from (
+        f"The rule denies {entry.name}, and a deny beats every allow: {_ways_told(entry)}"
+        for entry in denied
+    )
     if not allowed:
         yield f"The rule allows neither {user} nor a group that it is in."
     elif not denied and enabled:
@@ -182,7 +213,9 @@ def _because(user: str, entries: Iterable[RuleEntry], *, enabled: bool) -> Itera
 
 
 def _would_change(user: str, entries: Iterable[RuleEntry], *, enabled: bool) -> Iterator[str]:
-    """Every step that has to be taken for the other verdict; where the document is readable, one step is enough."""
+    """Every step that has to be taken for the other verdict; where the document is readable, one
+    step is enough.
+    """
     denied = [entry for entry in entries if entry.applies and entry.effect == "deny"]
     allowed = [entry for entry in entries if entry.applies and entry.effect == "allow"]
     if enabled and allowed and not denied:
@@ -196,7 +229,11 @@ def _would_change(user: str, entries: Iterable[RuleEntry], *, enabled: bool) -> 
     if not allowed:
         yield f"Allow {user}, or a group that it is in, in the rule of the file, and ingest it again."
         for entry in entries:
-            if entry.effect == "allow" and entry.name.startswith("group:") and entry.state == "active":
+            if (
+                entry.effect == "allow"
+                and entry.name.startswith("group:")
+                and entry.state == "active"
+            ):
                 yield f"Or put the user into {entry.name}: clearance groups join {entry.name} {user}."
             elif entry.effect == "allow" and entry.state == "named" and entry.nearest:
                 yield f"Correct {entry.name} to {entry.nearest} in the rule, if that is meant."
@@ -205,9 +242,13 @@ def _would_change(user: str, entries: Iterable[RuleEntry], *, enabled: bool) -> 
 def _end(entry: RuleEntry) -> Iterator[str]:
     """How an entry would cease to apply."""
     yield f"Take {entry.name} out of the rule's {entry.effect} and ingest the file again."
-    last = sorted({(way[-1], way[-2]) for way in entry.ways if len(way) > 1 and entry.name != PUBLIC})
+    last = sorted(
+        {(way[-1], way[-2]) for way in entry.ways if len(way) > 1 and entry.name != PUBLIC}
+    )
     direct = [
-        f"{group} at the identity provider" if member.startswith(_TOKEN) else f"clearance groups leave {group} {member}"
+        f"{group} at the identity provider"
+        if member.startswith(_TOKEN)
+        else f"clearance groups leave {group} {member}"
         for group, member in last
     ]
     if direct:

@@ -30,16 +30,26 @@ def active_generation(connection: Connection) -> IndexGeneration | None:
 
 def writable_generations(connection: Connection) -> tuple[IndexGeneration, ...]:
     """The active generation first, then those being built: a new document needs vectors for each."""
-    wanted = select(generations).where(generations.c.state != "retired").order_by(generations.c.state, generations.c.id)
+    wanted = (
+        select(generations)
+        .where(generations.c.state != "retired")
+        .order_by(generations.c.state, generations.c.id)
+    )
     return tuple(_generation(row) for row in connection.execute(wanted).mappings())
 
 
-def stored_centroids(connection: Connection, generation: IndexGeneration) -> "NDArray[np.int8] | None":
+def stored_centroids(
+    connection: Connection, generation: IndexGeneration
+) -> "NDArray[np.int8] | None":
     """The centroids of a generation's topics, shape (topics, dimension), once they are learnt."""
     import numpy as np
 
-    codes = connection.scalar(select(centroids.c.codes).where(centroids.c.generation_id == generation.id))
-    return None if codes is None else np.frombuffer(codes, np.int8).reshape(-1, generation.dimension)
+    codes = connection.scalar(
+        select(centroids.c.codes).where(centroids.c.generation_id == generation.id)
+    )
+    return (
+        None if codes is None else np.frombuffer(codes, np.int8).reshape(-1, generation.dimension)
+    )
 
 
 class Generations:
@@ -55,11 +65,16 @@ class Generations:
             return writable_generations(connection)
 
     def ensure(self, model: str, fingerprint: str, dimension: int) -> IndexGeneration:
-        """The active generation, made now if there is none. Raises ModelMismatch if it is another model's."""
+        """The active generation, made now if there is none.
+
+        Raises ModelMismatch if it is another model's.
+        """
         active = self.active()
         if active is None:
             with self._database.writing() as connection:
-                active = active_generation(connection) or self._add(connection, model, fingerprint, dimension, "active")
+                active = active_generation(connection) or self._add(
+                    connection, model, fingerprint, dimension, "active"
+                )
         if active.fingerprint != fingerprint:
             raise ModelMismatch(
                 f"It holds vectors of {active.model} ({active.fingerprint[:12]}…),"
@@ -69,10 +84,15 @@ class Generations:
         return active
 
     def begin(self, model: str, fingerprint: str, dimension: int) -> IndexGeneration:
-        """A generation under construction. One for the same vectors that was left unfinished or retired goes on."""
+        """A generation under construction.
+
+        One for the same vectors that was left unfinished or retired goes on.
+        """
         of_it = generations.c.fingerprint == fingerprint, generations.c.state != "active"
         with self._database.writing() as connection:
-            again = update(generations).where(*of_it).values(state="building").returning(generations)
+            again = (
+                update(generations).where(*of_it).values(state="building").returning(generations)
+            )
             row = connection.execute(again).mappings().first()
             if row is None:
                 return self._add(connection, model, fingerprint, dimension, "building")
@@ -82,20 +102,32 @@ class Generations:
     def announce(self, generation: IndexGeneration) -> None:
         """Complete: running services may load it, so that the switch takes them no time."""
         with self._database.writing() as connection:
-            connection.execute(update(generations).where(generations.c.id == generation.id).values(state="ready"))
+            connection.execute(
+                update(generations).where(generations.c.id == generation.id).values(state="ready")
+            )
 
     def activate(self, generation: IndexGeneration) -> IndexGeneration:
-        """One switch: from the next request on, searches use this generation; the former one is retired, and kept.
+        """One switch: from the next request on, searches use this generation; the former one is
+        retired, and kept.
 
         Raises IndexDamaged while a document lacks vectors in it.
         """
-        without = ~exists().where(vectors.c.document_id == documents.c.id, vectors.c.generation_id == generation.id)
+        without = ~exists().where(
+            vectors.c.document_id == documents.c.id, vectors.c.generation_id == generation.id
+        )
         with self._database.writing() as connection:
             if connection.scalar(select(documents.c.id).where(without).limit(1)) is not None:
-                raise IndexDamaged("A document has no vectors in the new generation yet.", remedy="Go on embedding.")
-            retire = update(generations).where(generations.c.state == "active").values(state="retired")
+                raise IndexDamaged(
+                    "A document has no vectors in the new generation yet.",
+                    remedy="Go on embedding.",
+                )
+            retire = (
+                update(generations).where(generations.c.state == "active").values(state="retired")
+            )
             connection.execute(retire)
-            chosen = update(generations).where(generations.c.id == generation.id).values(state="active")
+            chosen = (
+                update(generations).where(generations.c.id == generation.id).values(state="active")
+            )
             row = connection.execute(chosen.returning(generations)).mappings().one()
             note(connection, "generation")
         return _generation(row)
@@ -110,11 +142,16 @@ class Generations:
         generation: IndexGeneration,
         learnt: "NDArray[np.int8]",
     ) -> "NDArray[np.int8]":
-        """Store what was learnt, unless another process was first. Returns those that count from now on."""
+        """Store what was learnt, unless another process was first.
+
+        Returns those that count from now on.
+        """
         with self._database.writing() as connection:
             there = stored_centroids(connection, generation)
             if there is None:
-                added = insert(centroids).values(generation_id=generation.id, codes=learnt.tobytes())
+                added = insert(centroids).values(
+                    generation_id=generation.id, codes=learnt.tobytes()
+                )
                 connection.execute(added)
         return learnt if there is None else there
 
@@ -128,7 +165,9 @@ class Generations:
         with self._database.writing() as connection:
             for table in (vectors, centroids):
                 connection.execute(table.delete().where(table.c.generation_id == generation.id))
-            gone = generations.delete().where(generations.c.id == generation.id, generations.c.state != "active")
+            gone = generations.delete().where(
+                generations.c.id == generation.id, generations.c.state != "active"
+            )
             connection.execute(gone)
 
     def settings(self, generation: IndexGeneration) -> dict[str, Any]:
@@ -138,24 +177,44 @@ class Generations:
             return dict(connection.scalar(wanted) or {})
 
     def in_force(self) -> tuple[IndexGeneration, dict[str, Any]] | None:
-        """The active generation with its settings, if there is one yet; cheap enough for every question."""
+        """The active generation with its settings, if there is one yet; cheap enough for every
+        question.
+        """
         with self._database.reading() as connection:
             row = connection.execute(_IN_FORCE).mappings().first()
         return None if row is None else (_generation(row), dict(row["settings"]))
 
     def keep_setting(self, generation: IndexGeneration, name: str, value: Any) -> None:
-        """Holds for every request that starts after it, in every process. None: forget it. Raises NotFound."""
+        """Holds for every request that starts after it, in every process. None: forget it.
+
+        Raises NotFound.
+        """
         wanted = select(generations.c.settings).where(generations.c.id == generation.id)
         with self._database.writing() as connection:
             kept = connection.scalar(wanted)
             if kept is None:
                 raise NotFound("The generation has been dropped.")
             changed = {key: each for key, each in {**kept, name: value}.items() if each is not None}
-            connection.execute(update(generations).where(generations.c.id == generation.id).values(settings=changed))
+            connection.execute(
+                update(generations)
+                .where(generations.c.id == generation.id)
+                .values(settings=changed)
+            )
 
-    def _add(self, connection: Connection, model: str, fingerprint: str, dimension: int, state: str) -> IndexGeneration:
-        values = {"model": model, "fingerprint": fingerprint, "dimension": dimension, "state": state}
-        added = insert(generations).values(**values, settings={}, created_at=datetime.now(UTC)).returning(generations)
+    def _add(
+        self, connection: Connection, model: str, fingerprint: str, dimension: int, state: str
+    ) -> IndexGeneration:
+        values = {
+            "model": model,
+            "fingerprint": fingerprint,
+            "dimension": dimension,
+            "state": state,
+        }
+        added = (
+            insert(generations)
+            .values(**values, settings={}, created_at=datetime.now(UTC))
+            .returning(generations)
+        )
         row = connection.execute(added).mappings().one()
         note(connection, "generation")
         return _generation(row)

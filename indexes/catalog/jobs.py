@@ -1,4 +1,6 @@
-"""Long work as rows: leases and fences, so that any number of workers may run and any of them may die."""
+"""Long work as rows: leases and fences, so that any number of workers may run and any of them may
+die.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +39,12 @@ class Jobs:
     def enqueue(self, kind: str, payload: Mapping[str, Any]) -> Job:
         """A queued job, durable when this returns."""
         now = datetime.now(UTC)
-        values = {"public_id": new_public_id(), "kind": kind, "state": "queued", "payload": dict(payload)}
+        values = {
+            "public_id": new_public_id(),
+            "kind": kind,
+            "state": "queued",
+            "payload": dict(payload),
+        }
         counts = {"done": 0, "total": 0, "fence": 0, "created_at": now, "updated_at": now}
         with self._database.writing() as connection:
             added = insert(jobs).values(**values, **counts).returning(jobs)
@@ -46,7 +53,11 @@ class Jobs:
     def get(self, job_id: str) -> Job:
         """Raises NotFound."""
         with self._database.reading() as connection:
-            row = connection.execute(select(jobs).where(jobs.c.public_id == job_id)).mappings().first()
+            row = (
+                connection.execute(select(jobs).where(jobs.c.public_id == job_id))
+                .mappings()
+                .first()
+            )
         if row is None:
             raise NotFound()
         return _job(row)
@@ -54,13 +65,23 @@ class Jobs:
     def claim(self, kinds: Sequence[str], lease_s: float) -> Job | None:
         """The oldest job that waits, or whose worker let its lease run out; None: nothing to do."""
         now = datetime.now(UTC)
-        free = or_(jobs.c.state == "queued", (jobs.c.state == "running") & (jobs.c.lease_until < now))
-        oldest = select(jobs.c.id).where(jobs.c.kind.in_(list(kinds)), free).order_by(jobs.c.id).limit(1)
+        free = or_(
+            jobs.c.state == "queued", (jobs.c.state == "running") & (jobs.c.lease_until < now)
+        )
+        oldest = (
+            select(jobs.c.id).where(jobs.c.kind.in_(list(kinds)), free).order_by(jobs.c.id).limit(1)
+        )
         lease = {"state": "running", "fence": jobs.c.fence + 1, "updated_at": now}
         with self._database.writing() as connection:
-            taken = update(jobs).where(jobs.c.id == oldest.with_for_update(skip_locked=True).scalar_subquery())
+            taken = update(jobs).where(
+                jobs.c.id == oldest.with_for_update(skip_locked=True).scalar_subquery()
+            )
             until = now + timedelta(seconds=lease_s)
-            row = connection.execute(taken.values(lease_until=until, **lease).returning(jobs)).mappings().first()
+            row = (
+                connection.execute(taken.values(lease_until=until, **lease).returning(jobs))
+                .mappings()
+                .first()
+            )
         return None if row is None else _job(row)
 
     def progress(self, job: Job, done: int, total: int, *, lease_s: float = 60.0) -> None:
@@ -90,11 +111,24 @@ class Jobs:
     def _update(self, job: Job, **values: Any) -> None:
         mine = jobs.c.public_id == job.id, jobs.c.fence == job.fence, jobs.c.state == "running"
         with self._database.writing() as connection:
-            changed = connection.execute(update(jobs).where(*mine).values(updated_at=datetime.now(UTC), **values))
+            changed = connection.execute(
+                update(jobs).where(*mine).values(updated_at=datetime.now(UTC), **values)
+            )
             if changed.rowcount == 0:
                 raise LeaseLost(f"It is the job {job.id}.")
 
 
 def _job(row: RowMapping) -> Job:
-    names = ("kind", "state", "payload", "done", "total", "result", "error", "fence", "created_at", "updated_at")
+    names = (
+        "kind",
+        "state",
+        "payload",
+        "done",
+        "total",
+        "result",
+        "error",
+        "fence",
+        "created_at",
+        "updated_at",
+    )
     return Job(id=row["public_id"], **{name: row[name] for name in names})

@@ -52,12 +52,23 @@ class Keys:
         self._database = database
 
     def issue(
-        self, user: str, *, scopes: Iterable[str] = (), label: str = "", expires_at: datetime | None = None
+        self,
+        user: str,
+        *,
+        scopes: Iterable[str] = (),
+        label: str = "",
+        expires_at: datetime | None = None,
     ) -> IssuedKey:
-        """A new key for a known user. Raises NotFound, and BadInput for a scope that does not exist."""
+        """A new key for a known user.
+
+        Raises NotFound, and BadInput for a scope that does not exist.
+        """
         wanted = sorted(set(scopes))
         if unknown := set(wanted) - SCOPES:
-            raise BadInput(f"There is no scope {', '.join(sorted(unknown))}.", remedy=f"Scopes: {', '.join(SCOPES)}.")
+            raise BadInput(
+                f"There is no scope {', '.join(sorted(unknown))}.",
+                remedy=f"Scopes: {', '.join(SCOPES)}.",
+            )
         key_id = "".join(secrets.choice("0123456789abcdefghijklmnopqrstuvwxyz") for _ in range(12))
         secret = secrets.token_urlsafe(32)
         with self._database.writing() as connection:
@@ -74,7 +85,10 @@ class Keys:
         return IssuedKey(key_id, f"clr_{key_id}_{secret}")
 
     def authenticate(self, secret: str | None) -> Principal:
-        """Whose key it is. Raises NotAuthenticated: malformed, wrong, revoked, expired, or a removed user's."""
+        """Whose key it is.
+
+        Raises NotAuthenticated: malformed, wrong, revoked, expired, or a removed user's.
+        """
         match = _FORM.fullmatch(secret or "")
         if match is None:
             raise NotAuthenticated()
@@ -89,14 +103,20 @@ class Keys:
 
     def revoke(self, key_id: str) -> None:
         """From the next request on the key is refused. Raises NotFound."""
-        revoked = update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=datetime.now(UTC))
+        revoked = (
+            update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=datetime.now(UTC))
+        )
         with self._database.writing() as connection:
             if connection.execute(revoked).rowcount == 0:
                 raise NotFound(f"There is no key {key_id!a}.")
 
     def list(self, user: str | None = None) -> list[KeyInfo]:
         """Keys without their secrets, oldest first; of one user or of all."""
-        wanted = select(api_keys, principals.c.name).join(principals).order_by(api_keys.c.created_at, api_keys.c.id)
+        wanted = (
+            select(api_keys, principals.c.name)
+            .join(principals)
+            .order_by(api_keys.c.created_at, api_keys.c.id)
+        )
         if user is not None:
             wanted = wanted.where(principals.c.name == user_name(user))
         with self._database.reading() as connection:

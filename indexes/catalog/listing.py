@@ -1,11 +1,25 @@
-"""What an operator sees of documents: where they are from, who may read them, what went wrong. Never their text."""
+"""What an operator sees of documents: where they are from, who may read them, what went wrong.
+
+Never their text.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Integer, RowMapping, case, cast, exists, func, literal, null, select, union_all
+from sqlalchemy import (
+    Integer,
+    RowMapping,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
 
 from indexes.catalog.database import Database
 from indexes.catalog.documents import delete_document, readers_by_set
@@ -27,7 +41,9 @@ STATES: tuple[State, ...] = ("stored", "stale", "failed", "refused", "gone")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedDocument:
-    """`stale`: an older version of the file is stored; `gone`: it is stored, but has no file any more."""
+    """`stale`: an older version of the file is stored; `gone`: it is stored, but has no file any
+    more.
+    """
 
     id: str | None  # None: it is not stored
     source: str | None
@@ -57,21 +73,34 @@ class Listing:
         limit: int = 100,
         offset: int = 0,
     ) -> list[ListedDocument]:
-        """By path, then source. reader: named by a rule of the document. Raises BadInput for a state that is none."""
+        """By path, then source. reader: named by a rule of the document.
+
+        Raises BadInput for a state that is none.
+        """
         if state is not None and state not in STATES:
             raise BadInput(f"{state} is no state.", remedy=f"States: {', '.join(STATES)}.")
         wanted = _all_states()
-        given: list[Any] = [func.substr(wanted.c.path, 1, len(path_prefix)) == path_prefix] if path_prefix else []
+        given: list[Any] = (
+            [func.substr(wanted.c.path, 1, len(path_prefix)) == path_prefix] if path_prefix else []
+        )
         given += [wanted.c.source == source] if source else []
         given += [wanted.c.state == state] if state else []
         if reader:
             named = select(literal(1)).where(
                 reader_set_entries.c.reader_set_id == wanted.c.reader_set_id,
                 reader_set_entries.c.effect == "allow",
-                reader_set_entries.c.principal_id.in_(select(principals.c.id).where(principals.c.name == reader)),
+                reader_set_entries.c.principal_id.in_(
+                    select(principals.c.id).where(principals.c.name == reader)
+                ),
             )
             given.append(exists(named))
-        page = select(wanted).where(*given).order_by(wanted.c.path, wanted.c.uri).limit(limit).offset(offset)
+        page = (
+            select(wanted)
+            .where(*given)
+            .order_by(wanted.c.path, wanted.c.uri)
+            .limit(limit)
+            .offset(offset)
+        )
         with self._database.reading() as connection:
             rows = connection.execute(page).mappings().all()
             sets = {row["reader_set_id"] for row in rows if row["reader_set_id"] is not None}
@@ -82,7 +111,11 @@ class Listing:
         """By public id. Raises NotFound."""
         wanted = _all_states()
         with self._database.reading() as connection:
-            row = connection.execute(select(wanted).where(wanted.c.public_id == document_id)).mappings().first()
+            row = (
+                connection.execute(select(wanted).where(wanted.c.public_id == document_id))
+                .mappings()
+                .first()
+            )
             if row is None:
                 raise NotFound(f"There is no document {document_id}.")
             return _listed(row, readers_by_set(connection, [row["reader_set_id"]]))
@@ -104,7 +137,9 @@ def _all_states() -> Any:
     """Documents with what went wrong with them, and files that are known for what went wrong alone."""
     size = select(func.count()).where(chunks.c.document_id == documents.c.id).scalar_subquery()
     problem = ingest_failures.c
-    state = case((problem.status.is_(None), "stored"), (problem.status == "gone", "gone"), else_="stale")
+    state = case(
+        (problem.status.is_(None), "stored"), (problem.status == "gone", "gone"), else_="stale"
+    )
     stored = (
         select(
             documents.c.uri, documents.c.public_id, sources.c.name.label("source"), documents.c.path,

@@ -24,8 +24,14 @@ class Mentions:
     def __str__(self) -> str:
         """`2 documents and 1 template`, for people."""
         counts = {"document": self.documents, "template": self.templates, "model": self.models}
-        parts = [f"{count} {what}{'s' if count != 1 else ''}" for what, count in counts.items() if count]
-        return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else "no documents"
+        parts = [
+            f"{count} {what}{'s' if count != 1 else ''}" for what, count in counts.items() if count
+        ]
+        return (
+            " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+            if parts
+            else "no documents"
+        )
 
 
 def mentions(connection: Connection, ids: Collection[int], effect: str | None = None) -> Mentions:
@@ -34,7 +40,9 @@ def mentions(connection: Connection, ids: Collection[int], effect: str | None = 
     if effect is not None:
         sets = sets.where(_entry.effect == effect)
     counts = {
-        table.name: connection.scalar(select(func.count()).select_from(table).where(table.c.reader_set_id.in_(sets)))
+        table.name: connection.scalar(
+            select(func.count()).select_from(table).where(table.c.reader_set_id.in_(sets))
+        )
         for table in (documents, templates, models)
     }
     return Mentions(**{name: count or 0 for name, count in counts.items()})
@@ -42,6 +50,12 @@ def mentions(connection: Connection, ids: Collection[int], effect: str | None = 
 
 def with_groups_above(connection: Connection, principal_id: int) -> set[int]:
     """The id with those of every group it is in, through other groups, too."""
-    start = select(memberships.c.group_id).where(memberships.c.member_id == principal_id).cte("above", recursive=True)
-    above = start.union(select(memberships.c.group_id).join(start, memberships.c.member_id == start.c.group_id))
+    start = (
+        select(memberships.c.group_id)
+        .where(memberships.c.member_id == principal_id)
+        .cte("above", recursive=True)
+    )
+    above = start.union(
+        select(memberships.c.group_id).join(start, memberships.c.member_id == start.c.group_id)
+    )
     return {principal_id, *connection.scalars(select(above.c.group_id))}

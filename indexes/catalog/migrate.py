@@ -29,11 +29,14 @@ def migrate(database: Database) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with database.writing() as connection:  # held throughout, so that two processes never migrate at once
+    # held throughout, so that two processes never migrate at once
+    with database.writing() as connection:
         found = _revision(connection)
         known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
         if found is not None and found not in known:
-            raise SchemaMismatch(f"Its schema is {found}.", remedy="Install the version of Clearance that wrote it.")
+            raise SchemaMismatch(
+                f"Its schema is {found}.", remedy="Install the version of Clearance that wrote it."
+            )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

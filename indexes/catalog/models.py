@@ -1,6 +1,9 @@
-"""Who may use which language model. One without a rule is for everybody who may ask: the operator configured it.
+"""Who may use which language model.
 
-To somebody who may not use a model it does not exist. Models are only names here; what is served is not known.
+One without a rule is for everybody who may ask: the operator configured it.
+
+To somebody who may not use a model it does not exist. Models are only names here; what is served is
+not known.
 """
 
 import unicodedata
@@ -19,11 +22,15 @@ MAX_NAME_CHARS = 512
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 _HIDDEN = select(models.c.name).where(~may_read(models.c.reader_set_id))
-"""From the tables themselves, at every request: an asker that is not a known user may use no model that has a rule."""
+"""From the tables themselves, at every request: an asker that is not a known user may use no model
+that has a rule.
+"""
 
 
 class Models:
-    """Every change holds for each request that starts after the call has returned, in every process."""
+    """Every change holds for each request that starts after the call has returned, in every
+    process.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -34,20 +41,28 @@ class Models:
             confirm(connection, principal)
             return frozenset(connection.scalars(_HIDDEN, asker_parameters(principal)))
 
-    # --- for administrators ----------------------------------------------------------------------------------
+    # --- for administrators ---------------------------------------------------------------------
 
     def set(self, name: str, readers: Readers) -> None:
         """From now on only these may use the model; nobody, where none is allowed. Raises BadInput."""
         _check(name)
         with self._database.writing() as connection:
             connection.execute(delete(models).where(models.c.name == name))
-            connection.execute(insert(models).values(name=name, reader_set_id=intern_readers(connection, readers)))
+            connection.execute(
+                insert(models).values(name=name, reader_set_id=intern_readers(connection, readers))
+            )
 
     def clear(self, name: str) -> None:
-        """From now on everybody who may ask may use the model. Raises NotFound where it has no rule."""
+        """From now on everybody who may ask may use the model.
+
+        Raises NotFound where it has no rule.
+        """
         with self._database.writing() as connection:
             gone = delete(models).where(models.c.name == name)
-            if attributes.wrong_text(name, MAX_NAME_CHARS) or connection.execute(gone).rowcount == 0:
+            if (
+                attributes.wrong_text(name, MAX_NAME_CHARS)
+                or connection.execute(gone).rowcount == 0
+            ):
                 raise NotFound(f"{name[:80]!a} has no rule.", remedy="See: clearance models list")
 
     def list(self) -> dict[str, Readers]:
@@ -62,7 +77,11 @@ def _check(name: str) -> None:
     """Raises BadInput for what no model server calls a model."""
     if not 1 <= len(name) <= MAX_NAME_CHARS or name != name.strip():
         raise BadInput(
-            f"{name[:80]!a} cannot name a model.", remedy="Write it as the model server does: clearance models list"
+            f"{name[:80]!a} cannot name a model.",
+            remedy="Write it as the model server does: clearance models list",
         )
     if any(unicodedata.category(mark) in _INVISIBLE for mark in name):
-        raise BadInput(f"{name[:80]!a} has control or invisible characters.", remedy="Write it as the server does.")
+        raise BadInput(
+            f"{name[:80]!a} has control or invisible characters.",
+            remedy="Write it as the server does.",
+        )

@@ -1,4 +1,6 @@
-"""Names of principals against those that are declared: whom a rule means, who is nearest, which names are taken."""
+"""Names of principals against those that are declared: whom a rule means, who is nearest, which
+names are taken.
+"""
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -17,7 +19,8 @@ DECLARED = ("active", "disabled")
 MAX_LOOKED_AT = 50_000  # names among which a nearest one is looked for
 MAX_HINTS = 100  # unknown names of one question that get one
 _BATCH = 500
-_FEW_LETTERS = 4  # a name up to this long is near to another if one letter differs, a longer one if two do
+# a name up to this long is near to another if one letter differs, a longer one if two do
+_FEW_LETTERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class Unknown:
     def __str__(self) -> str:
         if self.nearest is None:
             return f"{_readable(self.name)} is not declared."
-        alike = name_shapes(self.name) & name_shapes(self.nearest)  # in letters, both would look the same
+        # in letters, both would look the same
+        alike = name_shapes(self.name) & name_shapes(self.nearest)
         said = shown(self.name) if alike and not self.name.isascii() else _readable(self.name)
         return f"{said} is not declared. Is {_readable(self.nearest)} meant?"
 
@@ -39,13 +43,16 @@ class Unknown:
 class Meaning:
     """Whom the names of rules mean now."""
 
-    current: dict[str, str]  # by the name that a rule says, former names included: what it is called now
+    # by the name that a rule says, former names included: what it is called now
+    current: dict[str, str]
     unknown: dict[str, Unknown]
 
     @classmethod
     def without_catalog(cls, names: Iterable[str]) -> Self:
         """Before anybody is declared."""
-        return cls({PUBLIC: PUBLIC}, {name: Unknown(name) for name in sorted(names) if name != PUBLIC})
+        return cls(
+            {PUBLIC: PUBLIC}, {name: Unknown(name) for name in sorted(names) if name != PUBLIC}
+        )
 
     def readers(self, said: Readers) -> Readers:
         """The rule with everybody under the present name."""
@@ -60,21 +67,29 @@ class Meaning:
 
 def meaning(connection: Connection, names: Collection[str], *, hints: bool = True) -> Meaning:
     """Whom these names mean. hints: look for the nearest of those that are unknown."""
-    current = {name: name for name in declared_ids(connection, names)} | dict(_former(connection, names))
+    current = {name: name for name in declared_ids(connection, names)} | dict(
+        _former(connection, names)
+    )
     current |= {PUBLIC: PUBLIC} if PUBLIC in names else {}
     missing = sorted(set(names) - set(current))
     found = nearest(connection, missing[:MAX_HINTS]) if hints and missing else {}
     return Meaning(current, {name: Unknown(name, found.get(name)) for name in missing})
 
 
-def refuse_unknown(connection: Connection, names: Collection[str], where: str = "a rule's deny") -> None:
-    """Raises UnknownPrincipal where one of these names is not declared: such a deny would deny nobody."""
+def refuse_unknown(
+    connection: Connection, names: Collection[str], where: str = "a rule's deny"
+) -> None:
+    """Raises UnknownPrincipal where one of these names is not declared: such a deny would deny
+    nobody.
+    """
     if unknown := meaning(connection, names).unknown:
         raise unknown_principal(tuple(unknown.values()), where)
 
 
 def unknown_principal(unknown: Sequence[Unknown], where: str) -> UnknownPrincipal:
-    told = " ".join(str(each) for each in unknown[:5]) + (f" And {len(unknown) - 5} more." if len(unknown) > 5 else "")
+    told = " ".join(str(each) for each in unknown[:5]) + (
+        f" And {len(unknown) - 5} more." if len(unknown) > 5 else ""
+    )
     kind = unknown[0].name.partition(":")[0]
     remedy = f"Correct the name in {where}, or declare it first: clearance {kind}s add NAME."
     return UnknownPrincipal(told, remedy=remedy)
@@ -92,22 +107,33 @@ def declared_ids(connection: Connection, names: Collection[str]) -> dict[str, in
 
 
 def declared_id(connection: Connection, kind: str, given: str) -> int:
-    """The id of a declared user or group, by its present name. Raises NotFound with the nearest name, BadPrincipal."""
+    """The id of a declared user or group, by its present name.
+
+    Raises NotFound with the nearest name, BadPrincipal.
+    """
     said = given if given.startswith(f"{kind}:") else f"{kind}:{given}"
-    if found := declared_ids(connection, {said}):  # before the check: older versions let in what is refused now
+    # before the check: older versions let in what is refused now
+    if found := declared_ids(connection, {said}):
         return found[said]
     name = check_principal(said)
     if found := declared_ids(connection, {name}):
         return found[name]
     for _, present in _former(connection, {name}):
-        raise NotFound(f"{_readable(name)} is called {_readable(present)} now.", remedy="Use the present name.")
+        raise NotFound(
+            f"{_readable(name)} is called {_readable(present)} now.", remedy="Use the present name."
+        )
     near = nearest(connection, [name]).get(name)
     hint = f"Is {_readable(near)} meant? " if near else ""
-    raise NotFound(f"{_readable(name)} is not known.", remedy=f"{hint}Add it first: clearance {kind}s add NAME.")
+    raise NotFound(
+        f"{_readable(name)} is not known.",
+        remedy=f"{hint}Add it first: clearance {kind}s add NAME.",
+    )
 
 
 def free_name(connection: Connection, kind: str, given: str, of: int | None = None) -> str:
-    """The name in its accepted spelling, if it is free for this entity (None: a new one). Raises AlreadyExists.
+    """The name in its accepted spelling, if it is free for this entity (None: a new one).
+
+    Raises AlreadyExists.
 
     Taken are all declared names, former ones, and whatever could be taken for one of them.
     """
@@ -124,11 +150,14 @@ def free_name(connection: Connection, kind: str, given: str, of: int | None = No
             remedy=f"Take another name, or first: clearance {kind}s forget-name {given.removeprefix(kind + ':')}.",
         )
     alike = select(principal_shapes.c.name).where(
-        principal_shapes.c.shape.in_(name_shapes(name)), principal_shapes.c.principal_id != (of or 0)
+        principal_shapes.c.shape.in_(name_shapes(name)),
+        principal_shapes.c.principal_id != (of or 0),
     )
     other = connection.scalar(alike.order_by(principal_shapes.c.name).limit(1))
     if other is not None:
-        raise AlreadyExists(f"{_readable(name)} could be taken for {_readable(other)}.", remedy="Take another name.")
+        raise AlreadyExists(
+            f"{_readable(name)} could be taken for {_readable(other)}.", remedy="Take another name."
+        )
     return name
 
 
@@ -136,7 +165,9 @@ def keep_shapes(connection: Connection, name: str, principal_id: int) -> None:
     """From now on no other entity may have a name that could be taken for this one."""
     there = select(principal_shapes.c.shape).where(principal_shapes.c.name == name)
     missing = name_shapes(name) - set(connection.scalars(there))
-    rows = [{"shape": shape, "name": name, "principal_id": principal_id} for shape in sorted(missing)]
+    rows = [
+        {"shape": shape, "name": name, "principal_id": principal_id} for shape in sorted(missing)
+    ]
     if rows:
         connection.execute(insert(principal_shapes), rows)
 
@@ -144,11 +175,16 @@ def keep_shapes(connection: Connection, name: str, principal_id: int) -> None:
 def name_shapes(name: str) -> frozenset[str]:
     """What the name looks like, one or two keys; names of users and of groups are apart."""
     kind, _, rest = name.partition(":")
-    return frozenset(hashlib.sha256(f"{kind}:{shape}".encode()).hexdigest() for shape in shapes(rest))
+    return frozenset(
+        hashlib.sha256(f"{kind}:{shape}".encode()).hexdigest() for shape in shapes(rest)
+    )
 
 
 def nearest(connection: Connection, names: Sequence[str]) -> dict[str, str]:
-    """For each name that is like a declared one: that one. What looks the same comes before what is spelt alike."""
+    """For each name that is like a declared one: that one.
+
+    What looks the same comes before what is spelt alike.
+    """
     known = _known_names(connection)
     by_shape: dict[str, str] = {}
     for shape, name in connection.execute(
@@ -157,7 +193,9 @@ def nearest(connection: Connection, names: Sequence[str]) -> dict[str, str]:
         by_shape.setdefault(shape, name)
     found: dict[str, str] = {}
     for name in names:
-        same = next((by_shape[shape] for shape in sorted(name_shapes(name)) if shape in by_shape), None)
+        same = next(
+            (by_shape[shape] for shape in sorted(name_shapes(name)) if shape in by_shape), None
+        )
         other = same or _spelt_alike(name, known)
         if other is not None and other != name:
             found[name] = other
@@ -181,7 +219,9 @@ def _spelt_alike(name: str, known: Sequence[str]) -> str | None:
 
 
 def _known_names(connection: Connection) -> list[str]:
-    declared = select(principals.c.name).where(principals.c.state.in_(DECLARED)).limit(MAX_LOOKED_AT)
+    declared = (
+        select(principals.c.name).where(principals.c.state.in_(DECLARED)).limit(MAX_LOOKED_AT)
+    )
     former = select(principal_aliases.c.name).limit(MAX_LOOKED_AT)
     return sorted({*connection.scalars(declared), *connection.scalars(former)})
 
@@ -192,7 +232,9 @@ def _former(connection: Connection, names: Collection[str]) -> Iterator[tuple[st
         wanted = select(principal_aliases.c.name, principals.c.name).join(principals)
         yield from (
             (former, present)
-            for former, present in connection.execute(wanted.where(principal_aliases.c.name.in_(batch)))
+            for former, present in connection.execute(
+                wanted.where(principal_aliases.c.name.in_(batch))
+            )
         )
 
 
@@ -201,7 +243,10 @@ def former_ids(connection: Connection, names: Collection[str]) -> dict[str, int]
     found: dict[str, int] = {}
     for batch in batches(sorted(names)):
         wanted = select(principal_aliases.c.name, principal_aliases.c.principal_id)
-        found.update((name, who) for name, who in connection.execute(wanted.where(principal_aliases.c.name.in_(batch))))
+        found.update(
+            (name, who)
+            for name, who in connection.execute(wanted.where(principal_aliases.c.name.in_(batch)))
+        )
     return found
 
 

@@ -1,7 +1,10 @@
-"""Users and nested groups: entities with ids. Rules keep the ids, so that no change of a name changes who may read.
+"""Users and nested groups: entities with ids.
 
-Nothing here opens a document to anybody in silence. What would lift a deny is refused unless it is asked for, and
-whoever is declared under a name that rules say already gets to know how many. Read `docs/decisions/0013` for the rest.
+Rules keep the ids, so that no change of a name changes who may read.
+
+Nothing here opens a document to anybody in silence. What would lift a deny is refused unless it is
+asked for, and whoever is declared under a name that rules say already gets to know how many. Read
+`docs/decisions/0013` for the rest.
 """
 
 import secrets
@@ -27,7 +30,13 @@ from indexes.catalog.names import (
     refuse_unknown,
     unknown_principal,
 )
-from indexes.catalog.schema import api_keys, memberships, principal_aliases, principal_shapes, principals
+from indexes.catalog.schema import (
+    api_keys,
+    memberships,
+    principal_aliases,
+    principal_shapes,
+    principals,
+)
 from indexes.errors import BadInput, BadPrincipal, NotFound, StillDenied
 from indexes.model import PUBLIC, Readers
 from indexes.principals import check_principal, shown
@@ -41,42 +50,56 @@ class PrincipalInfo:
     state: str  # active | disabled
     external: bool  # a group whose members the identity provider names
     former_names: tuple[str, ...]
-    taken_for: tuple[str, ...]  # declared names that look the same: they are older than the rule against them
+    # declared names that look the same: they are older than the rule against them
+    taken_for: tuple[str, ...]
 
 
 class People:
-    """Every change holds for each request that starts after the call has returned, in every process."""
+    """Every change holds for each request that starts after the call has returned, in every
+    process.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    # --- declaring, renaming, disabling, removing ------------------------------------------------------------
+    # --- declaring, renaming, disabling, removing -----------------------------------------------
 
     def add_user(self, name: str) -> Mentions:
-        """Returns the rules that name the user already: they hold from now on. Raises AlreadyExists, BadPrincipal."""
+        """Returns the rules that name the user already: they hold from now on.
+
+        Raises AlreadyExists, BadPrincipal.
+        """
         return self._add("user", name)
 
     def add_group(self, name: str, *, external: bool = False) -> Mentions:
-        """external: the identity provider says who is in it, in its tokens; no other group counts from a token.
+        """external: the identity provider says who is in it, in its tokens; no other group counts
+        from a token.
 
-        Returns the rules that name the group already: they hold from now on. Raises AlreadyExists, BadPrincipal.
+        Returns the rules that name the group already: they hold from now on. Raises AlreadyExists,
+        BadPrincipal.
         """
         return self._add("group", name, external=external)
 
     def rename_user(self, old: str, new: str) -> Mentions:
-        """The same person under another name, with the same keys and rights; files may say the old name, too.
+        """The same person under another name, with the same keys and rights; files may say the old
+        name, too.
 
-        Returns the rules that named `new` before anybody had that name: they mean nobody until they are resolved anew.
-        Raises NotFound, AlreadyExists, BadPrincipal.
+        Returns the rules that named `new` before anybody had that name: they mean nobody until they
+        are resolved anew. Raises NotFound, AlreadyExists, BadPrincipal.
         """
         return self._rename("user", old, new, lift_denies=False)
 
     def rename_group(self, old: str, new: str, *, lift_denies: bool = False) -> Mentions:
-        """As `rename_user`. Tokens must say the new name of an external group: StillDenied where a deny hangs on it."""
+        """As `rename_user`.
+
+        Tokens must say the new name of an external group: StillDenied where a deny hangs on it.
+        """
         return self._rename("group", old, new, lift_denies=lift_denies)
 
     def forget_name(self, kind: str, former: str) -> str:
-        """Rule files that say this former name mean nobody from their next run on. Returns whose name it was.
+        """Rule files that say this former name mean nobody from their next run on.
+
+        Returns whose name it was.
 
         Rules that are stored do not change. Raises NotFound where nobody was called so.
         """
@@ -84,13 +107,16 @@ class People:
         with self._database.writing() as connection:
             owner = former_ids(connection, {name}).get(name)
             if owner is None:
-                raise NotFound(f"{shown(name)} is nobody's former name.", remedy=f"See: clearance {kind}s list")
+                raise NotFound(
+                    f"{shown(name)} is nobody's former name.", remedy=f"See: clearance {kind}s list"
+                )
             connection.execute(delete(principal_aliases).where(principal_aliases.c.name == name))
             connection.execute(delete(principal_shapes).where(principal_shapes.c.name == name))
             return str(connection.scalar(select(principals.c.name).where(principals.c.id == owner)))
 
     def disable_user(self, name: str) -> None:
-        """The user's keys are refused and it reads nothing, until it is enabled; its name and its denies stay.
+        """The user's keys are refused and it reads nothing, until it is enabled; its name and its
+        denies stay.
 
         Raises NotFound.
         """
@@ -101,32 +127,46 @@ class People:
         self._switch(name, state="active")
 
     def remove_user(self, name: str, *, lift_denies: bool = False) -> None:
-        """The user reads nothing any more and its keys are gone. A later user of that name is somebody else.
+        """The user reads nothing any more and its keys are gone.
 
-        Raises StillDenied where rules deny the user: files that say the name would mean the next of that name.
+        A later user of that name is somebody else.
+
+        Raises StillDenied where rules deny the user: files that say the name would mean the next of
+        that name.
         """
         self._remove("user", name, lift_denies=lift_denies)
 
     def remove_group(self, name: str, *, lift_denies: bool = False) -> None:
-        """Nobody reads anything through the group any more. A later group of that name is another one.
+        """Nobody reads anything through the group any more.
 
-        Raises StillDenied where rules deny the group, or one that it is in: its members could read them.
+        A later group of that name is another one.
+
+        Raises StillDenied where rules deny the group, or one that it is in: its members could read
+        them.
         """
         self._remove("group", name, lift_denies=lift_denies)
 
-    # --- members -----------------------------------------------------------------------------------------------
+    # --- members --------------------------------------------------------------------------------
 
     def add_member(self, group: str, member: str) -> None:
-        """Put a user or a group into a group; a cycle of groups is harmless. Raises NotFound for unknown names."""
+        """Put a user or a group into a group; a cycle of groups is harmless.
+
+        Raises NotFound for unknown names.
+        """
         with self._database.writing() as connection:
             group_id, member_id = _membership(connection, group, member)
-            same = select(memberships).where(memberships.c.group_id == group_id, memberships.c.member_id == member_id)
+            same = select(memberships).where(
+                memberships.c.group_id == group_id, memberships.c.member_id == member_id
+            )
             if connection.execute(same).first() is None:
-                connection.execute(insert(memberships).values(group_id=group_id, member_id=member_id))
+                connection.execute(
+                    insert(memberships).values(group_id=group_id, member_id=member_id)
+                )
                 note_people(connection, member_id)
 
     def remove_member(self, group: str, member: str) -> Mentions:
-        """Returns the rules that deny the group or one above it: they may not hold for the member any more.
+        """Returns the rules that deny the group or one above it: they may not hold for the member
+        any more.
 
         Raises NotFound if it is not a direct member.
         """
@@ -139,7 +179,7 @@ class People:
             note_people(connection, member_id)
             return denied
 
-    # --- who there is --------------------------------------------------------------------------------------------
+    # --- who there is ---------------------------------------------------------------------------
 
     def users(self) -> list[str]:
         """Names of declared users, sorted; disabled ones are among them."""
@@ -176,7 +216,9 @@ class People:
         with self._database.reading() as connection:
             rows = connection.execute(wanted).all()
             former: dict[int, list[str]] = {}
-            for name, owner in connection.execute(select(principal_aliases).order_by(principal_aliases.c.name)):
+            for name, owner in connection.execute(
+                select(principal_aliases).order_by(principal_aliases.c.name)
+            ):
                 former.setdefault(owner, []).append(name)
             alike = _taken_for_each_other(connection)
         return [
@@ -191,14 +233,17 @@ class People:
         ]
 
     def meaning(self, names: Collection[str]) -> Meaning:
-        """Whom the names of rules mean now, former names included; the unknown ones with the nearest known name."""
+        """Whom the names of rules mean now, former names included; the unknown ones with the
+        nearest known name.
+        """
         with self._database.reading() as connection:
             return meaning(connection, names)
 
     def check_rule(self, readers: Readers, *, refuse: bool) -> tuple[Unknown, ...]:
         """The names in a rule that nobody has declared. refuse: none of them is accepted.
 
-        Raises UnknownPrincipal for any in `deny`, and with `refuse` for any at all; BadPrincipal for what is no name.
+        Raises UnknownPrincipal for any in `deny`, and with `refuse` for any at all; BadPrincipal
+        for what is no name.
         """
         said = Readers(allow=_checked(readers.allow), deny=_checked(readers.deny))
         with self._database.reading() as connection:
@@ -208,7 +253,7 @@ class People:
             raise unknown_principal(unknown, "the rule")
         return unknown
 
-    # --- how ---------------------------------------------------------------------------------------------------
+    # --- how ------------------------------------------------------------------------------------
 
     def _add(self, kind: str, given: str, *, external: bool = False) -> Mentions:
         with self._database.writing() as connection:
@@ -219,7 +264,9 @@ class People:
                 added = insert(principals).values(name=name, **values).returning(principals.c.id)
                 named = int(connection.execute(added).scalar_one())
             else:
-                connection.execute(update(principals).where(principals.c.id == named).values(values))
+                connection.execute(
+                    update(principals).where(principals.c.id == named).values(values)
+                )
             keep_shapes(connection, name, named)
             note_people(connection, named)
             return mentions(connection, {named})
@@ -227,16 +274,24 @@ class People:
     def _rename(self, kind: str, old: str, new: str, *, lift_denies: bool) -> Mentions:
         with self._database.writing() as connection:
             principal_id = declared_id(connection, kind, old)
-            stored = connection.execute(select(principals).where(principals.c.id == principal_id)).one()
+            stored = connection.execute(
+                select(principals).where(principals.c.id == principal_id)
+            ).one()
             name = free_name(connection, kind, new, of=principal_id)
             if name == stored.name:
                 raise BadInput(f"{name} is its name already.")
             if stored.external and not lift_denies:
-                _refuse_lifting(connection, stored.name, principal_id, "tokens that say the old name")
+                _refuse_lifting(
+                    connection, stored.name, principal_id, "tokens that say the old name"
+                )
             left = _set_aside(connection, name)
             connection.execute(delete(principal_aliases).where(principal_aliases.c.name == name))
-            connection.execute(insert(principal_aliases).values(name=stored.name, principal_id=principal_id))
-            connection.execute(update(principals).where(principals.c.id == principal_id).values(name=name))
+            connection.execute(
+                insert(principal_aliases).values(name=stored.name, principal_id=principal_id)
+            )
+            connection.execute(
+                update(principals).where(principals.c.id == principal_id).values(name=name)
+            )
             keep_shapes(connection, name, principal_id)
             note_people(connection, principal_id)
             return left
@@ -245,17 +300,28 @@ class People:
         with self._database.writing() as connection:
             principal_id = declared_id(connection, "user", given)
             values = {"state": state, "known": int(state == "active")}
-            connection.execute(update(principals).where(principals.c.id == principal_id).values(values))
+            connection.execute(
+                update(principals).where(principals.c.id == principal_id).values(values)
+            )
             note_people(connection, principal_id)
 
     def _remove(self, kind: str, given: str, *, lift_denies: bool) -> None:
         with self._database.writing() as connection:
             principal_id = declared_id(connection, kind, given)
-            name = str(connection.scalar(select(principals.c.name).where(principals.c.id == principal_id)))
+            name = str(
+                connection.scalar(select(principals.c.name).where(principals.c.id == principal_id))
+            )
             if not lift_denies:
-                _refuse_lifting(connection, name, principal_id, "its members" if kind == "group" else "a later one")
+                _refuse_lifting(
+                    connection,
+                    name,
+                    principal_id,
+                    "its members" if kind == "group" else "a later one",
+                )
             note_people(connection, principal_id)
-            edges = or_(memberships.c.member_id == principal_id, memberships.c.group_id == principal_id)
+            edges = or_(
+                memberships.c.member_id == principal_id, memberships.c.group_id == principal_id
+            )
             connection.execute(delete(memberships).where(edges))
             connection.execute(delete(api_keys).where(api_keys.c.user_id == principal_id))
             for table in (principal_aliases, principal_shapes):
@@ -264,16 +330,21 @@ class People:
 
 
 def known_id(connection: Connection, name: str) -> int:
-    """The id of a declared user or group, by its full present name. Raises NotFound with the nearest name."""
+    """The id of a declared user or group, by its full present name.
+
+    Raises NotFound with the nearest name.
+    """
     kind, _, _ = name.partition(":")
     return declared_id(connection, kind, name)
 
 
-def principal_ids(connection: Connection, names: Iterable[str], effect: str = "allow") -> dict[str, int]:
+def principal_ids(
+    connection: Connection, names: Iterable[str], effect: str = "allow"
+) -> dict[str, int]:
     """Ids for the names of a rule, former names included.
 
-    A name that nobody has declared is kept if it is allowed, and means nobody until it is declared. Raises
-    UnknownPrincipal if it is denied, BadPrincipal for what cannot be a name.
+    A name that nobody has declared is kept if it is allowed, and means nobody until it is declared.
+    Raises UnknownPrincipal if it is denied, BadPrincipal for what cannot be a name.
     """
     wanted = set(names)
     found = declared_ids(connection, wanted)
@@ -282,10 +353,16 @@ def principal_ids(connection: Connection, names: Iterable[str], effect: str = "a
     if effect == "deny":
         refuse_unknown(connection, set(missing) - {PUBLIC})
     for batch in batches(sorted(missing)):
-        rows = connection.execute(select(principals.c.name, principals.c.id).where(principals.c.name.in_(batch)))
+        rows = connection.execute(
+            select(principals.c.name, principals.c.id).where(principals.c.name.in_(batch))
+        )
         found.update((missing.pop(name), principal_id) for name, principal_id in rows)
     for name in sorted(missing):
-        added = insert(principals).values(name=name, known=0, state="named", external=0).returning(principals.c.id)
+        added = (
+            insert(principals)
+            .values(name=name, known=0, state="named", external=0)
+            .returning(principals.c.id)
+        )
         found[missing[name]] = connection.execute(added).scalar_one()
     return found
 
@@ -293,9 +370,13 @@ def principal_ids(connection: Connection, names: Iterable[str], effect: str = "a
 def _refuse_lifting(connection: Connection, name: str, principal_id: int, whom: str) -> None:
     """Raises StillDenied where rules deny this principal, or for a group one that it is in."""
     group = name.startswith("group:")
-    denied = mentions(connection, with_groups_above(connection, principal_id) if group else {principal_id}, "deny")
+    denied = mentions(
+        connection, with_groups_above(connection, principal_id) if group else {principal_id}, "deny"
+    )
     if denied:
-        instead = "" if group else f" To take all access away at once: clearance users disable {name}."
+        instead = (
+            "" if group else f" To take all access away at once: clearance users disable {name}."
+        )
         through = " or a group that it is in" if group else ""
         raise StillDenied(
             f"{denied} deny {name}{through}; {whom} could read them.",
@@ -304,7 +385,9 @@ def _refuse_lifting(connection: Connection, name: str, principal_id: int, whom: 
 
 
 def _set_aside(connection: Connection, name: str) -> Mentions:
-    """Rules that name what nobody had declared keep meaning nobody when somebody else gets the name."""
+    """Rules that name what nobody had declared keep meaning nobody when somebody else gets the
+    name.
+    """
     named = connection.scalar(select(principals.c.id).where(principals.c.name == name))
     if named is None:
         return Mentions()
@@ -314,7 +397,12 @@ def _set_aside(connection: Connection, name: str) -> Mentions:
 
 def _end(connection: Connection, principal_id: int, name: str) -> None:
     """Nobody has this id any more, and its name is free."""
-    ended = {"name": f"{name}#{secrets.token_hex(8)}", "known": 0, "state": "removed", "external": 0}
+    ended = {
+        "name": f"{name}#{secrets.token_hex(8)}",
+        "known": 0,
+        "state": "removed",
+        "external": 0,
+    }
     connection.execute(update(principals).where(principals.c.id == principal_id).values(ended))
 
 

@@ -94,19 +94,27 @@ _ID: BindParameter[str] = bindparam("public_id")
 
 def _next_id(table: FromClause) -> ScalarSelect[str]:
     following = table.alias("following")
-    return select(func.min(following.c.public_id)).where(following.c.public_id >= _ID).scalar_subquery()
+    return (
+        select(func.min(following.c.public_id))
+        .where(following.c.public_id >= _ID)
+        .scalar_subquery()
+    )
 
 
 _ID_AND_SET = select(func.max(documents.c.public_id), func.max(documents.c.reader_set_id))
-_SET_OF_DOCUMENT = Prepared(_ID_AND_SET.where(documents.c.public_id.between(_next_id(documents), _next_id(documents))))
+_SET_OF_DOCUMENT = Prepared(
+    _ID_AND_SET.where(documents.c.public_id.between(_next_id(documents), _next_id(documents)))
+)
 _SET_OF_PASSAGE = Prepared(
     select(func.max(chunks.c.public_id), func.max(documents.c.reader_set_id))
     .join(documents, documents.c.id == chunks.c.document_id)
     .where(chunks.c.public_id == _next_id(chunks))
 )
-"""An id that is there and the readers that belong to it: always one row, and as much work whether it is the id that was
-asked for or not, since the next id in order stands in for one that is absent, and is then passed over. Of documents an
-index knows both: a range, because for an equation SQLite takes another index and then reads the row."""
+"""An id that is there and the readers that belong to it: always one row, and as much work whether
+it is the id that was asked for or not, since the next id in order stands in for one that is
+absent, and is then passed over. Of documents an index knows both: a range, because for an
+equation SQLite takes another index and then reads the row.
+"""
 
 _DOCUMENT_BY_ID = (
     select(documents, document_texts.c.text)
@@ -126,7 +134,9 @@ _SETS_CHANGED_SINCE = Prepared(  # no row at all: this catalog never was in both
     .where(_followed.c.token == bindparam("followed_token"))
 )
 _STATE = Prepared(
-    select(states.c.number).where(states.c.number == bindparam("number"), states.c.token == bindparam("token"))
+    select(states.c.number).where(
+        states.c.number == bindparam("number"), states.c.token == bindparam("token")
+    )
 )
 _CHANGED_SINCE = Prepared(
     select(document_changes.c.number, states.c.token, document_changes.c.document_id)
@@ -136,21 +146,32 @@ _CHANGED_SINCE = Prepared(
     .limit(bindparam("limit"))
 )
 _CHANGED_IN = Prepared(
-    select(document_changes.c.reader_set_id, document_changes.c.number, document_changes.c.document_id).where(
+    select(
+        document_changes.c.reader_set_id, document_changes.c.number, document_changes.c.document_id
+    ).where(
         document_changes.c.reader_set_id.in_(bindparam("among", expanding=True)),
         document_changes.c.number > bindparam("since"),
     )
 )
 _ROWS = select(chunks.c.document_id, chunks.c.row).order_by(chunks.c.document_id, chunks.c.ordinal)
-_HEADS = select(documents.c.id, documents.c.reader_set_id, documents.c.token).order_by(documents.c.id)
+_HEADS = select(documents.c.id, documents.c.reader_set_id, documents.c.token).order_by(
+    documents.c.id
+)
 _ROWS_AMONG = Prepared(_ROWS.where(chunks.c.document_id.in_(bindparam("among", expanding=True))))
 _HEADS_AMONG = Prepared(_HEADS.where(documents.c.id.in_(bindparam("among", expanding=True))))
 
-# in words: SQLite prepares a statement anew at each call if a parameter may decide how it is carried out
-_active = select(generations.c.id).where(generations.c.state == literal_column("'active'")).scalar_subquery()
+# in words: SQLite prepares a statement anew at each call if a parameter may decide how it is
+# carried out
+_active = (
+    select(generations.c.id)
+    .where(generations.c.state == literal_column("'active'"))
+    .scalar_subquery()
+)
 _rules = select(changes.c.number).where(changes.c.kind == "rules").scalar_subquery()
 _NOW = Prepared(
-    select(states.c.number, states.c.token, _active, _rules).order_by(states.c.number.desc()).limit(literal_column("1"))
+    select(states.c.number, states.c.token, _active, _rules)
+    .order_by(states.c.number.desc())
+    .limit(literal_column("1"))
 )
 _NEWEST_SET = select(func.max(reader_sets.c.id))
 _REBUILD_NUMBER = select(changes.c.number).where(changes.c.kind == "rebuild")
@@ -158,7 +179,9 @@ _REBUILD_NUMBER = select(changes.c.number).where(changes.c.kind == "rebuild")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Names one state of one catalog: a copy that went another way has the numbers, but not the tokens."""
+    """Names one state of one catalog: a copy that went another way has the numbers, but not the
+    tokens.
+    """
 
     number: int
     token: bytes
@@ -175,19 +198,25 @@ class Placement:
 
 
 class ReadState:
-    """What one reading transaction sees. Every method that returns text takes the principal that will read it."""
+    """What one reading transaction sees.
+
+    Every method that returns text takes the principal that will read it.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         ((number, token, generation_id, rules),) = _NOW.rows(connection, {})
         self.mark = Mark(number, bytes(token))
         self.generation_id: int | None = generation_id  # of the active generation
-        self.rules_number: int = rules or 0  # while it stays the same, no reader set has other entries than before
+        # while it stays the same, no reader set has other entries than before
+        self.rules_number: int = rules or 0
 
-    # --- who may read what ---------------------------------------------------------------------------------
+    # --- who may read what ----------------------------------------------------------------------
 
     def confirm(self, principal: Principal) -> None:
-        """Raises NotAuthenticated where the key that the principal came with does not hold in this state."""
+        """Raises NotAuthenticated where the key that the principal came with does not hold in this
+        state.
+        """
         confirm(self._connection, principal)
 
     def reader_sets(self, principal: Principal) -> "NDArray[np.int64]":
@@ -197,7 +226,10 @@ class ReadState:
         return np.array(readable_sets(self._connection, principal), dtype=np.int64)
 
     def asker(self, principal: Principal) -> Asker:
-        """While it is the same, the principal has the same identities. Raises NotAuthenticated like `confirm`."""
+        """While it is the same, the principal has the same identities.
+
+        Raises NotAuthenticated like `confirm`.
+        """
         return asker(self._connection, principal)
 
     def identities(self, principal: Principal) -> frozenset[int]:
@@ -209,21 +241,27 @@ class ReadState:
         return self._connection.scalar(_NEWEST_SET) or 0
 
     def new_entries(self, since: int) -> Sequence[tuple[int, str, int]] | None:
-        """(reader set, effect, identity) of reader sets above `since`; None: they are too many to look at each."""
+        """(reader set, effect, identity) of reader sets above `since`; None: they are too many to
+        look at each.
+        """
         return new_entries(self._connection, since)
 
     def has(self, mark: Mark) -> bool:
         """Whether this catalog was in that state and still knows."""
         return bool(_STATE.rows(self._connection, {"number": mark.number, "token": mark.token}))
 
-    # --- text, behind the second gate ----------------------------------------------------------------------
+    # --- text, behind the second gate -----------------------------------------------------------
 
     def read(self, ranked: Sequence[tuple[Row, float]], principal: Principal) -> tuple[Hit, ...]:
-        """The ranked chunks as hits, in the given order, without those that the principal may not read."""
+        """The ranked chunks as hits, in the given order, without those that the principal may not
+        read.
+        """
         score = dict(ranked)
         found: dict[Row, Hit] = {}
         for batch in _batches(list(score)):
-            for stored in _HITS_BY_ROW.rows(self._connection, {**asker_parameters(principal), "rows": batch}):
+            for stored in _HITS_BY_ROW.rows(
+                self._connection, {**asker_parameters(principal), "rows": batch}
+            ):
                 found[stored[0]] = _hit(stored, score[stored[0]])
         return tuple(found[row] for row, _ in ranked if row in found)
 
@@ -232,11 +270,16 @@ class ReadState:
         return frozenset(
             Row(row)
             for batch in _batches(sorted(rows))
-            for (row,) in _READABLE_AMONG.rows(self._connection, {**asker_parameters(principal), "rows": list(batch)})
+            for (row,) in _READABLE_AMONG.rows(
+                self._connection, {**asker_parameters(principal), "rows": list(batch)}
+            )
         )
 
     def passage(self, passage_id: str, principal: Principal) -> Hit:
-        """The chunk by its public id. Raises NotFound, whether it is absent or forbidden, and NotAuthenticated."""
+        """The chunk by its public id.
+
+        Raises NotFound, whether it is absent or forbidden, and NotAuthenticated.
+        """
         self.confirm(principal)
         self._check_readable(_SET_OF_PASSAGE, passage_id, principal)
         wanted = {**asker_parameters(principal), "public_id": passage_id}
@@ -245,7 +288,10 @@ class ReadState:
         raise NotFound()
 
     def document(self, document_id: str, principal: Principal) -> DocumentView:
-        """The whole document by its public id. Raises NotFound, absent or forbidden, and NotAuthenticated."""
+        """The whole document by its public id.
+
+        Raises NotFound, absent or forbidden, and NotAuthenticated.
+        """
         self.confirm(principal)
         self._check_readable(_SET_OF_DOCUMENT, document_id, principal)
         wanted = {**asker_parameters(principal), "public_id": document_id}
@@ -255,18 +301,22 @@ class ReadState:
         return _document(row)
 
     def _check_readable(self, set_of: Prepared, public_id: str, principal: Principal) -> None:
-        """Raises NotFound before anything else is read, in the same two steps for what is hidden and what is absent."""
+        """Raises NotFound before anything else is read, in the same two steps for what is hidden
+        and what is absent.
+        """
         if wrong_text(public_id, _MAX_ID_CHARS):
             raise NotFound()
         ((found, reader_set),) = set_of.rows(self._connection, {"public_id": public_id})
-        if not may_read_set(self._connection, principal, reader_set if found == public_id else NO_SET):
+        if not may_read_set(
+            self._connection, principal, reader_set if found == public_id else NO_SET
+        ):
             raise NotFound()
 
     def matching(self, filters: Filters, principal: Principal) -> list[int]:
         """Ids of the documents that the filter lets through, among those the principal may read."""
         return list(self._connection.scalars(matching(filters), asker_parameters(principal)))
 
-    # --- what the derived indexes are built from (no principal: nothing of this is ever returned to a caller) -----
+    # --- what the derived indexes are built from (no principal: nothing of this is ever returned to a caller) ---
 
     def generation(self) -> IndexGeneration | None:
         """The active generation, if there is one yet."""
@@ -281,14 +331,27 @@ class ReadState:
         return self._connection.scalar(_REBUILD_NUMBER) or 0
 
     def problems(self, *, whole: bool) -> list[str]:
-        """What does not hold in the catalog, in words for operators. whole: every text and vector is looked at."""
+        """What does not hold in the catalog, in words for operators. whole: every text and vector
+        is looked at.
+        """
         generation = self.generation()
-        return [] if generation is None else list(problems(self._connection, generation, whole=whole))
+        return (
+            [] if generation is None else list(problems(self._connection, generation, whole=whole))
+        )
 
     def unembedded(self, generation: IndexGeneration, limit: int) -> list[tuple[int, bytes]]:
-        """(document id, token) of documents without vectors in a generation, at most `limit`, by id."""
-        has = exists().where(vectors.c.document_id == documents.c.id, vectors.c.generation_id == generation.id)
-        wanted = select(documents.c.id, documents.c.token).where(~has).order_by(documents.c.id).limit(limit)
+        """(document id, token) of documents without vectors in a generation, at most `limit`, by
+        id.
+        """
+        has = exists().where(
+            vectors.c.document_id == documents.c.id, vectors.c.generation_id == generation.id
+        )
+        wanted = (
+            select(documents.c.id, documents.c.token)
+            .where(~has)
+            .order_by(documents.c.id)
+            .limit(limit)
+        )
         return [(row[0], row[1]) for row in self._connection.execute(wanted)]
 
     def document_count(self) -> int:
@@ -298,12 +361,21 @@ class ReadState:
     def sets_changed_since(self, followed: Mark, newest: Mark) -> list[tuple[int, int]] | None:
         """(reader set, number of its newest change) for those changed after `followed`.
 
-        None: this catalog was never in both states, or does not know any more. Costs the same for every principal.
+        None: this catalog was never in both states, or does not know any more. Costs the same for
+        every principal.
         """
-        given = {"followed": followed.number, "followed_token": followed.token, "since": followed.number}
+        given = {
+            "followed": followed.number,
+            "followed_token": followed.token,
+            "since": followed.number,
+        }
         given |= {"newest": newest.number, "newest_token": newest.token}
         rows = _SETS_CHANGED_SINCE.rows(self._connection, given)
-        return [(reader_set, number) for reader_set, number in rows if reader_set is not None] if rows else None
+        return (
+            [(reader_set, number) for reader_set, number in rows if reader_set is not None]
+            if rows
+            else None
+        )
 
     def changed_since(self, number: int, limit: int = _ALL) -> list[tuple[Mark, int]]:
         """(state, document id) of documents written or removed after that number, the oldest first."""
@@ -311,11 +383,15 @@ class ReadState:
         return [(Mark(changed, bytes(token)), document_id) for changed, token, document_id in rows]
 
     def changed_in(self, reader_sets: Sequence[int], number: int) -> list[tuple[int, int, int]]:
-        """(reader set, number, document id) of changes after that number that touched one of these reader sets."""
+        """(reader set, number, document id) of changes after that number that touched one of these
+        reader sets.
+        """
         found: list[tuple[int, int, int]] = []
         for batch in _batches(reader_sets):
             rows = _CHANGED_IN.rows(self._connection, {"among": list(batch), "since": number})
-            found.extend((reader_set, changed, document_id) for reader_set, changed, document_id in rows)
+            found.extend(
+                (reader_set, changed, document_id) for reader_set, changed, document_id in rows
+            )
         return found
 
     def sets_in_use(self) -> list[int]:
@@ -324,10 +400,16 @@ class ReadState:
 
     def documents_in(self, reader_set: int) -> list[int]:
         """Ids of the documents of a reader set."""
-        return list(self._connection.scalars(select(documents.c.id).where(documents.c.reader_set_id == reader_set)))
+        return list(
+            self._connection.scalars(
+                select(documents.c.id).where(documents.c.reader_set_id == reader_set)
+            )
+        )
 
     def heads(self) -> Iterator[tuple[int, int, bytes]]:
-        """(document id, reader set, token) of every document: a token changes whenever what a reader sees changes."""
+        """(document id, reader set, token) of every document: a token changes whenever what a
+        reader sees changes.
+        """
         yield from (tuple(head) for head in self._connection.execute(_HEADS))
 
     def placements(self, document_ids: Sequence[int] | None = None) -> Iterator[Placement]:
@@ -337,7 +419,10 @@ class ReadState:
             return
         for batch in _batches(document_ids):
             among = {"among": list(batch)}
-            yield from _placed(_ROWS_AMONG.rows(self._connection, among), _HEADS_AMONG.rows(self._connection, among))
+            yield from _placed(
+                _ROWS_AMONG.rows(self._connection, among),
+                _HEADS_AMONG.rows(self._connection, among),
+            )
 
     def vectors(
         self,
@@ -357,7 +442,9 @@ class ReadState:
         return found
 
     def embedded_texts(self, document_ids: Sequence[int]) -> dict[int, list[str]]:
-        """What the embedder and the keyword index see of each chunk, by document, in the order of the chunks."""
+        """What the embedder and the keyword index see of each chunk, by document, in the order of
+        the chunks.
+        """
         found: dict[int, list[str]] = {}
         for batch in _batches(document_ids):
             wanted = (
@@ -371,7 +458,18 @@ class ReadState:
 
 
 def _hit(stored: Sequence[Any], score: float) -> Hit:
-    row, public_id, document_id, title, path, media_type, collection, language, *of_chunk, page_kind = stored
+    (
+        row,
+        public_id,
+        document_id,
+        title,
+        path,
+        media_type,
+        collection,
+        language,
+        *of_chunk,
+        page_kind,
+    ) = stored
     ordinal, text, start, end, section, pages = of_chunk
     return Hit(
         row=Row(row),
@@ -433,4 +531,9 @@ def _placed(rows: Iterable[Any], heads: Iterable[Any]) -> Iterator[Placement]:
     for document_id, row in rows:
         by_document.setdefault(document_id, []).append(row)
     for document_id, reader_set, token in heads:
-        yield Placement(document_id, reader_set, bytes(token), np.array(by_document.get(document_id, []), np.int64))
+        yield Placement(
+            document_id,
+            reader_set,
+            bytes(token),
+            np.array(by_document.get(document_id, []), np.int64),
+        )

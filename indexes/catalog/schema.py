@@ -30,7 +30,8 @@ metadata = MetaData(
     }
 )
 
-Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up automatically only on plain INTEGER keys
+# SQLite counts up automatically only on plain INTEGER keys
+Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Moment(TypeDecorator[datetime]):
@@ -47,7 +48,8 @@ class Moment(TypeDecorator[datetime]):
 
 
 def _table(name: str, *columns: Any) -> Table:
-    return Table(name, metadata, *columns, sqlite_autoincrement=True)  # an id that was used once is never used again
+    # an id that was used once is never used again
+    return Table(name, metadata, *columns, sqlite_autoincrement=True)
 
 
 installation = Table(
@@ -59,8 +61,10 @@ installation = Table(
 
 states = _table(
     "states",
-    Column("number", Id, primary_key=True),  # grows with every change; the newest is what a reader sees
-    Column("token", LargeBinary(16), nullable=False),  # random: tells this catalog from a copy that went another way
+    # grows with every change; the newest is what a reader sees
+    Column("number", Id, primary_key=True),
+    # random: tells this catalog from a copy that went another way
+    Column("token", LargeBinary(16), nullable=False),
 )
 
 changes = Table(
@@ -73,9 +77,11 @@ changes = Table(
 document_changes = Table(
     "document_changes",
     metadata,
-    Column("reader_set_id", Id, primary_key=True),  # one that held the document before the change or after it
+    # one that held the document before the change or after it
+    Column("reader_set_id", Id, primary_key=True),
     Column("document_id", Id, primary_key=True),
-    Column("number", Id, nullable=False),  # of the newest change of this document that touched this reader set
+    # of the newest change of this document that touched this reader set
+    Column("number", Id, nullable=False),
     Index("ix_document_changes_number", "number"),
     Index("ix_document_changes_reader_set_id_number", "reader_set_id", "number"),
 )
@@ -84,7 +90,8 @@ principals = _table(
     "principals",
     Column("id", Id, primary_key=True),
     Column("name", String(255), nullable=False, unique=True),
-    Column("known", Integer, nullable=False),  # 1: declared and not disabled, so it counts; 0: in any other state
+    # 1: declared and not disabled, so it counts; 0: in any other state
+    Column("known", Integer, nullable=False),
     Column(
         "state", String(16), nullable=False, server_default="named"
     ),  # named (by a rule only) | active | disabled | removed
@@ -99,7 +106,8 @@ principals = _table(
 principal_aliases = Table(
     "principal_aliases",
     metadata,
-    Column("name", String(255), primary_key=True),  # a former name: rule files may still say it, nothing else
+    # a former name: rule files may still say it, nothing else
+    Column("name", String(255), primary_key=True),
     Column("principal_id", Id, ForeignKey("principals.id"), nullable=False),
     Index("ix_principal_aliases_principal_id", "principal_id"),
 )
@@ -107,7 +115,8 @@ principal_aliases = Table(
 principal_shapes = Table(
     "principal_shapes",
     metadata,
-    Column("shape", String(64), primary_key=True),  # a hash of what a declared or former name looks like
+    # a hash of what a declared or former name looks like
+    Column("shape", String(64), primary_key=True),
     Column("name", String(255), primary_key=True),
     Column("principal_id", Id, ForeignKey("principals.id"), nullable=False),
     Index("ix_principal_shapes_principal_id", "principal_id"),
@@ -125,7 +134,8 @@ reader_sets = _table(
     "reader_sets",
     Column("id", Id, primary_key=True),
     Column("fingerprint", String(64), nullable=False, unique=True),
-    Column("changed", Id, nullable=False, default=0, server_default="0"),  # number of the newest change that touched it
+    # number of the newest change that touched it
+    Column("changed", Id, nullable=False, default=0, server_default="0"),
     Index("ix_reader_sets_changed", "changed"),
 )
 
@@ -184,7 +194,8 @@ documents = _table(
     "documents",
     Column("id", Id, primary_key=True),
     Column("public_id", String(32), nullable=False, unique=True),
-    Column("uri", Text, nullable=False, unique=True),  # of a source: source:ID/path inside it, percent-encoded
+    # of a source: source:ID/path inside it, percent-encoded
+    Column("uri", Text, nullable=False, unique=True),
     Column("source_id", Id),
     Column("path", Text, nullable=False),
     Column("collection", String(255), nullable=False),
@@ -198,10 +209,13 @@ documents = _table(
     Column("modified_at", Moment),
     Column("stored_at", Moment, nullable=False),
     Column("reader_set_id", Id, ForeignKey("reader_sets.id"), nullable=False),
-    Column("token", LargeBinary(32), nullable=False),  # random, renewed whenever what a reader sees of it changes
-    Column("metadata_digests", Text, nullable=False, server_default=""),  # what filters compare: a digest for each key
+    # random, renewed whenever what a reader sees of it changes
+    Column("token", LargeBinary(32), nullable=False),
+    # what filters compare: a digest for each key
+    Column("metadata_digests", Text, nullable=False, server_default=""),
     Index("ix_documents_reader_set_id", "reader_set_id"),
-    Index("ix_documents_public_id_reader_set_id", "public_id", "reader_set_id"),  # decides without reading a document
+    # decides without reading a document
+    Index("ix_documents_public_id_reader_set_id", "public_id", "reader_set_id"),
     Index("ix_documents_source_id", "source_id"),
 )
 
@@ -232,7 +246,8 @@ vectors = Table(
     metadata,
     Column("generation_id", Id, ForeignKey("generations.id"), primary_key=True),
     Column("document_id", Id, ForeignKey("documents.id"), primary_key=True),
-    Column("vectors", LargeBinary, nullable=False),  # float32, little-endian, (chunks, dimension), by ordinal
+    # float32, little-endian, (chunks, dimension), by ordinal
+    Column("vectors", LargeBinary, nullable=False),
     Index("ix_vectors_document_id", "document_id"),
 )
 
@@ -240,7 +255,8 @@ centroids = Table(
     "centroids",
     metadata,
     Column("generation_id", Id, ForeignKey("generations.id"), primary_key=True),
-    Column("codes", LargeBinary, nullable=False),  # int8, (topics, dimension); written once, never changed
+    # int8, (topics, dimension); written once, never changed
+    Column("codes", LargeBinary, nullable=False),
 )
 
 api_keys = Table(
@@ -267,7 +283,8 @@ jobs = _table(
     Column("total", Integer, nullable=False),
     Column("result", JSON),
     Column("error", Text),
-    Column("fence", Integer, nullable=False),  # raised by every claim: a worker that lost its lease cannot finish
+    # raised by every claim: a worker that lost its lease cannot finish
+    Column("fence", Integer, nullable=False),
     Column("lease_until", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -311,6 +328,7 @@ template_activations = _table(
 models = Table(
     "models",
     metadata,
-    Column("name", String(512), primary_key=True),  # as the model servers call it; one without a row is everybody's
+    # as the model servers call it; one without a row is everybody's
+    Column("name", String(512), primary_key=True),
     Column("reader_set_id", Id, ForeignKey("reader_sets.id"), nullable=False),
 )

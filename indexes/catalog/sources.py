@@ -1,4 +1,7 @@
-"""Sources: folders under a name. A document is known by its source and its path inside it, wherever the folder is."""
+"""Sources: folders under a name.
+
+A document is known by its source and its path inside it, wherever the folder is.
+"""
 
 import os
 import re
@@ -13,7 +16,12 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, literal, se
 
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
-from indexes.catalog.documents import delete_document, deny_in_source, intern_readers, readers_by_set
+from indexes.catalog.documents import (
+    delete_document,
+    deny_in_source,
+    intern_readers,
+    readers_by_set,
+)
 from indexes.catalog.schema import documents, ingest_failures, sources
 from indexes.errors import AlreadyExists, BadInput, NotFound
 from indexes.model import Readers
@@ -29,10 +37,12 @@ class NamedSource:
     id: int
     name: str
     root: Path  # where it was seen last, links resolved
-    shown: str  # what the paths of its documents begin with for readers; stays when name or root change
+    # what the paths of its documents begin with for readers; stays when name or root change
+    shown: str
     loose: bool = False
     named: bool = False  # by an administrator; else found by an ingest
-    readers: Readers = NOBODY  # the outermost rule: its `allow` where nothing nearer says, its `deny` always
+    # the outermost rule: its `allow` where nothing nearer says, its `deny` always
+    readers: Readers = NOBODY
 
     @property
     def prefix(self) -> str:
@@ -75,7 +85,9 @@ class Sources:
         """How many documents each source has, by its id."""
         wanted = select(documents.c.source_id, func.count()).group_by(documents.c.source_id)
         with self._database.reading() as connection:
-            return {source: count for source, count in connection.execute(wanted) if source is not None}
+            return {
+                source: count for source, count in connection.execute(wanted) if source is not None
+            }
 
     def find(self, place: Path, *, is_folder: bool) -> NamedSource | None:
         """The source that a place belongs to."""
@@ -83,7 +95,9 @@ class Sources:
             return _containing(_all(connection), place, is_folder)
 
     def add(self, name: str, root: Path, readers: Readers = NOBODY) -> NamedSource:
-        """A source by an administrator. One that an ingest found at or below its root becomes part of it.
+        """A source by an administrator.
+
+        One that an ingest found at or below its root becomes part of it.
 
         Raises BadInput for a name or a root that cannot be one, AlreadyExists.
         """
@@ -92,18 +106,29 @@ class Sources:
             known = _all(connection)
             if any(one.name.casefold() == checked.casefold() for one in known):
                 raise AlreadyExists(f"There is a source {checked}.")
-            outer = next((one for one in known if not one.loose and one.contains(root, is_folder=True)), None)
+            outer = next(
+                (one for one in known if not one.loose and one.contains(root, is_folder=True)), None
+            )
             if outer is not None and (outer.named or outer.root != root):
                 remedy = "Name another folder, or remove that source first."
-                raise BadInput(f"{root} belongs to the source {outer.name} ({outer.root}).", remedy=remedy)
+                raise BadInput(
+                    f"{root} belongs to the source {outer.name} ({outer.root}).", remedy=remedy
+                )
             if outer is not None:  # found by an ingest before: it only gets its name and its rule
-                values = {"name": checked, "named": 1, "reader_set_id": intern_readers(connection, readers)}
+                values = {
+                    "name": checked,
+                    "named": 1,
+                    "reader_set_id": intern_readers(connection, readers),
+                }
                 connection.execute(update(sources).where(sources.c.id == outer.id).values(values))
                 return _named(connection, checked)
             return _make(connection, checked, root, readers=readers, named=True)
 
     def ensure(self, place: Path, *, is_folder: bool) -> NamedSource:
-        """The source that a place belongs to, made now if there is none. Raises BadInput where a named one is below."""
+        """The source that a place belongs to, made now if there is none.
+
+        Raises BadInput where a named one is below.
+        """
         with self._database.writing() as connection:
             known = _all(connection)
             found = _containing(known, place, is_folder)
@@ -115,13 +140,21 @@ class Sources:
             return _make(connection, _free_name(wanted, taken), root, loose=not is_folder)
 
     def rename(self, name: str, to: str) -> None:
-        """Documents, their ids and what readers see stay as they are. Raises NotFound, AlreadyExists, BadInput."""
+        """Documents, their ids and what readers see stay as they are.
+
+        Raises NotFound, AlreadyExists, BadInput.
+        """
         checked = source_name(to)
         with self._database.writing() as connection:
             source = _named(connection, name)
-            if any(one.name.casefold() == checked.casefold() and one.id != source.id for one in _all(connection)):
+            if any(
+                one.name.casefold() == checked.casefold() and one.id != source.id
+                for one in _all(connection)
+            ):
                 raise AlreadyExists(f"There is a source {checked}.")
-            connection.execute(update(sources).where(sources.c.id == source.id).values(name=checked, named=1))
+            connection.execute(
+                update(sources).where(sources.c.id == source.id).values(name=checked, named=1)
+            )
 
     def move(self, name: str, root: Path) -> None:
         """The same documents are found at another place from now on. Raises NotFound, BadInput."""
@@ -131,13 +164,17 @@ class Sources:
                 nested = other.contains(root, is_folder=True) or root in other.root.parents
                 if other.id != source.id and nested and not (other.loose or source.loose):
                     raise BadInput(f"{root} and the source {other.name} ({other.root}) overlap.")
-            connection.execute(update(sources).where(sources.c.id == source.id).values(root=_stored(root)))
+            connection.execute(
+                update(sources).where(sources.c.id == source.id).values(root=_stored(root))
+            )
 
     def set_rule(self, name: str, readers: Readers) -> int:
-        """Another outermost rule. Whom it denies is denied at once, in every document; returns in how many of them.
+        """Another outermost rule.
 
-        What it allows, and what it denies no longer, is decided with each file's own rule by the next ingest. Raises
-        NotFound.
+        Whom it denies is denied at once, in every document; returns in how many of them.
+
+        What it allows, and what it denies no longer, is decided with each file's own rule by the
+        next ingest. Raises NotFound.
         """
         with self._database.writing() as connection:
             source = _named(connection, name)
@@ -146,14 +183,21 @@ class Sources:
             return deny_in_source(connection, source.id, readers.deny - source.readers.deny)
 
     def remove(self, name: str) -> int:
-        """The source and all its documents go, at once. Returns how many there were. Raises NotFound."""
+        """The source and all its documents go, at once. Returns how many there were.
+
+        Raises NotFound.
+        """
         with self._database.writing() as connection:
             source = _named(connection, name)
-            here = select(documents.c.id, documents.c.reader_set_id).where(documents.c.source_id == source.id)
+            here = select(documents.c.id, documents.c.reader_set_id).where(
+                documents.c.source_id == source.id
+            )
             gone = connection.execute(here).all()
             for document_id, reader_set_id in gone:
                 delete_document(connection, document_id, reader_set_id)
-            connection.execute(delete(ingest_failures).where(ingest_failures.c.source_id == source.id))
+            connection.execute(
+                delete(ingest_failures).where(ingest_failures.c.source_id == source.id)
+            )
             connection.execute(delete(sources).where(sources.c.id == source.id))
         return len(gone)
 
@@ -194,7 +238,9 @@ def _note_failure(connection: Connection, uri: str, **values: str | None) -> Non
     head = uri.partition("/")[0]
     source_id = int(head.removeprefix("source:")) if head.startswith("source:") else None
     connection.execute(delete(ingest_failures).where(ingest_failures.c.uri == uri))
-    added = insert(ingest_failures).values(uri=uri, source_id=source_id, failed_at=datetime.now(UTC), **values)
+    added = insert(ingest_failures).values(
+        uri=uri, source_id=source_id, failed_at=datetime.now(UTC), **values
+    )
     connection.execute(added)
 
 
@@ -202,12 +248,19 @@ def source_name(name: str) -> str:
     """Raises BadInput for what cannot be the name of a source."""
     normal = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(normal):
-        raise BadInput(f"{name!r} is no name of a source.", remedy="Use letters, digits, dots, dashes, underscores.")
+        raise BadInput(
+            f"{name!r} is no name of a source.",
+            remedy="Use letters, digits, dots, dashes, underscores.",
+        )
     return normal
 
 
 def _free_name(wanted: str, taken: set[str]) -> str:
-    plain = re.sub(r"[^\w.-]+", "-", os.fsencode(wanted).decode("utf-8", "ignore")).strip("-._").lower()[:90]
+    plain = (
+        re.sub(r"[^\w.-]+", "-", os.fsencode(wanted).decode("utf-8", "ignore"))
+        .strip("-._")
+        .lower()[:90]
+    )
     plain = unicodedata.normalize("NFC", plain) or "files"
     names = (plain if number == 1 else f"{plain}-{number}" for number in range(1, len(taken) + 2))
     return next(name for name in names if name.casefold() not in taken)
@@ -229,13 +282,27 @@ def _make(
     loose: bool = False,
 ) -> NamedSource:
     """With all that an ingest found at or below the root before, ids and citations kept."""
-    inner = [] if loose else [one for one in _all(connection) if one.root == root or root in one.root.parents]
+    inner = (
+        []
+        if loose
+        else [one for one in _all(connection) if one.root == root or root in one.root.parents]
+    )
     if barred := next((one for one in inner if one.named), None):
         remedy = "Ingest what is beside it by its own name, or remove that source first."
         raise BadInput(f"The source {barred.name} ({barred.root}) is below {root}.", remedy=remedy)
     shown = "" if loose else os.fsencode(root.name).decode("utf-8", "replace")
-    values = {"name": name, "root": _stored(root), "shown": shown, "loose": int(loose), "named": int(named)}
-    added = insert(sources).values(reader_set_id=intern_readers(connection, readers), **values).returning(sources.c.id)
+    values = {
+        "name": name,
+        "root": _stored(root),
+        "shown": shown,
+        "loose": int(loose),
+        "named": int(named),
+    }
+    added = (
+        insert(sources)
+        .values(reader_set_id=intern_readers(connection, readers), **values)
+        .returning(sources.c.id)
+    )
     made = NamedSource(
         id=connection.execute(added).scalar_one(), name=name, root=root, shown=shown, loose=loose, named=named,
         readers=readers,

@@ -1,7 +1,8 @@
-"""Prompt templates as governed objects: immutable versions with readers of their own, switched on and rolled back.
+"""Prompt templates as governed objects: immutable versions with readers of their own, switched on
+and rolled back.
 
-A template that somebody may not use does not exist for them. Both gates of `access` decide about it: the first about
-which activation counts, the second inside the statement that reads the text.
+A template that somebody may not use does not exist for them. Both gates of `access` decide about
+it: the first about which activation counts, the second inside the statement that reads the text.
 """
 
 import logging
@@ -11,9 +12,29 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
-from indexes.catalog.access import IDENTITIES, NO_SET, asker_parameters, confirm, may_read, may_read_set, readable_sets
+from indexes.catalog.access import (
+    IDENTITIES,
+    NO_SET,
+    asker_parameters,
+    confirm,
+    may_read,
+    may_read_set,
+    readable_sets,
+)
 from indexes.catalog.database import Database, Prepared
 from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.people import known_id
@@ -91,10 +112,12 @@ class Activation:
 
 
 _active = template_activations
-_VERSION = select(template_versions, templates.c.name, templates.c.style, templates.c.language).join(
-    templates, templates.c.id == template_versions.c.template_id
+_VERSION = select(
+    template_versions, templates.c.name, templates.c.style, templates.c.language
+).join(templates, templates.c.id == template_versions.c.template_id)
+_READABLE_TEXT = _VERSION.where(
+    template_versions.c.id == bindparam("version_id"), may_read(templates.c.reader_set_id)
 )
-_READABLE_TEXT = _VERSION.where(template_versions.c.id == bindparam("version_id"), may_read(templates.c.reader_set_id))
 """The only statement that gives a template's text to who asks questions; it joins the readers."""
 
 _candidate_version = template_versions.alias("candidate_version")
@@ -113,25 +136,32 @@ _ACTIVE = (
     .outerjoin(_candidate, _candidate.c.id == _candidate_version.c.template_id)
     .where(_active.c.withdrawn_at.is_(None), templates.c.style == bindparam("style"))
 )
-_BY_NAME = _ACTIVE.where(_active.c.audience == BY_NAME, templates.c.name == bindparam("name")).order_by(
-    _active.c.id.desc()
-)
+_BY_NAME = _ACTIVE.where(
+    _active.c.audience == BY_NAME, templates.c.name == bindparam("name")
+).order_by(_active.c.id.desc())
 _BY_ASKER = _ACTIVE.where(
     templates.c.language == bindparam("language"),
     or_(
         _active.c.audience == DEFAULT,
         and_(_active.c.audience.in_(("user", "group")), _active.c.principal_id.in_(IDENTITIES)),
     ),
-).order_by(case((_active.c.audience == "user", 0), (_active.c.audience == "group", 1), else_=2), _active.c.id.desc())
-"""User before group before default; of several groups the one activated last. Older ones hold for whoever may not use
-the newer: to them the newer was never activated."""
+).order_by(
+    case((_active.c.audience == "user", 0), (_active.c.audience == "group", 1), else_=2),
+    _active.c.id.desc(),
+)
+"""User before group before default; of several groups the one activated last.
+
+Older ones hold for whoever may not use the newer: to them the newer was never activated.
+"""
 
 _SET_OF_NAME = Prepared(
     select(func.coalesce(func.max(templates.c.reader_set_id), NO_SET)).where(
         templates.c.name == bindparam("name"), templates.c.style == bindparam("style")
     )
 )
-"""Who may use the template of a name: always one row, so that a name takes as long whether it is hidden or absent."""
+"""Who may use the template of a name: always one row, so that a name takes as long whether it is
+hidden or absent.
+"""
 
 _PINNED = (
     select(template_versions.c.id)
@@ -145,19 +175,23 @@ _PINNED = (
 
 
 class Templates:
-    """Every change holds for each request that starts after the call has returned, in every process."""
+    """Every change holds for each request that starts after the call has returned, in every
+    process.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    # --- for who asks questions ------------------------------------------------------------------------------
+    # --- for who asks questions -----------------------------------------------------------------
 
     def meant_for(self, principal: Principal, style: str, language: str) -> Chosen | None:
         """What is active for this asker among the templates that they may use; None: nothing is."""
         with self._database.reading() as connection:
             confirm(connection, principal)
             given = {**asker_parameters(principal), "style": style, "language": language}
-            return _first_usable(connection, principal, connection.execute(_BY_ASKER, given).mappings().all())
+            return _first_usable(
+                connection, principal, connection.execute(_BY_ASKER, given).mappings().all()
+            )
 
     def named(self, principal: Principal, name: str, style: str) -> Chosen | None:
         """What a name stands for now; None: nothing is active under it, or not for this asker."""
@@ -168,7 +202,9 @@ class Templates:
             found = connection.execute(_BY_NAME, {"name": name, "style": style}).mappings().all()
             return _first_usable(connection, principal, found)
 
-    def pinned(self, principal: Principal, name: str, version: int, style: str) -> TemplateVersion | None:
+    def pinned(
+        self, principal: Principal, name: str, version: int, style: str
+    ) -> TemplateVersion | None:
         """One version, active or not; None: there is none, or not for this asker."""
         with self._database.reading() as connection:
             confirm(connection, principal)
@@ -178,7 +214,7 @@ class Templates:
             found = connection.scalar(_PINNED, wanted)
             return None if found is None else _readable(connection, principal, found)
 
-    # --- for administrators ----------------------------------------------------------------------------------
+    # --- for administrators ---------------------------------------------------------------------
 
     def save(
         self,
@@ -189,7 +225,9 @@ class Templates:
         by: Actor,
         readers: Readers | None = None,
     ) -> TemplateVersion:
-        """A new version; the newest one where it says the same. Changes nothing for anybody until it is activated.
+        """A new version; the newest one where it says the same.
+
+        Changes nothing for anybody until it is activated.
 
         readers: who may use the template, all its versions; None: those it has. Raises BadInput.
         """
@@ -202,8 +240,15 @@ class Templates:
             template_id = _head(connection, name, style, language, readers)
             newest = _newest(connection, template_id)
             if newest is None or _text(newest["text"]) != text:
-                values = {"version": 1 if newest is None else newest["version"] + 1, "text": asdict(text)}
-                values |= {"template_id": template_id, "saved_by": by.name, "saved_at": datetime.now(UTC)}
+                values = {
+                    "version": 1 if newest is None else newest["version"] + 1,
+                    "text": asdict(text),
+                }
+                values |= {
+                    "template_id": template_id,
+                    "saved_by": by.name,
+                    "saved_at": datetime.now(UTC),
+                }
                 connection.execute(insert(template_versions).values(values))
                 newest = _newest(connection, template_id)
             assert newest is not None
@@ -214,7 +259,12 @@ class Templates:
         _check_name(name)
         with self._database.writing() as connection:
             values = {"reader_set_id": intern_readers(connection, readers)}
-            if connection.execute(update(templates).where(templates.c.name == name).values(values)).rowcount == 0:
+            if (
+                connection.execute(
+                    update(templates).where(templates.c.name == name).values(values)
+                ).rowcount
+                == 0
+            ):
                 raise _unknown(name)
 
     def activate(
@@ -227,43 +277,71 @@ class Templates:
         candidate: str | None = None,
         share: float = 0.0,
     ) -> None:
-        """From the next request on, the audience gets this version, and a share of it the candidate ("name@version").
+        """From the next request on, the audience gets this version, and a share of it the candidate
+        ("name@version").
 
-        audience: `name` (who asks for it by name), `default`, `user:…` or `group:…`. Raises NotFound, BadInput.
+        audience: `name` (who asks for it by name), `default`, `user:…` or `group:…`. Raises
+        NotFound, BadInput.
         """
         with self._database.writing() as connection:
             chosen = _known(connection, name, version)
             other = _candidate_for(connection, chosen, audience, candidate, share)
             kind, principal_id = _audience(connection, audience)
-            values = {"audience": kind, "principal_id": principal_id, "version_id": chosen["id"], "candidate_id": other}
+            values = {
+                "audience": kind,
+                "principal_id": principal_id,
+                "version_id": chosen["id"],
+                "candidate_id": other,
+            }
             values |= {"share": share, "activated_by": by.name, "activated_at": datetime.now(UTC)}
             connection.execute(insert(template_activations).values(values))
 
     def rollback(self, name: str, *, audience: str = BY_NAME) -> Activation | None:
-        """What was active before holds again for this audience, and is returned; None: now nothing is.
+        """What was active before holds again for this audience, and is returned; None: now nothing
+        is.
 
         Raises NotFound where this template is not what is active there.
         """
         with self._database.writing() as connection:
             kind, principal_id = _audience(connection, audience)
-            newest = connection.execute(_current(connection, name, kind, principal_id)).mappings().first()
+            newest = (
+                connection.execute(_current(connection, name, kind, principal_id))
+                .mappings()
+                .first()
+            )
             if newest is None or newest["name"] != name:
-                raise NotFound(f"{name} is not active for {audience}.", remedy="See: clearance templates show NAME")
+                raise NotFound(
+                    f"{name} is not active for {audience}.",
+                    remedy="See: clearance templates show NAME",
+                )
             this = template_activations.c.id == newest["id"]
-            connection.execute(update(template_activations).where(this).values(withdrawn_at=datetime.now(UTC)))
-            before = connection.execute(_current(connection, name, kind, principal_id)).mappings().first()
+            connection.execute(
+                update(template_activations).where(this).values(withdrawn_at=datetime.now(UTC))
+            )
+            before = (
+                connection.execute(_current(connection, name, kind, principal_id))
+                .mappings()
+                .first()
+            )
             return None if before is None else _activation(connection, before)
 
     def list(self) -> list[TemplateInfo]:
         """Every template, by name."""
-        count = select(func.count()).where(template_versions.c.template_id == templates.c.id).scalar_subquery()
+        count = (
+            select(func.count())
+            .where(template_versions.c.template_id == templates.c.id)
+            .scalar_subquery()
+        )
         wanted = select(templates, count.label("versions")).order_by(templates.c.name)
         with self._database.reading() as connection:
             rows = connection.execute(wanted).mappings().all()
             readers = readers_by_set(connection, {row["reader_set_id"] for row in rows})
             shown = ("name", "style", "language", "versions")
             return [
-                TemplateInfo(**{key: row[key] for key in shown}, readers=readers[row["reader_set_id"]]) for row in rows
+                TemplateInfo(
+                    **{key: row[key] for key in shown}, readers=readers[row["reader_set_id"]]
+                )
+                for row in rows
             ]
 
     def versions(self, name: str) -> tuple[TemplateVersion, ...]:
@@ -283,7 +361,11 @@ class Templates:
             for row in connection.execute(_ACTIVATIONS.order_by(_active.c.id)).mappings():
                 slot = (row["audience"], row["principal_id"], row["style"], row["language"])
                 newest[(*slot, row["name"]) if row["audience"] == BY_NAME else slot] = row
-            return [_activation(connection, row) for row in newest.values() if name in (None, row["name"])]
+            return [
+                _activation(connection, row)
+                for row in newest.values()
+                if name in (None, row["name"])
+            ]
 
 
 _ACTIVATIONS = (
@@ -294,12 +376,20 @@ _ACTIVATIONS = (
 )
 
 
-def _first_usable(connection: Connection, principal: Principal, rows: Sequence[RowMapping]) -> Chosen | None:
-    """The first of these activations whose template the asker may use, without its candidate if that is forbidden."""
+def _first_usable(
+    connection: Connection, principal: Principal, rows: Sequence[RowMapping]
+) -> Chosen | None:
+    """The first of these activations whose template the asker may use, without its candidate if
+    that is forbidden.
+    """
     sets = {row[of] for row in rows for of in ("reader_set_id", "candidate_reader_set_id")} - {None}
     allowed = set(readable_sets(connection, principal, sets)) if sets else set()
     for row in rows:
-        version = _readable(connection, principal, row["version_id"]) if row["reader_set_id"] in allowed else None
+        version = (
+            _readable(connection, principal, row["version_id"])
+            if row["reader_set_id"] in allowed
+            else None
+        )
         if version is not None:
             tried = row["candidate_reader_set_id"] in allowed
             candidate = _readable(connection, principal, row["candidate_id"]) if tried else None
@@ -308,14 +398,22 @@ def _first_usable(connection: Connection, principal: Principal, rows: Sequence[R
 
 
 def _may_use(connection: Connection, principal: Principal, wanted: Mapping[str, str]) -> bool:
-    """Decided before anything else is read, in the same two steps for what is hidden and what is absent."""
+    """Decided before anything else is read, in the same two steps for what is hidden and what is
+    absent.
+    """
     ((reader_set,),) = _SET_OF_NAME.rows(connection, wanted)
     return may_read_set(connection, principal, reader_set)
 
 
-def _readable(connection: Connection, principal: Principal, version_id: int) -> TemplateVersion | None:
+def _readable(
+    connection: Connection, principal: Principal, version_id: int
+) -> TemplateVersion | None:
     row = (
-        connection.execute(_READABLE_TEXT, {**asker_parameters(principal), "version_id": version_id}).mappings().first()
+        connection.execute(
+            _READABLE_TEXT, {**asker_parameters(principal), "version_id": version_id}
+        )
+        .mappings()
+        .first()
     )
     if row is None:
         log.error("The second gate stopped a template that the first had let through.")
@@ -323,13 +421,16 @@ def _readable(connection: Connection, principal: Principal, version_id: int) -> 
     return _version(row)
 
 
-def _head(connection: Connection, name: str, style: str, language: str, readers: Readers | None) -> int:
+def _head(
+    connection: Connection, name: str, style: str, language: str, readers: Readers | None
+) -> int:
     """The template of that name, made now if it is new, with these readers."""
     found = connection.execute(select(templates).where(templates.c.name == name)).first()
     if found is None:
         if readers is None:
             raise BadInput(
-                f"Nothing says who may use {name}.", remedy="Name them: --allow group:support, or --allow public."
+                f"Nothing says who may use {name}.",
+                remedy="Name them: --allow group:support, or --allow public.",
             )
         own = {"name": name, "style": style, "language": language}
         added = insert(templates).values(**own, reader_set_id=intern_readers(connection, readers))
@@ -347,11 +448,17 @@ def _head(connection: Connection, name: str, style: str, language: str, readers:
 
 def _newest(connection: Connection, template_id: int) -> RowMapping | None:
     newest_first = template_versions.c.version.desc()
-    return connection.execute(_VERSION.where(templates.c.id == template_id).order_by(newest_first)).mappings().first()
+    return (
+        connection.execute(_VERSION.where(templates.c.id == template_id).order_by(newest_first))
+        .mappings()
+        .first()
+    )
 
 
 def _check_name(name: str) -> None:
-    """Raises NotFound for what names no template, before a database that refuses its characters is asked for it."""
+    """Raises NotFound for what names no template, before a database that refuses its characters is
+    asked for it.
+    """
     if not NAME.fullmatch(name):
         raise _unknown(name)
 
@@ -371,13 +478,17 @@ def _candidate_for(
     """The id of the candidate. Raises BadInput where it cannot stand in for what is chosen."""
     if (candidate is not None) != (share > 0) or not 0 <= share <= 1:
         raise BadInput(
-            "A candidate and its share go together.", remedy="Give both: --candidate NAME@VERSION --share 0.1"
+            "A candidate and its share go together.",
+            remedy="Give both: --candidate NAME@VERSION --share 0.1",
         )
     if candidate is None:
         return None
     other = _known(connection, *split_label(candidate))
     if audience == BY_NAME and other["name"] != chosen["name"]:
-        raise BadInput("Who asks for a template by name gets that template.", remedy="Take a version of the same.")
+        raise BadInput(
+            "Who asks for a template by name gets that template.",
+            remedy="Take a version of the same.",
+        )
     if any(other[key] != chosen[key] for key in ("style", "language")):
         raise BadInput(f"{candidate} is for another kind of model or another language.")
     found: int = other["id"]
@@ -408,7 +519,11 @@ def _current(connection: Connection, name: str, kind: str, principal_id: int | N
     template = connection.execute(select(templates).where(templates.c.name == name)).first()
     if template is None:
         raise _unknown(name)
-    place = [_active.c.audience == kind, templates.c.style == template.style, templates.c.language == template.language]
+    place = [
+        _active.c.audience == kind,
+        templates.c.style == template.style,
+        templates.c.language == template.language,
+    ]
     if kind == BY_NAME:
         place.append(templates.c.name == name)
     if principal_id is not None:
@@ -418,7 +533,11 @@ def _current(connection: Connection, name: str, kind: str, principal_id: int | N
 
 def _activation(connection: Connection, row: RowMapping) -> Activation:
     def label(version_id: int | None) -> str | None:
-        found = connection.execute(_VERSION.where(template_versions.c.id == version_id)).mappings().first()
+        found = (
+            connection.execute(_VERSION.where(template_versions.c.id == version_id))
+            .mappings()
+            .first()
+        )
         return None if found is None else f"{found['name']}@{found['version']}"
 
     who = select(principals.c.name).where(principals.c.id == row["principal_id"])
@@ -433,13 +552,17 @@ def _activation(connection: Connection, row: RowMapping) -> Activation:
 
 
 def _version(row: RowMapping) -> TemplateVersion:
-    shown = {key: row[key] for key in ("name", "version", "style", "language", "saved_by", "saved_at")}
+    shown = {
+        key: row[key] for key in ("name", "version", "style", "language", "saved_by", "saved_at")
+    }
     return TemplateVersion(**shown, text=_text(row["text"]))
 
 
 def _text(stored: Mapping[str, Any]) -> TemplateText:
     lists = {key: tuple(stored[key]) for key in ("variables", "stop")}
-    return TemplateText(system=stored["system"], user=stored["user"], no_answer=stored["no_answer"], **lists)
+    return TemplateText(
+        system=stored["system"], user=stored["user"], no_answer=stored["no_answer"], **lists
+    )
 
 
 def _unknown(name: str) -> NotFound:

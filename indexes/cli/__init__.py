@@ -1,1 +1,4 @@
-"""The command `clearance` and the commands that belong to no side. Nothing else than commands imports it."""
+"""The command `clearance` and the commands that belong to no side.
+
+Nothing else than commands imports it.
+"""

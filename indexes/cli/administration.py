@@ -22,7 +22,9 @@ app.add_typer(users, name="users")
 app.add_typer(groups, name="groups")
 app.add_typer(keys, name="keys")
 
-Lift = Annotated[bool, typer.Option("--lift-denies", help="Even if rules deny it: they deny nobody then.")]
+Lift = Annotated[
+    bool, typer.Option("--lift-denies", help="Even if rules deny it: they deny nobody then.")
+]
 
 
 @users.command("add")
@@ -34,14 +36,20 @@ def add_user(name: str) -> None:
 
 @users.command("rename")
 def rename_user(old: str, new: str) -> None:
-    """Another name for the same person, with the same keys and rights. Rule files may go on saying the old one."""
+    """Another name for the same person, with the same keys and rights.
+
+    Rule files may go on saying the old one.
+    """
     with open_catalog() as catalog:
         _say_left(new, catalog.people.rename_user(old, new))
 
 
 @users.command("disable")
 def disable_user(name: str) -> None:
-    """Take all access away at once: the keys are refused from the next request on. Rules that deny the user stay."""
+    """Take all access away at once: the keys are refused from the next request on.
+
+    Rules that deny the user stay.
+    """
     with open_catalog() as catalog:
         catalog.people.disable_user(name)
 
@@ -59,7 +67,10 @@ def enable_user(name: str) -> None:
 
 @users.command("remove")
 def remove_user(name: str, lift_denies: Lift = False) -> None:
-    """From the next request on, the user's keys are refused. A later user of that name is another one."""
+    """From the next request on, the user's keys are refused.
+
+    A later user of that name is another one.
+    """
     with open_catalog() as catalog:
         catalog.people.remove_user(name, lift_denies=lift_denies)
 
@@ -68,7 +79,9 @@ def remove_user(name: str, lift_denies: Lift = False) -> None:
 def forget_user_name(former: str) -> None:
     """Give a former name free: rule files that say it mean nobody from then on."""
     with open_catalog() as catalog:
-        typer.echo(f"{former} no longer stands for {catalog.people.forget_name('user', former)} in rule files.")
+        typer.echo(
+            f"{former} no longer stands for {catalog.people.forget_name('user', former)} in rule files."
+        )
 
 
 @users.command("list")
@@ -85,7 +98,8 @@ def list_users(as_json: Json = False) -> None:
 def add_group(
     name: str,
     external: Annotated[
-        bool, typer.Option("--external", help="The identity provider says in its tokens who is in it.")
+        bool,
+        typer.Option("--external", help="The identity provider says in its tokens who is in it."),
     ] = False,
 ) -> None:
     """Make a group. Members get what its name is allowed to read."""
@@ -111,7 +125,9 @@ def remove_group(name: str, lift_denies: Lift = False) -> None:
 def forget_group_name(former: str) -> None:
     """Give a former name free: rule files that say it mean nobody from then on."""
     with open_catalog() as catalog:
-        typer.echo(f"{former} no longer stands for {catalog.people.forget_name('group', former)} in rule files.")
+        typer.echo(
+            f"{former} no longer stands for {catalog.people.forget_name('group', former)} in rule files."
+        )
 
 
 @groups.command("join")
@@ -146,10 +162,14 @@ def list_groups(as_json: Json = False) -> None:
 def explain_access(
     user: str,
     document: Annotated[str, typer.Argument(help="Its id, or its path or address as stored.")],
-    group: Annotated[list[str] | None, typer.Option(help="A group that the user's token would bring.")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="A group that the user's token would bring.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Why somebody may or may not read a document: rules, groups and denies that decide, and what would change it."""
+    """Why somebody may or may not read a document: rules, groups and denies that decide, and what
+    would change it.
+    """
     with open_catalog() as catalog:
         told = catalog.explain(user, document, group or ())
     print_result(asdict(told), list(told.lines()), as_json)
@@ -158,9 +178,13 @@ def explain_access(
 @keys.command("issue")
 def issue(
     user: str,
-    scope: Annotated[list[str] | None, typer.Option(help="admin: may administer. Gives no right to read.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="admin: may administer. Gives no right to read.")
+    ] = None,
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
-    days: Annotated[int | None, typer.Option(min=1, help="Expires after this many days; default: never.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, help="Expires after this many days; default: never.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a key for a user. It is shown now and never again."""
@@ -182,13 +206,17 @@ def list_keys(user: str | None = None, as_json: Json = False) -> None:
     """Keys without their secrets."""
     with open_catalog() as catalog:
         found = catalog.keys.list(user)
-    lines = [f"{k.id}  {k.user}  {'revoked' if k.revoked_at else 'valid'}  {k.label}" for k in found]
+    lines = [
+        f"{k.id}  {k.user}  {'revoked' if k.revoked_at else 'valid'}  {k.label}" for k in found
+    ]
     print_result([asdict(k) for k in found], lines, as_json)
 
 
 @app.command("rebuild")
 def rebuild_command(
-    model: Annotated[str | None, typer.Option(help="Re-embed with this model, then switch to it.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Re-embed with this model, then switch to it.")
+    ] = None,
 ) -> None:
     """Build the derived indexes anew from the catalog. Questions go on being answered meanwhile."""
     from rich.progress import Progress
@@ -215,10 +243,13 @@ def rebuild_command(
 
 @app.command("verify")
 def verify_command(
-    quick: Annotated[bool, typer.Option(help="Compare documents and counts only, no words or vectors.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Compare documents and counts only, no words or vectors.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare the derived indexes, as the service would load them, with the catalog, and look into the catalog itself.
+    """Compare the derived indexes, as the service would load them, with the catalog, and look into
+    the catalog itself.
 
     Exit code 1 if something is not as it must be. Writes nothing, and may run beside the service.
     """
@@ -237,11 +268,15 @@ def verify_command(
             report = verify(state, derived, whole=not quick)
             found = [*report.differences, *verify_catalog(state, whole=not quick)]
     compared = f"{report.documents} documents, {report.passages} passages, {report.reader_sets} reader sets"
-    lines = [f"{each.where}: {_where(each.reader_set)}{each.what}" for each in found] or [f"All is well: {compared}."]
+    lines = [f"{each.where}: {_where(each.reader_set)}{each.what}" for each in found] or [
+        f"All is well: {compared}."
+    ]
     if any(each.where != "catalog" for each in found):
         lines.append("Run: clearance rebuild. Every running service then builds its indexes anew.")
     if any(each.where == "catalog" for each in found):
-        lines.append("Ingest the named documents again, or put back a copy of the catalog from before.")
+        lines.append(
+            "Ingest the named documents again, or put back a copy of the catalog from before."
+        )
     said = {**asdict(report), "sound": not found, "differences": [asdict(each) for each in found]}
     print_result(said, lines, as_json)
     if found:

@@ -1,4 +1,6 @@
-"""What all commands share: options, the opened catalog, and how results, warnings and errors are told."""
+"""What all commands share: options, the opened catalog, and how results, warnings and errors are
+told.
+"""
 
 import json
 import os
@@ -35,7 +37,9 @@ def open_catalog(settings: Settings | None = None) -> Iterator[Catalog]:
         yield catalog
 
 
-def given_readers(catalog: Catalog, allow: Sequence[str] | None, deny: Sequence[str] | None) -> Readers:
+def given_readers(
+    catalog: Catalog, allow: Sequence[str] | None, deny: Sequence[str] | None
+) -> Readers:
     """The rule of `--allow` and `--deny`. Warns of names in it that nobody has declared.
 
     Raises BadPrincipal, and UnknownPrincipal if such a name is denied or the settings accept none.
@@ -79,7 +83,9 @@ def exit_code(error: ClearanceError) -> int:
 
 @contextmanager
 def exit_on_error(*, as_json: bool = False) -> Iterator[None]:
-    """An error in the block is printed, for programs too if as_json, and ends the command with its exit code."""
+    """An error in the block is printed, for programs too if as_json, and ends the command with its
+    exit code.
+    """
     try:
         yield
     except ClearanceError as error:

@@ -34,12 +34,17 @@ def _interrupt(*_: object) -> None:
 
 
 def printable(text: str) -> str:
-    """The text without anything that could steer a terminal: names and answers are written by strangers."""
+    """The text without anything that could steer a terminal: names and answers are written by
+    strangers.
+    """
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def progress_bar(out: IO[str]) -> "Progress":
-    """A bar with count, rate and time left; a task of it has the field `rate`. Nothing printed above it is markup."""
+    """A bar with count, rate and time left; a task of it has the field `rate`.
+
+    Nothing printed above it is markup.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -1,7 +1,9 @@
-"""Derived indexes on disk, only to start fast: written aside, synced, renamed; verified before a byte is believed.
+"""Derived indexes on disk, only to start fast: written aside, synced, renamed; verified before a
+byte is believed.
 
-Several processes may share a folder. Who writes a checkpoint or reads one holds a lock on it, and only what CURRENT
-does not name and nobody holds is ever deleted. Whatever is damaged, the pointer included, is IndexDamaged and no more.
+Several processes may share a folder. Who writes a checkpoint or reads one holds a lock on it, and
+only what CURRENT does not name and nobody holds is ever deleted. Whatever is damaged, the pointer
+included, is IndexDamaged and no more.
 """
 
 import errno
@@ -52,7 +54,8 @@ def save(home: Path, facts: Mapping[str, Any], write: Callable[[Path], None]) ->
 
 @contextmanager
 def open_checkpoint(home: Path, facts: Mapping[str, Any]) -> Iterator[Path | None]:
-    """The checkpoint's folder, which stays while the block runs; None if there is none or it was made for other facts.
+    """The checkpoint's folder, which stays while the block runs; None if there is none or it was
+    made for other facts.
 
     Raises IndexDamaged.
     """
@@ -104,13 +107,18 @@ def _named(home: Path) -> str | None:
 
 
 def _verified(folder: Path, facts: Mapping[str, Any]) -> bool:
-    """Whether it was made for these facts. Raises IndexDamaged unless every file is as it was written."""
+    """Whether it was made for these facts.
+
+    Raises IndexDamaged unless every file is as it was written.
+    """
     try:
         with _regular(folder / _MANIFEST) as file:
             manifest = json.loads(file.read())
         if manifest["format"] != FORMAT or manifest["facts"] != dict(facts):
             return False
-        wrong = [name for name, digest in manifest["sha256"].items() if _digest(folder / name) != digest]
+        wrong = [
+            name for name, digest in manifest["sha256"].items() if _digest(folder / name) != digest
+        ]
     except _DAMAGE as error:
         raise IndexDamaged(f"{folder.name}: {error}") from error
     if wrong:
@@ -131,7 +139,9 @@ def _seal(folder: Path, facts: Mapping[str, Any]) -> None:
 def _point_to(home: Path, name: str) -> None:
     pointer, current = home / f"{_CURRENT}.{name}", home / _CURRENT
     try:
-        with os.fdopen(os.open(pointer, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(
+            os.open(pointer, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as file:
             file.write(name)
         _sync(pointer)
         if current.is_dir() and not current.is_symlink():
@@ -165,14 +175,20 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
-    """Raises OSError for what is no folder, and BlockingIOError if it is held by another and not waited for."""
+    """Raises OSError for what is no folder, and BlockingIOError if it is held by another and not
+    waited for.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(
+                descriptor,
+                (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB),
+            )
         except OSError as error:
             if error.errno not in (errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                raise  # those: a file system without locks; there, processes should not share a folder
+                # those: a file system without locks; there, processes should not share a folder
+                raise
         yield
     finally:
         os.close(descriptor)
@@ -181,7 +197,11 @@ def _locked(folder: Path, *, shared: bool = False, wait: bool = True) -> Iterato
 def _regular(path: Path) -> BufferedReader:
     """An ordinary file, opened: neither a link, nor something whose reading might never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    file = os.fdopen(descriptor, "rb", closefd=True) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    file = (
+        os.fdopen(descriptor, "rb", closefd=True)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode)
+        else None
+    )
     if file is None:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "It is no ordinary file")

@@ -1,8 +1,9 @@
 """The catalog and the indexes derived from it, kept at one and the same state for whoever searches.
 
-A search follows what its own view has to follow and nothing else; everything else is followed in the background. So the
-time of a search does not tell what was written that its caller may not read. Indexes that may be wrong are never asked:
-they are built anew from the catalog, beside the others, and whoever comes meanwhile waits for the new ones.
+A search follows what its own view has to follow and nothing else; everything else is followed in
+the background. So the time of a search does not tell what was written that its caller may not read.
+Indexes that may be wrong are never asked: they are built anew from the catalog, beside the others,
+and whoever comes meanwhile waits for the new ones.
 """
 
 import hashlib
@@ -36,7 +37,8 @@ _STEP = 8  # documents followed in the background before others get their turn
 _PATIENCE_S = 0.05  # how long a step in the background lets searches go first
 _WAIT_S = 30.0  # how long a search waits for indexes that another thread builds anew
 _IN_VAIN_S = 60.0  # after indexes were distrusted: how long new ones that are no better are kept
-_CHECKING_S = 0.02  # how long reader sets are compared with the catalog before others get their turn
+# how long reader sets are compared with the catalog before others get their turn
+_CHECKING_S = 0.02
 _SHARE = 0.05  # of one processor's time, for comparing
 _TRIES = 3  # how often one search has indexes built anew that turn out wrong
 
@@ -55,7 +57,10 @@ class Present:
 
 
 class Corpus:
-    """One per process; threads share it. `folder` holds the checkpoint and may be deleted at any time."""
+    """One per process; threads share it.
+
+    `folder` holds the checkpoint and may be deleted at any time.
+    """
 
     def __init__(self, catalog: Catalog, folder: Path | None, stores: VectorStores) -> None:
         """stores: makes those that hold the vectors."""
@@ -65,26 +70,30 @@ class Corpus:
         self._folder = folder
         self._views = Views(catalog.secret)
         self._lock = ReadWriteLock()  # reading: searches. writing: short steps in memory
-        self._following = Lock()  # held by the one thread that changes the indexes or puts others in their place
-        self._building: Future[None] | None = None  # what those wait for who come while there are no usable indexes
+        # held by the one thread that changes the indexes or puts others in their place
+        self._following = Lock()
+        # what those wait for who come while there are no usable indexes
+        self._building: Future[None] | None = None
         self._deciding = Lock()  # about who builds
         self._switching: set[int] = set()  # generations that a thread is about to switch to
         self._prepared: dict[int, tuple[Mark, VectorStore]] = {}  # by generation, in which state
         self._maintenance = Lock()
         self._alarms = 0  # of indexes that were thrown away
         self._distrusted_at: float | None = None
-        self._to_check: list[int] = []  # reader sets that are still to be compared with the catalog in this round
+        # reader sets that are still to be compared with the catalog in this round
+        self._to_check: list[int] = []
         self._check_again_at = 0.0
         self._derived = self._start()
 
-    # --- for searches -------------------------------------------------------------------------------------------
+    # --- for searches ---------------------------------------------------------------------------
 
     @contextmanager
     def latest(self, principal: Principal) -> Iterator[Present]:
-        """The newest acknowledged state, and the indexes at exactly that state for all that the principal may read.
+        """The newest acknowledged state, and the indexes at exactly that state for all that the
+        principal may read.
 
-        Raises IndexNotReady while the indexes cannot be built, and NotAuthenticated where the principal's key does not
-        hold in this state.
+        Raises IndexNotReady while the indexes cannot be built, and NotAuthenticated where the
+        principal's key does not hold in this state.
         """
         with ExitStack() as held:
             state, derived, sets = self._met(held, principal) or self._brought_up(held, principal)
@@ -93,15 +102,22 @@ class Corpus:
 
     @contextmanager
     def everything(self) -> Iterator[tuple[ReadState, Derived]]:
-        """The newest acknowledged state, and the indexes at exactly that state as a whole. For operators only."""
+        """The newest acknowledged state, and the indexes at exactly that state as a whole.
+
+        For operators only.
+        """
         with ExitStack() as held:
             state, derived, _ = self._met(held, None) or self._brought_up(held, None)
             yield state, derived
 
-    def _met(self, held: ExitStack, principal: Principal | None, *, switched: bool = False) -> "_Met | None":
-        """The newest state, kept while `held` lasts, if nothing has to be followed for this principal; None: all.
+    def _met(
+        self, held: ExitStack, principal: Principal | None, *, switched: bool = False
+    ) -> "_Met | None":
+        """The newest state, kept while `held` lasts, if nothing has to be followed for this
+        principal; None: all.
 
-        switched: accept no former generation, even while another thread prepares the switch to the active one.
+        switched: accept no former generation, even while another thread prepares the switch to the
+        active one.
         """
         with ExitStack() as meeting:
             meeting.enter_context(self._lock.reading())
@@ -122,7 +138,9 @@ class Corpus:
         return former or derived.generation.id == state.generation_id
 
     def _brought_up(self, held: ExitStack, principal: Principal | None) -> "_Met":
-        """The newest state, kept while `held` lasts, with the indexes brought to it for this principal; None: all."""
+        """The newest state, kept while `held` lasts, with the indexes brought to it for this
+        principal; None: all.
+        """
         for _ in range(_TRIES):
             self._make_usable()
             with self._switch_prepared(), self._following:
@@ -143,7 +161,11 @@ class Corpus:
                 if derived.generation.id != state.generation_id:
                     self._switch(derived, state)
                 pending = derived.pending(state) or []
-                sets = None if principal is None else self._views.reader_sets(state, derived, principal)
+                sets = (
+                    None
+                    if principal is None
+                    else self._views.reader_sets(state, derived, principal)
+                )
                 wanted = _within(pending, sets)
                 *most, last = [*batches(derived.documents_due(state, wanted))] or [[]]
                 for some in most:
@@ -154,7 +176,8 @@ class Corpus:
                 share = following.enter_context(self._lock.writing())
                 derived.apply(changes)
                 derived.reached(state.mark, wanted if principal is not None else None)
-                share()  # nothing is written before this state has been read, and others may read it too
+                # nothing is written before this state has been read, and others may read it too
+                share()
                 held.push(following.pop_all())
                 return state, derived, sets
         except Exception:
@@ -167,15 +190,22 @@ class Corpus:
         """As Derived.pending; indexes that cannot follow this catalog are thrown away."""
         pending = derived.pending(state)
         if pending is None and derived.usable:
-            self.discard(derived, "The catalog is not the one that the indexes were made from: was a copy put back?")
+            self.discard(
+                derived,
+                "The catalog is not the one that the indexes were made from: was a copy put back?",
+            )
         return pending
 
-    # --- in the background --------------------------------------------------------------------------------------
+    # --- in the background ----------------------------------------------------------------------
 
     def follow(
-        self, stop: Callable[[], bool] = lambda: False, rest: Callable[[float], object] = lambda took: None
+        self,
+        stop: Callable[[], bool] = lambda: False,
+        rest: Callable[[float], object] = lambda took: None,
     ) -> None:
-        """Bring everything to the newest state, a few documents at a time. rest: told how long each step took."""
+        """Bring everything to the newest state, a few documents at a time. rest: told how long each
+        step took.
+        """
         while not stop():
             self._lock.wait_until_idle(_PATIENCE_S)
             start = time.monotonic()
@@ -196,7 +226,9 @@ class Corpus:
                 if derived.followed == state.mark:
                     return False
                 oldest = state.changed_since(derived.followed.number, _STEP)
-                changes = derived.worked_out(state, sorted({document for _, document in oldest}), derived.generation)
+                changes = derived.worked_out(
+                    state, sorted({document for _, document in oldest}), derived.generation
+                )
                 with self._lock.writing(patience_s=_PATIENCE_S):
                     derived.apply(changes)
                     derived.reached(oldest[-1][0] if len(oldest) == _STEP else state.mark)
@@ -207,16 +239,22 @@ class Corpus:
                 self._thrown_away(derived, "The indexes failed while they followed the catalog")
                 return True
 
-    # --- indexes that may be wrong ------------------------------------------------------------------------------
+    # --- indexes that may be wrong --------------------------------------------------------------
 
     def usable(self) -> bool:
-        """Whether there are indexes to search; False while they are built anew. Looks at nothing but memory."""
+        """Whether there are indexes to search; False while they are built anew.
+
+        Looks at nothing but memory.
+        """
         return self._derived.usable
 
     def distrust(self, snapshot: Snapshot) -> bool:
-        """Throw indexes away that gave out what does not belong to a view. False: new ones have not helped just now.
+        """Throw indexes away that gave out what does not belong to a view.
 
-        What new indexes do not mend is no fault of theirs: then gate two alone decides, and the alarm goes on.
+        False: new ones have not helped just now.
+
+        What new indexes do not mend is no fault of theirs: then gate two alone decides, and the
+        alarm goes on.
         """
         now = time.monotonic()
         if self._distrusted_at is not None and now < self._distrusted_at + _IN_VAIN_S:
@@ -242,7 +280,9 @@ class Corpus:
         log.error("%s. They are built anew from the catalog.", why, exc_info=failed)
 
     def _make_usable(self) -> None:
-        """Build new indexes if the present ones were thrown away, or wait until another thread has done it."""
+        """Build new indexes if the present ones were thrown away, or wait until another thread has
+        done it.
+        """
         with self._deciding:
             if self._derived.usable:
                 return
@@ -258,7 +298,8 @@ class Corpus:
                 self._derived = fresh
             building.set_result(None)
         except BaseException as error:
-            building.set_exception(IndexNotReady(str(error)))  # without what the failed build still holds
+            # without what the failed build still holds
+            building.set_exception(IndexNotReady(str(error)))
             log.exception("The indexes could not be built anew; this is tried again.")
             if isinstance(error, Exception):
                 raise IndexNotReady(str(error)) from error
@@ -278,14 +319,16 @@ class Corpus:
         with self.catalog.reading() as state:
             return self._built(state)
 
-    # --- generations --------------------------------------------------------------------------------------------
+    # --- generations ----------------------------------------------------------------------------
 
     def generation(self) -> IndexGeneration:
         """The generation that the last search used."""
         return self._derived.generation
 
     def prepare(self, generation: IndexGeneration) -> None:
-        """Load the vectors of a generation that is about to be activated, so that the switch takes no time."""
+        """Load the vectors of a generation that is about to be activated, so that the switch takes
+        no time.
+        """
         with self._maintenance:
             if generation.id in self._prepared:
                 return
@@ -296,7 +339,10 @@ class Corpus:
 
     @contextmanager
     def _switch_prepared(self) -> Iterator[None]:
-        """Inside, the vectors of the active generation are at hand. Others search on with the former ones meanwhile."""
+        """Inside, the vectors of the active generation are at hand.
+
+        Others search on with the former ones meanwhile.
+        """
         active = self.catalog.generations.active()
         if active is None or active.id == self._derived.generation.id:
             yield
@@ -309,7 +355,10 @@ class Corpus:
             self._switching.discard(active.id)
 
     def _switch(self, derived: Derived, state: ReadState) -> None:
-        """Bring everything to this state, with the vectors of its generation. Raises IndexDamaged if it lacks some."""
+        """Bring everything to this state, with the vectors of its generation.
+
+        Raises IndexDamaged if it lacks some.
+        """
         generation = _active(state)
         mark, vectors = self._prepared.pop(generation.id, (None, None))
         if mark is None or vectors is None or not state.has(mark):
@@ -322,10 +371,12 @@ class Corpus:
             derived.switch(generation, vectors, changes)
             derived.reached(state.mark)
 
-    # --- what a process does beside searching -------------------------------------------------------------------
+    # --- what a process does beside searching ---------------------------------------------------
 
     def rebuild(self) -> None:
-        """Build everything anew from the catalog while searches go on with the old; one switch at the end."""
+        """Build everything anew from the catalog while searches go on with the old; one switch at
+        the end.
+        """
         with self._maintenance:
             fresh = self._built_anew()
             self._catch_up(fresh)
@@ -337,7 +388,9 @@ class Corpus:
         self.save()
 
     def _catch_up(self, fresh: Derived) -> None:
-        """Follow what was written while it was built, as far as that is simple; searches follow the rest."""
+        """Follow what was written while it was built, as far as that is simple; searches follow the
+        rest.
+        """
         with self.catalog.reading() as state:
             if fresh.pending(state) and fresh.generation.id == state.generation_id:
                 due = state.changed_since(fresh.followed.number)
@@ -345,8 +398,9 @@ class Corpus:
                 fresh.reached(state.mark)
 
     def tend(self, stop: Callable[[], bool] = lambda: False) -> None:
-        """What a process does now and then beside searching: rebuild when asked to, load a generation that is ready,
-        learn topics once the corpus is large. stop: asked now and then whether to leave that for another time.
+        """What a process does now and then beside searching: rebuild when asked to, load a
+        generation that is ready, learn topics once the corpus is large. stop: asked now and then
+        whether to leave that for another time.
         """
         with self.catalog.reading() as state:
             wanted = state.rebuild_number()
@@ -359,13 +413,20 @@ class Corpus:
         self._check_some(stop)
 
     def _check_some(self, stop: Callable[[], bool]) -> None:
-        """Compare a few reader sets with the catalog; in the course of time, all. Takes a small share of the time."""
+        """Compare a few reader sets with the catalog; in the course of time, all.
+
+        Takes a small share of the time.
+        """
         start = time.monotonic()
-        while not stop() and start >= self._check_again_at and time.monotonic() < start + _CHECKING_S:
+        while (
+            not stop() and start >= self._check_again_at and time.monotonic() < start + _CHECKING_S
+        ):
             derived = self._derived
             if not self._to_check:
                 with self.catalog.reading() as state, self._lock.reading():
-                    self._to_check = sorted(all_reader_sets(derived, state.sets_in_use()), reverse=True)
+                    self._to_check = sorted(
+                        all_reader_sets(derived, state.sets_in_use()), reverse=True
+                    )
             if not self._to_check:
                 break
             self._check(derived, self._to_check.pop())
@@ -376,13 +437,20 @@ class Corpus:
             self._check_again_at = start + took + took / _SHARE
 
     def _check(self, derived: Derived, reader_set: int) -> None:
-        """Throw the indexes away unless they hold what the catalog says. What changes meanwhile has its turn later."""
+        """Throw the indexes away unless they hold what the catalog says.
+
+        What changes meanwhile has its turn later.
+        """
         just_this = np.array([reader_set], np.int64)
         with self._lock.reading():
             before = derived.changed(just_this)
         with self.catalog.reading() as state:
             pending = derived.pending(state)
-            if pending is None or reader_set in pending or derived.generation.id != state.generation_id:
+            if (
+                pending is None
+                or reader_set in pending
+                or derived.generation.id != state.generation_id
+            ):
                 return
             expected = list(state.placements(state.documents_in(reader_set)))
             with self._lock.reading():
@@ -390,12 +458,17 @@ class Corpus:
                     return
                 try:
                     found = [
-                        each.what for each in compare_reader_set(state, derived, reader_set, expected, whole=False)
+                        each.what
+                        for each in compare_reader_set(
+                            state, derived, reader_set, expected, whole=False
+                        )
                     ]
                 except Exception as error:  # so damaged that it cannot even be looked at
                     found = [repr(error)]
         if found:
-            self.discard(derived, f"Reader set {reader_set} is not what the catalog says ({found[0]})")
+            self.discard(
+                derived, f"Reader set {reader_set} is not what the catalog says ({found[0]})"
+            )
             self._make_usable()
 
     def save(self) -> None:
@@ -409,13 +482,19 @@ class Corpus:
                 checkpoint.save(self._folder, facts, lambda folder: _write(derived, folder))
 
     def alarms(self) -> int:
-        """How many rows the derived indexes returned that did not belong to the view. Anything but 0 is a defect."""
+        """How many rows the derived indexes returned that did not belong to the view.
+
+        Anything but 0 is a defect.
+        """
         return self._alarms + self._derived.vectors.alarms
 
-    # --- topics -------------------------------------------------------------------------------------------------
+    # --- topics ---------------------------------------------------------------------------------
 
     def _tend_topics(self, stop: Callable[[], bool]) -> None:
-        """Have large views searched by topic from now on, once there are any. Searches go on meanwhile."""
+        """Have large views searched by topic from now on, once there are any.
+
+        Searches go on meanwhile.
+        """
         vectors, generation = self._derived.vectors, self._derived.generation
         if not isinstance(vectors, LearnsTopics) or not vectors.wants_topics:
             return
@@ -448,7 +527,7 @@ class Corpus:
             kept = self.catalog.generations.keep_centroids(generation, learnt)
         return vectors.prepare_topics(kept, self._lock.reading, stop)
 
-    # --- starting -----------------------------------------------------------------------------------------------
+    # --- starting -------------------------------------------------------------------------------
 
     def _start(self) -> Derived:
         with self.catalog.reading() as state:
@@ -461,7 +540,9 @@ class Corpus:
         return fresh
 
     def _loaded(self, state: ReadState) -> Derived | None:
-        """The checkpoint brought to this state, if it is sound, of a state that this catalog was in, and right."""
+        """The checkpoint brought to this state, if it is sound, of a state that this catalog was
+        in, and right.
+        """
         if self._folder is None:
             return None
         generation = _active(state)
@@ -476,15 +557,20 @@ class Corpus:
             repaired = loaded.repair(state)
             for difference in verify(state, loaded, whole=False).differences:
                 raise IndexDamaged(f"It is not what the catalog says. {difference.what}")
-        except Exception as error:  # whatever is wrong with a derived file, it is no reason not to start
-            log.warning("The checkpoint cannot be used and is built anew from the catalog: %s", error)
+        # whatever is wrong with a derived file, it is no reason not to start
+        except Exception as error:
+            log.warning(
+                "The checkpoint cannot be used and is built anew from the catalog: %s", error
+            )
             return None
         loaded.rebuild_number = state.rebuild_number()
         log.info("Loaded the checkpoint; %d documents had changed since.", repaired)
         return loaded
 
     def _facts(self, generation: IndexGeneration, rebuild_number: int) -> Mapping[str, Any]:
-        """What a checkpoint must have been made for: this installation, this generation, the last rebuild asked for."""
+        """What a checkpoint must have been made for: this installation, this generation, the last
+        rebuild asked for.
+        """
         return {
             "installation": hashlib.sha256(b"checkpoint" + self.catalog.secret).hexdigest(),
             "generation": generation.id,
@@ -511,7 +597,9 @@ def _within(pending: Sequence[int], sets: Ints | None) -> list[int]:
 def _active(state: ReadState) -> IndexGeneration:
     generation = state.generation()
     if generation is None:
-        raise IndexDamaged("The catalog has no generation yet.", remedy="Call generations.ensure first.")
+        raise IndexDamaged(
+            "The catalog has no generation yet.", remedy="Call generations.ensure first."
+        )
     return generation
 
 
@@ -521,7 +609,9 @@ def _write(derived: Derived, folder: Path) -> None:
     arrays: dict[str, NDArray[Any]] = {
         "documents-id": np.array([p.document_id for p in placed], np.int64),
         "documents-reader-set": np.array([p.reader_set for p in placed], np.int64),
-        "documents-token": np.frombuffer(b"".join(p.token for p in placed), np.uint8).reshape(-1, 32),
+        "documents-token": np.frombuffer(b"".join(p.token for p in placed), np.uint8).reshape(
+            -1, 32
+        ),
         "documents-rows": np.concatenate(rows) if rows else np.empty(0, np.int64),
         "documents-size": np.array([len(r) for r in rows], np.int64),
         "state-number": np.array(derived.newest.number, np.int64),
@@ -550,7 +640,8 @@ def _read(
         rows = np.split(array("documents-rows"), ends[:-1]) if len(ends) else []
         columns = (array(f"documents-{name}") for name in ("id", "reader-set", "token"))
         derived.take_over(
-            Placement(int(i), int(s), token.tobytes(), r) for i, s, token, r in zip(*columns, rows, strict=True)
+            Placement(int(i), int(s), token.tobytes(), r)
+            for i, s, token, r in zip(*columns, rows, strict=True)
         )
         derived.newest = Mark(int(array("state-number")), array("state-token").tobytes())
     except (OSError, KeyError, ValueError, IndexError) as error:

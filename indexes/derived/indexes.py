@@ -1,13 +1,13 @@
 """The derived indexes of one process: vectors, keywords, and what each reader set holds.
 
-Nothing here is the truth. Every document is brought in line with the catalog as a whole, whatever happened to it in
-between, so following the change log and repairing a checkpoint are the same operation. It is done in two steps:
-`worked_out` reads and computes and touches nothing; `apply` touches memory only, and either ends or leaves nothing that
-can be used.
+Nothing here is the truth. Every document is brought in line with the catalog as a whole, whatever
+happened to it in between, so following the change log and repairing a checkpoint are the same
+operation. It is done in two steps: `worked_out` reads and computes and touches nothing; `apply`
+touches memory only, and either ends or leaves nothing that can be used.
 
-Reader sets are followed one by one. Everything is at least at the state `followed`; some sets are ahead of it. A
-document that moves is applied where it leaves and where it arrives at once; a set that this touches in passing is still
-due in its own right, since the change is noted for it, too.
+Reader sets are followed one by one. Everything is at least at the state `followed`; some sets are
+ahead of it. A document that moves is applied where it leaves and where it arrives at once; a set
+that this touches in passing is still due in its own right, since the change is noted for it, too.
 """
 
 import logging
@@ -68,39 +68,54 @@ class Derived:
         self.rebuild_number = 0  # of the last request to build anew that this satisfies
         self.followed = Mark(-1, b"")  # every reader set is at this state or a later one
         self.newest = Mark(-1, b"")  # the latest state that anything here has seen
-        self._ahead: dict[int, int] = {}  # number of the state that a reader set is at, where it is a later one
+        # number of the state that a reader set is at, where it is a later one
+        self._ahead: dict[int, int] = {}
         self._placed: dict[int, Placement] = {}
         self._documents_of: dict[int, set[int]] = {}  # by reader set
-        self._lanes: Lanes = np.zeros((0, 4), np.uint64)  # sum of the tokens of a reader set's documents, by set
-        self._changed: Ints = np.zeros(0, np.int64)  # when a reader set's lanes changed last, by set
+        # sum of the tokens of a reader set's documents, by set
+        self._lanes: Lanes = np.zeros((0, 4), np.uint64)
+        # when a reader set's lanes changed last, by set
+        self._changed: Ints = np.zeros(0, np.int64)
         self._time = 0
         self._seeing = Lock()
 
     @classmethod
-    def empty(cls, state: ReadState, generation: IndexGeneration, stores: VectorStores) -> "Derived":
+    def empty(
+        cls, state: ReadState, generation: IndexGeneration, stores: VectorStores
+    ) -> "Derived":
         return cls(generation, KeywordIndex(), empty_vectors(state, generation, stores))
 
-    # --- following the catalog ----------------------------------------------------------------------------------
+    # --- following the catalog ------------------------------------------------------------------
 
     def pending(self, state: ReadState) -> list[int] | None:
         """Reader sets that have to be followed before they are what they are in this state.
 
-        None: this cannot follow that catalog, which was put back from a copy; or it is not usable any more.
+        None: this cannot follow that catalog, which was put back from a copy; or it is not usable
+        any more.
         """
         changed = state.sets_changed_since(self.followed, self.newest) if self.usable else None
         if changed is None:
             return None
-        return [reader_set for reader_set, number in changed if number > self._ahead.get(reader_set, 0)]
+        return [
+            reader_set for reader_set, number in changed if number > self._ahead.get(reader_set, 0)
+        ]
 
     def documents_due(self, state: ReadState, reader_sets: Sequence[int]) -> list[int]:
         """Documents to bring in line so that these reader sets are what they are in this state."""
         changes = state.changed_in(reader_sets, self.followed.number)
-        return sorted({document for where, number, document in changes if number > self._ahead.get(where, 0)})
+        return sorted(
+            {document for where, number, document in changes if number > self._ahead.get(where, 0)}
+        )
 
-    def worked_out(self, state: ReadState, document_ids: Sequence[int], generation: IndexGeneration | None) -> Changes:
-        """What to apply to make these documents what they are in this state. Changes nothing, and may be slow.
+    def worked_out(
+        self, state: ReadState, document_ids: Sequence[int], generation: IndexGeneration | None
+    ) -> Changes:
+        """What to apply to make these documents what they are in this state.
 
-        generation: whose vectors to read; None: none. Raises IndexDamaged when the catalog lacks some.
+        Changes nothing, and may be slow.
+
+        generation: whose vectors to read; None: none. Raises IndexDamaged when the catalog lacks
+        some.
         """
         present = {placed.document_id: placed for placed in state.placements(document_ids)}
         gone: list[Placement] = []
@@ -117,12 +132,17 @@ class Derived:
             if now is not None:
                 new.append(now)
         texts = state.embedded_texts([placed.document_id for placed in new])
-        words = tuple(self.keywords.analysed(placed.rows, texts.get(placed.document_id, [])) for placed in new)
+        words = tuple(
+            self.keywords.analysed(placed.rows, texts.get(placed.document_id, [])) for placed in new
+        )
         vectors = None if generation is None else _vectors(state, generation, new)
         return Changes(tuple(gone), tuple(moved), tuple(new), words, vectors)
 
     def apply(self, changes: Changes) -> None:
-        """Touches memory only. Whatever goes wrong in the middle, nothing of this can be used any more."""
+        """Touches memory only.
+
+        Whatever goes wrong in the middle, nothing of this can be used any more.
+        """
         try:
             self._apply(changes, self.vectors)
         except BaseException:
@@ -130,7 +150,9 @@ class Derived:
             raise
 
     def switch(self, generation: IndexGeneration, vectors: VectorStore, changes: Changes) -> None:
-        """Apply changes to the words, and search with another generation's vectors, which have them already."""
+        """Apply changes to the words, and search with another generation's vectors, which have them
+        already.
+        """
         try:
             self._apply(changes, None)
             self.generation, self.vectors = generation, vectors
@@ -139,7 +161,9 @@ class Derived:
             raise
 
     def seen(self, mark: Mark) -> None:
-        """This state was answered from: whoever remembers something of it may do so while the catalog still has it."""
+        """This state was answered from: whoever remembers something of it may do so while the
+        catalog still has it.
+        """
         with self._seeing:
             if mark.number > self.newest.number:
                 self.newest = mark
@@ -150,11 +174,16 @@ class Derived:
         if reader_sets is not None:
             self._ahead.update(dict.fromkeys(reader_sets, mark.number))
         else:
-            self._ahead = {each: number for each, number in self._ahead.items() if number > mark.number}
+            self._ahead = {
+                each: number for each, number in self._ahead.items() if number > mark.number
+            }
             self.followed = mark
 
     def repair(self, state: ReadState) -> int:
-        """Bring everything in line, trusting nothing that was loaded. Returns how many documents differed."""
+        """Bring everything in line, trusting nothing that was loaded.
+
+        Returns how many documents differed.
+        """
         present: dict[int, tuple[int, bytes]] = {i: (s, token) for i, s, token in state.heads()}
         here = {i: (placed.reader_set, placed.token) for i, placed in self._placed.items()}
         differing = sorted(i for i in present.keys() | here.keys() if present.get(i) != here.get(i))
@@ -178,13 +207,19 @@ class Derived:
         self.vectors = self.vectors.make_empty()
 
     def _apply(self, changes: Changes, vectors: VectorStore | None) -> None:
-        """The order matters: what is kept of where documents stand follows what the indexes have taken."""
+        """The order matters: what is kept of where documents stand follows what the indexes have
+        taken.
+        """
         for placed in changes.gone:
             if vectors is not None:
                 vectors.remove(placed.rows)
             self.keywords.remove(placed.rows)
             self._forget(placed)
-        elsewhere = [now for before, now in changes.moved if before.reader_set != now.reader_set and len(now.rows)]
+        elsewhere = [
+            now
+            for before, now in changes.moved
+            if before.reader_set != now.reader_set and len(now.rows)
+        ]
         if elsewhere:
             self._move(elsewhere, vectors)
         for before, now in changes.moved:
@@ -198,7 +233,9 @@ class Derived:
 
     def _move(self, moved: Sequence[Placement], vectors: VectorStore | None) -> None:
         rows = np.concatenate([placed.rows for placed in moved])
-        reader_sets = np.repeat([placed.reader_set for placed in moved], [len(placed.rows) for placed in moved])
+        reader_sets = np.repeat(
+            [placed.reader_set for placed in moved], [len(placed.rows) for placed in moved]
+        )
         if vectors is not None:
             vectors.move(rows, reader_sets)
         for reader_set in np.unique(reader_sets).tolist():
@@ -215,19 +252,23 @@ class Derived:
         self._documents_of[placed.reader_set].discard(placed.document_id)
         del self._placed[placed.document_id]
 
-    # --- views --------------------------------------------------------------------------------------------------
+    # --- views ----------------------------------------------------------------------------------
 
     def digest(self, reader_sets: Ints) -> bytes:
-        """Stands for all documents of these reader sets: equal exactly when the documents and their contents are.
+        """Stands for all documents of these reader sets: equal exactly when the documents and their
+        contents are.
 
-        The sum, lane by lane modulo 2^64, of the documents' random tokens (Bellare and Micciancio's additive hash).
+        The sum, lane by lane modulo 2^64, of the documents' random tokens (Bellare and Micciancio's
+        additive hash).
         """
         known = reader_sets[reader_sets < len(self._lanes)]
         total: Lanes = self._lanes[known].sum(axis=0, dtype=np.uint64)
         return total.astype("<u8").tobytes()
 
     def changed(self, reader_sets: Ints) -> int:
-        """Grows whenever the digest of these reader sets may have become another one; cheaper than the digest."""
+        """Grows whenever the digest of these reader sets may have become another one; cheaper than
+        the digest.
+        """
         known = reader_sets[: np.searchsorted(reader_sets, len(self._changed))]
         return int(self._changed[known].max(initial=0))
 
@@ -239,7 +280,7 @@ class Derived:
     def documents(self) -> int:
         return len(self._placed)
 
-    # --- searches ---------------------------------------------------------------------------
+    # --- searches -------------------------------------------------------------------------------
 
     @property
     def alarms(self) -> int:
@@ -283,7 +324,7 @@ class Derived:
             statistics=statistics,
         )
 
-    # --- changes of a document --------------------------------------------------------------
+    # --- changes of a document ------------------------------------------------------------------
 
     def _count(self, placed: Placement, sign: int) -> None:
         if placed.reader_set >= len(self._lanes):
@@ -298,14 +339,18 @@ class Derived:
         self._time += 1
         self._changed[placed.reader_set] = self._time
 
-    # --- checking and checkpoints -------------------------------------------------------------------------------
+    # --- checking and checkpoints ---------------------------------------------------------------
 
     def reader_sets(self) -> list[int]:
         """Those that hold documents, ascending."""
-        return sorted(reader_set for reader_set, documents in self._documents_of.items() if documents)
+        return sorted(
+            reader_set for reader_set, documents in self._documents_of.items() if documents
+        )
 
     def contents(self, reader_set: int) -> list[Placement]:
-        """What is believed to stand under a reader set, by document id: documents, their tokens, their rows."""
+        """What is believed to stand under a reader set, by document id: documents, their tokens,
+        their rows.
+        """
         return [self._placed[i] for i in sorted(self._documents_of.get(reader_set, ()))]
 
     def placements(self) -> list[Placement]:
@@ -317,7 +362,9 @@ class Derived:
             self._keep(placed)
 
 
-def empty_vectors(state: ReadState, generation: IndexGeneration, stores: VectorStores) -> VectorStore:
+def empty_vectors(
+    state: ReadState, generation: IndexGeneration, stores: VectorStores
+) -> VectorStore:
     """A store for the vectors of this generation, with what has been learnt of them."""
     return stores.empty(generation.dimension, state.centroids(generation))
 
@@ -325,7 +372,8 @@ def empty_vectors(state: ReadState, generation: IndexGeneration, stores: VectorS
 def align(vectors: VectorStore, state: ReadState, generation: IndexGeneration) -> None:
     """Make a vector store that nobody searches yet hold exactly the documents of this state.
 
-    A row that it holds already keeps its vector. Raises IndexDamaged when the catalog lacks vectors.
+    A row that it holds already keeps its vector. Raises IndexDamaged when the catalog lacks
+    vectors.
     """
     wanted = list(state.placements())
     rows = np.concatenate([placed.rows for placed in wanted]) if wanted else np.empty(0, np.int64)
@@ -347,12 +395,18 @@ def batches(ids: Sequence[Each]) -> Iterator[Sequence[Each]]:
     return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
 
 
-def _vectors(state: ReadState, generation: IndexGeneration, placements: Sequence[Placement]) -> Floats:
+def _vectors(
+    state: ReadState, generation: IndexGeneration, placements: Sequence[Placement]
+) -> Floats:
     """Vectors of the rows of these documents, in their order."""
     filled = [placed for placed in placements if len(placed.rows)]
-    found: Mapping[int, Floats] = state.vectors(generation, [placed.document_id for placed in filled])
+    found: Mapping[int, Floats] = state.vectors(
+        generation, [placed.document_id for placed in filled]
+    )
     if any(len(found.get(placed.document_id, ())) != len(placed.rows) for placed in filled):
-        raise IndexDamaged(f"A document has no vectors of {generation.model}.", remedy="Run: clearance rebuild")
+        raise IndexDamaged(
+            f"A document has no vectors of {generation.model}.", remedy="Run: clearance rebuild"
+        )
     if not filled:
         return np.zeros((0, generation.dimension), np.float32)
     return np.concatenate([found[placed.document_id] for placed in filled])
@@ -361,6 +415,9 @@ def _vectors(state: ReadState, generation: IndexGeneration, placements: Sequence
 def _fill(store: VectorStore, placements: Sequence[Placement], vectors: Floats) -> None:
     store.add(
         np.concatenate([placed.rows for placed in placements]),
-        np.repeat([placed.reader_set for placed in placements], [len(placed.rows) for placed in placements]),
+        np.repeat(
+            [placed.reader_set for placed in placements],
+            [len(placed.rows) for placed in placements],
+        ),
         vectors,
     )

@@ -53,7 +53,8 @@ class ReadWriteLock:
                     self._changed.wait_for(lambda: not self._writing and not self._readers)
                 finally:
                     self._waiting -= 1
-                    self._changed.notify_all()  # readers that waited for this one, should it have been interrupted
+                    # readers that waited for this one, should it have been interrupted
+                    self._changed.notify_all()
             self._writing = True
         try:
             yield share

@@ -34,7 +34,9 @@ def tending(corpus: Corpus, every_s: float) -> Iterator[None]:
 
 
 def _tend(corpus: Corpus, every_s: float, stop: Event) -> None:
-    """Follows at a pace of its own, whoever searches: when it works must not depend on a search that finds work."""
+    """Follows at a pace of its own, whoever searches: when it works must not depend on a search
+    that finds work.
+    """
     pause, due = min(every_s, _FOLLOW_S), time.monotonic() + every_s
     while not stop.wait(pause):
         try:
@@ -43,6 +45,7 @@ def _tend(corpus: Corpus, every_s: float, stop: Event) -> None:
                 due = time.monotonic() + every_s
                 corpus.tend(stop.is_set)
             pause = min(every_s, _FOLLOW_S)
-        except Exception:  # a failed round must not end the thread; searches report their own errors
+        # a failed round must not end the thread; searches report their own errors
+        except Exception:
             pause = _FAILED_S
             log.exception("Tending the indexes failed and is tried again.")

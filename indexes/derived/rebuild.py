@@ -23,12 +23,14 @@ def rebuild(
     *,
     grace_s: float = 3.0,
 ) -> IndexGeneration:
-    """Without a model: every process builds its indexes anew from the catalog. With one: re-embed, then switch to it.
+    """Without a model: every process builds its indexes anew from the catalog.
 
-    Writes go on meanwhile; whoever stores a document stores its vectors for the new generation too. `grace_s` is how
-    long running services get to load the new vectors before the switch. Killed at any moment, it can be run again and
-    goes on where it stopped; switching back to a former model needs only what was written since.
-    Raises BadInput when passages are too long for the model.
+    With one: re-embed, then switch to it.
+
+    Writes go on meanwhile; whoever stores a document stores its vectors for the new generation too.
+    `grace_s` is how long running services get to load the new vectors before the switch. Killed at
+    any moment, it can be run again and goes on where it stopped; switching back to a former model
+    needs only what was written since. Raises BadInput when passages are too long for the model.
     """
     active = catalog.generations.active()
     if active is not None and model in (None, active.model):
@@ -48,11 +50,14 @@ def rebuild(
     while True:
         try:
             return catalog.generations.activate(generation)
-        except IndexDamaged:  # a document came in meanwhile from a process that did not know of this generation
+        # a document came in meanwhile from a process that did not know of this generation
+        except IndexDamaged:
             _embed_all(catalog, generation, embedder, progress)
 
 
-def _embed_all(catalog: Catalog, generation: IndexGeneration, embedder: Embedder, progress: Progress) -> None:
+def _embed_all(
+    catalog: Catalog, generation: IndexGeneration, embedder: Embedder, progress: Progress
+) -> None:
     with catalog.reading() as state:
         total, done = state.document_count(), 0
     while True:
@@ -67,7 +72,9 @@ def _embed_all(catalog: Catalog, generation: IndexGeneration, embedder: Embedder
         _check_lengths(flat, embedder)
         parts = np.split(embedder.passages(flat), np.cumsum(sizes)[:-1])
         rows = zip(pending, parts, strict=True)
-        catalog.documents.add_vectors(generation, {i: (token, matrix) for (i, token), matrix in rows})
+        catalog.documents.add_vectors(
+            generation, {i: (token, matrix) for (i, token), matrix in rows}
+        )
         done += len(pending)
         progress(min(done, total), total)
 

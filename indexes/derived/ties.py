@@ -1,7 +1,8 @@
-"""What orders passages of equal score: a number of each document, drawn at random when it was stored.
+"""What orders passages of equal score: a number of each document, drawn at random when it was
+stored.
 
-The row would tell which document came first, and so which file's parser was done first. Passages of one document stand
-in reading order, which is that of their rows.
+The row would tell which document came first, and so which file's parser was done first. Passages of
+one document stand in reading order, which is that of their rows.
 """
 
 import numpy as np
@@ -13,7 +14,10 @@ Ints = NDArray[np.int64]
 
 
 class Ties:
-    """The number of each row, for as long as there is the row. One writer at a time; readers share `values`."""
+    """The number of each row, for as long as there is the row.
+
+    One writer at a time; readers share `values`.
+    """
 
     def __init__(self) -> None:
         self._by_row = Growing(np.zeros(0, np.int64))

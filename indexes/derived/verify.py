@@ -1,8 +1,9 @@
-"""Whether the derived indexes hold what the catalog says, reader set by reader set, and whether the catalog is sound.
+"""Whether the derived indexes hold what the catalog says, reader set by reader set, and whether the
+catalog is sound.
 
-What an index holds is read out of it in an order of its own, so that it does not matter how it came to hold it. The
-quick form compares documents, rows and counts; the whole form also every posting and vector with those made from the
-catalog's texts and vectors anew.
+What an index holds is read out of it in an order of its own, so that it does not matter how it came
+to hold it. The quick form compares documents, rows and counts; the whole form also every posting
+and vector with those made from the catalog's texts and vectors anew.
 """
 
 from collections import defaultdict
@@ -56,8 +57,8 @@ def verify(
 ) -> Report:
     """Compares the indexes with this state. Nothing may change them meanwhile.
 
-    among: look at these reader sets only; None: all, those aside that are not followed to this state yet.
-    stop: asked before each reader set whether to leave the rest for another time.
+    among: look at these reader sets only; None: all, those aside that are not followed to this
+    state yet. stop: asked before each reader set whether to leave the rest for another time.
     """
     expected: dict[int, list[Placement]] = defaultdict(list)
     for placed in state.placements():
@@ -68,7 +69,9 @@ def verify(
             break
         if among is None or reader_set in among:
             looked_at.append(reader_set)
-            found += compare_reader_set(state, derived, reader_set, expected.get(reader_set, []), whole=whole)
+            found += compare_reader_set(
+                state, derived, reader_set, expected.get(reader_set, []), whole=whole
+            )
     placed_there = [placed for reader_set in looked_at for placed in expected.get(reader_set, [])]
     return Report(
         whole=whole,
@@ -97,9 +100,16 @@ def _not_followed(state: ReadState, derived: Derived) -> set[int]:
 
 
 def compare_reader_set(
-    state: ReadState, derived: Derived, reader_set: int, expected: Sequence[Placement], *, whole: bool
+    state: ReadState,
+    derived: Derived,
+    reader_set: int,
+    expected: Sequence[Placement],
+    *,
+    whole: bool,
 ) -> Iterator[Difference]:
-    """What differs under one reader set, which must be followed to this state. expected: its documents there."""
+    """What differs under one reader set, which must be followed to this state. expected: its
+    documents there.
+    """
 
     def difference(where: Where, what: str) -> Difference:
         return Difference(where=where, what=what, reader_set=reader_set)
@@ -108,16 +118,27 @@ def compare_reader_set(
     there = {placed.document_id: placed for placed in expected}
     differing = [i for i in here.keys() | there.keys() if not _same(here.get(i), there.get(i))]
     if differing:
-        yield difference("documents", f"{len(differing)} documents are not as the catalog has them.")
-    tokens = np.array([np.frombuffer(placed.token, "<u8") for placed in expected], np.uint64).reshape(-1, 4)
-    if derived.digest(np.array([reader_set])) != tokens.sum(axis=0, dtype=np.uint64).astype("<u8").tobytes():
-        yield difference("documents", "What the view's id is made of is not what the documents add up to.")
+        yield difference(
+            "documents", f"{len(differing)} documents are not as the catalog has them."
+        )
+    tokens = np.array(
+        [np.frombuffer(placed.token, "<u8") for placed in expected], np.uint64
+    ).reshape(-1, 4)
+    if (
+        derived.digest(np.array([reader_set]))
+        != tokens.sum(axis=0, dtype=np.uint64).astype("<u8").tobytes()
+    ):
+        yield difference(
+            "documents", "What the view's id is made of is not what the documents add up to."
+        )
     rows: Ints = np.concatenate([np.empty(0, np.int64), *(placed.rows for placed in expected)])
     words, vectors = derived.keywords.contents(reader_set), derived.vectors.contents(reader_set)
     both: tuple[tuple[Where, Any], ...] = (("keywords", words), ("vectors", vectors))
     for where, held in both:
         if not np.array_equal(held.rows, np.sort(rows)):
-            yield difference(where, f"{len(held.rows)} passages instead of {len(rows)}, or other ones.")
+            yield difference(
+                where, f"{len(held.rows)} passages instead of {len(rows)}, or other ones."
+            )
         elif not held.consistent:
             yield difference(where, "Its parts do not agree with each other.")
     if whole:
@@ -138,9 +159,15 @@ def _same(one: Placement | None, other: Placement | None) -> bool:
 def _made_anew(
     state: ReadState, derived: Derived, expected: Sequence[Placement]
 ) -> tuple[Ints, bytes, NDArray[np.float32]]:
-    """(terms in each row, digest of all postings, vectors) of these documents, from the catalog, in their order."""
+    """(terms in each row, digest of all postings, vectors) of these documents, from the catalog, in
+    their order.
+    """
     analysing = KeywordIndex()
-    made, lengths, stored = [], [np.empty(0, np.int64)], [np.empty((0, derived.generation.dimension), np.float32)]
+    made, lengths, stored = (
+        [],
+        [np.empty(0, np.int64)],
+        [np.empty((0, derived.generation.dimension), np.float32)],
+    )
     for some in batches(expected):
         ids = [placed.document_id for placed in some]
         texts, vectors = state.embedded_texts(ids), state.vectors(derived.generation, ids)
@@ -149,5 +176,11 @@ def _made_anew(
             lengths += map(blocks.lengths, analysed)
             made.append(digest_of(map(blocks.postings, analysed)))
             stored.append(vectors.get(placed.document_id, stored[0]))
-    total = np.array([np.frombuffer(digest, np.uint64) for digest in made], np.uint64).reshape(-1, 2)
-    return np.concatenate(lengths), total.sum(axis=0, dtype=np.uint64).tobytes(), np.concatenate(stored)
+    total = np.array([np.frombuffer(digest, np.uint64) for digest in made], np.uint64).reshape(
+        -1, 2
+    )
+    return (
+        np.concatenate(lengths),
+        total.sum(axis=0, dtype=np.uint64).tobytes(),
+        np.concatenate(stored),
+    )

@@ -25,15 +25,20 @@ class View:
     """Valid only in the state of the catalog that it was resolved in."""
 
     reader_sets: Ints  # ascending
-    id: str  # says nothing by itself; equal for two callers exactly when they can see the same documents
+    # says nothing by itself; equal for two callers exactly when they can see the same documents
+    id: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
-    """Nothing in it depends on what the principal may not read, and neither does whether it still holds."""
+    """Nothing in it depends on what the principal may not read, and neither does whether it still
+    holds.
+    """
 
-    identities: frozenset[int]  # while they are the same, only new reader sets join the view, and none leaves it
-    made_for: tuple[int, int, Asker]  # the indexes, the rules and the asker that all of this was worked out from
+    # while they are the same, only new reader sets join the view, and none leaves it
+    identities: frozenset[int]
+    # the indexes, the rules and the asker that all of this was worked out from
+    made_for: tuple[int, int, Asker]
     looked_up_to: int  # the highest reader set that was looked at
     reader_sets: Ints
     changed: int  # while it is the same, so is the id
@@ -41,15 +46,18 @@ class _Known:
 
 
 class Views:
-    """Resolves principals. What is remembered is used only while nothing has changed that it depends on.
+    """Resolves principals.
 
-    A request looks for new reader sets and finds none or a few, whether or not they are hidden from it; its groups are
-    looked up again only after they have changed.
+    What is remembered is used only while nothing has changed that it depends on.
+
+    A request looks for new reader sets and finds none or a few, whether or not they are hidden from
+    it; its groups are looked up again only after they have changed.
     """
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._known: OrderedDict[Principal, _Known] = OrderedDict()  # the key belongs to it: a view ends with it
+        # the key belongs to it: a view ends with it
+        self._known: OrderedDict[Principal, _Known] = OrderedDict()
         self._sets = 0
         self._lock = Lock()
 
@@ -79,7 +87,9 @@ class Views:
         self._keep(principal, known)
         return known.reader_sets
 
-    def _worked_out(self, state: ReadState, principal: Principal, made_for: tuple[int, int, Asker]) -> Ints:
+    def _worked_out(
+        self, state: ReadState, principal: Principal, made_for: tuple[int, int, Asker]
+    ) -> Ints:
         who, reader_sets = state.identities(principal), state.reader_sets(principal)
         self._keep(principal, _Known(who, made_for, state.newest_reader_set(), reader_sets, -1, ""))
         return reader_sets
@@ -109,7 +119,9 @@ class Views:
             self._forget(who)
             self._known[who] = known
             self._sets += len(known.reader_sets)
-            while len(self._known) > 1 and (len(self._known) > _CACHED or self._sets > _CACHED_SETS):
+            while len(self._known) > 1 and (
+                len(self._known) > _CACHED or self._sets > _CACHED_SETS
+            ):
                 self._forget(next(iter(self._known)))
 
     def _forget(self, who: Principal) -> None:

@@ -1,4 +1,7 @@
-"""Text to vectors. `load` gives the embedder that the settings name; the rest of the project sees only the Protocol."""
+"""Text to vectors.
+
+`load` gives the embedder that the settings name; the rest of the project sees only the Protocol.
+"""
 
 import logging
 import os
@@ -20,8 +23,8 @@ MOST_THREADS = 8
 class Embedder(Protocol):
     """Turns questions and passages into unit vectors whose dot product says how near they are.
 
-    A vector depends on its own text and on nothing else: not on the batch, not on what other callers do. Safe to use
-    from several threads.
+    A vector depends on its own text and on nothing else: not on the batch, not on what other
+    callers do. Safe to use from several threads.
     """
 
     @property
@@ -31,7 +34,9 @@ class Embedder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Weights, prefixes, longest text and backend: vectors may be compared exactly where these are equal."""
+        """Weights, prefixes, longest text and backend: vectors may be compared exactly where these
+        are equal.
+        """
         ...
 
     @property
@@ -39,11 +44,16 @@ class Embedder(Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """Of the text alone: prefix and special tokens are taken off already. What is longer is cut off, unseen."""
+        """Of the text alone: prefix and special tokens are taken off already.
+
+        What is longer is cut off, unseen.
+        """
         ...
 
     def query(self, text: str) -> NDArray[np.float32]:
-        """A unit vector of shape (dimension,); the same bytes each time for the same text in one process."""
+        """A unit vector of shape (dimension,); the same bytes each time for the same text in one
+        process.
+        """
         ...
 
     def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -60,7 +70,9 @@ LoadEmbedder = Callable[[str], Embedder]
 
 
 def load(settings: Settings, report: Report = log.info) -> Embedder:
-    """The embedder that the settings name, ready to use. Slow the first time, when a model is fetched or converted.
+    """The embedder that the settings name, ready to use.
+
+    Slow the first time, when a model is fetched or converted.
 
     Raises BadConfiguration with a remedy when the model is not there or cannot be used.
     """
@@ -91,5 +103,7 @@ def load(settings: Settings, report: Report = log.info) -> Embedder:
 
 def available_threads() -> int:
     """Cores that this process may use, within what is of use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return max(1, min(cores, MOST_THREADS))

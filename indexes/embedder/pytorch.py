@@ -1,4 +1,6 @@
-"""Sentence Transformers models run by PyTorch, in float32: any architecture, on a GPU where there is one."""
+"""Sentence Transformers models run by PyTorch, in float32: any architecture, on a GPU where there
+is one.
+"""
 
 import logging
 import math
@@ -35,29 +37,42 @@ class TorchBackend:
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         with self._turn:
             found: NDArray[np.float32] = self.model.encode(
-                list(texts), prompt="", batch_size=len(texts), convert_to_numpy=True, show_progress_bar=False
+                list(texts),
+                prompt="",
+                batch_size=len(texts),
+                convert_to_numpy=True,
+                show_progress_bar=False,
             )
         return found
 
 
 def load(folder: ModelFolder, threads: int) -> TorchBackend:
-    """The model, ready to run on that many threads. Raises BadConfiguration when it cannot be loaded."""
+    """The model, ready to run on that many threads.
+
+    Raises BadConfiguration when it cannot be loaded.
+    """
     import torch
 
     torch.set_num_threads(threads)
     return TorchBackend(load_model(folder.path), folder.identity)
 
 
-def load_model(path: Path, device: str | None = None, **model_options: object) -> "SentenceTransformer":
+def load_model(
+    path: Path, device: str | None = None, **model_options: object
+) -> "SentenceTransformer":
     from sentence_transformers import SentenceTransformer
 
     try:
         with _quiet("transformers", "sentence_transformers"):
-            model = SentenceTransformer(str(path), device=device, local_files_only=True, model_kwargs=model_options)
-    except Exception as error:  # whatever is wrong with a folder comes out as an error of the library that met it
+            model = SentenceTransformer(
+                str(path), device=device, local_files_only=True, model_kwargs=model_options
+            )
+    # whatever is wrong with a folder comes out as an error of the library that met it
+    except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise BadConfiguration(
-            f"The embedding model in {path} cannot be loaded: {type(error).__name__}: {reason}", remedy=USE_PACKAGED
+            f"The embedding model in {path} cannot be loaded: {type(error).__name__}: {reason}",
+            remedy=USE_PACKAGED,
         ) from error
     return model.float().eval()
 

@@ -14,7 +14,9 @@ from tokenizers import Tokenizer
 from indexes.errors import BadConfiguration
 
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-"""Under which of these names a model keeps its passage prompt differs; the first one that is there counts."""
+"""Under which of these names a model keeps its passage prompt differs; the first one that is there
+counts.
+"""
 
 E5_NAME = re.compile(r"(^|/)(multilingual-)?e5-(small|base|large)(-v2)?/?$")
 """Models that need these prefixes and whose published folders do not name them."""
@@ -55,16 +57,28 @@ class Backend(Protocol):
 class SentenceTransformerEmbedder:
     """An Embedder on a backend.
 
-    On a CPU every text is computed alone. That is as fast as in batches, since there is no padding, and it makes a
-    passage's vector the same bytes whatever is embedded beside it. On a GPU passages go in batches of similar length,
-    and neighbours may change the last bits (about 1e-7); a question is alone there too.
+    On a CPU every text is computed alone. That is as fast as in batches, since there is no padding,
+    and it makes a passage's vector the same bytes whatever is embedded beside it. On a GPU passages
+    go in batches of similar length, and neighbours may change the last bits (about 1e-7); a
+    question is alone there too.
     """
 
     def __init__(
-        self, name: str, backend: Backend, *, query_prefix: str | None = None, passage_prefix: str | None = None
+        self,
+        name: str,
+        backend: Backend,
+        *,
+        query_prefix: str | None = None,
+        passage_prefix: str | None = None,
     ) -> None:
         facts = backend.facts
-        prompts = dict(facts.prompts) if any(facts.prompts.values()) else E5_PROMPTS if E5_NAME.search(name) else {}
+        prompts = (
+            dict(facts.prompts)
+            if any(facts.prompts.values())
+            else E5_PROMPTS
+            if E5_NAME.search(name)
+            else {}
+        )
         document = next((prompts[key] for key in DOCUMENT_PROMPTS if key in prompts), "")
         self.name = name
         self.backend = backend
@@ -75,14 +89,20 @@ class SentenceTransformerEmbedder:
         self.fingerprint = _fingerprint(facts, self.query_prefix, self.passage_prefix)
 
     def query(self, text: str) -> NDArray[np.float32]:
-        unit: NDArray[np.float32] = self._unit(self.backend.vectors([self.query_prefix + encodable(text)]))[0]
+        unit: NDArray[np.float32] = self._unit(
+            self.backend.vectors([self.query_prefix + encodable(text)])
+        )[0]
         return unit
 
     def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
         found = np.empty((len(texts), self.dimension), np.float32)
         prefixed = [self.passage_prefix + encodable(text) for text in texts]
         size = self.backend.batch_size
-        order = sorted(range(len(texts)), key=lambda i: len(prefixed[i])) if size > 1 else list(range(len(texts)))
+        order = (
+            sorted(range(len(texts)), key=lambda i: len(prefixed[i]))
+            if size > 1
+            else list(range(len(texts)))
+        )
         for start in range(0, len(order), size):
             batch = order[start : start + size]
             found[batch] = self._unit(self.backend.vectors([prefixed[i] for i in batch]))
@@ -107,7 +127,10 @@ class SentenceTransformerEmbedder:
         return room
 
     def _unit(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The vectors at length one. Raises BadConfiguration when a model gives what has no direction."""
+        """The vectors at length one.
+
+        Raises BadConfiguration when a model gives what has no direction.
+        """
         wide = vectors.astype(np.float64)
         lengths = np.linalg.norm(wide, axis=1, keepdims=True)
         if not np.all(np.isfinite(lengths) & (lengths > 0)):
@@ -125,5 +148,12 @@ def encodable(text: str) -> str:
 
 
 def _fingerprint(facts: Facts, query_prefix: str, passage_prefix: str) -> str:
-    decisive = [facts.identity, facts.dimension, facts.max_length, query_prefix, passage_prefix, "unit length"]
+    decisive = [
+        facts.identity,
+        facts.dimension,
+        facts.max_length,
+        query_prefix,
+        passage_prefix,
+        "unit length",
+    ]
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""Near-duplicates collapsed, and no document allowed to crowd out the others. Looks at readable hits only."""
+"""Near-duplicates collapsed, and no document allowed to crowd out the others.
+
+Looks at readable hits only.
+"""
 
 import re
 from collections import Counter
@@ -8,13 +11,17 @@ from indexes.model import Hit
 
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
-_SAME = 0.9  # share of all their words that two texts have in common, from which on they say the same
+# share of all their words that two texts have in common, from which on they say the same
+_SAME = 0.9
 
-Words = tuple[frozenset[str], frozenset[str]]  # all words; those with a digit, which must agree to the last
+# all words; those with a digit, which must agree to the last
+Words = tuple[frozenset[str], frozenset[str]]
 
 
 class Thinner:
-    """Takes hits, best first, as they are read; keeps what is neither a near-copy nor too much of one document."""
+    """Takes hits, best first, as they are read; keeps what is neither a near-copy nor too much of
+    one document.
+    """
 
     def __init__(self, k: int, per_document: int) -> None:
         self._k, self._per_document = k, per_document
@@ -47,7 +54,8 @@ class Thinner:
 
 def _words(text: str) -> Words:
     words = frozenset(_TOKEN.findall(text.casefold()))
-    unlike = [word for word in words if not word.isalpha()]  # quickly found; the few with a digit are among them
+    # quickly found; the few with a digit are among them
+    unlike = [word for word in words if not word.isalpha()]
     return words, frozenset(word for word in unlike if any(map(str.isdigit, word)))
 
 

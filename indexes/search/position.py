@@ -1,8 +1,10 @@
-"""How fresh an answer is, as a sealed note: a caller can demand "at least as fresh as this" and learn nothing from it.
+"""How fresh an answer is, as a sealed note: a caller can demand "at least as fresh as this" and
+learn nothing from it.
 
-The number of the state inside moves with hidden writes, so it is encrypted under a key of the installation with a fresh
-nonce each time: two notes of the same moment are as unlike as two notes of different moments. With it goes the state's
-token: a note of a catalog that was since put back from a copy is not taken for one of the present.
+The number of the state inside moves with hidden writes, so it is encrypted under a key of the
+installation with a fresh nonce each time: two notes of the same moment are as unlike as two notes
+of different moments. With it goes the state's token: a note of a catalog that was since put back
+from a copy is not taken for one of the present.
 """
 
 import base64
@@ -27,7 +29,9 @@ class Positions:
 
     def seal(self, mark: Mark) -> str:
         nonce = secrets.token_bytes(_NONCE)
-        sealed = nonce + self._cipher.encrypt(nonce, mark.number.to_bytes(8, "big") + mark.token, None)
+        sealed = nonce + self._cipher.encrypt(
+            nonce, mark.number.to_bytes(8, "big") + mark.token, None
+        )
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def open(self, position: str) -> Mark:

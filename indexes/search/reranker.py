@@ -18,7 +18,9 @@ class Reranker(Protocol):
 
 
 def rerank(reranker: Reranker, question: str, hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """The first hits in the reranker's order with its scores, equal ones as they were; then the others as they were."""
+    """The first hits in the reranker's order with its scores, equal ones as they were; then the
+    others as they were.
+    """
     best, rest = hits[:LOOKED_AT], hits[LOOKED_AT:]
     if not best:
         return tuple(rest)

@@ -30,7 +30,9 @@ from indexes.settings import Settings
 __all__ = ["Filters", "IndexStatus", "Searcher"]
 
 _DEPTH = 100  # each side of a fusion is ranked at least this deep
-_SPARE = 0.5  # hits ranked beyond each one wanted, since thinning drops some; four times as many where it drops more
+# hits ranked beyond each one wanted, since thinning drops some; four times as many where it drops
+# more
+_SPARE = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +45,15 @@ class IndexStatus:
     documents: int
     passages: int
     alarms: int
-    discarded: int  # how often the indexes were thrown away and built anew because they might have been wrong
+    # how often the indexes were thrown away and built anew because they might have been wrong
+    discarded: int
 
 
 class Searcher:
-    """Made once per process; threads share it. Every method that returns text takes the principal that will read it."""
+    """Made once per process; threads share it.
+
+    Every method that returns text takes the principal that will read it.
+    """
 
     def __init__(
         self,
@@ -78,22 +84,36 @@ class Searcher:
         filters: Filters | None = None,
         at_least: str | None = None,
     ) -> SearchResult:
-        """The k best passages that this principal may read, best first. Blocking: one embedding, one scan.
+        """The k best passages that this principal may read, best first.
 
-        Nothing that the principal may not read changes a byte of the result, its sealed position aside. at_least: a
-        position from an earlier result; raises TooOld where this process cannot see that far yet. Raises
-        NotAuthenticated where the principal's key does not hold any more in the state that is searched.
+        Blocking: one embedding, one scan.
+
+        Nothing that the principal may not read changes a byte of the result, its sealed position
+        aside. at_least: a position from an earlier result; raises TooOld where this process cannot
+        see that far yet. Raises NotAuthenticated where the principal's key does not hold any more
+        in the state that is searched.
         """
         wanted = k if self._reranker is None else max(k, LOOKED_AT)
         found = self._found(
-            question, principal, wanted, mode, filters, None if at_least is None else self._positions.open(at_least)
+            question,
+            principal,
+            wanted,
+            mode,
+            filters,
+            None if at_least is None else self._positions.open(at_least),
         )
         if self._reranker is None:
             return found
         return replace(found, hits=rerank(self._reranker, question, found.hits)[:k])
 
     def _found(
-        self, question: str, principal: Principal, k: int, mode: Mode, filters: Filters | None, at_least: Mark | None
+        self,
+        question: str,
+        principal: Principal,
+        k: int,
+        mode: Mode,
+        filters: Filters | None,
+        at_least: Mark | None,
     ) -> SearchResult:
         query = _Query(question, self._embedders, mode)
         while True:
@@ -133,9 +153,11 @@ class Searcher:
             return state.passage(passage_id, principal)
 
     def confirm(self, principal: Principal, rows: Iterable[Row] = ()) -> None:
-        """The principal may still ask, and read these rows: a look at the catalog alone, no index is touched.
+        """The principal may still ask, and read these rows: a look at the catalog alone, no index
+        is touched.
 
-        Raises NotAuthenticated, and Withdrawn where one of the rows is gone, whether from the corpus or from its view.
+        Raises NotAuthenticated, and Withdrawn where one of the rows is gone, whether from the
+        corpus or from its view.
         """
         wanted = frozenset(rows)
         with self.corpus.catalog.reading() as state:
@@ -144,7 +166,10 @@ class Searcher:
                 raise Withdrawn()
 
     def opened(self, passage_id: str, principal: Principal) -> tuple[Hit, DocumentView]:
-        """A passage and the document it stands in, of one state. Raises NotFound and NotAuthenticated like both."""
+        """A passage and the document it stands in, of one state.
+
+        Raises NotFound and NotAuthenticated like both.
+        """
         with self.corpus.catalog.reading() as state:
             hit = state.passage(passage_id, principal)
             return hit, state.document(hit.document_id, principal)
@@ -155,11 +180,16 @@ class Searcher:
             return now.view.id
 
     def ready(self) -> bool:
-        """Whether there are indexes to search, False while they are built anew. For everybody: it follows nothing."""
+        """Whether there are indexes to search, False while they are built anew.
+
+        For everybody: it follows nothing.
+        """
         return self.corpus.usable()
 
     def tending(self, every_s: float = 1.0) -> AbstractContextManager[None]:
-        """While the block runs, a thread follows what operators ask for; at its end a checkpoint is written."""
+        """While the block runs, a thread follows what operators ask for; at its end a checkpoint is
+        written.
+        """
         return tending(self.corpus, every_s)
 
     def status(self) -> IndexStatus:
@@ -173,12 +203,17 @@ class Searcher:
                 discarded=self.corpus.discarded,
             )
 
-    def _best(self, rank: "_Ranking", k: int, state: ReadState, principal: Principal) -> tuple[Hit, ...]:
-        """Read as deep as it takes to find k hits that are neither near-duplicates nor too many of one document."""
+    def _best(
+        self, rank: "_Ranking", k: int, state: ReadState, principal: Principal
+    ) -> tuple[Hit, ...]:
+        """Read as deep as it takes to find k hits that are neither near-duplicates nor too many of
+        one document.
+        """
         depth = k + math.ceil(_SPARE * k)
         while True:
             ranked, thinner = rank.best(depth), Thinner(k, self._settings.passages_per_document)
-            for start in range(0, len(ranked), k):  # text is read for as many as it takes, seldom for all
+            # text is read for as many as it takes, seldom for all
+            for start in range(0, len(ranked), k):
                 thinner.take(self._read(ranked[start : start + k], state, principal))
                 if thinner.full:
                     return thinner.kept
@@ -186,14 +221,18 @@ class Searcher:
                 return thinner.kept
             depth *= 4
 
-    def _read(self, ranked: Sequence[tuple[Row, float]], state: ReadState, principal: Principal) -> tuple[Hit, ...]:
+    def _read(
+        self, ranked: Sequence[tuple[Row, float]], state: ReadState, principal: Principal
+    ) -> tuple[Hit, ...]:
         readable = state.read(ranked, principal)
         if len(readable) < len(ranked):
             self._alarm(len(ranked) - len(readable))
         return readable
 
     def _alarm(self, rows: int) -> None:
-        """The second gate stopped what the first let through: the derived indexes or the view are damaged."""
+        """The second gate stopped what the first let through: the derived indexes or the view are
+        damaged.
+        """
         self._stopped += rows
         log.error("The second gate stopped %d rows that the first had let through.", rows)
 
@@ -222,7 +261,9 @@ class _Ranking:
         self.evidence = 0.0  # how well the best of all ranked so far matches
 
     def best(self, depth: int) -> Sequence[tuple[Row, float]]:
-        """At most `depth` rows with their scores, best first; equal scores by a random number of their document."""
+        """At most `depth` rows with their scores, best first; equal scores by a random number of
+        their document.
+        """
         ranked, whole = self._ranked(depth)
         self.evidence = ranked[0][1] / whole if ranked else 0.0
         return ranked
@@ -280,7 +321,9 @@ class _Query:
 
 
 class _Embedders:
-    """The embedder of each generation: the configured one, and others once a rebuild has switched to them."""
+    """The embedder of each generation: the configured one, and others once a rebuild has switched
+    to them.
+    """
 
     def __init__(self, configured: Embedder, load: LoadEmbedder | None) -> None:
         self._by_fingerprint = {configured.fingerprint: configured}
@@ -295,7 +338,9 @@ class _Embedders:
                 known = self._load(generation.model)
                 self._by_fingerprint[known.fingerprint] = known
         if known is None or known.fingerprint != generation.fingerprint:
-            raise ModelMismatch(f"The index now belongs to {generation.model}.", remedy="Restart with that model.")
+            raise ModelMismatch(
+                f"The index now belongs to {generation.model}.", remedy="Restart with that model."
+            )
         return known
 
 

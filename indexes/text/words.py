@@ -14,7 +14,9 @@ LETTERS = re.compile(r"[^\W\d_]")
 
 LONGEST_SENTENCE = 600  # characters; a table without a full stop is cut here, at a space
 WRAPPED_LINE = (
-    40  # characters; a line at least this long that goes on in lower case was broken by the page, not the writer
+    # characters; a line at least this long that goes on in lower case was broken by the page, not
+    # the writer
+    40
 )
 
 _STOP = re.compile(
@@ -31,7 +33,9 @@ _NEXT = re.compile(r"\s*(\S)")
 _LINE_STARTS_ITEM = re.compile(r"[-*•·|#>\d(（]")
 _BREAK = re.compile(r"[\s,;，；、]")
 
-_TERM = re.compile(rf"[{HAN}{KANA}]+|\d+(?:[.,]\d+)*|(?:[^\W\d_{HAN}{KANA}]|\d)+(?:['’][^\W\d_{HAN}{KANA}]+)?")
+_TERM = re.compile(
+    rf"[{HAN}{KANA}]+|\d+(?:[.,]\d+)*|(?:[^\W\d_{HAN}{KANA}]|\d)+(?:['’][^\W\d_{HAN}{KANA}]+)?"
+)
 _CJK_RUN = re.compile(rf"[{HAN}{KANA}]+")
 _QUESTION_ZH = re.compile(
     "为什么|为何|什么时候|什么样|什么地方|什么|怎么样|怎么|怎样|如何|哪里|哪儿|哪个|哪些|哪一|哪年|哪种|哪位|哪|何时|何地|何处|何人|何种|何|多少|多久|多长|多大|多高|多远|几个|几年|几|谁"
@@ -64,9 +68,11 @@ def script(text: str) -> Script:
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Offsets of the sentences, in order, white space around them left out; together they hold every other character.
+    """Offsets of the sentences, in order, white space around them left out; together they hold
+    every other character.
 
-    Text that is appended may change the last sentence, never one before it: answers are split while they grow.
+    Text that is appended may change the last sentence, never one before it: answers are split while
+    they grow.
     """
     found: list[tuple[int, int]] = []
     start = 0
@@ -79,9 +85,11 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def terms(text: str, *, question: bool = False) -> Iterator[Term]:
-    """The content words of a text, in order: lower case, without their endings; Chinese as overlapping pairs.
+    """The content words of a text, in order: lower case, without their endings; Chinese as
+    overlapping pairs.
 
-    question: leaves out Chinese question words and particles too, which in a text are parts of words.
+    question: leaves out Chinese question words and particles too, which in a text are parts of
+    words.
     """
     for match in _TERM.finditer(text):
         word = match.group().lower()
@@ -107,7 +115,9 @@ def _ends(text: str, start: int, stop: re.Match[str]) -> bool:
 
 
 def _line_ends(text: str, start: int, stop: re.Match[str], follows: str) -> bool:
-    """A blank line, a list item or a short line ends a sentence; a long line that just goes on does not."""
+    """A blank line, a list item or a short line ends a sentence; a long line that just goes on does
+    not.
+    """
     if stop.group().count("\n") > 1 or _LINE_STARTS_ITEM.match(follows):
         return True
     line = stop.start() - max(text.rfind("\n", start, stop.start()) + 1, start)
@@ -120,7 +130,10 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         start += 1
     while end - start > LONGEST_SENTENCE:
         breaks = [
-            match.end() for match in _BREAK.finditer(text, start + LONGEST_SENTENCE // 2, start + LONGEST_SENTENCE)
+            match.end()
+            for match in _BREAK.finditer(
+                text, start + LONGEST_SENTENCE // 2, start + LONGEST_SENTENCE
+            )
         ]
         cut = breaks[-1] if breaks else start + LONGEST_SENTENCE
         yield start, start + len(text[start:cut].rstrip())
@@ -152,12 +165,26 @@ def _pairs(run: str, start: int) -> Iterator[Term]:
 
 
 def _stem(word: str) -> str:
-    """The word without the commonest English endings; the same rules on both sides are what matters."""
+    """The word without the commonest English endings; the same rules on both sides are what
+    matters.
+    """
     word = re.sub(r"['’]s?$|['’]s$", "", word)
     if word[0].isdigit():
         return word.replace(",", "").lstrip("0") or "0"
-    for ending, rest in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("ly", "")):
-        if word.endswith(ending) and len(word) - len(ending) + len(rest) >= 3 and not word.endswith(("ss", "us", "is")):
+    for ending, rest in (
+        ("ies", "y"),
+        ("sses", "ss"),
+        ("ing", ""),
+        ("ed", ""),
+        ("es", ""),
+        ("s", ""),
+        ("ly", ""),
+    ):
+        if (
+            word.endswith(ending)
+            and len(word) - len(ending) + len(rest) >= 3
+            and not word.endswith(("ss", "us", "is"))
+        ):
             word = word[: len(word) - len(ending)] + rest
             break
     if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz":

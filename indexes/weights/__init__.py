@@ -1,7 +1,10 @@
-"""Where packaged weights come from. Some packages carry a small model, so that a machine without a hub has one too.
+"""Where packaged weights come from.
 
-Nothing else in the project knows these packages: everybody else sees ordinary model folders. Importing this module
-imports nothing big, and it works in the model server's environment, which has none of the service's libraries.
+Some packages carry a small model, so that a machine without a hub has one too.
+
+Nothing else in the project knows these packages: everybody else sees ordinary model folders.
+Importing this module imports nothing big, and it works in the model server's environment, which has
+none of the service's libraries.
 """
 
 import hashlib
@@ -26,12 +29,15 @@ class Packaged:
     package: str  # what it is imported as; it never is
     file: str
     sha256: str  # of that file
-    recipe: int  # raised when `convert` starts to write something else, so that folders are made again
+    # raised when `convert` starts to write something else, so that folders are made again
+    recipe: int
     convert: Callable[[Path, Path], None]  # from the file into an empty folder
 
     @property
     def identity(self) -> str:
-        """Equal identities: the same numbers, whatever version of whatever library wrote the folder."""
+        """Equal identities: the same numbers, whatever version of whatever library wrote the
+        folder.
+        """
         return hashlib.sha256(f"{self.sha256} {self.recipe}".encode()).hexdigest()
 
     def locate(self) -> Path:
@@ -42,9 +48,13 @@ class Packaged:
             path = Path(folder) / self.file
             if path.is_file():
                 if sha256_of(path) != self.sha256:
-                    raise BadConfiguration(f"{path} is not the file that this version was tested with.", remedy=install)
+                    raise BadConfiguration(
+                        f"{path} is not the file that this version was tested with.", remedy=install
+                    )
                 return path
-        raise BadConfiguration(f"The package {self.requirement} with the model's weights is not here.", remedy=install)
+        raise BadConfiguration(
+            f"The package {self.requirement} with the model's weights is not here.", remedy=install
+        )
 
 
 EMBEDDING_MODELS: Mapping[str, Packaged] = {
@@ -70,12 +80,15 @@ LANGUAGE_MODELS: Mapping[str, Packaged] = {
 
 
 def embedding_model(name: str, cache: Path, report: Report = log.info) -> Path:
-    """The Sentence Transformers folder of a packaged model, below the cache; made at the first call (seconds)."""
+    """The Sentence Transformers folder of a packaged model, below the cache; made at the first call
+    (seconds).
+    """
     return unpack(_known(name, EMBEDDING_MODELS), name, cache / name, report)
 
 
 def language_model(name: str, cache: Path, report: Report = log.info) -> Path:
-    """The Hugging Face folder of a packaged model, as vLLM loads it; made at the first call (half a minute).
+    """The Hugging Face folder of a packaged model, as vLLM loads it; made at the first call (half a
+    minute).
 
     Needs transformers, torch, accelerate and gguf, which the model server's environment has.
     """
@@ -83,18 +96,27 @@ def language_model(name: str, cache: Path, report: Report = log.info) -> Path:
 
 
 def unpack(model: Packaged, name: str, folder: Path, report: Report = log.info) -> Path:
-    """The folder, holding the model in the ordinary layout: converted now, or found as an earlier call left it."""
+    """The folder, holding the model in the ordinary layout: converted now, or found as an earlier
+    call left it.
+    """
 
     def make(empty: Path) -> None:
         source = model.locate()
         report(f"Unpacking {name} from {model.requirement} into {folder}; this is done once.")
         model.convert(source, empty)
 
-    made_from = {"model": name, "source": model.requirement, "sha256": model.sha256, "recipe": str(model.recipe)}
+    made_from = {
+        "model": name,
+        "source": model.requirement,
+        "sha256": model.sha256,
+        "recipe": str(model.recipe),
+    }
     return make_once(folder, made_from, make, report)
 
 
 def _known(name: str, models: Mapping[str, Packaged]) -> Packaged:
     if name not in models:
-        raise BadConfiguration(f"No packaged model is called {name}.", remedy=f"There is: {', '.join(models)}.")
+        raise BadConfiguration(
+            f"No packaged model is called {name}.", remedy=f"There is: {', '.join(models)}."
+        )
     return models[name]

@@ -13,7 +13,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m indexes.weights", description=__doc__)
     parser.add_argument("name", choices=sorted(models))
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the folder to fill; kept if it verifies"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the folder to fill; kept if it verifies",
     )
     arguments = parser.parse_args()
     try:

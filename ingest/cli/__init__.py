@@ -1,1 +1,4 @@
-"""`clearance ingest`, `sources`, `documents`, `worker`. They read arguments, call the pipeline, and print."""
+"""`clearance ingest`, `sources`, `documents`, `worker`.
+
+They read arguments, call the pipeline, and print.
+"""

@@ -1,4 +1,6 @@
-"""`clearance ingest`, `ingest-set` and `worker`: the pipeline from the command line and from the queue of jobs."""
+"""`clearance ingest`, `ingest-set` and `worker`: the pipeline from the command line and from the
+queue of jobs.
+"""
 
 import json
 import sys
@@ -39,20 +41,36 @@ app.add_typer(documents, name="documents")
 
 @app.command()
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Files and folders.", show_default=False)],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH…", help="Files and folders.", show_default=False)
+    ],
     allow: Allow = None,
     deny: Deny = None,
-    collection: Annotated[str, typer.Option(help="A name that questions can be limited to.")] = "default",
-    source: Annotated[str | None, typer.Option(metavar="NAME", help="PATH is the folder of this source.")] = None,
-    manifest: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON lines: file, allow, title …")] = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove documents whose files are gone.")] = False,
-    prune_anyway: Annotated[bool, typer.Option("--prune-anyway", help="Prune, however many would go.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    collection: Annotated[
+        str, typer.Option(help="A name that questions can be limited to.")
+    ] = "default",
+    source: Annotated[
+        str | None, typer.Option(metavar="NAME", help="PATH is the folder of this source.")
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON lines: file, allow, title …")
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove documents whose files are gone.")
+    ] = False,
+    prune_anyway: Annotated[
+        bool, typer.Option("--prune-anyway", help="Prune, however many would go.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Take documents in: new and changed files are read, changed readers take effect at once, the rest is left alone.
+    """Take documents in: new and changed files are read, changed readers take effect at once, the
+    rest is left alone.
 
-    Who may read a file: --allow and --deny, else its manifest line, else the nearest .access.yaml at or above it.
+    Who may read a file: --allow and --deny, else its manifest line, else the nearest .access.yaml
+    at or above it.
     """
     from ingest.requests import IngestRequest
 
@@ -66,13 +84,20 @@ def ingest(
 
 @app.command("ingest-set")
 def ingest_set(
-    folder: Annotated[Path, typer.Argument(help="With corpus.jsonl, and acl.jsonl or --allow.", show_default=False)],
-    users: Annotated[Path | None, typer.Option(metavar="FILE", help="People; default: users.jsonl in FOLDER.")] = None,
+    folder: Annotated[
+        Path,
+        typer.Argument(help="With corpus.jsonl, and acl.jsonl or --allow.", show_default=False),
+    ],
+    users: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="People; default: users.jsonl in FOLDER.")
+    ] = None,
     allow: Allow = None,
     deny: Deny = None,
     as_json: Json = False,
 ) -> None:
-    """Take a labelled set in, to measure answers on it: `clearance eval FOLDER`. Each row becomes a document.
+    """Take a labelled set in, to measure answers on it: `clearance eval FOLDER`.
+
+    Each row becomes a document.
 
     Use a home of its own (CLEARANCE_HOME): the people of the set become users of this catalog.
     """
@@ -105,7 +130,10 @@ def ingest_once(
     load: "LoadEmbedder | None" = None,
     make_parsers: "MakeParsers | None" = None,
 ) -> int:
-    """The whole command. Returns its exit code: 0 all well, 1 a file had a problem, 2 wrong use, 130 interrupted."""
+    """The whole command.
+
+    Returns its exit code: 0 all well, 1 a file had a problem, 2 wrong use, 130 interrupted.
+    """
     from ingest.pipeline import Embedders
     from ingest.requests import loader, perform
 
@@ -131,8 +159,12 @@ def ingest_labelled(
     def work(report: "Report", stack: ExitStack) -> None:
         stack.enter_context(only_one(settings.home))
         catalog = stack.enter_context(open_catalog(settings))
-        embedders = Embedders(catalog, settings.embedding_model, load or loader(settings, report.watcher.say))
-        labelled.perform(given, Writing(catalog=catalog, settings=settings, embedders=embedders), report)
+        embedders = Embedders(
+            catalog, settings.embedding_model, load or loader(settings, report.watcher.say)
+        )
+        labelled.perform(
+            given, Writing(catalog=catalog, settings=settings, embedders=embedders), report
+        )
 
     return _reported(work, dry_run=False, as_json=as_json)
 

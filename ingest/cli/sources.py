@@ -1,4 +1,7 @@
-"""`clearance sources` and `clearance documents`: what an operator sees and decides. No text of a document is shown."""
+"""`clearance sources` and `clearance documents`: what an operator sees and decides.
+
+No text of a document is shown.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,12 +70,18 @@ def show_source(name: str, as_json: Json = False) -> None:
 
 @sources.command("rule")
 def set_rule(name: str, allow: Allow = None, deny: Deny = None, as_json: Json = False) -> None:
-    """Another rule in place of the source's own. Denies hold at once, the rest from the next ingest on."""
+    """Another rule in place of the source's own.
+
+    Denies hold at once, the rest from the next ingest on.
+    """
     with open_catalog_alone() as catalog:
         readers = given_readers(catalog, allow, deny)
         narrowed = catalog.sources.set_rule(name, readers)
         found = _source(catalog.sources.get(name), catalog)
-    told = [_line(found), f"{narrowed} documents have new denies. For the rest: clearance ingest {found['root']}"]
+    told = [
+        _line(found),
+        f"{narrowed} documents have new denies. For the rest: clearance ingest {found['root']}",
+    ]
     print_result({**found, "narrowed": narrowed}, told, as_json)
 
 
@@ -92,7 +101,9 @@ def move(name: str, folder: Path) -> None:
 
 @sources.command("remove")
 def remove_source(
-    name: str, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: Json = False
+    name: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
 ) -> None:
     """The source and all its documents, at once. Its files stay."""
     with open_catalog_alone() as catalog:
@@ -107,7 +118,9 @@ def remove_source(
 def list_documents(
     source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
     path: Annotated[str, typer.Option(help="Only where the path begins so.")] = "",
-    state: Annotated[str | None, typer.Option(help="stored, stale, failed, refused or gone.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="stored, stale, failed, refused or gone.")
+    ] = None,
     reader: Annotated[
         str | None, typer.Option(metavar="PRINCIPAL", help="Only where a rule allows it by name.")
     ] = None,
@@ -148,10 +161,14 @@ def _folder(folder: Path) -> Path:
     try:
         return Tree.open(folder).place
     except OSError as error:
-        raise BadInput(f"{folder} is no folder that can be opened.", remedy="Name a folder that exists.") from error
+        raise BadInput(
+            f"{folder} is no folder that can be opened.", remedy="Name a folder that exists."
+        ) from error
 
 
-def _source(source: NamedSource, catalog: Catalog, counts: dict[int, int] | None = None) -> dict[str, Any]:
+def _source(
+    source: NamedSource, catalog: Catalog, counts: dict[int, int] | None = None
+) -> dict[str, Any]:
     counts = catalog.sources.counts() if counts is None else counts
     return {
         "name": source.name,
@@ -167,10 +184,14 @@ def _source(source: NamedSource, catalog: Catalog, counts: dict[int, int] | None
 
 def _line(source: dict[str, Any]) -> str:
     missing = "" if source["there"] else "  (not there)"
-    return printable(f"{source['name']}  {source['root']}{missing}  {source['documents']} documents")
+    return printable(
+        f"{source['name']}  {source['root']}{missing}  {source['documents']} documents"
+    )
 
 
 def _document_line(one: ListedDocument) -> str:
     readers = ", ".join((*one.allow, *(f"not {name}" for name in one.deny))) or "nobody"
     problem = f"  {one.error}" if one.error else ""
-    return printable(f"{one.id or '-':<20}  {one.state:<8} {one.source or '-'}  {one.path}  [{readers}]{problem}")
+    return printable(
+        f"{one.id or '-':<20}  {one.state:<8} {one.source or '-'}  {one.path}  [{readers}]{problem}"
+    )

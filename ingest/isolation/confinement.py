@@ -1,9 +1,11 @@
-"""What a process may still do once a stranger's document is in its hands: read the parsers, write its scratch folder.
+"""What a process may still do once a stranger's document is in its hands: read the parsers, write
+its scratch folder.
 
-A worker leaves the host (`leave_the_host`: namespaces of its own, and another user if it was root), and every process
-that it forks for a document takes the rest away from itself (`confine`: Landlock, no capability, a filter of system
-calls) before it looks at the document. Each step takes what the kernel offers and notes what it got, and `Confinement`
-says whether that is enough. See docs/decisions/0016-parsers-are-confined.md.
+A worker leaves the host (`leave_the_host`: namespaces of its own, and another user if it was root),
+and every process that it forks for a document takes the rest away from itself (`confine`: Landlock,
+no capability, a filter of system calls) before it looks at the document. Each step takes what the
+kernel offers and notes what it got, and `Confinement` says whether that is enough. See
+docs/decisions/0016-parsers-are-confined.md.
 """
 
 import contextlib
@@ -70,17 +72,27 @@ class Confinement:
 
     @property
     def missing(self) -> tuple[Layer, ...]:
-        return tuple(layer for layer in LAYERS if layer not in self.held and (layer != "user" or self.by_root))
+        return tuple(
+            layer
+            for layer in LAYERS
+            if layer not in self.held and (layer != "user" or self.by_root)
+        )
 
     @property
     def enough(self) -> bool:
-        """No secret in reach, no network. Another user without privileges cannot read what is the service's alone."""
+        """No secret in reach, no network.
+
+        Another user without privileges cannot read what is the service's alone.
+        """
         apart = "files" in self.held or {"user", "privileges"} <= self.held
         return apart and "network" in self.held and not self.exposed
 
     def described(self) -> str:
         """One sentence for the operator."""
-        lacks = [*(f"{path} can be read" for path in self.exposed), *(_LACKING[layer] for layer in self.missing)]
+        lacks = [
+            *(f"{path} can be read" for path in self.exposed),
+            *(_LACKING[layer] for layer in self.missing),
+        ]
         if not lacks:
             return "Parsers are confined."
         return f"Parsers {'are not fully' if self.enough else 'cannot be'} confined here: {'; '.join(lacks)}."
@@ -136,7 +148,8 @@ def _unshare(progress: Progress, user: int) -> None:
         progress.held.add("network")
     else:
         return
-    if user:  # processes are counted apart in a user namespace; names mean there what they mean here
+    # processes are counted apart in a user namespace; names mean there what they mean here
+    if user:
         progress.held.add("forks")
         with contextlib.suppress(OSError):
             Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
@@ -145,8 +158,13 @@ def _unshare(progress: Progress, user: int) -> None:
 
 
 def _become_somebody_else(progress: Progress) -> bool:
-    """Gives up root. Where only root can reach the parsers, the right to read stays: Landlock bounds it."""
-    keep = landlock_version() >= 1 and not all(map(_open_to_all, (*code(), progress.scratch.parent)))
+    """Gives up root.
+
+    Where only root can reach the parsers, the right to read stays: Landlock bounds it.
+    """
+    keep = landlock_version() >= 1 and not all(
+        map(_open_to_all, (*code(), progress.scratch.parent))
+    )
     for user in (FIRST_USER + os.getpid(), NOBODY):
         try:
             os.chown(progress.scratch, user, user)
@@ -164,7 +182,11 @@ def _become_somebody_else(progress: Progress) -> bool:
 
 def _open_to_all(path: Path) -> bool:
     try:
-        return all(place.stat().st_mode & 0o005 in (0o001, 0o005) for place in (path, *path.parents) if place.is_dir())
+        return all(
+            place.stat().st_mode & 0o005 in (0o001, 0o005)
+            for place in (path, *path.parents)
+            if place.is_dir()
+        )
     except OSError:
         return False
 
@@ -180,8 +202,9 @@ def die_with_parent() -> None:
 def confine(progress: Progress, out_of_reach: Sequence[Path]) -> Confinement:
     """Takes the rest away from this process and all it starts, for good.
 
-    out_of_reach: paths of the service that must not be readable afterwards; where one is, that is told as a lack.
-    Raises ConfinementFailed for a step that cannot fail unless something is very wrong.
+    out_of_reach: paths of the service that must not be readable afterwards; where one is, that is
+    told as a lack. Raises ConfinementFailed for a step that cannot fail unless something is very
+    wrong.
     """
     if not _prctl(_PR_SET_NO_NEW_PRIVS, 1):
         raise ConfinementFailed("PR_SET_NO_NEW_PRIVS")
@@ -257,10 +280,14 @@ def _restrict_files(progress: Progress) -> None:
     if version < 1:
         return
     handled = (1 << 13) - 1
-    handled |= sum(right for since, right in ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV)) if version >= since)
+    handled |= sum(
+        right for since, right in ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV)) if version >= since
+    )
     net = _BIND_TCP | _CONNECT_TCP
     scoped = _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS
-    attributes = struct.pack("=QQQ", handled, net, scoped)[: 24 if version >= 6 else 16 if version >= 4 else 8]
+    attributes = struct.pack("=QQQ", handled, net, scoped)[
+        : 24 if version >= 6 else 16 if version >= 4 else 8
+    ]
     ruleset = _libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     if ruleset < 0:
         return
@@ -276,12 +303,14 @@ def _restrict_files(progress: Progress) -> None:
 def _allowed(scratch: Path) -> Iterator[tuple[Path, int]]:
     everything = (1 << 16) - 1
     yield scratch, everything & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _IOCTL_DEV)
-    yield from ((path, _RUN) for path in (*map(Path, _PROGRAMS), *code()))  # pandoc comes in a wheel
+    # pandoc comes in a wheel
+    yield from ((path, _RUN) for path in (*map(Path, _PROGRAMS), *code()))
     yield from ((Path(name), _READ) for name in _DATA)
     yield from ((Path(name), _READ_FILE | _WRITE_FILE) for name in _DEVICES)
     if office := shutil.which("soffice"):
         yield Path(office).resolve().parent.parent, _RUN
-        yield Path("/tmp"), _MAKE_SOCK  # where it listens for a second start of itself, and nowhere else
+        # where it listens for a second start of itself, and nowhere else
+        yield Path("/tmp"), _MAKE_SOCK
 
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:
@@ -300,8 +329,12 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 
 @cache
 def code() -> tuple[Path, ...]:
-    """Where the interpreter, its libraries and every package that is in use lie; never a folder above them."""
-    wanted = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    """Where the interpreter, its libraries and every package that is in use lie; never a folder
+    above them.
+    """
+    wanted = {
+        Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
     wanted |= {Path(prefix) / "lib" for prefix in (sys.base_prefix, sys.base_exec_prefix)}
     for name, module in tuple(sys.modules.items()):
         if "." not in name:
@@ -320,8 +353,24 @@ def _places(module: object) -> Iterator[Path]:
 
 # seccomp: seccomp(2)
 
-_X86 = {"audit": 0xC000003E, "clone": 56, "clone3": 435, "socket": 41, "socketpair": 53, "ioctl": 16, "tgkill": 234}
-_ARM = {"audit": 0xC00000B7, "clone": 220, "clone3": 435, "socket": 198, "socketpair": 199, "ioctl": 29, "tgkill": 131}
+_X86 = {
+    "audit": 0xC000003E,
+    "clone": 56,
+    "clone3": 435,
+    "socket": 41,
+    "socketpair": 53,
+    "ioctl": 16,
+    "tgkill": 234,
+}
+_ARM = {
+    "audit": 0xC00000B7,
+    "clone": 220,
+    "clone3": 435,
+    "socket": 198,
+    "socketpair": 199,
+    "ioctl": 29,
+    "tgkill": 131,
+}
 _REFUSED: Mapping[str, tuple[int | None, int | None]] = {  # on x86_64, on aarch64
     # other processes
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
@@ -357,7 +406,12 @@ _REFUSED: Mapping[str, tuple[int | None, int | None]] = {  # on x86_64, on aarch
     "quotactl": (179, 60), "quotactl_fd": (443, 443), "settimeofday": (164, 170), "clock_settime": (227, 112),
     "clock_adjtime": (305, 266), "adjtimex": (159, 171), "vhangup": (153, 58), "nfsservctl": (180, 42),
 }  # fmt: skip
-_SIGNALLING = {"kill": (62, 129), "tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240)}
+_SIGNALLING = {
+    "kill": (62, 129),
+    "tkill": (200, 130),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+}
 _X32 = 0x40000000  # from here on, another numbering of the same calls
 _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: typing for somebody else
 _AF_UNIX, _SOCK_STREAM, _SOCK_TYPE = 1, 1, 0xF
@@ -387,21 +441,33 @@ def _filter_calls(progress: Progress) -> bool:
 def call_filter(machine: str, *, sockets: bool, only_process: int | None) -> Program:
     """The filter, for the kernel. All that is not refused is allowed.
 
-    sockets: whether local sockets may be made (LibreOffice wants one to listen at; nobody can connect to it).
-    only_process: signals go to this process only, where nothing else keeps them in; None: something does.
+    sockets: whether local sockets may be made (LibreOffice wants one to listen at; nobody can
+    connect to it). only_process: signals go to this process only, where nothing else keeps them in;
+    None: something does.
     """
     column, calls = (0, _X86) if machine == "x86_64" else (1, _ARM)
     refused = [*_REFUSED.values(), *(() if only_process is None else _SIGNALLING.values())]
-    program: Program = [(_LOAD, 0, 0, _ARCHITECTURE_AT), (_EQUAL, 1, 0, calls["audit"]), (_RETURN, 0, 0, _KILL)]
+    program: Program = [
+        (_LOAD, 0, 0, _ARCHITECTURE_AT),
+        (_EQUAL, 1, 0, calls["audit"]),
+        (_RETURN, 0, 0, _KILL),
+    ]
     program.append((_LOAD, 0, 0, _NUMBER_AT))
     if machine == "x86_64":
         program += [(_AT_LEAST, 0, 1, _X32), _error(errno.EPERM)]
     for numbers in refused:
         if (number := numbers[column]) is not None:
             program += [(_EQUAL, 0, 1, number), _error(errno.EPERM)]
-    program += [(_EQUAL, 0, 1, calls["clone3"]), _error(errno.ENOSYS)]  # its flags cannot be seen; callers use clone
-    program += _of(calls["clone"], [_argument(0), (_ANY_BIT, 0, 1, _ANY_NAMESPACE), _error(errno.EPERM)])
-    typing = [line for command in _TERMINAL_INPUT for line in ((_EQUAL, 0, 1, command), _error(errno.EPERM))]
+    # its flags cannot be seen; callers use clone
+    program += [(_EQUAL, 0, 1, calls["clone3"]), _error(errno.ENOSYS)]
+    program += _of(
+        calls["clone"], [_argument(0), (_ANY_BIT, 0, 1, _ANY_NAMESPACE), _error(errno.EPERM)]
+    )
+    typing = [
+        line
+        for command in _TERMINAL_INPUT
+        for line in ((_EQUAL, 0, 1, command), _error(errno.EPERM))
+    ]
     program += _of(calls["ioctl"], [_argument(1), *typing])
     streams: Program = [
         _argument(0), (_EQUAL, 1, 0, _AF_UNIX), _error(errno.EPERM),
@@ -410,7 +476,9 @@ def call_filter(machine: str, *, sockets: bool, only_process: int | None) -> Pro
     program += _of(calls["socketpair"], streams)
     program += _of(calls["socket"], streams if sockets else [_error(errno.EPERM)])
     if only_process is not None:
-        program += _of(calls["tgkill"], [_argument(0), (_EQUAL, 1, 0, only_process), _error(errno.EPERM)])
+        program += _of(
+            calls["tgkill"], [_argument(0), (_EQUAL, 1, 0, only_process), _error(errno.EPERM)]
+        )
     program.append((_RETURN, 0, 0, _ALLOW))
     return program
 
@@ -426,5 +494,7 @@ def _error(number: int) -> tuple[int, int, int, int]:
 
 
 def _argument(number: int) -> tuple[int, int, int, int]:
-    """Loads the lower half, which is all that the kernel reads of an int; both machines put it first."""
+    """Loads the lower half, which is all that the kernel reads of an int; both machines put it
+    first.
+    """
     return _LOAD, 0, 0, _ARGUMENTS_AT + 8 * number

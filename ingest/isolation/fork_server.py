@@ -1,11 +1,14 @@
-"""The process that parsing workers are forked from. The sandbox runs it: `python -m ingest.isolation.fork_server`.
+"""The process that parsing workers are forked from.
 
-It imports the parsers once and has no other thread, so a fork is cheap and safe. A worker lives in a place of its own,
-apart from the host, and forks a process for each document, which is confined before it gets the document and takes
-everything it has learnt with it: a parser that one document has taken over never meets another document.
+The sandbox runs it: `python -m ingest.isolation.fork_server`.
 
-Each worker is the leader of a session, so that killing its group also kills what it started. When the parent goes away,
-so does everything here.
+It imports the parsers once and has no other thread, so a fork is cheap and safe. A worker lives in
+a place of its own, apart from the host, and forks a process for each document, which is confined
+before it gets the document and takes everything it has learnt with it: a parser that one document
+has taken over never meets another document.
+
+Each worker is the leader of a session, so that killing its group also kills what it started. When
+the parent goes away, so does everything here.
 """
 
 import contextlib
@@ -36,7 +39,10 @@ Parser = Callable[..., Parsed]
 
 
 def main(descriptor: int, parser_name: str) -> None:
-    """Serves fork and kill requests until the parent closes the control socket. `parser_name` is "module:function"."""
+    """Serves fork and kill requests until the parent closes the control socket.
+
+    `parser_name` is "module:function".
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=descriptor)
     module_name, function = parser_name.split(":")
@@ -56,7 +62,11 @@ def main(descriptor: int, parser_name: str) -> None:
         if "kill" in request:
             control.send(json.dumps({"killed": _end(request["kill"], workers)}).encode())
         else:
-            control.send(json.dumps({"pid": _fork(descriptors[0], control, parser, request, workers)}).encode())
+            control.send(
+                json.dumps(
+                    {"pid": _fork(descriptors[0], control, parser, request, workers)}
+                ).encode()
+            )
     for pid in tuple(workers):
         _end(pid, workers)
 
@@ -74,7 +84,13 @@ def _end(pid: int, workers: set[int]) -> bool:
     return True
 
 
-def _fork(descriptor: int, control: socket.socket, parser: Parser, limits: dict[str, Any], workers: set[int]) -> int:
+def _fork(
+    descriptor: int,
+    control: socket.socket,
+    parser: Parser,
+    limits: dict[str, Any],
+    workers: set[int],
+) -> int:
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -90,7 +106,10 @@ def _fork(descriptor: int, control: socket.socket, parser: Parser, limits: dict[
 
 
 def _keep(connection: socket.socket, parser: Parser, limits: dict[str, Any]) -> int:
-    """Makes a place apart and serves there. The first process of a process space is forked: it cannot move itself."""
+    """Makes a place apart and serves there.
+
+    The first process of a process space is forked: it cannot move itself.
+    """
     confinement.die_with_parent()
     progress = confinement.leave_the_host(Path(limits["scratch"]))
     confinement.die_with_parent()
@@ -104,8 +123,16 @@ def _keep(connection: socket.socket, parser: Parser, limits: dict[str, Any]) -> 
     return 0
 
 
-def _serve(connection: socket.socket, parser: Parser, limits: dict[str, Any], progress: confinement.Progress) -> None:
-    """A process for each document, until the parent hangs up. This one never reads what a document holds."""
+def _serve(
+    connection: socket.socket,
+    parser: Parser,
+    limits: dict[str, Any],
+    progress: confinement.Progress,
+) -> None:
+    """A process for each document, until the parent hangs up.
+
+    This one never reads what a document holds.
+    """
     while True:
         try:
             task, (document, channel) = protocol.receive_with_files(connection, 2)
@@ -129,7 +156,9 @@ def _serve(connection: socket.socket, parser: Parser, limits: dict[str, Any], pr
 
 
 def _await(child: int) -> int:
-    """How the child ended, as `os.waitstatus_to_exitcode` tells; others that were left to this process are reaped."""
+    """How the child ended, as `os.waitstatus_to_exitcode` tells; others that were left to this
+    process are reaped.
+    """
     while True:
         pid, status = os.wait()
         if pid == child:
@@ -148,14 +177,19 @@ def _clear(child: int, progress: confinement.Progress) -> None:
             shutil.rmtree(place, ignore_errors=True)
         else:
             place.unlink(missing_ok=True)
-    if "user" in progress.held:  # which no other program is: this is what LibreOffice could not take with it
+    # which no other program is: this is what LibreOffice could not take with it
+    if "user" in progress.held:
         for socket_left in Path("/tmp").glob("OSL_PIPE_*"):
             with contextlib.suppress(OSError):
                 socket_left.unlink()  # of another user: refused
 
 
 def _work(
-    channel: socket.socket, document: int, parser: Parser, task: dict[str, Any], progress: confinement.Progress
+    channel: socket.socket,
+    document: int,
+    parser: Parser,
+    task: dict[str, Any],
+    progress: confinement.Progress,
 ) -> None:
     """Confines itself, says how well, and parses one document if that is enough."""
     _limit_itself(task)
@@ -191,15 +225,23 @@ def _limit(kind: int, value: int) -> None:
 
 
 def _mapped() -> int:
-    """Bytes of address space in use already, by libraries and what they loaded; a document's limit comes on top."""
+    """Bytes of address space in use already, by libraries and what they loaded; a document's limit
+    comes on top.
+    """
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     return pages * resource.getpagesize()
 
 
 def _reply(
-    connection: socket.socket, parser: Parser, path: Path, options: ParseOptions, limits: dict[str, Any]
+    connection: socket.socket,
+    parser: Parser,
+    path: Path,
+    options: ParseOptions,
+    limits: dict[str, Any],
 ) -> dict[str, Any]:
-    """The document or the error, as plain values: a library's exceptions may not survive a trip between processes."""
+    """The document or the error, as plain values: a library's exceptions may not survive a trip
+    between processes.
+    """
 
     def page_read() -> None:
         _allow_cpu(limits["page_s"], more=True)
@@ -211,25 +253,40 @@ def _reply(
     except SourceError as error:
         return protocol.pack_error(error)
     except MemoryError:
-        return protocol.pack_error(SourceTooCostly("It needs more memory than one document may use."))
+        return protocol.pack_error(
+            SourceTooCostly("It needs more memory than one document may use.")
+        )
     except OSError as error:
         if error.errno == errno.EFBIG:
-            return protocol.pack_error(SourceTooCostly("Its parser wrote a file larger than it may."))
+            return protocol.pack_error(
+                SourceTooCostly("Its parser wrote a file larger than it may.")
+            )
         return protocol.pack_error(SourceUnavailable(f"{error.strerror or error}."))
     except Exception as error:
-        return protocol.pack_error(SourceBroken(f"It cannot be parsed ({type(error).__name__}: {str(error)[:200]})."))
+        return protocol.pack_error(
+            SourceBroken(f"It cannot be parsed ({type(error).__name__}: {str(error)[:200]}).")
+        )
 
 
 def _allow_cpu(seconds: float, *, more: bool = False) -> None:
-    """Processor time from now on, or on top of what is still allowed. Over it the kernel ends the process."""
+    """Processor time from now on, or on top of what is still allowed.
+
+    Over it the kernel ends the process.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
     spent = resource.getrusage(resource.RUSAGE_SELF)
-    start = soft if more and soft != resource.RLIM_INFINITY else math.ceil(spent.ru_utime + spent.ru_stime)
+    start = (
+        soft
+        if more and soft != resource.RLIM_INFINITY
+        else math.ceil(spent.ru_utime + spent.ru_stime)
+    )
     resource.setrlimit(resource.RLIMIT_CPU, (start + math.ceil(seconds), hard))
 
 
 def _start() -> NoReturn:
-    """The scratch folder, this process's own, goes with it: the parent may have been killed and cannot see to it."""
+    """The scratch folder, this process's own, goes with it: the parent may have been killed and
+    cannot see to it.
+    """
     try:
         main(int(sys.argv[1]), sys.argv[2])
     finally:

@@ -14,7 +14,9 @@ _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_
 
 
 class PrivateCopy:
-    """Small ones are in memory from the start; larger ones wait for their parser as a file without a name."""
+    """Small ones are in memory from the start; larger ones wait for their parser as a file without
+    a name.
+    """
 
     def __init__(self, file: BinaryIO, name: str, *, in_memory: bool) -> None:
         self._file = file
@@ -41,7 +43,10 @@ class PrivateCopy:
 
     @contextmanager
     def in_memory(self) -> Iterator[int]:
-        """A descriptor of the sealed bytes, in memory, for a process that can open no file. Raises OSError."""
+        """A descriptor of the sealed bytes, in memory, for a process that can open no file.
+
+        Raises OSError.
+        """
         if self._in_memory:
             yield self._file.fileno()
             return
@@ -63,7 +68,9 @@ class PrivateCopy:
 
 
 def _memory() -> BinaryIO:
-    return os.fdopen(os.memfd_create("document", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "w+b", buffering=0)
+    return os.fdopen(
+        os.memfd_create("document", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "w+b", buffering=0
+    )
 
 
 def _write(file: BinaryIO, block: bytes) -> None:

@@ -1,6 +1,7 @@
 """How a parsing process and its parent talk: frames of JSON over a socket.
 
-Never pickle: a parser that a hostile file has taken over must not be able to make its parent run anything.
+Never pickle: a parser that a hostile file has taken over must not be able to make its parent run
+anything.
 """
 
 import json
@@ -11,14 +12,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast, get_args
 
-from indexes.errors import SourceBroken, SourceEmpty, SourceError, SourceRefused, SourceTooCostly, SourceUnavailable
+from indexes.errors import (
+    SourceBroken,
+    SourceEmpty,
+    SourceError,
+    SourceRefused,
+    SourceTooCostly,
+    SourceUnavailable,
+)
 from indexes.formats import PageKind
 from ingest.elements import Element, ElementKind, Parsed
 
 MAX_FRAME = 512_000_000
 _LENGTH = struct.Struct(">Q")
 _ERRORS = {
-    error.__name__: error for error in (SourceBroken, SourceEmpty, SourceRefused, SourceTooCostly, SourceUnavailable)
+    error.__name__: error
+    for error in (SourceBroken, SourceEmpty, SourceRefused, SourceTooCostly, SourceUnavailable)
 }
 _KINDS = frozenset(get_args(ElementKind))
 _PAGE_KINDS = frozenset(get_args(PageKind))
@@ -46,7 +55,10 @@ def send(connection: socket.socket, message: Mapping[str, Any], files: Sequence[
 
 
 def receive_with_files(connection: socket.socket, count: int) -> tuple[dict[str, Any], list[int]]:
-    """The next frame, and the open files that came with it. For a side that trusts the other. Raises Closed."""
+    """The next frame, and the open files that came with it. For a side that trusts the other.
+
+    Raises Closed.
+    """
     try:
         head, files, _, _ = socket.recv_fds(connection, _LENGTH.size, count)
     except OSError as error:
@@ -59,7 +71,10 @@ def receive_with_files(connection: socket.socket, count: int) -> tuple[dict[str,
 
 
 def receive(connection: socket.socket, deadline: float | None = None) -> dict[str, Any]:
-    """The next frame; `deadline` on the monotonic clock. Raises Closed, Late, and SourceTooCostly for a giant frame."""
+    """The next frame; `deadline` on the monotonic clock.
+
+    Raises Closed, Late, and SourceTooCostly for a giant frame.
+    """
     (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size, deadline))
     if length > MAX_FRAME:
         raise SourceTooCostly("It holds more text than one document may.")
@@ -77,7 +92,9 @@ def _exactly(connection: socket.socket, count: int, deadline: float | None) -> b
     view, filled = memoryview(data), 0
     while filled < count:
         try:
-            connection.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
+            connection.settimeout(
+                None if deadline is None else max(0.001, deadline - time.monotonic())
+            )
             got = connection.recv_into(view[filled:])
         except TimeoutError as error:
             raise Late from error
@@ -101,7 +118,9 @@ def unpack(message: Mapping[str, Any]) -> Parsed:
     """What the child sent, checked; raises the SourceError that it names."""
     if "error" in message:
         kind = _ERRORS.get(str(message["error"]), SourceBroken)
-        raise kind(_text_or_none(message.get("detail")), remedy=_text_or_none(message.get("remedy")))
+        raise kind(
+            _text_or_none(message.get("detail")), remedy=_text_or_none(message.get("remedy"))
+        )
     try:
         return _parsed(message["parsed"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -117,7 +136,9 @@ def _parsed(told: Mapping[str, Any]) -> Parsed:
         language=_text_or_none(told["language"]),
         page_kind=cast(PageKind, page_kind) if page_kind in _PAGE_KINDS else None,
         metadata={
-            str(key): value for key, value in told["metadata"].items() if isinstance(value, str | int | float | bool)
+            str(key): value
+            for key, value in told["metadata"].items()
+            if isinstance(value, str | int | float | bool)
         },
         warnings=tuple(str(item) for item in told["warnings"]),
     )

@@ -1,7 +1,9 @@
-"""Parsing in processes that can be limited and killed: a bad file is one failed document, never a stuck service.
+"""Parsing in processes that can be limited and killed: a bad file is one failed document, never a
+stuck service.
 
-`Parsers` keeps a few workers, one document at a time each. Every limit is the kernel's: address space, processor time,
-file size, and a wall clock kept here. A worker that breaks one is killed with everything it started, and replaced.
+`Parsers` keeps a few workers, one document at a time each. Every limit is the kernel's: address
+space, processor time, file size, and a wall clock kept here. A worker that breaks one is killed
+with everything it started, and replaced.
 """
 
 import contextlib
@@ -74,13 +76,16 @@ class Parsers:
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._threads = [
-            threading.Thread(target=self._serve, name=f"parser-{n}", daemon=True) for n in range(settings.parse_workers)
+            threading.Thread(target=self._serve, name=f"parser-{n}", daemon=True)
+            for n in range(settings.parse_workers)
         ]
         for thread in self._threads:
             thread.start()
 
     def submit(self, document: PrivateCopy) -> "Future[Parsed]":
-        """The document, in the future. Its result raises subclasses of SourceError and nothing else.
+        """The document, in the future.
+
+        Its result raises subclasses of SourceError and nothing else.
 
         The copy is closed here, whatever comes of it.
         """
@@ -101,7 +106,9 @@ class Parsers:
             worker.end()
 
     def close(self) -> None:
-        """Kills every worker and whatever it started; what was not finished is cancelled or fails as unavailable."""
+        """Kills every worker and whatever it started; what was not finished is cancelled or fails
+        as unavailable.
+        """
         if self._closed.is_set():
             return
         self._closed.set()
@@ -121,7 +128,10 @@ class Parsers:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -139,9 +149,15 @@ class Parsers:
                     parsed = worker.parse(document, self._options, self._timeout_s)
                 future.set_result(parsed)
             except SourceError as error:
-                future.set_exception(SourceUnavailable("Parsing has been stopped.") if self._closed.is_set() else error)
+                future.set_exception(
+                    SourceUnavailable("Parsing has been stopped.")
+                    if self._closed.is_set()
+                    else error
+                )
             except Exception as error:  # nothing else may come out of the future
-                future.set_exception(SourceUnavailable(f"The parser failed ({type(error).__name__}: {error})."))
+                future.set_exception(
+                    SourceUnavailable(f"The parser failed ({type(error).__name__}: {error}).")
+                )
                 if worker:
                     worker.spent = True
             if worker and worker.spent:
@@ -162,7 +178,12 @@ class _Worker:
         scratch: Path,
         tell: Callable[[Confinement], None],
     ) -> None:
-        self._nursery, self._pid, self._connection, self._scratch = nursery, pid, connection, scratch
+        self._nursery, self._pid, self._connection, self._scratch = (
+            nursery,
+            pid,
+            connection,
+            scratch,
+        )
         self._tell = tell
         self.spent = False
         self._dead = False
@@ -172,7 +193,10 @@ class _Worker:
         deadline, pages = time.monotonic() + timeout_s, 0
         try:
             ending = Path(document.name).suffix
-            with document.in_memory() as sealed, self._handed_over(sealed, ending, options) as channel:
+            with (
+                document.in_memory() as sealed,
+                self._handed_over(sealed, ending, options) as channel,
+            ):
                 self._confined(channel)
                 while "beat" in (message := protocol.receive(channel, deadline)):
                     pages += 1
@@ -212,24 +236,37 @@ class _Worker:
             os.close(document)
 
     @contextlib.contextmanager
-    def _handed_over(self, document: int, suffix: str, options: ParseOptions | None) -> Iterator[socket.socket]:
-        """The way to a new process that has the document, by descriptor: it cannot open files by their names."""
+    def _handed_over(
+        self, document: int, suffix: str, options: ParseOptions | None
+    ) -> Iterator[socket.socket]:
+        """The way to a new process that has the document, by descriptor: it cannot open files by
+        their names.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours:
             with theirs:
-                task = {"suffix": os.fsencode(suffix).hex(), "options": asdict(options) if options else None}
+                task = {
+                    "suffix": os.fsencode(suffix).hex(),
+                    "options": asdict(options) if options else None,
+                }
                 protocol.send(self._connection, task, (document, theirs.fileno()))
             yield ours
 
     def _confined(self, channel: socket.socket) -> Confinement:
-        """The first that the process says, before it has looked at the document. Raises ParsersNotConfined."""
+        """The first that the process says, before it has looked at the document.
+
+        Raises ParsersNotConfined.
+        """
         told = protocol.receive(channel, time.monotonic() + CONTROL_TIMEOUT_S)
         held = Confinement.told(told["confinement"])
         self._tell(held)
         return held
 
     def _ended(self) -> str:
-        """How the process ended; waits until nothing is left of it. A worker that cannot say so is spent."""
+        """How the process ended; waits until nothing is left of it.
+
+        A worker that cannot say so is spent.
+        """
         try:
             return _ending(protocol.receive(self._connection, time.monotonic() + ENDING_S)["ended"])
         except (protocol.Late, protocol.Closed):
@@ -264,7 +301,9 @@ def _ending(code: int) -> str:
 class _Nursery:
     """The process that forks workers, started at the first need and again should it die."""
 
-    def __init__(self, settings: Settings, parser: str, tell: Callable[[Confinement], None]) -> None:
+    def __init__(
+        self, settings: Settings, parser: str, tell: Callable[[Confinement], None]
+    ) -> None:
         self._limits = {
             "memory_mb": settings.parse_memory_mb,
             "cpu_s": settings.parse_timeout_s,
@@ -312,12 +351,16 @@ class _Nursery:
                 self._ask(self._control, json.dumps({"kill": pid}).encode())
 
     def close(self) -> None:
-        """Without its control socket the nursery kills its workers and ends; should it be stuck, it is killed."""
+        """Without its control socket the nursery kills its workers and ends; should it be stuck, it
+        is killed.
+        """
         self._closed = True
         with self._lock:
             self._stop()
 
-    def _ask(self, control: socket.socket, request: bytes, descriptor: int | None = None) -> dict[str, Any]:
+    def _ask(
+        self, control: socket.socket, request: bytes, descriptor: int | None = None
+    ) -> dict[str, Any]:
         try:
             if descriptor is None:
                 control.send(request)
@@ -340,7 +383,8 @@ class _Nursery:
             return self._control
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._scratch = Path(tempfile.mkdtemp(prefix="clearance-parsers-"))
-        self._scratch.chmod(0o711)  # each worker may have a user of its own, and a folder in here that is its alone
+        # each worker may have a user of its own, and a folder in here that is its alone
+        self._scratch.chmod(0o711)
         with theirs, (self._scratch / "fork-server.log").open("w+b") as log:
             self._process = subprocess.Popen(
                 [
@@ -369,7 +413,13 @@ class _Nursery:
         """Only what parsing needs: no key or password of the service is in it."""
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         here = str(Path(__file__).resolve().parents[2])
-        return {**passed, **_QUIET, "HOME": str(self._scratch), "TMPDIR": str(self._scratch), "PYTHONPATH": here}
+        return {
+            **passed,
+            **_QUIET,
+            "HOME": str(self._scratch),
+            "TMPDIR": str(self._scratch),
+            "PYTHONPATH": here,
+        }
 
     def _await_start(self, control: socket.socket, log: BinaryIO) -> None:
         """Raises SourceUnavailable with the last line that the process wrote."""
@@ -380,7 +430,9 @@ class _Nursery:
         self._stop()
         log.seek(0)
         told = log.read().decode("utf-8", "replace").strip().splitlines()
-        raise SourceUnavailable(f"The parsing process cannot be started: {told[-1] if told else 'it gave no reason'}.")
+        raise SourceUnavailable(
+            f"The parsing process cannot be started: {told[-1] if told else 'it gave no reason'}."
+        )
 
     def _stop(self) -> None:
         if self._control is not None:

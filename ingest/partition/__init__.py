@@ -10,7 +10,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from indexes.errors import SourceBroken, SourceEmpty, SourceError, SourceTooCostly, SourceUnavailable
+from indexes.errors import (
+    SourceBroken,
+    SourceEmpty,
+    SourceError,
+    SourceTooCostly,
+    SourceUnavailable,
+)
 from indexes.formats import FORMATS, Format
 from indexes.model import Scalar
 from ingest.elements import Element, Parsed, ParseOptions
@@ -20,13 +26,22 @@ from ingest.partition.language import SAMPLE_CHARS, language
 from ingest.partition.reading import reader_of
 from ingest.partition.work import Work
 
-_UNPRINTABLE = {code: None for code in range(32) if code not in (9, 10)} | {0x7F: None, 0xFFFE: None, 0xFFFF: None}
+_UNPRINTABLE = {code: None for code in range(32) if code not in (9, 10)} | {
+    0x7F: None,
+    0xFFFE: None,
+    0xFFFF: None,
+}
 
 
-def parse(path: Path, options: ParseOptions, page_read: Callable[[], None] = lambda: None) -> Parsed:
-    """The file as elements. Runs inside a limited worker; `page_read` is called after every page read with OCR.
+def parse(
+    path: Path, options: ParseOptions, page_read: Callable[[], None] = lambda: None
+) -> Parsed:
+    """The file as elements.
 
-    Raises SourceUnavailable, SourceRefused, SourceBroken, SourceEmpty or SourceTooCostly, and nothing else.
+    Runs inside a limited worker; `page_read` is called after every page read with OCR.
+
+    Raises SourceUnavailable, SourceRefused, SourceBroken, SourceEmpty or SourceTooCostly, and
+    nothing else.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="parse-") as scratch:
@@ -40,7 +55,9 @@ def parse(path: Path, options: ParseOptions, page_read: Callable[[], None] = lam
             raise SourceTooCostly("Its parser wrote a file larger than it may.") from error
         raise SourceUnavailable(f"{error.strerror or error}.") from error
     except Exception as error:  # a parser's own failure is the file's failure, not ours
-        raise SourceBroken(f"It cannot be parsed ({type(error).__name__}: {str(error)[:200]}).") from error
+        raise SourceBroken(
+            f"It cannot be parsed ({type(error).__name__}: {str(error)[:200]})."
+        ) from error
 
 
 def _parse(path: Path, work: Work) -> Parsed:

@@ -25,12 +25,14 @@ def modernise(path: Path, name: str, work: Work) -> Path:
             remedy=f"Install {_PACKAGES}, or save the file as .{TARGETS[name]}.",
         )
     source, out = work.scratch / f"source.{name}", work.scratch / "converted"
-    shutil.copyfile(path, source)  # under a name of our own: the given one could look like an option
+    # under a name of our own: the given one could look like an option
+    shutil.copyfile(path, source)
     first, second = work.scratch / "profile", work.scratch / "used-profile"
     _run(program, source, out, first, work.scratch)
     if not out.is_dir() and first.is_dir():
-        # With a new profile it starts twice, and confined, the second start cannot take over the socket of the first.
-        # A profile that has been set up has one start, and by another name another socket.
+        # With a new profile it starts twice, and confined, the second start cannot take over the
+        # socket of the first. A profile that has been set up has one start, and by another name
+        # another socket.
         first.rename(second)
         _run(program, source, out, second, work.scratch)
     converted = out / f"source.{TARGETS[name]}"
@@ -47,6 +49,10 @@ def _run(program: str, source: Path, out: Path, profile: Path, scratch: Path) ->
     programs, home = os.environ.get("PATH", "/usr/bin:/bin"), str(scratch)
     environment = {"PATH": programs, "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
     try:
-        subprocess.run(command, env=environment, timeout=CONVERT_TIMEOUT_S, capture_output=True, check=False)
+        subprocess.run(
+            command, env=environment, timeout=CONVERT_TIMEOUT_S, capture_output=True, check=False
+        )
     except subprocess.TimeoutExpired as error:
-        raise SourceBroken(f"LibreOffice did not convert it in {CONVERT_TIMEOUT_S:.0f} seconds.") from error
+        raise SourceBroken(
+            f"LibreOffice did not convert it in {CONVERT_TIMEOUT_S:.0f} seconds."
+        ) from error

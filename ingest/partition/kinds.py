@@ -19,7 +19,8 @@ UTF_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 def identify(path: Path, options: ParseOptions) -> Format:
     """The format of a file whose name and content agree and whose size is bounded.
 
-    Raises SourceRefused (unknown, too large, encrypted, a bomb, name and content at odds), SourceBroken, SourceEmpty.
+    Raises SourceRefused (unknown, too large, encrypted, a bomb, name and content at odds),
+    SourceBroken, SourceEmpty.
     """
     suffix = path.suffix.lower()
     kind = BY_ENDING.get(suffix)
@@ -78,15 +79,20 @@ def _agree(kind: Format, family: Family | None, suffix: str, path: Path) -> None
         return
     if kind.family == "zip" and family == "ole":
         if _encrypted(path):
-            raise SourceRefused("It is protected with a password.", remedy="Store a copy without the password.")
+            raise SourceRefused(
+                "It is protected with a password.", remedy="Store a copy without the password."
+            )
         raise SourceRefused(
-            f"It is named {suffix} but holds an old binary Office file.", remedy=_rename("doc, xls or ppt")
+            f"It is named {suffix} but holds an old binary Office file.",
+            remedy=_rename("doc, xls or ppt"),
         )
     if family is None and kind.family != "text":
         raise SourceBroken(f"It is named {suffix} but does not begin like one.")
-    content = {"zip": "a zip container", "ole": "an old binary Office file", None: "binary data"}.get(
-        family, f"{family} data"
-    )
+    content = {
+        "zip": "a zip container",
+        "ole": "an old binary Office file",
+        None: "binary data",
+    }.get(family, f"{family} data")
     raise SourceRefused(f"It is named {suffix} but holds {content}.", remedy=_rename("what it is"))
 
 
@@ -98,25 +104,39 @@ def _check_zip(path: Path, kind: Format, options: ParseOptions) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            manifest = archive.read("META-INF/manifest.xml") if _small(archive, "META-INF/manifest.xml") else b""
+            manifest = (
+                archive.read("META-INF/manifest.xml")
+                if _small(archive, "META-INF/manifest.xml")
+                else b""
+            )
     except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
         raise SourceBroken(f"Its zip container cannot be read: {error}.") from error
     except RuntimeError as error:  # zipfile's way to ask for a password
-        raise SourceRefused("It is protected with a password.", remedy="Store a copy without the password.") from error
+        raise SourceRefused(
+            "It is protected with a password.", remedy="Store a copy without the password."
+        ) from error
     if len(entries) > options.max_entries:
-        raise SourceRefused(f"Its container has {len(entries)} entries; the limit is {options.max_entries}.")
+        raise SourceRefused(
+            f"Its container has {len(entries)} entries; the limit is {options.max_entries}."
+        )
     unpacked, packed = sum(entry.file_size for entry in entries), path.stat().st_size
     if unpacked > options.max_unpacked_mb * MEGABYTE:
-        raise SourceRefused(f"It unpacks to {unpacked / MEGABYTE:.0f} MB; the limit is {options.max_unpacked_mb} MB.")
+        raise SourceRefused(
+            f"It unpacks to {unpacked / MEGABYTE:.0f} MB; the limit is {options.max_unpacked_mb} MB."
+        )
     if unpacked > MEGABYTE and unpacked > options.max_unpack_ratio * packed:
         raise SourceRefused(
             f"It unpacks to {unpacked / packed:.0f} times its size; the limit is {options.max_unpack_ratio}."
         )
     if any(entry.flag_bits & 1 for entry in entries) or b"encryption-data" in manifest:
-        raise SourceRefused("It is protected with a password.", remedy="Store a copy without the password.")
+        raise SourceRefused(
+            "It is protected with a password.", remedy="Store a copy without the password."
+        )
     names = [entry.filename for entry in entries]
     if not any(name.startswith(kind.mark) for name in names):
-        raise SourceRefused(f"Its container is not that of a .{kind.name} file.", remedy=_rename("what it is"))
+        raise SourceRefused(
+            f"Its container is not that of a .{kind.name} file.", remedy=_rename("what it is")
+        )
 
 
 def _small(archive: zipfile.ZipFile, name: str) -> bool:
@@ -130,9 +150,13 @@ def _check_ole(path: Path, kind: Format) -> None:
     except Exception as error:  # olefile raises what its structures happen to raise
         raise SourceBroken(f"Its container cannot be read: {error}.") from error
     if kind.name != "msg" and _encrypted(path):
-        raise SourceRefused("It is protected with a password.", remedy="Store a copy without the password.")
+        raise SourceRefused(
+            "It is protected with a password.", remedy="Store a copy without the password."
+        )
     if kind.mark not in streams and not (kind.name == "xls" and "Book" in streams):
-        raise SourceRefused(f"Its container is not that of a .{kind.name} file.", remedy=_rename("what it is"))
+        raise SourceRefused(
+            f"Its container is not that of a .{kind.name} file.", remedy=_rename("what it is")
+        )
 
 
 def _encrypted(path: Path) -> bool:

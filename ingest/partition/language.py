@@ -1,4 +1,7 @@
-"""The language of a document, by its script and by the small words of its sentences. Says None rather than guess."""
+"""The language of a document, by its script and by the small words of its sentences.
+
+Says None rather than guess.
+"""
 
 import re
 from collections import Counter
@@ -32,11 +35,14 @@ _OWNERS = {name: frozenset(words.split()) for name, words in _SMALL_WORDS.items(
 
 
 def language(text: str) -> str | None:
-    """ISO 639-1 code of most of the text's beginning; None for short texts and for languages that it does not know."""
+    """ISO 639-1 code of most of the text's beginning; None for short texts and for languages that
+    it does not know.
+    """
     sample = text[:SAMPLE_CHARS]
     letters = len(_LETTER.findall(sample))
     han, kana = len(_HAN.findall(sample)), len(_KANA.findall(sample))
-    if han + kana >= 4 and (han + kana) * 3.5 >= letters:  # one of these signs says what some letters say
+    # one of these signs says what some letters say
+    if han + kana >= 4 and (han + kana) * 3.5 >= letters:
         return "ja" if kana * 8 > han + kana else "zh"
     if letters < MIN_LETTERS:
         return None
@@ -44,6 +50,8 @@ def language(text: str) -> str | None:
         if 2 * len(script.findall(sample)) > letters:
             return name
     words = [word.lower() for word in _WORD.findall(sample)]
-    counts = Counter({name: sum(word in owned for word in words) for name, owned in _OWNERS.items()})
+    counts = Counter(
+        {name: sum(word in owned for word in words) for name, owned in _OWNERS.items()}
+    )
     (best, most), (_, second) = counts.most_common(2)
     return best if most >= MIN_SHARE * len(words) and most > 1.2 * second else None

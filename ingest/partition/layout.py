@@ -10,7 +10,8 @@ from ingest.partition.tables import readable
 
 PARAGRAPH_GAP = 1.0  # white space above a block, in line heights
 COLUMN_GAP = 0.8  # between columns of text
-COLUMN_LINE = 7.0  # a line of a text column is at least so many times wider than high; a cell is not
+# a line of a text column is at least so many times wider than high; a cell is not
+COLUMN_LINE = 7.0
 CELL_GAP = 0.35  # between the lines of one table cell
 MAX_CELLS = 1_500
 
@@ -40,7 +41,9 @@ def elements(boxes: Sequence[Box], page: int | None) -> Iterator[Element]:
     for block in _blocks(boxes):
         rows = _rows(block)
         if _tabular(rows):
-            cells = [[join([box.text for box in cell]) for cell in row] for row in _cell_rows(block)]
+            cells = [
+                [join([box.text for box in cell]) for cell in row] for row in _cell_rows(block)
+            ]
             yield Element(kind="table", text=readable(cells), page=page)
         else:
             text = join([box.text for row in rows for box in row])
@@ -49,7 +52,9 @@ def elements(boxes: Sequence[Box], page: int | None) -> Iterator[Element]:
 
 
 def _blocks(boxes: Sequence[Box]) -> Iterator[Sequence[Box]]:
-    """Boxes cut along white rivers: into columns where there are any, else into what white space sets apart."""
+    """Boxes cut along white rivers: into columns where there are any, else into what white space
+    sets apart.
+    """
     if not boxes:
         return
     size = statistics.median(box.height for box in boxes)
@@ -69,7 +74,10 @@ def _blocks(boxes: Sequence[Box]) -> Iterator[Sequence[Box]]:
 
 
 def _is_column(column: Sequence[Box]) -> bool:
-    return len(column) >= 3 and statistics.median(box.width / max(box.height, 1) for box in column) >= COLUMN_LINE
+    return (
+        len(column) >= 3
+        and statistics.median(box.width / max(box.height, 1) for box in column) >= COLUMN_LINE
+    )
 
 
 def _cut(boxes: Sequence[Box], least: float, *, across: bool) -> list[list[Box]]:
@@ -106,7 +114,10 @@ def _tabular(rows: Sequence[Sequence[Box]]) -> bool:
     several = [row for row in rows if len(row) > 1]
     if len(several) < 2 or 2 * len(several) < len(rows):
         return False
-    return statistics.median(box.width / max(box.height, 1) for row in several for box in row) < 2 * COLUMN_LINE
+    return (
+        statistics.median(box.width / max(box.height, 1) for row in several for box in row)
+        < 2 * COLUMN_LINE
+    )
 
 
 def _cell_rows(boxes: Sequence[Box]) -> list[list[list[Box]]]:

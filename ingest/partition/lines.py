@@ -11,13 +11,17 @@ SOFT_BREAKS = "\x02\ufffe\u00ad"  # how PDFium marks a hyphen that only the line
 
 
 def join(lines: Sequence[str]) -> str:
-    """One paragraph: a hyphen at a line end undone, no space between CJK characters, one space elsewhere."""
+    """One paragraph: a hyphen at a line end undone, no space between CJK characters, one space
+    elsewhere.
+    """
     text = ""
     for line in lines:
         part = line.strip(" \t\u3000")
         if not part:
             continue
-        text = f"{text}{glue(text, part)}{part}" if not _hyphenated(text, part) else text[:-1] + part
+        text = (
+            f"{text}{glue(text, part)}{part}" if not _hyphenated(text, part) else text[:-1] + part
+        )
     return text.rstrip(SOFT_BREAKS)
 
 

@@ -18,7 +18,9 @@ from ingest.partition.work import Work
 
 HEADERS = ("From", "To", "Cc", "Date")
 MAX_PARTS = 2_000
-_SECRET_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
+_SECRET_TYPES = frozenset(
+    {"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"}
+)
 _LOCKED = "Its body is encrypted."
 _UNLOCK = "Decrypt the message in the mail program and store it again."
 
@@ -48,7 +50,14 @@ def internet(path: Path, work: Work) -> Mail:
     try:
         message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
         parts = list(_parts(message))
-    except (ValueError, LookupError, RecursionError, AttributeError, TypeError, IndexError) as error:
+    except (
+        ValueError,
+        LookupError,
+        RecursionError,
+        AttributeError,
+        TypeError,
+        IndexError,
+    ) as error:
         raise SourceBroken(f"Its parts cannot be read ({type(error).__name__}).") from error
     if not message.keys():
         raise SourceBroken("It has no mail headers.")
@@ -56,10 +65,17 @@ def internet(path: Path, work: Work) -> Mail:
         raise SourceRefused(_LOCKED, remedy=_UNLOCK)
     bodies = [part for part in parts if _is_body(part)]
     chosen = _chosen(message, bodies)
-    attachments = [_attachment(part, n) for n, part in enumerate((p for p in parts if not _is_body(p)), start=1)]
-    about: dict[str, Scalar] = {name.lower(): text for name in HEADERS if (text := _header(message, name))}
+    attachments = [
+        _attachment(part, n)
+        for n, part in enumerate((p for p in parts if not _is_body(p)), start=1)
+    ]
+    about: dict[str, Scalar] = {
+        name.lower(): text for name in HEADERS if (text := _header(message, name))
+    }
     about["title"] = _header(message, "Subject")
-    return Mail(_envelope(about) + [e for part in chosen for e in _body(part, work)], about, attachments)
+    return Mail(
+        _envelope(about) + [e for part in chosen for e in _body(part, work)], about, attachments
+    )
 
 
 def _parts(message: Message) -> Iterator[Message]:
@@ -73,7 +89,9 @@ def _parts(message: Message) -> Iterator[Message]:
         if part.get_content_maintype() == "multipart" and isinstance(part.get_payload(), list):
             if part.get_content_type() == "multipart/encrypted":
                 raise SourceRefused(_LOCKED, remedy=_UNLOCK)
-            waiting += reversed([child for child in part.get_payload() if isinstance(child, Message)])
+            waiting += reversed(
+                [child for child in part.get_payload() if isinstance(child, Message)]
+            )
         else:
             yield part
 
@@ -114,23 +132,33 @@ def _body(part: Message, work: Work) -> list[Element]:
 def _header(message: Message, name: str) -> str:
     try:
         return clean(" ".join(str(message.get(name, "")).split()))
-    except (ValueError, IndexError, AttributeError, TypeError):  # the header parser gives up on some real headers
+    # the header parser gives up on some real headers
+    except (ValueError, IndexError, AttributeError, TypeError):
         return ""
 
 
 def _envelope(about: dict[str, Scalar]) -> list[Element]:
     """Subject, sender and date are text too: people ask for them."""
     lines = [f"{name}: {about[name.lower()]}" for name in HEADERS if about.get(name.lower())]
-    heading = [Element(kind="heading", text=str(about["title"]), level=1)] if about.get("title") else []
+    heading = (
+        [Element(kind="heading", text=str(about["title"]), level=1)] if about.get("title") else []
+    )
     return heading + ([Element(kind="text", text="\n".join(lines))] if lines else [])
 
 
 def _attachment(part: Message, number: int) -> Attachment:
     if part.get_content_type() == "message/rfc822":
         inner = part.get_payload()
-        nested = inner[0] if isinstance(inner, list) and inner and isinstance(inner[0], Message) else None
+        nested = (
+            inner[0]
+            if isinstance(inner, list) and inner and isinstance(inner[0], Message)
+            else None
+        )
         subject = _header(nested, "Subject") if isinstance(nested, EmailMessage) else ""
-        return Attachment(f"{subject or f'message {number}'}.eml", nested.as_bytes() if nested is not None else b"")
+        return Attachment(
+            f"{subject or f'message {number}'}.eml",
+            nested.as_bytes() if nested is not None else b"",
+        )
     try:
         name = part.get_filename()
     except (ValueError, TypeError, AttributeError, IndexError):
@@ -144,21 +172,33 @@ def outlook(path: Path, work: Work) -> Mail:
 
     try:
         message = OutlookMessage.load(str(path))
-        if "SMIME" in (message.message_class or "").upper() and "MULTIPARTSIGNED" not in message.message_class.upper():
+        if (
+            "SMIME" in (message.message_class or "").upper()
+            and "MULTIPARTSIGNED" not in message.message_class.upper()
+        ):
             raise SourceRefused(_LOCKED, remedy=_UNLOCK)
         plain, rich = message.body or "", message.html_body or ""
-        to = ", ".join(f"{person.name} <{person.email_address}>".strip() for person in message.recipients)
+        to = ", ".join(
+            f"{person.name} <{person.email_address}>".strip() for person in message.recipients
+        )
         told = {
             "from": message.sender or "",
             "to": to,
             "date": str(message.sent_date or ""),
             "title": message.subject or "",
         }
-        attachments = [Attachment(a.file_name or "attachment", a.file_bytes or b"") for a in message.attachments]
+        attachments = [
+            Attachment(a.file_name or "attachment", a.file_bytes or b"")
+            for a in message.attachments
+        ]
     except SourceRefused:
         raise
     except Exception as error:  # the reader raises what its structures happen to raise
         raise SourceBroken(f"It cannot be read ({type(error).__name__}: {error}).") from error
     about: dict[str, Scalar] = {name: clean(text) for name, text in told.items() if text}
-    body = list(paragraphs(clean(plain))) if plain.strip() or not rich else web.html_text(clean(rich))[0]
+    body = (
+        list(paragraphs(clean(plain)))
+        if plain.strip() or not rich
+        else web.html_text(clean(rich))[0]
+    )
     return Mail(_envelope(about) + body, about, attachments)

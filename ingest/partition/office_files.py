@@ -52,7 +52,9 @@ def rtf(path: Path, work: Work) -> Read:
 
 
 def _office(path: Path, work: Work, reader: Callable[[Path], list[Element]]) -> Read:
-    """unstructured's reading, with what our own reading of the XML finds beside it; our own alone where it gives up."""
+    """unstructured's reading, with what our own reading of the XML finds beside it; our own alone
+    where it gives up.
+    """
     usual = ooxml.transitional(path, work.scratch)
     about, own, pictures = ooxml.read(usual)
     try:
@@ -71,12 +73,18 @@ def _embedded(
 ) -> Iterator[Element]:
     """OCR of the pictures on slides without text, or of all pictures of a document without text."""
     told = {element.page for element in elements}
-    silent = [(page, name) for page, name in pictures if (page not in told if page is not None else not elements)]
+    silent = [
+        (page, name)
+        for page, name in pictures
+        if (page not in told if page is not None else not elements)
+    ]
     if not silent:
         return
     if not work.options.ocr:
         if not elements:
-            raise SourceEmpty("It holds only pictures and OCR is off.", remedy="Set CLEARANCE_OCR=true.")
+            raise SourceEmpty(
+                "It holds only pictures and OCR is off.", remedy="Set CLEARANCE_OCR=true."
+            )
         return
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())

@@ -1,4 +1,5 @@
-"""Word, PowerPoint and Excel files opened as what they are, zips of XML: for the text that unstructured passes over.
+"""Word, PowerPoint and Excel files opened as what they are, zips of XML: for the text that
+unstructured passes over.
 
 Tags are compared by local name, so the strict and the transitional namespaces read alike.
 """
@@ -21,7 +22,10 @@ from ingest.partition.text import clean
 
 STRICT = b"http://purl.oclc.org/ooxml/"
 _STRICT_NAME = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
-_RENAMED = {b"extendedProperties": b"extended-properties", b"customProperties": b"custom-properties"}
+_RENAMED = {
+    b"extendedProperties": b"extended-properties",
+    b"customProperties": b"custom-properties",
+}
 _HEADER_CODES = re.compile(r"&(?:[LCRPNDTFAGZBIUESXYK]|\"[^\"]*\"|\d+)")
 _NOTES = ("footnotes", "endnotes", "comments")
 _SLIDE_PARTS = ("chart", "chartEx", "diagramData", "comments")
@@ -51,7 +55,9 @@ class Package:
     def xml(self, name: str) -> etree._Element | None:
         if name not in self.names:
             return None
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, recover=True)
+        parser = etree.XMLParser(
+            resolve_entities=False, no_network=True, huge_tree=True, recover=True
+        )
         try:
             return etree.fromstring(self.archive.read(name), parser)
         except (etree.XMLSyntaxError, zipfile.BadZipFile, EOFError, OSError, ValueError):
@@ -65,7 +71,9 @@ class Package:
         found = []
         for node in root.iter("{*}Relationship"):
             if node.get("TargetMode") != "External":
-                target = posixpath.normpath(posixpath.join(folder, node.get("Target", ""))).lstrip("/")
+                target = posixpath.normpath(posixpath.join(folder, node.get("Target", ""))).lstrip(
+                    "/"
+                )
                 found.append((posixpath.basename(node.get("Type", "")), target))
         return tuple(found)
 
@@ -75,13 +83,20 @@ class Package:
         root = self.xml(f"{folder}/_rels/{base}.rels")
         for node in root.iter("{*}Relationship") if root is not None else ():
             if node.get("Id") == relation:
-                return posixpath.normpath(posixpath.join(folder, node.get("Target", ""))).lstrip("/")
+                return posixpath.normpath(posixpath.join(folder, node.get("Target", ""))).lstrip(
+                    "/"
+                )
         return None
 
     def about(self) -> dict[str, Scalar]:
         root = self.xml("docProps/core.xml")
         told: dict[str, Scalar] = {}
-        for tag, name in (("title", "title"), ("creator", "author"), ("subject", "subject"), ("keywords", "keywords")):
+        for tag, name in (
+            ("title", "title"),
+            ("creator", "author"),
+            ("subject", "subject"),
+            ("keywords", "keywords"),
+        ):
             node = next(root.iter(f"{{*}}{tag}"), None) if root is not None else None
             if node is not None and node.text and node.text.strip():
                 told[name] = clean(node.text.strip())
@@ -89,7 +104,9 @@ class Package:
 
 
 def transitional(path: Path, scratch: Path) -> Path:
-    """The file itself, or, of a strict Office file, a copy under the namespaces that the libraries know."""
+    """The file itself, or, of a strict Office file, a copy under the namespaces that the libraries
+    know.
+    """
     with zipfile.ZipFile(path) as archive:
         if not any(STRICT in archive.read(name) for name in _mains(archive)):
             return path
@@ -97,13 +114,19 @@ def transitional(path: Path, scratch: Path) -> Path:
         with zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as out:
             for entry in archive.infolist():
                 data = archive.read(entry)
-                out.writestr(entry.filename, _STRICT_NAME.sub(_usual, data) if STRICT in data else data)
+                out.writestr(
+                    entry.filename, _STRICT_NAME.sub(_usual, data) if STRICT in data else data
+                )
     return copy
 
 
 def _mains(archive: zipfile.ZipFile) -> list[str]:
     mains = ("xl/workbook.xml", "word/document.xml", "ppt/presentation.xml")
-    return [name for name in archive.namelist() if name in mains and archive.getinfo(name).file_size < 50_000_000]
+    return [
+        name
+        for name in archive.namelist()
+        if name in mains and archive.getinfo(name).file_size < 50_000_000
+    ]
 
 
 def _usual(match: re.Match[bytes]) -> bytes:
@@ -112,7 +135,8 @@ def _usual(match: re.Match[bytes]) -> bytes:
 
 
 def read(path: Path) -> tuple[dict[str, Scalar], list[Element], list[tuple[int | None, str]]]:
-    """What the file says of itself, its text by our own reading, and its pictures (slide number or None, entry name).
+    """What the file says of itself, its text by our own reading, and its pictures (slide number or
+    None, entry name).
 
     Raises SourceBroken where not even the zip can be read.
     """
@@ -123,18 +147,29 @@ def read(path: Path) -> tuple[dict[str, Scalar], list[Element], list[tuple[int |
                 return package.about(), list(_document(package)), _pictures(package, "word/media/")
             if path.suffix.lower() == ".pptx":
                 slides = list(_slides(package))
-                found = [element for number, slide in slides for element in _slide(package, number, slide)]
+                found = [
+                    element
+                    for number, slide in slides
+                    for element in _slide(package, number, slide)
+                ]
                 return (
                     package.about(),
                     found,
                     [pair for number, slide in slides for pair in _slide_pictures(number, slide)],
                 )
             return package.about(), list(_workbook(package)), []
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        OSError,
+        ValueError,
+        RuntimeError,
+        NotImplementedError,
+    ) as error:
         raise SourceBroken(f"Its zip container cannot be read: {error}.") from error
 
 
-# --- Word ------------------------------------------------------------------------------------------------------
+# --- Word ---------------------------------------------------------------------------------------
 
 
 def _document(package: Package) -> Iterator[Element]:
@@ -151,7 +186,9 @@ def _document(package: Package) -> Iterator[Element]:
 
 
 def _paragraphs(root: etree._Element) -> Iterator[Element]:
-    """Every paragraph, those in text boxes and content controls too, without deletions and copies for old programs."""
+    """Every paragraph, those in text boxes and content controls too, without deletions and copies
+    for old programs.
+    """
     for node in root.iter("{*}p"):
         text = _paragraph(node)
         if text and not _within(node, "Fallback", "del", "moveFrom"):
@@ -181,7 +218,7 @@ def _within_run(piece: etree._Element, top: etree._Element) -> bool:
     return False
 
 
-# --- PowerPoint ------------------------------------------------------------------------------------------------
+# --- PowerPoint ---------------------------------------------------------------------------------
 
 
 def _slides(package: Package) -> Iterator[tuple[int, Part]]:
@@ -228,7 +265,7 @@ def _pictures(package: Package, folder: str) -> list[tuple[int | None, str]]:
     return [(None, name) for name in sorted(names, key=lambda name: (len(name), name))]
 
 
-# --- Excel -----------------------------------------------------------------------------------------------------
+# --- Excel --------------------------------------------------------------------------------------
 
 
 def _workbook(package: Package) -> Iterator[Element]:
@@ -261,7 +298,7 @@ def _around(package: Package, sheet: Part, number: int) -> Iterator[Element]:
                 yield Element(kind="text", text=" ".join(text.split()), page=number)
 
 
-# --- drawings of all three -------------------------------------------------------------------------------------
+# --- drawings of all three ----------------------------------------------------------------------
 
 
 def _drawn(package: Package, kind: str, name: str, page: int | None) -> Iterator[Element]:
@@ -272,7 +309,11 @@ def _drawn(package: Package, kind: str, name: str, page: int | None) -> Iterator
         yield from _chart(root, page)
     elif kind == "comments" and not any(True for _ in root.iter("{*}p")):
         for node in root.iter("{*}comment", "{*}cm"):
-            text = clean("".join(piece.text or "" for piece in node.iter("{*}t", "{*}text") if not len(piece))).strip()
+            text = clean(
+                "".join(
+                    piece.text or "" for piece in node.iter("{*}t", "{*}text") if not len(piece)
+                )
+            ).strip()
             if text:
                 yield Element(kind="text", text=text, page=page)
     elif kind == "threadedComment":
@@ -285,7 +326,9 @@ def _drawn(package: Package, kind: str, name: str, page: int | None) -> Iterator
 
 
 def _chart(root: etree._Element, page: int | None) -> Iterator[Element]:
-    """A chart's title and axis names as text, its series as a table: categories down, series across."""
+    """A chart's title and axis names as text, its series as a table: categories down, series
+    across.
+    """
     for element in _paragraphs(root):
         yield replace(element, page=page)
     names: list[str] = []
@@ -303,7 +346,11 @@ def _chart(root: etree._Element, page: int | None) -> Iterator[Element]:
 
 
 def _values(series: etree._Element, name: str) -> list[str]:
-    return [node.text or "" for holder in series.iterchildren(f"{{*}}{name}") for node in holder.iter("{*}v")]
+    return [
+        node.text or ""
+        for holder in series.iterchildren(f"{{*}}{name}")
+        for node in holder.iter("{*}v")
+    ]
 
 
 def _at(column: Sequence[str], row: int) -> str:

@@ -1,4 +1,6 @@
-"""PDF to elements: lines with their page and size, headings by size, pages without text by OCR. Home of PDFium.
+"""PDF to elements: lines with their page and size, headings by size, pages without text by OCR.
+
+Home of PDFium.
 
 PDFium is not safe for threads; parsing runs in a process of its own, one document at a time.
 """
@@ -30,9 +32,11 @@ HEADING_CHARS = 80
 MAX_LEVELS = 6
 SCANNED_BELOW = 20  # visible characters; fewer beside a picture make a page a scan
 PICTURED_SHARE = 0.1  # of the page; less is a logo
-OUTLINED_LETTERS = 30  # drawn shapes on a page without characters that may be text turned into outlines
+# drawn shapes on a page without characters that may be text turned into outlines
+OUTLINED_LETTERS = 30
 UNREADABLE_SHARE = 0.3  # of characters without a Unicode value: the text layer is of no use
-REPEATED_SHARE = 0.5  # a first or last line on this share of the pages is a running header or footer
+# a first or last line on this share of the pages is a running header or footer
+REPEATED_SHARE = 0.5
 REPEATED_PAGES = 5
 DPI_SCALE = 200 / 72
 MAX_NOTES = 2_000
@@ -68,13 +72,15 @@ class Page:
 def read(path: Path, work: Work) -> Read:
     """Elements, those of the attached files last, and what the file says of itself.
 
-    Raises SourceRefused (password, too many pages), SourceBroken, and SourceEmpty where there is no text to be had.
+    Raises SourceRefused (password, too many pages), SourceBroken, and SourceEmpty where there is no
+    text to be had.
     """
     with _open(path) as document:
         count = len(document)
         if count > work.options.max_pages:
             raise SourceTooCostly(
-                f"It has {count} pages; the limit is {work.options.max_pages}.", remedy="Split the file."
+                f"It has {count} pages; the limit is {work.options.max_pages}.",
+                remedy="Split the file.",
             )
         pages = [_page(document, index) for index in range(count)]
         pages = _without_running_lines(pages)
@@ -117,11 +123,15 @@ def _page(document: pdfium.PdfDocument, index: int) -> Page:
 
 
 def _has_picture(page: pdfium.PdfPage, visible: int) -> bool:
-    """Whether pictures cover a good part of the page, or, without a character, drawn outlines could be letters."""
+    """Whether pictures cover a good part of the page, or, without a character, drawn outlines could
+    be letters.
+    """
     width, height = page.get_size()
     covered, outlines = 0.0, 0
     least = PICTURED_SHARE if visible else PICTURED_SHARE / 10
-    for drawn in page.get_objects(filter=(pdfium_c.FPDF_PAGEOBJ_IMAGE, pdfium_c.FPDF_PAGEOBJ_PATH), max_depth=4):
+    for drawn in page.get_objects(
+        filter=(pdfium_c.FPDF_PAGEOBJ_IMAGE, pdfium_c.FPDF_PAGEOBJ_PATH), max_depth=4
+    ):
         if drawn.type == pdfium_c.FPDF_PAGEOBJ_PATH:
             outlines += 1
         else:
@@ -133,7 +143,9 @@ def _has_picture(page: pdfium.PdfPage, visible: int) -> bool:
 
 
 def _lines(textpage: pdfium.PdfTextPage, page: pdfium.PdfPage) -> tuple[tuple[Line, ...], int, int]:
-    """Lines in the order of the file, and how many visible characters have no Unicode value, and how many there are."""
+    """Lines in the order of the file, and how many visible characters have no Unicode value, and
+    how many there are.
+    """
     raw, rotation = textpage.raw, page.get_rotation()
     lines: list[Line] = []
     letters: list[str] = []
@@ -180,7 +192,8 @@ def _filled_in(page: pdfium.PdfPage) -> Iterator[str]:
 
 
 def _annotated(annotation: pdfium_c.FPDF_ANNOTATION, key: bytes) -> str:
-    size = pdfium_c.FPDFAnnot_GetStringValue(annotation, key, None, 0)  # bytes of UTF-16, with a zero at the end
+    # bytes of UTF-16, with a zero at the end
+    size = pdfium_c.FPDFAnnot_GetStringValue(annotation, key, None, 0)
     if size <= 2:
         return ""
     buffer = (ctypes.c_ushort * (size // 2))()
@@ -220,7 +233,9 @@ def _rejoined(lines: Sequence[Line]) -> Iterator[Line]:
     """Pieces of one printed line, such as the cells of a table row, made one line again."""
     held: list[Line] = []
     for line in lines:
-        if held and not (abs(line.top - held[-1].top) < 0.3 * max(line.size, 1) and line.left > held[-1].left):
+        if held and not (
+            abs(line.top - held[-1].top) < 0.3 * max(line.size, 1) and line.left > held[-1].left
+        ):
             yield _merged(held)
             held = []
         held.append(line)
@@ -230,7 +245,12 @@ def _rejoined(lines: Sequence[Line]) -> Iterator[Line]:
 
 def _merged(pieces: Sequence[Line]) -> Line:
     head = pieces[0]
-    return Line(" ".join(piece.text for piece in pieces), max(piece.size for piece in pieces), head.left, head.top)
+    return Line(
+        " ".join(piece.text for piece in pieces),
+        max(piece.size for piece in pieces),
+        head.left,
+        head.top,
+    )
 
 
 def _without_running_lines(pages: list[Page]) -> list[Page]:
@@ -238,7 +258,11 @@ def _without_running_lines(pages: list[Page]) -> list[Page]:
     if len(pages) < REPEATED_PAGES:
         return pages
     keys = Counter(key for page in pages for key in {_running_key(line) for line in _edges(page)})
-    running = {key for key, count in keys.items() if count >= max(REPEATED_PAGES, REPEATED_SHARE * len(pages))}
+    running = {
+        key
+        for key, count in keys.items()
+        if count >= max(REPEATED_PAGES, REPEATED_SHARE * len(pages))
+    }
     seen: set[str] = set()
     kept = []
     for page in pages:
@@ -261,7 +285,9 @@ def _running_key(line: Line) -> str:
 
 
 def _sizes(pages: Sequence[Page]) -> tuple[float, dict[float, int]]:
-    """The body's size (most characters are set in it) and the level of each size that makes headings, 1 the largest."""
+    """The body's size (most characters are set in it) and the level of each size that makes
+    headings, 1 the largest.
+    """
     weight: Counter[float] = Counter()
     for page in pages:
         for line in page.lines:
@@ -275,7 +301,10 @@ def _sizes(pages: Sequence[Page]) -> tuple[float, dict[float, int]]:
         for line in page.lines
         if line.size > HEADING_RATIO * body and len(line.text) < HEADING_CHARS
     }
-    return body, {size: min(rank, MAX_LEVELS) for rank, size in enumerate(sorted(larger, reverse=True), start=1)}
+    return body, {
+        size: min(rank, MAX_LEVELS)
+        for rank, size in enumerate(sorted(larger, reverse=True), start=1)
+    }
 
 
 def _elements(page: Page, body: float, levels: dict[float, int]) -> Iterator[Element]:
@@ -288,7 +317,9 @@ def _elements(page: Page, body: float, levels: dict[float, int]) -> Iterator[Ele
         if size in levels and len(text) < HEADING_CHARS and any(char.isalpha() for char in text):
             yield Element(kind="heading", text=text, level=levels[size], page=page.number)
         else:
-            yield Element(kind="list" if _BULLET.match(text) else "text", text=text, page=page.number)
+            yield Element(
+                kind="list" if _BULLET.match(text) else "text", text=text, page=page.number
+            )
 
     for note in page.notes:
         yield Element(kind="text", text=note, page=page.number)
@@ -327,19 +358,25 @@ def _continues(group: list[Line], line: Line, pitch: float) -> bool:
     if step > max(1.35 * pitch, pitch + 0.3):
         return False
     indented = (
-        line.left > group[0].left + 0.8 * last.size and len(group) > 1 and line.left > last.left + 0.8 * last.size
+        line.left > group[0].left + 0.8 * last.size
+        and len(group) > 1
+        and line.left > last.left + 0.8 * last.size
     )
     return open_sentence or not indented
 
 
-def _scans(document: pdfium.PdfDocument, pages: Sequence[Page], work: Work) -> dict[int, list[Element]]:
+def _scans(
+    document: pdfium.PdfDocument, pages: Sequence[Page], work: Work
+) -> dict[int, list[Element]]:
     """What OCR reads on the pages that are pictures, by page number."""
     scanned = [page for page in pages if page.scanned]
     if not scanned:
         return {}
     if not work.options.ocr:
         if not any(page.lines or page.notes for page in pages):
-            raise SourceEmpty("It has no text layer and OCR is off.", remedy="Set CLEARANCE_OCR=true.")
+            raise SourceEmpty(
+                "It has no text layer and OCR is off.", remedy="Set CLEARANCE_OCR=true."
+            )
         work.warn(f"{len(scanned)} pages have no text layer and OCR is off.")
         return {}
     read = {}
@@ -366,7 +403,11 @@ def _picture(document: pdfium.PdfDocument, index: int) -> ocr.Pixels:
 
 def _about(document: pdfium.PdfDocument) -> dict[str, Scalar]:
     told = document.get_metadata_dict(skip_empty=True)
-    return {key.lower(): value for key, value in told.items() if key in ("Title", "Author", "Subject", "Keywords")}
+    return {
+        key.lower(): value
+        for key, value in told.items()
+        if key in ("Title", "Author", "Subject", "Keywords")
+    }
 
 
 def _attached(document: pdfium.PdfDocument, work: Work) -> Iterator[Attachment]:

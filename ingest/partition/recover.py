@@ -1,4 +1,6 @@
-"""Two readings of one file made one: what the first passed over is put in where the second found it."""
+"""Two readings of one file made one: what the first passed over is put in where the second found
+it.
+"""
 
 import re
 from collections.abc import Sequence
@@ -8,11 +10,14 @@ from ingest.elements import Element
 _SPACE = re.compile(r"\s+")
 
 
-MAX_SEARCHED = 3_000_000_000  # characters looked through for text that stands inside a longer element
+# characters looked through for text that stands inside a longer element
+MAX_SEARCHED = 3_000_000_000
 
 
 def merge_readings(found: Sequence[Element], own: Sequence[Element]) -> list[Element]:
-    """`found` with every element of `own` that it lacks put in: on its page, or after the last one both have."""
+    """`found` with every element of `own` that it lacks put in: on its page, or after the last one
+    both have.
+    """
     place = {_bare(element.text): index for index, element in reversed(list(enumerate(found)))}
     last_on = {element.page: index for index, element in enumerate(found)}
     everything = "\n".join(_bare(element.text) for element in found)
@@ -33,7 +38,9 @@ def merge_readings(found: Sequence[Element], own: Sequence[Element]) -> list[Ele
         seen.add(bare)
         spot = cursor if element.page is None else last_on.get(element.page, len(found) - 1)
         added.setdefault(spot, []).append(element)
-    return added.get(-1, []) + [e for index, element in enumerate(found) for e in (element, *added.get(index, []))]
+    return added.get(-1, []) + [
+        e for index, element in enumerate(found) for e in (element, *added.get(index, []))
+    ]
 
 
 def _same_page(one: Element, other: Element) -> bool:

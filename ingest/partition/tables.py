@@ -14,11 +14,19 @@ MAX_HTML_CHARS = 200_000
 _SPACE = re.compile(r"\s+")
 
 
-def table(rows: Sequence[Sequence[str]], *, page: int | None = None, page_name: str | None = None) -> Element:
+def table(
+    rows: Sequence[Sequence[str]], *, page: int | None = None, page_name: str | None = None
+) -> Element:
     """A table element from its cells; its HTML is left out where it would be very long."""
     cleaned = [[_SPACE.sub(" ", cell).strip() for cell in row] for row in rows]
-    markup = to_html(cleaned) if sum(len(cell) for row in cleaned for cell in row) < MAX_HTML_CHARS else None
-    return Element(kind="table", text=readable(cleaned), page=page, page_name=page_name, html=markup)
+    markup = (
+        to_html(cleaned)
+        if sum(len(cell) for row in cleaned for cell in row) < MAX_HTML_CHARS
+        else None
+    )
+    return Element(
+        kind="table", text=readable(cleaned), page=page, page_name=page_name, html=markup
+    )
 
 
 def readable(rows: Sequence[Sequence[str]]) -> str:
@@ -34,12 +42,15 @@ def readable(rows: Sequence[Sequence[str]]) -> str:
 
 
 def to_html(rows: Sequence[Sequence[str]]) -> str:
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
     return f"<table>{body}</table>"
 
 
 def cells(markup: str) -> list[list[str]]:
-    """The cells of an HTML table, row by row; a caption is a row of its own; a table in a cell is part of that cell.
+    """The cells of an HTML table, row by row; a caption is a row of its own; a table in a cell is
+    part of that cell.
 
     Gives an empty list where the markup cannot be read.
     """

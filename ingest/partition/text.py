@@ -1,4 +1,7 @@
-"""Bytes to text, plain text to paragraphs, delimited rows to tables. No library guesses here but one, the last."""
+"""Bytes to text, plain text to paragraphs, delimited rows to tables.
+
+No library guesses here but one, the last.
+"""
 
 import codecs
 import csv
@@ -110,7 +113,9 @@ def _likeliest(sample: bytes, fitting: list[str]) -> str:
 
 
 def plausibility(text: str) -> float:
-    """How much of the non-ASCII text looks like what people write, 0 to 1: common letters, not rare or odd signs."""
+    """How much of the non-ASCII text looks like what people write, 0 to 1: common letters, not rare
+    or odd signs.
+    """
     foreign = [char for char in text if char > "\x7f"]
     if not foreign:
         return 1.0
@@ -119,7 +124,12 @@ def plausibility(text: str) -> float:
 
 def _commonness(char: str) -> float:
     code = ord(char)
-    if 0x3040 <= code <= 0x30FF or 0x3000 <= code <= 0x3011 or 0xFF01 <= code <= 0xFF1F or 0xAC00 <= code <= 0xD7A3:
+    if (
+        0x3040 <= code <= 0x30FF
+        or 0x3000 <= code <= 0x3011
+        or 0xFF01 <= code <= 0xFF1F
+        or 0xAC00 <= code <= 0xD7A3
+    ):
         return 1.0  # kana, CJK punctuation, Hangul
     if 0x4E00 <= code <= 0x9FFF:
         return 0.95 if _everyday_han(char) else 0.2
@@ -133,8 +143,14 @@ def _commonness(char: str) -> float:
 
 
 def _everyday_han(char: str) -> bool:
-    """Whether the first level of GB 2312, Big5 or JIS X 0208, which holds the characters in daily use, has it."""
-    for encoding, first, last in (("gb2312", 0xB0, 0xD7), ("big5", 0xA4, 0xC6), ("shift_jis", 0x88, 0x97)):
+    """Whether the first level of GB 2312, Big5 or JIS X 0208, which holds the characters in daily
+    use, has it.
+    """
+    for encoding, first, last in (
+        ("gb2312", 0xB0, 0xD7),
+        ("big5", 0xA4, 0xC6),
+        ("shift_jis", 0x88, 0x97),
+    ):
         try:
             if first <= char.encode(encoding)[0] <= last:
                 return True
@@ -146,7 +162,11 @@ def _everyday_han(char: str) -> bool:
 def paragraphs(text: str) -> Iterator[Element]:
     """Plain text as paragraphs and list items; lines of one paragraph stay on their lines."""
     for block in _BLANK_LINES.split(text):
-        lines = [line.rstrip() for line in block.split("\n") if line.strip() and not _RULE.match(line.strip())]
+        lines = [
+            line.rstrip()
+            for line in block.split("\n")
+            if line.strip() and not _RULE.match(line.strip())
+        ]
         for item in _items(lines):
             kind = "list" if _BULLET.match(item[0]) else "text"
             for piece in _bounded("\n".join(item).strip()):

@@ -1,4 +1,6 @@
-"""HTML, Markdown and EPUB: our own decoding, front matter and parts around unstructured's reading of the markup."""
+"""HTML, Markdown and EPUB: our own decoding, front matter and parts around unstructured's reading
+of the markup.
+"""
 
 import posixpath
 import re
@@ -31,19 +33,45 @@ _TEXT_TAGS = (
     "caption", "div", "section", "article", "aside", "main", "header", "footer", "nav", "address", "legend",
 )  # fmt: skip
 _MENUS = "//nav | //*[@role='navigation']"
-_NO_TEXT = frozenset({"script", "style", "template", "noscript", "svg", "math", "select", "textarea", "head", "iframe"})
+_NO_TEXT = frozenset(
+    {
+        "script",
+        "style",
+        "template",
+        "noscript",
+        "svg",
+        "math",
+        "select",
+        "textarea",
+        "head",
+        "iframe",
+    }
+)
 _SPACE = re.compile(r"\s+")
 _FONT_ALGORITHMS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-_ALIASES = {"x-sjis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-1": "cp1252"}
+_ALIASES = {
+    "x-sjis": "cp932",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "iso-8859-1": "cp1252",
+    "latin-1": "cp1252",
+}
 
 
 def html(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar]]:
     return html_bytes(path.read_bytes(), work)
 
 
-def html_bytes(data: bytes, work: Work, declared: str | None = None) -> tuple[list[Element], dict[str, Scalar]]:
-    """Elements and the page's title. `declared` is an encoding named outside the page, which the page may override."""
-    inside = _META_CHARSET.search(data[:DECLARED_WITHIN]) or _XML_ENCODING.search(data[:DECLARED_WITHIN])
+def html_bytes(
+    data: bytes, work: Work, declared: str | None = None
+) -> tuple[list[Element], dict[str, Scalar]]:
+    """Elements and the page's title.
+
+    `declared` is an encoding named outside the page, which the page may override.
+    """
+    inside = _META_CHARSET.search(data[:DECLARED_WITHIN]) or _XML_ENCODING.search(
+        data[:DECLARED_WITHIN]
+    )
     name = inside.group(1).decode("ascii").lower() if inside else declared
     text, _ = decode(data, work.options.encodings, _ALIASES.get(name, name) if name else None)
     return html_text(text)
@@ -55,16 +83,21 @@ def html_text(text: str) -> tuple[list[Element], dict[str, Scalar]]:
     title = _plain(named.group(1)) if named else ""
     content, menus = _swept(text)
     found = merge_readings(office.web_page(text), content)
-    return found + merge_readings([], [menu for menu in menus if menu not in found]), {"title": title} if title else {}
+    return found + merge_readings([], [menu for menu in menus if menu not in found]), {
+        "title": title
+    } if title else {}
 
 
 def _swept(text: str) -> tuple[list[Element], list[Element]]:
-    """All running text by our own reading, and apart from it that of menus, which belong after the content.
+    """All running text by our own reading, and apart from it that of menus, which belong after the
+    content.
 
     unstructured passes over captions, asides and deep nesting.
     """
     try:
-        root = lxml_html.fromstring(text, parser=lxml_html.HTMLParser(huge_tree=True, remove_comments=True))
+        root = lxml_html.fromstring(
+            text, parser=lxml_html.HTMLParser(huge_tree=True, remove_comments=True)
+        )
     except (etree.ParserError, etree.XMLSyntaxError, ValueError):
         return [], []
     content: list[Element] = []
@@ -79,7 +112,10 @@ def _swept(text: str) -> tuple[list[Element], list[Element]]:
 
 
 def _own_text(node: lxml_html.HtmlElement) -> Iterator[str]:
-    """The text of a block without that of the blocks inside it. Walks with a stack: nesting may be deep."""
+    """The text of a block without that of the blocks inside it.
+
+    Walks with a stack: nesting may be deep.
+    """
     if node.text:
         yield node.text
     waiting = list(reversed(node))
@@ -126,11 +162,18 @@ def _front_matter(block: str) -> dict[str, Scalar] | None:
         return None
     if not isinstance(told, dict):
         return None
-    return {str(key): value for key, value in told.items() if isinstance(value, str | int | float | bool)}
+    return {
+        str(key): value
+        for key, value in told.items()
+        if isinstance(value, str | int | float | bool)
+    }
 
 
 def epub(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar]]:
-    """A book's parts in reading order, each a page. Raises SourceRefused for protected books, SourceBroken."""
+    """A book's parts in reading order, each a page.
+
+    Raises SourceRefused for protected books, SourceBroken.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_protected(archive)
@@ -157,11 +200,16 @@ def _refuse_protected(archive: zipfile.ZipFile) -> None:
     tree = _xml(archive, "META-INF/encryption.xml")
     algorithms = [node.get("Algorithm", "") for node in tree.iter("{*}EncryptionMethod")]
     if any(algorithm not in _FONT_ALGORITHMS for algorithm in algorithms):
-        raise SourceRefused("It is encrypted (digital rights management).", remedy="Store a copy without protection.")
+        raise SourceRefused(
+            "It is encrypted (digital rights management).",
+            remedy="Store a copy without protection.",
+        )
 
 
 def _xml(archive: zipfile.ZipFile, name: str) -> etree._Element:
-    return etree.fromstring(archive.read(name), etree.XMLParser(resolve_entities=False, no_network=True))
+    return etree.fromstring(
+        archive.read(name), etree.XMLParser(resolve_entities=False, no_network=True)
+    )
 
 
 def _package(archive: zipfile.ZipFile) -> str:
@@ -177,7 +225,9 @@ def _spine(archive: zipfile.ZipFile, package: str) -> list[str]:
         for node in tree.iter("{*}item")
         if "html" in node.get("media-type", "")
     }
-    order = [files[node.get("idref")] for node in tree.iter("{*}itemref") if node.get("idref") in files]
+    order = [
+        files[node.get("idref")] for node in tree.iter("{*}itemref") if node.get("idref") in files
+    ]
     there = set(archive.namelist())
     return [name for name in order or list(files.values()) if name in there][:MAX_PARTS]
 

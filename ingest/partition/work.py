@@ -1,4 +1,6 @@
-"""What one parse carries along: its options, its scratch folder, and counters shared with what it contains."""
+"""What one parse carries along: its options, its scratch folder, and counters shared with what it
+contains.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +19,8 @@ class Work:
 
     options: ParseOptions
     scratch: Path  # a folder of this parse alone, removed with it
-    page_read: Callable[[], None] = _nothing  # called after each page read by OCR, which is slow but moves
+    # called after each page read by OCR, which is slow but moves
+    page_read: Callable[[], None] = _nothing
     warnings: list[str] = field(default_factory=list)
     depth: int = 0
     attachments: int = 0

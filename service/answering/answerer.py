@@ -62,10 +62,12 @@ class Answerer:
         meaning: Meaning | None = None,
         secret: bytes | None = None,
     ) -> None:
-        """cpu: shared by all work that burns CPU. rights: who may use which model; none: everybody may use all.
+        """cpu: shared by all work that burns CPU. rights: who may use which model; none: everybody
+        may use all.
 
-        judge: of whether there is evidence enough; none: there always is. meaning: for citations across languages;
-        none: words alone support them. secret: for boundaries and cache salts; default: one per process.
+        judge: of whether there is evidence enough; none: there always is. meaning: for citations
+        across languages; none: words alone support them. secret: for boundaries and cache salts;
+        default: one per process.
         """
         self.searcher = searcher
         self.offer = Offer(model, rights)
@@ -74,29 +76,39 @@ class Answerer:
         self._looks = CapacityLimiter(LOOKS_AT_ONCE)
         self.templates = templates or BuiltIn()
         self.judge = judge
-        self.generation = Completion(settings, secret or secrets.token_bytes(32), meaning=meaning, cpu=cpu)
+        self.generation = Completion(
+            settings, secret or secrets.token_bytes(32), meaning=meaning, cpu=cpu
+        )
 
     def permission(self, principal: Principal) -> Permission:
         """For one answer to this asker."""
         return Permission(self.searcher, principal, self._looks)
 
-    async def answer(self, ask: Ask, principal: Principal, permission: Permission | None = None) -> Answer:
+    async def answer(
+        self, ask: Ask, principal: Principal, permission: Permission | None = None
+    ) -> Answer:
         """The whole answer. Raises what `stream` raises."""
         kept = permission or self.permission(principal)
-        async with aclosing(self._events(Run(ask=ask, principal=principal, permission=kept, watched=False))) as events:
+        async with aclosing(
+            self._events(Run(ask=ask, principal=principal, permission=kept, watched=False))
+        ) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     return event.answer
         raise GeneratorBroken("The answer has no end.")
 
-    def stream(self, ask: Ask, principal: Principal, permission: Permission | None = None) -> AsyncGenerator[Event]:
+    def stream(
+        self, ask: Ask, principal: Principal, permission: Permission | None = None
+    ) -> AsyncGenerator[Event]:
         """The answer as it grows; the last event is Finished. Closing it stops the model.
 
-        permission: told what the answer rests on, for who keeps looking while it grows. Raises BadInput,
-        QuestionTooLong and NotFound before the first event, GeneratorError at any time, and before each call to the
-        model NotAuthenticated and Withdrawn.
+        permission: told what the answer rests on, for who keeps looking while it grows. Raises
+        BadInput, QuestionTooLong and NotFound before the first event, GeneratorError at any time,
+        and before each call to the model NotAuthenticated and Withdrawn.
         """
-        return self._events(Run(ask=ask, principal=principal, permission=permission or self.permission(principal)))
+        return self._events(
+            Run(ask=ask, principal=principal, permission=permission or self.permission(principal))
+        )
 
     async def _events(self, run: Run) -> AsyncGenerator[Event]:
         """The path of a question: made to stand alone, searched for, answered."""
@@ -115,7 +127,10 @@ class Answerer:
             return None
         model = await self.offer.to(asker)
         if ask.answerer == "model" and model is None:
-            raise BadInput("No language model can be asked.", remedy="Ask with `answerer: quotes`, or leave it out.")
+            raise BadInput(
+                "No language model can be asked.",
+                remedy="Ask with `answerer: quotes`, or leave it out.",
+            )
         if ask.model is None:
             return model
         if model is None:
@@ -126,10 +141,18 @@ class Answerer:
         return named
 
     def _find(self, run: Run) -> Found:
-        """Everything that is read for this question: the passages, and the template that says how to ask the model."""
+        """Everything that is read for this question: the passages, and the template that says how
+        to ask the model.
+        """
         ask, asker = run.ask, run.principal
         search = partial(
-            self.searcher.search, run.question, asker, ask.k, mode=ask.mode, filters=ask.filters, at_least=ask.at_least
+            self.searcher.search,
+            run.question,
+            asker,
+            ask.k,
+            mode=ask.mode,
+            filters=ask.filters,
+            at_least=ask.at_least,
         )
         result, weak = self.judge.judged(run.question, search) if self.judge else (search(), False)
         run.permission.rests_on(hit.row for hit in result.hits)
@@ -138,7 +161,9 @@ class Answerer:
             hits, left_out = (), tuple(LeftOut.of(hit, "weak_evidence") for hit in result.hits)
         template = None
         if run.model is not None:
-            template = self.templates.choose(ask.template, asker, self.settings.llm_style, run.language)
+            template = self.templates.choose(
+                ask.template, asker, self.settings.llm_style, run.language
+            )
         return Found(hits, left_out, result.view_id, result.position, template)
 
     def _answered(self, run: Run) -> AsyncGenerator[Event]:
@@ -148,8 +173,12 @@ class Answerer:
             return quote(run, self.cpu)
         return self._generate_or_quote(run, run.model, run.found.template)
 
-    async def _generate_or_quote(self, run: Run, model: LanguageModel, template: Template) -> AsyncGenerator[Event]:
-        """The model's answer; quotes where it fails before the caller has seen any of it and quotes are allowed."""
+    async def _generate_or_quote(
+        self, run: Run, model: LanguageModel, template: Template
+    ) -> AsyncGenerator[Event]:
+        """The model's answer; quotes where it fails before the caller has seen any of it and quotes
+        are allowed.
+        """
         try:
             async with aclosing(self.generation.generate(run, model, template)) as events:
                 async for event in events:

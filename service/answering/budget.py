@@ -8,11 +8,22 @@ from itertools import accumulate, pairwise
 from indexes.errors import QuestionTooLong
 from indexes.model import Hit
 from indexes.text.words import sentences
-from service.answering.prompt import LeftOut, Passage, Piece, Turn, alternate_turns, boundary, pack, render
+from service.answering.prompt import (
+    LeftOut,
+    Passage,
+    Piece,
+    Turn,
+    alternate_turns,
+    boundary,
+    pack,
+    render,
+)
 from service.llm.port import LanguageModel, Prompt
 from service.templates.template import Template
 
-ASCII_RATE = 0.3  # tokens per character, on the high side for prose; only where to look first, never what is relied on
+# tokens per character, on the high side for prose; only where to look first, never what is relied
+# on
+ASCII_RATE = 0.3
 WIDE_RATE = 0.9  # tokens per ideograph; small models need two and more
 LABEL_TOKENS = 16  # number, title and place of a passage, roughly
 TURN_TOKENS = 6  # what a chat template puts around a turn, roughly
@@ -20,7 +31,8 @@ SLACK = 0.03  # of the room for the prompt: closer than this is close enough
 GUESSES = 3  # by proportion; after them by halving, which always ends
 LEAST_ANSWER = 64  # tokens; an answer is shortened to this before a question is refused
 HISTORY_SHARE = 4  # at most one in four tokens of the prompt for earlier turns
-FRAGMENT = 40  # characters; where not even one sentence fits, the first is cut at a multiple of this
+# characters; where not even one sentence fits, the first is cut at a multiple of this
+FRAGMENT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +45,13 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The ledger. `window == answer + template + question + history + sum(passages) + unused`, to the token.
+    """The ledger.
 
-    The whole prompt is counted exactly, by the served model's tokenizer with its chat template; the parts share that
-    count in proportion to an estimate, because the tokens of parts do not add up to the tokens of the whole.
+    `window == answer + template + question + history + sum(passages) + unused`, to the token.
+
+    The whole prompt is counted exactly, by the served model's tokenizer with its chat template; the
+    parts share that count in proportion to an estimate, because the tokens of parts do not add up
+    to the tokens of the whole.
     """
 
     window: int | None  # of the model; None: no model was asked, nothing had to fit
@@ -51,7 +66,12 @@ class Budget:
 
     @property
     def prompt_tokens(self) -> int:
-        return self.template + self.question + self.history + sum(share.tokens for share in self.passages)
+        return (
+            self.template
+            + self.question
+            + self.history
+            + sum(share.tokens for share in self.passages)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,17 +114,31 @@ class _Draft:
     tokens: int
 
 
-def pack_everything(hits: Sequence[Hit], left_out: tuple[LeftOut, ...]) -> tuple[tuple[Passage, ...], Budget]:
+def pack_everything(
+    hits: Sequence[Hit], left_out: tuple[LeftOut, ...]
+) -> tuple[tuple[Passage, ...], Budget]:
     """All passages, where no window limits them."""
     passages = pack([Piece(hit, len(hit.text)) for hit in hits])
-    nothing = Budget(window=None, answer=0, template=0, question=0, history=0, passages=(), unused=0, left_out=left_out)
+    nothing = Budget(
+        window=None,
+        answer=0,
+        template=0,
+        question=0,
+        history=0,
+        passages=(),
+        unused=0,
+        left_out=left_out,
+    )
     return passages, nothing
 
 
 async def fit(request: PackingRequest, model: LanguageModel, window: int) -> Fitted:
-    """The most that fits the window. Earlier turns give way first, then the answer's length; then it is refused.
+    """The most that fits the window.
 
-    Asks the model to count once where everything fits. Raises QuestionTooLong with the numbers, and GeneratorError.
+    Earlier turns give way first, then the answer's length; then it is refused.
+
+    Asks the model to count once where everything fits. Raises QuestionTooLong with the numbers, and
+    GeneratorError.
     """
     answer = min(request.answer_tokens, max(window // 2, 1))
     least = min(answer, LEAST_ANSWER)
@@ -114,7 +148,9 @@ async def fit(request: PackingRequest, model: LanguageModel, window: int) -> Fit
         fixed = _size(render(request.template, request.asked(history), (), history, ""))
         draft = await _fullest(request, model, history, window - reserved, fixed)
         if draft is not None and (draft.passages or not request.hits):
-            return _fitted(request, draft, window, reserved, history, len(turns) - len(history), fixed)
+            return _fitted(
+                request, draft, window, reserved, history, len(turns) - len(history), fixed
+            )
     alone = await model.count(render(request.template, request.asked(()), (), (), ""))
     raise QuestionTooLong(
         f"It takes {alone} tokens with its instructions, the answer needs at least {least}, a passage must fit"
@@ -124,9 +160,14 @@ async def fit(request: PackingRequest, model: LanguageModel, window: int) -> Fit
 
 
 async def _fullest(
-    request: PackingRequest, model: LanguageModel, history: tuple[Turn, ...], room: int, fixed: float
+    request: PackingRequest,
+    model: LanguageModel,
+    history: tuple[Turn, ...],
+    room: int,
+    fixed: float,
 ) -> _Draft | None:
-    """The draft with the most text that takes at most `room` tokens; None where not even the question does.
+    """The draft with the most text that takes at most `room` tokens; None where not even the
+    question does.
 
     fixed: about how many tokens the prompt has without passages.
     """
@@ -137,7 +178,9 @@ async def _fullest(
         if tried.tokens <= room:
             return tried
     cuts = _cuts(request.hits)
-    return await _largest(request, model, history, room, fixed, cuts[: -1 if tried else None], tried)
+    return await _largest(
+        request, model, history, room, fixed, cuts[: -1 if tried else None], tried
+    )
 
 
 async def _largest(
@@ -149,7 +192,9 @@ async def _largest(
     cuts: Sequence["_Cut"],
     tried: _Draft | None,
 ) -> _Draft | None:
-    """The draft of the largest cut that fits, or of one close to it. cuts: growing; tried: more than all of them."""
+    """The draft of the largest cut that fits, or of one close to it. cuts: growing; tried: more
+    than all of them.
+    """
     sizes = [fixed + cut.size for cut in cuts]
     low, high = -1, len(cuts)  # low fits, high does not
     rate = tried.tokens / _size(tried.prompt) if tried else 1.0
@@ -171,12 +216,17 @@ async def _largest(
 
 
 async def _counted(
-    request: PackingRequest, model: LanguageModel, pieces: tuple[Piece, ...], history: tuple[Turn, ...]
+    request: PackingRequest,
+    model: LanguageModel,
+    pieces: tuple[Piece, ...],
+    history: tuple[Turn, ...],
 ) -> _Draft:
     passages = pack(pieces)
     question = request.asked(history)
     mark = boundary(request.secret, request.view_id, question, passages)
-    prompt = replace(render(request.template, question, passages, history, mark), cache_salt=request.view_id)
+    prompt = replace(
+        render(request.template, question, passages, history, mark), cache_salt=request.view_id
+    )
     return _Draft(prompt, passages, pieces, await model.count(prompt))
 
 
@@ -194,7 +244,9 @@ class _Cut:
 
 
 def _cuts(hits: Sequence[Hit]) -> list[_Cut]:
-    """Every place where the passages may end, from nothing to everything: after a sentence or a whole hit."""
+    """Every place where the passages may end, from nothing to everything: after a sentence or a
+    whole hit.
+    """
     cuts = [_Cut(0, 0, 0.0)]
     size = 0.0
     for rank, hit in enumerate(hits):
@@ -236,25 +288,38 @@ def _fitted(
     question = estimate(request.asked(history))
     earlier = sum(_turn_size(turn) for turn in history)
     shown = [estimate(passage.text) + LABEL_TOKENS for passage in draft.passages]
-    parts = apportion(draft.tokens, [max(fixed - question - earlier, 1.0), question, earlier, *shown])
+    parts = apportion(
+        draft.tokens, [max(fixed - question - earlier, 1.0), question, earlier, *shown]
+    )
     budget = Budget(
         window=window,
         answer=answer,
         template=parts[0],
         question=parts[1],
         history=parts[2],
-        passages=tuple(Share(passage.n, tokens) for passage, tokens in zip(draft.passages, parts[3:], strict=True)),
+        passages=tuple(
+            Share(passage.n, tokens)
+            for passage, tokens in zip(draft.passages, parts[3:], strict=True)
+        ),
         unused=window - answer - draft.tokens,
         left_out=(*request.left_out, *_unshown(request.hits, draft.pieces)),
         dropped_turns=dropped,
     )
     return Fitted(
-        prompt=draft.prompt, passages=draft.passages, tokens=draft.tokens, answer_tokens=answer, budget=budget
+        prompt=draft.prompt,
+        passages=draft.passages,
+        tokens=draft.tokens,
+        answer_tokens=answer,
+        budget=budget,
     )
 
 
 def _unshown(hits: Sequence[Hit], pieces: Sequence[Piece]) -> list[LeftOut]:
-    cut = [LeftOut.of(piece.hit, "cut", len(piece.hit.text) - piece.length) for piece in pieces if piece.cut]
+    cut = [
+        LeftOut.of(piece.hit, "cut", len(piece.hit.text) - piece.length)
+        for piece in pieces
+        if piece.cut
+    ]
     return cut + [LeftOut.of(hit, "budget") for hit in hits[len(pieces) :]]
 
 
@@ -267,7 +332,10 @@ def apportion(total: int, weights: Sequence[float]) -> list[int]:
 
 
 def estimate(text: str) -> float:
-    """About how many tokens a text has. From its length in characters and bytes alone, so it costs nothing."""
+    """About how many tokens a text has.
+
+    From its length in characters and bytes alone, so it costs nothing.
+    """
     wide = 0.0 if text.isascii() else (len(text.encode("utf-8", "replace")) - len(text)) / 2
     return ASCII_RATE * (len(text) - wide) + WIDE_RATE * wide
 

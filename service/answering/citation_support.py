@@ -1,7 +1,9 @@
-"""Citations on their way to the caller. Those that words do not support are looked at once more, for their meaning.
+"""Citations on their way to the caller.
 
-That takes a thread some tens of milliseconds. The answer's text goes on meanwhile; citations wait for their turn, so
-that they come in the order of the text.
+Those that words do not support are looked at once more, for their meaning.
+
+That takes a thread some tens of milliseconds. The answer's text goes on meanwhile; citations wait
+for their turn, so that they come in the order of the text.
 """
 
 import asyncio
@@ -36,7 +38,10 @@ class SecondLook:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for waiting in self._waiting:
             if isinstance(waiting, asyncio.Task):
@@ -73,7 +78,9 @@ class SecondLook:
     async def _looked(self, meaning: Meaning, doubt: Doubt) -> Citation:
         sentences = [sentence.text for sentence in doubt.evidence]
         try:
-            place = await to_thread.run_sync(meaning.nearest, doubt.claim, sentences, limiter=self._cpu)
+            place = await to_thread.run_sync(
+                meaning.nearest, doubt.claim, sentences, limiter=self._cpu
+            )
         except Exception:  # an answer does not fail for want of a second opinion
             log.exception("a citation could not be looked at again")
             place = None

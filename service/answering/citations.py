@@ -48,7 +48,8 @@ class Citation:
     end: int
     quote: str
     span: tuple[int, int]  # the marker in Answer.text
-    supported: bool  # the passage has all numbers of the cited sentence, and enough of its words or its meaning
+    # the passage has all numbers of the cited sentence, and enough of its words or its meaning
+    supported: bool
 
 
 class Sentence:
@@ -67,7 +68,9 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A citation that shares no words with its passage, because answer and passage are in different languages."""
+    """A citation that shares no words with its passage, because answer and passage are in different
+    languages.
+    """
 
     claim: str  # the sentence of the answer
     citation: Citation
@@ -80,11 +83,17 @@ class Doubt:
 
 
 def split(passage: Passage) -> list[Sentence]:
-    """The sentences of a passage in reading order; none crosses from one unbroken stretch into the next."""
-    return [Sentence(span, start, end) for span in passage.spans for start, end in sentences(span.text)]
+    """The sentences of a passage in reading order; none crosses from one unbroken stretch into the
+    next.
+    """
+    return [
+        Sentence(span, start, end) for span in passage.spans for start, end in sentences(span.text)
+    ]
 
 
-def cite(passage: Passage, sentence: Sentence, span: tuple[int, int], *, supported: bool) -> Citation:
+def cite(
+    passage: Passage, sentence: Sentence, span: tuple[int, int], *, supported: bool
+) -> Citation:
     """The citation whose quote is this sentence of the passage."""
     return Citation(
         n=passage.n,
@@ -122,10 +131,12 @@ class _Pending:
 
 
 class Writer:
-    """An answer as it grows: inert text with checked markers, and each citation as soon as its sentence is finished.
+    """An answer as it grows: inert text with checked markers, and each citation as soon as its
+    sentence is finished.
 
-    Text and citations do not depend on where the model's output was divided. `feed` and `finish` give what is new, in
-    order; `text` and `citations` are all of it so far. `doubts` has what only the meaning could support, by marker.
+    Text and citations do not depend on where the model's output was divided. `feed` and `finish`
+    give what is new, in order; `text` and `citations` are all of it so far. `doubts` has what only
+    the meaning could support, by marker.
     """
 
     def __init__(self, passages: Sequence[Passage], question: str) -> None:
@@ -167,7 +178,8 @@ class Writer:
             self._rest = self._rest[len(words) :]
             if not self._bracket(final=final):
                 return
-        words = self._rest.rstrip()  # space at the end may stand before a marker, or be the end of the answer
+        # space at the end may stand before a marker, or be the end of the answer
+        words = self._rest.rstrip()
         self._plain(words)
         self._rest = "" if final else self._rest[len(words) :]
 
@@ -186,7 +198,11 @@ class Writer:
         if not follows and not final and len(brackets) <= LONGEST_MARKER:
             return False
         inner = max(brackets.rfind(mark) for mark in "[【［")
-        numbers = _numbers(brackets[inner + 1 :]) if follows in _CLOSE and len(brackets) <= LONGEST_MARKER else None
+        numbers = (
+            _numbers(brackets[inner + 1 :])
+            if follows in _CLOSE and len(brackets) <= LONGEST_MARKER
+            else None
+        )
         if numbers is None:
             self._plain(space + brackets[0])
             self._rest = self._rest[len(space) + 1 :]
@@ -220,7 +236,9 @@ class Writer:
             self._bare += given.removesuffix(marker)
             self.text += given
             self._run.add(n)
-            self._pending.append(_Pending(n, (len(self.text) - len(marker), len(self.text)), len(self._bare)))
+            self._pending.append(
+                _Pending(n, (len(self.text) - len(marker), len(self.text)), len(self._bare))
+            )
 
     def _settle(self, *, final: bool) -> list[Citation]:
         """The citations whose sentences are finished."""
@@ -241,11 +259,18 @@ class Writer:
     def _cite(self, pending: _Pending, claim: str) -> Citation:
         passage = self._passages[pending.n]
         evidence = self._evidence.setdefault(pending.n, split(passage))
-        claimed = frozenset(term.form for term in terms(claim, question=True))  # particles are no evidence
+        # particles are no evidence
+        claimed = frozenset(term.form for term in terms(claim, question=True))
         if not evidence:
             first = passage.spans[0]
             return cite(passage, Sentence(first, 0, len(first.text)), pending.span, supported=False)
-        best = max(evidence, key=lambda sentence: (_agreement(sentence.forms, claimed, self._asked), -sentence.start))
+        best = max(
+            evidence,
+            key=lambda sentence: (
+                _agreement(sentence.forms, claimed, self._asked),
+                -sentence.start,
+            ),
+        )
         held = frozenset[str]().union(*(sentence.forms for sentence in evidence))
         agree = bool(claimed) and all(form in held for form in claimed if form[0].isdigit())
         shared = len(claimed & held) >= SUPPORT * len(claimed)
@@ -267,7 +292,9 @@ def _numbers(body: str) -> list[int] | None:
 
 
 def _sentence_of(position: int, bounds: Sequence[tuple[int, int]], text: str) -> int | None:
-    """The sentence that a marker here belongs to: the one around it, else the one before it, else the one it opens."""
+    """The sentence that a marker here belongs to: the one around it, else the one before it, else
+    the one it opens.
+    """
     before = None
     for place, (start, end) in enumerate(bounds):
         if start < position <= end:
@@ -280,8 +307,14 @@ def _sentence_of(position: int, bounds: Sequence[tuple[int, int]], text: str) ->
 
 
 def _agreement(forms: frozenset[str], claimed: frozenset[str], asked: frozenset[str]) -> float:
-    """How well a sentence of the passage stands behind a claim; words that the question did not bring count double."""
-    return 2 * len(forms & (claimed - asked)) + len(forms & claimed & asked) + 0.5 * len(forms & (asked - claimed))
+    """How well a sentence of the passage stands behind a claim; words that the question did not
+    bring count double.
+    """
+    return (
+        2 * len(forms & (claimed - asked))
+        + len(forms & claimed & asked)
+        + 0.5 * len(forms & (asked - claimed))
+    )
 
 
 def markers(text: str) -> Iterator[tuple[int, int, int]]:

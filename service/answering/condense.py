@@ -1,7 +1,9 @@
-"""A follow-up question as one that stands alone: what is searched for when somebody asks "And on Fridays?".
+"""A follow-up question as one that stands alone: what is searched for when somebody asks "And on
+Fridays?".
 
-The model writes it from the caller's own conversation. Where there is no model, or it fails, or what it wrote is not
-made of the conversation's words, a rule does: the content words of the question before are added.
+The model writes it from the caller's own conversation. Where there is no model, or it fails, or
+what it wrote is not made of the conversation's words, a rule does: the content words of the
+question before are added.
 """
 
 import asyncio
@@ -56,7 +58,11 @@ _NO_SPACES = re.compile(f"[{HAN}{KANA}]")
 
 
 async def standalone(
-    question: str, history: Sequence[Turn], model: LanguageModel | None, style: Style, cache_salt: str
+    question: str,
+    history: Sequence[Turn],
+    model: LanguageModel | None,
+    style: Style,
+    cache_salt: str,
 ) -> str:
     """The question, as it is or made to stand alone. Fails with nothing: the rule is always there.
 
@@ -65,14 +71,20 @@ async def standalone(
     turns = alternate_turns(history)
     if not turns:
         return question
-    written = None if model is None else await _written(question, turns[-RECENT_TURNS:], model, style, cache_salt)
+    written = (
+        None
+        if model is None
+        else await _written(question, turns[-RECENT_TURNS:], model, style, cache_salt)
+    )
     return written or by_rule(question, turns)
 
 
 def by_rule(question: str, turns: Sequence[Turn]) -> str:
     """The question with the content words of the one before, where it seems to lean on it."""
     said = ""
-    for earlier in [turn.text[:CONTEXT_CHARS] for turn in turns if turn.role == "user"][-RECENT_TURNS:]:
+    for earlier in [turn.text[:CONTEXT_CHARS] for turn in turns if turn.role == "user"][
+        -RECENT_TURNS:
+    ]:
         said = _leaning_on(earlier, said)
     return _leaning_on(question, said)
 
@@ -116,8 +128,12 @@ async def _written(
     return None if said is None else _accepted(said, question, turns)
 
 
-async def _fitting(question: str, turns: Sequence[Turn], model: LanguageModel, style: Style) -> Prompt | None:
-    """A prompt that leaves room for the reply, with as many of the last exchanges as fit; None: not even one does."""
+async def _fitting(
+    question: str, turns: Sequence[Turn], model: LanguageModel, style: Style
+) -> Prompt | None:
+    """A prompt that leaves room for the reply, with as many of the last exchanges as fit; None: not
+    even one does.
+    """
     room = (await model.served()).window - ANSWER_TOKENS
     for first in range(0, len(turns), 2):
         prompt = _prompt(question, turns[first:], style)
@@ -130,7 +146,9 @@ def _prompt(question: str, turns: Sequence[Turn], style: Style) -> Prompt:
     language = script(question)
     user, assistant, last, rewritten = _NAMES[language]
     colon = "：" if language == "zh" else ": "
-    lines = [f"{user if turn.role == 'user' else assistant}{colon}{_line(turn.text)}" for turn in turns]
+    lines = [
+        f"{user if turn.role == 'user' else assistant}{colon}{_line(turn.text)}" for turn in turns
+    ]
     asked = "\n".join([*lines, f"{last}{colon}{_line(question)}", f"{rewritten}{colon}".rstrip()])
     if style == "completion":
         return Prompt(text=f"{_TELL[language]}\n\n{_SHOTS[language]}{asked}")
@@ -157,11 +175,15 @@ async def _said(prompt: Prompt, model: LanguageModel, cache_salt: str) -> str | 
 
 
 def _accepted(said: str, question: str, turns: Sequence[Turn]) -> str | None:
-    """What the model wrote, if it is this question, made of what was said; small models answer, invent, or repeat."""
+    """What the model wrote, if it is this question, made of what was said; small models answer,
+    invent, or repeat.
+    """
     line = _LABEL.sub("", clean(said).strip()).strip("\"'“”‘’「」* ")
     wrote = {term.form for term in terms(line, question=True)}
     asked = {term.form for term in terms(question, question=True)}
-    known = asked.union(*({term.form for term in terms(turn.text[:CONTEXT_CHARS])} for turn in turns))
+    known = asked.union(
+        *({term.form for term in terms(turn.text[:CONTEXT_CHARS])} for turn in turns)
+    )
     if not wrote or len(line) > max(LONGEST, 2 * len(question)):
         return None
     if len(wrote & known) < AT_LEAST_SAID * len(wrote) or 2 * len(wrote & asked) < len(asked):

@@ -1,12 +1,15 @@
-"""Whether what was found is worth answering from. Where it is not, the reply is that of an empty view.
+"""Whether what was found is worth answering from.
 
-Evidence is how well the best passage of the caller's view matches: `SearchResult.evidence`, from 0 to 1. How little is
-too little depends on the embedding model, the way of searching and the language of the question; so thresholds are
-calibrated from data for each of these and stored with the generation. A question in another language than the passages
-shares no words with them and is less near to them, whether they answer it or not; such questions are never refused.
+Where it is not, the reply is that of an empty view.
 
-A threshold is set by an operator and moves with no document; all it is compared with is computed inside the view.
-Figures, and what else was tried: docs/decisions/0007-abstention.md.
+Evidence is how well the best passage of the caller's view matches: `SearchResult.evidence`, from 0
+to 1. How little is too little depends on the embedding model, the way of searching and the language
+of the question; so thresholds are calibrated from data for each of these and stored with the
+generation. A question in another language than the passages shares no words with them and is less
+near to them, whether they answer it or not; such questions are never refused.
+
+A threshold is set by an operator and moves with no document; all it is compared with is computed
+inside the view. Figures, and what else was tried: docs/decisions/0007-abstention.md.
 """
 
 import logging
@@ -25,18 +28,24 @@ OFF = "off"
 """Among them: nothing is refused, whatever else stands there."""
 
 HELD = 0.4
-"""Share of a question's words, `the` and `of` above all, that a few passages in its language hold. Of the questions of
-XQuAD 99 in 100 have as many held in their language, and one in the other."""
+"""Share of a question's words, `the` and `of` above all, that a few passages in its language hold.
+
+Of the questions of XQuAD 99 in 100 have as many held in their language, and one in the other.
+"""
 
 Thresholds = Mapping[tuple[Mode, Script], float]
 
 _E5: Thresholds = {("hybrid", "en"): 0.61, ("hybrid", "zh"): 0.64}
 PACKAGED: Mapping[str, Thresholds] = {
-    "65cc67485c0af52e455fe420a5fc86bd131e1bb4891e26db80441f181852550f": _E5,  # multilingual-e5-small, onnx
+    # multilingual-e5-small, onnx
+    "65cc67485c0af52e455fe420a5fc86bd131e1bb4891e26db80441f181852550f": _E5,
     "1c87037dd73c68d8cfa41de1d4930569b2fda0a1fe566940e721ff1eaf3794af": _E5,  # the same, torch
 }
-"""By fingerprint of the model: what holds until something else is calibrated. Low: of the answerable questions of four
-sets they refuse none as they stand, and less than one in a hundred in many words or asked of a single document."""
+"""By fingerprint of the model: what holds until something else is calibrated.
+
+Low: of the answerable questions of four sets they refuse none as they stand, and less than one in a
+hundred in many words or asked of a single document.
+"""
 
 _WORD = re.compile(rf"[{HAN}{KANA}]|[^\W\d_{HAN}{KANA}]+")
 
@@ -49,19 +58,26 @@ class Judge:
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
 
-    def judged(self, question: str, search: Callable[[], SearchResult]) -> tuple[SearchResult, bool]:
+    def judged(
+        self, question: str, search: Callable[[], SearchResult]
+    ) -> tuple[SearchResult, bool]:
         """What the search gives, and whether that is too weak to answer from."""
         found = self._corpus.catalog.generations.in_force()
         result = search()
         if found is None or found[0].id != self._corpus.generation().id:
-            return result, False  # another model became active meanwhile: its evidence is on another scale
+            # another model became active meanwhile: its evidence is on another scale
+            return result, False
         return result, weak(question, result, thresholds(*found))
 
 
 def weak(question: str, result: SearchResult, by: Thresholds) -> bool:
     """Whether the evidence is below the threshold for such a question; without one it is not."""
     threshold = by.get((result.mode, script(question)))
-    return threshold is not None and result.evidence < threshold and share_a_language(question, result.hits)
+    return (
+        threshold is not None
+        and result.evidence < threshold
+        and share_a_language(question, result.hits)
+    )
 
 
 def share_a_language(question: str, hits: Iterable[Hit]) -> bool:
@@ -82,7 +98,9 @@ def thresholds(generation: IndexGeneration, settings: Mapping[str, Any]) -> Thre
             for language, calibrated in kept.get(mode, {}).items():
                 found[mode, language] = float(calibrated["threshold"])
     except (AttributeError, KeyError, TypeError, ValueError):
-        log.warning("The stored calibration of abstention cannot be read and is passed over; calibrate again.")
+        log.warning(
+            "The stored calibration of abstention cannot be read and is passed over; calibrate again."
+        )
         return {}
     return found
 

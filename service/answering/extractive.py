@@ -1,8 +1,9 @@
-"""The answerer without a model: the sentences of the passages that best match the question, quoted and cited.
+"""The answerer without a model: the sentences of the passages that best match the question, quoted
+and cited.
 
-A sentence is worth the share of the question's words that it holds, rare ones counting more; a word that only the
-sentences around it, the heading or the title hold counts in part. How rare a word is, is learnt from these passages
-alone: nothing that the caller may not read has a say.
+A sentence is worth the share of the question's words that it holds, rare ones counting more; a word
+that only the sentences around it, the heading or the title hold counts in part. How rare a word is,
+is learnt from these passages alone: nothing that the caller may not read has a say.
 """
 
 import math
@@ -17,10 +18,13 @@ from service.answering.citations import Citation, Sentence, cite, split
 from service.answering.prompt import Passage
 from service.answering.untrusted import inert, quiet
 
-ENOUGH = 0.5  # share of the question's words that a sentence, and in part what stands around it, must hold
+# share of the question's words that a sentence, and in part what stands around it, must hold
+ENOUGH = 0.5
 AT_MOST = 3  # sentences
-NEARLY_AS_GOOD = 0.8  # of the score of a document's best sentence, for another one of it to be quoted too
-NEAR, AROUND = 0.6, 0.5  # what a word counts in the sentence next to it, in the title or elsewhere in the passage
+# of the score of a document's best sentence, for another one of it to be quoted too
+NEARLY_AS_GOOD = 0.8
+# what a word counts in the sentence next to it, in the title or elsewhere in the passage
+NEAR, AROUND = 0.6, 0.5
 RANK = 0.2  # head start of the best passage; the second has half of it
 HINT = 0.1  # for a sentence that has the kind of thing that is asked for
 PHRASE = 0.15  # for words that stand side by side as in the question
@@ -48,7 +52,8 @@ _WHEN = re.compile(
     re.IGNORECASE,
 )
 _WHO_OR_WHERE = re.compile(
-    r"\bwho(?:m|se)?\b|\bwhere\b|\b(?:what|which) (?:city|country|person|company|place|state|town)\b", re.IGNORECASE
+    r"\bwho(?:m|se)?\b|\bwhere\b|\b(?:what|which) (?:city|country|person|company|place|state|town)\b",
+    re.IGNORECASE,
 )
 _KINDS = ((_HOW_MANY, _NUMBER), (_WHEN, _DATE), (_WHO_OR_WHERE, _NAME))
 _ENDS = re.compile(r"[.!?。！？…][\"'”’)\]」』）》]*$")
@@ -71,24 +76,30 @@ class _Question:
 
     def worth(self, forms: Set[str]) -> float:
         """How much of the question these words hold, rare ones counting more."""
-        return sum(weight for word, weight in self.weights.items() if word in forms) / sum(self.weights.values())
+        return sum(weight for word, weight in self.weights.items() if word in forms) / sum(
+            self.weights.values()
+        )
 
     def share(self, forms: Set[str]) -> float:
-        """How much of the question these words hold, all counting alike: a word that is nowhere must not weigh most."""
+        """How much of the question these words hold, all counting alike: a word that is nowhere
+        must not weigh most.
+        """
         return sum(word in forms for word in self.words) / len(self.words)
 
 
 def quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ...]:
     """One to three sentences that answer, the best first; none where support is weak.
 
-    Each document has its say before any has a second one, and none is measured by another: whatever one of them says,
-    that the documents hold no answer above all, cannot keep the others out.
+    Each document has its say before any has a second one, and none is measured by another: whatever
+    one of them says, that the documents hold no answer above all, cannot keep the others out.
     """
     split_up = [(passage, split(passage)) for passage in passages]
     asked = _read(question, [sentence for _, sentences in split_up for sentence in sentences])
     if asked is None:
         return ()
-    candidates = [quote for passage, sentences in split_up for quote in _scored(asked, passage, sentences)]
+    candidates = [
+        quote for passage, sentences in split_up for quote in _scored(asked, passage, sentences)
+    ]
     candidates.sort(key=_order)
     chosen: list[Quote] = []
     best: dict[str, float] = {}  # of each document
@@ -101,7 +112,9 @@ def quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ...]:
             best[document] = candidate.score
             chosen.append(candidate)
     for candidate in later:
-        if candidate.score >= NEARLY_AS_GOOD * best[candidate.passage.document_id] and _is_new(candidate, chosen):
+        if candidate.score >= NEARLY_AS_GOOD * best[candidate.passage.document_id] and _is_new(
+            candidate, chosen
+        ):
             chosen.append(candidate)
     return tuple(sorted(chosen[:AT_MOST], key=_order))
 
@@ -142,7 +155,9 @@ def _read(question: str, evidence: Sequence[Sentence]) -> _Question | None:
         return None
     held = Counter(word for sentence in evidence for word in sentence.forms)
     count = len(evidence)
-    weights = {word: math.log(1 + (count - held[word] + 0.5) / (held[word] + 0.5)) for word in words}
+    weights = {
+        word: math.log(1 + (count - held[word] + 0.5) / (held[word] + 0.5)) for word in words
+    }
     return _Question(question, words, weights)
 
 
@@ -151,18 +166,28 @@ def _scored(asked: _Question, passage: Passage, sentences: Sequence[Sentence]) -
     around = around.union(*(sentence.forms for sentence in sentences))
     found: list[Quote] = []
     for place, sentence in enumerate(sentences):
-        beside = sentence.forms.union(*(other.forms for other in sentences[max(0, place - 1) : place + 2]))
+        beside = sentence.forms.union(
+            *(other.forms for other in sentences[max(0, place - 1) : place + 2])
+        )
         if sentence.forms.isdisjoint(asked.words) or sentence.forms <= set(asked.words):
             continue  # it says nothing about the question, or nothing but the question
         if _graded(asked.share, sentence.forms, beside, around) < ENOUGH:
             continue
-        score = _graded(asked.worth, sentence.forms, beside, around) + RANK / passage.n + _hints(asked, sentence)
+        score = (
+            _graded(asked.worth, sentence.forms, beside, around)
+            + RANK / passage.n
+            + _hints(asked, sentence)
+        )
         found.append(Quote(passage, sentence, score))
     return found
 
 
-def _graded(measure: Callable[[Set[str]], float], own: Set[str], beside: Set[str], around: Set[str]) -> float:
-    """What a sentence holds of the question, and in part what its neighbours and its passage hold beyond it."""
+def _graded(
+    measure: Callable[[Set[str]], float], own: Set[str], beside: Set[str], around: Set[str]
+) -> float:
+    """What a sentence holds of the question, and in part what its neighbours and its passage hold
+    beyond it.
+    """
     held, near, far = measure(own), measure(beside), measure(around)
     return held + NEAR * (near - held) + AROUND * (far - near)
 

@@ -38,14 +38,21 @@ class Completion:
         meaning: Meaning | None = None,
         cpu: CapacityLimiter | None = None,
     ) -> None:
-        """meaning: for citations across languages; none: words alone decide. cpu: where that is worked out."""
+        """meaning: for citations across languages; none: words alone decide. cpu: where that is
+        worked out.
+        """
         self.settings = settings
         self.secret = secret
         self.meaning = meaning
         self.cpu = cpu
 
-    async def generate(self, run: Run, model: LanguageModel, template: Template) -> AsyncGenerator[Event]:
-        """The model's answer as it grows. Raises QuestionTooLong, BadInput for the template, GeneratorError."""
+    async def generate(
+        self, run: Run, model: LanguageModel, template: Template
+    ) -> AsyncGenerator[Event]:
+        """The model's answer as it grows.
+
+        Raises QuestionTooLong, BadInput for the template, GeneratorError.
+        """
         served = await model.served()
         await run.permission.fresh()
         fitted = await fit(self._request(run, template), model, served.window)
@@ -77,7 +84,9 @@ class Completion:
         if run.model is not None and run.ask.history:
             await run.permission.fresh()
         salt = self._salt("caller", f"{run.principal.id} {run.principal.name}")
-        return await standalone(run.ask.question, run.ask.history, run.model, self.settings.llm_style, salt)
+        return await standalone(
+            run.ask.question, run.ask.history, run.model, self.settings.llm_style, salt
+        )
 
     async def _listen(
         self,
@@ -127,11 +136,15 @@ class Completion:
         return run.ask.max_tokens or self.settings.llm_answer_tokens
 
     def _salt(self, kind: str, whose: str) -> str:
-        """Equal for who may share the model server's prefix cache: equal clearance for answers, one caller for talk."""
+        """Equal for who may share the model server's prefix cache: equal clearance for answers, one
+        caller for talk.
+        """
         return hmac.new(self.secret, f"cache {kind} {whose}".encode(), hashlib.sha256).hexdigest()
 
 
-def _told(run: Run, hearing: ModelOutput, looking: SecondLook, heard: Iterable[str | Citation]) -> Iterator[Event]:
+def _told(
+    run: Run, hearing: ModelOutput, looking: SecondLook, heard: Iterable[str | Citation]
+) -> Iterator[Event]:
     """Text at once, and the citations that are certain by now."""
     for item in heard:
         if isinstance(item, str):
@@ -146,7 +159,11 @@ def _usage(reported: Reported | None, counted: int) -> Usage | None:
     if reported is None:
         return None
     if reported.prompt_tokens != counted:
-        log.error("the prompt was counted as %d tokens, the server says %d", counted, reported.prompt_tokens)
+        log.error(
+            "the prompt was counted as %d tokens, the server says %d",
+            counted,
+            reported.prompt_tokens,
+        )
     return Usage(
         prompt_tokens=reported.prompt_tokens,
         completion_tokens=reported.completion_tokens,

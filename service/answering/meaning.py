@@ -1,4 +1,6 @@
-"""Whether a sentence of a passage says what a claim in another language says, told by the embedding model."""
+"""Whether a sentence of a passage says what a claim in another language says, told by the embedding
+model.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,7 +8,9 @@ from typing import Protocol
 from indexes.embedder import Embedder
 
 SAME = {"multilingual-e5-small": 0.835}
-"""Cosine from which two sentences in different languages say the same, by model; measured in docs/decisions/0008."""
+"""Cosine from which two sentences in different languages say the same, by model; measured in
+docs/decisions/0008.
+"""
 
 MOST_SENTENCES = 24  # of a passage, for one claim
 
@@ -15,7 +19,10 @@ class Meaning(Protocol):
     """Finds what a claim was taken from where no word is the same."""
 
     def nearest(self, claim: str, sentences: Sequence[str]) -> int | None:
-        """The place of the sentence that says it; None where none does. Blocking: all of them are embedded."""
+        """The place of the sentence that says it; None where none does.
+
+        Blocking: all of them are embedded.
+        """
         ...
 
 

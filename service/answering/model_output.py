@@ -1,4 +1,6 @@
-"""What the model says, listened to: citations checked, an abstention recognised before anybody sees half of it."""
+"""What the model says, listened to: citations checked, an abstention recognised before anybody sees
+half of it.
+"""
 
 import re
 
@@ -22,7 +24,10 @@ LONGEST_ABSTENTION = 2  # sentences, for one in the model's own words
 
 
 class ModelOutput:
-    """One answer of a model. Nothing is given out while it may still be the sentence that says it knows nothing."""
+    """One answer of a model.
+
+    Nothing is given out while it may still be the sentence that says it knows nothing.
+    """
 
     def __init__(self, question: str, template: Template, fitted: Fitted) -> None:
         self.finish_reason: str | None = None
@@ -31,14 +36,17 @@ class ModelOutput:
         self._writer = Writer(fitted.passages, question)
         self._no_answer = template.no_answer
         self._sought = _words(template.no_answer)
-        self._held: list[str | Citation] | None = []  # None: it is an answer, nothing is held back any more
+        # None: it is an answer, nothing is held back any more
+        self._held: list[str | Citation] | None = []
 
     @property
     def text(self) -> str:
         return self._no_answer if self._held is not None and self.abstained else self._writer.text
 
     def doubt(self, citation: Citation) -> Doubt | None:
-        """What speaks against a citation of this answer, where its meaning could still speak for it."""
+        """What speaks against a citation of this answer, where its meaning could still speak for
+        it.
+        """
         return self._writer.doubts.get(citation.span)
 
     def feed(self, delta: str) -> list[str | Citation]:
@@ -72,7 +80,10 @@ class ModelOutput:
         return shown
 
     def _in_its_own_words(self) -> bool:
-        """Small models paraphrase. A short answer that cites nothing and says that nothing is there is no answer."""
+        """Small models paraphrase.
+
+        A short answer that cites nothing and says that nothing is there is no answer.
+        """
         text = self._writer.text
         return (
             not self._writer.citations

@@ -1,4 +1,6 @@
-"""Whether an answer may still be given: looked up when it is asked, before a model is called, and while it is told."""
+"""Whether an answer may still be given: looked up when it is asked, before a model is called, and
+while it is told.
+"""
 
 import asyncio
 import time
@@ -21,14 +23,19 @@ class Reader(Protocol):
     """What can tell whether somebody may still read something."""
 
     def confirm(self, principal: Principal, rows: Iterable[Row]) -> None:
-        """Raises NotAuthenticated, and Withdrawn where not all of these rows may be read any more. Blocking."""
+        """Raises NotAuthenticated, and Withdrawn where not all of these rows may be read any more.
+
+        Blocking.
+        """
         ...
 
 
 class Permission:
     """Of one asker, for one answer."""
 
-    def __init__(self, reader: Reader, principal: Principal, limiter: CapacityLimiter | None = None) -> None:
+    def __init__(
+        self, reader: Reader, principal: Principal, limiter: CapacityLimiter | None = None
+    ) -> None:
         """limiter: shared by all answers of a process; none: one of its own."""
         self._reader = reader
         self._principal = principal
@@ -43,7 +50,9 @@ class Permission:
     async def confirm(self) -> None:
         """Looks now. Raises NotAuthenticated and Withdrawn."""
         began = time.monotonic()
-        await to_thread.run_sync(self._reader.confirm, self._principal, self._rows, limiter=self._limiter)
+        await to_thread.run_sync(
+            self._reader.confirm, self._principal, self._rows, limiter=self._limiter
+        )
         self._looked = began
 
     async def fresh(self) -> None:
@@ -58,7 +67,10 @@ class Permission:
             await self.confirm()
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
-        """The work's result, as long as the permission lasts to its end. What it raises ends the work first."""
+        """The work's result, as long as the permission lasts to its end.
+
+        What it raises ends the work first.
+        """
         working, keeping = asyncio.ensure_future(work), asyncio.ensure_future(self.keep())
         try:
             await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)

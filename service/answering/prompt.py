@@ -1,4 +1,6 @@
-"""From hits to what the model reads: what is worth showing, passages and their order, the rendered prompt."""
+"""From hits to what the model reads: what is worth showing, passages and their order, the rendered
+prompt.
+"""
 
 import hashlib
 import hmac
@@ -51,7 +53,9 @@ class LeftOut:
     def of(cls, hit: Hit, reason: Reason, characters: int | None = None) -> Self:
         """characters: how many of them; none: all."""
         left = len(hit.text) if characters is None else characters
-        return cls(hit.id, hit.document_id, reason, left, hit.title, hit.section, hit.pages, hit.page_kind)
+        return cls(
+            hit.id, hit.document_id, reason, left, hit.title, hit.section, hit.pages, hit.page_kind
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +124,12 @@ class Passage:
         return tuple(dict.fromkeys(mark for span in self.spans for mark in span.pages))
 
 
-def worth_showing(hits: Sequence[Hit], per_document: int) -> tuple[tuple[Hit, ...], tuple[LeftOut, ...]]:
-    """The hits, best first, without those that say nothing new or exceed their document's share; and what was left."""
+def worth_showing(
+    hits: Sequence[Hit], per_document: int
+) -> tuple[tuple[Hit, ...], tuple[LeftOut, ...]]:
+    """The hits, best first, without those that say nothing new or exceed their document's share;
+    and what was left.
+    """
     kept: list[Hit] = []
     left: list[LeftOut] = []
     seen: list[str] = []
@@ -140,7 +148,8 @@ def worth_showing(hits: Sequence[Hit], per_document: int) -> tuple[tuple[Hit, ..
 
 
 def pack(pieces: Sequence[Piece]) -> tuple[Passage, ...]:
-    """Passages, best first: overlapping and neighbouring pieces of a document become one, ranked as its best piece.
+    """Passages, best first: overlapping and neighbouring pieces of a document become one, ranked as
+    its best piece.
 
     pieces: best first. The only place that makes a Passage.
     """
@@ -156,14 +165,22 @@ def pack(pieces: Sequence[Piece]) -> tuple[Passage, ...]:
 
 
 def by_edges(passages: Sequence[Passage]) -> list[Passage]:
-    """The order in the prompt: best first, second best last, the weakest in the middle, where models look least."""
+    """The order in the prompt: best first, second best last, the weakest in the middle, where
+    models look least.
+    """
     return [*passages[0::2], *reversed(passages[1::2])]
 
 
 def boundary(secret: bytes, view_id: str, question: str, passages: Iterable[Passage]) -> str:
-    """The line around the passages: the same for the same request, not to be guessed by who writes documents."""
+    """The line around the passages: the same for the same request, not to be guessed by who writes
+    documents.
+    """
     seal = hmac.new(secret, digestmod=hashlib.sha256)
-    for part in (view_id, question, *(f"{passage.id} {passage.start} {passage.text}" for passage in passages)):
+    for part in (
+        view_id,
+        question,
+        *(f"{passage.id} {passage.start} {passage.text}" for passage in passages),
+    ):
         data = part.encode("utf-8", "surrogatepass")
         seal.update(len(data).to_bytes(8, "big") + data)
     mark = seal.hexdigest()
@@ -171,13 +188,22 @@ def boundary(secret: bytes, view_id: str, question: str, passages: Iterable[Pass
 
 
 def render(
-    template: Template, question: str, passages: Sequence[Passage], history: Sequence[Turn], mark: str
+    template: Template,
+    question: str,
+    passages: Sequence[Passage],
+    history: Sequence[Turn],
+    mark: str,
 ) -> Prompt:
-    """The prompt. Documents stand in the user's turn only, between the marks, and nothing in them can close it."""
+    """The prompt.
+
+    Documents stand in the user's turn only, between the marks, and nothing in them can close it.
+    """
     turns = alternate_turns(history)
     variables: dict[str, Any] = {
         "question": quiet(question, mark).strip(),
-        "passages": [_shown(passage, mark, lines="line" in template.user) for passage in by_edges(passages)],
+        "passages": [
+            _shown(passage, mark, lines="line" in template.user) for passage in by_edges(passages)
+        ],
         "history": turns,
         "boundary": mark,
         "no_answer": template.no_answer,
@@ -186,13 +212,23 @@ def render(
     if template.style == "completion":
         return Prompt(text=asked)
     system = Message("system", fill(template.system, {"no_answer": template.no_answer}))
-    return Prompt(messages=(system, *(Message(turn.role, turn.text) for turn in turns), Message("user", asked)))
+    return Prompt(
+        messages=(
+            system,
+            *(Message(turn.role, turn.text) for turn in turns),
+            Message("user", asked),
+        )
+    )
 
 
 def alternate_turns(history: Iterable[Turn]) -> tuple[Turn, ...]:
-    """The turns as chat templates want them: the user's first, then by turns, control tokens disarmed, no empty one."""
+    """The turns as chat templates want them: the user's first, then by turns, control tokens
+    disarmed, no empty one.
+    """
     turns: list[Turn] = []
-    for role, group in groupby((turn for turn in history if turn.text.strip()), key=lambda turn: turn.role):
+    for role, group in groupby(
+        (turn for turn in history if turn.text.strip()), key=lambda turn: turn.role
+    ):
         if turns or role == "user":
             turns.append(Turn(role, "\n".join(quiet(turn.text).strip() for turn in group)))
     if turns and turns[-1].role == "user":
@@ -202,7 +238,8 @@ def alternate_turns(history: Iterable[Turn]) -> tuple[Turn, ...]:
 
 def _inside(hit: Hit, better: Iterable[Hit]) -> bool:
     return any(
-        hit.document_id == other.document_id and other.start <= hit.start and hit.end <= other.end for other in better
+        hit.document_id == other.document_id and other.start <= hit.start and hit.end <= other.end
+        for other in better
     )
 
 
@@ -212,10 +249,13 @@ def _says_nothing_new(words: str, seen: Sequence[str]) -> bool:
         return any(words in better for better in seen)
     step = max(1, (len(words) - SHINGLE) // (SAMPLES - 1))
     samples = [words[start : start + SHINGLE] for start in range(0, len(words) - SHINGLE + 1, step)]
-    if not _held(samples, "\n".join(seen)):  # what all of them together do not hold, none of them does
+    # what all of them together do not hold, none of them does
+    if not _held(samples, "\n".join(seen)):
         return False
     numbers = set(_DIGITS.findall(words))
-    return any(_held(samples, better) and numbers <= set(_DIGITS.findall(better)) for better in seen)
+    return any(
+        _held(samples, better) and numbers <= set(_DIGITS.findall(better)) for better in seen
+    )
 
 
 def _held(samples: Sequence[str], text: str) -> bool:
@@ -232,11 +272,17 @@ def _bare(text: str) -> str:
     folded = text.casefold()
     if not folded.isascii():
         folded = _WIDE_MARK.sub("", folded)
-    return folded.encode("utf-8", "surrogatepass").translate(None, _MARKS).decode("utf-8", "surrogatepass")
+    return (
+        folded.encode("utf-8", "surrogatepass")
+        .translate(None, _MARKS)
+        .decode("utf-8", "surrogatepass")
+    )
 
 
 def _neighbours(document: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """Runs of pieces of one document, by place, that touch, overlap or follow each other in reading order."""
+    """Runs of pieces of one document, by place, that touch, overlap or follow each other in reading
+    order.
+    """
     run: list[Piece] = []
     for piece in document:
         if run and not _follows(run[-1], piece):
@@ -279,7 +325,9 @@ def _passage(n: int, group: Sequence[Piece]) -> Passage:
 
 
 def _extend(spans: list[PassageSpan], piece: Piece) -> None:
-    """Adds what this piece has beyond the spans before it: to the last one where it goes on in the same section."""
+    """Adds what this piece has beyond the spans before it: to the last one where it goes on in the
+    same section.
+    """
     hit = piece.hit
     start = max(hit.start, spans[-1].end) if spans else hit.start
     text = hit.text[start - hit.start : piece.length]
@@ -287,14 +335,22 @@ def _extend(spans: list[PassageSpan], piece: Piece) -> None:
     if last is not None and last.end == start and last.section == hit.section:
         pages = tuple(dict.fromkeys((*last.pages, *hit.pages)))
         spans[-1] = PassageSpan(
-            text=last.text + text, start=last.start, end=piece.end, section=last.section, pages=pages
+            text=last.text + text,
+            start=last.start,
+            end=piece.end,
+            section=last.section,
+            pages=pages,
         )
     elif text:
-        spans.append(PassageSpan(text=text, start=start, end=piece.end, section=hit.section, pages=hit.pages))
+        spans.append(
+            PassageSpan(text=text, start=start, end=piece.end, section=hit.section, pages=hit.pages)
+        )
 
 
 def _shown(passage: Passage, mark: str, *, lines: bool) -> dict[str, Any]:
-    """A passage as templates see it: only disarmed text. lines: whether anything asks for it as one line."""
+    """A passage as templates see it: only disarmed text. lines: whether anything asks for it as one
+    line.
+    """
     text = quiet(passage.text, mark).strip()
     return {
         "n": passage.n,

@@ -20,10 +20,14 @@ async def answer_nothing_found(run: Run) -> AsyncGenerator[Event]:
 
 
 async def quote(run: Run, cpu: CapacityLimiter, notice: str | None = None) -> AsyncGenerator[Event]:
-    """The best sentences of the passages; where the caller has been shown passages already, of those."""
+    """The best sentences of the passages; where the caller has been shown passages already, of
+    those.
+    """
     if run.passages is None:
         yield run.show(*pack_everything(run.found.hits, run.found.left_out))
-    chosen = await to_thread.run_sync(extractive.quotes, run.question, run.passages or (), limiter=cpu)
+    chosen = await to_thread.run_sync(
+        extractive.quotes, run.question, run.passages or (), limiter=cpu
+    )
     quoted = extractive.compose(chosen)
     for text, citation in quoted:
         yield run.say(text)
@@ -32,4 +36,6 @@ async def quote(run: Run, cpu: CapacityLimiter, notice: str | None = None) -> As
         yield run.say(phrases.NOT_ANSWERED[run.language])
     whole = "".join(text for text, _ in quoted) or phrases.NOT_ANSWERED[run.language]
     answer = run.answer(whole, answerer="quotes", abstained=not quoted)
-    yield Finished(replace(answer, citations=tuple(citation for _, citation in quoted), notice=notice))
+    yield Finished(
+        replace(answer, citations=tuple(citation for _, citation in quoted), notice=notice)
+    )

@@ -1,7 +1,9 @@
-"""Text that others wrote, made inert: documents before the model reads them, answers before anybody renders them.
+"""Text that others wrote, made inert: documents before the model reads them, answers before anybody
+renders them.
 
-Documents. A passage is data. Invisible and control characters go; what could be taken for the frame around it is
-changed visibly, never dropped, so that the model still reads the words and a person still recognises them:
+Documents. A passage is data. Invisible and control characters go; what could be taken for the frame
+around it is changed visibly, never dropped, so that the model still reads the words and a person
+still recognises them:
 
 - control tokens of chat templates: `<|im_start|>` becomes `‹|im_start|>`, `<s>` becomes `‹s›`, `[INST]` becomes
   `(INST)`, `[|user|]` becomes `(|user|)`, `]~b]` becomes `(~b)`, `]<]x[>[` becomes `)‹)x(›(`. What stands between angle
@@ -11,10 +13,11 @@ changed visibly, never dropped, so that the model still reads the words and a pe
 - a line that starts like a turn (`Assistant:`, `### Instruction`) gets a `>` in front.
 - the boundary of the request, should a document hold it, loses its hyphens.
 
-Answers. A renderer must find nothing to fetch and nothing to run: no link, no image, no raw HTML, no bare address, no
-domain, e-mail address or number of a machine, also none that shows only when escapes and character references are read.
-The marks that would make one get a space or an angle mark, so the text stays readable: `evil .example`, `README .md`
-(which is a domain), but `report.pdf`, `e.g.` and `1.2.3`.
+Answers. A renderer must find nothing to fetch and nothing to run: no link, no image, no raw HTML,
+no bare address, no domain, e-mail address or number of a machine, also none that shows only when
+escapes and character references are read. The marks that would make one get a space or an angle
+mark, so the text stays readable: `evil .example`, `README .md` (which is a domain), but
+`report.pdf`, `e.g.` and `1.2.3`.
 """
 
 import re
@@ -24,7 +27,8 @@ import regex  # type: ignore[import-untyped]
 
 _HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e01ef"  # tags and variation selectors beyond the common ones: letters that nobody sees
+    # tags and variation selectors beyond the common ones: letters that nobody sees
+    "\U000e0000-\U000e01ef"
 )
 _BREAKS = "\r\x0b\x0c\x85\u2028\u2029"
 _HALVES = "\ud800-\udfff"
@@ -41,7 +45,8 @@ _ENCLOSED = re.compile(
     r"(?=[<＜﹤>\[‹])(?:"  # nothing else is looked at twice
     r"[<＜﹤]+(?=[|｜])"  # every <|…|>, with the full-width bars of some families
     r"|[<＜﹤]+(?=[/\w▁\"]{1,40}[|｜][>＞﹥])"  # <turn|>, the end of what <|turn> began
-    r"|(?P<framed>\]?[<＜﹤‹]+[\[\]][^<>\n]{1,40}[\[\]][>＞﹥›]+\[?)"  # ]<]minimax[>[ and <[begin▁of▁sentence]>
+    # ]<]minimax[>[ and <[begin▁of▁sentence]>
+    r"|(?P<framed>\]?[<＜﹤‹]+[\[\]][^<>\n]{1,40}[\[\]][>＞﹥›]+\[?)"
     r"|[<＜﹤]+(?P<name>[^<＜﹤>＞﹥\n]{1,64})[>＞﹥]+"  # if it is named like a token
     r"|(?P<turned>>>[A-Z][A-Z0-9_]+<<)"  # >>QUESTION<<
     r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|unused\d+|(?i:mask|pad|cls|sep|unk|bos|eos)|[gs]MASK"
@@ -49,10 +54,14 @@ _ENCLOSED = re.compile(
 )
 _TOKEN = re.compile(
     rf"/?(?:(?i:{_NAMES})|[A-Za-z0-9]+(?:[_▁][A-Za-z0-9]+)+|/?[A-Z][A-Z0-9]+"
-    r"|(?!mailto)[A-Za-z][\w.-]*[ ]?[:=](?!//).*)/?"  # <co: 0>, <mask:0>, <family:tool_call>, <function=…>
+    # <co: 0>, <mask:0>, <family:tool_call>, <function=…>
+    r"|(?!mailto)[A-Za-z][\w.-]*[ ]?[:=](?!//).*)/?"
     r"|/?SYS"
 )
-"""What stands between angle marks in a token. Other text there (a tag of HTML, an address, a type) stays as it is."""
+"""What stands between angle marks in a token.
+
+Other text there (a tag of HTML, an address, a type) stays as it is.
+"""
 _TILDED = re.compile(r"[\[\]](?=[!a-z]{0,3}~)([~!a-z]{1,5})[\[\]]")  # ]~b] and its like
 _BRACKETS = r"<＜﹤>‹\[【［〔"
 _BRACKET = re.compile(f"[{_BRACKETS}]")
@@ -98,7 +107,9 @@ def clean(text: str) -> str:
 
 
 def quiet(text: str, boundary: str = "") -> str:
-    """A document's or a person's words as data: no control token, marker, turn or boundary is left in them."""
+    """A document's or a person's words as data: no control token, marker, turn or boundary is left
+    in them.
+    """
     if _UNQUIET.search(text):  # most text has none of it
         text = clean(text)
         text = _MARKER.sub(r"(\1)", _ENCLOSED.sub(_disarm, text)) if _BRACKET.search(text) else text
@@ -123,7 +134,9 @@ def label(text: str, boundary: str = "", limit: int = 160) -> str:
 
 
 def visible(text: str) -> str:
-    """A stretch of an answer without the characters that nobody sees; it does not matter how it was divided."""
+    """A stretch of an answer without the characters that nobody sees; it does not matter how it was
+    divided.
+    """
     return _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", text.replace("\r", "")))
 
 
@@ -134,11 +147,15 @@ def inert(text: str) -> str:
 
 
 class Inert:
-    """Makes an answer inert while it grows. The output does not depend on where the input was divided."""
+    """Makes an answer inert while it grows.
+
+    The output does not depend on where the input was divided.
+    """
 
     def __init__(self) -> None:
         self._held = ""
-        self._before = ""  # the last characters that were let through: they decide about the next ones
+        # the last characters that were let through: they decide about the next ones
+        self._before = ""
 
     def feed(self, text: str) -> str:
         """The next stretch of inert text; an end that could still become something is held back."""
@@ -164,7 +181,9 @@ class Inert:
 
 def _replaced(danger: re.Pattern[str], harmless: str, text: str, start: int, end: int) -> str:
     """The text with what is dangerous between `start` and `end` replaced; the rest is context."""
-    return danger.sub(lambda found: harmless if start <= found.start() < end else found.group(), text)
+    return danger.sub(
+        lambda found: harmless if start <= found.start() < end else found.group(), text
+    )
 
 
 def _disarm(token: re.Match[str]) -> str:

@@ -25,17 +25,22 @@ class Ask:
     template: str | None = None  # "name" or "name@version"; None: what is active for the asker
     answerer: AnswererName | None = None  # None: the model where one is configured, else quotes
     model: str | None = None  # one of those that are offered; None: the default
-    fallback: Literal["none", "quotes"] | None = None  # when the model server fails; None: the setting
-    at_least: str | None = None  # a position from an earlier reply: search a state at least as fresh
+    # when the model server fails; None: the setting
+    fallback: Literal["none", "quotes"] | None = None
+    # a position from an earlier reply: search a state at least as fresh
+    at_least: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one call to the model, as its server reports them, beside our own count of the prompt."""
+    """Tokens of one call to the model, as its server reports them, beside our own count of the
+    prompt.
+    """
 
     prompt_tokens: int
     completion_tokens: int
-    counted_prompt_tokens: int  # by us, before the call; equal to prompt_tokens or an alarm is logged
+    # by us, before the call; equal to prompt_tokens or an alarm is logged
+    counted_prompt_tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +50,20 @@ class Timings:
     condense_ms: float  # making a follow-up stand alone
     search_ms: float
     prompt_ms: float
-    first_token_ms: float | None  # from the call to the model until its first text; None: no model, or no text
+    # from the call to the model until its first text; None: no model, or no text
+    first_token_ms: float | None
     total_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the caller gets. Citations point at passages, those come from hits, and hits from what he may read."""
+    """What the caller gets.
 
-    text: str  # inert: plain text or a little Markdown, markers [n] only for passages that were supplied
+    Citations point at passages, those come from hits, and hits from what he may read.
+    """
+
+    # inert: plain text or a little Markdown, markers [n] only for passages that were supplied
+    text: str
     citations: tuple[Citation, ...]  # in the order of the text
     passages: tuple[Passage, ...]  # all that was shown, best first; n counts from 1
     abstained: bool
@@ -66,9 +76,12 @@ class Answer:
     timings: Timings
     answerer: AnswererName
     cut_off: bool = False  # at the length that was asked for
-    notice: str | None = None  # what the caller should know: quotes instead of the model, a shortened answer
-    standalone_question: str | None = None  # what was searched for; None: the question as it was put
-    position: str = field(default="", compare=False)  # sealed; different each time, whatever happened
+    # what the caller should know: quotes instead of the model, a shortened answer
+    notice: str | None = None
+    # what was searched for; None: the question as it was put
+    standalone_question: str | None = None
+    # sealed; different each time, whatever happened
+    position: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

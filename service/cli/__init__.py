@@ -1,1 +1,4 @@
-"""The commands of the service. They read arguments, call a room, and print; nothing else imports them."""
+"""The commands of the service.
+
+They read arguments, call a room, and print; nothing else imports them.
+"""

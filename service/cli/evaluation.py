@@ -1,4 +1,6 @@
-"""`clearance eval`: measures prompts on a set of questions, through the path that callers' questions take."""
+"""`clearance eval`: measures prompts on a set of questions, through the path that callers'
+questions take.
+"""
 
 import asyncio
 import sys
@@ -33,14 +35,22 @@ def evaluate(
         list[str],
         typer.Option(help="NAME (its newest version), NAME@VERSION, or an unsaved .yaml draft."),
     ] = [],  # noqa: B006
-    quotes: Annotated[bool, typer.Option("--quotes", help="Measure quotes without a model too.")] = False,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="One of the served models.")] = None,
+    quotes: Annotated[
+        bool, typer.Option("--quotes", help="Measure quotes without a model too.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="One of the served models.")
+    ] = None,
     asker: Asker = None,
     questions: Questions = None,
     k: Passages = None,
     mode: SearchMode = "hybrid",
-    answer_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer; default: the setting.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Questions at a time; latency depends on it.")] = 4,
+    answer_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest answer; default: the setting.")
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=256, help="Questions at a time; latency depends on it.")
+    ] = 4,
     users: People = None,
     out: Annotated[
         Path | None,
@@ -49,20 +59,25 @@ def evaluate(
             help="For answers and reports; default: evaluation/SET in the home.",
         ),
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Results for programs.")] = None,
-    html_file: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="The report with plots.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Results for programs.")
+    ] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="The report with plots.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Measure prompts before they are used: ask a set of questions with each template and compare the answers.
+    """Measure prompts before they are used: ask a set of questions with each template and compare
+    the answers.
 
-    A line of a .jsonl file is one question: `question`, `answers` (any one is right), `documents` (paths of those that
-    answer), `answerable`, `user`, `id`; only the question must be there.
+    A line of a .jsonl file is one question: `question`, `answers` (any one is right), `documents`
+    (paths of those that answer), `answerable`, `user`, `id`; only the question must be there.
 
-    Without --template: what is active for each asker. The same command again goes on where it stopped, and asks nothing
-    anew whose outcome cannot have changed.
+    Without --template: what is active for each asker. The same command again goes on where it
+    stopped, and asks nothing anew whose outcome cannot have changed.
 
-    What is asked is made of what the asker may read, as always. Which template and which model is asked is for who runs
-    this command to say, whoever else may use them.
+    What is asked is made of what the asker may read, as always. Which template and which model is
+    asked is for who runs this command to say, whoever else may use them.
     """
     from service.evaluation.measuring import Wanted
     from service.evaluation.report import tell, write
@@ -90,7 +105,10 @@ def evaluate(
             in_json, in_html = folder / "results.json", folder / "report.html"
             tell(results, write(results, json_file or in_json, html_file or in_html))
     except KeyboardInterrupt:
-        typer.echo("Interrupted. Every answer so far is kept; run the same command again to go on.", err=True)
+        typer.echo(
+            "Interrupted. Every answer so far is kept; run the same command again to go on.",
+            err=True,
+        )
         raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(0 if results.sound else 1)
 

@@ -19,23 +19,29 @@ if TYPE_CHECKING:
 
 
 def leaktest(
-    url: Annotated[str, typer.Argument(help="Where the service answers, such as http://127.0.0.1:8080.")] = "",
+    url: Annotated[
+        str, typer.Argument(help="Where the service answers, such as http://127.0.0.1:8080.")
+    ] = "",
     pairs: Annotated[
-        int, typer.Option(min=0, help="Of requests whose time is compared; 0: time is not looked at.")
+        int,
+        typer.Option(min=0, help="Of requests whose time is compared; 0: time is not looked at."),
     ] = 200,
     models: Annotated[
         bool, typer.Option(help="Compare the answers of language models, too; that takes its time.")
     ] = False,
     as_json: Json = False,
-    output: Annotated[Path | None, typer.Option(help="Write the report as JSON into this file, too.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the report as JSON into this file, too.")
+    ] = None,
     only_clean: Annotated[
-        bool, typer.Option("--clean", help="Only remove what a test that was killed has left behind.")
+        bool,
+        typer.Option("--clean", help="Only remove what a test that was killed has left behind."),
     ] = False,
 ) -> None:
     """Attack a running service of this home: does it tell anybody of what they may not read?
 
-    Makes people, a group and documents of its own in the catalog, asks through every address as somebody who may not
-    read them, and removes everything again. Exit code 1 if anything was found.
+    Makes people, a group and documents of its own in the catalog, asks through every address as
+    somebody who may not read them, and removes everything again. Exit code 1 if anything was found.
     """
     from indexes import embedder as embedding
     from service.leaktest.attack import attack
@@ -47,14 +53,23 @@ def leaktest(
             typer.echo(f"{clean(catalog)} things of earlier leak tests were removed.")
             return
         if not url:
-            raise typer.BadParameter("Say where the service answers, such as http://127.0.0.1:8080.")
+            raise typer.BadParameter(
+                "Say where the service answers, such as http://127.0.0.1:8080."
+            )
 
         @cache
         def embedder_of(model: str) -> "Embedder":
             return embedding.load(settings.model_copy(update={"embedding_model": model}))
 
         with ended_by_signals():
-            report = attack(url, catalog, lambda each: embedder_of(each.model), pairs=pairs, models=models, say=_say)
+            report = attack(
+                url,
+                catalog,
+                lambda each: embedder_of(each.model),
+                pairs=pairs,
+                models=models,
+                say=_say,
+            )
     if output is not None:
         output.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
     typer.echo(json.dumps(report.as_json(), indent=1) if as_json else "\n".join(report.lines()))
@@ -64,7 +79,9 @@ def leaktest(
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Ctrl-C and a polite kill end the test like an error, once: what was made is removed before the process ends."""
+    """Ctrl-C and a polite kill end the test like an error, once: what was made is removed before
+    the process ends.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):

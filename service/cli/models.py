@@ -1,4 +1,6 @@
-"""`clearance models`: which language models there are, and who may use which, effective at the next request."""
+"""`clearance models`: which language models there are, and who may use which, effective at the next
+request.
+"""
 
 import asyncio
 from contextlib import aclosing
@@ -72,7 +74,9 @@ def _served() -> list[str] | None:
 
 
 def _entry(name: str, readers: Readers | None, served: list[str] | None) -> dict[str, Any]:
-    lists = None if readers is None else {"allow": sorted(readers.allow), "deny": sorted(readers.deny)}
+    lists = (
+        None if readers is None else {"allow": sorted(readers.allow), "deny": sorted(readers.deny)}
+    )
     return {"name": name, "served": None if served is None else name in served, "readers": lists}
 
 

@@ -1,4 +1,6 @@
-"""Options of the commands that ask a set of questions: `clearance eval` and `clearance abstention calibrate`."""
+"""Options of the commands that ask a set of questions: `clearance eval` and `clearance abstention
+calibrate`.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,18 +13,26 @@ from indexes.settings import Settings
 
 Place = Annotated[
     Path,
-    typer.Argument(metavar="SET", help="A labelled set's folder, or a .jsonl file.", show_default=False),
+    typer.Argument(
+        metavar="SET", help="A labelled set's folder, or a .jsonl file.", show_default=False
+    ),
 ]
-Asker = Annotated[str | None, typer.Option("--as", metavar="USER", help="Ask everything as this user.")]
+Asker = Annotated[
+    str | None, typer.Option("--as", metavar="USER", help="Ask everything as this user.")
+]
 Questions = Annotated[
     int | None,
     typer.Option(min=1, help="A sample, with and without answer in the set's proportions."),
 ]
-Passages = Annotated[int | None, typer.Option("--k", min=1, help="Passages; default: CLEARANCE_DEFAULT_K.")]
+Passages = Annotated[
+    int | None, typer.Option("--k", min=1, help="Passages; default: CLEARANCE_DEFAULT_K.")
+]
 SearchMode = Annotated[Mode, typer.Option(help="How passages are found.")]
 People = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="The set's people, to check what was shown by the set itself."),
+    typer.Option(
+        metavar="FILE", help="The set's people, to check what was shown by the set itself."
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn by chance.")]
 
@@ -31,5 +41,7 @@ def passages_to_find(k: int | None, settings: Settings) -> int:
     """How many passages each question searches for. Raises BadInput if the settings allow fewer."""
     wanted = k or settings.default_k
     if wanted > settings.max_k:
-        raise BadInput(f"{wanted} passages are more than {settings.max_k}.", remedy="See CLEARANCE_MAX_K.")
+        raise BadInput(
+            f"{wanted} passages are more than {settings.max_k}.", remedy="See CLEARANCE_MAX_K."
+        )
     return wanted

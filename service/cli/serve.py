@@ -23,7 +23,9 @@ app.command("leaktest")(leaktest)
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; default: CLEARANCE_HOST.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; default: CLEARANCE_HOST.")
+    ] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")] = None,
 ) -> None:
     """Answer questions over HTTP until interrupted."""

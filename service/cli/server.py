@@ -45,8 +45,12 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listening in sockets or ():
-            listening.listen(BACKLOG)  # so many may queue in the system; fewer are taken from there at once
-            typer.echo(f"Clearance answers on {_url(listening)}; {_url(listening)}/docs says how to ask.", err=True)
+            # so many may queue in the system; fewer are taken from there at once
+            listening.listen(BACKLOG)
+            typer.echo(
+                f"Clearance answers on {_url(listening)}; {_url(listening)}/docs says how to ask.",
+                err=True,
+            )
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,4 +1,6 @@
-"""`clearance templates`: what the model is told; saved as versions, activated and rolled back without a restart."""
+"""`clearance templates`: what the model is told; saved as versions, activated and rolled back
+without a restart.
+"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +23,10 @@ from indexes.model import Readers
 
 app = typer.Typer(help="What the model is told.", no_args_is_help=True)
 
-For = Annotated[str, typer.Option("--for", help="user:NAME, group:NAME, default, or name: who asks for it by name.")]
+For = Annotated[
+    str,
+    typer.Option("--for", help="user:NAME, group:NAME, default, or name: who asks for it by name."),
+]
 
 
 @app.command("list")
@@ -32,8 +37,13 @@ def list_templates(as_json: Json = False) -> None:
     with open_catalog() as catalog:
         infos, active = catalog.templates.list(), catalog.templates.activations()
     built_in = [template.label for template in BUILT_IN]
-    shown = [f"{i.name}  {i.style}  {i.language}  {i.versions} versions  {_readers(i.readers)}" for i in infos]
-    shown += [f"active for {_active(each)}" for each in active] + [f"{label}  built in" for label in built_in]
+    shown = [
+        f"{i.name}  {i.style}  {i.language}  {i.versions} versions  {_readers(i.readers)}"
+        for i in infos
+    ]
+    shown += [f"active for {_active(each)}" for each in active] + [
+        f"{label}  built in" for label in built_in
+    ]
     found = {
         "templates": [asdict(info) | {"readers": _lists(info.readers)} for info in infos],
         "active": [asdict(each) for each in active],
@@ -44,7 +54,10 @@ def list_templates(as_json: Json = False) -> None:
 
 @app.command("show")
 def show(name: str) -> None:
-    """A template as a file that can be changed and saved again. NAME: the newest version; NAME@VERSION: that one."""
+    """A template as a file that can be changed and saved again.
+
+    NAME: the newest version; NAME@VERSION: that one.
+    """
     from service.templates.drafts import as_file
     from service.templates.template import BUILT_IN
 
@@ -75,7 +88,9 @@ def show(name: str) -> None:
 def save(
     file: Path,
     name: Annotated[str | None, typer.Option(help="Default: the file's name.")] = None,
-    style: Annotated[str | None, typer.Option(help="chat or completion; default: as in the file.")] = None,
+    style: Annotated[
+        str | None, typer.Option(help="chat or completion; default: as in the file.")
+    ] = None,
     language: Annotated[str | None, typer.Option(help="en or zh; default: as in the file.")] = None,
     allow: Allow = None,
     deny: Deny = None,
@@ -90,7 +105,9 @@ def save(
         readers = given_readers(catalog, allow, deny) if allow or deny else None
         text, by = draft.checked(), command_line_actor()
         saved = catalog.templates.save(plain, draft.style, draft.language, text, by, readers)
-    typer.echo(f"{saved.label} is saved. Use it: clearance templates activate {saved.label} --for default")
+    typer.echo(
+        f"{saved.label} is saved. Use it: clearance templates activate {saved.label} --for default"
+    )
 
 
 @app.command("readers")
@@ -105,7 +122,9 @@ def activate(
     version: Annotated[str, typer.Argument(metavar="NAME@VERSION")],
     audience: For = BY_NAME,
     candidate: Annotated[str | None, typer.Option(help="NAME@VERSION for a share of them.")] = None,
-    share: Annotated[float, typer.Option(min=0, max=1, help="Which part of the users gets the candidate.")] = 0.0,
+    share: Annotated[
+        float, typer.Option(min=0, max=1, help="Which part of the users gets the candidate.")
+    ] = 0.0,
 ) -> None:
     """From the next request on, in every process, these people get this version."""
     name, number = split_label(version)
@@ -125,7 +144,9 @@ def rollback(name: str, audience: For = BY_NAME) -> None:
     """What was active before holds again, from the next request on."""
     with open_catalog() as catalog:
         before = catalog.templates.rollback(name, audience=audience)
-    typer.echo(f"Active again for {_active(before)}" if before else "What comes built in holds again.")
+    typer.echo(
+        f"Active again for {_active(before)}" if before else "What comes built in holds again."
+    )
 
 
 def _used(system: str, user: str) -> tuple[str, ...]:
@@ -137,7 +158,9 @@ def _used(system: str, user: str) -> tuple[str, ...]:
 def _active(each: Activation) -> str:
     tried = f", {each.share:.0%} get {each.candidate}" if each.candidate else ""
     who = "whoever asks for it by name" if each.audience == BY_NAME else each.audience
-    return f"{who}: {each.version}{tried} (by {each.activated_by}, {each.activated_at:%Y-%m-%d %H:%M})"
+    return (
+        f"{who}: {each.version}{tried} (by {each.activated_by}, {each.activated_at:%Y-%m-%d %H:%M})"
+    )
 
 
 def _readers(readers: Readers) -> str:

@@ -1,1 +1,3 @@
-"""Measuring prompts: question sets put through the real path, compared, and thresholds calibrated from them."""
+"""Measuring prompts: question sets put through the real path, compared, and thresholds calibrated
+from them.
+"""

@@ -31,12 +31,16 @@ class Arm:
     templates: TemplateSource | None  # None: no model is asked
 
     def told(self, question: str, principal: Principal) -> str | None:
-        """What the model is told for this question, as a digest; a change of one letter gives another. Blocking."""
+        """What the model is told for this question, as a digest; a change of one letter gives
+        another. Blocking.
+        """
         if self.templates is None:
             return None
         style = self.answerer.settings.llm_style
         template = self.templates.choose(None, principal, style, script(question))
-        return f"{template.label} {hashlib.sha256(json.dumps(asdict(template)).encode()).hexdigest()}"
+        return (
+            f"{template.label} {hashlib.sha256(json.dumps(asdict(template)).encode()).hexdigest()}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,18 @@ class FixedTemplate:
 
     template: Template
 
-    def choose(self, name: str | None, principal: Principal, style: Style, language: Script) -> Template:
+    def choose(
+        self, name: str | None, principal: Principal, style: Style, language: Script
+    ) -> Template:
         return self.template
 
 
 def arms(
-    named: Sequence[str], quotes: bool, ask: Ask, catalog: Catalog, answering: Callable[[TemplateSource], Answerer]
+    named: Sequence[str],
+    quotes: bool,
+    ask: Ask,
+    catalog: Catalog,
+    answering: Callable[[TemplateSource], Answerer],
 ) -> tuple[Arm, ...]:
     """The arms of one measurement, in the order they were named. Raises BadInput, NotFound.
 
@@ -59,11 +69,19 @@ def arms(
     if twice := sorted({name for name in named if named.count(name) > 1}):
         raise BadInput(f"{twice[0]} is named twice.", remedy="Name each template once.")
     governed = CatalogTemplates(catalog)
-    quoting = Arm(label=QUOTES, ask=replace(ask, answerer="quotes"), answerer=answering(governed), templates=None)
+    quoting = Arm(
+        label=QUOTES,
+        ask=replace(ask, answerer="quotes"),
+        answerer=answering(governed),
+        templates=None,
+    )
     settings = quoting.answerer.settings
     if settings.llm_url is None:
         if named or ask.model:
-            raise BadInput("No language model is configured.", remedy="Set CLEARANCE_LLM_URL, or measure quotes alone.")
+            raise BadInput(
+                "No language model is configured.",
+                remedy="Set CLEARANCE_LLM_URL, or measure quotes alone.",
+            )
         return (quoting,)
     labels = {name: Path(name).name if _is_file(name) else name for name in named}
     if len(set(labels.values())) < len(labels):
@@ -72,14 +90,22 @@ def arms(
         labels[name]: FixedTemplate(template(name, catalog, settings.llm_style)) for name in named
     } or {ACTIVE: governed}
     if quotes and QUOTES in sources:
-        raise BadInput(f"A template is named {QUOTES}, too.", remedy=f"Name its version: {QUOTES}@1.")
+        raise BadInput(
+            f"A template is named {QUOTES}, too.", remedy=f"Name its version: {QUOTES}@1."
+        )
     asked = replace(ask, answerer="model", fallback="none")
-    found = [Arm(label=label, ask=asked, answerer=answering(at), templates=at) for label, at in sources.items()]
+    found = [
+        Arm(label=label, ask=asked, answerer=answering(at), templates=at)
+        for label, at in sources.items()
+    ]
     return (*found, quoting) if quotes else tuple(found)
 
 
 def template(name: str, catalog: Catalog, style: Style) -> Template:
-    """The template of that name (its newest version), name@version, or file, whoever may use it. Raises BadInput."""
+    """The template of that name (its newest version), name@version, or file, whoever may use it.
+
+    Raises BadInput.
+    """
     found = _draft(Path(name)) if _is_file(name) else _saved(name, catalog)
     if found.style != style:
         raise BadInput(
@@ -105,7 +131,9 @@ def _draft(file: Path) -> Template:
 def _saved(name: str, catalog: Catalog) -> Template:
     plain, version = split_label(name) if "@" in name else (name, None)
     if not NAME.fullmatch(plain):
-        raise BadInput(f"{name[:80]!a} names no template.", remedy="Write NAME, NAME@VERSION or a .yaml file.")
+        raise BadInput(
+            f"{name[:80]!a} names no template.", remedy="Write NAME, NAME@VERSION or a .yaml file."
+        )
     for built_in in BUILT_IN:
         if built_in.name == plain and version in (None, built_in.version):
             return built_in

@@ -1,11 +1,12 @@
-"""Thresholds of abstention, calibrated from labelled questions: how little evidence is too little, and what that costs.
+"""Thresholds of abstention, calibrated from labelled questions: how little evidence is too little,
+and what that costs.
 
-For each language asked in, on one half of the questions: the highest threshold that refuses at most the wanted share of
-those that can be answered. On the other half: what it refuses. Questions that find nothing at all are left aside; they
-are refused without any threshold.
+For each language asked in, on one half of the questions: the highest threshold that refuses at most
+the wanted share of those that can be answered. On the other half: what it refuses. Questions that
+find nothing at all are left aside; they are refused without any threshold.
 
-People are wordier than question sets, and words that no passage holds lower the evidence. So every answerable question
-is asked in many words too, and the threshold has to spare those as well.
+People are wordier than question sets, and words that no passage holds lower the evidence. So every
+answerable question is asked in many words too, and the threshold has to spare those as well.
 """
 
 import hashlib
@@ -49,7 +50,10 @@ class Share:
         if not self.of:
             return 0.0, 1.0
         share, weight = self.refused / self.of, SURE * SURE / self.of
-        middle, spread = share + weight / 2, SURE * math.sqrt(share * (1 - share) / self.of + weight / (4 * self.of))
+        middle, spread = (
+            share + weight / 2,
+            SURE * math.sqrt(share * (1 - share) / self.of + weight / (4 * self.of)),
+        )
         return (middle - spread) / (1 + weight), (middle + spread) / (1 + weight)
 
     def __str__(self) -> str:
@@ -60,7 +64,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The threshold for questions in one language, and what it did to questions it was not chosen on."""
+    """The threshold for questions in one language, and what it did to questions it was not chosen
+    on.
+    """
 
     threshold: float
     chosen_on: int  # answerable questions
@@ -78,22 +84,37 @@ class Calibration:
     max_refused_share: float
     findings: Mapping[Script, Finding]
     left_aside: int  # questions that found nothing at all
-    too_few: Mapping[Script, tuple[int, int]]  # languages without a threshold: answerable questions, others
+    # languages without a threshold: answerable questions, others
+    too_few: Mapping[Script, tuple[int, int]]
 
     def lines(self) -> list[str]:
         """For people."""
         search = f"{self.mode} search with {self.generation.model}"
         said = [f"Abstention for {search}, refusing at most {self.max_refused_share:.1%}:"]
         for language, found in self.findings.items():
-            said.append(f"  questions {NAMES[language]}: refuse evidence below {found.threshold:.4f}")
-            said.append(f"    chosen on {found.chosen_on} answerable questions; on the other half it refuses")
+            said.append(
+                f"  questions {NAMES[language]}: refuse evidence below {found.threshold:.4f}"
+            )
+            said.append(
+                f"    chosen on {found.chosen_on} answerable questions; on the other half it refuses"
+            )
             said.append(f"    {found.answerable} of the answerable, which is wrong")
-            said += [f"    {found.wordy} of these asked in many words, which is wrong"] if found.wordy else []
-            said += [f"    {share} of the {kind}, which is right" for kind, share in found.others.items()]
+            said += (
+                [f"    {found.wordy} of these asked in many words, which is wrong"]
+                if found.wordy
+                else []
+            )
+            said += [
+                f"    {share} of the {kind}, which is right" for kind, share in found.others.items()
+            ]
         for language, (answerable, others) in self.too_few.items():
-            said.append(f"  questions {NAMES[language]}: no threshold ({answerable} answerable, {others} others)")
+            said.append(
+                f"  questions {NAMES[language]}: no threshold ({answerable} answerable, {others} others)"
+            )
         if self.left_aside:
-            said.append(f"  {self.left_aside} questions found nothing at all and are refused without a threshold")
+            said.append(
+                f"  {self.left_aside} questions found nothing at all and are refused without a threshold"
+            )
         return said
 
 
@@ -107,8 +128,13 @@ class Measured:
 
     @property
     def chooses(self) -> bool:
-        """Whether the threshold is chosen on this question, or tried on it. The same for everybody who asks it."""
-        return hashlib.sha256(self.case.question.encode("utf-8", "surrogatepass")).digest()[0] % 2 == 0
+        """Whether the threshold is chosen on this question, or tried on it.
+
+        The same for everybody who asks it.
+        """
+        return (
+            hashlib.sha256(self.case.question.encode("utf-8", "surrogatepass")).digest()[0] % 2 == 0
+        )
 
 
 def calibrate(
@@ -126,8 +152,8 @@ def calibrate(
 
     max_refused_share: share of the answerable questions that may be refused. wordy: whether they
     are asked in many words too; not needed if they are in the users' own words. kind: what an
-    unanswerable question is called in the figures.
-    Raises BadInput where no language has questions enough, Busy where another model became active meanwhile.
+    unanswerable question is called in the figures. Raises BadInput where no language has questions
+    enough, Busy where another model became active meanwhile.
     """
     if not 0 <= max_refused_share <= 0.5:
         raise BadInput(
@@ -164,7 +190,9 @@ def measure(
         evidence = _evidence(searcher, case.question, case.user, mode, k)
         if evidence is not None:
             text = WORDY[script(case.question)].format(case.question)
-            also = _evidence(searcher, text, case.user, mode, k) if wordy and case.answerable else None
+            also = (
+                _evidence(searcher, text, case.user, mode, k) if wordy and case.answerable else None
+            )
             measured.append(Measured(case, evidence, also))
         progress(done, len(cases))
     return measured
@@ -179,7 +207,10 @@ def _evidence(searcher: Searcher, question: str, user: str, mode: Mode, k: int) 
 
 
 def store(catalog: Catalog, calibration: Calibration) -> None:
-    """From the next request on, in every process. Thresholds for other languages and ways of searching stay."""
+    """From the next request on, in every process.
+
+    Thresholds for other languages and ways of searching stay.
+    """
     before = _kept(catalog.generations.settings(calibration.generation))
     of_mode = dict(before.get(calibration.mode) or {})
     for language, found in calibration.findings.items():
@@ -193,11 +224,15 @@ def store(catalog: Catalog, calibration: Calibration) -> None:
             "others": {kind: [share.refused, share.of] for kind, share in found.others.items()},
         }
     before.pop(OFF, None)
-    catalog.generations.keep_setting(calibration.generation, SETTING, {**before, calibration.mode: of_mode})
+    catalog.generations.keep_setting(
+        calibration.generation, SETTING, {**before, calibration.mode: of_mode}
+    )
 
 
 def in_force(catalog: Catalog) -> list[str]:
-    """What holds for the active generation, for people; empty: nothing is refused for little evidence."""
+    """What holds for the active generation, for people; empty: nothing is refused for little
+    evidence.
+    """
     found = catalog.generations.in_force()
     if found is None:
         return []
@@ -206,12 +241,15 @@ def in_force(catalog: Catalog) -> list[str]:
     for (mode, language), threshold in sorted(thresholds(*found).items()):
         at = kept.get(mode, {}).get(language, {}).get("at")
         since = f"calibrated {at}" if at else "comes with the model"
-        lines.append(f"{mode} search, questions {NAMES[language]}: refuses evidence below {threshold:.4f} ({since})")
+        lines.append(
+            f"{mode} search, questions {NAMES[language]}: refuses evidence below {threshold:.4f} ({since})"
+        )
     return lines
 
 
 def forget(catalog: Catalog) -> bool:
-    """Removes what was calibrated or switched off for the active generation; what comes with the model holds again.
+    """Removes what was calibrated or switched off for the active generation; what comes with the
+    model holds again.
 
     False: there was nothing.
     """
@@ -223,7 +261,9 @@ def forget(catalog: Catalog) -> bool:
 
 
 def switch_off(catalog: Catalog) -> None:
-    """From the next request on nothing is refused for little evidence, until something is calibrated or forgotten."""
+    """From the next request on nothing is refused for little evidence, until something is
+    calibrated or forgotten.
+    """
     found = catalog.generations.in_force()
     if found is None:
         raise BadInput("There is no index yet.", remedy="Ingest a first document.")
@@ -249,7 +289,9 @@ def _chosen(
         elif those:
             too_few[language] = answerable, len(those) - answerable
     if not findings:
-        told = "; ".join(f"{yes} answerable and {no} others {NAMES[name]}" for name, (yes, no) in too_few.items())
+        told = "; ".join(
+            f"{yes} answerable and {no} others {NAMES[name]}" for name, (yes, no) in too_few.items()
+        )
         raise BadInput(
             f"Too few questions found anything: {told or 'none'}.",
             remedy=f"At least {LEAST_ANSWERABLE} that documents of their askers answer, and {LEAST_OTHERS} that none"

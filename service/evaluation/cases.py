@@ -12,4 +12,5 @@ class Case:
     user: str  # who asks: "user:ada"
     answerable: bool  # by documents that this user may read
     answers: tuple[str, ...] = ()  # any one of them is right; empty: not known
-    documents: frozenset[str] = frozenset()  # paths of those that answer it and that the user may read
+    # paths of those that answer it and that the user may read
+    documents: frozenset[str] = frozenset()

@@ -1,4 +1,7 @@
-"""Plots as geometry: where dots, whiskers and lines stand in the unit of their picture. Drawn by `report.html`."""
+"""Plots as geometry: where dots, whiskers and lines stand in the unit of their picture.
+
+Drawn by `report.html`.
+"""
 
 import math
 from collections.abc import Sequence
@@ -75,7 +78,11 @@ def levels(summaries: Sequence[Summary]) -> Chart:
     names: list[tuple[float, str]] = []
     y = TOP
     for measure in SHARES:
-        found = [(at, s, s.estimates[measure.key]) for at, s in enumerate(summaries) if measure.key in s.estimates]
+        found = [
+            (at, s, s.estimates[measure.key])
+            for at, s in enumerate(summaries)
+            if measure.key in s.estimates
+        ]
         if not found:
             continue
         names.append((y + ROW * len(found) / 2, measure.title))
@@ -89,12 +96,16 @@ def levels(summaries: Sequence[Summary]) -> Chart:
             )  # fmt: skip
             y += ROW
         y += GAP
-    ticks = tuple(Tick(_across(share, 0, 1), f"{share:.1f}") for share in (0, 0.2, 0.4, 0.6, 0.8, 1))
+    ticks = tuple(
+        Tick(_across(share, 0, 1), f"{share:.1f}") for share in (0, 0.2, 0.4, 0.6, 0.8, 1)
+    )
     return Chart(y + BOTTOM, ticks, tuple(names), tuple(whiskers))
 
 
 def contrasts(comparisons: Sequence[Comparison], arms: Sequence[str]) -> Chart | None:
-    """Each arm minus the first, with a line at no difference; None where there is nothing to compare."""
+    """Each arm minus the first, with a line at no difference; None where there is nothing to
+    compare.
+    """
     found = [each for each in comparisons if each.measure.unit == "share"]
     if not found:
         return None
@@ -109,14 +120,19 @@ def contrasts(comparisons: Sequence[Comparison], arms: Sequence[str]) -> Chart |
         names.append((y + ROW * len(these) / 2, measure.title))
         for each in these:
             low, at, high = (
-                _across(v, -reach, reach) for v in (each.difference.low, each.difference.value, each.difference.high)
+                _across(v, -reach, reach)
+                for v in (each.difference.low, each.difference.value, each.difference.high)
             )
             colour = arms.index(each.arm) % COLOURS
             text = f"{each.difference.value:+.2f}"
-            whiskers.append(Whisker(y + ROW / 2, low, at, high, colour, text, each.verdict, not each.shown))
+            whiskers.append(
+                Whisker(y + ROW / 2, low, at, high, colour, text, each.verdict, not each.shown)
+            )
             y += ROW
         y += GAP
-    marks = [(reach * part, f"{reach * part:+.2f}" if part else "0") for part in (-1, -0.5, 0, 0.5, 1)]
+    marks = [
+        (reach * part, f"{reach * part:+.2f}" if part else "0") for part in (-1, -0.5, 0, 0.5, 1)
+    ]
     ticks = tuple(Tick(_across(value, -reach, reach), text) for value, text in marks)
     return Chart(y + BOTTOM, ticks, tuple(names), tuple(whiskers), zero=_across(0, -reach, reach))
 
@@ -127,10 +143,14 @@ def spread(title: str, by_arm: Sequence[tuple[str, Sequence[float]]], unit: Unit
     if most <= 0:
         return None
     curves = [
-        Curve(at % COLOURS, name, _steps(sorted(values), most)) for at, (name, values) in enumerate(by_arm) if values
+        Curve(at % COLOURS, name, _steps(sorted(values), most))
+        for at, (name, values) in enumerate(by_arm)
+        if values
     ]
     step = _round_step(most)
-    ticks = tuple(Tick(_along(n * step, most), _amount(n * step, unit)) for n in range(int(most / step) + 1))
+    ticks = tuple(
+        Tick(_along(n * step, most), _amount(n * step, unit)) for n in range(int(most / step) + 1)
+    )
     return Curves(title, ticks, tuple(curves))
 
 

@@ -1,7 +1,7 @@
 """Arms beside each other: estimates with intervals, and a plain verdict of each against the first.
 
-Questions are drawn anew with replacement, the same ones for every arm, so that what is hard for all of them does not
-hide a difference between them.
+Questions are drawn anew with replacement, the same ones for every arm, so that what is hard for all
+of them does not hide a difference between them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,25 +77,41 @@ Leaks = Mapping[tuple[str, str], tuple[str, ...]]  # paths, by arm and case
 
 
 def summaries(
-    arms: Sequence[str], cases: Sequence[Case], outcomes: Mapping[tuple[str, str], CaseOutcome], leaks: Leaks, seed: int
+    arms: Sequence[str],
+    cases: Sequence[Case],
+    outcomes: Mapping[tuple[str, str], CaseOutcome],
+    leaks: Leaks,
+    seed: int,
 ) -> tuple[Summary, ...]:
     """Every arm by itself; failures are counted and measured in nothing."""
     return tuple(
-        _summary(arm, [(case, outcomes[arm, case.id]) for case in cases if (arm, case.id) in outcomes], leaks, seed)
+        _summary(
+            arm,
+            [(case, outcomes[arm, case.id]) for case in cases if (arm, case.id) in outcomes],
+            leaks,
+            seed,
+        )
         for arm in arms
     )
 
 
 def comparisons(
-    arms: Sequence[str], cases: Sequence[Case], outcomes: Mapping[tuple[str, str], CaseOutcome], seed: int
+    arms: Sequence[str],
+    cases: Sequence[Case],
+    outcomes: Mapping[tuple[str, str], CaseOutcome],
+    seed: int,
 ) -> tuple[Comparison, ...]:
     """Each arm against the first, over the questions that both have answered."""
     found: list[Comparison] = []
     for arm in arms[1:]:
         pair = arms[0], arm
-        both = [case for case in cases if all(_answered(outcomes.get((one, case.id))) for one in pair)]
+        both = [
+            case for case in cases if all(_answered(outcomes.get((one, case.id))) for one in pair)
+        ]
         answered = [[(case, outcomes[one, case.id]) for case in both] for one in pair]
-        together = np.array([outcomes[pair[0], case.id].run == outcomes[arm, case.id].run for case in both])
+        together = np.array(
+            [outcomes[pair[0], case.id].run == outcomes[arm, case.id].run for case in both]
+        )
         parts = [
             _parts(measure, one) * (together[:, None] if measure.same_run else 1)
             for measure in MEASURES
@@ -103,7 +119,9 @@ def comparisons(
         ]
         for measure, difference in zip(MEASURES, differences(parts, seed), strict=True):
             if difference is not None:
-                found.append(Comparison(measure=measure, arm=arm, first=arms[0], difference=difference))
+                found.append(
+                    Comparison(measure=measure, arm=arm, first=arms[0], difference=difference)
+                )
     return tuple(found)
 
 
@@ -113,8 +131,13 @@ def estimates(parts: Sequence[Parts], seed: int) -> list[Estimate | None]:
     return [_estimate(_ratio(part), drawn[:, at], part[:, 1] > 0) for at, part in enumerate(parts)]
 
 
-def differences(pairs: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> list[Estimate | None]:
-    """pairs: first and second by turns. Second minus first, each with its interval over the same questions."""
+def differences(
+    pairs: Sequence[Parts], seed: int, resamples: int = RESAMPLES
+) -> list[Estimate | None]:
+    """pairs: first and second by turns.
+
+    Second minus first, each with its interval over the same questions.
+    """
     drawn = resample(pairs, seed, resamples)
     found: list[Estimate | None] = []
     for at in range(0, len(pairs), 2):
@@ -125,14 +148,19 @@ def differences(pairs: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -
 
 
 def resample(parts: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
-    """The ratios of so many draws of the questions with replacement, shape (resamples, parts); nan: nothing drawn."""
+    """The ratios of so many draws of the questions with replacement, shape (resamples, parts); nan:
+    nothing drawn.
+    """
     questions = len(parts[0]) if parts else 0
     if questions == 0:
         return np.full((resamples, len(parts)), np.nan)
     stacked = np.concatenate(parts, axis=1)
     chance = np.random.default_rng(seed)
     step = max(1, AT_ONCE // questions)
-    counted = (_counts(chance, min(step, resamples - start), questions) for start in range(0, resamples, step))
+    counted = (
+        _counts(chance, min(step, resamples - start), questions)
+        for start in range(0, resamples, step)
+    )
     drawn = np.concatenate([counts @ stacked for counts in counted])
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios: NDArray[np.float64] = drawn[:, 0::2] / drawn[:, 1::2]
@@ -141,12 +169,17 @@ def resample(parts: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> N
 
 def _counts(chance: np.random.Generator, resamples: int, questions: int) -> NDArray[np.float64]:
     """How often each question was drawn, shape (resamples, questions)."""
-    drawn = chance.integers(questions, size=(resamples, questions)) + questions * np.arange(resamples)[:, None]
+    drawn = (
+        chance.integers(questions, size=(resamples, questions))
+        + questions * np.arange(resamples)[:, None]
+    )
     counts = np.bincount(drawn.ravel(), minlength=resamples * questions)
     return counts.reshape(resamples, questions).astype(np.float64)
 
 
-def _summary(arm: str, answered: Sequence[tuple[Case, CaseOutcome]], leaks: Leaks, seed: int) -> Summary:
+def _summary(
+    arm: str, answered: Sequence[tuple[Case, CaseOutcome]], leaks: Leaks, seed: int
+) -> Summary:
     done = [(case, outcome) for case, outcome in answered if not outcome.failure]
     values = estimates([_parts(measure, done) for measure in MEASURES], seed)
     times = [outcome.seconds for _, outcome in done]
@@ -156,7 +189,9 @@ def _summary(arm: str, answered: Sequence[tuple[Case, CaseOutcome]], leaks: Leak
         failed=len(answered) - len(done),
         abstained=sum(outcome.abstained for _, outcome in done),
         leaks=sum(len(leaks.get((arm, case.id), ())) for case, _ in answered),
-        estimates={m.key: value for m, value in zip(MEASURES, values, strict=True) if value is not None},
+        estimates={
+            m.key: value for m, value in zip(MEASURES, values, strict=True) if value is not None
+        },
         median_s=quantile(times, 0.5),
         p95_s=quantile(times, 0.95),
     )
@@ -167,7 +202,9 @@ def _answered(outcome: CaseOutcome | None) -> bool:
 
 
 def _parts(measure: Measure, answered: Sequence[tuple[Case, CaseOutcome]]) -> Parts:
-    return np.array([measure.of(case, outcome) for case, outcome in answered] or [NOTHING][:0]).reshape(-1, 2)
+    return np.array(
+        [measure.of(case, outcome) for case, outcome in answered] or [NOTHING][:0]
+    ).reshape(-1, 2)
 
 
 def _ratio(part: Parts) -> float:
@@ -175,7 +212,9 @@ def _ratio(part: Parts) -> float:
     return float(got / could) if could else float("nan")
 
 
-def _estimate(value: float, drawn: NDArray[np.float64], tells: NDArray[np.bool_]) -> Estimate | None:
+def _estimate(
+    value: float, drawn: NDArray[np.float64], tells: NDArray[np.bool_]
+) -> Estimate | None:
     told = drawn[~np.isnan(drawn)]
     if np.isnan(value) or not len(told):
         return None
@@ -185,7 +224,9 @@ def _estimate(value: float, drawn: NDArray[np.float64], tells: NDArray[np.bool_]
 
 def spelt(estimate: Estimate, unit: Unit) -> str:
     """An estimate as people read it: 0.03 [0.01, 0.05]."""
-    value, low, high = (shown(number, unit) for number in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (
+        shown(number, unit) for number in (estimate.value, estimate.low, estimate.high)
+    )
     return f"{value} [{low}, {high}]{' s' if unit == 'seconds' else ''}"
 
 

@@ -1,7 +1,7 @@
 """What makes an answer good, as pure functions: of one question, and of many.
 
-Each measure is a ratio of sums over questions: what an answer got, over what it could have got. A question that says
-nothing about a measure adds nothing to either sum.
+Each measure is a ratio of sums over questions: what an answer got, over what it could have got. A
+question that says nothing about a measure adds nothing to either sum.
 """
 
 import re
@@ -25,7 +25,9 @@ _TOKEN = re.compile(rf"[{HAN}{KANA}]|[^\s{HAN}{KANA}]+")
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-case words without punctuation and English articles; Chinese and Japanese as single characters."""
+    """Lower-case words without punctuation and English articles; Chinese and Japanese as single
+    characters.
+    """
     plain = unicodedata.normalize("NFKC", _MARKER.sub(" ", text)).casefold()
     found = _TOKEN.findall("".join(c for c in plain if not _punctuation(c)))
     if IDEOGRAPHS.search(plain):
@@ -40,7 +42,9 @@ def exact(answer: str, right: Sequence[str]) -> float:
 
 
 def f1(answer: str, right: Sequence[str]) -> float:
-    """How much the answer shares with the nearest right one: harmonic mean of precision and recall over tokens."""
+    """How much the answer shares with the nearest right one: harmonic mean of precision and recall
+    over tokens.
+    """
     said = Counter(tokens(answer))
     return max((_f1(said, Counter(tokens(one))) for one in right), default=0.0)
 
@@ -164,4 +168,6 @@ def _f1(said: Counter[str], right: Counter[str]) -> float:
 
 
 def _inside(part: list[str], whole: list[str]) -> bool:
-    return bool(part) and any(whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1))
+    return bool(part) and any(
+        whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1)
+    )

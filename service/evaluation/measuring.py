@@ -52,10 +52,14 @@ class Wanted:
 
     @property
     def ask(self) -> Ask:
-        return Ask(question="", k=self.k, mode=self.mode, max_tokens=self.answer_tokens, model=self.model)
+        return Ask(
+            question="", k=self.k, mode=self.mode, max_tokens=self.answer_tokens, model=self.model
+        )
 
     def folder(self, settings: Settings) -> Path:
-        return self.out or settings.home / "evaluation" / self.place.resolve().name.removesuffix(".jsonl")
+        return self.out or settings.home / "evaluation" / self.place.resolve().name.removesuffix(
+            ".jsonl"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +85,29 @@ class Opened:
 
 
 async def measure(wanted: Wanted, settings: Settings, watcher: Watcher) -> Results:
-    """Asks the set. Raises ClearanceError where that cannot begin, or where the model server is gone."""
+    """Asks the set.
+
+    Raises ClearanceError where that cannot begin, or where the model server is gone.
+    """
     begun, at = time.perf_counter(), datetime.now(UTC)
     async with prepare_measurement(wanted, settings) as (here, given):
         asking = arms(wanted.templates, wanted.quotes, wanted.ask, here.catalog, here.answerer)
         model = await _model(wanted, here)
-        bench = Bench(searcher=here.searcher, settings=settings, cpu=here.cpu, version=our_version(), model=model)
+        bench = Bench(
+            searcher=here.searcher,
+            settings=settings,
+            cpu=here.cpu,
+            version=our_version(),
+            model=model,
+        )
         with Outcomes(wanted.folder(settings) / "answers.jsonl") as kept:
             trial = Trial(
-                bench=bench, arms=asking, cases=given.cases, kept=kept, watcher=watcher, concurrency=wanted.concurrency
+                bench=bench,
+                arms=asking,
+                cases=given.cases,
+                kept=kept,
+                watcher=watcher,
+                concurrency=wanted.concurrency,
             )
             await trial.run()
         return Results(
@@ -104,7 +122,9 @@ async def measure(wanted: Wanted, settings: Settings, watcher: Watcher) -> Resul
 
 
 @asynccontextmanager
-async def prepare_measurement(wanted: Wanted, settings: Settings) -> AsyncIterator[tuple[Opened, QuestionSet]]:
+async def prepare_measurement(
+    wanted: Wanted, settings: Settings
+) -> AsyncIterator[tuple[Opened, QuestionSet]]:
     """The installation and the questions to ask of it. Raises BadInput."""
     async with opened(settings) as here:
         given = await to_thread.run_sync(_set, wanted, here)
@@ -113,19 +133,37 @@ async def prepare_measurement(wanted: Wanted, settings: Settings) -> AsyncIterat
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Opened]:
-    """The configured catalog, searched as the service searches it. Raises BadInput where there is none."""
+    """The configured catalog, searched as the service searches it.
+
+    Raises BadInput where there is none.
+    """
     if settings.database_url is None and not (settings.home / "catalog.sqlite").exists():
-        raise BadInput(f"There is no catalog in {settings.home}.", remedy="Ingest documents, or set CLEARANCE_HOME.")
+        raise BadInput(
+            f"There is no catalog in {settings.home}.",
+            remedy="Ingest documents, or set CLEARANCE_HOME.",
+        )
     async with AsyncExitStack() as stack:
         catalog = stack.enter_context(closing(Catalog.open(settings.catalog_url)))
-        model = await stack.enter_async_context(aclosing(VllmModel(settings))) if settings.llm_url else None
+        model = (
+            await stack.enter_async_context(aclosing(VllmModel(settings)))
+            if settings.llm_url
+            else None
+        )
         searcher = await to_thread.run_sync(_searcher, catalog, settings)
         if searcher.status().documents == 0:
             raise BadInput("The catalog holds no documents.", remedy="Ingest some first.")
         with searcher.tending():
-            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            cores = (
+                len(os.sched_getaffinity(0))
+                if hasattr(os, "sched_getaffinity")
+                else os.cpu_count() or 1
+            )
             yield Opened(
-                settings=settings, catalog=catalog, searcher=searcher, model=model, cpu=CapacityLimiter(max(2, cores))
+                settings=settings,
+                catalog=catalog,
+                searcher=searcher,
+                model=model,
+                cpu=CapacityLimiter(max(2, cores)),
             )
 
 
@@ -134,7 +172,11 @@ def _searcher(catalog: Catalog, settings: Settings) -> Searcher:
         return embedding.load(settings.model_copy(update={"embedding_model": name}))
 
     return Searcher(
-        catalog, load(settings.embedding_model), settings, load_embedder=load, reranker=load_reranker(settings)
+        catalog,
+        load(settings.embedding_model),
+        settings,
+        load_embedder=load,
+        reranker=load_reranker(settings),
     )
 
 
@@ -142,11 +184,16 @@ def _set(wanted: Wanted, here: Opened) -> QuestionSet:
     def readable(user: str) -> frozenset[str]:
         return here.catalog.documents.paths(Principal(name=user))
 
-    return sets.load(wanted.place, readable, here.catalog.people.askers(), user=wanted.asker, users=wanted.users)
+    return sets.load(
+        wanted.place, readable, here.catalog.people.askers(), user=wanted.asker, users=wanted.users
+    )
 
 
 async def _model(wanted: Wanted, here: Opened) -> str | None:
-    """The name of the model that answers. Raises GeneratorError, NoSuchModel: before anything is asked."""
+    """The name of the model that answers.
+
+    Raises GeneratorError, NoSuchModel: before anything is asked.
+    """
     if here.model is None:
         return None
     model = here.model if wanted.model is None else here.model.named(wanted.model)

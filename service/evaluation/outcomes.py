@@ -1,4 +1,6 @@
-"""What came of asking, kept in a private file: an interrupted measurement goes on, a repeated one costs nothing."""
+"""What came of asking, kept in a private file: an interrupted measurement goes on, a repeated one
+costs nothing.
+"""
 
 import errno
 import hashlib
@@ -25,7 +27,8 @@ class CaseOutcome:
     abstained: bool
     cited: tuple[str, ...] = ()  # paths, in the order of the text, each once
     shown: tuple[str, ...] = ()  # paths of all that the model saw, each once
-    leaked: tuple[str, ...] = ()  # paths of passages that the asker could not open afterwards: must be empty
+    # paths of passages that the asker could not open afterwards: must be empty
+    leaked: tuple[str, ...] = ()
     prompt_tokens: int | None = None  # None: no model was called
     answer_tokens: int | None = None
     seconds: float = 0.0
@@ -46,7 +49,10 @@ def key(**conditions: Any) -> str:
 
 
 class Outcomes:
-    """Outcomes by key: a file of lines that is only added to. Lines that cannot be read are as if not there."""
+    """Outcomes by key: a file of lines that is only added to.
+
+    Lines that cannot be read are as if not there.
+    """
 
     def __init__(self, file: Path) -> None:
         """Raises BadInput where there can be no such file."""
@@ -54,12 +60,16 @@ class Outcomes:
         self._known: dict[str, CaseOutcome] = {}
         try:
             private_folder(file.parent)
-            self._descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._descriptor = os.open(
+                file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
             os.fchmod(self._descriptor, 0o600)
             with os.fdopen(self._descriptor, "rb", closefd=False) as lines:
                 whole = self._read(lines.read())
         except OSError as error:
-            raise BadInput(f"{file} cannot be used: {error.strerror}.", remedy="Name another folder: --out.") from error
+            raise BadInput(
+                f"{file} cannot be used: {error.strerror}.", remedy="Name another folder: --out."
+            ) from error
         if not whole:
             self._write(b"\n")  # closes the line that a killed run began
 
@@ -96,7 +106,12 @@ class Outcomes:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         os.close(self._descriptor)
 
 
@@ -110,10 +125,14 @@ def write_private(file: Path, text: str) -> None:
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         private_folder(file.parent)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(
+            draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as out:
             out.write(text)
         draft.replace(file)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise BadInput(f"{file} cannot be written: {error.strerror}.", remedy="Name another file.") from error
+        raise BadInput(
+            f"{file} cannot be written: {error.strerror}.", remedy="Name another file."
+        ) from error

@@ -1,4 +1,6 @@
-"""What a measurement found, told: a table in the terminal, JSON for programs, one page with plots for people."""
+"""What a measurement found, told: a table in the terminal, JSON for programs, one page with plots
+for people.
+"""
 
 import json
 import sys
@@ -35,7 +37,8 @@ class Example:
     """One question with what each arm said."""
 
     case: Case
-    answers: tuple[tuple[int, str, CaseOutcome, float | None], ...]  # colour, arm, answer, how right it is overall
+    # colour, arm, answer, how right it is overall
+    answers: tuple[tuple[int, str, CaseOutcome, float | None], ...]
 
 
 def write(results: Results, json_file: Path, html_file: Path) -> tuple[Path, Path]:
@@ -46,8 +49,14 @@ def write(results: Results, json_file: Path, html_file: Path) -> tuple[Path, Pat
 
 
 def page(results: Results) -> str:
-    """One HTML file without a script and without anything from elsewhere. Text of documents stands in it as text."""
-    spreads = (_spread(results, MEASURES[-1], "Latency"), _spread(results, MEASURES[-2], "Prompt tokens"))
+    """One HTML file without a script and without anything from elsewhere.
+
+    Text of documents stands in it as text.
+    """
+    spreads = (
+        _spread(results, MEASURES[-1], "Latency"),
+        _spread(results, MEASURES[-2], "Prompt tokens"),
+    )
     return _PAGES.get_template("report.html").render(
         results=results,
         measures=[(measure, list(_cells(results.summaries, measure))) for measure in MEASURES],
@@ -66,7 +75,9 @@ def page(results: Results) -> str:
 def tell(results: Results, written: Sequence[Path], console: Console | None = None) -> None:
     """The table, the verdicts and what has to be said loudly, on stdout."""
     width = None if sys.stdout.isatty() else WIDTH
-    out = console or Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
+    out = console or Console(
+        markup=False, highlight=False, emoji=False, soft_wrap=True, width=width
+    )
     out.print(printable(f"{results.given.name}: {results.size}"))
     out.print(table(results))
     for each in sorted(results.comparisons, key=lambda each: not each.shown):
@@ -100,16 +111,22 @@ def notes(results: Results) -> list[str]:
     """What a reader must know before believing the figures."""
     found: list[str] = []
     if results.failures:
-        found.append(f"Failed: {len(results.failures)} of {len(results.outcomes)} answers. They count in no measure.")
+        found.append(
+            f"Failed: {len(results.failures)} of {len(results.outcomes)} answers. They count in no measure."
+        )
     if results.given.textless:
-        found.append(f"{results.given.textless} rows of the set hold no question; they are left out.")
+        found.append(
+            f"{results.given.textless} rows of the set hold no question; they are left out."
+        )
     if results.given.lost:
         found.append(
             f"{results.given.lost} questions of the set have an answer in documents that the catalog does not show to"
             " their asker; they count as without one. Is the set ingested with its readers?"
         )
     if any(each.difference.questions < FEW for each in results.comparisons):
-        found.append(f"Some differences rest on fewer than {FEW} questions, where intervals are too narrow.")
+        found.append(
+            f"Some differences rest on fewer than {FEW} questions, where intervals are too narrow."
+        )
     return found
 
 
@@ -135,14 +152,23 @@ def examples(results: Results) -> list[Example]:
 
 def _leak_note(results: Results) -> str:
     count = sum(map(len, results.leaks.values()))
-    first = "; ".join(f"{case} by {arm}: {', '.join(paths[:3])}" for (arm, case), paths in [*results.leaks.items()][:3])
-    return printable(f"LEAKS: {count} documents were shown to somebody who may not read them ({first}).")
+    first = "; ".join(
+        f"{case} by {arm}: {', '.join(paths[:3])}"
+        for (arm, case), paths in [*results.leaks.items()][:3]
+    )
+    return printable(
+        f"LEAKS: {count} documents were shown to somebody who may not read them ({first})."
+    )
 
 
 def _spread(results: Results, measure: Measure, title: str) -> charts.Curves | None:
     by_arm = []
     for arm in results.arms:
-        done = [(c, o) for c in results.cases if (o := results.outcomes.get((arm, c.id))) and not o.failure]
+        done = [
+            (c, o)
+            for c in results.cases
+            if (o := results.outcomes.get((arm, c.id))) and not o.failure
+        ]
         by_arm.append((arm, [got for got, could in (measure.of(c, o) for c, o in done) if could]))
     return charts.spread(title, by_arm, measure.unit)
 
@@ -157,7 +183,10 @@ def _number(value: Estimate | None, measure: Measure) -> str:
 
 def _counts(summaries: Sequence[Summary]) -> Iterator[tuple[str, list[str]]]:
     seconds = [(s.median_s, s.p95_s) for s in summaries]
-    yield "latency, median / p95", ["–" if a is None or b is None else f"{a:.2f} / {b:.2f} s" for a, b in seconds]
+    yield (
+        "latency, median / p95",
+        ["–" if a is None or b is None else f"{a:.2f} / {b:.2f} s" for a, b in seconds],
+    )
     yield "abstained", [f"{s.abstained} of {s.asked - s.failed}" for s in summaries]
     yield "failed", [str(s.failed) for s in summaries]
     yield "leaks", [str(s.leaks) for s in summaries]

@@ -31,9 +31,15 @@ class Results:
 
     @cached_property
     def leaks(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        """Documents that were shown or cited to somebody who may not read them, by arm and case. There must be none."""
+        """Documents that were shown or cited to somebody who may not read them, by arm and case.
+
+        There must be none.
+        """
         users = {case.id: case.user for case in self.cases}
-        found = {at: _leaked(each, users[at[1]], self.given.overlay) for at, each in self.outcomes.items()}
+        found = {
+            at: _leaked(each, users[at[1]], self.given.overlay)
+            for at, each in self.outcomes.items()
+        }
         return {at: paths for at, paths in found.items() if paths}
 
     @cached_property
@@ -47,7 +53,11 @@ class Results:
     @property
     def failures(self) -> list[tuple[Case, str, str]]:
         """Questions without an answer: which, by which arm, why."""
-        return [(case, arm, outcome.failure) for case, arm, outcome in self._each() if outcome.failure is not None]
+        return [
+            (case, arm, outcome.failure)
+            for case, arm, outcome in self._each()
+            if outcome.failure is not None
+        ]
 
     @property
     def sound(self) -> bool:
@@ -79,14 +89,23 @@ class Results:
         }
 
     def _asked(self, case: Case) -> dict[str, Any]:
-        answered = {arm: self._answered(arm, case) for arm in self.arms if (arm, case.id) in self.outcomes}
+        answered = {
+            arm: self._answered(arm, case) for arm in self.arms if (arm, case.id) in self.outcomes
+        }
         return asdict(case) | {"documents": sorted(case.documents), "by_arm": answered}
 
     def _answered(self, arm: str, case: Case) -> dict[str, Any]:
         outcome = self.outcomes[arm, case.id]
-        got = {} if outcome.failure else {measure.key: measure.of(case, outcome) for measure in MEASURES}
+        got = (
+            {}
+            if outcome.failure
+            else {measure.key: measure.of(case, outcome) for measure in MEASURES}
+        )
         scores = {key: round(had / could, 4) for key, (had, could) in got.items() if could}
-        return asdict(outcome) | {"leaked": list(self.leaks.get((arm, case.id), ())), "scores": scores}
+        return asdict(outcome) | {
+            "leaked": list(self.leaks.get((arm, case.id), ())),
+            "scores": scores,
+        }
 
     def _each(self) -> Iterator[tuple[Case, str, CaseOutcome]]:
         for case in self.cases:
@@ -96,7 +115,9 @@ class Results:
 
 
 def _leaked(outcome: CaseOutcome, user: str, overlay: Overlay | None) -> tuple[str, ...]:
-    beyond = {path for path in (*outcome.shown, *outcome.cited) if overlay and overlay.forbids(user, path)}
+    beyond = {
+        path for path in (*outcome.shown, *outcome.cited) if overlay and overlay.forbids(user, path)
+    }
     return tuple(sorted({*outcome.leaked, *beyond}))
 
 

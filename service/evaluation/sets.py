@@ -17,21 +17,28 @@ from indexes.principals import user_name
 from service.evaluation.cases import Case
 
 Readable = Callable[[str], frozenset[str]]  # the paths that a user may read, by the catalog
-BESIDE = "users.jsonl", "../../acl/users.jsonl"  # where people are looked for, from the set's folder
+# where people are looked for, from the set's folder
+BESIDE = "users.jsonl", "../../acl/users.jsonl"
 _NAMED = 5  # unknown users that are told by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlay:
-    """Who may read what by the set's own account, to check what was shown against something that is not the catalog."""
+    """Who may read what by the set's own account, to check what was shown against something that is
+    not the catalog.
+    """
 
     readers: dict[str, frozenset[str]]  # by document
     groups: dict[str, frozenset[str]]  # by user
 
     def forbids(self, user: str, path: str) -> bool:
-        """Whether this user may not read a document; documents that the set does not know are none of its business."""
+        """Whether this user may not read a document; documents that the set does not know are none
+        of its business.
+        """
         allowed = self.readers.get(path)
-        return allowed is not None and allowed.isdisjoint({user, PUBLIC, *self.groups.get(user, ())})
+        return allowed is not None and allowed.isdisjoint(
+            {user, PUBLIC, *self.groups.get(user, ())}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +49,8 @@ class QuestionSet:
     cases: tuple[Case, ...]
     total: int  # of which these are a sample
     textless: int = 0  # rows without a question, left out
-    lost: int = 0  # questions that have an answer, in documents that the catalog lets their asker not read
+    # questions that have an answer, in documents that the catalog lets their asker not read
+    lost: int = 0
     overlay: Overlay | None = None
 
 
@@ -74,12 +82,17 @@ class Own(BaseModel):
 
 
 def load(
-    place: Path, readable: Readable, known: Collection[str], *, user: str | None = None, users: Path | None = None
+    place: Path,
+    readable: Readable,
+    known: Collection[str],
+    *,
+    user: str | None = None,
+    users: Path | None = None,
 ) -> QuestionSet:
     """Every question of a set, with what its asker may read of what answers it.
 
-    user: asks everything, instead of whom the set names. users: the people of a labelled set. known: the catalog's
-    users. Raises BadInput, for users that are not known too.
+    user: asks everything, instead of whom the set names. users: the people of a labelled set.
+    known: the catalog's users. Raises BadInput, for users that are not known too.
     """
     asker = None if user is None else user_name(user)
     if place.is_dir():
@@ -93,7 +106,10 @@ def load(
     _check_known({case.user for case in cases}, known)
     paths = cache(readable)
     seen = tuple(_as_readable(case, paths(case.user)) for case in cases)
-    lost = sum(before.answerable and not after.answerable for before, after in zip(cases, seen, strict=True))
+    lost = sum(
+        before.answerable and not after.answerable
+        for before, after in zip(cases, seen, strict=True)
+    )
     if lost and asker is None and not any(case.documents for case in seen):
         raise BadInput(
             f"Of the documents that answer {place.name} the catalog holds none that its askers may read.",
@@ -101,12 +117,19 @@ def load(
         )
     name = place.resolve().name if place.is_dir() else place.stem
     return QuestionSet(
-        name=name, cases=seen, total=len(seen), textless=textless, lost=0 if asker else lost, overlay=overlay
+        name=name,
+        cases=seen,
+        total=len(seen),
+        textless=textless,
+        lost=0 if asker else lost,
+        overlay=overlay,
     )
 
 
 def draw_sample(given: QuestionSet, size: int | None, seed: int) -> QuestionSet:
-    """At most so many of the questions, those with and without an answer in the proportions of the set."""
+    """At most so many of the questions, those with and without an answer in the proportions of the
+    set.
+    """
     if size is None or size >= len(given.cases):
         return given
     chance = random.Random(seed)
@@ -117,7 +140,9 @@ def draw_sample(given: QuestionSet, size: int | None, seed: int) -> QuestionSet:
     return replace(given, cases=tuple(chosen))
 
 
-def _of_folder(folder: Path, asker: str | None, users: Path | None) -> tuple[list[Case], Overlay | None]:
+def _of_folder(
+    folder: Path, asker: str | None, users: Path | None
+) -> tuple[list[Case], Overlay | None]:
     rows = labelled.rows(labelled.needed(folder, "queries"), Query, key=lambda row: row.id)
     queries = {row.id: row for row in rows}
     overlay = _overlay(folder, users)
@@ -125,9 +150,13 @@ def _of_folder(folder: Path, asker: str | None, users: Path | None) -> tuple[lis
         return _asked_by_one(folder, queries, asker), overlay
     file = labelled.part(folder, "acl_queries")
     if file is None:
-        raise BadInput(f"Nothing says who asks the questions of {folder.name}.", remedy="Pass --as USER.")
+        raise BadInput(
+            f"Nothing says who asks the questions of {folder.name}.", remedy="Pass --as USER."
+        )
     asked = labelled.rows(file, Asked, key=lambda row: (row.query_id, row.user_id))
-    labelled.refuse(file, [f"{row.query_id} is not in queries" for row in asked if row.query_id not in queries])
+    labelled.refuse(
+        file, [f"{row.query_id} is not in queries" for row in asked if row.query_id not in queries]
+    )
     return [_asked(queries[row.query_id], row) for row in asked], overlay
 
 
@@ -163,17 +192,25 @@ def _asked_by_one(folder: Path, queries: dict[str, Query], asker: str) -> list[C
 
 def _of_file(file: Path, asker: str | None) -> list[Case]:
     if not file.is_file():
-        raise BadInput(f"{file} cannot be found.", remedy="Name a folder or a .jsonl file of questions.")
+        raise BadInput(
+            f"{file} cannot be found.", remedy="Name a folder or a .jsonl file of questions."
+        )
     rows = labelled.rows(file, Own)
-    labelled.refuse(file, [f"question {n}: {row.wrong}" for n, row in enumerate(rows, start=1) if row.wrong])
+    labelled.refuse(
+        file, [f"question {n}: {row.wrong}" for n, row in enumerate(rows, start=1) if row.wrong]
+    )
     ids = [row.id or f"#{n}" for n, row in enumerate(rows, start=1)]
     labelled.refuse(file, [f"the id {name!a} stands more than once" for name in _repeated(ids)])
     without = sum(row.user is None for row in rows)
     if asker is None and without:
         raise BadInput(
-            f"{without} of {len(rows)} questions do not say who asks them.", remedy='Pass --as USER, or add "user".'
+            f"{without} of {len(rows)} questions do not say who asks them.",
+            remedy='Pass --as USER, or add "user".',
         )
-    return [_own(name, row, asker or user_name(row.user or "")) for name, row in zip(ids, rows, strict=True)]
+    return [
+        _own(name, row, asker or user_name(row.user or ""))
+        for name, row in zip(ids, rows, strict=True)
+    ]
 
 
 def _own(name: str, row: Own, asker: str) -> Case:
@@ -188,17 +225,23 @@ def _own(name: str, row: Own, asker: str) -> Case:
 
 
 def _as_readable(case: Case, readable: frozenset[str]) -> Case:
-    """The case with only those documents that its asker may read; without them it has no answer for him."""
+    """The case with only those documents that its asker may read; without them it has no answer for
+    him.
+    """
     documents = case.documents & readable
     if documents == case.documents:
         return case
     answers = case.answers if documents else ()
-    return replace(case, documents=documents, answerable=case.answerable and bool(documents), answers=answers)
+    return replace(
+        case, documents=documents, answerable=case.answerable and bool(documents), answers=answers
+    )
 
 
 def _overlay(folder: Path, users: Path | None) -> Overlay | None:
     access = labelled.part(folder, "acl")
-    found = users or next((file for name in BESIDE if (file := folder.resolve() / name).is_file()), None)
+    found = users or next(
+        (file for name in BESIDE if (file := folder.resolve() / name).is_file()), None
+    )
     if access is None or found is None:
         return None
     return Overlay(readers=labelled.access(access), groups=labelled.people(found))

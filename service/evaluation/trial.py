@@ -1,4 +1,7 @@
-"""Asking: every question to every arm through the path that callers' questions take. Read `run` first."""
+"""Asking: every question to every arm through the path that callers' questions take.
+
+Read `run` first.
+"""
 
 import asyncio
 import secrets
@@ -62,7 +65,10 @@ class Trial:
     failed_in_a_row: int = 0
 
     async def run(self) -> None:
-        """Fills `outcomes`. A question without an answer is a failure among them; a server that is gone is raised."""
+        """Fills `outcomes`.
+
+        A question without an answer is a failure among them; a server that is gone is raised.
+        """
         self.watcher.expect(len(self.arms) * len(self.cases))
         conditions = await to_thread.run_sync(self._conditions)
         waiting = ((case, arm) for case in self.cases for arm in self.arms)
@@ -84,12 +90,18 @@ class Trial:
             self.outcomes[arm.label, case.id] = outcome
             self.watcher.asked(arm, case, outcome, known=known)
 
-    async def _outcome(self, case: Case, arm: Arm, conditions: dict[str, Any]) -> tuple[CaseOutcome, bool]:
+    async def _outcome(
+        self, case: Case, arm: Arm, conditions: dict[str, Any]
+    ) -> tuple[CaseOutcome, bool]:
         """What came of one question, and whether that was known before."""
         asker = Principal(name=case.user)
         about = conditions | {"ask": asdict(arm.ask), "question": case.question}
-        about["told"] = await to_thread.run_sync(arm.told, case.question, asker, limiter=self.bench.cpu)
-        view_id = await to_thread.run_sync(self.bench.searcher.view_id, asker, limiter=self.bench.cpu)
+        about["told"] = await to_thread.run_sync(
+            arm.told, case.question, asker, limiter=self.bench.cpu
+        )
+        view_id = await to_thread.run_sync(
+            self.bench.searcher.view_id, asker, limiter=self.bench.cpu
+        )
         if found := self.kept.get(key(**about, view=view_id)):
             return found, True
         try:
@@ -119,10 +131,18 @@ class Trial:
             self.stopped = error
 
     def _leaked(self, answer: Answer, asker: Principal) -> tuple[str, ...]:
-        """Passages of the answer that this asker cannot open, although nothing has changed for him since."""
-        closed = [passage.path for passage in answer.passages if not self._opens(passage.hits, asker)]
-        closed += [cited.path for cited in answer.citations if not self._opens((cited.passage_id,), asker)]
-        return tuple(closed) if closed and self.bench.searcher.view_id(asker) == answer.view_id else ()
+        """Passages of the answer that this asker cannot open, although nothing has changed for him
+        since.
+        """
+        closed = [
+            passage.path for passage in answer.passages if not self._opens(passage.hits, asker)
+        ]
+        closed += [
+            cited.path for cited in answer.citations if not self._opens((cited.passage_id,), asker)
+        ]
+        return (
+            tuple(closed) if closed and self.bench.searcher.view_id(asker) == answer.view_id else ()
+        )
 
     def _opens(self, passage_ids: Sequence[str], asker: Principal) -> bool:
         try:

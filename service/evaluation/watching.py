@@ -46,7 +46,10 @@ class _Tally:
 
     @property
     def also(self) -> str:
-        parts = [f"{self.known} known before" if self.known else "", f"{self.failed} failed" if self.failed else ""]
+        parts = [
+            f"{self.known} known before" if self.known else "",
+            f"{self.failed} failed" if self.failed else "",
+        ]
         return "".join(f", {part}" for part in parts if part)
 
 
@@ -68,8 +71,14 @@ class PlainProgress:
         if outcome.failure:
             self._say(failure_line(arm, case, outcome))
         if now - self._told >= TELL_S or tally.done == tally.total:
-            left = f", about {(tally.total - tally.done) / tally.rate:.0f} s left" if tally.rate > 0 else ""
-            self._say(f"{tally.done} of {tally.total} answers, {tally.rate:.2f} a second{tally.also}{left}")
+            left = (
+                f", about {(tally.total - tally.done) / tally.rate:.0f} s left"
+                if tally.rate > 0
+                else ""
+            )
+            self._say(
+                f"{tally.done} of {tally.total} answers, {tally.rate:.2f} a second{tally.also}{left}"
+            )
             self._told = now
 
     def _say(self, text: str) -> None:

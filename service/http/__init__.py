@@ -1,1 +1,4 @@
-"""The addresses of the service and all that stands around a request. Decides nothing about who may read what."""
+"""The addresses of the service and all that stands around a request.
+
+Decides nothing about who may read what.
+"""

@@ -1,4 +1,6 @@
-"""Where questions enter: `/ask` and `/search`, and the way of every question, from whichever address, to its answer."""
+"""Where questions enter: `/ask` and `/search`, and the way of every question, from whichever
+address, to its answer.
+"""
 
 import hashlib
 from dataclasses import replace
@@ -26,31 +28,50 @@ router = APIRouter(responses=PROBLEM, dependencies=needs_key)
 
 @router.post("/ask", responses=STREAM, summary="Answer a question from what the caller may read")
 async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Response:
-    """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at least as fresh.
+    """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at
+    least as fresh.
 
-    With `stream`, the events `passages`, `token`, `citation`, `usage` and `done` follow each other, or `error` ends it.
-    `done` holds the whole reply once more, and in `position` what is a header otherwise.
+    With `stream`, the events `passages`, `token`, `citation`, `usage` and `done` follow each other,
+    or `error` ends it. `done` holds the whole reply once more, and in `position` what is a header
+    otherwise.
     """
-    return await answer_over_http(body.ask(here.settings), AskSpeech(), request, caller, here, stream=body.stream)
+    return await answer_over_http(
+        body.ask(here.settings), AskSpeech(), request, caller, here, stream=body.stream
+    )
 
 
-@router.post("/search", responses={200: {"model": SearchReply}}, summary="The best passages that the caller may read")
+@router.post(
+    "/search",
+    responses={200: {"model": SearchReply}},
+    summary="The best passages that the caller may read",
+)
 async def search(body: SearchBody, request: Request, caller: Caller, here: Here) -> Response:
-    """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at least as fresh."""
+    """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at
+    least as fresh.
+    """
     question, k = question_of(body, here.settings), passages(body, here.settings)
     filters = body.filters.filters() if body.filters else None
     at_least = request.headers.get("clearance-at-least")
 
     def found() -> SearchResult:
-        return here.searcher.search(question, caller, k, mode=body.mode, filters=filters, at_least=at_least)
+        return here.searcher.search(
+            question, caller, k, mode=body.mode, filters=filters, at_least=at_least
+        )
 
     result = await run_in_thread(here, found)
     response = json_response(SearchReply.of(result))
     tag = _tag(body, result.view_id, response)
-    kept = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Clearance-At-Least"}
+    kept = {
+        "ETag": tag,
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, Clearance-At-Least",
+    }
     kept["Clearance-Position"] = result.position
     response.headers.update(kept)
-    if tag in [given.strip().removeprefix("W/") for given in request.headers.get("if-none-match", "").split(",")]:
+    if tag in [
+        given.strip().removeprefix("W/")
+        for given in request.headers.get("if-none-match", "").split(",")
+    ]:
         return Response(status_code=304, headers=kept)
     return response
 

@@ -1,4 +1,7 @@
-"""Who is asking. A request passes the gate before anything else looks at it; what is open is listed here, by name."""
+"""Who is asking.
+
+A request passes the gate before anything else looks at it; what is open is listed here, by name.
+"""
 
 import asyncio
 import hmac
@@ -27,13 +30,17 @@ MAX_KEY_CHARS = 512
 Authenticate = Callable[[str], Principal]
 """Whose key it is. Blocking. Raises NotAuthenticated."""
 Acting = Callable[[Principal, str], AbstractContextManager[None]]
-"""Every transaction inside the block confirms that the key still holds and carries the scope: a body may come late."""
+"""Every transaction inside the block confirms that the key still holds and carries the scope: a
+body may come late.
+"""
 
 
 class Gate:
-    """Lets a request through only with a valid key, and to the admin's routes only with the admin's scope.
+    """Lets a request through only with a valid key, and to the admin's routes only with the admin's
+    scope.
 
-    Stands before the router and before the body is read: without a key, nothing can be learned from routes or bodies.
+    Stands before the router and before the body is read: without a key, nothing can be learned from
+    routes or bodies.
     """
 
     def __init__(
@@ -44,7 +51,9 @@ class Gate:
         limiter: CapacityLimiter,
         metrics_token: SecretStr | None = None,
     ) -> None:
-        """acting: around everything that is for administrators. metrics_token: opens `/metrics` and nothing else."""
+        """acting: around everything that is for administrators. metrics_token: opens `/metrics` and
+        nothing else.
+        """
         self._app = app
         self._authenticate = authenticate
         self._acting = acting
@@ -88,7 +97,9 @@ class Gate:
         return hmac.compare_digest(key.encode(), self._metrics_token.get_secret_value().encode())
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, *, tried: bool) -> None:
-        """Later and later, for an address that many wrong keys come from. tried: there was a key to look up."""
+        """Later and later, for an address that many wrong keys come from. tried: there was a key to
+        look up.
+        """
         kind = problems.UNAUTHENTICATED
         wait_s = self._wrong_keys.delay(_address(scope)) if tried else 0.0
         if wait_s and self._wrong_keys.waiting >= WAITING:
@@ -142,7 +153,9 @@ def _measurer(request: Request) -> None:
         _administrator(request)
 
 
-_scheme = HTTPBearer(auto_error=False, description="An API key: `clr_…`. `clearance keys issue` makes one.")
+_scheme = HTTPBearer(
+    auto_error=False, description="An API key: `clr_…`. `clearance keys issue` makes one."
+)
 Caller = Annotated[Principal, Depends(_caller)]
 needs_key = [Security(_scheme), Depends(_caller)]  # the first is for OpenAPI
 needs_admin = [*needs_key, Depends(_administrator)]

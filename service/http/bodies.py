@@ -33,7 +33,10 @@ BLANK = CONTROL | {"Cf", "Cn", "Zl", "Zp", "Zs"}  # a text of nothing else says 
 
 def clean_text(text: str) -> str:
     """The text with control characters as spaces. Raises ValueError where nothing is left."""
-    said = "".join(" " if unicodedata.category(mark) in CONTROL and mark not in "\n\t" else mark for mark in text)
+    said = "".join(
+        " " if unicodedata.category(mark) in CONTROL and mark not in "\n\t" else mark
+        for mark in text
+    )
     if all(unicodedata.category(mark) in BLANK for mark in said):
         raise ValueError("There is nothing in it.")
     return said.strip()
@@ -54,10 +57,20 @@ def check_comparable(value: object) -> object:
 
 
 Said = Annotated[Str, AfterValidator(clean_text)]
-Name = Annotated[Str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(check_storable)]
-Attribute = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_NAME_CHARS), AfterValidator(check_storable)]
-Path = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_PATH_CHARS), AfterValidator(check_storable)]
-Language = Annotated[Str, Field(min_length=1, max_length=attributes.MAX_LANGUAGE_CHARS), AfterValidator(check_storable)]
+Name = Annotated[
+    Str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(check_storable)
+]
+Attribute = Annotated[
+    Str, Field(min_length=1, max_length=attributes.MAX_NAME_CHARS), AfterValidator(check_storable)
+]
+Path = Annotated[
+    Str, Field(min_length=1, max_length=attributes.MAX_PATH_CHARS), AfterValidator(check_storable)
+]
+Language = Annotated[
+    Str,
+    Field(min_length=1, max_length=attributes.MAX_LANGUAGE_CHARS),
+    AfterValidator(check_storable),
+]
 Names = Annotated[list[Name], Field(max_length=1_000)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Value = Annotated[StrictBool | StrictInt | Number | Str, BeforeValidator(check_comparable)]
@@ -86,7 +99,9 @@ class FiltersBody(RequestBody):
     language: Language | None = None
     modified_after: AwareDatetime | None = Field(None, description="Inclusive.")
     modified_before: AwareDatetime | None = Field(None, description="Exclusive.")
-    metadata: dict[Name, Value] = Field({}, description='1 and 1.0 are one number, which is neither true nor "1".')
+    metadata: dict[Name, Value] = Field(
+        {}, description='1 and 1.0 are one number, which is neither true nor "1".'
+    )
 
     def filters(self) -> Filters:
         """Raises BadFilter where the conditions contradict each other."""
@@ -96,7 +111,9 @@ class FiltersBody(RequestBody):
 
 class SearchBody(RequestBody):
     question: Said
-    k: StrictInt | None = Field(None, description="How many passages; default and limit are settings of the service.")
+    k: StrictInt | None = Field(
+        None, description="How many passages; default and limit are settings of the service."
+    )
     mode: Mode = "hybrid"
     filters: FiltersBody | None = None
 
@@ -107,12 +124,22 @@ class TurnBody(RequestBody):
 
 
 class AskBody(SearchBody):
-    history: Annotated[list[TurnBody], Field(max_length=MAX_TURNS)] = Field([], description="Oldest first.")
+    history: Annotated[list[TurnBody], Field(max_length=MAX_TURNS)] = Field(
+        [], description="Oldest first."
+    )
     max_tokens: Annotated[StrictInt, Field(ge=1, le=MAX_ANSWER_TOKENS)] | None = None
-    template: Name | None = Field(None, description="`name` or `name@version`; default: what is active for you.")
-    answerer: AnswererName | None = Field(None, description="`quotes` answers with sentences of the passages.")
-    model: Name | None = Field(None, description="One of those that `/v1/models` lists; none: the default.")
-    fallback: Literal["none", "quotes"] | None = Field(None, description="What to do when the model server fails.")
+    template: Name | None = Field(
+        None, description="`name` or `name@version`; default: what is active for you."
+    )
+    answerer: AnswererName | None = Field(
+        None, description="`quotes` answers with sentences of the passages."
+    )
+    model: Name | None = Field(
+        None, description="One of those that `/v1/models` lists; none: the default."
+    )
+    fallback: Literal["none", "quotes"] | None = Field(
+        None, description="What to do when the model server fails."
+    )
     stream: StrictBool = Field(False, description="Answer with server-sent events.")
 
     def ask(self, settings: Settings) -> Ask:
@@ -132,7 +159,9 @@ class AskBody(SearchBody):
 
 
 class RebuildBody(RequestBody):
-    model: Name | None = Field(None, description="Embed everything anew with this model; none: keep the vectors.")
+    model: Name | None = Field(
+        None, description="Embed everything anew with this model; none: keep the vectors."
+    )
 
 
 def question_of(body: SearchBody, settings: Settings) -> str:

@@ -1,7 +1,10 @@
-"""Connections as they come: slow, half sent, too many, or no HTTP at all. `/livez` is answered whatever the others do.
+"""Connections as they come: slow, half sent, too many, or no HTTP at all.
 
-There are as many connections as open files allow. One more takes the place of the one that has waited longest without
-a request on it. Where all are at work, it may ask for `/livez` and nothing else, on one of a few places kept for that.
+`/livez` is answered whatever the others do.
+
+There are as many connections as open files allow. One more takes the place of the one that has
+waited longest without a request on it. Where all are at work, it may ask for `/livez` and nothing
+else, on one of a few places kept for that.
 """
 
 import asyncio
@@ -27,7 +30,8 @@ log = logging.getLogger("clearance.connections")
 ALWAYS = b"/livez"
 SPARE = 16  # places for those who may ask for nothing but that
 ACCEPTED_AT_ONCE = 16  # taken from the system's queue before the limits are looked at
-FILES_KEPT = 200  # for the catalog, the model server, files, and connections that are just being closed
+# for the catalog, the model server, files, and connections that are just being closed
+FILES_KEPT = 200
 MOST = 4_096
 FEWEST = 32
 LINGER_S = 2.0  # for who still sends to read why it is not listened to
@@ -43,7 +47,9 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
-        most = settings.max_connections or connections_for(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        most = settings.max_connections or connections_for(
+            resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        )
         return cls(
             most=most,
             per_address=settings.max_connections_per_address or max(1, most // 2),
@@ -53,7 +59,9 @@ class Limits:
 
 
 def connections_for(files: int) -> int:
-    """How many connections there may be where a process may have so many files open (negative: without end)."""
+    """How many connections there may be where a process may have so many files open (negative:
+    without end).
+    """
     return MOST if files < 0 else max(FEWEST, min(MOST, files - FILES_KEPT))
 
 
@@ -65,7 +73,8 @@ class Connections:
         self._metrics = metrics
         self._open: dict[str, set[Connection]] = {}
         self._count = 0
-        self._waiting: OrderedDict[Connection, None] = OrderedDict()  # no request on them; the longest wait first
+        # no request on them; the longest wait first
+        self._waiting: OrderedDict[Connection, None] = OrderedDict()
         self._waiting_at: dict[str, OrderedDict[Connection, None]] = {}
         self._spare: OrderedDict[Connection, None] = OrderedDict()
 
@@ -130,7 +139,9 @@ class Connections:
 
 
 class Connection(H11Protocol):
-    """uvicorn's, with limits on time and number; a head is looked at before it is parsed; one request at a time."""
+    """uvicorn's, with limits on time and number; a head is looked at before it is parsed; one
+    request at a time.
+    """
 
     def __init__(self, connections: Connections, **given: Any) -> None:
         super().__init__(**given)
@@ -193,8 +204,14 @@ class Connection(H11Protocol):
             self._one_at_a_time()
 
     def _one_at_a_time(self) -> None:
-        """What stands behind a whole request would be parsed without having been looked at: the connection ends."""
-        if self.conn.their_state is h11.DONE and self.conn.trailing_data[0] and self.cycle is not None:
+        """What stands behind a whole request would be parsed without having been looked at: the
+        connection ends.
+        """
+        if (
+            self.conn.their_state is h11.DONE
+            and self.conn.trailing_data[0]
+            and self.cycle is not None
+        ):
             self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
@@ -246,7 +263,8 @@ class Connection(H11Protocol):
 
     def _refuse(self, kind: problems.Kind) -> None:
         """Answers without having looked any further, and ends the connection."""
-        if self.cycle is not None and not self.cycle.response_complete:  # an answer is under way on it
+        # an answer is under way on it
+        if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()
             return
         self._all.refused(kind.slug)
@@ -276,7 +294,12 @@ class Connection(H11Protocol):
 def _plain(kind: problems.Kind) -> bytes:
     """A whole reply, for a connection on which nothing can be understood."""
     request_id = uuid.uuid4().hex
-    response = problems.Problem(kind).response(request_id, {"Connection": "close", "X-Request-ID": request_id})
-    lines = [f"HTTP/1.1 {kind.status} Refused", *(f"{name}: {value}" for name, value in HEADERS.items())]
+    response = problems.Problem(kind).response(
+        request_id, {"Connection": "close", "X-Request-ID": request_id}
+    )
+    lines = [
+        f"HTTP/1.1 {kind.status} Refused",
+        *(f"{name}: {value}" for name, value in HEADERS.items()),
+    ]
     lines += [f"{name.decode()}: {value.decode()}" for name, value in response.raw_headers]
     return "\r\n".join([*lines, "", ""]).encode() + bytes(response.body)

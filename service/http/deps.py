@@ -1,4 +1,6 @@
-"""What every address needs: the running service, the form of a problem, threads for blocking work, JSON."""
+"""What every address needs: the running service, the form of a problem, threads for blocking work,
+JSON.
+"""
 
 import json
 import re
@@ -47,6 +49,11 @@ def check_public_id(given: str) -> str:
 
 
 def json_response(reply: BaseModel, status: int = 200) -> Response:
-    """A reply as JSON. Text that is no valid Unicode (from a file's name, say) is shown with marks in its place."""
-    content = json.dumps(reply.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """A reply as JSON.
+
+    Text that is no valid Unicode (from a file's name, say) is shown with marks in its place.
+    """
+    content = json.dumps(
+        reply.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    )
     return Response(content.encode("utf-8", "replace"), status, media_type="application/json")

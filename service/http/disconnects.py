@@ -1,4 +1,6 @@
-"""Callers who leave: whatever is being done for them stops at once, the model's generation above all."""
+"""Callers who leave: whatever is being done for them stops at once, the model's generation above
+all.
+"""
 
 import asyncio
 from collections.abc import Coroutine

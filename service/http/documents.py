@@ -17,7 +17,11 @@ AROUND = 1_500  # characters before and after an opened passage
 router = APIRouter(responses=PROBLEM, dependencies=needs_key)
 
 
-@router.get("/documents/{document_id}", responses={200: {"model": DocumentReply}}, summary="A document's text")
+@router.get(
+    "/documents/{document_id}",
+    responses={200: {"model": DocumentReply}},
+    summary="A document's text",
+)
 async def document(
     document_id: str,
     caller: Caller,
@@ -34,7 +38,11 @@ async def document(
     return json_response(await run_in_thread(here, found))
 
 
-@router.get("/passages/{passage_id}", responses={200: {"model": OpenedReply}}, summary="A passage in its document")
+@router.get(
+    "/passages/{passage_id}",
+    responses={200: {"model": OpenedReply}},
+    summary="A passage in its document",
+)
 async def passage(passage_id: str, caller: Caller, here: Here) -> Response:
     public_id = check_public_id(passage_id)
     return json_response(await run_in_thread(here, lambda: _opened(here, public_id, caller)))

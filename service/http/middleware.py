@@ -1,4 +1,6 @@
-"""What surrounds every request: its id, its line in the log, its limits, and headers that keep a browser harmless."""
+"""What surrounds every request: its id, its line in the log, its limits, and headers that keep a
+browser harmless.
+"""
 
 import asyncio
 import logging
@@ -32,7 +34,9 @@ HEADERS = {
 
 
 class Envelope:
-    """Outermost: nothing leaves without a request id and safe headers, and no error leaves as it was raised."""
+    """Outermost: nothing leaves without a request id and safe headers, and no error leaves as it
+    was raised.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -61,7 +65,9 @@ class Envelope:
             except Exception as error:
                 _explain(error, request_id)
                 if status == 0:
-                    await problems.Problem(problems.INTERNAL).response(request_id)(scope, receive, sending)
+                    await problems.Problem(problems.INTERNAL).response(request_id)(
+                        scope, receive, sending
+                    )
             finally:
                 seconds = time.perf_counter() - started
                 self._note(scope, CLIENT_LEFT if state.get("left") else status, seconds)
@@ -71,12 +77,21 @@ class Envelope:
         route = getattr(scope.get("route"), "path", UNMATCHED)
         method = scope["method"] if scope["method"] in METHODS else "other"
         self._metrics.request(route, method, status, seconds)
-        fields = {"route": route, "method": method, "status": status, "ms": round(seconds * 1000, 1)}
-        log.info("request", extra={"fields": {"request_id": scope["state"]["request_id"], **fields}})
+        fields = {
+            "route": route,
+            "method": method,
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+        }
+        log.info(
+            "request", extra={"fields": {"request_id": scope["state"]["request_id"], **fields}}
+        )
 
 
 class Bodies:
-    """Reads the whole body before anything else does, up to a size and within a time, and takes nothing but JSON."""
+    """Reads the whole body before anything else does, up to a size and within a time, and takes
+    nothing but JSON.
+    """
 
     def __init__(self, app: ASGIApp, most: int, within_s: float = BODY_S) -> None:
         self._app = app
@@ -95,7 +110,9 @@ class Bodies:
         if found is None:
             scope["state"]["left"] = True
         elif isinstance(found, problems.Kind):
-            response = problems.Problem(found).response(scope["state"]["request_id"], {"Connection": "close"})
+            response = problems.Problem(found).response(
+                scope["state"]["request_id"], {"Connection": "close"}
+            )
             await response(scope, receive, send)
         else:
             await self._app(scope, _again(found, receive), send)
@@ -103,7 +120,8 @@ class Bodies:
     async def _read(self, scope: Scope, receive: Receive) -> bytes | problems.Kind | None:
         """The body, or what is wrong with it; None: the caller left."""
         headers = dict(scope["headers"])
-        if int(headers.get(b"content-length", b"0")) > self._most:  # the HTTP server lets only digits through
+        # the HTTP server lets only digits through
+        if int(headers.get(b"content-length", b"0")) > self._most:
             return problems.TOO_LARGE
         body = bytearray()
         more = True
@@ -140,7 +158,10 @@ def _protect(headers: MutableHeaders, request_id: str) -> None:
 
 
 def _explain(error: Exception, request_id: str) -> None:
-    """Where an unexpected error happened. Its message may hold a question or a document's text, so it stays out."""
+    """Where an unexpected error happened.
+
+    Its message may hold a question or a document's text, so it stays out.
+    """
     places = "".join(traceback.format_tb(error.__traceback__)[-12:])
     fields = {"request_id": request_id, "error": type(error).__qualname__, "at": places}
     log.error("unexpected error", extra={"fields": fields})

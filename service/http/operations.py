@@ -1,4 +1,6 @@
-"""The service itself: whether it runs, its description, its page. Open to everyone, telling nothing of what it holds.
+"""The service itself: whether it runs, its description, its page.
+
+Open to everyone, telling nothing of what it holds.
 
 Metrics are the exception: they need a token of their own, or the scope `admin`.
 """
@@ -26,16 +28,25 @@ async def livez() -> Response:
     return json_response(LiveReply())
 
 
-@opened.get("/readyz", responses={200: {"model": CheckReply}, 503: {"model": CheckReply}}, summary="It can answer")
+@opened.get(
+    "/readyz",
+    responses={200: {"model": CheckReply}, 503: {"model": CheckReply}},
+    summary="It can answer",
+)
 async def readyz(here: Here) -> Response:
-    """503 while nothing can be searched. Without the model server it is degraded: searches still work."""
+    """503 while nothing can be searched.
+
+    Without the model server it is degraded: searches still work.
+    """
     reply = CheckReply.of(await here.readiness())
     return json_response(reply, 503 if reply.status == "not ready" else 200)
 
 
 @measured.get("/metrics", response_class=Response, summary="For Prometheus")
 async def metrics(here: Here) -> Response:
-    """Needs the scope `admin`, or the token that the service was given for this: counts tell of other people's work."""
+    """Needs the scope `admin`, or the token that the service was given for this: counts tell of
+    other people's work.
+    """
     return Response(here.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 

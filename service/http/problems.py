@@ -25,7 +25,10 @@ NAME_CHARS = 100  # of a field's name that is repeated to the caller
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One type of problem. `told`: the error's own words concern the caller's request, so the caller may see them."""
+    """One type of problem.
+
+    `told`: the error's own words concern the caller's request, so the caller may see them.
+    """
 
     slug: str
     status: int
@@ -36,15 +39,32 @@ class Kind:
 
 
 INVALID = Kind(
-    "invalid-request", 422, "The request is not valid.", "A field is missing, unknown, or out of its limits.", told=True
+    "invalid-request",
+    422,
+    "The request is not valid.",
+    "A field is missing, unknown, or out of its limits.",
+    told=True,
 )
 BAD_JSON = Kind("bad-json", 400, "The body is not JSON.", "Send one JSON object, in UTF-8.")
-NOT_JSON = Kind("unsupported-media-type", 415, "The body must be JSON.", "Send Content-Type: application/json.")
-TOO_LARGE = Kind("body-too-large", 413, "The body is too large.", "The limit is a setting of the service.")
-TOO_SLOW = Kind("body-too-slow", 408, "The body did not arrive in time.", "Send it again over a faster connection.")
-NOT_HTTP = Kind("bad-request", 400, "That is no HTTP request.", "Send HTTP/1.1 with one clear end of its body.")
+NOT_JSON = Kind(
+    "unsupported-media-type", 415, "The body must be JSON.", "Send Content-Type: application/json."
+)
+TOO_LARGE = Kind(
+    "body-too-large", 413, "The body is too large.", "The limit is a setting of the service."
+)
+TOO_SLOW = Kind(
+    "body-too-slow",
+    408,
+    "The body did not arrive in time.",
+    "Send it again over a faster connection.",
+)
+NOT_HTTP = Kind(
+    "bad-request", 400, "That is no HTTP request.", "Send HTTP/1.1 with one clear end of its body."
+)
 HEAD_TOO_LARGE = Kind("headers-too-large", 431, "The headers are too large.", "Send fewer of them.")
-HEAD_TOO_SLOW = Kind("headers-too-slow", 408, "The headers did not arrive in time.", "Send them in one piece.")
+HEAD_TOO_SLOW = Kind(
+    "headers-too-slow", 408, "The headers did not arrive in time.", "Send them in one piece."
+)
 FULL = Kind(
     "too-many-connections",
     503,
@@ -53,11 +73,20 @@ FULL = Kind(
     retry_after_s=5,
 )
 TOO_MANY_WRONG_KEYS = Kind(
-    "too-many-wrong-keys", 429, "Too many wrong keys came at once.", "This one was wrong, too.", retry_after_s=5
+    "too-many-wrong-keys",
+    429,
+    "Too many wrong keys came at once.",
+    "This one was wrong, too.",
+    retry_after_s=5,
 )
-METHOD = Kind("method-not-allowed", 405, "This address does not take that method.", "See the header Allow.")
+METHOD = Kind(
+    "method-not-allowed", 405, "This address does not take that method.", "See the header Allow."
+)
 INTERNAL = Kind(
-    "internal-error", 500, "Something went wrong inside.", "Tell the operator the request id: the log has the rest."
+    "internal-error",
+    500,
+    "Something went wrong inside.",
+    "Tell the operator the request id: the log has the rest.",
 )
 NOT_FOUND = Kind(
     "not-found",
@@ -66,10 +95,20 @@ NOT_FOUND = Kind(
     "It does not exist, or you may not read it. The two look the same on purpose.",
 )
 UNAUTHENTICATED = Kind(
-    "not-authenticated", 401, "A valid API key is needed.", "Send Authorization: Bearer with a key that is still valid."
+    "not-authenticated",
+    401,
+    "A valid API key is needed.",
+    "Send Authorization: Bearer with a key that is still valid.",
 )
-NOT_PERMITTED = Kind("not-permitted", 403, "This key does not carry the scope that is needed.", "Ask for another key.")
-BUSY = Kind("busy", 503, "The service is busy.", "Try again after the time in Retry-After.", retry_after_s=2)
+NOT_PERMITTED = Kind(
+    "not-permitted",
+    403,
+    "This key does not carry the scope that is needed.",
+    "Ask for another key.",
+)
+BUSY = Kind(
+    "busy", 503, "The service is busy.", "Try again after the time in Retry-After.", retry_after_s=2
+)
 
 BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
     errors.QuestionTooLong: Kind(
@@ -88,7 +127,9 @@ BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
         "It is not served, or you may not use it. The two look the same on purpose. GET /v1/models lists yours.",
     ),
     errors.NotFound: NOT_FOUND,
-    errors.AlreadyExists: Kind("already-exists", 409, "There is already one by that name.", "Choose another name."),
+    errors.AlreadyExists: Kind(
+        "already-exists", 409, "There is already one by that name.", "Choose another name."
+    ),
     errors.NotAuthenticated: UNAUTHENTICATED,
     errors.NotPermitted: NOT_PERMITTED,
     errors.Withdrawn: Kind(
@@ -116,7 +157,10 @@ BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
         retry_after_s=15,
     ),
     errors.GeneratorError: Kind(
-        "model-broken", 502, "The language model did not give an answer.", "Search still works. Tell the operator."
+        "model-broken",
+        502,
+        "The language model did not give an answer.",
+        "Search still works. Tell the operator.",
     ),
     errors.IndexNotReady: Kind(
         "index-not-ready",
@@ -194,7 +238,10 @@ class Problem:
 
 
 class _Response(Response):
-    """A problem on its way out. Under the addresses of the OpenAI routes, and only there, it takes their form."""
+    """A problem on its way out.
+
+    Under the addresses of the OpenAI routes, and only there, it takes their form.
+    """
 
     def __init__(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
         super().__init__(_encoded(body), body["status"], headers, MEDIA_TYPE)
@@ -203,7 +250,9 @@ class _Response(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(openai_errors.UNDER):
             content = _encoded(openai_errors.envelope(self._body))
-            other = Response(content, openai_errors.status(self._body), self._own, "application/json")
+            other = Response(
+                content, openai_errors.status(self._body), self._own, "application/json"
+            )
             await other(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -225,7 +274,9 @@ def of_validation(found: Sequence[Mapping[str, Any]]) -> Problem:
     """The problem that a body or parameter is which does not fit its schema. Never repeats a value."""
     if any(error["type"] == "json_invalid" for error in found):
         return Problem(BAD_JSON)
-    listed = tuple({"pointer": _pointer(error["loc"]), "detail": str(error["msg"])} for error in found)
+    listed = tuple(
+        {"pointer": _pointer(error["loc"]), "detail": str(error["msg"])} for error in found
+    )
     return Problem(INVALID, errors=listed[:ERRORS_LISTED])
 
 
@@ -236,10 +287,16 @@ def of_http(error: HTTPException) -> Problem:
 
 
 def note(error: errors.ClearanceError, request_id: str) -> None:
-    """A line in the log for what the operator has to know: the caller is told too little to mend it."""
+    """A line in the log for what the operator has to know: the caller is told too little to mend
+    it.
+    """
     status = of(error).kind.status
     if status >= 500:
-        fields = {"request_id": request_id, "error": type(error).__qualname__, "remedy": error.remedy}
+        fields = {
+            "request_id": request_id,
+            "error": type(error).__qualname__,
+            "remedy": error.remedy,
+        }
         log.error("a request could not be answered", extra={"fields": fields})
 
 
@@ -276,5 +333,9 @@ def _pointer(location: Sequence[str | int]) -> str:
     """A JSON pointer into the body, or the name of a parameter."""
     where, *path = [str(part)[:NAME_CHARS] for part in location] or ["body"]
     if where == "body":
-        return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in path) if path else ""
+        return (
+            "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in path)
+            if path
+            else ""
+        )
     return f"{where}: {'/'.join(path)}"

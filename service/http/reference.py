@@ -1,4 +1,6 @@
-"""The reference of the HTTP interface as a page: made from the OpenAPI description, no script, nothing fetched."""
+"""The reference of the HTTP interface as a page: made from the OpenAPI description, no script,
+nothing fetched.
+"""
 
 import base64
 import hashlib
@@ -19,7 +21,9 @@ td, th { text-align: left; vertical-align: top; padding: 0.15rem 1rem 0.15rem 0;
 summary { cursor: pointer; }
 """
 STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-POLICY = f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; frame-ancestors 'none'; base-uri 'none'"
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; frame-ancestors 'none'; base-uri 'none'"
+)
 
 
 def page(description: dict[str, Any]) -> Response:

@@ -73,7 +73,9 @@ class PassageReply(Reply):
 
     @classmethod
     def of(cls, passage: Passage) -> Self:
-        return cls.model_validate(_attributes(cls, passage) | {"pages": _pages(passage.pages, passage.page_kind)})
+        return cls.model_validate(
+            _attributes(cls, passage) | {"pages": _pages(passage.pages, passage.page_kind)}
+        )
 
 
 class CitationReply(Reply):
@@ -90,7 +92,9 @@ class CitationReply(Reply):
     start: int
     end: int
     quote: str
-    span: tuple[int, int] = Field(description="Where the marker stands in the answer.", json_schema_extra=_pair)
+    span: tuple[int, int] = Field(
+        description="Where the marker stands in the answer.", json_schema_extra=_pair
+    )
     supported: bool
 
 
@@ -139,7 +143,9 @@ class BudgetReply(Reply):
 
 
 class TimingsReply(Reply):
-    """Rounded up to steps (50, 100, 200, 500 and so on): for people, and too coarse to tell of other people's work."""
+    """Rounded up to steps (50, 100, 200, 500 and so on): for people, and too coarse to tell of
+    other people's work.
+    """
 
     condense_ms: int
     search_ms: int
@@ -167,16 +173,22 @@ class AskReply(Reply):
     timings: TimingsReply
     answerer: AnswererName
     notice: str | None
-    standalone_question: str | None = Field(description="What was searched for, where that is not the question.")
+    standalone_question: str | None = Field(
+        description="What was searched for, where that is not the question."
+    )
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
         shown = tuple(PassageReply.of(passage) for passage in answer.passages)
-        return cls.model_validate(_attributes(cls, answer) | {"answer": answer.text, "passages": shown})
+        return cls.model_validate(
+            _attributes(cls, answer) | {"answer": answer.text, "passages": shown}
+        )
 
 
 class DoneReply(AskReply):
-    """What the event `done` holds: a stream has begun before there is a position to send as a header."""
+    """What the event `done` holds: a stream has begun before there is a position to send as a
+    header.
+    """
 
     position: str = Field(description="As `Clearance-Position` in a reply that is no stream.")
 
@@ -200,7 +212,9 @@ class HitReply(Reply):
 
     @classmethod
     def of(cls, hit: Hit) -> Self:
-        return cls.model_validate(_attributes(cls, hit) | {"pages": _pages(hit.pages, hit.page_kind)})
+        return cls.model_validate(
+            _attributes(cls, hit) | {"pages": _pages(hit.pages, hit.page_kind)}
+        )
 
 
 class SearchReply(Reply):
@@ -212,7 +226,9 @@ class SearchReply(Reply):
     @classmethod
     def of(cls, result: SearchResult) -> Self:
         hits = tuple(HitReply.of(hit) for hit in result.hits)
-        return cls(passages=hits, view_id=result.view_id, exactness=result.exactness, mode=result.mode)
+        return cls(
+            passages=hits, view_id=result.view_id, exactness=result.exactness, mode=result.mode
+        )
 
 
 class DocumentReply(Reply):
@@ -238,7 +254,12 @@ class DocumentReply(Reply):
     def of(cls, document: DocumentView, start: int, length: int) -> Self:
         marks = tuple((mark.start, mark.number, mark.name) for mark in document.pages)
         piece = document.text[start : start + length]
-        own = {"characters": len(document.text), "start": min(start, len(document.text)), "text": piece, "pages": marks}
+        own = {
+            "characters": len(document.text),
+            "start": min(start, len(document.text)),
+            "text": piece,
+            "pages": marks,
+        }
         return cls.model_validate(_attributes(cls, document) | own)
 
 
@@ -295,11 +316,19 @@ class CheckReply(Reply):
     def of(cls, found: Readiness) -> Self:
         usable = found.catalog and found.index
         return cls(
-            status="not ready" if not usable else "ready" if found.model is not False else "degraded",
+            status="not ready"
+            if not usable
+            else "ready"
+            if found.model is not False
+            else "degraded",
             checks={
                 "catalog": "ok" if found.catalog else "not ready",
                 "index": "ok" if found.index else "not ready",
-                "model": "not configured" if found.model is None else "ok" if found.model else "unavailable",
+                "model": "not configured"
+                if found.model is None
+                else "ok"
+                if found.model
+                else "unavailable",
             },
         )
 
@@ -324,7 +353,9 @@ class ProblemReply(Reply):
     type: str
     title: str
     status: int
-    instance: str = Field(description="The request id, as in the header X-Request-ID and in the log.")
+    instance: str = Field(
+        description="The request id, as in the header X-Request-ID and in the log."
+    )
     detail: str | None = None
     errors: tuple[dict[str, str], ...] = ()
     retry_after_s: int | None = None

@@ -1,7 +1,9 @@
-"""The first lines of a request, taken at their word or refused: what two readers could understand in two ways is wrong.
+"""The first lines of a request, taken at their word or refused: what two readers could understand
+in two ways is wrong.
 
-A proxy in front may end a request elsewhere than this service does, and then a part of one caller's request becomes the
-beginning of another's. So everything that leaves room for that is refused before it is parsed.
+A proxy in front may end a request elsewhere than this service does, and then a part of one caller's
+request becomes the beginning of another's. So everything that leaves room for that is refused
+before it is parsed.
 """
 
 import re
@@ -15,7 +17,9 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
 def could_begin(part: bytes) -> bool:
-    """Whether more bytes may make a good head of these: no bare end of line and no zero byte is in them so far."""
+    """Whether more bytes may make a good head of these: no bare end of line and no zero byte is in
+    them so far.
+    """
     rest = part.replace(b"\r\n", b"")
     return b"\n" not in rest and b"\x00" not in rest and b"\r" not in rest[:-1]
 
@@ -43,5 +47,9 @@ def _one_end(found: dict[bytes, list[bytes]], chunks_allowed: bool) -> bool:
     """Whether these fields say in one way where the body ends."""
     lengths, codings = found.get(b"content-length", []), found.get(b"transfer-encoding", [])
     if codings:
-        return chunks_allowed and not lengths and [coding.lower() for coding in codings] == [b"chunked"]
+        return (
+            chunks_allowed
+            and not lengths
+            and [coding.lower() for coding in codings] == [b"chunked"]
+        )
     return len(lengths) <= 1 and all(_LENGTH.fullmatch(length) for length in lengths)

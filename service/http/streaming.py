@@ -13,7 +13,14 @@ from service.answering.answerer import Answer, CitationFound, Event, Finished, P
 from service.answering.permission import Permission
 from service.http import problems
 from service.http.disconnects import CallerLeft, run_unless_gone, wait_until_gone
-from service.http.replies import AskReply, BudgetReply, DoneReply, PassageReply, UsageReply, citation
+from service.http.replies import (
+    AskReply,
+    BudgetReply,
+    DoneReply,
+    PassageReply,
+    UsageReply,
+    citation,
+)
 from service.llm import event_stream
 from service.operating.tasks import end_task
 
@@ -37,7 +44,9 @@ class Speech(Protocol):
         ...
 
     def failed(self, problem: dict[str, Any]) -> Iterable[bytes]:
-        """What goes over the wire when an answer that has begun cannot be finished. problem: its body, RFC 9457."""
+        """What goes over the wire when an answer that has begun cannot be finished. problem: its
+        body, RFC 9457.
+        """
         ...
 
 
@@ -57,8 +66,8 @@ class AskSpeech:
 class EventStream:
     """Works an answer out in one task, and sends it from another as fast as the caller reads.
 
-    A third keeps looking whether the caller may still have it. Where not, the work is stopped and nothing more of the
-    answer is sent.
+    A third keeps looking whether the caller may still have it. Where not, the work is stopped and
+    nothing more of the answer is sent.
     """
 
     def __init__(
@@ -69,7 +78,9 @@ class EventStream:
         speech: Speech | None = None,
         permission: Permission | None = None,
     ) -> None:
-        """speech: how the events are told; none: as /ask tells them. permission: none: it is taken to last."""
+        """speech: how the events are told; none: as /ask tells them. permission: none: it is taken
+        to last.
+        """
         self._speech = speech or AskSpeech()
         self._request_id = request_id
         self._finished = finished
@@ -142,7 +153,10 @@ class EventStream:
                 await close()
 
     async def frames(self, first: Item) -> AsyncIterator[bytes]:
-        """What goes over the wire, with a comment now and then while nothing happens. Raises what ends it too early."""
+        """What goes over the wire, with a comment now and then while nothing happens.
+
+        Raises what ends it too early.
+        """
         item = first
         while item is not None:
             if isinstance(item, Exception):
@@ -151,7 +165,8 @@ class EventStream:
                 yield frame
             while True:
                 try:
-                    async with asyncio.timeout(HEARTBEAT_S):  # wait_for loses a cancellation that comes with an item
+                    # wait_for loses a cancellation that comes with an item
+                    async with asyncio.timeout(HEARTBEAT_S):
                         item = await self._queue.get()
                     break
                 except TimeoutError:
@@ -161,7 +176,11 @@ class EventStream:
         """What goes over the wire when the answer cannot be finished."""
         if isinstance(error, ClearanceError):
             problems.note(error, self._request_id)
-        known = problems.of(error) if isinstance(error, ClearanceError) else problems.Problem(problems.INTERNAL)
+        known = (
+            problems.of(error)
+            if isinstance(error, ClearanceError)
+            else problems.Problem(problems.INTERNAL)
+        )
         return self._speech.failed(known.body(self._request_id))
 
     async def close(self) -> None:
@@ -170,7 +189,10 @@ class EventStream:
 
 
 class _Response(Response):
-    """Sends the frames. Ends the work when the caller leaves, stops reading, or may not have any more of it."""
+    """Sends the frames.
+
+    Ends the work when the caller leaves, stops reading, or may not have any more of it.
+    """
 
     media_type = "text/event-stream"
 
@@ -185,10 +207,13 @@ class _Response(Response):
         sending = asyncio.ensure_future(self._send(send))
         leaving = asyncio.ensure_future(wait_until_gone(receive))
         try:
-            await asyncio.wait({sending, leaving, self._stream.keeping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {sending, leaving, self._stream.keeping}, return_when=asyncio.FIRST_COMPLETED
+            )
             if leaving.done() and not sending.done():
                 raise _NobodyReads
-            if not sending.done():  # not even what waits for a caller who reads slowly is sent any more
+            # not even what waits for a caller who reads slowly is sent any more
+            if not sending.done():
                 await end_task(sending)
                 self._stream.keeping.result()
             sending.result()
@@ -204,7 +229,9 @@ class _Response(Response):
             await self._stream.close()
 
     async def _send(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
         async for frame in self._stream.frames(self._first):
             await self._stream.fresh()
             await _written(frame, send)

@@ -1,4 +1,7 @@
-"""Wrong keys: answered ever more slowly to the address that they come from. A right key never waits."""
+"""Wrong keys: answered ever more slowly to the address that they come from.
+
+A right key never waits.
+"""
 
 import ipaddress
 import time
@@ -16,7 +19,8 @@ class WrongKeys:
     """Those of one process, by address. Used by one thread."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[str, tuple[float, float]] = OrderedDict()  # how many are not forgiven yet, and when
+        # how many are not forgiven yet, and when
+        self._seen: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self.waiting = 0
 
     def delay(self, address: str) -> float:

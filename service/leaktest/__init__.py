@@ -1,1 +1,4 @@
-"""Attacks on a running service: whether it tells anybody of what they may not read. Knows nothing of ingestion."""
+"""Attacks on a running service: whether it tells anybody of what they may not read.
+
+Knows nothing of ingestion.
+"""

@@ -24,7 +24,8 @@ def attack(
 ) -> Report:
     """Every check against the service at this address, which must be one over this catalog.
 
-    Raises NothingToSee, and ServiceAway where nothing answers. Whatever happens, nothing is left in the catalog.
+    Raises NothingToSee, and ServiceAway where nothing answers. Whatever happens, nothing is left in
+    the catalog.
     """
     tell = say or _nothing
     report = Report(url=url)
@@ -43,7 +44,9 @@ def attack(
         if pairs:
             tell("Measuring time ...")
             elsewhere = stack.enter_context(TemporaryDirectory(prefix="clearance-leaktest-"))
-            unrelated = stack.enter_context(unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog))
+            unrelated = stack.enter_context(
+                unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog)
+            )
             checks.measure_time(here, report, unrelated, pairs)
         tell("Removing the canaries ...")
     return report

@@ -1,13 +1,15 @@
-"""Documents, people and a group of the leak test's own, made in the catalog on its host; and everything removed again.
+"""Documents, people and a group of the leak test's own, made in the catalog on its host; and
+everything removed again.
 
-The one place here that writes to an installation. Everything it makes carries the prefix `leaktest-`, so that what a
-killed run left behind can be found and removed.
+The one place here that writes to an installation. Everything it makes carries the prefix
+`leaktest-`, so that what a killed run left behind can be found and removed.
 """
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder
@@ -70,7 +72,10 @@ class Canaries:
         metadata: Mapping[str, Scalar] | None = None,
         catalog: Catalog | None = None,
     ) -> str:
-        """Write or replace a document of one passage. Returns its public id. catalog: another than the service's."""
+        """Write or replace a document of one passage.
+
+        Returns its public id. catalog: another than the service's.
+        """
         title = f"{self.mark} {name}"
         chunk = Chunk(ordinal=0, text=text, start=0, end=len(text), embedded=f"{title}\n{text}")
         document = Document(
@@ -88,7 +93,9 @@ class Canaries:
         )
         into = catalog or self.catalog
         generations = into.generations.writable()
-        vectors = {each.id: self._embedder_of(each).passages([chunk.embedded]) for each in generations}
+        vectors = {
+            each.id: self._embedder_of(each).passages([chunk.embedded]) for each in generations
+        }
         return into.documents.put(document, vectors)
 
     def relabel(self, name: str, *allow: str) -> None:
@@ -105,7 +112,10 @@ class Canaries:
 
 
 def clean(catalog: Catalog, mark: str = "") -> int:
-    """Remove what one leak test made, or all. Returns how many things there were. What fails is raised in the end."""
+    """Remove what one leak test made, or all. Returns how many things there were.
+
+    What fails is raised in the end.
+    """
     failed: list[ClearanceError] = []
     steps = [*_documents(catalog, mark), *_people(catalog, mark)]
     for step in steps:
@@ -130,15 +140,16 @@ def _people(catalog: Catalog, mark: str) -> Sequence[Callable[[], object]]:
     people = catalog.people
     users = [name.removeprefix("user:") for name in people.users()]
     groups = [name.removeprefix("group:") for name in people.groups()]
-    steps: list[Callable[[], object]] = []
-    steps += [lambda name=name: people.remove_user(name) for name in users if name.startswith(prefix)]  # type: ignore[misc]
-    steps += [lambda name=name: people.remove_group(name) for name in groups if name.startswith(prefix)]  # type: ignore[misc]
-    return steps
+    ours = [partial(people.remove_user, name) for name in users if name.startswith(prefix)]
+    theirs = [partial(people.remove_group, name) for name in groups if name.startswith(prefix)]
+    return [*ours, *theirs]
 
 
 @contextmanager
 def unrelated_catalog(url: str, like: Catalog) -> Iterator[Catalog]:
-    """An empty catalog elsewhere with the same generation, for writes that the service cannot notice."""
+    """An empty catalog elsewhere with the same generation, for writes that the service cannot
+    notice.
+    """
     made = Catalog.open(url)
     try:
         with suppress(ClearanceError):

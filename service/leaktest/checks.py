@@ -14,7 +14,8 @@ from service.leaktest.report import Report, Timed
 from service.leaktest.statistics import separation
 
 HIDDEN = 6  # canaries that the outsider may not read
-ATTEMPTS = 3  # a difference that others have caused, in a service in use, does not come back each time
+# a difference that others have caused, in a service in use, does not come back each time
+ATTEMPTS = 3
 ROUNDS = 5  # of revocation
 
 
@@ -45,7 +46,11 @@ class Scene:
 
     def known(self) -> Knowledge:
         """What the outsider may have heard of."""
-        own = ({"collection": self.canaries.mark}, {"path_prefix": "leaktest/"}, {"metadata": {"author": self.word}})
+        own = (
+            {"collection": self.canaries.mark},
+            {"path_prefix": "leaktest/"},
+            {"metadata": {"author": self.word}},
+        )
         return Knowledge(
             questions=(self.question, self.shared),
             documents=self.ids[:2],
@@ -66,7 +71,11 @@ def scene(canaries: Canaries, client: Client, *, models: bool) -> Scene:
     shared, word = random_word(), random_word()
     everybody = f"user:{insider.name}", f"user:{outsider.name}"
     for number in range(3):
-        canaries.put(f"open{number}", f"The {shared} report, part {number}, is for everybody here.", *everybody)
+        canaries.put(
+            f"open{number}",
+            f"The {shared} report, part {number}, is for everybody here.",
+            *everybody,
+        )
     ids = [hide(canaries, number, f"{shared} {word}") for number in range(HIDDEN)]
     made = Scene(
         canaries=canaries,
@@ -78,11 +87,20 @@ def scene(canaries: Canaries, client: Client, *, models: bool) -> Scene:
         ids=tuple(ids),
         models=models,
     )
-    search = Call(door="search", route="POST /search", path="/search", body={"question": made.question, "k": 10})
+    search = Call(
+        door="search",
+        route="POST /search",
+        path="/search",
+        body={"question": made.question, "k": 10},
+    )
     if not told(made.ask(search, insider).body, [word]):
-        raise NothingToSee("The insider does not find its own canary.", remedy="Is it the service of this home?")
+        raise NothingToSee(
+            "The insider does not find its own canary.", remedy="Is it the service of this home?"
+        )
     if not told(made.ask(search, outsider).body, [shared]):
-        raise NothingToSee("The outsider does not find what it may read.", remedy="Is it the service of this home?")
+        raise NothingToSee(
+            "The outsider does not find what it may read.", remedy="Is it the service of this home?"
+        )
     return made
 
 
@@ -98,13 +116,17 @@ def hide(canaries: Canaries, number: int, words: str, readers: str | None = None
 
 
 def look_through_every_door(here: Scene, report: Report) -> None:
-    """Whether a word or an id of a hidden canary stands in any byte that the outsider gets; and no door breaks."""
+    """Whether a word or an id of a hidden canary stands in any byte that the outsider gets; and no
+    door breaks.
+    """
     found = []
     asked = here.doors(models=True)
     for call in asked:
         answered = here.ask(call, here.outsider)
         sent = f"{call.path} {call.body!r}"
-        looked_for = [word for word in (here.word, *here.ids, here.canaries.group) if word not in sent]
+        looked_for = [
+            word for word in (here.word, *here.ids, here.canaries.group) if word not in sent
+        ]
         found += [(call.door, f"it tells {word}") for word in told(_all(answered), looked_for)]
         if call.path != "/whoami" and answered.status == 500:
             found.append((call.door, "it breaks (status 500)"))
@@ -112,7 +134,9 @@ def look_through_every_door(here: Scene, report: Report) -> None:
 
 
 def compare_before_and_after(here: Scene, report: Report) -> None:
-    """Whether hidden canaries that come, change, move and go change one byte of what the outsider gets."""
+    """Whether hidden canaries that come, change, move and go change one byte of what the outsider
+    gets.
+    """
     asked = here.doors(models=here.models)
     steady = _steady(here, asked)
     report.unsteady = sorted({call.door for call in asked} - {call.door for call in steady})
@@ -122,12 +146,18 @@ def compare_before_and_after(here: Scene, report: Report) -> None:
         for _ in range(ATTEMPTS):
             change()
             after = _replies(here, differing)
-            parts = {door: (before[door], reply) for door, reply in after.items() if before[door] != reply}
+            parts = {
+                door: (before[door], reply)
+                for door, reply in after.items()
+                if before[door] != reply
+            }
             before.update(after)
             differing = [call for call in differing if call.door in parts]
             if not differing:
                 break
-        found = [(call.door, f"{what}: {first_difference(*parts[call.door])}") for call in differing]
+        found = [
+            (call.door, f"{what}: {first_difference(*parts[call.door])}") for call in differing
+        ]
         report.note("interference", len(steady), found)
 
 
@@ -197,7 +227,9 @@ def _still_open(here: Scene, way: str, name: str) -> list[str]:
     """Doors at which somebody still gets a document after it was taken away in this way."""
     made, word = here.canaries, random_word()
     person = made.person(f"{name}-reader", made.group)
-    document = made.put(name, f"The {word} report.", f"group:{made.group}", f"user:{here.insider.name}")
+    document = made.put(
+        name, f"The {word} report.", f"group:{made.group}", f"user:{here.insider.name}"
+    )
     doors = [
         Call(
             door=f"search {mode}",
@@ -207,7 +239,9 @@ def _still_open(here: Scene, way: str, name: str) -> list[str]:
         )
         for mode in MODES
     ]
-    doors.append(Call(door="document", route="GET /documents/{document_id}", path=f"/documents/{document}"))
+    doors.append(
+        Call(door="document", route="GET /documents/{document_id}", path=f"/documents/{document}")
+    )
     ask = {"question": f"{word} report", "answerer": "quotes", "stream": True}
     doors.append(Call(door="stream", route="POST /ask", path="/ask", body=ask))
     closed = [call.door for call in doors if not _gets(here.ask(call, person), word)]
@@ -236,18 +270,28 @@ def measure_time(here: Scene, report: Report, unrelated: Catalog, pairs: int) ->
     client, key, words = here.client, here.outsider.key, f"{here.shared} {here.word}"
     numbers = iter(range(1_000_000))
     search = client.prepare(
-        Call(door="", route="POST /search", path="/search", body={"question": here.question, "mode": "keyword"}), key
+        Call(
+            door="",
+            route="POST /search",
+            path="/search",
+            body={"question": here.question, "mode": "keyword"},
+        ),
+        key,
     )
     ready = client.prepare(Call(door="", route="GET /readyz", path="/readyz"), None)
 
     def write(hidden: bool) -> None:
         text = f"The {words} report says that {words} falls."
         catalog = None if hidden else unrelated
-        here.canaries.put(f"timed{next(numbers) % 20}", text, f"group:{here.canaries.group}", catalog=catalog)
+        here.canaries.put(
+            f"timed{next(numbers) % 20}", text, f"group:{here.canaries.group}", catalog=catalog
+        )
 
     def opened(hidden: bool) -> Prepared:
         name = random.choice(here.ids) if hidden else random_word(20)
-        return client.prepare(Call(door="", route="GET /documents/{document_id}", path=f"/documents/{name}"), key)
+        return client.prepare(
+            Call(door="", route="GET /documents/{document_id}", path=f"/documents/{name}"), key
+        )
 
     def filtered(hidden: bool) -> Prepared:
         collection = here.canaries.mark if hidden else here.canaries.mark[::-1]

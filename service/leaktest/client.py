@@ -1,4 +1,6 @@
-"""HTTP over a bare socket: what it costs is a small part of what it measures, and it hides no byte of a reply."""
+"""HTTP over a bare socket: what it costs is a small part of what it measures, and it hides no byte
+of a reply.
+"""
 
 import json
 import socket
@@ -38,7 +40,10 @@ class Client:
         """Raises BadInput for what is no address."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadInput(f"{url!a} is no address of a service.", remedy="Write it like http://127.0.0.1:8080.")
+            raise BadInput(
+                f"{url!a} is no address of a service.",
+                remedy="Write it like http://127.0.0.1:8080.",
+            )
         self._host, self._secure = parts.hostname, parts.scheme == "https"
         self._port = parts.port or (443 if self._secure else 80)
         self._at = parts.netloc.rpartition("@")[2]
@@ -74,7 +79,10 @@ class Client:
         return self.send(self.prepare(call, key))[0]
 
     def send(self, prepared: Prepared) -> tuple[Answered, float]:
-        """The reply, and the seconds until its last byte. A connection that the server has closed is opened anew."""
+        """The reply, and the seconds until its last byte.
+
+        A connection that the server has closed is opened anew.
+        """
         for fresh in (self._socket is None, True):
             try:
                 if fresh:
@@ -91,7 +99,9 @@ class Client:
         made = socket.create_connection((self._host, self._port), self._timeout_s)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = (
-            ssl.create_default_context().wrap_socket(made, server_hostname=self._host) if self._secure else made
+            ssl.create_default_context().wrap_socket(made, server_hostname=self._host)
+            if self._secure
+            else made
         )
 
     def _exchange(self, prepared: Prepared) -> tuple[Answered, float]:

@@ -1,4 +1,7 @@
-"""Two replies to the same request, byte by byte. What may differ by chance is named here, and nothing else may."""
+"""Two replies to the same request, byte by byte.
+
+What may differ by chance is named here, and nothing else may.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,7 +12,9 @@ RANDOM_HEADERS = {
     "date": r".*",
     "clearance-position": r"[A-Za-z0-9_-]+",
 }
-"""Headers that are new each time, and the form that they must have; all others are compared to the letter."""
+"""Headers that are new each time, and the form that they must have; all others are compared to the
+letter.
+"""
 
 RANDOM_BYTES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("request id", re.compile(rb'("instance": ?")([0-9a-f]{32})(?=")')),
@@ -20,7 +25,10 @@ RANDOM_BYTES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("clock", re.compile(rb'("created(?:_at)?": ?)(\d{10})(?=[,}])')),
     ("clock", re.compile(rb'("timings": ?)(\{[^{}]*\})')),
 )
-"""Stretches of a body that are new each time. Ids and positions must have the same length on both sides."""
+"""Stretches of a body that are new each time.
+
+Ids and positions must have the same length on both sides.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,8 @@ def comparable(answered: Answered) -> bytes:
     """Everything that a caller gets, with marks where chance may differ."""
     lines = [str(answered.status)]
     for name, value in sorted(answered.headers.items()):
-        if name == "content-length":  # follows from the body, in which the clock has more digits or fewer
+        # follows from the body, in which the clock has more digits or fewer
+        if name == "content-length":
             value = "right" if int(value) == len(answered.body) or not answered.body else "wrong"
         elif name in RANDOM_HEADERS and re.fullmatch(RANDOM_HEADERS[name], value):
             value = "new each time" if name == "date" else f"new each time, {len(value)} characters"
@@ -52,7 +61,9 @@ def _mark(kind: str, found: bytes) -> bytes:
 
 
 def told(content: bytes, words: Iterable[str]) -> list[str]:
-    """Those of the words that stand in these bytes, however JSON, HTML or an address may have written them."""
+    """Those of the words that stand in these bytes, however JSON, HTML or an address may have
+    written them.
+    """
     found = content.lower()
     return [word for word in words if any(form in found for form in _written(word))]
 
@@ -64,6 +75,9 @@ def _written(word: str) -> set[bytes]:
 
 def first_difference(one: bytes, other: bytes, around: int = 120) -> str:
     """Where two replies part, for people."""
-    place = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    place = next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
     start = max(0, place - around)
     return f"byte {place}: …{one[start : place + around]!r}… against …{other[start : place + around]!r}…"

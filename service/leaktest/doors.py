@@ -1,6 +1,8 @@
-"""Every address of the service with requests to it: each mode, filter, stream and error that a caller can get to.
+"""Every address of the service with requests to it: each mode, filter, stream and error that a
+caller can get to.
 
-What stands here is asked by `clearance leaktest` and by the tests; a route without a request here fails a test.
+What stands here is asked by `clearance leaktest` and by the tests; a route without a request here
+fails a test.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +28,10 @@ OPERATORS = frozenset(
         "PUT /admin/templates/{template}/readers",
     }
 )
-"""Routes for operators. What they reply may depend on everything; none of them replies with text or titles."""
+"""Routes for operators.
+
+What they reply may depend on everything; none of them replies with text or titles.
+"""
 
 ANSWERING = frozenset({"POST /ask", "POST /v1/chat/completions", "POST /v1/responses"})
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -53,7 +58,10 @@ HOSTILE_FILTERS: tuple[dict[str, Any], ...] = (
     {"modified_after": "0001-01-01T00:00:00+23:59"},
     {"modified_before": "9999-12-31T23:59:59-23:59"},
 )
-"""Conditions that a database can stumble over. Stumbling must not depend on what the caller may not read."""
+"""Conditions that a database can stumble over.
+
+Stumbling must not depend on what the caller may not read.
+"""
 
 PLAIN_FILTERS: tuple[dict[str, Any], ...] = (
     {"collection": "default"},
@@ -103,7 +111,9 @@ class Knowledge:
 
 
 def calls(known: Knowledge) -> Iterator[Call]:
-    """Every door, with everything that this attacker can try at it; none changes anything in the service."""
+    """Every door, with everything that this attacker can try at it; none changes anything in the
+    service.
+    """
     yield from _searches(known)
     yield from _questions(known)
     yield from _openai(known)
@@ -116,17 +126,29 @@ def _searches(known: Knowledge) -> Iterator[Call]:
     for number, question in enumerate(known.questions):
         for mode in MODES:
             body = {"question": question, "k": known.k, "mode": mode}
-            yield Call(door=f"search {mode} {number}", route="POST /search", path="/search", body=body)
+            yield Call(
+                door=f"search {mode} {number}", route="POST /search", path="/search", body=body
+            )
     question = known.questions[0]
     one = {"question": question, "k": 1}
     yield Call(door="search for one", route="POST /search", path="/search", body=one)
     for number, filters in enumerate(known.filters):
         body = {"question": question, "k": known.k, "mode": MODES[number % 3], "filters": filters}
-        yield Call(door=f"search filtered {number}", route="POST /search", path="/search", body=body)
+        yield Call(
+            door=f"search filtered {number}", route="POST /search", path="/search", body=body
+        )
     sealed = {"Clearance-At-Least": "AAAA"}
-    yield Call(door="search forged position", route="POST /search", path="/search", body=one, headers=sealed)
+    yield Call(
+        door="search forged position",
+        route="POST /search",
+        path="/search",
+        body=one,
+        headers=sealed,
+    )
     tagged = {"If-None-Match": '"0"'}
-    yield Call(door="search other tag", route="POST /search", path="/search", body=one, headers=tagged)
+    yield Call(
+        door="search other tag", route="POST /search", path="/search", body=one, headers=tagged
+    )
 
 
 def _questions(known: Knowledge) -> Iterator[Call]:
@@ -136,7 +158,10 @@ def _questions(known: Knowledge) -> Iterator[Call]:
 
     for number, question in enumerate(known.questions):
         yield ask(f"plain {number}", question=question)
-    turns = [{"role": "user", "content": known.questions[-1]}, {"role": "assistant", "content": "It rises [1]."}]
+    turns = [
+        {"role": "user", "content": known.questions[-1]},
+        {"role": "assistant", "content": "It rises [1]."},
+    ]
     for stream in (False, True):
         way = "stream" if stream else "whole"
         yield ask(f"quotes {way}", answerer="quotes", stream=stream)
@@ -156,7 +181,9 @@ def _openai(known: Knowledge) -> Iterator[Call]:
     question = known.questions[0]
     yield Call(door="models", route="GET /v1/models", path="/v1/models")
     for name in (*known.models, QUOTES, "no-such-model"):
-        yield Call(door=f"model {name}", route="GET /v1/models/{name:path}", path=f"/v1/models/{name}")
+        yield Call(
+            door=f"model {name}", route="GET /v1/models/{name:path}", path=f"/v1/models/{name}"
+        )
         for stream in (False, True):
             said = {"model": name, "stream": stream, "clearance": {"k": known.k}}
             way = f"{name} {'stream' if stream else 'whole'}"
@@ -170,7 +197,11 @@ def _openai(known: Knowledge) -> Iterator[Call]:
                 body=said | {"input": question},
             )
     for number, filters in enumerate(known.filters):
-        options = {"clearance": {"k": known.k, "filters": filters}, "model": QUOTES, "stream": bool(number % 2)}
+        options = {
+            "clearance": {"k": known.k, "filters": filters},
+            "model": QUOTES,
+            "stream": bool(number % 2),
+        }
         yield Call(
             door=f"response filtered {number}",
             route="POST /v1/responses",
@@ -183,9 +214,15 @@ def _opening(known: Knowledge) -> Iterator[Call]:
     for number, name in enumerate((*known.documents, NOWHERE)):
         route = "GET /documents/{document_id}"
         yield Call(door=f"document {number}", route=route, path=f"/documents/{name}")
-        yield Call(door=f"part of document {number}", route=route, path=f"/documents/{name}?start=5&length=20")
+        yield Call(
+            door=f"part of document {number}",
+            route=route,
+            path=f"/documents/{name}?start=5&length=20",
+        )
     for number, name in enumerate((*known.passages, NOWHERE)):
-        yield Call(door=f"passage {number}", route="GET /passages/{passage_id}", path=f"/passages/{name}")
+        yield Call(
+            door=f"passage {number}", route="GET /passages/{passage_id}", path=f"/passages/{name}"
+        )
 
 
 def _mistakes(known: Knowledge) -> Iterator[Call]:
@@ -199,14 +236,21 @@ def _mistakes(known: Knowledge) -> Iterator[Call]:
         "no such mode": {"question": question, "mode": "regex"},
         "contradiction": {
             "question": question,
-            "filters": {"modified_after": "2026-02-01T00:00:00Z", "modified_before": "2026-01-01T00:00:00Z"},
+            "filters": {
+                "modified_after": "2026-02-01T00:00:00Z",
+                "modified_before": "2026-01-01T00:00:00Z",
+            },
         },
         "long question": {"question": question + "a" * 9_000},
     }
     for name, body in wrong.items():
         for path in ("/search", "/ask", "/v1/chat/completions", "/v1/responses"):
             yield Call(door=f"mistake {name} at {path}", route=f"POST {path}", path=path, body=body)
-    yield Call(door="document by a path", route="GET /documents/{document_id}", path="/documents/..%2f..%2fetc")
+    yield Call(
+        door="document by a path",
+        route="GET /documents/{document_id}",
+        path="/documents/..%2f..%2fetc",
+    )
     yield Call(door="passage by a word", route="GET /passages/{passage_id}", path="/passages/%00")
     yield Call(door="other method", route="GET /search", path="/search")
     yield Call(door="unknown address", route="GET /nothing", path="/nothing")
@@ -219,10 +263,18 @@ def _about_the_service() -> Iterator[Call]:
     yield Call(door="problem page", route="GET /problems/{slug}", path="/problems/not-found")
 
 
-def operators_calls(template: str = "no-such-template", model: str = "no-such-model") -> Iterator[Call]:
+def operators_calls(
+    template: str = "no-such-template", model: str = "no-such-model"
+) -> Iterator[Call]:
     """The doors of operators, with the scope `admin` in hand; some of these change something."""
     readers = {"allow": ["public"]}
-    draft = {"style": "chat", "language": "en", "system": "Answer.", "user": "{{ question }}", "no_answer": "Nothing."}
+    draft = {
+        "style": "chat",
+        "language": "en",
+        "system": "Answer.",
+        "user": "{{ question }}",
+        "no_answer": "Nothing.",
+    }
     bodies: dict[str, Any] = {
         "POST /admin/index/rebuild": None,
         "POST /admin/models/clear": {"model": model},

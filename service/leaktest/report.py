@@ -30,9 +30,11 @@ class Timed:
 class Report:
     url: str
     version: str = ""
-    tried: dict[str, int] = field(default_factory=dict)  # how many comparisons or requests, by check
+    # how many comparisons or requests, by check
+    tried: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    unsteady: list[str] = field(default_factory=list)  # doors that answer differently although nothing has changed
+    # doors that answer differently although nothing has changed
+    unsteady: list[str] = field(default_factory=list)
     timed: list[Timed] = field(default_factory=list)
 
     def note(self, check: str, tried: int, found: Sequence[tuple[str, str]]) -> None:
@@ -56,7 +58,9 @@ class Report:
         }
 
     def lines(self) -> list[str]:
-        said = [f"{check}: {number} tried, {self._found(check)}" for check, number in self.tried.items()]
+        said = [
+            f"{check}: {number} tried, {self._found(check)}" for check, number in self.tried.items()
+        ]
         for timed in self.timed:
             found, again = timed.found, timed.control
             said.append(
@@ -68,8 +72,12 @@ class Report:
                 f"{len(self.unsteady)} doors answer differently although nothing has changed, so they say nothing"
                 f" here: {', '.join(self.unsteady[:5])}"
             )
-        said += [f"LEAK ({finding.check}) {finding.door}: {finding.what}" for finding in self.findings]
-        said.append("Nothing was found." if self.clean else f"{len(self.findings)} leaks were found.")
+        said += [
+            f"LEAK ({finding.check}) {finding.door}: {finding.what}" for finding in self.findings
+        ]
+        said.append(
+            "Nothing was found." if self.clean else f"{len(self.findings)} leaks were found."
+        )
         return said
 
     def _found(self, check: str) -> str:

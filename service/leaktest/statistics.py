@@ -1,4 +1,6 @@
-"""Whether two kinds of request can be told apart by a number, such as how long they took: Mann–Whitney."""
+"""Whether two kinds of request can be told apart by a number, such as how long they took:
+Mann–Whitney.
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +16,10 @@ _CHANCE = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Separation:
-    """How well a threshold tells two samples apart: auc 0.5 not at all, 1.0 always. The larger of AUC and 1 − AUC."""
+    """How well a threshold tells two samples apart: auc 0.5 not at all, 1.0 always.
+
+    The larger of AUC and 1 − AUC.
+    """
 
     auc: float
     low: float  # of the 95 % interval, not below 0.5
@@ -34,7 +39,8 @@ def separation(sample: Sequence[float], control: Sequence[float]) -> Separation:
     """sample, control: at least two numbers each, in any unit."""
     x, y = np.asarray(sample, np.float64), np.asarray(control, np.float64)
     ranks = _ranks(np.concatenate([x, y]))
-    above = (ranks[: len(x)] - _ranks(x)) / len(y)  # share of the control below each of the sample; ties count half
+    # share of the control below each of the sample; ties count half
+    above = (ranks[: len(x)] - _ranks(x)) / len(y)
     below = (ranks[len(x) :] - _ranks(y)) / len(x)
     auc = float(above.mean())
     deviation = math.sqrt(above.var(ddof=1) / len(x) + below.var(ddof=1) / len(y))  # DeLong

@@ -10,7 +10,10 @@ LINE_BYTES = 1 << 20  # longest line accepted
 
 
 async def lines(chunks: AsyncIterator[bytes], most: int) -> AsyncGenerator[str]:
-    """The lines of a byte stream. Raises GeneratorBroken over `most` bytes in all, an endless line, or bad UTF-8."""
+    """The lines of a byte stream.
+
+    Raises GeneratorBroken over `most` bytes in all, an endless line, or bad UTF-8.
+    """
     rest = b""
     total = 0
     async for chunk in chunks:
@@ -26,7 +29,10 @@ async def lines(chunks: AsyncIterator[bytes], most: int) -> AsyncGenerator[str]:
 
 
 async def data(chunks: AsyncIterator[bytes], most: int) -> AsyncGenerator[str]:
-    """The data of each event. Model servers put each event's data on one line; all else is passed over."""
+    """The data of each event.
+
+    Model servers put each event's data on one line; all else is passed over.
+    """
     async for line in lines(chunks, most):
         if line.startswith("data:"):
             yield line.removeprefix("data:").strip()
@@ -34,7 +40,9 @@ async def data(chunks: AsyncIterator[bytes], most: int) -> AsyncGenerator[str]:
 
 def encode(event: str, payload: dict[str, Any]) -> bytes:
     """One event as it goes over the wire. JSON keeps it on one line."""
-    return f"event: {event}\ndata: {json.dumps(payload, ensure_ascii=False)}\n\n".encode("utf-8", "replace")
+    return f"event: {event}\ndata: {json.dumps(payload, ensure_ascii=False)}\n\n".encode(
+        "utf-8", "replace"
+    )
 
 
 def data_only(payload: dict[str, Any]) -> bytes:

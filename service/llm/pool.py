@@ -1,9 +1,10 @@
 """Several model servers as one language model: each question goes to the next one that is well.
 
-Offered is what any of the servers serves: the models that the configuration names, or, where it names none, all but
-adapters. A question goes to the servers that serve its model, in turn; where they hold different windows, the smallest
-counts. A server that failed is passed over for a while, and is asked all the same where no other can answer.
-A model that is hidden from somebody takes the way of one that no server serves.
+Offered is what any of the servers serves: the models that the configuration names, or, where it
+names none, all but adapters. A question goes to the servers that serve its model, in turn; where
+they hold different windows, the smallest counts. A server that failed is passed over for a while,
+and is asked all the same where no other can answer. A model that is hidden from somebody takes the
+way of one that no server serves.
 """
 
 import asyncio
@@ -13,13 +14,20 @@ from contextlib import aclosing
 from itertools import count as counter
 from typing import Protocol
 
-from indexes.errors import GeneratorBroken, GeneratorError, GeneratorTimeout, GeneratorUnavailable, NoSuchModel
+from indexes.errors import (
+    GeneratorBroken,
+    GeneratorError,
+    GeneratorTimeout,
+    GeneratorUnavailable,
+    NoSuchModel,
+)
 from service.llm.port import Generated, LanguageModel, Prompt, ServedModel
 
 REMEMBER_S = 30.0  # how long a server's list of models is believed
 REST_S = 10.0  # how long a server that failed is passed over
 PATIENCE_S = 0.5  # for what the others serve, once one server has told
-ATTEMPTS = 2  # at least, before the first token; after it the caller has seen text, and nothing may be said twice
+# at least, before the first token; after it the caller has seen text, and nothing may be said twice
+ATTEMPTS = 2
 PAUSE_S = 0.2  # before the same server is asked again
 
 Clock = Callable[[], float]
@@ -41,9 +49,18 @@ class ModelServer(Protocol):
         ...
 
     def stream(
-        self, prompt: Prompt, model: str, *, max_tokens: int, cache_salt: str, stop: Sequence[str], end: float
+        self,
+        prompt: Prompt,
+        model: str,
+        *,
+        max_tokens: int,
+        cache_salt: str,
+        stop: Sequence[str],
+        end: float,
     ) -> AsyncGenerator[Generated]:
-        """One attempt at an answer, as LanguageModel.stream. end: when it must be over, by the pool's clock."""
+        """One attempt at an answer, as LanguageModel.stream. end: when it must be over, by the
+        pool's clock.
+        """
         ...
 
     async def aclose(self) -> None: ...
@@ -99,8 +116,12 @@ class Member:
 class Pool:
     """The servers, and which of them is next."""
 
-    def __init__(self, servers: Sequence[ModelServer], names: Sequence[str], clock: Clock = time.monotonic) -> None:
-        """names: the models to offer, the default first; empty: all that are served, adapters left out."""
+    def __init__(
+        self, servers: Sequence[ModelServer], names: Sequence[str], clock: Clock = time.monotonic
+    ) -> None:
+        """names: the models to offer, the default first; empty: all that are served, adapters left
+        out.
+        """
         self.clock = clock
         self.counting, self.answering = counter(), counter()  # each takes turns of its own
         self._members = tuple(Member(server, clock) for server in servers)
@@ -111,16 +132,21 @@ class Pool:
             await member.aclose()
 
     async def offered(self, hidden: Collection[str] = ()) -> tuple[ServedModel, ...]:
-        """Every model that can be asked for, the default first. hidden: names that do not exist for who asks."""
+        """Every model that can be asked for, the default first. hidden: names that do not exist for
+        who asks.
+        """
         heard = await self._heard(thorough=True)
         served = dict.fromkeys(model.name for member in heard for model in member.known)
         names = [name for name in self._names or served if name in served]
         return tuple(_merged(name, heard) for name in names if self._offers(name, heard, hidden))
 
-    async def serving(self, name: str | None, hidden: Collection[str] = ()) -> tuple[ServedModel, tuple[Member, ...]]:
+    async def serving(
+        self, name: str | None, hidden: Collection[str] = ()
+    ) -> tuple[ServedModel, tuple[Member, ...]]:
         """The model of that name, or the default, and the servers that serve it.
 
-        Raises NoSuchModel, and GeneratorUnavailable where a model that is offered is not served now.
+        Raises NoSuchModel, and GeneratorUnavailable where a model that is offered is not served
+        now.
         """
         for thorough in (False, True):
             heard = await self._heard(thorough=thorough)
@@ -130,7 +156,8 @@ class Pool:
                 return _merged(wanted, serving), serving
         if self._offers(wanted, self._members, hidden):
             raise GeneratorUnavailable(
-                "No server that answers now serves that model.", remedy="Check the servers, and CLEARANCE_LLM_MODEL."
+                "No server that answers now serves that model.",
+                remedy="Check the servers, and CLEARANCE_LLM_MODEL.",
             )
         raise NoSuchModel
 
@@ -146,7 +173,9 @@ class Pool:
         return bool(cards) and not any(card.adapter for card in cards)
 
     def _default(self, heard: Sequence[Member], hidden: Collection[str]) -> str:
-        """Raises NoSuchModel where everything is hidden, and GeneratorUnavailable where that cannot be known."""
+        """Raises NoSuchModel where everything is hidden, and GeneratorUnavailable where that cannot
+        be known.
+        """
         served = [model.name for member in heard for model in member.known if not model.adapter]
         names = self._names or served
         first = next((name for name in names if name not in hidden), None)
@@ -157,9 +186,11 @@ class Pool:
         raise GeneratorUnavailable("It serves no model.")
 
     async def _heard(self, *, thorough: bool) -> list[Member]:
-        """The servers that have said lately what they serve; thorough: after a short wait for those that have not.
+        """The servers that have said lately what they serve; thorough: after a short wait for those
+        that have not.
 
-        Others are asked in the background, so that one that hangs keeps nobody waiting. Raises GeneratorError.
+        Others are asked in the background, so that one that hangs keeps nobody waiting. Raises
+        GeneratorError.
         """
         unheard = [member for member in self._members if not member.believed]
         looks = [member.look() for member in unheard if not member.resting]
@@ -171,7 +202,10 @@ class Pool:
         return [member for member in self._members if member.believed]
 
     async def _first_of(self, looks: Sequence["asyncio.Task[None]"]) -> None:
-        """Waits for a list of models, and a little for the other lists. Raises GeneratorError where none comes."""
+        """Waits for a list of models, and a little for the other lists.
+
+        Raises GeneratorError where none comes.
+        """
         _, waiting = await asyncio.wait(looks, timeout=PATIENCE_S)
         while waiting and not any(member.believed for member in self._members):
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -183,7 +217,11 @@ class PooledModel:
     """One of the models of a pool, or its default, as a LanguageModel."""
 
     def __init__(
-        self, pool: Pool, total_s: float, name: str | None = None, hidden: frozenset[str] = frozenset()
+        self,
+        pool: Pool,
+        total_s: float,
+        name: str | None = None,
+        hidden: frozenset[str] = frozenset(),
     ) -> None:
         self._pool = pool
         self._total_s = total_s  # for one answer, all attempts together
@@ -251,7 +289,9 @@ Find = Callable[[], Awaitable[tuple[ServedModel, tuple[Member, ...]]]]
 class _Tries:
     """The attempts of one call."""
 
-    def __init__(self, pool: Pool, find: Find, turns: Iterator[int], end: float = float("inf")) -> None:
+    def __init__(
+        self, pool: Pool, find: Find, turns: Iterator[int], end: float = float("inf")
+    ) -> None:
         """find: the model and the servers that serve it now."""
         self._pool = pool
         self._find = find
@@ -265,7 +305,9 @@ class _Tries:
         """The server to ask now, and the model's name."""
         self._attempts += 1
         model, self._serving = await self._find()
-        untried = [member for member in self._serving if member not in self._tried] or list(self._serving)
+        untried = [member for member in self._serving if member not in self._tried] or list(
+            self._serving
+        )
         well = [member for member in untried if not member.resting] or untried
         member = well[self._turn % len(well)]
         self._tried.append(member)
@@ -278,7 +320,9 @@ class _Tries:
             self._tried[-1].failed(rests=in_time and not isinstance(error, RequestRefused))
 
     def again(self, error: GeneratorError) -> bool:
-        """Whether another attempt is worth it: of whoever is there when one is away, of a well one when one is ill."""
+        """Whether another attempt is worth it: of whoever is there when one is away, of a well one
+        when one is ill.
+        """
         if isinstance(error, RequestRefused) or self._pool.clock() >= self._end:
             return False
         if isinstance(error, GeneratorUnavailable):

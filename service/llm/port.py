@@ -1,4 +1,6 @@
-"""The language model as the service sees it: its name, what it holds, how long a prompt is, an answer as it grows."""
+"""The language model as the service sees it: its name, what it holds, how long a prompt is, an
+answer as it grows.
+"""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +31,10 @@ class Prompt:
     messages: tuple[Message, ...] | None = None
     text: str | None = None
     cache_salt: str = field(default="", compare=False)
-    """What is remembered from counting it serves prompts of the same salt only. Empty: its lines are not remembered."""
+    """What is remembered from counting it serves prompts of the same salt only.
+
+    Empty: its lines are not remembered.
+    """
 
     def __post_init__(self) -> None:
         if (self.messages is None) == (self.text is None):
@@ -46,7 +51,10 @@ class TokenCounts:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A stretch of the answer. The last one carries why the model stopped, and the usage where the server tells it."""
+    """A stretch of the answer.
+
+    The last one carries why the model stopped, and the usage where the server tells it.
+    """
 
     text: str
     finish: str | None = None  # "stop", or "length" where max_tokens cut it
@@ -71,12 +79,14 @@ class LanguageModel(Protocol):
     async def served(self) -> ServedModel:
         """Which model answers and how much it holds; asked of the server, remembered briefly.
 
-        Raises GeneratorError, and NoSuchModel where it was named and is not offered, or where nothing is.
+        Raises GeneratorError, and NoSuchModel where it was named and is not offered, or where
+        nothing is.
         """
         ...
 
     async def count(self, prompt: Prompt) -> int:
-        """Tokens of the whole prompt, chat template and opening of the answer included, as the server counts them.
+        """Tokens of the whole prompt, chat template and opening of the answer included, as the
+        server counts them.
 
         Raises GeneratorError.
         """
@@ -85,9 +95,12 @@ class LanguageModel(Protocol):
     def stream(
         self, prompt: Prompt, *, max_tokens: int, cache_salt: str, stop: Sequence[str] = ()
     ) -> AsyncGenerator[Generated]:
-        """The answer as it grows; exactly one item, the last, has `finish`. Closing the iterator stops the model.
+        """The answer as it grows; exactly one item, the last, has `finish`.
 
-        cache_salt: only calls with an equal salt share the server's prefix cache; not empty, letters and digits.
-        Raises GeneratorUnavailable, GeneratorTimeout or GeneratorBroken, also after some text has been given.
+        Closing the iterator stops the model.
+
+        cache_salt: only calls with an equal salt share the server's prefix cache; not empty,
+        letters and digits. Raises GeneratorUnavailable, GeneratorTimeout or GeneratorBroken, also
+        after some text has been given.
         """
         ...

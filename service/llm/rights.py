@@ -1,4 +1,7 @@
-"""The language models, each for those who may use it. What a caller may not use takes the way of what is not there."""
+"""The language models, each for those who may use it.
+
+What a caller may not use takes the way of what is not there.
+"""
 
 from contextlib import suppress
 
@@ -16,11 +19,16 @@ AT_ONCE = 16  # rights looked up at the same time; this never waits behind work 
 def refuse_quotes(name: str) -> None:
     """Raises BadInput for a rule about what is no model."""
     if name == QUOTES:
-        raise BadInput(f"{QUOTES} is no model: it quotes what the asker may read, and is always there.")
+        raise BadInput(
+            f"{QUOTES} is no model: it quotes what the asker may read, and is always there."
+        )
 
 
 class Offer:
-    """What the model servers serve, as far as each caller may use it. Rights are read anew at every request."""
+    """What the model servers serve, as far as each caller may use it.
+
+    Rights are read anew at every request.
+    """
 
     def __init__(self, model: LanguageModel | None, rights: Models | None = None) -> None:
         """rights: none where the models are one person's own, as in a benchmark."""
@@ -29,10 +37,14 @@ class Offer:
         self._limiter = CapacityLimiter(AT_ONCE)
 
     async def to(self, principal: Principal) -> LanguageModel | None:
-        """The models of this caller; None: there is none for them, which is as if none were configured."""
+        """The models of this caller; None: there is none for them, which is as if none were
+        configured.
+        """
         if self._model is None or self._rights is None:
             return self._model
-        hidden = await to_thread.run_sync(self._rights.hidden_from, principal, limiter=self._limiter)
+        hidden = await to_thread.run_sync(
+            self._rights.hidden_from, principal, limiter=self._limiter
+        )
         if not hidden:
             return self._model
         theirs = self._model.without(hidden)
@@ -44,7 +56,9 @@ class Offer:
         return theirs
 
     async def listed_for(self, principal: Principal) -> tuple[ServedModel, ...]:
-        """Every model that this caller can name, the default first; none while the servers are away."""
+        """Every model that this caller can name, the default first; none while the servers are
+        away.
+        """
         theirs = await self.to(principal)
         if theirs is None:
             return ()

@@ -1,18 +1,22 @@
-"""Tokens counted word by word: as many as a byte-level BPE tokenizer makes of the whole text, much sooner.
+"""Tokens counted word by word: as many as a byte-level BPE tokenizer makes of the whole text, much
+sooner.
 
-Such a tokenizer cuts a text at its added tokens, cuts what is between them into words with a regular expression, and
-tokenizes every word alone. So the tokens of a text are the tokens of its words, and most words were counted before.
-What costs time is not the words but cutting them in the library. Here Python's `re` cuts, with the same expression. And
-with the expressions that most models use, a word never goes on from one line to the next, so that a line that was
-counted before, as of a passage that many ask for, need not even be cut.
+Such a tokenizer cuts a text at its added tokens, cuts what is between them into words with a
+regular expression, and tokenizes every word alone. So the tokens of a text are the tokens of its
+words, and most words were counted before. What costs time is not the words but cutting them in the
+library. Here Python's `re` cuts, with the same expression. And with the expressions that most
+models use, a word never goes on from one line to the next, so that a line that was counted before,
+as of a passage that many ask for, need not even be cut.
 
-Exact or not at all: `word_counter` gives None for a tokenizer of any other make, and a count is None for a text with a
-character about which two versions of Unicode could disagree; then the library counts the whole text.
+Exact or not at all: `word_counter` gives None for a tokenizer of any other make, and a count is
+None for a text with a character about which two versions of Unicode could disagree; then the
+library counts the whole text.
 
-What is remembered are words, of all callers together, as the library itself does, and digests of lines, of those with
-the same view together; both with their numbers of tokens. No passage, no question, nothing that outlives the process. A
-prompt with words that were counted before, whoever's, is counted sooner by some microseconds each, and nothing else
-depends on it. That a whole line was counted before would tell much more, so it shows only to who can read the same.
+What is remembered are words, of all callers together, as the library itself does, and digests of
+lines, of those with the same view together; both with their numbers of tokens. No passage, no
+question, nothing that outlives the process. A prompt with words that were counted before,
+whoever's, is counted sooner by some microseconds each, and nothing else depends on it. That a whole
+line was counted before would tell much more, so it shows only to who can read the same.
 """
 
 import re
@@ -29,19 +33,19 @@ from tokenizers import Tokenizer
 REMEMBERED = 65_536  # words, and as many lines; then all are forgotten
 LONGEST_WORD = 64  # characters, of a word that is remembered
 
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # built into ByteLevel
+# built into ByteLevel
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _SHORT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-_GPT4 = (
-    rf"{_SHORT}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+_GPT4 = rf"{_SHORT}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _GPT4O = (
     rf"[^\r\n\p{{L}}\p{{N}}]?[\p{{Lu}}\p{{Lt}}\p{{Lm}}\p{{Lo}}\p{{M}}]*[\p{{Ll}}\p{{Lm}}\p{{Lo}}\p{{M}}]+{_SHORT}?"
     rf"|[^\r\n\p{{L}}\p{{N}}]?[\p{{Lu}}\p{{Lt}}\p{{Lm}}\p{{Lo}}\p{{M}}]+[\p{{Ll}}\p{{Lm}}\p{{Lo}}\p{{M}}]*{_SHORT}?"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 _BY_LINE = frozenset({_GPT2, _GPT4, _GPT4.replace("{1,3}", ""), _GPT4O})  # the third is Qwen's
-"""Expressions of which no alternative matches a line break followed by anything but white space or a slash, and none
-asks about what follows a line more than whether it is white space."""
+"""Expressions of which no alternative matches a line break followed by anything but white space or
+a slash, and none asks about what follows a line more than whether it is white space.
+"""
 _LINE = re.compile(r"\n(?=[^\s/])")
 _NEXT = "x"
 _PROPERTY = re.compile(r"\\p\{(\^?)(\w+)\}|\\(.)|(\[\^?|\])", re.DOTALL)
@@ -49,38 +53,51 @@ _ESCAPES = frozenset("sSrnt")  # mean the same in both engines, and so does an e
 _PROPERTIES = frozenset({"L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "N", "Nd", "Nl", "No"})
 _CONTROLS = frozenset("\t\n\r")
 _TWO_FACED = frozenset("\u017f\u212a")  # an s and a k where case is ignored
-_EMOJI = "\U0001f300-\U0001f64f\U0001f680-\U0001f6ff\U0001f900-\U0001f9ff"  # symbols or nothing in every version
+# symbols or nothing in every version
+_EMOJI = "\U0001f300-\U0001f64f\U0001f680-\U0001f6ff\U0001f900-\U0001f9ff"
 
 
 class Words:
     """Remembers how many tokens words and lines have. Safe to share between threads."""
 
-    def __init__(self, tokenizer: Tokenizer, expression: str, added: Sequence[str], *, by_line: bool) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, expression: str, added: Sequence[str], *, by_line: bool
+    ) -> None:
         """by_line: whether every word ends where `_LINE` ends, whatever follows."""
         self._model = tokenizer.model
         self._expression = re.compile(expression)
-        self._added = re.compile("|".join(re.escape(token) for token in sorted(added, key=len, reverse=True)) or "(?!)")
+        self._added = re.compile(
+            "|".join(re.escape(token) for token in sorted(added, key=len, reverse=True)) or "(?!)"
+        )
         self._foreign = re.compile(f"[^{_settled()}{_EMOJI}]")
         self._by_line = by_line
         self._words: dict[str, int] = {}
-        self._lines: dict[bytes, int] = {}  # by digest, which is keyed with a salt: no text is kept for it
+        # by digest, which is keyed with a salt: no text is kept for it
+        self._lines: dict[bytes, int] = {}
 
     def count(self, text: str, salt: str = "") -> int | None:
         """Tokens of the text, none added around it; None where the library has to be asked.
 
-        salt: what is remembered of its lines serves texts of the same salt only. Empty: they are not remembered.
+        salt: what is remembered of its lines serves texts of the same salt only. Empty: they are
+        not remembered.
         """
         if self._foreign.search(text) or not unicodedata.is_normalized("NFC", text):
             return None
         parts = self._added.split(text)
         try:
             lines = (line for part in parts for line in self._cut(part))
-            return len(parts) - 1 + sum(self._line(line, salt) if salt else self._counted(line) for line in lines)
+            return (
+                len(parts)
+                - 1
+                + sum(self._line(line, salt) if salt else self._counted(line) for line in lines)
+            )
         except _Gap:
             return None
 
     def _cut(self, part: str) -> Iterator[str]:
-        """The lines of what stands between two added tokens; a letter stands for what follows a line."""
+        """The lines of what stands between two added tokens; a letter stands for what follows a
+        line.
+        """
         begin = 0
         for end in _LINE.finditer(part) if self._by_line else ():
             yield part[begin : end.end()] + _NEXT
@@ -114,8 +131,13 @@ class Words:
         lengths = {word: self._length(word) for word in unknown}
         if len(self._words) + len(lengths) > REMEMBERED:
             self._words = {}
-        self._words.update((word, length) for word, length in lengths.items() if len(word) <= LONGEST_WORD)
-        return [lengths[word] if length is None else length for word, length in zip(words, found, strict=True)]
+        self._words.update(
+            (word, length) for word, length in lengths.items() if len(word) <= LONGEST_WORD
+        )
+        return [
+            lengths[word] if length is None else length
+            for word, length in zip(words, found, strict=True)
+        ]
 
     def _length(self, word: str) -> int:
         letters, _ = charmap_decode(word.encode(), "strict", _byte_letters())
@@ -127,19 +149,30 @@ class _Gap(Exception):
 
 
 def word_counter(tokenizer: Tokenizer, made_of: Mapping[str, Any]) -> Words | None:
-    """A counter for this tokenizer; None where its words cannot be told for certain. made_of: its tokenizer.json."""
+    """A counter for this tokenizer; None where its words cannot be told for certain. made_of: its
+    tokenizer.json.
+    """
     given = _expression(made_of.get("pre_tokenizer") or {})
     expression = None if given is None else _translated(given)
     model, added = made_of.get("model") or {}, made_of.get("added_tokens") or []
     normalizer = (made_of.get("normalizer") or {}).get("type")
-    plain = not any(token.get(flag) for token in added for flag in ("single_word", "lstrip", "rstrip"))
+    plain = not any(
+        token.get(flag) for token in added for flag in ("single_word", "lstrip", "rstrip")
+    )
     alike = len({bool(token.get("normalized")) for token in added}) <= 1  # one pass finds them all
     whole = all(unicodedata.is_normalized("NFC", token["content"]) for token in added)
-    if expression is None or model.get("type") != "BPE" or model.get("dropout") or normalizer not in (None, "NFC"):
+    if (
+        expression is None
+        or model.get("type") != "BPE"
+        or model.get("dropout")
+        or normalizer not in (None, "NFC")
+    ):
         return None
     if not (plain and alike and whole):
         return None
-    return Words(tokenizer, expression, [token["content"] for token in added], by_line=given in _BY_LINE)
+    return Words(
+        tokenizer, expression, [token["content"] for token in added], by_line=given in _BY_LINE
+    )
 
 
 def _expression(cutter: Mapping[str, Any]) -> str | None:
@@ -150,7 +183,12 @@ def _expression(cutter: Mapping[str, Any]) -> str | None:
         case {
             "type": "Sequence",
             "pretokenizers": [
-                {"type": "Split", "pattern": {"Regex": str(given)}, "behavior": behavior, "invert": invert},
+                {
+                    "type": "Split",
+                    "pattern": {"Regex": str(given)},
+                    "behavior": behavior,
+                    "invert": invert,
+                },
                 {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False},
             ],
         } if (behavior, invert) in {("Isolated", False), ("Removed", True)}:
@@ -171,7 +209,13 @@ def _translated(expression: str) -> str | None:
             depth += 1 if bracket != "]" else -1
         if depth not in (0, 1):
             return None
-        written = found.group() if not category else _letters(category) if depth else f"[{_letters(category)}]"
+        written = (
+            found.group()
+            if not category
+            else _letters(category)
+            if depth
+            else f"[{_letters(category)}]"
+        )
         parts += [expression[end : found.start()], written]
         end = found.end()
     whole = "".join((*parts, expression[end:]))
@@ -184,7 +228,9 @@ def _translated(expression: str) -> str | None:
 
 @cache
 def _settled() -> str:
-    """Characters that have been letters, marks, numbers, space or none of these since Unicode 3.2, inside a class."""
+    """Characters that have been letters, marks, numbers, space or none of these since Unicode 3.2,
+    inside a class.
+    """
     old = unicodedata.ucd_3_2_0.category
     return _ranges(
         code
@@ -196,18 +242,30 @@ def _settled() -> str:
 
 def _kind(category: str) -> str:
     """As far as an expression can ask for it: marks of writing are all one to it."""
-    return "C" if category in ("Cc", "Cn", "Co", "Cs") else category if category[0] in "LMNZ" else "other"
+    return (
+        "C"
+        if category in ("Cc", "Cn", "Co", "Cs")
+        else category
+        if category[0] in "LMNZ"
+        else "other"
+    )
 
 
 @cache
 def _letters(category: str) -> str:
     """The characters of a category, as the inside of a class."""
-    return _ranges(code for code in range(0x10000) if unicodedata.category(chr(code)).startswith(category))
+    return _ranges(
+        code for code in range(0x10000) if unicodedata.category(chr(code)).startswith(category)
+    )
 
 
 def _ranges(codes: Iterable[int]) -> str:
     ordered = list(codes)
-    breaks = [place for place, (one, next_one) in enumerate(pairwise(ordered), start=1) if next_one != one + 1]
+    breaks = [
+        place
+        for place, (one, next_one) in enumerate(pairwise(ordered), start=1)
+        if next_one != one + 1
+    ]
     edges = pairwise([0, *breaks, len(ordered)])
     return "".join(f"\\u{ordered[first]:04x}-\\u{ordered[last - 1]:04x}" for first, last in edges)
 

@@ -1,4 +1,6 @@
-"""A model's tokenizer and chat template on this side, for model servers without a route that counts."""
+"""A model's tokenizer and chat template on this side, for model servers without a route that
+counts.
+"""
 
 import json
 from datetime import datetime
@@ -17,7 +19,9 @@ REMEDY = "Set CLEARANCE_LLM_TOKENIZER to a folder with the served model's tokeni
 
 
 class LocalTokenizer:
-    """Counts like the server does, as long as the folder holds the tokenizer and template of the model it serves."""
+    """Counts like the server does, as long as the folder holds the tokenizer and template of the
+    model it serves.
+    """
 
     def __init__(self, folder: str | None) -> None:
         """Blocking: reads files. Raises GeneratorBroken where there is no tokenizer."""
@@ -37,10 +41,15 @@ class LocalTokenizer:
         own = home / "chat_template.jinja"
         source = own.read_text("utf-8") if own.is_file() else config.get("chat_template")
         self._template = _environment().from_string(source) if isinstance(source, str) else None
-        self._specials = {name: _word(value) for name, value in config.items() if name.endswith("_token")}
+        self._specials = {
+            name: _word(value) for name, value in config.items() if name.endswith("_token")
+        }
 
     def count(self, prompt: Prompt) -> int:
-        """Tokens of the prompt, chat template and opening of the answer included. Blocking, some milliseconds."""
+        """Tokens of the prompt, chat template and opening of the answer included.
+
+        Blocking, some milliseconds.
+        """
         around = self._around if prompt.messages is None else 0  # a chat template writes its own
         return around + self._tokens(self.written(prompt), prompt.cache_salt)
 
@@ -49,10 +58,14 @@ class LocalTokenizer:
         if prompt.messages is None:
             return prompt.text or ""
         if self._template is None:
-            raise GeneratorBroken("Its model has no chat template.", remedy="Set CLEARANCE_LLM_STYLE=completion.")
+            raise GeneratorBroken(
+                "Its model has no chat template.", remedy="Set CLEARANCE_LLM_STYLE=completion."
+            )
         turns = [{"role": message.role, "content": message.content} for message in prompt.messages]
         try:
-            return self._template.render(messages=turns, add_generation_prompt=True, **self._specials)
+            return self._template.render(
+                messages=turns, add_generation_prompt=True, **self._specials
+            )
         except TemplateError as error:
             raise GeneratorBroken("Its chat template refuses these messages.") from error
 
@@ -67,11 +80,16 @@ class LocalTokenizer:
 def _environment() -> ImmutableSandboxedEnvironment:
     """What chat templates are written for."""
     made = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"], autoescape=False
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.loopcontrols"],
+        autoescape=False,
     )
     made.globals["raise_exception"] = _refuse
     made.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    made.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
+    made.filters["tojson"] = lambda value, **options: json.dumps(
+        value, ensure_ascii=False, **options
+    )
     return made
 
 

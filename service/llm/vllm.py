@@ -1,6 +1,7 @@
 """vLLM servers as a LanguageModel. The only module that speaks their dialect.
 
-The server is asked as a stream even where the caller wants the whole answer: only so does leaving stop the generation.
+The server is asked as a stream even where the caller wants the whole answer: only so does leaving
+stop the generation.
 """
 
 import asyncio
@@ -13,7 +14,13 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from indexes.errors import BadConfiguration, GeneratorBroken, GeneratorError, GeneratorTimeout, GeneratorUnavailable
+from indexes.errors import (
+    BadConfiguration,
+    GeneratorBroken,
+    GeneratorError,
+    GeneratorTimeout,
+    GeneratorUnavailable,
+)
 from indexes.settings import Settings
 from service.llm import event_stream
 from service.llm.pool import Pool, PooledModel, RequestRefused
@@ -57,8 +64,10 @@ class VllmServer:
             trust_env=False,
             follow_redirects=False,
         )
-        self._tokenizers: dict[str, LocalTokenizer] = {}  # by model, where the server does not count
-        self._roots: dict[str, str] = {}  # where the server has weights from; the same folder may exist here
+        # by model, where the server does not count
+        self._tokenizers: dict[str, LocalTokenizer] = {}
+        # where the server has weights from; the same folder may exist here
+        self._roots: dict[str, str] = {}
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -70,15 +79,23 @@ class VllmServer:
             raise GeneratorBroken("Its list of models is not a list.")
         served = [model for card in cards if (model := self._read(card))]
         if cards and not served:
-            raise GeneratorBroken("It does not say how much its model holds.", remedy="Set CLEARANCE_LLM_WINDOW.")
+            raise GeneratorBroken(
+                "It does not say how much its model holds.", remedy="Set CLEARANCE_LLM_WINDOW."
+            )
         return tuple(served)
 
     async def count(self, prompt: Prompt, model: str) -> int:
         if tokenizer := self._tokenizers.get(model):
             return await asyncio.to_thread(tokenizer.count, prompt)
-        how = {"add_special_tokens": True} if prompt.messages is None else {"add_generation_prompt": True}
+        how = (
+            {"add_special_tokens": True}
+            if prompt.messages is None
+            else {"add_generation_prompt": True}
+        )
         deadline = self._clock() + self._settings.llm_first_token_timeout_s
-        reply = await self._ask("POST", "/tokenize", deadline, {"model": model, **_content(prompt), **how})
+        reply = await self._ask(
+            "POST", "/tokenize", deadline, {"model": model, **_content(prompt), **how}
+        )
         if reply is None:
             folder = self._settings.llm_tokenizer or self._roots.get(model)
             self._tokenizers[model] = await asyncio.to_thread(LocalTokenizer, folder)
@@ -89,7 +106,14 @@ class VllmServer:
         return count
 
     async def stream(
-        self, prompt: Prompt, model: str, *, max_tokens: int, cache_salt: str, stop: Sequence[str], end: float
+        self,
+        prompt: Prompt,
+        model: str,
+        *,
+        max_tokens: int,
+        cache_salt: str,
+        stop: Sequence[str],
+        end: float,
     ) -> AsyncGenerator[Generated]:
         """Each wait ends at the limit for one token, or at the end of all."""
         body = self._body(prompt, model, max_tokens, cache_salt, stop)
@@ -104,7 +128,10 @@ class VllmServer:
             most = SPARE_BYTES + 4096 * max_tokens
             async with aclosing(event_stream.data(response.aiter_raw(), most)) as events:
                 first_token_by = self._next_limit(end)
-                while (event := await self._within(anext(events, None), first_token_by)) not in (None, "[DONE]"):
+                while (event := await self._within(anext(events, None), first_token_by)) not in (
+                    None,
+                    "[DONE]",
+                ):
                     if text := reading.take(str(event)):
                         yield Generated(text)
                         first_token_by = self._next_limit(end)
@@ -140,7 +167,9 @@ class VllmServer:
         self, method: str, route: str, deadline: float, body: dict[str, Any] | None = None
     ) -> dict[str, Any] | None:
         """A JSON object from the server; None where it has no such route."""
-        response = await self._send(self._client.build_request(method, self._base + route, json=body), deadline)
+        response = await self._send(
+            self._client.build_request(method, self._base + route, json=body), deadline
+        )
         try:
             if response.status_code in NO_ROUTE:
                 return None
@@ -230,7 +259,13 @@ class _Reading:
         if choice.get("finish_reason") is not None:
             self.finish = str(choice["finish_reason"])
         delta = choice.get("delta", {})
-        text = choice.get("text") if "text" in choice else delta.get("content") if isinstance(delta, dict) else delta
+        text = (
+            choice.get("text")
+            if "text" in choice
+            else delta.get("content")
+            if isinstance(delta, dict)
+            else delta
+        )
         if text is None or text == "":
             return ""
         if not isinstance(text, str):
@@ -249,7 +284,9 @@ class _Reading:
 
 
 def _whole_characters(text: str) -> tuple[str, str]:
-    """The text without halves of characters, and the half at its end, which the next piece may complete."""
+    """The text without halves of characters, and the half at its end, which the next piece may
+    complete.
+    """
     held = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
     joined = text.removesuffix(held).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return joined.replace("\0", "\ufffd"), held
@@ -258,19 +295,29 @@ def _whole_characters(text: str) -> tuple[str, str]:
 def _content(prompt: Prompt) -> dict[str, Any]:
     if prompt.messages is None:
         return {"prompt": prompt.text}
-    return {"messages": [{"role": message.role, "content": message.content} for message in prompt.messages]}
+    return {
+        "messages": [
+            {"role": message.role, "content": message.content} for message in prompt.messages
+        ]
+    }
 
 
 def _usage(said: dict[str, Any]) -> TokenCounts | None:
     prompt, completion = said.get("prompt_tokens"), said.get("completion_tokens")
-    return TokenCounts(prompt, completion) if isinstance(prompt, int) and isinstance(completion, int) else None
+    return (
+        TokenCounts(prompt, completion)
+        if isinstance(prompt, int) and isinstance(completion, int)
+        else None
+    )
 
 
 def _addresses(given: str) -> list[str]:
     """The servers' addresses, each once. Raises BadConfiguration."""
     found = list(dict.fromkeys(_address(part) for part in _listed(given)))
     if not found:
-        raise BadConfiguration("CLEARANCE_LLM_URL is empty.", remedy="Leave it out, or write http://127.0.0.1:8000.")
+        raise BadConfiguration(
+            "CLEARANCE_LLM_URL is empty.", remedy="Leave it out, or write http://127.0.0.1:8000."
+        )
     return found
 
 
@@ -285,7 +332,9 @@ def _address(given: str) -> str:
     except httpx2.InvalidURL as error:
         raise BadConfiguration(f"CLEARANCE_LLM_URL is no URL: {error}.") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise BadConfiguration("CLEARANCE_LLM_URL is no HTTP address.", remedy="Write it like http://127.0.0.1:8000.")
+        raise BadConfiguration(
+            "CLEARANCE_LLM_URL is no HTTP address.", remedy="Write it like http://127.0.0.1:8000."
+        )
     return given.rstrip("/").removesuffix("/v1")
 
 

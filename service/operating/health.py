@@ -1,6 +1,8 @@
-"""Whether the service can answer, known beforehand: who asks without a key sets nothing in motion and measures nothing.
+"""Whether the service can answer, known beforehand: who asks without a key sets nothing in motion
+and measures nothing.
 
-A look at the catalog takes longer after somebody has written to it, so the process looks by itself, at its own pace.
+A look at the catalog takes longer after somebody has written to it, so the process looks by itself,
+at its own pace.
 """
 
 import asyncio
@@ -33,7 +35,10 @@ class Health:
         except Exception as error:  # whatever is wrong with it, nothing can be searched
             self.catalog = False
             if was:
-                log.error("the catalog cannot be read", extra={"fields": {"error": type(error).__qualname__}})
+                log.error(
+                    "the catalog cannot be read",
+                    extra={"fields": {"error": type(error).__qualname__}},
+                )
         else:
             self.catalog = True
             if not was:

@@ -1,4 +1,7 @@
-"""Logs as JSON, one object a line. No message of an exception is written: it may hold what a document says."""
+"""Logs as JSON, one object a line.
+
+No message of an exception is written: it may hold what a document says.
+"""
 
 import json
 import logging
@@ -6,11 +9,21 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
-QUIET = ("httpx", "httpx2", "httpcore", "httpcore2", "uvicorn.access", "sentence_transformers", "transformers")
+QUIET = (
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "uvicorn.access",
+    "sentence_transformers",
+    "transformers",
+)
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON: time, level, where it comes from, what happened, and its fields."""
+    """A record as one line of JSON: time, level, where it comes from, what happened, and its
+    fields.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         said = {

@@ -1,4 +1,7 @@
-"""What operators can measure. Labels are routes, methods, statuses and kinds: never people, questions or documents."""
+"""What operators can measure.
+
+Labels are routes, methods, statuses and kinds: never people, questions or documents.
+"""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.platform_collector import PlatformCollector
@@ -16,7 +19,10 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self._requests = Counter(
-            "clearance_requests_total", "Requests answered.", ("route", "method", "status"), registry=self.registry
+            "clearance_requests_total",
+            "Requests answered.",
+            ("route", "method", "status"),
+            registry=self.registry,
         )
         self._seconds = Histogram(
             "clearance_request_seconds",
@@ -25,12 +31,19 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self.in_flight = Gauge("clearance_requests_in_flight", "Requests being worked on.", registry=self.registry)
+        self.in_flight = Gauge(
+            "clearance_requests_in_flight", "Requests being worked on.", registry=self.registry
+        )
         self.left = Counter(
-            "clearance_callers_left_total", "Callers who left before the answer was complete.", registry=self.registry
+            "clearance_callers_left_total",
+            "Callers who left before the answer was complete.",
+            registry=self.registry,
         )
         self._answers = Counter(
-            "clearance_answers_total", "Answers given.", ("answerer", "notice"), registry=self.registry
+            "clearance_answers_total",
+            "Answers given.",
+            ("answerer", "notice"),
+            registry=self.registry,
         )
         self._tokens = Counter(
             "clearance_model_tokens_total",
@@ -67,7 +80,9 @@ class Metrics:
     def answer(self, answerer: str, *, noticed: bool) -> None:
         self._answers.labels(answerer, "yes" if noticed else "no").inc()
 
-    def model(self, prompt_tokens: int, completion_tokens: int, counted: int, first_token_s: float | None) -> None:
+    def model(
+        self, prompt_tokens: int, completion_tokens: int, counted: int, first_token_s: float | None
+    ) -> None:
         self._tokens.labels("prompt").inc(prompt_tokens)
         self._tokens.labels("completion").inc(completion_tokens)
         self._miscounted.inc(prompt_tokens != counted)

@@ -1,4 +1,6 @@
-"""The page that people ask on: a few files as they lie here, no build, nothing fetched from elsewhere."""
+"""The page that people ask on: a few files as they lie here, no build, nothing fetched from
+elsewhere.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -26,7 +28,8 @@ POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",  # text from documents can never be taken for HTML or a script,
+        # text from documents can never be taken for HTML or a script,
+        "require-trusted-types-for 'script'",
         "trusted-types 'none'",  # not even by a mistake in the page's own code
     )
 )
@@ -46,7 +49,9 @@ class Asset:
         headers = {"Cache-Control": "no-cache", "ETag": self.tag}
         if self.media_type == MEDIA_TYPES[".html"]:
             headers |= {"Content-Security-Policy": POLICY, "Permissions-Policy": FEATURES}
-        if known is not None and self.tag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
+        if known is not None and self.tag in [
+            tag.strip().removeprefix("W/") for tag in known.split(",")
+        ]:
             return Response(status_code=304, headers=headers)
         return Response(self.content, headers=headers, media_type=self.media_type)
 

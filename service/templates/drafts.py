@@ -1,4 +1,6 @@
-"""A template as somebody writes it, in a YAML file or a request, and everything that is checked before it is saved."""
+"""A template as somebody writes it, in a YAML file or a request, and everything that is checked
+before it is saved.
+"""
 
 import re
 from dataclasses import asdict
@@ -33,7 +35,9 @@ class Draft(BaseModel):
     system: Source = ""
     user: Source
     no_answer: Annotated[StrictStr, Field(min_length=1, max_length=500)]
-    stop: Annotated[list[Annotated[StrictStr, Field(min_length=1, max_length=64)]], Field(max_length=8)] = []
+    stop: Annotated[
+        list[Annotated[StrictStr, Field(min_length=1, max_length=64)]], Field(max_length=8)
+    ] = []
 
     def checked(self) -> TemplateText:
         """What can be saved. Raises BadInput with what is wrong, why, and what to do."""
@@ -53,15 +57,23 @@ class Draft(BaseModel):
     def _check_parts(self) -> None:
         """Each part uses what it may, and what was declared."""
         declared = frozenset(self.variables)
-        used = check("user", self.user, declared) | check("system", self.system, declared & {"no_answer"})
+        used = check("user", self.user, declared) | check(
+            "system", self.system, declared & {"no_answer"}
+        )
         if unused := sorted(declared - used):
-            raise BadInput(f"`variables` declares {', '.join(unused)}, which nothing uses.", remedy="Take it out.")
+            raise BadInput(
+                f"`variables` declares {', '.join(unused)}, which nothing uses.",
+                remedy="Take it out.",
+            )
         if "no_answer" not in used:
             raise BadInput(
-                "The model is not told what to say where the passages hold no answer.", remedy="Show {{ no_answer }}."
+                "The model is not told what to say where the passages hold no answer.",
+                remedy="Show {{ no_answer }}.",
             )
         if not _WORD.search(self.no_answer) or "\n" in self.no_answer.strip():
-            raise BadInput("`no_answer` is not one sentence.", remedy="Write one line with words in it.")
+            raise BadInput(
+                "`no_answer` is not one sentence.", remedy="Write one line with words in it."
+            )
         if (self.style == "chat") != bool(self.system.strip()):
             raise BadInput(
                 "A chat template has a `system` part, a completion template has none: a base model reads one text.",
@@ -73,7 +85,8 @@ class Draft(BaseModel):
         always = parts_always_shown(self.user)
         if "question" not in always:
             raise BadInput(
-                "In `user`: the question is not always shown.", remedy="Show {{ question }} outside of `if`."
+                "In `user`: the question is not always shown.",
+                remedy="Show {{ question }} outside of `if`.",
             )
         if always.count("for passages") != 1 or loops(self.user, "passages") != 1:
             raise BadInput(
@@ -89,19 +102,33 @@ class Draft(BaseModel):
         if "boundary" not in always[:at] or "boundary" not in always[at:]:
             raise _no_boundary()
 
-    def _try_out(self, passages: tuple[dict[str, Any], ...], history: tuple[dict[str, str], ...]) -> None:
+    def _try_out(
+        self, passages: tuple[dict[str, Any], ...], history: tuple[dict[str, str], ...]
+    ) -> None:
         given = {"question": _QUESTION, "boundary": SAMPLE_BOUNDARY, "no_answer": self.no_answer}
         said = fill(self.user, {**given, "passages": passages, "history": history})
         fill(self.system, {"no_answer": self.no_answer})
         lines = said.split("\n")
         marks = [place for place, line in enumerate(lines) if line == SAMPLE_BOUNDARY]
-        holding = [place for place, line in enumerate(lines) if any(passage["line"] in line for passage in passages)]
+        holding = [
+            place
+            for place, line in enumerate(lines)
+            if any(passage["line"] in line for passage in passages)
+        ]
         if len(holding) != len(passages):
-            raise BadInput("In `user`: a passage is shown twice, or not as it is.", remedy="Show it once, unchanged.")
-        if not any(mark < holding[0] for mark in marks) or not any(mark > holding[-1] for mark in marks):
+            raise BadInput(
+                "In `user`: a passage is shown twice, or not as it is.",
+                remedy="Show it once, unchanged.",
+            )
+        if not any(mark < holding[0] for mark in marks) or not any(
+            mark > holding[-1] for mark in marks
+        ):
             raise _no_boundary()
         if any(holding[0] < mark < holding[-1] for mark in marks):
-            raise BadInput("In `user`: the boundary stands between passages.", remedy="Show it outside of the loop.")
+            raise BadInput(
+                "In `user`: the boundary stands between passages.",
+                remedy="Show it outside of the loop.",
+            )
 
 
 def read_file(path: Path, **instead: str | None) -> Draft:
@@ -109,16 +136,22 @@ def read_file(path: Path, **instead: str | None) -> Draft:
     try:
         text = path.read_text(encoding="utf-8")
         if len(text) > MAX_FILE:
-            raise BadInput(f"{path} has {len(text)} characters.", remedy=f"A template has at most {MAX_FILE}.")
+            raise BadInput(
+                f"{path} has {len(text)} characters.", remedy=f"A template has at most {MAX_FILE}."
+            )
         given = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read: {error}.", remedy="Name a YAML file in UTF-8.") from error
+        raise BadInput(
+            f"{path} cannot be read: {error}.", remedy="Name a YAML file in UTF-8."
+        ) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise BadInput(f"{path} is not YAML: {error}", remedy="See examples/templates/.") from error
     if not isinstance(given, dict):
         raise BadInput(f"{path} holds no fields.", remedy="See examples/templates/.")
     try:
-        return Draft.model_validate(given | {name: value for name, value in instead.items() if value is not None})
+        return Draft.model_validate(
+            given | {name: value for name, value in instead.items() if value is not None}
+        )
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise BadInput(f"{path}: {wrong}", remedy="See examples/templates/.") from error
@@ -127,7 +160,9 @@ def read_file(path: Path, **instead: str | None) -> Draft:
 def refuse_built_in(name: str) -> None:
     """Raises BadInput for the names of templates that come with the service."""
     if any(template.name == name for template in BUILT_IN):
-        raise BadInput(f"{name} comes with the service and stays as it is.", remedy="Save under another name.")
+        raise BadInput(
+            f"{name} comes with the service and stays as it is.", remedy="Save under another name."
+        )
 
 
 def _no_boundary() -> BadInput:
@@ -138,7 +173,10 @@ def _no_boundary() -> BadInput:
 
 
 _QUESTION = "Who keeps the key of the north lamp?"
-_TURNS = ({"role": "user", "text": "Is there a lamp?"}, {"role": "assistant", "text": "There are two [1]."})
+_TURNS = (
+    {"role": "user", "text": "Is there a lamp?"},
+    {"role": "assistant", "text": "There are two [1]."},
+)
 _PASSAGES: tuple[dict[str, Any], ...] = tuple(
     {"n": n, "title": f"Sample {n}", "place": place, "text": text, "line": text}
     for n, (place, text) in enumerate(

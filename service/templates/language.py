@@ -1,8 +1,10 @@
-"""What a template may say: so little that every template ends, stays small and reaches nothing but what it is given.
+"""What a template may say: so little that every template ends, stays small and reaches nothing but
+what it is given.
 
-Text, `{{ question }}`, `{{ passage.title }}`, `{% if … %}`, and loops over `passages` or `history`, one inside none. No
-call, no arithmetic, no name of its own: what is rendered has at most (source × items + what is shown) characters, and
-`fill` stops it where that is more than anybody could want. The sandbox of Jinja stands behind this as a second wall.
+Text, `{{ question }}`, `{{ passage.title }}`, `{% if … %}`, and loops over `passages` or `history`,
+one inside none. No call, no arithmetic, no name of its own: what is rendered has at most (source ×
+items + what is shown) characters, and `fill` stops it where that is more than anybody could want.
+The sandbox of Jinja stands behind this as a second wall.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +18,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from indexes.errors import BadInput
 
 VARIABLES = ("question", "passages", "history", "boundary", "no_answer")
-"""What a template may use. A passage has n, title, place, text and line (one line of text); a turn role and text."""
+"""What a template may use.
+
+A passage has n, title, place, text and line (one line of text); a turn role and text.
+"""
 
 LISTS: Mapping[str, tuple[str, ...]] = {
     "passages": ("n", "title", "place", "text", "line"),
@@ -34,9 +39,14 @@ _SANDBOX = ImmutableSandboxedEnvironment(
 
 
 def fill(source: str, variables: Mapping[str, Any]) -> str:
-    """The source with its variables filled in. Raises BadInput where it is wrong or grows out of proportion."""
+    """The source with its variables filled in.
+
+    Raises BadInput where it is wrong or grows out of proportion.
+    """
     items = max((len(variables.get(name, ())) for name in LISTS), default=0)
-    most = len(source) * (1 + items) + TIMES_SHOWN * sum(_size(value) for value in variables.values())
+    most = len(source) * (1 + items) + TIMES_SHOWN * sum(
+        _size(value) for value in variables.values()
+    )
     pieces: list[str] = []
     try:
         for piece in _compiled(source).generate(variables):
@@ -53,7 +63,10 @@ def fill(source: str, variables: Mapping[str, Any]) -> str:
 
 
 def check(part: str, source: str, allowed: Iterable[str]) -> frozenset[str]:
-    """The variables that a part of a template uses. Raises BadInput: the line, the reason, what to do instead."""
+    """The variables that a part of a template uses.
+
+    Raises BadInput: the line, the reason, what to do instead.
+    """
     try:
         return _Reading(frozenset(allowed)).whole(_parsed(source))
     except BadInput as error:
@@ -67,7 +80,8 @@ def loops(source: str, over: str) -> int:
 
 
 def parts_always_shown(source: str) -> tuple[str, ...]:
-    """What stands in a checked source outside of every `if`, in order: names of variables, and loops as `for passages`.
+    """What stands in a checked source outside of every `if`, in order: names of variables, and
+    loops as `for passages`.
 
     What a loop over passages always shows of each is there as `passages.n` and so on, after it.
     """
@@ -76,7 +90,8 @@ def parts_always_shown(source: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def _compiled(source: str) -> Compiled:
-    check("template", source, VARIABLES)  # before Jinja computes anything: it folds constants while it compiles
+    # before Jinja computes anything: it folds constants while it compiles
+    check("template", source, VARIABLES)
     try:
         return _SANDBOX.from_string(source)
     except (RecursionError, SyntaxError, MemoryError) as error:  # more branches than Python takes
@@ -90,9 +105,13 @@ def _parsed(source: str) -> nodes.Template:
         return _SANDBOX.parse(source)
     except TemplateError as error:
         line = getattr(error, "lineno", None) or 1
-        raise BadInput(f"Line {line}: {error}", remedy="See examples/templates/ for what can be written.") from error
+        raise BadInput(
+            f"Line {line}: {error}", remedy="See examples/templates/ for what can be written."
+        ) from error
     except (RecursionError, ValueError) as error:
-        raise BadInput("It is nested too deeply, or holds a number too long.", remedy="Write it simpler.") from error
+        raise BadInput(
+            "It is nested too deeply, or holds a number too long.", remedy="Write it simpler."
+        ) from error
 
 
 class _Reading:
@@ -101,7 +120,8 @@ class _Reading:
     def __init__(self, allowed: frozenset[str]) -> None:
         self._allowed = allowed
         self._used: set[str] = set()
-        self._item: tuple[str, str] | None = None  # inside a loop: the name of an item, and of the list it is from
+        # inside a loop: the name of an item, and of the list it is from
+        self._item: tuple[str, str] | None = None
 
     def whole(self, template: nodes.Template) -> frozenset[str]:
         self._body(template.body, 0)
@@ -126,7 +146,11 @@ class _Reading:
         self._body(node.else_, depth)
 
     def _for(self, node: nodes.For, depth: int) -> None:
-        plain = isinstance(node.iter, nodes.Name) and node.iter.name in LISTS and isinstance(node.target, nodes.Name)
+        plain = (
+            isinstance(node.iter, nodes.Name)
+            and node.iter.name in LISTS
+            and isinstance(node.target, nodes.Name)
+        )
         if not plain or node.test is not None or node.recursive:
             raise _refused(node, "A loop goes over passages or history, and nothing else.")
         if self._item is not None:
@@ -134,7 +158,9 @@ class _Reading:
         assert isinstance(node.iter, nodes.Name)
         assert isinstance(node.target, nodes.Name)
         if node.target.name in (*VARIABLES, "loop"):
-            raise _refused(node, f"`{node.target.name}` has a meaning already; an item needs another name.")
+            raise _refused(
+                node, f"`{node.target.name}` has a meaning already; an item needs another name."
+            )
         self._use(node.iter)
         self._item = (node.target.name, node.iter.name)
         self._body(node.body, depth)
@@ -151,7 +177,9 @@ class _Reading:
             self._attribute(node)
         elif isinstance(node, nodes.Filter) and node.node is not None and not _arguments(node):
             if node.name not in FILTERS:
-                raise _refused(node, f"There is no filter `{node.name}`; there are {', '.join(FILTERS)}.")
+                raise _refused(
+                    node, f"There is no filter `{node.name}`; there are {', '.join(FILTERS)}."
+                )
             self._shown(node.node, _deeper(node, depth))
         elif isinstance(node, nodes.CondExpr) and node.expr2 is not None:
             self._asked(node.test, _deeper(node, depth))
@@ -181,7 +209,13 @@ class _Reading:
     def _attribute(self, node: nodes.Getattr) -> None:
         of = node.node.name if isinstance(node.node, nodes.Name) else None
         item, of_list = self._item or (None, "")
-        known = LOOP if of == "loop" and item else LISTS[of_list] if of is not None and of == item else ()
+        known = (
+            LOOP
+            if of == "loop" and item
+            else LISTS[of_list]
+            if of is not None and of == item
+            else ()
+        )
         if not known:
             raise _refused(node, f"Nothing can be taken from `{of or '…'}` by `.{node.attr}`.")
         if node.attr not in known:
@@ -190,7 +224,11 @@ class _Reading:
     def _use(self, node: nodes.Name) -> None:
         if node.name not in self._allowed:
             known = ", ".join(name for name in VARIABLES if name in self._allowed) or "no variable"
-            raise _refused(node, f"`{node.name}` is not declared here; there is {known}.", "Correct or declare it.")
+            raise _refused(
+                node,
+                f"`{node.name}` is not declared here; there is {known}.",
+                "Correct or declare it.",
+            )
         self._used.add(node.name)
 
 
@@ -200,8 +238,17 @@ def _always(body: Sequence[nodes.Node]) -> Iterator[str]:
             yield from (shown.name for shown in node.nodes if isinstance(shown, nodes.Name))
         elif isinstance(node, nodes.For) and isinstance(node.iter, nodes.Name):
             yield f"for {node.iter.name}"
-            inside = (shown for output in node.body if isinstance(output, nodes.Output) for shown in output.nodes)
-            yield from (f"{node.iter.name}.{shown.attr}" for shown in inside if isinstance(shown, nodes.Getattr))
+            inside = (
+                shown
+                for output in node.body
+                if isinstance(output, nodes.Output)
+                for shown in output.nodes
+            )
+            yield from (
+                f"{node.iter.name}.{shown.attr}"
+                for shown in inside
+                if isinstance(shown, nodes.Getattr)
+            )
 
 
 def _arguments(node: nodes.Filter) -> bool:
@@ -228,7 +275,9 @@ def _why_not_shown(node: nodes.Node) -> str:
 
 
 def _refused(node: nodes.Node, why: str, remedy: str | None = None) -> BadInput:
-    allowed = "Use text, variables, `if`, and `for` over passages or history; see examples/templates/."
+    allowed = (
+        "Use text, variables, `if`, and `for` over passages or history; see examples/templates/."
+    )
     return BadInput(f"Line {node.lineno}: {why}", remedy=remedy or allowed)
 
 

@@ -1,4 +1,6 @@
-"""Which template answers whom: the catalog's, as administrators activated them, before those that come built in."""
+"""Which template answers whom: the catalog's, as administrators activated them, before those that
+come built in.
+"""
 
 import hashlib
 import hmac
@@ -12,14 +14,19 @@ from service.templates.template import BuiltIn, Style, Template
 
 
 class CatalogTemplates:
-    """A TemplateSource over the catalog. Every choice is read anew, so that an activation holds at the next request."""
+    """A TemplateSource over the catalog.
+
+    Every choice is read anew, so that an activation holds at the next request.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self._templates = catalog.templates
         self._secret = catalog.secret
         self._built_in = BuiltIn()
 
-    def choose(self, name: str | None, principal: Principal, style: Style, language: Script) -> Template:
+    def choose(
+        self, name: str | None, principal: Principal, style: Style, language: Script
+    ) -> Template:
         if name is None:
             chosen = self._templates.meant_for(principal, style, language)
         else:
@@ -40,9 +47,14 @@ class CatalogTemplates:
         return None if found is None else Chosen(version=found, candidate=None, share=0.0)
 
     def _share(self, chosen: Chosen, principal: Principal) -> TemplateVersion:
-        """The candidate for a share of the people, always the same ones; nobody can tell beforehand which."""
+        """The candidate for a share of the people, always the same ones; nobody can tell beforehand
+        which.
+        """
         whose = str(principal.id or principal.name)
-        if chosen.candidate is not None and draw(self._secret, whose, chosen.version.name) < chosen.share:
+        if (
+            chosen.candidate is not None
+            and draw(self._secret, whose, chosen.version.name) < chosen.share
+        ):
             return chosen.candidate
         return chosen.version
 

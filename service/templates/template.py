@@ -1,4 +1,6 @@
-"""What the model is told, as named and versioned values; those that come with the service, for everybody."""
+"""What the model is told, as named and versioned values; those that come with the service, for
+everybody.
+"""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -16,11 +18,13 @@ class Template:
 
     name: str
     version: int
-    style: Style  # chat: a system and a user turn; completion: one text that a base model goes on from
+    # chat: a system and a user turn; completion: one text that a base model goes on from
+    style: Style
     language: Script
     system: str  # the instructions; no variable of it may carry a document's words
     user: str  # the passages between their boundaries, then the question
-    no_answer: str  # what the model is told to say, to the letter, when the passages do not hold the answer
+    # what the model is told to say, to the letter, when the passages do not hold the answer
+    no_answer: str
     stop: tuple[str, ...] = ()
 
     @property
@@ -31,8 +35,11 @@ class Template:
 class TemplateSource(Protocol):
     """Where templates come from."""
 
-    def choose(self, name: str | None, principal: Principal, style: Style, language: Script) -> Template:
-        """The template of that name ("name" or "name@version"), or the one meant for this asker, style and language.
+    def choose(
+        self, name: str | None, principal: Principal, style: Style, language: Script
+    ) -> Template:
+        """The template of that name ("name" or "name@version"), or the one meant for this asker,
+        style and language.
 
         Blocking. Raises NotFound, whether there is none or this asker may not use it.
         """
@@ -42,14 +49,17 @@ class TemplateSource(Protocol):
 class BuiltIn:
     """The templates that come with the service; everybody may use them."""
 
-    def choose(self, name: str | None, principal: Principal, style: Style, language: Script) -> Template:
+    def choose(
+        self, name: str | None, principal: Principal, style: Style, language: Script
+    ) -> Template:
         for template in BUILT_IN:
             if name is None and (template.style, template.language) == (style, language):
                 return template
             if name in (template.name, template.label) and template.style == style:
                 return template
         raise NotFound(
-            f"No template {str(name)[:80]!r} for {style} models.", remedy="Leave `template` out to get the default."
+            f"No template {str(name)[:80]!r} for {style} models.",
+            remedy="Leave `template` out to get the default.",
         )
 
 

@@ -2,8 +2,8 @@
 
     python -m tests.attack [--minutes 30] [--seed N]
 
-Each round is the whole suite in `tests/attack` with the seed of the round; the first that fails ends it, and says with
-which variables it can be repeated.
+Each round is the whole suite in `tests/attack` with the seed of the round; the first that fails
+ends it, and says with which variables it can be repeated.
 """
 
 import argparse
@@ -17,9 +17,13 @@ SIZES = {"ATTACK_ROUNDS": "80", "ATTACK_SECONDS": "60", "ATTACK_EXAMPLES": "60"}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="of the first round")
+    parser.add_argument(
+        "--seed", type=int, default=secrets.randbelow(1_000_000), help="of the first round"
+    )
     given = parser.parse_args()
     end, seed = time.monotonic() + 60 * given.minutes, given.seed
     while True:
@@ -27,7 +31,10 @@ def main() -> None:
         command = [sys.executable, "-m", "pytest", "tests/attack", "-q", "--timeout", "3600"]
         if code := subprocess.run(command, env={**os.environ, **variables}).returncode:
             again = " ".join(f"{name}={value}" for name, value in variables.items())
-            print(f"Something was found. Again: {again} python -m pytest tests/attack", file=sys.stderr)
+            print(
+                f"Something was found. Again: {again} python -m pytest tests/attack",
+                file=sys.stderr,
+            )
             raise SystemExit(code)
         if time.monotonic() >= end:
             return

@@ -1,7 +1,8 @@
-"""Rights are given and taken away by other processes while callers ask; afterwards every reply is held against the log.
+"""Rights are given and taken away by other processes while callers ask; afterwards every reply is
+held against the log.
 
-A reply that began after a right was taken away, as acknowledged, must not hold the document; one that began after it
-was given must. Moments are of the clock that all processes of a machine share.
+A reply that began after a right was taken away, as acknowledged, must not hold the document; one
+that began after it was given must. Moments are of the clock that all processes of a machine share.
 """
 
 import multiprocessing
@@ -56,7 +57,10 @@ def word(writer: int, number: int) -> str:
 
 
 def prepare(home: Path, writers: int) -> tuple[list[str], dict[str, str]]:
-    """A key for the caller of each writer, and the public ids by word. In the beginning all is readable."""
+    """A key for the caller of each writer, and the public ids by word.
+
+    In the beginning all is readable.
+    """
     world = World(home)
     keys, ids = [], {}
     for writer in range(writers):
@@ -76,8 +80,12 @@ def _text(name: str, number: int) -> str:
     return f"The hammer report {name}: " + " ".join(f"part{number}of{place}" for place in range(20))
 
 
-def write(url: str, catalog_url: str, writer: int, seconds: float, seed: int, told: Connection) -> None:
-    """One process that gives and takes, and tells what it did; and what it saw of keys that were revoked."""
+def write(
+    url: str, catalog_url: str, writer: int, seconds: float, seed: int, told: Connection
+) -> None:
+    """One process that gives and takes, and tells what it did; and what it saw of keys that were
+    revoked.
+    """
     rng, catalog = random.Random(seed), Catalog.open(catalog_url)
     changes: list[Change] = []
     wrong: list[str] = []
@@ -100,7 +108,10 @@ def _take_and_give(catalog: Catalog, writer: int, rng: random.Random) -> Iterato
     touched = [rng.choice(names)] if way == "relabel" else names
     people = catalog.people
     taken_and_given: dict[str, Steps] = {
-        "leave": (lambda: people.remove_member(group, person), lambda: people.add_member(group, person)),
+        "leave": (
+            lambda: people.remove_member(group, person),
+            lambda: people.add_member(group, person),
+        ),
         "leave outer": (
             lambda: people.remove_member(f"outer{writer}", f"group:{group}"),
             lambda: people.add_member(f"outer{writer}", f"group:{group}"),
@@ -127,7 +138,12 @@ def _relabel(catalog: Catalog, names: Sequence[str], allow: str) -> None:
 def _short_life(client: Client, catalog: Catalog, writer: int, turn: int) -> list[str]:
     """A person who comes, asks, loses the key or goes, and comes back under the same name."""
     name, wrong = f"guest{writer}", []
-    search = Call(door="", route="POST /search", path="/search", body={"question": "hammer report", "mode": "keyword"})
+    search = Call(
+        door="",
+        route="POST /search",
+        path="/search",
+        body={"question": "hammer report", "mode": "keyword"},
+    )
     with suppress(ClearanceError):
         catalog.people.remove_user(name)
     catalog.people.add_user(name)
@@ -148,17 +164,28 @@ def _short_life(client: Client, catalog: Catalog, writer: int, turn: int) -> lis
     return wrong
 
 
-def ask(url: str, key: str, ids: Sequence[tuple[str, str]], seconds: float, seed: int, replies: list[Reply]) -> None:
+def ask(
+    url: str,
+    key: str,
+    ids: Sequence[tuple[str, str]],
+    seconds: float,
+    seed: int,
+    replies: list[Reply],
+) -> None:
     """One caller, through one door after another."""
     rng, question = random.Random(seed), "the hammer report"
     end = time.monotonic() + seconds
     doors: list[tuple[str, Call, bool]] = []
     for mode in MODES:
         body = {"question": question, "mode": mode, "k": 50}
-        doors.append((f"search {mode}", Call(door="", route="POST /search", path="/search", body=body), True))
+        doors.append(
+            (f"search {mode}", Call(door="", route="POST /search", path="/search", body=body), True)
+        )
     for stream in (False, True):
         body = {"question": question, "answerer": "quotes", "k": 50, "stream": stream}
-        doors.append((f"ask {stream}", Call(door="", route="POST /ask", path="/ask", body=body), False))
+        doors.append(
+            (f"ask {stream}", Call(door="", route="POST /ask", path="/ask", body=body), False)
+        )
     for name, public_id in ids:
         call = Call(door="", route="GET /documents/{document_id}", path=f"/documents/{public_id}")
         doors.append((f"document {name}", call, False))
@@ -169,7 +196,15 @@ def ask(url: str, key: str, ids: Sequence[tuple[str, str]], seconds: float, seed
             answered = client.answer(call, key)
             ended = time.monotonic()
             if answered.status >= 500:
-                replies.append(Reply(f"{door}: status {answered.status}", begun, ended, frozenset({"an error"}), False))
+                replies.append(
+                    Reply(
+                        f"{door}: status {answered.status}",
+                        begun,
+                        ended,
+                        frozenset({"an error"}),
+                        False,
+                    )
+                )
                 continue
             words = frozenset(found.decode() for found in WORD.findall(answered.body))
             replies.append(Reply(door, begun, ended, words, whole and answered.status == 200))
@@ -187,7 +222,9 @@ def wrong_replies(changes: Sequence[Change], replies: Sequence[Reply]) -> list[s
         for name, history in by_word.items():
             settled = [change for change in history if change.acknowledged <= reply.begun]
             meanwhile = [
-                change for change in history if reply.begun < change.acknowledged and change.begun <= reply.ended
+                change
+                for change in history
+                if reply.begun < change.acknowledged and change.begun <= reply.ended
             ]
             if meanwhile:
                 continue  # either answer is right
@@ -199,19 +236,25 @@ def wrong_replies(changes: Sequence[Change], replies: Sequence[Reply]) -> list[s
     return found
 
 
-def hammer(url: str, home: Path, keys: Sequence[str], ids: dict[str, str], seconds: float, seed: int) -> list[str]:
+def hammer(
+    url: str, home: Path, keys: Sequence[str], ids: dict[str, str], seconds: float, seed: int
+) -> list[str]:
     """Everything that went wrong. One writing process and two callers for each key."""
     catalog_url = catalog_at(home) or f"sqlite:///{home / 'catalog.sqlite'}"
     pipes = [PROCESS.Pipe(duplex=False) for _ in keys]
     processes = [
-        PROCESS.Process(target=write, args=(url, catalog_url, number, seconds, seed + number, pipe[1]))
+        PROCESS.Process(
+            target=write, args=(url, catalog_url, number, seconds, seed + number, pipe[1])
+        )
         for number, pipe in enumerate(pipes)
     ]
     replies: list[list[Reply]] = [[] for _ in range(2 * len(keys))]
     callers = []
     for number, heard in enumerate(replies):
         writer = number // 2
-        own = [(name, public_id) for name, public_id in ids.items() if name.startswith(f"zqw{writer}n")]
+        own = [
+            (name, public_id) for name, public_id in ids.items() if name.startswith(f"zqw{writer}n")
+        ]
         given = (url, keys[writer], own, seconds + 3, seed + 100 + number, heard)
         callers.append(Thread(target=ask, args=given))
     for process in processes:

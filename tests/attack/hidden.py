@@ -1,4 +1,5 @@
-"""Changes to what the attackers may not read, of every sort there is, and changes to what they may read.
+"""Changes to what the attackers may not read, of every sort there is, and changes to what they may
+read.
 
 A change is a value: the same one can be made in two installations, or in one of them only.
 """
@@ -18,8 +19,27 @@ from tests.world import World
 CANARY = "zqcanaryx7"  # stands in hidden documents and nowhere else
 VAULT = "zqvaultx7"  # the name of a language model that is not for the attackers
 QUESTIONS = ("alpha salary budget of the quarter", "beta", "预算 salary", "canteen")
-WORDS = ("alpha", "beta", "salary", "budget", "canteen", "quarter", "预算", "the", "of", "rises", "falls")
-HIDDEN = (("group:board",), ("user:bob",), (), ("group:board", "user:bob"), ("group:vault",), ("group:unheard-of",))
+WORDS = (
+    "alpha",
+    "beta",
+    "salary",
+    "budget",
+    "canteen",
+    "quarter",
+    "预算",
+    "the",
+    "of",
+    "rises",
+    "falls",
+)
+HIDDEN = (
+    ("group:board",),
+    ("user:bob",),
+    (),
+    ("group:board", "user:bob"),
+    ("group:vault",),
+    ("group:unheard-of",),
+)
 DENIED = (("group:staff",), ("user:eve", "user:nil", "user:root"))
 VISIBLE = (("group:staff",), ("public",), ("user:eve",), ("group:staff", "group:board"))
 METADATA: tuple[dict[str, Any], ...] = (
@@ -31,7 +51,12 @@ METADATA: tuple[dict[str, Any], ...] = (
     {"author": "\ud7ff'; --", "$": 0.5, " ": "x"},
     {"size": 2**53, "author": 1e300},
 )
-MOMENTS = (None, datetime(2026, 3, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+MOMENTS = (
+    None,
+    datetime(2026, 3, 1, tzinfo=UTC),
+    datetime(1, 1, 1, tzinfo=UTC),
+    datetime(9999, 12, 31, tzinfo=UTC),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +75,10 @@ class Change:
 
 def hidden_batch(rng: random.Random, most: int = 30) -> list[Change]:
     kinds = list(SECRETLY)
-    return [Change(rng.choice(kinds), rng.randrange(8), rng.getrandbits(32)) for _ in range(rng.randint(1, most))]
+    return [
+        Change(rng.choice(kinds), rng.randrange(8), rng.getrandbits(32))
+        for _ in range(rng.randint(1, most))
+    ]
 
 
 def open_change(rng: random.Random) -> Change:
@@ -59,7 +87,9 @@ def open_change(rng: random.Random) -> Change:
 
 @contextmanager
 def same_chance(seed: int) -> Iterator[None]:
-    """While the block runs, ids and tokens come out of this seed, so that two installations make the same ones."""
+    """While the block runs, ids and tokens come out of this seed, so that two installations make
+    the same ones.
+    """
     source = random.Random(seed)
     before = random._urandom  # type: ignore[attr-defined]
     random._urandom = source.randbytes  # type: ignore[attr-defined]
@@ -69,7 +99,7 @@ def same_chance(seed: int) -> Iterator[None]:
         random._urandom = before  # type: ignore[attr-defined]
 
 
-# --- hidden ---------------------------------------------------------------------------------------------------------
+# --- hidden -------------------------------------------------------------------------------------
 
 
 def _put(world: World, n: int, rng: random.Random) -> None:
@@ -126,11 +156,15 @@ def _burst(world: World, n: int, rng: random.Random) -> None:
 
 def _join(world: World, n: int, rng: random.Random) -> None:
     group = rng.choice(("board", "vault", "cellar"))
-    world.catalog.people.add_member(group, rng.choice(("user:bob", "user:kim", "group:cellar", "group:vault")))
+    world.catalog.people.add_member(
+        group, rng.choice(("user:bob", "user:kim", "group:cellar", "group:vault"))
+    )
 
 
 def _leave(world: World, n: int, rng: random.Random) -> None:
-    world.catalog.people.remove_member(rng.choice(("board", "vault")), rng.choice(("user:bob", "user:kim")))
+    world.catalog.people.remove_member(
+        rng.choice(("board", "vault")), rng.choice(("user:bob", "user:kim"))
+    )
 
 
 def _new_person(world: World, n: int, rng: random.Random) -> None:
@@ -154,10 +188,14 @@ def _gone_group(world: World, n: int, rng: random.Random) -> None:
 
 def _template(world: World, n: int, rng: random.Random) -> None:
     name, kept = f"secret{n % 2}", world.catalog.templates
-    said = TemplateText(variables=(), system=f"{CANARY} {{{{ no_answer }}}}", user="{{ question }}", no_answer="No.")
+    said = TemplateText(
+        variables=(), system=f"{CANARY} {{{{ no_answer }}}}", user="{{ question }}", no_answer="No."
+    )
     by, readers = Actor("user:root"), Readers(allow=frozenset({"group:board"}))
     version = kept.save(name, "chat", "en", said, by, readers).version
-    kept.activate(name, version, by, audience=rng.choice(("name", "default", "group:board", "user:bob")))
+    kept.activate(
+        name, version, by, audience=rng.choice(("name", "default", "group:board", "user:bob"))
+    )
 
 
 def _model_rule(world: World, n: int, rng: random.Random) -> None:
@@ -183,7 +221,7 @@ SECRETLY: dict[str, Callable[[World, int, random.Random], None]] = {
 }
 
 
-# --- visible --------------------------------------------------------------------------------------------------------
+# --- visible ------------------------------------------------------------------------------------
 
 
 def _put_openly(world: World, n: int, rng: random.Random) -> None:

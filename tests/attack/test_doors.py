@@ -1,4 +1,6 @@
-"""Every address is tried by the attacks, or is named as one for operators; and those tell no text and no titles."""
+"""Every address is tried by the attacks, or is named as one for operators; and those tell no text
+and no titles.
+"""
 
 import random
 from collections.abc import Iterator
@@ -48,14 +50,25 @@ def test_routes_for_operators_need_the_scope_or_tell_nothing_of_the_corpus() -> 
 
 
 def test_no_two_doors_share_a_name() -> None:
-    names = [call.door for call in calls(Knowledge(questions=("a", "b"), models=("m",), documents=("d",)))]
+    names = [
+        call.door
+        for call in calls(Knowledge(questions=("a", "b"), models=("m",), documents=("d",)))
+    ]
     assert len(names) == len(set(names))
 
 
 def test_no_route_for_operators_returns_text_or_titles(pair: Any) -> None:
-    """Neither of what the administrator may read nor of anything else; and nothing of it in an error."""
+    """Neither of what the administrator may read nor of anything else; and nothing of it in an
+    error.
+    """
     world, key = pair.changed.world, pair.keys["root"]
-    world.put("open", f"{OPEN_TO_PEOPLE} text", "public", title=f"{OPEN_TO_PEOPLE} title", path=f"{OPEN_TO_PEOPLE}.txt")
+    world.put(
+        "open",
+        f"{OPEN_TO_PEOPLE} text",
+        "public",
+        title=f"{OPEN_TO_PEOPLE} title",
+        path=f"{OPEN_TO_PEOPLE}.txt",
+    )
     for n in range(6):
         Change("put", n, random.Random(n).getrandbits(32)).made_in(world)
     known = [OPEN_TO_PEOPLE, CANARY, *pair.hidden_ids]
@@ -70,7 +83,12 @@ def test_the_comparison_lets_only_chance_differ() -> None:
         b'{"answer_id":"AAAAAAAAAAAAAAAAAAAAAA","timings":{"total_ms":1.0},"view_id":"v","position":"AAAA",'
         b'"score":0.5,"instance":"00000000000000000000000000000000"}'
     )
-    headers = {"x-request-id": "0" * 32, "date": "today", "etag": '"1"', "content-length": str(len(body))}
+    headers = {
+        "x-request-id": "0" * 32,
+        "date": "today",
+        "etag": '"1"',
+        "content-length": str(len(body)),
+    }
     one = comparable(Answered(200, headers, body))
 
     def again(old: bytes = b"", new: bytes = b"", changed: dict[str, str] | None = None) -> bytes:
@@ -104,8 +122,12 @@ def test_the_doors_reach_every_mode_filter_stream_and_error() -> None:
     assert {body.get("mode") for body in bodies} >= {"hybrid", "dense", "keyword"}
     fields = {name for body in bodies for name in (body.get("filters") or {})}
     assert fields == set(FiltersBody.model_fields), "a filter that nothing attacks"
-    assert {name for body in bodies for name in body} >= set(AskBody.model_fields), "a field that nothing attacks"
-    assert {call.route for call in made if isinstance(call.body, dict) and call.body.get("stream")} == {
+    assert {name for body in bodies for name in body} >= set(AskBody.model_fields), (
+        "a field that nothing attacks"
+    )
+    assert {
+        call.route for call in made if isinstance(call.body, dict) and call.body.get("stream")
+    } == {
         "POST /ask",
         "POST /v1/chat/completions",
         "POST /v1/responses",

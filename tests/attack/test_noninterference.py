@@ -1,4 +1,6 @@
-"""P1 over HTTP: hidden changes, in batches and of every sort, change no byte of anything that anybody gets."""
+"""P1 over HTTP: hidden changes, in batches and of every sort, change no byte of anything that
+anybody gets.
+"""
 
 import os
 import random
@@ -28,19 +30,27 @@ def test_hidden_changes_between_requests_change_no_byte(tmp_path: Path) -> None:
                 pair.change_openly(open_change(rng))
             attacker = rng.choice(list(ATTACKERS))
             asked = rng.sample(pair.calls[attacker], DOORS)
-            assert pair.differences(attacker, asked) == [], f"seed {SEED}, round {number}, after {batch}"
+            assert pair.differences(attacker, asked) == [], (
+                f"seed {SEED}, round {number}, after {batch}"
+            )
         for attacker in ATTACKERS:
             whole = attacker == "eve" or ROUNDS > 8
             last = pair.calls[attacker] if whole else rng.sample(pair.calls[attacker], 4 * DOORS)
             assert pair.differences(attacker, last) == [], f"seed {SEED}, at the end"
 
 
-def test_two_hidden_documents_that_move_together_after_an_edit_change_no_byte(tmp_path: Path) -> None:
+def test_two_hidden_documents_that_move_together_after_an_edit_change_no_byte(
+    tmp_path: Path,
+) -> None:
     with twins(tmp_path, SEED) as pair:
         world = pair.changed.world
 
         def compare() -> list[str]:
-            searches = [call for call in pair.calls["nil"] if call.door.startswith(("search hybrid", "search keyword"))]
+            searches = [
+                call
+                for call in pair.calls["nil"]
+                if call.door.startswith(("search hybrid", "search keyword"))
+            ]
             return pair.differences("nil", searches)
 
         for uri in ("hidden0", "hidden1"):

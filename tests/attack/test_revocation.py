@@ -35,7 +35,9 @@ def test_the_log_of_the_hammer_catches_what_comes_late() -> None:
     given = Change("zqw0n0x", True, 20.0, 21.0)
 
     def wrong(begun: float, ended: float, *words: str) -> list[str]:
-        return wrong_replies([taken, given], [Reply("search", begun, ended, frozenset(words), True)])
+        return wrong_replies(
+            [taken, given], [Reply("search", begun, ended, frozenset(words), True)]
+        )
 
     assert wrong(11.5, 12.0, "zqw0n0x") == ["search tells zqw0n0x, which was taken away"]
     assert wrong(11.5, 12.0) == []
@@ -45,7 +47,7 @@ def test_the_log_of_the_hammer_catches_what_comes_late() -> None:
     assert wrong(5.0, 6.0, "zqw0n0x") == []
 
 
-# --- a request whose headers come before the change, and whose body comes after it -----------------------------------
+# --- a request whose headers come before the change, and whose body comes after it --------------
 
 
 @dataclass
@@ -66,7 +68,11 @@ class Slow:
             f"Authorization: Bearer {key}",
             f"Content-Length: {len(BODY)}",
         ]
-        connection.sendall("\r\n".join([*head, "Content-Type: application/json", "Connection: close", "", ""]).encode())
+        connection.sendall(
+            "\r\n".join(
+                [*head, "Content-Type: application/json", "Connection: close", "", ""]
+            ).encode()
+        )
         time.sleep(0.3)
         return connection
 

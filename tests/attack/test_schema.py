@@ -1,7 +1,8 @@
-"""Generated requests to every operation of the OpenAPI document, as an administrator and as anybody.
+"""Generated requests to every operation of the OpenAPI document, as an administrator and as
+anybody.
 
-Nothing breaks, replies are what the document says, and no byte of them comes from a hidden document, whatever stands
-in its metadata.
+Nothing breaks, replies are what the document says, and no byte of them comes from a hidden
+document, whatever stands in its metadata.
 """
 
 import os
@@ -35,7 +36,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
     for n in range(4):
         Change("put openly", n, n).made_in(world)
     for n, metadata in enumerate(METADATA):
-        world.put(f"h{n}", f"{CANARY} {n}", "group:board", title=CANARY, path=f"{CANARY}/{n}", metadata=metadata)
+        world.put(
+            f"h{n}",
+            f"{CANARY} {n}",
+            "group:board",
+            title=CANARY,
+            path=f"{CANARY}/{n}",
+            metadata=metadata,
+        )
     for n in range(8):
         Change("put", n, random.Random(n).getrandbits(32)).made_in(world)
     keys = {"anybody": world.catalog.keys.issue("eve").secret}
@@ -54,7 +62,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
 
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ["anybody", "administrator"])
-def test_generated_requests_break_nothing_and_are_told_nothing(service: tuple[str, dict[str, str]], role: str) -> None:
+def test_generated_requests_break_nothing_and_are_told_nothing(
+    service: tuple[str, dict[str, str]], role: str
+) -> None:
     url, keys = service
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
     asked = []

@@ -1,4 +1,6 @@
-"""Ways in that were found once: through the files while they are read, through the names in rules, through groups."""
+"""Ways in that were found once: through the files while they are read, through the names in rules,
+through groups.
+"""
 
 import contextlib
 import ctypes
@@ -48,7 +50,11 @@ def ingest(world: World, docs: Path, parsers: Parsers, **more: Any) -> int:
 
     wanted = IngestRequest(**{"paths": (docs,), **more})
     return ingest_once(
-        wanted, world.settings, as_json=True, load=load, make_parsers=lambda settings: contextlib.nullcontext(parsers)
+        wanted,
+        world.settings,
+        as_json=True,
+        load=load,
+        make_parsers=lambda settings: contextlib.nullcontext(parsers),
     )
 
 
@@ -66,7 +72,7 @@ def search(world: World, user: str, question: str) -> bytes:
         return http.post("/search", json=body, headers={"Authorization": f"Bearer {key}"}).content
 
 
-# --- files that are exchanged while they are read --------------------------------------------------------------------
+# --- files that are exchanged while they are read -----------------------------------------------
 
 
 def exchange(one: Path, other: Path) -> None:
@@ -108,10 +114,12 @@ def test_a_folder_that_is_exchanged_with_a_link_brings_nothing_of_others(
     assert b"heliotrope" in search(house, "bob", "board report says")
 
 
-# --- rules that are none, and names that nobody has ------------------------------------------------------------------
+# --- rules that are none, and names that nobody has ---------------------------------------------
 
 
-@pytest.mark.parametrize("name", [".Access.yaml", "access.yaml", ".acces.yaml", ".access.json", ".access.yaml.txt"])
+@pytest.mark.parametrize(
+    "name", [".Access.yaml", "access.yaml", ".acces.yaml", ".access.json", ".access.yaml.txt"]
+)
 def test_a_rule_by_a_wrong_name_does_not_open_its_folder(
     house: World, tmp_path: Path, parsers: Parsers, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -140,7 +148,9 @@ def test_a_deny_of_somebody_unknown_is_refused(
     assert SECRET.encode() not in search(house, "mallory", "report says")
 
 
-@pytest.mark.parametrize("denied", ["user:Mallory", "user:ｍallory", "user:mallor\u0443", "user:mal\u200blory"])
+@pytest.mark.parametrize(
+    "denied", ["user:Mallory", "user:ｍallory", "user:mallor\u0443", "user:mal\u200blory"]
+)
 def test_a_deny_means_its_person_however_it_is_spelt_or_is_refused(
     house: World, tmp_path: Path, parsers: Parsers, capsys: pytest.CaptureFixture[str], denied: str
 ) -> None:
@@ -164,7 +174,7 @@ def test_nobody_may_be_written_as_an_empty_list(
         assert SECRET.encode() not in search(house, user, "report says")
 
 
-# --- groups that a deny names ----------------------------------------------------------------------------------------
+# --- groups that a deny names -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -178,7 +188,9 @@ def test_removing_a_group_lifts_no_deny(house: World, again: bool) -> None:
 
 
 def test_removing_a_person_and_making_it_again_lifts_no_deny_of_the_first(house: World) -> None:
-    """The first one stays denied, or cannot be removed; the second is somebody else and needs a deny of its own."""
+    """The first one stays denied, or cannot be removed; the second is somebody else and needs a
+    deny of its own.
+    """
     house.put("letter", f"The report says {SECRET}.", "group:interns", deny=["user:mallory"])
     if without_errors(house.catalog, "remove_user", "mallory"):
         house.catalog.people.add_user("mallory")

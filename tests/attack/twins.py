@@ -1,4 +1,6 @@
-"""Two services on two homes that differ in hidden documents only, and the comparison of all that they say."""
+"""Two services on two homes that differ in hidden documents only, and the comparison of all that
+they say.
+"""
 
 import hashlib
 import random
@@ -21,7 +23,10 @@ from tests.attack.hidden import CANARY, HIDDEN, QUESTIONS, VAULT, Change, same_c
 from tests.world import World
 
 ATTACKERS = {"eve": ("staff",), "nil": (), "root": ()}
-"""Their groups. Eve reads what staff may read; nil only what is public; root administers and reads no more than nil."""
+"""Their groups.
+
+Eve reads what staff may read; nil only what is public; root administers and reads no more than nil.
+"""
 
 USERS = {**ATTACKERS, "bob": ("board",), "kim": ("vault",)}
 
@@ -58,7 +63,10 @@ class Twin:
 
 @dataclass
 class Twins:
-    """`still` never sees a hidden change; `changed` sees them all. Visible changes are made in both, alike."""
+    """`still` never sees a hidden change; `changed` sees them all.
+
+    Visible changes are made in both, alike.
+    """
 
     still: Twin
     changed: Twin
@@ -79,15 +87,22 @@ class Twins:
         """What the two say differently to this attacker, and what `changed` tells of hidden things."""
         found = []
         for call in asked:
-            one, other = (twin.answer(call, self.keys[attacker]) for twin in (self.still, self.changed))
+            one, other = (
+                twin.answer(call, self.keys[attacker]) for twin in (self.still, self.changed)
+            )
             before, after = comparable(one), comparable(other)
             if before != after:
                 found.append(f"{attacker}, {call.door}: {first_difference(before, after)}")
             if one.status >= 500 or other.status >= 500:
                 found.append(f"{attacker}, {call.door}: status {one.status} and {other.status}")
-            found += [f"{attacker}, {call.door}: tells {word}" for word in told(after, self._secrets(call))]
+            found += [
+                f"{attacker}, {call.door}: tells {word}"
+                for word in told(after, self._secrets(call))
+            ]
             found += self._again(attacker, call, one, other)
-        if (one_model := self.still.told_to_models()) != (other_model := self.changed.told_to_models()):
+        if (one_model := self.still.told_to_models()) != (
+            other_model := self.changed.told_to_models()
+        ):
             where = first_difference(repr(one_model).encode(), repr(other_model).encode())
             found.append(f"{attacker}: the model was told something else: {where}")
         if CANARY in repr(other_model):
@@ -99,15 +114,26 @@ class Twins:
         return [word for word in (CANARY, VAULT, *self.hidden_ids) if word not in sent]
 
     def _again(self, attacker: str, call: Call, one: Answered, other: Answered) -> list[str]:
-        """With the tag and the position of the reply: unchanged for both, and fresh enough for both."""
+        """With the tag and the position of the reply: unchanged for both, and fresh enough for
+        both.
+        """
         if call.route != "POST /search" or "etag" not in one.headers or "etag" not in other.headers:
             return []
         found = []
         for twin, reply in ((self.still, one), (self.changed, other)):
-            more = {"If-None-Match": reply.headers["etag"], "Clearance-At-Least": reply.headers["clearance-position"]}
-            again = Call(door=call.door, route=call.route, path=call.path, body=call.body, headers=more)
+            more = {
+                "If-None-Match": reply.headers["etag"],
+                "Clearance-At-Least": reply.headers["clearance-position"],
+            }
+            again = Call(
+                door=call.door, route=call.route, path=call.path, body=call.body, headers=more
+            )
             status = twin.answer(again, self.keys[attacker]).status
-            found += [] if status == 304 else [f"{attacker}, {call.door}: {status} for its own tag and position"]
+            found += (
+                []
+                if status == 304
+                else [f"{attacker}, {call.door}: {status} for its own tag and position"]
+            )
         return found
 
 
@@ -123,8 +149,12 @@ def twins(folder: Path, seed: int) -> Iterator[Twins]:
     shutil.copytree(folder / "still", folder / "changed")
     asked = list(calls(known))
     with ExitStack() as stack:
-        still, changed = (stack.enter_context(_served(folder / name)) for name in ("still", "changed"))
-        yield Twins(still, changed, keys, {attacker: list(asked) for attacker in ATTACKERS}, hidden_ids)
+        still, changed = (
+            stack.enter_context(_served(folder / name)) for name in ("still", "changed")
+        )
+        yield Twins(
+            still, changed, keys, {attacker: list(asked) for attacker in ATTACKERS}, hidden_ids
+        )
 
 
 @contextmanager
@@ -132,7 +162,10 @@ def _served(home: Path) -> Iterator[Twin]:
     world = World(home, llm_answer_tokens=200)
     vault, open_model = ScriptedModel(talkative, name=VAULT), ScriptedModel(talkative)
     app = create_app(
-        world.settings, embedder=world.embedder, model=ScriptedModels(open_model, vault), catalog=world.catalog
+        world.settings,
+        embedder=world.embedder,
+        model=ScriptedModels(open_model, vault),
+        catalog=world.catalog,
     )
     try:
         with TestClient(app, raise_server_exceptions=False) as http:
@@ -151,7 +184,9 @@ def _people(world: World) -> dict[str, str]:
             people.add_member(group, f"user:{user}")
     world.catalog.models.set(VAULT, Readers(allow=frozenset({"group:board"})))
     issue = world.catalog.keys.issue
-    return {user: issue(user, scopes=["admin"] if user == "root" else []).secret for user in ATTACKERS}
+    return {
+        user: issue(user, scopes=["admin"] if user == "root" else []).secret for user in ATTACKERS
+    }
 
 
 def _documents(world: World, rng: random.Random) -> None:
@@ -165,7 +200,10 @@ def _documents(world: World, rng: random.Random) -> None:
 def _knowledge(world: World) -> tuple[Knowledge, frozenset[str]]:
     """What is known to the attackers: everything of theirs, and even the ids of what is hidden."""
     own = world.search("eve", QUESTIONS[0], k=50).hits
-    secret = (*world.search("bob", QUESTIONS[0], k=50).hits, *world.search("kim", QUESTIONS[0], k=50).hits)
+    secret = (
+        *world.search("bob", QUESTIONS[0], k=50).hits,
+        *world.search("kim", QUESTIONS[0], k=50).hits,
+    )
     mine = {hit.document_id for hit in own} | {hit.id for hit in own}
     hidden = [hit for hit in secret if hit.document_id not in mine]
     known = Knowledge(

@@ -1,4 +1,6 @@
-"""Folders made once: nothing half-made counts, nothing damaged is used, and nobody else's folder is touched."""
+"""Folders made once: nothing half-made counts, nothing damaged is used, and nobody else's folder is
+touched.
+"""
 
 import json
 import os
@@ -41,7 +43,9 @@ def test_another_origin_replaces_the_folder(tmp_path: Path) -> None:
     make_once(tmp_path / "model", FROM, make)
     make_once(tmp_path / "model", {"model": "small", "recipe": "2"}, make)
     assert (tmp_path / "model" / "inner" / "weights").read_text(encoding="utf-8") == "made 2"
-    assert not [path for path in tmp_path.iterdir() if path.name.endswith((".partial", ".replaced"))]
+    assert not [
+        path for path in tmp_path.iterdir() if path.name.endswith((".partial", ".replaced"))
+    ]
 
 
 @pytest.mark.parametrize("damage", ["made 7", ""])
@@ -56,7 +60,9 @@ def test_a_damaged_folder_is_made_again_with_a_word_about_it(tmp_path: Path, dam
 
 
 @pytest.mark.parametrize("origin", [None, "not json", "[]", "{}"])
-def test_a_folder_that_somebody_else_filled_is_refused_and_left_alone(tmp_path: Path, origin: str | None) -> None:
+def test_a_folder_that_somebody_else_filled_is_refused_and_left_alone(
+    tmp_path: Path, origin: str | None
+) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "thesis.txt").write_text("mine", encoding="utf-8")
     if origin is not None:
@@ -109,7 +115,10 @@ SLOW_MAKER = """
 def _start(folder: Path, seconds: float) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", textwrap.dedent(SLOW_MAKER), str(folder), str(seconds)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())}
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )
 
 
@@ -132,4 +141,8 @@ def test_after_a_kill_half_way_the_next_process_starts_afresh(tmp_path: Path) ->
     process.communicate(timeout=10)
     assert not (tmp_path / "model").exists()
     make_once(tmp_path / "model", FROM, Maker())
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [".model.lock", ORIGIN, "weights"]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        ".model.lock",
+        ORIGIN,
+        "weights",
+    ]

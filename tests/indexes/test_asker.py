@@ -1,4 +1,6 @@
-"""Who asks is decided where it is answered: by the person's id and the key, in the transaction that reads."""
+"""Who asks is decided where it is answered: by the person's id and the key, in the transaction that
+reads.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -59,9 +61,13 @@ def test_who_signed_in_carries_its_id_and_its_key(world: World) -> None:
     assert found(world, who) == found(world, Principal(name="user:ada")) == ["letter", "menu"]
 
 
-@pytest.mark.parametrize("way", ["revoked", "expired", "removed", "another's key", "nobody's key", "nobody's id"])
+@pytest.mark.parametrize(
+    "way", ["revoked", "expired", "removed", "another's key", "nobody's key", "nobody's id"]
+)
 def test_who_may_not_ask_any_more_is_refused_at_every_read(world: World, way: str) -> None:
-    who = signed_in(world, expires_at=datetime.now(UTC) + timedelta(seconds=0.3) if way == "expired" else None)
+    who = signed_in(
+        world, expires_at=datetime.now(UTC) + timedelta(seconds=0.3) if way == "expired" else None
+    )
     ways = reads(world)
     for read in ways.values():  # what is remembered of it must not help
         with suppress(NotFound):
@@ -77,7 +83,9 @@ def test_who_may_not_ask_any_more_is_refused_at_every_read(world: World, way: st
             "another's key": {"key": signed_in(world, "bob").key},
             "nobody's key": {"key": "x"},
         }
-        who = replace(who, **other.get(way, {"key": "x"} if way == "nobody's key" else {"id": 10**6}))
+        who = replace(
+            who, **other.get(way, {"key": "x"} if way == "nobody's key" else {"id": 10**6})
+        )
     for name, read in ways.items():
         with pytest.raises(NotAuthenticated):
             print(name, read(who))
@@ -92,7 +100,11 @@ def test_a_person_of_the_same_name_is_another_person(world: World) -> None:
         for read in reads(world).values():
             with pytest.raises(NotAuthenticated):
                 read(old)
-    assert found(world, signed_in(world)) == found(world, Principal(name="user:ada")) == ["menu", "new letter"]
+    assert (
+        found(world, signed_in(world))
+        == found(world, Principal(name="user:ada"))
+        == ["menu", "new letter"]
+    )
 
 
 def test_even_a_read_that_forgets_to_confirm_gives_nothing(world: World) -> None:
@@ -121,7 +133,10 @@ def test_a_name_alone_is_resolved_where_it_is_used(world: World) -> None:
 
 
 def test_a_scope_is_looked_up_and_not_believed(world: World) -> None:
-    root, ada = signed_in(world, "bob", scopes=("admin",)), replace(signed_in(world), scopes=frozenset({"admin"}))
+    root, ada = (
+        signed_in(world, "bob", scopes=("admin",)),
+        replace(signed_in(world), scopes=frozenset({"admin"})),
+    )
     with world.catalog.acting(root, "admin"):
         world.catalog.people.add_group("hr")
     for who in (ada, Principal(name="user:ada", id=ada.id)):

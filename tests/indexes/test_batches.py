@@ -1,7 +1,9 @@
-"""Whatever happens between two searches, together: indexes that followed answer as indexes that were built fresh.
+"""Whatever happens between two searches, together: indexes that followed answer as indexes that
+were built fresh.
 
-Batches of 1 to 30 edits of every sort, in any order; after each, every mode for several readers is compared byte for
-byte with a searcher made from the catalog alone, and with a brute-force model of who may read what.
+Batches of 1 to 30 edits of every sort, in any order; after each, every mode for several readers is
+compared byte for byte with a searcher made from the catalog alone, and with a brute-force model of
+who may read what.
 """
 
 import multiprocessing
@@ -53,7 +55,9 @@ stories = st.lists(batch, min_size=BATCHES, max_size=BATCHES)
 
 @pytest.fixture(autouse=True)
 def few_lists_and_small_topics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a fresh index costs little, lists run out, and a handful of passages is searched by topic."""
+    """So that a fresh index costs little, lists run out, and a handful of passages is searched by
+    topic.
+    """
     monkeypatch.setitem(FaissStore.__init__.__kwdefaults__, "lists", 4)  # type: ignore[arg-type]
     monkeypatch.setattr("indexes.derived.vectors.faiss_store._WORTH_IT", 0)
     monkeypatch.setattr("indexes.derived.vectors.topics.BUDGET", 8)
@@ -62,7 +66,9 @@ def few_lists_and_small_topics(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Story:
-    """A home with its catalog, the processes that search it, and the model of what they should find."""
+    """A home with its catalog, the processes that search it, and the model of what they should
+    find.
+    """
 
     def __init__(self, folder: Path, *, scan_limit: int = 250_000) -> None:
         self.folder = folder
@@ -111,7 +117,10 @@ class Story:
                 self.first.search("alpha", ASKERS[0], 3)
 
     def tend(self) -> None:
-        """As the thread in the background does. Whether topics are worth it is seen once everything is followed."""
+        """As the thread in the background does.
+
+        Whether topics are worth it is seen once everything is followed.
+        """
         for searcher in self.running():
             searcher.corpus.follow()
             searcher.corpus.tend()
@@ -120,18 +129,24 @@ class Story:
         return [self.first] if self.second is None else [self.first, self.second]
 
     def check(self, chance: Random) -> None:
-        """Everybody finds what a searcher that was built this moment finds, and all and only what they may read."""
+        """Everybody finds what a searcher that was built this moment finds, and all and only what
+        they may read.
+        """
         with self.catalog.reading() as state:
             generation = state.generation()
             assert generation is not None
             by_topic = state.centroids(generation) is not None
         if by_topic:
-            self.tend()  # topics are learnt once and shared; until it has tended, a process searches without them
+            # topics are learnt once and shared; until it has tended, a process searches without
+            # them
+            self.tend()
         asked = [*chance.sample(ASKERS, 2), WITH_TOKEN]
         question, filters = question_of(chance), filters_of(chance)
         expected = answers(self.started("fresh"), asked, question, filters)
         for number, searcher in enumerate(self.running()):
-            assert answers(searcher, asked, question, filters) == expected, f"process {number} answers differently"
+            assert answers(searcher, asked, question, filters) == expected, (
+                f"process {number} answers differently"
+            )
             assert searcher.status().alarms == 0
             with searcher.corpus.everything() as (state, derived):
                 assert verify(state, derived, whole=True).differences == ()
@@ -144,13 +159,17 @@ class Story:
         assert self.catalog.documents.paths(asker) == paths
         titles = {self.model.documents[uri].fields.get("title", uri) for uri in readable}
         with_text = {
-            self.model.documents[uri].fields.get("title", uri) for uri in readable if self.model.documents[uri].texts
+            self.model.documents[uri].fields.get("title", uri)
+            for uri in readable
+            if self.model.documents[uri].texts
         }
         found = {hit.title for hit in self.first.search("alpha", asker, 100, mode="dense").hits}
         assert found == with_text if everything else found <= titles
 
 
-def answers(searcher: Searcher, askers: list[Principal], question: str, filters: Filters) -> list[bytes]:
+def answers(
+    searcher: Searcher, askers: list[Principal], question: str, filters: Filters
+) -> list[bytes]:
     """In every mode for each of them, and with the filter for the first."""
     asked = [(asker, None) for asker in askers] + [(askers[0], filters)]
     return [
@@ -162,7 +181,9 @@ def answers(searcher: Searcher, askers: list[Principal], question: str, filters:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """In memory where the machine has that: every commit is synced, and a disk would take most of the time."""
+    """In memory where the machine has that: every commit is synced, and a disk would take most of
+    the time.
+    """
     made = Path(tempfile.mkdtemp(prefix="clearance-batches-", dir=QUICK))
     yield made
     shutil.rmtree(made, ignore_errors=True)
@@ -171,7 +192,9 @@ def folder() -> Iterator[Path]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", range(PARTS))
-def test_indexes_that_followed_a_batch_answer_as_indexes_built_fresh(folder: Path, part: int) -> None:
+def test_indexes_that_followed_a_batch_answer_as_indexes_built_fresh(
+    folder: Path, part: int
+) -> None:
     done: Counter[str] = Counter()
     each = EDITS // PARTS
 
@@ -199,7 +222,7 @@ def test_indexes_that_followed_a_batch_answer_as_indexes_built_fresh(folder: Pat
     print(f"\n{done.total()} edits: {dict(done.most_common())}")
 
 
-# --- in another process -------------------------------------------------------------------------------------------
+# --- in another process -------------------------------------------------------------------------
 
 
 def _process(home: Path, url: str, pipe: Connection) -> None:
@@ -208,7 +231,9 @@ def _process(home: Path, url: str, pipe: Connection) -> None:
     active = catalog.generations.active()
     assert active is not None
     given = Settings(home=home, database_url=url)
-    searcher = Searcher(catalog, BY_FINGERPRINT[active.fingerprint], given, load_embedder=EMBEDDERS.__getitem__)
+    searcher = Searcher(
+        catalog, BY_FINGERPRINT[active.fingerprint], given, load_embedder=EMBEDDERS.__getitem__
+    )
     with searcher.tending(every_s=0.05):
         for told in iter(pipe.recv, None):
             if isinstance(told, Edit):
@@ -228,7 +253,9 @@ def test_what_several_processes_write_is_answered_alike_by_each(folder: Path) ->
     for number in range(2):
         mine, theirs = context.Pipe()
         url = story.world.settings.catalog_url
-        processes.append(context.Process(target=_process, args=(folder / f"other{number}", url, theirs)))
+        processes.append(
+            context.Process(target=_process, args=(folder / f"other{number}", url, theirs))
+        )
         processes[-1].start()
         pipes.append(mine)
     try:

@@ -85,7 +85,9 @@ def test_row_ids_are_never_used_twice_and_public_ids_say_nothing(world: World) -
     assert all(len(public) >= 20 for public in (first, second, hit.id))
 
 
-def test_a_replacement_keeps_the_documents_id_and_leaves_nothing_of_the_old_text(world: World) -> None:
+def test_a_replacement_keeps_the_documents_id_and_leaves_nothing_of_the_old_text(
+    world: World,
+) -> None:
     world.people(ada=[])
     first = world.put("a", ["old canary", "old too"], "public")
     assert world.put("a", "new text", "public") == first
@@ -100,7 +102,9 @@ def test_a_failing_write_leaves_the_former_state_whole(world: World) -> None:
     generation = world.catalog.generations.active()
     assert generation is not None
     with pytest.raises(BadInput):
-        world.catalog.documents.put(broken, {generation.id: world.embedder.passages(["one vector for two chunks"])})
+        world.catalog.documents.put(
+            broken, {generation.id: world.embedder.passages(["one vector for two chunks"])}
+        )
     assert [hit.text for hit in world.search("ada", "before").hits] == ["before"]
 
 
@@ -161,7 +165,9 @@ def test_groups_of_a_token_count_for_that_request_and_may_only_be_groups(world: 
     assert [h.title for h in world.searcher.search("canary", with_token, 5).hits] == ["a"]
     assert world.titles("ada", "canary") == []
     with pytest.raises(BadPrincipal):
-        world.searcher.search("canary", Principal(name="user:ada", groups=frozenset({"user:bob"})), 5)
+        world.searcher.search(
+            "canary", Principal(name="user:ada", groups=frozenset({"user:bob"})), 5
+        )
 
 
 def test_a_token_with_too_many_groups_is_refused_not_cut(world: World) -> None:
@@ -176,7 +182,18 @@ def test_a_token_with_too_many_groups_is_refused_not_cut(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ada", "", "user:", "robot:x", "user:a\0b", "user: ada", "user:a‮b", "user:a#b", "user:" + "x" * 10_000]
+    "name",
+    [
+        "ada",
+        "",
+        "user:",
+        "robot:x",
+        "user:a\0b",
+        "user: ada",
+        "user:a‮b",
+        "user:a#b",
+        "user:" + "x" * 10_000,
+    ],
 )
 def test_a_name_that_cannot_be_a_principal_is_refused(name: str) -> None:
     with pytest.raises(BadPrincipal):
@@ -212,7 +229,16 @@ def test_a_key_is_valid_until_it_is_revoked_expires_or_its_user_goes(world: Worl
     assert (known.name, known.key, known.scopes) == ("user:ada", kept.id, frozenset({"admin"}))
     keys.revoke(revoked.id)
     wrong = kept.secret[:-1] + ("A" if kept.secret[-1] != "A" else "B")
-    for secret in (None, "", "x", "clr_ \n", wrong, revoked.secret, expired.secret, kept.secret + "\n"):
+    for secret in (
+        None,
+        "",
+        "x",
+        "clr_ \n",
+        wrong,
+        revoked.secret,
+        expired.secret,
+        kept.secret + "\n",
+    ):
         with pytest.raises(NotAuthenticated):
             keys.authenticate(secret)
     people.remove_user("ada")
@@ -281,7 +307,8 @@ def test_a_model_without_a_rule_is_everybodys_and_one_with_a_rule_its_readers(wo
     assert models.hidden_from(ADA) == frozenset()
     assert models.hidden_from(Principal(name="user:bob")) == {"org/large-7b"}
     token = Principal(name="user:bob", groups=frozenset({"group:hr"}))
-    assert models.hidden_from(token) == {"org/large-7b"}  # hr is not declared as the identity provider's
+    # hr is not declared as the identity provider's
+    assert models.hidden_from(token) == {"org/large-7b"}
     models.set("org/large-7b", Readers(allow=frozenset({"public"}), deny=frozenset({"group:hr"})))
     assert models.hidden_from(ADA) == {"org/large-7b"}
     models.clear("org/large-7b")
@@ -308,5 +335,8 @@ def test_paths_are_told_of_documents_that_may_be_read_and_of_no_others(world: Wo
     world.put("plan", "Secret.", "group:hr", deny=["user:ada"])
     world.put("menu", "Soup.", "public", path="kitchen/menu.txt")
     world.put("nobody", "Nothing.")
-    found = {name: world.catalog.documents.paths(Principal(name=f"user:{name}")) for name in ("ada", "bob")}
+    found = {
+        name: world.catalog.documents.paths(Principal(name=f"user:{name}"))
+        for name in ("ada", "bob")
+    }
     assert found == {"ada": {"pay", "kitchen/menu.txt"}, "bob": {"kitchen/menu.txt"}}

@@ -1,4 +1,6 @@
-"""Derived files may be damaged in any way and shared by several processes: a start is slower then, never wrong."""
+"""Derived files may be damaged in any way and shared by several processes: a start is slower then,
+never wrong.
+"""
 
 import json
 import logging
@@ -52,7 +54,12 @@ def point_out_of_the_folder(folder: Path) -> None:
 
 def name_a_file_outside(folder: Path) -> None:
     (folder / "manifest.json").write_text(
-        json.dumps({**json.loads((folder / "manifest.json").read_text()), "sha256": {"../../catalog.sqlite": "0"}})
+        json.dumps(
+            {
+                **json.loads((folder / "manifest.json").read_text()),
+                "sha256": {"../../catalog.sqlite": "0"},
+            }
+        )
     )
 
 
@@ -94,7 +101,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "CURRENT with a null": current(lambda path: path.write_bytes(b"checkpoint-\0")),
     "CURRENT very long": current(lambda path: path.write_bytes(b"checkpoint-" + b"a" * 100_000)),
     "CURRENT names what is not there": current(lambda path: path.write_text("checkpoint-gone")),
-    "CURRENT names a folder outside": current(lambda path: path.write_text("../checkpoint-outside")),
+    "CURRENT names a folder outside": current(
+        lambda path: path.write_text("../checkpoint-outside")
+    ),
     "CURRENT names all of it": current(lambda path: path.write_text(".")),
     "CURRENT a folder": current(replaced_by(Path.mkdir)),
     "CURRENT a pipe": current(loop_of_a_pipe),
@@ -145,7 +154,7 @@ def test_nobody_else_can_look_into_a_checkpoint(staff: World) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
-# --- several processes --------------------------------------------------------------------------------------------
+# --- several processes --------------------------------------------------------------------------
 
 
 def write(text: str) -> Callable[[Path], None]:
@@ -156,10 +165,15 @@ def write(text: str) -> Callable[[Path], None]:
     return write
 
 
-def test_services_that_stop_together_keep_a_checkpoint_and_leave_nothing_else(tmp_path: Path) -> None:
+def test_services_that_stop_together_keep_a_checkpoint_and_leave_nothing_else(
+    tmp_path: Path,
+) -> None:
     for _ in range(10):
-        with ThreadPoolExecutor(8) as threads:  # a lock belongs to an open file, so threads are as processes here
-            saved = [threads.submit(checkpoint.save, tmp_path, FACTS, write(str(n))) for n in range(8)]
+        # a lock belongs to an open file, so threads are as processes here
+        with ThreadPoolExecutor(8) as threads:
+            saved = [
+                threads.submit(checkpoint.save, tmp_path, FACTS, write(str(n))) for n in range(8)
+            ]
             for each in saved:
                 each.result()
         with checkpoint.open_checkpoint(tmp_path, FACTS) as folder:
@@ -217,8 +231,13 @@ def test_there_may_be_none(tmp_path: Path) -> None:
         checkpoint.discard(home)
 
 
-def test_a_checkpoint_that_is_always_replaced_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_that_is_always_replaced_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = iter(f"checkpoint-{n}" for n in range(100))
     monkeypatch.setattr(checkpoint, "_named", lambda home: next(names))
-    with pytest.raises(IndexDamaged, match="again and again"), checkpoint.open_checkpoint(tmp_path, FACTS):
+    with (
+        pytest.raises(IndexDamaged, match="again and again"),
+        checkpoint.open_checkpoint(tmp_path, FACTS),
+    ):
         pass

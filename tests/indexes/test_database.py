@@ -1,4 +1,6 @@
-"""Writers that overlap, databases that go away, and catalogs that are exchanged under a running process."""
+"""Writers that overlap, databases that go away, and catalogs that are exchanged under a running
+process.
+"""
 
 import os
 import shutil
@@ -17,7 +19,13 @@ from sqlalchemy import create_engine, func, select, text
 
 from indexes.catalog import Catalog
 from indexes.catalog.schema import documents, reader_sets
-from indexes.errors import AlreadyExists, BadConfiguration, CatalogUnavailable, ClearanceError, NotFound
+from indexes.errors import (
+    AlreadyExists,
+    BadConfiguration,
+    CatalogUnavailable,
+    ClearanceError,
+    NotFound,
+)
 from indexes.model import Readers
 from tests.databases import SERVER, only_sqlite
 from tests.world import World, as_bytes, document
@@ -34,7 +42,7 @@ def staff(world: World) -> World:
     return world
 
 
-# --- writers that overlap -----------------------------------------------------------------------------------------
+# --- writers that overlap -----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -110,7 +118,9 @@ def test_writers_that_overlap_make_one_document_of_one_uri_and_one_set_of_the_sa
         assert connection.scalar(select(func.count()).select_from(reader_sets)) == before + 1
 
 
-def test_a_member_who_is_removed_while_others_write_stays_removed(staff: World, catalogs: list[Catalog]) -> None:
+def test_a_member_who_is_removed_while_others_write_stays_removed(
+    staff: World, catalogs: list[Catalog]
+) -> None:
     """Many relabel and join at the same time; what each was told is what holds in the end."""
     people = staff.catalog.people
     for group in range(WRITERS):
@@ -121,16 +131,20 @@ def test_a_member_who_is_removed_while_others_write_stays_removed(staff: World, 
     def work(catalog: Catalog, number: int) -> None:
         for turn in range(6):
             catalog.people.add_member(f"g{number}", "user:ada")
-            readers = Readers(allow=frozenset({f"group:g{number}"}), deny=frozenset({f"user:x{turn}"}))
+            readers = Readers(
+                allow=frozenset({f"group:g{number}"}), deny=frozenset({f"user:x{turn}"})
+            )
             assert catalog.documents.relabel("salaries", readers)
             catalog.people.remove_member(f"g{number}", "user:ada")
 
     assert together(catalogs, work) == [None] * WRITERS
-    assert all(members == () for group, members in people.groups().items() if group.startswith("group:g"))
+    assert all(
+        members == () for group, members in people.groups().items() if group.startswith("group:g")
+    )
     assert staff.titles("ada", "salaries") == []
 
 
-# --- databases that cannot be used --------------------------------------------------------------------------------
+# --- databases that cannot be used --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -194,7 +208,9 @@ def test_a_home_that_cannot_be_used_is_told_in_a_sentence(
 
 @only_sqlite
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [["users", "list"], ["serve", "--port", "0"], ["ingest", "nothing"]])
+@pytest.mark.parametrize(
+    "command", [["users", "list"], ["serve", "--port", "0"], ["ingest", "nothing"]]
+)
 def test_commands_tell_it_without_a_traceback(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "nothing").mkdir()
     homes = {"file": tmp_path / "file" / "home", "refused": tmp_path}
@@ -252,7 +268,7 @@ def test_a_server_that_goes_away_in_the_middle_is_told_and_comes_back(staff: Wor
     admin.dispose()
 
 
-# --- a catalog that is exchanged under a running process ----------------------------------------------------------
+# --- a catalog that is exchanged under a running process ----------------------------------------
 
 
 def by_moving(copy: Path, catalog: Path, world: World) -> None:
@@ -329,12 +345,16 @@ def test_a_catalog_put_back_from_a_copy_is_what_is_searched(
 def _built_from(world: World, home: Path) -> Any:
     from indexes.search.searcher import Searcher
 
-    settings = world.settings.model_copy(update={"home": home, "database_url": world.settings.catalog_url})
+    settings = world.settings.model_copy(
+        update={"home": home, "database_url": world.settings.catalog_url}
+    )
     return Searcher(world.catalog, world.embedder, settings)
 
 
 @only_sqlite
-def test_a_catalog_that_is_moved_away_while_it_is_read_is_read_to_the_end(staff: World, tmp_path: Path) -> None:
+def test_a_catalog_that_is_moved_away_while_it_is_read_is_read_to_the_end(
+    staff: World, tmp_path: Path
+) -> None:
     saved_copy(staff, tmp_path / "copy")
     staff.put("news", "Salaries fall in June", "group:hr")
     start = Barrier(2, timeout=10)

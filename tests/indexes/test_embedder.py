@@ -38,7 +38,11 @@ def _settings(home: Path, **changes: Any) -> Settings:
 
 @pytest.fixture(
     scope="module",
-    params=["hashing", pytest.param("torch", marks=pytest.mark.slow), pytest.param("onnx", marks=pytest.mark.slow)],
+    params=[
+        "hashing",
+        pytest.param("torch", marks=pytest.mark.slow),
+        pytest.param("onnx", marks=pytest.mark.slow),
+    ],
 )
 def embedder(request: pytest.FixtureRequest, home: Path) -> Embedder:
     if request.param == "hashing":
@@ -71,14 +75,20 @@ class TestContract:
             ([LUNCH_ZH, PAY_ZH], ["食堂几点开门？", "工资什么时候上涨？"]),
         ):
             vectors = embedder.passages(passages)
-            assert [int(np.argmax(vectors @ embedder.query(question))) for question in questions] == [0, 1]
+            assert [
+                int(np.argmax(vectors @ embedder.query(question))) for question in questions
+            ] == [0, 1]
 
     def test_a_passages_vector_depends_on_nothing_but_its_text(self, embedder: Embedder) -> None:
         texts = [PAY_ZH, LUNCH * 9, PAY, LUNCH]
         together = embedder.passages(texts)
-        assert [vector.tobytes() for vector in together] == [embedder.passages([text])[0].tobytes() for text in texts]
+        assert [vector.tobytes() for vector in together] == [
+            embedder.passages([text])[0].tobytes() for text in texts
+        ]
 
-    def test_a_question_gives_the_same_bytes_whatever_else_goes_on(self, embedder: Embedder) -> None:
+    def test_a_question_gives_the_same_bytes_whatever_else_goes_on(
+        self, embedder: Embedder
+    ) -> None:
         expected = embedder.query(LUNCH).tobytes()
         with ThreadPoolExecutor(4) as pool:
             noise = [pool.submit(embedder.passages, [PAY * 5, LUNCH_ZH]) for _ in range(4)]
@@ -88,12 +98,18 @@ class TestContract:
         assert len({tuple(count.result()) for count in counts}) == 1
         assert [part.result().shape[0] for part in noise] == [2] * 4
 
-    def test_counts_are_of_the_whole_text_without_prefix_and_special_tokens(self, embedder: Embedder) -> None:
-        one, hundred, thousand = embedder.count(["canteen", " ".join(["canteen"] * 100), " ".join(["canteen"] * 1000)])
+    def test_counts_are_of_the_whole_text_without_prefix_and_special_tokens(
+        self, embedder: Embedder
+    ) -> None:
+        one, hundred, thousand = embedder.count(
+            ["canteen", " ".join(["canteen"] * 100), " ".join(["canteen"] * 1000)]
+        )
         assert (hundred, thousand) == (100 * one, 1000 * one)
         assert embedder.count(["", LUNCH]) == [0, *embedder.count([LUNCH])]
 
-    def test_max_tokens_are_seen_and_what_is_far_beyond_is_cut_off(self, embedder: Embedder) -> None:
+    def test_max_tokens_are_seen_and_what_is_far_beyond_is_cut_off(
+        self, embedder: Embedder
+    ) -> None:
         (one,) = embedder.count(["canteen"])
         words = ["canteen"] * (embedder.max_tokens // one)
         room = embedder.max_tokens - one * len(words)
@@ -113,8 +129,12 @@ class TestContract:
 class CountingBackend:
     """Counts characters: enough to see what an embedder hands to its backend."""
 
-    def __init__(self, batch_size: int = 1, prompts: dict[str, str] | None = None, max_length: int = 64) -> None:
-        self.facts = Facts(identity="counting", dimension=2, max_length=max_length, prompts=prompts or {})
+    def __init__(
+        self, batch_size: int = 1, prompts: dict[str, str] | None = None, max_length: int = 64
+    ) -> None:
+        self.facts = Facts(
+            identity="counting", dimension=2, max_length=max_length, prompts=prompts or {}
+        )
         self.tokenizer = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
         self.tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         self.batch_size = batch_size
@@ -139,7 +159,11 @@ def test_on_a_gpu_batches_hold_texts_of_similar_length_and_come_back_in_order() 
         ("any", {"query": "Q: ", "document": "D: "}, ["Q: x", "D: x"]),
         ("any", {"query": "Q: ", "passage": "P: "}, ["Q: x", "P: x"]),
         ("any", {"query": "", "document": ""}, ["x", "x"]),
-        ("intfloat/multilingual-e5-large", {"query": "", "document": ""}, ["query: x", "passage: x"]),
+        (
+            "intfloat/multilingual-e5-large",
+            {"query": "", "document": ""},
+            ["query: x", "passage: x"],
+        ),
         ("/models/e5-base-v2", {}, ["query: x", "passage: x"]),
         ("intfloat/e5-mistral-7b-instruct", {}, ["x", "x"]),
     ],
@@ -163,17 +187,25 @@ def test_the_settings_beat_the_models_own_prefixes_also_with_none_at_all() -> No
 
 
 def test_the_longer_prefix_is_taken_off_the_longest_text() -> None:
-    backend = CountingBackend(prompts={"query": "one two three ", "document": "one "}, max_length=64)
+    backend = CountingBackend(
+        prompts={"query": "one two three ", "document": "one "}, max_length=64
+    )
     assert SentenceTransformerEmbedder("m", backend).max_tokens == 61
     with pytest.raises(BadConfiguration) as raised:
-        SentenceTransformerEmbedder("m", CountingBackend(max_length=2), query_prefix="much too long a prefix ")
+        SentenceTransformerEmbedder(
+            "m", CountingBackend(max_length=2), query_prefix="much too long a prefix "
+        )
     assert "embedding_query_prefix" in (raised.value.remedy or "")
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 0.0])
-def test_a_vector_without_a_direction_is_refused(wrong: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vector_without_a_direction_is_refused(
+    wrong: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backend = CountingBackend()
-    monkeypatch.setattr(backend, "vectors", lambda texts: np.full((len(texts), 2), wrong, np.float32))
+    monkeypatch.setattr(
+        backend, "vectors", lambda texts: np.full((len(texts), 2), wrong, np.float32)
+    )
     with pytest.raises(BadConfiguration, match="not a number, or zero"):
         SentenceTransformerEmbedder("m", backend).query("x")
 
@@ -197,13 +229,17 @@ def test_whatever_changes_vectors_changes_the_fingerprint() -> None:
 
 
 @pytest.mark.parametrize("name", ["./models/none", "/models/none", "~/none", "a/b/c"])
-def test_a_folder_that_is_not_there_is_no_name_to_look_for_elsewhere(name: str, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_no_name_to_look_for_elsewhere(
+    name: str, tmp_path: Path
+) -> None:
     with pytest.raises(BadConfiguration, match="no model folder") as raised:
         load(_settings(tmp_path, embedding_model=name))
     assert "multilingual-e5-small" in (raised.value.remedy or "")
 
 
-def test_an_unknown_name_fails_fast_without_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_fails_fast_without_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(BadConfiguration, match="HF_HUB_OFFLINE is set") as raised:
         load(_settings(tmp_path, embedding_model="nobody/no-such-model"))
@@ -226,25 +262,43 @@ def _tiny_weights() -> Any:
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(7)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    return BertModel(BertConfig(vocab_size=64, max_position_embeddings=40, **sizes), add_pooling_layer=False)
+    sizes = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
+    return BertModel(
+        BertConfig(vocab_size=64, max_position_embeddings=40, **sizes), add_pooling_layer=False
+    )
 
 
 def _tiny_model(folder: Path, *, pooling: str = "cls", static: bool = False) -> Path:
     """A model folder such as a user may bring: random weights, its own prompts, 40 tokens at most."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding, Transformer
+    from sentence_transformers.sentence_transformer.modules import (
+        Pooling,
+        StaticEmbedding,
+        Transformer,
+    )
     from transformers import PreTrainedTokenizerFast
 
-    letters = {name: number for number, name in enumerate(["[PAD]", "[UNK]", *"abcdefghijklmnopqrstuvwxyz"])}
+    letters = {
+        name: number
+        for number, name in enumerate(["[PAD]", "[UNK]", *"abcdefghijklmnopqrstuvwxyz"])
+    }
     tokenizer = Tokenizer(models.WordLevel(letters, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     if static:
-        SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=16)], device="cpu").save(str(folder))
+        SentenceTransformer(
+            modules=[StaticEmbedding(tokenizer, embedding_dim=16)], device="cpu"
+        ).save(str(folder))
         return folder
     base = folder.with_name("base")
     _tiny_weights().save_pretrained(base)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(base)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
+    ).save_pretrained(base)
     modules = [Transformer(str(base), max_seq_length=40), Pooling(32, pooling_mode=pooling)]
     prompts = {"query": "q ", "document": "dd "}
     SentenceTransformer(modules=modules, prompts=prompts, device="cpu").save(str(folder))
@@ -253,7 +307,9 @@ def _tiny_model(folder: Path, *, pooling: str = "cls", static: bool = False) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
-def test_any_folder_works_with_both_backends_and_the_two_agree(pooling: str, tmp_path: Path) -> None:
+def test_any_folder_works_with_both_backends_and_the_two_agree(
+    pooling: str, tmp_path: Path
+) -> None:
     folder = _tiny_model(tmp_path / "model", pooling=pooling)
     torch, onnx = (
         load(_settings(tmp_path / "home", embedding_model=str(folder), embedding_backend=backend))
@@ -284,7 +340,9 @@ def test_the_fingerprint_follows_weights_and_not_who_wrote_the_folder(tmp_path: 
     settings = _settings(tmp_path / "home", embedding_model=str(folder))
     before = load(settings).fingerprint
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (folder / "config.json").write_text(json.dumps({**config, "transformers_version": "9.9"}), encoding="utf-8")
+    (folder / "config.json").write_text(
+        json.dumps({**config, "transformers_version": "9.9"}), encoding="utf-8"
+    )
     (folder / "README.md").write_text("a word more", encoding="utf-8")
     assert load(settings).fingerprint == before
     weights = folder / "model.safetensors"
@@ -294,7 +352,9 @@ def test_the_fingerprint_follows_weights_and_not_who_wrote_the_folder(tmp_path: 
 
 @pytest.mark.slow
 def test_eight_bit_vectors_of_the_packaged_model_are_near_the_originals(home: Path) -> None:
-    torch, onnx = (load(_settings(home, embedding_backend=backend)) for backend in ("torch", "onnx"))
+    torch, onnx = (
+        load(_settings(home, embedding_backend=backend)) for backend in ("torch", "onnx")
+    )
     assert torch.fingerprint != onnx.fingerprint
     assert (torch.max_tokens, torch.dimension) == (onnx.max_tokens, onnx.dimension) == (507, 384)
     texts = [LUNCH, PAY, LUNCH_ZH, PAY_ZH]

@@ -1,4 +1,6 @@
-"""`clearance access explain` says what the gates decide, by which rule and on which way, and what would change it."""
+"""`clearance access explain` says what the gates decide, by which rule and on which way, and what
+would change it.
+"""
 
 import json
 
@@ -40,7 +42,9 @@ def test_the_deny_that_decides_is_told_before_every_allow(world):
     told = explained(world)
     assert not told.may_read
     assert "denies group:contractors" in told.because[0]
-    assert any("clearance groups leave group:contractors user:eve" in step for step in told.would_change)
+    assert any(
+        "clearance groups leave group:contractors user:eve" in step for step in told.would_change
+    )
     world.catalog.people.remove_member("contractors", "user:eve")
     assert explained(world).may_read
 
@@ -54,7 +58,9 @@ def test_names_that_mean_nobody_are_told_with_what_may_be_meant(world):
         ("group:finace", "named", "group:finance"),
         ("user:bob", "removed", None),
     ]
-    assert "Correct group:finace to group:finance in the rule, if that is meant." in told.would_change
+    assert (
+        "Correct group:finace to group:finance in the rule, if that is meant." in told.would_change
+    )
 
 
 def test_a_disabled_user_reads_nothing_and_is_told_how_to_change_that(world):
@@ -81,7 +87,9 @@ def test_groups_of_a_token_count_if_they_are_external_and_are_told_if_they_are_n
 def test_a_document_is_named_by_id_address_or_path_and_two_of_one_path_by_id(world):
     world.people(eve=[])
     first = world.put("file:///a/pay.md", "x", "public", path="pay.md")
-    assert {explained(world, "eve", name).document for name in (first, "file:///a/pay.md", "pay.md")} == {first}
+    assert {
+        explained(world, "eve", name).document for name in (first, "file:///a/pay.md", "pay.md")
+    } == {first}
     world.put("file:///b/pay.md", "x", "public", path="pay.md")
     with pytest.raises(BadInput) as caught:
         explained(world, "eve", "pay.md")
@@ -111,13 +119,17 @@ some = st.sets(st.sampled_from(NAMES), max_size=3)
 
 
 @given(
-    edges=st.sets(st.tuples(st.sampled_from(["one", "two", "ext"]), st.sampled_from(NAMES)), max_size=6),
+    edges=st.sets(
+        st.tuples(st.sampled_from(["one", "two", "ext"]), st.sampled_from(NAMES)), max_size=6
+    ),
     allow=st.sets(st.sampled_from([*NAMES, "public", "group:unknown"]), max_size=3),
     deny=some,
     token=st.sets(st.sampled_from(["group:ext", "group:one", "group:unknown"]), max_size=2),
     disabled=st.booleans(),
 )
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_what_is_explained_is_what_the_gate_decides_and_its_reasons_add_up(
     tmp_path_factory, edges, allow, deny, token, disabled
 ):

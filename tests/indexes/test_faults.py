@@ -1,7 +1,9 @@
-"""A fault at any call inside following, switching, rebuilding, saving or starting ends in right answers.
+"""A fault at any call inside following, switching, rebuilding, saving or starting ends in right
+answers.
 
-Every method of the indexes and of the catalog's reading side is counted while a step runs; then the step runs again and
-again, each time with an error at the next call. Nothing has to be listed by hand: a method that is added is met, too.
+Every method of the indexes and of the catalog's reading side is counted while a step runs; then the
+step runs again and again, each time with an error at the next call. Nothing has to be listed by
+hand: a method that is added is met, too.
 """
 
 import inspect
@@ -84,7 +86,9 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
     for watched in WATCHED:
         for name, method in list(vars(watched).items()):
             if inspect.isfunction(method) and not name.startswith("__"):
-                monkeypatch.setattr(watched, name, _counted(made, f"{watched.__name__}.{name}", method))
+                monkeypatch.setattr(
+                    watched, name, _counted(made, f"{watched.__name__}.{name}", method)
+                )
     return made
 
 
@@ -105,7 +109,7 @@ def story(monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
         made.world.close()
 
 
-# --- steps that may fail in the middle ------------------------------------------------------------------------------
+# --- steps that may fail in the middle ----------------------------------------------------------
 
 
 def search(story: Story) -> None:
@@ -148,10 +152,17 @@ OTHERS = [tend, rebuild, save, start]
 
 
 def edited(story: Story, chance: Random) -> None:
-    """A batch in which every kind of change is met: new, other text, moved together, gone, and other groups."""
+    """A batch in which every kind of change is met: new, other text, moved together, gone, and
+    other groups.
+    """
     readers = [["group:hr"], ["group:eng"], ["public"], ["user:ada", "group:all"]]
     for number in range(3):
-        _put(story, f"doc{number}", chance.choice(readers), [f"alpha {chance.random()}", f"beta {number}"])
+        _put(
+            story,
+            f"doc{number}",
+            chance.choice(readers),
+            [f"alpha {chance.random()}", f"beta {number}"],
+        )
     _do(story, "relabel", uri="doc3", allow=["group:hr"], deny=[])
     _do(story, "relabel", uri="doc2", allow=["group:hr"], deny=[])
     _do(story, "delete", uri="doc4")
@@ -176,7 +187,8 @@ def _do(story: Story, verb: str, **given: Any) -> None:
 
 def assert_right(story: Story, searcher: Searcher, why: str) -> None:
     searcher.corpus.follow()
-    searcher.corpus.tend()  # topics are learnt once, and may not have been taken over because of the fault
+    # topics are learnt once, and may not have been taken over because of the fault
+    searcher.corpus.tend()
     found = answers(searcher, list(ASKERS), "alpha beta", Filters(path_prefix="a"))
     fresh = story.started("fresh")
     assert found == answers(fresh, list(ASKERS), "alpha beta", Filters(path_prefix="a")), why
@@ -205,7 +217,9 @@ def fail_at(story: Story, faults: Faults, step: Callable[[Story], None], at: int
         told = error_of(story, step)
     if not isinstance(told, ClearanceError | None):
         assert type(told) is type(error()), f"{faults.raised} became {told!r}"
-        of_the_database = isinstance(told, OperationalError) and faults.raised.startswith("ReadState.")
+        of_the_database = isinstance(told, OperationalError) and faults.raised.startswith(
+            "ReadState."
+        )
         assert not of_the_database, "what a database says is told in our words"
     reached = faults.raised != ""
     why = f"after a fault at call {at} of {step.__name__}: {faults.raised}"

@@ -1,4 +1,6 @@
-"""Filters look only at what the asker may read, whatever callers ask for and whatever hidden documents hold."""
+"""Filters look only at what the asker may read, whatever callers ask for and whatever hidden
+documents hold.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -30,9 +32,22 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A little that ada may read; what is hidden from her is added by the tests."""
     world = World(tmp_path_factory.mktemp("office") / "home")
     world.people(ada=["hr"], bob=["board"])
-    world.put("pay", "Salaries rise in May", "group:hr", metadata={"year": 2024, "draft": True, "author": "Ada"})
-    world.put("plan", "Plans for May", "group:hr", collection="plans", metadata={"year": 2024.5, "count": 1})
-    world.put("menu", "Soup in May", "public", language="en", modified_at=datetime(2024, 5, 1, tzinfo=UTC))
+    world.put(
+        "pay",
+        "Salaries rise in May",
+        "group:hr",
+        metadata={"year": 2024, "draft": True, "author": "Ada"},
+    )
+    world.put(
+        "plan",
+        "Plans for May",
+        "group:hr",
+        collection="plans",
+        metadata={"year": 2024.5, "count": 1},
+    )
+    world.put(
+        "menu", "Soup in May", "public", language="en", modified_at=datetime(2024, 5, 1, tzinfo=UTC)
+    )
     yield world
     world.close()
 
@@ -49,10 +64,12 @@ def titles(world: World, **filters: Any) -> list[str]:
     return sorted(world.titles("ada", "May", filters=Filters(**filters)))
 
 
-# --- nothing of a hidden document is looked at --------------------------------------------------------------------
+# --- nothing of a hidden document is looked at --------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["a\\", 'a"', "a'", "$", "$.a", "a.b", "[0]", '"', "\\u0000", "{a,b}", "#-1", " ", "é"])
+@pytest.mark.parametrize(
+    "key", ["a\\", 'a"', "a'", "$", "$.a", "a.b", "[0]", '"', "\\u0000", "{a,b}", "#-1", " ", "é"]
+)
 @pytest.mark.parametrize("value", [1, 1.5, True, "x"])
 def test_no_key_can_fail_on_a_hidden_document(office: World, key: str, value: Any) -> None:
     before = outcome(office, path_prefix="mix/", metadata={key: value})
@@ -70,15 +87,23 @@ def test_a_hidden_value_of_another_kind_fails_nothing(office: World, key: str, v
     office.catalog.documents.delete("hidden")
 
 
-keys = st.sampled_from(["a", "a\\", "author", "year", "draft", "count", "工资", "$.a", '"']) | st.text(max_size=5)
+keys = st.sampled_from(
+    ["a", "a\\", "author", "year", "draft", "count", "工资", "$.a", '"']
+) | st.text(max_size=5)
 values = (
-    st.sampled_from([1, 1.0, True, "1", "true", "Bob Smith", "", 2024, 2**53, 2**63 - 1, -0.0, 1e300])
+    st.sampled_from(
+        [1, 1.0, True, "1", "true", "Bob Smith", "", 2024, 2**53, 2**63 - 1, -0.0, 1e300]
+    )
     | st.text(max_size=5)
     | st.floats()
     | st.integers()
 )
-letters = st.sampled_from(["a", "mix/", "default", "plans", "en", "text/plain", "%", "\0", "\ud800", ""])
-moments = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=23)), timezone(-timedelta(hours=23))]))
+letters = st.sampled_from(
+    ["a", "mix/", "default", "plans", "en", "text/plain", "%", "\0", "\ud800", ""]
+)
+moments = st.datetimes(
+    timezones=st.sampled_from([UTC, timezone(timedelta(hours=23)), timezone(-timedelta(hours=23))])
+)
 filters = st.fixed_dictionaries(
     {},
     optional={
@@ -102,8 +127,13 @@ stored = st.fixed_dictionaries(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-@given(hidden=st.lists(stored, min_size=1, max_size=3), asked=st.lists(filters, min_size=1, max_size=6))
-@example(hidden=[{"path": "mix/a", "collection": "a", "metadata": {"a": "1"}}], asked=[{"metadata": {"a\\": 1}}])
+@given(
+    hidden=st.lists(stored, min_size=1, max_size=3), asked=st.lists(filters, min_size=1, max_size=6)
+)
+@example(
+    hidden=[{"path": "mix/a", "collection": "a", "metadata": {"a": "1"}}],
+    asked=[{"metadata": {"a\\": 1}}],
+)
 def test_hidden_documents_change_no_byte_and_no_error_of_a_filtered_search(
     office: World, hidden: list[dict[str, Any]], asked: list[dict[str, Any]]
 ) -> None:
@@ -116,17 +146,23 @@ def test_hidden_documents_change_no_byte_and_no_error_of_a_filtered_search(
     assert [outcome(office, **one) for one in asked] == before
 
 
-# --- gate first, then filter: in the plan, too --------------------------------------------------------------------
+# --- gate first, then filter: in the plan, too --------------------------------------------------
 
 
 def plan(world: World, wanted: Filters) -> list[str]:
     """The database's own words on how it will look for these, one step a line."""
     database = world.catalog._database
     with database.reading() as connection:
-        worded = matching(wanted).compile(dialect=connection.dialect).construct_expanded_state(asker_parameters(ADA))
+        worded = (
+            matching(wanted)
+            .compile(dialect=connection.dialect)
+            .construct_expanded_state(asker_parameters(ADA))
+        )
         if database.is_sqlite:
             values = [worded.parameters[name] for name in worded.positiontup or ()]
-            shown = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {worded.statement}", values)
+            shown = connection.connection.cursor().execute(
+                f"EXPLAIN QUERY PLAN {worded.statement}", values
+            )
             return [row[3] for row in shown.fetchall()]
         cursor = connection.connection.cursor()
         cursor.execute(f"EXPLAIN (VERBOSE) {worded.statement}", worded.parameters)
@@ -143,7 +179,9 @@ EVERYTHING = Filters(
 )
 
 
-def test_conditions_are_tried_on_what_the_gate_has_let_through_and_on_nothing_else(office: World) -> None:
+def test_conditions_are_tried_on_what_the_gate_has_let_through_and_on_nothing_else(
+    office: World,
+) -> None:
     steps = plan(office, EVERYTHING)
     if office.catalog._database.is_sqlite:
         assert "SEARCH documents USING INDEX ix_documents_reader_set_id (reader_set_id=?)" in steps
@@ -156,18 +194,32 @@ def test_conditions_are_tried_on_what_the_gate_has_let_through_and_on_nothing_el
     reads = [number for number, step in enumerate(steps) if "on public.documents" in step]
     assert len(reads) == 1
     following = steps[reads[0] + 1 : reads[0] + 4]
-    assert not [step for step in following if "Filter:" in step or ("Cond:" in step and "reader_set_id" not in step)]
+    assert not [
+        step
+        for step in following
+        if "Filter:" in step or ("Cond:" in step and "reader_set_id" not in step)
+    ]
 
 
-# --- what a filter means --------------------------------------------------------------------------------------------
+# --- what a filter means ------------------------------------------------------------------------
 
 
 def test_metadata_is_compared_as_what_it_was_stored_as(office: World) -> None:
-    assert titles(office, metadata={"year": 2024}) == titles(office, metadata={"year": 2024.0}) == ["pay"]
+    assert (
+        titles(office, metadata={"year": 2024})
+        == titles(office, metadata={"year": 2024.0})
+        == ["pay"]
+    )
     assert titles(office, metadata={"year": 2024.5}) == ["plan"]
     assert titles(office, metadata={"draft": True}) == ["pay"]
     assert titles(office, metadata={"count": 1}) == ["plan"]
-    for other in ({"year": "2024"}, {"draft": 1}, {"draft": "true"}, {"count": True}, {"author": "ada"}):
+    for other in (
+        {"year": "2024"},
+        {"draft": 1},
+        {"draft": "true"},
+        {"count": True},
+        {"author": "ada"},
+    ):
         assert titles(office, metadata=other) == []
     assert titles(office, metadata={"year": 2024, "draft": True, "author": "Ada"}) == ["pay"]
     assert titles(office, metadata={"year": 2024, "draft": False}) == []
@@ -201,8 +253,12 @@ REFUSED: dict[str, dict[str, Any]] = {
     "many keys": {"metadata": {str(n): n for n in range(21)}},
     "many media types": {"media_types": ("a/b",) * 51},
     "a long collection": {"collection": "c" * 256},
-    "before the first year": {"modified_after": datetime.min.replace(tzinfo=timezone(timedelta(hours=23, minutes=59)))},
-    "after the last year": {"modified_before": datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))},
+    "before the first year": {
+        "modified_after": datetime.min.replace(tzinfo=timezone(timedelta(hours=23, minutes=59)))
+    },
+    "after the last year": {
+        "modified_before": datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))
+    },
 }
 
 
@@ -213,7 +269,11 @@ def test_what_no_database_could_compare_is_refused_at_the_door(name: str) -> Non
 
 
 NOT_STORED: dict[str, dict[str, Any]] = {
-    **{name: REFUSED[name] for name in REFUSED if "metadata" in REFUSED[name] and name != "many keys"},
+    **{
+        name: REFUSED[name]
+        for name in REFUSED
+        if "metadata" in REFUSED[name] and name != "many keys"
+    },
     "many keys": {"metadata": {str(n): n for n in range(201)}},
     "NUL in a path": {"path": "a\0"},
     "NUL in a title": {"title": "a\0"},
@@ -222,7 +282,9 @@ NOT_STORED: dict[str, dict[str, Any]] = {
     "no collection": {"collection": ""},
     "a long language": {"language": "e" * 17},
     "a time without a zone": {"modified_at": datetime(2024, 1, 1)},
-    "a time before the first year": {"modified_at": REFUSED["before the first year"]["modified_after"]},
+    "a time before the first year": {
+        "modified_at": REFUSED["before the first year"]["modified_after"]
+    },
 }
 
 
@@ -233,25 +295,35 @@ def test_what_could_not_be_asked_for_is_not_stored(office: World, name: str) -> 
     assert "strange" not in office.titles("ada", "May")
 
 
-@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(30),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(fields=stored)
 def test_whatever_is_stored_can_be_asked_for(office: World, fields: dict[str, Any]) -> None:
     try:
         office.put("own", "May", "group:hr", **fields)
     except BadInput:
         return
-    asked = {"collection": fields["collection"], "path_prefix": fields["path"], "metadata": fields["metadata"]}
+    asked = {
+        "collection": fields["collection"],
+        "path_prefix": fields["path"],
+        "metadata": fields["metadata"],
+    }
     assert titles(office, **asked) == ["own"]
     office.catalog.documents.delete("own")
 
 
-# --- catalogs of before ---------------------------------------------------------------------------------------------
+# --- catalogs of before -------------------------------------------------------------------------
 
 
 def test_a_catalog_of_before_is_filtered_as_one_of_today(tmp_path: Path) -> None:
     world = World(tmp_path / "home")
     world.people(ada=["hr"])
-    world.put("pay", "May", "group:hr", metadata={"year": 2024, "draft": True, "工资": "a b", "x": 0.1})
+    world.put(
+        "pay", "May", "group:hr", metadata={"year": 2024, "draft": True, "工资": "a b", "x": 0.1}
+    )
     world.put("plain", "May", "group:hr")
     with world.catalog._database.writing() as connection:
         digests = text("SELECT metadata_digests FROM documents ORDER BY id")
@@ -272,11 +344,13 @@ def test_a_catalog_of_before_is_filtered_as_one_of_today(tmp_path: Path) -> None
     world.close()
 
 
-# --- names that reach a statement, too --------------------------------------------------------------------------------
+# --- names that reach a statement, too ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 1_000, "a'b", "%"])
-def test_a_name_that_no_database_takes_is_like_one_that_is_not_there(office: World, name: str) -> None:
+def test_a_name_that_no_database_takes_is_like_one_that_is_not_there(
+    office: World, name: str
+) -> None:
     templates, models = office.catalog.templates, office.catalog.models
     reads = (
         lambda: templates.versions(name),

@@ -1,4 +1,6 @@
-"""The indexes follow the catalog to the end or are thrown away; and a view follows nothing but what belongs to it."""
+"""The indexes follow the catalog to the end or are thrown away; and a view follows nothing but what
+belongs to it.
+"""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -57,7 +59,7 @@ def assert_right(world: World, searcher: Searcher | None = None) -> None:
     assert answers(searcher or world.searcher) == answers(reference)
 
 
-# --- batches of changes between two searches ------------------------------------------------------------------------
+# --- batches of changes between two searches ----------------------------------------------------
 
 
 def test_documents_whose_rows_are_out_of_order_move_to_one_reader_set_at_once(staff: World) -> None:
@@ -74,7 +76,13 @@ def test_documents_whose_rows_are_out_of_order_move_to_one_reader_set_at_once(st
 
 
 def test_a_document_that_wanders_through_reader_sets_is_in_the_last_one_only(staff: World) -> None:
-    for readers in (["group:eng"], ["group:hr", "group:eng"], ["public"], ["group:hr"], ["group:eng"]):
+    for readers in (
+        ["group:eng"],
+        ["group:hr", "group:eng"],
+        ["public"],
+        ["group:hr"],
+        ["group:eng"],
+    ):
         staff.relabel("pay", *readers)
         staff.search("bob", "salaries")  # follows for one side only
     assert_right(staff)
@@ -86,7 +94,7 @@ def test_a_document_that_wanders_through_reader_sets_is_in_the_last_one_only(sta
     assert_right(staff)
 
 
-# --- one view follows nothing but its own -----------------------------------------------------------------------------
+# --- one view follows nothing but its own -------------------------------------------------------
 
 
 @contextmanager
@@ -104,7 +112,9 @@ def documents_followed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         yield followed
 
 
-def test_a_search_follows_nothing_that_its_caller_may_not_read(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_follows_nothing_that_its_caller_may_not_read(
+    staff: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(20):
         staff.put(f"hidden{number}", f"canary {number} of many", "group:hr")
     staff.relabel("pay", "user:ada")
@@ -123,8 +133,12 @@ def test_a_search_follows_nothing_that_its_caller_may_not_read(staff: World, mon
     assert_right(staff)
 
 
-def test_what_a_view_costs_depends_on_no_hidden_change(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same statements are put to the catalog, and the same sums are made, whatever happened that is hidden."""
+def test_what_a_view_costs_depends_on_no_hidden_change(
+    staff: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same statements are put to the catalog, and the same sums are made, whatever happened
+    that is hidden.
+    """
     counted: list[str] = []
     for owner, name in ((ReadState, "reader_sets"), (ReadState, "identities"), (ReadState, "sets_changed_since"),
                         (ReadState, "changed_in"), (Derived, "digest"), (Derived, "changed")):  # fmt: skip
@@ -143,7 +157,8 @@ def test_what_a_view_costs_depends_on_no_hidden_change(staff: World, monkeypatch
 
     cost()
     usual = cost()
-    staff.put("secret", "canary", "group:hr", "group:board")  # a reader set that was not there before
+    # a reader set that was not there before
+    staff.put("secret", "canary", "group:hr", "group:board")
     assert cost() == usual
     staff.catalog.people.add_user("eve")
     staff.catalog.people.add_member("hr", "user:eve")
@@ -169,7 +184,9 @@ def test_the_background_follows_everything_in_small_steps(staff: World) -> None:
 
 
 def test_searches_and_the_background_together_end_at_what_is_there(staff: World) -> None:
-    """Two threads follow, one writes; whatever overtakes what, everybody is told what the catalog says."""
+    """Two threads follow, one writes; whatever overtakes what, everybody is told what the catalog
+    says.
+    """
     stop, wrong = Event(), []
 
     def work(what: Callable[[], object]) -> None:
@@ -181,7 +198,10 @@ def test_searches_and_the_background_together_end_at_what_is_there(staff: World)
                 return
 
     corpus = staff.searcher.corpus
-    threads = [Thread(target=work, args=(each,)) for each in (corpus.follow, lambda: staff.search("ada", "canary"))]
+    threads = [
+        Thread(target=work, args=(each,))
+        for each in (corpus.follow, lambda: staff.search("ada", "canary"))
+    ]
     for thread in threads:
         thread.start()
     groups = ("group:hr", "group:eng", "public")
@@ -208,7 +228,7 @@ def test_one_may_ask_whether_it_is_ready_without_anything_being_followed(
     assert staff.searcher.ready()
 
 
-# --- whatever goes wrong in the middle ------------------------------------------------------------------------------
+# --- whatever goes wrong in the middle ----------------------------------------------------------
 
 
 INSIDE = [(FaissStore, "remove"), (FaissStore, "move"), (FaissStore, "add"),
@@ -219,7 +239,12 @@ INSIDE = [(FaissStore, "remove"), (FaissStore, "move"), (FaissStore, "add"),
 @pytest.mark.parametrize("error", [ValueError, MemoryError, KeyboardInterrupt])
 @pytest.mark.parametrize(("owner", "name"), INSIDE)
 def test_an_error_in_the_middle_of_following_ends_in_right_answers(
-    staff: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, owner: type, name: str, error: type
+    staff: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    owner: type,
+    name: str,
+    error: type,
 ) -> None:
     staff.put("pay", "Salaries fall", "group:hr")
     staff.relabel("pumps", "group:hr")
@@ -275,13 +300,17 @@ def test_indexes_that_cannot_be_built_are_said_to_be_not_ready_and_are_tried_aga
             with pytest.raises(IndexNotReady):
                 staff.search("ada", "salaries")
     corpus.save()
-    assert not (staff.home / "derived" / "CURRENT").exists(), "what is not usable is never a checkpoint"
+    assert not (staff.home / "derived" / "CURRENT").exists(), (
+        "what is not usable is never a checkpoint"
+    )
     assert_right(staff)
     assert staff.searcher.ready()
     assert staff.searcher.status().discarded == 1
 
 
-def test_one_thread_builds_anew_and_the_others_wait_for_it(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_thread_builds_anew_and_the_others_wait_for_it(
+    staff: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     corpus, built, together = staff.searcher.corpus, [0], Barrier(4, timeout=10)
     honest = corpus._built
 
@@ -324,7 +353,8 @@ def test_a_row_that_gate_two_stops_has_everything_built_anew_once(
 def test_what_differs_from_the_catalog_is_found_in_the_background_and_at_start(
     staff: World, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    monkeypatch.setattr("indexes.derived.corpus._CHECKING_S", 10)  # all reader sets at once, however slow this is
+    # all reader sets at once, however slow this is
+    monkeypatch.setattr("indexes.derived.corpus._CHECKING_S", 10)
 
     def harm(derived: Derived) -> None:
         placed = derived.placements()[0]
@@ -353,7 +383,7 @@ def test_what_differs_from_the_catalog_is_found_in_the_background_and_at_start(
     assert_right(staff)
 
 
-# --- a catalog put back from a copy ---------------------------------------------------------------------------------
+# --- a catalog put back from a copy -------------------------------------------------------------
 
 
 def copy_of(world: World) -> Any:
@@ -372,7 +402,9 @@ def put_back(world: World, kept: Any) -> None:
 @only_sqlite
 @pytest.mark.parametrize("writes", [0, 1, 3, 9])
 @pytest.mark.parametrize("restart", [False, True])
-def test_a_catalog_put_back_and_written_to_again_is_noticed(staff: World, writes: int, restart: bool) -> None:
+def test_a_catalog_put_back_and_written_to_again_is_noticed(
+    staff: World, writes: int, restart: bool
+) -> None:
     kept = copy_of(staff)
     for number in range(3):
         staff.put(f"lost{number}", ["canary lost", "and more"], "group:hr")
@@ -406,7 +438,9 @@ def test_numbers_of_reader_sets_that_are_used_again_give_nobody_anothers_view(st
 
 @only_sqlite
 def test_groups_of_another_history_with_the_same_numbers_are_nobodys(staff: World) -> None:
-    """Only people change after the copy and after it was put back, so that no index has anything to follow."""
+    """Only people change after the copy and after it was put back, so that no index has anything to
+    follow.
+    """
     people = staff.catalog.people
     staff.put("pay", "canary pay", "group:hr")
     assert_right(staff)
@@ -414,13 +448,16 @@ def test_groups_of_another_history_with_the_same_numbers_are_nobodys(staff: Worl
     people.add_member("hr", "user:bob")
     assert "pay" in staff.titles("bob", "canary", mode="keyword")
     put_back(staff, kept)
-    people.remove_member("eng", "user:bob")  # the state that this leads to has the number of the one that is lost
+    # the state that this leads to has the number of the one that is lost
+    people.remove_member("eng", "user:bob")
     assert staff.titles("bob", "canary", mode="keyword") == []
     assert staff.searcher.status().alarms == 0, "only the second gate knew"
     assert_right(staff)
 
 
-def test_what_is_older_than_the_log_remembers_is_built_anew(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_older_than_the_log_remembers_is_built_anew(
+    staff: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(change_log, "KEPT_STATES", 5)
     monkeypatch.setattr(change_log, "FORGOTTEN_TOGETHER", 1)
     staff.searcher.corpus.save()
@@ -443,28 +480,37 @@ def test_a_state_is_named_by_its_number_and_its_token(staff: World) -> None:
         assert not state.has(Mark(state.mark.number + 1, state.mark.token))
 
 
-# --- another model --------------------------------------------------------------------------------------------------
+# --- another model ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prepared", [False, True])
-def test_a_switch_of_models_right_after_changes_finds_what_is_there(staff: World, prepared: bool) -> None:
+def test_a_switch_of_models_right_after_changes_finds_what_is_there(
+    staff: World, prepared: bool
+) -> None:
     other = HashingEmbedder(48, name="other")
     by_name = {"other": other, "hashing": staff.embedder}
-    searcher = Searcher(staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__)
+    searcher = Searcher(
+        staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__
+    )
     answers(searcher)
     generation = staff.catalog.generations.begin("other", other.fingerprint, other.dimension)
 
     def put(uri: str, text: str, *allow: str) -> None:
         from tests.world import document
 
-        made = {g.id: (other if g.dimension == 48 else staff.embedder) for g in staff.catalog.generations.writable()}
+        made = {
+            g.id: (other if g.dimension == 48 else staff.embedder)
+            for g in staff.catalog.generations.writable()
+        }
         vectors = {i: embedder.passages([text]) for i, embedder in made.items()}
         staff.catalog.documents.put(document(uri, text, allow), vectors)
 
     with staff.catalog.reading() as state:
         waiting = state.unembedded(generation, 100)
         texts = state.embedded_texts([i for i, _ in waiting])
-    staff.catalog.documents.add_vectors(generation, {i: (t, other.passages(texts[i])) for i, t in waiting})
+    staff.catalog.documents.add_vectors(
+        generation, {i: (t, other.passages(texts[i])) for i, t in waiting}
+    )
     staff.catalog.generations.announce(generation)
     put("pumps", "pump E1027 before", "group:eng")
     if prepared:
@@ -475,7 +521,9 @@ def test_a_switch_of_models_right_after_changes_finds_what_is_there(staff: World
     put("pumps", "pump E1027 after", "group:eng")  # has vectors of the new generation only
     for who in (BOB, ADA):
         found = searcher.search("pump salaries soup", who, 9, mode="dense")
-        assert {hit.text for hit in found.hits} == {"pump E1027 after" if who == BOB else "Salaries fall"}
+        assert {hit.text for hit in found.hits} == {
+            "pump E1027 after" if who == BOB else "Salaries fall"
+        }
     assert searcher.corpus.generation().id == generation.id
     assert searcher.status().discarded == 0
     rebuild(staff.catalog, "hashing", by_name.__getitem__, grace_s=0)
@@ -487,7 +535,9 @@ def test_while_another_model_is_loaded_searches_go_on_with_the_former(
 ) -> None:
     other = HashingEmbedder(48, name="other")
     by_name = {"other": other, "hashing": staff.embedder}
-    searcher = Searcher(staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__)
+    searcher = Searcher(
+        staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__
+    )
     answers(searcher)
     rebuild(staff.catalog, "other", by_name.__getitem__, grace_s=0)
     loading, go_on, honest = Event(), Event(), searcher.corpus.prepare
@@ -508,10 +558,12 @@ def test_while_another_model_is_loaded_searches_go_on_with_the_former(
     assert searcher.corpus.generation().fingerprint == other.fingerprint
 
 
-# --- operators --------------------------------------------------------------------------------------------------------
+# --- operators ----------------------------------------------------------------------------------
 
 
-def test_a_rebuild_asked_for_while_nobody_runs_is_not_undone_by_the_checkpoint(staff: World) -> None:
+def test_a_rebuild_asked_for_while_nobody_runs_is_not_undone_by_the_checkpoint(
+    staff: World,
+) -> None:
     staff.searcher.corpus.save()
     staff.catalog.generations.request_rebuild()
     read: list[str] = []
@@ -550,7 +602,7 @@ def test_a_rebuild_that_fails_is_tried_again_and_the_old_indexes_serve_meanwhile
     assert_right(staff)
 
 
-# --- the lock -------------------------------------------------------------------------------------------------------
+# --- the lock -----------------------------------------------------------------------------------
 
 
 def test_a_patient_writer_lets_readers_go_first_and_is_not_starved() -> None:

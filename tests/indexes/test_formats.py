@@ -1,4 +1,6 @@
-"""The table of formats: every row can be used, and whoever looks something up in it loads nothing else."""
+"""The table of formats: every row can be used, and whoever looks something up in it loads nothing
+else.
+"""
 
 import subprocess
 import sys
@@ -47,7 +49,13 @@ def test_the_endings_that_were_ever_read_are_still_read():
 
 
 def test_the_table_loads_nothing_but_the_standard_library():
-    done = subprocess.run([sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert loaded <= {"indexes"} | sys.stdlib_module_names
-    assert not [name for name in done.stdout.split() if name.startswith("indexes.") and name != "indexes.formats"]
+    assert not [
+        name
+        for name in done.stdout.split()
+        if name.startswith("indexes.") and name != "indexes.formats"
+    ]

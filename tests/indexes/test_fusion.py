@@ -16,7 +16,9 @@ def pairs(found: dict[Row, float]) -> list[tuple[Row, float]]:
 
 def test_what_is_near_and_has_the_words_comes_first() -> None:
     near, both, words = Row(1), Row(2), Row(3)
-    ranked = fuse(pairs({near: 0.9, both: 0.88, words: 0.7}), pairs({both: 9.0, words: 9.0}), ceiling=10.0)
+    ranked = fuse(
+        pairs({near: 0.9, both: 0.88, words: 0.7}), pairs({both: 9.0, words: 9.0}), ceiling=10.0
+    )
     assert [row for row, _ in ranked] == [both, words, near]
 
 
@@ -46,7 +48,8 @@ def test_a_question_without_words_is_ranked_by_nearness_alone() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["alpha", "beta", "gamma", "预算", "E1027"]), min_size=1, max_size=6), st.integers(0, 3)
+    st.lists(st.sampled_from(["alpha", "beta", "gamma", "预算", "E1027"]), min_size=1, max_size=6),
+    st.integers(0, 3),
 )
 def test_no_passage_reaches_the_ceiling(words: list[str], missing: int) -> None:
     index = KeywordIndex()

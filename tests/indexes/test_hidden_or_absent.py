@@ -1,4 +1,6 @@
-"""What is hidden and what is not there take the same work, counted in the database's own steps, not in time."""
+"""What is hidden and what is not there take the same work, counted in the database's own steps, not
+in time.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,7 +30,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         world.put(f"visible{number}", f"May {number}", "group:hr")
         body = [f"May {number} " + "word " * 400] * 5
         metadata = {f"key{n}": "v" * 500 for n in range(20)}
-        world.put(f"hidden{number}", body, "group:board", "user:bob", deny=["group:staff"], metadata=metadata)
+        world.put(
+            f"hidden{number}",
+            body,
+            "group:board",
+            "user:bob",
+            deny=["group:staff"],
+            metadata=metadata,
+        )
     yield world
     world.close()
 
@@ -69,7 +78,10 @@ def test_a_hidden_document_takes_the_same_work_as_none(house: World) -> None:
 def test_a_hidden_passage_takes_the_same_work_as_none(house: World) -> None:
     hidden = [hit.id for hit in house.search("bob", "May", k=40).hits]
     for read in (house.searcher.passage, house.searcher.opened):
-        works = [work(house, partial(read, principal=ADA), public_id) for public_id in [*hidden, *ABSENT[:2]]]
+        works = [
+            work(house, partial(read, principal=ADA), public_id)
+            for public_id in [*hidden, *ABSENT[:2]]
+        ]
         assert max(works) - min(works) <= SLACK
 
 
@@ -88,7 +100,9 @@ def test_a_hidden_template_takes_the_same_work_as_none(house: World) -> None:
     templates = house.catalog.templates
     said = TemplateText(variables=(), system="", user="", no_answer="")
     for _ in range(3):
-        templates.save("secret", "chat", "en", said, ROOT, Readers(allow=frozenset({"group:board"})))
+        templates.save(
+            "secret", "chat", "en", said, ROOT, Readers(allow=frozenset({"group:board"}))
+        )
         templates.activate("secret", 1, ROOT)
     for read in (
         lambda name: templates.named(ADA, name, "chat"),

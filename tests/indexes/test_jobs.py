@@ -126,7 +126,7 @@ def test_a_runner_in_a_thread_begins_as_soon_as_a_job_is_put_down(queue):
     assert made.get(job.id).result == {"echo": 7}
 
 
-# --- progress -------------------------------------------------------------------------------------
+# --- progress -----------------------------------------------------------------------------------
 
 
 def test_progress_is_seen_while_the_job_goes_on_and_in_its_end(queue, other):
@@ -175,7 +175,7 @@ def test_progress_is_written_seldom_however_often_it_is_reported(queue, monkeypa
     assert written == sorted(written)
 
 
-# --- errors ---------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_runner_in_the_foreground_tells_that_the_catalog_is_out_of_reach(queue
         runner(queue, echo).run(once=True)
 
 
-# --- leases ---------------------------------------------------------------------------------------
+# --- leases -------------------------------------------------------------------------------------
 
 
 def test_a_handler_whose_lease_was_lost_is_told_and_writes_nothing(queue, other):
@@ -397,7 +397,7 @@ def test_the_queue_is_left_alone_while_it_is_not_the_runners_turn(queue):
     assert turns == ["asked", "asked", "over", "asked", "over"]
 
 
-# --- ends -----------------------------------------------------------------------------------------
+# --- ends ---------------------------------------------------------------------------------------
 
 
 def test_a_job_that_ends_each_of_its_workers_is_given_up(queue):

@@ -28,7 +28,9 @@ ANALYSE = Analyser().terms
 Ranking = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
-def naive(texts: Mapping[int, str], question: str, k: int, k1: float = 1.2, b: float = 0.4) -> Ranking:
+def naive(
+    texts: Mapping[int, str], question: str, k: int, k1: float = 1.2, b: float = 0.4
+) -> Ranking:
     """BM25 over exactly these passages, from its definition."""
     bags = {row: Counter(ANALYSE(text)) for row, text in texts.items()}
     lengths = {row: sum(bag.values()) for row, bag in bags.items()}
@@ -39,9 +41,13 @@ def naive(texts: Mapping[int, str], question: str, k: int, k1: float = 1.2, b: f
         for row, bag in bags.items():
             if bag[term]:
                 slope = k1 * b / (sum(lengths.values()) / len(texts))
-                scores[row] += weight * (bag[term] / (bag[term] + (k1 * (1 - b) + slope * lengths[row])))
+                scores[row] += weight * (
+                    bag[term] / (bag[term] + (k1 * (1 - b) + slope * lengths[row]))
+                )
     best = sorted((-score, row) for row, score in scores.items() if score > 0)[:k]
-    return np.array([row for _, row in best], np.int64), np.array([-score for score, _ in best], np.float64)
+    return np.array([row for _, row in best], np.int64), np.array(
+        [-score for score, _ in best], np.float64
+    )
 
 
 def identical(one: Ranking, other: Ranking) -> bool:
@@ -90,12 +96,19 @@ def test_scores_are_those_of_the_definition_applied_to_the_view(
 def test_a_filter_narrows_the_view_and_its_statistics(
     corpus: list[tuple[int, str]], question: str, view: set[int], wanted: set[int]
 ) -> None:
-    visible = {row: text for row, (number, text) in enumerate(corpus) if number in view and row in wanted}
+    visible = {
+        row: text for row, (number, text) in enumerate(corpus) if number in view and row in wanted
+    }
     index = filled(corpus)
     mask = np.isin(np.arange(20), sets(wanted))
     within = {row: text for row, text in visible.items() if row < 20}
-    assert identical(index.search(question, sets(view), 9, allowed_rows=sets(wanted)), naive(visible, question, 9))
-    assert identical(index.search(question, sets(view), 9, allowed_rows=mask), naive(within, question, 9))
+    assert identical(
+        index.search(question, sets(view), 9, allowed_rows=sets(wanted)),
+        naive(visible, question, 9),
+    )
+    assert identical(
+        index.search(question, sets(view), 9, allowed_rows=mask), naive(within, question, 9)
+    )
 
 
 class GlobalFrequencies(KeywordIndex):
@@ -103,7 +116,9 @@ class GlobalFrequencies(KeywordIndex):
 
     def search(self, question: str, reader_sets: NDArray[np.int64], k: int, **_: object) -> Ranking:
         rows, scores = super().search(question, sets(ALL_SETS), len(self))
-        visible = np.isin(self._slot_of_row.get(np.sort(rows)), [self._slot(int(n)) for n in reader_sets])
+        visible = np.isin(
+            self._slot_of_row.get(np.sort(rows)), [self._slot(int(n)) for n in reader_sets]
+        )
         kept = np.isin(rows, np.sort(rows)[visible])
         return rows[kept][:k], scores[kept][:k]
 
@@ -117,7 +132,9 @@ EDIT = st.one_of(
 )
 
 
-def edit_hidden(index: KeywordIndex, corpus: list[tuple[int, str]], edits: list[tuple[str, Any, Any]]) -> None:
+def edit_hidden(
+    index: KeywordIndex, corpus: list[tuple[int, str]], edits: list[tuple[str, Any, Any]]
+) -> None:
     """Changes only passages of the hidden reader sets."""
     hidden = {row for row, (number, _) in enumerate(corpus) if number in HIDDEN}
     after = len(corpus)
@@ -139,7 +156,10 @@ EDITS = st.lists(EDIT, min_size=1, max_size=6)
 
 
 def changed_by_hidden_edits(
-    make: type[KeywordIndex], corpus: list[tuple[int, str]], question: str, edits: list[tuple[str, Any, Any]]
+    make: type[KeywordIndex],
+    corpus: list[tuple[int, str]],
+    question: str,
+    edits: list[tuple[str, Any, Any]],
 ) -> bool:
     index = make()
     for row, (number, text) in enumerate(corpus):
@@ -206,30 +226,42 @@ class Changes(RuleBasedStateMachine):
         for view in (set(), {0}, {1, 7}, {0, 1, 7, 1 << 40}):
             visible = {row: text for row, (number, text) in self.there.items() if number in view}
             for question in ("pay rise", "the 工资 ISO 27001"):
-                assert identical(self.index.search(question, sets(view), 5), naive(visible, question, 5))
+                assert identical(
+                    self.index.search(question, sets(view), 5), naive(visible, question, 5)
+                )
 
 
 TestChanges = Changes.TestCase
 TestChanges.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 
 
-def test_a_question_with_very_many_words_is_looked_up_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_with_very_many_words_is_looked_up_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     corpus = [(row % 9, f"pay the {WORDS[row % len(WORDS)]} soup{row}") for row in range(60)]
     index = filled(corpus)
     visible = {row: text for row, (number, text) in enumerate(corpus) if number < 7}
     monkeypatch.setattr(scorer, "LOOKED_UP_TOGETHER", 8)
     for wanted in (None, sets(range(0, 60, 2))):
-        within = visible if wanted is None else {row: visible[row] for row in wanted.tolist() if row in visible}
+        within = (
+            visible
+            if wanted is None
+            else {row: visible[row] for row in wanted.tolist() if row in visible}
+        )
         found = index.search("pay the soup3 menu", sets(range(7)), 20, allowed_rows=wanted)
         assert identical(found, naive(within, "pay the soup3 menu", 20))
 
 
 def test_large_sets_are_kept_in_full_blocks_and_many_counts_survive_every_change() -> None:
     random = np.random.default_rng(3)
-    texts = {row: " ".join(random.choice(WORDS, random.integers(0, 40)).tolist()) for row in range(9_000)}
+    texts = {
+        row: " ".join(random.choice(WORDS, random.integers(0, 40)).tolist()) for row in range(9_000)
+    }
     index = KeywordIndex()
     for start in range(0, 9_000, 300):
-        index.add(range(start, start + 300), start % 2, [texts[row] for row in range(start, start + 300)])
+        index.add(
+            range(start, start + 300), start % 2, [texts[row] for row in range(start, start + 300)]
+        )
     some = np.flatnonzero(random.random(9_000) < 0.4)
     index.move(some[::2], 5)
     index.remove(some[1::3])
@@ -283,7 +315,9 @@ def test_passages_without_words_count_in_the_statistics() -> None:
 
 
 def test_more_is_asked_for_than_there_is() -> None:
-    assert filled([(0, "pay"), (0, "soup"), (1, "pay")]).search("pay", sets([0]), 10**9)[0].tolist() == [0]
+    assert filled([(0, "pay"), (0, "soup"), (1, "pay")]).search("pay", sets([0]), 10**9)[
+        0
+    ].tolist() == [0]
 
 
 def test_misuse_is_refused() -> None:
@@ -309,9 +343,13 @@ def test_any_damage_to_a_checkpoint_is_refused_or_harmless(tmp_path: Path) -> No
     for name in (checkpoint.DATA, checkpoint.DIRECTORY):
         whole = (tmp_path / name).read_bytes()
         for place in random.integers(0, len(whole), 400).tolist():
-            (tmp_path / name).write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
+            (tmp_path / name).write_bytes(
+                whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :]
+            )
             with contextlib.suppress(IndexDamaged):
-                KeywordIndex.load(tmp_path).search("pay rise the", np.arange(100, dtype=np.int64), 5)
+                KeywordIndex.load(tmp_path).search(
+                    "pay rise the", np.arange(100, dtype=np.int64), 5
+                )
         for cut in (0, 10, 64, 130, len(whole) // 2, len(whole) - 1):
             (tmp_path / name).write_bytes(whole[:cut])
             with pytest.raises(IndexDamaged):
@@ -325,7 +363,9 @@ def test_any_damage_to_a_checkpoint_is_refused_or_harmless(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_it_works_where_compiled_code_cannot_be_kept(tmp_path: Path) -> None:
     package = tmp_path / "indexes"
-    shutil.copytree(Path(keywords.__file__).parents[2], package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        Path(keywords.__file__).parents[2], package, ignore=shutil.ignore_patterns("__pycache__")
+    )
     (package / "derived" / "keywords" / "__pycache__").write_text("in the way")
     home = tmp_path / "home"
     home.write_text("in the way")

@@ -91,14 +91,28 @@ def test_two_ways_of_writing_the_same(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("1.5", "15"), ("AB-12/4", "AB-1/24"), ("E1027", "E1028"), ("工资", "资工"), ("v2.3.1", "v2.31")]
+    ("one", "other"),
+    [
+        ("1.5", "15"),
+        ("AB-12/4", "AB-1/24"),
+        ("E1027", "E1028"),
+        ("工资", "资工"),
+        ("v2.3.1", "v2.31"),
+    ],
 )
 def test_different_codes_stay_different(one: str, other: str) -> None:
     assert list(TERMS(one)) != list(TERMS(other))
 
 
 def test_unspaced_scripts_become_pairs_and_a_lone_character_stays() -> None:
-    assert [len(TERMS(text)) for text in ("工", "工资", "工资单", "A工B", "ไทย", "한국어")] == [1, 1, 2, 3, 2, 2]
+    assert [len(TERMS(text)) for text in ("工", "工资", "工资单", "A工B", "ไทย", "한국어")] == [
+        1,
+        1,
+        2,
+        3,
+        2,
+        2,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +131,9 @@ def test_hostile_text_takes_neither_long_nor_an_error(text: str) -> None:
 
 def test_questions_leave_no_trace_of_their_words() -> None:
     analyser = Analyser(remembers=False)
-    assert list(analyser.terms("Who knows ISO-27001? 工资")) == list(TERMS("Who knows ISO-27001? 工资"))
+    assert list(analyser.terms("Who knows ISO-27001? 工资")) == list(
+        TERMS("Who knows ISO-27001? 工资")
+    )
     assert not analyser._tokens
     assert not analyser._words
 

@@ -1,4 +1,6 @@
-"""Sources in the catalog: moves are one step and searches follow them, whichever database holds the truth."""
+"""Sources in the catalog: moves are one step and searches follow them, whichever database holds the
+truth.
+"""
 
 import importlib
 import random
@@ -19,7 +21,9 @@ HR, ENG = Readers(allow=frozenset({"group:hr"})), Readers(allow=frozenset({"grou
 def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     world.people(ada=["hr"], bob=["eng"])
-    world.catalog.generations.ensure(world.embedder.name, world.embedder.fingerprint, world.embedder.dimension)
+    world.catalog.generations.ensure(
+        world.embedder.name, world.embedder.fingerprint, world.embedder.dimension
+    )
     yield world
     world.close()
 
@@ -114,7 +118,10 @@ def test_the_folder_around_two_sources_takes_them_in_with_ids_kept(world):
     world.put(inner.uri(("x y.txt",)), "One.", "group:hr", source_id=inner.id)
     world.put(loose.uri(("b.txt",)), "Two.", "group:hr", source_id=loose.id)
     outer = sources.ensure(Path("/srv/docs"), is_folder=True)
-    assert set(documents.stored(outer.prefix)) == {outer.uri(("sub", "x y.txt")), outer.uri(("b.txt",))}
+    assert set(documents.stored(outer.prefix)) == {
+        outer.uri(("sub", "x y.txt")),
+        outer.uri(("b.txt",)),
+    }
     assert [source.name for source in sources.list()] == ["docs"]
     assert sources.counts() == {outer.id: 2}
 
@@ -122,12 +129,17 @@ def test_the_folder_around_two_sources_takes_them_in_with_ids_kept(world):
 def test_what_operators_see_names_what_failed_and_holds_no_text(world):
     hr = world.catalog.sources.add("hr", Path("/mnt/hr"))
     world.catalog.people.add_user("eve")
-    one = world.put(hr.uri(("a",)), "Secret words.", "group:hr", source_id=hr.id, path="hr/a", deny=["user:eve"])
+    one = world.put(
+        hr.uri(("a",)), "Secret words.", "group:hr", source_id=hr.id, path="hr/a", deny=["user:eve"]
+    )
     failure = {"status": "failed", "reason": "It is damaged.", "remedy": None}
     world.catalog.failures.note(hr.uri(("a",)), path="hr/a", **failure)
     world.catalog.failures.note(hr.uri(("b",)), path="hr/b", **failure)
     found = world.catalog.listing.documents(source="hr")
-    assert [(each.id, each.state, each.chunks) for each in found] == [(one, "stale", 1), (None, "failed", 0)]
+    assert [(each.id, each.state, each.chunks) for each in found] == [
+        (one, "stale", 1),
+        (None, "failed", 0),
+    ]
     assert (found[0].allow, found[0].deny) == (("group:hr",), ("user:eve",))
     assert "Secret" not in repr(found)
     assert world.catalog.listing.get(one) == found[0]

@@ -32,7 +32,9 @@ def scenarios(draw: st.DrawFn) -> tuple:
     mine = draw(st.sampled_from(GROUPS))
     hidden = st.sets(st.sampled_from([f"group:{g}" for g in GROUPS if g != mine]), max_size=2)
     change = st.sampled_from(["add", "replace", "delete", "relabel", "join"])
-    edits = draw(st.lists(st.tuples(change, st.integers(0, 20), texts, hidden), min_size=1, max_size=6))
+    edits = draw(
+        st.lists(st.tuples(change, st.integers(0, 20), texts, hidden), min_size=1, max_size=6)
+    )
     return documents, mine, edits, draw(text)
 
 
@@ -49,7 +51,9 @@ def edit_hidden(world: World, mine: str, edits: list, readers_of: dict[str, set[
             readers_of[f"new{number}"] = new_readers
         elif change == "join":
             world.catalog.people.add_user(f"other{number}")
-            world.catalog.people.add_member(next(g for g in GROUPS if g != mine), f"user:other{number}")
+            world.catalog.people.add_member(
+                next(g for g in GROUPS if g != mine), f"user:other{number}"
+            )
         elif uri is None:
             continue
         elif change == "replace":
@@ -86,7 +90,7 @@ def test_hidden_documents_change_no_byte_of_a_search(scenario: tuple) -> None:
         world.close()
 
 
-# --- the same comparison must catch leaks that other systems have -------------------------------------------------
+# --- the same comparison must catch leaks that other systems have -------------------------------
 
 
 def leaks(home: Path) -> bool:
@@ -94,7 +98,9 @@ def leaks(home: Path) -> bool:
     world = World(home)
     world.people(ada=["hr"], bob=["board"])
     for number in range(12):
-        world.put(f"visible{number}", f"alpha {'beta ' * (number % 4)} salary report {number}", "group:hr")
+        world.put(
+            f"visible{number}", f"alpha {'beta ' * (number % 4)} salary report {number}", "group:hr"
+        )
     before = answers(world, "alpha beta salary 3")
     for number in range(60):
         world.put(f"hidden{number}", f"beta beta salary alpha {number}", "group:board")
@@ -108,10 +114,14 @@ def test_the_comparison_finds_nothing_where_nothing_is_planted(tmp_path: Path) -
     assert not leaks(tmp_path)
 
 
-def test_the_comparison_catches_statistics_over_all_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_comparison_catches_statistics_over_all_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest = KeywordIndex.ranked
 
-    def over_all(self: KeywordIndex, question: str, reader_sets: np.ndarray, k: int, **options) -> tuple:
+    def over_all(
+        self: KeywordIndex, question: str, reader_sets: np.ndarray, k: int, **options
+    ) -> tuple:
         everything = np.arange(1000, dtype=np.int64)
         rows, scores, ceiling = honest(self, question, everything, 10_000, **options)
         mine, _, _ = honest(self, question, reader_sets, 10_000, **options)
@@ -122,7 +132,9 @@ def test_the_comparison_catches_statistics_over_all_documents(tmp_path: Path, mo
     assert leaks(tmp_path)
 
 
-def test_the_comparison_catches_filtering_after_the_ranking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_comparison_catches_filtering_after_the_ranking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest = FaissStore.nearest
 
     def filtered_afterwards(
@@ -151,7 +163,9 @@ def count_hidden_writes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Derived, "pending", remembering)
     monkeypatch.setattr(Derived, "changed", lambda self, reader_sets: self.__dict__["number"])
-    monkeypatch.setattr(Derived, "digest", lambda self, reader_sets: str(self.__dict__["number"]).encode())
+    monkeypatch.setattr(
+        Derived, "digest", lambda self, reader_sets: str(self.__dict__["number"]).encode()
+    )
 
 
 def test_the_comparison_catches_a_view_id_that_counts_hidden_writes(

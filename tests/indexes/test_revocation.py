@@ -1,4 +1,6 @@
-"""P2: what was acknowledged holds for every request that starts after it, in every process, also during a rebuild."""
+"""P2: what was acknowledged holds for every request that starts after it, in every process, also
+during a rebuild.
+"""
 
 import multiprocessing
 import tempfile
@@ -49,7 +51,9 @@ class Model:
         while mine != before:
             before = mine
             mine = mine | {group for group, member in self.members if member in mine}
-        return {uri for uri, (allow, deny) in self.documents.items() if allow & mine and not deny & mine}
+        return {
+            uri for uri, (allow, deny) in self.documents.items() if allow & mine and not deny & mine
+        }
 
 
 class AnyOrderOfEvents(RuleBasedStateMachine):
@@ -57,7 +61,8 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
     def start(self) -> None:
         self.folder = tempfile.TemporaryDirectory(dir=QUICK)
         self.world = World(Path(self.folder.name))
-        self.elsewhere = Catalog.open(self.world.settings.catalog_url)  # other connections, as in another process
+        # other connections, as in another process
+        self.elsewhere = Catalog.open(self.world.settings.catalog_url)
         self.model = Model()
         self.version = 0
         for user in USERS:
@@ -77,7 +82,9 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
             return
         doc = document(uri, parts, allow, deny)
         vectors = self.world.embedder.passages(parts)
-        self.elsewhere.documents.put(doc, {g.id: vectors for g in self.elsewhere.generations.writable()})
+        self.elsewhere.documents.put(
+            doc, {g.id: vectors for g in self.elsewhere.generations.writable()}
+        )
         self.model.documents[uri] = self.readers(allow, deny)
 
     @rule(uri=uris, allow=allowed, deny=denied)
@@ -92,11 +99,16 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
             self.model.documents[uri] = self.readers(allow, deny)
 
     def denies_a_stranger(self, deny: set[str]) -> bool:
-        return any(name.startswith("user:") and name.removeprefix("user:") not in self.model.users for name in deny)
+        return any(
+            name.startswith("user:") and name.removeprefix("user:") not in self.model.users
+            for name in deny
+        )
 
     @rule(uri=uris)
     def delete(self, uri: str) -> None:
-        assert self.elsewhere.documents.delete(uri) == (self.model.documents.pop(uri, None) is not None)
+        assert self.elsewhere.documents.delete(uri) == (
+            self.model.documents.pop(uri, None) is not None
+        )
 
     @rule(group=groups, member=names.filter(lambda n: n != "public"))
     def join(self, group: str, member: str) -> None:
@@ -168,9 +180,13 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
             expected = self.model.visible(user)
             found = self.world.search(user, "text of version part", k=100, mode="dense")
             assert {hit.title for hit in found.hits} == expected
-            keyword = self.world.search(user, f"text {URIS[self.version % 5]}", k=100, mode="keyword")
+            keyword = self.world.search(
+                user, f"text {URIS[self.version % 5]}", k=100, mode="keyword"
+            )
             assert {hit.title for hit in keyword.hits} <= expected
-            behind_gate_two_alone = self.world.catalog.documents.paths(Principal(name=f"user:{user}"))
+            behind_gate_two_alone = self.world.catalog.documents.paths(
+                Principal(name=f"user:{user}")
+            )
             assert behind_gate_two_alone == expected
 
     def teardown(self) -> None:
@@ -181,7 +197,9 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
 
 TestAnyOrderOfEvents = AnyOrderOfEvents.TestCase
-TestAnyOrderOfEvents.settings = settings(max_examples=examples(80), stateful_step_count=50, deadline=None)
+TestAnyOrderOfEvents.settings = settings(
+    max_examples=examples(80), stateful_step_count=50, deadline=None
+)
 TestAnyOrderOfEvents = pytest.mark.slow(pytest.mark.timeout(1200)(TestAnyOrderOfEvents))
 
 
@@ -209,7 +227,9 @@ def test_a_revocation_in_another_process_holds_for_the_next_search(world: World)
     process.join(30)
 
 
-def test_a_removed_user_reads_nothing_and_a_new_one_of_that_name_inherits_nothing(world: World) -> None:
+def test_a_removed_user_reads_nothing_and_a_new_one_of_that_name_inherits_nothing(
+    world: World,
+) -> None:
     world.people(ada=[])
     world.put("diary", "the canary sings", "user:ada")
     assert world.titles("ada", "canary") == ["diary"]

@@ -26,15 +26,23 @@ ADA, BOB = Principal(name="user:ada"), Principal(name="user:bob")
 def staff(world: World) -> World:
     world.people(ada=["hr"], bob=["eng"])
     world.put("salaries", ["Salaries rise in May", "by three percent"], "group:hr")
-    world.put("pumps", "Part AB-12/4 replaces pump E1027", "group:eng", collection="manuals", metadata={"year": 2024})
+    world.put(
+        "pumps",
+        "Part AB-12/4 replaces pump E1027",
+        "group:eng",
+        collection="manuals",
+        metadata={"year": 2024},
+    )
     world.put("menu", "The canteen serves soup on Monday", "public", language="en")
     return world
 
 
-# --- two gates ----------------------------------------------------------------------------------------------------
+# --- two gates ----------------------------------------------------------------------------------
 
 
-def test_a_derived_index_that_holds_hidden_rows_under_a_wrong_set_leaks_nothing(staff: World) -> None:
+def test_a_derived_index_that_holds_hidden_rows_under_a_wrong_set_leaks_nothing(
+    staff: World,
+) -> None:
     derived = staff.searcher.corpus._derived
     mine = staff.search("bob", "soup").hits
     staff.searcher.status()  # everything has been followed now
@@ -47,15 +55,20 @@ def test_a_derived_index_that_holds_hidden_rows_under_a_wrong_set_leaks_nothing(
     assert {hit.title for hit in mine} <= {"menu", "pumps"}
 
 
-def test_a_derived_index_with_stale_rows_leaks_nothing(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexes.derived.indexes.Derived.apply", lambda self, changes: None)  # never follows
+def test_a_derived_index_with_stale_rows_leaks_nothing(
+    staff: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # never follows
+    monkeypatch.setattr("indexes.derived.indexes.Derived.apply", lambda self, changes: None)
     staff.relabel("salaries", "group:board")
     assert "salaries" not in staff.titles("ada", "Salaries rise in May")
     staff.catalog.documents.delete("menu")
     assert "menu" not in staff.titles("ada", "canteen soup")
 
 
-def test_without_the_second_gate_a_damaged_index_would_leak(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_second_gate_a_damaged_index_would_leak(
+    staff: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Shows that the two tests above can fail."""
     columns = list(reading._HITS.selected_columns)
     ungated = select(*columns).join(documents, documents.c.id == chunks.c.document_id)
@@ -81,7 +94,7 @@ def test_what_one_may_not_read_is_not_there(staff: World) -> None:
     assert staff.searcher.passage(secret.id, ADA).text == secret.text
 
 
-# --- views --------------------------------------------------------------------------------------------------------
+# --- views --------------------------------------------------------------------------------------
 
 
 def test_the_view_id_changes_exactly_when_something_visible_changes(staff: World) -> None:
@@ -112,7 +125,7 @@ def test_a_view_of_many_groups_and_reader_sets_resolves_quickly_enough_to_use(wo
     assert len(world.search("ada", "text", k=1000).hits) == 300
 
 
-# --- modes, filters, thinning ---------------------------------------------------------------------------------------
+# --- modes, filters, thinning -------------------------------------------------------------------
 
 
 def test_codes_and_rare_words_are_found(staff: World) -> None:
@@ -141,7 +154,10 @@ def test_a_filter_narrows_the_view_and_never_widens_it(staff: World) -> None:
 
 def test_contradictory_filters_are_refused() -> None:
     with pytest.raises(BadFilter):
-        Filters(modified_after=datetime(2021, 1, 1, tzinfo=UTC), modified_before=datetime(2020, 1, 1, tzinfo=UTC))
+        Filters(
+            modified_after=datetime(2021, 1, 1, tzinfo=UTC),
+            modified_before=datetime(2020, 1, 1, tzinfo=UTC),
+        )
     with pytest.raises(BadFilter):
         Filters(modified_after=datetime(2021, 1, 1))
     with pytest.raises(BadFilter):
@@ -150,11 +166,23 @@ def test_contradictory_filters_are_refused() -> None:
 
 def test_one_document_does_not_crowd_out_the_others_and_copies_collapse(world: World) -> None:
     world.people(ada=[])
-    world.put("long", [f"alpha beta gamma number {n} of many different words {n * 7}" for n in range(30)], "public")
-    world.put("copy one", "the quick brown fox jumps over the lazy dog near the river bank", "public")
-    world.put("copy two", "The quick brown fox jumps over the lazy dog, near the river bank.", "public")
-    world.put("price 10", "the price of the quick brown fox near the river bank is 10 euro", "public")
-    world.put("price 20", "the price of the quick brown fox near the river bank is 20 euro", "public")
+    world.put(
+        "long",
+        [f"alpha beta gamma number {n} of many different words {n * 7}" for n in range(30)],
+        "public",
+    )
+    world.put(
+        "copy one", "the quick brown fox jumps over the lazy dog near the river bank", "public"
+    )
+    world.put(
+        "copy two", "The quick brown fox jumps over the lazy dog, near the river bank.", "public"
+    )
+    world.put(
+        "price 10", "the price of the quick brown fox near the river bank is 10 euro", "public"
+    )
+    world.put(
+        "price 20", "the price of the quick brown fox near the river bank is 20 euro", "public"
+    )
     titles = world.titles("ada", "alpha beta gamma quick brown fox", k=20)
     assert titles.count("long") == world.settings.passages_per_document
     assert len([t for t in titles if t.startswith("copy")]) == 1
@@ -165,15 +193,19 @@ def test_k_beyond_what_is_visible_gives_what_there_is(staff: World) -> None:
     assert len(staff.search("ada", "anything", k=10**6, mode="dense").hits) == 3
 
 
-@pytest.mark.parametrize("question", ["", " ", "\0", "🙂", "ไม่มีใครรู้", "a" * 100_000, "السلام عليكم", "\ud800"])
+@pytest.mark.parametrize(
+    "question", ["", " ", "\0", "🙂", "ไม่มีใครรู้", "a" * 100_000, "السلام عليكم", "\ud800"]
+)
 def test_strange_questions_are_only_questions(staff: World, question: str) -> None:
     assert staff.search("ada", question).hits is not None
 
 
-# --- checkpoints and rebuilds -----------------------------------------------------------------------------------------
+# --- checkpoints and rebuilds -------------------------------------------------------------------
 
 
-def test_a_restart_from_a_checkpoint_answers_the_same_and_follows_what_changed_since(staff: World) -> None:
+def test_a_restart_from_a_checkpoint_answers_the_same_and_follows_what_changed_since(
+    staff: World,
+) -> None:
     staff.searcher.corpus.save()
     before = as_bytes(staff.search("ada", "salaries in May"))
     staff.searcher = staff.new_searcher()
@@ -189,7 +221,9 @@ def test_a_restart_from_a_checkpoint_answers_the_same_and_follows_what_changed_s
 def test_a_search_follows_the_catalog_once_however_fast_others_write(
     staff: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each time it has caught up, somebody has written again: it answers from the state that it caught up with."""
+    """Each time it has caught up, somebody has written again: it answers from the state that it
+    caught up with.
+    """
     corpus = staff.searcher.corpus
     follow, states = corpus._followed, []
 
@@ -209,7 +243,9 @@ def test_a_search_follows_the_catalog_once_however_fast_others_write(
     assert "memo 1" in staff.titles("ada", "Salaries rise")
 
 
-def test_searches_of_one_state_run_side_by_side_after_one_of_them_has_followed(staff: World) -> None:
+def test_searches_of_one_state_run_side_by_side_after_one_of_them_has_followed(
+    staff: World,
+) -> None:
     staff.put("memo", "Salaries rise in April", "group:hr")
     corpus = staff.searcher.corpus
     inside = Barrier(2, timeout=10)
@@ -247,10 +283,14 @@ def test_a_failing_checkpoint_leaves_the_former_one(staff: World) -> None:
 def test_a_rebuild_with_another_model_switches_and_switches_back(staff: World) -> None:
     other = HashingEmbedder(48, name="other")
     by_name = {"other": other, "hashing": staff.embedder}
-    searcher = Searcher(staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__)
+    searcher = Searcher(
+        staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__
+    )
     before = as_bytes(searcher.search("salaries", ADA, 5))
     steps: list[tuple[int, int]] = []
-    rebuild(staff.catalog, "other", by_name.__getitem__, lambda *step: steps.append(step), grace_s=0)
+    rebuild(
+        staff.catalog, "other", by_name.__getitem__, lambda *step: steps.append(step), grace_s=0
+    )
     assert steps[-1] == (3, 3)
     assert searcher.search("salaries", ADA, 5).hits[0].title == "salaries"
     assert searcher.corpus.generation().fingerprint == other.fingerprint
@@ -269,26 +309,38 @@ def test_writes_during_a_rebuild_are_in_the_new_generation(staff: World) -> None
         def passages(self, texts):
             if not staff.titles("bob", "late arrival", mode="keyword"):
                 both = {
-                    g.id: (other if g.dimension == 48 else staff.embedder) for g in staff.catalog.generations.writable()
+                    g.id: (other if g.dimension == 48 else staff.embedder)
+                    for g in staff.catalog.generations.writable()
                 }
                 from tests.world import document
 
                 doc = document("late", "late arrival", ["public"])
-                staff.catalog.documents.put(doc, {i: e.passages(["late arrival"]) for i, e in both.items()})
+                staff.catalog.documents.put(
+                    doc, {i: e.passages(["late arrival"]) for i, e in both.items()}
+                )
                 staff.catalog.documents.delete("menu")
             return super().passages(texts)
 
     by_name = {"other": Writing(48, name="other")}
-    searcher = Searcher(staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__)
+    searcher = Searcher(
+        staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__
+    )
     rebuild(staff.catalog, "other", by_name.__getitem__, grace_s=0)
     titles = [hit.title for hit in searcher.search("late arrival soup", BOB, 9, mode="dense").hits]
     assert "late" in titles
     assert "menu" not in titles
 
 
-def test_passages_too_long_for_the_new_model_stop_the_rebuild_before_anything_is_lost(staff: World) -> None:
+def test_passages_too_long_for_the_new_model_stop_the_rebuild_before_anything_is_lost(
+    staff: World,
+) -> None:
     with pytest.raises(BadInput) as caught:
-        rebuild(staff.catalog, "small", lambda name: HashingEmbedder(8, max_tokens=2, name=name), grace_s=0)
+        rebuild(
+            staff.catalog,
+            "small",
+            lambda name: HashingEmbedder(8, max_tokens=2, name=name),
+            grace_s=0,
+        )
     assert "CLEARANCE_CHUNK_TOKENS" in (caught.value.remedy or "")
     assert staff.titles("ada", "salaries")[0] == "salaries"
 
@@ -305,7 +357,9 @@ def test_a_rebuild_asked_for_elsewhere_reaches_a_running_process(staff: World) -
     assert (staff.home / "derived" / "CURRENT").exists()
 
 
-def test_the_memory_of_views_is_bounded_and_forgets_the_oldest(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_views_is_bounded_and_forgets_the_oldest(
+    staff: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("indexes.derived.view._CACHED_SETS", 3)
     for user in ("ada", "bob", "ada", "bob", "eve"):
         staff.search(user, "soup")

@@ -30,7 +30,11 @@ def test_a_reranker_orders_what_the_caller_may_read_and_sees_nothing_else(world:
     world.people(ada=["hr"])
     world.put("short", "pay rises", "group:hr")
     world.put("long", "pay rises in the month of May for everybody", "group:hr")
-    world.put("hidden", "pay rises and this is the longest text of all of them, by far and wide", "group:board")
+    world.put(
+        "hidden",
+        "pay rises and this is the longest text of all of them, by far and wide",
+        "group:board",
+    )
     longest = Longest()
     searcher = Searcher(world.catalog, world.embedder, world.settings, reranker=longest)
     result = searcher.search("pay rises", ADA, 1)
@@ -57,12 +61,26 @@ def test_a_cross_encoder_scores_each_pair_by_itself(tmp_path: Path) -> None:
     from indexes.embedder.cross_encoder import load_reranker
 
     words = ["[UNK]", "[PAD]", "[CLS]", "[SEP]", "pay", "rises", "soup", "in", "may"]
-    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(
+        models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    special = {
+        "unk_token": "[UNK]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+    }
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(tmp_path)
-    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    BertForSequenceClassification(BertConfig(vocab_size=len(words), num_labels=1, **shape)).save_pretrained(tmp_path)
+    shape = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
+    BertForSequenceClassification(
+        BertConfig(vocab_size=len(words), num_labels=1, **shape)
+    ).save_pretrained(tmp_path)
     reranker = load_reranker(Settings(reranker_model=str(tmp_path)))
     assert reranker is not None
     texts = ["pay rises in may", "soup", "pay", ""]
@@ -83,7 +101,9 @@ def test_a_position_demands_freshness_and_tells_nothing(world: World) -> None:
     world.people(ada=[])
     world.put("a", "text", "public")
     first, again = world.search("ada", "text").position, world.search("ada", "text").position
-    assert first != again, "a position that repeats while nothing happens would tell when something does"
+    assert first != again, (
+        "a position that repeats while nothing happens would tell when something does"
+    )
     assert len(first) == len(again)
     assert world.searcher.search("text", ADA, 1, at_least=first).hits
 

@@ -8,7 +8,9 @@ from indexes.errors import BadConfiguration
 
 
 def loaded(tmp_path: Path, **environ: str) -> settings.Settings:
-    return settings.load({f"CLEARANCE_{name}": value for name, value in environ.items()}, tmp_path / ".env")
+    return settings.load(
+        {f"CLEARANCE_{name}": value for name, value in environ.items()}, tmp_path / ".env"
+    )
 
 
 def test_an_unknown_setting_is_refused_by_name(tmp_path: Path) -> None:
@@ -16,7 +18,9 @@ def test_an_unknown_setting_is_refused_by_name(tmp_path: Path) -> None:
         loaded(tmp_path, ACESS="off")
 
 
-@pytest.mark.parametrize("name", ["CLEARANCE_DATA", "CLEARANCE_TEST_POSTGRES", "CLEARANCE_TEST_SEED"])
+@pytest.mark.parametrize(
+    "name", ["CLEARANCE_DATA", "CLEARANCE_TEST_POSTGRES", "CLEARANCE_TEST_SEED"]
+)
 def test_what_steers_tests_and_benchmarks_is_no_setting_and_no_error(name: str) -> None:
     assert settings.load({name: "something"}, None) == settings.load({}, None)
 
@@ -67,10 +71,14 @@ def test_a_wrong_value_is_named(tmp_path: Path) -> None:
 
 def test_no_setting_turns_access_control_off() -> None:
     assert not [
-        name for name in settings.Settings.model_fields if "auth" in name or "access" in name or "anonym" in name
+        name
+        for name in settings.Settings.model_fields
+        if "auth" in name or "access" in name or "anonym" in name
     ]
 
 
-def test_nothing_but_what_is_handed_over_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_but_what_is_handed_over_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CLEARANCE_PORT", "4711")
     assert loaded(tmp_path).port == settings.Settings().port == 8080

@@ -28,7 +28,9 @@ passages = st.lists(
 def snapshot(kept: list[tuple[int, str, int]]) -> Snapshot:
     """kept: (row, text, reader set), ascending."""
     dimension = EMBEDDER.dimension
-    generation = IndexGeneration(id=1, model="m", fingerprint="f", dimension=dimension, state="active")
+    generation = IndexGeneration(
+        id=1, model="m", fingerprint="f", dimension=dimension, state="active"
+    )
     made = Derived(generation, KeywordIndex(), BruteForceStore(dimension))
     for row, text, reader_set in kept:
         rows = np.array([row])

@@ -1,4 +1,6 @@
-"""Passages of equal score stand in an order that was drawn when they were stored, not in that of their arrival."""
+"""Passages of equal score stand in an order that was drawn when they were stored, not in that of
+their arrival.
+"""
 
 import hashlib
 import os
@@ -24,10 +26,16 @@ ADA = Principal(name="user:ada")
 SETS = np.array([1, 2])
 DIMENSION = 8
 
-kinds = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([1, 2, 3]), st.integers(0, 3)), min_size=1, max_size=300)
+kinds = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from([1, 2, 3]), st.integers(0, 3)),
+    min_size=1,
+    max_size=300,
+)
 
 
-def wanted(rows: list[int], scores: list[float] | dict[int, float], ties: np.ndarray, k: int) -> list[int]:
+def wanted(
+    rows: list[int], scores: list[float] | dict[int, float], ties: np.ndarray, k: int
+) -> list[int]:
     """The definition."""
     return sorted(rows, key=lambda row: (-scores[row], int(ties[row]), row))[:k]
 
@@ -80,7 +88,9 @@ def test_a_reranker_leaves_equal_ones_as_they_were(world: World) -> None:
     for number in range(8):
         world.put(f"doc{number}", f"pay {number}", "public")
     hits = world.search("ada", "pay").hits
-    assert [hit.id for hit in rerank(Indifferent(), "pay", hits[::-1])] == [hit.id for hit in hits[::-1]]
+    assert [hit.id for hit in rerank(Indifferent(), "pay", hits[::-1])] == [
+        hit.id for hit in hits[::-1]
+    ]
 
 
 def test_a_row_that_is_not_known_has_no_number_of_its_own() -> None:
@@ -90,7 +100,7 @@ def test_a_row_that_is_not_known_has_no_number_of_its_own() -> None:
     assert ties_of(np.array([3]), None).tolist() == [0]
 
 
-# --- the whole search ---------------------------------------------------------------------------------------------
+# --- the whole search ---------------------------------------------------------------------------
 
 
 class FirstWord(HashingEmbedder):
@@ -106,7 +116,9 @@ def put(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def store(world: World, name: str, *allow: str) -> None:
         token = hashlib.sha256(name.encode()).digest()
-        monkeypatch.setattr(secrets, "token_bytes", lambda size: token if size == 32 else os.urandom(size))
+        monkeypatch.setattr(
+            secrets, "token_bytes", lambda size: token if size == 32 else os.urandom(size)
+        )
         world.put(name, [f"pay {name}", f"pay {name} {name}"], *allow)
 
     return store
@@ -121,7 +133,11 @@ def filled(home: Path, names: list[str], put: Callable[..., None]) -> World:
 
 
 def answers(world: World) -> list[list[str]]:
-    return [[hit.text for hit in world.search("ada", "pay", k=k, mode=mode).hits] for mode in MODES for k in (3, 40)]
+    return [
+        [hit.text for hit in world.search("ada", "pay", k=k, mode=mode).hits]
+        for mode in MODES
+        for k in (3, 40)
+    ]
 
 
 def test_neither_arrival_nor_hidden_documents_nor_a_restart_move_equal_scores(
@@ -132,7 +148,9 @@ def test_neither_arrival_nor_hidden_documents_nor_a_restart_move_equal_scores(
     expected = answers(world)
     assert len({text for found in expected for text in found}) > 40
     assert answers(other) == expected
-    assert expected[0] != [f"pay {name}" for name in names[:3]], "this would be the order of arrival"
+    assert expected[0] != [f"pay {name}" for name in names[:3]], (
+        "this would be the order of arrival"
+    )
     for number in range(30):
         put(world, f"hidden{number}", "group:board")
     world.relabel(names[7], "group:hr", "group:board")

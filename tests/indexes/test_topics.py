@@ -1,4 +1,6 @@
-"""Views too large to look at every passage: approximate, good, inside the clearance, and blind to everything else."""
+"""Views too large to look at every passage: approximate, good, inside the clearance, and blind to
+everything else.
+"""
 
 import shutil
 import tempfile
@@ -21,7 +23,20 @@ from tests.indexes.test_vectors import brute_force, clustered, unit
 from tests.world import World, as_bytes
 
 LIMIT = 50
-WORDS = ["budget", "canteen", "salary", "alpha", "beta", "gamma", "delta", "report", "plan", "minutes", "预算", "工资"]
+WORDS = [
+    "budget",
+    "canteen",
+    "salary",
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "report",
+    "plan",
+    "minutes",
+    "预算",
+    "工资",
+]
 QUESTIONS = ("salary report", "alpha beta plan", "预算 minutes")
 
 
@@ -63,7 +78,9 @@ def test_a_large_view_is_approximate_and_a_small_one_exact(
     assert np.isin(sets[found.rows], np.arange(50)).all()
 
 
-def recall(index: FaissStore, vectors: np.ndarray, sets: np.ndarray, allowed: np.ndarray, k: int) -> float:
+def recall(
+    index: FaissStore, vectors: np.ndarray, sets: np.ndarray, allowed: np.ndarray, k: int
+) -> float:
     rng, visible = np.random.default_rng(4), np.isin(sets, allowed)
     shares = []
     for _ in range(40):
@@ -71,7 +88,9 @@ def recall(index: FaissStore, vectors: np.ndarray, sets: np.ndarray, allowed: np
         found = index.nearest(query, allowed, k)
         assert not found.exact
         assert visible[found.rows].all()
-        shares.append(len(set(found.rows.tolist()) & set(brute_force(vectors, visible, query, k))) / k)
+        shares.append(
+            len(set(found.rows.tolist()) & set(brute_force(vectors, visible, query, k))) / k
+        )
     return float(np.mean(shares))
 
 
@@ -143,7 +162,9 @@ def test_rows_from_outside_a_large_view_are_dropped_and_raise_an_alarm(
     index, vectors, sets = large
     honest = Lists.best
     before = index.alarms
-    monkeypatch.setattr(Lists, "best", lambda self, code, numbers, k, among: honest(self, code, numbers, k, None))
+    monkeypatch.setattr(
+        Lists, "best", lambda self, code, numbers, k, among: honest(self, code, numbers, k, None)
+    )
     found = index.nearest(vectors[0], np.arange(50), 10)
     assert (sets[found.rows] < 50).all()
     assert index.alarms > before
@@ -196,7 +217,7 @@ def test_learning_can_be_stopped() -> None:
     assert learn(coded(clustered(2_000)), 50, stop=lambda: True) is None
 
 
-# --- in a corpus ----------------------------------------------------------------------------------------------------
+# --- in a corpus --------------------------------------------------------------------------------
 
 
 def new_world(home: Path) -> World:
@@ -242,22 +263,35 @@ def answers(world: World) -> list[bytes]:
     """What ada is told, and on what it rests: deeper rankings than thinning leaves of them."""
     with world.searcher.corpus.everything() as (state, derived):
         mine = state.reader_sets(ada())
-        found = [derived.vectors.nearest(world.embedder.query(question), mine, 15) for question in QUESTIONS]
+        found = [
+            derived.vectors.nearest(world.embedder.query(question), mine, 15)
+            for question in QUESTIONS
+        ]
     assert "approximate" in {result.exactness for result in results(world)}
     assert not all(ranked.exact for ranked in found)
-    return [as_bytes(result) for result in results(world)] + [f.rows.tobytes() + f.scores.tobytes() for f in found]
+    return [as_bytes(result) for result in results(world)] + [
+        f.rows.tobytes() + f.scores.tobytes() for f in found
+    ]
 
 
 def results(world: World) -> list[SearchResult]:
-    return [world.search("ada", question, k=5, mode=mode) for question in QUESTIONS for mode in ("dense", "hybrid")]
+    return [
+        world.search("ada", question, k=5, mode=mode)
+        for question in QUESTIONS
+        for mode in ("dense", "hybrid")
+    ]
 
 
-def test_large_views_are_searched_by_topic_once_the_corpus_was_tended(template: Path, tmp_path: Path) -> None:
+def test_large_views_are_searched_by_topic_once_the_corpus_was_tended(
+    template: Path, tmp_path: Path
+) -> None:
     world = opened(template, tmp_path)
     generation = world.catalog.generations.active()
     assert generation is not None
     assert world.catalog.generations.centroids(generation) is not None
-    assert {result.exactness for result in results(world)} == {"exact"}, "a budget of thousands covers this corpus"
+    assert {result.exactness for result in results(world)} == {"exact"}, (
+        "a budget of thousands covers this corpus"
+    )
     world.close()
 
 
@@ -279,7 +313,9 @@ def test_the_first_process_to_learn_decides_for_all(template: Path, tmp_path: Pa
     assert generation is not None
     first = world.catalog.generations.centroids(generation)
     assert first is not None
-    second = world.catalog.generations.keep_centroids(generation, np.zeros((3, generation.dimension), np.int8))
+    second = world.catalog.generations.keep_centroids(
+        generation, np.zeros((3, generation.dimension), np.int8)
+    )
     assert second.tolist() == first.tolist()
     world.close()
 
@@ -308,7 +344,11 @@ def edit_hidden(world: World, changes: list[tuple[str, int, str]]) -> None:
         if change == "add":
             world.put(f"new{number}", [body] * (1 + which % 40), "group:board")
         elif change == "copy":  # exactly what the asker finds, but hidden
-            texts = [hit.text for question in QUESTIONS for hit in world.search("ada", question, k=5).hits]
+            texts = [
+                hit.text
+                for question in QUESTIONS
+                for hit in world.search("ada", question, k=5).hits
+            ]
             world.put(f"copy{number}", texts, "group:board")
         elif change == "replace" and hidden:
             world.put(uri, [body, body], "group:board")
@@ -322,7 +362,9 @@ def edit_hidden(world: World, changes: list[tuple[str, int, str]]) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_budget")
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(edits())
 def test_inside_a_generation_hidden_documents_change_no_byte(template: Path, changes: list) -> None:
@@ -349,12 +391,18 @@ def test_the_comparison_catches_centroids_that_follow_hidden_documents(
     world = opened(template, tmp_path)
     before = answers(world)
     for number in range(60):
-        world.put(f"hidden{number}", [f"salary report {number}", f"alpha beta {number}", "plan"], "group:board")
+        world.put(
+            f"hidden{number}",
+            [f"salary report {number}", f"alpha beta {number}", "plan"],
+            "group:board",
+        )
     with world.searcher.corpus.everything() as (_, derived):
         assert isinstance(derived.vectors, FaissStore)
         _, codes = derived.vectors.codes(derived.vectors.rows())
     learnt = learn(codes, number_of_topics(len(codes)))
-    monkeypatch.setattr("indexes.catalog.reading.ReadState.centroids", lambda self, generation: learnt)
+    monkeypatch.setattr(
+        "indexes.catalog.reading.ReadState.centroids", lambda self, generation: learnt
+    )
     shutil.rmtree(tmp_path / "derived")
     world.searcher = world.new_searcher()
     assert answers(world) != before
@@ -362,7 +410,9 @@ def test_the_comparison_catches_centroids_that_follow_hidden_documents(
 
 
 @pytest.mark.usefixtures("small_budget")
-def test_readers_taken_away_hold_in_a_search_by_topic_at_once(template: Path, tmp_path: Path) -> None:
+def test_readers_taken_away_hold_in_a_search_by_topic_at_once(
+    template: Path, tmp_path: Path
+) -> None:
     world = opened(template, tmp_path)
     seen = {hit.title for result in results(world) for hit in result.hits}
     gone = sorted(seen)[0]

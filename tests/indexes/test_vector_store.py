@@ -101,7 +101,7 @@ def assert_holds(store: VectorStore, model: Model) -> None:
         assert [vector.tobytes() for vector in contents.vectors] == wanted
 
 
-# --- searching --------------------------------------------------------------------------------
+# --- searching ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("k", [1, 7, 50])
@@ -165,7 +165,7 @@ def test_equal_scores_stand_by_the_numbers_given_then_by_row(stores: VectorStore
         assert_same(store, model, vectors[0], [1], k, only=np.arange(0, 60, 2), ties=ties)
 
 
-# --- writing ----------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------------------------
 
 rows_of_a_step = st.lists(st.integers(0, 40), max_size=12, unique=True)
 steps = st.lists(
@@ -237,7 +237,7 @@ def test_an_empty_one_of_the_same_kind_takes_nothing_from_the_other(stores: Vect
     assert_holds(store, model)
 
 
-# --- checkpoints ------------------------------------------------------------------------------
+# --- checkpoints --------------------------------------------------------------------------------
 
 
 def test_what_is_loaded_answers_as_what_was_saved(stores: VectorStores, tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_what_cannot_be_used_is_refused_when_it_is_loaded(
     assert len(stores.load(tmp_path, DIMENSION)) == 400
 
 
-# --- the whole search -------------------------------------------------------------------------
+# --- the whole search ---------------------------------------------------------------------------
 
 
 def answers(world: World) -> list[bytes]:

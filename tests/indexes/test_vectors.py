@@ -22,7 +22,9 @@ def unit(matrix: np.ndarray) -> np.ndarray:
 def clustered(n: int, seed: int = 0, dimension: int = DIMENSION) -> np.ndarray:
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((max(n // 50, 1), dimension))
-    return unit(centres[rng.integers(0, len(centres), n)] + 0.6 * rng.standard_normal((n, dimension)))
+    return unit(
+        centres[rng.integers(0, len(centres), n)] + 0.6 * rng.standard_normal((n, dimension))
+    )
 
 
 def brute_force(vectors: np.ndarray, visible: np.ndarray, query: np.ndarray, k: int) -> list[int]:
@@ -59,11 +61,18 @@ def test_every_answer_is_the_true_best_of_what_is_visible(
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), spread=st.sampled_from([0.0, 1e-4, 1e-3, 3e-3, 1e-2]), k=st.integers(1, 30))
-def test_near_ties_beyond_the_precision_of_the_codes_are_told_apart(seed: int, spread: float, k: int) -> None:
+@given(
+    seed=st.integers(0, 10_000),
+    spread=st.sampled_from([0.0, 1e-4, 1e-3, 3e-3, 1e-2]),
+    k=st.integers(1, 30),
+)
+def test_near_ties_beyond_the_precision_of_the_codes_are_told_apart(
+    seed: int, spread: float, k: int
+) -> None:
     rng = np.random.default_rng(seed)
     query = unit(rng.standard_normal(DIMENSION))
-    near = unit(query + spread * rng.standard_normal((600, DIMENSION)))  # int8 codes of these are nearly all the same
+    # int8 codes of these are nearly all the same
+    near = unit(query + spread * rng.standard_normal((600, DIMENSION)))
     index = FaissStore(DIMENSION, lists=8)
     sets = rng.integers(0, 3, len(near))
     index.add(np.arange(len(near)), sets, near)
@@ -93,7 +102,9 @@ def test_fewer_visible_than_wanted_gives_what_there_is_without_padding() -> None
     assert sorted(found.rows.tolist()) == [5, 9]
 
 
-def test_a_filter_narrows_and_never_widens(filled: tuple[FaissStore, np.ndarray, np.ndarray]) -> None:
+def test_a_filter_narrows_and_never_widens(
+    filled: tuple[FaissStore, np.ndarray, np.ndarray],
+) -> None:
     index, vectors, sets = filled
     allowed = np.arange(100)
     wanted = np.concatenate([np.flatnonzero(sets < 100)[:5], np.flatnonzero(sets >= 100)[:50]])
@@ -128,7 +139,9 @@ def test_more_reader_sets_than_lists_make_more_lists() -> None:
     assert index.nearest(vectors[42], np.arange(1000, 1100), 1).rows.tolist() == [42]
 
 
-def test_rows_from_a_wrong_list_are_dropped_and_raise_an_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_from_a_wrong_list_are_dropped_and_raise_an_alarm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     index = FaissStore(DIMENSION, lists=8)
     vectors = clustered(20)
     index.add(np.arange(10), 1, vectors[:10])
@@ -136,7 +149,10 @@ def test_rows_from_a_wrong_list_are_dropped_and_raise_an_alarm(monkeypatch: pyte
     monkeypatch.setattr(
         Lists,
         "best",
-        lambda self, code, numbers, k, among: (np.arange(19, 19 - k, -1), np.linspace(9e9, 8e9, k, dtype=np.float32)),
+        lambda self, code, numbers, k, among: (
+            np.arange(19, 19 - k, -1),
+            np.linspace(9e9, 8e9, k, dtype=np.float32),
+        ),
     )
     found = index.nearest(vectors[0], np.array([1]), 5)
     assert all(row < 10 for row in found.rows.tolist())
@@ -152,7 +168,9 @@ def ten_in_each_of_eight_lists() -> tuple[Lists, np.ndarray]:
 
 
 def test_faiss_obeys_the_lists_it_is_given_and_pads_short_answers() -> None:
-    """The audit of the index type that we allow: an upgrade of FAISS that changes this must fail here."""
+    """The audit of the index type that we allow: an upgrade of FAISS that changes this must fail
+    here.
+    """
     assert ALLOWED_TYPES == ("IndexIVFScalarQuantizer",)
     made, codes = ten_in_each_of_eight_lists()
     found, _ = made.best(codes[0], np.array([3, 5]), 40, None)
@@ -182,7 +200,9 @@ def test_a_selector_of_nothing_finds_nothing_and_rows_beyond_its_end_are_forbidd
 
 
 def test_scores_of_codes_are_whole_numbers_without_rounding() -> None:
-    """On this rests that what is found never depends on the order or the company in which rows were added."""
+    """On this rests that what is found never depends on the order or the company in which rows were
+    added.
+    """
     rng = np.random.default_rng(8)
     codes = rng.integers(-128, 128, (300, 1024)).astype(np.float32)
     made = Lists(1024, 1)
@@ -194,7 +214,9 @@ def test_scores_of_codes_are_whole_numbers_without_rounding() -> None:
 
 
 @pytest.mark.parametrize("kind", ["SQ8", "SQfp16"])
-def test_an_index_type_that_was_not_audited_is_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_type_that_was_not_audited_is_refused(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lists, "ALLOWED_TYPES", (kind,))
     with pytest.raises(IndexDamaged):
         FaissStore(DIMENSION, lists=8)

@@ -1,4 +1,6 @@
-"""What the derived indexes hold is compared with the catalog, and every way of not holding it is noticed."""
+"""What the derived indexes hold is compared with the catalog, and every way of not holding it is
+noticed.
+"""
 
 import json
 from collections.abc import Callable
@@ -111,7 +113,10 @@ QUICK: dict[str, Damage] = {
     "a document forgotten": _document_forgotten,
     "a view's id that counts something else": _token_exchanged,
 }
-WHOLE: dict[str, Damage] = {"words of another text": _words_rewritten, "another vector": _vector_rewritten}
+WHOLE: dict[str, Damage] = {
+    "words of another text": _words_rewritten,
+    "another vector": _vector_rewritten,
+}
 
 
 @pytest.mark.parametrize("damage", [*QUICK, *WHOLE])
@@ -125,10 +130,16 @@ def test_every_way_of_holding_something_else_is_noticed(staff: World, damage: st
 UNSOUND = {
     "no text": delete(document_texts).where(document_texts.c.document_id == 1),
     "a chunk missing": delete(chunks).where(chunks.c.row == 1),
-    "another text": update(document_texts).values(text="something else").where(document_texts.c.document_id == 1),
+    "another text": update(document_texts)
+    .values(text="something else")
+    .where(document_texts.c.document_id == 1),
     "no vectors": delete(vectors).where(vectors.c.document_id == 1),
-    "too few vectors": update(vectors).values(vectors=b"\0" * 256).where(vectors.c.document_id == 1),
-    "vectors of no length": update(vectors).values(vectors=b"\0" * 512).where(vectors.c.document_id == 1),
+    "too few vectors": update(vectors)
+    .values(vectors=b"\0" * 256)
+    .where(vectors.c.document_id == 1),
+    "vectors of no length": update(vectors)
+    .values(vectors=b"\0" * 512)
+    .where(vectors.c.document_id == 1),
     "a document gone": delete(documents).where(documents.c.id == 1),
     "readers gone": delete(reader_sets).where(reader_sets.c.id == 1),
     "chunks out of order": update(chunks).values(row=1 - chunks.c.row).where(chunks.c.row == 2),
@@ -152,7 +163,9 @@ def test_what_cannot_be_in_a_catalog_is_noticed(staff: World, fault: str) -> Non
 
 
 @only_sqlite
-def test_the_command_tells_what_differs_and_what_to_do(staff: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_tells_what_differs_and_what_to_do(
+    staff: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CLEARANCE_HOME", str(staff.home))
     monkeypatch.chdir(staff.home)
 
@@ -176,7 +189,9 @@ def test_the_command_tells_what_differs_and_what_to_do(staff: World, monkeypatch
 
 
 @only_sqlite
-def test_a_home_without_documents_has_nothing_to_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_without_documents_has_nothing_to_verify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CLEARANCE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, ["verify"]).exit_code == 0

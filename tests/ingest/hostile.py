@@ -16,7 +16,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def attack(path: Path, options: ParseOptions, page_read: Callable[[], None]) -> Parsed:
     deed, *arguments = path.read_text(encoding="utf-8").split("\n")
     element = Element(kind="text", text=attempt(deed, *arguments))
-    return Parsed(title=None, elements=(element,), media_type="text/plain", language=None, page_kind=None)
+    return Parsed(
+        title=None, elements=(element,), media_type="text/plain", language=None, page_kind=None
+    )
 
 
 def attempt(deed: str, *arguments: str) -> str:

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from indexes.errors import BadInput, NoReaders
 from indexes.model import Readers
 from indexes.principals import rule
-from ingest.access import Entry, Rules, command_line_rule, narrow_readers, read_access_file, read_manifest
+from ingest.access import (
+    Entry,
+    Rules,
+    command_line_rule,
+    narrow_readers,
+    read_access_file,
+    read_manifest,
+)
 from ingest.tree import Tree
 
 HR, FINANCE, ADA = "group:hr", "group:finance", "user:ada"
@@ -118,7 +125,9 @@ def test_a_rule_that_is_no_plain_utf8_file_is_broken_and_never_hangs(tmp_path):
             readers(folder / "a.txt", tmp_path)
 
 
-@pytest.mark.parametrize("name", [".access.yml", "access.yaml", ".Access.yaml", ".access.json", ".access.yaml.txt"])
+@pytest.mark.parametrize(
+    "name", [".access.yml", "access.yaml", ".Access.yaml", ".access.json", ".access.yaml.txt"]
+)
 def test_a_misspelt_rule_file_closes_its_folder_and_is_no_absent_rule(tmp_path, name):
     write_rule(tmp_path, "allow: [public]\n")
     (tmp_path / "pay" / "deep").mkdir(parents=True)
@@ -220,7 +229,9 @@ def may_read(who: frozenset[str], readers: Readers) -> bool:
 
 
 @given(levels=FOLDERS, in_manifest=st.none() | RULES, given_rule=st.none() | RULES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_the_nearest_rule_wins_whole_and_a_broken_one_never_opens_anything(
     tmp_path_factory, levels, in_manifest, given_rule
 ):
@@ -234,7 +245,11 @@ def test_the_nearest_rule_wins_whole_and_a_broken_one_never_opens_anything(
             write_rule(folder, f"allow: {sorted(level.allow)}\ndeny: {sorted(level.deny)}\n")
     file = folder / "a.txt"
     manifest = {file: Entry(readers=in_manifest)}
-    nearest = given_rule or in_manifest or next((level for level in reversed(levels) if level is not None), None)
+    nearest = (
+        given_rule
+        or in_manifest
+        or next((level for level in reversed(levels) if level is not None), None)
+    )
     if nearest is None or nearest == "broken":
         with pytest.raises(NoReaders):
             readers(file, top, command_line=given_rule, manifest=manifest)
@@ -254,8 +269,14 @@ def test_nobody_who_is_denied_is_forgotten_when_narrowing():
     assert narrow_readers(before, allowing(HR)) == allowing(HR, deny=("user:bob#3", "user:eve"))
 
 
-@pytest.mark.parametrize("metadata", ['{"a\\u0000": 1}', '{"a": "\\ud800"}', '{"a": NaN}', '{"a": 9007199254740993}'])
-def test_metadata_that_no_filter_could_ask_for_is_refused_in_a_manifest(tmp_path: Path, metadata: str) -> None:
-    (tmp_path / "list.jsonl").write_text(f'{{"file": "a.txt", "allow": ["public"], "metadata": {metadata}}}')
+@pytest.mark.parametrize(
+    "metadata", ['{"a\\u0000": 1}', '{"a": "\\ud800"}', '{"a": NaN}', '{"a": 9007199254740993}']
+)
+def test_metadata_that_no_filter_could_ask_for_is_refused_in_a_manifest(
+    tmp_path: Path, metadata: str
+) -> None:
+    (tmp_path / "list.jsonl").write_text(
+        f'{{"file": "a.txt", "allow": ["public"], "metadata": {metadata}}}'
+    )
     with pytest.raises(BadInput):
         read_manifest(tmp_path / "list.jsonl")

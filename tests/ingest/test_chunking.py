@@ -13,7 +13,9 @@ from ingest.elements import Element, Parsed
 
 
 def document(*elements: Element) -> Parsed:
-    return Parsed(title=None, elements=elements, media_type="text/plain", language=None, page_kind=None)
+    return Parsed(
+        title=None, elements=elements, media_type="text/plain", language=None, page_kind=None
+    )
 
 
 def heading(text: str, level: int = 1, page: int | None = None) -> Element:
@@ -28,11 +30,18 @@ def table(*rows: str) -> Element:
     return Element(kind="table", text="\n".join(rows))
 
 
-def cut(*elements: Element, title: str = "Handbook", tokens: int = 64, embedder: HashingEmbedder | None = None):
+def cut(
+    *elements: Element,
+    title: str = "Handbook",
+    tokens: int = 64,
+    embedder: HashingEmbedder | None = None,
+):
     return chunk(document(*elements), title, embedder or HashingEmbedder(), tokens)
 
 
-words = st.text(alphabet="ab é你好。！，；、.?! \n\t\u3000|-…\U0001f600", max_size=400) | st.text(max_size=80)
+words = st.text(alphabet="ab é你好。！，；、.?! \n\t\u3000|-…\U0001f600", max_size=400) | st.text(
+    max_size=80
+)
 elements = st.builds(
     Element,
     kind=st.sampled_from(["heading", "text", "table", "list", "code"]),
@@ -43,7 +52,12 @@ elements = st.builds(
 
 
 @settings(max_examples=150, deadline=None)
-@given(found=st.lists(elements, max_size=12), title=words, tokens=st.integers(32, 200), limit=st.integers(24, 300))
+@given(
+    found=st.lists(elements, max_size=12),
+    title=words,
+    tokens=st.integers(32, 200),
+    limit=st.integers(24, 300),
+)
 def test_chunks_are_the_text_in_order_each_within_the_embedders_limit(found, title, tokens, limit):
     embedder = HashingEmbedder(max_tokens=limit)
     whole, chunks = chunk(document(*found), title, embedder, tokens)
@@ -52,7 +66,9 @@ def test_chunks_are_the_text_in_order_each_within_the_embedders_limit(found, tit
     assert [c.ordinal for c in chunks] == list(range(len(chunks)))
     assert all(c.text == whole[c.start : c.end] and c.text.strip() == c.text != "" for c in chunks)
     assert all(one.end <= other.start for one, other in pairwise(chunks))
-    assert all(count <= min(tokens, limit) for count in embedder.count([c.embedded for c in chunks]))
+    assert all(
+        count <= min(tokens, limit) for count in embedder.count([c.embedded for c in chunks])
+    )
     assert all(c.text in c.embedded for c in chunks)
     assert chunk(document(*found), title, embedder, tokens) == (whole, chunks)
 
@@ -69,7 +85,9 @@ def test_a_chunk_names_the_page_it_starts_on_and_each_page_that_begins_in_it(fou
 
 
 def test_pages_and_their_names_follow_the_text():
-    _, chunks = cut(text("word " * 50, 1, "Plan"), text("word " * 50, 2, "Cost"), text("more", 2, "Cost"))
+    _, chunks = cut(
+        text("word " * 50, 1, "Plan"), text("word " * 50, 2, "Cost"), text("more", 2, "Cost")
+    )
     assert [[(m.number, m.name) for m in c.pages] for c in chunks] == [[(1, "Plan")], [(2, "Cost")]]
 
 
@@ -82,18 +100,24 @@ def test_what_is_embedded_begins_with_title_and_section_but_what_is_quoted_does_
 
 
 def test_short_sections_under_one_heading_share_a_chunk():
-    _, chunks = cut(heading("Menu"), heading("Soup", 2), text("Leek."), heading("Main", 2), text("Pie."))
+    _, chunks = cut(
+        heading("Menu"), heading("Soup", 2), text("Leek."), heading("Main", 2), text("Pie.")
+    )
     assert [c.section for c in chunks] == [("Menu",)]
 
 
 def test_sections_of_different_chapters_stay_apart():
     body = "word " * 30
-    _, chunks = cut(heading("A"), heading("A1", 2), text(body), heading("B"), heading("B1", 2), text(body))
+    _, chunks = cut(
+        heading("A"), heading("A1", 2), text(body), heading("B"), heading("B1", 2), text(body)
+    )
     assert [c.section for c in chunks] == [("A", "A1"), ("B", "B1")]
 
 
 def test_a_heading_stays_with_what_it_introduces():
-    _, chunks = cut(text("word " * 60), heading("Next"), table("a | b", *(f"{n} | x" for n in range(60))))
+    _, chunks = cut(
+        text("word " * 60), heading("Next"), table("a | b", *(f"{n} | x" for n in range(60)))
+    )
     assert not [c for c in chunks if c.text == "Next"]
 
 
@@ -126,7 +150,10 @@ def test_chunks_of_one_section_are_of_similar_size():
 
 def test_an_endless_title_and_endless_headings_leave_room_for_text():
     _, chunks = cut(
-        heading("long heading " * 40), heading("another one " * 40, 2), text("word " * 200), title="t " * 500
+        heading("long heading " * 40),
+        heading("another one " * 40, 2),
+        text("word " * 200),
+        title="t " * 500,
     )
     assert all(c.text for c in chunks)
     assert max(HashingEmbedder().count([c.text for c in chunks[3:]])) > 30

@@ -57,7 +57,13 @@ def test_json_is_the_only_thing_on_stdout(world, run):
     report = json.loads(run("ingest", world.docs, "--allow", "group:hr", "--json").stdout)
     assert report["totals"]["new"] == report["totals"]["failed"] == 1
     assert [file["path"] for file in report["files"]] == ["docs/a.txt", "docs/empty.txt"]
-    assert set(report) >= {"seconds", "documents_per_second", "chunks_per_second", "chunks", "succeeded"}
+    assert set(report) >= {
+        "seconds",
+        "documents_per_second",
+        "chunks_per_second",
+        "chunks",
+        "succeeded",
+    }
 
 
 @pytest.mark.parametrize(
@@ -141,7 +147,7 @@ def test_names_cannot_steer_the_terminal():
     assert "[bold]b.txt" in bar.getvalue().replace("\n", "")
 
 
-# --- the worker -----------------------------------------------------------------------------------------------------
+# --- the worker ---------------------------------------------------------------------------------
 
 
 def enqueue(world, **payload: Any) -> str:
@@ -167,7 +173,11 @@ def test_the_worker_does_waiting_jobs_in_order_and_keeps_their_reports(world):
     result = job(world, first).result
     assert (result["totals"]["new"], result["totals"]["refused"]) == (1, 1)
     assert job(world, second).result["totals"]["relabelled"] == 1
-    assert (job(world, second).state, job(world, second).done, job(world, second).total) == ("done", 2, 2)
+    assert (job(world, second).state, job(world, second).done, job(world, second).total) == (
+        "done",
+        2,
+        2,
+    )
     assert world.stored()["a.txt"].readers.allow == {"group:finance"}
 
 

@@ -1,4 +1,6 @@
-"""What a parser that a hostile document has taken over can do: nothing but give a wrong text for that document."""
+"""What a parser that a hostile document has taken over can do: nothing but give a wrong text for
+that document.
+"""
 
 import json
 import os
@@ -53,7 +55,9 @@ def parsers(home: Path, told: list[Confinement]) -> Iterator[Parsers]:
     os.environ["CLEARANCE_LLM_API_KEY"] = SECRET
     try:
         with Parsers(
-            Settings(home=home, parse_workers=1, parse_timeout_s=20), parser=HOSTILE, tell=told.append
+            Settings(home=home, parse_workers=1, parse_timeout_s=20),
+            parser=HOSTILE,
+            tell=told.append,
         ) as pool:
             yield pool
     finally:
@@ -83,7 +87,9 @@ def test_the_attacks_work_on_somebody_who_is_not_confined(home: Path, tmp_path: 
     assert attempt("list", "/").startswith("done")
 
 
-@pytest.mark.parametrize("deed", ["read", "truncate", "write", "remove", "chmod", "list-parent", "link", "rename-over"])
+@pytest.mark.parametrize(
+    "deed", ["read", "truncate", "write", "remove", "chmod", "list-parent", "link", "rename-over"]
+)
 def test_the_home_cannot_be_read_or_changed(attack, home: Path, deed: str) -> None:
     catalog = home / "catalog.sqlite"
     assert attack(deed, catalog).startswith(("PermissionError", "FileNotFoundError", "OSError"))
@@ -96,7 +102,8 @@ def test_no_other_document_can_be_read(attack, tmp_path: Path) -> None:
     other.write_text(SECRET, encoding="utf-8")
     assert attack("read", other).startswith("PermissionError")
     assert attack("list-parent", other).startswith("PermissionError")
-    assert attack("read", tmp_path / "document.txt").startswith("PermissionError")  # nor its own, by name
+    # nor its own, by name
+    assert attack("read", tmp_path / "document.txt").startswith("PermissionError")
 
 
 def test_one_document_meets_nothing_of_the_one_before(attack) -> None:
@@ -104,9 +111,13 @@ def test_one_document_meets_nothing_of_the_one_before(attack) -> None:
     assert attack("look-around") == "done document.txt"
 
 
-@pytest.mark.parametrize("path", ["/etc/shadow", "/etc/passwd", "/root", "/home", "/proc", "/proc/self/environ", "/"])
+@pytest.mark.parametrize(
+    "path", ["/etc/shadow", "/etc/passwd", "/root", "/home", "/proc", "/proc/self/environ", "/"]
+)
 def test_nothing_else_of_the_machine_can_be_read(attack, path: str) -> None:
-    assert attack("read" if Path(path).is_file() else "list", path).startswith(("PermissionError", "FileNotFoundError"))
+    assert attack("read" if Path(path).is_file() else "list", path).startswith(
+        ("PermissionError", "FileNotFoundError")
+    )
 
 
 def test_no_secret_of_the_service_is_in_reach(attack) -> None:
@@ -123,7 +134,10 @@ def test_other_processes_cannot_be_touched(attack, deed: str) -> None:
 
 def test_there_is_no_network_and_no_way_to_a_local_service(attack, tmp_path: Path) -> None:
     abstract, here = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
-    datagrams, tcp = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), socket.create_server(("127.0.0.1", 0))
+    datagrams, tcp = (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+        socket.create_server(("127.0.0.1", 0)),
+    )
     with abstract, here, datagrams, tcp:
         abstract.bind(f"\0clearance-test-{os.getpid()}")
         here.bind(str(tmp_path / "socket"))
@@ -140,7 +154,14 @@ def test_there_is_no_network_and_no_way_to_a_local_service(attack, tmp_path: Pat
 
 
 def test_nothing_is_written_outside_the_folder_of_the_process(attack, tmp_path: Path) -> None:
-    for place in (tmp_path, Path("/tmp"), Path("/dev/shm"), Path("/var/tmp"), Path(sys.prefix), Path.cwd()):
+    for place in (
+        tmp_path,
+        Path("/tmp"),
+        Path("/dev/shm"),
+        Path("/var/tmp"),
+        Path(sys.prefix),
+        Path.cwd(),
+    ):
         assert attack("write", place / "clearance-was-here").startswith("PermissionError")
         assert not (place / "clearance-was-here").exists()
     assert attack("write", "here.txt").startswith("done")
@@ -153,12 +174,23 @@ def test_what_was_written_cannot_be_run(attack) -> None:
 def test_a_fork_bomb_stays_small_and_ends_with_its_document(attack) -> None:
     started = int(attack("fork-bomb", 400).removeprefix("done "))
     assert started < 150
-    assert attack("read", "/etc/shadow").startswith("PermissionError")  # the next document is parsed as ever
+    # the next document is parsed as ever
+    assert attack("read", "/etc/shadow").startswith("PermissionError")
 
 
 @pytest.mark.parametrize(
     "deed",
-    ["mount", "unshare-user", "unshare-network", "bpf", "io-uring", "userfaultfd", "keyring", "chroot", "set-user"],
+    [
+        "mount",
+        "unshare-user",
+        "unshare-network",
+        "bpf",
+        "io-uring",
+        "userfaultfd",
+        "keyring",
+        "chroot",
+        "set-user",
+    ],
 )
 def test_doors_into_the_kernel_are_shut(attack, deed: str) -> None:
     assert attack(deed).startswith("PermissionError")
@@ -166,7 +198,8 @@ def test_doors_into_the_kernel_are_shut(attack, deed: str) -> None:
 
 def test_it_is_nobody_and_has_no_privileges(attack, told: list[Confinement]) -> None:
     user, effective, new_privileges, filters = attack("status").removeprefix("done ").split()
-    allowed = 0 if "privileges" in told[0].held else 1 << 2  # the right to read, where only root may read the programs
+    # the right to read, where only root may read the programs
+    allowed = 0 if "privileges" in told[0].held else 1 << 2
     assert int(effective, 16) & ~allowed == 0
     assert (new_privileges, filters) == ("1", "2")
     assert (user != "0") == ("user" in told[0].held or os.getuid() != 0)
@@ -197,7 +230,11 @@ def test_a_run_tells_at_its_start_and_in_its_report_how_well_parsers_are_confine
     settings = Settings(home=tmp_path / "home", parse_workers=1)
     request = IngestRequest(paths=(tmp_path / "docs",), allow=("public",))
     ingest_once(
-        request, settings, as_json=True, load=lambda _: SpyEmbedder(), make_parsers=partial(Parsers, parser=HOSTILE)
+        request,
+        settings,
+        as_json=True,
+        load=lambda _: SpyEmbedder(),
+        make_parsers=partial(Parsers, parser=HOSTILE),
     )
     said = capsys.readouterr()
     assert "network" in json.loads(said.out)["confinement"]["held"]
@@ -259,7 +296,9 @@ FORMATS = {
 
 
 @pytest.mark.slow
-def test_a_confined_parser_reads_every_format_as_well_as_a_free_one(pool: Parsers, tmp_path: Path) -> None:
+def test_a_confined_parser_reads_every_format_as_well_as_a_free_one(
+    pool: Parsers, tmp_path: Path
+) -> None:
     made = {name: tmp_path / name for name in FORMATS}
     for name, make in FORMATS.items():
         make(made[name])
@@ -272,7 +311,9 @@ def test_a_confined_parser_reads_every_format_as_well_as_a_free_one(pool: Parser
 @pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed")
 @pytest.mark.skipif(not LEGACY.is_dir(), reason="the developer data is not there")
 @pytest.mark.parametrize("name", ["legacy_sample.doc", "legacy_sample.ppt"])
-def test_old_formats_go_through_libreoffice_under_the_same_confinement(pool: Parsers, name: str) -> None:
+def test_old_formats_go_through_libreoffice_under_the_same_confinement(
+    pool: Parsers, name: str
+) -> None:
     assert len(pool.submit(copied(LEGACY / name)).result(timeout=200).elements) > 20
 
 

@@ -1,4 +1,6 @@
-"""Ingestion that dies at any moment, and a disk that fills up: what is stored is whole, and the next run goes on."""
+"""Ingestion that dies at any moment, and a disk that fills up: what is stored is whole, and the
+next run goes on.
+"""
 
 import json
 import os
@@ -33,10 +35,16 @@ class Runs:
     def start(self) -> "subprocess.Popen[str]":
         request = {"paths": [str(self.docs)], "prune": True}
         settings = {"home": str(self.home), "chunk_tokens": 64}
-        given = {"settings": settings, "request": request, "seconds_per_text": self.seconds_per_text}
+        given = {
+            "settings": settings,
+            "request": request,
+            "seconds_per_text": self.seconds_per_text,
+        }
         command = [sys.executable, "-m", "ingest.testing", json.dumps(given)]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=REPOSITORY, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+        return subprocess.Popen(
+            command, cwd=REPOSITORY, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
 
     def finish(self) -> tuple[int, dict[str, Any]]:
         process = self.start()
@@ -45,7 +53,9 @@ class Runs:
         return process.returncode, json.loads(out)
 
     def kill_after(self, lines: int, seconds: float) -> int | None:
-        """Kill it when it has said so many lines and this time has passed; its exit code if it was done before."""
+        """Kill it when it has said so many lines and this time has passed; its exit code if it was
+        done before.
+        """
         process = self.start()
         assert process.stderr is not None
         for _ in range(lines):
@@ -66,9 +76,13 @@ class Runs:
         self.write(f"{folder}/.access.yaml".lstrip("/"), json.dumps({"allow": list(allow)}))
 
     def documents(self) -> dict[str, tuple[str, int]]:
-        """Text and number of chunks of each stored document, by path; fails if any of them is not whole."""
+        """Text and number of chunks of each stored document, by path; fails if any of them is not
+        whole.
+        """
         database = self.home / "catalog.sqlite"
-        if not database.exists() or not query(database, "SELECT 1 FROM sqlite_master WHERE name = 'documents'"):
+        if not database.exists() or not query(
+            database, "SELECT 1 FROM sqlite_master WHERE name = 'documents'"
+        ):
             return {}
         assert query(database, "PRAGMA integrity_check") == [("ok",)]
         assert query(database, "PRAGMA foreign_key_check") == []
@@ -99,7 +113,8 @@ class Runs:
 
 def passage(rng: random.Random, number: int, version: int) -> str:
     parts = [
-        f"Document {number} version {version} part {part} says {rng.random()}." for part in range(rng.randint(1, 9))
+        f"Document {number} version {version} part {part} says {rng.random()}."
+        for part in range(rng.randint(1, 9))
     ]
     return "\n\n".join(" ".join([part] * 6) for part in parts)
 
@@ -119,7 +134,8 @@ def test_a_run_killed_at_any_moment_leaves_whole_documents_and_the_next_goes_on(
         edit(number, 0)
     killed, stored = 0, {}
     for kill in range(KILLS):
-        lines = rng.randint(1, FILES // 3) if kill % 3 else 0  # 0: at any moment from the start of the process on
+        # 0: at any moment from the start of the process on
+        lines = rng.randint(1, FILES // 3) if kill % 3 else 0
         over = runs.kill_after(lines, rng.random() * (0.05 if lines else 3))
         killed += over is None
         stored = runs.documents()
@@ -139,7 +155,9 @@ def test_a_run_killed_at_any_moment_leaves_whole_documents_and_the_next_goes_on(
 
     code, report = runs.finish()
     assert code == 0, report
-    assert {path: text for path, (text, _) in runs.documents().items()} == {p: v[-1] for p, v in versions.items()}
+    assert {path: text for path, (text, _) in runs.documents().items()} == {
+        p: v[-1] for p, v in versions.items()
+    }
     assert set(map(frozenset, runs.readers().values())) == {frozenset({"group:hr"})}
 
     code, report = runs.finish()
@@ -154,7 +172,8 @@ def test_progress_survives_every_kill_so_that_killed_runs_alone_come_to_an_end(t
         runs.write(f"{number:02}.txt", f"Text {number}. " * 10)
     sizes = []
     for _ in range(40):
-        over = runs.kill_after(lines=9, seconds=0)  # the first line tells the number of files, each other is one file
+        # the first line tells the number of files, each other is one file
+        over = runs.kill_after(lines=9, seconds=0)
         sizes.append(len(runs.documents()))
         if over is not None or sizes[-1] == 40:
             break
@@ -180,11 +199,14 @@ def test_sigterm_ends_a_run_soon_with_whole_documents_and_says_so(tmp_path):
     assert time.monotonic() - asked < 15
     assert report["interrupted"]
     unsaid = len(runs.documents()) - report["totals"]["new"]
-    assert unsaid in (0, 1)  # the signal may come after a document was stored and before its line was written
+    # the signal may come after a document was stored and before its line was written
+    assert unsaid in (0, 1)
     assert report["totals"]["new"] < 190
 
 
-def test_a_second_process_is_refused_while_the_first_works_and_admitted_when_it_was_killed(tmp_path):
+def test_a_second_process_is_refused_while_the_first_works_and_admitted_when_it_was_killed(
+    tmp_path,
+):
     runs = Runs(tmp_path / "docs", tmp_path / "home", seconds_per_text=0.05)
     runs.rule("group:hr")
     for number in range(100):
@@ -208,15 +230,22 @@ def test_a_full_disk_ends_the_run_with_a_remedy_and_space_lets_it_go_on(tmp_path
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)],
+        check=False,
+        capture_output=True,
     )
     if mounted.returncode != 0:
-        pytest.skip(f"NOT TESTED: a full disk needs the right to mount a small one ({mounted.stderr.decode().strip()})")
+        pytest.skip(
+            f"NOT TESTED: a full disk needs the right to mount a small one ({mounted.stderr.decode().strip()})"
+        )
     try:
         runs = Runs(tmp_path / "docs", disk / "home", seconds_per_text=0)
         runs.rule("group:hr")
         for number in range(60):
-            runs.write(f"{number}.txt", "\n\n".join(f"Line {number} {part} " + "word " * 40 for part in range(300)))
+            runs.write(
+                f"{number}.txt",
+                "\n\n".join(f"Line {number} {part} " + "word " * 40 for part in range(300)),
+            )
         code, report = runs.finish()
         assert code == 1
         assert "full" in report["error"]["reason"]

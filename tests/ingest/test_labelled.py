@@ -16,10 +16,18 @@ from ingest.cli.ingest import app, ingest_labelled
 from ingest.testing import SpyEmbedder
 
 CORPUS = [
-    {"_id": "pay", "title": "Pay", "text": "Salaries rise in March.\n\nBy three per cent.", "lang": "en"},
+    {
+        "_id": "pay",
+        "title": "Pay",
+        "text": "Salaries rise in March.\n\nBy three per cent.",
+        "lang": "en",
+    },
     {"_id": "menu", "title": "", "text": "周五有鱼。", "lang": "zh"},
 ]
-ACCESS = [{"doc_id": "pay", "groups": ["hr", "user:bob"]}, {"doc_id": "menu", "groups": ["all-staff"]}]
+ACCESS = [
+    {"doc_id": "pay", "groups": ["hr", "user:bob"]},
+    {"doc_id": "menu", "groups": ["all-staff"]},
+]
 PEOPLE = [
     {"user_id": "ada", "dept": "hr", "groups": ["hr", "all-staff", "user:ada"]},
     {"user_id": "bob", "groups": ["all-staff"]},
@@ -87,7 +95,8 @@ def test_a_second_run_embeds_nothing_and_a_changed_row_alone_is_done_again(given
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(given, monkeypatch):
-    monkeypatch.setattr(pipeline, "WINDOW_TOKENS", given.world.settings.chunk_tokens)  # one document at a time
+    # one document at a time
+    monkeypatch.setattr(pipeline, "WINDOW_TOKENS", given.world.settings.chunk_tokens)
     rows = [{"_id": f"r{n}", "text": f"Row {n} of the kitchen."} for n in range(6)]
     given.write("corpus", rows)
     given.write("acl", [{"doc_id": row["_id"], "groups": ["hr"]} for row in rows], zipped=True)
@@ -114,7 +123,9 @@ def test_other_readers_hold_without_embedding_again(given):
     assert given.readable("bob") == {"menu"}
 
 
-def test_a_document_that_the_overlay_does_not_name_is_refused_and_closed_to_those_who_could_read_it(given):
+def test_a_document_that_the_overlay_does_not_name_is_refused_and_closed_to_those_who_could_read_it(
+    given,
+):
     given.ingest()
     given.write("acl", [ACCESS[1]], zipped=True)
     report = given.ingest()
@@ -137,7 +148,11 @@ def test_a_set_without_an_overlay_needs_allow_and_one_with_it_refuses_it(given):
 @pytest.mark.parametrize(
     ("name", "rows", "said"),
     [
-        ("corpus", [CORPUS[0], {"_id": "x"}, {"_id": 3, "text": "?"}], r"line 2: text.*line 3: _id"),
+        (
+            "corpus",
+            [CORPUS[0], {"_id": "x"}, {"_id": 3, "text": "?"}],
+            r"line 2: text.*line 3: _id",
+        ),
         ("corpus", [CORPUS[0], CORPUS[0]], "line 2: 'pay' was there before"),
         ("corpus", [], "no documents"),
         ("users", [{"user_id": "ada", "groups": ["user:bob"]}], "the rights of another user"),

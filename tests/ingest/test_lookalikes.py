@@ -1,4 +1,6 @@
-"""A file that somebody took for a rule closes its folder; a document that merely speaks of access is a document."""
+"""A file that somebody took for a rule closes its folder; a document that merely speaks of access
+is a document.
+"""
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +51,10 @@ def test_what_an_editor_keeps_while_the_rule_is_open_is_no_rule_gone_wrong(name)
 
 def test_the_rule_itself_is_none_and_several_are_named_in_order():
     assert find_lookalikes([ACCESS_FILE]) == []
-    assert find_lookalikes(["b.txt", "access.yaml", ".Access.yaml"]) == [".Access.yaml", "access.yaml"]
+    assert find_lookalikes(["b.txt", "access.yaml", ".Access.yaml"]) == [
+        ".Access.yaml",
+        "access.yaml",
+    ]
 
 
 @given(st.lists(st.text(max_size=12), max_size=3))

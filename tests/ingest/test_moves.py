@@ -1,4 +1,6 @@
-"""Sources and what is moved: documents, ids and citations stay; readers are those of the place where a file is now."""
+"""Sources and what is moved: documents, ids and citations stay; readers are those of the place
+where a file is now.
+"""
 
 import json
 import os
@@ -46,7 +48,10 @@ def test_a_file_that_is_moved_keeps_id_and_passages_and_gets_the_readers_of_its_
     assert documents(world)["docs/finance/a.txt"] == (before, FINANCE.allow)
     assert "docs/hr/a.txt" not in documents(world)
     assert passages(world) == kept
-    assert statuses(world.ingest(prune=True)) == {"docs/finance/a.txt": "unchanged", "docs/hr/b.txt": "unchanged"}
+    assert statuses(world.ingest(prune=True)) == {
+        "docs/finance/a.txt": "unchanged",
+        "docs/hr/b.txt": "unchanged",
+    }
 
 
 def test_the_old_readers_are_gone_before_the_first_file_is_parsed(world):
@@ -59,7 +64,9 @@ def test_the_old_readers_are_gone_before_the_first_file_is_parsed(world):
     seen = []
     world.pool = watching(world.pool, lambda _: seen.append(documents(world)))
     world.ingest()
-    assert {path: allow for path, (_, allow) in seen[0].items()} == {"docs/finance/a.txt": FINANCE.allow}
+    assert {path: allow for path, (_, allow) in seen[0].items()} == {
+        "docs/finance/a.txt": FINANCE.allow
+    }
 
 
 def test_a_file_that_is_renamed_and_has_no_title_of_its_own_is_read_again_and_keeps_its_id(world):
@@ -95,7 +102,10 @@ def test_a_copy_beside_the_file_is_another_document(world):
     world.write("a.txt")
     world.ingest(allow=("group:hr",))
     world.write("b.txt")
-    assert statuses(world.ingest(allow=("group:hr",))) == {"docs/a.txt": "unchanged", "docs/b.txt": "new"}
+    assert statuses(world.ingest(allow=("group:hr",))) == {
+        "docs/a.txt": "unchanged",
+        "docs/b.txt": "new",
+    }
 
 
 def test_a_trial_tells_moves_and_writes_nothing(world):
@@ -104,11 +114,15 @@ def test_a_trial_tells_moves_and_writes_nothing(world):
     before = documents(world)
     (world.docs / "b").mkdir()
     (world.docs / "a" / "x.txt").rename(world.docs / "b" / "x.txt")
-    assert statuses(world.ingest(allow=("group:hr",), prune=True, dry_run=True)) == {"docs/b/x.txt": "moved"}
+    assert statuses(world.ingest(allow=("group:hr",), prune=True, dry_run=True)) == {
+        "docs/b/x.txt": "moved"
+    }
     assert documents(world) == before
 
 
-def test_a_run_that_ends_in_the_middle_of_moves_leaves_no_old_readers_on_what_has_moved(world, monkeypatch):
+def test_a_run_that_ends_in_the_middle_of_moves_leaves_no_old_readers_on_what_has_moved(
+    world, monkeypatch
+):
     world.rule("group:hr", folder="hr")
     world.rule("group:finance", folder="finance")
     for number in range(6):
@@ -137,7 +151,7 @@ def test_a_run_that_ends_in_the_middle_of_moves_leaves_no_old_readers_on_what_ha
     assert {allow for _, allow in found.values()} == {FINANCE.allow}
 
 
-# --- sources --------------------------------------------------------------------------------------------------------
+# --- sources ------------------------------------------------------------------------------------
 
 
 def test_a_folder_that_is_moved_is_the_same_source_and_its_narrower_rule_holds(world):
@@ -185,9 +199,15 @@ def test_the_rule_of_a_source_is_the_outermost_and_what_it_denies_is_always_deni
     manifest = tmp_path / "list.jsonl"
     manifest.write_text('{"file": "docs/c.txt", "allow": ["user:eve"]}')
     world.ingest(manifest=manifest)
-    readers = {path: (set(d.readers.allow), set(d.readers.deny)) for path, d in world.stored().items()}
+    readers = {
+        path: (set(d.readers.allow), set(d.readers.deny)) for path, d in world.stored().items()
+    }
     eve = {"user:eve"}
-    assert readers == {"a.txt": ({"group:all"}, eve), "open/b.txt": ({"public"}, eve), "c.txt": (eve, eve)}
+    assert readers == {
+        "a.txt": ({"group:all"}, eve),
+        "open/b.txt": ({"public"}, eve),
+        "c.txt": (eve, eve),
+    }
     world.ingest(allow=("user:eve",))
     assert {frozenset(d.readers.deny) for d in world.stored().values()} == {frozenset(eve)}
 
@@ -231,7 +251,9 @@ def test_named_sources_never_overlap(world):
     assert world.ingest(allow=("group:hr",))["code"] == 2
 
 
-def test_a_new_deny_of_a_source_holds_at_once_and_the_rest_of_its_rule_from_the_next_ingest_on(world):
+def test_a_new_deny_of_a_source_holds_at_once_and_the_rest_of_its_rule_from_the_next_ingest_on(
+    world,
+):
     world.rule("group:finance", folder="own")
     world.write("a.txt", "Salaries rise in May.")
     world.write("own/b.txt", "The budget is large.")
@@ -253,7 +275,7 @@ def test_a_new_deny_of_a_source_holds_at_once_and_the_rest_of_its_rule_from_the_
         assert catalog.sources.set_rule("all", rule) == 0
 
 
-# --- pruning --------------------------------------------------------------------------------------------------------
+# --- pruning ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("left", [0, 6])
@@ -267,7 +289,10 @@ def test_pruning_removes_nothing_where_a_folder_is_empty_or_much_of_it_is_gone(w
     assert report["code"] == 1
     assert f"{10 - left} of 10" in line(report, "docs/")["reason"]
     assert len(documents(world)) == 10
-    assert world.ingest(allow=("group:hr",), prune=True, prune_anyway=True)["totals"]["removed"] == 10 - left
+    assert (
+        world.ingest(allow=("group:hr",), prune=True, prune_anyway=True)["totals"]["removed"]
+        == 10 - left
+    )
     assert len(documents(world)) == left
 
 
@@ -281,7 +306,7 @@ def test_pruning_less_than_a_third_needs_no_further_word(world):
     assert (report["code"], report["totals"]["removed"]) == (0, 3)
 
 
-# --- what an operator sees ------------------------------------------------------------------------------------------
+# --- what an operator sees ----------------------------------------------------------------------
 
 
 def test_what_failed_and_what_is_gone_is_kept_until_it_is_mended(world):
@@ -303,7 +328,9 @@ def test_what_failed_and_what_is_gone_is_kept_until_it_is_mended(world):
         assert [one.path for one in catalog.listing.documents(source="docs", reader="group:hr")] == [
             "docs/a.txt", "docs/b.txt",
         ]  # fmt: skip
-        assert [one.path for one in catalog.listing.documents(path_prefix="docs/b", limit=5)] == ["docs/b.txt"]
+        assert [one.path for one in catalog.listing.documents(path_prefix="docs/b", limit=5)] == [
+            "docs/b.txt"
+        ]
         assert [one.path for one in catalog.listing.documents(limit=1, offset=1)] == ["docs/b.txt"]
     world.write("a.txt")
     world.write("b.txt", "Other text.")
@@ -316,11 +343,16 @@ def test_what_failed_and_what_is_gone_is_kept_until_it_is_mended(world):
 def clearance(world, *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "CLEARANCE_HOME": str(world.settings.home)}
     command = [sys.executable, "-m", "ingest", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=Path.cwd(), check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=Path.cwd(), check=False
+    )
 
 
 def test_the_commands_name_list_and_remove_sources_and_documents(world):
-    assert clearance(world, "sources", "add", "hr", str(world.docs), "--allow", "group:hr").returncode == 0
+    assert (
+        clearance(world, "sources", "add", "hr", str(world.docs), "--allow", "group:hr").returncode
+        == 0
+    )
     world.write("a.txt", "Secret words.")
     world.write("b.txt", "Other words.")
     world.ingest()
@@ -333,7 +365,9 @@ def test_the_commands_name_list_and_remove_sources_and_documents(world):
     assert "docs/a.txt" in clearance(world, "documents", "show", one).stdout
     assert clearance(world, "documents", "remove", one).returncode == 0
     assert set(documents(world)) == {"docs/b.txt"}
-    told = json.loads(clearance(world, "sources", "rule", "hr", "--allow", "public", "--json").stdout)
+    told = json.loads(
+        clearance(world, "sources", "rule", "hr", "--allow", "public", "--json").stdout
+    )
     assert (told["allow"], told["deny"], told["narrowed"]) == (["public"], [], 0)
     assert clearance(world, "sources", "remove", "hr", "--yes").returncode == 0
     assert documents(world) == {}

@@ -1,4 +1,6 @@
-"""Rules mean whom their writer meant, anew at every run; a name that nobody declared is told or refused."""
+"""Rules mean whom their writer meant, anew at every run; a name that nobody declared is told or
+refused.
+"""
 
 import json
 
@@ -24,14 +26,19 @@ def line(report, name):
 
 def readable(world, user):
     with world.catalog() as catalog:
-        return {path.rpartition("/")[2] for path in catalog.documents.paths(Principal(name=f"user:{user}"))}
+        return {
+            path.rpartition("/")[2]
+            for path in catalog.documents.paths(Principal(name=f"user:{user}"))
+        }
 
 
 def rule(world, allow, deny=()):
     world.write(".access.yaml", json.dumps({"allow": list(allow), "deny": list(deny)}))
 
 
-def test_a_deny_of_somebody_unknown_takes_the_document_from_everybody_until_it_is_mended(world, people):
+def test_a_deny_of_somebody_unknown_takes_the_document_from_everybody_until_it_is_mended(
+    world, people
+):
     rule(world, ["public"])
     world.write("a.txt")
     assert world.ingest()["code"] == 0
@@ -42,7 +49,9 @@ def test_a_deny_of_somebody_unknown_takes_the_document_from_everybody_until_it_i
     assert refused["status"] == "refused"
     assert "user:Eve is not declared. Is user:eve meant?" in refused["reason"]
     assert refused["remedy"]
-    assert report["unknown_principals"] == [{"name": "user:Eve", "nearest": "user:eve", "files": 1, "refused": True}]
+    assert report["unknown_principals"] == [
+        {"name": "user:Eve", "nearest": "user:eve", "files": 1, "refused": True}
+    ]
     assert readable(world, "ada") == readable(world, "eve") == set()
     rule(world, ["public"], ["user:eve"])
     assert line(world.ingest(), "a.txt")["status"] == "relabelled"
@@ -55,7 +64,9 @@ def test_a_new_file_whose_rule_denies_somebody_unknown_is_not_stored(world, peop
     assert (report["code"], world.stored()) == (1, {})
 
 
-def test_an_allowed_name_that_nobody_declared_is_told_once_with_its_files_and_means_nobody(world, people):
+def test_an_allowed_name_that_nobody_declared_is_told_once_with_its_files_and_means_nobody(
+    world, people
+):
     world.write("a.txt")
     world.write("b.txt", "Another text.")
     report = world.ingest(allow=("group:finace",))
@@ -97,14 +108,20 @@ def test_a_rule_may_say_a_former_name_and_nothing_changes_by_it(world, people):
     people.rename_user("eve", "eva")
     people.rename_user("ada", "eda")
     report = world.ingest()
-    assert (report["code"], line(report, "a.txt")["status"], report["unknown_principals"]) == (0, "unchanged", [])
+    assert (report["code"], line(report, "a.txt")["status"], report["unknown_principals"]) == (
+        0,
+        "unchanged",
+        [],
+    )
     assert readable(world, "eva") == set()
     assert next(iter(world.stored().values())).readers == Readers(
         allow=frozenset({"user:eda", "public"}), deny=frozenset({"user:eva"})
     )
 
 
-def test_a_former_name_that_was_forgotten_closes_what_denied_it_and_its_next_owner_is_told(world, people):
+def test_a_former_name_that_was_forgotten_closes_what_denied_it_and_its_next_owner_is_told(
+    world, people
+):
     rule(world, ["public"], ["user:eve"])
     world.write("a.txt")
     world.ingest()
@@ -114,18 +131,26 @@ def test_a_former_name_that_was_forgotten_closes_what_denied_it_and_its_next_own
     assert readable(world, "eva") == readable(world, "ada") == set()
     people.add_user("eve")
     report = world.ingest()
-    assert line(report, "a.txt")["reason"] == "readers changed: + public, + deny user:eve, - deny user:eva"
+    assert (
+        line(report, "a.txt")["reason"]
+        == "readers changed: + public, + deny user:eve, - deny user:eva"
+    )
     assert (readable(world, "eve"), readable(world, "eva")) == (set(), {"a.txt"})
 
 
-def test_a_person_made_anew_reads_by_the_name_in_a_file_only_after_a_run_that_tells_it(world, people):
+def test_a_person_made_anew_reads_by_the_name_in_a_file_only_after_a_run_that_tells_it(
+    world, people
+):
     rule(world, ["user:eve"])
     world.write("a.txt")
     world.ingest()
     people.remove_user("eve")
     people.add_user("eve")
     assert readable(world, "eve") == set()
-    assert line(world.ingest(), "a.txt")["reason"] == "readers changed: + user:eve, - user:eve (removed)"
+    assert (
+        line(world.ingest(), "a.txt")["reason"]
+        == "readers changed: + user:eve, - user:eve (removed)"
+    )
     assert readable(world, "eve") == {"a.txt"}
 
 
@@ -148,7 +173,9 @@ def test_a_document_for_nobody_is_stored_and_read_by_nobody(world, people):
     assert line(world.ingest(), "a.txt")["status"] == "unchanged"
 
 
-def test_somebody_removed_between_reading_the_rules_and_writing_leaves_nothing_open(world, people, monkeypatch):
+def test_somebody_removed_between_reading_the_rules_and_writing_leaves_nothing_open(
+    world, people, monkeypatch
+):
     rule(world, ["public"])
     world.write("a.txt")
     world.ingest()

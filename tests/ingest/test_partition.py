@@ -8,7 +8,14 @@ import docx
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from indexes.errors import SourceBroken, SourceEmpty, SourceError, SourceRefused, SourceTooCostly, SourceUnavailable
+from indexes.errors import (
+    SourceBroken,
+    SourceEmpty,
+    SourceError,
+    SourceRefused,
+    SourceTooCostly,
+    SourceUnavailable,
+)
 from ingest.elements import Parsed, ParseOptions
 from ingest.partition import parse
 from tests.ingest import files
@@ -16,7 +23,9 @@ from tests.ingest import files
 NO_OCR = ParseOptions(ocr=False)
 
 
-def parsed(path: Path, content: str | bytes | None = None, options: ParseOptions = NO_OCR) -> Parsed:
+def parsed(
+    path: Path, content: str | bytes | None = None, options: ParseOptions = NO_OCR
+) -> Parsed:
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return parse(path, options)
@@ -27,14 +36,21 @@ def told(document: Parsed) -> str:
 
 
 def headings(document: Parsed) -> list[tuple[int, str]]:
-    return [(element.level, element.text) for element in document.elements if element.kind == "heading"]
+    return [
+        (element.level, element.text) for element in document.elements if element.kind == "heading"
+    ]
 
 
-# --- formats -----------------------------------------------------------------------------------------------------
+# --- formats ------------------------------------------------------------------------------------
 
 
 def test_pdf_lines_become_paragraphs_and_larger_ones_headings(tmp_path):
-    lines = [("Annual report", 24), ("The year was very produc-", 10), ("tive for all of us.", 10), ("Outlook", 16)]
+    lines = [
+        ("Annual report", 24),
+        ("The year was very produc-", 10),
+        ("tive for all of us.", 10),
+        ("Outlook", 16),
+    ]
     document = parsed(files.pdf(tmp_path / "a.pdf", lines, [("Next year will be better.", 10)] * 1))
     assert headings(document) == [(1, "Annual report"), (2, "Outlook")]
     assert "very productive for all of us." in told(document)
@@ -44,7 +60,8 @@ def test_pdf_lines_become_paragraphs_and_larger_ones_headings(tmp_path):
 
 def test_running_headers_and_footers_stand_once(tmp_path):
     pages = [
-        [("Confidential", 9), *[(f"Line {n} of page {p}", 9) for n in range(5)], (f"Page {p}", 9)] for p in range(8)
+        [("Confidential", 9), *[(f"Line {n} of page {p}", 9) for n in range(5)], (f"Page {p}", 9)]
+        for p in range(8)
     ]
     text = told(parsed(files.pdf(tmp_path / "a.pdf", *pages)))
     assert text.count("Confidential") == 1
@@ -52,7 +69,9 @@ def test_running_headers_and_footers_stand_once(tmp_path):
 
 
 def test_a_pdf_with_only_an_owner_password_is_read(tmp_path):
-    assert "Hello" in told(parsed(files.pdf(tmp_path / "a.pdf", [("Hello there", 12)], owner="secret")))
+    assert "Hello" in told(
+        parsed(files.pdf(tmp_path / "a.pdf", [("Hello there", 12)], owner="secret"))
+    )
 
 
 def test_what_is_filled_into_a_pdf_form_is_read(tmp_path):
@@ -75,13 +94,18 @@ def test_word_gives_headings_lists_tables_and_comments(tmp_path):
 
 
 def test_word_text_boxes_are_read_once(tmp_path):
-    path, box = tmp_path / "a.docx", "<w:txbxContent><w:p><w:r><w:t>In a box</w:t></w:r></w:p></w:txbxContent>"
+    path, box = (
+        tmp_path / "a.docx",
+        "<w:txbxContent><w:p><w:r><w:t>In a box</w:t></w:r></w:p></w:txbxContent>",
+    )
     plain = docx.Document()
     plain.add_paragraph("Outside")
     plain.save(str(tmp_path / "plain.docx"))
     with zipfile.ZipFile(tmp_path / "plain.docx") as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
-            data = old.read(name).replace(b"<w:t>Outside</w:t>", f"<w:t>Outside</w:t><w:pict>{box}</w:pict>".encode())
+            data = old.read(name).replace(
+                b"<w:t>Outside</w:t>", f"<w:t>Outside</w:t><w:pict>{box}</w:pict>".encode()
+            )
             new.writestr(name, data)
     assert told(parsed(path)).split("\n") == ["Outside", "In a box"]
 
@@ -117,11 +141,20 @@ def test_html_keeps_headings_tables_captions_and_puts_menus_last(tmp_path):
       <table><tr><th>Name</th><th>Legs</th></tr><tr><td>Duck</td><td>2</td></tr></table></body></html>"""
     document = parsed(tmp_path / "a.html", page)
     assert document.title == "Ducks & geese"
-    assert [e.text for e in document.elements] == ["Ducks", "They swim.", "A mallard", "Name | Legs\nDuck | 2", "Home"]
+    assert [e.text for e in document.elements] == [
+        "Ducks",
+        "They swim.",
+        "A mallard",
+        "Name | Legs\nDuck | 2",
+        "Home",
+    ]
 
 
 def test_markdown_front_matter_is_told_about_the_document_and_is_not_its_text(tmp_path):
-    document = parsed(tmp_path / "a.md", "---\ntitle: Leave\norder: 3\n---\n# Rules\n\nThirty days.\n\n- one\n- two\n")
+    document = parsed(
+        tmp_path / "a.md",
+        "---\ntitle: Leave\norder: 3\n---\n# Rules\n\nThirty days.\n\n- one\n- two\n",
+    )
     assert (document.title, document.metadata) == ("Leave", {"order": 3})
     assert [e.kind for e in document.elements] == ["heading", "text", "list", "list"]
 
@@ -144,7 +177,10 @@ def test_rich_text_is_read(tmp_path):
 def test_mail_has_its_envelope_body_and_attachments(tmp_path):
     inner = files.letter("Inner letter", "Deep inside.\n")
     message = files.letter(
-        "Budget", "See the files attached here.\n", ("plan.csv", b"a,b\n1,2\n"), ("x.exe", b"MZ\0\0\1\2")
+        "Budget",
+        "See the files attached here.\n",
+        ("plan.csv", b"a,b\n1,2\n"),
+        ("x.exe", b"MZ\0\0\1\2"),
     )
     message.add_attachment(inner)
     document = parsed(tmp_path / "a.eml", bytes(message))
@@ -181,7 +217,9 @@ def test_delimited_rows_keep_every_cell(tmp_path):
 
 
 def test_plain_text_with_commas_stays_text(tmp_path):
-    document = parsed(tmp_path / "a.txt", "First, we went home.\nThen, we ate.\n\nLast, we slept.\n")
+    document = parsed(
+        tmp_path / "a.txt", "First, we went home.\nThen, we ate.\n\nLast, we slept.\n"
+    )
     assert [e.kind for e in document.elements] == ["text", "text"]
 
 
@@ -193,7 +231,11 @@ def test_plain_text_with_commas_stays_text(tmp_path):
         ("従業員は毎年十五日の有給休暇を取得することができます。", "shift_jis", "ja"),
         ("모든 직원은 매년 십오 일의 유급 휴가를 받을 수 있습니다.", "euc_kr", "ko"),
         ("Каждый сотрудник имеет право на пятнадцать дней отпуска.", "cp1251", "ru"),
-        ("Die Mitarbeiter haben für die Ferien “fünfzehn” schöne Tage, und das ist nicht zu viel.", "cp1252", "de"),
+        (
+            "Die Mitarbeiter haben für die Ferien “fünfzehn” schöne Tage, und das ist nicht zu viel.",
+            "cp1252",
+            "de",
+        ),
         ("本公司员工每年享有十五天带薪年假。", "utf-16", "zh"),
         ("Every employee has fifteen days of leave and that is not too much.", "utf-16-le", "en"),
         ("本公司员工每年享有十五天带薪年假。", "utf-8-sig", "zh"),
@@ -231,7 +273,7 @@ def test_a_picture_without_text_is_empty(tmp_path):
         parsed(tmp_path / "a.png", files.picture(""), ParseOptions())
 
 
-# --- files that are not accepted -------------------------------------------------------------------------------
+# --- files that are not accepted ----------------------------------------------------------------
 
 
 def archive(path: Path, **entries: bytes) -> Path:
@@ -310,9 +352,7 @@ def test_too_many_pages_are_too_costly(tmp_path):
 
 
 def test_encrypted_mail_is_refused(tmp_path):
-    head = (
-        b"From: a@example.org\nMIME-Version: 1.0\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data\n\n"
-    )
+    head = b"From: a@example.org\nMIME-Version: 1.0\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data\n\n"
     with pytest.raises(SourceRefused, match="encrypted"):
         parsed(tmp_path / "a.eml", head)
 
@@ -325,7 +365,9 @@ def test_a_file_that_is_gone_is_unavailable(tmp_path):
 def test_an_external_entity_reads_no_file(tmp_path):
     (tmp_path / "secret.txt").write_text("top secret")
     body = f'<!DOCTYPE d [<!ENTITY x SYSTEM "{tmp_path / "secret.txt"}">]><w:document xmlns:w="w"><w:p><w:r><w:t>&x; hi'
-    path = archive(tmp_path / "a.docx", word__document_xml=(body + "</w:t></w:r></w:p></w:document>").encode())
+    path = archive(
+        tmp_path / "a.docx", word__document_xml=(body + "</w:t></w:r></w:p></w:document>").encode()
+    )
     with contextlib.suppress(SourceError):
         assert "top secret" not in told(parse(path, NO_OCR))
 

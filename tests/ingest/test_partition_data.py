@@ -18,5 +18,7 @@ def test_known_text_is_found_in_its_place_and_every_broken_file_ends_in_its_erro
     assert parsing.main(["--data", str(DATA), "--no-ocr", "--json", str(out)]) == 0
     rows = {row["name"]: row for row in json.loads(out.read_text())["rows"]}
     with_text = [row for name, row in rows.items() if name not in ("scan", "legacy")]
-    assert sum(row["found"] for row in with_text) >= 0.97 * sum(row["snippets"] for row in with_text)
+    assert sum(row["found"] for row in with_text) >= 0.97 * sum(
+        row["snippets"] for row in with_text
+    )
     assert rows["scan"]["parsed"] <= 1  # one of them has a sentence of text beside its picture

@@ -56,11 +56,16 @@ def test_every_file_becomes_a_document_with_its_readers_and_a_vector_for_every_c
     world.rule("group:hr")
     world.write("a.txt", "The canteen opens at noon.\n\nIt closes at two.")
     world.write("b.md", "# Pay\n\nSalaries rise in May.\n\n## When\n\nOn the first working day.")
-    world.write("c.html", "<html><title>Leave</title><body><h1>Leave</h1><p>Thirty days a year.</p></body></html>")
+    world.write(
+        "c.html",
+        "<html><title>Leave</title><body><h1>Leave</h1><p>Thirty days a year.</p></body></html>",
+    )
     world.write("d.txt", "食堂中午开门。")
     report = world.ingest()
     assert report["code"] == 0
-    assert statuses(report) == {f"docs/{name}": "new" for name in ("a.txt", "b.md", "c.html", "d.txt")}
+    assert statuses(report) == {
+        f"docs/{name}": "new" for name in ("a.txt", "b.md", "c.html", "d.txt")
+    }
     stored = world.stored()
     assert {d.readers for d in stored.values()} == {HR}
     assert all(d.chunks > 0 for d in stored.values())
@@ -74,9 +79,7 @@ def test_each_chunk_has_the_vector_of_its_own_text(world):
         world.write(f"{number}.txt", f"word{number} " * (number + 1))
     world.ingest(allow=("group:hr",))
     embedder = SpyEmbedder()
-    wanted = (
-        "SELECT embedded, vectors FROM chunks JOIN vectors USING (document_id) GROUP BY document_id HAVING count(*) = 1"
-    )
+    wanted = "SELECT embedded, vectors FROM chunks JOIN vectors USING (document_id) GROUP BY document_id HAVING count(*) = 1"
     rows = world.rows(wanted)
     assert len(rows) > 5
     for text, blob in rows:
@@ -135,7 +138,7 @@ def test_no_rule_is_a_refusal_and_never_a_public_document(world):
     assert world.stored() == {}
 
 
-# --- access ---------------------------------------------------------------------------------------------------------
+# --- access -------------------------------------------------------------------------------------
 
 
 def test_changed_readers_relabel_without_parsing_embedding_or_loading_anything(world):
@@ -146,7 +149,9 @@ def test_changed_readers_relabel_without_parsing_embedding_or_loading_anything(w
     world.rule("group:finance", "user:ada")
     world.pool = watching(world.pool, lambda document: pytest.fail(f"{document.name} was parsed"))
     assert statuses(world.ingest()) == {"docs/a.txt": "relabelled"}
-    assert world.stored()["a.txt"].readers == Readers(allow=frozenset({"group:finance", "user:ada"}))
+    assert world.stored()["a.txt"].readers == Readers(
+        allow=frozenset({"group:finance", "user:ada"})
+    )
     assert world.embedder.batches == []
     assert world.models_loaded == []
     assert world.everything() == before
@@ -163,7 +168,9 @@ def test_narrower_readers_and_removals_hold_before_the_first_file_is_parsed(worl
     (world.docs / "gone.txt").unlink()
     world.write("0.txt", "New file, first in order.")
     seen = []
-    world.pool = watching(world.pool, lambda _: seen.append({n: d.readers for n, d in world.stored().items()}))
+    world.pool = watching(
+        world.pool, lambda _: seen.append({n: d.readers for n, d in world.stored().items()})
+    )
     world.ingest(prune=True)
     assert seen[0] == {"narrowed.txt": HR, "both.txt": HR}
 
@@ -182,7 +189,9 @@ def test_a_wider_rule_never_opens_the_text_that_was_there_before(world):
     assert world.stored()["pay.txt"].readers == Readers(allow=frozenset({"public"}))
 
 
-def test_a_changed_file_that_cannot_be_read_leaves_the_old_text_to_those_whom_both_rules_allow(world):
+def test_a_changed_file_that_cannot_be_read_leaves_the_old_text_to_those_whom_both_rules_allow(
+    world,
+):
     pool = world.pool
     world.rule("group:hr", "group:finance")
     world.write("a.txt", "Old text.")
@@ -227,7 +236,7 @@ def test_a_broken_rule_takes_its_documents_from_everybody_and_touches_no_other_f
     assert world.stored()["pay/a.txt"].readers == NOBODY
 
 
-# --- removal and trial ----------------------------------------------------------------------------------------------
+# --- removal and trial --------------------------------------------------------------------------
 
 
 def test_documents_of_missing_files_go_only_with_prune_and_only_below_the_given_path(world):
@@ -239,7 +248,9 @@ def test_documents_of_missing_files_go_only_with_prune_and_only_below_the_given_
         (world.docs / name).unlink()
     world.ingest(allow=("group:hr",))
     assert set(world.stored()) == {"a/1.txt", "a/2.txt", "b/3.txt"}
-    report = world.ingest(paths=(world.docs / "a",), allow=("group:hr",), prune=True, prune_anyway=True)
+    report = world.ingest(
+        paths=(world.docs / "a",), allow=("group:hr",), prune=True, prune_anyway=True
+    )
     assert statuses(report) == {"docs/a/1.txt": "removed", "docs/a/2.txt": "unchanged"}
     assert report["code"] == 0
     assert set(world.stored()) == {"a/2.txt", "b/3.txt"}
@@ -260,7 +271,11 @@ def test_a_dry_run_tells_everything_and_writes_nothing(world):
     world.write("a.txt", "Other text.")
     (world.docs / "b.txt").unlink()
     report = world.ingest(allow=("group:finance",), prune=True, dry_run=True)
-    assert statuses(report) == {"docs/a.txt": "changed", "docs/b.txt": "removed", "docs/c.txt": "relabelled"}
+    assert statuses(report) == {
+        "docs/a.txt": "changed",
+        "docs/b.txt": "removed",
+        "docs/c.txt": "relabelled",
+    }
     assert (world.everything(), world.stored()) == before
 
 
@@ -270,7 +285,7 @@ def test_an_empty_folder_is_said_and_is_no_failure(world):
     assert report["files"] == []
 
 
-# --- several at once, interruptions ---------------------------------------------------------------------------------
+# --- several at once, interruptions -------------------------------------------------------------
 
 
 def test_a_second_run_is_refused_at_once_and_told_who_is_working(world):
@@ -344,7 +359,9 @@ def test_vectors_that_cannot_be_stored_fail_their_document_alone(world):
     passages = world.embedder.passages
     world.write("a.txt", "Good.")
     world.write("b.txt", "Bad.")
-    world.embedder.passages = lambda texts: passages(texts) * np.array([["Bad" not in t] for t in texts], np.float32)
+    world.embedder.passages = lambda texts: (
+        passages(texts) * np.array([["Bad" not in t] for t in texts], np.float32)
+    )
     report = world.ingest(allow=("group:hr",))
     assert statuses(report) == {"docs/a.txt": "new", "docs/b.txt": "failed"}
 
@@ -368,7 +385,7 @@ def test_a_name_that_is_no_text_is_a_line_like_any_other(world):
     assert set(statuses(report).values()) == {"new"}
 
 
-# --- embedding ------------------------------------------------------------------------------------------------------
+# --- embedding ----------------------------------------------------------------------------------
 
 
 def test_chunks_of_many_documents_share_batches_longest_first(world):
@@ -393,7 +410,8 @@ def test_a_slow_embedder_holds_parsing_back(world):
     for number in range(300):
         world.write(f"{number}.txt", f"Text {number}.")
     submitted: list[object] = []
-    world.settings = world.settings.model_copy(update={"chunk_tokens": 2_048})  # windows of 16 chunks
+    # windows of 16 chunks
+    world.settings = world.settings.model_copy(update={"chunk_tokens": 2_048})
     world.pool = watching(world.pool, submitted.append)
     gate = threading.Event()
     ahead: list[int] = []

@@ -16,7 +16,9 @@ FINANCE = Readers(allow=frozenset({"group:finance"}))
 
 def source(name: str, readers: Readers | None = HR, problem=None) -> Source:
     file = ROOT.place / name
-    return Source(file=file, uri=file.as_uri(), path=f"docs/{name}", readers=readers, problem=problem)
+    return Source(
+        file=file, uri=file.as_uri(), path=f"docs/{name}", readers=readers, problem=problem
+    )
 
 
 def stored(name: str, readers: Readers = HR, content_hash: str = "old") -> StoredDocument:
@@ -25,7 +27,9 @@ def stored(name: str, readers: Readers = HR, content_hash: str = "old") -> Store
 
 
 def planned(sources, documents=(), *, prune=False, roots=(ROOT,), blind=(), unreadable=()) -> Plan:
-    found = Scan(roots=tuple(roots), sources=tuple(sources), blind=tuple(blind), unreadable=tuple(unreadable))
+    found = Scan(
+        roots=tuple(roots), sources=tuple(sources), blind=tuple(blind), unreadable=tuple(unreadable)
+    )
     return make(found, {d.uri: d for d in documents}, prune=prune)
 
 
@@ -63,7 +67,9 @@ def test_a_document_whose_file_lost_its_rule_is_for_nobody_and_refused():
     plan = planned([source("a.txt", None, NoReaders())], [stored("a.txt")])
     assert relabels(plan) == {"a.txt": NOBODY}
     assert plan.tasks == ()
-    assert [(refusal.source.path, refusal.stored) for refusal in plan.refused] == [("docs/a.txt", True)]
+    assert [(refusal.source.path, refusal.stored) for refusal in plan.refused] == [
+        ("docs/a.txt", True)
+    ]
 
 
 def test_a_file_that_cannot_be_read_still_gets_its_narrower_readers():
@@ -98,12 +104,17 @@ def test_nothing_outside_the_given_paths_is_gone():
 def test_nothing_is_gone_below_a_folder_that_could_not_be_listed():
     folder = source("locked", None, SourceUnavailable())
     plan = planned(
-        [], [stored("locked/a.txt"), stored("locked2/b.txt")], prune=True, blind=[folder.uri + "/"], unreadable=[folder]
+        [],
+        [stored("locked/a.txt"), stored("locked2/b.txt")],
+        prune=True,
+        blind=[folder.uri + "/"],
+        unreadable=[folder],
     )
     assert [g.path for g in plan.gone] == ["docs/locked2/b.txt"]
     assert [refusal.source.path for refusal in plan.refused] == ["docs/locked"]
 
 
 def test_carrying_out_the_same_plan_twice_changes_nothing_the_second_time():
-    after_failure = stored("a.txt", NOBODY)  # readers changed altogether, and the new content could not be read
+    # readers changed altogether, and the new content could not be read
+    after_failure = stored("a.txt", NOBODY)
     assert relabels(planned([source("a.txt", FINANCE)], [after_failure])) == {}

@@ -1,4 +1,6 @@
-"""Somebody who may write into one folder exchanges things in it while a run is on: no text gets readers of another."""
+"""Somebody who may write into one folder exchanges things in it while a run is on: no text gets
+readers of another.
+"""
 
 import os
 import subprocess
@@ -26,8 +28,12 @@ for turn in itertools.count():
 
 @contextmanager
 def exchanging(*pairs: Path) -> Iterator[None]:
-    """Another process exchanges the first with the second, the third with the fourth and so on, all the time."""
-    process = subprocess.Popen([sys.executable, "-c", EXCHANGE, *map(str, pairs)], stdout=subprocess.PIPE)
+    """Another process exchanges the first with the second, the third with the fourth and so on, all
+    the time.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", EXCHANGE, *map(str, pairs)], stdout=subprocess.PIPE
+    )
     assert process.stdout
     process.stdout.readline()
     try:
@@ -56,7 +62,9 @@ def fill(world, folder: str, *allow: str) -> None:
 
 
 def raced(world, *pairs: Path, **request) -> Counter[tuple[str, str]]:
-    """Runs on end while things are exchanged: how often each text was stored for each group of readers."""
+    """Runs on end while things are exchanged: how often each text was stored for each group of
+    readers.
+    """
     seen: Counter[tuple[str, str]] = Counter()
     world.ingest(**request)
     until = time.monotonic() + SECONDS
@@ -108,7 +116,10 @@ def test_a_rule_by_name_gets_no_text_from_outside_either(world, secret, tmp_path
     (world.docs / "link").symlink_to(secret)
     manifest = tmp_path / "list.jsonl"
     manifest.write_text(
-        "".join(f'{{"file": "docs/open/{n}.txt", "allow": ["group:open"]}}\n' for n in range(FILES)), encoding="utf-8"
+        "".join(
+            f'{{"file": "docs/open/{n}.txt", "allow": ["group:open"]}}\n' for n in range(FILES)
+        ),
+        encoding="utf-8",
     )
     request = {"allow": ("group:open",)} if way == "allow" else {"manifest": manifest}
     seen = raced(world, world.docs / "open", world.docs / "link", **request)

@@ -98,7 +98,12 @@ def test_what_a_hanging_parser_has_started_is_killed_with_it(ask):
 
 @pytest.mark.parametrize(
     ("deed", "told"),
-    [("crash", "SIGSEGV"), ("vanish", "killed"), ("spin", "seconds|processor time"), ("fill-disk", "file larger")],
+    [
+        ("crash", "SIGSEGV"),
+        ("vanish", "killed"),
+        ("spin", "seconds|processor time"),
+        ("fill-disk", "file larger"),
+    ],
 )
 def test_a_parser_that_breaks_down_is_one_failed_document(ask, deed, told):
     with pytest.raises((SourceTooCostly, SourceUnavailable), match=told):
@@ -170,7 +175,9 @@ def test_a_large_document_travels_whole_and_the_next_sees_nothing_of_it(parsers,
 def test_a_message_from_a_parser_is_data_and_checked():
     parsed = Parsed(
         title="T",
-        elements=(Element(kind="table", text="a | b", page=2, page_name="S", html="<table></table>"),),
+        elements=(
+            Element(kind="table", text="a | b", page=2, page_name="S", html="<table></table>"),
+        ),
         media_type="text/csv",
         language="en",
         page_kind="sheet",
@@ -198,7 +205,9 @@ def test_a_killed_service_leaves_no_process_and_no_folder_behind(tmp_path):
     here = Path(sandbox.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(here), "TMPDIR": str(tmp_path / "scratch")}
     (tmp_path / "scratch").mkdir()
-    service = subprocess.Popen([sys.executable, str(script), str(path)], env=environment, cwd=tmp_path)
+    service = subprocess.Popen(
+        [sys.executable, str(script), str(path)], env=environment, cwd=tmp_path
+    )
     assert within_a_moment(lambda: sleeping(seconds), 60)
     service.kill()
     service.wait()

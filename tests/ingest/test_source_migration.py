@@ -1,4 +1,6 @@
-"""Catalogs from before there were sources: what was ingested then is found unchanged, under the same ids and paths."""
+"""Catalogs from before there were sources: what was ingested then is found unchanged, under the
+same ids and paths.
+"""
 
 import importlib
 import os
@@ -15,7 +17,9 @@ from tests.ingest.test_moves import documents
 from tests.ingest.test_pipeline import statuses
 from tests.world import document
 
-give_sources = importlib.import_module("indexes.catalog.migrations.versions.m0008_sources")._give_sources
+give_sources = importlib.import_module(
+    "indexes.catalog.migrations.versions.m0008_sources"
+)._give_sources
 
 
 def as_before(world) -> None:
@@ -27,7 +31,9 @@ def as_before(world) -> None:
             for source, root in roots.items():
                 old = f"source:{source}/"
                 changed = "UPDATE documents SET source_id = NULL, uri = ? || substr(uri, ?) WHERE source_id = ?"
-                connection.exec_driver_sql(changed, (f"file://{root}/".replace("////", "///"), len(old) + 1, source))
+                connection.exec_driver_sql(
+                    changed, (f"file://{root}/".replace("////", "///"), len(old) + 1, source)
+                )
             connection.exec_driver_sql("DELETE FROM ingest_failures")
             connection.exec_driver_sql("DELETE FROM sources")
         with database.writing() as connection:
@@ -74,7 +80,9 @@ def test_what_is_no_file_keeps_its_uri(tmp_path):
     catalog = Catalog.open(databases.catalog_at(tmp_path) or f"sqlite:///{tmp_path}/catalog.sqlite")
     catalog.generations.ensure("m", "f", 4)
     for uri, path in (("set:s/1", "1"), ("bench:1", "x"), ("file:///srv/a.txt", "elsewhere/b.txt")):
-        catalog.documents.put(document(uri, [], ["group:hr"], path=path), {1: np.zeros((0, 4), np.float32)})
+        catalog.documents.put(
+            document(uri, [], ["group:hr"], path=path), {1: np.zeros((0, 4), np.float32)}
+        )
     with catalog._database.writing() as connection:
         give_sources(connection)
     assert set(catalog.documents.stored("")) == {"set:s/1", "bench:1", "file:///srv/a.txt"}

@@ -52,7 +52,15 @@ def test_a_single_file_is_named_by_itself_and_ruled_by_its_own_folder(docs):
 
 def test_hidden_files_rules_and_droppings_are_left_out(docs):
     write(
-        docs, ".hidden.txt", ".git/config.txt", "~$letter.docx", "notes.txt~", "#a.txt#", "x.swp", "Thumbs.db", "a.txt"
+        docs,
+        ".hidden.txt",
+        ".git/config.txt",
+        "~$letter.docx",
+        "notes.txt~",
+        "#a.txt#",
+        "x.swp",
+        "Thumbs.db",
+        "a.txt",
     )
     write(docs, "__MACOSX/a.txt")
     (docs / ".access.yaml").write_text("allow: [group:hr]\n")
@@ -126,7 +134,9 @@ def test_a_file_that_only_the_manifest_knows_is_a_line(docs, tmp_path):
     entries = {docs / "pay.txxt": Entry(readers=HR), tmp_path / "elsewhere.txt": Entry(readers=HR)}
     result = found(docs, rules=Rules(HR, entries))
     assert paths(result) == ["docs/pay.txt"]
-    assert [(line.path, type(line.problem)) for line in result.unreadable] == [("docs/pay.txxt", SourceUnavailable)]
+    assert [(line.path, type(line.problem)) for line in result.unreadable] == [
+        ("docs/pay.txxt", SourceUnavailable)
+    ]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
@@ -197,7 +207,9 @@ def test_a_copy_has_the_bytes_and_the_hash_of_what_was_judged(docs, tmp_path):
             assert digest == content_hash(file, source, settings)
         with copy, copy.in_memory() as sealed:
             assert os.pread(sealed, size + 1, 0) == (docs / "a.txt").read_bytes()
-        assert not (tmp_path / "home" / "tmp").exists() or not list((tmp_path / "home" / "tmp").iterdir())
+        assert not (tmp_path / "home" / "tmp").exists() or not list(
+            (tmp_path / "home" / "tmp").iterdir()
+        )
 
 
 @pytest.mark.parametrize("size", [10, 9_000_000])

@@ -1,4 +1,6 @@
-"""Batches of commands in a terminal, and two running services on one home that must answer alike and rightly."""
+"""Batches of commands in a terminal, and two running services on one home that must answer alike
+and rightly.
+"""
 
 import json
 import multiprocessing
@@ -91,7 +93,9 @@ class Town:
         self.number = 0
 
     def edit(self, chance: Random) -> None:
-        kind = chance.choice(["write"] * 5 + ["rule"] * 4 + ["delete", "rename", "join", "join", "leave"])
+        kind = chance.choice(
+            ["write"] * 5 + ["rule"] * 4 + ["delete", "rename", "join", "join", "leave"]
+        )
         if kind == "write":
             name = f"{chance.choice(FOLDERS)}/{chance.randint(1, 5)}.txt"
             self.number += 1
@@ -99,7 +103,9 @@ class Town:
             self.files.add(name)
         elif kind == "rule":
             folder = chance.choice(FOLDERS)
-            self.rules[folder] = chance.choice([["group:hr"], ["group:eng"], ["group:all", "user:bob"], ["public"]])
+            self.rules[folder] = chance.choice(
+                [["group:hr"], ["group:eng"], ["group:all", "user:bob"], ["public"]]
+            )
             self.world.rule(*self.rules[folder], folder=folder)
         elif kind == "delete" and len(self.files) > 2:
             name = chance.choice(sorted(self.files))
@@ -119,7 +125,10 @@ class Town:
             edge = chance.choice(sorted(self.members))
             self.members.remove(edge)
         else:
-            edge = (chance.choice(GROUPS), chance.choice(["user:ada", "user:bob", "group:hr", "group:eng"]))
+            edge = (
+                chance.choice(GROUPS),
+                chance.choice(["user:ada", "user:bob", "group:hr", "group:eng"]),
+            )
             kind = "join"
             self.members.add(edge)
         self.run("groups", kind, *edge)
@@ -129,14 +138,17 @@ class Town:
             if folder not in self.rules:
                 self.rules[folder] = ["group:all"]
                 self.world.rule("group:all", folder=folder)
-        self.run("ingest", self.world.docs, "--prune-anyway")  # a batch may well take more than a third of so few
+        # a batch may well take more than a third of so few
+        self.run("ingest", self.world.docs, "--prune-anyway")
 
     def readable(self, user: str) -> set[str]:
         mine, before = {f"user:{user}", "public"}, set[str]()
         while mine != before:
             before = set(mine)
             mine |= {f"group:{group}" for group, member in self.members if member in mine}
-        return {f"docs/{name}" for name in self.files if mine & set(self.rules[name.partition("/")[0]])}
+        return {
+            f"docs/{name}" for name in self.files if mine & set(self.rules[name.partition("/")[0]])
+        }
 
 
 @pytest.mark.slow
@@ -150,7 +162,9 @@ def test_two_services_answer_alike_and_rightly_after_every_batch_of_commands(
         run("users", "add", user)
     for group in GROUPS:
         run("groups", "add", group)
-    keys = {user: json.loads(run("keys", "issue", user, "--json").stdout)["secret"] for user in USERS}
+    keys = {
+        user: json.loads(run("keys", "issue", user, "--json").stdout)["secret"] for user in USERS
+    }
     done = 0
     with httpx2.Client(timeout=30) as client:
         while done < EDITS:

@@ -16,14 +16,23 @@ from indexes.testing import HashingEmbedder
 from service.app import create_app
 from service.testing import ScriptedModel
 
-SALARIES = "Salaries rise in March by three per cent. The secret word is heliotrope. 工资在三月上涨。"
+SALARIES = (
+    "Salaries rise in March by three per cent. The secret word is heliotrope. 工资在三月上涨。"
+)
 MENU = "The canteen serves soup on Mondays. On Fridays there is fish."
 ROADMAP = "The engine ships in autumn. The code name is marmalade."
 REPLY = "Salaries rise in March [1]."
 
 
 def document(name: str, text: str, readers: Readers) -> Document:
-    chunk = Chunk(ordinal=0, text=text, start=0, end=len(text), pages=(PageMark(0, 1),), embedded=f"{name}\n{text}")
+    chunk = Chunk(
+        ordinal=0,
+        text=text,
+        start=0,
+        end=len(text),
+        pages=(PageMark(0, 1),),
+        embedded=f"{name}\n{text}",
+    )
     return Document(
         uri=f"file:///house/{name}.txt",
         path=f"{name}.txt",
@@ -101,7 +110,11 @@ def http(house: House) -> Iterator[TestClient]:
 
 def _opened(home: Path) -> House:
     settings = Settings(home=home, max_body_kb=64)
-    catalog, embedder, model = Catalog.open(settings.catalog_url), HashingEmbedder(), ScriptedModel(REPLY)
+    catalog, embedder, model = (
+        Catalog.open(settings.catalog_url),
+        HashingEmbedder(),
+        ScriptedModel(REPLY),
+    )
     catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
     app = create_app(settings, embedder=embedder, model=model, catalog=catalog, load_embedder=_load)
     return House(app, catalog, settings, model, embedder)

@@ -29,7 +29,9 @@ FRAGMENTS = (
     "<img src=x>", "Assistant: ", "Answer:", "3.5 ", "[1, 2]",
 )  # fmt: skip
 
-texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=40), min_size=1, max_size=40).map("".join)
+texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=40), min_size=1, max_size=40).map(
+    "".join
+)
 
 
 class Library:
@@ -40,7 +42,9 @@ class Library:
         self.view_id = view_id
 
     def search(self, question: str, principal: Principal, k: int, **_: object) -> SearchResult:
-        return SearchResult(hits=self.hits[:k], view_id=self.view_id, exactness="exact", mode="hybrid")
+        return SearchResult(
+            hits=self.hits[:k], view_id=self.view_id, exactness="exact", mode="hybrid"
+        )
 
     def confirm(self, principal: Principal, rows: Iterable[Row] = ()) -> None:
         """Nobody takes anything away here."""
@@ -68,7 +72,13 @@ def chunked(document: str, text: str, size: int, overlap: int = 0, first: int = 
     """A document cut into hits of `size` characters, in reading order."""
     starts = range(0, max(1, len(text)), max(1, size - overlap))
     return [
-        hit(text[start : start + size], n=first + place, document=document, start=start, ordinal=place)
+        hit(
+            text[start : start + size],
+            n=first + place,
+            document=document,
+            start=start,
+            ordinal=place,
+        )
         for place, start in enumerate(starts)
         if text[start : start + size]
     ]

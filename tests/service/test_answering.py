@@ -19,7 +19,16 @@ from indexes.errors import (
 )
 from indexes.model import Hit
 from indexes.settings import Settings
-from service.answering.answerer import Answer, Answerer, Ask, CitationFound, Event, Finished, Passages, Token
+from service.answering.answerer import (
+    Answer,
+    Answerer,
+    Ask,
+    CitationFound,
+    Event,
+    Finished,
+    Passages,
+    Token,
+)
 from service.llm.port import Prompt, ServedModel
 from service.testing import ScriptedModel
 from tests.service.given import ADA, Library, hit, hit_lists, texts
@@ -29,7 +38,9 @@ FEES = hit("A berth for one night costs twelve crowns.", n=2, document="d2", tit
 QUESTION = "When does the harbour open in summer?"
 
 
-def answerer(model: ScriptedModel | None = None, *hits: Hit, view_id: str = "view-1", **settings: object) -> Answerer:
+def answerer(
+    model: ScriptedModel | None = None, *hits: Hit, view_id: str = "view-1", **settings: object
+) -> Answerer:
     library = Library(*(hits or (HARBOUR, FEES)), view_id=view_id)
     limiter = anyio.CapacityLimiter(1)
     return Answerer(library, model, Settings.model_validate(settings), limiter, secret=b"test")
@@ -54,10 +65,14 @@ def test_the_models_answer_comes_with_citations_budget_and_usage() -> None:
     model = ScriptedModel("The harbour opens at six [1].")
     given = answer(answerer(model))
     assert given.text == "The harbour opens at six [1]."
-    assert [citation.quote for citation in given.citations] == ["The harbour opens at six in summer."]
+    assert [citation.quote for citation in given.citations] == [
+        "The harbour opens at six in summer."
+    ]
     assert [passage.id for passage in given.passages] == ["p1", "p2"]
     assert given.usage
-    assert given.usage.prompt_tokens == given.usage.counted_prompt_tokens == given.budget.prompt_tokens
+    assert (
+        given.usage.prompt_tokens == given.usage.counted_prompt_tokens == given.budget.prompt_tokens
+    )
     assert (given.model, given.template, given.answerer) == ("scripted", "chat-en@1", "model")
     assert (given.abstained, given.notice, given.view_id) == (False, None, "view-1")
     assert 0 < given.timings.search_ms < given.timings.total_ms
@@ -71,10 +86,17 @@ def test_the_stream_says_what_the_answer_says_and_ends_with_it() -> None:
     assert isinstance(seen[-1], Finished)
     final = seen[-1].answer
     assert "".join(event.text for event in seen if isinstance(event, Token)) == final.text
-    assert tuple(event.citation for event in seen if isinstance(event, CitationFound)) == final.citations
+    assert (
+        tuple(event.citation for event in seen if isinstance(event, CitationFound))
+        == final.citations
+    )
     assert (seen[0].passages, seen[0].answer_id) == (final.passages, final.answer_id)
     again = answer(answerer(model))
-    assert (again.text, again.citations, again.passages) == (final.text, final.citations, final.passages)
+    assert (again.text, again.citations, again.passages) == (
+        final.text,
+        final.citations,
+        final.passages,
+    )
 
 
 @pytest.mark.parametrize("model", [None, ScriptedModel("never asked")], ids=["quotes", "model"])
@@ -90,10 +112,19 @@ def test_nothing_found_is_a_fixed_answer_without_a_call(model: ScriptedModel | N
 @pytest.mark.parametrize(
     ("reply", "text"),
     [
-        ("The documents do not answer this question.", "The documents do not answer this question."),
+        (
+            "The documents do not answer this question.",
+            "The documents do not answer this question.",
+        ),
         ("the documents do not answer this question", "The documents do not answer this question."),
-        ("The documents do not answer this question. But [1] says more!", "The documents do not answer this question."),
-        ("I am sorry, the passages do not mention that.", "I am sorry, the passages do not mention that."),
+        (
+            "The documents do not answer this question. But [1] says more!",
+            "The documents do not answer this question.",
+        ),
+        (
+            "I am sorry, the passages do not mention that.",
+            "I am sorry, the passages do not mention that.",
+        ),
         ("资料中没有提到这一点。", "资料中没有提到这一点。"),
     ],
 )
@@ -106,7 +137,9 @@ def test_a_model_that_finds_no_answer_is_understood(reply: str, text: str) -> No
     assert not [event for event in seen if isinstance(event, CitationFound)]
 
 
-@pytest.mark.parametrize("reply", ["The", "The documents do not exclude dogs [1].", "The documents do"])
+@pytest.mark.parametrize(
+    "reply", ["The", "The documents do not exclude dogs [1].", "The documents do"]
+)
 def test_an_answer_that_begins_like_an_abstention_is_still_an_answer(reply: str) -> None:
     given = answer(answerer(ScriptedModel(reply)))
     assert (given.text, given.abstained) == (reply, False)
@@ -172,7 +205,8 @@ def test_passages_are_announced_once_even_when_quotes_take_over() -> None:
 
 def test_an_answer_that_has_begun_is_never_replaced() -> None:
     by = answerer(
-        ScriptedModel("It opens at six [1].", failure=GeneratorBroken("Cut."), fail_after=4), fallback="quotes"
+        ScriptedModel("It opens at six [1].", failure=GeneratorBroken("Cut."), fail_after=4),
+        fallback="quotes",
     )
     with pytest.raises(GeneratorBroken):
         events(by)
@@ -260,9 +294,13 @@ def test_who_leaves_stops_the_model() -> None:
 @given(
     hit_lists().filter(bool),
     texts,
-    st.lists(st.sampled_from(("[1]", "[2]", "[9]", "Six. ", "[1")) | texts, max_size=9).map("".join),
+    st.lists(st.sampled_from(("[1]", "[2]", "[9]", "Six. ", "[1")) | texts, max_size=9).map(
+        "".join
+    ),
 )
-def test_citations_are_among_passages_and_passages_among_hits(hits: Sequence[Hit], question: str, reply: str) -> None:
+def test_citations_are_among_passages_and_passages_among_hits(
+    hits: Sequence[Hit], question: str, reply: str
+) -> None:
     by = answerer(ScriptedModel(reply, window=2048), *hits, fallback="quotes", llm_answer_tokens=64)
     try:
         given = answer(by, question, k=100)

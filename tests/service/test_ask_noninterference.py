@@ -1,4 +1,6 @@
-"""P1 for whole answers: hidden documents and hidden templates change no byte of what /ask gives to a caller."""
+"""P1 for whole answers: hidden documents and hidden templates change no byte of what /ask gives to
+a caller.
+"""
 
 import asyncio
 import hashlib
@@ -63,7 +65,9 @@ def replies(world: World) -> list[bytes]:
     source, limiter = CatalogTemplates(world.catalog), anyio.CapacityLimiter(1)
     model, secret = ScriptedModel(echo), world.catalog.secret
     judge = Judge(world.searcher.corpus)
-    by = Answerer(world.searcher, model, world.settings, limiter, templates=source, judge=judge, secret=secret)
+    by = Answerer(
+        world.searcher, model, world.settings, limiter, templates=source, judge=judge, secret=secret
+    )
     said = []
     for ask in ASKS:
         try:
@@ -86,7 +90,9 @@ def opened(folder: str, documents: list[str]) -> World:
 
 
 def save(world: World, name: str, word: str, *allow: str) -> int:
-    said = TemplateText(variables=(), system=f"{word} {{{{ no_answer }}}}", user=USER, no_answer="Not there.")
+    said = TemplateText(
+        variables=(), system=f"{word} {{{{ no_answer }}}}", user=USER, no_answer="Not there."
+    )
     readers = Readers(allow=frozenset(allow))
     return world.catalog.templates.save(name, "chat", "en", said, ROOT, readers).version
 
@@ -115,7 +121,9 @@ def change_what_is_hidden(world: World, edit: tuple[str, int, str, tuple[str, ..
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(text, min_size=1, max_size=5), edits)
-def test_nothing_hidden_changes_a_byte_of_an_answer(documents: list[str], hidden: list[Any]) -> None:
+def test_nothing_hidden_changes_a_byte_of_an_answer(
+    documents: list[str], hidden: list[Any]
+) -> None:
     with tempfile.TemporaryDirectory(dir=QUICK) as folder:
         world = opened(folder, documents)
         before = replies(world)
@@ -146,16 +154,22 @@ def refuse_about(world: World, question: str, *, above: bool) -> None:
     kept = {"threshold": nextafter(found, 2.0) if above else found}
     generation = world.catalog.generations.active()
     assert generation
-    world.catalog.generations.keep_setting(generation, SETTING, {"hybrid": {"en": kept, "zh": kept}})
+    world.catalog.generations.keep_setting(
+        generation, SETTING, {"hybrid": {"en": kept, "zh": kept}}
+    )
 
 
-def test_the_comparison_catches_evidence_of_what_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_comparison_catches_evidence_of_what_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = opened(str(tmp_path), ["alpha salary the of", "beta canteen the of"])
     refuse_about(world, "alpha salary budget", above=True)
     honest = world.searcher.search
 
     def of_everybody(*given: Any, **how: Any) -> SearchResult:
-        everybody = honest(given[0], Principal(name="user:bob", groups=frozenset({"group:hr"})), *given[2:], **how)
+        everybody = honest(
+            given[0], Principal(name="user:bob", groups=frozenset({"group:hr"})), *given[2:], **how
+        )
         return replace(honest(*given, **how), evidence=everybody.evidence)
 
     monkeypatch.setattr(world.searcher, "search", of_everybody)
@@ -182,13 +196,17 @@ def test_the_comparison_finds_nothing_where_nothing_is_planted(tmp_path: Path) -
     assert not leaks(tmp_path)
 
 
-def test_the_comparison_catches_templates_without_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_comparison_catches_templates_without_readers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for gate in ("first", "second"):
         open_gate(gate, monkeypatch)
     assert leaks(tmp_path)
 
 
-def test_the_comparison_catches_an_error_that_tells_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_comparison_catches_an_error_that_tells_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest = templates.Templates.named
 
     def telling(self: templates.Templates, principal: Principal, name: str, style: str) -> Any:

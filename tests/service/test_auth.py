@@ -35,14 +35,26 @@ def test_what_is_no_valid_key_is_refused(house: Any, http: TestClient, header: s
 
 def test_a_key_one_character_off_is_refused(house: Any, http: TestClient) -> None:
     key = house.keys["ada"]
-    for wrong in (key[:-1], key + "A", key[:-1] + ("A" if key[-1] != "A" else "B"), key.upper(), f"{key} {key}"):
-        assert http.get("/documents/x", headers={"Authorization": f"Bearer {wrong}"}).status_code == 401
+    for wrong in (
+        key[:-1],
+        key + "A",
+        key[:-1] + ("A" if key[-1] != "A" else "B"),
+        key.upper(),
+        f"{key} {key}",
+    ):
+        assert (
+            http.get("/documents/x", headers={"Authorization": f"Bearer {wrong}"}).status_code
+            == 401
+        )
 
 
 def test_a_key_counts_only_in_the_header(house: Any, http: TestClient) -> None:
     key = house.keys["ada"]
     assert http.get("/documents/x", params={"api_key": key, "access_token": key}).status_code == 401
-    assert http.get("/documents/x", headers={"Cookie": f"Authorization=Bearer {key}"}).status_code == 401
+    assert (
+        http.get("/documents/x", headers={"Cookie": f"Authorization=Bearer {key}"}).status_code
+        == 401
+    )
 
 
 def test_two_keys_at_once_are_refused(house: Any, http: TestClient) -> None:
@@ -50,21 +62,29 @@ def test_two_keys_at_once_are_refused(house: Any, http: TestClient) -> None:
     assert http.get("/documents/x", headers=both).status_code == 401
 
 
-def test_revoked_expired_and_orphaned_keys_are_refused_at_once(house: Any, http: TestClient) -> None:
+def test_revoked_expired_and_orphaned_keys_are_refused_at_once(
+    house: Any, http: TestClient
+) -> None:
     def status(secret: str) -> int:
-        return http.post("/search", json=QUESTION, headers={"Authorization": f"Bearer {secret}"}).status_code
+        return http.post(
+            "/search", json=QUESTION, headers={"Authorization": f"Bearer {secret}"}
+        ).status_code
 
     keys = house.catalog.keys
     issued = keys.issue("ada")
     assert status(issued.secret) == 200
     keys.revoke(issued.id)
     assert status(issued.secret) == 401
-    assert status(keys.issue("ada", expires_at=datetime.now(UTC) - timedelta(seconds=1)).secret) == 401
+    assert (
+        status(keys.issue("ada", expires_at=datetime.now(UTC) - timedelta(seconds=1)).secret) == 401
+    )
     house.catalog.people.remove_user("ada")
     assert status(house.keys["ada"]) == 401
 
 
-def test_without_a_key_every_address_and_every_body_looks_the_same(house: Any, http: TestClient) -> None:
+def test_without_a_key_every_address_and_every_body_looks_the_same(
+    house: Any, http: TestClient
+) -> None:
     tried = [
         http.post("/ask", json=QUESTION),
         http.post("/ask", content=b"{nonsense"),
@@ -93,7 +113,9 @@ def test_the_admin_scope_opens_administration_and_no_document(house: Any, http: 
     assert "heliotrope" not in http.post("/search", json=QUESTION, headers=root).text
 
 
-def test_without_the_scope_administration_is_closed_before_the_body_is_looked_at(house: Any, http: TestClient) -> None:
+def test_without_the_scope_administration_is_closed_before_the_body_is_looked_at(
+    house: Any, http: TestClient
+) -> None:
     ada = house.headers("ada")
     for reply in (
         http.post("/admin/index/rebuild", headers=ada),

@@ -41,16 +41,27 @@ def fitted(wanted: PackingRequest, window: int, model: ScriptedModel | None = No
 def adds_up(result: Fitted, window: int) -> bool:
     budget = result.budget
     shares = sum(share.tokens for share in budget.passages)
-    parts = budget.answer + budget.template + budget.question + budget.history + shares + budget.unused
+    parts = (
+        budget.answer + budget.template + budget.question + budget.history + shares + budget.unused
+    )
     small = min(
-        budget.template, budget.question, budget.history, budget.unused, *(s.tokens for s in budget.passages), 0
+        budget.template,
+        budget.question,
+        budget.history,
+        budget.unused,
+        *(s.tokens for s in budget.passages),
+        0,
     )
     return parts == window == budget.window and small >= 0 and budget.prompt_tokens == result.tokens
 
 
 def many(count: int, sentences: int = 8, text: str = SENTENCE) -> list[Hit]:
     return [
-        hit("".join(f"{chr(97 + n % 26)}{n} {text}" for _ in range(sentences)), n=n, document=f"d{n}")
+        hit(
+            "".join(f"{chr(97 + n % 26)}{n} {text}" for _ in range(sentences)),
+            n=n,
+            document=f"d{n}",
+        )
         for n in range(1, count + 1)
     ]
 
@@ -69,10 +80,14 @@ def test_a_full_window_is_filled_best_first_and_cut_at_a_sentence(text: str) -> 
     assert result.tokens <= 2048 - 128
     assert result.tokens >= 0.9 * (2048 - 128)
     assert model.counted <= 8
-    assert [passage.id for passage in result.passages] == [f"p{n}" for n in range(1, len(result.passages) + 1)]
+    assert [passage.id for passage in result.passages] == [
+        f"p{n}" for n in range(1, len(result.passages) + 1)
+    ]
     reasons = {left.passage_id: left.reason for left in result.budget.left_out}
     assert set(reasons.values()) <= {"cut", "budget"}
-    assert [n for n in range(1, 21) if reasons.get(f"p{n}") == "budget"] == list(range(len(result.passages) + 1, 21))
+    assert [n for n in range(1, 21) if reasons.get(f"p{n}") == "budget"] == list(
+        range(len(result.passages) + 1, 21)
+    )
     assert all(passage.text.rstrip().endswith((".", "。")) for passage in result.passages)
     assert adds_up(result, 2048)
 
@@ -148,11 +163,18 @@ def test_a_sentence_longer_than_the_room_is_cut_rather_than_left_out() -> None:
     template=st.sampled_from(BUILT_IN),
 )
 def test_no_prompt_ever_exceeds_the_window_and_every_ledger_adds_up(
-    hits: list[Hit], window: int, question: str, turns: list[tuple[str, str]], answer: int, template: Template
+    hits: list[Hit],
+    window: int,
+    question: str,
+    turns: list[tuple[str, str]],
+    answer: int,
+    template: Template,
 ) -> None:
     model = ScriptedModel()
     history = tuple(Turn("user" if role == "user" else "assistant", text) for role, text in turns)
-    wanted = request(*hits, question=question, history=history, answer=answer, per_document=4, template=template)
+    wanted = request(
+        *hits, question=question, history=history, answer=answer, per_document=4, template=template
+    )
     try:
         result = fitted(wanted, window, model)
     except QuestionTooLong:
@@ -169,7 +191,9 @@ def test_no_prompt_ever_exceeds_the_window_and_every_ledger_adds_up(
     assert not shown & gone
 
 
-@given(st.integers(0, 10**6), st.lists(st.just(0.0) | st.floats(0.01, 1e6), min_size=1, max_size=30))
+@given(
+    st.integers(0, 10**6), st.lists(st.just(0.0) | st.floats(0.01, 1e6), min_size=1, max_size=30)
+)
 def test_shares_add_up_to_the_whole(total: int, weights: list[float]) -> None:
     parts = apportion(total, weights)
     assert sum(parts) == total
@@ -187,7 +211,12 @@ def test_shares_add_up_to_the_whole(total: int, weights: list[float]) -> None:
     template=st.sampled_from(BUILT_IN),
 )
 def test_a_real_server_counts_what_we_counted(
-    model_server: str, hits: list[Hit], window: int, question: str, turns: list[str], template: Template
+    model_server: str,
+    hits: list[Hit],
+    window: int,
+    question: str,
+    turns: list[str],
+    template: Template,
 ) -> None:
     """Chinese, emoji, control characters and control tokens included, as chat and as completion."""
 
@@ -195,15 +224,21 @@ def test_a_real_server_counts_what_we_counted(
         model = VllmModel(Settings(llm_url=model_server))
         try:
             assert (await model.served()).window >= window
-            history = tuple(Turn("assistant" if place % 2 else "user", text) for place, text in enumerate(turns))
-            wanted = request(*hits, question=question, history=history, answer=64, template=template)
+            history = tuple(
+                Turn("assistant" if place % 2 else "user", text) for place, text in enumerate(turns)
+            )
+            wanted = request(
+                *hits, question=question, history=history, answer=64, template=template
+            )
             try:
                 ours = await fit(wanted, model, window)
             except QuestionTooLong:
                 return None
             assert ours.tokens + ours.answer_tokens <= window
             assert adds_up(ours, window)
-            async with aclosing(model.stream(ours.prompt, max_tokens=1, cache_salt="test")) as pieces:
+            async with aclosing(
+                model.stream(ours.prompt, max_tokens=1, cache_salt="test")
+            ) as pieces:
                 usage = [piece.usage async for piece in pieces][-1]
             assert usage is not None
             return ours.tokens, usage.prompt_tokens

@@ -1,4 +1,6 @@
-"""Thresholds from labelled questions: chosen on one half, tried on the other, stored with the generation."""
+"""Thresholds from labelled questions: chosen on one half, tried on the other, stored with the
+generation.
+"""
 
 import asyncio
 import math
@@ -47,13 +49,23 @@ def fresh(world: World) -> Iterator[World]:
 
 
 def name(number: int) -> str:
-    return "".join(chr(97 + digit) for digit in (number % 7, number % 11, number % 13, number % 17, number % 19))
+    return "".join(
+        chr(97 + digit)
+        for digit in (number % 7, number % 11, number % 13, number % 17, number % 19)
+    )
 
 
 def cases(numbers: Sequence[int], *, twice: bool = True) -> list[Case]:
-    asked = ("What is the weight of the {}?", "How many stones is the weight of the {}?")[: 2 if twice else 1]
+    asked = ("What is the weight of the {}?", "How many stones is the weight of the {}?")[
+        : 2 if twice else 1
+    ]
     return [
-        Case(id=f"{number}-{form}", question=text.format(name(number)), user=USER, answerable=number < THINGS // 2)
+        Case(
+            id=f"{number}-{form}",
+            question=text.format(name(number)),
+            user=USER,
+            answerable=number < THINGS // 2,
+        )
         for number in numbers
         for form, text in enumerate(asked)
     ]
@@ -71,7 +83,11 @@ def test_the_threshold_parts_what_is_answered_from_what_is_hidden(fresh: World) 
 def test_it_holds_at_the_next_question_once_it_is_stored(fresh: World) -> None:
     hidden = cases([THINGS - 1])[0].question
     answerer = Answerer(
-        fresh.searcher, None, fresh.settings, anyio.CapacityLimiter(1), judge=Judge(fresh.searcher.corpus)
+        fresh.searcher,
+        None,
+        fresh.settings,
+        anyio.CapacityLimiter(1),
+        judge=Judge(fresh.searcher.corpus),
     )
     ada = Principal(name=USER)
     found = calibrate(fresh.searcher, cases(range(THINGS)), max_refused_share=0.05, wordy=False)
@@ -101,12 +117,18 @@ def test_halves_are_parted_by_the_question_whoever_asks_it(fresh: World) -> None
         assert len(halves) <= 1
 
 
-def test_one_calibration_leaves_those_of_other_languages_and_ways_of_searching(fresh: World) -> None:
+def test_one_calibration_leaves_those_of_other_languages_and_ways_of_searching(
+    fresh: World,
+) -> None:
     made = calibrate(fresh.searcher, cases(range(THINGS)))
     finding = made.findings["en"]
     calibration.store(fresh.catalog, made)
-    calibration.store(fresh.catalog, replace(made, mode="dense", findings={"en": replace(finding, threshold=0.5)}))
-    calibration.store(fresh.catalog, replace(made, findings={"zh": replace(finding, threshold=0.4)}))
+    calibration.store(
+        fresh.catalog, replace(made, mode="dense", findings={"en": replace(finding, threshold=0.5)})
+    )
+    calibration.store(
+        fresh.catalog, replace(made, findings={"zh": replace(finding, threshold=0.4)})
+    )
     lines = calibration.in_force(fresh.catalog)
     assert [line.split(":")[0] for line in lines] == [
         "dense search, questions in languages other than Chinese",
@@ -129,7 +151,9 @@ def test_what_comes_with_the_model_is_told_as_such(tmp_path: Path) -> None:
     fingerprint = world.embedder.fingerprint
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PACKAGED, fingerprint, {("hybrid", "en"): 0.61})
-        assert [line[-22:] for line in calibration.in_force(world.catalog)] == ["(comes with the model)"]
+        assert [line[-22:] for line in calibration.in_force(world.catalog)] == [
+            "(comes with the model)"
+        ]
         calibration.switch_off(world.catalog)
         assert calibration.in_force(world.catalog) == []
     world.close()
@@ -137,7 +161,8 @@ def test_what_comes_with_the_model_is_told_as_such(tmp_path: Path) -> None:
 
 def test_questions_asked_in_many_words_are_spared_too(fresh: World) -> None:
     first, second = (
-        calibrate(fresh.searcher, cases(range(THINGS)), max_refused_share=0.05, wordy=wordy) for wordy in (False, True)
+        calibrate(fresh.searcher, cases(range(THINGS)), max_refused_share=0.05, wordy=wordy)
+        for wordy in (False, True)
     )
     plain, both = first.findings["en"], second.findings["en"]
     assert plain.wordy is None
@@ -154,7 +179,9 @@ def test_questions_asked_in_many_words_are_spared_too(fresh: World) -> None:
         (cases(range(20, 80), twice=False), "20 answerable and 40 others"),
     ],
 )
-def test_too_few_questions_are_refused_with_what_is_needed(world: World, asked: list[Case], told: str) -> None:
+def test_too_few_questions_are_refused_with_what_is_needed(
+    world: World, asked: list[Case], told: str
+) -> None:
     with pytest.raises(BadInput, match=told) as refused:
         calibrate(world.searcher, asked)
     assert "50" in (refused.value.remedy or "")
@@ -162,7 +189,10 @@ def test_too_few_questions_are_refused_with_what_is_needed(world: World, asked: 
 
 
 def test_a_language_with_few_questions_gets_no_threshold_and_that_is_told(fresh: World) -> None:
-    few = [Case(id=f"z{n}", question=f"东西{name(n)}的重量是多少？", user=USER, answerable=True) for n in range(5)]
+    few = [
+        Case(id=f"z{n}", question=f"东西{name(n)}的重量是多少？", user=USER, answerable=True)
+        for n in range(5)
+    ]
     found = calibrate(fresh.searcher, [*cases(range(THINGS)), *few])
     assert (list(found.findings), found.too_few) == (["en"], {"zh": (5, 0)})
     assert any("no threshold (5 answerable, 0 others)" in line for line in found.lines())
@@ -176,7 +206,9 @@ def test_questions_of_who_sees_nothing_are_left_aside(fresh: World) -> None:
 
 def test_progress_is_told_question_by_question(fresh: World) -> None:
     seen: list[tuple[int, int]] = []
-    calibration.measure(fresh.searcher, cases(range(3)), progress=lambda done, total: seen.append((done, total)))
+    calibration.measure(
+        fresh.searcher, cases(range(3)), progress=lambda done, total: seen.append((done, total))
+    )
     assert seen == [(n, 6) for n in range(1, 7)]
 
 
@@ -192,7 +224,8 @@ def test_a_model_that_becomes_active_meanwhile_ends_it(tmp_path: Path) -> None:
     world.put("a", "What is the weight of the anchor?", "group:hr")
     world.searcher._embedders._load = lambda name: HashingEmbedder(name=name)
     asked = [
-        Case(id=str(n), question=f"What is the weight of {n}?", user=USER, answerable=n % 2 == 0) for n in range(3)
+        Case(id=str(n), question=f"What is the weight of {n}?", user=USER, answerable=n % 2 == 0)
+        for n in range(3)
     ]
 
     def switch(done: int, total: int) -> None:
@@ -204,7 +237,7 @@ def test_a_model_that_becomes_active_meanwhile_ends_it(tmp_path: Path) -> None:
     world.close()
 
 
-# --- numbers ---------------------------------------------------------------------------------------------------------
+# --- numbers ------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=300), st.floats(0, 0.5))
@@ -222,7 +255,8 @@ def test_questions_that_cannot_be_refused_leave_no_threshold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "low", "high"), [(Share(0, 10), 0.0, 0.2775), (Share(5, 10), 0.2366, 0.7634), (Share(0, 0), 0.0, 1.0)]
+    ("share", "low", "high"),
+    [(Share(0, 10), 0.0, 0.2775), (Share(5, 10), 0.2366, 0.7634), (Share(0, 0), 0.0, 1.0)],
 )
 def test_intervals_are_wilsons(share: Share, low: float, high: float) -> None:
     assert list(share.interval()) == pytest.approx([low, high], abs=1e-4)
@@ -243,4 +277,7 @@ def test_the_summary_names_every_kind(fresh: World) -> None:
         assert expected in told
     calibration.store(fresh.catalog, found)
     kept = fresh.catalog.generations.settings(found.generation)[SETTING]["hybrid"]["en"]
-    assert kept["answerable"] == [found.findings["en"].answerable.refused, found.findings["en"].answerable.of]
+    assert kept["answerable"] == [
+        found.findings["en"].answerable.refused,
+        found.findings["en"].answerable.of,
+    ]

@@ -51,7 +51,10 @@ def test_a_threshold_is_chosen_told_kept_switched_off_and_forgotten(questions: P
 
 def test_too_few_questions_are_refused_and_nothing_is_kept(questions: Path) -> None:
     few = questions.with_name("few.jsonl")
-    few.write_text("".join(questions.read_text(encoding="utf-8").splitlines(keepends=True)[:9]), encoding="utf-8")
+    few.write_text(
+        "".join(questions.read_text(encoding="utf-8").splitlines(keepends=True)[:9]),
+        encoding="utf-8",
+    )
     assert "At least 50" in run("abstention", "calibrate", str(few), code=2)
     assert run("abstention", "show") == "Nothing is refused for little evidence.\n"
 

@@ -10,7 +10,9 @@ from tests.service.conftest import House
 
 
 @only_sqlite
-def test_a_catalog_that_is_lost_is_a_problem_that_passes(house: House, http: TestClient, tmp_path: Path) -> None:
+def test_a_catalog_that_is_lost_is_a_problem_that_passes(
+    house: House, http: TestClient, tmp_path: Path
+) -> None:
     file = house.settings.home / "catalog.sqlite"
     asked = {"json": {"question": "soup"}, "headers": house.headers("ada")}
     before = http.post("/search", **asked)  # type: ignore[arg-type]

@@ -14,7 +14,13 @@ from tests.service.given import FRAGMENTS, hit, shown, texts
 HARBOUR = "The harbour opens at six in summer. It closes at nine. Berths cost 12 crowns a night, dogs included."
 LIBRARY = "阅览室在二楼。图书馆周一闭馆。借书证需要照片。"
 PASSAGES = shown(
-    hit(HARBOUR, n=1, document="harbour", start=100, pages=(PageMark(0, 1), PageMark(130, 2, "Fees"))),
+    hit(
+        HARBOUR,
+        n=1,
+        document="harbour",
+        start=100,
+        pages=(PageMark(0, 1), PageMark(130, 2, "Fees")),
+    ),
     hit(LIBRARY, n=2, document="library"),
 )
 OUTPUTS = st.lists(
@@ -64,7 +70,9 @@ def test_markers_are_read_checked_and_written_one_way(output: str, text: str) ->
 
 
 @given(OUTPUTS, st.randoms(use_true_random=False))
-def test_text_and_citations_do_not_depend_on_how_the_output_was_divided(output: str, chance: Random) -> None:
+def test_text_and_citations_do_not_depend_on_how_the_output_was_divided(
+    output: str, chance: Random
+) -> None:
     whole = written(output, question="When does it open? 几楼")
     pieces = Writer(PASSAGES, "When does it open? 几楼")
     seen: list[str | Citation] = []
@@ -79,11 +87,14 @@ def test_text_and_citations_do_not_depend_on_how_the_output_was_divided(output: 
 
 
 @given(OUTPUTS)
-def test_every_marker_in_the_text_is_a_citation_of_a_supplied_passage_and_quotes_it_to_the_letter(output: str) -> None:
+def test_every_marker_in_the_text_is_a_citation_of_a_supplied_passage_and_quotes_it_to_the_letter(
+    output: str,
+) -> None:
     answer = written(output)
     documents = {"harbour": " " * 100 + HARBOUR, "library": LIBRARY}
     found = [
-        (int(match.group(1)), match.span()) for match in re.finditer(r"[\[【［][ \t]*(\d+)[ \t]*[\]】］]", answer.text)
+        (int(match.group(1)), match.span())
+        for match in re.finditer(r"[\[【［][ \t]*(\d+)[ \t]*[\]】］]", answer.text)
     ]
     assert found == [(citation.n, citation.span) for citation in answer.citations]
     for citation in answer.citations:
@@ -93,7 +104,9 @@ def test_every_marker_in_the_text_is_a_citation_of_a_supplied_passage_and_quotes
 
 
 def test_a_citation_quotes_the_sentence_that_supports_the_claim_on_its_page() -> None:
-    first, second = written("It opens at six in the morning [1]. A berth is 12 crowns a night. [1]").citations
+    first, second = written(
+        "It opens at six in the morning [1]. A berth is 12 crowns a night. [1]"
+    ).citations
     assert (first.quote, first.page, first.supported) == (
         "The harbour opens at six in summer.", Page(1, None, "page"), True,
     )  # fmt: skip
@@ -107,7 +120,8 @@ def test_a_chinese_claim_finds_its_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    "claim", ["A berth costs 15 crowns a night [1].", "The mayor was elected by farmers [1].", "Yes [1]."]
+    "claim",
+    ["A berth costs 15 crowns a night [1].", "The mayor was elected by farmers [1].", "Yes [1]."],
 )
 def test_a_claim_without_support_in_the_passage_is_marked(claim: str) -> None:
     assert [citation.supported for citation in written(claim).citations] == [False]
@@ -137,5 +151,7 @@ def test_a_passage_without_a_sentence_is_quoted_whole() -> None:
 
 def test_the_page_of_a_character_is_the_last_one_begun() -> None:
     marks = (PageMark(0, 1), PageMark(10, 2), PageMark(20, 3))
-    assert [page and page.number for page in (page_at(marks, at, "page") for at in (0, 9, 10, 25))] == [1, 1, 2, 3]
+    assert [
+        page and page.number for page in (page_at(marks, at, "page") for at in (0, 9, 10, 25))
+    ] == [1, 1, 2, 3]
     assert page_at((), 3, "page") is None

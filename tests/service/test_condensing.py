@@ -1,4 +1,6 @@
-"""Follow-ups that are made to stand alone: by the model, and by a rule wherever the model is of no use."""
+"""Follow-ups that are made to stand alone: by the model, and by a rule wherever the model is of no
+use.
+"""
 
 import asyncio
 import time
@@ -45,7 +47,9 @@ def asked(
     by = Answerer(found, model, Settings(), anyio.CapacityLimiter(1), secret=b"test")
 
     async def collected() -> list[Event]:
-        return [event async for event in by.stream(Ask(question=question, history=turns, **more), ADA)]
+        return [
+            event async for event in by.stream(Ask(question=question, history=turns, **more), ADA)
+        ]
 
     events = asyncio.run(collected())
     assert isinstance(events[-1], Finished)
@@ -54,7 +58,9 @@ def asked(
 
 def two_calls(condensed: str, answer: str = "Fish [1].") -> ScriptedModel:
     """Condenses, then answers."""
-    return ScriptedModel(lambda prompt: condensed if "Rewritten question" in repr(prompt) else answer)
+    return ScriptedModel(
+        lambda prompt: condensed if "Rewritten question" in repr(prompt) else answer
+    )
 
 
 def test_a_standalone_question_is_searched_for_as_it_is_and_shown_inert() -> None:
@@ -77,14 +83,20 @@ def test_the_models_standalone_question_is_searched_for_and_shown() -> None:
     assert first.max_tokens == condense.ANSWER_TOKENS
     assert first.cache_salt != second.cache_salt
     shown = [message.content for message in second.prompt.messages or ()]
-    assert shown[1:3] == [turn.text.replace("[1]", "(1)") for turn in SOUP], "the prompt still shows the history"
+    assert shown[1:3] == [turn.text.replace("[1]", "(1)") for turn in SOUP], (
+        "the prompt still shows the history"
+    )
     assert "And on Fridays?" in shown[-1]
 
 
 def test_without_history_nothing_is_condensed() -> None:
     model = ScriptedModel("At six [1].")
     answer, _, found = asked(model, "And on Fridays?")
-    assert (answer.standalone_question, found.searched, len(model.calls)) == (None, ["And on Fridays?"], 1)
+    assert (answer.standalone_question, found.searched, len(model.calls)) == (
+        None,
+        ["And on Fridays?"],
+        1,
+    )
     answer, _, _ = asked(model, "And on Fridays?", Turn("user", "A turn that nobody answered."))
     assert answer.standalone_question is None
 
@@ -106,12 +118,17 @@ def test_without_a_model_the_words_of_the_question_before_are_added() -> None:
     [
         ("And on Fridays?", "And on Fridays? (canteen serve soup)"),
         ("Why?", "Why? (canteen serve soup)"),
-        ("When does it close on public holidays?", "When does it close on public holidays? (canteen serve soup)"),
+        (
+            "When does it close on public holidays?",
+            "When does it close on public holidays? (canteen serve soup)",
+        ),
         ("Who repairs the tide gauges?", "Who repairs the tide gauges?"),
         ("那周五呢？", "那周五呢？ (canteen serve soup)"),
     ],
 )
-def test_the_rule_adds_words_where_a_question_leans_on_the_one_before(question: str, expected: str) -> None:
+def test_the_rule_adds_words_where_a_question_leans_on_the_one_before(
+    question: str, expected: str
+) -> None:
     assert by_rule(question, SOUP) == expected
 
 
@@ -133,10 +150,16 @@ def test_the_rule_follows_a_chain_of_follow_ups_and_knows_chinese() -> None:
     ],
 )  # fmt: skip
 def test_what_a_small_model_makes_up_is_not_searched_for(said: str) -> None:
-    assert made("And on Fridays?", ScriptedModel(said), *SOUP) == "And on Fridays? (canteen serve soup)"
+    assert (
+        made("And on Fridays?", ScriptedModel(said), *SOUP)
+        == "And on Fridays? (canteen serve soup)"
+    )
 
 
-SALARIES = (Turn("user", "When do salaries rise?"), Turn("assistant", "Salaries rise in March [1]."))
+SALARIES = (
+    Turn("user", "When do salaries rise?"),
+    Turn("assistant", "Salaries rise in March [1]."),
+)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +178,9 @@ def test_an_earlier_question_or_an_answer_is_not_taken_for_the_follow_up(
     assert made(question, ScriptedModel(said), *SALARIES) == expected
 
 
-@pytest.mark.parametrize("said", [f'"{FRIDAYS}"', f"Rewritten question: {FRIDAYS}\nAnswer: fish", f"\n {FRIDAYS} \n\n"])
+@pytest.mark.parametrize(
+    "said", [f'"{FRIDAYS}"', f"Rewritten question: {FRIDAYS}\nAnswer: fish", f"\n {FRIDAYS} \n\n"]
+)
 def test_what_stands_around_the_question_is_taken_off(said: str) -> None:
     assert made("And on Fridays?", ScriptedModel(said), *SOUP) == FRIDAYS
 
@@ -179,11 +204,15 @@ def test_a_model_that_takes_too_long_leaves_it_to_the_rule(monkeypatch: pytest.M
 def test_a_base_model_is_shown_how_it_is_done() -> None:
     model = ScriptedModel(f" {FRIDAYS}\n\nUser: and")
     assert made("And on Fridays?", model, *SOUP, style="completion") == FRIDAYS
-    assert (model.calls[0].prompt.text or "").endswith("Last question: And on Fridays?\nRewritten question:")
+    assert (model.calls[0].prompt.text or "").endswith(
+        "Last question: And on Fridays?\nRewritten question:"
+    )
 
 
 @given(st.lists(texts, max_size=12), texts, st.integers(150, 1_500))
-def test_condensing_is_counted_and_never_overflows(said: list[str], question: str, window: int) -> None:
+def test_condensing_is_counted_and_never_overflows(
+    said: list[str], question: str, window: int
+) -> None:
     model = ScriptedModel("And the harbour?", window=window)
     turns = [Turn("user" if n % 2 == 0 else "assistant", text) for n, text in enumerate(said)]
     result = made(question, model, *turns)
@@ -192,7 +221,9 @@ def test_condensing_is_counted_and_never_overflows(said: list[str], question: st
 
 
 def test_a_conversation_without_end_is_cut_oldest_first_and_ends_well() -> None:
-    turns = tuple(Turn("user" if n % 2 == 0 else "assistant", f"Turn {n} about soup.") for n in range(10_000))
+    turns = tuple(
+        Turn("user" if n % 2 == 0 else "assistant", f"Turn {n} about soup.") for n in range(10_000)
+    )
     model = two_calls("And the soup of turn 9998?")
     started = time.monotonic()
     answer, _, _ = asked(model, "And then?", *turns)
@@ -205,7 +236,10 @@ def test_a_conversation_without_end_is_cut_oldest_first_and_ends_well() -> None:
 
 
 def test_where_no_turn_fits_the_model_gets_the_question_that_stands_alone() -> None:
-    long = (Turn("user", "When does the canteen serve soup? " + "really " * 2_000), Turn("assistant", "On Mondays."))
+    long = (
+        Turn("user", "When does the canteen serve soup? " + "really " * 2_000),
+        Turn("assistant", "On Mondays."),
+    )
     model = two_calls(FRIDAYS)
     answer, _, _ = asked(model, "And on Fridays?", *long)
     assert answer.budget.dropped_turns == 2
@@ -214,7 +248,9 @@ def test_where_no_turn_fits_the_model_gets_the_question_that_stands_alone() -> N
 
 def test_quotes_take_over_a_whole_answer_that_had_begun_and_never_a_stream() -> None:
     found = Library(hit("The canteen serves soup on Mondays."))
-    failing = ScriptedModel("It serves soup on Mondays [1].", failure=GeneratorUnavailable("Gone."), fail_after=5)
+    failing = ScriptedModel(
+        "It serves soup on Mondays [1].", failure=GeneratorUnavailable("Gone."), fail_after=5
+    )
     by = Answerer(found, failing, Settings(fallback="quotes"), anyio.CapacityLimiter(1))
     question = Ask(question="When does the canteen serve soup?")
     whole = asyncio.run(by.answer(question, ADA))

@@ -1,4 +1,6 @@
-"""The real server under connections that are slow, half sent, too many, or no HTTP; only on the loopback device."""
+"""The real server under connections that are slow, half sent, too many, or no HTTP; only on the
+loopback device.
+"""
 
 import json
 import resource
@@ -62,10 +64,12 @@ def live(url: str) -> int:
 
 def search(house: Any, framing: bytes, body: bytes = b'{"question": "soup"}') -> bytes:
     head = f"POST /search HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.keys['ada']}\r\n".encode()
-    return head + b"Content-Type: application/json\r\nConnection: close\r\n" + framing + b"\r\n" + body
+    return (
+        head + b"Content-Type: application/json\r\nConnection: close\r\n" + framing + b"\r\n" + body
+    )
 
 
-# --- what can be understood in two ways ----------------------------------------------------------------------------
+# --- what can be understood in two ways ---------------------------------------------------------
 
 BODY = b'{"question": "soup"}'
 CHUNKED = b"14\r\n" + BODY + b"\r\n0\r\n\r\n"
@@ -100,7 +104,9 @@ def test_good_requests_are_answered(house: Any) -> None:
         for sent in (
             search(house, b"Content-Length: 20\r\n"),
             search(house, b"Transfer-Encoding: chunked\r\n", CHUNKED),
-            search(house, b"transfer-encoding:CHUNKED\r\nX-Empty:\r\nX-Drink: caf\xc3\xa9\r\n", CHUNKED),
+            search(
+                house, b"transfer-encoding:CHUNKED\r\nX-Empty:\r\nX-Drink: caf\xc3\xa9\r\n", CHUNKED
+            ),
         ):
             with connect(url) as line:
                 for place in range(0, len(sent), 50):  # in pieces, as networks have it
@@ -146,7 +152,11 @@ def test_what_is_no_request_is_refused(house: Any, sent: bytes) -> None:
 def test_a_request_behind_another_is_not_answered_on_its_connection(house: Any) -> None:
     first = search(house, b"Content-Length: 20\r\n").replace(b"Connection: close\r\n", b"")
     with serving(house) as url:
-        for sent in (first + GET, GET + GET, search(house, b"Transfer-Encoding: chunked\r\n", CHUNKED + GET)):
+        for sent in (
+            first + GET,
+            GET + GET,
+            search(house, b"Transfer-Encoding: chunked\r\n", CHUNKED + GET),
+        ):
             with connect(url, sent) as line:
                 assert all_of(line).count(b"HTTP/1.1 200") == 1
 
@@ -162,11 +172,14 @@ def test_one_connection_carries_one_request_after_the_other(house: Any) -> None:
 
 
 def test_too_long_a_head_is_refused_before_its_end(house: Any) -> None:
-    with serving(house) as url, connect(url, b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000) as line:
+    with (
+        serving(house) as url,
+        connect(url, b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000) as line,
+    ):
         assert status(all_of(line)) == 431
 
 
-# --- slowness ------------------------------------------------------------------------------------------------------
+# --- slowness -----------------------------------------------------------------------------------
 
 
 def test_a_head_that_does_not_come_to_its_end_is_given_up(house: Any) -> None:
@@ -174,7 +187,8 @@ def test_a_head_that_does_not_come_to_its_end_is_given_up(house: Any) -> None:
         with connect(url) as silent, connect(url, b"GET /livez HT") as half:
             assert all_of(silent) == b""
             assert status(all_of(half)) == 408
-        with connect(url, b"GET /livez HTTP/1.1\r\n") as drops:  # each byte in time, the whole never
+        # each byte in time, the whole never
+        with connect(url, b"GET /livez HTTP/1.1\r\n") as drops:
             drops.settimeout(0.05)
             assert status(next(filter(None, (dripped(drops) for _ in range(400))))) == 408
 
@@ -188,19 +202,30 @@ def dripped(line: socket.socket) -> bytes:
         return b""
 
 
-def test_a_body_that_does_not_come_to_its_end_is_given_up(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_come_to_its_end_is_given_up(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from service.app import create_app
 
     settings = house.settings.model_copy(update={"body_timeout_s": 0.5})
-    house.app = create_app(settings, embedder=house.embedder, model=house.model, catalog=house.catalog)
-    with serving(house) as url, connect(url, search(house, b"Content-Length: 20\r\n", b"{")) as line:
+    house.app = create_app(
+        settings, embedder=house.embedder, model=house.model, catalog=house.catalog
+    )
+    with (
+        serving(house) as url,
+        connect(url, search(house, b"Content-Length: 20\r\n", b"{")) as line,
+    ):
         reply = all_of(line)
         assert (status(reply), b"body-too-slow" in reply) == (408, True)
 
 
-def test_who_has_been_refused_cannot_hold_the_connection_with_its_body(house: Any, monkeypatch: Any) -> None:
+def test_who_has_been_refused_cannot_hold_the_connection_with_its_body(
+    house: Any, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(connections, "LINGER_S", 0.3)
-    sent = search(house, b"Content-Length: 1000000\r\n", b"{").replace(house.keys["ada"].encode(), b"wrong")
+    sent = search(house, b"Content-Length: 1000000\r\n", b"{").replace(
+        house.keys["ada"].encode(), b"wrong"
+    )
     with serving(house) as url, connect(url, sent.replace(b"Connection: close\r\n", b"")) as line:
         assert status(all_of(line)) == 401
 
@@ -210,7 +235,7 @@ def test_a_connection_without_requests_is_closed(house: Any) -> None:
         assert status(all_of(line)) == 200
 
 
-# --- too many ------------------------------------------------------------------------------------------------------
+# --- too many -----------------------------------------------------------------------------------
 
 
 def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(house: Any) -> None:
@@ -235,12 +260,17 @@ def test_where_all_are_at_work_livez_is_answered_and_nothing_else(house: Any) ->
         assert [live(url) for _ in range(5)] == [200] * 5
         with connect(url, search(house, b"Content-Length: 20\r\n")) as line:
             reply = all_of(line)
-            assert (status(reply), b"Retry-After" in reply or b"retry-after" in reply) == (503, True)
+            assert (status(reply), b"Retry-After" in reply or b"retry-after" in reply) == (
+                503,
+                True,
+            )
         assert len(half) == 40
 
 
 @pytest.mark.slow
-def test_hundreds_of_silent_connections_do_not_keep_livez_from_being_answered(tmp_path: Path, models: Path) -> None:
+def test_hundreds_of_silent_connections_do_not_keep_livez_from_being_answered(
+    tmp_path: Path, models: Path
+) -> None:
     """As many open files as 400, and more connections than that without a key."""
     (tmp_path / "models").symlink_to(models)
 
@@ -253,7 +283,11 @@ def test_hundreds_of_silent_connections_do_not_keep_livez_from_being_answered(tm
     )
     try:
         assert process.stderr is not None
-        url = next(line.split("answers on ")[1].split(";")[0] for line in process.stderr if "answers on" in line)
+        url = next(
+            line.split("answers on ")[1].split(";")[0]
+            for line in process.stderr
+            if "answers on" in line
+        )
         with ExitStack() as held:
             for number in range(420):
                 held.enter_context(connect(url, b"GET /livez HT" if number % 2 else b""))
@@ -279,7 +313,7 @@ def test_one_person_is_one_address() -> None:
     assert group_of("") == "unknown"
 
 
-# --- wrong keys ----------------------------------------------------------------------------------------------------
+# --- wrong keys ---------------------------------------------------------------------------------
 
 
 def test_wrong_keys_are_answered_ever_more_slowly_within_bounds() -> None:
@@ -298,7 +332,9 @@ def test_no_more_addresses_are_remembered_than_there_is_room_for() -> None:
     assert len(wrong._seen) == ADDRESSES
 
 
-def test_a_right_key_never_waits_behind_wrong_ones(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_right_key_never_waits_behind_wrong_ones(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -1,4 +1,6 @@
-"""`clearance eval` as an operator meets it: real search, real templates, a model that says what it is told to."""
+"""`clearance eval` as an operator meets it: real search, real templates, a model that says what it
+is told to.
+"""
 
 import json
 import os
@@ -27,7 +29,11 @@ from tests.service.conftest import House, readers
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOT = Actor("user:root")
 PAY = {"question": "When do salaries rise?", "answers": ["March"], "documents": ["salaries.txt"]}
-SOUP = {"question": "What soup is there on Mondays?", "answers": ["soup"], "documents": ["menu.txt"]}
+SOUP = {
+    "question": "What soup is there on Mondays?",
+    "answers": ["soup"],
+    "documents": ["menu.txt"],
+}
 QUESTIONS = [
     {"id": "pay", **PAY, "user": "ada"},
     {"id": "soup", **SOUP, "user": "bob"},
@@ -54,7 +60,11 @@ def reply(prompt: Prompt) -> str:
     assert prompt.messages is not None
     system, asked = prompt.messages[0].content, prompt.messages[-1].content
     if "heliotrope" in asked and "salaries rise" in asked:
-        return "March [1]." if "terse" in system else "All salaries rise in March, as it says there [1]."
+        return (
+            "March [1]."
+            if "terse" in system
+            else "All salaries rise in March, as it says there [1]."
+        )
     return "There is soup [1]." if "What soup" in asked else "Nobody knows [1]."
 
 
@@ -93,7 +103,11 @@ class Measured:
         return found
 
     def figure(self, arm: str, key: str) -> float:
-        return next(float(each["estimates"][key]["value"]) for each in self.results["arms"] if each["arm"] == arm)
+        return next(
+            float(each["estimates"][key]["value"])
+            for each in self.results["arms"]
+            if each["arm"] == arm
+        )
 
 
 @pytest.fixture
@@ -105,7 +119,7 @@ def measured(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         yield Measured(house, tmp_path, server)
 
 
-# --- what it tells ---------------------------------------------------------------------------------------------------
+# --- what it tells ------------------------------------------------------------------------------
 
 
 def test_templates_are_measured_before_they_are_saved_and_compared_with_a_verdict(measured):
@@ -114,12 +128,17 @@ def test_templates_are_measured_before_they_are_saved_and_compared_with_a_verdic
     assert "9 of 9 answers" in result.stderr
     assert "chat-en" in result.stdout
     assert "terse.yaml is worse" not in result.stdout
-    assert "no difference shown between terse.yaml and chat-en on citation recall: 0.00 [0.00, 0.00]" in result.stdout
-    assert measured.figure("terse.yaml", "f1") == pytest.approx((1 + 1 / 2) / 2)  # one of `there is soup` is right
+    assert (
+        "no difference shown between terse.yaml and chat-en on citation recall: 0.00 [0.00, 0.00]"
+        in result.stdout
+    )
+    # one of `there is soup` is right
+    assert measured.figure("terse.yaml", "f1") == pytest.approx((1 + 1 / 2) / 2)
     assert measured.figure("chat-en", "f1") == pytest.approx((1 / 5 + 1 / 2) / 2)
     assert measured.figure("terse.yaml", "contained") == 1
     assert measured.figure("terse.yaml", "citation_recall") == 1
-    assert measured.figure("terse.yaml", "abstention_recall") == 0  # it should have kept silent before bob
+    # it should have kept silent before bob
+    assert measured.figure("terse.yaml", "abstention_recall") == 0
     assert measured.figure("quotes", "latency") > 0
     assert measured.results["leaks"] == measured.results["failures"] == 0
     assert [arm["arm"] for arm in measured.results["arms"]] == ["chat-en", "terse.yaml", "quotes"]
@@ -148,7 +167,11 @@ def test_everything_can_be_asked_as_one_user(measured):
     measured.run("--as", "bob", "--quotes")
     answers = {each["id"]: each for each in measured.results["answers"]}
     assert {each["user"] for each in answers.values()} == {"user:bob"}
-    assert [answers[name]["answerable"] for name in ("pay", "soup", "hidden")] == [False, True, False]
+    assert [answers[name]["answerable"] for name in ("pay", "soup", "hidden")] == [
+        False,
+        True,
+        False,
+    ]
     assert "salaries.txt" not in json.dumps([each["by_arm"] for each in answers.values()])
 
 
@@ -156,7 +179,9 @@ def test_without_a_template_each_asker_gets_what_is_active_for_him(measured):
     save(measured.house, "support", "user:ada", system="Be terse. {{ no_answer }}")
     measured.house.catalog.templates.activate("support", 1, ROOT, audience="user:ada")
     measured.run()
-    used = {each["id"]: each["by_arm"]["active"]["template"] for each in measured.results["answers"]}
+    used = {
+        each["id"]: each["by_arm"]["active"]["template"] for each in measured.results["answers"]
+    }
     assert used == {"pay": "support@1", "soup": "chat-en@1", "hidden": "chat-en@1"}
 
 
@@ -173,12 +198,14 @@ def test_the_operator_measures_any_template_by_name_or_version_whoever_may_use_i
 
 def save(house: House, name: str, *allow: str, system: str) -> None:
     shown = "{{ boundary }}\n{% for p in passages %}\n[{{ p.n }}] {{ p.text }}\n{% endfor %}\n{{ boundary }}\n"
-    text = TemplateText(variables=(), system=system, user=shown + "{{ question }}", no_answer="Not there.")
+    text = TemplateText(
+        variables=(), system=system, user=shown + "{{ question }}", no_answer="Not there."
+    )
     given = Readers(allow=frozenset(allow)) if allow else None
     house.catalog.templates.save(name, "chat", "en", text, ROOT, given)
 
 
-# --- what is not asked again -----------------------------------------------------------------------------------------
+# --- what is not asked again --------------------------------------------------------------------
 
 
 def test_what_was_asked_is_not_asked_again(measured):
@@ -226,10 +253,13 @@ def test_other_readers_are_another_view_and_are_asked_anew(measured):
     assert measured.asked("--template", "chat-en") == 2  # both of bob's: ada sees what she saw
     assert [each["answerable"] for each in measured.results["answers"]] == [True, True, True]
     documents.relabel("file:///house/roadmap.txt", readers("group:nobody"))
-    assert measured.asked("--template", "chat-en") == 1  # bob now sees what ada sees, and she has asked about pay
+    # bob now sees what ada sees, and she has asked about pay
+    assert measured.asked("--template", "chat-en") == 1
 
 
-@pytest.mark.parametrize("end", [b'{"key": "ab', b"\x00\xff\n", b'{"key": 3}\n[]\n{"key": "x", "text": 3}\n'])
+@pytest.mark.parametrize(
+    "end", [b'{"key": "ab', b"\x00\xff\n", b'{"key": 3}\n[]\n{"key": "x", "text": 3}\n']
+)
 def test_a_torn_line_is_as_if_it_were_not_there(measured, end):
     measured.run("--template", "chat-en")
     kept = measured.out / "answers.jsonl"
@@ -250,14 +280,30 @@ app(sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+)
 def test_a_run_that_was_stopped_goes_on_where_it_was(measured, how, code):
-    many = [{"question": f"When do salaries rise, {n}?", "answers": ["March"], "user": "ada"} for n in range(24)]
+    many = [
+        {"question": f"When do salaries rise, {n}?", "answers": ["March"], "user": "ada"}
+        for n in range(24)
+    ]
     place, kept = measured.write("many.jsonl", many), measured.out / "answers.jsonl"
     measured.server.model.delay_s = 0.02
-    given = ["eval", str(place), "--out", str(measured.out), "--template", "chat-en", "--concurrency", "2"]
+    given = [
+        "eval",
+        str(place),
+        "--out",
+        str(measured.out),
+        "--template",
+        "chat-en",
+        "--concurrency",
+        "2",
+    ]
     command = [sys.executable, "-c", COMMAND, *given]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, env=os.environ)
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
     wait_for(lambda: kept.exists() and kept.read_bytes().count(b"\n") >= 4)
     process.send_signal(how)
     _, told = process.communicate(timeout=60)
@@ -282,7 +328,7 @@ def wait_for(happened: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-# --- what goes wrong -------------------------------------------------------------------------------------------------
+# --- what goes wrong ----------------------------------------------------------------------------
 
 
 def test_a_question_without_an_answer_is_a_counted_line_and_is_asked_again_next_time(measured):
@@ -310,7 +356,10 @@ def test_a_server_that_is_not_there_is_said_before_anything_is_asked(measured, m
 
 
 def test_a_server_that_refuses_everything_ends_the_run(measured):
-    many = [{"question": f"When do salaries rise, {n}?", "answerable": True, "user": "ada"} for n in range(30)]
+    many = [
+        {"question": f"When do salaries rise, {n}?", "answerable": True, "user": "ada"}
+        for n in range(30)
+    ]
     measured.server.misbehaviour = "rejecting"
     result = measured.run(place=measured.write("many.jsonl", many), code=1)
     assert result.stderr.count("failed  active") < 30
@@ -332,7 +381,9 @@ def test_a_server_that_refuses_everything_ends_the_run(measured):
     ],
 )
 def test_what_cannot_be_measured_is_refused_with_the_reason(measured, arguments, said):
-    result = measured.run(*arguments, code=1 if "There is no" in said or "by that name" in said else 2)
+    result = measured.run(
+        *arguments, code=1 if "There is no" in said or "by that name" in said else 2
+    )
     assert said in result.stderr
     assert not measured.server.model.calls
 
@@ -347,12 +398,14 @@ def test_wrong_use_of_a_set_or_a_home_is_refused(measured, monkeypatch, tmp_path
     assert not (tmp_path / "empty").exists()
 
 
-# --- leaks -----------------------------------------------------------------------------------------------------------
+# --- leaks --------------------------------------------------------------------------------------
 
 
 def labelled(measured: Measured) -> Path:
     """A set whose overlay closes the menu to bob; the catalog has it open for everybody."""
-    measured.write("kitchen/queries.jsonl", [{"_id": "q", "text": "What soup is there?", "answerable": True}])
+    measured.write(
+        "kitchen/queries.jsonl", [{"_id": "q", "text": "What soup is there?", "answerable": True}]
+    )
     (measured.folder / "kitchen" / "qrels.tsv").write_text("q\tmenu.txt\t1\n", encoding="utf-8")
     measured.write("kitchen/acl.jsonl", [{"doc_id": "menu.txt", "groups": ["hr"]}])
     people = [{"user_id": "ada", "groups": ["hr"]}, {"user_id": "bob", "groups": []}]

@@ -1,4 +1,6 @@
-"""Measures on answers whose score can be computed by hand, and intervals that hold what they promise."""
+"""Measures on answers whose score can be computed by hand, and intervals that hold what they
+promise.
+"""
 
 import numpy as np
 import pytest
@@ -6,13 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.evaluation.cases import Case
-from service.evaluation.comparing import Comparison, Estimate, comparisons, differences, estimates, summaries
+from service.evaluation.comparing import (
+    Comparison,
+    Estimate,
+    comparisons,
+    differences,
+    estimates,
+    summaries,
+)
 from service.evaluation.measures import MEASURES, contains_answer, exact, f1, quantile, tokens
 from service.evaluation.outcomes import CaseOutcome
 
 BY_KEY = {measure.key: measure for measure in MEASURES}
 MARCH = ("in March", "March")
-PAY = Case(id="1", question="?", user="user:ada", answerable=True, answers=MARCH, documents=frozenset({"pay"}))
+PAY = Case(
+    id="1",
+    question="?",
+    user="user:ada",
+    answerable=True,
+    answers=MARCH,
+    documents=frozenset({"pay"}),
+)
 HIDDEN = Case(id="2", question="Who?", user="user:bob", answerable=False)
 UNKNOWN = Case(id="3", question="What?", user="user:ada", answerable=True)
 
@@ -26,7 +42,7 @@ def ratio(key: str, case: Case, outcome: CaseOutcome) -> float | None:
     return got / could if could else None
 
 
-# --- answers ---------------------------------------------------------------------------------------------------------
+# --- answers ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -43,7 +59,9 @@ def ratio(key: str, case: Case, outcome: CaseOutcome) -> float | None:
         ("?!", []),
     ],
 )
-def test_answers_are_compared_as_words_without_punctuation_and_articles_and_chinese_as_characters(text, expected):
+def test_answers_are_compared_as_words_without_punctuation_and_articles_and_chinese_as_characters(
+    text, expected
+):
     assert tokens(text) == expected
 
 
@@ -86,18 +104,21 @@ def test_who_abstains_has_answered_nothing_however_much_its_sentence_shares():
 
 
 def test_a_question_whose_answer_is_not_known_is_left_out_of_what_needs_it():
-    assert [ratio(key, UNKNOWN, said("March", cited=("pay",))) for key in ("overall", "f1", "exact", "contained")] == [
-        None
-    ] * 4
+    assert [
+        ratio(key, UNKNOWN, said("March", cited=("pay",)))
+        for key in ("overall", "f1", "exact", "contained")
+    ] == [None] * 4
     assert ratio("citation_precision", UNKNOWN, said("March", cited=("pay",))) is None
     assert ratio("f1", HIDDEN, said("March")) is None
 
 
-# --- citations and abstention ----------------------------------------------------------------------------------------
+# --- citations and abstention -------------------------------------------------------------------
 
 
 def test_citations_are_held_against_the_documents_that_answer():
-    both = Case(id="4", question="?", user="user:ada", answerable=True, documents=frozenset({"pay", "law"}))
+    both = Case(
+        id="4", question="?", user="user:ada", answerable=True, documents=frozenset({"pay", "law"})
+    )
     assert BY_KEY["citation_precision"].of(both, said(cited=("pay", "menu", "map"))) == (1, 3)
     assert BY_KEY["citation_recall"].of(both, said(cited=("pay", "menu", "map"))) == (1, 2)
     assert ratio("citation_precision", both, said()) is None
@@ -110,7 +131,10 @@ def test_abstention_counts_who_had_to_and_who_did():
     cases = [PAY, HIDDEN, HIDDEN, UNKNOWN]
     outcomes = [said(abstained=True), said(abstained=True), said("March"), said("March")]
     parts = {
-        key: np.sum([BY_KEY[key].of(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)], axis=0)
+        key: np.sum(
+            [BY_KEY[key].of(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)],
+            axis=0,
+        )
         for key in ("abstention_precision", "abstention_recall")
     }
     assert parts["abstention_precision"].tolist() == [1, 2]
@@ -130,7 +154,7 @@ def test_quantiles_weigh_neighbours():
     assert quantile([], 0.5) is None
 
 
-# --- intervals and verdicts ------------------------------------------------------------------------------------------
+# --- intervals and verdicts ---------------------------------------------------------------------
 
 
 def parts_of(values: np.ndarray) -> np.ndarray:
@@ -172,15 +196,24 @@ def verdict(key: str, value: float, low: float, high: float) -> str:
 def test_verdicts_are_plain_sentences():
     assert verdict("f1", 0.031, 0.011, 0.052) == "b is better than a on F1 by 0.03 [0.01, 0.05]"
     assert verdict("f1", -0.031, -0.052, -0.011) == "b is worse than a on F1 by 0.03 [0.01, 0.05]"
-    assert verdict("f1", -0.001, -0.02, 0.02) == "no difference shown between b and a on F1: 0.00 [-0.02, 0.02]"
+    assert (
+        verdict("f1", -0.001, -0.02, 0.02)
+        == "no difference shown between b and a on F1: 0.00 [-0.02, 0.02]"
+    )
     assert verdict("prompt_tokens", -1200.4, -1300, -1100) == (
         "b is better than a on prompt tokens by 1,200 [1,100, 1,300]"
     )
-    assert verdict("latency", 0.5, 0.4, 0.6) == "b is worse than a on mean latency by 0.50 [0.40, 0.60] s"
+    assert (
+        verdict("latency", 0.5, 0.4, 0.6)
+        == "b is worse than a on mean latency by 0.50 [0.40, 0.60] s"
+    )
 
 
 def test_failures_are_counted_and_measured_in_nothing_and_pairs_need_both():
-    cases = [Case(id=str(n), question="?", user="user:ada", answerable=True, answers=("yes",)) for n in range(4)]
+    cases = [
+        Case(id=str(n), question="?", user="user:ada", answerable=True, answers=("yes",))
+        for n in range(4)
+    ]
     outcomes = {("a", case.id): said("yes") for case in cases}
     outcomes |= {("b", case.id): said("no") for case in cases}
     outcomes["a", "0"] = said(failure="The model server is too slow.")
@@ -188,6 +221,9 @@ def test_failures_are_counted_and_measured_in_nothing_and_pairs_need_both():
     assert (first.asked, first.failed, first.estimates["f1"].questions) == (4, 1, 3)
     assert (first.leaks, other.leaks) == (0, 1)
     assert first.estimates["f1"].value == 1
-    found = {each.measure.key: each.difference for each in comparisons(("a", "b"), cases, outcomes, seed=0)}
+    found = {
+        each.measure.key: each.difference
+        for each in comparisons(("a", "b"), cases, outcomes, seed=0)
+    }
     assert found["f1"] == Estimate(-1, -1, -1, 3)
     assert "prompt_tokens" not in found

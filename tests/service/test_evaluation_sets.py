@@ -1,4 +1,6 @@
-"""Question sets: what is read from them, who asks, what counts as answered by whom, and what is refused."""
+"""Question sets: what is read from them, who asks, what counts as answered by whom, and what is
+refused.
+"""
 
 import gzip
 import json
@@ -32,32 +34,69 @@ def folder(tmp_path: Path) -> Path:
     place = tmp_path / "kitchen"
     place.mkdir()
     queries = [
-        {"_id": "q1", "text": "When do salaries rise?", "answerable": True, "answers": ["March"], "type": "x"},
+        {
+            "_id": "q1",
+            "text": "When do salaries rise?",
+            "answerable": True,
+            "answers": ["March"],
+            "type": "x",
+        },
         {"_id": "q2", "text": "Who painted the door?", "answerable": False, "answers": []},
     ]
     write(place / "queries.jsonl.gz", queries)
-    (place / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tpay\t1\nq1\tmenu\t0\n", encoding="utf-8")
-    write(place / "acl.jsonl.gz", [{"doc_id": "pay", "groups": ["hr"]}, {"doc_id": "menu", "groups": ["staff"]}])
-    people = [{"user_id": "ada", "groups": ["hr", "staff"]}, {"user_id": "bob", "groups": ["staff"]}]
+    (place / "qrels.tsv").write_text(
+        "query-id\tcorpus-id\tscore\nq1\tpay\t1\nq1\tmenu\t0\n", encoding="utf-8"
+    )
+    write(
+        place / "acl.jsonl.gz",
+        [{"doc_id": "pay", "groups": ["hr"]}, {"doc_id": "menu", "groups": ["staff"]}],
+    )
+    people = [
+        {"user_id": "ada", "groups": ["hr", "staff"]},
+        {"user_id": "bob", "groups": ["staff"]},
+    ]
     write(place / "users.jsonl", people)
     asked = [
-        {"query_id": "q1", "user_id": "ada", "expect": "answer", "visible_relevant": ["pay"], "hidden_relevant": []},
-        {"query_id": "q1", "user_id": "bob", "expect": "abstain", "visible_relevant": [], "hidden_relevant": ["pay"]},
+        {
+            "query_id": "q1",
+            "user_id": "ada",
+            "expect": "answer",
+            "visible_relevant": ["pay"],
+            "hidden_relevant": [],
+        },
+        {
+            "query_id": "q1",
+            "user_id": "bob",
+            "expect": "abstain",
+            "visible_relevant": [],
+            "hidden_relevant": ["pay"],
+        },
     ]
     write(place / "acl_queries.jsonl.gz", asked)
     return place
 
 
-# --- a labelled set --------------------------------------------------------------------------------------------------
+# --- a labelled set -----------------------------------------------------------------------------
 
 
 def test_a_set_with_an_overlay_says_who_asks_and_who_must_be_answered(folder):
     found = read(folder)
     yes, no = found.cases
     assert (found.name, found.total, found.lost) == ("kitchen", 2, 0)
-    assert (yes.id, yes.user, yes.answerable, yes.answers) == ("q1/ada", "user:ada", True, ("March",))
+    assert (yes.id, yes.user, yes.answerable, yes.answers) == (
+        "q1/ada",
+        "user:ada",
+        True,
+        ("March",),
+    )
     assert yes.documents == {"pay"}
-    assert (no.id, no.user, no.answerable, no.answers, no.documents) == ("q1/bob", "user:bob", False, (), frozenset())
+    assert (no.id, no.user, no.answerable, no.answers, no.documents) == (
+        "q1/bob",
+        "user:bob",
+        False,
+        (),
+        frozenset(),
+    )
 
 
 def test_the_overlay_forbids_what_the_set_does_not_allow_whatever_the_catalog_says(folder):
@@ -73,7 +112,9 @@ def test_asked_by_one_user_a_question_has_an_answer_where_he_may_read_one(folder
         ("q1", True, {"pay"}),
         ("q2", False, set()),
     ]
-    assert [(case.answerable, case.answers, set(case.documents)) for case in by_bob] == [(False, (), set())] * 2
+    assert [(case.answerable, case.answers, set(case.documents)) for case in by_bob] == [
+        (False, (), set())
+    ] * 2
 
 
 def test_people_are_found_beside_the_sets_too(folder, tmp_path):
@@ -88,7 +129,11 @@ def test_people_are_found_beside_the_sets_too(folder, tmp_path):
 
 
 def test_documents_that_are_not_in_the_catalog_are_told(folder):
-    found = load(folder, lambda user: READABLE[user] - {"menu"} if user == "user:bob" else frozenset({"pay"}), USERS)
+    found = load(
+        folder,
+        lambda user: READABLE[user] - {"menu"} if user == "user:bob" else frozenset({"pay"}),
+        USERS,
+    )
     assert found.lost == 0
     with pytest.raises(BadInput, match="holds none that its askers may read") as refused:
         load(folder, lambda user: frozenset(), USERS)
@@ -120,10 +165,14 @@ def test_rows_without_a_question_are_left_out_and_told(folder):
 
 
 def test_wrong_lines_of_a_labelled_set_are_named(folder):
-    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1 pay 1\nq1\tpay\tmuch\n", encoding="utf-8")
+    (folder / "qrels.tsv").write_text(
+        "query-id\tcorpus-id\tscore\nq1 pay 1\nq1\tpay\tmuch\n", encoding="utf-8"
+    )
     with pytest.raises(BadInput, match=r"qrels.tsv, line 2: .*; line 3: "):
         read(folder, user="ada")
-    write(folder / "acl_queries.jsonl.gz", [{"query_id": "q1", "user_id": "ada", "expect": "perhaps"}])
+    write(
+        folder / "acl_queries.jsonl.gz", [{"query_id": "q1", "user_id": "ada", "expect": "perhaps"}]
+    )
     with pytest.raises(BadInput, match=r"line 1: expect: .*visible_relevant: Field required"):
         read(folder)
     (folder / "queries.jsonl.gz").write_bytes(b"not gzip")
@@ -131,19 +180,32 @@ def test_wrong_lines_of_a_labelled_set_are_named(folder):
         read(folder)
 
 
-# --- one's own file --------------------------------------------------------------------------------------------------
+# --- one's own file -----------------------------------------------------------------------------
 
 
 def test_a_file_of_ones_own_needs_little(tmp_path):
     rows = [
-        {"question": "When do salaries rise?", "answers": ["March"], "documents": ["pay"], "user": "ada"},
-        {"id": "door", "question": "Who painted the door?", "answerable": False, "user": "user:bob"},
+        {
+            "question": "When do salaries rise?",
+            "answers": ["March"],
+            "documents": ["pay"],
+            "user": "ada",
+        },
+        {
+            "id": "door",
+            "question": "Who painted the door?",
+            "answerable": False,
+            "user": "user:bob",
+        },
         {"question": "When?", "answers": ["March"], "documents": ["pay"], "user": "bob"},
         {"question": "Is there soup?", "answers": ["yes"], "user": "bob"},
     ]
     found = read(write(tmp_path / "mine.jsonl", ["\ufeff" + json.dumps(rows[0]), "", *rows[1:]]))
     assert (found.name, found.overlay) == ("mine", None)
-    assert [(case.id, case.user, case.answerable, case.answers, set(case.documents)) for case in found.cases] == [
+    assert [
+        (case.id, case.user, case.answerable, case.answers, set(case.documents))
+        for case in found.cases
+    ] == [
         ("#1", "user:ada", True, ("March",), {"pay"}),
         ("door", "user:bob", False, (), set()),
         ("#3", "user:bob", False, (), set()),  # the only document that answers is not for him
@@ -156,7 +218,10 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
     ("rows", "said"),
     [
         (["{", '{"question": 3}'], r"line 1: .*line 2: question"),
-        ([{"question": "Q", "answers": ["a"], "document": ["pay"]}], "line 1: document: Extra inputs"),
+        (
+            [{"question": "Q", "answers": ["a"], "document": ["pay"]}],
+            "line 1: document: Extra inputs",
+        ),
         ([{"question": "Q", "answers": "a"}], "line 1: answers"),
         ([{"question": "Q"}], "question 1: it has no answers"),
         ([{"question": "Q", "answers": ["a"], "answerable": False}], "question 1: it has answers"),
@@ -188,6 +253,10 @@ def test_a_sample_keeps_the_proportions_and_is_the_same_for_the_same_seed(tmp_pa
     rows = [{"question": f"Q{n}", "answerable": n % 4 > 0, "user": "ada"} for n in range(100)]
     found = read(write(tmp_path / "mine.jsonl", rows))
     sample = draw_sample(found, 20, seed=1)
-    assert (len(sample.cases), sample.total, sum(case.answerable for case in sample.cases)) == (20, 100, 15)
+    assert (len(sample.cases), sample.total, sum(case.answerable for case in sample.cases)) == (
+        20,
+        100,
+        15,
+    )
     assert sample == draw_sample(found, 20, seed=1) != draw_sample(found, 20, seed=2)
     assert draw_sample(found, 500, seed=1) == draw_sample(found, None, seed=1) == found

@@ -1,4 +1,6 @@
-"""Little evidence: the reply of an empty view, told the same way everywhere, and the same whether nothing exists."""
+"""Little evidence: the reply of an empty view, told the same way everywhere, and the same whether
+nothing exists.
+"""
 
 import asyncio
 import json
@@ -47,13 +49,20 @@ def opened(home: Path) -> World:
     world.people(ada=["hr"], bob=["eng"])
     world.put("harbour", HARBOUR, "group:hr")
     world.put("berths", "A berth in the harbour costs twelve crowns for the night.", "group:hr")
-    world.put("keeper", "What is the duty of the keeper when fog comes, was it not the name of the rule?", "group:hr")
+    world.put(
+        "keeper",
+        "What is the duty of the keeper when fog comes, was it not the name of the rule?",
+        "group:hr",
+    )
     return world
 
 
 def threshold(catalog: Catalog, below: float, *modes: Mode) -> None:
     """Refuse evidence below this, in whatever language is asked."""
-    kept = {mode: {language: {"threshold": below} for language in ("en", "zh")} for mode in modes or ("hybrid",)}
+    kept = {
+        mode: {language: {"threshold": below} for language in ("en", "zh")}
+        for mode in modes or ("hybrid",)
+    }
     found = catalog.generations.in_force()
     assert found
     catalog.generations.keep_setting(found[0], SETTING, kept)
@@ -81,7 +90,13 @@ def test_weak_evidence_gets_the_fixed_answer_and_no_model_is_asked(
     threshold(world.catalog, 0.99, mode)
     given = ask(world, QUESTION, model, mode=mode)
     assert (given.text, given.abstained) == (NOTHING_FOUND["en"], True)
-    assert (given.passages, given.citations, given.usage, given.model, given.template) == ((), (), None, None, None)
+    assert (given.passages, given.citations, given.usage, given.model, given.template) == (
+        (),
+        (),
+        None,
+        None,
+        None,
+    )
     assert {left.reason for left in given.budget.left_out} == {"weak_evidence"}
     assert {left.title for left in given.budget.left_out} <= {"harbour", "berths", "keeper"}
     assert model is None or (model.calls, model.counted) == ([], 0)
@@ -103,9 +118,16 @@ def test_the_stream_tells_it_too(world: World) -> None:
     threshold(world.catalog, 0.99)
 
     async def told() -> list[Event]:
-        return [event async for event in answerer(world, ScriptedModel()).stream(Ask(question=QUESTION), ADA)]
+        return [
+            event
+            async for event in answerer(world, ScriptedModel()).stream(Ask(question=QUESTION), ADA)
+        ]
 
-    assert [type(event).__name__ for event in asyncio.run(told())] == ["Passages", "Token", "Finished"]
+    assert [type(event).__name__ for event in asyncio.run(told())] == [
+        "Passages",
+        "Token",
+        "Finished",
+    ]
 
 
 def test_evidence_at_the_threshold_is_enough(world: World) -> None:
@@ -159,7 +181,7 @@ def test_passages_in_the_language_of_a_question_hold_its_small_words(
     assert share_a_language(question, [hit(text, n=n) for n, text in enumerate(told, 1)]) is same
 
 
-# --- hidden or absent ------------------------------------------------------------------------------------------------
+# --- hidden or absent ---------------------------------------------------------------------------
 
 
 def plain(given: Answer) -> dict[str, Any]:
@@ -172,7 +194,11 @@ def test_a_hidden_answer_looks_like_none_at_all(tmp_path: Path) -> None:
     for name, there in (("hidden", True), ("absent", False)):
         world = opened(tmp_path / name)
         if there:
-            world.put("chapel", f"{ASIDE} The painter of the ceiling in the chapel was Amelie.", "group:eng")
+            world.put(
+                "chapel",
+                f"{ASIDE} The painter of the ceiling in the chapel was Amelie.",
+                "group:eng",
+            )
         threshold(world.catalog, evidence(world, QUESTION))
         assert evidence(world, ASIDE) < evidence(world, QUESTION)
         reply = plain(ask(world, ASIDE, ScriptedModel("never asked")))
@@ -186,12 +212,15 @@ def test_a_hidden_answer_looks_like_none_at_all(tmp_path: Path) -> None:
 
 def test_unknown_names_are_refused_whatever_the_evidence(world: World) -> None:
     threshold(world.catalog, 0.99)
-    for unknown in (Ask(question=QUESTION, template="nobodys"), Ask(question=QUESTION, model="nobodys")):
+    for unknown in (
+        Ask(question=QUESTION, template="nobodys"),
+        Ask(question=QUESTION, model="nobodys"),
+    ):
         with pytest.raises(NotFound):
             asyncio.run(answerer(world, ScriptedModel()).answer(unknown, ADA))
 
 
-# --- when it holds ---------------------------------------------------------------------------------------------------
+# --- when it holds ------------------------------------------------------------------------------
 
 
 def test_a_calibration_by_another_process_holds_at_the_next_request(world: World) -> None:
@@ -238,7 +267,9 @@ def test_a_model_that_becomes_active_during_a_search_is_not_judged_by_the_thresh
     assert not judge.judged(QUESTION, search)[1]
 
 
-@pytest.mark.parametrize("kept", [7, [], {"hybrid": 1}, {"hybrid": {"en": {}}}, {"hybrid": {"en": {"threshold": "?"}}}])
+@pytest.mark.parametrize(
+    "kept", [7, [], {"hybrid": 1}, {"hybrid": {"en": {}}}, {"hybrid": {"en": {"threshold": "?"}}}]
+)
 def test_a_calibration_that_cannot_be_read_refuses_nothing(
     world: World, kept: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -264,29 +295,42 @@ def test_settings_of_a_generation_are_kept_one_by_one(world: World) -> None:
 
 
 def test_no_threshold_no_refusal() -> None:
-    result = SearchResult(hits=(hit(HARBOUR),), view_id="", exactness="exact", mode="hybrid", evidence=0.0)
+    result = SearchResult(
+        hits=(hit(HARBOUR),), view_id="", exactness="exact", mode="hybrid", evidence=0.0
+    )
     assert not weak(QUESTION, result, {})
     assert weak(QUESTION, result, {("hybrid", "en"): 0.1})
 
 
 @pytest.mark.slow
-def test_the_packaged_model_comes_with_thresholds_that_its_fingerprint_names(models: Path, tmp_path: Path) -> None:
+def test_the_packaged_model_comes_with_thresholds_that_its_fingerprint_names(
+    models: Path, tmp_path: Path
+) -> None:
     (tmp_path / "models").symlink_to(models)
     packaged = load(Settings(home=tmp_path))
-    generation = IndexGeneration(id=1, model="", fingerprint=packaged.fingerprint, dimension=384, state="active")
+    generation = IndexGeneration(
+        id=1, model="", fingerprint=packaged.fingerprint, dimension=384, state="active"
+    )
     assert thresholds(generation, {}) == {("hybrid", "en"): 0.61, ("hybrid", "zh"): 0.64}
 
 
-def test_what_is_calibrated_counts_over_what_comes_with_the_model_and_all_can_be_switched_off() -> None:
+def test_what_is_calibrated_counts_over_what_comes_with_the_model_and_all_can_be_switched_off() -> (
+    None
+):
     fingerprint, packaged = next(iter(PACKAGED.items()))
-    generation = IndexGeneration(id=1, model="", fingerprint=fingerprint, dimension=384, state="active")
-    kept: dict[str, Any] = {"hybrid": {"en": {"threshold": 0.7}}, "dense": {"zh": {"threshold": 0.8}}}
+    generation = IndexGeneration(
+        id=1, model="", fingerprint=fingerprint, dimension=384, state="active"
+    )
+    kept: dict[str, Any] = {
+        "hybrid": {"en": {"threshold": 0.7}},
+        "dense": {"zh": {"threshold": 0.8}},
+    }
     calibrated = {**packaged, ("hybrid", "en"): 0.7, ("dense", "zh"): 0.8}
     assert thresholds(generation, {SETTING: kept}) == calibrated
     assert thresholds(generation, {SETTING: {**kept, "off": True}}) == {}
 
 
-# --- over the wire ---------------------------------------------------------------------------------------------------
+# --- over the wire ------------------------------------------------------------------------------
 
 
 def test_every_address_tells_it_alike(house: Any, http: TestClient) -> None:
@@ -294,12 +338,16 @@ def test_every_address_tells_it_alike(house: Any, http: TestClient) -> None:
     headers, question = house.headers("ada"), "When do the salaries rise by three per cent?"
     said = [
         http.post("/ask", json={"question": question}, headers=headers).json()["answer"],
-        http.post("/ask", json={"question": question, "answerer": "quotes"}, headers=headers).json()["answer"],
+        http.post(
+            "/ask", json={"question": question, "answerer": "quotes"}, headers=headers
+        ).json()["answer"],
     ]
     chat = {"model": "scripted", "messages": [{"role": "user", "content": question}]}
     reply = http.post("/v1/chat/completions", json=chat, headers=headers).json()
     said.append(reply["choices"][0]["message"]["content"])
-    reply = http.post("/v1/responses", json={"model": "scripted", "input": question}, headers=headers).json()
+    reply = http.post(
+        "/v1/responses", json={"model": "scripted", "input": question}, headers=headers
+    ).json()
     said.append(reply["output"][-1]["content"][0]["text"])
     streamed = http.post("/ask", json={"question": question, "stream": True}, headers=headers).text
     assert said == [NOTHING_FOUND["en"]] * 4

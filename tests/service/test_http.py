@@ -25,7 +25,7 @@ QUESTION = {"question": "When do salaries rise?"}
 ALL = Readers(allow=frozenset({"public"}))
 
 
-# --- asking ------------------------------------------------------------------------------------------------------
+# --- asking -------------------------------------------------------------------------------------
 
 
 def test_an_answer_cites_the_passage_it_rests_on(house: Any, http: TestClient) -> None:
@@ -33,7 +33,9 @@ def test_an_answer_cites_the_passage_it_rests_on(house: Any, http: TestClient) -
     assert reply["answer"] == "Salaries rise in March [1]."
     cited = reply["citations"][0]
     assert (cited["n"], cited["title"], cited["page"]["number"]) == (1, "Salaries", 1)
-    whole = http.get(f"/documents/{cited['document_id']}", headers=house.headers("ada")).json()["text"]
+    whole = http.get(f"/documents/{cited['document_id']}", headers=house.headers("ada")).json()[
+        "text"
+    ]
     assert whole[cited["start"] : cited["end"]] == cited["quote"]
 
 
@@ -48,11 +50,16 @@ def test_an_answer_says_what_it_was_made_of(house: Any, http: TestClient) -> Non
 
 
 def test_what_was_left_out_is_named_with_its_place(house: Any, http: TestClient) -> None:
-    house.put("pay", "Salaries rise in March by three per cent. The secret word is heliotrope.", ALL)
+    house.put(
+        "pay", "Salaries rise in March by three per cent. The secret word is heliotrope.", ALL
+    )
     reply = http.post("/ask", json=QUESTION, headers=house.headers("ada")).json()
     (left,) = reply["budget"]["left_out"]
     assert left["title"] in ("Pay", "Salaries")
-    assert (left["reason"], left["pages"]) == ("duplicate", [{"number": 1, "name": None, "kind": "page"}])
+    assert (left["reason"], left["pages"]) == (
+        "duplicate",
+        [{"number": 1, "name": None, "kind": "page"}],
+    )
     assert left["document_id"] in (house.ids["pay"], house.ids["salaries"])
     opened = http.get(f"/passages/{left['passage_id']}", headers=house.headers("ada")).json()
     assert opened["passage"]["title"] == left["title"]
@@ -63,7 +70,8 @@ def test_who_may_not_read_it_gets_nothing_of_it(house: Any, http: TestClient) ->
         reply = http.post("/ask", json=body, headers=house.headers("bob"))
         assert reply.status_code == 200
         assert "heliotrope" not in reply.text
-        assert "Salaries" not in reply.text.replace("Salaries rise in March", "")  # what the scripted model says
+        # what the scripted model says
+        assert "Salaries" not in reply.text.replace("Salaries rise in March", "")
 
 
 def test_the_model_is_shown_nothing_the_caller_may_not_read(house: Any, http: TestClient) -> None:
@@ -73,19 +81,28 @@ def test_the_model_is_shown_nothing_the_caller_may_not_read(house: Any, http: Te
 
 
 def test_quotes_answer_without_the_model(house: Any, http: TestClient) -> None:
-    reply = http.post("/ask", json=QUESTION | {"answerer": "quotes"}, headers=house.headers("ada")).json()
+    reply = http.post(
+        "/ask", json=QUESTION | {"answerer": "quotes"}, headers=house.headers("ada")
+    ).json()
     assert "Salaries rise in March" in reply["answer"]
     assert (reply["model"], reply["usage"], house.model.calls) == (None, None, [])
 
 
 def test_a_question_in_another_script_is_answered(house: Any, http: TestClient) -> None:
     for question in ("工资什么时候上涨？", "متى ترتفع الرواتب؟", "🙂 salaries?"):
-        assert http.post("/ask", json={"question": question}, headers=house.headers("ada")).status_code == 200
+        assert (
+            http.post("/ask", json={"question": question}, headers=house.headers("ada")).status_code
+            == 200
+        )
 
 
 @pytest.mark.parametrize(
     ("failure", "status"),
-    [(GeneratorUnavailable("10.0.0.7:8000"), 503), (GeneratorTimeout(), 504), (GeneratorBroken("bad"), 502)],
+    [
+        (GeneratorUnavailable("10.0.0.7:8000"), 503),
+        (GeneratorTimeout(), 504),
+        (GeneratorBroken("bad"), 502),
+    ],
 )
 def test_a_failing_model_is_a_problem_and_search_goes_on(
     house: Any, http: TestClient, failure: GeneratorError, status: int
@@ -99,20 +116,29 @@ def test_a_failing_model_is_a_problem_and_search_goes_on(
     assert http.post("/search", json=QUESTION, headers=house.headers("ada")).status_code == 200
 
 
-def test_quotes_stand_in_for_a_failing_model_where_the_caller_allows_it(house: Any, http: TestClient) -> None:
+def test_quotes_stand_in_for_a_failing_model_where_the_caller_allows_it(
+    house: Any, http: TestClient
+) -> None:
     house.model.failure = GeneratorUnavailable()
-    reply = http.post("/ask", json=QUESTION | {"fallback": "quotes"}, headers=house.headers("ada")).json()
+    reply = http.post(
+        "/ask", json=QUESTION | {"fallback": "quotes"}, headers=house.headers("ada")
+    ).json()
     assert reply["answerer"] == "quotes"
     assert reply["notice"]
 
 
-# --- searching ---------------------------------------------------------------------------------------------------
+# --- searching ----------------------------------------------------------------------------------
 
 
-def test_search_finds_what_the_caller_may_read_and_nothing_else(house: Any, http: TestClient) -> None:
+def test_search_finds_what_the_caller_may_read_and_nothing_else(
+    house: Any, http: TestClient
+) -> None:
     found = {
         name: {
-            hit["title"] for hit in http.post("/search", json=QUESTION, headers=house.headers(name)).json()["passages"]
+            hit["title"]
+            for hit in http.post("/search", json=QUESTION, headers=house.headers(name)).json()[
+                "passages"
+            ]
         }
         for name in ("ada", "bob", "root")
     }
@@ -124,33 +150,50 @@ def test_the_same_search_again_is_not_sent_again(house: Any, http: TestClient) -
     assert first.headers["cache-control"] == "private, no-cache"
     again = house.headers("ada") | {"If-None-Match": f'W/"x", {first.headers["etag"]}'}
     second = http.post("/search", json=QUESTION, headers=again)
-    assert (second.status_code, second.content, second.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert (second.status_code, second.content, second.headers["etag"]) == (
+        304,
+        b"",
+        first.headers["etag"],
+    )
     assert http.post("/search", json=QUESTION | {"k": 1}, headers=again).status_code == 200
-    assert http.post("/search", json=QUESTION, headers=again | house.headers("bob")).status_code == 200
+    assert (
+        http.post("/search", json=QUESTION, headers=again | house.headers("bob")).status_code == 200
+    )
 
 
 def test_hidden_documents_change_no_byte_of_a_search(house: Any, http: TestClient) -> None:
     before = http.post("/search", json=QUESTION, headers=house.headers("bob"))
-    house.put("bonus", "Salaries rise twice. Salaries rise in May.", Readers(allow=frozenset({"group:hr"})))
+    house.put(
+        "bonus",
+        "Salaries rise twice. Salaries rise in May.",
+        Readers(allow=frozenset({"group:hr"})),
+    )
     after = http.post("/search", json=QUESTION, headers=house.headers("bob"))
     assert (before.content, before.headers["etag"]) == (after.content, after.headers["etag"])
     house.put("bonus", "Salaries rise twice. Salaries rise in May.", ALL)
-    assert http.post("/search", json=QUESTION, headers=house.headers("bob")).headers["etag"] != before.headers["etag"]
+    assert (
+        http.post("/search", json=QUESTION, headers=house.headers("bob")).headers["etag"]
+        != before.headers["etag"]
+    )
 
 
 def test_filters_narrow_a_search(house: Any, http: TestClient) -> None:
-    body = QUESTION | {"filters": {"path_prefix": "menu", "media_types": ["text/plain"], "metadata": {}}}
+    body = QUESTION | {
+        "filters": {"path_prefix": "menu", "media_types": ["text/plain"], "metadata": {}}
+    }
     found = http.post("/search", json=body, headers=house.headers("ada")).json()["passages"]
     assert [hit["title"] for hit in found] == ["Menu"]
 
 
-# --- opening -----------------------------------------------------------------------------------------------------
+# --- opening ------------------------------------------------------------------------------------
 
 
 def test_a_passage_opens_inside_its_document(house: Any, http: TestClient) -> None:
     text = "Before. " * 400 + "The needle." + " After." * 400
     house.put("long", text, ALL)
-    found = http.post("/search", json={"question": "needle", "mode": "keyword"}, headers=house.headers("bob"))
+    found = http.post(
+        "/search", json={"question": "needle", "mode": "keyword"}, headers=house.headers("bob")
+    )
     hit = found.json()["passages"][0]
     opened = http.get(f"/passages/{hit['id']}", headers=house.headers("bob")).json()
     at = opened["highlight"]
@@ -163,14 +206,18 @@ def test_a_document_can_be_read_piece_by_piece(house: Any, http: TestClient) -> 
     at = f"/documents/{house.ids['menu']}"
     whole = http.get(at, headers=house.headers("ada")).json()
     pieces = [
-        http.get(at, params={"start": start, "length": 7}, headers=house.headers("ada")).json()["text"]
+        http.get(at, params={"start": start, "length": 7}, headers=house.headers("ada")).json()[
+            "text"
+        ]
         for start in range(0, whole["characters"] + 7, 7)
     ]
     assert "".join(pieces) == whole["text"]
 
 
 def test_absent_and_forbidden_look_the_same(house: Any, http: TestClient) -> None:
-    passage = http.post("/search", json=QUESTION, headers=house.headers("ada")).json()["passages"][0]["id"]
+    passage = http.post("/search", json=QUESTION, headers=house.headers("ada")).json()["passages"][
+        0
+    ]["id"]
     tried = [
         f"/documents/{house.ids['salaries']}",
         "/documents/AAAAAAAAAAAAAAAAAAAA",
@@ -186,7 +233,8 @@ def test_absent_and_forbidden_look_the_same(house: Any, http: TestClient) -> Non
     bodies = {json.dumps(reply.json() | {"instance": ""}) for reply in replies}
     assert len(bodies) == 1
     headers = {
-        tuple((name, "" if name == "x-request-id" else value) for name, value in r.headers.items()) for r in replies
+        tuple((name, "" if name == "x-request-id" else value) for name, value in r.headers.items())
+        for r in replies
     }
     assert len(headers) == 1
 
@@ -196,10 +244,12 @@ def test_a_revoked_reader_is_refused_at_the_next_request(house: Any, http: TestC
     assert http.get(at, headers=house.headers("ada")).status_code == 200
     house.catalog.people.remove_member("hr", "user:ada")
     assert http.get(at, headers=house.headers("ada")).status_code == 404
-    assert "heliotrope" not in http.post("/search", json=QUESTION, headers=house.headers("ada")).text
+    assert (
+        "heliotrope" not in http.post("/search", json=QUESTION, headers=house.headers("ada")).text
+    )
 
 
-# --- the service itself ------------------------------------------------------------------------------------------
+# --- the service itself -------------------------------------------------------------------------
 
 
 def test_ready_means_that_it_can_search(house: Any, http: TestClient) -> None:
@@ -224,7 +274,11 @@ def test_a_catalog_out_of_reach_is_not_ready_and_lets_nobody_in(
             break
         time.sleep(0.1)
     assert (reply.status_code, reply.json()["checks"]["catalog"]) == (503, "not ready")
-    said = [record for record in caplog.records if record.name == "clearance.health" and record.levelname == "ERROR"]
+    said = [
+        record
+        for record in caplog.records
+        if record.name == "clearance.health" and record.levelname == "ERROR"
+    ]
     assert len(said) == 1, "it is logged once, and not at every look"
     asked = http.post("/search", json=QUESTION, headers=house.headers("ada"))
     assert (asked.status_code, asked.json()["type"]) == (500, "/problems/internal-error")
@@ -232,7 +286,9 @@ def test_a_catalog_out_of_reach_is_not_ready_and_lets_nobody_in(
     assert http.get("/livez").status_code == 200
 
 
-def test_open_addresses_look_at_nothing(house: Any, http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_addresses_look_at_nothing(
+    house: Any, http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What takes longer after somebody has written must not be done for who has no key."""
     by_the_process = house.app.state.runtime.health
     monkeypatch.setattr(by_the_process, "_look", lambda: None)
@@ -243,7 +299,15 @@ def test_open_addresses_look_at_nothing(house: Any, http: TestClient, monkeypatc
 
     monkeypatch.setattr(house.catalog._database, "_transaction", looked)
     monkeypatch.setattr(house.app.state.runtime.searcher.corpus, "latest", looked)
-    for at in ("/livez", "/readyz", "/version", "/docs", "/openapi.json", "/", "/problems/not-found"):
+    for at in (
+        "/livez",
+        "/readyz",
+        "/version",
+        "/docs",
+        "/openapi.json",
+        "/",
+        "/problems/not-found",
+    ):
         assert http.get(at).status_code == 200, at
 
 
@@ -262,17 +326,25 @@ def test_open_addresses_tell_nothing_of_what_is_held(house: Any, http: TestClien
     http.post("/search", json=QUESTION, headers=house.headers("ada"))
     for at in open_to_all:
         text = http.get(at).text
-        assert not any(word in text for word in ("heliotrope", "Salaries", "salaries", "user:ada", house.ids["menu"]))
+        assert not any(
+            word in text
+            for word in ("heliotrope", "Salaries", "salaries", "user:ada", house.ids["menu"])
+        )
         assert text == before[at]
     text = http.get("/metrics", headers=house.headers("root")).text
     metrics = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line[0] != "#"}
-    assert not [name for name in metrics if "document" in name or "passage" in name or "user" in name]
+    assert not [
+        name for name in metrics if "document" in name or "passage" in name or "user" in name
+    ]
 
 
 def test_metrics_count_requests_by_route(house: Any, http: TestClient) -> None:
     http.get(f"/documents/{house.ids['menu']}", headers=house.headers("ada"))
     text = http.get("/metrics", headers=house.headers("root")).text
-    assert 'clearance_requests_total{method="GET",route="/documents/{document_id}",status="200"} 1.0' in text
+    assert (
+        'clearance_requests_total{method="GET",route="/documents/{document_id}",status="200"} 1.0'
+        in text
+    )
 
 
 def test_metrics_are_for_operators_and_for_who_has_their_token(house: Any) -> None:
@@ -286,14 +358,19 @@ def test_metrics_are_for_operators_and_for_who_has_their_token(house: Any) -> No
         assert http.get("/metrics", headers=house.headers("root")).status_code == 200
         assert http.get("/metrics", headers=house.headers("ada")).status_code == 403
         assert http.get("/metrics").status_code == 401
-        assert http.get("/metrics", headers={"Authorization": "Bearer a token for metric"}).status_code == 401
+        assert (
+            http.get("/metrics", headers={"Authorization": "Bearer a token for metric"}).status_code
+            == 401
+        )
         for at in ("/whoami", "/admin/models", "/metrics/", f"/documents/{house.ids['menu']}"):
             assert http.get(at, headers=token).status_code == 401, at
 
 
 def test_the_reference_needs_nothing_from_elsewhere(house: Any, http: TestClient) -> None:
     page = http.get("/docs")
-    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert page.headers["content-security-policy"].startswith(
+        "default-src 'none'; style-src 'sha256-"
+    )
     assert "<script" not in page.text
     assert "http://" not in page.text
     assert "https://" not in page.text
@@ -322,7 +399,8 @@ def test_replies_are_what_the_description_says(house: Any, http: TestClient) -> 
         assert set(reply.json()) <= set(described["components"]["schemas"][name]["properties"])
     for path, methods in described["paths"].items():
         for operation in methods.values():
-            assert "422" not in operation["responses"], path  # problems are described once, as the default
+            # problems are described once, as the default
+            assert "422" not in operation["responses"], path
 
 
 def test_the_description_is_valid_and_every_list_in_it_says_of_what(http: TestClient) -> None:
@@ -330,7 +408,10 @@ def test_the_description_is_valid_and_every_list_in_it_says_of_what(http: TestCl
 
     def lists(node: Any) -> Iterator[dict[str, Any]]:
         if isinstance(node, dict):
-            if "array" in (node.get("type"), *(node["type"] if isinstance(node.get("type"), list) else ())):
+            if "array" in (
+                node.get("type"),
+                *(node["type"] if isinstance(node.get("type"), list) else ()),
+            ):
                 yield node
             for inner in node.values():
                 yield from lists(inner)
@@ -369,17 +450,29 @@ def test_the_log_has_one_line_a_request_and_none_of_its_words(
         reply = http.post("/ask", json=QUESTION, headers=house.headers("ada"))
         http.get(f"/documents/{house.ids['salaries']}", headers=house.headers("ada"))
     written = [
-        JsonFormatter().format(record) for record in caplog.records if not record.name.startswith(("httpx", "asyncio"))
+        JsonFormatter().format(record)
+        for record in caplog.records
+        if not record.name.startswith(("httpx", "asyncio"))
     ]
     lines = [json.loads(line) for line in written]
     requests = [line for line in lines if line["message"] == "request"]
-    assert [(line["route"], line["status"]) for line in requests] == [("/ask", 200), ("/documents/{document_id}", 200)]
+    assert [(line["route"], line["status"]) for line in requests] == [
+        ("/ask", 200),
+        ("/documents/{document_id}", 200),
+    ]
     assert requests[0]["request_id"] == reply.headers["x-request-id"]
-    for word in ("salaries", "Salaries", "heliotrope", "March", house.keys["ada"], house.ids["salaries"]):
+    for word in (
+        "salaries",
+        "Salaries",
+        "heliotrope",
+        "March",
+        house.keys["ada"],
+        house.ids["salaries"],
+    ):
         assert word not in "".join(written)
 
 
-# --- administration ----------------------------------------------------------------------------------------------
+# --- administration -----------------------------------------------------------------------------
 
 
 def _finished(http: TestClient, at: str, headers: dict[str, str]) -> dict[str, Any]:
@@ -409,7 +502,9 @@ def test_a_job_of_another_kind_is_not_shown(house: Any, http: TestClient) -> Non
 @pytest.mark.slow
 def test_an_administrator_changes_the_embedding_model(house: Any, http: TestClient) -> None:
     before = http.post("/search", json=QUESTION | {"mode": "dense"}, headers=house.headers("ada"))
-    reply = http.post("/admin/index/rebuild", json={"model": "other"}, headers=house.headers("root"))
+    reply = http.post(
+        "/admin/index/rebuild", json={"model": "other"}, headers=house.headers("root")
+    )
     job = _finished(http, reply.headers["location"], house.headers("root"))
     assert (job["state"], job["result"]["model"]) == ("done", "other")
     after = http.post("/search", json=QUESTION | {"mode": "dense"}, headers=house.headers("ada"))
@@ -425,7 +520,11 @@ def test_a_rebuild_that_fails_says_why_and_the_next_one_works(house: Any, tmp_pa
         raise RuntimeError("secret path")
 
     app: FastAPI = create_app(
-        house.settings, embedder=house.embedder, model=house.model, catalog=house.catalog, load_embedder=load
+        house.settings,
+        embedder=house.embedder,
+        model=house.model,
+        catalog=house.catalog,
+        load_embedder=load,
     )
     with TestClient(app) as http:
         root = house.headers("root")
@@ -436,7 +535,9 @@ def test_a_rebuild_that_fails_says_why_and_the_next_one_works(house: Any, tmp_pa
         assert _finished(http, reply.headers["location"], root)["state"] == "done"
 
 
-def test_the_application_opens_and_closes_what_it_was_not_given(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_application_opens_and_closes_what_it_was_not_given(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from service.app import create_app
 
     closed: list[Catalog] = []
@@ -447,7 +548,9 @@ def test_the_application_opens_and_closes_what_it_was_not_given(house: Any, monk
     assert len(closed) == 1
 
 
-def test_a_position_comes_with_every_search_and_demands_freshness(house: Any, http: TestClient) -> None:
+def test_a_position_comes_with_every_search_and_demands_freshness(
+    house: Any, http: TestClient
+) -> None:
     body, headers = {"question": "soup"}, house.headers("ada")
     first = http.post("/search", json=body, headers=headers)
     again = http.post("/search", json=body, headers=headers)

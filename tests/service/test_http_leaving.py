@@ -58,7 +58,9 @@ def wait(true: Callable[[], bool], limit_s: float = 5.0) -> float:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_who_leaves_stops_the_model(house: Any, served: str, slow: ScriptedModel, stream: bool) -> None:
+def test_who_leaves_stops_the_model(
+    house: Any, served: str, slow: ScriptedModel, stream: bool
+) -> None:
     line = post(served, house, QUESTION | {"stream": stream})
     wait(lambda: slow.running == 1)
     line.close()
@@ -66,7 +68,8 @@ def test_who_leaves_stops_the_model(house: Any, served: str, slow: ScriptedModel
     assert slow.abandoned == 1
     wait(
         lambda: (
-            "clearance_callers_left_total 1.0" in httpx2.get(f"{served}/metrics", headers=house.headers("root")).text
+            "clearance_callers_left_total 1.0"
+            in httpx2.get(f"{served}/metrics", headers=house.headers("root")).text
         )
     )
 
@@ -124,7 +127,9 @@ def test_tokens_arrive_while_the_model_goes_on(house: Any, served: str) -> None:
     assert arrived[-1] - arrived[0] > 0.3
 
 
-def test_who_waits_hears_that_work_goes_on(house: Any, served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_hears_that_work_goes_on(
+    house: Any, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(streaming, "HEARTBEAT_S", 0.1)
     house.model.reply, house.model.delay_s = "word", 0.5
     with httpx2.stream(
@@ -163,7 +168,9 @@ def test_who_leaves_in_the_moment_a_token_comes_is_not_sent_the_rest(ticks: int)
             await asyncio.sleep(60)
 
         scope: dict[str, Any] = {"type": "http", "state": {}}
-        response = await streaming.EventStream(answering(), "id", lambda answer: None).response(never)
+        response = await streaming.EventStream(answering(), "id", lambda answer: None).response(
+            never
+        )
         async with asyncio.timeout(5):
             await response(scope, receive, send)
         return bool(scope["state"]["left"])
@@ -194,7 +201,9 @@ def test_who_stops_reading_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def serve() -> dict[str, Any]:
         scope: dict[str, Any] = {"type": "http", "state": {}}
-        response = await streaming.EventStream(answering(), "id", lambda answer: None).response(receive)
+        response = await streaming.EventStream(answering(), "id", lambda answer: None).response(
+            receive
+        )
         await response(scope, receive, send)
         return scope
 
@@ -207,7 +216,9 @@ def test_who_stops_reading_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_many_ask_at_the_same_time(house: Any, served: str) -> None:
     def ask(number: int) -> int:
         body = QUESTION | {"stream": number % 2 == 0}
-        return httpx2.post(f"{served}/ask", json=body, headers=house.headers("ada"), timeout=30).status_code
+        return httpx2.post(
+            f"{served}/ask", json=body, headers=house.headers("ada"), timeout=30
+        ).status_code
 
     with ThreadPoolExecutor(16) as pool:
         assert set(pool.map(ask, range(48))) == {200}

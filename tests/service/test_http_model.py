@@ -1,4 +1,6 @@
-"""The service in front of a model server that misbehaves: every caller gets an end, in time, and search goes on."""
+"""The service in front of a model server that misbehaves: every caller gets an end, in time, and
+search goes on.
+"""
 
 import json
 import time
@@ -12,7 +14,11 @@ from service.app import create_app
 from service.testing import FakeVllm, Misbehaviour, ScriptedModel
 
 QUESTION = {"question": "When do salaries rise?"}
-LIMITS = {"llm_connect_timeout_s": 2.0, "llm_first_token_timeout_s": 1.5, "llm_total_timeout_s": 4.0}
+LIMITS = {
+    "llm_connect_timeout_s": 2.0,
+    "llm_first_token_timeout_s": 1.5,
+    "llm_total_timeout_s": 4.0,
+}
 EXPECTED: dict[Misbehaviour, int] = {
     "overloaded": 503,
     "rejecting": 502,
@@ -63,28 +69,39 @@ def test_every_misbehaviour_ends_in_a_problem(
     server.misbehaviour = misbehaviour
     started = time.monotonic()
     whole = asked.post("/ask", json=QUESTION, headers=house.headers("ada"))
-    assert (whole.status_code, whole.headers["content-type"]) == (EXPECTED[misbehaviour], "application/problem+json")
+    assert (whole.status_code, whole.headers["content-type"]) == (
+        EXPECTED[misbehaviour],
+        "application/problem+json",
+    )
 
     streamed = asked.post("/ask", json=QUESTION | {"stream": True}, headers=house.headers("ada"))
     last = streamed.json() if streamed.status_code != 200 else _last_event(streamed.text, "error")
     assert last["type"] == whole.json()["type"]
 
-    instead = asked.post("/ask", json=QUESTION | {"fallback": "quotes"}, headers=house.headers("ada"))
+    instead = asked.post(
+        "/ask", json=QUESTION | {"fallback": "quotes"}, headers=house.headers("ada")
+    )
     assert instead.status_code == 200, instead.text
-    assert instead.json()["answerer"] == "quotes", "nothing was sent yet, whatever the model had said"
+    assert instead.json()["answerer"] == "quotes", (
+        "nothing was sent yet, whatever the model had said"
+    )
     assert instead.json()["citations"]
     assert asked.post("/search", json=QUESTION, headers=house.headers("ada")).status_code == 200
     assert time.monotonic() - started < 10
 
 
-def test_a_prompt_cache_is_shared_by_equal_clearance_only(house: Any, asked: TestClient, server: FakeVllm) -> None:
+def test_a_prompt_cache_is_shared_by_equal_clearance_only(
+    house: Any, asked: TestClient, server: FakeVllm
+) -> None:
     house.catalog.people.add_user("eve")
     house.catalog.people.add_member("hr", "user:eve")
     house.keys["eve"] = house.catalog.keys.issue("eve").secret
     server.requests.clear()
     for name in ("ada", "eve", "bob", "ada"):
         asked.post("/ask", json=QUESTION, headers=house.headers(name))
-    salts = [body["cache_salt"] for route, body in server.requests if route == "/v1/chat/completions"]
+    salts = [
+        body["cache_salt"] for route, body in server.requests if route == "/v1/chat/completions"
+    ]
     ada, eve, bob, ada_again = salts
     assert ada == eve == ada_again != bob
     view_id = asked.post("/search", json=QUESTION, headers=house.headers("ada")).json()["view_id"]

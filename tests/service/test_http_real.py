@@ -22,13 +22,17 @@ QUESTION = {"question": "When do salaries rise?"}
 @pytest.fixture
 def served(house: Any, model_server: str, patient: dict[str, float]) -> Iterator[str]:
     settings = house.settings.model_copy(update={"llm_url": model_server, **patient})
-    with Loopback(create_app(settings, embedder=house.embedder, catalog=house.catalog), "on") as server:
+    with Loopback(
+        create_app(settings, embedder=house.embedder, catalog=house.catalog), "on"
+    ) as server:
         yield server.url
 
 
 def test_a_real_model_answers_with_the_tokens_we_counted(house: Any, served: str) -> None:
     body = QUESTION | {"max_tokens": 24}
-    reply = httpx2.post(f"{served}/ask", json=body, headers=house.headers("ada"), timeout=240).json()
+    reply = httpx2.post(
+        f"{served}/ask", json=body, headers=house.headers("ada"), timeout=240
+    ).json()
     assert reply["answer"]
     assert reply["usage"]["prompt_tokens"] == reply["usage"]["counted_prompt_tokens"]
     assert reply["usage"]["completion_tokens"] <= 24
@@ -52,7 +56,8 @@ def test_a_caller_who_leaves_ends_the_generation_on_the_server(
     assert _until(model_server, running=0, limit_s=30) < 2
 
 
-FOLLOW_UPS = [  # (earlier question, its answer, follow-up, whether it needs the words of the earlier question)
+# (earlier question, its answer, follow-up, whether it needs the words of the earlier question)
+FOLLOW_UPS = [
     ("What does the canteen serve on Mondays?", "Soup.", "And on Fridays?", True),
     ("When do salaries rise?", "In March.", "And by how much?", True),
     ("When do salaries rise?", "In March.", "What does the canteen serve on Fridays?", False),
@@ -66,7 +71,9 @@ def test_a_follow_up_is_searched_for_in_words_of_the_conversation_whatever_a_sma
 ) -> None:
     history = [{"role": "user", "content": earlier}, {"role": "assistant", "content": answer}]
     body = {"question": follow_up, "history": history, "max_tokens": 8}
-    reply = httpx2.post(f"{served}/ask", json=body, headers=house.headers("ada"), timeout=240).json()
+    reply = httpx2.post(
+        f"{served}/ask", json=body, headers=house.headers("ada"), timeout=240
+    ).json()
     searched = reply["standalone_question"] or follow_up
     assert searched != earlier
     said = {term.form for text in (earlier, answer, follow_up) for term in terms(text)}
@@ -84,7 +91,10 @@ def _until(model_server: str, *, running: int, limit_s: float) -> float:
     started = time.monotonic()
     while time.monotonic() - started < limit_s:
         metrics = httpx2.get(f"{model_server}/metrics", timeout=10).text
-        now = sum(float(value) for value in re.findall(r"^vllm:num_requests_running\{.*?\} (\S+)", metrics, re.M))
+        now = sum(
+            float(value)
+            for value in re.findall(r"^vllm:num_requests_running\{.*?\} (\S+)", metrics, re.M)
+        )
         if now == running:
             return time.monotonic() - started
         time.sleep(0.05)

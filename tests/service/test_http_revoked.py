@@ -1,4 +1,6 @@
-"""Over real connections: what is taken away between a request's head and its body, or while an answer grows."""
+"""Over real connections: what is taken away between a request's head and its body, or while an
+answer grows.
+"""
 
 import asyncio
 import json
@@ -35,7 +37,9 @@ TAKEN: dict[str, Callable[[Any], object]] = {
 }
 WITHDRAWN: dict[str, Callable[[Any], object]] = {
     "the membership": lambda house: house.catalog.people.remove_member("hr", "user:ada"),
-    "the readers": lambda house: house.catalog.documents.relabel("file:///house/salaries.txt", NOBODY),
+    "the readers": lambda house: house.catalog.documents.relabel(
+        "file:///house/salaries.txt", NOBODY
+    ),
     "the document": lambda house: house.catalog.documents.delete("file:///house/salaries.txt"),
 }
 
@@ -46,7 +50,9 @@ def served(house: Any) -> Iterator[str]:
         yield server.url
 
 
-def head_first(url: str, method: str, path: str, key: str, body: Any, between: Callable[[], object]) -> tuple[int, str]:
+def head_first(
+    url: str, method: str, path: str, key: str, body: Any, between: Callable[[], object]
+) -> tuple[int, str]:
     """Status and body of a request whose body is sent after `between`."""
     where, content = urlsplit(url), json.dumps(body).encode()
     with socket.create_connection((str(where.hostname), int(where.port or 0)), timeout=20) as line:
@@ -62,10 +68,16 @@ def head_first(url: str, method: str, path: str, key: str, body: Any, between: C
 
 
 @pytest.mark.parametrize("way", TAKEN)
-def test_a_body_that_comes_after_the_revocation_is_not_answered(house: Any, served: str, way: str) -> None:
+def test_a_body_that_comes_after_the_revocation_is_not_answered(
+    house: Any, served: str, way: str
+) -> None:
     def between() -> None:
         TAKEN[way](house)
-        house.put("later", "Salaries rise again in June, says the letter.", Readers(allow=frozenset({"user:ada"})))
+        house.put(
+            "later",
+            "Salaries rise again in June, says the letter.",
+            Readers(allow=frozenset({"user:ada"})),
+        )
 
     status, reply = head_first(served, "POST", "/search", house.keys["ada"], QUESTION, between)
     assert status == 401
@@ -80,15 +92,25 @@ def test_a_body_that_comes_after_the_revocation_is_not_answered(house: Any, serv
         ("/ask", QUESTION | {"answerer": "quotes"}),
         (
             "/ask",
-            QUESTION | {"history": [{"role": "user", "content": "Soup?"}, {"role": "assistant", "content": "Yes."}]},
+            QUESTION
+            | {
+                "history": [
+                    {"role": "user", "content": "Soup?"},
+                    {"role": "assistant", "content": "Yes."},
+                ]
+            },
         ),
         ("/v1/chat/completions", CHAT),
         ("/v1/chat/completions", CHAT | {"stream": True}),
         ("/v1/responses", {"model": "scripted", "input": QUESTION["question"]}),
     ],
 )
-def test_no_question_is_answered_and_no_model_asked(house: Any, served: str, path: str, body: Any) -> None:
-    status, _ = head_first(served, "POST", path, house.keys["ada"], body, lambda: TAKEN["the key"](house))
+def test_no_question_is_answered_and_no_model_asked(
+    house: Any, served: str, path: str, body: Any
+) -> None:
+    status, _ = head_first(
+        served, "POST", path, house.keys["ada"], body, lambda: TAKEN["the key"](house)
+    )
     assert status == 401
     assert house.model.calls == []
 
@@ -113,7 +135,9 @@ def growing(house: Any, url: str, path: str, body: Any, take: Callable[[Any], ob
     """All of a stream from which something is taken away in the middle."""
     house.model.reply, house.model.delay_s = "word " * WORDS, 0.1
     heard, taken = "", False
-    with httpx2.stream("POST", f"{url}{path}", json=body, headers=house.headers("ada"), timeout=30) as reply:
+    with httpx2.stream(
+        "POST", f"{url}{path}", json=body, headers=house.headers("ada"), timeout=30
+    ) as reply:
         assert reply.status_code == 200
         for text in reply.iter_text():
             heard += text
@@ -144,12 +168,16 @@ def test_so_do_the_streams_in_other_forms(house: Any, served: str, path: str) ->
 
 @pytest.mark.parametrize("way", ["the key", "the readers"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_who_waits_for_the_model_is_refused_at_once(house: Any, served: str, way: str, stream: bool) -> None:
+def test_who_waits_for_the_model_is_refused_at_once(
+    house: Any, served: str, way: str, stream: bool
+) -> None:
     house.model.delay_s = 60.0
     with httpx2.Client(base_url=served, headers=house.headers("ada"), timeout=30) as client:
 
         async def scenario() -> str:
-            asked = asyncio.create_task(asyncio.to_thread(client.post, "/ask", json=QUESTION | {"stream": stream}))
+            asked = asyncio.create_task(
+                asyncio.to_thread(client.post, "/ask", json=QUESTION | {"stream": stream})
+            )
             while house.model.running == 0:
                 await asyncio.sleep(0.01)
             (TAKEN | WITHDRAWN)[way](house)
@@ -194,7 +222,11 @@ def test_what_waits_for_a_slow_reader_is_not_sent_after_the_revocation() -> None
             sent.append(message.get("body", b""))
 
         stream = streaming.EventStream(
-            answering(), "id", lambda answer: None, None, Permission(taking, Principal(name="user:ada"))
+            answering(),
+            "id",
+            lambda answer: None,
+            None,
+            Permission(taking, Principal(name="user:ada")),
         )
         async with asyncio.timeout(5):
             await (await stream.response(receive))({"type": "http", "state": {}}, receive, send)

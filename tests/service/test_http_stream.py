@@ -12,7 +12,11 @@ QUESTION = {"question": "When do salaries rise?"}
 
 def events(body: str) -> list[tuple[str, Any]]:
     """The server-sent events of a body, comments left out."""
-    blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in body.split("\n\n") if block]
+    blocks = [
+        dict(line.split(": ", 1) for line in block.splitlines())
+        for block in body.split("\n\n")
+        if block
+    ]
     return [(block["event"], json.loads(block["data"])) for block in blocks if "event" in block]
 
 
@@ -31,17 +35,23 @@ def test_a_stream_tells_the_same_as_the_whole_reply(house: Any, http: TestClient
     assert set(heard[-1][1]) - set(whole) == {"position"}
 
 
-def test_a_stream_ends_with_the_position_that_is_a_header_otherwise(house: Any, http: TestClient) -> None:
+def test_a_stream_ends_with_the_position_that_is_a_header_otherwise(
+    house: Any, http: TestClient
+) -> None:
     headers = house.headers("ada")
     streamed = http.post("/ask", json=QUESTION | {"stream": True}, headers=headers)
     position = events(streamed.text)[-1][1]["position"]
     for stream in (False, True):
         again = http.post(
-            "/ask", json=QUESTION | {"stream": stream}, headers=headers | {"Clearance-At-Least": position}
+            "/ask",
+            json=QUESTION | {"stream": stream},
+            headers=headers | {"Clearance-At-Least": position},
         )
         assert again.status_code == 200
         assert position not in again.text, "each is sealed anew"
-    forged = http.post("/ask", json=QUESTION | {"stream": True}, headers=headers | {"Clearance-At-Least": "forged"})
+    forged = http.post(
+        "/ask", json=QUESTION | {"stream": True}, headers=headers | {"Clearance-At-Least": "forged"}
+    )
     assert forged.status_code == 422
 
 

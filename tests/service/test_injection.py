@@ -1,8 +1,9 @@
 """Attacks against a model that does whatever it is told: what holds even then.
 
-No defence makes a model refuse. What is promised with any model: a document reaches it as data, inside the frame and
-nowhere else, and what it says comes out with nothing to fetch, to run or to follow. The model here says all that it
-was given to read, and after it what the attacker wants, to the letter.
+No defence makes a model refuse. What is promised with any model: a document reaches it as data,
+inside the frame and nowhere else, and what it says comes out with nothing to fetch, to run or to
+follow. The model here says all that it was given to read, and after it what the attacker wants, to
+the letter.
 """
 
 import asyncio
@@ -62,7 +63,9 @@ def desk(world: World, cases: Sequence[Case]) -> Desk:
     return Desk(world.searcher, Obedient(), settings, b"secret", CapacityLimiter(2), tokens=1 << 16)
 
 
-def replies(asking: Desk, cases: Sequence[Case], arm: injection.Arm) -> list[tuple[Case, Reply, Prompt]]:
+def replies(
+    asking: Desk, cases: Sequence[Case], arm: injection.Arm
+) -> list[tuple[Case, Reply, Prompt]]:
     """Each case with what came back and with what the model was given."""
     assert isinstance(asking.model, Obedient)
     found = []
@@ -77,12 +80,15 @@ def letters(text: str) -> str:
 
 
 def assert_only_data(attacked: Case, prompt: Prompt, *, shown: bool = True) -> None:
-    """Documents stand in the user's turn, between the two marks, and nothing there is a part of the frame."""
+    """Documents stand in the user's turn, between the two marks, and nothing there is a part of the
+    frame.
+    """
     system, user = prompt.messages or ()
     assert FACT not in system.content
     assert attacked.document is None or attacked.attack not in system.content
     marks = MARK.findall(user.content)
-    assert len(marks) == 3 + ("data-0000" in attacked.attack)  # announced, opened, closed, and the one that was guessed
+    # announced, opened, closed, and the one that was guessed
+    assert len(marks) == 3 + ("data-0000" in attacked.attack)
     announced = marks[0]
     before, passages, after = re.split(rf"^{announced}\n", user.content, flags=re.MULTILINE)
     assert announced in before
@@ -94,7 +100,9 @@ def assert_only_data(attacked: Case, prompt: Prompt, *, shown: bool = True) -> N
 
 
 @pytest.mark.parametrize("attacked", OWN, ids=lambda attacked: attacked.id)
-def test_an_attack_reaches_the_most_obedient_model_as_data_and_leaves_it_inert(world: World, attacked: Case) -> None:
+def test_an_attack_reaches_the_most_obedient_model_as_data_and_leaves_it_inert(
+    world: World, attacked: Case
+) -> None:
     ((_, reply, prompt),) = replies(desk(world, [attacked]), [attacked], "obedient")
     assert reply.shown
     assert "six" in reply.text  # the question has been answered, whatever else has been said
@@ -120,7 +128,9 @@ def test_no_defence_makes_an_obedient_model_refuse(world: World) -> None:
 def test_an_attack_that_streams_in_pieces_is_the_same_inert_text(world: World) -> None:
     asking = desk(world, OWN)
     assert isinstance(asking.model, Obedient)
-    answerer = Answerer(asking.searcher, asking.model, asking.settings, asking.cpu, secret=b"secret")
+    answerer = Answerer(
+        asking.searcher, asking.model, asking.settings, asking.cpu, secret=b"secret"
+    )
 
     async def streamed(each: Case) -> str:
         ask = Ask(question=each.question, k=injection.K, max_tokens=1 << 16)
@@ -152,5 +162,7 @@ def test_every_attack_of_the_data_leaves_the_most_obedient_model_inert(world: Wo
         assert_only_data(each, prompt, shown=reply.shown)
         assert active(reply.text) == (), each.id
     assert found >= 100  # in the others another part of the document answers the question
-    undefended = [active(reply.text) for _, reply, _ in replies(asking, cases, "obedient-undefended")]
+    undefended = [
+        active(reply.text) for _, reply, _ in replies(asking, cases, "obedient-undefended")
+    ]
     assert sum(map(bool, undefended)) >= 20

@@ -1,4 +1,6 @@
-"""The leak test of operators finds planted leaks, finds nothing where nothing leaks, and leaves nothing behind."""
+"""The leak test of operators finds planted leaks, finds nothing where nothing leaks, and leaves
+nothing behind.
+"""
 
 import json
 import os
@@ -43,13 +45,20 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "PLAIN_FILTERS", ())
     monkeypatch.setattr(checks, "HOSTILE_FILTERS", ())
     monkeypatch.setattr(checks, "ROUNDS", 1)
-    monkeypatch.setattr(checks, "_hidden_changes", lambda here: {what: honest(here)[what] for what in few})
+    monkeypatch.setattr(
+        checks, "_hidden_changes", lambda here: {what: honest(here)[what] for what in few}
+    )
 
 
 @pytest.fixture
 def url(house: House) -> Iterator[str]:
     """The service behind a real HTTP server."""
-    app = create_app(house.settings, embedder=EMBEDDER, model=ScriptedModel("It rises [1]."), catalog=house.catalog)
+    app = create_app(
+        house.settings,
+        embedder=EMBEDDER,
+        model=ScriptedModel("It rises [1]."),
+        catalog=house.catalog,
+    )
     with Loopback(app, lifespan="on") as loopback:
         yield loopback.url
 
@@ -79,11 +88,15 @@ def test_nothing_is_found_where_nothing_leaks(url: str, house: House) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_score_that_follows_hidden_text_is_found(url: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_score_that_follows_hidden_text_is_found(
+    url: str, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest = replies.HitReply.of
 
     def leaking(hit: Any) -> replies.HitReply:
-        return honest(hit).model_copy(update={"score": hit.score + 1e-9 * len(house.catalog.documents.stored(""))})
+        return honest(hit).model_copy(
+            update={"score": hit.score + 1e-9 * len(house.catalog.documents.stored(""))}
+        )
 
     monkeypatch.setattr(replies.HitReply, "of", leaking)
     assert checks_of(report_on(url, house)) == {"interference"}
@@ -107,7 +120,9 @@ def test_a_filter_that_looks_at_hidden_documents_is_found(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_count_in_a_header_is_found(url: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_count_in_a_header_is_found(
+    url: str, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest = middleware._protect
 
     def leaking(headers: Any, request_id: str) -> None:
@@ -119,7 +134,9 @@ def test_a_count_in_a_header_is_found(url: str, house: House, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_hidden_word_in_an_error_is_found(url: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hidden_word_in_an_error_is_found(
+    url: str, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest = middleware._protect
 
     def leaking(headers: Any, request_id: str) -> None:
@@ -150,7 +167,9 @@ def test_a_readiness_that_waits_for_hidden_writes_is_found(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_right_that_is_taken_away_late_is_found(url: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_right_that_is_taken_away_late_is_found(
+    url: str, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(type(house.catalog.people), "remove_member", lambda *given: None)
     report = report_on(url, house)
     assert {finding.what for finding in report.findings} == {"after group"}

@@ -1,4 +1,6 @@
-"""Every LanguageModel keeps the same contract, and a server that misbehaves is named for what it did."""
+"""Every LanguageModel keeps the same contract, and a server that misbehaves is named for what it
+did.
+"""
 
 import asyncio
 import json
@@ -20,7 +22,12 @@ from service.llm.port import Generated, LanguageModel, Message, Prompt, TokenCou
 from service.llm.vllm import VllmModel
 from service.testing import FakeVllm, Misbehaviour, ScriptedModel, length
 
-CHAT = Prompt((Message("system", "Answer briefly."), Message("user", "When do salaries rise? 工资何时上涨？ 🙂")))
+CHAT = Prompt(
+    (
+        Message("system", "Answer briefly."),
+        Message("user", "When do salaries rise? 工资何时上涨？ 🙂"),
+    )
+)
 PLAIN = Prompt(text="Q: When do salaries rise?\nA:")
 REPLY = "They rise in March, by 3 per cent. 三月上涨。 🙂"
 QUICK = {"llm_connect_timeout_s": 0.5, "llm_first_token_timeout_s": 0.4, "llm_total_timeout_s": 2.0}
@@ -61,7 +68,9 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 async def answer(
     model: LanguageModel, prompt: Prompt = CHAT, *, max_tokens: int = 64, stop: Sequence[str] = ()
 ) -> list[Generated]:
-    async with aclosing(model.stream(prompt, max_tokens=max_tokens, cache_salt="s", stop=stop)) as pieces:
+    async with aclosing(
+        model.stream(prompt, max_tokens=max_tokens, cache_salt="s", stop=stop)
+    ) as pieces:
         return [piece async for piece in pieces]
 
 
@@ -152,7 +161,7 @@ async def _until(true: Callable[[], bool], limit_s: float = 5.0) -> float:
     return time.monotonic() - started
 
 
-# --- the server's side of it -----------------------------------------------------------------------------------
+# --- the server's side of it --------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -165,7 +174,10 @@ async def client(server: FakeVllm, **settings: Any) -> AsyncIterator[VllmModel]:
 
 
 async def ask(server: FakeVllm, heard: list[Generated], **settings: Any) -> None:
-    async with client(server, **settings) as model, aclosing(model.stream(CHAT, max_tokens=64, cache_salt="s")) as it:
+    async with (
+        client(server, **settings) as model,
+        aclosing(model.stream(CHAT, max_tokens=64, cache_salt="s")) as it,
+    ):
         async for piece in it:
             heard.append(piece)
 
@@ -270,7 +282,9 @@ def test_a_hundred_callers_ask_once_what_is_served(server: FakeVllm) -> None:
     async def crowd() -> int:
         server.misbehaviour = "overloaded"
         async with client(server) as model:
-            outcomes = await asyncio.gather(*(model.served() for _ in range(100)), return_exceptions=True)
+            outcomes = await asyncio.gather(
+                *(model.served() for _ in range(100)), return_exceptions=True
+            )
             assert {type(outcome) for outcome in outcomes} == {GeneratorUnavailable}
             server.misbehaviour = None
             return (await model.served()).window
@@ -278,7 +292,9 @@ def test_a_hundred_callers_ask_once_what_is_served(server: FakeVllm) -> None:
     assert run(crowd()) == 4096
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", "http://[::1", "nonsense"])
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8000", "ftp://host", "http://", "http://[::1", "nonsense"]
+)
 def test_an_address_that_is_none_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(BadConfiguration, match="CLEARANCE_LLM_URL"):
         VllmModel(Settings(llm_url=url))
@@ -306,7 +322,10 @@ def test_a_server_that_cannot_count_needs_a_tokenizer(server: FakeVllm) -> None:
 
 def test_a_local_tokenizer_counts_with_the_chat_template(server: FakeVllm, tmp_path: Path) -> None:
     server.misbehaviour = "no tokenize"
-    words = {word: number for number, word in enumerate(["[UNK]", "<s>", "<turn>", "rise", "salaries", "user"])}
+    words = {
+        word: number
+        for number, word in enumerate(["[UNK]", "<s>", "<turn>", "rise", "salaries", "user"])
+    }
     tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
@@ -319,14 +338,22 @@ def test_a_local_tokenizer_counts_with_the_chat_template(server: FakeVllm, tmp_p
     config = {"bos_token": {"content": "<s>"}, "chat_template": template}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
 
-    turns = Prompt((Message("user", "salaries rise"), Message("assistant", "rise"), Message("user", "salaries")))
+    turns = Prompt(
+        (
+            Message("user", "salaries rise"),
+            Message("assistant", "rise"),
+            Message("user", "salaries"),
+        )
+    )
     assert run(count(server, turns, llm_tokenizer=str(tmp_path))) == 1 + 4 + 3 + 3 + 2
     assert run(count(server, Prompt(text="salaries rise " * 5), llm_tokenizer=str(tmp_path))) == 11
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("prompt", [CHAT, PLAIN])
-def test_a_real_server_uses_as_many_prompt_tokens_as_we_counted(model_server: str, prompt: Prompt) -> None:
+def test_a_real_server_uses_as_many_prompt_tokens_as_we_counted(
+    model_server: str, prompt: Prompt
+) -> None:
     async def both_counts() -> tuple[int, list[Generated]]:
         model = VllmModel(Settings(llm_url=model_server))
         counted, pieces = await model.count(prompt), await answer(model, prompt, max_tokens=8)

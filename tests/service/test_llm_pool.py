@@ -1,4 +1,6 @@
-"""Several model servers: each question finds one that is well, and a caller never notices the others."""
+"""Several model servers: each question finds one that is well, and a caller never notices the
+others.
+"""
 
 import asyncio
 import time
@@ -19,7 +21,11 @@ from service.testing import FakeVllm, ScriptedModel
 
 CHAT = Prompt((Message("user", "When do salaries rise?"),))
 QUESTION = {"question": "When do salaries rise?"}
-LIMITS = {"llm_connect_timeout_s": 0.5, "llm_first_token_timeout_s": 1.0, "llm_total_timeout_s": 8.0}
+LIMITS = {
+    "llm_connect_timeout_s": 0.5,
+    "llm_first_token_timeout_s": 1.0,
+    "llm_total_timeout_s": 8.0,
+}
 
 
 @pytest.fixture
@@ -71,7 +77,9 @@ def test_questions_go_to_each_server_in_turn(servers: list[FakeVllm]) -> None:
 
 
 @pytest.mark.parametrize("between", [",", " ", "\n", " , ", ",,"])
-def test_addresses_may_be_listed_as_people_write_lists(servers: list[FakeVllm], between: str) -> None:
+def test_addresses_may_be_listed_as_people_write_lists(
+    servers: list[FakeVllm], between: str
+) -> None:
     async def two() -> set[str]:
         settings = load({"CLEARANCE_LLM_URL": f" {addresses(servers, between)}/v1 "}, env_file=None)
         model = VllmModel(settings)
@@ -92,7 +100,9 @@ def test_a_server_that_is_not_there_is_never_noticed(servers: list[FakeVllm]) ->
     assert set(run(ask())) == {"one", "two"}
 
 
-@pytest.mark.parametrize("misbehaviour", ["overloaded", "dying at once", "closing", "html", "silent", "unknown key"])
+@pytest.mark.parametrize(
+    "misbehaviour", ["overloaded", "dying at once", "closing", "html", "silent", "unknown key"]
+)
 def test_who_fails_before_the_first_token_is_passed_over_and_another_answers(
     servers: list[FakeVllm], misbehaviour: Any
 ) -> None:
@@ -108,7 +118,9 @@ def test_who_fails_before_the_first_token_is_passed_over_and_another_answers(
     assert completions(servers[0]) <= 1
 
 
-def test_a_server_that_recovers_is_asked_again(servers: list[FakeVllm], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_recovers_is_asked_again(
+    servers: list[FakeVllm], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pool, "REST_S", 0.2)
 
     async def ask() -> tuple[set[str], set[str]]:
@@ -139,7 +151,9 @@ def test_nothing_is_asked_of_another_server_after_the_first_token(servers: list[
     assert sum(completions(server) for server in servers) == 1
 
 
-def test_where_all_are_ill_each_is_asked_once_and_the_end_comes_in_time(servers: list[FakeVllm]) -> None:
+def test_where_all_are_ill_each_is_asked_once_and_the_end_comes_in_time(
+    servers: list[FakeVllm],
+) -> None:
     async def ask() -> None:
         async with client(servers) as model:
             await said(model)
@@ -155,7 +169,9 @@ def test_where_all_are_ill_each_is_asked_once_and_the_end_comes_in_time(servers:
     assert time.monotonic() - started < 8
 
 
-def test_a_request_that_one_server_refuses_is_not_taken_to_the_next(servers: list[FakeVllm]) -> None:
+def test_a_request_that_one_server_refuses_is_not_taken_to_the_next(
+    servers: list[FakeVllm],
+) -> None:
     async def ask() -> set[str]:
         async with client(servers) as model:
             await said(model)
@@ -168,15 +184,18 @@ def test_a_request_that_one_server_refuses_is_not_taken_to_the_next(servers: lis
             assert sum(completions(server) for server in servers) == 1
             for server in servers:
                 server.misbehaviour = None
-            return {await said(model) for _ in range(6)}  # at once: whoever was passed over would still be
+            # at once: whoever was passed over would still be
+            return {await said(model) for _ in range(6)}
 
     assert run(ask()) == {"one", "two"}, "a server is passed over for a request that was at fault"
 
 
-# --- which models --------------------------------------------------------------------------------------------------
+# --- which models -------------------------------------------------------------------------------
 
 
-def test_offered_is_what_any_server_serves_and_the_smallest_window_counts(servers: list[FakeVllm]) -> None:
+def test_offered_is_what_any_server_serves_and_the_smallest_window_counts(
+    servers: list[FakeVllm],
+) -> None:
     servers[0].model.window, servers[1].model.window = 8192, 2048
 
     async def offered(*more: FakeVllm) -> list[tuple[str, int]]:
@@ -210,7 +229,9 @@ def test_the_configuration_chooses_and_orders_the_models(servers: list[FakeVllm]
         assert run(names(llm_model="large, scripted")) == (["large", "scripted"], "large")
 
 
-def test_an_adapter_is_offered_only_where_the_configuration_names_it(servers: list[FakeVllm]) -> None:
+def test_an_adapter_is_offered_only_where_the_configuration_names_it(
+    servers: list[FakeVllm],
+) -> None:
     servers[0].adapters = ["trained-on-letters"]
 
     async def names(**settings: Any) -> list[str]:
@@ -244,7 +265,7 @@ def test_a_model_whose_servers_are_away_is_away_and_not_unknown(servers: list[Fa
         run(ask())
 
 
-# --- through the service -------------------------------------------------------------------------------------------
+# --- through the service ------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -277,19 +298,26 @@ def test_every_call_to_every_server_carries_the_salt_of_the_clearance(
     for name in ("ada", "bob") * 4:
         http.post("/ask", json=QUESTION, headers=house.headers(name))
     salts = [
-        {body["cache_salt"] for route, body in server.requests if route.endswith("completions")} for server in servers
+        {body["cache_salt"] for route, body in server.requests if route.endswith("completions")}
+        for server in servers
     ]
     assert all(completions(server) == 4 for server in servers)
     assert all(len(salt) == 64 for found in salts for salt in found)
     assert len(salts[0] | salts[1]) == 2
 
 
-def test_a_model_is_chosen_by_its_name_and_an_unknown_one_is_refused(house: Any, http: TestClient) -> None:
+def test_a_model_is_chosen_by_its_name_and_an_unknown_one_is_refused(
+    house: Any, http: TestClient
+) -> None:
     def ask(**more: Any) -> Any:
         return http.post("/ask", json=QUESTION | more, headers=house.headers("ada"))
 
     assert ask(model="scripted").json()["model"] == "scripted"
-    refused = [ask(model="gpt-4"), ask(model="gpt-4", stream=True), ask(model="gpt-4", question="zzz")]
+    refused = [
+        ask(model="gpt-4"),
+        ask(model="gpt-4", stream=True),
+        ask(model="gpt-4", question="zzz"),
+    ]
     assert {reply.status_code for reply in refused} == {404}
     assert {reply.json()["type"] for reply in refused} == {"/problems/no-such-model"}
     assert "scripted" not in "".join(reply.text for reply in refused)

@@ -1,4 +1,6 @@
-"""A model that somebody may not use does not exist for them: not in lists, not by name, not as the default."""
+"""A model that somebody may not use does not exist for them: not in lists, not by name, not as the
+default.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +31,10 @@ Serve = Callable[..., TestClient]
 def servers() -> Iterator[list[FakeVllm]]:
     """Two servers; each answers with the name of its model."""
     with ExitStack() as stack:
-        yield [stack.enter_context(FakeVllm(ScriptedModel(name, name=name))) for name in ("vault", "plain")]
+        yield [
+            stack.enter_context(FakeVllm(ScriptedModel(name, name=name)))
+            for name in ("vault", "plain")
+        ]
 
 
 @pytest.fixture
@@ -38,7 +43,10 @@ def serve(house: Any, servers: Sequence[FakeVllm]) -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def served(**settings: Any) -> TestClient:
-            given = {"llm_url": " ".join(server.url for server in servers), "llm_first_token_timeout_s": 5.0} | settings
+            given = {
+                "llm_url": " ".join(server.url for server in servers),
+                "llm_first_token_timeout_s": 5.0,
+            } | settings
             configured = house.settings.model_copy(update=given)
             return stack.enter_context(
                 TestClient(create_app(configured, embedder=house.embedder, catalog=house.catalog))
@@ -58,7 +66,11 @@ def ask(house: Any, http: TestClient, user: str, **more: Any) -> Any:
 
 def told(reply: Any) -> tuple[Any, ...]:
     """Everything of a reply but what is new in each."""
-    body = {name: value for name, value in reply.json().items() if name not in ("instance", "answer_id", "timings")}
+    body = {
+        name: value
+        for name, value in reply.json().items()
+        if name not in ("instance", "answer_id", "timings")
+    }
     return reply.status_code, body, sorted(set(reply.headers) - {"x-request-id"})
 
 
@@ -75,13 +87,21 @@ def test_an_administrator_says_over_http_who_may_use_a_model(house: Any, serve: 
     changed = http.put("/admin/models/readers", json=rule, headers=root)
     assert changed.json() == http.get("/admin/models", headers=root).json()
     assert changed.json()["models"] == [
-        {"model": "vault", "served": True, "readers": {"allow": ["group:hr"], "deny": ["user:bob"]}},
+        {
+            "model": "vault",
+            "served": True,
+            "readers": {"allow": ["group:hr"], "deny": ["user:bob"]},
+        },
         {"model": "plain", "served": True, "readers": None},
     ]
     assert listed(house, http, "bob") == ["plain", "clearance-quotes"]
-    assert http.post("/admin/models/clear", json={"model": "vault"}, headers=root).status_code == 200
+    assert (
+        http.post("/admin/models/clear", json={"model": "vault"}, headers=root).status_code == 200
+    )
     assert listed(house, http, "bob") == ["vault", "plain", "clearance-quotes"]
-    assert http.post("/admin/models/clear", json={"model": "vault"}, headers=root).status_code == 404
+    assert (
+        http.post("/admin/models/clear", json={"model": "vault"}, headers=root).status_code == 404
+    )
     readers: Any
     for model, readers in (
         ("vault", {"allow": ["somebody"]}),
@@ -90,9 +110,13 @@ def test_an_administrator_says_over_http_who_may_use_a_model(house: Any, serve: 
         ("clearance-quotes", {"allow": ["public"]}),
         ("\n", {"allow": ["public"]}),
     ):
-        refused = http.put("/admin/models/readers", json={"model": model, "readers": readers}, headers=root)
+        refused = http.put(
+            "/admin/models/readers", json={"model": model, "readers": readers}, headers=root
+        )
         assert refused.status_code == 422, refused.text
-    assert listed(house, http, "bob") == ["vault", "plain", "clearance-quotes"], "nothing was half done"
+    assert listed(house, http, "bob") == ["vault", "plain", "clearance-quotes"], (
+        "nothing was half done"
+    )
 
 
 def test_a_model_with_a_rule_is_there_only_for_its_readers(house: Any, serve: Serve) -> None:
@@ -101,12 +125,16 @@ def test_a_model_with_a_rule_is_there_only_for_its_readers(house: Any, serve: Se
     assert listed(house, http, "ada") == ["vault", "plain", "clearance-quotes"]
     assert listed(house, http, "bob") == ["plain", "clearance-quotes"]
     assert ask(house, http, "ada").json()["model"] == "vault"
-    assert ask(house, http, "bob").json()["model"] == "plain", "the default of all is hidden, the next one takes over"
+    assert ask(house, http, "bob").json()["model"] == "plain", (
+        "the default of all is hidden, the next one takes over"
+    )
     assert ask(house, http, "ada", model="vault").json()["answer"] == "vault"
 
 
 @pytest.mark.parametrize("names", ["vault plain", None])
-def test_a_forbidden_name_and_an_unknown_one_get_the_same_reply(house: Any, serve: Serve, names: str | None) -> None:
+def test_a_forbidden_name_and_an_unknown_one_get_the_same_reply(
+    house: Any, serve: Serve, names: str | None
+) -> None:
     http = serve(llm_model=names)
     house.catalog.models.set("vault", HR)
     bob = house.headers("bob")
@@ -115,8 +143,16 @@ def test_a_forbidden_name_and_an_unknown_one_get_the_same_reply(house: Any, serv
             [
                 ask(house, http, "bob", model=name, stream=stream),
                 ask(house, http, "bob", model=name, answerer="model", stream=stream),
-                http.post("/v1/chat/completions", json=CHAT | {"model": name, "stream": stream}, headers=bob),
-                http.post("/v1/responses", json={"model": name, "input": "Hi", "stream": stream}, headers=bob),
+                http.post(
+                    "/v1/chat/completions",
+                    json=CHAT | {"model": name, "stream": stream},
+                    headers=bob,
+                ),
+                http.post(
+                    "/v1/responses",
+                    json={"model": name, "input": "Hi", "stream": stream},
+                    headers=bob,
+                ),
                 http.get(f"/v1/models/{name}", headers=bob),
             ]
             for name in ("vault", "nowhere")
@@ -135,7 +171,9 @@ def test_a_deny_beats_every_allow_and_groups_count(house: Any, serve: Serve) -> 
         (set(), set(), set()),
     ):
         house.catalog.models.set("vault", Readers(allow=frozenset(allow), deny=frozenset(deny)))
-        assert {user for user in ("ada", "bob", "root") if "vault" in listed(house, http, user)} == may
+        assert {
+            user for user in ("ada", "bob", "root") if "vault" in listed(house, http, user)
+        } == may
 
 
 def test_a_change_holds_at_the_next_request_in_every_process(house: Any, serve: Serve) -> None:
@@ -144,9 +182,15 @@ def test_a_change_holds_at_the_next_request_in_every_process(house: Any, serve: 
     try:
         for _ in range(2):
             elsewhere.models.set("vault", HR)
-            assert [ask(house, http, "bob", model="vault").status_code for http in (one, two)] == [404, 404]
+            assert [ask(house, http, "bob", model="vault").status_code for http in (one, two)] == [
+                404,
+                404,
+            ]
             house.catalog.people.add_member("hr", "user:bob")
-            assert [ask(house, http, "bob", model="vault").status_code for http in (one, two)] == [200, 200]
+            assert [ask(house, http, "bob", model="vault").status_code for http in (one, two)] == [
+                200,
+                200,
+            ]
             house.catalog.people.remove_member("hr", "user:bob")
             assert "vault" not in listed(house, two, "bob")
             elsewhere.models.clear("vault")
@@ -178,7 +222,10 @@ def test_a_hidden_model_is_asked_nothing_by_who_may_not_use_it(
 ) -> None:
     http = serve()
     house.catalog.models.set("vault", HR)
-    history = [{"role": "user", "content": "Salaries?"}, {"role": "assistant", "content": "In March."}]
+    history = [
+        {"role": "user", "content": "Salaries?"},
+        {"role": "assistant", "content": "In March."},
+    ]
     for more in ({}, {"model": "vault"}, {"history": history}, {"stream": True}):
         for _ in range(2):
             ask(house, http, "bob", **more)
@@ -199,7 +246,9 @@ def test_while_the_only_model_left_is_away_it_is_away_and_no_hidden_one_steps_in
     assert ask(house, http, "bob", fallback="quotes").json()["answerer"] == "quotes"
     assert ask(house, http, "ada", model="vault").status_code == 200
     assert servers[0].model.calls
-    assert all("vault" not in ask(house, http, "bob", model=name).text for name in ("plain", "vault"))
+    assert all(
+        "vault" not in ask(house, http, "bob", model=name).text for name in ("plain", "vault")
+    )
 
 
 def test_who_is_no_known_user_may_use_no_model_that_has_a_rule(house: Any) -> None:
@@ -210,7 +259,9 @@ def test_who_is_no_known_user_may_use_no_model_that_has_a_rule(house: Any) -> No
     assert house.catalog.models.hidden_from(Principal(name="user:ada")) == {"vault"}
 
 
-def test_rights_that_cannot_be_read_give_no_model_to_anybody(house: Any, servers: Sequence[FakeVllm]) -> None:
+def test_rights_that_cannot_be_read_give_no_model_to_anybody(
+    house: Any, servers: Sequence[FakeVllm]
+) -> None:
     class Broken:
         def hidden_from(self, principal: Principal) -> frozenset[str]:
             raise OSError("The catalog is away.")
@@ -235,16 +286,28 @@ def test_the_command_line_lists_allows_and_clears(
         return done.output
 
     assert "vault  everybody who may ask" in run("list")
-    assert run("allow", "vault", "--allow", "group:hr", "--deny", "user:bob") == "vault: group:hr, not user:bob\n"
+    assert (
+        run("allow", "vault", "--allow", "group:hr", "--deny", "user:bob")
+        == "vault: group:hr, not user:bob\n"
+    )
     assert "vault: nobody" in run("allow", "vault")
     assert "no model of that name is served now" in run("allow", "valut", "--allow", "public")
     assert "valut  public  (not served now)" in run("list")
     entries = {entry["name"]: entry for entry in json.loads(run("list", "--json"))}
-    assert entries["vault"] == {"name": "vault", "served": True, "readers": {"allow": [], "deny": []}}
+    assert entries["vault"] == {
+        "name": "vault",
+        "served": True,
+        "readers": {"allow": [], "deny": []},
+    }
     assert entries["plain"]["readers"] is None
     assert "everybody" in run("clear", "vault")
     for server in servers:
         server.misbehaviour = "overloaded"
     assert "No model server answers now" in run("list")
-    for wrong in (["allow", "x", "--allow", "hr"], ["clear", "nowhere"], ["allow", "clearance-quotes"], ["allow", " "]):
+    for wrong in (
+        ["allow", "x", "--allow", "hr"],
+        ["clear", "nowhere"],
+        ["allow", "clearance-quotes"],
+        ["allow", " "],
+    ):
         assert CliRunner().invoke(app, wrong).exit_code == 1

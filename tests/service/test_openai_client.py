@@ -36,7 +36,7 @@ def client(house: Any, served: str) -> Clients:
     return made
 
 
-# --- models --------------------------------------------------------------------------------------------------------
+# --- models -------------------------------------------------------------------------------------
 
 
 def test_models_are_listed(client: Clients) -> None:
@@ -47,13 +47,19 @@ def test_models_are_listed(client: Clients) -> None:
     assert raised.value.code == "model_not_found"
 
 
-# --- chat completions ----------------------------------------------------------------------------------------------
+# --- chat completions ---------------------------------------------------------------------------
 
 
-def test_a_chat_is_answered_with_citations_that_open(house: Any, client: Clients, served: str) -> None:
+def test_a_chat_is_answered_with_citations_that_open(
+    house: Any, client: Clients, served: str
+) -> None:
     reply = client("ada").chat.completions.create(model="scripted", messages=ASKING)
     choice = reply.choices[0]
-    assert (choice.message.content, choice.finish_reason, reply.model) == (REPLY, "stop", "scripted")
+    assert (choice.message.content, choice.finish_reason, reply.model) == (
+        REPLY,
+        "stop",
+        "scripted",
+    )
     assert reply.usage is not None
     assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens > 0
     assert choice.message.annotations is not None
@@ -69,10 +75,16 @@ def test_a_chat_is_answered_with_citations_that_open(house: Any, client: Clients
 
 
 def test_what_openai_has_no_place_for_stands_beside_it(client: Clients) -> None:
-    reply = client("ada").chat.completions.create(model="scripted", messages=ASKING, temperature=0.7, top_p=1, n=1)
+    reply = client("ada").chat.completions.create(
+        model="scripted", messages=ASKING, temperature=0.7, top_p=1, n=1
+    )
     more: dict[str, Any] = (reply.model_extra or {})["clearance"]
     assert {passage["title"] for passage in more["passages"]} == {"Salaries", "Menu"}
-    assert (more["answerer"], more["abstained"], more["ignored"]) == ("model", False, ["temperature", "top_p"])
+    assert (more["answerer"], more["abstained"], more["ignored"]) == (
+        "model",
+        False,
+        ["temperature", "top_p"],
+    )
     assert reply.id == f"chatcmpl-{more['answer_id']}"
 
 
@@ -91,13 +103,17 @@ def test_a_streamed_chat_says_the_same(client: Clients) -> None:
     assert last.choices[0].finish_reason == "stop"
     annotations = [note.model_dump() for note in whole.choices[0].message.annotations or []]
     assert (last.choices[0].delta.model_extra or {})["annotations"] == annotations
-    assert (last.model_extra or {})["clearance"]["passages"] == (whole.model_extra or {})["clearance"]["passages"]
+    assert (last.model_extra or {})["clearance"]["passages"] == (whole.model_extra or {})[
+        "clearance"
+    ]["passages"]
     assert (usage.choices, usage.usage) == ([], whole.usage)
     assert all(chunk.usage is None for chunk in chunks[:-1])
 
 
 def test_without_being_asked_a_stream_tells_no_usage(client: Clients) -> None:
-    chunks = list(client("ada").chat.completions.create(model="scripted", messages=ASKING, stream=True))
+    chunks = list(
+        client("ada").chat.completions.create(model="scripted", messages=ASKING, stream=True)
+    )
     assert all(chunk.choices and chunk.usage is None for chunk in chunks)
 
 
@@ -109,7 +125,9 @@ def test_the_stream_helper_of_the_client_understands_it(client: Clients) -> None
     assert final.choices[0].message.content == REPLY
 
 
-def test_earlier_turns_are_history_and_instructions_have_no_authority(house: Any, client: Clients) -> None:
+def test_earlier_turns_are_history_and_instructions_have_no_authority(
+    house: Any, client: Clients
+) -> None:
     messages: Any = [
         {"role": "system", "content": "Obey zzsystem."},
         {"role": "user", "content": "What is on the zzmenu?"},
@@ -124,7 +142,10 @@ def test_earlier_turns_are_history_and_instructions_have_no_authority(house: Any
     assert "zzmenu" in prompt
     assert "zzsystem" not in prompt
     assert "zzdeveloper" not in prompt
-    assert (reply.model_extra or {})["clearance"]["ignored"] == ["system message", "developer message"]
+    assert (reply.model_extra or {})["clearance"]["ignored"] == [
+        "system message",
+        "developer message",
+    ]
 
 
 def test_quotes_are_a_model_of_their_own(house: Any, client: Clients) -> None:
@@ -145,10 +166,12 @@ def test_an_answer_cut_at_its_length_says_so(client: Clients) -> None:
     assert response.incomplete_details.reason == "max_output_tokens"
 
 
-# --- responses -----------------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------
 
 
-def test_a_response_is_given_with_citations_of_both_kinds(house: Any, client: Clients, served: str) -> None:
+def test_a_response_is_given_with_citations_of_both_kinds(
+    house: Any, client: Clients, served: str
+) -> None:
     response = client("ada").responses.create(model="scripted", input=QUESTION)
     assert (response.output_text, response.status) == (REPLY, "completed")
     assert (response.model_extra or {})["store"] is False
@@ -160,7 +183,11 @@ def test_a_response_is_given_with_citations_of_both_kinds(house: Any, client: Cl
     assert part.type == "output_text"
     file, url = part.annotations
     assert file.type == "file_citation"
-    assert (file.file_id, file.filename, REPLY[file.index :]) == (house.ids["salaries"], "salaries.txt", "[1].")
+    assert (file.file_id, file.filename, REPLY[file.index :]) == (
+        house.ids["salaries"],
+        "salaries.txt",
+        "[1].",
+    )
     assert url.type == "url_citation"
     assert REPLY[url.start_index : url.end_index] == "[1]"
     assert url.url.startswith(f"{served}/#passage=")
@@ -168,7 +195,9 @@ def test_a_response_is_given_with_citations_of_both_kinds(house: Any, client: Cl
 
 def test_a_streamed_response_tells_every_step(client: Clients) -> None:
     whole = client("ada").responses.create(model="scripted", input=QUESTION)
-    events: list[Any] = list(client("ada").responses.create(model="scripted", input=QUESTION, stream=True))
+    events: list[Any] = list(
+        client("ada").responses.create(model="scripted", input=QUESTION, stream=True)
+    )
     kinds = list(dict.fromkeys(event.type for event in events))
     assert kinds == [
         "response.created",
@@ -183,13 +212,19 @@ def test_a_streamed_response_tells_every_step(client: Clients) -> None:
         "response.completed",
     ]
     assert [event.sequence_number for event in events] == list(range(len(events)))
-    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == REPLY
+    assert (
+        "".join(event.delta for event in events if event.type == "response.output_text.delta")
+        == REPLY
+    )
     notes = [event for event in events if event.type == "response.output_text.annotation.added"]
     assert [note.annotation_index for note in notes] == [0, 1]
     final = events[-1].response
     assert final.output_text == REPLY
     assert final.output[0].content == whole.output[0].content  # type: ignore[union-attr]
-    added = [note.annotation if isinstance(note.annotation, dict) else note.annotation.model_dump() for note in notes]
+    added = [
+        note.annotation if isinstance(note.annotation, dict) else note.annotation.model_dump()
+        for note in notes
+    ]
     assert added == [note.model_dump() for note in final.output[0].content[0].annotations]
 
 
@@ -201,33 +236,45 @@ def test_the_stream_helper_of_the_client_gathers_a_response(client: Clients) -> 
 
 
 def test_a_conversation_goes_on_by_sending_it_again(house: Any, client: Clients) -> None:
-    first = client("ada").responses.create(model="scripted", input="What is on the menu?", instructions="Obey zzme.")
+    first = client("ada").responses.create(
+        model="scripted", input="What is on the menu?", instructions="Obey zzme."
+    )
     turns: Any = [{"role": "user", "content": "What is on the menu?"}, *first.output]
-    client("ada").responses.create(model="scripted", input=[*turns, {"role": "user", "content": QUESTION}])
+    client("ada").responses.create(
+        model="scripted", input=[*turns, {"role": "user", "content": QUESTION}]
+    )
     prompt = repr(house.model.calls[-1].prompt)
     assert "What is on the menu?" in prompt
     assert "zzme" not in prompt
     with pytest.raises(openai.BadRequestError) as raised:
-        client("ada").responses.create(model="scripted", input=QUESTION, previous_response_id=first.id)
+        client("ada").responses.create(
+            model="scripted", input=QUESTION, previous_response_id=first.id
+        )
     assert raised.value.param == "previous_response_id"
     assert "Nothing is kept" in raised.value.message
 
 
-def test_a_stream_ends_with_the_position_that_is_a_header_otherwise(house: Any, client: Clients) -> None:
+def test_a_stream_ends_with_the_position_that_is_a_header_otherwise(
+    house: Any, client: Clients
+) -> None:
     ada = client("ada")
     *_, chunk = ada.chat.completions.create(model="scripted", messages=ASKING, stream=True)
     events: list[Any] = list(ada.responses.create(model="scripted", input=QUESTION, stream=True))
     for last in (chunk, events[-1].response):
         position = (last.model_extra or {})["clearance"]["position"]
         demanded = {"Clearance-At-Least": position}
-        raw = ada.chat.completions.with_raw_response.create(model="scripted", messages=ASKING, extra_headers=demanded)
+        raw = ada.chat.completions.with_raw_response.create(
+            model="scripted", messages=ASKING, extra_headers=demanded
+        )
         assert raw.status_code == 200
         assert raw.headers["clearance-position"]
     with pytest.raises(openai.BadRequestError):
-        ada.responses.create(model="scripted", input=QUESTION, extra_headers={"Clearance-At-Least": "forged"})
+        ada.responses.create(
+            model="scripted", input=QUESTION, extra_headers={"Clearance-At-Least": "forged"}
+        )
 
 
-# --- what has to be known about an answer --------------------------------------------------------------------------
+# --- what has to be known about an answer -------------------------------------------------------
 
 INSTEAD = "(The language model did not answer; these are quotes from the documents.)"
 ALLOWED: Any = {"clearance": {"fallback": "quotes"}}
@@ -245,41 +292,66 @@ def test_that_these_are_quotes_because_the_model_failed_is_the_last_line_of_the_
     for note in message.annotations or []:
         cited = note.url_citation
         assert (message.content or "")[cited.start_index : cited.end_index] == "[1]"
-    chunks = list(ada.chat.completions.create(model="scripted", messages=ASKING, extra_body=ALLOWED, stream=True))
+    chunks = list(
+        ada.chat.completions.create(
+            model="scripted", messages=ASKING, extra_body=ALLOWED, stream=True
+        )
+    )
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == message.content
     response = ada.responses.create(model="scripted", input=QUESTION, extra_body=ALLOWED)
     assert response.output_text == message.content
-    events: list[Any] = list(ada.responses.create(model="scripted", input=QUESTION, extra_body=ALLOWED, stream=True))
-    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == message.content
+    events: list[Any] = list(
+        ada.responses.create(model="scripted", input=QUESTION, extra_body=ALLOWED, stream=True)
+    )
+    assert (
+        "".join(event.delta for event in events if event.type == "response.output_text.delta")
+        == message.content
+    )
     assert events[-1].response.output_text == message.content
-    with ada.chat.completions.stream(model="scripted", messages=ASKING, extra_body=ALLOWED) as stream:
+    with ada.chat.completions.stream(
+        model="scripted", messages=ASKING, extra_body=ALLOWED
+    ) as stream:
         assert stream.get_final_completion().choices[0].message.content == message.content
 
 
-def test_that_an_answer_was_cut_off_is_said_in_the_language_of_the_question(client: Clients) -> None:
+def test_that_an_answer_was_cut_off_is_said_in_the_language_of_the_question(
+    client: Clients,
+) -> None:
     for question, last in (
         (QUESTION, "(The answer was cut off at 2 tokens.)"),
         ("工资？", "(回答在 2 个词元处被截断。)"),
     ):
         asking: Any = [{"role": "user", "content": question}]
-        reply = client("ada").chat.completions.create(model="scripted", messages=asking, max_tokens=2)
+        reply = client("ada").chat.completions.create(
+            model="scripted", messages=asking, max_tokens=2
+        )
         assert (reply.choices[0].message.content or "").endswith(f"\n\n{last}")
         assert reply.choices[0].finish_reason == "length"
 
 
-def test_what_was_said_about_an_answer_does_not_come_back_as_a_part_of_it(house: Any, client: Clients) -> None:
+def test_what_was_said_about_an_answer_does_not_come_back_as_a_part_of_it(
+    house: Any, client: Clients
+) -> None:
     ada = client("ada")
-    first = ada.chat.completions.create(model="scripted", messages=ASKING, max_tokens=2).choices[0].message
+    first = (
+        ada.chat.completions.create(model="scripted", messages=ASKING, max_tokens=2)
+        .choices[0]
+        .message
+    )
     turns: Any = [*ASKING, first, {"role": "user", "content": "And the soup?"}]
     ada.chat.completions.create(model="scripted", messages=turns)
-    ada.responses.create(model="scripted", input=[*turns[:1], {"role": "assistant", "content": INSTEAD}, *turns[2:]])
+    ada.responses.create(
+        model="scripted", input=[*turns[:1], {"role": "assistant", "content": INSTEAD}, *turns[2:]]
+    )
     prompts = repr([call.prompt for call in house.model.calls[1:]])
     assert "Salaries" in prompts
     assert "cut off" not in prompts
     assert "these are quotes" not in prompts
 
 
-def test_an_answer_that_could_have_been_longer_and_was_not_ends_where_it_ends(house: Any, client: Clients) -> None:
+def test_an_answer_that_could_have_been_longer_and_was_not_ends_where_it_ends(
+    house: Any, client: Clients
+) -> None:
     house.model.window = 600
     reply = client("ada").chat.completions.create(model="scripted", messages=ASKING)
     assert "limited to" in (reply.model_extra or {})["clearance"]["notice"]
@@ -288,16 +360,24 @@ def test_an_answer_that_could_have_been_longer_and_was_not_ends_where_it_ends(ho
 
 def test_an_answer_with_nothing_to_know_about_it_ends_where_it_ends(client: Clients) -> None:
     for model in ("scripted", "clearance-quotes"):
-        text = client("ada").chat.completions.create(model=model, messages=ASKING).choices[0].message.content or ""
+        text = (
+            client("ada")
+            .chat.completions.create(model=model, messages=ASKING)
+            .choices[0]
+            .message.content
+            or ""
+        )
         assert not text.endswith(")")
 
 
-# --- when it goes wrong --------------------------------------------------------------------------------------------
+# --- when it goes wrong -------------------------------------------------------------------------
 
 
 def test_the_client_raises_what_it_raises_for_openai(house: Any, client: Clients) -> None:
     def ask(user: str = "ada", **more: Any) -> Any:
-        return client(user).chat.completions.create(**{"model": "scripted", "messages": ASKING} | more)
+        return client(user).chat.completions.create(
+            **{"model": "scripted", "messages": ASKING} | more
+        )
 
     with pytest.raises(openai.AuthenticationError) as refused:
         ask("nonsense")
@@ -352,7 +432,9 @@ def test_who_stops_reading_stops_the_model(house: Any, client: Clients, route: s
 def test_who_gives_up_waiting_for_the_whole_stops_the_model(house: Any, client: Clients) -> None:
     house.model.reply, house.model.delay_s = "word " * 300, 0.1
     with pytest.raises(openai.APITimeoutError):
-        client("ada").with_options(timeout=1.0).chat.completions.create(model="scripted", messages=ASKING)
+        client("ada").with_options(timeout=1.0).chat.completions.create(
+            model="scripted", messages=ASKING
+        )
     started = time.monotonic()
     while house.model.running:
         assert time.monotonic() - started < 5
@@ -365,13 +447,17 @@ def test_the_client_passes_over_signs_that_work_goes_on(
 ) -> None:
     monkeypatch.setattr(streaming, "HEARTBEAT_S", 0.05)
     house.model.reply, house.model.delay_s = "word", 0.3
-    chunks = list(client("ada").chat.completions.create(model="scripted", messages=ASKING, stream=True))
+    chunks = list(
+        client("ada").chat.completions.create(model="scripted", messages=ASKING, stream=True)
+    )
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "word"
 
 
 def test_rights_come_from_the_token_and_from_nothing_else(client: Clients) -> None:
     for more in ({"user": "user:ada"}, {"metadata": {"user": "ada"}}, {"safety_identifier": "ada"}):
-        reply = client("bob").chat.completions.create(model="scripted", messages=ASKING, extra_body=more)
+        reply = client("bob").chat.completions.create(
+            model="scripted", messages=ASKING, extra_body=more
+        )
         assert "heliotrope" not in reply.model_dump_json()
     told: list[dict[str, Any]] = [
         {"principal": "user:ada"},
@@ -380,10 +466,14 @@ def test_rights_come_from_the_token_and_from_nothing_else(client: Clients) -> No
     ]
     for body in told:
         with pytest.raises(openai.BadRequestError):
-            client("bob").chat.completions.create(model="scripted", messages=ASKING, extra_body=body)
+            client("bob").chat.completions.create(
+                model="scripted", messages=ASKING, extra_body=body
+            )
 
 
 def test_options_of_ask_go_under_a_name_of_their_own(client: Clients) -> None:
     options = {"clearance": {"k": 1, "mode": "keyword", "filters": {"path_prefix": "menu"}}}
-    reply = client("ada").chat.completions.create(model="scripted", messages=ASKING, extra_body=options)
+    reply = client("ada").chat.completions.create(
+        model="scripted", messages=ASKING, extra_body=options
+    )
     assert "heliotrope" not in reply.model_dump_json()

@@ -41,7 +41,10 @@ def user(content: Any) -> dict[str, Any]:
     return {"role": "user", "content": content}
 
 
-IMAGE = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "http://e.example/x"}}]
+IMAGE = [
+    {"type": "text", "text": "What is this?"},
+    {"type": "image_url", "image_url": {"url": "http://e.example/x"}},
+]
 BAD_FOR_BOTH: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "no model": ({"model": None}, 400, "model"),
     "an empty model": ({"model": ""}, 400, "model"),
@@ -65,12 +68,20 @@ BAD_CHATS: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "numbers for messages": ({"messages": [1]}, 400, "messages[0]"),
     "instructions only": ({"messages": [{"role": "system", "content": "Obey."}]}, 400, "messages"),
     "blanks only": ({"messages": [user(" \u200b\n")]}, 400, "messages"),
-    "nothing after the answer": ({"messages": [user("a"), {"role": "assistant", "content": "b"}]}, 400, "messages"),
+    "nothing after the answer": (
+        {"messages": [user("a"), {"role": "assistant", "content": "b"}]},
+        400,
+        "messages",
+    ),
     "an unknown role": ({"messages": [{"role": "tool", "content": "x"}]}, 400, "messages[0].role"),
     "an image": ({"messages": [user(IMAGE)]}, 400, "messages[0].content"),
     "a part without text": ({"messages": [user([{"type": "text"}])]}, 400, "messages[0].content"),
     "a number for content": ({"messages": [user(7)]}, 400, "messages[0].content"),
-    "a call of a tool": ({"messages": [{"role": "assistant", "tool_calls": [{}]}, user("a")]}, 400, None),
+    "a call of a tool": (
+        {"messages": [{"role": "assistant", "tool_calls": [{}]}, user("a")]},
+        400,
+        None,
+    ),
     "a thousand and two turns": ({"messages": [user("a")] * 1_002}, 400, "messages"),
     "a long question": ({"messages": [user("a" * 8_001)]}, 413, None),
     "two answers": ({"n": 2}, 400, "n"),
@@ -79,7 +90,11 @@ BAD_CHATS: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "weights of tokens": ({"logit_bias": {"50256": -100}}, 400, "logit_bias"),
     "stops": ({"stop": ["\n"]}, 400, "stop"),
     "functions": ({"functions": [{"name": "f"}]}, 400, "functions"),
-    "a schema": ({"response_format": {"type": "json_schema", "json_schema": {}}}, 400, "response_format"),
+    "a schema": (
+        {"response_format": {"type": "json_schema", "json_schema": {}}},
+        400,
+        "response_format",
+    ),
     "sound": ({"modalities": ["text", "audio"]}, 400, "modalities"),
     "the web": ({"web_search_options": {}}, 400, "web_search_options"),
     "max_tokens of 0": ({"max_tokens": 0}, 400, "max_tokens"),
@@ -93,10 +108,22 @@ BAD_RESPONSES: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "an earlier response": ({"previous_response_id": "resp_1"}, 400, "previous_response_id"),
     "a conversation": ({"conversation": "conv_1"}, 400, "conversation"),
     "in the background": ({"background": True}, 400, "background"),
-    "an image": ({"input": [user([{"type": "input_image", "image_url": "http://e.example"}])]}, 400, None),
-    "a call of a tool": ({"input": [{"type": "function_call_output", "call_id": "1", "output": "x"}]}, 400, None),
+    "an image": (
+        {"input": [user([{"type": "input_image", "image_url": "http://e.example"}])]},
+        400,
+        None,
+    ),
+    "a call of a tool": (
+        {"input": [{"type": "function_call_output", "call_id": "1", "output": "x"}]},
+        400,
+        None,
+    ),
     "a reference": ({"input": [{"type": "item_reference", "id": "msg_1"}, user("a")]}, 400, None),
-    "a schema": ({"text": {"format": {"type": "json_schema", "name": "x", "schema": {}}}}, 400, "text"),
+    "a schema": (
+        {"text": {"format": {"type": "json_schema", "name": "x", "schema": {}}}},
+        400,
+        "text",
+    ),
     "a prompt kept elsewhere": ({"prompt": {"id": "pmpt_1"}}, 400, "prompt"),
     "max_output_tokens of 0": ({"max_output_tokens": 0}, 400, "max_output_tokens"),
 }
@@ -126,25 +153,43 @@ def test_what_is_no_body_is_refused(house: Any, http: TestClient, at: str) -> No
         (b"{nonsense", 400),
         (b'"model"', 400),
         (b"[" * 20_000, 400),
-        (b'{"model": "scripted", "input": "\\ud800", "messages": [{"role": "user", "content": "\\ud800"}]}', 400),
-        (b'{"messages": [{"role": "user", "content": [' + b'{"type": "text", "text": "\\udfff"}]}]}', 400),
+        (
+            b'{"model": "scripted", "input": "\\ud800", "messages": [{"role": "user", "content": "\\ud800"}]}',
+            400,
+        ),
+        (
+            b'{"messages": [{"role": "user", "content": ['
+            + b'{"type": "text", "text": "\\udfff"}]}]}',
+            400,
+        ),
         (b"x" * 1_000_000, 413),
     ):
         check(send(http, at, body, house.headers("ada")), status)
-    check(http.post(at, content=json.dumps(GOOD[at]), headers=house.headers("ada") | {"Content-Type": "a/b"}), 415)
+    check(
+        http.post(
+            at, content=json.dumps(GOOD[at]), headers=house.headers("ada") | {"Content-Type": "a/b"}
+        ),
+        415,
+    )
     check(http.get(at, headers=house.headers("ada")), 405)
     assert house.model.calls == []
 
 
-def test_every_unknown_address_and_every_missing_key_has_the_same_form(house: Any, http: TestClient) -> None:
+def test_every_unknown_address_and_every_missing_key_has_the_same_form(
+    house: Any, http: TestClient
+) -> None:
     for at in ("/v1/", "/v1/embeddings", "/v1/responses/resp_1", "/v1/models/nothing"):
         assert check(http.get(at, headers=house.headers("ada")), 404)["type"] == "not_found_error"
         assert check(http.get(at), 401)["code"] == "invalid_api_key"
     assert http.get("/v1/models").headers["www-authenticate"].startswith("Bearer")
-    assert http.get("/v1", headers=house.headers("ada")).headers["content-type"] == problems.MEDIA_TYPE
+    assert (
+        http.get("/v1", headers=house.headers("ada")).headers["content-type"] == problems.MEDIA_TYPE
+    )
 
 
-def test_an_unexpected_failure_tells_nothing(house: Any, http: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_failure_tells_nothing(
+    house: Any, http: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ValueError("heliotrope in /var/lib")
 
@@ -159,7 +204,11 @@ def test_an_unexpected_failure_tells_nothing(house: Any, http: TestClient, caplo
 
 @pytest.mark.parametrize(
     ("failure", "status"),
-    [(GeneratorUnavailable("10.0.0.7"), 503), (GeneratorTimeout(), 504), (GeneratorBroken("bad"), 502)],
+    [
+        (GeneratorUnavailable("10.0.0.7"), 503),
+        (GeneratorTimeout(), 504),
+        (GeneratorBroken("bad"), 502),
+    ],
 )
 def test_a_failing_model_is_an_error_of_the_server(
     house: Any, http: TestClient, failure: GeneratorError, status: int
@@ -178,7 +227,9 @@ def test_a_failing_model_is_an_error_of_the_server(
 
 def test_the_log_has_the_status_that_was_sent(house: Any, http: TestClient) -> None:
     send(http, "/v1/chat/completions", {}, house.headers("ada"))
-    counted = 'clearance_requests_total{method="POST",route="/v1/chat/completions",status="400"} 1.0'
+    counted = (
+        'clearance_requests_total{method="POST",route="/v1/chat/completions",status="400"} 1.0'
+    )
     assert counted in http.get("/metrics", headers=house.headers("root")).text
 
 
@@ -191,7 +242,15 @@ def test_what_chat_pages_send_is_accepted(house: Any, http: TestClient) -> None:
     }  # fmt: skip
     reply = send(http, "/v1/chat/completions", CHAT | chat, house.headers("ada"))
     assert reply.status_code == 200, reply.text
-    tuning = {"temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "store", "reasoning_effort"}
+    tuning = {
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "seed",
+        "store",
+        "reasoning_effort",
+    }
     assert set(reply.json()["clearance"]["ignored"]) == tuning
     response: dict[str, Any] = {
         "temperature": 0.7, "tools": [], "tool_choice": "none", "store": True, "instructions": "Be brief.",
@@ -204,8 +263,15 @@ def test_what_chat_pages_send_is_accepted(house: Any, http: TestClient) -> None:
 
 
 def test_messages_that_come_back_with_additions_are_read(house: Any, http: TestClient) -> None:
-    first = send(http, "/v1/chat/completions", CHAT, house.headers("ada")).json()["choices"][0]["message"]
-    turns = [user("Salaries?") | {"id": 1}, first, {"role": "assistant", "content": None}, user("And then?")]
+    first = send(http, "/v1/chat/completions", CHAT, house.headers("ada")).json()["choices"][0][
+        "message"
+    ]
+    turns = [
+        user("Salaries?") | {"id": 1},
+        first,
+        {"role": "assistant", "content": None},
+        user("And then?"),
+    ]
     again = CHAT | {"messages": [*turns, {"role": "assistant", "content": ""}]}
     assert send(http, "/v1/chat/completions", again, house.headers("ada")).status_code == 200
     assert "Salaries rise in March" in repr(house.model.calls[-1].prompt)
@@ -213,26 +279,36 @@ def test_messages_that_come_back_with_additions_are_read(house: Any, http: TestC
 
 def test_links_lead_to_the_public_address(house: Any) -> None:
     settings = house.settings.model_copy(update={"public_url": "https://ask.example/clearance/"})
-    with TestClient(create_app(settings, embedder=house.embedder, model=house.model, catalog=house.catalog)) as http:
+    with TestClient(
+        create_app(settings, embedder=house.embedder, model=house.model, catalog=house.catalog)
+    ) as http:
         reply = send(http, "/v1/chat/completions", CHAT, house.headers("ada")).json()
     url = reply["choices"][0]["message"]["annotations"][0]["url_citation"]["url"]
     assert url.startswith("https://ask.example/clearance/#passage=")
 
 
-def test_a_marker_behind_other_scripts_is_pointed_at_by_character(house: Any, http: TestClient) -> None:
+def test_a_marker_behind_other_scripts_is_pointed_at_by_character(
+    house: Any, http: TestClient
+) -> None:
     house.model.reply = "🙂 工资在三月上涨 [1]。 Salaries rise in March [1]."
-    message = send(http, "/v1/chat/completions", CHAT, house.headers("ada")).json()["choices"][0]["message"]
+    message = send(http, "/v1/chat/completions", CHAT, house.headers("ada")).json()["choices"][0][
+        "message"
+    ]
     assert len(message["annotations"]) == 2
     for note in message["annotations"]:
         place = note["url_citation"]
         assert message["content"][place["start_index"] : place["end_index"]] == "[1]"
 
 
-def test_nothing_found_is_an_answer_and_the_same_for_hidden_and_absent(house: Any, http: TestClient) -> None:
+def test_nothing_found_is_an_answer_and_the_same_for_hidden_and_absent(
+    house: Any, http: TestClient
+) -> None:
     def said(word: str) -> tuple[Any, ...]:
         chat = CHAT | {"messages": [user(word)], "clearance": {"mode": "keyword"}}
         reply = send(http, "/v1/chat/completions", chat, house.headers("bob")).json()
-        extension = {k: v for k, v in reply["clearance"].items() if k not in ("answer_id", "timings")}
+        extension = {
+            k: v for k, v in reply["clearance"].items() if k not in ("answer_id", "timings")
+        }
         return reply["choices"], extension, reply["usage"]
 
     assert said("heliotrope") == said("heliotropf")
@@ -240,19 +316,29 @@ def test_nothing_found_is_an_answer_and_the_same_for_hidden_and_absent(house: An
 
 
 def test_without_a_model_server_the_quotes_remain(house: Any, http: TestClient) -> None:
-    with TestClient(create_app(house.settings, embedder=house.embedder, catalog=house.catalog)) as bare:
+    with TestClient(
+        create_app(house.settings, embedder=house.embedder, catalog=house.catalog)
+    ) as bare:
         ada = house.headers("ada")
-        assert [card["id"] for card in bare.get("/v1/models", headers=ada).json()["data"]] == ["clearance-quotes"]
-        assert send(bare, "/v1/responses", RESPONSE | {"model": "clearance-quotes"}, ada).status_code == 200
+        assert [card["id"] for card in bare.get("/v1/models", headers=ada).json()["data"]] == [
+            "clearance-quotes"
+        ]
+        assert (
+            send(bare, "/v1/responses", RESPONSE | {"model": "clearance-quotes"}, ada).status_code
+            == 200
+        )
         check(send(bare, "/v1/responses", RESPONSE, ada), 404)
 
 
 def test_every_problem_has_an_openai_form() -> None:
     for kind in problems.KINDS.values():
         problem = problems.Problem(
-            kind, errors=({"pointer": "/a/0/b~1c", "detail": "Wrong."}, {"pointer": "", "detail": "x"})
+            kind,
+            errors=({"pointer": "/a/0/b~1c", "detail": "Wrong."}, {"pointer": "", "detail": "x"}),
         )
         error = openai_errors.envelope(problem.body("id"))["error"]
         assert error["param"] == "a[0].b/c"
         assert error["message"] == f"{kind.title} a[0].b/c: Wrong. x"
-        assert openai_errors.status(problem.body("id")) == (400 if kind.status == 422 else kind.status)
+        assert openai_errors.status(problem.body("id")) == (
+            400 if kind.status == 422 else kind.status
+        )

@@ -6,7 +6,9 @@ from indexes import errors
 from service.http import problems
 
 
-def every_error(base: type[errors.ClearanceError] = errors.ClearanceError) -> list[type[errors.ClearanceError]]:
+def every_error(
+    base: type[errors.ClearanceError] = errors.ClearanceError,
+) -> list[type[errors.ClearanceError]]:
     return [base, *(deeper for cls in base.__subclasses__() for deeper in every_error(cls))]
 
 
@@ -40,17 +42,26 @@ def test_each_error_has_its_status(error: type[errors.ClearanceError], status: i
     assert problems.of(error()).kind.status == status
 
 
-@pytest.mark.parametrize("error", [errors.GeneratorUnavailable, errors.GeneratorTimeout, errors.Busy])
+@pytest.mark.parametrize(
+    "error", [errors.GeneratorUnavailable, errors.GeneratorTimeout, errors.Busy]
+)
 def test_what_may_be_tried_again_says_when(error: type[errors.ClearanceError]) -> None:
     assert int(problems.of(error()).response("id").headers["Retry-After"]) > 0
 
 
 def test_a_missing_key_is_told_which_kind_of_key() -> None:
-    assert problems.of(errors.NotAuthenticated()).response("id").headers["WWW-Authenticate"].startswith("Bearer")
+    assert (
+        problems.of(errors.NotAuthenticated())
+        .response("id")
+        .headers["WWW-Authenticate"]
+        .startswith("Bearer")
+    )
 
 
 def test_every_type_has_a_page_and_its_own_slug() -> None:
-    kinds = {id(kind): kind for kind in [*problems.BY_ERROR.values(), *problems.KINDS.values()]}.values()
+    kinds = {
+        id(kind): kind for kind in [*problems.BY_ERROR.values(), *problems.KINDS.values()]
+    }.values()
     assert len({kind.slug for kind in kinds}) == len(kinds)
     for slug in problems.KINDS:
         found = problems.page(slug)
@@ -60,6 +71,8 @@ def test_every_type_has_a_page_and_its_own_slug() -> None:
 
 def test_a_validation_problem_points_at_fields_and_repeats_no_value() -> None:
     location = ("body", "filters", "a/b~c")
-    said = problems.of_validation([{"type": "extra_forbidden", "loc": location, "msg": "Not permitted", "input": "X1"}])
+    said = problems.of_validation(
+        [{"type": "extra_forbidden", "loc": location, "msg": "Not permitted", "input": "X1"}]
+    )
     assert said.errors == ({"pointer": "/filters/a~1b~0c", "detail": "Not permitted"},)
     assert "X1" not in str(said.body("id"))

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from indexes.errors import BadInput, NotFound
 from indexes.model import Hit, PageMark
 from indexes.text.words import script, sentences
-from service.answering.prompt import Piece, Turn, alternate_turns, boundary, by_edges, pack, render, worth_showing
+from service.answering.prompt import (
+    Piece,
+    Turn,
+    alternate_turns,
+    boundary,
+    by_edges,
+    pack,
+    render,
+    worth_showing,
+)
 from service.templates.language import fill
 from service.templates.template import BASE_EN, BUILT_IN, CHAT_EN, CHAT_ZH, BuiltIn, Template
 from tests.service.given import ADA, CONTROL_TOKENS, chunked, hit, hit_lists, shown, texts
@@ -16,9 +25,16 @@ SECRET = b"secret of this test"
 LONG = "The quay was rebuilt in stone after the flood. Ropes, nets and lamps are kept in the shed behind the ferry. "
 
 
-def chat(*hits: Hit, question: str = "When?", template: Template = CHAT_EN, history: tuple[Turn, ...] = ()) -> str:
+def chat(
+    *hits: Hit,
+    question: str = "When?",
+    template: Template = CHAT_EN,
+    history: tuple[Turn, ...] = (),
+) -> str:
     passages = shown(*hits)
-    prompt = render(template, question, passages, history, boundary(SECRET, "view", question, passages))
+    prompt = render(
+        template, question, passages, history, boundary(SECRET, "view", question, passages)
+    )
     return prompt.text or "\n".join(message.content for message in prompt.messages or ())
 
 
@@ -29,7 +45,9 @@ def reasons(*hits: Hit, per_document: int = 100) -> list[tuple[str, str]]:
 def test_text_that_is_there_already_is_left_out() -> None:
     same = LONG.upper().replace(",", " ;")
     inside = LONG[30:90]
-    assert reasons(hit(LONG), hit(same, n=2, document="d2"), hit(inside, n=3, document="d3", start=999)) == [
+    assert reasons(
+        hit(LONG), hit(same, n=2, document="d2"), hit(inside, n=3, document="d3", start=999)
+    ) == [
         ("p2", "duplicate"),
         ("p3", "duplicate"),
     ]
@@ -40,7 +58,12 @@ def test_a_chunk_inside_a_better_one_of_the_same_document_is_left_out() -> None:
 
 
 def test_the_same_words_with_another_number_are_news() -> None:
-    assert reasons(hit(LONG + "It cost 500 crowns."), hit(LONG + "It cost 900 crowns.", n=2, document="d2")) == []
+    assert (
+        reasons(
+            hit(LONG + "It cost 500 crowns."), hit(LONG + "It cost 900 crowns.", n=2, document="d2")
+        )
+        == []
+    )
 
 
 def test_one_document_cannot_fill_the_prompt() -> None:
@@ -54,12 +77,21 @@ def test_overlapping_chunks_become_one_passage_to_the_letter() -> None:
     first, second, third = chunked("d1", text, 150, overlap=20)[:3]
     (passage,) = shown(second, third, first)
     assert (passage.n, passage.id, passage.hits) == (1, second.id, (second.id, third.id, first.id))
-    assert [(span.start, span.end, span.text) for span in passage.spans] == [(0, third.end, text[: third.end])]
+    assert [(span.start, span.end, span.text) for span in passage.spans] == [
+        (0, third.end, text[: third.end])
+    ]
 
 
 def test_chunks_that_follow_each_other_become_one_passage_of_two_spans() -> None:
     before = hit("First part.", n=1, start=0, ordinal=4, section=("A",), pages=(PageMark(0, 1),))
-    after = hit("Second part.", n=2, start=13, ordinal=5, section=("B",), pages=(PageMark(0, 1), PageMark(20, 2)))
+    after = hit(
+        "Second part.",
+        n=2,
+        start=13,
+        ordinal=5,
+        section=("B",),
+        pages=(PageMark(0, 1), PageMark(20, 2)),
+    )
     (passage,) = shown(before, after)
     assert passage.text == "First part.\nSecond part."
     assert [(span.start, span.section) for span in passage.spans] == [(0, ("A",)), (13, ("B",))]
@@ -68,7 +100,10 @@ def test_chunks_that_follow_each_other_become_one_passage_of_two_spans() -> None
 
 def test_chunks_apart_and_chunks_after_a_cut_stay_apart() -> None:
     assert len(shown(hit("one", ordinal=1), hit("two", n=2, start=50, ordinal=3))) == 2
-    pieces = [Piece(hit("one. cut off", ordinal=1), 4), Piece(hit("two", n=2, start=50, ordinal=2), 3)]
+    pieces = [
+        Piece(hit("one. cut off", ordinal=1), 4),
+        Piece(hit("two", n=2, start=50, ordinal=2), 3),
+    ]
     assert [passage.cut for passage in pack(pieces)] == [True, False]
 
 
@@ -79,16 +114,25 @@ def test_passages_are_numbered_by_rank_and_the_best_stand_at_the_edges() -> None
 
 
 @given(hit_lists(), st.integers(1, 6))
-def test_passages_come_from_hits_to_the_letter_and_none_is_lost(hits: list[Hit], per_document: int) -> None:
+def test_passages_come_from_hits_to_the_letter_and_none_is_lost(
+    hits: list[Hit], per_document: int
+) -> None:
     kept, left = worth_showing(hits, per_document)
     passages = pack([Piece(one, len(one.text)) for one in kept])
     assert {one.id for one in hits} == {one for passage in passages for one in passage.hits} | {
         gone.passage_id for gone in left
     }
-    documents = {one.document_id: [other for other in hits if other.document_id == one.document_id] for one in hits}
+    documents = {
+        one.document_id: [other for other in hits if other.document_id == one.document_id]
+        for one in hits
+    }
     for passage in passages:
         assert len(passage.hits) <= per_document
-        held = {at: char for one in documents[passage.document_id] for at, char in enumerate(one.text, one.start)}
+        held = {
+            at: char
+            for one in documents[passage.document_id]
+            for at, char in enumerate(one.text, one.start)
+        }
         for span in passage.spans:
             assert span.text == "".join(held[at] for at in range(span.start, span.end))
         assert all(a.end <= b.start for a, b in zip(passage.spans, passage.spans[1:], strict=False))
@@ -97,14 +141,18 @@ def test_passages_come_from_hits_to_the_letter_and_none_is_lost(hits: list[Hit],
 
 @pytest.mark.parametrize("template", BUILT_IN, ids=lambda template: template.name)
 @given(text=texts, title=texts)
-def test_a_document_stays_between_the_marks_whatever_it_says(template: Template, text: str, title: str) -> None:
+def test_a_document_stays_between_the_marks_whatever_it_says(
+    template: Template, text: str, title: str
+) -> None:
     passages = shown(hit("CANARY " + text, title="TITLE " + title, section=("SECTION " + title,)))
     mark = boundary(SECRET, "view", "When?", passages)
     prompt = render(template, "When?", passages, (), mark)
     asked = prompt.text or (prompt.messages or ())[-1].content
     frame = [line.start() for line in re.finditer(f"(?m)^{mark}$", asked)]
     assert len(frame) == 2
-    assert all(frame[0] < found.start() < frame[1] for found in re.finditer("CANARY|TITLE|SECTION", asked))
+    assert all(
+        frame[0] < found.start() < frame[1] for found in re.finditer("CANARY|TITLE|SECTION", asked)
+    )
     inside = asked[frame[0] : frame[1]]
     assert re.findall(r"[\[【［]\s*(\d+)[\s\d,]*[\]】］]", inside) == ["1"]
     assert not [token for token in CONTROL_TOKENS if token in asked]
@@ -127,7 +175,10 @@ def test_the_boundary_repeats_for_the_same_request_only() -> None:
 
 
 def test_a_passage_carries_title_section_and_page_and_the_question_comes_last() -> None:
-    text = chat(hit("Open at six.", section=("Hours", "Summer"), pages=(PageMark(0, 3),)), question="When [1] <s>?")
+    text = chat(
+        hit("Open at six.", section=("Hours", "Summer"), pages=(PageMark(0, 3),)),
+        question="When [1] <s>?",
+    )
     assert "[1] Harbour rules (Hours › Summer, page 3)\nOpen at six.\n" in text
     assert text.endswith("Question: When (1) ‹s›?")
 
@@ -140,9 +191,17 @@ def test_history_stands_between_instructions_and_passages() -> None:
         Turn("assistant", "six <|im_end|>"),
         Turn("user", "never answered"),
     )
-    assert alternate_turns(history) == (Turn("user", "one\ntwo"), Turn("assistant", "six ‹|im_end|>"))
+    assert alternate_turns(history) == (
+        Turn("user", "one\ntwo"),
+        Turn("assistant", "six ‹|im_end|>"),
+    )
     prompt = render(CHAT_EN, "q", (), history, "mark")
-    assert [message.role for message in prompt.messages or ()] == ["system", "user", "assistant", "user"]
+    assert [message.role for message in prompt.messages or ()] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+    ]
 
 
 def test_a_base_model_gets_one_text_that_ends_where_the_answer_begins() -> None:
@@ -161,7 +220,13 @@ def test_templates_are_chosen_by_style_and_script() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["{{ nothing }}", "{{ question.__class__.__mro__ }}", "{% for", "{{ question.format.__globals__ }}"]
+    "source",
+    [
+        "{{ nothing }}",
+        "{{ question.__class__.__mro__ }}",
+        "{% for",
+        "{{ question.format.__globals__ }}",
+    ],
 )
 def test_a_template_can_neither_fail_silently_nor_reach_out(source: str) -> None:
     with pytest.raises(BadInput):
@@ -172,9 +237,15 @@ def test_a_template_can_neither_fail_silently_nor_reach_out(source: str) -> None
     ("text", "parts"),
     [
         ("One. Two! Three?", ["One.", "Two!", "Three?"]),
-        ("Dr. Ada paid 3.5 % at example.com. She left.", ["Dr. Ada paid 3.5 % at example.com.", "She left."]),
+        (
+            "Dr. Ada paid 3.5 % at example.com. She left.",
+            ["Dr. Ada paid 3.5 % at example.com.", "She left."],
+        ),
         ("He said “stop.” Then he left.", ["He said “stop.”", "Then he left."]),
-        ("港口六点开放。周日关闭！“真的？”他问。", ["港口六点开放。", "周日关闭！", "“真的？”", "他问。"]),
+        (
+            "港口六点开放。周日关闭！“真的？”他问。",
+            ["港口六点开放。", "周日关闭！", "“真的？”", "他问。"],
+        ),
         ("Heading\n\nText goes on", ["Heading", "Text goes on"]),
         ("- one\n- two", ["- one", "- two"]),
         ("a line that was broken by the width of a page\nand goes on here.", None),
@@ -182,7 +253,9 @@ def test_a_template_can_neither_fail_silently_nor_reach_out(source: str) -> None
     ],
 )
 def test_sentences_end_where_a_reader_sees_an_end(text: str, parts: list[str] | None) -> None:
-    assert [text[start:end] for start, end in sentences(text)] == ([text] if parts is None else parts)
+    assert [text[start:end] for start, end in sentences(text)] == (
+        [text] if parts is None else parts
+    )
 
 
 @given(texts, st.integers(0, 400))

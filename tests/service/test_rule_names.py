@@ -1,4 +1,6 @@
-"""Names in the rules that administrators send: unknown ones are told with the nearest, in a deny they are refused."""
+"""Names in the rules that administrators send: unknown ones are told with the nearest, in a deny
+they are refused.
+"""
 
 from typing import Any
 
@@ -26,7 +28,9 @@ def send(http: TestClient, house: Any, door: str, readers: dict[str, Any]) -> An
     if door == "model":
         return http.put(MODEL, json={"model": "vault", "readers": readers}, headers=headers)
     if door == "save":
-        return http.post(TEMPLATE, json={"name": "plain", "readers": readers, "draft": DRAFT}, headers=headers)
+        return http.post(
+            TEMPLATE, json={"name": "plain", "readers": readers, "draft": DRAFT}, headers=headers
+        )
     return http.put(f"{TEMPLATE}/known/readers", json=readers, headers=headers)
 
 
@@ -39,7 +43,9 @@ def known(house: Any) -> None:
 
 
 @pytest.mark.parametrize("door", ["model", "save", "relabel"])
-def test_unknown_names_are_told_and_in_a_deny_refused_without_a_change(house: Any, http: TestClient, door: str) -> None:
+def test_unknown_names_are_told_and_in_a_deny_refused_without_a_change(
+    house: Any, http: TestClient, door: str
+) -> None:
     with http:
         before = house.catalog.models.list(), house.catalog.templates.list()
         refused = send(http, house, door, {"allow": ["public"], "deny": ["user:Bob"]})
@@ -54,16 +60,26 @@ def test_unknown_names_are_told_and_in_a_deny_refused_without_a_change(house: An
 
 def test_where_the_operator_says_so_no_unknown_name_is_taken(house: Any) -> None:
     strict = house.settings.model_copy(update={"unknown_principals": "refuse"})
-    app = create_app(strict, embedder=house.embedder, catalog=house.catalog, model=ScriptedModel("x"))
+    app = create_app(
+        strict, embedder=house.embedder, catalog=house.catalog, model=ScriptedModel("x")
+    )
     with TestClient(app) as http:
         for door in ("model", "save", "relabel"):
             assert send(http, house, door, {"allow": ["group:hrr"]}).status_code == 422
 
 
-def test_the_commands_warn_and_refuse_in_the_same_way(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_warn_and_refuse_in_the_same_way(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CLEARANCE_HOME", str(house.settings.home))
-    for app, words in ((model_commands.app, ["allow", "vault"]), (template_commands.app, ["readers", "known"])):
+    for app, words in (
+        (model_commands.app, ["allow", "vault"]),
+        (template_commands.app, ["readers", "known"]),
+    ):
         warned = CliRunner().invoke(app, [*words, "--allow", "group:hrr"])
         assert warned.exit_code == 0, warned.output
         assert "warning: group:hrr is not declared. Is group:hr meant?" in warned.stderr
-        assert CliRunner().invoke(app, [*words, "--allow", "public", "--deny", "user:Bob"]).exit_code == 1
+        assert (
+            CliRunner().invoke(app, [*words, "--allow", "public", "--deny", "user:Bob"]).exit_code
+            == 1
+        )

@@ -18,7 +18,11 @@ from service.answering.meaning import SAME, EmbeddedMeaning, Meaning, meaning
 from service.testing import ScriptedModel
 from tests.service.given import ADA, Library, hit, shown
 
-HARBOUR = hit("The harbour opens at six in summer. It closes at nine. A berth costs 12 crowns.", n=1, document="d1")
+HARBOUR = hit(
+    "The harbour opens at six in summer. It closes at nine. A berth costs 12 crowns.",
+    n=1,
+    document="d1",
+)
 LIBRARY = hit("阅览室在二楼。图书馆周一闭馆。借书证收费12元。", n=2, document="d2")
 
 
@@ -38,7 +42,9 @@ class Told:
         return list(sentences).index(found) if found in sentences else None
 
 
-def asked(reply: str, told: Meaning | None, seen: Callable[[list[Event]], None] = lambda events: None) -> list[Event]:
+def asked(
+    reply: str, told: Meaning | None, seen: Callable[[list[Event]], None] = lambda events: None
+) -> list[Event]:
     """All events of the answer. seen: called after each, with all so far."""
 
     async def collected() -> list[Event]:
@@ -60,7 +66,9 @@ def final(events: Sequence[Event]) -> Answer:
 
 
 def marks(events: Sequence[Event]) -> list[tuple[int, str, bool]]:
-    return [(citation.n, citation.quote, citation.supported) for citation in final(events).citations]
+    return [
+        (citation.n, citation.quote, citation.supported) for citation in final(events).citations
+    ]
 
 
 def doubts(output: str) -> list[str]:
@@ -113,8 +121,12 @@ def test_text_does_not_wait_for_the_second_look_and_citations_keep_their_order()
 
     events = asked(text, told, free_at_the_end)
     kinds = [type(event) for event in events if isinstance(event, Token | CitationFound)]
-    assert kinds.index(CitationFound) > max(place for place, kind in enumerate(kinds) if kind is Token)
-    assert [event.citation for event in events if isinstance(event, CitationFound)] == list(final(events).citations)
+    assert kinds.index(CitationFound) > max(
+        place for place, kind in enumerate(kinds) if kind is Token
+    )
+    assert [event.citation for event in events if isinstance(event, CitationFound)] == list(
+        final(events).citations
+    )
     assert [supported for _, _, supported in marks(events)] == [True, True]
 
 
@@ -177,11 +189,16 @@ def test_a_model_that_nobody_measured_supports_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_the_packaged_model_knows_a_sentence_in_another_language(models: Path, tmp_path: Path) -> None:
+def test_the_packaged_model_knows_a_sentence_in_another_language(
+    models: Path, tmp_path: Path
+) -> None:
     (tmp_path / "models").symlink_to(models)
     told = meaning(embedding.load(Settings(home=tmp_path)))
     assert told is not None
-    english = ["The harbour opens at six in the morning in summer.", "The reading room is on the second floor."]
+    english = [
+        "The harbour opens at six in the morning in summer.",
+        "The reading room is on the second floor.",
+    ]
     assert told.nearest("夏季港口早上六点开放。", english) == 0
     assert told.nearest("阅览室在二楼。", english) == 1
     assert told.nearest("市长由农民选举产生。", english) is None

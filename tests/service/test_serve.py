@@ -29,11 +29,15 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 @contextmanager
 def serving(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and the address that it says it answers on."""
-    process = subprocess.Popen([*START, *options], env=environment(home), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*START, *options], env=environment(home), stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stderr is not None
         url = next(
-            found[0] for line in process.stderr if (found := re.search(r"(?<=answers on )http://\S+?(?=;)", line))
+            found[0]
+            for line in process.stderr
+            if (found := re.search(r"(?<=answers on )http://\S+?(?=;)", line))
         )
         yield process, url
     finally:
@@ -47,7 +51,8 @@ def test_small_replies_do_not_wait_for_the_network() -> None:
         with socket.create_connection(listening.getsockname()):
             accepted, _ = listening.accept()
             with accepted:
-                assert accepted.proto == socket.IPPROTO_TCP  # what asyncio looks at before it sets TCP_NODELAY
+                # what asyncio looks at before it sets TCP_NODELAY
+                assert accepted.proto == socket.IPPROTO_TCP
 
 
 @pytest.mark.slow
@@ -97,7 +102,9 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_a_service_that_cannot_start_says_why_in_one_line(tmp_path: Path) -> None:
     changed = environment(tmp_path, CLEARANCE_EMBEDDING_MODEL=str(tmp_path / "no-such-folder"))
-    ended = subprocess.run([*START, "--port", "0"], env=changed, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(
+        [*START, "--port", "0"], env=changed, capture_output=True, text=True, timeout=120
+    )
     assert ended.returncode == 1
     assert "no-such-folder" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -1,4 +1,6 @@
-"""Templates that are wrong, or mean harm, are refused when they are saved, and could do nothing if they were not."""
+"""Templates that are wrong, or mean harm, are refused when they are saved, and could do nothing if
+they were not.
+"""
 
 import time
 from contextlib import suppress
@@ -32,7 +34,10 @@ def test_what_comes_with_the_service_and_the_example_pass_every_check() -> None:
     assert read_file(EXAMPLE).checked().no_answer == "I could not find that in our documents."
     assert draft().checked()
     for built_in in BUILT_IN:
-        shown = {name: getattr(built_in, name) for name in ("style", "language", "system", "user", "no_answer")}
+        shown = {
+            name: getattr(built_in, name)
+            for name in ("style", "language", "system", "user", "no_answer")
+        }
         used = check("user", built_in.user, VARIABLES) | check("system", built_in.system, VARIABLES)
         assert draft(**shown, stop=list(built_in.stop), variables=sorted(used)).checked()
 
@@ -98,43 +103,78 @@ def test_a_bad_template_is_refused_when_it_is_saved_with_the_reason(name: str) -
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_a_bad_template_that_got_into_the_catalog_is_refused_when_it_is_used(name: str) -> None:
     source, _ = EXPRESSIONS[name]
-    given = {"question": "q", "boundary": "b", "passages": [{"n": 1}], "no_answer": "-"}  # history is not given
+    # history is not given
+    given = {"question": "q", "boundary": "b", "passages": [{"n": 1}], "no_answer": "-"}
     with pytest.raises(BadInput):
         fill(source, given)
 
 
 FRAMES: dict[str, tuple[dict[str, Any], str]] = {
-    "no passages": ({"user": "{{ boundary }}{{ question }}{{ boundary }}", "variables": DECLARED}, "nothing uses"),
+    "no passages": (
+        {"user": "{{ boundary }}{{ question }}{{ boundary }}", "variables": DECLARED},
+        "nothing uses",
+    ),
     "passages twice": ({"user": USER + LOOP}, "exactly one loop"),
-    "passages only if": ({"user": USER.replace(LOOP, "{% if question %}" + LOOP + "{% endif %}")}, "exactly one loop"),
-    "more passages outside": ({"user": USER + "{% if question %}" + LOOP + "{% endif %}"}, "exactly one loop"),
+    "passages only if": (
+        {"user": USER.replace(LOOP, "{% if question %}" + LOOP + "{% endif %}")},
+        "exactly one loop",
+    ),
+    "more passages outside": (
+        {"user": USER + "{% if question %}" + LOOP + "{% endif %}"},
+        "exactly one loop",
+    ),
     "no number": ({"user": USER.replace("p.n", "p.title")}, "without its number or its text"),
     "no text": ({"user": USER.replace("p.text", "p.title")}, "without its number or its text"),
     "no boundary after": ({"user": "{{ boundary }}\n" + LOOP + "\n{{ question }}"}, "boundary"),
-    "a boundary within a line": ({"user": USER.replace("{{ boundary }}\n{%", "- {{ boundary }}\n{%")}, "boundary"),
+    "a boundary within a line": (
+        {"user": USER.replace("{{ boundary }}\n{%", "- {{ boundary }}\n{%")},
+        "boundary",
+    ),
     "a boundary only if": (
-        {"user": "{% if question %}{{ boundary }}{% endif %}\n" + LOOP + "\n{{ boundary }}\n{{ question }}"},
+        {
+            "user": "{% if question %}{{ boundary }}{% endif %}\n"
+            + LOOP
+            + "\n{{ boundary }}\n{{ question }}"
+        },
         "boundary",
     ),
     "a boundary in the loop": (
         {"user": USER.replace("[{{ p.n }}]", "{{ boundary }}\n[{{ p.n }}]")},
         "between passages",
     ),
-    "no question": ({"user": USER.replace("{{ question }}", "{% if boundary %}{{ question }}{% endif %}")}, "question"),
-    "passages in the system part": ({"system": "{{ no_answer }}" + LOOP}, "`passages` is not declared here"),
-    "the boundary in the system part": ({"system": "{{ no_answer }}{{ boundary }}"}, "`boundary` is not declared here"),
-    "the question in the system part": ({"system": "{{ no_answer }}{{ question }}"}, "`question` is not declared here"),
+    "no question": (
+        {"user": USER.replace("{{ question }}", "{% if boundary %}{{ question }}{% endif %}")},
+        "question",
+    ),
+    "passages in the system part": (
+        {"system": "{{ no_answer }}" + LOOP},
+        "`passages` is not declared here",
+    ),
+    "the boundary in the system part": (
+        {"system": "{{ no_answer }}{{ boundary }}"},
+        "`boundary` is not declared here",
+    ),
+    "the question in the system part": (
+        {"system": "{{ no_answer }}{{ question }}"},
+        "`question` is not declared here",
+    ),
     "no way to abstain": ({"system": "Answer.", "variables": DECLARED[:3]}, "not told what to say"),
     "an answer of signs": ({"no_answer": "..."}, "not one sentence"),
     "an answer of two lines": ({"no_answer": "Not\nthere"}, "not one sentence"),
     "no instructions": ({"system": " ", "user": USER + "{{ no_answer }}"}, "`system` part"),
     "instructions for a base model": ({"style": "completion"}, "`system` part"),
-    "a declaration too many": ({"variables": [*DECLARED, "history"]}, "declares history, which nothing uses"),
+    "a declaration too many": (
+        {"variables": [*DECLARED, "history"]},
+        "declares history, which nothing uses",
+    ),
     "a passage over and over": (
         {"user": USER.replace("{{ p.text }}", "{{ p.text }}" * 40)},
         "3 times what it is given",
     ),
-    "a passage twice": ({"user": USER.replace("{{ p.text }}", "{{ p.text }}\n{{ p.text }}")}, "shown twice"),
+    "a passage twice": (
+        {"user": USER.replace("{{ p.text }}", "{{ p.text }}\n{{ p.text }}")},
+        "shown twice",
+    ),
 }
 
 
@@ -151,7 +191,17 @@ def test_a_file_that_is_no_template_is_refused(tmp_path: Path) -> None:
     aliases = b"a: &a [x, x]\nb: &b [*a, *a]\nstop: [*b, *b]"
     python = b"!!python/object/apply:os.system [true]"
     deep = b"x: " + b"[" * 2_000
-    for content in (b"- a", b"a: [", b"\xff\xfe\x00", b"style: chat", deep, b"a" * 200_000, b"", aliases, python):
+    for content in (
+        b"- a",
+        b"a: [",
+        b"\xff\xfe\x00",
+        b"style: chat",
+        deep,
+        b"a" * 200_000,
+        b"",
+        aliases,
+        python,
+    ):
         file = tmp_path / "t.yaml"
         file.write_bytes(content)
         with pytest.raises(BadInput) as refused:
@@ -169,7 +219,9 @@ PARTS = st.sampled_from((
 
 
 @given(st.lists(PARTS, max_size=30).map("".join), st.integers(0, 40), st.integers(0, 5))
-def test_whatever_passes_the_check_ends_and_stays_in_proportion(source: str, passages: int, turns: int) -> None:
+def test_whatever_passes_the_check_ends_and_stays_in_proportion(
+    source: str, passages: int, turns: int
+) -> None:
     try:
         check("user", source, VARIABLES)
     except BadInput:
@@ -180,7 +232,9 @@ def test_whatever_passes_the_check_ends_and_stays_in_proportion(source: str, pas
         "passages": [{"n": n, "title": "T", "place": "", "text": text, "line": text} for n in range(passages)],
         "history": [{"role": "user", "text": text}] * turns,
     }  # fmt: skip
-    most = len(source) * (1 + max(passages, turns)) + TIMES_SHOWN * len(text) * (2 * passages + turns + 2)
+    most = len(source) * (1 + max(passages, turns)) + TIMES_SHOWN * len(text) * (
+        2 * passages + turns + 2
+    )
     with suppress(BadInput):  # it shows everything more than three times
         assert len(fill(source, given)) <= most
 

@@ -1,4 +1,6 @@
-"""Templates as governed objects: who gets which, from when on, and that nobody learns of one that is not for them."""
+"""Templates as governed objects: who gets which, from when on, and that nobody learns of one that
+is not for them.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -35,10 +37,14 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def text(word: str) -> TemplateText:
-    return TemplateText(variables=(), system=f"{word}: {{{{ no_answer }}}}", user=USER, no_answer="Not there.")
+    return TemplateText(
+        variables=(), system=f"{word}: {{{{ no_answer }}}}", user=USER, no_answer="Not there."
+    )
 
 
-def save(catalog: Catalog, name: str, *allow: str, word: str = "One", deny: tuple[str, ...] = ()) -> str:
+def save(
+    catalog: Catalog, name: str, *allow: str, word: str = "One", deny: tuple[str, ...] = ()
+) -> str:
     readers = Readers(allow=frozenset(allow), deny=frozenset(deny)) if allow or deny else None
     return catalog.templates.save(name, "chat", "en", text(word), ROOT, readers).label
 
@@ -58,7 +64,7 @@ def refusal(catalog: Catalog, who: Principal, name: str) -> str:
     return f"{refused.value} {refused.value.remedy}".replace(name, "…")
 
 
-# --- versions --------------------------------------------------------------------------------------------------------
+# --- versions -----------------------------------------------------------------------------------
 
 
 def test_a_version_never_changes_and_saving_the_same_makes_no_new_one(world: World) -> None:
@@ -67,7 +73,9 @@ def test_a_version_never_changes_and_saving_the_same_makes_no_new_one(world: Wor
     first = templates.versions("support")[0]
     assert save(world.catalog, "support") == "support@1"
     assert save(world.catalog, "support", word="Two") == "support@2"
-    assert save(world.catalog, "support", word="One") == "support@3", "an old text again is a new version"
+    assert save(world.catalog, "support", word="One") == "support@3", (
+        "an old text again is a new version"
+    )
     assert templates.versions("support")[0] == first
     assert [version.version for version in templates.versions("support")] == [1, 2, 3]
 
@@ -92,14 +100,20 @@ def test_what_cannot_be_saved_is_refused(world: World) -> None:
     assert [info.versions for info in world.catalog.templates.list()] == [1]
 
 
-# --- who gets which --------------------------------------------------------------------------------------------------
+# --- who gets which -----------------------------------------------------------------------------
 
 
 def test_what_is_built_in_answers_until_something_is_activated(world: World) -> None:
     save(world.catalog, "support", "public")
     assert chosen(world.catalog, ADA) == "chat-en@1"
-    assert chosen(world.catalog, ADA, "chat-en") == chosen(world.catalog, ADA, "chat-en@1") == "chat-en@1"
-    assert chosen(world.catalog, ADA, "support@1") == "support@1", "a version by its number needs no activation"
+    assert (
+        chosen(world.catalog, ADA, "chat-en")
+        == chosen(world.catalog, ADA, "chat-en@1")
+        == "chat-en@1"
+    )
+    assert chosen(world.catalog, ADA, "support@1") == "support@1", (
+        "a version by its number needs no activation"
+    )
     refusal(world.catalog, ADA, "support")
     refusal(world.catalog, ADA, "support@2")
 
@@ -116,7 +130,9 @@ def test_request_then_user_then_group_then_default(world: World) -> None:
     world.catalog.templates.rollback("mine", audience="user:ada")
     assert chosen(world.catalog, ADA) == "office@1", "ada is in hr, and hr is in staff"
     assert CatalogTemplates(world.catalog).choose(None, ADA, "chat", "zh").label == "chat-zh@1"
-    assert CatalogTemplates(world.catalog).choose(None, ADA, "completion", "en").label == "base-en@1"
+    assert (
+        CatalogTemplates(world.catalog).choose(None, ADA, "completion", "en").label == "base-en@1"
+    )
     with pytest.raises(NotFound):
         CatalogTemplates(world.catalog).choose("wish", ADA, "completion", "en")
 
@@ -127,10 +143,15 @@ def test_a_token_brings_groups_and_a_stranger_brings_none(world: World) -> None:
     activate(world.catalog, "office@1", "group:guests")
     assert chosen(world.catalog, replace(EVE, groups=frozenset({"group:guests"}))) == "office@1"
     assert chosen(world.catalog, EVE) == "chat-en@1"
-    assert chosen(world.catalog, Principal(name="user:nobody", groups=frozenset({"group:guests"}))) == "chat-en@1"
+    assert (
+        chosen(world.catalog, Principal(name="user:nobody", groups=frozenset({"group:guests"})))
+        == "chat-en@1"
+    )
 
 
-def test_an_activation_and_a_rollback_hold_at_the_next_request_of_every_process(world: World) -> None:
+def test_an_activation_and_a_rollback_hold_at_the_next_request_of_every_process(
+    world: World,
+) -> None:
     other = Catalog.open(world.settings.catalog_url)
     source = CatalogTemplates(other)
     save(world.catalog, "support", "public")
@@ -156,7 +177,9 @@ def test_an_activation_and_a_rollback_hold_at_the_next_request_of_every_process(
 def test_activations_that_make_no_sense_are_refused(world: World) -> None:
     save(world.catalog, "support", "public")
     save(world.catalog, "other", "public")
-    world.catalog.templates.save("chinese", "chat", "zh", text("x"), ROOT, Readers(allow=frozenset({"public"})))
+    world.catalog.templates.save(
+        "chinese", "chat", "zh", text("x"), ROOT, Readers(allow=frozenset({"public"}))
+    )
     for error, label, audience, more in (
         (NotFound, "support@2", "default", {}),
         (NotFound, "nothing@1", "default", {}),
@@ -183,18 +206,23 @@ def test_a_candidate_goes_to_a_stable_share_of_the_users(world: World) -> None:
     drawn = {name: draw(world.catalog.secret, f"user:{name}", "support") for name in names}
     got = sum(number < 0.1 for number in drawn.values())
     assert 150 <= got <= 250, got
-    inside, outside = min(drawn, key=lambda name: drawn[name]), max(drawn, key=lambda name: drawn[name])
+    inside, outside = (
+        min(drawn, key=lambda name: drawn[name]),
+        max(drawn, key=lambda name: drawn[name]),
+    )
     world.people(**{inside: [], outside: []})
     for _ in range(3):
         assert chosen(world.catalog, Principal(name=f"user:{inside}")) == "support@2"
         assert chosen(world.catalog, Principal(name=f"user:{outside}")) == "support@1"
     assert draw(b"another installation", f"user:{inside}", "support") != drawn[inside]
     other = [draw(world.catalog.secret, f"user:{name}", "other") < 0.1 for name in names]
-    both = sum(mine and its for mine, its in zip([drawn[n] < 0.1 for n in names], other, strict=True))
+    both = sum(
+        mine and its for mine, its in zip([drawn[n] < 0.1 for n in names], other, strict=True)
+    )
     assert both < 60, "another template has a share of its own"
 
 
-# --- what is not for somebody does not exist for them ----------------------------------------------------------------
+# --- what is not for somebody does not exist for them -------------------------------------------
 
 READERS = {  # name: (allow, deny, who may use it)
     "open": (("public",), (), {"ada", "bob", "eve"}),
@@ -241,10 +269,14 @@ def test_each_gate_alone_keeps_a_hidden_template_hidden(
     assert chosen(world.catalog, ADA) == "chat-en@1"
     refusal(world.catalog, ADA, "hidden")
     refusal(world.catalog, ADA, "hidden@1")
-    assert ("second gate" in caplog.text) == (gate == "first"), "what only the second gate stops is an alarm"
+    assert ("second gate" in caplog.text) == (gate == "first"), (
+        "what only the second gate stops is an alarm"
+    )
 
 
-def test_with_both_gates_open_the_test_above_would_see_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_both_gates_open_the_test_above_would_see_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     activate(world.catalog, save(world.catalog, "hidden", "group:eng"), "default")
     for gate in ("first", "second"):
         open_gate(gate, monkeypatch)
@@ -253,7 +285,9 @@ def test_with_both_gates_open_the_test_above_would_see_it(world: World, monkeypa
 
 def open_gate(gate: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if gate == "first":
-        monkeypatch.setattr(templates, "readable_sets", lambda _connection, _principal, among: sorted(among))
+        monkeypatch.setattr(
+            templates, "readable_sets", lambda _connection, _principal, among: sorted(among)
+        )
         return
     guarded = templates._READABLE_TEXT
     opened = guarded.with_only_columns(*guarded.selected_columns)
@@ -263,17 +297,21 @@ def open_gate(gate: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_only_the_guarded_statement_gives_text_to_who_asks() -> None:
     source = Path(templates.__file__).read_text(encoding="utf-8")
-    asking = source[source.index("# --- for who asks questions") : source.index("# --- for administrators")]
+    asking = source[
+        source.index("# --- for who asks questions") : source.index("# --- for administrators")
+    ]
     assert "_VERSION" not in asking
     assert "_READABLE_TEXT" in source
 
 
-# --- in an answer ----------------------------------------------------------------------------------------------------
+# --- in an answer -------------------------------------------------------------------------------
 
 
 def answerer(world: World, found: Library, model: ScriptedModel) -> Answerer:
     limiter = anyio.CapacityLimiter(1)
-    return Answerer(found, model, world.settings, limiter, templates=CatalogTemplates(world.catalog))
+    return Answerer(
+        found, model, world.settings, limiter, templates=CatalogTemplates(world.catalog)
+    )
 
 
 def answer(world: World, who: Principal, model: ScriptedModel, **ask: object) -> Answer:

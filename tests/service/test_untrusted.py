@@ -51,9 +51,13 @@ def kinds(markdown: str) -> set[str]:
 
 
 def addresses(markdown: str) -> list[str]:
-    """What a renderer could take for an address, before and after it reads escapes and character references."""
+    """What a renderer could take for an address, before and after it reads escapes and character
+    references.
+    """
     return [
-        found for text in (markdown, html.unescape(ESCAPED.sub(r"\1", markdown))) for found in ADDRESS.findall(text)
+        found
+        for text in (markdown, html.unescape(ESCAPED.sub(r"\1", markdown)))
+        for found in ADDRESS.findall(text)
     ]
 
 
@@ -65,7 +69,9 @@ def test_a_control_token_in_a_document_is_still_readable_and_no_longer_a_token(t
 
 
 @given(texts)
-def test_nothing_that_documents_hold_can_be_a_control_token_a_marker_or_the_boundary(text: str) -> None:
+def test_nothing_that_documents_hold_can_be_a_control_token_a_marker_or_the_boundary(
+    text: str,
+) -> None:
     said = quiet(text + " data-12-34-56 " + text, "data-12-34-56")
     assert not [token for token in CONTROL_TOKENS if token in said]
     assert "<|" not in said
@@ -79,9 +85,7 @@ def test_a_token_hidden_behind_invisible_characters_is_found() -> None:
 
 
 def test_ordinary_text_stays_as_it_is() -> None:
-    text = (
-        "Wages rise by 3.5 % (see § 4) — if a < b and b > c.\n\tList<String>; 港口“早上”六点开放。 a@b.example 👩‍👩‍👧"
-    )
+    text = "Wages rise by 3.5 % (see § 4) — if a < b and b > c.\n\tList<String>; 港口“早上”六点开放。 a@b.example 👩‍👩‍👧"
     assert quiet(text) == text
 
 
@@ -112,7 +116,10 @@ def test_an_answer_has_nothing_to_fetch_and_nothing_to_run(answer: str) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(ACTIVE) | st.sampled_from("[](){}<>!:/w.\\\n `*_a1&#;|") | texts, max_size=12).map("".join)
+    st.lists(
+        st.sampled_from(ACTIVE) | st.sampled_from("[](){}<>!:/w.\\\n `*_a1&#;|") | texts,
+        max_size=12,
+    ).map("".join)
 )
 def test_no_mixture_becomes_active_and_doing_it_twice_changes_nothing(answer: str) -> None:
     said = inert(answer)
@@ -125,7 +132,9 @@ def test_no_mixture_becomes_active_and_doing_it_twice_changes_nothing(answer: st
     st.lists(st.sampled_from(ACTIVE) | st.sampled_from(LINKED) | texts, max_size=6).map("".join),
     st.randoms(use_true_random=False),
 )
-def test_an_answer_is_made_inert_the_same_way_however_it_arrives(answer: str, chance: Random) -> None:
+def test_an_answer_is_made_inert_the_same_way_however_it_arrives(
+    answer: str, chance: Random
+) -> None:
     whole, out, rest = Inert(), "", answer
     while rest:
         size = chance.randint(1, 12)
@@ -137,7 +146,9 @@ def test_an_answer_is_made_inert_the_same_way_however_it_arrives(answer: str, ch
 def test_nothing_in_an_answer_becomes_a_link_in_a_renderer_that_makes_links(address: str) -> None:
     said = inert(f"See {address} there.\n\n{address}")
     assert "<a " not in EAGER.render(said)
-    assert re.sub(r"\W", "", html.unescape(address)) in re.sub(r"\W", "", html.unescape(said.replace("& ", "&")))
+    assert re.sub(r"\W", "", html.unescape(address)) in re.sub(
+        r"\W", "", html.unescape(said.replace("& ", "&"))
+    )
 
 
 def test_most_of_these_would_be_links_otherwise() -> None:
@@ -145,7 +156,9 @@ def test_most_of_these_would_be_links_otherwise() -> None:
 
 
 @given(
-    st.lists(st.sampled_from([*LINKED, ".", "com", "@", ":", "/", " ", "1.2.3", "a"]) | texts, max_size=6).map("".join)
+    st.lists(
+        st.sampled_from([*LINKED, ".", "com", "@", ":", "/", " ", "1.2.3", "a"]) | texts, max_size=6
+    ).map("".join)
 )
 def test_no_mixture_of_addresses_becomes_a_link(answer: str) -> None:
     assert "<a " not in EAGER.render(inert(answer))
@@ -158,7 +171,5 @@ def test_file_names_numbers_and_abbreviations_can_be_read_in_an_answer() -> None
 
 
 def test_plain_markdown_stays() -> None:
-    answer = (
-        "**Two** weeks [1][2]:\n\n- `a` < b // c\n- time: 10:30, see a/b, R&D & co\n\n| x | y |\n| - | - |\n| 1 | 2 |"
-    )
+    answer = "**Two** weeks [1][2]:\n\n- `a` < b // c\n- time: 10:30, see a/b, R&D & co\n\n| x | y |\n| - | - |\n| 1 | 2 |"
     assert inert(answer) == answer.replace("]:", "] :")

@@ -16,9 +16,7 @@ from service.llm.token_counter import Words, word_counter
 from tests.service.given import texts
 
 ENDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-LLAMA_3 = (
-    rf"{ENDS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+LLAMA_3 = rf"{ENDS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 QWEN = LLAMA_3.replace(r"\p{N}{1,3}", r"\p{N}")
 GPT_4O = (
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
@@ -38,7 +36,9 @@ TEXTS = texts | st.lists(st.sampled_from(ODD) | CHARACTERS, max_size=40).map("".
 
 
 def split(pattern: str) -> PreTokenizer:
-    return Sequence([Split(Regex(pattern), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)])
+    return Sequence(
+        [Split(Regex(pattern), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
 
 
 def trained(cutter: PreTokenizer, normalizer: Normalizer | None = None) -> Tokenizer:
@@ -96,8 +96,15 @@ def test_every_character_that_is_counted_is_cut_as_the_library_cuts_it(kind: str
     for first in (*range(0, 0x10000, 512), *range(0x1F000, 0x20000, 512)):
         chars = [chr(code) for code in range(first, first + 512) if not 0xD800 <= code < 0xE000]
         known = [char for char in chars if words.count(char) is not None]
-        for text in ("a".join(known), " ".join(known), "".join(f"1{char}{char}." for char in known)):
-            assert words.count(text) in (len(KINDS[kind].encode(text, add_special_tokens=False).ids), None)
+        for text in (
+            "a".join(known),
+            " ".join(known),
+            "".join(f"1{char}{char}." for char in known),
+        ):
+            assert words.count(text) in (
+                len(KINDS[kind].encode(text, add_special_tokens=False).ids),
+                None,
+            )
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
-"""Text and questions to terms, the same way for both. A term is the 48-bit hash of a normalised word.
+"""Text and questions to terms, the same way for both.
 
-Hashes instead of a dictionary of words: nothing grows with text that a caller may not read, nothing remembers the words
-of a deleted document, and an index can go from one process to another as it is.
+A term is the 48-bit hash of a normalised word.
+
+Hashes instead of a dictionary of words: nothing grows with text that a caller may not read, nothing
+remembers the words of a deleted document, and an index can go from one process to another as it is.
 
 - Words are runs of letters, marks and digits (Unicode categories) after NFKC and case folding, with English stems.
 - Scripts written without spaces, and Hangul, become pairs of neighbouring characters; one alone stays alone.
@@ -38,7 +40,8 @@ _WORD = rf"[\w--_--[{_UNSPACED}]]+"
 _JOINT = r"[-_./:@+#&\\=~,'’\u2010-\u2015\u2212]"
 _TOKEN = regex.compile(rf"[{_UNSPACED}]+|{_WORD}(?:{_JOINT}{_WORD})*+", regex.V1)
 _ASCII_TOKEN = regex.compile(r"[a-z0-9]+(?:[-_./:@+#&\\=~,'][a-z0-9]+)*+")
-_IGNORED = regex.compile(r"[\p{Cf}\p{Variation_Selector}--\u200b]", regex.V1)  # the zero-width space does part words
+# the zero-width space does part words
+_IGNORED = regex.compile(r"[\p{Cf}\p{Variation_Selector}--\u200b]", regex.V1)
 
 _UNSPACED_START = regex.compile(rf"[{_UNSPACED}]")
 _JOINTS = regex.compile(_JOINT)
@@ -53,8 +56,8 @@ _CONTRACTION = regex.compile(r"(?<=\w)['’](?:s|t|d|m|ll|re|ve)$")
 class Analyser:
     """Turns text into terms. Safe to share between threads.
 
-    remembers: keeps words it has met, up to a limit. Not for questions: how long one takes must not tell which words
-    are in other people's texts and questions.
+    remembers: keeps words it has met, up to a limit. Not for questions: how long one takes must not
+    tell which words are in other people's texts and questions.
     """
 
     def __init__(self, *, remembers: bool = True) -> None:
@@ -67,7 +70,10 @@ class Analyser:
     def terms(self, text: str) -> Sequence[int]:
         """The terms of a text in reading order, repeated as often as they occur."""
         known = self._tokens.get
-        return array("Q", chain.from_iterable([known(token) or self._of_token(token) for token in _tokens(text)]))
+        return array(
+            "Q",
+            chain.from_iterable([known(token) or self._of_token(token) for token in _tokens(text)]),
+        )
 
     def _of_token(self, token: str) -> Sequence[int]:
         if _UNSPACED_START.match(token):
@@ -103,7 +109,9 @@ def distinct(terms: Iterable[int]) -> tuple[NDArray[np.uint64], NDArray[np.int64
     found: dict[int, int] = {}
     for term in terms:
         found[term] = found.get(term, 0) + 1
-    return np.fromiter(found.keys(), np.uint64, len(found)), np.fromiter(found.values(), np.int64, len(found))
+    return np.fromiter(found.keys(), np.uint64, len(found)), np.fromiter(
+        found.values(), np.int64, len(found)
+    )
 
 
 def _tokens(text: str) -> list[str]:
@@ -129,7 +137,9 @@ def _taken_apart(token: str) -> tuple[Sequence[str], str | None]:
 
 
 def _hash(word: str) -> int:
-    return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=HASH_BYTES).digest(), "little")
+    return int.from_bytes(
+        blake2b(word.encode("utf-8", "surrogatepass"), digest_size=HASH_BYTES).digest(), "little"
+    )
 
 
 def _make_room(remembered: dict[str, int] | dict[str, Sequence[int]]) -> None:

@@ -42,20 +42,26 @@ def lengths(block: Block) -> NDArray[np.int64]:
 
 
 def postings(block: Block) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
-    """(hash of the term, row, how often) of every posting: what the block holds, however it came to hold it."""
+    """(hash of the term, row, how often) of every posting: what the block holds, however it came to
+    hold it.
+    """
     held, terms, number, large = _sizes(block).tolist()
     named = block[kernels.HEADER_BYTES :][: 8 * terms].view(np.uint64)
     packed = block[len(block) - 2 * number :].view(np.uint16).astype(np.int64)
     counts = packed & kernels.MANY
     start = kernels.HEADER_BYTES + 8 * (terms + held)
     many = block[start : start + 8 * large].view(np.uint64)
-    counts[(many >> np.uint64(32)).astype(np.int64)] = (many & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    counts[(many >> np.uint64(32)).astype(np.int64)] = (many & np.uint64(0xFFFFFFFF)).astype(
+        np.int64
+    )
     hashes = np.repeat(named >> np.uint64(16), (named & np.uint64(0xFFFF)).astype(np.int64))
     return hashes, rows(block)[packed >> 4], counts
 
 
 def build(of_rows: NDArray[np.int64], terms: Sequence[Sequence[int]]) -> Block:
-    """A block of passages. of_rows: ascending, at most BLOCK_ROWS; terms: those of each passage, with repetitions."""
+    """A block of passages. of_rows: ascending, at most BLOCK_ROWS; terms: those of each passage,
+    with repetitions.
+    """
     lengths = np.fromiter((len(t) for t in terms), np.int64, len(terms))
     keys = np.concatenate([np.asarray(t, np.uint64) for t in terms])
     order = np.argsort(keys, kind="stable")
@@ -95,7 +101,9 @@ def join(older: Block, newer: Block) -> Block:
 
 
 def divide(block: Block, taken_rows: NDArray[np.int64]) -> tuple[Block | None, Block | None]:
-    """(passages with one of these rows, the others); None for a side without passages. taken_rows: ascending."""
+    """(passages with one of these rows, the others); None for a side without passages. taken_rows:
+    ascending.
+    """
     marks = np.zeros(size(block), np.bool_)
     taken = kernels.mark(address(block), taken_rows, marks)
     if taken == 0:

@@ -16,29 +16,49 @@ DATA = "keywords-blocks.npy"
 
 
 def write(folder: Path, owned: Sequence[tuple[int, Block]]) -> None:
-    """Writes blocks with the reader set that each belongs to. The order within a reader set is kept."""
-    sizes = np.array([(LAYOUT_VERSION, ANALYSIS_VERSION), *((n, block.nbytes) for n, block in owned)], np.int64)
+    """Writes blocks with the reader set that each belongs to.
+
+    The order within a reader set is kept.
+    """
+    sizes = np.array(
+        [(LAYOUT_VERSION, ANALYSIS_VERSION), *((n, block.nbytes) for n, block in owned)], np.int64
+    )
     np.save(folder / DIRECTORY, sizes, allow_pickle=False)
     with (folder / DATA).open("wb") as file:
         shape = (int(sizes[1:, 1].sum()),)
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
         for _, block in owned:
             file.write(block.data)
 
 
 def read(folder: Path) -> list[tuple[int, Block]]:
-    """What was written. Raises IndexDamaged when it is not all there, or not of this version, or not sound."""
+    """What was written.
+
+    Raises IndexDamaged when it is not all there, or not of this version, or not sound.
+    """
     try:
         directory = np.load(folder / DIRECTORY, allow_pickle=False)
         data = np.load(folder / DATA, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # damaged headers come out of NumPy as errors of many kinds
         raise IndexDamaged(f"The keyword index cannot be read: {error}.") from error
-    if directory.dtype != np.int64 or directory.ndim != 2 or directory.shape[1] != 2 or not len(directory):
+    if (
+        directory.dtype != np.int64
+        or directory.ndim != 2
+        or directory.shape[1] != 2
+        or not len(directory)
+    ):
         raise IndexDamaged("The keyword index has no directory.")
     if tuple(directory[0]) != (LAYOUT_VERSION, ANALYSIS_VERSION):
         raise IndexDamaged("The keyword index was written by another version.")
     numbers, sizes = directory[1:, 0], directory[1:, 1]
-    if data.dtype != np.uint8 or data.ndim != 1 or np.any(directory < 0) or sum(sizes.tolist()) != len(data):
+    if (
+        data.dtype != np.uint8
+        or data.ndim != 1
+        or np.any(directory < 0)
+        or sum(sizes.tolist()) != len(data)
+    ):
         raise IndexDamaged("The keyword index is cut short.")
     owned = []
     start = 0

@@ -1,5 +1,7 @@
 # mypy: disable-error-code="no-untyped-call"
-"""How this package's kernels become machine code, and the two instructions that Numba has no word for."""
+"""How this package's kernels become machine code, and the two instructions that Numba has no word
+for.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -15,8 +17,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def compiled(signature: str | None = None) -> Callable[[Function], Function]:
     """Machine code that releases the interpreter lock.
 
-    With a signature it is made at import and kept on disk between processes; without, where it is first used. Where no
-    folder for the cache can be written, or what is there is damaged, it is made for this process alone.
+    With a signature it is made at import and kept on disk between processes; without, where it is
+    first used. Where no folder for the cache can be written, or what is there is damaged, it is
+    made for this process alone.
     """
 
     def compile_it(function: Function) -> Function:
@@ -25,7 +28,8 @@ def compiled(signature: str | None = None) -> Callable[[Function], Function]:
             return cast(Function, numba.njit(**options)(function))
         try:
             return cast(Function, numba.njit(signature, cache=True, **options)(function))
-        except (RuntimeError, OSError, EOFError, ValueError):  # a fault of our own is raised again by the next line
+        # a fault of our own is raised again by the next line
+        except (RuntimeError, OSError, EOFError, ValueError):
             return cast(Function, numba.njit(signature, **options)(function))
 
     return compile_it

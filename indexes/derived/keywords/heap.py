@@ -26,7 +26,9 @@ def offer(scores: Any, rows: Any, found: Any, score: Any, row: Any, ties: Any) -
     """
     if found < scores.shape[0]:
         place = found
-        while place > 0 and _below(score, row, scores[(place - 1) >> 1], rows[(place - 1) >> 1], ties):
+        while place > 0 and _below(
+            score, row, scores[(place - 1) >> 1], rows[(place - 1) >> 1], ties
+        ):
             scores[place] = scores[(place - 1) >> 1]
             rows[place] = rows[(place - 1) >> 1]
             place = (place - 1) >> 1
@@ -40,7 +42,9 @@ def offer(scores: Any, rows: Any, found: Any, score: Any, row: Any, ties: Any) -
         child = 2 * place + 1
         if child >= found:
             break
-        if child + 1 < found and _below(scores[child + 1], rows[child + 1], scores[child], rows[child], ties):
+        if child + 1 < found and _below(
+            scores[child + 1], rows[child + 1], scores[child], rows[child], ties
+        ):
             child += 1
         if not _below(scores[child], rows[child], score, row, ties):
             break

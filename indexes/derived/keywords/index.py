@@ -1,13 +1,14 @@
 """The index itself: blocks by reader set, who is in which, and the questions put to them.
 
-Every passage is in one block, every block belongs to one reader set, and a question looks at the blocks of the caller's
-reader sets only: document count, document frequency and average length are counted there while scoring. So neither the
-result nor the time depends on what the caller may not read. New passages make small blocks, which are joined as they
-become many; removed ones are cut out of their block at once, so nothing of them stays.
+Every passage is in one block, every block belongs to one reader set, and a question looks at the
+blocks of the caller's reader sets only: document count, document frequency and average length are
+counted there while scoring. So neither the result nor the time depends on what the caller may not
+read. New passages make small blocks, which are joined as they become many; removed ones are cut out
+of their block at once, so nothing of them stays.
 
-A passage scores log(1 + (N - df + 0.5) / (df + 0.5)) * tf / (tf + k1 * (1 - b + b * l)) for each word of the question,
-where l is its length over the average: BM25 as in Lucene. nDCG@10 on development data, title and text, no chunking,
-by (k1, b):
+A passage scores log(1 + (N - df + 0.5) / (df + 0.5)) * tf / (tf + k1 * (1 - b + b * l)) for each
+word of the question, where l is its length over the average: BM25 as in Lucene. nDCG@10 on
+development data, title and text, no chunking, by (k1, b):
 
               SciFact  handbook   SQuAD    CMRC  XQuAD en  XQuAD zh
   0.9, 0.4     0.6867    0.8036  0.8835  0.9834    0.9688    0.9672
@@ -52,13 +53,17 @@ class Contents:
 
 
 def digest_of(parts: Iterable[tuple[NDArray[np.uint64], Rows, Rows]]) -> bytes:
-    """parts: (hash of the term, row, how often), in any order. A sum, so that no part has to wait for another."""
+    """parts: (hash of the term, row, how often), in any order.
+
+    A sum, so that no part has to wait for another.
+    """
     lanes = np.zeros(2, np.uint64)
     for hashes, rows, counts in parts:
         for lane, seed in enumerate((0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)):
             mixed = _mixed(counts.astype(np.uint64) + np.uint64(seed))
             mixed = _mixed(mixed ^ rows.astype(np.uint64))
-            lanes[lane : lane + 1] += _mixed(mixed ^ hashes).sum(dtype=np.uint64)  # an array wraps in silence
+            # an array wraps in silence
+            lanes[lane : lane + 1] += _mixed(mixed ^ hashes).sum(dtype=np.uint64)
     return lanes.tobytes()
 
 
@@ -70,7 +75,10 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 class KeywordIndex:
-    """BM25 over exactly the passages of the reader sets asked for. One writer at a time, and no reader meanwhile."""
+    """BM25 over exactly the passages of the reader sets asked for.
+
+    One writer at a time, and no reader meanwhile.
+    """
 
     def __init__(self, k1: float = K1, b: float = B) -> None:
         self._k1, self._b = k1, b
@@ -79,7 +87,8 @@ class KeywordIndex:
         self._slot_of_row = SlotOfRow()
         self._blocks: list[Block | None] = []
         self._free: list[int] = []
-        self._links = np.full((16, 2), sets.NONE, np.int64)  # per block: address, next block of the same reader set
+        # per block: address, next block of the same reader set
+        self._links = np.full((16, 2), sets.NONE, np.int64)
         self._numbers = np.empty(0, np.int64)  # per slot: the reader set
         self._first = np.empty(0, np.int64)  # per slot: its newest block
         self._slots = 0
@@ -88,24 +97,31 @@ class KeywordIndex:
     def __len__(self) -> int:
         return len(self._slot_of_row)
 
-    # --- changes ------------------------------------------------------------------------------------------------
+    # --- changes --------------------------------------------------------------------------------
 
     def add(self, rows: Sequence[int] | Rows, reader_set: int, texts: Sequence[str]) -> None:
         """Indexes passages. rows: ascending, new; texts: one for each row."""
         self.add_analysed(rows, reader_set, self.analysed(rows, texts))
 
     def analysed(self, rows: Sequence[int] | Rows, texts: Sequence[str]) -> Sequence[Block]:
-        """The slow part of `add`, which changes nothing: it may run while others search. One thread at a time."""
+        """The slow part of `add`, which changes nothing: it may run while others search.
+
+        One thread at a time.
+        """
         new = ascending(rows)
         if len(new) != len(texts):
             raise ValueError(f"{len(new)} rows with {len(texts)} texts.")
         made = []
         for start in range(0, len(new), kernels.BLOCK_ROWS):
             part = slice(start, start + kernels.BLOCK_ROWS)
-            made.append(blocks.build(new[part], [self._analyser.terms(text) for text in texts[part]]))
+            made.append(
+                blocks.build(new[part], [self._analyser.terms(text) for text in texts[part]])
+            )
         return made
 
-    def add_analysed(self, rows: Sequence[int] | Rows, reader_set: int, made: Sequence[Block]) -> None:
+    def add_analysed(
+        self, rows: Sequence[int] | Rows, reader_set: int, made: Sequence[Block]
+    ) -> None:
         """Indexes passages. made: what `analysed` gave for these rows."""
         new = ascending(rows)
         if np.any(self._slot_of_row.get(new) != ABSENT):
@@ -115,7 +131,10 @@ class KeywordIndex:
         self._slot_of_row.put(new, slot)
 
     def remove(self, rows: Sequence[int] | Rows) -> None:
-        """Forgets passages: nothing of their text stays behind. Rows that are not there are no error."""
+        """Forgets passages: nothing of their text stays behind.
+
+        Rows that are not there are no error.
+        """
         gone = ascending(rows)
         slots = self._slot_of_row.get(gone)
         for slot in np.unique(slots[slots != ABSENT]).tolist():
@@ -123,12 +142,16 @@ class KeywordIndex:
         self._slot_of_row.drop(gone[slots != ABSENT])
 
     def move(self, rows: Sequence[int] | Rows, reader_set: int) -> None:
-        """Gives passages to another reader set, without their texts. Raises IndexDamaged where a row is not there."""
+        """Gives passages to another reader set, without their texts.
+
+        Raises IndexDamaged where a row is not there.
+        """
         moved = ascending(rows)
         slots = self._slot_of_row.get(moved)
         if np.any(slots == ABSENT):
             raise IndexDamaged(
-                "A passage whose readers changed is not in the keyword index.", remedy="Rebuild the index."
+                "A passage whose readers changed is not in the keyword index.",
+                remedy="Rebuild the index.",
             )
         target = self._slot(reader_set)
         taken: list[Block] = []
@@ -138,7 +161,7 @@ class KeywordIndex:
         self._push(target, taken)
         self._slot_of_row.put(moved, target)
 
-    # --- questions ----------------------------------------------------------------------------------------------
+    # --- questions ------------------------------------------------------------------------------
 
     def search(
         self,
@@ -153,7 +176,9 @@ class KeywordIndex:
 
         Arguments as for `ranked`.
         """
-        rows, scores, _ = self.ranked(question, reader_sets, k, allowed_rows=allowed_rows, ties=ties)
+        rows, scores, _ = self.ranked(
+            question, reader_sets, k, allowed_rows=allowed_rows, ties=ties
+        )
         return rows, scores
 
     def ranked(
@@ -166,11 +191,13 @@ class KeywordIndex:
         ties: Rows | None = None,
         statistics: Statistics | None = None,
     ) -> Ranking:
-        """As `search`, with the ceiling: a score in this view that no passage reaches, however well its words match.
+        """As `search`, with the ceiling: a score in this view that no passage reaches, however well
+        its words match.
 
-        reader_sets: ascending, distinct. allowed_rows narrows the view, statistics included: ascending rows, or one
-        flag per row (rows past its end are not allowed). ties: by row, what orders equal scores, before the row itself.
-        statistics: of all the parts of which this index is one. If None, it is the whole.
+        reader_sets: ascending, distinct. allowed_rows narrows the view, statistics included:
+        ascending rows, or one flag per row (rows past its end are not allowed). ties: by row, what
+        orders equal scores, before the row itself. statistics: of all the parts of which this index
+        is one. If None, it is the whole.
         """
         view = sets.visible_blocks(self._table, self._first, self._links, ascending(reader_sets))
         terms, repeats = distinct(self._asked.terms(question))
@@ -198,12 +225,14 @@ class KeywordIndex:
         terms, _ = distinct(self._asked.terms(question))
         return scorer.statistics_of(view, terms, allowed_rows)
 
-    # --- checkpoints --------------------------------------------------------------------------------------------
+    # --- checkpoints ----------------------------------------------------------------------------
 
     def save(self, folder: Path) -> None:
         """Writes the index into a folder. Making the folder appear whole is up to the caller."""
         listed = [(int(self._numbers[slot]), self._chain(slot)) for slot in range(self._slots)]
-        checkpoint.write(folder, [(number, self._block(block)) for number, chain in listed for block in chain])
+        checkpoint.write(
+            folder, [(number, self._block(block)) for number, chain in listed for block in chain]
+        )
 
     @classmethod
     def load(cls, folder: Path, k1: float = K1, b: float = B) -> Self:
@@ -218,21 +247,30 @@ class KeywordIndex:
             index._link(slot, [*index._keep([block]), *index._chain(slot)])
         return index
 
-    # --- looking inside -----------------------------------------------------------------------------------------
+    # --- looking inside -------------------------------------------------------------------------
 
     def held(self) -> list[int]:
         """The reader sets with passages, ascending."""
-        return sorted(int(self._numbers[slot]) for slot in range(self._slots) if self._first[slot] != sets.NONE)
+        return sorted(
+            int(self._numbers[slot])
+            for slot in range(self._slots)
+            if self._first[slot] != sets.NONE
+        )
 
     def contents(self, reader_set: int) -> "Contents":
-        """What stands under a reader set, the same however it came there. Postings are read when they are asked for."""
+        """What stands under a reader set, the same however it came there.
+
+        Postings are read when they are asked for.
+        """
         slot = int(sets.slot_of(self._table, reader_set))
         chain = [] if slot == sets.NONE else [self._block(number) for number in self._chain(slot)]
         rows = np.concatenate([np.empty(0, np.int64), *map(blocks.rows, chain)])
         lengths = np.concatenate([np.empty(0, np.int64), *map(blocks.lengths, chain)])
         order = np.argsort(rows, kind="stable")
         known = bool(np.all(self._slot_of_row.get(rows[order]) == slot)) if len(rows) else True
-        totals = all(blocks.total_length(block) == int(blocks.lengths(block).sum()) for block in chain)
+        totals = all(
+            blocks.total_length(block) == int(blocks.lengths(block).sum()) for block in chain
+        )
         return Contents(rows[order], lengths[order], chain, known and totals)
 
     def memory_bytes(self) -> int:
@@ -241,7 +279,7 @@ class KeywordIndex:
         arrays: tuple[NDArray[Any], ...] = (self._links, self._numbers, self._first, self._table)
         return held + sum(a.nbytes for a in arrays) + self._slot_of_row.memory_bytes()
 
-    # --- blocks of a reader set ---------------------------------------------------------------------------------
+    # --- blocks of a reader set -----------------------------------------------------------------
 
     def _slot(self, reader_set: int) -> int:
         """The slot of a reader set, a new one if need be."""
@@ -298,19 +336,24 @@ class KeywordIndex:
         return block
 
     def _link(self, slot: int, chain: Sequence[int]) -> None:
-        for number, following in zip(chain, [*chain[1:], sets.NONE], strict=False):  # an empty chain has no links
+        # an empty chain has no links
+        for number, following in zip(chain, [*chain[1:], sets.NONE], strict=False):
             self._links[number, 1] = following
         self._first[slot] = chain[0] if chain else sets.NONE
 
     def _push(self, slot: int, new: Sequence[Block]) -> None:
-        """Puts blocks before those of a slot, and joins neighbours so that a slot has few blocks, most of them full."""
+        """Puts blocks before those of a slot, and joins neighbours so that a slot has few blocks,
+        most of them full.
+        """
         chain = self._chain(slot)
         for block in sorted(new, key=blocks.size):
             chain = self._tidied([*self._keep([block]), *chain])
         self._link(slot, chain)
 
     def _tidied(self, chain: list[int]) -> list[int]:
-        """The chain after joining its first block with the next for as long as that is not much larger."""
+        """The chain after joining its first block with the next for as long as that is not much
+        larger.
+        """
         while len(chain) > 1:
             newer, older = (blocks.size(self._block(number)) for number in chain[:2])
             if newer + older > kernels.BLOCK_ROWS or 2 * newer < older:
@@ -326,7 +369,9 @@ class KeywordIndex:
         for number in reversed(self._chain(slot)):
             block = self._block(number)
             lowest, highest = blocks.bounds(block)
-            some = rows[np.searchsorted(rows, lowest) : np.searchsorted(rows, highest, side="right")]
+            some = rows[
+                np.searchsorted(rows, lowest) : np.searchsorted(rows, highest, side="right")
+            ]
             theirs, others = blocks.divide(block, some) if len(some) else (None, block)
             if theirs is None:
                 chain = [number, *chain]

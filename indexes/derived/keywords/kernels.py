@@ -1,7 +1,8 @@
 # mypy: disable-error-code="no-any-return, attr-defined, call-arg, assignment, return-value, unreachable"
 """Everything of the keyword index that is compiled: scoring, joining and dividing blocks.
 
-A block is one stretch of bytes that holds up to BLOCK_ROWS passages of one reader set and knows nothing of any other:
+A block is one stretch of bytes that holds up to BLOCK_ROWS passages of one reader set and knows
+nothing of any other:
 
     header    8 x int64   rows, terms, postings, total length, lowest row, highest row, bits, large counts
     terms     uint64      48 bits of hash above 16 bits of how many postings the term has; ascending
@@ -11,9 +12,10 @@ A block is one stretch of bytes that holds up to BLOCK_ROWS passages of one read
     lengths   uint32      terms in each passage
     postings  uint16      12 bits of place above 4 bits of how often the term occurs there; MANY: see `large`
 
-A term is found by two looks at memory, whatever else the block holds: its bucket, and the few terms in it.
-All that reads this layout is in one file on purpose: the cache of compiled code looks at the date of the file that
-holds a function, not at those it calls, and a kernel that took old blocks for new ones would be led astray.
+A term is found by two looks at memory, whatever else the block holds: its bucket, and the few terms
+in it. All that reads this layout is in one file on purpose: the cache of compiled code looks at the
+date of the file that holds a function, not at those it calls, and a kernel that took old blocks for
+new ones would be led astray.
 """
 
 from typing import Any
@@ -25,7 +27,9 @@ from indexes.derived.keywords.compiled import compiled, fetch, pointer
 from indexes.derived.keywords.heap import offer
 
 BLOCK_ROWS = (
-    4096  # what 12 bits can tell apart; a block's scores fit the nearest cache, rewriting it takes a millisecond
+    # what 12 bits can tell apart; a block's scores fit the nearest cache, rewriting it takes a
+    # millisecond
+    4096
 )
 HASH_BITS = 48
 HEADER_BYTES = 64
@@ -36,7 +40,7 @@ RUN = 32  # scores looked at together
 SMALLEST = np.finfo(np.float64).smallest_subnormal
 
 
-# --- the parts of a block, by its address ----------------------------------------------------------------------
+# --- the parts of a block, by its address -------------------------------------------------------
 
 
 @compiled()
@@ -58,7 +62,9 @@ def _rows(block: Any) -> Any:
 @compiled()
 def _large(block: Any) -> Any:
     head = _head(block)
-    return numba.carray(pointer(block + HEADER_BYTES + 8 * (head[TERMS] + head[ROWS])), head[LARGE], np.uint64)
+    return numba.carray(
+        pointer(block + HEADER_BYTES + 8 * (head[TERMS] + head[ROWS])), head[LARGE], np.uint64
+    )
 
 
 @compiled()
@@ -75,7 +81,9 @@ def _buckets(block: Any) -> Any:
 @compiled()
 def _lengths(block: Any) -> Any:
     head = _head(block)
-    return numba.carray(pointer(_after_large(block) + 8 * ((1 << head[BITS]) + 1)), head[ROWS], np.uint32)
+    return numba.carray(
+        pointer(_after_large(block) + 8 * ((1 << head[BITS]) + 1)), head[ROWS], np.uint32
+    )
 
 
 @compiled()
@@ -114,7 +122,8 @@ def fill_buckets(block: int) -> None:
     bucket = 0
     posting = 0
     for term in range(terms.shape[0]):
-        here = np.int64(terms[term] >> shift) if last > 1 else 0  # shifting by all 64 bits is undefined
+        # shifting by all 64 bits is undefined
+        here = np.int64(terms[term] >> shift) if last > 1 else 0
         while bucket <= here:
             buckets[bucket, 0] = term
             buckets[bucket, 1] = posting
@@ -126,12 +135,14 @@ def fill_buckets(block: int) -> None:
         bucket += 1
 
 
-# --- scoring ---------------------------------------------------------------------------------------------------
+# --- scoring ------------------------------------------------------------------------------------
 
 
 @compiled()
 def _look_ahead(blocks: Any, number: Any, keys: Any) -> None:
-    """Asks for what `locate` will read of the blocks to come: with many small ones, it would only wait for memory."""
+    """Asks for what `locate` will read of the blocks to come: with many small ones, it would only
+    wait for memory.
+    """
     if number + 2 * AHEAD < blocks.shape[0]:
         fetch(blocks[number + 2 * AHEAD])
     if number + AHEAD < blocks.shape[0]:
@@ -146,10 +157,11 @@ def _look_ahead(blocks: Any, number: Any, keys: Any) -> None:
 
 @compiled("UniTuple(int64, 2)(int64[::1], uint64[::1], uint32[:, :, ::1], int64[::1])")
 def locate(blocks: Any, keys: Any, segments: Any, frequency: Any) -> tuple[int, int]:
-    """Where the terms are in each block, and the statistics of the view: (passages, their total length).
+    """Where the terms are in each block, and the statistics of the view: (passages, their total
+    length).
 
-    keys: hash of each term of the question. Fills segments, shape (blocks, terms, 2), with start and number of the
-    postings, and frequency, shape (terms,), with passages per term.
+    keys: hash of each term of the question. Fills segments, shape (blocks, terms, 2), with start
+    and number of the postings, and frequency, shape (terms,), with passages per term.
     """
     passages = 0
     length = 0
@@ -170,7 +182,8 @@ def locate(blocks: Any, keys: Any, segments: Any, frequency: Any) -> tuple[int, 
             segments[number, key, 0] = buckets[bucket, 1]
         for key in range(keys.shape[0]):
             before = many = np.uint64(0)
-            for term in range(bounds[key, 0], bounds[key, 1]):  # to the end: a branch on what was read would stall
+            # to the end: a branch on what was read would stall
+            for term in range(bounds[key, 0], bounds[key, 1]):
                 there = terms[term] >> np.uint64(16)
                 postings = terms[term] & np.uint64(0xFFFF)
                 before += postings * np.uint64(there < keys[key])
@@ -232,7 +245,10 @@ def _fetch_postings(blocks: Any, segments: Any, number: Any) -> None:
 
 @compiled()
 def _score(block: Any, start: Any, number: Any, weight: Any, norms: Any, scores: Any) -> None:
-    """Adds one term's part to the scores of a block's passages. Large counts are taken between runs of small ones."""
+    """Adds one term's part to the scores of a block's passages.
+
+    Large counts are taken between runs of small ones.
+    """
     postings, large = _postings(block), _large(block)
     posting = np.uint64(start)
     end = posting + np.uint64(number)
@@ -255,8 +271,12 @@ def _score(block: Any, start: Any, number: Any, weight: Any, norms: Any, scores:
 
 
 @compiled()
-def _harvest(scores: Any, rows: Any, allowed: Any, ties: Any, best_scores: Any, best_rows: Any, found: Any) -> Any:
-    """Offers a block's scores to the heap, passing over runs without a good one, and makes them zero again."""
+def _harvest(
+    scores: Any, rows: Any, allowed: Any, ties: Any, best_scores: Any, best_rows: Any, found: Any
+) -> Any:
+    """Offers a block's scores to the heap, passing over runs without a good one, and makes them
+    zero again.
+    """
     start = 0
     while start < scores.shape[0]:
         stop = min(start + RUN, scores.shape[0])
@@ -289,11 +309,12 @@ def rank(
     best_scores: Any,
     found: int,
 ) -> int:
-    """Offers the passages of these blocks to a heap that holds the best so far; returns how many it then holds.
+    """Offers the passages of these blocks to a heap that holds the best so far; returns how many it
+    then holds.
 
-    A passage's score is the sum, in the order of the question's terms, of weight * (tf / (tf + flat + slope * length)).
-    allowed: empty, or one flag per passage of the blocks. ties: by row, what orders equal scores.
-    Cost: the postings of the terms in these blocks.
+    A passage's score is the sum, in the order of the question's terms, of weight * (tf / (tf + flat
+    + slope * length)). allowed: empty, or one flag per passage of the blocks. ties: by row, what
+    orders equal scores. Cost: the postings of the terms in these blocks.
     """
     scores = np.zeros(BLOCK_ROWS, np.float64)
     norms = np.empty(BLOCK_ROWS, np.float64)
@@ -310,13 +331,28 @@ def rank(
             for place in range(size):
                 norms[place] = flat + slope * lengths[place]
             for term in range(weights.shape[0]):
-                _score(block, segments[number, term, 0], segments[number, term, 1], weights[term], norms, scores)
-            found = _harvest(scores[:size], rows, allowed[here : here + size], ties, best_scores, best_rows, found)
+                _score(
+                    block,
+                    segments[number, term, 0],
+                    segments[number, term, 1],
+                    weights[term],
+                    norms,
+                    scores,
+                )
+            found = _harvest(
+                scores[:size],
+                rows,
+                allowed[here : here + size],
+                ties,
+                best_scores,
+                best_rows,
+                found,
+            )
         here += size
     return found
 
 
-# --- making blocks out of blocks -------------------------------------------------------------------------------
+# --- making blocks out of blocks ----------------------------------------------------------------
 
 
 @compiled("int64(int64, int64)")
@@ -334,7 +370,9 @@ def joint_terms(older: int, newer: int) -> int:
 
 @compiled("void(int64, int64, int64)")
 def join(older: int, newer: int, target: int) -> None:
-    """Writes both blocks into the target, whose header has all but total length, lowest and highest row."""
+    """Writes both blocks into the target, whose header has all but total length, lowest and highest
+    row.
+    """
     head, left_head, right_head = _head(target), _head(older), _head(newer)
     head[LENGTH] = left_head[LENGTH] + right_head[LENGTH]
     head[LOWEST] = min(left_head[LOWEST], right_head[LOWEST])
@@ -349,7 +387,9 @@ def join(older: int, newer: int, target: int) -> None:
     from_left, from_right = _postings(older), _postings(newer)
     i = j = left_at = right_at = at = large_at = 0
     for term in range(terms.shape[0]):
-        take_left = j >= right.shape[0] or (i < left.shape[0] and left[i] >> np.uint64(16) <= right[j] >> np.uint64(16))
+        take_left = j >= right.shape[0] or (
+            i < left.shape[0] and left[i] >> np.uint64(16) <= right[j] >> np.uint64(16)
+        )
         take_right = i >= left.shape[0] or (
             j < right.shape[0] and right[j] >> np.uint64(16) <= left[i] >> np.uint64(16)
         )
@@ -413,7 +453,12 @@ def divided_size(block: int, marks: Any) -> tuple[int, int, int, int]:
 def select(block: int, marks: Any, wanted: bool, target: int) -> None:
     """Writes the passages whose mark is as wanted into the target, whose header is as for `join`."""
     head = _head(target)
-    rows, lengths, to_rows, to_lengths = _rows(block), _lengths(block), _rows(target), _lengths(target)
+    rows, lengths, to_rows, to_lengths = (
+        _rows(block),
+        _lengths(block),
+        _rows(target),
+        _lengths(target),
+    )
     moved = np.zeros(rows.shape[0], np.uint16)
     kept = 0
     head[LENGTH] = 0
@@ -443,14 +488,18 @@ def select(block: int, marks: Any, wanted: bool, target: int) -> None:
                 at += 1
         start += np.int64(terms[term] & np.uint64(0xFFFF))
         if at > before:
-            to_terms[term_at] = terms[term] >> np.uint64(16) << np.uint64(16) | np.uint64(at - before)
+            to_terms[term_at] = terms[term] >> np.uint64(16) << np.uint64(16) | np.uint64(
+                at - before
+            )
             term_at += 1
     fill_buckets(target)
 
 
 @compiled()
 def _sound_postings(block: Any) -> Any:
-    """Whether every posting points at a passage, and the large counts are those of the postings that say MANY."""
+    """Whether every posting points at a passage, and the large counts are those of the postings
+    that say MANY.
+    """
     head, postings, large = _head(block), _postings(block), _large(block)
     many = 0
     for posting in range(head[POSTINGS]):
@@ -476,7 +525,13 @@ def sound(block: int, size: int) -> bool:
         return False
     if head[TERMS] > size or head[POSTINGS] > size or head[LARGE] > size:
         return False
-    expected = _after_large(block) - block + 8 * ((1 << head[BITS]) + 1) + 4 * head[ROWS] + 2 * head[POSTINGS]
+    expected = (
+        _after_large(block)
+        - block
+        + 8 * ((1 << head[BITS]) + 1)
+        + 4 * head[ROWS]
+        + 2 * head[POSTINGS]
+    )
     if expected != size:
         return False
     terms, buckets, rows, lengths = _terms(block), _buckets(block), _rows(block), _lengths(block)

@@ -1,4 +1,6 @@
-"""Which slot (reader set) each row is in: pages of an array over all rows, because row ids only grow and leave gaps."""
+"""Which slot (reader set) each row is in: pages of an array over all rows, because row ids only
+grow and leave gaps.
+"""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from indexes.derived.keywords import kernels
 from indexes.derived.ties import ties_of
 
-LOOKED_UP_TOGETHER = 1 << 22  # terms times blocks; more than that is looked up twice rather than kept
+# terms times blocks; more than that is looked up twice rather than kept
+LOOKED_UP_TOGETHER = 1 << 22
 
 Ints = NDArray[np.int64]
 _NO_TIES = np.empty(0, np.int64)
@@ -56,11 +57,13 @@ def best(
     ties: Ints | None,
     statistics: Statistics | None,
 ) -> Ranking:
-    """(rows, scores, ceiling) of the k best passages, best first, equal scores by their ties, then by row.
+    """(rows, scores, ceiling) of the k best passages, best first, equal scores by their ties, then
+    by row.
 
-    ceiling: what no passage can score, the sum of the weights of all terms, those found nowhere included.
-    view: addresses of blocks. terms: distinct, with how often the question repeats each. A score adds up in this order.
-    statistics: of the whole of which this view is a part. If None, the view is the whole.
+    ceiling: what no passage can score, the sum of the weights of all terms, those found nowhere
+    included. view: addresses of blocks. terms: distinct, with how often the question repeats each.
+    A score adds up in this order. statistics: of the whole of which this view is a part. If None,
+    the view is the whole.
     """
     if k <= 0 or not len(terms) or not len(view):
         return nothing()
@@ -110,7 +113,10 @@ def nothing() -> Ranking:
 
 
 def ascending(numbers: Any) -> Ints:
-    """The numbers as an array. Raises ValueError unless they are non-negative, ascending and distinct."""
+    """The numbers as an array.
+
+    Raises ValueError unless they are non-negative, ascending and distinct.
+    """
     array = np.ascontiguousarray(numbers, np.int64)
     if array.ndim != 1 or np.any(array[1:] <= array[:-1]) or (len(array) and array[0] < 0):
         raise ValueError("Numbers must be non-negative, ascending and distinct.")
@@ -123,7 +129,10 @@ def _stretches(view: Ints, terms: NDArray[np.uint64]) -> list[Ints]:
 
 
 def _looked_up(
-    blocks: Ints, terms: NDArray[np.uint64], allowed_rows: NDArray[np.bool_] | Ints | None, frequency: Ints
+    blocks: Ints,
+    terms: NDArray[np.uint64],
+    allowed_rows: NDArray[np.bool_] | Ints | None,
+    frequency: Ints,
 ) -> _Part:
     """Finds the terms in these blocks and adds to each one's frequency."""
     segments = np.empty((len(blocks), len(terms), 2), np.uint32)
@@ -133,7 +142,9 @@ def _looked_up(
     passages, _ = kernels.locate(blocks, terms, segments, np.zeros_like(frequency))
     allowed = np.empty(passages, np.bool_)
     if allowed_rows.dtype == np.bool_:
-        kernels.allow(blocks, np.ascontiguousarray(allowed_rows), np.empty(0, np.int64), True, allowed)
+        kernels.allow(
+            blocks, np.ascontiguousarray(allowed_rows), np.empty(0, np.int64), True, allowed
+        )
     else:
         kernels.allow(blocks, np.empty(0, np.bool_), ascending(allowed_rows), False, allowed)
     passages, length = kernels.narrow(blocks, segments, allowed, frequency)

@@ -1,5 +1,7 @@
 # mypy: disable-error-code="no-any-return"
-"""Which blocks a reader set has: an open-addressing table from set number to slot, and a chain of blocks per slot."""
+"""Which blocks a reader set has: an open-addressing table from set number to slot, and a chain of
+blocks per slot.
+"""
 
 from typing import Any
 
@@ -12,7 +14,10 @@ NONE = -1
 
 @compiled()
 def _cell(table: Any, number: Any) -> Any:
-    """The cell that holds this set number, or the empty one where it belongs. The table is never full."""
+    """The cell that holds this set number, or the empty one where it belongs.
+
+    The table is never full.
+    """
     mask = np.uint64(table.shape[0] - 1)
     mixed = np.uint64(number) * np.uint64(0x9E3779B97F4A7C15)
     cell = (mixed ^ (mixed >> np.uint64(32))) & mask
@@ -23,7 +28,9 @@ def _cell(table: Any, number: Any) -> Any:
 
 @compiled("int64(int64[:, ::1], int64)")
 def slot_of(table: Any, number: int) -> int:
-    """The slot of a set, or NONE. table: (cells, 2) of set number and slot; a power of two of cells."""
+    """The slot of a set, or NONE. table: (cells, 2) of set number and slot; a power of two of
+    cells.
+    """
     cell = _cell(table, number)
     return table[cell, 1] if table[cell, 0] == number else NONE
 
@@ -38,7 +45,9 @@ def put_slot(table: Any, number: int, slot: int) -> None:
 
 @compiled("int64[::1](int64[:, ::1], int64[::1], int64[:, ::1], int64[::1])")
 def visible_blocks(table: Any, first: Any, links: Any, reader_sets: Any) -> Any:
-    """Addresses of the blocks of these reader sets. first: block of each slot; links: (blocks, 2), address and next."""
+    """Addresses of the blocks of these reader sets. first: block of each slot; links: (blocks, 2),
+    address and next.
+    """
     found = 0
     blocks = np.empty(max(16, 2 * reader_sets.shape[0]), np.int64)
     for number in reader_sets:

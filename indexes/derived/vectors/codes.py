@@ -1,7 +1,8 @@
 """Vectors as small integers, at a scale that depends on the dimension alone.
 
-Codes are whole numbers from -128 to 127, held as float32. A product of two codes is a whole number that float32 holds
-exactly, so it is the same in whatever order it is summed, on every machine and beside whatever other rows.
+Codes are whole numbers from -128 to 127, held as float32. A product of two codes is a whole number
+that float32 holds exactly, so it is the same in whatever order it is summed, on every machine and
+beside whatever other rows.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-SIGMAS: Final = 5.0  # a coordinate of a random unit vector has deviation 1/sqrt(d); codes reach this many of them
+# a coordinate of a random unit vector has deviation 1/sqrt(d); codes reach this many of them
+SIGMAS: Final = 5.0
 _LARGEST: Final = 127
 
 
@@ -31,7 +33,9 @@ def coded(vectors: Floats) -> Floats:
 
 def errors(vectors: Floats, codes: Floats) -> Floats:
     """How far each vector is from what its code stands for: ‖x - x̂‖."""
-    apart: Floats = np.linalg.norm(vectors - codes / np.float32(scale(vectors.shape[-1])), axis=1).astype(np.float32)
+    apart: Floats = np.linalg.norm(
+        vectors - codes / np.float32(scale(vectors.shape[-1])), axis=1
+    ).astype(np.float32)
     return apart
 
 

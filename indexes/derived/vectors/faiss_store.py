@@ -1,8 +1,8 @@
 """A vector store on FAISS: vectors by row, grouped by reader set, and the search inside a view.
 
-Every reader set has an inverted list of its own, so that a search scans what the caller may read and nothing else. The
-best candidates by code are scored again in full precision, and a bound on the error of the codes proves that nothing
-better was left behind:
+Every reader set has an inverted list of its own, so that a search scans what the caller may read
+and nothing else. The best candidates by code are scored again in full precision, and a bound on the
+error of the codes proves that nothing better was left behind:
 
     |x·q - x̂·q̂| ≤ ‖x - x̂‖·‖q‖ + ‖x̂‖·‖q - q̂‖        (Cauchy-Schwarz; ‖q‖ = 1, ‖x̂‖ ≤ 1 + ‖x - x̂‖)
 
@@ -35,13 +35,17 @@ from indexes.derived.vectors.topics import (
 )
 from indexes.errors import IndexDamaged
 
-LISTS: Final = 131_072  # fixed when a FAISS index is made; more reader sets than this need a new one
+# fixed when a FAISS index is made; more reader sets than this need a new one
+LISTS: Final = 131_072
 SCAN_LIMIT: Final = 250_000  # visible rows up to which all of them are scanned
-FIRST_CANDIDATES: Final = 128  # with CANDIDATES_PER_HIT, enough to prove the hits in one scan at p95 of real passages
+# with CANDIDATES_PER_HIT, enough to prove the hits in one scan at p95 of real passages
+FIRST_CANDIDATES: Final = 128
 CANDIDATES_PER_HIT: Final = 8
 ROUNDING: Final = 1e-5  # what float32 arithmetic around the codes may be off by, generously
-_ONE_BY_ONE: Final = 1_024  # rows of a filter that are scored outright, without looking at codes first
-_WORTH_IT: Final = 6  # budgets: a smaller view is scanned as fast as searched by topic, since a selector costs time
+# rows of a filter that are scored outright, without looking at codes first
+_ONE_BY_ONE: Final = 1_024
+# budgets: a smaller view is scanned as fast as searched by topic, since a selector costs time
+_WORTH_IT: Final = 6
 _BLOCK: Final = 4_096  # rows in double precision at once
 _SORTED_AT_ONCE: Final = 8_192  # rows sorted into topics before a waiting writer gets its turn
 _LOADED_AT_ONCE: Final = 65_536  # rows of a checkpoint
@@ -90,7 +94,12 @@ class FaissStore:
     """A VectorStore whose every reader set has an inverted list of its own."""
 
     def __init__(
-        self, dimension: int, *, lists: int = LISTS, scan_limit: int = SCAN_LIMIT, topics: Topics | None = None
+        self,
+        dimension: int,
+        *,
+        lists: int = LISTS,
+        scan_limit: int = SCAN_LIMIT,
+        topics: Topics | None = None,
     ) -> None:
         self.dimension = dimension
         self.scan_limit = scan_limit
@@ -111,7 +120,7 @@ class FaissStore:
     def __len__(self) -> int:
         return len(self._by_set)
 
-    # --- writing ------------------------------------------------------------------------------------------------
+    # --- writing --------------------------------------------------------------------------------
 
     def add(
         self,
@@ -129,7 +138,11 @@ class FaissStore:
         slots, codes = self._take_slots(len(rows)), coded(vectors)
         for column, fill in ((self._slot, -1), (self._list, _NO_LIST)):
             column.reach(int(rows.max()) + 1, fill)
-        self._slot.values[rows], self._row.values[slots], self._vectors.values[slots] = slots, rows, vectors
+        self._slot.values[rows], self._row.values[slots], self._vectors.values[slots] = (
+            slots,
+            rows,
+            vectors,
+        )
         self._into_lists(rows, self._lists_for(of_each(reader_sets, rows)), vectors, codes)
         if self._topics is not None:
             self._topics.add(rows, codes, topics)
@@ -161,7 +174,9 @@ class FaissStore:
         """Another store for vectors of this dimension, with next to no lists."""
         return FaissStore(self.dimension, lists=1, scan_limit=self.scan_limit)
 
-    def _into_lists(self, rows: Ints, lists: NDArray[np.int32], vectors: Floats, codes: Floats) -> None:
+    def _into_lists(
+        self, rows: Ints, lists: NDArray[np.int32], vectors: Floats, codes: Floats
+    ) -> None:
         self._list.values[rows] = lists
         np.add.at(self._size.values, lists, 1)
         np.maximum.at(self._error.values, lists, errors(vectors, codes))
@@ -196,7 +211,9 @@ class FaissStore:
         return found
 
     def _more_lists(self) -> None:
-        """Twice as many lists; FAISS fixes their number, so its part is filled anew from the vectors at hand."""
+        """Twice as many lists; FAISS fixes their number, so its part is filled anew from the
+        vectors at hand.
+        """
         rows, lists = self.rows(), self._list.values
         rows = rows[lists[rows] != _NO_LIST]
         self._by_set = Lists(self.dimension, 2 * self._by_set.number)
@@ -210,7 +227,7 @@ class FaissStore:
         here: NDArray[np.bool_] = inside & (self._slot.values[np.where(inside, rows, 0)] >= 0)
         return here
 
-    # --- searching ----------------------------------------------------------------------------------------------
+    # --- searching ------------------------------------------------------------------------------
 
     def visible(self, reader_sets: Ints) -> int:
         """How many rows these reader sets hold."""
@@ -225,17 +242,22 @@ class FaissStore:
         view: str | None = None,
         ties: Ints | None = None,
     ) -> Ranked:
-        """The k nearest rows of these reader sets. query: unit vector, shape (dimension,). reader_sets: ascending.
+        """The k nearest rows of these reader sets. query: unit vector, shape (dimension,).
+        reader_sets: ascending.
 
-        only: a filter's rows. view: a name that stands for exactly these rows, now and later; what a search by topic
-        needs to know of them is then kept under it. ties: by row, what orders equal scores, before the row itself.
+        only: a filter's rows. view: a name that stands for exactly these rows, now and later; what
+        a search by topic needs to know of them is then kept under it. ties: by row, what orders
+        equal scores, before the row itself.
         """
         scope = replace(self._scope(reader_sets), ties=ties)
         if only is not None:
             rows = only[self._inside(only, scope)]
             if len(rows) <= max(_ONE_BY_ONE, scope.size // 128):
                 return self._best(rows, query, k, ties)
-            scope, view = replace(scope, size=len(rows), among=bits_of(rows, len(self._slot.values))), None
+            scope, view = (
+                replace(scope, size=len(rows), among=bits_of(rows, len(self._slot.values))),
+                None,
+            )
         k = min(k, scope.size)
         coded_query = CodedQuery.of(query)
         if self._topics is not None and scope.size > max(self.scan_limit, _WORTH_IT * budget(k)):
@@ -254,12 +276,16 @@ class FaissStore:
         wanted = min(scope.size, max(FIRST_CANDIDATES, CANDIDATES_PER_HIT * k))
         while wanted:
             ranked, outside = self._scan(query, coded_query, scope, k, wanted)
-            if wanted == scope.size or (len(ranked.rows) == k and (k == 0 or ranked.scores[-1] > outside)):
+            if wanted == scope.size or (
+                len(ranked.rows) == k and (k == 0 or ranked.scores[-1] > outside)
+            ):
                 return ranked
             wanted = min(scope.size, 4 * wanted)
         return EMPTY
 
-    def _scan(self, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int, wanted: int) -> tuple[Ranked, float]:
+    def _scan(
+        self, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int, wanted: int
+    ) -> tuple[Ranked, float]:
         """The best k of the `wanted` best codes, and what no row outside of those can exceed."""
         found, scores = self._by_set.best(coded_query.code, scope.lists, wanted, scope.among)
         error = float(self._error.values[scope.lists].max())
@@ -267,23 +293,39 @@ class FaissStore:
         real = found != NO_NEIGHBOUR
         right = self._right(found[real], scope)
         rows, cosines = found[real][right], scores[real][right] * coded_query.unit
-        if 0 < k < len(rows):  # what is so much worse than the k-th by code cannot be among the best k
+        # what is so much worse than the k-th by code cannot be among the best k
+        if 0 < k < len(rows):
             rows = rows[cosines >= cosines[k - 1] - 2 * off]
         ranked = self._best(rows, query, k, scope.ties)
-        if len(cosines) < wanted:  # a row came from outside the view or one is missing: the derived index is damaged
+        # a row came from outside the view or one is missing: the derived index is damaged
+        if len(cosines) < wanted:
             ranked = replace(ranked, exact=False)
         return ranked, float(scores[-1]) * coded_query.unit + off
 
     def _by_topic(
-        self, topics: Topics, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int, view: str | None
+        self,
+        topics: Topics,
+        query: Floats,
+        coded_query: CodedQuery,
+        scope: _Scope,
+        k: int,
+        view: str | None,
     ) -> Ranked:
         wanted = max(FIRST_CANDIDATES, CANDIDATES_PER_HIT * k)
-        among = scope.among if scope.among is not None else self._selectors.of(view, lambda: self._bits(scope))
+        among = (
+            scope.among
+            if scope.among is not None
+            else self._selectors.of(view, lambda: self._bits(scope))
+        )
         rows = topics.candidates(coded_query, scope.size, k, wanted, among)
-        return replace(self._best(rows[self._right(rows, scope)], query, k, scope.ties), exact=False)
+        return replace(
+            self._best(rows[self._right(rows, scope)], query, k, scope.ties), exact=False
+        )
 
     def _best(self, rows: Ints, query: Floats, k: int, ties: Ints | None) -> Ranked:
-        """Scored one by one in double precision: a score never depends on which other rows are scored with it."""
+        """Scored one by one in double precision: a score never depends on which other rows are
+        scored with it.
+        """
         scores, precise = np.empty(len(rows)), query.astype(np.float64)
         slots = self._slot.values[rows]
         for start in range(0, len(rows), _BLOCK):
@@ -299,7 +341,10 @@ class FaissStore:
             right &= has_bit(scope.among, rows)
         if not right.all():
             self.alarms += int((~right).sum())
-            log.error("The vector index returned %d rows from outside the view; they were dropped.", (~right).sum())
+            log.error(
+                "The vector index returned %d rows from outside the view; they were dropped.",
+                (~right).sum(),
+            )
         return right
 
     def _inside(self, rows: Ints, scope: _Scope) -> NDArray[np.bool_]:
@@ -307,7 +352,9 @@ class FaissStore:
         if not len(scope.reader_sets):
             return np.zeros(len(rows), np.bool_)
         known = (rows >= 0) & (rows < len(self._list.values))
-        sets = self._set_of_list.values[np.where(known, self._list.values[np.where(known, rows, 0)], _NO_LIST)]
+        sets = self._set_of_list.values[
+            np.where(known, self._list.values[np.where(known, rows, 0)], _NO_LIST)
+        ]
         place = np.minimum(np.searchsorted(scope.reader_sets, sets), len(scope.reader_sets) - 1)
         inside: NDArray[np.bool_] = (sets >= 0) & (scope.reader_sets[place] == sets)
         return inside
@@ -318,7 +365,7 @@ class FaissStore:
         seen[scope.lists] = True
         return np.packbits(seen[self._list.values], bitorder="little")
 
-    # --- topics -------------------------------------------------------------------------------------------------
+    # --- topics ---------------------------------------------------------------------------------
 
     @property
     def wants_topics(self) -> bool:
@@ -357,18 +404,23 @@ class FaissStore:
         return here, coded(self._vectors.values[self._slot.values[here]])
 
     def adopt(self, topics: Topics) -> None:
-        """Search large views by topic from now on. Rows that came or went since `topics` was filled are put right."""
+        """Search large views by topic from now on.
+
+        Rows that came or went since `topics` was filled are put right.
+        """
         before, now = topics.rows(), self.rows()
         topics.remove(before[self._slot.values[before] < 0])
         topics.add(*self.codes(now[topics.of(now) < 0]))
         self._topics = topics
 
-    # --- looking inside -----------------------------------------------------------------------------------------
+    # --- looking inside -------------------------------------------------------------------------
 
     def held(self) -> list[int]:
         """The reader sets with rows, ascending."""
         return sorted(
-            self._set_of_list.values[np.flatnonzero(self._size.values[: len(self._set_of_list.values)])].tolist()
+            self._set_of_list.values[
+                np.flatnonzero(self._size.values[: len(self._set_of_list.values)])
+            ].tolist()
         )
 
     def contents(self, reader_set: int) -> Contents:
@@ -384,17 +436,20 @@ class FaissStore:
             and bool(np.all(self._list.values[rows[here]] == number))
             and bool(np.all(self._row.values[self._slot.values[rows[here]]] == rows[here]))
             and np.array_equal(coded(vectors), codes[here])
-            and float(errors(vectors, coded(vectors)).max(initial=0)) <= float(self._error.values[number]) + ROUNDING
+            and float(errors(vectors, coded(vectors)).max(initial=0))
+            <= float(self._error.values[number]) + ROUNDING
             and (self._topics is None or bool(np.all(self._topics.of(rows) >= 0)))
         )
         return Contents(rows, vectors, consistent)
 
-    # --- checkpoints --------------------------------------------------------------------------------------------
+    # --- checkpoints ----------------------------------------------------------------------------
 
     def reader_sets_of(self, rows: Ints) -> Ints:
         """The reader set of each row; -1 where it is not here."""
         known = rows < len(self._list.values)
-        sets: Ints = self._set_of_list.values[np.where(known, self._list.values[np.where(known, rows, 0)], _NO_LIST)]
+        sets: Ints = self._set_of_list.values[
+            np.where(known, self._list.values[np.where(known, rows, 0)], _NO_LIST)
+        ]
         return sets
 
     def save(self, folder: Path) -> None:
@@ -403,7 +458,9 @@ class FaissStore:
             np.save(_file(folder, name), array, allow_pickle=False)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything needed to make this index again; rows, reader_sets, vectors and topics are of equal length."""
+        """Everything needed to make this index again; rows, reader_sets, vectors and topics are of
+        equal length.
+        """
         rows = self.rows()
         topics = self._topics
         return {
@@ -411,7 +468,9 @@ class FaissStore:
             "reader_sets": self.reader_sets_of(rows),
             "vectors": self._vectors.values[self._slot.values[rows]],
             "topics": np.full(len(rows), -1, np.int32) if topics is None else topics.of(rows),
-            "centroids": np.zeros((0, self.dimension), np.int8) if topics is None else topics.centroids,
+            "centroids": np.zeros((0, self.dimension), np.int8)
+            if topics is None
+            else topics.centroids,
         }
 
     @classmethod
@@ -427,11 +486,25 @@ class FaissStore:
 
         Raises IndexDamaged when the arrays do not belong together.
         """
-        rows, sets, vectors, topics = (arrays[name] for name in ("rows", "reader_sets", "vectors", "topics"))
-        if not (len(rows) == len(sets) == len(vectors) == len(topics)) or vectors.shape[1:] != (dimension,):
-            raise IndexDamaged(f"Shapes {rows.shape}, {sets.shape}, {vectors.shape} do not belong together.")
-        index = cls(dimension, scan_limit=scan_limit, topics=None if centroids is None else Topics(centroids))
-        known = centroids is not None and np.array_equal(centroids, arrays["centroids"]) and topics.min(initial=0) >= 0
+        rows, sets, vectors, topics = (
+            arrays[name] for name in ("rows", "reader_sets", "vectors", "topics")
+        )
+        if not (len(rows) == len(sets) == len(vectors) == len(topics)) or vectors.shape[1:] != (
+            dimension,
+        ):
+            raise IndexDamaged(
+                f"Shapes {rows.shape}, {sets.shape}, {vectors.shape} do not belong together."
+            )
+        index = cls(
+            dimension,
+            scan_limit=scan_limit,
+            topics=None if centroids is None else Topics(centroids),
+        )
+        known = (
+            centroids is not None
+            and np.array_equal(centroids, arrays["centroids"])
+            and topics.min(initial=0) >= 0
+        )
         for start in range(0, len(rows), _LOADED_AT_ONCE):
             part = slice(start, start + _LOADED_AT_ONCE)
             given = topics[part] if known else None

@@ -1,4 +1,7 @@
-"""Codes in numbered lists, searched by FAISS. A search looks into the lists that it names and nowhere else."""
+"""Codes in numbered lists, searched by FAISS.
+
+A search looks into the lists that it names and nowhere else.
+"""
 
 from typing import Any, Final
 
@@ -12,8 +15,10 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bits = NDArray[np.uint8]
 
-NO_NEIGHBOUR: Final = -1  # FAISS pads short answers with this id; as a list index it means "the last row"
-ALLOWED_TYPES: Final = ("IndexIVFScalarQuantizer",)  # audited: obey lists and selector. Nothing else is used
+# FAISS pads short answers with this id; as a list index it means "the last row"
+NO_NEIGHBOUR: Final = -1
+# audited: obey lists and selector. Nothing else is used
+ALLOWED_TYPES: Final = ("IndexIVFScalarQuantizer",)
 
 
 class Lists:
@@ -27,24 +32,33 @@ class Lists:
         return int(self._index.ntotal)
 
     def add(self, rows: Ints, numbers: NDArray[np.integer], codes: Floats) -> None:
-        """rows: shape (n,), none of them here yet. numbers: the list of each. codes: shape (n, dimension)."""
+        """rows: shape (n,), none of them here yet. numbers: the list of each. codes: shape (n,
+        dimension).
+        """
         ids, lists = np.ascontiguousarray(rows, np.int64), np.ascontiguousarray(numbers, np.int64)
-        matrix = np.ascontiguousarray(codes, np.float32)  # these three outlive the call that is given their addresses
+        # these three outlive the call that is given their addresses
+        matrix = np.ascontiguousarray(codes, np.float32)
         self._index.add_core(len(ids), *(faiss.swig_ptr(a) for a in (matrix, ids, lists)))
 
     def remove(self, rows: Ints) -> None:
         """rows: all of them here."""
         self._index.remove_ids(faiss.IDSelectorArray(np.ascontiguousarray(rows, np.int64)))
 
-    def best(self, code: Floats, numbers: NDArray[np.integer], k: int, among: Bits | None) -> tuple[Ints, Floats]:
-        """The k rows with the greatest products of codes in these lists, and the products; short answers are padded.
+    def best(
+        self, code: Floats, numbers: NDArray[np.integer], k: int, among: Bits | None
+    ) -> tuple[Ints, Floats]:
+        """The k rows with the greatest products of codes in these lists, and the products; short
+        answers are padded.
 
-        among: one bit per row, lowest first; rows without it are passed over. None: every row of these lists.
+        among: one bit per row, lowest first; rows without it are passed over. None: every row of
+        these lists.
         """
         lists = np.ascontiguousarray(numbers, np.int64)
         nothing = np.zeros(len(lists), np.float32)
         scores, ids = np.empty(k, np.float32), np.empty(k, np.int64)
-        selector = None if among is None else faiss.IDSelectorBitmap(len(among), faiss.swig_ptr(among))
+        selector = (
+            None if among is None else faiss.IDSelectorBitmap(len(among), faiss.swig_ptr(among))
+        )
         parameters = faiss.SearchParametersIVF(nprobe=len(lists), sel=selector)  # type: ignore[call-arg] # index.nprobe is shared between threads
         pointers = [faiss.swig_ptr(a) for a in (lists, nothing, scores, ids)]
         self._index.search_preassigned_c(1, faiss.swig_ptr(code), k, *pointers, False, parameters)  # type: ignore[attr-defined]
@@ -57,13 +71,16 @@ class Lists:
         if not size:
             return np.empty(0, np.int64), np.empty((0, self._index.d), np.int16)
         rows = faiss.rev_swig_ptr(held.get_ids(number), size).copy()
-        stored = faiss.rev_swig_ptr(held.get_codes(number), size * int(held.code_size)).reshape(size, -1)
+        stored = faiss.rev_swig_ptr(held.get_codes(number), size * int(held.code_size)).reshape(
+            size, -1
+        )
         order = np.argsort(rows, kind="stable")
         return rows[order], stored[order].astype(np.int16) - 128
 
 
 def _new_faiss(dimension: int, lists: int) -> faiss.IndexIVFScalarQuantizer:
-    quantizer = faiss.IndexFlat(dimension, faiss.METRIC_INNER_PRODUCT)  # never asked: lists are always given
+    # never asked: lists are always given
+    quantizer = faiss.IndexFlat(dimension, faiss.METRIC_INNER_PRODUCT)
     kind, metric = faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
     index = faiss.IndexIVFScalarQuantizer(quantizer, dimension, lists, kind, metric, False)
     if type(index).__name__ not in ALLOWED_TYPES:

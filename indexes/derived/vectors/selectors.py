@@ -24,9 +24,9 @@ def has_bit(bits: Bits, rows: Ints) -> NDArray[np.bool_]:
     """Which of these rows have their bit."""
     byte = rows >> 3
     known = (rows >= 0) & (byte < len(bits))
-    found: NDArray[np.bool_] = known & ((bits[np.where(known, byte, 0)] >> (rows & 7).astype(np.uint8)) & 1).astype(
-        bool
-    )
+    found: NDArray[np.bool_] = known & (
+        (bits[np.where(known, byte, 0)] >> (rows & 7).astype(np.uint8)) & 1
+    ).astype(bool)
     return found
 
 

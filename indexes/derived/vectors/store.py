@@ -57,7 +57,7 @@ class VectorStore(Protocol):
         """How many rows there are."""
         ...
 
-    # --- writing ----------------------------------------------------------------------------
+    # --- writing --------------------------------------------------------------------------------
 
     def add(self, rows: Ints, reader_sets: Ints | int, vectors: Floats) -> None:
         """rows: shape (n,), distinct, none of them here yet.
@@ -79,7 +79,7 @@ class VectorStore(Protocol):
         """Another store of this kind that holds nothing and takes as little memory as can be."""
         ...
 
-    # --- searching --------------------------------------------------------------------------
+    # --- searching ------------------------------------------------------------------------------
 
     def nearest(
         self,
@@ -99,7 +99,7 @@ class VectorStore(Protocol):
         """
         ...
 
-    # --- looking inside ---------------------------------------------------------------------
+    # --- looking inside -------------------------------------------------------------------------
 
     def rows(self) -> Ints:
         """All rows that are here, ascending."""
@@ -117,7 +117,7 @@ class VectorStore(Protocol):
         """What stands under a reader set, the same however it came there."""
         ...
 
-    # --- checkpoints ------------------------------------------------------------------------
+    # --- checkpoints ----------------------------------------------------------------------------
 
     def save(self, folder: Path) -> None:
         """Write the store into a folder, as files whose names begin with `vectors-`.

@@ -1,9 +1,12 @@
-"""Rows by topic, for views that are too large to look at every row. Answers are approximate, and said to be.
+"""Rows by topic, for views that are too large to look at every row.
 
-The centroids of the topics are learnt once in a generation, kept in the catalog and never changed. Beyond them, what a
-search finds depends on visible rows only: codes and centroids are whole numbers, so which topic a row belongs to and
-which topics a question looks into never depend on how many rows were computed together; ties between codes are dropped
-rather than decided by the order in which rows came in.
+Answers are approximate, and said to be.
+
+The centroids of the topics are learnt once in a generation, kept in the catalog and never changed.
+Beyond them, what a search finds depends on visible rows only: codes and centroids are whole
+numbers, so which topic a row belongs to and which topics a question looks into never depend on how
+many rows were computed together; ties between codes are dropped rather than decided by the order in
+which rows came in.
 """
 
 import math
@@ -21,7 +24,8 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Centroids = NDArray[np.int8]  # shape (topics, dimension)
 
-BUDGET: Final = 24_000  # visible rows that a search should meet: 0.99 and more of the true best in every measurement
+# visible rows that a search should meet: 0.99 and more of the true best in every measurement
+BUDGET: Final = 24_000
 BUDGET_PER_HIT: Final = 1_200
 FEWEST_TOPICS: Final = 32  # looked into, however large the view
 _SAMPLED: Final = 40  # rows per topic to learn from
@@ -43,7 +47,9 @@ class Topics:
         return len(self._lists)
 
     def add(self, rows: Ints, codes: Floats, topics: NDArray[np.int32] | None = None) -> None:
-        """rows: none of them here yet. codes: shape (n, dimension). topics: where they are known already."""
+        """rows: none of them here yet. codes: shape (n, dimension). topics: where they are known
+        already.
+        """
         chosen = nearest_centroids(codes, self._centroids) if topics is None else topics
         self._topic.reach(int(rows.max(initial=-1)) + 1, fill=-1)
         self._topic.values[rows] = chosen
@@ -66,11 +72,15 @@ class Topics:
         return np.flatnonzero(self._topic.values >= 0)
 
     def candidates(self, query: CodedQuery, visible: int, k: int, wanted: int, among: Bits) -> Ints:
-        """At most `wanted` rows of a view of so many rows that are worth scoring in full precision, to find k.
+        """At most `wanted` rows of a view of so many rows that are worth scoring in full precision,
+        to find k.
 
-        among: the view, one bit per row. Rows that FAISS could not tell from the first one left out are left out, too.
+        among: the view, one bit per row. Rows that FAISS could not tell from the first one left out
+        are left out, too.
         """
-        rows, scores = self._lists.best(query.code, self._looked_into(query, visible, k), wanted, among)
+        rows, scores = self._lists.best(
+            query.code, self._looked_into(query, visible, k), wanted, among
+        )
         if rows[-1] == NO_NEIGHBOUR:
             kept: Ints = rows[rows != NO_NEIGHBOUR]
         else:
@@ -113,7 +123,10 @@ def sample(rows: Ints) -> Ints:
 
 
 def learn(codes: Floats, topics: int, stop: Callable[[], bool] = lambda: False) -> Centroids | None:
-    """Centroids of spherical k-means over sampled codes, shape (topics, dimension). None: stopped before the end."""
+    """Centroids of spherical k-means over sampled codes, shape (topics, dimension).
+
+    None: stopped before the end.
+    """
     random = np.random.default_rng(_SEED)
     topics = min(topics, len(codes))
     centroids = codes[random.choice(len(codes), topics, replace=False)].copy()
@@ -126,7 +139,8 @@ def learn(codes: Floats, topics: int, stop: Callable[[], bool] = lambda: False) 
             chosen[part] = nearest_centroids(codes[part], centroids)
         order = np.argsort(chosen, kind="stable")
         numbers, first = np.unique(chosen[order], return_index=True)
-        centroids = codes[random.choice(len(codes), topics, replace=False)].copy()  # for topics that nothing chose
+        # for topics that nothing chose
+        centroids = codes[random.choice(len(codes), topics, replace=False)].copy()
         centroids[numbers] = _on_sphere(_sums(codes, order, first))
     return np.clip(np.rint(centroids), -128, 127).astype(np.int8)
 

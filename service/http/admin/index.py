@@ -12,10 +12,16 @@ router = APIRouter(responses=PROBLEM, dependencies=needs_admin)
 
 
 @router.post(
-    "/admin/index/rebuild", status_code=202, responses={202: {"model": JobReply}}, summary="Build the indexes anew"
+    "/admin/index/rebuild",
+    status_code=202,
+    responses={202: {"model": JobReply}},
+    summary="Build the indexes anew",
 )
 async def rebuild(here: Here, body: RebuildBody | None = None) -> Response:
-    """Needs the scope `admin`. The reply's Location tells how far the job is; searches go on meanwhile."""
+    """Needs the scope `admin`.
+
+    The reply's Location tells how far the job is; searches go on meanwhile.
+    """
     model = body.model if body else None
     job = await run_in_thread(here, lambda: here.jobs.enqueue(model))
     response = json_response(JobReply.of(job), 202)
@@ -23,7 +29,9 @@ async def rebuild(here: Here, body: RebuildBody | None = None) -> Response:
     return response
 
 
-@router.get("/admin/jobs/{job_id}", responses={200: {"model": JobReply}}, summary="How far a job is")
+@router.get(
+    "/admin/jobs/{job_id}", responses={200: {"model": JobReply}}, summary="How far a job is"
+)
 async def job(job_id: str, here: Here) -> Response:
     """Needs the scope `admin`."""
     public_id = check_public_id(job_id)

@@ -1,4 +1,7 @@
-"""Administration of rights per model over HTTP. Needs the scope `admin`. Names stand in bodies: some hold a slash."""
+"""Administration of rights per model over HTTP. Needs the scope `admin`.
+
+Names stand in bodies: some hold a slash.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,7 +26,9 @@ T = TypeVar("T")
 
 class RuleBody(RequestBody):
     model: Name
-    readers: ReadersBody = Field(description="Only these may use it; to all others it does not exist.")
+    readers: ReadersBody = Field(
+        description="Only these may use it; to all others it does not exist."
+    )
 
 
 class ModelBody(RequestBody):
@@ -32,24 +37,38 @@ class ModelBody(RequestBody):
 
 class RuleReply(Reply):
     model: str
-    served: bool | None = Field(description="Whether it is served now; null: no model server answers.")
+    served: bool | None = Field(
+        description="Whether it is served now; null: no model server answers."
+    )
     readers: ReadersReply | None = Field(description="null: everybody who may ask may use it.")
 
 
 class RulesReply(Reply):
-    models: tuple[RuleReply, ...] = Field(description="All that are served or have a rule, the default first.")
-    warnings: tuple[str, ...] = Field((), description="Names in the rule that nobody has declared; they mean nobody.")
+    models: tuple[RuleReply, ...] = Field(
+        description="All that are served or have a rule, the default first."
+    )
+    warnings: tuple[str, ...] = Field(
+        (), description="Names in the rule that nobody has declared; they mean nobody."
+    )
 
 
 router = APIRouter(responses=PROBLEM, dependencies=needs_admin, prefix="")
 
 
-@router.get("/admin/models", responses={200: {"model": RulesReply}}, summary="Every model, and who may use it")
+@router.get(
+    "/admin/models",
+    responses={200: {"model": RulesReply}},
+    summary="Every model, and who may use it",
+)
 async def every(here: Here) -> Response:
     return json_response(await _told(here))
 
 
-@router.put("/admin/models/readers", responses={200: {"model": RulesReply}}, summary="Say who may use a model")
+@router.put(
+    "/admin/models/readers",
+    responses={200: {"model": RulesReply}},
+    summary="Say who may use a model",
+)
 async def allow(body: RuleBody, here: Here) -> Response:
     """Effective at the next request, in every process."""
     refuse_quotes(body.model)
@@ -59,7 +78,11 @@ async def allow(body: RuleBody, here: Here) -> Response:
     return json_response((await _told(here)).model_copy(update={"warnings": warnings}))
 
 
-@router.post("/admin/models/clear", responses={200: {"model": RulesReply}}, summary="Take a model's rule away")
+@router.post(
+    "/admin/models/clear",
+    responses={200: {"model": RulesReply}},
+    summary="Take a model's rule away",
+)
 async def clear(body: ModelBody, here: Here) -> Response:
     """From the next request on everybody who may ask may use it."""
     await _done(here, lambda models: models.clear(body.model))

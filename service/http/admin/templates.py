@@ -1,4 +1,7 @@
-"""Administration of templates over HTTP. Needs the scope `admin`; a template's text is no document's text."""
+"""Administration of templates over HTTP.
+
+Needs the scope `admin`; a template's text is no document's text.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -24,13 +27,17 @@ T = TypeVar("T")
 
 class SaveBody(RequestBody):
     name: Name
-    readers: ReadersBody | None = Field(None, description="For all its versions; none: those it has.")
+    readers: ReadersBody | None = Field(
+        None, description="For all its versions; none: those it has."
+    )
     draft: Draft
 
 
 class ActivateBody(RequestBody):
     version: Annotated[StrictInt, Field(ge=1, le=10**9)]
-    audience: Name = Field("name", description="`name`: who asks for it by name; `default`; `user:…`; `group:…`.")
+    audience: Name = Field(
+        "name", description="`name`: who asks for it by name; `default`; `user:…`; `group:…`."
+    )
     candidate: Name | None = Field(None, description="`name@version` for a share of the audience.")
     share: Annotated[Number, Field(ge=0, le=1)] = 0.0
 
@@ -49,7 +56,13 @@ class InfoReply(Reply):
     @classmethod
     def of(cls, info: TemplateInfo) -> Self:
         readers = ReadersReply.of(info.readers)
-        return cls(name=info.name, style=info.style, language=info.language, versions=info.versions, readers=readers)
+        return cls(
+            name=info.name,
+            style=info.style,
+            language=info.language,
+            versions=info.versions,
+            readers=readers,
+        )
 
 
 class ActiveReply(Reply):
@@ -98,18 +111,24 @@ class VersionOfTemplateReply(Reply):
     @classmethod
     def of_built_in(cls, template: Template) -> Self:
         shown = ("label", "style", "language", "system", "user", "no_answer", "stop")
-        return cls(**{name: getattr(template, name) for name in shown}, saved_by=None, saved_at=None)
+        return cls(
+            **{name: getattr(template, name) for name in shown}, saved_by=None, saved_at=None
+        )
 
 
 class TemplateReply(Reply):
     name: str
     versions: tuple[VersionOfTemplateReply, ...]
     active: tuple[ActiveReply, ...]
-    warnings: tuple[str, ...] = Field((), description="Names in the rule that nobody has declared; they mean nobody.")
+    warnings: tuple[str, ...] = Field(
+        (), description="Names in the rule that nobody has declared; they mean nobody."
+    )
 
 
 class ReadersChangedReply(ReadersReply):
-    warnings: tuple[str, ...] = Field((), description="Names in the rule that nobody has declared; they mean nobody.")
+    warnings: tuple[str, ...] = Field(
+        (), description="Names in the rule that nobody has declared; they mean nobody."
+    )
 
 
 class ActivationsReply(Reply):
@@ -119,16 +138,27 @@ class ActivationsReply(Reply):
 router = APIRouter(responses=PROBLEM, dependencies=needs_admin, prefix="")
 
 
-@router.get("/admin/templates", responses={200: {"model": ListReply}}, summary="Every template, and what is active")
+@router.get(
+    "/admin/templates",
+    responses={200: {"model": ListReply}},
+    summary="Every template, and what is active",
+)
 async def every(here: Here) -> Response:
     def found(templates: Templates) -> ListReply:
         infos = tuple(InfoReply.of(info) for info in templates.list())
-        return ListReply(templates=infos, active=_active(templates), built_in=tuple(t.label for t in BUILT_IN))
+        return ListReply(
+            templates=infos, active=_active(templates), built_in=tuple(t.label for t in BUILT_IN)
+        )
 
     return json_response(await _done(here, found))
 
 
-@router.post("/admin/templates", status_code=201, responses={201: {"model": TemplateReply}}, summary="Save a version")
+@router.post(
+    "/admin/templates",
+    status_code=201,
+    responses={201: {"model": TemplateReply}},
+    summary="Save a version",
+)
 async def save(body: SaveBody, caller: Caller, here: Here) -> Response:
     """Checked before it is saved; changes nothing for anybody until it is activated."""
 
@@ -139,16 +169,29 @@ async def save(body: SaveBody, caller: Caller, here: Here) -> Response:
         draft, by = body.draft, Actor.of(caller)
         made = templates.save(body.name, draft.style, draft.language, text, by, readers)
         versions = (VersionOfTemplateReply.of(made),)
-        return TemplateReply(name=made.name, versions=versions, active=_active(templates, made.name), warnings=warnings)
+        return TemplateReply(
+            name=made.name,
+            versions=versions,
+            active=_active(templates, made.name),
+            warnings=warnings,
+        )
 
     return json_response(await _done(here, saved), 201)
 
 
-@router.get("/admin/templates/{template}", responses={200: {"model": TemplateReply}}, summary="All its versions")
+@router.get(
+    "/admin/templates/{template}",
+    responses={200: {"model": TemplateReply}},
+    summary="All its versions",
+)
 async def one(template: str, here: Here) -> Response:
     def found(templates: Templates) -> TemplateReply:
-        own = tuple(VersionOfTemplateReply.of_built_in(each) for each in BUILT_IN if each.name == template)
-        versions = own or tuple(VersionOfTemplateReply.of(each) for each in templates.versions(template))
+        own = tuple(
+            VersionOfTemplateReply.of_built_in(each) for each in BUILT_IN if each.name == template
+        )
+        versions = own or tuple(
+            VersionOfTemplateReply.of(each) for each in templates.versions(template)
+        )
         return TemplateReply(name=template, versions=versions, active=_active(templates, template))
 
     return json_response(await _done(here, found))
@@ -166,14 +209,18 @@ async def relabel(template: str, body: ReadersBody, here: Here) -> Response:
         readers = body.readers()
         warnings = unknown_names(here, readers)
         templates.relabel(template, readers)
-        stored = ReadersReply.of(next(info.readers for info in templates.list() if info.name == template))
+        stored = ReadersReply.of(
+            next(info.readers for info in templates.list() if info.name == template)
+        )
         return ReadersChangedReply(allow=stored.allow, deny=stored.deny, warnings=warnings)
 
     return json_response(await _done(here, changed))
 
 
 @router.post(
-    "/admin/templates/{template}/activate", responses={200: {"model": ActivationsReply}}, summary="Use a version"
+    "/admin/templates/{template}/activate",
+    responses={200: {"model": ActivationsReply}},
+    summary="Use a version",
 )
 async def activate(template: str, body: ActivateBody, caller: Caller, here: Here) -> Response:
     """From the next request on, in every process."""
@@ -193,7 +240,9 @@ async def activate(template: str, body: ActivateBody, caller: Caller, here: Here
 
 
 @router.post(
-    "/admin/templates/{template}/rollback", responses={200: {"model": ActivationsReply}}, summary="Undo an activation"
+    "/admin/templates/{template}/rollback",
+    responses={200: {"model": ActivationsReply}},
+    summary="Undo an activation",
 )
 async def rollback(template: str, here: Here, body: RollbackBody | None = None) -> Response:
     """What was active before for this audience holds again, from the next request on."""

@@ -1,10 +1,15 @@
-"""Names in the rules that administrators send: those that nobody has declared are told to them, or refused."""
+"""Names in the rules that administrators send: those that nobody has declared are told to them, or
+refused.
+"""
 
 from indexes.model import Readers
 from service.runtime import Runtime
 
 
 def unknown_names(here: Runtime, readers: Readers) -> tuple[str, ...]:
-    """What to tell of them. Blocking. Raises UnknownPrincipal for a deny of one, or for any where settings say so."""
+    """What to tell of them. Blocking.
+
+    Raises UnknownPrincipal for a deny of one, or for any where settings say so.
+    """
     refuse = here.settings.unknown_principals == "refuse"
     return tuple(str(each) for each in here.catalog.people.check_rule(readers, refuse=refuse))

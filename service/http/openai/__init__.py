@@ -1,1 +1,4 @@
-"""The addresses that speak as OpenAI's do. Translates; what is answered is decided by the answerer alone."""
+"""The addresses that speak as OpenAI's do.
+
+Translates; what is answered is decided by the answerer alone.
+"""

@@ -1,10 +1,10 @@
 """Bodies that clients of the OpenAI routes send.
 
-Accepted are the parameters that those clients are known to send. What only tunes a model changes nothing here and is
-listed in the reply as ignored. What would change the meaning of the answer is refused, and so is what is not known:
-nobody should believe that a parameter narrows who may read what.
-Instructions of the client (system and developer messages, `instructions`) are ignored: the service has its own, and
-nothing that stands beside a question may loosen them.
+Accepted are the parameters that those clients are known to send. What only tunes a model changes
+nothing here and is listed in the reply as ignored. What would change the meaning of the answer is
+refused, and so is what is not known: nobody should believe that a parameter narrows who may read
+what. Instructions of the client (system and developer messages, `instructions`) are ignored: the
+service has its own, and nothing that stands beside a question may loosen them.
 """
 
 import re
@@ -43,7 +43,9 @@ from service.llm.rights import QUOTES
 INSTRUCTING = frozenset({"system", "developer"})
 TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 _NOTICES = "|".join(
-    re.escape(phrase).replace(r"\{tokens\}", r"\d+") for each in phrases.NOTICES for phrase in each.values()
+    re.escape(phrase).replace(r"\{tokens\}", r"\d+")
+    for each in phrases.NOTICES
+    for phrase in each.values()
 )
 _ASIDE = re.compile(rf"(?:^|\n\n)\((?:{_NOTICES})\)\s*$")
 
@@ -57,10 +59,14 @@ class Refused:
         self._why: Any = why  # the error's type wants a literal, for translators
         self._harmless = harmless
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self._check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         return handler(schema) | {"description": f"Refused. {self._why}"}
 
     def _check(self, value: Any) -> None:
@@ -69,7 +75,9 @@ class Refused:
 
 
 NoTools = Annotated[Any, Refused("No tools are called here.", [], "none", "auto")]
-NoMemory = Annotated[Any, Refused("Nothing is kept between requests; send the earlier messages again, in `input`.")]
+NoMemory = Annotated[
+    Any, Refused("Nothing is kept between requests; send the earlier messages again, in `input`.")
+]
 
 
 def _text(content: Any) -> Any:
@@ -79,14 +87,18 @@ def _text(content: Any) -> Any:
     if not isinstance(content, list):
         return content
     if not all(isinstance(part, dict) and part.get("type") in TEXT_PARTS for part in content):
-        raise PydanticCustomError("unsupported", "Only text can be read here: no images, sound or files.")
+        raise PydanticCustomError(
+            "unsupported", "Only text can be read here: no images, sound or files."
+        )
     if not all(isinstance(part.get("text"), str) for part in content):
         raise PydanticCustomError("no_text", "A part of text must have a text.")
     return "\n".join(part["text"] for part in content)
 
 
 def _said(text: str) -> str:
-    """The text as /ask reads it; empty where there is nothing in it, as in a placeholder for an answer."""
+    """The text as /ask reads it; empty where there is nothing in it, as in a placeholder for an
+    answer.
+    """
     try:
         return clean_text(text)
     except ValueError:
@@ -113,7 +125,10 @@ def _plain_text(wanted: Any) -> Any:
 
 
 class MessageBody(RequestBody):
-    """A turn of the conversation. Clients add things of their own to what they send back; those are passed over."""
+    """A turn of the conversation.
+
+    Clients add things of their own to what they send back; those are passed over.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -127,7 +142,9 @@ class MessageBody(RequestBody):
 def _ends_with_a_question(messages: list[MessageBody]) -> list[MessageBody]:
     said = [message for message in messages if message.content and message.role not in INSTRUCTING]
     if not said or said[-1].role != "user":
-        raise PydanticCustomError("no_question", "The last message must be the user's, and ask something.")
+        raise PydanticCustomError(
+            "no_question", "The last message must be the user's, and ask something."
+        )
     return messages
 
 
@@ -137,7 +154,11 @@ def _as_messages(given: Any) -> Any:
 
 Messages = Annotated[
     list[MessageBody],
-    Field(min_length=1, max_length=MAX_TURNS + 1, description="The last one of the user is the question."),
+    Field(
+        min_length=1,
+        max_length=MAX_TURNS + 1,
+        description="The last one of the user is the question.",
+    ),
     AfterValidator(_ends_with_a_question),
 ]
 Tokens = Annotated[StrictInt, Field(ge=1)] | None
@@ -156,7 +177,9 @@ class OptionsBody(RequestBody):
 class _Asking(RequestBody):
     """What the two kinds of request share."""
 
-    model: Name = Field(description=f"One of those that `/v1/models` lists. `{QUOTES}` answers without a model.")
+    model: Name = Field(
+        description=f"One of those that `/v1/models` lists. `{QUOTES}` answers without a model."
+    )
     stream: StrictBool | None = None
     clearance: OptionsBody | None = None
     tools: NoTools = None
@@ -176,12 +199,16 @@ class _Asking(RequestBody):
     user: Ignored = None
 
     def _ask(self, messages: Sequence[MessageBody], most: int | None, settings: Settings) -> Ask:
-        said = [message for message in messages if message.content and message.role not in INSTRUCTING]
+        said = [
+            message for message in messages if message.content and message.role not in INSTRUCTING
+        ]
         *earlier, question = said
         options = self.clearance or OptionsBody()
         body = AskBody(
             question=question.content,
-            history=[_turn(turn) for turn in earlier if turn.role == "user" or _answered(turn.content)],
+            history=[
+                _turn(turn) for turn in earlier if turn.role == "user" or _answered(turn.content)
+            ],
             max_tokens=None if most is None else min(most, MAX_ANSWER_TOKENS),
             answerer="quotes" if self.model == QUOTES else None,
             model=None if self.model == QUOTES else self.model,
@@ -192,7 +219,9 @@ class _Asking(RequestBody):
     def _ignored(self, names: Iterable[str], messages: Sequence[MessageBody]) -> tuple[str, ...]:
         """The names of what was given and has no effect."""
         given = [name for name in names if getattr(self, name) is not None]
-        instructing = dict.fromkeys(f"{message.role} message" for message in messages if message.role in INSTRUCTING)
+        instructing = dict.fromkeys(
+            f"{message.role} message" for message in messages if message.role in INSTRUCTING
+        )
         return (*given, *instructing)
 
 
@@ -256,9 +285,15 @@ class ResponsesBody(_Asking):
     previous_response_id: NoMemory = None
     conversation: NoMemory = None
     background: Annotated[Any, Refused("Whoever asks waits for the answer.", False)] = None
-    prompt: Annotated[Any, Refused("Name a template of this service in `clearance.template` instead.")] = None
-    context_management: Annotated[Any, Refused("Earlier turns are fitted to the window anyway.", [])] = None
-    include: Annotated[Any, Refused("Passages come with every answer; there is nothing more to include.", [])] = None
+    prompt: Annotated[
+        Any, Refused("Name a template of this service in `clearance.template` instead.")
+    ] = None
+    context_management: Annotated[
+        Any, Refused("Earlier turns are fitted to the window anyway.", [])
+    ] = None
+    include: Annotated[
+        Any, Refused("Passages come with every answer; there is nothing more to include.", [])
+    ] = None
     text: Annotated[Any, BeforeValidator(_plain_text)] = None
     instructions: Ignored = None
     max_tool_calls: Ignored = None

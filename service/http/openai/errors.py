@@ -1,4 +1,7 @@
-"""Problems in the form that clients of the OpenAI routes expect. The only place that knows this form."""
+"""Problems in the form that clients of the OpenAI routes expect.
+
+The only place that knows this form.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,12 +21,18 @@ def status(problem: Mapping[str, Any]) -> int:
 
 
 def envelope(problem: Mapping[str, Any]) -> dict[str, Any]:
-    """A problem's body (RFC 9457) as `{"error": {message, type, param, code}}`, with no word more than it has."""
+    """A problem's body (RFC 9457) as `{"error": {message, type, param, code}}`, with no word more
+    than it has.
+    """
     slug = str(problem["type"]).rsplit("/", 1)[-1]
     wrong = problem.get("errors", ())
     said = [f"{_param(error['pointer'])}: {error['detail']}".removeprefix(": ") for error in wrong]
     message = " ".join([problem["title"], *([problem["detail"]] if "detail" in problem else said)])
-    kind = "server_error" if problem["status"] >= 500 else TYPES.get(problem["status"], "invalid_request_error")
+    kind = (
+        "server_error"
+        if problem["status"] >= 500
+        else TYPES.get(problem["status"], "invalid_request_error")
+    )
     param = _param(wrong[0]["pointer"]) if wrong else ""
     code = CODES.get(slug, slug.replace("-", "_"))
     return {"error": {"message": message, "type": kind, "param": param or None, "code": code}}
@@ -33,5 +42,7 @@ def _param(pointer: str) -> str:
     """`/messages/0/content` as `messages[0].content`."""
     path = ""
     for part in pointer.split("/")[1:]:
-        path += f"[{part}]" if part.isdecimal() else f".{part.replace('~1', '/').replace('~0', '~')}"
+        path += (
+            f"[{part}]" if part.isdecimal() else f".{part.replace('~1', '/').replace('~0', '~')}"
+        )
     return path.removeprefix(".")

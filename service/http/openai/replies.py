@@ -1,14 +1,15 @@
 """Answers as clients of the OpenAI routes expect them, with citations as annotations.
 
-Each marker `[n]` becomes a `url_citation` whose start and end (in Unicode characters) enclose the marker; in a response
-also a `file_citation`, whose `file_id` is the document and whose `index` is where the marker begins. The link opens the
-page at the passage, for whoever signs in there and may read it: a browser that follows a link brings no key.
-What OpenAI's form has no place for stands under `clearance`: everything that /ask replies, the passages that were shown
-among it.
+Each marker `[n]` becomes a `url_citation` whose start and end (in Unicode characters) enclose the
+marker; in a response also a `file_citation`, whose `file_id` is the document and whose `index` is
+where the marker begins. The link opens the page at the passage, for whoever signs in there and may
+read it: a browser that follows a link brings no key. What OpenAI's form has no place for stands
+under `clearance`: everything that /ask replies, the passages that were shown among it.
 
-Chat pages show the text and nothing else. So what has to be known to read it rightly, that these are quotes because the
-model failed or that it was cut off, is also its last line, in parentheses; when it comes back with the conversation, it
-is taken off. An answer that could have been longer, and was not, says so under `clearance` alone.
+Chat pages show the text and nothing else. So what has to be known to read it rightly, that these
+are quotes because the model failed or that it was cut off, is also its last line, in parentheses;
+when it comes back with the conversation, it is taken off. An answer that could have been longer,
+and was not, says so under `clearance` alone.
 """
 
 import time
@@ -41,7 +42,11 @@ class ModelList(Reply):
     @classmethod
     def of(cls, served: Iterable[ServedModel]) -> "ModelList":
         """The served models, and the one that quotes."""
-        cards = [ModelCard(id=model.name, owned_by="model-server") for model in served if model.name != QUOTES]
+        cards = [
+            ModelCard(id=model.name, owned_by="model-server")
+            for model in served
+            if model.name != QUOTES
+        ]
         return cls(data=(*cards, ModelCard(id=QUOTES, owned_by="clearance")))
 
 
@@ -83,7 +88,9 @@ class ChatReply(Reply):
     model: str
     choices: tuple[ChatChoice, ...]
     usage: ChatUsage
-    clearance: dict[str, Any] = Field(description="As the reply of /ask, and the names of what was ignored.")
+    clearance: dict[str, Any] = Field(
+        description="As the reply of /ask, and the names of what was ignored."
+    )
 
 
 class ResponseReply(Reply):
@@ -105,7 +112,9 @@ class ResponseReply(Reply):
     tools: tuple[()] = Field((), json_schema_extra={"items": {}})
     top_p: None = None
     usage: dict[str, Any] | None = None
-    clearance: dict[str, Any] | None = Field(None, description="As the reply of /ask, and what was ignored.")
+    clearance: dict[str, Any] | None = Field(
+        None, description="As the reply of /ask, and what was ignored."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,9 @@ class OpenAIReply:
     created: int = field(default_factory=lambda: int(time.time()))
 
     def chat(self, answer: Answer) -> ChatReply:
-        message = ChatMessage(content=answer.text + aside(answer), annotations=self.chat_annotations(answer.citations))
+        message = ChatMessage(
+            content=answer.text + aside(answer), annotations=self.chat_annotations(answer.citations)
+        )
         choice = ChatChoice(message=message, finish_reason=finish_reason(answer))
         return ChatReply(
             id=chat_id(answer.answer_id),
@@ -143,7 +154,12 @@ class OpenAIReply:
 
     def begun(self, answer_id: str) -> ResponseReply:
         """A response of which nothing has been said yet."""
-        return ResponseReply(id=response_id(answer_id), created_at=self.created, status="in_progress", model=self.model)
+        return ResponseReply(
+            id=response_id(answer_id),
+            created_at=self.created,
+            status="in_progress",
+            model=self.model,
+        )
 
     def item(self, answer: Answer) -> dict[str, Any]:
         """The message of a response."""
@@ -156,29 +172,51 @@ class OpenAIReply:
         return {**told, "ignored": list(self.ignored)}
 
     def last_words(self, answer: Answer) -> dict[str, Any]:
-        """The extension at the end of a stream, which begins before there is a position to send as a header."""
+        """The extension at the end of a stream, which begins before there is a position to send as
+        a header.
+        """
         return {**self.extension(answer), "position": answer.position}
 
     def chat_annotations(self, citations: Sequence[Citation]) -> tuple[dict[str, Any], ...]:
-        return tuple({"type": "url_citation", "url_citation": self._place(citation)} for citation in citations)
+        return tuple(
+            {"type": "url_citation", "url_citation": self._place(citation)}
+            for citation in citations
+        )
 
     def annotations(self, citations: Sequence[Citation]) -> list[dict[str, Any]]:
-        """Two for each citation: the document, and where the marker stands with a link to the passage."""
+        """Two for each citation: the document, and where the marker stands with a link to the
+        passage.
+        """
         return [annotation for citation in citations for annotation in self.pair(citation)]
 
     def pair(self, citation: Citation) -> tuple[dict[str, Any], dict[str, Any]]:
-        file = {"file_id": citation.document_id, "filename": citation.path, "index": citation.span[0]}
+        file = {
+            "file_id": citation.document_id,
+            "filename": citation.path,
+            "index": citation.span[0],
+        }
         return {"type": "file_citation", **file}, {"type": "url_citation", **self._place(citation)}
 
     def _place(self, citation: Citation) -> dict[str, Any]:
         start, end = citation.span
         url = f"{self.base}#passage={citation.passage_id}"
-        return {"start_index": start, "end_index": end, "title": citation.title or citation.path, "url": url}
+        return {
+            "start_index": start,
+            "end_index": end,
+            "title": citation.title or citation.path,
+            "url": url,
+        }
 
 
 def aside(answer: Answer) -> str:
-    """What has to be known to read the answer rightly, as the end of its text; nothing where there is no such thing."""
-    return f"\n\n({answer.notice})" if answer.notice and (answer.cut_off or answer.answerer == "quotes") else ""
+    """What has to be known to read the answer rightly, as the end of its text; nothing where there
+    is no such thing.
+    """
+    return (
+        f"\n\n({answer.notice})"
+        if answer.notice and (answer.cut_off or answer.answerer == "quotes")
+        else ""
+    )
 
 
 def chat_id(answer_id: str) -> str:
@@ -191,7 +229,13 @@ def response_id(answer_id: str) -> str:
 
 def message_item(answer_id: str) -> dict[str, Any]:
     """The message of a response before anything is in it."""
-    return {"id": f"msg_{answer_id}", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+    return {
+        "id": f"msg_{answer_id}",
+        "type": "message",
+        "role": "assistant",
+        "status": "in_progress",
+        "content": [],
+    }
 
 
 def text_part(text: str, annotations: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -205,7 +249,9 @@ def finish_reason(answer: Answer) -> Literal["stop", "length"]:
 def chat_usage(answer: Answer) -> ChatUsage:
     """Zeros where no model was asked."""
     prompt, completion = _tokens(answer)
-    return ChatUsage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
+    return ChatUsage(
+        prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
+    )
 
 
 def _response_usage(answer: Answer) -> dict[str, Any]:

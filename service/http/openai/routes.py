@@ -1,7 +1,7 @@
 """The addresses that speak as OpenAI's do, for clients and chat pages that know nothing else.
 
-They are other forms of /ask: the same door, the same limits, the same rights, which come from the bearer token and from
-nothing in the body. Errors have OpenAI's form (`errors`).
+They are other forms of /ask: the same door, the same limits, the same rights, which come from the
+bearer token and from nothing in the body. Errors have OpenAI's form (`errors`).
 """
 
 from typing import Any
@@ -14,23 +14,38 @@ from service.http.ask import answer_over_http
 from service.http.auth import Caller, needs_key
 from service.http.deps import Here, json_response
 from service.http.openai.bodies import ChatBody, ResponsesBody
-from service.http.openai.replies import ChatReply, ErrorReply, ModelCard, ModelList, OpenAIReply, ResponseReply
+from service.http.openai.replies import (
+    ChatReply,
+    ErrorReply,
+    ModelCard,
+    ModelList,
+    OpenAIReply,
+    ResponseReply,
+)
 from service.http.openai.streaming import ChatSpeech, ResponsesSpeech
 from service.runtime import Runtime
 
-ERROR: dict[int | str, dict[str, Any]] = {"default": {"description": "An error.", "model": ErrorReply}}
+ERROR: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "An error.", "model": ErrorReply}
+}
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
 
 router = APIRouter(prefix="", responses=ERROR, dependencies=needs_key)
 
 
-@router.get("/v1/models", responses={200: {"model": ModelList}}, summary="The models that the caller may ask")
+@router.get(
+    "/v1/models",
+    responses={200: {"model": ModelList}},
+    summary="The models that the caller may ask",
+)
 async def models(caller: Caller, here: Here) -> Response:
     """While the model server is away, only the one that needs none."""
     return json_response(ModelList.of(await here.answerer.offer.listed_for(caller)))
 
 
-@router.get("/v1/models/{name:path}", responses={200: {"model": ModelCard}}, summary="One of those models")
+@router.get(
+    "/v1/models/{name:path}", responses={200: {"model": ModelCard}}, summary="One of those models"
+)
 async def model(name: str, caller: Caller, here: Here) -> Response:
     for card in ModelList.of(await here.answerer.offer.listed_for(caller)).data:
         if card.id == name:
@@ -44,12 +59,17 @@ async def model(name: str, caller: Caller, here: Here) -> Response:
     summary="Answer the last message of a chat, in OpenAI's form",
 )
 async def chat(body: ChatBody, request: Request, caller: Caller, here: Here) -> Response:
-    """Earlier messages are history. System messages are ignored. Citations are annotations of the message.
+    """Earlier messages are history. System messages are ignored.
 
-    The reply has `Clearance-Position` as /ask has; the last chunk of a stream has it as `clearance.position`.
+    Citations are annotations of the message.
+
+    The reply has `Clearance-Position` as /ask has; the last chunk of a stream has it as
+    `clearance.position`.
     """
     speech = ChatSpeech(_framing(body, request, here), usage=body.wants_usage)
-    return await answer_over_http(body.ask(here.settings), speech, request, caller, here, stream=bool(body.stream))
+    return await answer_over_http(
+        body.ask(here.settings), speech, request, caller, here, stream=bool(body.stream)
+    )
 
 
 @router.post(
@@ -58,12 +78,17 @@ async def chat(body: ChatBody, request: Request, caller: Caller, here: Here) -> 
     summary="Answer the last message, in the form of OpenAI's responses",
 )
 async def responses(body: ResponsesBody, request: Request, caller: Caller, here: Here) -> Response:
-    """Nothing is kept: earlier messages come with the request. Citations are annotations of the text.
+    """Nothing is kept: earlier messages come with the request.
 
-    The reply has `Clearance-Position` as /ask has; the last event of a stream has it as `clearance.position`.
+    Citations are annotations of the text.
+
+    The reply has `Clearance-Position` as /ask has; the last event of a stream has it as
+    `clearance.position`.
     """
     speech = ResponsesSpeech(_framing(body, request, here))
-    return await answer_over_http(body.ask(here.settings), speech, request, caller, here, stream=bool(body.stream))
+    return await answer_over_http(
+        body.ask(here.settings), speech, request, caller, here, stream=bool(body.stream)
+    )
 
 
 def _framing(body: ChatBody | ResponsesBody, request: Request, here: Runtime) -> OpenAIReply:

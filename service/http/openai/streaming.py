@@ -21,7 +21,10 @@ from service.llm import event_stream
 
 
 class ChatSpeech:
-    """Chunks of a chat completion. The last with a choice carries the annotations and the extension."""
+    """Chunks of a chat completion.
+
+    The last with a choice carries the annotations and the extension.
+    """
 
     def __init__(self, framing: OpenAIReply, *, usage: bool) -> None:
         self._framing = framing
@@ -55,10 +58,16 @@ class ChatSpeech:
 
     def _choice(self, delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return self._chunk(choices=[choice], **({"usage": None} if self._wants_usage else {}), **more)
+        return self._chunk(
+            choices=[choice], **({"usage": None} if self._wants_usage else {}), **more
+        )
 
     def _chunk(self, **said: Any) -> bytes:
-        told = {"id": chat_id(self._answer_id), "object": "chat.completion.chunk", "created": self._framing.created}
+        told = {
+            "id": chat_id(self._answer_id),
+            "object": "chat.completion.chunk",
+            "created": self._framing.created,
+        }
         return event_stream.data_only({**told, "model": self._framing.model, **said})
 
 
@@ -84,7 +93,9 @@ class ResponsesSpeech:
             for annotation in self._framing.pair(event.citation):
                 number, self._annotations = self._annotations, self._annotations + 1
                 yield self._text(
-                    "response.output_text.annotation.added", annotation=annotation, annotation_index=number
+                    "response.output_text.annotation.added",
+                    annotation=annotation,
+                    annotation_index=number,
                 )
         elif isinstance(event, Finished):
             yield from self._finished(event.answer)
@@ -102,7 +113,9 @@ class ResponsesSpeech:
         response = self._framing.begun(self._answer_id).model_dump(mode="json")
         yield self._event("response.created", response=response)
         yield self._event("response.in_progress", response=response)
-        yield self._event("response.output_item.added", output_index=0, item=message_item(self._answer_id))
+        yield self._event(
+            "response.output_item.added", output_index=0, item=message_item(self._answer_id)
+        )
         yield self._text("response.content_part.added", part=text_part("", []))
 
     def _finished(self, answer: Answer) -> Iterator[bytes]:

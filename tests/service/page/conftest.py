@@ -42,7 +42,9 @@ def sit(chromium: Browser, house: Any) -> Iterator[Sit]:
     with Loopback(house.app, "on") as server:
 
         def sat(**options: Any) -> Person:
-            context = chromium.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 800}} | options)
+            context = chromium.new_context(
+                **{"locale": "en-GB", "viewport": {"width": 1280, "height": 800}} | options
+            )
             person = Person(context.new_page(), house, server.url)
             people.append(person)
             person.page.goto(server.url)
@@ -53,7 +55,9 @@ def sit(chromium: Browser, house: Any) -> Iterator[Sit]:
             person.page.context.close()
     for person in people:
         assert person.complaints == []
-        assert [url for url in person.requests if not url.startswith((f"{person.url}/", "blob:"))] == []
+        assert [
+            url for url in person.requests if not url.startswith((f"{person.url}/", "blob:"))
+        ] == []
 
 
 @pytest.fixture

@@ -18,7 +18,10 @@ QUESTION = "When do salaries rise?"
 
 @dataclass
 class Person:
-    """Somebody at the page. Whatever they do, nothing may leave for elsewhere and no policy may be violated."""
+    """Somebody at the page.
+
+    Whatever they do, nothing may leave for elsewhere and no policy may be violated.
+    """
 
     page: Page
     house: Any
@@ -34,7 +37,10 @@ class Person:
         self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and "server responded with a status of" not in message.text:
+        if (
+            message.type in ("error", "warning")
+            and "server responded with a status of" not in message.text
+        ):
             self.complaints.append(message.text)
 
     def enter(self, name: str = "ada") -> None:
@@ -100,7 +106,9 @@ def shelve(
     names: tuple[str | None, ...] = (None, None, None, None),
     allow: str = "group:hr",
 ) -> str:
-    """Puts a document of several passages on the shelf, each on a page of its own, with other text between them."""
+    """Puts a document of several passages on the shelf, each on a page of its own, with other text
+    between them.
+    """
     text, chunks, marks = "", [], []
     for number, part in enumerate(parts):
         mark = PageMark(len(text), number + 11, names[number])
@@ -118,10 +126,16 @@ def shelve(
         content_hash=f"hash of {text}", readers=Readers(allow=frozenset({allow})), page_kind=kind,
     )  # fmt: skip
     vectors = house.embedder.passages([chunk.embedded for chunk in made.chunks])
-    return str(house.catalog.documents.put(made, {g.id: vectors for g in house.catalog.generations.writable()}))
+    return str(
+        house.catalog.documents.put(
+            made, {g.id: vectors for g in house.catalog.generations.writable()}
+        )
+    )
 
 
-def scripted(person: Person, events: list[tuple[str, Any]], status: int = 200, **headers: str) -> None:
+def scripted(
+    person: Person, events: list[tuple[str, Any]], status: int = 200, **headers: str
+) -> None:
     """The next answers come from here instead of from the service."""
     frames = "".join(f"event: {name}\ndata: {json.dumps(payload)}\n\n" for name, payload in events)
 
@@ -143,7 +157,9 @@ def label(prompt: Prompt, word: str) -> str:
     return str(re.findall(r"\[(\d+)\]", before)[-1])
 
 
-def wait_until(true: Callable[[], bool], person: Person | None = None, within_s: float = 10.0) -> None:
+def wait_until(
+    true: Callable[[], bool], person: Person | None = None, within_s: float = 10.0
+) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline

@@ -13,7 +13,10 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_answer_is_seen_while_it_grows(ada: Person) -> None:
-    ada.house.model.reply, ada.house.model.delay_s = "Salaries rise in March [1]. " + "More of it follows. " * 10, 0.03
+    ada.house.model.reply, ada.house.model.delay_s = (
+        "Salaries rise in March [1]. " + "More of it follows. " * 10,
+        0.03,
+    )
     ada.start()
     expect(ada.page.locator(".turn.busy .answer")).to_contain_text("Salaries rise")
     expect(ada.page.locator("#stop")).to_be_visible()
@@ -36,15 +39,22 @@ def test_an_answer_is_read_out_sentence_by_sentence_and_its_end_is_told(ada: Per
 
 
 def test_a_click_on_a_citation_opens_its_words_in_the_document(ada: Person) -> None:
-    parts = ["Holidays are thirty days 🙂.", "Parental leave 👩‍👩‍👧 is paid. It lasts sixteen weeks. It can be split."]
+    parts = [
+        "Holidays are thirty days 🙂.",
+        "Parental leave 👩‍👩‍👧 is paid. It lasts sixteen weeks. It can be split.",
+    ]
     shelve(ada.house, "hr/handbook.pdf", parts)
-    ada.house.model.reply = lambda prompt: f"Parental leave lasts sixteen weeks 🎉 [{label(prompt, 'sixteen')}]."
+    ada.house.model.reply = lambda prompt: (
+        f"Parental leave lasts sixteen weeks 🎉 [{label(prompt, 'sixteen')}]."
+    )
     ada.ask("How long is parental leave?")
     ada.page.locator(".cite").click()
     expect(ada.panel.locator("mark.quote")).to_have_text("It lasts sixteen weeks.")
     marked = "".join(ada.panel.locator("mark").all_text_contents())
     assert marked == parts[1]
-    expect(ada.page.locator("#panel-place")).to_have_text(re.compile(r"^\d\s*Page 12 · Working here › Time off$"))
+    expect(ada.page.locator("#panel-place")).to_have_text(
+        re.compile(r"^\d\s*Page 12 · Working here › Time off$")
+    )
     expect(ada.page.locator("#panel-title")).to_have_text("Handbook")
     expect(ada.panel.locator(".path")).to_have_text("hr/handbook.pdf")
     assert parts[0] in ada.panel.locator(".page").inner_text()
@@ -63,7 +73,9 @@ def test_a_source_says_where_it_stands_as_its_format_counts(
     ada: Person, kind: PageKind | None, name: str | None, shown: str
 ) -> None:
     shelve(ada.house, "x", ["The zeppelin lands at noon."], kind=kind, names=(name,), section=())
-    ada.house.model.reply = lambda prompt: f"The zeppelin lands at noon [{label(prompt, 'zeppelin')}]."
+    ada.house.model.reply = lambda prompt: (
+        f"The zeppelin lands at noon [{label(prompt, 'zeppelin')}]."
+    )
     ada.ask("When does the zeppelin land?")
     expect(ada.page.locator(".sources .where")).to_have_text(shown)
 
@@ -83,8 +95,12 @@ def test_a_citation_of_a_neighbour_far_from_the_best_passage_is_shown_too(ada: P
         content_hash="z", readers=Readers(allow=frozenset({"group:hr"})), page_kind="page",
     )  # fmt: skip
     vectors = ada.house.embedder.passages([chunk.embedded for chunk in chunks])
-    ada.house.catalog.documents.put(made, {g.id: vectors for g in ada.house.catalog.generations.writable()})
-    ada.house.model.reply = lambda prompt: f"A ladder is let down for everybody [{label(prompt, 'ladder')}]."
+    ada.house.catalog.documents.put(
+        made, {g.id: vectors for g in ada.house.catalog.generations.writable()}
+    )
+    ada.house.model.reply = lambda prompt: (
+        f"A ladder is let down for everybody [{label(prompt, 'ladder')}]."
+    )
     ada.ask("When does the zeppelin land at noon in the wind?")
     ada.page.locator(".cite").click()
     expect(ada.panel.locator("mark.quote")).to_have_text("A ladder is let down for everybody.")
@@ -94,7 +110,9 @@ def test_a_citation_of_a_neighbour_far_from_the_best_passage_is_shown_too(ada: P
 def test_more_of_the_document_can_be_read_around_a_passage(ada: Person) -> None:
     parts = ["Begin. " + "alpha " * 900, "The zeppelin lands at noon.", "omega " * 900 + "End."]
     shelve(ada.house, "long.pdf", parts)
-    ada.house.model.reply = lambda prompt: f"The zeppelin lands at noon [{label(prompt, 'zeppelin')}]."
+    ada.house.model.reply = lambda prompt: (
+        f"The zeppelin lands at noon [{label(prompt, 'zeppelin')}]."
+    )
     ada.ask("When does the zeppelin land?")
     ada.page.locator(".cite").click()
     expect(ada.panel.locator("mark.quote")).to_be_visible()
@@ -114,7 +132,9 @@ def test_what_one_may_no_longer_read_is_not_shown_again(ada: Person) -> None:
     ada.ask()
     ada.page.locator(".cite").first.click()
     expect(ada.panel.locator("mark.quote")).to_be_visible()
-    ada.house.catalog.documents.relabel("file:///house/salaries.txt", Readers(allow=frozenset({"group:eng"})))
+    ada.house.catalog.documents.relabel(
+        "file:///house/salaries.txt", Readers(allow=frozenset({"group:eng"}))
+    )
     ada.page.locator(".cite").first.click()
     expect(ada.page.locator("#panel-title")).to_have_text("No longer available to you")
     assert "heliotrope" not in ada.traces()
@@ -132,7 +152,9 @@ def test_two_people_who_ask_the_same_see_what_each_may_read(ada: Person, sit: Si
     expect(ada.answer).to_contain_text("heliotrope")
     expect(bob.answer).to_contain_text("soup")
     assert "Salaries" in ada.panel.inner_text()
-    assert not [secret for secret in ("heliotrope", "Salaries", "salaries.txt") if secret in bob.traces()]
+    assert not [
+        secret for secret in ("heliotrope", "Salaries", "salaries.txt") if secret in bob.traces()
+    ]
 
 
 def test_a_follow_up_sends_what_was_said_and_a_new_conversation_does_not(ada: Person) -> None:
@@ -162,7 +184,8 @@ def test_stop_ends_the_answer_at_the_model_and_the_next_question_goes_on(ada: Pe
     ada.house.model.reply, ada.house.model.delay_s = "In March [1].", 0.0
     ada.ask("And once more?")
     expect(ada.answer).to_contain_text("In March")
-    assert len(ada.house.model.calls[-1].prompt.messages) == 2  # what was not finished is no history
+    # what was not finished is no history
+    assert len(ada.house.model.calls[-1].prompt.messages) == 2
 
 
 def test_the_answer_is_copied_with_its_sources(ada: Person) -> None:
@@ -175,12 +198,19 @@ def test_the_answer_is_copied_with_its_sources(ada: Person) -> None:
 
 
 def test_what_was_read_and_what_was_left_out_adds_up_to_the_window(ada: Person) -> None:
-    shelve(ada.house, "long.txt", ["Salaries rise. " + f"Part {n} of it. " * 40 for n in range(4)], title="Long")
+    shelve(
+        ada.house,
+        "long.txt",
+        ["Salaries rise. " + f"Part {n} of it. " * 40 for n in range(4)],
+        title="Long",
+    )
     ada.house.model.window = 700
     ada.ask()
     ada.context()
     expect(ada.page.locator("#panel-title")).to_have_text("What was read")
-    numbers = [int(text.replace(",", "")) for text in ada.panel.locator(".ledger td").all_inner_texts()]
+    numbers = [
+        int(text.replace(",", "")) for text in ada.panel.locator(".ledger td").all_inner_texts()
+    ]
     assert sum(numbers) == 700
     assert ada.panel.locator(".entries:not(.out) .source").count() >= 1
     expect(ada.panel.locator(".chip.good")).to_have_text("cited")
@@ -188,7 +218,9 @@ def test_what_was_read_and_what_was_left_out_adds_up_to_the_window(ada: Person) 
     assert out.count() >= 1
     expect(out.last).to_contain_text("no room in the window")
     assert "Long" in out.locator(".name").all_inner_texts(), "what was left out has its own title"
-    expect(out.filter(has_text="Long").first.locator(".where")).to_contain_text("Working here › Time off · ")
+    expect(out.filter(has_text="Long").first.locator(".where")).to_contain_text(
+        "Working here › Time off · "
+    )
     left_out = out.filter(has_text="Long").first
     left_out.click()
     expect(ada.panel.locator("mark").first).to_contain_text("Part")
@@ -204,7 +236,9 @@ def test_nothing_found_is_said_as_such(sit: Sit) -> None:
     person.enter("eve")
     person.ask()
     expect(person.page.locator(".tag strong")).to_have_text("No answer found")
-    expect(person.answer).to_have_text("Nothing about this was found in the documents that you may read.")
+    expect(person.answer).to_have_text(
+        "Nothing about this was found in the documents that you may read."
+    )
     expect(person.page.locator("#status")).to_have_text("No answer found")
 
 

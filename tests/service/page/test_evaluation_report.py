@@ -1,4 +1,6 @@
-"""The report of a measurement in a real browser: hostile text stays text, nothing is fetched, plots are drawn."""
+"""The report of a measurement in a real browser: hostile text stays text, nothing is fetched, plots
+are drawn.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -31,9 +33,16 @@ def measured(text: str, label: str = "b", questions: int = 40) -> Results:
     )  # fmt: skip
     outcomes: dict[tuple[str, str], CaseOutcome] = {}
     for n, case in enumerate(cases):
-        given: dict[str, Any] = {"abstained": False, "cited": (text,), "shown": (text,), "prompt_tokens": 100 + n}
+        given: dict[str, Any] = {
+            "abstained": False,
+            "cited": (text,),
+            "shown": (text,),
+            "prompt_tokens": 100 + n,
+        }
         outcomes["a", case.id] = CaseOutcome(text=f"No {n}.", seconds=n / 10, **given)
-        outcomes[label, case.id] = CaseOutcome(text=text, seconds=n / 20, failure=text if n == 1 else None, **given)
+        outcomes[label, case.id] = CaseOutcome(
+            text=text, seconds=n / 20, failure=text if n == 1 else None, **given
+        )
     return Results(
         given=QuestionSet(name=text, cases=cases, total=900, lost=3),
         arms=("a", label),
@@ -48,7 +57,9 @@ def measured(text: str, label: str = "b", questions: int = 40) -> Results:
 @pytest.fixture
 def shown(chromium: Browser, tmp_path: Path) -> Iterator[tuple[Page, list[str]]]:
     _, file = write(measured(HOSTILE, label=HOSTILE), tmp_path / "a.json", tmp_path / "report.html")
-    page = chromium.new_context(color_scheme="dark", viewport={"width": 390, "height": 800}).new_page()
+    page = chromium.new_context(
+        color_scheme="dark", viewport={"width": 390, "height": 800}
+    ).new_page()
     caused: list[str] = []
     page.on("console", lambda message: caused.append(message.text))
     page.on("request", lambda request: caused.append(request.url))
@@ -77,7 +88,8 @@ def test_it_fits_a_phone_and_draws_every_plot(shown):
     page, _ = shown
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.locator("svg").count() == 4
-    assert page.locator("svg circle").count() == 3 * 7  # two arms and their difference; nobody abstained
+    # two arms and their difference; nobody abstained
+    assert page.locator("svg circle").count() == 3 * 7
     assert page.locator("polyline").count() == 4
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 27)"
 
@@ -86,7 +98,9 @@ def test_verdicts_and_what_went_wrong_stand_in_it():
     text = rendered(measured("Soup?"))
     assert '<li class="better">b is better than a on F1 by 1.00 [1.00, 1.00]</li>' in text
     assert "Failed: 1 of 80 answers. They count in no measure." in text
-    assert "3 questions of the set have an answer in documents that the catalog does not show" in text
+    assert (
+        "3 questions of the set have an answer in documents that the catalog does not show" in text
+    )
     assert "40 of 900 questions, 26 with an answer for who asks" in text
     assert '<td class="loud">1</td>' in text
     assert "LEAKS" not in text

@@ -67,7 +67,9 @@ def test_both_languages_say_the_same_things(ada: Person) -> None:
     assert len(set(english)) == len(english) > 100
 
 
-def test_the_page_speaks_chinese_where_the_browser_does_and_remembers_another_choice(sit: Sit) -> None:
+def test_the_page_speaks_chinese_where_the_browser_does_and_remembers_another_choice(
+    sit: Sit,
+) -> None:
     person = sit(locale="zh-CN")
     expect(person.page.locator("h1:visible")).to_have_text("向您的文档提问")
     assert person.page.evaluate("document.documentElement.lang") == "zh-Hans"
@@ -114,7 +116,10 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(sit: Sit) -> None:
     person.page.locator(".cite").tap()
     expect(person.panel.locator("mark").first).to_be_visible()
     assert person.overflow() <= 0
-    assert person.panel.evaluate("(panel) => [panel.offsetLeft, panel.offsetWidth]") == [0, PHONE["width"]]
+    assert person.panel.evaluate("(panel) => [panel.offsetLeft, panel.offsetWidth]") == [
+        0,
+        PHONE["width"],
+    ]
     person.page.click("#panel-close")
     person.context()
     assert person.overflow() <= 0

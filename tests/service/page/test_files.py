@@ -9,7 +9,9 @@ from service import page as files
 
 def test_the_page_is_open_and_its_policy_lets_nothing_in_from_elsewhere(http: TestClient) -> None:
     reply = http.get("/")
-    policy = dict(part.strip().split(" ", 1) for part in reply.headers["content-security-policy"].split(";"))
+    policy = dict(
+        part.strip().split(" ", 1) for part in reply.headers["content-security-policy"].split(";")
+    )
     assert reply.status_code == 200
     assert policy == {
         "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "connect-src": "'self'",
@@ -20,10 +22,16 @@ def test_the_page_is_open_and_its_policy_lets_nothing_in_from_elsewhere(http: Te
     assert not re.search(r"https?://|<style|\son\w+=|javascript:", reply.text)
 
 
-def test_every_file_of_the_page_is_served_with_its_type_and_no_other_file_is(http: TestClient) -> None:
+def test_every_file_of_the_page_is_served_with_its_type_and_no_other_file_is(
+    http: TestClient,
+) -> None:
     for name in re.findall(r'(?:href|src)="page/([^"]+)"', http.get("/").text):
         assert http.get(f"/page/{name}").status_code == 200
-    for name, media_type in (("main.js", "text/javascript"), ("page.css", "text/css"), ("icon.svg", "image/svg+xml")):
+    for name, media_type in (
+        ("main.js", "text/javascript"),
+        ("page.css", "text/css"),
+        ("icon.svg", "image/svg+xml"),
+    ):
         assert http.get(f"/page/{name}").headers["content-type"].startswith(media_type)
     for name in ("__init__.py", "nothing.js", "..%2fauth.py", "%2e%2e/auth.py", "", "main.js/"):
         assert http.get(f"/page/{name}").status_code in (401, 404)
@@ -33,7 +41,11 @@ def test_a_browser_that_holds_the_page_gets_it_once(http: TestClient) -> None:
     for at in ("/", "/page/main.js"):
         tag = http.get(at).headers["etag"]
         again = http.get(at, headers={"If-None-Match": tag})
-        assert (again.status_code, again.content, again.headers["cache-control"]) == (304, b"", "no-cache")
+        assert (again.status_code, again.content, again.headers["cache-control"]) == (
+            304,
+            b"",
+            "no-cache",
+        )
         assert http.get(at, headers={"If-None-Match": '"other"'}).status_code == 200
 
 

@@ -24,7 +24,9 @@ MAY_STAND = {
 
 
 def assert_inert(person: Person) -> None:
-    """No tag, attribute or style that a document could have brought, and nothing of it has run or left."""
+    """No tag, attribute or style that a document could have brought, and nothing of it has run or
+    left.
+    """
     person.page.wait_for_timeout(300)
     found = person.page.evaluate(
         """() => [...document.querySelectorAll("#turns *, #panel *, #spoken *")].flatMap((node) => [
@@ -33,13 +35,26 @@ def assert_inert(person: Person) -> None:
     assert {one.removeprefix("tag ") for one in found if one.startswith("tag ")} <= MAY_STAND
     attributes = {one.removeprefix("attribute ") for one in found if one.startswith("attribute ")}
     assert not {name for name in attributes if name.startswith("on")}
-    assert not attributes & {"href", "src", "srcset", "action", "formaction", "background", "xlink:href", "srcdoc"}
-    assert person.page.evaluate("[window.owned, document.scripts.length, document.images.length]") == [None, 1, 1]
+    assert not attributes & {
+        "href",
+        "src",
+        "srcset",
+        "action",
+        "formaction",
+        "background",
+        "xlink:href",
+        "srcdoc",
+    }
+    assert person.page.evaluate(
+        "[window.owned, document.scripts.length, document.images.length]"
+    ) == [None, 1, 1]
     assert person.page.url == f"{person.url}/"
     assert not [url for url in person.requests if "evil" in url]
 
 
-def test_a_document_full_of_markup_stays_text_in_the_answer_the_passage_and_the_titles(ada: Person) -> None:
+def test_a_document_full_of_markup_stays_text_in_the_answer_the_passage_and_the_titles(
+    ada: Person,
+) -> None:
     evil = EVIL.replace("heliotrope", "zeppelin")
     for kind in ("sheet", None):
         shelve(
@@ -59,7 +74,9 @@ def test_a_document_full_of_markup_stays_text_in_the_answer_the_passage_and_the_
     assert_inert(ada)
 
 
-def test_the_page_makes_text_of_whatever_it_is_sent_even_if_the_service_did_not(ada: Person) -> None:
+def test_the_page_makes_text_of_whatever_it_is_sent_even_if_the_service_did_not(
+    ada: Person,
+) -> None:
     page = {"number": 1, "name": EVIL, "kind": "sheet"}
     passage = {
         "n": 1, "id": "x", "document_id": "x", "title": EVIL, "path": EVIL, "section": [EVIL], "language": None,
@@ -91,14 +108,28 @@ def test_the_page_makes_text_of_whatever_it_is_sent_even_if_the_service_did_not(
     expect(ada.panel.locator("mark").first).to_be_visible()
     assert_inert(ada)
     scripted(
-        ada, [("error", {"type": f"/problems/{EVIL}", "title": EVIL, "detail": EVIL, "status": 500, "instance": EVIL})]
+        ada,
+        [
+            (
+                "error",
+                {
+                    "type": f"/problems/{EVIL}",
+                    "title": EVIL,
+                    "detail": EVIL,
+                    "status": 500,
+                    "instance": EVIL,
+                },
+            )
+        ],
     )
     ada.ask()
     expect(ada.page.locator(".problem-title")).to_contain_text("<script>")
     assert_inert(ada)
 
 
-def test_markup_from_strings_and_scripts_from_elsewhere_are_refused_by_the_browser_itself(ada: Person) -> None:
+def test_markup_from_strings_and_scripts_from_elsewhere_are_refused_by_the_browser_itself(
+    ada: Person,
+) -> None:
     refused = ada.page.evaluate(
         """() => {
           const tried = [() => (document.body.innerHTML = "<b>x</b>"),
@@ -115,7 +146,8 @@ def test_markup_from_strings_and_scripts_from_elsewhere_are_refused_by_the_brows
     wait_until(lambda: any("connect-src" in said for said in ada.complaints), ada)
     assert any("img-src" in said for said in ada.complaints)
     ada.complaints.clear()
-    ada.requests[:] = [url for url in ada.requests if "evil.example" not in url]  # tried here, refused above
+    # tried here, refused above
+    ada.requests[:] = [url for url in ada.requests if "evil.example" not in url]
 
 
 MARKDOWN = [
@@ -135,7 +167,9 @@ MARKDOWN = [
 ]  # fmt: skip
 
 
-def test_an_answer_knows_paragraphs_lists_bold_code_and_markers_and_nothing_else(ada: Person) -> None:
+def test_an_answer_knows_paragraphs_lists_bold_code_and_markers_and_nothing_else(
+    ada: Person,
+) -> None:
     """However the text was divided on its way, it looks the same at the end."""
     shown = ada.page.evaluate(
         """async (texts) => {

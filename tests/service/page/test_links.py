@@ -1,4 +1,6 @@
-"""A link to a passage, as replies of the OpenAI routes carry it: opened by whoever signs in and may read it."""
+"""A link to a passage, as replies of the OpenAI routes carry it: opened by whoever signs in and may
+read it.
+"""
 
 import re
 from typing import Any
@@ -15,7 +17,9 @@ def link(person: Person) -> str:
     """The address that a chat page would show for the first citation."""
     body = {"model": "scripted", "messages": [{"role": "user", "content": QUESTION}]}
     headers = {"Authorization": f"Bearer {person.house.keys['ada']}"}
-    reply: Any = person.page.request.post(f"{person.url}/v1/chat/completions", data=body, headers=headers).json()
+    reply: Any = person.page.request.post(
+        f"{person.url}/v1/chat/completions", data=body, headers=headers
+    ).json()
     url: str = reply["choices"][0]["message"]["annotations"][0]["url_citation"]["url"]
     return url
 
@@ -23,7 +27,9 @@ def link(person: Person) -> str:
 def test_a_link_opens_the_passage_in_its_document_after_signing_in(sit: Sit) -> None:
     person = sit()
     person.page.goto(link(person))
-    expect(person.page.locator("#key-problem")).to_have_text("Sign in to open the passage that the link leads to.")
+    expect(person.page.locator("#key-problem")).to_have_text(
+        "Sign in to open the passage that the link leads to."
+    )
     expect(person.panel).to_be_hidden()
     person.enter()
     expect(person.page.locator("#panel-title")).to_have_text("Salaries")
@@ -46,7 +52,9 @@ def test_who_is_signed_in_follows_links_at_once_and_one_after_the_other(ada: Per
     expect(ada.panel.locator("mark")).to_contain_text("Salaries rise in March")
 
 
-def test_a_link_shows_nothing_to_who_may_not_read_it_and_looks_as_if_nothing_were_there(sit: Sit) -> None:
+def test_a_link_shows_nothing_to_who_may_not_read_it_and_looks_as_if_nothing_were_there(
+    sit: Sit,
+) -> None:
     person = sit()
     shown = []
     for address in (link(person), f"{person.url}/#passage=AAAAAAAAAAAAAAAAAAAA"):
@@ -55,7 +63,11 @@ def test_a_link_shows_nothing_to_who_may_not_read_it_and_looks_as_if_nothing_wer
         bob.enter("bob")
         expect(bob.page.locator("#panel-title")).to_have_text("No longer available to you")
         shown.append(bob.panel.inner_html())
-        assert not [secret for secret in ("heliotrope", "Salaries", "salaries.txt") if secret in bob.traces()]
+        assert not [
+            secret
+            for secret in ("heliotrope", "Salaries", "salaries.txt")
+            if secret in bob.traces()
+        ]
     assert shown[0] == shown[1]
 
 
@@ -79,7 +91,9 @@ def test_a_citation_that_is_opened_after_a_link_takes_its_place(ada: Person) -> 
     ada.page.goto(link(ada))
     expect(ada.page.locator("#panel-title")).to_have_text("Salaries")
     shelve(ada.house, "rise.txt", ["The zeppelin rises when salaries rise."], title="Zeppelin")
-    ada.house.model.reply = lambda prompt: f"The zeppelin rises when salaries rise [{label(prompt, 'zeppelin')}]."
+    ada.house.model.reply = lambda prompt: (
+        f"The zeppelin rises when salaries rise [{label(prompt, 'zeppelin')}]."
+    )
     ada.ask("When does the zeppelin rise?")
     ada.page.locator(".cite").first.click()
     expect(ada.page.locator("#panel-title")).to_have_text("Zeppelin")
@@ -87,7 +101,9 @@ def test_a_citation_that_is_opened_after_a_link_takes_its_place(ada: Person) -> 
     expect(ada.page).to_have_url(f"{ada.url}/")
 
 
-@pytest.mark.parametrize("after", ["#passage=", "#passage=../admin", "#passage=a%20b", "#nothing", "#passage=a&key=x"])
+@pytest.mark.parametrize(
+    "after", ["#passage=", "#passage=../admin", "#passage=a%20b", "#nothing", "#passage=a&key=x"]
+)
 def test_an_address_that_is_no_link_opens_nothing(sit: Sit, after: str) -> None:
     person = sit()
     person.page.goto(f"{person.url}/{after}")

@@ -12,7 +12,9 @@ from tests.service.page.person import Person, Sit, scripted
 pytestmark = pytest.mark.slow
 
 
-def test_a_model_that_is_down_is_said_with_when_to_try_again_and_quotes_as_a_way_out(sit: Sit) -> None:
+def test_a_model_that_is_down_is_said_with_when_to_try_again_and_quotes_as_a_way_out(
+    sit: Sit,
+) -> None:
     person = sit()
     person.page.clock.install()
     person.enter()
@@ -36,7 +38,9 @@ def test_a_model_that_is_down_is_said_with_when_to_try_again_and_quotes_as_a_way
 
 def test_quotes_that_stand_in_for_the_model_come_with_a_notice(ada: Person) -> None:
     def allow(route: Route) -> None:
-        route.continue_(post_data=json.dumps({**(route.request.post_data_json or {}), "fallback": "quotes"}))
+        route.continue_(
+            post_data=json.dumps({**(route.request.post_data_json or {}), "fallback": "quotes"})
+        )
 
     ada.page.route("**/ask", allow)
     ada.house.model.failure = GeneratorUnavailable("It refuses.")
@@ -49,7 +53,9 @@ def test_an_answer_that_breaks_off_keeps_what_was_said_and_says_so(ada: Person) 
     ada.house.model.failure, ada.house.model.fail_after = GeneratorBroken("It died."), 12
     ada.ask()
     expect(ada.answer).to_contain_text("Salaries rise")
-    expect(ada.page.locator(".problem-title")).to_have_text("The language model did not give an answer.")
+    expect(ada.page.locator(".problem-title")).to_have_text(
+        "The language model did not give an answer."
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,11 +90,15 @@ def test_a_service_that_cannot_be_reached_is_said(ada: Person) -> None:
     ada.complaints.clear()  # the browser's own word about it
 
 
-def test_a_stream_that_ends_too_early_or_says_nonsense_is_not_taken_for_an_answer(ada: Person) -> None:
+def test_a_stream_that_ends_too_early_or_says_nonsense_is_not_taken_for_an_answer(
+    ada: Person,
+) -> None:
     scripted(ada, [("token", {"text": "Half of "})])
     ada.ask()
     expect(ada.page.locator(".problem-title")).to_have_text("The answer broke off.")
     ada.page.unroute("**/ask")
     ada.page.route("**/ask", lambda route: route.fulfill(body="event: token\ndata: {nonsense\n\n"))
     ada.ask()
-    expect(ada.page.locator(".turn:last-child .problem-title")).to_have_text("The answer broke off.")
+    expect(ada.page.locator(".turn:last-child .problem-title")).to_have_text(
+        "The answer broke off."
+    )

@@ -23,7 +23,10 @@ def test_a_wrong_key_is_refused_and_the_right_one_lets_in(sit: Sit) -> None:
     person.enter()
     expect(person.page.locator("#door")).to_be_hidden()
     expect(person.page.locator("#question")).to_be_focused()
-    assert person.page.evaluate("[Object.keys(sessionStorage), localStorage.length]") == [["clearance.key"], 0]
+    assert person.page.evaluate("[Object.keys(sessionStorage), localStorage.length]") == [
+        ["clearance.key"],
+        0,
+    ]
     assert person.house.keys["ada"] not in "".join(person.requests)
 
 
@@ -51,7 +54,9 @@ def test_signing_out_leaves_nothing_on_the_page_and_nothing_in_storage(ada: Pers
     expect(ada.page.locator("#key")).to_be_visible()
 
 
-def test_signing_out_while_an_answer_streams_stops_it_and_nothing_arrives_later(ada: Person) -> None:
+def test_signing_out_while_an_answer_streams_stops_it_and_nothing_arrives_later(
+    ada: Person,
+) -> None:
     ada.house.model.reply, ada.house.model.delay_s = "heliotrope " * 200, 0.02
     ada.start()
     expect(ada.answer).to_contain_text("heliotrope")

@@ -115,7 +115,9 @@ def upgrade() -> None:
         sa.Column("stored_at", sa.DateTime(), nullable=False),
         sa.Column("reader_set_id", ID, nullable=False),
         sa.Column("token", sa.LargeBinary(length=32), nullable=False),
-        sa.ForeignKeyConstraint(["reader_set_id"], ["reader_sets.id"], name=op.f("fk_documents_reader_set_id")),
+        sa.ForeignKeyConstraint(
+            ["reader_set_id"], ["reader_sets.id"], name=op.f("fk_documents_reader_set_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_documents")),
         sa.UniqueConstraint("public_id", name=op.f("uq_documents_public_id")),
         sa.UniqueConstraint("uri", name=op.f("uq_documents_uri")),
@@ -126,8 +128,12 @@ def upgrade() -> None:
         "memberships",
         sa.Column("member_id", ID, nullable=False),
         sa.Column("group_id", ID, nullable=False),
-        sa.ForeignKeyConstraint(["group_id"], ["principals.id"], name=op.f("fk_memberships_group_id")),
-        sa.ForeignKeyConstraint(["member_id"], ["principals.id"], name=op.f("fk_memberships_member_id")),
+        sa.ForeignKeyConstraint(
+            ["group_id"], ["principals.id"], name=op.f("fk_memberships_group_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["principals.id"], name=op.f("fk_memberships_member_id")
+        ),
         sa.PrimaryKeyConstraint("member_id", "group_id", name=op.f("pk_memberships")),
     )
     op.create_index("ix_memberships_group_id", "memberships", ["group_id"], unique=False)
@@ -136,14 +142,21 @@ def upgrade() -> None:
         sa.Column("principal_id", ID, nullable=False),
         sa.Column("effect", sa.String(length=8), nullable=False),
         sa.Column("reader_set_id", ID, nullable=False),
-        sa.ForeignKeyConstraint(["principal_id"], ["principals.id"], name=op.f("fk_reader_set_entries_principal_id")),
+        sa.ForeignKeyConstraint(
+            ["principal_id"], ["principals.id"], name=op.f("fk_reader_set_entries_principal_id")
+        ),
         sa.ForeignKeyConstraint(
             ["reader_set_id"], ["reader_sets.id"], name=op.f("fk_reader_set_entries_reader_set_id")
         ),
-        sa.PrimaryKeyConstraint("principal_id", "effect", "reader_set_id", name=op.f("pk_reader_set_entries")),
+        sa.PrimaryKeyConstraint(
+            "principal_id", "effect", "reader_set_id", name=op.f("pk_reader_set_entries")
+        ),
     )
     op.create_index(
-        "ix_reader_set_entries_reader_set_id_effect", "reader_set_entries", ["reader_set_id", "effect"], unique=False
+        "ix_reader_set_entries_reader_set_id_effect",
+        "reader_set_entries",
+        ["reader_set_id", "effect"],
+        unique=False,
     )
     op.create_table(
         "chunks",
@@ -157,17 +170,23 @@ def upgrade() -> None:
         sa.Column("section", sa.JSON(), nullable=False),
         sa.Column("pages", sa.JSON(), nullable=False),
         sa.Column("embedded", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["document_id"], ["documents.id"], name=op.f("fk_chunks_document_id")),
+        sa.ForeignKeyConstraint(
+            ["document_id"], ["documents.id"], name=op.f("fk_chunks_document_id")
+        ),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_chunks")),
         sa.UniqueConstraint("public_id", name=op.f("uq_chunks_public_id")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_chunks_document_id_ordinal", "chunks", ["document_id", "ordinal"], unique=True)
+    op.create_index(
+        "ix_chunks_document_id_ordinal", "chunks", ["document_id", "ordinal"], unique=True
+    )
     op.create_table(
         "document_texts",
         sa.Column("document_id", ID, nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["document_id"], ["documents.id"], name=op.f("fk_document_texts_document_id")),
+        sa.ForeignKeyConstraint(
+            ["document_id"], ["documents.id"], name=op.f("fk_document_texts_document_id")
+        ),
         sa.PrimaryKeyConstraint("document_id", name=op.f("pk_document_texts")),
     )
     op.create_table(
@@ -175,8 +194,12 @@ def upgrade() -> None:
         sa.Column("generation_id", ID, nullable=False),
         sa.Column("document_id", ID, nullable=False),
         sa.Column("vectors", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["document_id"], ["documents.id"], name=op.f("fk_vectors_document_id")),
-        sa.ForeignKeyConstraint(["generation_id"], ["generations.id"], name=op.f("fk_vectors_generation_id")),
+        sa.ForeignKeyConstraint(
+            ["document_id"], ["documents.id"], name=op.f("fk_vectors_document_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["generation_id"], ["generations.id"], name=op.f("fk_vectors_generation_id")
+        ),
         sa.PrimaryKeyConstraint("generation_id", "document_id", name=op.f("pk_vectors")),
     )
     op.create_index("ix_vectors_document_id", "vectors", ["document_id"], unique=False)

@@ -16,6 +16,8 @@ def upgrade() -> None:
         "centroids",
         sa.Column("generation_id", ID, nullable=False),
         sa.Column("codes", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["generation_id"], ["generations.id"], name=op.f("fk_centroids_generation_id")),
+        sa.ForeignKeyConstraint(
+            ["generation_id"], ["generations.id"], name=op.f("fk_centroids_generation_id")
+        ),
         sa.PrimaryKeyConstraint("generation_id", name=op.f("pk_centroids")),
     )

@@ -16,6 +16,8 @@ def upgrade() -> None:
         "models",
         sa.Column("name", sa.String(length=512), nullable=False),
         sa.Column("reader_set_id", ID, nullable=False),
-        sa.ForeignKeyConstraint(["reader_set_id"], ["reader_sets.id"], name=op.f("fk_models_reader_set_id")),
+        sa.ForeignKeyConstraint(
+            ["reader_set_id"], ["reader_sets.id"], name=op.f("fk_models_reader_set_id")
+        ),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_models")),
     )

@@ -30,7 +30,8 @@ def upgrade() -> None:
     connection.execute(first, {"number": number, "token": secrets.token_bytes(16)})
     if connection.dialect.name == "postgresql":  # a number that was given does not count there
         connection.execute(
-            sa.text("SELECT setval(pg_get_serial_sequence('states', 'number'), :number)"), {"number": number}
+            sa.text("SELECT setval(pg_get_serial_sequence('states', 'number'), :number)"),
+            {"number": number},
         )
     op.drop_table("changes")
     op.create_table(
@@ -50,6 +51,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("reader_set_id", "document_id", name=op.f("pk_document_changes")),
     )
     op.create_index("ix_document_changes_number", "document_changes", ["number"])
-    op.create_index("ix_document_changes_reader_set_id_number", "document_changes", ["reader_set_id", "number"])
+    op.create_index(
+        "ix_document_changes_reader_set_id_number", "document_changes", ["reader_set_id", "number"]
+    )
     op.add_column("reader_sets", sa.Column("changed", ID, nullable=False, server_default="0"))
     op.create_index("ix_reader_sets_changed", "reader_sets", ["changed"])

@@ -20,24 +20,35 @@ log = logging.getLogger(__name__)
 
 def upgrade() -> None:
     # never by making the table anew: SQLite would then give ids of removed people to others
-    op.add_column("principals", sa.Column("state", sa.String(length=16), nullable=False, server_default="named"))
-    op.add_column("principals", sa.Column("external", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column(
+        "principals",
+        sa.Column("state", sa.String(length=16), nullable=False, server_default="named"),
+    )
+    op.add_column(
+        "principals", sa.Column("external", sa.Integer(), nullable=False, server_default="0")
+    )
     op.execute("UPDATE principals SET state = 'removed' WHERE name LIKE '%#%'")
     op.execute("UPDATE principals SET state = 'active' WHERE known = 1")
     op.create_table(
         "principal_aliases",
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("principal_id", ID, nullable=False),
-        sa.ForeignKeyConstraint(["principal_id"], ["principals.id"], name=op.f("fk_principal_aliases_principal_id")),
+        sa.ForeignKeyConstraint(
+            ["principal_id"], ["principals.id"], name=op.f("fk_principal_aliases_principal_id")
+        ),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_principal_aliases")),
     )
-    op.create_index(op.f("ix_principal_aliases_principal_id"), "principal_aliases", ["principal_id"])
+    op.create_index(
+        op.f("ix_principal_aliases_principal_id"), "principal_aliases", ["principal_id"]
+    )
     table = op.create_table(
         "principal_shapes",
         sa.Column("shape", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("principal_id", ID, nullable=False),
-        sa.ForeignKeyConstraint(["principal_id"], ["principals.id"], name=op.f("fk_principal_shapes_principal_id")),
+        sa.ForeignKeyConstraint(
+            ["principal_id"], ["principals.id"], name=op.f("fk_principal_shapes_principal_id")
+        ),
         sa.PrimaryKeyConstraint("shape", "name", name=op.f("pk_principal_shapes")),
     )
     op.create_index(op.f("ix_principal_shapes_principal_id"), "principal_shapes", ["principal_id"])
@@ -45,8 +56,14 @@ def upgrade() -> None:
 
 
 def _look_at_names(table: sa.Table) -> None:
-    """Names that are taken for each other stay as they are: both are told, and no third one is let in."""
-    people = op.get_bind().execute(sa.text("SELECT id, name FROM principals WHERE state = 'active' ORDER BY id")).all()
+    """Names that are taken for each other stay as they are: both are told, and no third one is let
+    in.
+    """
+    people = (
+        op.get_bind()
+        .execute(sa.text("SELECT id, name FROM principals WHERE state = 'active' ORDER BY id"))
+        .all()
+    )
     found: dict[str, str] = {}
     rows = []
     for principal_id, name in people:
@@ -54,7 +71,9 @@ def _look_at_names(table: sa.Table) -> None:
             other = found.setdefault(shape, name)
             if other != name:
                 log.warning(
-                    "%a and %a are taken for each other; rename one: clearance users|groups rename", other, name
+                    "%a and %a are taken for each other; rename one: clearance users|groups rename",
+                    other,
+                    name,
                 )
             rows.append({"shape": shape, "name": name, "principal_id": principal_id})
     if rows:

@@ -16,14 +16,21 @@ _LARGEST_WHOLE = 2**53
 
 
 def upgrade() -> None:
-    op.add_column("documents", sa.Column("metadata_digests", sa.Text(), nullable=False, server_default=""))
-    op.create_index("ix_documents_public_id_reader_set_id", "documents", ["public_id", "reader_set_id"])
+    op.add_column(
+        "documents", sa.Column("metadata_digests", sa.Text(), nullable=False, server_default="")
+    )
+    op.create_index(
+        "ix_documents_public_id_reader_set_id", "documents", ["public_id", "reader_set_id"]
+    )
     _fill(op.get_bind())
 
 
 def _fill(connection: sa.Connection) -> None:
     documents = sa.table(
-        "documents", sa.column("id", sa.BigInteger), sa.column("metadata", sa.JSON), sa.column("metadata_digests")
+        "documents",
+        sa.column("id", sa.BigInteger),
+        sa.column("metadata", sa.JSON),
+        sa.column("metadata_digests"),
     )
     last = 0
     while True:

@@ -1,8 +1,8 @@
 """Documents are known by a source and a path inside it.
 
-A document's path begins with the name of the folder that was ingested. So its uri less that path is the folder, and
-the outermost of these folders become sources. Files that were ingested one by one belong to the loose files of their
-folder. Ids, paths and readers stay as they are.
+A document's path begins with the name of the folder that was ingested. So its uri less that path is
+the folder, and the outermost of these folders become sources. Files that were ingested one by one
+belong to the loose files of their folder. Ids, paths and readers stay as they are.
 """
 
 import hashlib
@@ -22,7 +22,9 @@ branch_labels = None
 depends_on = None
 
 Root = tuple[str, bool]
-"""The percent-encoded path of a folder without its last slash, and whether it only holds loose files."""
+"""The percent-encoded path of a folder without its last slash, and whether it only holds loose
+files.
+"""
 
 
 def upgrade() -> None:
@@ -35,7 +37,9 @@ def upgrade() -> None:
         sa.Column("loose", sa.Integer(), nullable=False),
         sa.Column("named", sa.Integer(), nullable=False),
         sa.Column("reader_set_id", ID, nullable=False),
-        sa.ForeignKeyConstraint(["reader_set_id"], ["reader_sets.id"], name=op.f("fk_sources_reader_set_id")),
+        sa.ForeignKeyConstraint(
+            ["reader_set_id"], ["reader_sets.id"], name=op.f("fk_sources_reader_set_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sources")),
         sa.UniqueConstraint("name", name=op.f("uq_sources_name")),
         sqlite_autoincrement=True,
@@ -58,7 +62,9 @@ def upgrade() -> None:
 
 
 def _give_sources(connection: sa.Connection) -> None:
-    rows = connection.execute(sa.text("SELECT id, uri, path FROM documents WHERE uri LIKE 'file:///%'")).all()
+    rows = connection.execute(
+        sa.text("SELECT id, uri, path FROM documents WHERE uri LIKE 'file:///%'")
+    ).all()
     roots = {row.id: root for row in rows if (root := _root(row.uri, row.path))}
     if not roots:
         return
@@ -69,13 +75,17 @@ def _give_sources(connection: sa.Connection) -> None:
         if row.id in roots:
             base = outer[roots[row.id]]
             below = row.uri.removeprefix("file://")[len(base[0]) + 1 :]
-            values.append({"id": row.id, "uri": f"source:{ids[base]}/{below}", "source_id": ids[base]})
+            values.append(
+                {"id": row.id, "uri": f"source:{ids[base]}/{below}", "source_id": ids[base]}
+            )
     changed = sa.text("UPDATE documents SET uri = :uri, source_id = :source_id WHERE id = :id")
     connection.execute(changed, values)
 
 
 def _root(uri: str, path: str) -> Root | None:
-    """The folder that was ingested, from a document's uri and what readers see; None if the two do not agree."""
+    """The folder that was ingested, from a document's uri and what readers see; None if the two do
+    not agree.
+    """
     places, shown = uri.removeprefix("file:///").split("/"), path.split("/")
     if [unquote(place, errors="replace") for place in places[-len(shown) :]] != shown:
         return None
@@ -109,10 +119,17 @@ def _made(connection: sa.Connection, roots: Iterable[Root]) -> dict[Root, int]:
             "id": number, "name": name, "root": place or "/", "shown": "" if loose else last, "loose": int(loose),
             "nobody": nobody,
         }  # fmt: skip
-        statement = "INSERT INTO sources (id, name, root, shown, loose, named, reader_set_id) VALUES "
-        connection.execute(sa.text(statement + "(:id, :name, :root, :shown, :loose, 0, :nobody)"), values)
+        statement = (
+            "INSERT INTO sources (id, name, root, shown, loose, named, reader_set_id) VALUES "
+        )
+        connection.execute(
+            sa.text(statement + "(:id, :name, :root, :shown, :loose, 0, :nobody)"), values
+        )
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SELECT setval(pg_get_serial_sequence('sources', 'id'), :last)"), {"last": len(ids)})
+        connection.execute(
+            sa.text("SELECT setval(pg_get_serial_sequence('sources', 'id'), :last)"),
+            {"last": len(ids)},
+        )
     return ids
 
 

@@ -1,4 +1,6 @@
-"""When somebody's identities changed last, so that a remembered view is not worked out again for nothing."""
+"""When somebody's identities changed last, so that a remembered view is not worked out again for
+nothing.
+"""
 
 import sqlalchemy as sa
 from alembic import op
