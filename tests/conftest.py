@@ -3,7 +3,7 @@ parallel run.
 """
 
 import os
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -54,15 +54,24 @@ def models() -> Path:
     return MODELS
 
 
+_server = ExitStack()
+
+
 @pytest.fixture(scope="session")
-def _model_server() -> Iterator[str]:
+def _model_server() -> str:
     if not model_server_python().exists():
         missing = "No model server is installed; run: make setup-llm"
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
-    with running_model_server() as url:
-        yield url
+    return _server.enter_context(running_model_server())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The server ends with the last test that asks it: even if nobody asks, it keeps a core busy."""
+    if nextitem is None or nextitem.path.stem not in WITH_MODEL_SERVER:
+        _server.close()
 
 
 @pytest.fixture
