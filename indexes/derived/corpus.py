@@ -126,10 +126,10 @@ class Corpus:
             pending = derived.pending(state)
             if pending is None or not self._may_serve(derived, state, switched):
                 return None
+            derived.seen(state.mark)  # before anything is remembered of it
             sets = None if principal is None else self._views.reader_sets(state, derived, principal)
             if _within(pending, sets):
                 return None
-            derived.seen(state.mark)
             held.push(meeting.pop_all())
             return state, derived, sets
 
@@ -161,6 +161,7 @@ class Corpus:
                 if derived.generation.id != state.generation_id:
                     self._switch(derived, state)
                 pending = derived.pending(state) or []
+                derived.seen(state.mark)
                 sets = (
                     None
                     if principal is None

@@ -161,8 +161,9 @@ class Derived:
             raise
 
     def seen(self, mark: Mark) -> None:
-        """This state was answered from: whoever remembers something of it may do so while the
-        catalog still has it.
+        """This state was looked at: what is remembered of it is good while the catalog still has it.
+
+        To be called before anything is remembered.
         """
         with self._seeing:
             if mark.number > self.newest.number:

@@ -455,6 +455,33 @@ def test_groups_of_another_history_with_the_same_numbers_are_nobodys(staff: Worl
     assert_right(staff)
 
 
+@only_sqlite
+def test_a_view_remembered_before_following_failed_is_nobodys_in_another_history(
+    staff: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The view is resolved first; then following fails, and the catalog is put back."""
+    people = staff.catalog.people
+    staff.put("pay", "canary pay", "group:hr")
+    assert_right(staff)
+    kept = copy_of(staff)
+    staff.put("plan", "canary plan", "group:eng")
+    people.add_member("hr", "user:bob")
+
+    def failing(*_: Any) -> Any:
+        raise OSError("the disk is slow today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Derived, "worked_out", failing)
+        with pytest.raises(OSError, match="slow"):
+            staff.titles("bob", "canary", mode="keyword")
+    put_back(staff, kept)
+    staff.put("plan", "canary other", "group:eng")
+    people.remove_member("eng", "user:bob")
+    assert staff.titles("bob", "canary", mode="keyword") == []
+    assert staff.searcher.status().alarms == 0, "only the second gate knew"
+    assert_right(staff)
+
+
 def test_what_is_older_than_the_log_remembers_is_built_anew(
     staff: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
