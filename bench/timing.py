@@ -376,6 +376,7 @@ def served(home: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(60)
+        sys.stderr.write(process.stderr.read())  # what it logged, should a test have failed
 
 
 def _wait_for(url: str) -> None:

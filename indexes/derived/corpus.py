@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from indexes.catalog import Catalog, Mark, Placement, ReadState
 from indexes.derived import checkpoint
-from indexes.derived.indexes import Derived, align, batches, empty_vectors
+from indexes.derived.indexes import Derived, ThrownAway, align, batches, empty_vectors
 from indexes.derived.keywords import KeywordIndex
 from indexes.derived.locks import ReadWriteLock
 from indexes.derived.snapshot import Snapshot
@@ -121,9 +121,10 @@ class Corpus:
         """
         with ExitStack() as meeting:
             meeting.enter_context(self._lock.reading())
-            state = meeting.enter_context(self.catalog.reading())
             derived = self._derived
-            pending = derived.pending(state)
+            newest = derived.newest
+            state = meeting.enter_context(self.catalog.reading())
+            pending = derived.pending(state, newest)
             if pending is None or not self._may_serve(derived, state, switched):
                 return None
             derived.seen(state.mark)  # before anything is remembered of it
@@ -153,14 +154,16 @@ class Corpus:
     def _followed(self, held: ExitStack, principal: Principal | None) -> "_Met | None":
         """As _brought_up; None if the indexes had to be thrown away."""
         derived = self._derived
+        newest = derived.newest
         try:
             with ExitStack() as following:
                 state = following.enter_context(self.catalog.reading())
-                if self._pending(derived, state) is None:
+                pending = self._pending(derived, state, newest)
+                if pending is None:
                     return None
                 if derived.generation.id != state.generation_id:
                     self._switch(derived, state)
-                pending = derived.pending(state) or []
+                    pending = []
                 derived.seen(state.mark)
                 sets = (
                     None
@@ -181,15 +184,17 @@ class Corpus:
                 share()
                 held.push(following.pop_all())
                 return state, derived, sets
+        except ThrownAway:
+            return None
         except Exception:
             if derived.usable:
                 raise  # nothing was touched
             self._thrown_away(derived, "The indexes failed while they followed the catalog")
             return None
 
-    def _pending(self, derived: Derived, state: ReadState) -> list[int] | None:
+    def _pending(self, derived: Derived, state: ReadState, newest: Mark) -> list[int] | None:
         """As Derived.pending; indexes that cannot follow this catalog are thrown away."""
-        pending = derived.pending(state)
+        pending = derived.pending(state, newest)
         if pending is None and derived.usable:
             self.discard(
                 derived,
@@ -217,10 +222,14 @@ class Corpus:
     def _followed_some(self) -> bool:
         """One step. False: nothing is left to follow."""
         self._make_usable()
-        with self._switch_prepared(), self._following, self.catalog.reading() as state:
+        with ExitStack() as following:
+            following.enter_context(self._switch_prepared())
+            following.enter_context(self._following)
             derived = self._derived
+            newest = derived.newest
+            state = following.enter_context(self.catalog.reading())
             try:
-                if self._pending(derived, state) is None:
+                if self._pending(derived, state, newest) is None:
                     return True
                 if derived.generation.id != state.generation_id:
                     self._switch(derived, state)
@@ -233,6 +242,8 @@ class Corpus:
                 with self._lock.writing(patience_s=_PATIENCE_S):
                     derived.apply(changes)
                     derived.reached(oldest[-1][0] if len(oldest) == _STEP else state.mark)
+                return True
+            except ThrownAway:
                 return True
             except Exception:
                 if derived.usable:
@@ -392,8 +403,9 @@ class Corpus:
         """Follow what was written while it was built, as far as that is simple; searches follow the
         rest.
         """
+        newest = fresh.newest
         with self.catalog.reading() as state:
-            if fresh.pending(state) and fresh.generation.id == state.generation_id:
+            if fresh.pending(state, newest) and fresh.generation.id == state.generation_id:
                 due = state.changed_since(fresh.followed.number)
                 fresh.bring_in_line(state, sorted({document for _, document in due}))
                 fresh.reached(state.mark)
@@ -444,9 +456,9 @@ class Corpus:
         """
         just_this = np.array([reader_set], np.int64)
         with self._lock.reading():
-            before = derived.changed(just_this)
+            before, newest = derived.changed(just_this), derived.newest
         with self.catalog.reading() as state:
-            pending = derived.pending(state)
+            pending = derived.pending(state, newest)
             if (
                 pending is None
                 or reader_set in pending

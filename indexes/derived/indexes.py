@@ -39,6 +39,10 @@ _serials = count(1)
 log = logging.getLogger(__name__)
 
 
+class ThrownAway(Exception):
+    """These indexes were discarded by another thread, which has said why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What makes some documents what they are in the catalog."""
@@ -87,13 +91,16 @@ class Derived:
 
     # --- following the catalog ------------------------------------------------------------------
 
-    def pending(self, state: ReadState) -> list[int] | None:
+    def pending(self, state: ReadState, newest: Mark) -> list[int] | None:
         """Reader sets that have to be followed before they are what they are in this state.
+
+        newest: what `newest` was before this state was opened. Another thread may see a later state
+        meanwhile, which this one does not know, and which says nothing about the catalog.
 
         None: this cannot follow that catalog, which was put back from a copy; or it is not usable
         any more.
         """
-        changed = state.sets_changed_since(self.followed, self.newest) if self.usable else None
+        changed = state.sets_changed_since(self.followed, newest) if self.usable else None
         if changed is None:
             return None
         return [
@@ -141,8 +148,10 @@ class Derived:
     def apply(self, changes: Changes) -> None:
         """Touches memory only.
 
-        Whatever goes wrong in the middle, nothing of this can be used any more.
+        Whatever goes wrong in the middle, nothing of this can be used any more. Raises ThrownAway
+        if another thread has discarded it since the changes were worked out.
         """
+        self._check_usable()
         try:
             self._apply(changes, self.vectors)
         except BaseException:
@@ -151,8 +160,9 @@ class Derived:
 
     def switch(self, generation: IndexGeneration, vectors: VectorStore, changes: Changes) -> None:
         """Apply changes to the words, and search with another generation's vectors, which have them
-        already.
+        already. Raises ThrownAway like `apply`.
         """
+        self._check_usable()
         try:
             self._apply(changes, None)
             self.generation, self.vectors = generation, vectors
@@ -206,6 +216,10 @@ class Derived:
         self._placed, self._documents_of, self._ahead = {}, {}, {}
         self._lanes, self._changed = self._lanes[:0], self._changed[:0]
         self.vectors = self.vectors.make_empty()
+
+    def _check_usable(self) -> None:
+        if not self.usable:
+            raise ThrownAway
 
     def _apply(self, changes: Changes, vectors: VectorStore | None) -> None:
         """The order matters: what is kept of where documents stand follows what the indexes have

@@ -93,7 +93,7 @@ def all_reader_sets(derived: Derived, expected: Collection[int]) -> set[int]:
 
 
 def _not_followed(state: ReadState, derived: Derived) -> set[int]:
-    pending = derived.pending(state)
+    pending = derived.pending(state, derived.newest)
     if pending is None:
         raise IndexDamaged("The indexes do not belong to this catalog.")
     return set(pending)

@@ -231,9 +231,25 @@ def wrong_replies(changes: Sequence[Change], replies: Sequence[Reply]) -> list[s
             readable = settled[-1].readable if settled else True
             if name in reply.words and not readable:
                 found.append(f"{reply.door} tells {name}, which was taken away")
-            if reply.whole and readable and name not in reply.words:
+            elif reply.whole and readable and name not in reply.words:
                 found.append(f"{reply.door} lacks {name}, which had been given")
+            else:
+                continue
+            print(f"{found[-1]}\n{_account(reply, by_word)}")
     return found
+
+
+def _account(reply: Reply, by_word: dict[str, list[Change]]) -> str:
+    """A wrong reply and what happened around it, in seconds from its beginning, to find out why."""
+    lines = [f"It said {sorted(reply.words)} after {reply.ended - reply.begun:.3f} s."]
+    for name, history in by_word.items():
+        lines += [
+            f"{name} {'given' if change.readable else 'taken'}"
+            f" {change.begun - reply.begun:.3f} to {change.acknowledged - reply.begun:.3f}"
+            for change in history
+            if change.acknowledged > reply.begun - 1 and change.begun < reply.ended
+        ]
+    return "\n".join(lines)
 
 
 def hammer(

@@ -178,7 +178,7 @@ def test_the_background_follows_everything_in_small_steps(staff: World) -> None:
     with staff.catalog.reading() as state:
         derived = staff.searcher.corpus._derived
         assert derived.followed == derived.newest == state.mark
-        assert derived.pending(state) == []
+        assert derived.pending(state, derived.newest) == []
     assert derived.documents() == 33
     assert_right(staff)
 
@@ -218,6 +218,59 @@ def test_searches_and_the_background_together_end_at_what_is_there(staff: World)
     assert not wrong
     assert_right(staff)
     assert staff.searcher.status().discarded == 0
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_later_state_seen_by_another_search_meanwhile_throws_nothing_away(
+    staff: World, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    """The state of one search is older than what another has seen since: no copy was put back."""
+    asked, calls = ReadState.sets_changed_since, 0
+
+    def overtaken(state: ReadState, *given: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            staff.put("pay", "canary of another state", "group:hr")
+            with ThreadPoolExecutor(1) as other:
+                other.submit(staff.titles, "bob", "canary").result(20)
+        return asked(state, *given)
+
+    staff.put("plan", "canary plan", "group:hr")
+    monkeypatch.setattr(ReadState, "sets_changed_since", overtaken)
+    assert "plan" in canaries(staff, "ada")
+    assert calls > call
+    assert staff.searcher.status().discarded == 0
+    assert_right(staff)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("background", [False, True])
+def test_indexes_thrown_away_while_a_search_follows_answer_nobody(
+    staff: World, monkeypatch: pytest.MonkeyPatch, when: str, background: bool
+) -> None:
+    """What one thread throws away is not filled again by another that was about to change it."""
+    corpus, worked_out = staff.searcher.corpus, Derived.worked_out
+    for name in ("one", "two"):
+        staff.put(name, f"canary {name}", "group:hr")
+    assert sorted(canaries(staff, "ada")) == ["one", "two"]
+    staff.put("three", "canary three", "group:hr")
+
+    def meanwhile(derived: Derived, *given: Any) -> Any:
+        monkeypatch.undo()
+        if when == "before":
+            corpus.discard(derived, "Nobody trusts them")
+        changes = worked_out(derived, *given)
+        if when == "after":
+            corpus.discard(derived, "Nobody trusts them")
+        return changes
+
+    monkeypatch.setattr(Derived, "worked_out", meanwhile)
+    if background:
+        corpus.follow()
+    assert sorted(canaries(staff, "ada")) == ["one", "three", "two"]
+    assert staff.searcher.status().discarded == 1
+    assert_right(staff)
 
 
 def test_one_may_ask_whether_it_is_ready_without_anything_being_followed(
