@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexes.catalog import ReadState
+from indexes.catalog import Mark, ReadState
 from indexes.derived.indexes import Derived
 from indexes.derived.keywords import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
@@ -157,9 +157,9 @@ def count_hidden_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Views whose ids are made from the state of the whole catalog, anew each time."""
     honest = Derived.pending
 
-    def remembering(self: Derived, state: ReadState) -> list[int] | None:
+    def remembering(self: Derived, state: ReadState, newest: Mark) -> list[int] | None:
         self.__dict__["number"] = state.mark.number
-        return honest(self, state)
+        return honest(self, state, newest)
 
     monkeypatch.setattr(Derived, "pending", remembering)
     monkeypatch.setattr(Derived, "changed", lambda self, reader_sets: self.__dict__["number"])
