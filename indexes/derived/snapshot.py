@@ -41,7 +41,7 @@ class Snapshot(Protocol):
         """
         ...
 
-    def changed(self, reader_sets: Ints) -> int:
+    def last_change(self, reader_sets: Ints) -> int:
         """Grows whenever the digest of these reader sets may have become another one."""
         ...
 

@@ -39,7 +39,7 @@ class Selectors:
         self._known: OrderedDict[str, Bits] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, view: str | None, make: Callable[[], Bits]) -> Bits:
+    def get(self, view: str | None, make: Callable[[], Bits]) -> Bits:
         """The bits of this view. None: a view without a name, made anew each time."""
         if view is None:
             return make()

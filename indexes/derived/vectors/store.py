@@ -33,7 +33,7 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class VectorContents:
     """The rows of one reader set."""
 
     rows: Ints  # ascending
@@ -109,11 +109,11 @@ class VectorStore(Protocol):
         """The reader set of each row; -1 if it is not here."""
         ...
 
-    def held(self) -> list[int]:
+    def held_reader_sets(self) -> list[int]:
         """The reader sets with rows, ascending."""
         ...
 
-    def contents(self, reader_set: int) -> Contents:
+    def contents(self, reader_set: int) -> VectorContents:
         """What stands under a reader set, the same however it came there."""
         ...
 

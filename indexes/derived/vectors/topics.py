@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.derived.growing import Growing
-from indexes.derived.vectors.codes import CodedQuery, scale
-from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits, Lists
+from indexes.derived.vectors.codes import CodedQuery, code_scale
+from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits, InvertedLists
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -40,7 +40,7 @@ class Topics:
     def __init__(self, centroids: Centroids) -> None:
         self.centroids = centroids
         self._centroids = np.ascontiguousarray(centroids, np.float32)
-        self._lists = Lists(centroids.shape[1], len(centroids))
+        self._lists = InvertedLists(centroids.shape[1], len(centroids))
         self._topic = Growing(np.zeros(0, np.int32))  # by row; -1: not here
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class Topics:
         self._lists.remove(rows)
         self._topic.values[rows] = -1
 
-    def of(self, rows: Ints) -> NDArray[np.int32]:
+    def topics_of(self, rows: Ints) -> NDArray[np.int32]:
         """The topic of each row; -1 where it is not here."""
         found = np.full(len(rows), -1, np.int32)
         known = rows < len(self._topic.values)
@@ -78,8 +78,8 @@ class Topics:
         among: the view, one bit per row. Rows that FAISS could not tell from the first one left out
         are left out, too.
         """
-        rows, scores = self._lists.best(
-            query.code, self._looked_into(query, visible, k), wanted, among
+        rows, scores = self._lists.search(
+            query.code, self._nearest_topics(query, visible, k), wanted, among
         )
         if rows[-1] == NO_NEIGHBOUR:
             kept: Ints = rows[rows != NO_NEIGHBOUR]
@@ -87,16 +87,16 @@ class Topics:
             kept = rows[scores > scores[-1]]
         return kept
 
-    def _looked_into(self, query: CodedQuery, visible: int, k: int) -> Ints:
+    def _nearest_topics(self, query: CodedQuery, visible: int, k: int) -> Ints:
         """As many of the nearest topics as should hold the budget of visible rows."""
-        number = max(FEWEST_TOPICS, math.ceil(budget(k) * len(self._centroids) / visible))
+        number = max(FEWEST_TOPICS, math.ceil(row_budget(k) * len(self._centroids) / visible))
         if number >= len(self._centroids):
             return np.arange(len(self._centroids))
         products = self._centroids @ query.code
         return np.argpartition(-products, number)[:number]
 
 
-def budget(k: int) -> int:
+def row_budget(k: int) -> int:
     """How many visible rows a search for k should meet."""
     return max(BUDGET, BUDGET_PER_HIT * k)
 
@@ -114,7 +114,7 @@ def number_of_topics(rows: int) -> int:
     return max(1, round(4 * math.sqrt(rows)))
 
 
-def sample(rows: Ints) -> Ints:
+def sample_rows(rows: Ints) -> Ints:
     """Rows to learn from: all of a small corpus, the same choice whenever the same rows are there."""
     most = _SAMPLED * number_of_topics(len(rows))
     if len(rows) <= most:
@@ -122,7 +122,9 @@ def sample(rows: Ints) -> Ints:
     return np.sort(np.random.default_rng(_SEED).choice(np.sort(rows), most, replace=False))
 
 
-def learn(codes: Floats, topics: int, stop: Callable[[], bool] = lambda: False) -> Centroids | None:
+def learn_centroids(
+    codes: Floats, topics: int, stop: Callable[[], bool] = lambda: False
+) -> Centroids | None:
     """Centroids of spherical k-means over sampled codes, shape (topics, dimension).
 
     None: stopped before the end.
@@ -141,18 +143,18 @@ def learn(codes: Floats, topics: int, stop: Callable[[], bool] = lambda: False) 
         numbers, first = np.unique(chosen[order], return_index=True)
         # for topics that nothing chose
         centroids = codes[random.choice(len(codes), topics, replace=False)].copy()
-        centroids[numbers] = _on_sphere(_sums(codes, order, first))
+        centroids[numbers] = _to_code_length(_sum_groups(codes, order, first))
     return np.clip(np.rint(centroids), -128, 127).astype(np.int8)
 
 
-def _sums(codes: Floats, order: Ints, first: Ints) -> Floats:
+def _sum_groups(codes: Floats, order: Ints, first: Ints) -> Floats:
     """Sums of consecutive groups of codes[order]; a group starts at each of `first`."""
     last = np.append(first[1:], len(order))
     return np.stack([codes[order[a:b]].sum(axis=0) for a, b in zip(first, last, strict=True)])
 
 
-def _on_sphere(sums: Floats) -> Floats:
+def _to_code_length(sums: Floats) -> Floats:
     """At the length that codes of unit vectors have."""
     lengths = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
-    placed: Floats = (sums * (scale(sums.shape[1]) / lengths)).astype(np.float32)
+    placed: Floats = (sums * (code_scale(sums.shape[1]) / lengths)).astype(np.float32)
     return placed

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def compiled(signature: str | None = None) -> Callable[[Function], Function]:
+def kernel(signature: str | None = None) -> Callable[[Function], Function]:
     """Machine code that releases the interpreter lock.
 
     With a signature it is made at import and kept on disk between processes; without, where it is
