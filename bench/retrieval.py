@@ -110,7 +110,7 @@ def ours(made: Searcher, embedder: GivenVectors) -> dict[str, Search]:
 
     def kernel(question: Floats, user: User, k: int) -> Ints:
         lists = index._scope(user.sets + 1).lists
-        rows, _ = index._by_set.search(CodedQuery.of(question).code, lists, 3 * k + 10, None)
+        rows, _ = index._stored.search(CodedQuery.of(question).code, lists, 3 * k + 10, None)
         return rows[:k] - 1
 
     return {"search": search, "index": nearest, "kernel": kernel}

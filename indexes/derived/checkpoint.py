@@ -2,8 +2,8 @@
 byte is believed.
 
 Several processes may share a folder. Who writes a checkpoint or reads one holds a lock on it, and
-only what CURRENT does not name and nobody holds is ever deleted. Whatever is damaged, the pointer
-included, is IndexDamaged and no more.
+only what CURRENT does not name and nobody holds is ever deleted. Whatever is damaged, also the
+pointer, raises IndexDamaged and nothing else.
 """
 
 import errno
@@ -93,7 +93,7 @@ def _lock_current(home: Path, held: ExitStack) -> Path | None:
 
 
 def _current_name(home: Path) -> str | None:
-    """What CURRENT names. None: there is none."""
+    """What CURRENT names; None if it is not there."""
     try:
         with _open_regular(home / _CURRENT) as file:
             name = file.read(_NAME_BYTES).decode().strip()

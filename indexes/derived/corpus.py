@@ -1,4 +1,4 @@
-"""The catalog and the indexes derived from it, kept at one and the same state for whoever searches.
+"""The catalog and the indexes derived from it, kept at one and the same state for every search.
 
 A search follows what its own view has to follow and nothing else; everything else is followed in
 the background. So the time of a search does not tell what was written that its caller may not read.
@@ -113,7 +113,7 @@ class Corpus:
     def _reader_sets(
         self, state: ReadState, derived: DerivedIndexes, principal: Principal | None
     ) -> Ints | None:
-        """The reader sets of the principal's view. If there is no principal: None, for all."""
+        """The reader sets of the principal's view; None, for all, if there is no principal."""
         return None if principal is None else self._views.reader_sets(state, derived, principal)
 
     def _catch_up(self, held: ExitStack, principal: Principal | None) -> "_Meeting":
@@ -235,8 +235,8 @@ class Corpus:
 
         False: new ones have not helped just now.
 
-        What new indexes do not mend is no fault of theirs: then gate two alone decides, and the
-        alarm goes on.
+        If new indexes give out the same again, the fault is not in the indexes: gate two alone
+        decides then, and the alarm stays on.
         """
         now = time.monotonic()
         if self._distrusted_at is not None and now < self._distrusted_at + _IN_VAIN_S:
@@ -252,7 +252,7 @@ _Meeting = tuple[ReadState, DerivedIndexes, Ints | None]
 
 
 def _sets_in_view(reader_sets: Sequence[int], view: Ints | None) -> list[int]:
-    """Those of the reader sets that belong to a view. view: ascending; None: all."""
+    """Those of the reader sets that belong to a view. view: ascending. If None, it holds all."""
     if view is None or not reader_sets:
         return list(reader_sets)
     wanted = np.array(reader_sets, np.int64)

@@ -1,4 +1,4 @@
-"""The switch of a process to another generation of vectors: loaded beside, exchanged in one step."""
+"""The switch to another generation of vectors: loaded beside the former, exchanged in one step."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

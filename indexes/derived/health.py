@@ -15,7 +15,7 @@ _SHARE = 0.05  # of one processor's time, for comparing
 
 
 class HealthCheck:
-    """Throws indexes away that do not hold what the catalog says. Takes a small share of the time."""
+    """Throws indexes away that do not hold what the catalog says. Takes little of the time."""
 
     def __init__(self, held: HeldIndexes) -> None:
         self._held = held

@@ -38,7 +38,7 @@ class HeldIndexes:
         self.slow_work = Lock()
         self.discarded = 0  # how often indexes were thrown away because they might have been wrong
         self._former_alarms = 0  # of indexes that are not used any more
-        # what those wait for who come while there are no usable indexes
+        # searches that find no usable indexes wait for this
         self._building: Future[None] | None = None
         self._choosing_builder = Lock()
         with catalog.reading() as state:

@@ -57,7 +57,7 @@ class DerivedIndexes:
         self.vectors = vectors
         self.placements = Placements()
         self.ties = Ties()
-        self.serial = next(_serials)  # no two of one process are mistaken for each other
+        self.serial = next(_serials)  # no two indexes of one process have the same
         self.usable = True
         self.rebuild_number = 0  # of the last request to build anew that this satisfies
         self.followed = Mark(-1, b"")  # every reader set is at this state or a later one
@@ -78,8 +78,8 @@ class DerivedIndexes:
     def reader_sets_behind(self, state: ReadState) -> list[int] | None:
         """Reader sets that have to be followed before they are what they are in this state.
 
-        None: these indexes cannot follow that catalog, which was put back from a copy; or they are
-        not usable any more.
+        If None, these indexes cannot follow that catalog, which was put back from a copy, or they
+        are not usable any more.
         """
         changed = state.sets_changed_since(self.followed, self.newest) if self.usable else None
         if changed is None:

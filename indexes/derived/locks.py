@@ -33,7 +33,8 @@ class ReadWriteLock:
 
     @contextmanager
     def writing(self, patience_s: float = 0.0) -> Iterator[Callable[[], None]]:
-        """Gives what turns the rest of the block into reading, with no other writer in between.
+        """Gives a function that turns the rest of the block into reading, without letting another
+        writer in between.
 
         patience_s: how long to let new readers go first.
         """
@@ -53,7 +54,7 @@ class ReadWriteLock:
                     self._changed.wait_for(lambda: not self._writing and not self._readers)
                 finally:
                     self._waiting -= 1
-                    # readers that waited for this one, should it have been interrupted
+                    # if this one was interrupted: for the readers that waited for it
                     self._changed.notify_all()
             self._writing = True
         try:

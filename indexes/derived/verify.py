@@ -59,8 +59,9 @@ def verify(
 ) -> VerificationReport:
     """Compares the indexes with this state. Nothing may change them meanwhile.
 
-    among: look at these reader sets only; None: all, those aside that are not followed to this
-    state yet. stop: asked before each reader set whether to leave the rest for another time.
+    among: look at these reader sets only. If None, at all. Reader sets that are not followed to
+    this state yet are left out. stop: asked before each reader set whether to leave the rest for
+    another time.
     """
     expected: dict[int, list[Placement]] = defaultdict(list)
     for placed in state.placements():

@@ -26,6 +26,7 @@ from indexes.derived.keywords.rows import SlotOfRow
 from indexes.derived.placements import Placements
 from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.derived.vectors.lists import InvertedLists
+from indexes.derived.vectors.stored_rows import StoredRows
 from indexes.derived.vectors.topics import Topics
 from indexes.derived.verify import verify
 from indexes.errors import ClearanceError
@@ -37,6 +38,7 @@ from tests.quick import QUICK
 
 WATCHED = (
     FaissStore,
+    StoredRows,
     InvertedLists,
     Topics,
     KeywordIndex,

@@ -143,7 +143,8 @@ def test_what_a_view_costs_depends_on_no_hidden_change(
     """
     counted: list[str] = []
     for owner, name in ((ReadState, "reader_sets"), (ReadState, "identities"), (ReadState, "sets_changed_since"),
-                        (ReadState, "changed_in"), (DerivedIndexes, "digest"), (DerivedIndexes, "last_change")):  # fmt: skip
+                        (ReadState, "changed_in"), (DerivedIndexes, "digest"),
+                        (DerivedIndexes, "last_change")):  # fmt: skip
         honest = getattr(owner, name)
 
         def counting(*given: Any, honest: Callable[..., Any] = honest, name: str = name) -> Any:

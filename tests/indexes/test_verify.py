@@ -86,12 +86,13 @@ def _vector_rewritten(derived: DerivedIndexes) -> None:
 
 def _vector_without_its_code(derived: DerivedIndexes) -> None:
     assert isinstance(derived.vectors, FaissStore)
-    derived.vectors._vectors.values[derived.vectors._slot.values[1]] *= -1
+    stored = derived.vectors._stored
+    stored._vectors.values[stored._slot.values[1]] *= -1
 
 
 def _size_miscounted(derived: DerivedIndexes) -> None:
     assert isinstance(derived.vectors, FaissStore)
-    derived.vectors._size.values[1] += 1
+    derived.vectors._stored._size.values[1] += 1
 
 
 def _document_forgotten(derived: DerivedIndexes) -> None:

@@ -125,7 +125,7 @@ def _split_text(text: str) -> list[str]:
 
 
 def _split_token(token: str) -> tuple[Sequence[str], str | None]:
-    """(the parts of a token, the whole of it where that is a code)"""
+    """(the parts of a token, the whole of it if that is a code, else None)"""
     token = _CONTRACTION.sub("", token)
     if _GROUPED_NUMBER.fullmatch(token):
         return (token.replace(",", ""),), None

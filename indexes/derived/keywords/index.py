@@ -144,7 +144,7 @@ class KeywordIndex:
     def move(self, rows: Sequence[int] | Rows, reader_set: int) -> None:
         """Gives passages to another reader set, without their texts.
 
-        Raises IndexDamaged where a row is not there.
+        Raises IndexDamaged if a row is not there.
         """
         moved = check_ascending(rows)
         slots = self._slot_of_row.get(moved)

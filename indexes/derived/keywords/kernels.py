@@ -14,8 +14,8 @@ nothing of any other:
 
 A term is found by two looks at memory, whatever else the block holds: its bucket, and the few terms
 in it. All that reads this layout is in one file on purpose: the cache of compiled code looks at the
-date of the file that holds a function, not at those it calls, and a kernel that took old blocks for
-new ones would be led astray.
+date of the file that holds a function, not at those it calls, and a kernel that
+took old blocks for new ones would give wrong results.
 """
 
 from typing import Any
@@ -108,7 +108,7 @@ def _first_large(large: Any, posting: Any) -> Any:
 
 @kernel()
 def _large_count(block: Any, posting: Any) -> Any:
-    """How often the term of this posting occurs, where the posting says MANY."""
+    """How often the term of this posting occurs, for a posting that says MANY."""
     large = _large(block)
     return np.int64(large[_first_large(large, posting)] & np.uint64(0xFFFFFFFF))
 
@@ -140,8 +140,8 @@ def fill_buckets(block: int) -> None:
 
 @kernel()
 def _look_ahead(blocks: Any, number: Any, keys: Any) -> None:
-    """Asks for what `locate_terms` will read of the blocks to come: with many small ones, it would only
-    wait for memory.
+    """Asks for what `locate_terms` will read of the blocks to come: with many small ones, it would
+    only wait for memory.
     """
     if number + 2 * AHEAD < blocks.shape[0]:
         fetch(blocks[number + 2 * AHEAD])
@@ -514,7 +514,7 @@ def _has_sound_postings(block: Any) -> Any:
 
 @kernel("boolean(int64, int64)")
 def is_sound(block: int, size: int) -> bool:
-    """Whether these bytes are a block that no kernel can be led astray by."""
+    """Whether these bytes are a block that every kernel can read safely."""
     if size < HEADER_BYTES:
         return False
     head = _head(block)

@@ -50,8 +50,8 @@ class InvertedLists:
         """The k rows with the greatest products of codes in these lists, and the products; short
         answers are padded.
 
-        among: one bit per row, lowest first; rows without it are passed over. None: every row of
-        these lists.
+        among: one bit per row, lowest first; rows without it are passed over. If None, every
+        row of these lists.
         """
         lists = np.ascontiguousarray(numbers, np.int64)
         nothing = np.zeros(len(lists), np.float32)

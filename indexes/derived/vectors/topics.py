@@ -4,8 +4,8 @@ Answers are approximate, and said to be.
 
 The centroids of the topics are learnt once in a generation, kept in the catalog and never changed.
 Beyond them, what a search finds depends on visible rows only: codes and centroids are whole
-numbers, so which topic a row belongs to and which topics a question looks into never depend on how
-many rows were computed together; ties between codes are dropped rather than decided by the order in
+numbers, so the topic of a row and the topics that a question looks into never depend on how many
+rows were computed together; ties between codes are dropped rather than decided by the order in
 which rows came in.
 """
 
@@ -47,7 +47,7 @@ class Topics:
         return len(self._lists)
 
     def add(self, rows: Ints, codes: Floats, topics: NDArray[np.int32] | None = None) -> None:
-        """rows: none of them here yet. codes: shape (n, dimension). topics: where they are known
+        """rows: none of them here yet. codes: shape (n, dimension). topics: of each row, if known
         already.
         """
         chosen = nearest_centroids(codes, self._centroids) if topics is None else topics
@@ -61,7 +61,7 @@ class Topics:
         self._topic.values[rows] = -1
 
     def topics_of(self, rows: Ints) -> NDArray[np.int32]:
-        """The topic of each row; -1 where it is not here."""
+        """The topic of each row; -1 if it is not here."""
         found = np.full(len(rows), -1, np.int32)
         known = rows < len(self._topic.values)
         found[known] = self._topic.values[rows[known]]
@@ -127,7 +127,7 @@ def learn_centroids(
 ) -> Centroids | None:
     """Centroids of spherical k-means over sampled codes, shape (topics, dimension).
 
-    None: stopped before the end.
+    If None, it was stopped before the end.
     """
     random = np.random.default_rng(_SEED)
     topics = min(topics, len(codes))
