@@ -71,7 +71,7 @@ class HashingEmbedder:
 
 
 def _features(text: str) -> list[str]:
-    """Lower-case words, and the bigrams of every CJK run (the character itself where a run has only
+    """Lower-case words, and the bigrams of every CJK run (the character itself if a run has only
     one).
     """
     features: list[str] = []
