@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from indexes import settings as configuration
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder, load
-from ingest.pipeline import Embedders
-from ingest.report import PlainProgress, Report
-from ingest.requests import IngestRequest, perform
+from ingest.embedders import Embedders
+from ingest.report import IngestReport, PlainProgress
+from ingest.requests import IngestRequest, perform_ingest
 
 WARM_UP = ["The canteen opens at noon and closes at two."] * 32
 
@@ -65,7 +65,7 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
         watched.passages(WARM_UP)
         watched.texts.clear()
         watched.busy_s, watched.first_at = 0.0, None
-        report = Report(watcher=PlainProgress(sys.stderr))
+        report = IngestReport(watcher=PlainProgress(sys.stderr))
         catalog = Catalog.open(settings.catalog_url)
         embedders = Embedders(catalog, settings.embedding_model, lambda _: watched)
         begun, cpu_begun, parsers_begun = (
@@ -73,7 +73,7 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
             _cpu_s(),
             _cpu_s(resource.RUSAGE_CHILDREN),
         )
-        perform(
+        perform_ingest(
             IngestRequest(paths=tuple(paths), allow=("group:bench",)),
             settings,
             catalog,

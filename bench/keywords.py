@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.derived.keywords import KeywordIndex
+from indexes.derived.keywords.index import KeywordIndex
 
 SHARES = (0.001, 0.01, 0.1, 0.5, 1.0)
 READER_SETS = 500

@@ -16,8 +16,9 @@ from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.settings import Settings
 from ingest import labelled
-from ingest.pipeline import Embedders, Writing
-from ingest.report import PlainProgress, Report
+from ingest.embedders import Embedders
+from ingest.report import IngestReport, PlainProgress
+from ingest.steps.values import WriteTools
 
 DATA = Path(os.environ.get("CLEARANCE_DATA", "../shared/data"))
 
@@ -35,12 +36,12 @@ def store(
 
     Returns who may read each document: ids of users, by its own.
     """
-    given = labelled.read(DATA / "retrieval" / name, users=DATA / "acl" / "users.jsonl")
+    given = labelled.read_set(DATA / "retrieval" / name, users=DATA / "acl" / "users.jsonl")
     if len(catalog.documents.stored(f"set:{name}/")) < len(given.texts):
         embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder)
-        report = Report(watcher=PlainProgress(sys.stderr))
-        labelled.perform(
-            given, Writing(catalog=catalog, settings=settings, embedders=embedders), report
+        report = IngestReport(watcher=PlainProgress(sys.stderr))
+        labelled.ingest_set(
+            given, WriteTools(catalog=catalog, settings=settings, embedders=embedders), report
         )
     may = {row.id: (given.readers or {}).get(row.id, frozenset()) for row in given.texts}
     return {

@@ -24,7 +24,7 @@ from indexes.errors import SourceBroken, SourceEmpty, SourceRefused
 from indexes.settings import Settings
 from ingest.elements import Parsed
 from ingest.isolation.sandbox import Parsers
-from ingest.testing import copied
+from ingest.testing import private_copy_of
 
 PLACED = frozenset({".pdf", ".pptx", ".ppt", ".odp"})  # formats whose page or slide must be right
 _SPACE = re.compile(r"\s+")
@@ -53,11 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with Parsers(settings) as parsers:
         warm = docs / "txt" / "book-war-and-peace-1p.txt"
         # the libraries are loaded once, whatever is parsed
-        parsers.submit(copied(warm)).exception()
+        parsers.submit(private_copy_of(warm)).exception()
         for entry in _manifest(docs):
             row = rows.setdefault(entry["file"].split("/")[0], Row(entry["file"].split("/")[0]))
             started = time.monotonic()
-            future = parsers.submit(copied(docs / entry["file"]))
+            future = parsers.submit(private_copy_of(docs / entry["file"]))
             error = future.exception()
             row.seconds += time.monotonic() - started
             _judge(row, entry, error or future.result(), ocr=not options.no_ocr)

@@ -68,7 +68,7 @@ def main() -> None:
         embedder = GivenVectors()
         everybody = [user for some in users.values() for user in some]
         made = searcher(Path(folder), corpus, everybody, embedder, given.exact_scan_limit)
-        _timed("topics", lambda: made.corpus.tend())
+        _timed("topics", lambda: made.corpus.maintenance.run())
         engines = ours(made, embedder) | peers(corpus, Path(folder), given.peers, given.without)
         print(head(engines), flush=True)
         figures = []
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def ours(made: Searcher, embedder: GivenVectors) -> dict[str, Search]:
-    index = made.corpus._derived.vectors
+    index = made.corpus.held.current.vectors
     asked: dict[bytes, str] = {}
 
     def search(question: Floats, user: User, k: int) -> Ints:
@@ -110,7 +110,7 @@ def ours(made: Searcher, embedder: GivenVectors) -> dict[str, Search]:
 
     def kernel(question: Floats, user: User, k: int) -> Ints:
         lists = index._scope(user.sets + 1).lists
-        rows, _ = index._by_set.best(CodedQuery.of(question).code, lists, 3 * k + 10, None)
+        rows, _ = index._stored.search(CodedQuery.of(question).code, lists, 3 * k + 10, None)
         return rows[:k] - 1
 
     return {"search": search, "index": nearest, "kernel": kernel}

@@ -23,7 +23,7 @@ MAX_ITEMS: Final = 200  # of one document's metadata
 LARGEST_WHOLE: Final = 2**53
 
 
-def wrong_text(text: object, most: int, least: int = 1) -> str | None:
+def text_problem(text: object, most: int, least: int = 1) -> str | None:
     if not isinstance(text, str):
         return "is no text"
     if not least <= len(text) <= most:
@@ -35,7 +35,7 @@ def wrong_text(text: object, most: int, least: int = 1) -> str | None:
     return None
 
 
-def wrong_value(value: object) -> str | None:
+def value_problem(value: object) -> str | None:
     """Of a piece of metadata."""
     if isinstance(value, bool):
         return None
@@ -47,10 +47,10 @@ def wrong_value(value: object) -> str | None:
         )
     if isinstance(value, float):
         return None if math.isfinite(value) else "is no finite number"
-    return wrong_text(value, MAX_VALUE_CHARS, least=0)
+    return text_problem(value, MAX_VALUE_CHARS, least=0)
 
 
-def wrong_moment(moment: datetime) -> str | None:
+def moment_problem(moment: datetime) -> str | None:
     if moment.tzinfo is None:
         return "has no time zone"
     try:
@@ -60,19 +60,19 @@ def wrong_moment(moment: datetime) -> str | None:
     return None
 
 
-def wrong_metadata(metadata: Mapping[str, object], most: int = MAX_ITEMS) -> str | None:
+def metadata_problem(metadata: Mapping[str, object], most: int = MAX_ITEMS) -> str | None:
     if len(metadata) > most:
         return f"has {len(metadata)} keys; at most {most} are accepted"
     for key, value in metadata.items():
-        if wrong := wrong_text(key, MAX_KEY_CHARS):
+        if wrong := text_problem(key, MAX_KEY_CHARS):
             return f"has a key that {wrong}"
-        if wrong := wrong_value(value):
+        if wrong := value_problem(value):
             return f"has under {ascii(key)[:80]} what {wrong}"
     return None
 
 
-def digest_of(key: str, value: str | float | bool) -> str:
-    """Stands for a key with a value of one kind, equal exactly where these are: 32 characters, none
+def metadata_digest(key: str, value: str | float | bool) -> str:
+    """Stands for a key with a value of one kind, equal exactly if these are: 32 characters, none
     a wildcard.
     """
     return hashlib.sha256(json.dumps([key, *_kind_and_value(value)]).encode()).hexdigest()[:32]

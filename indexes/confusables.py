@@ -13,7 +13,7 @@ def skeleton(text: str) -> str:
 
     A key, never shown.
     """
-    seen_as = _seen_as()
+    seen_as = _confusable_letters()
     decomposed = unicodedata.normalize("NFD", text)
     return unicodedata.normalize("NFD", "".join(seen_as.get(mark, mark) for mark in decomposed))
 
@@ -36,9 +36,9 @@ def plain_letters(text: str) -> str:
     return "".join(mark if mark.isascii() else skeleton(mark) for mark in folded).casefold()
 
 
-def distance(one: str, other: str, most: int) -> int:
-    """How many letters have to be changed, left out, put in or swapped with the next; most + 1
-    stands for more.
+def edit_distance(one: str, other: str, most: int) -> int:
+    """How many letters have to be changed, left out, put in or swapped with the next; if more
+    than `most`: most + 1.
     """
     if abs(len(one) - len(other)) > most:
         return most + 1
@@ -58,7 +58,7 @@ def distance(one: str, other: str, most: int) -> int:
 
 
 @cache
-def _seen_as() -> dict[str, str]:
+def _confusable_letters() -> dict[str, str]:
     """What each character is taken for."""
     lines = files("indexes").joinpath("confusables.txt").read_text(encoding="utf-8").splitlines()
     rows = (line.split(" ") for line in lines if not line.startswith("#"))

@@ -45,7 +45,9 @@ def _ole(name: str, kind: str, mark: str, reader: str, page: PageKind | None = N
 
 
 def _image(name: str, begins: tuple[bytes, ...], *endings: str) -> Format:
-    return Format(name, endings, f"image/{name}", "image", _HOME + "ocr:picture", "page", begins)
+    return Format(
+        name, endings, f"image/{name}", "image", _HOME + "ocr:read_picture", "page", begins
+    )
 
 
 def _text(name: str, kind: str, reader: str, *endings: str) -> Format:
@@ -53,33 +55,41 @@ def _text(name: str, kind: str, reader: str, *endings: str) -> Format:
 
 
 _TABLE = (
-    _zip("docx", _OFFICE + "wordprocessingml.document", "word/", "office_files:docx"),
-    _zip("pptx", _OFFICE + "presentationml.presentation", "ppt/", "office_files:pptx", "slide"),
-    _zip("xlsx", _OFFICE + "spreadsheetml.sheet", "xl/", "office_files:xlsx", "sheet"),
-    _zip("odt", _OPEN + "text", "content.xml", "office_files:odt"),
-    _zip("odp", _OPEN + "presentation", "content.xml", "odf:presentation", "slide"),
-    _zip("ods", _OPEN + "spreadsheet", "content.xml", "odf:spreadsheet", "sheet"),
-    _zip("epub", "application/epub+zip", "META-INF/container.xml", "web:epub", "part"),
-    _ole("doc", "application/msword", "WordDocument", "office_files:doc"),
-    _ole("ppt", _MS + "powerpoint", "PowerPoint Document", "office_files:ppt", "slide"),
-    _ole("xls", _MS + "excel", "Workbook", "office_files:xls", "sheet"),
-    _ole("msg", _MS + "outlook", "__properties_version1.0", "mail:msg"),
-    Format(
-        "rtf", (".rtf",), "application/rtf", "rtf", _HOME + "office_files:rtf", None, (b"{\\rtf",)
+    _zip("docx", _OFFICE + "wordprocessingml.document", "word/", "office_files:read_docx"),
+    _zip(
+        "pptx", _OFFICE + "presentationml.presentation", "ppt/", "office_files:read_pptx", "slide"
     ),
-    Format("pdf", (".pdf",), "application/pdf", "pdf", _HOME + "pdf:read", "page", (b"%PDF-",)),
+    _zip("xlsx", _OFFICE + "spreadsheetml.sheet", "xl/", "office_files:read_xlsx", "sheet"),
+    _zip("odt", _OPEN + "text", "content.xml", "office_files:read_odt"),
+    _zip("odp", _OPEN + "presentation", "content.xml", "odf:read_presentation", "slide"),
+    _zip("ods", _OPEN + "spreadsheet", "content.xml", "odf:read_spreadsheet", "sheet"),
+    _zip("epub", "application/epub+zip", "META-INF/container.xml", "web:read_epub", "part"),
+    _ole("doc", "application/msword", "WordDocument", "office_files:read_doc"),
+    _ole("ppt", _MS + "powerpoint", "PowerPoint Document", "office_files:read_ppt", "slide"),
+    _ole("xls", _MS + "excel", "Workbook", "office_files:read_xls", "sheet"),
+    _ole("msg", _MS + "outlook", "__properties_version1.0", "mail:read_msg"),
+    Format(
+        "rtf",
+        (".rtf",),
+        "application/rtf",
+        "rtf",
+        _HOME + "office_files:read_rtf",
+        None,
+        (b"{\\rtf",),
+    ),
+    Format("pdf", (".pdf",), "application/pdf", "pdf", _HOME + "pdf:read_pdf", "page", (b"%PDF-",)),
     _image("png", (b"\x89PNG\r\n\x1a\n",), ".png"),
     _image("jpeg", (b"\xff\xd8\xff",), ".jpg", ".jpeg", ".jpe"),
     _image("tiff", (b"II*\x00", b"MM\x00*"), ".tif", ".tiff"),
     _image("gif", (b"GIF8",), ".gif"),
     _image("bmp", (b"BM",), ".bmp"),
     _image("webp", (b"RIFF",), ".webp"),
-    _text("html", "text/html", "web:html", ".html", ".htm", ".xhtml"),
-    _text("md", "text/markdown", "web:markdown", ".md", ".markdown", ".mdown"),
-    _text("txt", "text/plain", "text:plain", ".txt", ".text", ".log", ".rst"),
-    _text("csv", "text/csv", "text:comma_separated", ".csv"),
-    _text("tsv", "text/tab-separated-values", "text:tab_separated", ".tsv", ".tab"),
-    _text("eml", "message/rfc822", "mail:eml", ".eml"),
+    _text("html", "text/html", "web:read_html", ".html", ".htm", ".xhtml"),
+    _text("md", "text/markdown", "web:read_markdown", ".md", ".markdown", ".mdown"),
+    _text("txt", "text/plain", "text:read_plain", ".txt", ".text", ".log", ".rst"),
+    _text("csv", "text/csv", "text:read_comma_separated", ".csv"),
+    _text("tsv", "text/tab-separated-values", "text:read_tab_separated", ".tsv", ".tab"),
+    _text("eml", "message/rfc822", "mail:read_eml", ".eml"),
 )
 
 FORMATS: Mapping[str, Format] = {each.name: each for each in _TABLE}

@@ -16,9 +16,9 @@ from indexes.catalog.jobs import Job, Jobs
 from indexes.errors import Busy, ClearanceError, LeaseLost, NotFound, ShuttingDown
 
 LEASE_S = 60.0  # a job whose process died is taken up again after this
-TELL_S = 1.0  # how often progress is written at most
+PROGRESS_S = 1.0  # how often progress is written at most
 MAX_ATTEMPTS = 5  # a job that takes its process down with it must not do so for ever
-GOODBYE_S = 10.0  # how long `stop` waits for the handler
+STOP_WAIT_S = 10.0  # how long `stop` waits for the handler
 
 log = logging.getLogger("clearance.jobs")
 
@@ -44,11 +44,6 @@ class Attempt:
         """Whether another worker has this job now, or may have it."""
         return self._taken_over or time.monotonic() >= self._kept_at + LEASE_S
 
-    @property
-    def must_end(self) -> bool:
-        """Whether the handler is to end now, without a result."""
-        return self.lost or self._stopping.is_set()
-
     def check(self) -> None:
         """For handlers, between steps. Raises LeaseLost or ShuttingDown if they are to end now."""
         if self.lost:
@@ -62,9 +57,9 @@ class Attempt:
         self.check()
 
     @contextmanager
-    def keeping_lease(self) -> Iterator[None]:
+    def keep_lease(self) -> Iterator[None]:
         """A thread renews the lease and writes progress while the block runs."""
-        thread = Thread(target=self._keep, name="lease", daemon=True)
+        thread = Thread(target=self._renew_regularly, name="lease", daemon=True)
         thread.start()
         try:
             yield
@@ -77,8 +72,8 @@ class Attempt:
         if self._position != self._written:
             self._renew()
 
-    def _keep(self) -> None:
-        while not self._ended.wait(TELL_S):
+    def _renew_regularly(self) -> None:
+        while not self._ended.wait(PROGRESS_S):
             if self._position == self._written and time.monotonic() < self._kept_at + LEASE_S / 4:
                 continue
             try:
@@ -87,7 +82,9 @@ class Attempt:
                 self._taken_over = True
                 return
             except ClearanceError as error:  # tried again until the lease has run out
-                log.warning("a lease was not renewed", extra={"fields": _about(self._job, error)})
+                log.warning(
+                    "a lease was not renewed", extra={"fields": _log_fields(self._job, error)}
+                )
 
     def _renew(self) -> None:
         began, position = time.monotonic(), self._position
@@ -98,7 +95,7 @@ class Attempt:
 Handler = Callable[[Mapping[str, Any], Attempt], Mapping[str, Any]]
 """Does a job: gets its payload, and returns its result as JSON.
 
-If it raises a ClearanceError, the text and the remedy are told to whoever looks at the job.
+If it raises a ClearanceError, its text and its remedy are shown with the job.
 """
 
 
@@ -113,7 +110,7 @@ class JobRunner:
         jobs: Jobs,
         handlers: Mapping[str, Handler],
         *,
-        look_s: float,
+        poll_s: float,
         turn: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """handlers: by kind; jobs of other kinds are left alone.
@@ -123,7 +120,7 @@ class JobRunner:
         """
         self._jobs = jobs
         self._handlers = dict(handlers)
-        self._look_s = look_s
+        self._look_s = poll_s
         self._turn = turn
         self._wake = Event()
         self._stopping = Event()
@@ -151,7 +148,7 @@ class JobRunner:
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(GOODBYE_S)
+            self._thread.join(STOP_WAIT_S)
 
     def run(self, *, once: bool = False) -> None:
         """Does jobs in the calling thread until `stop`; with `once`, until none waits.
@@ -160,7 +157,7 @@ class JobRunner:
         being read or written, other than Busy.
         """
         while not self._stopping.is_set():
-            if self._do_next():
+            if self._do_next_job():
                 continue
             if once:
                 return
@@ -178,22 +175,22 @@ class JobRunner:
         self._wake.wait(self._look_s)
         self._wake.clear()
 
-    def _do_next(self) -> bool:
+    def _do_next_job(self) -> bool:
         """Does the oldest job. False if none waits, or if others are at work."""
         try:
             with self._turn():
                 claimed = time.monotonic()
                 job = self._jobs.claim(tuple(self._handlers), LEASE_S)
                 if job is not None:
-                    self._do(job, claimed)
+                    self._do_job(job, claimed)
                 return job is not None
         except Busy as error:
             log.info("%s", error)
             return False
 
-    def _do(self, job: Job, claimed: float) -> None:
+    def _do_job(self, job: Job, claimed: float) -> None:
         if job.fence > MAX_ATTEMPTS:
-            log.error("job given up", extra={"fields": _about(job)})
+            log.error("job given up", extra={"fields": _log_fields(job)})
             begun = f"Given up: {MAX_ATTEMPTS} workers began it, and each ended before it was done."
             self._jobs.fail(job, f"{begun} Find out why in their logs, then ask for it again.")
             return
@@ -203,12 +200,12 @@ class JobRunner:
             attempt.write()
             write_ending()
         except LeaseLost as error:
-            log.warning("job lost", extra={"fields": _about(job, error)})
+            log.warning("job lost", extra={"fields": _log_fields(job, error)})
 
     def _handle(self, job: Job, attempt: Attempt) -> Callable[[], None]:
         """Has the job done. Returns what writes down how it ended. Raises LeaseLost."""
         try:
-            with attempt.keeping_lease():
+            with attempt.keep_lease():
                 result = self._handlers[job.kind](job.payload, attempt)
         except Exception as error:  # whatever a handler raises ends its job, and no other
             if attempt.lost:
@@ -216,7 +213,9 @@ class JobRunner:
             if self._stopping.is_set():
                 return partial(self._jobs.give_back, job)
             expected = isinstance(error, ClearanceError)
-            log.error("job failed", extra={"fields": _about(job, error)}, exc_info=not expected)
+            log.error(
+                "job failed", extra={"fields": _log_fields(job, error)}, exc_info=not expected
+            )
             return partial(self._jobs.fail, job, error_text(error))
         except BaseException:  # an interrupt: the job is whole, and waits for the next runner
             with suppress(ClearanceError):
@@ -226,7 +225,7 @@ class JobRunner:
 
 
 def error_text(error: Exception) -> str:
-    """What is told of a failed job: a ClearanceError with its remedy, of others only the type.
+    """What is shown of a failed job: a ClearanceError with its remedy, of others only the type.
 
     The message of an error that is not ours may hold what a document says.
     """
@@ -235,6 +234,6 @@ def error_text(error: Exception) -> str:
     return type(error).__qualname__
 
 
-def _about(job: Job, error: Exception | None = None) -> dict[str, str]:
+def _log_fields(job: Job, error: Exception | None = None) -> dict[str, str]:
     fields = {"job": job.id, "kind": job.kind}
     return fields if error is None else fields | {"error": type(error).__qualname__}

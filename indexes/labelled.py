@@ -27,20 +27,20 @@ from indexes.principals import check_principal, user_name
 _SHOWN = 5  # problems of one file that are told
 
 
-class Row(BaseModel):
+class LabelledRow(BaseModel):
     """One line of a file. Fields that only other programs use are passed over."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Text(Row):
+class LabelledText(LabelledRow):
     id: StrictStr = Field(alias="_id", min_length=1, max_length=1_000)
     text: StrictStr
     title: StrictStr = ""
     lang: StrictStr | None = Field(None, max_length=16)
 
 
-class Access(Row):
+class Access(LabelledRow):
     # what were passed over here could be a deny
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,19 +48,19 @@ class Access(Row):
     groups: tuple[StrictStr, ...]
 
 
-class Person(Row):
+class Person(LabelledRow):
     user_id: StrictStr
     groups: tuple[StrictStr, ...]
 
 
-class Query(Row):
+class Query(LabelledRow):
     id: StrictStr = Field(alias="_id", min_length=1)
     text: StrictStr
     answerable: StrictBool
     answers: tuple[StrictStr, ...] = ()
 
 
-class Asked(Row):
+class LabelledQuestion(LabelledRow):
     query_id: StrictStr
     user_id: StrictStr
     expect: Literal["answer", "abstain"]
@@ -70,17 +70,17 @@ class Asked(Row):
 R = TypeVar("R", bound=BaseModel)
 
 
-def part(folder: Path, name: str) -> Path | None:
-    """The file of that name, gzipped or not; None: the set has none."""
+def find_file(folder: Path, name: str) -> Path | None:
+    """The file of that name, gzipped or not. If None, the set has none."""
     for ending in (".jsonl", ".jsonl.gz"):
         if (file := folder / f"{name}{ending}").is_file():
             return file
     return None
 
 
-def needed(folder: Path, name: str) -> Path:
-    """Raises BadInput where the set has no such file."""
-    if found := part(folder, name):
+def require_file(folder: Path, name: str) -> Path:
+    """Raises BadInput if the set has no such file."""
+    if found := find_file(folder, name):
         return found
     raise BadInput(
         f"{folder} has no {name}.jsonl or {name}.jsonl.gz.",
@@ -88,7 +88,7 @@ def needed(folder: Path, name: str) -> Path:
     )
 
 
-def rows(file: Path, shape: type[R], key: Callable[[R], Hashable] | None = None) -> list[R]:
+def read_rows(file: Path, shape: type[R], key: Callable[[R], Hashable] | None = None) -> list[R]:
     """Every line of a JSON Lines file. Raises BadInput naming the lines that are wrong.
 
     key: gives what no two rows may share.
@@ -100,19 +100,19 @@ def rows(file: Path, shape: type[R], key: Callable[[R], Hashable] | None = None)
         try:
             row = shape.model_validate_json(line)
         except ValidationError as error:
-            wrong.append(f"line {number}: {_said(error)}")
+            wrong.append(f"line {number}: {_describe_errors(error)}")
             continue
         name = number if key is None else key(row)
         if name in seen:
             wrong.append(f"line {number}: {ascii(name)[:80]} was there before")
         seen.add(name)
         found.append(row)
-    refuse(file, wrong)
+    refuse_lines(file, wrong)
     return found
 
 
-def refuse(file: Path, wrong: list[str]) -> None:
-    """Raises BadInput with the first of these problems, where there are any."""
+def refuse_lines(file: Path, wrong: list[str]) -> None:
+    """Raises BadInput with the first of these problems, if there are any."""
     if wrong:
         more = f" … and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise BadInput(
@@ -134,11 +134,11 @@ def read_judgements(file: Path) -> dict[str, frozenset[str]]:
             )
         elif int(fields[2]) > 0:
             found.setdefault(fields[0], set()).add(fields[1])
-    refuse(file, wrong)
+    refuse_lines(file, wrong)
     return {query: frozenset(documents) for query, documents in found.items()}
 
 
-def readers(groups: Iterable[str]) -> frozenset[str]:
+def check_readers(groups: Iterable[str]) -> frozenset[str]:
     """Principals as a set names them: a bare name is a group's. Raises BadPrincipal."""
     return frozenset(
         check_principal(
@@ -148,21 +148,24 @@ def readers(groups: Iterable[str]) -> frozenset[str]:
     )
 
 
-def access(file: Path) -> dict[str, frozenset[str]]:
+def read_access(file: Path) -> dict[str, frozenset[str]]:
     """Who may read each document. Raises BadInput."""
-    return _readers(
-        file, {row.doc_id: row.groups for row in rows(file, Access, key=lambda row: row.doc_id)}
+    return _check_all_readers(
+        file,
+        {row.doc_id: row.groups for row in read_rows(file, Access, key=lambda row: row.doc_id)},
     )
 
 
-def people(file: Path) -> dict[str, frozenset[str]]:
+def read_people(file: Path) -> dict[str, frozenset[str]]:
     """Groups by user, both as principals. Raises BadInput."""
     given = {
         user_name(row.user_id): row.groups
-        for row in rows(file, Person, key=lambda row: row.user_id)
+        for row in read_rows(file, Person, key=lambda row: row.user_id)
     }
-    groups = {user: names - {user, PUBLIC} for user, names in _readers(file, given).items()}
-    refuse(
+    groups = {
+        user: names - {user, PUBLIC} for user, names in _check_all_readers(file, given).items()
+    }
+    refuse_lines(
         file,
         [
             f"{user} is given the rights of another user"
@@ -173,15 +176,15 @@ def people(file: Path) -> dict[str, frozenset[str]]:
     return groups
 
 
-def _readers(file: Path, given: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
+def _check_all_readers(file: Path, given: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     wrong: list[str] = []
     for name, groups in given.items():
         try:
-            found[name] = readers(groups)
+            found[name] = check_readers(groups)
         except BadPrincipal as error:
             wrong.append(f"{name}: {error.detail}")
-    refuse(file, wrong)
+    refuse_lines(file, wrong)
     return found
 
 
@@ -195,7 +198,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
     Raises BadInput for a file that cannot be read.
     """
     try:
-        with _opened(file) as lines:
+        with _open(file) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield number, line
@@ -206,7 +209,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[IO[str]]:
+def _open(file: Path) -> Iterator[IO[str]]:
     if file.suffix == ".gz":
         with gzip.open(file, "rt", encoding="utf-8-sig") as lines:
             yield lines
@@ -215,7 +218,7 @@ def _opened(file: Path) -> Iterator[IO[str]]:
             yield lines
 
 
-def _said(error: ValidationError) -> str:
+def _describe_errors(error: ValidationError) -> str:
     return ", ".join(
         f"{'.'.join(map(str, e['loc'])) or 'the line'}: {e['msg']}" for e in error.errors()[:3]
     )

@@ -13,7 +13,7 @@ Row = NewType("Row", int)
 PUBLIC = "public"
 """The principal that every authenticated caller is.
 
-A document is public only where a rule says so by this name.
+A document is public only if a rule says so by this name.
 """
 
 Mode = Literal["hybrid", "dense", "keyword"]
@@ -44,9 +44,9 @@ class Principal:
     """
 
     name: str  # "user:ada"
-    # in the catalog; None: whoever has the name in the transaction that uses it
+    # in the catalog. If None, whoever has the name in the transaction that uses it
     id: int | None = None
-    # public id of the API key it came with; None: vouched for by the operator (command line)
+    # public id of the API key it came with. If None, the operator vouches for it (command line)
     key: str | None = None
     # groups that came with the token, valid for this request only
     groups: frozenset[str] = frozenset()
@@ -116,7 +116,7 @@ class Document:
     page_kind: PageKind | None = None  # what a page is called in this format
     modified_at: datetime | None = None
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
-    source_id: int | None = None  # None: of no source, such as a row of a labelled set
+    source_id: int | None = None  # None if it is of no source, such as a row of a labelled set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,11 +44,11 @@ def check_principal(name: str) -> str:
         return name
     kind, colon, rest = name.partition(":")
     if not colon or kind not in ("user", "group"):
-        raise BadPrincipal(f"{shown(name)} has no kind.", remedy=_REMEDY)
+        raise BadPrincipal(f"{ascii_form(name)} has no kind.", remedy=_REMEDY)
     return f"{kind}:{_check_rest(rest)}"
 
 
-def rule(allow: Iterable[str], deny: Iterable[str] = ()) -> Readers:
+def check_rule(allow: Iterable[str], deny: Iterable[str] = ()) -> Readers:
     """A rule in the accepted spelling of its names. Raises BadPrincipal."""
     return Readers(
         allow=frozenset(check_principal(name) for name in allow),
@@ -58,36 +58,41 @@ def rule(allow: Iterable[str], deny: Iterable[str] = ()) -> Readers:
 
 def user_name(name: str) -> str:
     """`ada` as the principal `user:ada`; the full form passes. Raises BadPrincipal."""
-    return _of_kind("user", name)
+    return _name_of_kind("user", name)
 
 
 def group_name(name: str) -> str:
     """`hr` as the principal `group:hr`; the full form passes. Raises BadPrincipal."""
-    return _of_kind("group", name)
+    return _name_of_kind("group", name)
 
 
-def shown(name: str) -> str:
+def ascii_form(name: str) -> str:
     """The name for a message: in ASCII, so that what cannot be seen is seen."""
     return ascii(name[:60]) + ("…" if len(name) > 60 else "")
 
 
-def _of_kind(kind: str, name: str) -> str:
+def _name_of_kind(kind: str, name: str) -> str:
     return f"{kind}:{_check_rest(name.removeprefix(kind + ':'))}"
 
 
 def _check_rest(rest: str) -> str:
     if not rest or len(rest) > MAX_NAME_CHARS:
         raise BadPrincipal(
-            f"{shown(rest)} is empty or longer than {MAX_NAME_CHARS} characters.", remedy=_REMEDY
+            f"{ascii_form(rest)} is empty or longer than {MAX_NAME_CHARS} characters.",
+            remedy=_REMEDY,
         )
     if "#" in rest:  # kept for names of removed principals, which must never match again
-        raise BadPrincipal(f"{shown(rest)} has a '#', which names cannot have.", remedy=_REMEDY)
+        raise BadPrincipal(
+            f"{ascii_form(rest)} has a '#', which names cannot have.", remedy=_REMEDY
+        )
     if any(unicodedata.category(mark) in _UNSEEN for mark in rest) or _IGNORABLE.search(rest):
         raise BadPrincipal(
-            f"{shown(rest)} has control, invisible or unassigned characters.", remedy=_REMEDY
+            f"{ascii_form(rest)} has control, invisible or unassigned characters.", remedy=_REMEDY
         )
     if rest != " ".join(rest.split()):
-        raise BadPrincipal(f"{shown(rest)} has outer, double or unusual spaces.", remedy=_REMEDY)
+        raise BadPrincipal(
+            f"{ascii_form(rest)} has outer, double or unusual spaces.", remedy=_REMEDY
+        )
     name = unicodedata.normalize("NFC", rest)
     _check_letters(name)
     return name
@@ -99,21 +104,21 @@ def _check_letters(name: str) -> None:
     )
     if plain != name:
         raise BadPrincipal(
-            f"{shown(name)} is written with special forms of letters.",
+            f"{ascii_form(name)} is written with special forms of letters.",
             remedy=f"Write {plain[:60]}.",
         )
     if unicodedata.category(name[0]).startswith("M"):
         raise BadPrincipal(
-            f"{shown(name)} begins with an accent that has no letter.", remedy=_REMEDY
+            f"{ascii_form(name)} begins with an accent that has no letter.", remedy=_REMEDY
         )
     for word in _WORDS.findall(name):
         if sum(1 for alphabet in _ALPHABETS if alphabet.search(word)) > 1:
             raise BadPrincipal(
-                f"{shown(word)} mixes letters of several alphabets.",
+                f"{ascii_form(word)} mixes letters of several alphabets.",
                 remedy="Type the name again in one alphabet.",
             )
     if PUBLIC in shapes(name):
         raise BadPrincipal(
-            f"{shown(name)} is taken for everybody.",
+            f"{ascii_form(name)} is taken for everybody.",
             remedy="Write the bare word public for everybody.",
         )

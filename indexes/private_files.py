@@ -35,7 +35,7 @@ def keep_private(home: Path) -> tuple[str, ...]:
         # the home itself may be reached by a link
         place = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            changed = [*_restricted(place, str(home), _FOLDER), *_below(place, "")]
+            changed = [*_restrict(place, str(home), _FOLDER), *_restrict_below(place, "")]
         finally:
             os.close(place)
     except OSError as error:
@@ -49,7 +49,7 @@ def keep_private(home: Path) -> tuple[str, ...]:
     return tuple(changed)
 
 
-def private_file(path: Path) -> None:
+def make_private(path: Path) -> None:
     """The file exists, is no link, and is its owner's alone. Raises BadConfiguration."""
     try:
         with contextlib.suppress(FileExistsError):
@@ -58,14 +58,14 @@ def private_file(path: Path) -> None:
         try:
             if stat.S_ISLNK(os.fstat(place).st_mode):
                 raise BadConfiguration(f"{path} is a link.", remedy="Name the file itself.")
-            _restricted(place, str(path), _FILE)
+            _restrict(place, str(path), _FILE)
         finally:
             os.close(place)
     except OSError as error:
         raise BadConfiguration(f"{path} cannot be opened: {error.strerror}.") from error
 
 
-def _below(folder: int, prefix: str) -> list[str]:
+def _restrict_below(folder: int, prefix: str) -> list[str]:
     changed: list[str] = []
     with os.scandir(folder) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
@@ -85,15 +85,15 @@ def _below(folder: int, prefix: str) -> list[str]:
         except FileNotFoundError:
             continue  # another process has replaced it meanwhile
         try:
-            changed += _restricted(place, name, _FOLDER if is_folder else _FILE)
+            changed += _restrict(place, name, _FOLDER if is_folder else _FILE)
             if is_folder:
-                changed += _below(place, f"{name}/")
+                changed += _restrict_below(place, f"{name}/")
         finally:
             os.close(place)
     return changed
 
 
-def _restricted(place: int, name: str, mode: int) -> list[str]:
+def _restrict(place: int, name: str, mode: int) -> list[str]:
     about = os.fstat(place)
     if stat.S_IMODE(about.st_mode) & ~mode == 0:
         return []

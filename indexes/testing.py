@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.derived.ties import ties_of
-from indexes.derived.vectors.store import Contents, Floats, Ints, Learnt, Ranked, of_each
+from indexes.derived.vectors.store import Floats, Ints, Learnt, Ranked, VectorContents, of_each
 from indexes.errors import IndexDamaged
 
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -71,7 +71,7 @@ class HashingEmbedder:
 
 
 def _features(text: str) -> list[str]:
-    """Lower-case words, and the bigrams of every CJK run (the character itself where a run has only
+    """Lower-case words, and the bigrams of every CJK run (the character itself if a run has only
     one).
     """
     features: list[str] = []
@@ -151,15 +151,15 @@ class BruteForceStore:
         sets[here] = self._sets[np.searchsorted(self._rows, rows[here])]
         return sets
 
-    def held(self) -> list[int]:
+    def held_reader_sets(self) -> list[int]:
         """The reader sets with rows."""
         held: list[int] = np.unique(self._sets).tolist()
         return held
 
-    def contents(self, reader_set: int) -> Contents:
+    def contents(self, reader_set: int) -> VectorContents:
         """What stands under a reader set; nothing is kept beside it."""
         there = self._sets == reader_set
-        return Contents(self._rows[there], self._vectors[there], True)
+        return VectorContents(self._rows[there], self._vectors[there], True)
 
     def save(self, folder: Path) -> None:
         """One file for each array."""

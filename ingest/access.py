@@ -1,6 +1,6 @@
 """Who may read a file: what the command line, a manifest or an `.access.yaml` says.
 
-The nearest rule wins, whole.
+The nearest rule wins, and nothing of the others is added to it.
 
 Rule files are read from the descriptors of their folders (`ingest.tree`), and a link is no rule.
 Everything here fails closed. A rule that cannot be read is never skipped in favour of one further
@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from indexes import attributes
 from indexes.errors import BadInput, BadPrincipal, NoReaders
 from indexes.model import Readers, Scalar
-from indexes.principals import rule
+from indexes.principals import check_rule
 from ingest.lookalikes import ACCESS_FILE, find_lookalikes
 
 MAX_ACCESS_BYTES = 64 * 1024
@@ -37,8 +37,8 @@ _CLOCK_STEP_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """What a manifest line says of one file; None where it says nothing."""
+class ManifestEntry:
+    """What a manifest line says of one file; None if it says nothing."""
 
     readers: Readers | None = None
     title: str | None = None
@@ -57,7 +57,7 @@ class _ManifestLine(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     file: str = Field(min_length=1)
-    allow: list[str] | None = None  # empty: nobody; None: the folder says
+    allow: list[str] | None = None  # empty: nobody. If None, the folder says
     deny: list[str] | None = None
     title: str | None = Field(None, min_length=1, max_length=1_000)
     collection: str | None = Field(None, min_length=1, max_length=200)
@@ -65,7 +65,7 @@ class _ManifestLine(BaseModel):
 
 
 FolderRule = Readers | NoReaders | None
-"""The rule in a folder; NoReaders (not raised) where there is one that cannot be used; None where
+"""The rule in a folder; NoReaders (not raised) if there is one that cannot be used; None if
 there is none.
 """
 
@@ -74,7 +74,9 @@ class Rules:
     """Finds the one rule that governs a file. Make a new one for each run."""
 
     def __init__(
-        self, command_line: Readers | None = None, manifest: Mapping[Path, Entry] | None = None
+        self,
+        command_line: Readers | None = None,
+        manifest: Mapping[Path, ManifestEntry] | None = None,
     ) -> None:
         self._command_line = command_line
         self._manifest = manifest or {}
@@ -82,21 +84,21 @@ class Rules:
         self._known: dict[tuple[int, ...], FolderRule] = {}
 
     @property
-    def named(self) -> frozenset[Path]:
+    def manifest_files(self) -> frozenset[Path]:
         """The files that the manifest names."""
         return frozenset(self._manifest)
 
-    def entry(self, file: Path) -> Entry:
+    def entry_of(self, file: Path) -> ManifestEntry:
         return self._manifest.get(file, _SILENT)
 
     def readers(self, file: Path, folder_rule: FolderRule, of_source: Readers = NOBODY) -> Readers:
         """Who may read the file: command line, else manifest, else `folder_rule`, else its source.
 
         folder_rule: of the nearest folder that has one. of_source: the rule of the whole source;
-        what it denies is denied whatever else is said. Raises NoReaders where nothing says so, or
-        where the nearest rule cannot be understood.
+        what it denies is denied whatever else is said. Raises NoReaders if nothing says so, or
+        if the nearest rule cannot be understood.
         """
-        given = self._command_line or self.entry(file).readers or folder_rule
+        given = self._command_line or self.entry_of(file).readers or folder_rule
         if isinstance(given, NoReaders):
             raise given
         if given is None and not of_source.allow:
@@ -104,32 +106,32 @@ class Rules:
         given = given or of_source
         return Readers(allow=given.allow, deny=given.deny | of_source.deny)
 
-    def in_folder(self, folder: int, place: Path) -> FolderRule:
+    def rule_in_folder(self, folder: int, place: Path) -> FolderRule:
         """The rule in this very folder, read from its descriptor. place: its name, for messages."""
         if self._command_line:
             return None
         try:
-            state, changed_ns = _state(folder)
+            state, changed_ns = _folder_state(folder)
             if state not in self._known:
-                rule = _own_rule(folder, place)
+                rule = _read_folder_rule(folder, place)
                 if changed_ns > time.time_ns() - _CLOCK_STEP_NS:
                     # a change that follows at once might not show in the times of the file system
                     return rule
                 self._known[state] = rule
             return self._known[state]
         except OSError as error:
-            return unusable(
+            return unusable_rule(
                 f"{place.name}/{ACCESS_FILE}",
                 f"its folder cannot be read: {error.strerror or error}",
             )
 
 
-_SILENT = Entry()
+_SILENT = ManifestEntry()
 
 
 def command_line_rule(allow: Iterable[str], deny: Iterable[str]) -> Readers | None:
     """The rule of `--allow` and `--deny`; None when neither is given. Raises BadInput."""
-    readers = rule(allow, deny)
+    readers = check_rule(allow, deny)
     if readers.deny and not readers.allow:
         raise BadInput(
             "--deny alone allows nobody.", remedy="Add --allow: this rule replaces those in files."
@@ -154,15 +156,17 @@ def parse_rule(text: str, where: str = ACCESS_FILE) -> Readers:
     """
     try:
         wanted = _AccessFile.model_validate(yaml.load(text, Loader=_StrictLoader))
-        return rule(wanted.allow, wanted.deny)
+        return check_rule(wanted.allow, wanted.deny)
     except ValidationError as error:
-        raise unusable(where, _wrong(error)) from error
+        raise unusable_rule(where, _describe_errors(error)) from error
     except yaml.YAMLError as error:
-        raise unusable(where, "it is not valid YAML: " + " ".join(str(error).split())) from error
+        raise unusable_rule(
+            where, "it is not valid YAML: " + " ".join(str(error).split())
+        ) from error
     except BadPrincipal as error:
-        raise unusable(where, error.detail or str(error)) from error
+        raise unusable_rule(where, error.detail or str(error)) from error
     except (ValueError, RecursionError) as error:
-        raise unusable(where, str(error) or "it is too deep") from error
+        raise unusable_rule(where, str(error) or "it is too deep") from error
 
 
 def read_access_file(path: Path, folder: int | None = None) -> Readers:
@@ -174,23 +178,23 @@ def read_access_file(path: Path, folder: int | None = None) -> Readers:
     """
     where = f"{path.parent.name}/{path.name}"
     try:
-        text = _bounded(path, folder)
+        text = _read_bounded(path, folder)
     except UnicodeDecodeError as error:
-        raise unusable(where, "it is not UTF-8") from error
+        raise unusable_rule(where, "it is not UTF-8") from error
     except OSError as error:
         why = (
             "it is a symbolic link"
             if error.errno == errno.ELOOP
             else f"it cannot be read: {error.strerror or error}"
         )
-        raise unusable(where, why) from error
+        raise unusable_rule(where, why) from error
     except ValueError as error:
-        raise unusable(where, str(error)) from error
+        raise unusable_rule(where, str(error)) from error
     return parse_rule(text, where)
 
 
 def check_names(folder: str, names: Iterable[str]) -> None:
-    """Raises NoReaders where a folder holds files that somebody took for its rule. folder: as it is
+    """Raises NoReaders if a folder holds files that somebody took for its rule. folder: as it is
     named to people.
     """
     if wrong := find_lookalikes(names):
@@ -205,13 +209,13 @@ def check_names(folder: str, names: Iterable[str]) -> None:
         )
 
 
-def read_manifest(path: Path) -> dict[Path, Entry]:
+def read_manifest(path: Path) -> dict[Path, ManifestEntry]:
     """What each line of a JSONL manifest says, by absolute file; `file` is relative to the
     manifest's folder.
 
     Raises BadInput naming the first wrong line: a manifest is taken whole or not at all.
     """
-    entries: dict[Path, Entry] = {}
+    entries: dict[Path, ManifestEntry] = {}
     try:
         with path.open(encoding="utf-8") as lines:
             # of the very file that is read
@@ -231,34 +235,34 @@ def read_manifest(path: Path) -> dict[Path, Entry]:
     return entries
 
 
-def _manifest_entry(line: str, where: str) -> tuple[str, Entry]:
+def _manifest_entry(line: str, where: str) -> tuple[str, ManifestEntry]:
     try:
         if len(line) > MAX_MANIFEST_LINE:
             raise BadInput(f"{where}: longer than {MAX_MANIFEST_LINE} characters.")
-        wanted = _ManifestLine.model_validate(json.loads(line, object_pairs_hook=_no_repeats))
+        wanted = _ManifestLine.model_validate(json.loads(line, object_pairs_hook=_refuse_repeats))
         if wanted.deny and wanted.allow is None:
             raise BadInput(
                 f"{where}: `deny` without `allow`.", remedy="A rule says whom it allows."
             )
-        readers = None if wanted.allow is None else rule(wanted.allow, wanted.deny or ())
+        readers = None if wanted.allow is None else check_rule(wanted.allow, wanted.deny or ())
     except ValidationError as error:
-        raise BadInput(f"{where}: {_wrong(error)}.") from error
+        raise BadInput(f"{where}: {_describe_errors(error)}.") from error
     except BadPrincipal as error:
         raise BadInput(f"{where}: {error.detail}", remedy=error.remedy) from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{where}: {error}.") from error
-    if wrong := attributes.wrong_metadata(wanted.metadata, MAX_MANIFEST_ITEMS):
+    if wrong := attributes.metadata_problem(wanted.metadata, MAX_MANIFEST_ITEMS):
         raise BadInput(f"{where}: metadata {wrong}.", remedy="Correct the line.")
     for name, text in (("title", wanted.title), ("collection", wanted.collection)):
-        if text is not None and (wrong := attributes.wrong_text(text, len(text))):
+        if text is not None and (wrong := attributes.text_problem(text, len(text))):
             raise BadInput(f"{where}: {name} {wrong}.", remedy="Correct the line.")
-    entry = Entry(
+    entry = ManifestEntry(
         readers=readers, title=wanted.title, collection=wanted.collection, metadata=wanted.metadata
     )
     return wanted.file, entry
 
 
-def _own_rule(folder: int, place: Path) -> FolderRule:
+def _read_folder_rule(folder: int, place: Path) -> FolderRule:
     """Raises OSError for a folder that cannot be listed: what looks like a rule in it would not be
     seen.
     """
@@ -270,7 +274,7 @@ def _own_rule(folder: int, place: Path) -> FolderRule:
         return error
 
 
-def _state(folder: int) -> tuple[tuple[int, ...], int]:
+def _folder_state(folder: int) -> tuple[tuple[int, ...], int]:
     """What changes when a name comes into the folder or goes, or its rule is written to; and when
     it last did.
     """
@@ -285,7 +289,7 @@ def _state(folder: int) -> tuple[tuple[int, ...], int]:
     return state, max(max(one.st_mtime_ns, one.st_ctime_ns) for one in about)
 
 
-def _bounded(path: Path, folder: int | None) -> str:
+def _read_bounded(path: Path, folder: int | None) -> str:
     # a FIFO must not hang the run
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path if folder is None else path.name, flags, dir_fd=folder)
@@ -322,20 +326,20 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         raise ValueError("a name stands twice in one object")
     return dict(pairs)
 
 
-def _wrong(error: ValidationError) -> str:
+def _describe_errors(error: ValidationError) -> str:
     return "; ".join(
         f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()[:5]
     )
 
 
-def unusable(where: str, why: str, remedy: str | None = None) -> NoReaders:
+def unusable_rule(where: str, why: str, remedy: str | None = None) -> NoReaders:
     """The problem of every file below a rule that cannot be used."""
     example = f"Write {ACCESS_FILE} like this: allow: [group:hr]"
     return NoReaders(f"{where} cannot be used: {why}.", remedy=remedy or example)

@@ -17,16 +17,16 @@ class Element:
     kind: ElementKind
     text: str  # a table: one row a line, cells joined with " | ", header row first
     level: int = 0  # headings only: 1 is the top
-    page: int | None = None  # 1-based page, slide, sheet or part; None where the format has none
+    page: int | None = None  # 1-based page, slide, sheet or part; None if the format has none
     page_name: str | None = None  # a sheet's name, a part's title
-    html: str | None = None  # tables only, where the source has cells
+    html: str | None = None  # tables only, if the source has cells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
     """One source file as elements. There is always at least one element with text."""
 
-    title: str | None  # as the file itself names it; None where it does not
+    title: str | None  # as the file itself names it; None if it does not
     elements: tuple[Element, ...]
     media_type: str
     language: str | None  # ISO 639-1 of most of the text

@@ -22,17 +22,17 @@ class Flow:
     """
 
     def __init__(self) -> None:
-        self.moved = threading.Condition()
+        self.changed = threading.Condition()
         self.stopped = False
         self._threads: list[threading.Thread] = []
 
-    def ahead(
+    def run_ahead(
         self, items: Iterator[T], limit: int, weigh: Callable[[T], int] = lambda _: 1
-    ) -> "Ahead[T]":
+    ) -> "AheadQueue[T]":
         """The same items, made in a new thread while no more than `limit` (by weight) wait to be
         taken.
         """
-        stage = Ahead(self, items, limit, weigh)
+        stage = AheadQueue(self, items, limit, weigh)
         thread = threading.Thread(
             target=stage.produce, name=f"ingest-{len(self._threads)}", daemon=True
         )
@@ -54,14 +54,14 @@ class Flow:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        with self.moved:
+        with self.changed:
             self.stopped = True
-            self.moved.notify_all()
+            self.changed.notify_all()
         for thread in self._threads:
             thread.join()
 
 
-class Ahead(Generic[T]):
+class AheadQueue(Generic[T]):
     """What one stage has made and the next has not yet taken.
 
     An error of the stage is raised where it is taken.
@@ -80,23 +80,23 @@ class Ahead(Generic[T]):
         self._error: BaseException | None = None
 
     def __iter__(self) -> Iterator[T]:
-        while window := self.window(1):
+        while window := self.take_window(1):
             yield from window
 
-    def window(self, limit: int) -> list[T]:
+    def take_window(self, limit: int) -> list[T]:
         """Waits for one item, then takes what is there up to this weight.
 
         Empty: there will be no more.
         """
         taken: list[T] = []
-        with self._flow.moved:
-            self._flow.moved.wait_for(lambda: self._made or self._ended or self._flow.stopped)
+        with self._flow.changed:
+            self._flow.changed.wait_for(lambda: self._made or self._ended or self._flow.stopped)
             while self._made and limit > 0:
                 item, weight = self._made.popleft()
                 taken.append(item)
                 limit -= weight
                 self._weight -= weight
-            self._flow.moved.notify_all()
+            self._flow.changed.notify_all()
             if not taken and self._error is not None:
                 raise self._error
             if not taken and not self._ended:
@@ -106,21 +106,21 @@ class Ahead(Generic[T]):
     def produce(self) -> None:
         try:
             for item in self._items:
-                self._put(item)
+                self._add(item)
         except BaseException as error:  # carried to the thread that takes
             self._error = error
         finally:
             close: Callable[[], Any] = getattr(self._items, "close", lambda: None)
             close()
-            with self._flow.moved:
+            with self._flow.changed:
                 self._ended = True
-                self._flow.moved.notify_all()
+                self._flow.changed.notify_all()
 
-    def _put(self, item: T) -> None:
+    def _add(self, item: T) -> None:
         weight = max(1, self._weigh(item))
-        with self._flow.moved:
-            self._flow.moved.wait_for(lambda: self._weight < self._limit or self._flow.stopped)
+        with self._flow.changed:
+            self._flow.changed.wait_for(lambda: self._weight < self._limit or self._flow.stopped)
             self._flow.check()
             self._made.append((item, weight))
             self._weight += weight
-            self._flow.moved.notify_all()
+            self._flow.changed.notify_all()

@@ -15,18 +15,19 @@ from indexes import labelled
 from indexes.catalog import Catalog
 from indexes.errors import BadInput, NoReaders
 from indexes.formats import FORMATS
-from indexes.labelled import Text
+from indexes.labelled import LabelledText
 from indexes.model import Readers
 from ingest import pipeline, plan
 from ingest.access import command_line_rule
 from ingest.elements import Parsed
 from ingest.flow import Flow
-from ingest.naming import name_readers
-from ingest.partition.text import clean, paragraphs
-from ingest.pipeline import Reading, Settled, Writing
+from ingest.partition.text import clean, parse_paragraphs
 from ingest.plan import Plan, Task
-from ingest.report import FileOutcome, Report
-from ingest.sources import PIPELINE_VERSION, Scan, Source
+from ingest.report import FileOutcome, IngestReport
+from ingest.rule_names import resolve_names
+from ingest.sources import PIPELINE_VERSION, Scan, SourceFile
+from ingest.steps.values import ChangedFile, UnchangedFile, WriteTools
+from ingest.steps.withdraw import withdraw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +36,13 @@ class LabelledSet:
 
     name: str
     file: Path
-    texts: tuple[Text, ...]
-    readers: dict[str, frozenset[str]] | None  # by document; None: the set does not say
+    texts: tuple[LabelledText, ...]
+    readers: dict[str, frozenset[str]] | None  # by document; None if the set does not say
     allowed: Readers | None  # by the command, for sets that do not say
     people: dict[str, frozenset[str]]  # groups by user
 
 
-def read(
+def read_set(
     folder: Path, *, users: Path | None = None, allow: Sequence[str] = (), deny: Sequence[str] = ()
 ) -> LabelledSet:
     """The set in a folder. users: people to make known, default: its own users.jsonl.
@@ -50,8 +51,8 @@ def read(
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder.", remedy="Name the folder of a labelled set.")
-    file, access = labelled.needed(folder, "corpus"), labelled.part(folder, "acl")
-    allowed, users = command_line_rule(allow, deny), users or labelled.part(folder, "users")
+    file, access = labelled.require_file(folder, "corpus"), labelled.find_file(folder, "acl")
+    allowed, users = command_line_rule(allow, deny), users or labelled.find_file(folder, "users")
     if access is None and allowed is None:
         raise BadInput(
             f"Nothing says who may read {folder.name}: it has no acl.jsonl.", remedy="Pass --allow."
@@ -61,38 +62,38 @@ def read(
             f"{folder.name} says itself who may read it, in {access.name}.",
             remedy="Leave --allow out.",
         )
-    texts = tuple(labelled.rows(file, Text, key=lambda row: row.id))
+    texts = tuple(labelled.read_rows(file, LabelledText, key=lambda row: row.id))
     if not texts:
         raise BadInput(f"{file} holds no documents.")
     return LabelledSet(
         name=folder.resolve().name,
         file=file,
         texts=texts,
-        readers=labelled.access(access) if access else None,
+        readers=labelled.read_access(access) if access else None,
         allowed=allowed,
-        people=labelled.people(users) if users else {},
+        people=labelled.read_people(users) if users else {},
     )
 
 
-def perform(given: LabelledSet, tools: Writing, report: Report) -> None:
+def ingest_set(given: LabelledSet, tools: WriteTools, report: IngestReport) -> None:
     """People first, then what takes text away from someone, then documents, one transaction each.
 
     A killed run has stored whole documents; the next one goes on with the rest.
     """
-    make_known(given.people, tools.catalog)
+    add_people(given.people, tools.catalog)
     stored = tools.catalog.documents.stored(_uri(given, ""))
-    found = Scan(roots=(), sources=tuple(_sources(given)))
-    found, report.unknown = name_readers(
+    found = Scan(roots=(), sources=tuple(_make_sources(given)))
+    found, report.unknown = resolve_names(
         found, tools.catalog, refuse=tools.settings.unknown_principals == "refuse"
     )
-    planned = plan.make(found, stored, prune=False)
-    report.watcher.expect(planned.files)
-    planned = pipeline.withdraw(planned, tools, report)
+    planned = plan.make_plan(found, stored, prune=False)
+    report.watcher.expect_files(planned.files)
+    planned = withdraw(planned, tools, report)
     with Flow() as flow:
-        pipeline.write(_rows(planned, given, tools), tools, flow, report)
+        pipeline.write(_read_rows(planned, given, tools), tools, flow, report)
 
 
-def make_known(people: dict[str, frozenset[str]], catalog: Catalog) -> None:
+def add_people(people: dict[str, frozenset[str]], catalog: Catalog) -> None:
     """Users, groups and memberships that are missing; nobody is taken out of a group."""
     known, groups = set(catalog.people.users()), dict(catalog.people.groups())
     for group in sorted(frozenset().union(*people.values()) - set(groups)):
@@ -105,7 +106,7 @@ def make_known(people: dict[str, frozenset[str]], catalog: Catalog) -> None:
                 catalog.people.add_member(group, user)
 
 
-def _sources(given: LabelledSet) -> Iterator[Source]:
+def _make_sources(given: LabelledSet) -> Iterator[SourceFile]:
     written_at = given.file.stat().st_mtime_ns
     for row in given.texts:
         readers, problem = given.allowed, None
@@ -117,7 +118,7 @@ def _sources(given: LabelledSet) -> Iterator[Source]:
                 if readers
                 else NoReaders("acl.jsonl does not name it.", remedy="Add a line for it.")
             )
-        yield Source(
+        yield SourceFile(
             file=given.file,
             uri=_uri(given, row.id),
             path=row.id,
@@ -132,26 +133,26 @@ def _uri(given: LabelledSet, row_id: str) -> str:
     return f"set:{given.name}/{row_id}"
 
 
-def _rows(
-    planned: Plan, given: LabelledSet, tools: Writing
-) -> Iterator[Settled | Reading | FileOutcome]:
+def _read_rows(
+    planned: Plan, given: LabelledSet, tools: WriteTools
+) -> Iterator[UnchangedFile | ChangedFile | FileOutcome]:
     """The rows that the catalog does not hold as they are, in the form that parsing gives."""
     texts = {_uri(given, row.id): row for row in given.texts}
     for task in planned.tasks:
-        yield _row(task, texts[task.source.uri], tools.settings.chunk_tokens)
+        yield _read_row(task, texts[task.source.uri], tools.settings.chunk_tokens)
 
 
-def _row(task: Task, row: Text, chunk_tokens: int) -> Settled | Reading:
+def _read_row(task: Task, row: LabelledText, chunk_tokens: int) -> UnchangedFile | ChangedFile:
     shape = [PIPELINE_VERSION, chunk_tokens, row.title, row.text, row.lang]
     digest = hashlib.sha256(json.dumps(shape).encode()).hexdigest()
     verdict = task.verdict(digest)
     if verdict not in ("new", "changed"):
-        return Settled(task=task, verdict=verdict)
+        return UnchangedFile(task=task, verdict=verdict)
     parsed = Parsed(
         title=row.title,
-        elements=tuple(paragraphs(clean(row.text))),
+        elements=tuple(parse_paragraphs(clean(row.text))),
         media_type=FORMATS["txt"].media_type,
         language=row.lang,
         page_kind=None,
     )
-    return Reading(task=task, verdict=verdict, content_hash=digest, parsed=parsed)
+    return ChangedFile(task=task, verdict=verdict, content_hash=digest, parsed=parsed)

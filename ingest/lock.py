@@ -14,7 +14,7 @@ LOCK_FILE = "ingest.lock"
 
 
 @contextmanager
-def only_one(home: Path) -> Iterator[None]:
+def ingest_lock(home: Path) -> Iterator[None]:
     """Holds the ingestion lock of this home folder.
 
     Raises Busy at once, naming the process that has it.
@@ -24,7 +24,7 @@ def only_one(home: Path) -> Iterator[None]:
     lock with the process, however it dies.
     """
     keep_private(home)
-    with _opened(home) as file:
+    with _open_lock_file(home) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -43,7 +43,7 @@ def only_one(home: Path) -> Iterator[None]:
             file.truncate(0)
 
 
-def _opened(home: Path) -> TextIO:
+def _open_lock_file(home: Path) -> TextIO:
     try:
         return (home / LOCK_FILE).open("a+", encoding="ascii")
     except OSError as error:

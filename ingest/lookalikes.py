@@ -1,6 +1,6 @@
-"""Files that somebody took for a rule and that are none.
+"""Files whose names look like that of a rule.
 
-To ignore one could leave a wider rule in force.
+If one were ignored, a wider rule could stay in force.
 
 Whoever writes `access.yaml` means to say who may read this folder. So such a folder is refused
 until the file has the one right name, or one that no reader takes for it.
@@ -9,7 +9,7 @@ until the file has the one right name, or one that no reader takes for it.
 import re
 from collections.abc import Iterable
 
-from indexes.confusables import distance, plain_letters
+from indexes.confusables import edit_distance, plain_letters
 
 ACCESS_FILE = ".access.yaml"
 _STEM = "access"
@@ -44,7 +44,7 @@ _LOG = "log"
 def find_lookalikes(names: Iterable[str]) -> list[str]:
     """Of the names in one folder, sorted, those that look like the name of a rule and are not.
 
-    What an editor keeps beside a rule while it is open is no look-alike where the rule itself is
+    What an editor keeps beside a rule while it is open is no look-alike if the rule itself is
     there.
     """
     there = set(names)
@@ -59,7 +59,7 @@ def find_lookalikes(names: Iterable[str]) -> list[str]:
 
 
 def _looks_like_a_rule(name: str) -> bool:
-    plain = plain_letters(_visible(name))
+    plain = plain_letters(_drop_invisible(name))
     words = [
         word
         for word in _WORD.findall(plain)
@@ -71,30 +71,30 @@ def _looks_like_a_rule(name: str) -> bool:
     stem = stem.rstrip("0123456789") or stem
     hidden = not plain[:1].isalnum()
     if len(words) == 1:
-        return _one_word(stem, hidden=hidden)
-    if len(words) == 2 and _near_any(endings[0], _ENDINGS, 1):
-        return _near(stem, _STEM, 2 if hidden else 1)
-    return hidden and _near(stem, _STEM, 1) and endings[-1] != _LOG
+        return _is_rule_in_one_word(stem, hidden=hidden)
+    if len(words) == 2 and _is_near_any(endings[0], _ENDINGS, 1):
+        return _is_near(stem, _STEM, 2 if hidden else 1)
+    return hidden and _is_near(stem, _STEM, 1) and endings[-1] != _LOG
 
 
-def _one_word(word: str, *, hidden: bool) -> bool:
+def _is_rule_in_one_word(word: str, *, hidden: bool) -> bool:
     """`.access`, and words that have lost their dot, such as `.accessyaml`.
 
     A folder may be called `access`.
     """
-    if _near_any(word, (_STEM + ending for ending in _ENDINGS), 1):
+    if _is_near_any(word, (_STEM + ending for ending in _ENDINGS), 1):
         return True
-    return hidden and _near(word, _STEM, 1)
+    return hidden and _is_near(word, _STEM, 1)
 
 
-def _visible(name: str) -> str:
+def _drop_invisible(name: str) -> str:
     """Without characters that nobody sees, such as a byte order mark before the dot."""
     return "".join(mark for mark in name if mark.isprintable())
 
 
-def _near_any(word: str, others: Iterable[str], most: int) -> bool:
-    return any(_near(word, other, most) for other in others)
+def _is_near_any(word: str, others: Iterable[str], most: int) -> bool:
+    return any(_is_near(word, other, most) for other in others)
 
 
-def _near(word: str, other: str, most: int) -> bool:
-    return distance(word, other, most) <= most
+def _is_near(word: str, other: str, most: int) -> bool:
+    return edit_distance(word, other, most) <= most

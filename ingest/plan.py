@@ -7,7 +7,7 @@ from typing import Literal
 from indexes.errors import SourceError
 from indexes.model import Readers, StoredDocument
 from ingest.access import NOBODY, narrow_readers
-from ingest.sources import Scan, Source
+from ingest.sources import Scan, SourceFile
 
 Verdict = Literal["new", "changed", "relabelled", "moved", "unchanged"]
 
@@ -21,7 +21,7 @@ class Relabel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gone:
+class GoneDocument:
     """A stored document whose file is no longer there."""
 
     uri: str
@@ -35,7 +35,7 @@ class Gone:
 class Task:
     """A file that may be read, and what is stored of it."""
 
-    source: Source
+    source: SourceFile
     readers: Readers
     stored: StoredDocument | None
     moved_from: str | None = None  # the path under which it was stored until this run
@@ -54,7 +54,7 @@ class Task:
 class Refusal:
     """A file that is not read. `stored`: an older version of it is in the catalog and stays there."""
 
-    source: Source
+    source: SourceFile
     problem: SourceError
     stored: bool
 
@@ -65,7 +65,7 @@ class Plan:
     takes time.
     """
 
-    gone: tuple[Gone, ...]  # by --prune these go, unless their files have only been moved
+    gone: tuple[GoneDocument, ...]  # by --prune these go, unless their files have only been moved
     prune: bool
     held: Mapping[str, int]  # how many documents were stored below each root, by its uri prefix
     relabel: tuple[Relabel, ...]
@@ -78,7 +78,7 @@ class Plan:
         return (len(self.gone) if self.prune else 0) + len(self.refused) + len(self.tasks)
 
 
-def make(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool) -> Plan:
+def make_plan(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool) -> Plan:
     """What to do so that the catalog says what the files say.
 
     stored: what the catalog holds below the scanned roots, by uri. A document is gone only below a
@@ -86,7 +86,7 @@ def make(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool) -> P
     its readers is for nobody.
     """
     relabels: list[Relabel] = []
-    refusals: list[Refusal] = [_refusal(folder, stored=False) for folder in found.unreadable]
+    refusals: list[Refusal] = [_make_refusal(folder, stored=False) for folder in found.unreadable]
     tasks: list[Task] = []
     for source in found.sources:
         known = stored.get(source.uri)
@@ -94,12 +94,12 @@ def make(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool) -> P
         if known and safe != known.readers:
             relabels.append(Relabel(uri=source.uri, readers=safe if source.readers else NOBODY))
         if source.problem is not None or source.readers is None:
-            refusals.append(_refusal(source, stored=known is not None))
+            refusals.append(_make_refusal(source, stored=known is not None))
         else:
             tasks.append(Task(source=source, readers=source.readers, stored=known))
     tasks.sort(key=lambda task: task.stored is None or task.stored.readers == task.readers)
     return Plan(
-        gone=_gone(found, stored),
+        gone=_find_gone(found, stored),
         prune=prune,
         held={root.prefix: sum(root.covers(uri) for uri in stored) for root in found.roots},
         relabel=tuple(relabels),
@@ -108,19 +108,19 @@ def make(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool) -> P
     )
 
 
-def _refusal(source: Source, *, stored: bool) -> Refusal:
+def _make_refusal(source: SourceFile, *, stored: bool) -> Refusal:
     if source.problem is None:
         raise ValueError(f"{source.path} has neither readers nor a problem")
     return Refusal(source=source, problem=source.problem, stored=stored)
 
 
-def _gone(found: Scan, stored: Mapping[str, StoredDocument]) -> tuple[Gone, ...]:
+def _find_gone(found: Scan, stored: Mapping[str, StoredDocument]) -> tuple[GoneDocument, ...]:
     there = {source.uri for source in found.sources}
     missing = [
         uri for uri in sorted(stored) if uri not in there and not uri.startswith(found.blind)
     ]
     return tuple(
-        Gone(
+        GoneDocument(
             uri=uri, path=root.path_of(uri), content_hash=stored[uri].content_hash, title=stored[uri].title,
             root=root.prefix,
         )

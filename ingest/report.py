@@ -10,7 +10,7 @@ from typing import IO, Any, Literal, Protocol, Self
 from indexes.cli.terminal import printable, progress_bar
 from indexes.errors import ClearanceError, NoReaders, SourceRefused
 from ingest.isolation.confinement import Confinement
-from ingest.naming import UnknownName
+from ingest.rule_names import UnknownName
 
 Status = Literal[
     "new", "changed", "relabelled", "moved", "unchanged", "removed", "failed", "refused"
@@ -56,7 +56,7 @@ class FileOutcome:
         }
 
 
-def failure(
+def failed_outcome(
     path: str, error: ClearanceError, *, stale: bool, uri: str | None = None
 ) -> FileOutcome:
     """The line of a file that could not be taken in."""
@@ -69,15 +69,15 @@ def failure(
 class Watcher(Protocol):
     """Is told while the work goes on."""
 
-    def expect(self, files: int) -> None: ...
+    def expect_files(self, files: int) -> None: ...
 
-    def happened(self, outcome: FileOutcome) -> None: ...
+    def show_outcome(self, outcome: FileOutcome) -> None: ...
 
     def say(self, text: str) -> None: ...
 
 
 @dataclass
-class Report:
+class IngestReport:
     """Collects the outcomes of one run."""
 
     watcher: Watcher
@@ -89,7 +89,7 @@ class Report:
     # name and root of each that was ingested
     sources: list[dict[str, str]] = field(default_factory=list)
     interrupted: bool = False
-    # of the processes that parsed; None: nothing had to be parsed
+    # of the processes that parsed; None if nothing had to be parsed
     confinement: Confinement | None = None
     error: ClearanceError | None = None  # what stopped the run before its end
     started: float = field(default_factory=time.perf_counter)
@@ -97,7 +97,7 @@ class Report:
 
     def add(self, outcome: FileOutcome) -> None:
         self.outcomes.append(outcome)
-        self.watcher.happened(outcome)
+        self.watcher.show_outcome(outcome)
 
     def close(self) -> None:
         self.seconds = time.perf_counter() - self.started
@@ -150,7 +150,7 @@ class Report:
             (o for o in self.outcomes if o.status in PROBLEMS or o.warnings), key=lambda o: o.path
         )
         for outcome in noted:
-            yield from _described(outcome)
+            yield from _describe(outcome)
         yield from (printable(f"! {each}") for each in self.unknown)
         if not self.outcomes:
             if not (self.error or self.interrupted):
@@ -174,7 +174,7 @@ class Report:
             yield "Interrupted. Everything stored so far is complete; run the same command again to go on."
 
 
-def one_line(outcome: FileOutcome) -> str:
+def outcome_line(outcome: FileOutcome) -> str:
     size = (
         f"  {outcome.chunks} chunks"
         if outcome.status in ("new", "changed") and outcome.chunks
@@ -184,8 +184,8 @@ def one_line(outcome: FileOutcome) -> str:
     return printable(f"{outcome.status:<10} {outcome.path}{size}{reason}")
 
 
-def _described(outcome: FileOutcome) -> Iterable[str]:
-    yield one_line(outcome)
+def _describe(outcome: FileOutcome) -> Iterable[str]:
+    yield outcome_line(outcome)
     if outcome.remedy:
         yield printable(f"           → {outcome.remedy}")
     if outcome.stale:
@@ -204,18 +204,18 @@ class PlainProgress:
     def __init__(self, out: IO[str]) -> None:
         self._out = out
 
-    def expect(self, files: int) -> None:
+    def expect_files(self, files: int) -> None:
         self.say(f"{files} files.")
 
-    def happened(self, outcome: FileOutcome) -> None:
+    def show_outcome(self, outcome: FileOutcome) -> None:
         if outcome.status != "unchanged":
-            self.say(one_line(outcome))
+            self.say(outcome_line(outcome))
 
     def say(self, text: str) -> None:
         print(printable(text), file=self._out, flush=True)
 
 
-class Bar:
+class ProgressBar:
     """A progress bar with rate and time left; lines appear above it only for problems."""
 
     def __init__(self, out: IO[str]) -> None:
@@ -224,15 +224,15 @@ class Bar:
         self._chunks = 0
         self._begun = time.perf_counter()
 
-    def expect(self, files: int) -> None:
+    def expect_files(self, files: int) -> None:
         self._progress.update(self._task, total=files, description="Ingesting")
 
-    def happened(self, outcome: FileOutcome) -> None:
+    def show_outcome(self, outcome: FileOutcome) -> None:
         self._chunks += outcome.chunks
         rate = f"{_rate(self._chunks, time.perf_counter() - self._begun):.1f} chunks/s"
         self._progress.update(self._task, advance=1, rate=rate)
         if outcome.status in PROBLEMS:
-            self.say(one_line(outcome))
+            self.say(outcome_line(outcome))
 
     def say(self, text: str) -> None:
         self._progress.console.print(printable(text))

@@ -14,20 +14,22 @@ from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavaila
 from indexes.settings import Settings
 from ingest import pipeline, plan
 from ingest.access import Rules, command_line_rule, read_manifest
+from ingest.embedders import Embedders
 from ingest.isolation.confinement import Confinement
 from ingest.isolation.sandbox import Parsers
-from ingest.naming import name_readers
-from ingest.pipeline import Embedders, Parsing, Tools
-from ingest.report import Report
-from ingest.sources import as_source, find_roots, in_sources, scan
+from ingest.preview import preview
+from ingest.report import IngestReport
+from ingest.rule_names import resolve_names
+from ingest.sources import assign_named_source, assign_sources, find_roots, scan
+from ingest.steps.values import IngestTools, ParserPool
 
-MakeParsers = Callable[[Settings], AbstractContextManager[Parsing]]
+MakeParsers = Callable[[Settings], AbstractContextManager[ParserPool]]
 
 log = logging.getLogger(__name__)
 
 
 @runtime_checkable
-class Confined(Protocol):
+class ConfinedParsers(Protocol):
     """Parsers that can say what holds their processes, before they are given anything."""
 
     def check(self) -> Confinement: ...
@@ -58,12 +60,12 @@ class IngestRequest(BaseModel):
             raise BadInput(f"{wrong}.") from error
 
 
-def perform(
+def perform_ingest(
     request: IngestRequest,
     settings: Settings,
     catalog: Catalog | None,
     embedders: Embedders | None,
-    report: Report,
+    report: IngestReport,
     make_parsers: MakeParsers | None = None,
 ) -> None:
     """Scan, plan, run. Without a catalog (a dry run before the first ingest) every file is new.
@@ -73,7 +75,11 @@ def perform(
     """
     make = not request.dry_run and embedders is not None
     given, name = find_roots(request.paths), request.source
-    roots = as_source(given, name, catalog) if name else in_sources(given, catalog, make=make)
+    roots = (
+        assign_named_source(given, name, catalog)
+        if name
+        else assign_sources(given, catalog, make=make)
+    )
     for source in dict.fromkeys(root.source for root in roots if root.source):
         report.sources.append({"name": source.name, "root": str(source.root)})
         report.watcher.say(f"Source {source.name}: {source.root}")
@@ -89,7 +95,7 @@ def perform(
         max_bytes=settings.max_file_mb * 1_000_000,
         skip=own,
     )
-    found, report.unknown = name_readers(
+    found, report.unknown = resolve_names(
         found, catalog, refuse=settings.unknown_principals == "refuse"
     )
     stored = {
@@ -98,15 +104,17 @@ def perform(
         if catalog
         for uri, d in catalog.documents.stored(root.prefix).items()
     }
-    planned = plan.make(found, stored, prune=request.prune)
-    report.watcher.expect(planned.files)
+    planned = plan.make_plan(found, stored, prune=request.prune)
+    report.watcher.expect_files(planned.files)
     if request.dry_run or catalog is None or embedders is None:
-        pipeline.preview(planned, settings, report)
+        preview(planned, settings, report)
         return
     with (make_parsers or Parsers)(settings) as parsers:
-        tools = Tools(catalog=catalog, settings=settings, embedders=embedders, parsers=parsers)
-        if planned.tasks and isinstance(parsers, Confined):
-            _told_how_confined(parsers, report)
+        tools = IngestTools(
+            catalog=catalog, settings=settings, embedders=embedders, parsers=parsers
+        )
+        if planned.tasks and isinstance(parsers, ConfinedParsers):
+            _tell_confinement(parsers, report)
         try:
             pipeline.run(planned, tools, report)
         except (ClearanceError, MemoryError):
@@ -117,16 +125,16 @@ def perform(
             raise CorpusError(f"{type(error).__name__}: {error}", remedy=remedy) from error
 
 
-def _told_how_confined(parsers: Confined, report: Report) -> None:
+def _tell_confinement(parsers: ConfinedParsers, report: IngestReport) -> None:
     """Raises ParsersNotConfined, before anything is read.
 
-    A parser that cannot start is told of with each file.
+    If a parser cannot start, each file says so.
     """
     with suppress(SourceUnavailable):
         report.confinement = parsers.check()
-        report.watcher.say(report.confinement.described())
+        report.watcher.say(report.confinement.describe())
 
 
-def loader(settings: Settings, say: Callable[[str], None] = log.info) -> LoadEmbedder:
+def embedder_loader(settings: Settings, say: Callable[[str], None] = log.info) -> LoadEmbedder:
     """Loads the embedder of a model by its name, with the other settings as they are."""
     return lambda model: load(settings.model_copy(update={"embedding_model": model}), say)

@@ -2,8 +2,8 @@
 
 The scan opens nothing but folders and rules.
 
-A file's bytes are read once, by `judged_file`: through the folders that were judged, under the rule
-that is in force then, and only if the file is still the one that the scan saw.
+A file's bytes are read once, by `open_judged_file`: through the folders that were judged, under
+the rule that is in force then, and only if the file is still the one that the scan saw.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from indexes.model import Readers, Scalar
 from indexes.settings import Settings
 from ingest.access import NOBODY, FolderRule, Rules
 from ingest.isolation.private_copy import PrivateCopy
-from ingest.tree import Entry, Tree, stamp, unavailable
+from ingest.tree import Tree, TreeEntry, file_stamp, unavailable_source
 
 PIPELINE_VERSION = 1
 """Raise it when parsing or chunking gives something else for the same bytes: every file is then
@@ -58,7 +58,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class SourceFile:
     """One file as the scan saw it.
 
     With a problem it cannot be read; without readers nobody may read it.
@@ -78,7 +78,7 @@ class Source:
     collection: str = "default"
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
     source_id: int | None = None
-    # None: its text is not in a file of its own
+    # None if its text is not in a file of its own
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -144,9 +144,9 @@ class Scan:
     """
 
     roots: tuple[Root, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[SourceFile, ...]
     # folders that could not be listed, files that only a manifest knows
-    unreadable: tuple[Source, ...] = ()
+    unreadable: tuple[SourceFile, ...] = ()
     blind: tuple[str, ...] = ()
 
 
@@ -161,7 +161,7 @@ def find_roots(paths: Sequence[Path]) -> tuple[Root, ...]:
     roots: dict[Path, Root] = {}
     for path in paths:
         try:
-            root = _root(path)
+            root = _open_root(path)
         except (OSError, ValueError) as error:
             raise BadInput(
                 f"{path} cannot be found.", remedy="Name a file or a folder that exists."
@@ -172,7 +172,7 @@ def find_roots(paths: Sequence[Path]) -> tuple[Root, ...]:
     )
 
 
-def _root(path: Path) -> Root:
+def _open_root(path: Path) -> Root:
     descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         about, place = os.fstat(descriptor), Path(f"/proc/self/fd/{descriptor}").readlink()
@@ -184,16 +184,20 @@ def _root(path: Path) -> Root:
         os.close(descriptor)
 
 
-def in_sources(roots: Sequence[Root], catalog: Catalog | None, *, make: bool) -> tuple[Root, ...]:
+def assign_sources(
+    roots: Sequence[Root], catalog: Catalog | None, *, make: bool
+) -> tuple[Root, ...]:
     """The same roots as places in their sources; make: sources that are missing are made, else only
     imagined.
 
-    Raises BadInput where a root cannot be in a source, or its source is not where it was.
+    Raises BadInput if a root cannot be in a source, or if its source is not in its former place.
     """
-    return tuple(_in_source(root, catalog, make=make) for root in roots)
+    return tuple(_assign_source(root, catalog, make=make) for root in roots)
 
 
-def as_source(roots: Sequence[Root], name: str, catalog: Catalog | None) -> tuple[Root, ...]:
+def assign_named_source(
+    roots: Sequence[Root], name: str, catalog: Catalog | None
+) -> tuple[Root, ...]:
     """The one root as the folder of this source: the same folder may have other names on other
     machines.
     """
@@ -205,7 +209,7 @@ def as_source(roots: Sequence[Root], name: str, catalog: Catalog | None) -> tupl
     return (replace(root, source=replace(catalog.sources.get(name), root=root.place)),)
 
 
-def _in_source(root: Root, catalog: Catalog | None, *, make: bool) -> Root:
+def _assign_source(root: Root, catalog: Catalog | None, *, make: bool) -> Root:
     source = None
     if catalog is not None and make:
         source = catalog.sources.ensure(root.place, is_folder=root.is_folder)
@@ -243,20 +247,22 @@ def scan(
     A link would let whoever may write into one folder lend the text of another folder to his own
     readers.
     """
-    sources: list[Source] = []
-    unreadable: list[Source] = []
+    sources: list[SourceFile] = []
+    unreadable: list[SourceFile] = []
     for root in roots:
         if root.tree is None:
             raise ValueError(f"{root.place} was not opened")
         for entry in root.tree.walk(rules, root.start):
             file = root.tree.place.joinpath(*entry.parts)
             if entry.is_folder:
-                unreadable.append(_line(file, root, entry.problem))
+                unreadable.append(_folder_problem(file, root, entry.problem))
             elif file not in skip:
                 of_source = root.source.readers if root.source else NOBODY
                 origin = Origin(tree=root.tree, parts=entry.parts, rules=rules, of_source=of_source)
-                sources.append(_source(file, root, entry, origin, collection, max_bytes))
-    unreadable += _missing(roots, rules.named - {source.file for source in sources} - skip)
+                sources.append(_make_source(file, root, entry, origin, collection, max_bytes))
+    unreadable += _files_not_found(
+        roots, rules.manifest_files - {source.file for source in sources} - skip
+    )
     unseen = [
         source
         for source in (*unreadable, *sources)
@@ -269,7 +275,7 @@ def scan(
 
 
 @contextmanager
-def judged_file(source: Source) -> Iterator[BinaryIO]:
+def open_judged_file(source: SourceFile) -> Iterator[BinaryIO]:
     """The file's bytes, open.
 
     Raises SourceUnavailable unless file and rule are what the scan saw, to the end.
@@ -281,7 +287,7 @@ def judged_file(source: Source) -> Iterator[BinaryIO]:
     if origin is None:
         raise SourceUnavailable("It is not a file.")
     try:
-        with origin.tree.file(origin.parts, origin.rules) as (file, folder_rule):
+        with origin.tree.open_file(origin.parts, origin.rules) as (file, folder_rule):
             try:
                 readers = origin.readers(source.file, folder_rule)
             except NoReaders:
@@ -294,21 +300,23 @@ def judged_file(source: Source) -> Iterator[BinaryIO]:
             yield file
             _check_unchanged(file, source)
     except OSError as error:
-        raise unavailable(error) from error
+        raise unavailable_source(error) from error
 
 
-def content_hash(file: BinaryIO, source: Source, settings: Settings) -> str:
+def content_hash(file: BinaryIO, source: SourceFile, settings: Settings) -> str:
     """SHA-256 over the bytes and over every setting that shapes the document. Raises OSError."""
-    digest = _shape(source, settings)
+    digest = _shape_digest(source, settings)
     file.seek(0)
     while block := file.read(_BLOCK):
         digest.update(block)
     return digest.hexdigest()
 
 
-def private_copy(file: BinaryIO, source: Source, settings: Settings) -> tuple[PrivateCopy, str]:
+def make_private_copy(
+    file: BinaryIO, source: SourceFile, settings: Settings
+) -> tuple[PrivateCopy, str]:
     """A copy that nobody else can reach, and the content hash of the copy itself. Raises OSError."""
-    digest = _shape(source, settings)
+    digest = _shape_digest(source, settings)
     file.seek(0)
     copy = PrivateCopy.new(source.file.name, source.size, settings.home)
     try:
@@ -324,35 +332,35 @@ def private_copy(file: BinaryIO, source: Source, settings: Settings) -> tuple[Pr
     return copy, digest.hexdigest()
 
 
-def _shape(source: Source, settings: Settings) -> "hashlib._Hash":
+def _shape_digest(source: SourceFile, settings: Settings) -> "hashlib._Hash":
     shape = (PIPELINE_VERSION, settings.chunk_tokens, settings.ocr)
     told = (source.title, source.collection, dict(source.metadata))
     return hashlib.sha256(json.dumps([shape, told], sort_keys=True).encode())
 
 
-def _check_unchanged(file: BinaryIO, source: Source) -> None:
-    if stamp(os.fstat(file.fileno())) != source.stamp:
+def _check_unchanged(file: BinaryIO, source: SourceFile) -> None:
+    if file_stamp(os.fstat(file.fileno())) != source.stamp:
         raise SourceUnavailable(_CHANGED, remedy="Run the same command again.")
 
 
-def _source(
-    file: Path, root: Root, entry: Entry, origin: Origin, collection: str, max_bytes: int
-) -> Source:
+def _make_source(
+    file: Path, root: Root, entry: TreeEntry, origin: Origin, collection: str, max_bytes: int
+) -> SourceFile:
     readers: Readers | None = None
     problem: SourceError | None = entry.problem
     if entry.about is not None:
-        problem = _wrong_kind(file, entry.about, max_bytes)
+        problem = _kind_problem(file, entry.about, max_bytes)
     try:
         readers = origin.readers(file, entry.rule)
     except NoReaders as error:
         problem = problem or error
-    told = origin.rules.entry(file)
-    return Source(
+    told = origin.rules.entry_of(file)
+    return SourceFile(
         file=file,
         uri=root.uri(file),
         path=root.path(file),
         modified_ns=entry.about.st_mtime_ns if entry.about else 0,
-        stamp=stamp(entry.about) if entry.about else (),
+        stamp=file_stamp(entry.about) if entry.about else (),
         size=entry.about.st_size if entry.about else 0,
         rule=readers,
         readers=readers,
@@ -365,7 +373,7 @@ def _source(
     )
 
 
-def _wrong_kind(file: Path, about: os.stat_result, max_bytes: int) -> SourceRefused | None:
+def _kind_problem(file: Path, about: os.stat_result, max_bytes: int) -> SourceRefused | None:
     if stat.S_ISLNK(about.st_mode):
         return SourceRefused(
             "It is a symbolic link.", remedy="Ingest the file or folder that it points to."
@@ -382,7 +390,7 @@ def _wrong_kind(file: Path, about: os.stat_result, max_bytes: int) -> SourceRefu
     return None
 
 
-def _missing(roots: Sequence[Root], named: frozenset[Path]) -> Iterator[Source]:
+def _files_not_found(roots: Sequence[Root], named: frozenset[Path]) -> Iterator[SourceFile]:
     """Files of the manifest that should be below the roots: for a mistyped name another rule
     governs the real file.
     """
@@ -392,8 +400,10 @@ def _missing(roots: Sequence[Root], named: frozenset[Path]) -> Iterator[Source]:
                 problem = SourceUnavailable(
                     "The manifest names it, but it was not found.", remedy="Correct the name."
                 )
-                yield Source(file=file, uri=root.uri(file), path=root.path(file), problem=problem)
+                yield SourceFile(
+                    file=file, uri=root.uri(file), path=root.path(file), problem=problem
+                )
 
 
-def _line(place: Path, root: Root, problem: SourceError | None) -> Source:
-    return Source(file=place, uri=root.uri(place), path=root.path(place) + "/", problem=problem)
+def _folder_problem(place: Path, root: Root, problem: SourceError | None) -> SourceFile:
+    return SourceFile(file=place, uri=root.uri(place), path=root.path(place) + "/", problem=problem)

@@ -100,7 +100,7 @@ _DEEDS: dict[str, Callable[[str, Callable[[], None]], str]] = {
 }
 
 
-def copied(path: Path) -> PrivateCopy:
+def private_copy_of(path: Path) -> PrivateCopy:
     """The file of this name as parsers take it, for tests and benchmarks that judge nobody's
     rights.
     """

@@ -20,7 +20,7 @@ from indexes.errors import SourceUnavailable
 from ingest.access import FolderRule, Rules
 
 MAX_DEPTH = 200  # every folder on the way down is held open while its files are looked at
-DROPPINGS = (
+IGNORED = (
     "~$*",
     "*~",
     "#*#",
@@ -36,7 +36,7 @@ _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TreeEntry:
     """What the walk found at one place: a file, or something that could not be looked at."""
 
     parts: tuple[str, ...]  # the way down from the top of the tree
@@ -62,25 +62,27 @@ class Tree:
         """The folder that this path names now; it may be a link. Raises OSError."""
         return cls(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
-    def walk(self, rules: Rules, start: tuple[str, ...] = ()) -> Iterator[Entry]:
-        """Every file below `start`, depth first, sorted by name; droppings and hidden entries left
-        out.
+    def walk(self, rules: Rules, start: tuple[str, ...] = ()) -> Iterator[TreeEntry]:
+        """Every file below `start`, depth first, sorted by name, without what editors and systems
+        leave behind and without hidden entries.
         """
         try:
             folder, rule = self._descend(start[:-1], rules)
         except OSError as error:
-            yield Entry(parts=start, problem=unavailable(error), is_folder=True)
+            yield TreeEntry(parts=start, problem=unavailable_source(error), is_folder=True)
             return
         try:
             if start:
-                yield from self._entry(folder, start, rule, rules)
+                yield from self._walk_entry(folder, start, rule, rules)
             else:
-                yield from self._inside(folder, start, None, rules)
+                yield from self._walk_folder(folder, start, None, rules)
         finally:
             os.close(folder)
 
     @contextmanager
-    def file(self, parts: tuple[str, ...], rules: Rules) -> Iterator[tuple[BinaryIO, FolderRule]]:
+    def open_file(
+        self, parts: tuple[str, ...], rules: Rules
+    ) -> Iterator[tuple[BinaryIO, FolderRule]]:
         """The file, open, and the rule of its nearest folder, read on the way to it.
 
         Raises OSError.
@@ -93,7 +95,7 @@ class Tree:
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             yield file, rule
 
-    def rule(self, folder: tuple[str, ...], rules: Rules) -> FolderRule:
+    def rule_of(self, folder: tuple[str, ...], rules: Rules) -> FolderRule:
         """The rule of the nearest folder at or above this one, up to the top. Raises OSError."""
         descriptor, rule = self._descend(folder, rules)
         os.close(descriptor)
@@ -101,53 +103,55 @@ class Tree:
 
     def _descend(self, parts: tuple[str, ...], rules: Rules) -> tuple[int, FolderRule]:
         """A new descriptor of the folder, and the nearest rule on the way to it."""
-        folder, rule = os.dup(self._descriptor), rules.in_folder(self._descriptor, self.place)
+        folder, rule = os.dup(self._descriptor), rules.rule_in_folder(self._descriptor, self.place)
         try:
             for depth, name in enumerate(parts, start=1):
                 inner = os.open(name, _ENTRY | os.O_DIRECTORY, dir_fd=folder)
                 os.close(folder)
                 folder = inner
-                rule = _nearer(rules.in_folder(folder, self.place.joinpath(*parts[:depth])), rule)
+                rule = _nearer(
+                    rules.rule_in_folder(folder, self.place.joinpath(*parts[:depth])), rule
+                )
         except BaseException:
             os.close(folder)
             raise
         return folder, rule
 
-    def _entry(
+    def _walk_entry(
         self, folder: int, parts: tuple[str, ...], rule: FolderRule, rules: Rules
-    ) -> Iterator[Entry]:
+    ) -> Iterator[TreeEntry]:
         try:
             about = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
         except OSError as error:
-            yield Entry(parts=parts, rule=rule, problem=unavailable(error))
+            yield TreeEntry(parts=parts, rule=rule, problem=unavailable_source(error))
             return
         if not stat.S_ISDIR(about.st_mode):
-            yield Entry(parts=parts, about=about, rule=rule)
+            yield TreeEntry(parts=parts, about=about, rule=rule)
             return
         try:
             if len(parts) > MAX_DEPTH:
                 raise OSError(errno.EMLINK, f"It is more than {MAX_DEPTH} folders deep")
             inner = os.open(parts[-1], _ENTRY | os.O_DIRECTORY, dir_fd=folder)
         except OSError as error:
-            yield Entry(parts=parts, problem=unavailable(error), is_folder=True)
+            yield TreeEntry(parts=parts, problem=unavailable_source(error), is_folder=True)
             return
         try:
-            yield from self._inside(inner, parts, rule, rules)
+            yield from self._walk_folder(inner, parts, rule, rules)
         finally:
             os.close(inner)
 
-    def _inside(
+    def _walk_folder(
         self, folder: int, parts: tuple[str, ...], rule: FolderRule, rules: Rules
-    ) -> Iterator[Entry]:
+    ) -> Iterator[TreeEntry]:
         try:
             names = sorted(os.listdir(folder))
         except OSError as error:
-            yield Entry(parts=parts, problem=unavailable(error), is_folder=True)
+            yield TreeEntry(parts=parts, problem=unavailable_source(error), is_folder=True)
             return
-        rule = _nearer(rules.in_folder(folder, self.place.joinpath(*parts)), rule)
+        rule = _nearer(rules.rule_in_folder(folder, self.place.joinpath(*parts)), rule)
         for name in names:
-            if not _is_dropping(name):
-                yield from self._entry(folder, (*parts, name), rule, rules)
+            if not _is_ignored(name):
+                yield from self._walk_entry(folder, (*parts, name), rule, rules)
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -158,12 +162,12 @@ class Tree:
         self.close()
 
 
-def stamp(about: os.stat_result) -> tuple[int, ...]:
+def file_stamp(about: os.stat_result) -> tuple[int, ...]:
     """Differs if the file was touched, or another one put in its place, between two looks."""
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 
-def unavailable(error: OSError) -> SourceUnavailable:
+def unavailable_source(error: OSError) -> SourceUnavailable:
     remedy = (
         "Give the ingesting user the right to read it."
         if isinstance(error, PermissionError)
@@ -180,5 +184,5 @@ def _nearer(own: FolderRule, above: FolderRule) -> FolderRule:
     return above if own is None else own
 
 
-def _is_dropping(name: str) -> bool:
-    return name.startswith(".") or any(fnmatch(name.lower(), pattern) for pattern in DROPPINGS)
+def _is_ignored(name: str) -> bool:
+    return name.startswith(".") or any(fnmatch(name.lower(), pattern) for pattern in IGNORED)

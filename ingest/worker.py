@@ -10,10 +10,10 @@ from indexes.catalog import Catalog
 from indexes.embedder import LoadEmbedder
 from indexes.jobs import Attempt, Handler, JobRunner
 from indexes.settings import Settings
-from ingest.lock import only_one
-from ingest.pipeline import Embedders
-from ingest.report import FileOutcome, Report
-from ingest.requests import IngestRequest, MakeParsers, loader, perform
+from ingest.embedders import Embedders
+from ingest.lock import ingest_lock
+from ingest.report import FileOutcome, IngestReport
+from ingest.requests import IngestRequest, MakeParsers, embedder_loader, perform_ingest
 
 JOB_KIND = "ingest"
 POLL_S = 2.0
@@ -22,7 +22,7 @@ MAX_LISTED = 1_000  # files in the result of a job
 log = logging.getLogger(__name__)
 
 
-def work(
+def do_jobs(
     settings: Settings,
     *,
     once: bool,
@@ -35,10 +35,10 @@ def work(
     While a command line run has the corpus, no job is claimed.
     """
     with closing(Catalog.open(settings.catalog_url)) as catalog:
-        embedders = Embedders(catalog, settings.embedding_model, load or loader(settings))
+        embedders = Embedders(catalog, settings.embedding_model, load or embedder_loader(settings))
         handlers = {JOB_KIND: ingest_handler(settings, catalog, embedders, make_parsers)}
-        turn = partial(only_one, settings.home)
-        JobRunner(catalog.jobs, handlers, look_s=poll_s, turn=turn).run(once=once)
+        turn = partial(ingest_lock, settings.home)
+        JobRunner(catalog.jobs, handlers, poll_s=poll_s, turn=turn).run(once=once)
 
 
 def ingest_handler(
@@ -49,12 +49,14 @@ def ingest_handler(
 ) -> Handler:
     """Does one ingestion; its result is the report.
 
-    It takes no lock: whoever runs it holds the one for the corpus (`only_one`).
+    It takes no lock: whoever runs it holds the one for the corpus (`ingest_lock`).
     """
 
     def ingest(payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
-        report = Report(watcher=_AttemptWatcher(attempt))
-        perform(IngestRequest.of(payload), settings, catalog, embedders, report, make_parsers)
+        report = IngestReport(watcher=_AttemptWatcher(attempt))
+        perform_ingest(
+            IngestRequest.of(payload), settings, catalog, embedders, report, make_parsers
+        )
         report.close()
         return report.summary(most=MAX_LISTED)
 
@@ -69,11 +71,11 @@ class _AttemptWatcher:
         self._done = 0
         self._total = 0
 
-    def expect(self, files: int) -> None:
+    def expect_files(self, files: int) -> None:
         self._total = files
         self._attempt.report(self._done, self._total)
 
-    def happened(self, outcome: FileOutcome) -> None:
+    def show_outcome(self, outcome: FileOutcome) -> None:
         self._done += 1
         self._attempt.report(self._done, self._total)
 

@@ -12,7 +12,7 @@ from anyio import CapacityLimiter, fail_after, to_thread
 
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
-from indexes.derived.maintenance import tending
+from indexes.derived.background import background_work
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
@@ -124,7 +124,7 @@ async def open_runtime(
         if embedder is None:
             embedder = await to_thread.run_sync(load, settings.embedding_model)
         searcher = await to_thread.run_sync(_searcher, catalog, embedder, settings, load)
-        tended = tending(searcher.corpus, TEND_S)
+        tended = background_work(searcher.corpus, TEND_S)
         tended.__enter__()
         # waits for its thread
         stack.push_async_callback(to_thread.run_sync, tended.__exit__, None, None, None)

@@ -88,7 +88,7 @@ def test_every_document_is_asked_about():
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["document"])
 def test_the_folders_let_in_exactly_the_readers_that_the_list_of_questions_names(question):
     file, rules = DOCUMENTS / question["document"], Rules()
-    folder_rule = Tree.open(DOCUMENTS).rule(file.parent.relative_to(DOCUMENTS).parts, rules)
+    folder_rule = Tree.open(DOCUMENTS).rule_of(file.parent.relative_to(DOCUMENTS).parts, rules)
     readers = rules.readers(file, folder_rule)
     assert [user for user in PEOPLE["users"] if may_read(user, readers)] == question["readers"]
 

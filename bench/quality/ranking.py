@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.quality.sets import Source
 from bench.quality.vectors import RememberingEmbedder
-from indexes.derived.keywords import KeywordIndex
+from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.model import Chunk, Mode, Row
 from indexes.search.fusion import fuse
@@ -81,7 +81,7 @@ class Ranking:
 
     def _rows(self, question: str, mode: Mode, depth: int) -> list[int]:
         everything = np.array([EVERYTHING], np.int64)
-        keyword, scores, ceiling = self._keywords.ranked(question, everything, depth)
+        keyword, scores, ceiling = self._keywords.rank(question, everything, depth)
         if mode == "keyword":
             return [int(row) for row in keyword]
         vector = self._embedder.query(question)

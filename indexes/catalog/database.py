@@ -35,7 +35,7 @@ from indexes.errors import (
     StorageFull,
     UnsafeDatabase,
 )
-from indexes.private_files import keep_private, private_file
+from indexes.private_files import keep_private, make_private
 
 CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
 SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processes write
@@ -296,7 +296,7 @@ def _sqlite(url: str, database: str | None) -> tuple[Engine, "_CatalogFile"]:
         raise BadConfiguration(
             f"The folder {place.parent} cannot be used: {error.strerror}.", remedy=_HOME
         ) from error
-    private_file(place)  # its log and its shared memory get the same mode from SQLite
+    make_private(place)  # its log and its shared memory get the same mode from SQLite
     engine = create_engine(
         url,
         module=pysqlite3,

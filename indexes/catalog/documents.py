@@ -202,12 +202,12 @@ def _check(document: Document) -> None:
         ("language", document.language, attributes.MAX_LANGUAGE_CHARS),
     ]
     for name, text, most in texts:
-        if text is not None and (wrong := attributes.wrong_text(text, most)):
+        if text is not None and (wrong := attributes.text_problem(text, most)):
             raise BadInput(f"The document's {name} {wrong}.")
-    if wrong := attributes.wrong_metadata(document.metadata):
+    if wrong := attributes.metadata_problem(document.metadata):
         raise BadInput(f"The document's metadata {wrong}.")
     if document.modified_at is not None and (
-        wrong := attributes.wrong_moment(document.modified_at)
+        wrong := attributes.moment_problem(document.modified_at)
     ):
         raise BadInput(f"The document's time of change {wrong}.")
 
@@ -255,7 +255,7 @@ def _write_head(connection: Connection, document: Document) -> tuple[int, str, t
         "pages": _page_map(document),
         "metadata": dict(document.metadata),
         "metadata_digests": " ".join(
-            sorted(attributes.digest_of(*item) for item in document.metadata.items())
+            sorted(attributes.metadata_digest(*item) for item in document.metadata.items())
         ),
         "modified_at": document.modified_at,
         "stored_at": datetime.now(UTC),

@@ -55,15 +55,15 @@ class Filters:
             ),
         ]
         for name, text, most in texts:
-            if text is not None and (wrong := attributes.wrong_text(text, most)):
+            if text is not None and (wrong := attributes.text_problem(text, most)):
                 raise BadFilter(f"{name} {wrong}.")
-        if wrong := attributes.wrong_metadata(self.metadata, _MAX_METADATA_KEYS):
+        if wrong := attributes.metadata_problem(self.metadata, _MAX_METADATA_KEYS):
             raise BadFilter(f"metadata {wrong}.")
         self._check_moments()
 
     def _check_moments(self) -> None:
         for moment in (self.modified_after, self.modified_before):
-            if moment is not None and (wrong := attributes.wrong_moment(moment)):
+            if moment is not None and (wrong := attributes.moment_problem(moment)):
                 raise BadFilter(f"A date {wrong}.", remedy="Write it like 2026-01-31T00:00:00Z.")
         if (
             self.modified_after
@@ -107,5 +107,5 @@ def _conditions(filters: Filters, column: Any) -> list[ColumnElement[bool]]:
     if filters.modified_before is not None:
         conditions.append(column.modified_at < filters.modified_before)
     for key, value in filters.metadata.items():
-        conditions.append(column.metadata_digests.contains(attributes.digest_of(key, value)))
+        conditions.append(column.metadata_digests.contains(attributes.metadata_digest(key, value)))
     return conditions

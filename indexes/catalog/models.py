@@ -60,7 +60,7 @@ class Models:
         with self._database.writing() as connection:
             gone = delete(models).where(models.c.name == name)
             if (
-                attributes.wrong_text(name, MAX_NAME_CHARS)
+                attributes.text_problem(name, MAX_NAME_CHARS)
                 or connection.execute(gone).rowcount == 0
             ):
                 raise NotFound(f"{name[:80]!a} has no rule.", remedy="See: clearance models list")

@@ -10,10 +10,10 @@ from typing import Self
 from sqlalchemy import Connection, insert, select
 
 from indexes.catalog.schema import principal_aliases, principal_shapes, principals
-from indexes.confusables import distance, shapes
+from indexes.confusables import edit_distance, shapes
 from indexes.errors import AlreadyExists, BadPrincipal, NotFound, UnknownPrincipal
 from indexes.model import PUBLIC, Readers
-from indexes.principals import check_principal, shown
+from indexes.principals import ascii_form, check_principal
 
 DECLARED = ("active", "disabled")
 MAX_LOOKED_AT = 50_000  # names among which a nearest one is looked for
@@ -35,7 +35,7 @@ class Unknown:
             return f"{_readable(self.name)} is not declared."
         # in letters, both would look the same
         alike = name_shapes(self.name) & name_shapes(self.nearest)
-        said = shown(self.name) if alike and not self.name.isascii() else _readable(self.name)
+        said = ascii_form(self.name) if alike and not self.name.isascii() else _readable(self.name)
         return f"{said} is not declared. Is {_readable(self.nearest)} meant?"
 
 
@@ -210,7 +210,7 @@ def _spelt_alike(name: str, known: Sequence[str]) -> str | None:
     for other in known:
         its_kind, _, its_rest = other.partition(":")
         if its_kind == kind:
-            away = distance(wanted, its_rest.casefold(), most)
+            away = edit_distance(wanted, its_rest.casefold(), most)
         else:  # `group:ada` for `user:ada`
             away = 0 if its_rest.casefold() == wanted else most + 1
         if away <= most and (best is None or (away, other) < best):
@@ -259,4 +259,4 @@ def _readable(name: str) -> str:
     try:
         return check_principal(name)
     except BadPrincipal:
-        return shown(name)
+        return ascii_form(name)

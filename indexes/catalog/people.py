@@ -39,7 +39,7 @@ from indexes.catalog.schema import (
 )
 from indexes.errors import BadInput, BadPrincipal, NotFound, StillDenied
 from indexes.model import PUBLIC, Readers
-from indexes.principals import check_principal, shown
+from indexes.principals import ascii_form, check_principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,8 @@ class People:
             owner = former_ids(connection, {name}).get(name)
             if owner is None:
                 raise NotFound(
-                    f"{shown(name)} is nobody's former name.", remedy=f"See: clearance {kind}s list"
+                    f"{ascii_form(name)} is nobody's former name.",
+                    remedy=f"See: clearance {kind}s list",
                 )
             connection.execute(delete(principal_aliases).where(principal_aliases.c.name == name))
             connection.execute(delete(principal_shapes).where(principal_shapes.c.name == name))

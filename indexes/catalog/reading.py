@@ -18,7 +18,7 @@ from sqlalchemy import (
     select,
 )
 
-from indexes.attributes import wrong_text
+from indexes.attributes import text_problem
 from indexes.catalog.access import (
     NO_SET,
     Asker,
@@ -304,7 +304,7 @@ class ReadState:
         """Raises NotFound before anything else is read, in the same two steps for what is hidden
         and what is absent.
         """
-        if wrong_text(public_id, _MAX_ID_CHARS):
+        if text_problem(public_id, _MAX_ID_CHARS):
             raise NotFound()
         ((found, reader_set),) = set_of.rows(self._connection, {"public_id": public_id})
         if not may_read_set(

@@ -16,7 +16,7 @@ from indexes.catalog import Catalog
 from indexes.cli.terminal import printable
 from indexes.errors import BadInput, ClearanceError
 from indexes.model import Actor, Readers
-from indexes.principals import rule
+from indexes.principals import check_rule
 from indexes.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -44,7 +44,7 @@ def given_readers(
 
     Raises BadPrincipal, and UnknownPrincipal if such a name is denied or the settings accept none.
     """
-    readers = rule(allow or (), deny or ())
+    readers = check_rule(allow or (), deny or ())
     refuse = configuration.load().unknown_principals == "refuse"
     for unknown in catalog.people.check_rule(readers, refuse=refuse):
         warn(f"{unknown} It means nobody until then.")

@@ -2,8 +2,8 @@
 byte is believed.
 
 Several processes may share a folder. Who writes a checkpoint or reads one holds a lock on it, and
-only what CURRENT does not name and nobody holds is ever deleted. Whatever is damaged, the pointer
-included, is IndexDamaged and no more.
+only what CURRENT does not name and nobody holds is ever deleted. Whatever is damaged, also the
+pointer, raises IndexDamaged and nothing else.
 """
 
 import errno
@@ -37,19 +37,19 @@ def save(home: Path, facts: Mapping[str, Any], write: Callable[[Path], None]) ->
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     home.chmod(0o700)
     with ExitStack() as held:
-        with _locked(home):
+        with _folder_lock(home):
             folder = Path(tempfile.mkdtemp(prefix="checkpoint-", dir=home))
-            held.enter_context(_locked(folder))
+            held.enter_context(_folder_lock(folder))
         try:
             write(folder)
             _seal(folder, facts)
-            with _locked(home):
+            with _folder_lock(home):
                 _point_to(home, folder.name)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        with _locked(home):
-            _forget_others(home)
+        with _folder_lock(home):
+            _delete_others(home)
 
 
 @contextmanager
@@ -60,42 +60,42 @@ def open_checkpoint(home: Path, facts: Mapping[str, Any]) -> Iterator[Path | Non
     Raises IndexDamaged.
     """
     with ExitStack() as held:
-        folder = _held(home, held)
-        yield None if folder is None or not _verified(folder, facts) else folder
+        folder = _lock_current(home, held)
+        yield None if folder is None or not _verify(folder, facts) else folder
 
 
 def discard(home: Path) -> None:
     """Forget the checkpoint; the next start builds everything from the catalog."""
-    with suppress(OSError), _locked(home):
+    with suppress(OSError), _folder_lock(home):
         _remove(home / _CURRENT)
-        _forget_others(home)
+        _delete_others(home)
 
 
-def _held(home: Path, held: ExitStack) -> Path | None:
+def _lock_current(home: Path, held: ExitStack) -> Path | None:
     """The folder that CURRENT names, locked against deletion for as long as `held` is open."""
     for _ in range(_TRIES):
-        name = _named(home)
+        name = _current_name(home)
         if name is None:
             return None
         with ExitStack() as holding:
             try:
                 if (home / name).is_symlink():
                     raise OSError(errno.ELOOP, "It is a link")
-                holding.enter_context(_locked(home / name, shared=True))
+                holding.enter_context(_folder_lock(home / name, shared=True))
             except OSError as error:
-                if _named(home) != name:
+                if _current_name(home) != name:
                     continue
                 raise IndexDamaged(f"{name}: {error.strerror}") from error
-            if _named(home) == name:
+            if _current_name(home) == name:
                 held.push(holding.pop_all())
                 return home / name
     raise IndexDamaged("The checkpoint is replaced again and again.")
 
 
-def _named(home: Path) -> str | None:
-    """What CURRENT names. None: there is none."""
+def _current_name(home: Path) -> str | None:
+    """What CURRENT names; None if it is not there."""
     try:
-        with _regular(home / _CURRENT) as file:
+        with _open_regular(home / _CURRENT) as file:
             name = file.read(_NAME_BYTES).decode().strip()
     except FileNotFoundError:
         return None
@@ -106,13 +106,13 @@ def _named(home: Path) -> str | None:
     return name
 
 
-def _verified(folder: Path, facts: Mapping[str, Any]) -> bool:
+def _verify(folder: Path, facts: Mapping[str, Any]) -> bool:
     """Whether it was made for these facts.
 
     Raises IndexDamaged unless every file is as it was written.
     """
     try:
-        with _regular(folder / _MANIFEST) as file:
+        with _open_regular(folder / _MANIFEST) as file:
             manifest = json.loads(file.read())
         if manifest["format"] != FORMAT or manifest["facts"] != dict(facts):
             return False
@@ -152,15 +152,15 @@ def _point_to(home: Path, name: str) -> None:
         pointer.unlink(missing_ok=True)
 
 
-def _forget_others(home: Path) -> None:
+def _delete_others(home: Path) -> None:
     """Delete what CURRENT does not name, unless somebody writes or reads it."""
     try:
-        kept = _named(home)
+        kept = _current_name(home)
     except IndexDamaged:
         kept = None
     for path in home.glob("checkpoint-*"):
         if path.name != kept:
-            with suppress(OSError), _locked(path, wait=False):
+            with suppress(OSError), _folder_lock(path, wait=False):
                 _remove(path)
     for path in home.glob(f"{_CURRENT}.*"):
         _remove(path)
@@ -174,7 +174,7 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+def _folder_lock(folder: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
     """Raises OSError for what is no folder, and BlockingIOError if it is held by another and not
     waited for.
     """
@@ -194,7 +194,7 @@ def _locked(folder: Path, *, shared: bool = False, wait: bool = True) -> Iterato
         os.close(descriptor)
 
 
-def _regular(path: Path) -> BufferedReader:
+def _open_regular(path: Path) -> BufferedReader:
     """An ordinary file, opened: neither a link, nor something whose reading might never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     file = (
@@ -209,7 +209,7 @@ def _regular(path: Path) -> BufferedReader:
 
 
 def _digest(path: Path) -> str:
-    with _regular(path) as file:
+    with _open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

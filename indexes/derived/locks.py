@@ -29,11 +29,12 @@ class ReadWriteLock:
     def wait_until_idle(self, at_most_s: float) -> None:
         """Returns when nobody reads, writes or waits to write, or when the time is over."""
         with self._changed:
-            self._changed.wait_for(self._idle, at_most_s)
+            self._changed.wait_for(self._is_idle, at_most_s)
 
     @contextmanager
     def writing(self, patience_s: float = 0.0) -> Iterator[Callable[[], None]]:
-        """Gives what turns the rest of the block into reading, with no other writer in between.
+        """Gives a function that turns the rest of the block into reading, without letting another
+        writer in between.
 
         patience_s: how long to let new readers go first.
         """
@@ -47,13 +48,13 @@ class ReadWriteLock:
                 self._changed.notify_all()
 
         with self._changed:
-            if not (patience_s and self._changed.wait_for(self._idle, patience_s)):
+            if not (patience_s and self._changed.wait_for(self._is_idle, patience_s)):
                 self._waiting += 1
                 try:
                     self._changed.wait_for(lambda: not self._writing and not self._readers)
                 finally:
                     self._waiting -= 1
-                    # readers that waited for this one, should it have been interrupted
+                    # if this one was interrupted: for the readers that waited for it
                     self._changed.notify_all()
             self._writing = True
         try:
@@ -66,5 +67,5 @@ class ReadWriteLock:
                     self._writing = False
                 self._changed.notify_all()
 
-    def _idle(self) -> bool:
+    def _is_idle(self) -> bool:
         return not (self._readers or self._writing or self._waiting)

@@ -23,9 +23,9 @@ def rebuild(
     *,
     grace_s: float = 3.0,
 ) -> IndexGeneration:
-    """Without a model: every process builds its indexes anew from the catalog.
+    """Without a model, every process builds its indexes anew from the catalog.
 
-    With one: re-embed, then switch to it.
+    With a model, everything is embedded again, and then searched with it.
 
     Writes go on meanwhile; whoever stores a document stores its vectors for the new generation too.
     `grace_s` is how long running services get to load the new vectors before the switch. Killed at

@@ -26,7 +26,9 @@ class Snapshot(Protocol):
 
     @property
     def serial(self) -> int:
-        """No two indexes of one process have the same, so what is remembered is not mistaken."""
+        """No two indexes of one process have the same, so nothing remembered of one is used for
+        another.
+        """
         ...
 
     @property
@@ -41,7 +43,7 @@ class Snapshot(Protocol):
         """
         ...
 
-    def changed(self, reader_sets: Ints) -> int:
+    def last_change(self, reader_sets: Ints) -> int:
         """Grows whenever the digest of these reader sets may have become another one."""
         ...
 
@@ -50,7 +52,7 @@ class Snapshot(Protocol):
         ...
 
     def ties_of(self, rows: Ints) -> Ints:
-        """What orders these rows where their scores are equal, before the row itself."""
+        """What orders these rows if their scores are equal, before the row itself."""
         ...
 
     def nearest(

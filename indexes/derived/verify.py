@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.catalog import Placement, ReadState
-from indexes.derived.indexes import Derived, batches
-from indexes.derived.keywords import KeywordIndex, blocks, digest_of
+from indexes.derived.indexes import DerivedIndexes
+from indexes.derived.keywords import blocks
+from indexes.derived.keywords.index import KeywordIndex, postings_digest
+from indexes.derived.stored_vectors import in_batches
 from indexes.errors import IndexDamaged
 
 Where = Literal["catalog", "documents", "keywords", "vectors"]
@@ -33,7 +35,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class VerificationReport:
     """What was looked at, and what was found."""
 
     whole: bool
@@ -49,22 +51,25 @@ class Report:
 
 def verify(
     state: ReadState,
-    derived: Derived,
+    derived: DerivedIndexes,
     *,
     whole: bool,
     among: Collection[int] | None = None,
     stop: Callable[[], bool] = lambda: False,
-) -> Report:
+) -> VerificationReport:
     """Compares the indexes with this state. Nothing may change them meanwhile.
 
-    among: look at these reader sets only; None: all, those aside that are not followed to this
-    state yet. stop: asked before each reader set whether to leave the rest for another time.
+    among: look at these reader sets only. If None, at all. Reader sets that are not followed to
+    this state yet are left out. stop: asked before each reader set whether to leave the rest for
+    another time.
     """
     expected: dict[int, list[Placement]] = defaultdict(list)
     for placed in state.placements():
         expected[placed.reader_set].append(placed)
     looked_at, found = [], list[Difference]()
-    for reader_set in sorted(all_reader_sets(derived, expected) - _not_followed(state, derived)):
+    for reader_set in sorted(
+        all_reader_sets(derived, expected) - _sets_not_followed(state, derived)
+    ):
         if stop():
             break
         if among is None or reader_set in among:
@@ -73,7 +78,7 @@ def verify(
                 state, derived, reader_set, expected.get(reader_set, []), whole=whole
             )
     placed_there = [placed for reader_set in looked_at for placed in expected.get(reader_set, [])]
-    return Report(
+    return VerificationReport(
         whole=whole,
         documents=len(placed_there),
         passages=sum(len(placed.rows) for placed in placed_there),
@@ -87,13 +92,18 @@ def verify_catalog(state: ReadState, *, whole: bool) -> tuple[Difference, ...]:
     return tuple(Difference(where="catalog", what=what) for what in state.problems(whole=whole))
 
 
-def all_reader_sets(derived: Derived, expected: Collection[int]) -> set[int]:
+def all_reader_sets(derived: DerivedIndexes, expected: Collection[int]) -> set[int]:
     """Those that hold anything: in one of the indexes, or among the expected."""
-    return {*expected, *derived.reader_sets(), *derived.keywords.held(), *derived.vectors.held()}
+    return {
+        *expected,
+        *derived.placements.reader_sets(),
+        *derived.keywords.held_reader_sets(),
+        *derived.vectors.held_reader_sets(),
+    }
 
 
-def _not_followed(state: ReadState, derived: Derived) -> set[int]:
-    pending = derived.pending(state, derived.newest)
+def _sets_not_followed(state: ReadState, derived: DerivedIndexes) -> set[int]:
+    pending = derived.reader_sets_behind(state, derived.newest)
     if pending is None:
         raise IndexDamaged("The indexes do not belong to this catalog.")
     return set(pending)
@@ -101,7 +111,7 @@ def _not_followed(state: ReadState, derived: Derived) -> set[int]:
 
 def compare_reader_set(
     state: ReadState,
-    derived: Derived,
+    derived: DerivedIndexes,
     reader_set: int,
     expected: Sequence[Placement],
     *,
@@ -114,9 +124,11 @@ def compare_reader_set(
     def difference(where: Where, what: str) -> Difference:
         return Difference(where=where, what=what, reader_set=reader_set)
 
-    here = {placed.document_id: placed for placed in derived.contents(reader_set)}
+    here = {placed.document_id: placed for placed in derived.placements.in_set(reader_set)}
     there = {placed.document_id: placed for placed in expected}
-    differing = [i for i in here.keys() | there.keys() if not _same(here.get(i), there.get(i))]
+    differing = [
+        i for i in here.keys() | there.keys() if not _is_same_placement(here.get(i), there.get(i))
+    ]
     if differing:
         yield difference(
             "documents", f"{len(differing)} documents are not as the catalog has them."
@@ -142,7 +154,7 @@ def compare_reader_set(
         elif not held.consistent:
             yield difference(where, "Its parts do not agree with each other.")
     if whole:
-        lengths, postings, nearby = _made_anew(state, derived, expected)
+        lengths, postings, nearby = _contents_from_catalog(state, derived, expected)
         order = np.argsort(rows, kind="stable")
         if not np.array_equal(words.lengths, lengths[order]) or words.digest() != postings:
             yield difference("keywords", "The words are not those of the texts.")
@@ -150,14 +162,14 @@ def compare_reader_set(
             yield difference("vectors", "The vectors are not those that are stored.")
 
 
-def _same(one: Placement | None, other: Placement | None) -> bool:
+def _is_same_placement(one: Placement | None, other: Placement | None) -> bool:
     if one is None or other is None:
         return False
     return one.token == other.token and np.array_equal(one.rows, other.rows)
 
 
-def _made_anew(
-    state: ReadState, derived: Derived, expected: Sequence[Placement]
+def _contents_from_catalog(
+    state: ReadState, derived: DerivedIndexes, expected: Sequence[Placement]
 ) -> tuple[Ints, bytes, NDArray[np.float32]]:
     """(terms in each row, digest of all postings, vectors) of these documents, from the catalog, in
     their order.
@@ -168,13 +180,13 @@ def _made_anew(
         [np.empty(0, np.int64)],
         [np.empty((0, derived.generation.dimension), np.float32)],
     )
-    for some in batches(expected):
+    for some in in_batches(expected):
         ids = [placed.document_id for placed in some]
         texts, vectors = state.embedded_texts(ids), state.vectors(derived.generation, ids)
         for placed in some:
-            analysed = analysing.analysed(placed.rows, texts.get(placed.document_id, []))
+            analysed = analysing.analyse(placed.rows, texts.get(placed.document_id, []))
             lengths += map(blocks.lengths, analysed)
-            made.append(digest_of(map(blocks.postings, analysed)))
+            made.append(postings_digest(map(blocks.postings, analysed)))
             stored.append(vectors.get(placed.document_id, stored[0]))
     total = np.array([np.frombuffer(digest, np.uint64) for digest in made], np.uint64).reshape(
         -1, 2

@@ -30,18 +30,20 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Known:
-    """Nothing in it depends on what the principal may not read, and neither does whether it still
-    holds.
+class _ResolvedView:
+    """A view as it was worked out, to be used again while its basis is the same.
+
+    Nothing in it depends on what the principal may not read, and whether it is still used does not
+    either.
     """
 
     # while they are the same, only new reader sets join the view, and none leaves it
     identities: frozenset[int]
     # the indexes, the rules and the asker that all of this was worked out from
-    made_for: tuple[int, int, Asker]
-    looked_up_to: int  # the highest reader set that was looked at
+    basis: tuple[int, int, Asker]
+    highest_set_seen: int  # the highest reader set that was looked at
     reader_sets: Ints
-    changed: int  # while it is the same, so is the id
+    last_change: int  # while it is the same, so is the id
     id: str
 
 
@@ -57,22 +59,22 @@ class Views:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         # the key belongs to it: a view ends with it
-        self._known: OrderedDict[Principal, _Known] = OrderedDict()
+        self._known: OrderedDict[Principal, _ResolvedView] = OrderedDict()
         self._sets = 0
         self._lock = Lock()
 
     def reader_sets(self, state: ReadState, snapshot: Snapshot, principal: Principal) -> Ints:
         """The reader sets that the principal may read in this state of the snapshot's catalog.
 
-        Raises NotAuthenticated where the principal's key does not hold in it.
+        Raises NotAuthenticated if the principal's key does not hold in it.
         """
-        known = self._recalled(principal)
-        made_for = snapshot.serial, state.rules_number, state.asker(principal)
-        if known is None or known.made_for != made_for:
-            return self._worked_out(state, principal, made_for)
-        entries = state.new_entries(known.looked_up_to)
+        known = self._recall(principal)
+        basis = snapshot.serial, state.rules_number, state.asker(principal)
+        if known is None or known.basis != basis:
+            return self._resolve(state, principal, basis)
+        entries = state.new_entries(known.highest_set_seen)
         if entries is None:
-            return self._worked_out(state, principal, made_for)
+            return self._resolve(state, principal, basis)
         if not entries:
             return known.reader_sets
         said: dict[str, set[int]] = {"allow": set(), "deny": set()}
@@ -81,40 +83,44 @@ class Views:
                 said[effect].add(reader_set)
         new = np.array(sorted(said["allow"] - said["deny"]), np.int64)
         highest = max(reader_set for reader_set, _, _ in entries)
-        known = replace(known, looked_up_to=highest)
+        known = replace(known, highest_set_seen=highest)
         if len(new):
-            known = replace(known, reader_sets=np.concatenate([known.reader_sets, new]), changed=-1)
+            known = replace(
+                known, reader_sets=np.concatenate([known.reader_sets, new]), last_change=-1
+            )
         self._keep(principal, known)
         return known.reader_sets
 
-    def _worked_out(
-        self, state: ReadState, principal: Principal, made_for: tuple[int, int, Asker]
+    def _resolve(
+        self, state: ReadState, principal: Principal, basis: tuple[int, int, Asker]
     ) -> Ints:
         who, reader_sets = state.identities(principal), state.reader_sets(principal)
-        self._keep(principal, _Known(who, made_for, state.newest_reader_set(), reader_sets, -1, ""))
+        self._keep(
+            principal, _ResolvedView(who, basis, state.newest_reader_set(), reader_sets, -1, "")
+        )
         return reader_sets
 
     def view(self, snapshot: Snapshot, principal: Principal, reader_sets: Ints) -> View:
         """The view of these reader sets, as just resolved; `snapshot` must have followed them."""
-        changed, known = snapshot.changed(reader_sets), self._recalled(principal)
-        made_here = known is not None and known.made_for[0] == snapshot.serial
-        same = made_here and known is not None and known.reader_sets is reader_sets
-        if known is not None and same and known.changed == changed:
+        last_change, known = snapshot.last_change(reader_sets), self._recall(principal)
+        same_indexes = known is not None and known.basis[0] == snapshot.serial
+        is_current = same_indexes and known is not None and known.reader_sets is reader_sets
+        if known is not None and is_current and known.last_change == last_change:
             return View(reader_sets, known.id)
         key = hmac.new(self._secret, b"view" + snapshot.digest(reader_sets), hashlib.sha256)
         view = View(reader_sets, key.hexdigest()[:32])
-        if known is not None and same:
-            self._keep(principal, replace(known, changed=changed, id=view.id))
+        if known is not None and is_current:
+            self._keep(principal, replace(known, last_change=last_change, id=view.id))
         return view
 
-    def _recalled(self, who: Principal) -> _Known | None:
+    def _recall(self, who: Principal) -> _ResolvedView | None:
         with self._lock:
             known = self._known.get(who)
             if known is not None:
                 self._known.move_to_end(who)
             return known
 
-    def _keep(self, who: Principal, known: _Known) -> None:
+    def _keep(self, who: Principal, known: _ResolvedView) -> None:
         with self._lock:
             self._forget(who)
             self._known[who] = known

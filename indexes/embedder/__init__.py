@@ -34,7 +34,7 @@ class Embedder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Weights, prefixes, longest text and backend: vectors may be compared exactly where these
+        """Weights, prefixes, longest text and backend: vectors may be compared exactly if these
         are equal.
         """
         ...
@@ -76,14 +76,14 @@ def load(settings: Settings, report: Report = log.info) -> Embedder:
 
     Raises BadConfiguration with a remedy when the model is not there or cannot be used.
     """
-    from indexes.embedder.folders import locate
+    from indexes.embedder.folders import locate_model
     from indexes.embedder.sentences import Backend, SentenceTransformerEmbedder
 
     threads = settings.embedding_threads or available_threads()
     os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # the tokenizer's own pool
     os.environ.setdefault("TQDM_DISABLE", "1")  # progress is reported in sentences
     cache = settings.home.absolute() / "models"
-    model = locate(settings.embedding_model, cache, report)
+    model = locate_model(settings.embedding_model, cache, report)
     backend: Backend
     if settings.embedding_backend == "onnx":
         from indexes.embedder import onnx_int8

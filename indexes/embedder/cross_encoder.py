@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
-from indexes.embedder.sentences import encodable
+from indexes.embedder.sentences import drop_surrogates
 from indexes.errors import BadConfiguration
 from indexes.settings import Settings
 
@@ -28,15 +28,17 @@ class CrossEncoderReranker:
             raise BadConfiguration(
                 f"The reranker {name} cannot be loaded: {reason}", remedy=_REMEDY
             ) from error
-        self._turn = Lock()  # the tokenizer inside the model is not safe to share
+        self._tokenizer_lock = Lock()  # the tokenizer inside the model is not safe to share
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        pairs = [(encodable(question), encodable(text)) for text in texts]
-        with self._turn:  # one pair at a time: no padding, so no score depends on the other texts
+        pairs = [(drop_surrogates(question), drop_surrogates(text)) for text in texts]
+        with (
+            self._tokenizer_lock
+        ):  # one pair at a time: no padding, so no score depends on the other texts
             found = self._model.predict(pairs, batch_size=1, show_progress_bar=False)
         return [float(score) for score in found]
 
 
 def load_reranker(settings: Settings) -> CrossEncoderReranker | None:
-    """The reranker that the settings name; None where they name none."""
+    """The reranker that the settings name; None if they name none."""
     return CrossEncoderReranker(settings.reranker_model) if settings.reranker_model else None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from indexes.artifacts import Report, sha256_of
 from indexes.errors import BadConfiguration
-from indexes.weights import EMBEDDING_MODELS, embedding_model
+from indexes.weights import EMBEDDING_MODELS, unpack_embedding_model
 
 NAMED = ("config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "modules.json")
 """Files that decide what a model computes, beside its weights."""
@@ -38,25 +38,25 @@ class ModelFolder:
     identity: str  # SHA-256 over what decides the vectors: weights, vocabulary, pooling
 
 
-def locate(name: str, cache: Path, report: Report) -> ModelFolder:
+def locate_model(name: str, cache: Path, report: Report) -> ModelFolder:
     """The model's folder, unpacked or downloaded when it is not here yet. Raises BadConfiguration."""
     if name in EMBEDDING_MODELS:
         return ModelFolder(
             name=name,
-            path=embedding_model(name, cache, report),
+            path=unpack_embedding_model(name, cache, report),
             identity=EMBEDDING_MODELS[name].identity,
         )
     path = Path(name).expanduser()
     if not path.is_dir():
         if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
             raise BadConfiguration(f"There is no model folder {name}.", remedy=USE_PACKAGED)
-        path = _downloaded(name, report)
+        path = _download(name, report)
     if not ((path / "modules.json").is_file() or (path / "config.json").is_file()):
         raise BadConfiguration(f"{path} holds no embedding model.", remedy=USE_PACKAGED)
     return ModelFolder(name=name, path=path, identity=_identity(path))
 
 
-def _downloaded(name: str, report: Report) -> Path:
+def _download(name: str, report: Report) -> Path:
     from huggingface_hub import constants, snapshot_download
 
     repository = name if "/" in name else f"sentence-transformers/{name}"
@@ -86,7 +86,7 @@ def _identity(folder: Path) -> str:
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         if path.is_file() and _decides_vectors(relative):
-            digest.update(f"{relative.as_posix()} {_content(path)}\n".encode())
+            digest.update(f"{relative.as_posix()} {_content_hash(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -97,7 +97,7 @@ def _decides_vectors(path: Path) -> bool:
     return of_a_module or path.suffix in (".safetensors", ".bin", ".model") or path.name in NAMED
 
 
-def _content(path: Path) -> str:
+def _content_hash(path: Path) -> str:
     """The file's hash; of a configuration without the versions of the libraries that wrote it."""
     if path.name != "config.json":
         return sha256_of(path)

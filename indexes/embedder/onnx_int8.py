@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from indexes.artifacts import Report, make_once
 from indexes.embedder.folders import ModelFolder
-from indexes.embedder.sentences import Facts
+from indexes.embedder.sentences import ModelFacts
 from indexes.errors import BadConfiguration
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class OnnxBackend:
 
     def __init__(self, folder: Path, threads: int) -> None:
         facts: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        self.facts = Facts(**facts)
+        self.facts = ModelFacts(**facts)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._room = self.facts.max_length - self.tokenizer.num_special_tokens_to_add(False)
         self._session = _session(folder / "model.onnx", threads)
@@ -120,7 +120,7 @@ def _write_float32(folder: ModelFolder, empty: Path) -> NDArray[np.float64]:
     tokenizer_of(model).save(str(empty / "tokenizer.json"))
     _trace(model, empty / "float32.onnx")
     vectors = [model.encode(sample, prompt="", show_progress_bar=False) for sample in SAMPLES]
-    return _unit(np.asarray(vectors))
+    return _to_unit_length(np.asarray(vectors))
 
 
 def _check_kind(model: "SentenceTransformer", name: str) -> None:
@@ -181,7 +181,7 @@ def _quantise(source: Path, target: Path) -> None:
     tensor, as dynamic quantisation has it, costs more nDCG than it saves time
     (docs/decisions/0003).
     """
-    with _root_logger_untouched():
+    with _keep_root_logger():
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
@@ -207,7 +207,7 @@ def _quantise(source: Path, target: Path) -> None:
 
 
 def _check_quantised(backend: OnnxBackend, expected: NDArray[np.float64], name: str) -> None:
-    least = float(np.min(np.sum(_unit(backend.vectors(SAMPLES)) * expected, axis=1)))
+    least = float(np.min(np.sum(_to_unit_length(backend.vectors(SAMPLES)) * expected, axis=1)))
     if not least >= LEAST_COSINE:
         raise BadConfiguration(
             f"{name} loses too much with 8-bit weights: cosine {least:.3f} to the original.",
@@ -215,14 +215,14 @@ def _check_quantised(backend: OnnxBackend, expected: NDArray[np.float64], name: 
         )
 
 
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+def _to_unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     wide = vectors.astype(np.float64)
     unit: NDArray[np.float64] = wide / np.linalg.norm(wide, axis=1, keepdims=True)
     return unit
 
 
 @contextmanager
-def _root_logger_untouched() -> Iterator[None]:
+def _keep_root_logger() -> Iterator[None]:
     """The quantiser's modules set up logging for the whole process when imported, and talk through
     the root logger.
     """

@@ -1,4 +1,4 @@
-"""Sentence Transformers models run by PyTorch, in float32: any architecture, on a GPU where there
+"""Sentence Transformers models run by PyTorch, in float32: any architecture, on a GPU if there
 is one.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from indexes.embedder.folders import USE_PACKAGED, ModelFolder
-from indexes.embedder.sentences import Facts
+from indexes.embedder.sentences import ModelFacts
 from indexes.errors import BadConfiguration
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ class TorchBackend:
         self.tokenizer = tokenizer_of(model)
         self.facts = facts_of(model, f"{identity} torch float32")
         self.batch_size = 1 if model.device.type == "cpu" else GPU_BATCH
-        self._turn = Lock()  # the tokenizer inside the model is not safe to share
+        self._tokenizer_lock = Lock()  # the tokenizer inside the model is not safe to share
 
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        with self._turn:
+        with self._tokenizer_lock:
             found: NDArray[np.float32] = self.model.encode(
                 list(texts),
                 prompt="",
@@ -63,7 +63,7 @@ def load_model(
     from sentence_transformers import SentenceTransformer
 
     try:
-        with _quiet("transformers", "sentence_transformers"):
+        with _silence("transformers", "sentence_transformers"):
             model = SentenceTransformer(
                 str(path), device=device, local_files_only=True, model_kwargs=model_options
             )
@@ -77,9 +77,9 @@ def load_model(
     return model.float().eval()
 
 
-def facts_of(model: "SentenceTransformer", identity: str) -> Facts:
+def facts_of(model: "SentenceTransformer", identity: str) -> ModelFacts:
     limit = model.max_seq_length
-    return Facts(
+    return ModelFacts(
         identity=identity,
         dimension=int(model.get_embedding_dimension() or 0),
         max_length=int(limit) if limit and math.isfinite(limit) else NO_LIMIT,
@@ -99,7 +99,7 @@ def tokenizer_of(model: "SentenceTransformer") -> Tokenizer:
 
 
 @contextmanager
-def _quiet(*names: str) -> Iterator[None]:
+def _silence(*names: str) -> Iterator[None]:
     """Keeps back the libraries' remarks on weights that the model does not use."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]

@@ -24,7 +24,7 @@ E5_PROMPTS = {"query": "query: ", "document": "passage: "}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ModelFacts:
     """What a backend knows of its model."""
 
     identity: str  # of the weights and of how they are computed with
@@ -37,7 +37,7 @@ class Backend(Protocol):
     """Runs one model."""
 
     @property
-    def facts(self) -> Facts: ...
+    def facts(self) -> ModelFacts: ...
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -46,7 +46,7 @@ class Backend(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """Texts to hand over at a time. One where vectors must not depend on what else is embedded."""
+        """Texts to hand over at a time. One if vectors must not depend on what else is embedded."""
         ...
 
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -85,18 +85,18 @@ class SentenceTransformerEmbedder:
         self.dimension = facts.dimension
         self.query_prefix = prompts.get("query", "") if query_prefix is None else query_prefix
         self.passage_prefix = document if passage_prefix is None else passage_prefix
-        self.max_tokens = self._room(facts.max_length)
+        self.max_tokens = self._tokens_left(facts.max_length)
         self.fingerprint = _fingerprint(facts, self.query_prefix, self.passage_prefix)
 
     def query(self, text: str) -> NDArray[np.float32]:
-        unit: NDArray[np.float32] = self._unit(
-            self.backend.vectors([self.query_prefix + encodable(text)])
+        unit: NDArray[np.float32] = self._to_unit_length(
+            self.backend.vectors([self.query_prefix + drop_surrogates(text)])
         )[0]
         return unit
 
     def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
         found = np.empty((len(texts), self.dimension), np.float32)
-        prefixed = [self.passage_prefix + encodable(text) for text in texts]
+        prefixed = [self.passage_prefix + drop_surrogates(text) for text in texts]
         size = self.backend.batch_size
         order = (
             sorted(range(len(texts)), key=lambda i: len(prefixed[i]))
@@ -105,18 +105,18 @@ class SentenceTransformerEmbedder:
         )
         for start in range(0, len(order), size):
             batch = order[start : start + size]
-            found[batch] = self._unit(self.backend.vectors([prefixed[i] for i in batch]))
+            found[batch] = self._to_unit_length(self.backend.vectors([prefixed[i] for i in batch]))
         return found
 
     def count(self, texts: Sequence[str]) -> list[int]:
         if not texts:
             return []
         encoded = self.backend.tokenizer.encode_batch_fast(
-            [encodable(text) for text in texts], add_special_tokens=False
+            [drop_surrogates(text) for text in texts], add_special_tokens=False
         )
         return [len(tokens) for tokens in encoded]
 
-    def _room(self, max_length: int) -> int:
+    def _tokens_left(self, max_length: int) -> int:
         specials = self.backend.tokenizer.num_special_tokens_to_add(False)
         room = max_length - specials - max(self.count([self.query_prefix, self.passage_prefix]))
         if room < 1:
@@ -126,7 +126,7 @@ class SentenceTransformerEmbedder:
             )
         return room
 
-    def _unit(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _to_unit_length(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """The vectors at length one.
 
         Raises BadConfiguration when a model gives what has no direction.
@@ -142,12 +142,12 @@ class SentenceTransformerEmbedder:
         return unit
 
 
-def encodable(text: str) -> str:
+def drop_surrogates(text: str) -> str:
     """The text without halves of surrogate pairs, which JSON can carry and no tokenizer reads."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _fingerprint(facts: Facts, query_prefix: str, passage_prefix: str) -> str:
+def _fingerprint(facts: ModelFacts, query_prefix: str, passage_prefix: str) -> str:
     decisive = [
         facts.identity,
         facts.dimension,

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.catalog import Catalog, Filters, Mark, ReadState
+from indexes.derived.background import background_work
 from indexes.derived.corpus import Corpus
-from indexes.derived.maintenance import tending
 from indexes.derived.snapshot import Snapshot
 from indexes.derived.vectors import vector_stores
 from indexes.derived.vectors.store import VectorStores
@@ -186,21 +186,21 @@ class Searcher:
         """
         return self.corpus.usable()
 
-    def tending(self, every_s: float = 1.0) -> AbstractContextManager[None]:
+    def background_work(self, every_s: float = 1.0) -> AbstractContextManager[None]:
         """While the block runs, a thread follows what operators ask for; at its end a checkpoint is
         written.
         """
-        return tending(self.corpus, every_s)
+        return background_work(self.corpus, every_s)
 
     def status(self) -> IndexStatus:
         """What the indexes hold, at the newest state. Raises if the catalog cannot be read."""
         with self.corpus.everything() as (_, derived):
             return IndexStatus(
                 generation=derived.generation,
-                documents=derived.documents(),
+                documents=len(derived.placements),
                 passages=len(derived.vectors),
-                alarms=self.corpus.alarms() + self._stopped,
-                discarded=self.corpus.discarded,
+                alarms=self.corpus.held.alarms() + self._stopped,
+                discarded=self.corpus.held.discarded,
             )
 
     def _best(

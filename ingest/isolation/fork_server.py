@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 
 from indexes.errors import SourceBroken, SourceError, SourceTooCostly, SourceUnavailable
 from ingest.elements import Parsed, ParseOptions
-from ingest.isolation import confinement, protocol
+from ingest.isolation import confinement, landlock, protocol
 
 MEGABYTE = 1 << 20
 MAX_FILE_BYTES = 512 * MEGABYTE  # that a worker may write to one file
@@ -48,7 +48,7 @@ def main(descriptor: int, parser_name: str) -> None:
     module_name, function = parser_name.split(":")
     module = importlib.import_module(module_name)
     getattr(module, "warm_up", lambda: None)()
-    confinement.code()  # once, for all that are forked
+    landlock.code_folders()  # once, for all that are forked
     gc.collect()
     gc.freeze()
     parser: Parser = getattr(module, function)
@@ -60,19 +60,19 @@ def main(descriptor: int, parser_name: str) -> None:
             break
         request = json.loads(data)
         if "kill" in request:
-            control.send(json.dumps({"killed": _end(request["kill"], workers)}).encode())
+            control.send(json.dumps({"killed": _kill_worker(request["kill"], workers)}).encode())
         else:
             control.send(
                 json.dumps(
-                    {"pid": _fork(descriptors[0], control, parser, request, workers)}
+                    {"pid": _fork_worker(descriptors[0], control, parser, request, workers)}
                 ).encode()
             )
     for pid in tuple(workers):
-        _end(pid, workers)
+        _kill_worker(pid, workers)
 
 
-def _end(pid: int, workers: set[int]) -> bool:
-    """Kills a worker and all it started. Unreaped until now, so its id is its own."""
+def _kill_worker(pid: int, workers: set[int]) -> bool:
+    """Kills a worker and all it started. It was not reaped before, so its id is still its own."""
     if pid not in workers:
         return False
     workers.discard(pid)
@@ -84,7 +84,7 @@ def _end(pid: int, workers: set[int]) -> bool:
     return True
 
 
-def _fork(
+def _fork_worker(
     descriptor: int,
     control: socket.socket,
     parser: Parser,
@@ -97,7 +97,7 @@ def _fork(
         try:
             control.close()
             os.setsid()
-            code = _keep(socket.socket(fileno=descriptor), parser, limits)
+            code = _serve_apart(socket.socket(fileno=descriptor), parser, limits)
         finally:
             os._exit(code)
     os.close(descriptor)
@@ -105,7 +105,7 @@ def _fork(
     return pid
 
 
-def _keep(connection: socket.socket, parser: Parser, limits: dict[str, Any]) -> int:
+def _serve_apart(connection: socket.socket, parser: Parser, limits: dict[str, Any]) -> int:
     """Makes a place apart and serves there.
 
     The first process of a process space is forked: it cannot move itself.
@@ -136,7 +136,7 @@ def _serve(
     while True:
         try:
             task, (document, channel) = protocol.receive_with_files(connection, 2)
-        except protocol.Closed:
+        except protocol.ConnectionClosed:
             return
         child = os.fork()
         if child == 0:
@@ -145,17 +145,19 @@ def _serve(
                 connection.close()
                 os.setpgid(0, 0)
                 confinement.die_with_parent()
-                _work(socket.socket(fileno=channel), document, parser, {**limits, **task}, progress)
+                _parse_confined(
+                    socket.socket(fileno=channel), document, parser, {**limits, **task}, progress
+                )
                 code = 0
             finally:
                 os._exit(code)
         os.close(document)
         os.close(channel)
-        protocol.send(connection, {"ended": _await(child)})
-        _clear(child, progress)
+        protocol.send(connection, {"ended": _await_child(child)})
+        _clear_after(child, progress)
 
 
-def _await(child: int) -> int:
+def _await_child(child: int) -> int:
     """How the child ended, as `os.waitstatus_to_exitcode` tells; others that were left to this
     process are reaped.
     """
@@ -165,7 +167,7 @@ def _await(child: int) -> int:
             return os.waitstatus_to_exitcode(status)
 
 
-def _clear(child: int, progress: confinement.Progress) -> None:
+def _clear_after(child: int, progress: confinement.Progress) -> None:
     """Nothing of one document meets the next: whatever its process started and wrote goes."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if progress.own_process_space:
@@ -184,7 +186,7 @@ def _clear(child: int, progress: confinement.Progress) -> None:
                 socket_left.unlink()  # of another user: refused
 
 
-def _work(
+def _parse_confined(
     channel: socket.socket,
     document: int,
     parser: Parser,
@@ -192,7 +194,7 @@ def _work(
     progress: confinement.Progress,
 ) -> None:
     """Confines itself, says how well, and parses one document if that is enough."""
-    _limit_itself(task)
+    _limit_process(task)
     held = confinement.confine(progress, [Path(path) for path in task["out_of_reach"]])
     protocol.send(channel, {"confinement": held.as_dict()})
     if not held.enough or (task["required"] and held.missing) or task["options"] is None:
@@ -203,28 +205,28 @@ def _work(
         written = 0
         while part := os.sendfile(copy.fileno(), document, written, COPY_BYTES):
             written += part
-    protocol.send(channel, _reply(channel, parser, path, options, task))
+    protocol.send(channel, _parse_to_reply(channel, parser, path, options, task))
 
 
-def _limit_itself(limits: dict[str, Any]) -> None:
+def _limit_process(limits: dict[str, Any]) -> None:
     os.environ.update(TMPDIR=limits["scratch"], HOME=limits["scratch"])
     os.chdir(limits["scratch"])
     import tempfile
 
     tempfile.tempdir = limits["scratch"]
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, MAX_FILE_BYTES)
-    _limit(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
-    _limit(resource.RLIMIT_AS, _mapped() + limits["memory_mb"] * MEGABYTE)
+    _set_limit(resource.RLIMIT_CORE, 0)
+    _set_limit(resource.RLIMIT_FSIZE, MAX_FILE_BYTES)
+    _set_limit(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
+    _set_limit(resource.RLIMIT_AS, _mapped_bytes() + limits["memory_mb"] * MEGABYTE)
 
 
-def _limit(kind: int, value: int) -> None:
+def _set_limit(kind: int, value: int) -> None:
     _, hard = resource.getrlimit(kind)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(kind, (value, value))
 
 
-def _mapped() -> int:
+def _mapped_bytes() -> int:
     """Bytes of address space in use already, by libraries and what they loaded; a document's limit
     comes on top.
     """
@@ -232,7 +234,7 @@ def _mapped() -> int:
     return pages * resource.getpagesize()
 
 
-def _reply(
+def _parse_to_reply(
     connection: socket.socket,
     parser: Parser,
     path: Path,
@@ -283,7 +285,7 @@ def _allow_cpu(seconds: float, *, more: bool = False) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (start + math.ceil(seconds), hard))
 
 
-def _start() -> NoReturn:
+def _start_server() -> NoReturn:
     """The scratch folder, this process's own, goes with it: the parent may have been killed and
     cannot see to it.
     """
@@ -295,4 +297,4 @@ def _start() -> NoReturn:
 
 
 if __name__ == "__main__":
-    _start()
+    _start_server()

@@ -27,7 +27,7 @@ class PrivateCopy:
     def new(cls, name: str, size: int, home: Path) -> Self:
         """An empty copy for so many bytes. Raises OSError."""
         if size <= IN_MEMORY_BYTES:
-            return cls(_memory(), name, in_memory=True)
+            return cls(_open_memory(), name, in_memory=True)
         folder = home / "tmp"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(tempfile.TemporaryFile(dir=folder, buffering=0), name, in_memory=False)
@@ -50,7 +50,7 @@ class PrivateCopy:
         if self._in_memory:
             yield self._file.fileno()
             return
-        with _memory() as sealed:
+        with _open_memory() as sealed:
             self._file.seek(0)
             while block := self._file.read(_BLOCK):
                 _write(sealed, block)
@@ -67,7 +67,7 @@ class PrivateCopy:
         self.close()
 
 
-def _memory() -> BinaryIO:
+def _open_memory() -> BinaryIO:
     return os.fdopen(
         os.memfd_create("document", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "w+b", buffering=0
     )

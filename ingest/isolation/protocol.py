@@ -33,16 +33,16 @@ _KINDS = frozenset(get_args(ElementKind))
 _PAGE_KINDS = frozenset(get_args(PageKind))
 
 
-class Closed(Exception):
+class ConnectionClosed(Exception):
     """The other side is gone."""
 
 
-class Late(Exception):
+class DeadlinePassed(Exception):
     """Nothing came before the deadline."""
 
 
 def send(connection: socket.socket, message: Mapping[str, Any], files: Sequence[int] = ()) -> None:
-    """One frame, and with it open files. Raises Closed."""
+    """One frame, and with it open files. Raises ConnectionClosed."""
     data = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
     head = _LENGTH.pack(len(data))
     try:
@@ -51,43 +51,45 @@ def send(connection: socket.socket, message: Mapping[str, Any], files: Sequence[
             head = head[sent:]
         connection.sendall(head + data)
     except OSError as error:
-        raise Closed from error
+        raise ConnectionClosed from error
 
 
 def receive_with_files(connection: socket.socket, count: int) -> tuple[dict[str, Any], list[int]]:
     """The next frame, and the open files that came with it. For a side that trusts the other.
 
-    Raises Closed.
+    Raises ConnectionClosed.
     """
     try:
         head, files, _, _ = socket.recv_fds(connection, _LENGTH.size, count)
     except OSError as error:
-        raise Closed from error
+        raise ConnectionClosed from error
     if len(files) != count:
-        raise Closed
-    head += _exactly(connection, _LENGTH.size - len(head), None)
-    message: dict[str, Any] = json.loads(_exactly(connection, _LENGTH.unpack(head)[0], None))
+        raise ConnectionClosed
+    head += _receive_exactly(connection, _LENGTH.size - len(head), None)
+    message: dict[str, Any] = json.loads(
+        _receive_exactly(connection, _LENGTH.unpack(head)[0], None)
+    )
     return message, files
 
 
 def receive(connection: socket.socket, deadline: float | None = None) -> dict[str, Any]:
     """The next frame; `deadline` on the monotonic clock.
 
-    Raises Closed, Late, and SourceTooCostly for a giant frame.
+    Raises ConnectionClosed, DeadlinePassed, and SourceTooCostly for a giant frame.
     """
-    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size, deadline))
+    (length,) = _LENGTH.unpack(_receive_exactly(connection, _LENGTH.size, deadline))
     if length > MAX_FRAME:
         raise SourceTooCostly("It holds more text than one document may.")
     try:
-        message = json.loads(_exactly(connection, length, deadline))
+        message = json.loads(_receive_exactly(connection, length, deadline))
     except (ValueError, RecursionError) as error:
-        raise Closed from error
+        raise ConnectionClosed from error
     if not isinstance(message, dict):
-        raise Closed
+        raise ConnectionClosed
     return message
 
 
-def _exactly(connection: socket.socket, count: int, deadline: float | None) -> bytes:
+def _receive_exactly(connection: socket.socket, count: int, deadline: float | None) -> bytes:
     data = bytearray(count)
     view, filled = memoryview(data), 0
     while filled < count:
@@ -97,11 +99,11 @@ def _exactly(connection: socket.socket, count: int, deadline: float | None) -> b
             )
             got = connection.recv_into(view[filled:])
         except TimeoutError as error:
-            raise Late from error
+            raise DeadlinePassed from error
         except OSError as error:
-            raise Closed from error
+            raise ConnectionClosed from error
         if got == 0:
-            raise Closed
+            raise ConnectionClosed
         filled += got
     return bytes(data)
 
@@ -122,16 +124,16 @@ def unpack(message: Mapping[str, Any]) -> Parsed:
             _text_or_none(message.get("detail")), remedy=_text_or_none(message.get("remedy"))
         )
     try:
-        return _parsed(message["parsed"])
+        return _unpack_parsed(message["parsed"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SourceBroken("Its parser sent something that is no document.") from error
 
 
-def _parsed(told: Mapping[str, Any]) -> Parsed:
+def _unpack_parsed(told: Mapping[str, Any]) -> Parsed:
     page_kind = _text_or_none(told["page_kind"])
     return Parsed(
         title=_text_or_none(told["title"]),
-        elements=tuple(_element(item) for item in told["elements"]),
+        elements=tuple(_unpack_element(item) for item in told["elements"]),
         media_type=str(told["media_type"]),
         language=_text_or_none(told["language"]),
         page_kind=cast(PageKind, page_kind) if page_kind in _PAGE_KINDS else None,
@@ -144,7 +146,7 @@ def _parsed(told: Mapping[str, Any]) -> Parsed:
     )
 
 
-def _element(told: Mapping[str, Any]) -> Element:
+def _unpack_element(told: Mapping[str, Any]) -> Element:
     if told["kind"] not in _KINDS:
         raise ValueError(told["kind"])
     page = told["page"]

@@ -34,13 +34,13 @@ from ingest.isolation.confinement import Confinement
 from ingest.isolation.private_copy import PrivateCopy
 
 PARSER = "ingest.partition:parse"
-_FORK_SERVER = "ingest.isolation.fork_server"
+_SERVER_MODULE = "ingest.isolation.fork_server"
 ENDING_S = 5.0  # for the process of a document to be gone
 OCR_PAGE_S = 20.0  # more time for every page that OCR has finished: a long scan is slow, not stuck
 START_TIMEOUT_S = 120.0
 CONTROL_TIMEOUT_S = 30.0
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TZ", "SYSTEMROOT")
-_QUIET = {
+_FIXED_ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
     "PYTHONUNBUFFERED": "1",
@@ -67,11 +67,11 @@ class Parsers:
         options: ParseOptions | None = None,
         *,
         parser: str = PARSER,
-        tell: Callable[[Confinement], None] = lambda held: log.info("%s", held.described()),
+        tell: Callable[[Confinement], None] = lambda held: log.info("%s", held.describe()),
     ) -> None:
-        """tell: is told what holds the parsing processes, once and again should that change."""
+        """tell: is called with what holds the parsing processes, once and again if that changes."""
         self._options = options or ParseOptions(ocr=settings.ocr, max_file_mb=settings.max_file_mb)
-        self._nursery = _Nursery(settings, parser, tell)
+        self._server = _ForkServer(settings, parser, tell)
         self._timeout_s = settings.parse_timeout_s
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -99,7 +99,7 @@ class Parsers:
 
     def check(self) -> Confinement:
         """What holds the processes that parse here. Raises SourceUnavailable, ParsersNotConfined."""
-        worker = self._nursery.spawn()
+        worker = self._server.spawn()
         try:
             return worker.probe()
         finally:
@@ -120,7 +120,7 @@ class Parsers:
                     task[1].cancel()
         for _ in self._threads:
             self._tasks.put(None)
-        self._nursery.close()
+        self._server.close()
         for thread in self._threads:
             thread.join(timeout=CONTROL_TIMEOUT_S)
 
@@ -145,7 +145,7 @@ class Parsers:
                 continue
             try:
                 with document:
-                    worker = worker or self._nursery.spawn()
+                    worker = worker or self._server.spawn()
                     parsed = worker.parse(document, self._options, self._timeout_s)
                 future.set_result(parsed)
             except SourceError as error:
@@ -172,14 +172,14 @@ class _Worker:
 
     def __init__(
         self,
-        nursery: "_Nursery",
+        server: "_ForkServer",
         pid: int,
         connection: socket.socket,
         scratch: Path,
         tell: Callable[[Confinement], None],
     ) -> None:
-        self._nursery, self._pid, self._connection, self._scratch = (
-            nursery,
+        self._server, self._pid, self._connection, self._scratch = (
+            server,
             pid,
             connection,
             scratch,
@@ -195,48 +195,48 @@ class _Worker:
             ending = Path(document.name).suffix
             with (
                 document.in_memory() as sealed,
-                self._handed_over(sealed, ending, options) as channel,
+                self._hand_over(sealed, ending, options) as channel,
             ):
-                self._confined(channel)
+                self._await_confinement(channel)
                 while "beat" in (message := protocol.receive(channel, deadline)):
                     pages += 1
                     if pages <= options.max_ocr_pages:
                         deadline += OCR_PAGE_S
             parsed = protocol.unpack(message)
-            self._ended()
+            self._await_end()
             return parsed
-        except protocol.Late as error:
+        except protocol.DeadlinePassed as error:
             self.end()
             allowed = timeout_s + OCR_PAGE_S * min(pages, options.max_ocr_pages)
             raise SourceTooCostly(
                 f"It was not parsed within {allowed:g} seconds.",
                 remedy="Split the file, or raise CLEARANCE_PARSE_TIMEOUT_S.",
             ) from error
-        except protocol.Closed as error:
+        except protocol.ConnectionClosed as error:
             raise SourceTooCostly(
-                f"Its parser {self._ended()}.",
+                f"Its parser {self._await_end()}.",
                 remedy="Split the file, or raise CLEARANCE_PARSE_MEMORY_MB.",
             ) from error
         except SourceError:
-            self._ended()
+            self._await_end()
             raise
 
     def probe(self) -> Confinement:
         """What holds a process here. Raises SourceUnavailable, ParsersNotConfined."""
         document = os.memfd_create("nothing", os.MFD_CLOEXEC)
         try:
-            with self._handed_over(document, "", None) as channel:
-                held = self._confined(channel)
-            self._ended()
+            with self._hand_over(document, "", None) as channel:
+                held = self._await_confinement(channel)
+            self._await_end()
             return held
-        except (protocol.Late, protocol.Closed) as error:
+        except (protocol.DeadlinePassed, protocol.ConnectionClosed) as error:
             self.end()
             raise SourceUnavailable("A parsing process ended before it was confined.") from error
         finally:
             os.close(document)
 
     @contextlib.contextmanager
-    def _handed_over(
+    def _hand_over(
         self, document: int, suffix: str, options: ParseOptions | None
     ) -> Iterator[socket.socket]:
         """The way to a new process that has the document, by descriptor: it cannot open files by
@@ -252,26 +252,28 @@ class _Worker:
                 protocol.send(self._connection, task, (document, theirs.fileno()))
             yield ours
 
-    def _confined(self, channel: socket.socket) -> Confinement:
+    def _await_confinement(self, channel: socket.socket) -> Confinement:
         """The first that the process says, before it has looked at the document.
 
         Raises ParsersNotConfined.
         """
         told = protocol.receive(channel, time.monotonic() + CONTROL_TIMEOUT_S)
-        held = Confinement.told(told["confinement"])
+        held = Confinement.from_dict(told["confinement"])
         self._tell(held)
         return held
 
-    def _ended(self) -> str:
+    def _await_end(self) -> str:
         """How the process ended; waits until nothing is left of it.
 
         A worker that cannot say so is spent.
         """
         try:
-            return _ending(protocol.receive(self._connection, time.monotonic() + ENDING_S)["ended"])
-        except (protocol.Late, protocol.Closed):
+            return _describe_end(
+                protocol.receive(self._connection, time.monotonic() + ENDING_S)["ended"]
+            )
+        except (protocol.DeadlinePassed, protocol.ConnectionClosed):
             self.end()
-            return _ending(-signal.SIGKILL)
+            return _describe_end(-signal.SIGKILL)
 
     def end(self) -> None:
         """Once only: afterwards its id may be another process's."""
@@ -280,11 +282,11 @@ class _Worker:
             return
         self._dead = True
         self._connection.close()
-        self._nursery.kill(self._pid)
+        self._server.kill(self._pid)
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
-def _ending(code: int) -> str:
+def _describe_end(code: int) -> str:
     """code: as `os.waitstatus_to_exitcode` tells."""
     if code >= 0:
         return "ended without an answer"
@@ -298,8 +300,8 @@ def _ending(code: int) -> str:
     return f"crashed ({signal.Signals(number).name})"
 
 
-class _Nursery:
-    """The process that forks workers, started at the first need and again should it die."""
+class _ForkServer:
+    """The process that forks workers, started when it is needed first, and again if it died."""
 
     def __init__(
         self, settings: Settings, parser: str, tell: Callable[[Confinement], None]
@@ -320,28 +322,28 @@ class _Nursery:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._closed = False
-        self._born = 0
+        self._spawned = 0
 
     def spawn(self) -> _Worker:
         """A fresh worker. Raises SourceUnavailable if none can be started."""
         with self._lock:
-            control = self._started()
+            control = self._ensure_started()
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._born += 1
-            scratch = self._scratch / f"worker-{self._born}"
+            self._spawned += 1
+            scratch = self._scratch / f"worker-{self._spawned}"
             scratch.mkdir(mode=0o700)
             with theirs:
                 request = json.dumps({**self._limits, "scratch": str(scratch)}).encode()
                 reply = self._ask(control, request, theirs.fileno())
-            return _Worker(self, int(reply["pid"]), ours, scratch, self._judge)
+            return _Worker(self, int(reply["pid"]), ours, scratch, self._require_confinement)
 
-    def _judge(self, held: Confinement) -> None:
+    def _require_confinement(self, held: Confinement) -> None:
         """Tells what holds a parsing process, if that is new. Raises ParsersNotConfined."""
         if held != self._told:
             self._told = held
             self._tell(held)
         if not held.enough or (self._limits["required"] and held.missing):
-            raise ParsersNotConfined(held.described())
+            raise ParsersNotConfined(held.describe())
 
     def kill(self, pid: int) -> None:
         with self._lock:
@@ -351,7 +353,7 @@ class _Nursery:
                 self._ask(self._control, json.dumps({"kill": pid}).encode())
 
     def close(self) -> None:
-        """Without its control socket the nursery kills its workers and ends; should it be stuck, it
+        """Without its control socket the fork server kills its workers and ends. If it is stuck, it
         is killed.
         """
         self._closed = True
@@ -376,7 +378,7 @@ class _Nursery:
         answer: dict[str, Any] = json.loads(data)
         return answer
 
-    def _started(self) -> socket.socket:
+    def _ensure_started(self) -> socket.socket:
         if self._closed:
             raise SourceUnavailable("Parsing has been stopped.")
         if self._control is not None and self._process is not None and self._process.poll() is None:
@@ -390,7 +392,7 @@ class _Nursery:
                 [
                     sys.executable,
                     "-m",
-                    _FORK_SERVER,
+                    _SERVER_MODULE,
                     str(theirs.fileno()),
                     self._parser,
                     str(self._scratch),
@@ -415,7 +417,7 @@ class _Nursery:
         here = str(Path(__file__).resolve().parents[2])
         return {
             **passed,
-            **_QUIET,
+            **_FIXED_ENVIRONMENT,
             "HOME": str(self._scratch),
             "TMPDIR": str(self._scratch),
             "PYTHONPATH": here,

@@ -21,10 +21,10 @@ from indexes.formats import FORMATS, Format
 from indexes.model import Scalar
 from ingest.elements import Element, Parsed, ParseOptions
 from ingest.partition import office
-from ingest.partition.kinds import identify
-from ingest.partition.language import SAMPLE_CHARS, language
+from ingest.partition.context import ParseContext
+from ingest.partition.kinds import identify_format
+from ingest.partition.language import SAMPLE_CHARS, detect_language
 from ingest.partition.reading import reader_of
-from ingest.partition.work import Work
 
 _UNPRINTABLE = {code: None for code in range(32) if code not in (9, 10)} | {
     0x7F: None,
@@ -45,7 +45,7 @@ def parse(
     """
     try:
         with tempfile.TemporaryDirectory(prefix="parse-") as scratch:
-            return _parse(path, Work(options, Path(scratch), page_read))
+            return _parse(path, ParseContext(options, Path(scratch), page_read))
     except SourceError:
         raise
     except (MemoryError, RecursionError) as error:
@@ -60,33 +60,33 @@ def parse(
         ) from error
 
 
-def _parse(path: Path, work: Work) -> Parsed:
-    kind = identify(path, work.options)
+def _parse(path: Path, work: ParseContext) -> Parsed:
+    kind = identify_format(path, work.options)
     found, about = reader_of(kind)(path, work)
-    elements = tuple(element for element in map(_tidy, found) if element is not None)
+    elements = tuple(element for element in map(_clean_element, found) if element is not None)
     if not any(char.isalnum() for element in elements for char in element.text):
-        raise SourceEmpty(_why_empty(kind, work))
+        raise SourceEmpty(_describe_emptiness(kind, work))
     paged = any(element.page is not None for element in elements)
     title = about.pop("title", None)
     return Parsed(
         title=str(title).strip() or None if title else _first_heading(elements),
         elements=elements,
         media_type=kind.media_type,
-        language=_language(elements),
+        language=_detect_language(elements),
         page_kind=kind.page_kind if paged else None,
-        metadata=_bounded(about),
+        metadata=_bound_metadata(about),
         warnings=tuple(work.warnings),
     )
 
 
-def _why_empty(kind: Format, work: Work) -> str:
+def _describe_emptiness(kind: Format, work: ParseContext) -> str:
     if kind.family == "image" or work.ocr_pages:
         return "OCR found no text in its pictures."
     return "No text was found in it."
 
 
-def _tidy(element: Element) -> Element | None:
-    """The element without control characters and outer space; None where nothing is left."""
+def _clean_element(element: Element) -> Element | None:
+    """The element without control characters and outer space; None if nothing is left."""
     text = element.text.translate(_UNPRINTABLE).strip().encode("utf-8", "replace").decode("utf-8")
     if not text:
         return None
@@ -99,20 +99,20 @@ def _tidy(element: Element) -> Element | None:
 
 
 def _first_heading(elements: tuple[Element, ...]) -> str | None:
-    """The title of a file that names none: its first heading, where it begins with one."""
+    """The title of a file that names none: its first heading, if it begins with one."""
     for element in elements[:5]:
         if element.kind == "heading":
             return element.text
     return None
 
 
-def _language(elements: tuple[Element, ...]) -> str | None:
+def _detect_language(elements: tuple[Element, ...]) -> str | None:
     """From a sample over the whole document, so that a foreign cover page decides nothing."""
     step = max(1, sum(len(element.text) for element in elements) // SAMPLE_CHARS)
-    return language("\n".join(element.text for element in elements[::step]))
+    return detect_language("\n".join(element.text for element in elements[::step]))
 
 
-def _bounded(about: dict[str, Scalar]) -> dict[str, Scalar]:
+def _bound_metadata(about: dict[str, Scalar]) -> dict[str, Scalar]:
     return {
         key: value[:1_000].translate(_UNPRINTABLE) if isinstance(value, str) else value
         for key, value in about.items()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from indexes.errors import SourceError
 from ingest.elements import Element
-from ingest.partition.kinds import identify
+from ingest.partition.context import ParseContext
+from ingest.partition.kinds import identify_format
 from ingest.partition.reading import reader_of
-from ingest.partition.work import Work
 
 _UNSAFE = re.compile(r"[^\w.\- ]+")
 
@@ -22,7 +22,7 @@ class Attachment:
     data: bytes
 
 
-def read_attachments(attachments: Sequence[Attachment], work: Work) -> Iterator[Element]:
+def read_attachments(attachments: Sequence[Attachment], work: ParseContext) -> Iterator[Element]:
     """The elements of each attached file, under a heading with its name."""
     if attachments and work.depth >= work.options.max_attachment_depth:
         work.warn("Attachments of attachments of attachments were not read.")
@@ -35,7 +35,7 @@ def read_attachments(attachments: Sequence[Attachment], work: Work) -> Iterator[
         name = " ".join(_UNSAFE.sub(" ", Path(attachment.name).name).split()) or "attachment"
         work.depth += 1
         try:
-            elements = _attached(name, attachment.data, work)
+            elements = _read_attachment(name, attachment.data, work)
         except SourceError as error:
             work.warn(f"Attachment {name}: {error}")
             continue
@@ -47,11 +47,11 @@ def read_attachments(attachments: Sequence[Attachment], work: Work) -> Iterator[
             yield replace(each, level=level, page=None)
 
 
-def _attached(name: str, data: bytes, work: Work) -> list[Element]:
+def _read_attachment(name: str, data: bytes, work: ParseContext) -> list[Element]:
     place = work.scratch / f"attachment-{work.attachments}{Path(name).suffix.lower()[:8]}"
     place.write_bytes(data)
     try:
-        elements, _ = reader_of(identify(place, work.options))(place, work)
+        elements, _ = reader_of(identify_format(place, work.options))(place, work)
     finally:
         place.unlink(missing_ok=True)
     return elements

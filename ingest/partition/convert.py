@@ -1,4 +1,4 @@
-"""Old binary Office files through LibreOffice, where the machine has it."""
+"""Old binary Office files through LibreOffice, if the machine has it."""
 
 import os
 import shutil
@@ -6,14 +6,14 @@ import subprocess
 from pathlib import Path
 
 from indexes.errors import SourceBroken, SourceRefused
-from ingest.partition.work import Work
+from ingest.partition.context import ParseContext
 
 CONVERT_TIMEOUT_S = 90.0
 TARGETS = {"doc": "docx", "ppt": "pptx"}
 _PACKAGES = "libreoffice-writer-nogui and libreoffice-impress-nogui"
 
 
-def modernise(path: Path, name: str, work: Work) -> Path:
+def convert_office_file(path: Path, name: str, work: ParseContext) -> Path:
     """The same document in today's format, in the scratch folder.
 
     Raises SourceRefused without LibreOffice, SourceBroken.
@@ -28,20 +28,20 @@ def modernise(path: Path, name: str, work: Work) -> Path:
     # under a name of our own: the given one could look like an option
     shutil.copyfile(path, source)
     first, second = work.scratch / "profile", work.scratch / "used-profile"
-    _run(program, source, out, first, work.scratch)
+    _run_office(program, source, out, first, work.scratch)
     if not out.is_dir() and first.is_dir():
         # With a new profile it starts twice, and confined, the second start cannot take over the
         # socket of the first. A profile that has been set up has one start, and by another name
         # another socket.
         first.rename(second)
-        _run(program, source, out, second, work.scratch)
+        _run_office(program, source, out, second, work.scratch)
     converted = out / f"source.{TARGETS[name]}"
     if not converted.is_file():
         raise SourceBroken("LibreOffice cannot read it.")
     return converted
 
 
-def _run(program: str, source: Path, out: Path, profile: Path, scratch: Path) -> None:
+def _run_office(program: str, source: Path, out: Path, profile: Path, scratch: Path) -> None:
     command = [
         program, "--headless", "--norestore", "--nolockcheck", f"-env:UserInstallation={profile.as_uri()}",
         "--convert-to", TARGETS[source.suffix.removeprefix(".")], "--outdir", str(out), str(source),

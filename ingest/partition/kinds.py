@@ -16,7 +16,7 @@ PDF_WITHIN = 1_024  # a PDF may begin after other bytes
 UTF_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 
 
-def identify(path: Path, options: ParseOptions) -> Format:
+def identify_format(path: Path, options: ParseOptions) -> Format:
     """The format of a file whose name and content agree and whose size is bounded.
 
     Raises SourceRefused (unknown, too large, encrypted, a bomb, name and content at odds),
@@ -37,7 +37,7 @@ def identify(path: Path, options: ParseOptions) -> Format:
         )
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    _agree(kind, _family(head), suffix, path)
+    _require_agreement(kind, _family_of(head), suffix, path)
     if kind.family == "zip":
         _check_zip(path, kind, options)
     elif kind.family == "ole":
@@ -45,15 +45,15 @@ def identify(path: Path, options: ParseOptions) -> Format:
     return kind
 
 
-def _family(head: bytes) -> Family | None:
-    """The family that the first bytes tell; None where they look like no accepted kind of file."""
+def _family_of(head: bytes) -> Family | None:
+    """The family that the first bytes tell; None if they look like no accepted kind of file."""
     for each in FORMATS.values():
-        if _begins(each, head):
+        if _begins_like(each, head):
             return each.family
-    return "text" if _texty(head) else None
+    return "text" if _looks_like_text(head) else None
 
 
-def _begins(kind: Format, head: bytes) -> bool:
+def _begins_like(kind: Format, head: bytes) -> bool:
     """Whether a file that begins so could be of this format."""
     if kind.family == "pdf":
         return any(first in head[:PDF_WITHIN] for first in kind.begins)
@@ -64,7 +64,7 @@ def _begins(kind: Format, head: bytes) -> bool:
     return kind.name != "webp" or head[8:12] == b"WEBP"
 
 
-def _texty(head: bytes) -> bool:
+def _looks_like_text(head: bytes) -> bool:
     if head.startswith(UTF_MARKS):
         return True
     evens, odds = head[::2].count(0), head[1::2].count(0)
@@ -74,17 +74,17 @@ def _texty(head: bytes) -> bool:
     return controls <= len(head) // 50
 
 
-def _agree(kind: Format, family: Family | None, suffix: str, path: Path) -> None:
+def _require_agreement(kind: Format, family: Family | None, suffix: str, path: Path) -> None:
     if family == kind.family:
         return
     if kind.family == "zip" and family == "ole":
-        if _encrypted(path):
+        if _is_encrypted(path):
             raise SourceRefused(
                 "It is protected with a password.", remedy="Store a copy without the password."
             )
         raise SourceRefused(
             f"It is named {suffix} but holds an old binary Office file.",
-            remedy=_rename("doc, xls or ppt"),
+            remedy=_rename_remedy("doc, xls or ppt"),
         )
     if family is None and kind.family != "text":
         raise SourceBroken(f"It is named {suffix} but does not begin like one.")
@@ -93,10 +93,12 @@ def _agree(kind: Format, family: Family | None, suffix: str, path: Path) -> None
         "ole": "an old binary Office file",
         None: "binary data",
     }.get(family, f"{family} data")
-    raise SourceRefused(f"It is named {suffix} but holds {content}.", remedy=_rename("what it is"))
+    raise SourceRefused(
+        f"It is named {suffix} but holds {content}.", remedy=_rename_remedy("what it is")
+    )
 
 
-def _rename(what: str) -> str:
+def _rename_remedy(what: str) -> str:
     return f"Give the file the ending of {what}."
 
 
@@ -106,7 +108,7 @@ def _check_zip(path: Path, kind: Format, options: ParseOptions) -> None:
             entries = archive.infolist()
             manifest = (
                 archive.read("META-INF/manifest.xml")
-                if _small(archive, "META-INF/manifest.xml")
+                if _is_small(archive, "META-INF/manifest.xml")
                 else b""
             )
     except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
@@ -135,11 +137,12 @@ def _check_zip(path: Path, kind: Format, options: ParseOptions) -> None:
     names = [entry.filename for entry in entries]
     if not any(name.startswith(kind.mark) for name in names):
         raise SourceRefused(
-            f"Its container is not that of a .{kind.name} file.", remedy=_rename("what it is")
+            f"Its container is not that of a .{kind.name} file.",
+            remedy=_rename_remedy("what it is"),
         )
 
 
-def _small(archive: zipfile.ZipFile, name: str) -> bool:
+def _is_small(archive: zipfile.ZipFile, name: str) -> bool:
     return name in archive.namelist() and archive.getinfo(name).file_size < MEGABYTE
 
 
@@ -149,17 +152,18 @@ def _check_ole(path: Path, kind: Format) -> None:
             streams = {entry[0] for entry in ole.listdir()}
     except Exception as error:  # olefile raises what its structures happen to raise
         raise SourceBroken(f"Its container cannot be read: {error}.") from error
-    if kind.name != "msg" and _encrypted(path):
+    if kind.name != "msg" and _is_encrypted(path):
         raise SourceRefused(
             "It is protected with a password.", remedy="Store a copy without the password."
         )
     if kind.mark not in streams and not (kind.name == "xls" and "Book" in streams):
         raise SourceRefused(
-            f"Its container is not that of a .{kind.name} file.", remedy=_rename("what it is")
+            f"Its container is not that of a .{kind.name} file.",
+            remedy=_rename_remedy("what it is"),
         )
 
 
-def _encrypted(path: Path) -> bool:
+def _is_encrypted(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return bool(msoffcrypto.OfficeFile(file).is_encrypted())

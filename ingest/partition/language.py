@@ -34,7 +34,7 @@ _SMALL_WORDS = {
 _OWNERS = {name: frozenset(words.split()) for name, words in _SMALL_WORDS.items()}
 
 
-def language(text: str) -> str | None:
+def detect_language(text: str) -> str | None:
     """ISO 639-1 code of most of the text's beginning; None for short texts and for languages that
     it does not know.
     """

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ingest.elements import Element
-from ingest.partition.lines import join
-from ingest.partition.tables import readable
+from ingest.partition.lines import join_lines
+from ingest.partition.tables import readable_table
 
 PARAGRAPH_GAP = 1.0  # white space above a block, in line heights
 COLUMN_GAP = 0.8  # between columns of text
@@ -40,19 +40,20 @@ def elements(boxes: Sequence[Box], page: int | None) -> Iterator[Element]:
     """Paragraphs and tables, column after column."""
     for block in _blocks(boxes):
         rows = _rows(block)
-        if _tabular(rows):
+        if _is_table(rows):
             cells = [
-                [join([box.text for box in cell]) for cell in row] for row in _cell_rows(block)
+                [join_lines([box.text for box in cell]) for cell in row]
+                for row in _cell_rows(block)
             ]
-            yield Element(kind="table", text=readable(cells), page=page)
+            yield Element(kind="table", text=readable_table(cells), page=page)
         else:
-            text = join([box.text for row in rows for box in row])
+            text = join_lines([box.text for row in rows for box in row])
             if text:
                 yield Element(kind="text", text=text, page=page)
 
 
 def _blocks(boxes: Sequence[Box]) -> Iterator[Sequence[Box]]:
-    """Boxes cut along white rivers: into columns where there are any, else into what white space
+    """Boxes cut along white rivers: into columns if there are any, else into what white space
     sets apart.
     """
     if not boxes:
@@ -66,7 +67,7 @@ def _blocks(boxes: Sequence[Box]) -> Iterator[Sequence[Box]]:
     if len(parts) == 1:
         yield boxes
         return
-    if parts is not columns and _tabular(_rows(boxes)):  # the rows of a table may be far apart
+    if parts is not columns and _is_table(_rows(boxes)):  # the rows of a table may be far apart
         yield boxes
         return
     for part in parts:
@@ -109,7 +110,7 @@ def _rows(boxes: Sequence[Box]) -> list[list[Box]]:
     return [sorted(row, key=lambda box: box.left) for row in rows]
 
 
-def _tabular(rows: Sequence[Sequence[Box]]) -> bool:
+def _is_table(rows: Sequence[Sequence[Box]]) -> bool:
     """Whether most lines stand in several pieces, short ones."""
     several = [row for row in rows if len(row) > 1]
     if len(several) < 2 or 2 * len(several) < len(rows):
@@ -126,15 +127,15 @@ def _cell_rows(boxes: Sequence[Box]) -> list[list[list[Box]]]:
         return [[[box] for box in row] for row in _rows(boxes)]
     cells: list[list[Box]] = []
     for box in sorted(boxes, key=lambda box: box.top):
-        above = next((cell for cell in reversed(cells) if _continues(cell[-1], box)), None)
+        above = next((cell for cell in reversed(cells) if _continues_cell(cell[-1], box)), None)
         if above is None:
             cells.append([box])
         else:
             above.append(box)
-    return _by_row(cells)
+    return _group_by_row(cells)
 
 
-def _continues(above: Box, below: Box) -> bool:
+def _continues_cell(above: Box, below: Box) -> bool:
     """Whether a box is the next line of the cell that the other one is in."""
     overlap = min(above.right, below.right) - max(above.left, below.left)
     gap = below.top - above.bottom
@@ -142,7 +143,7 @@ def _continues(above: Box, below: Box) -> bool:
     return overlap > 0.5 * min(above.width, below.width) and -0.5 * size < gap < CELL_GAP * size
 
 
-def _by_row(cells: Sequence[list[Box]]) -> list[list[list[Box]]]:
+def _group_by_row(cells: Sequence[list[Box]]) -> list[list[list[Box]]]:
     rows: list[list[list[Box]]] = []
     bottom = 0.0
     for cell in sorted(cells, key=lambda cell: (cell[0].top + cell[-1].bottom) / 2):

@@ -10,7 +10,7 @@ _HYPHEN_END = re.compile(r"[^\W\d_][-\u00ad\u2010]$")
 SOFT_BREAKS = "\x02\ufffe\u00ad"  # how PDFium marks a hyphen that only the line end made
 
 
-def join(lines: Sequence[str]) -> str:
+def join_lines(lines: Sequence[str]) -> str:
     """One paragraph: a hyphen at a line end undone, no space between CJK characters, one space
     elsewhere.
     """
@@ -20,7 +20,9 @@ def join(lines: Sequence[str]) -> str:
         if not part:
             continue
         text = (
-            f"{text}{glue(text, part)}{part}" if not _hyphenated(text, part) else text[:-1] + part
+            f"{text}{glue(text, part)}{part}"
+            if not _is_hyphenated(text, part)
+            else text[:-1] + part
         )
     return text.rstrip(SOFT_BREAKS)
 
@@ -32,7 +34,7 @@ def glue(before: str, after: str) -> str:
     return " "
 
 
-def _hyphenated(before: str, after: str) -> bool:
+def _is_hyphenated(before: str, after: str) -> bool:
     if before and before[-1] in SOFT_BREAKS:
         return True
     return bool(_HYPHEN_END.search(before)) and after[:1].islower()

@@ -12,9 +12,9 @@ from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition import web
 from ingest.partition.attachments import Attachment, read_attachments
-from ingest.partition.reading import Read
-from ingest.partition.text import clean, decode, paragraphs
-from ingest.partition.work import Work
+from ingest.partition.context import ParseContext
+from ingest.partition.reading import ReadResult
+from ingest.partition.text import clean, decode, parse_paragraphs
 
 HEADERS = ("From", "To", "Cc", "Date")
 MAX_PARTS = 2_000
@@ -32,24 +32,24 @@ class Mail:
     attachments: list[Attachment]
 
 
-def eml(path: Path, work: Work) -> Read:
-    return _whole(internet(path, work), work)
+def read_eml(path: Path, work: ParseContext) -> ReadResult:
+    return _with_attachments(parse_internet_mail(path, work), work)
 
 
-def msg(path: Path, work: Work) -> Read:
-    return _whole(outlook(path, work), work)
+def read_msg(path: Path, work: ParseContext) -> ReadResult:
+    return _with_attachments(parse_outlook_mail(path, work), work)
 
 
-def _whole(message: Mail, work: Work) -> Read:
+def _with_attachments(message: Mail, work: ParseContext) -> ReadResult:
     """The message, then the files that came with it."""
     return message.elements + list(read_attachments(message.attachments, work)), message.about
 
 
-def internet(path: Path, work: Work) -> Mail:
+def parse_internet_mail(path: Path, work: ParseContext) -> Mail:
     """A message in the Internet's format. Raises SourceRefused for an encrypted one, SourceBroken."""
     try:
         message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-        parts = list(_parts(message))
+        parts = list(_leaf_parts(message))
     except (
         ValueError,
         LookupError,
@@ -61,24 +61,26 @@ def internet(path: Path, work: Work) -> Mail:
         raise SourceBroken(f"Its parts cannot be read ({type(error).__name__}).") from error
     if not message.keys():
         raise SourceBroken("It has no mail headers.")
-    if any(_secret(part) for part in parts):
+    if any(_is_encrypted(part) for part in parts):
         raise SourceRefused(_LOCKED, remedy=_UNLOCK)
     bodies = [part for part in parts if _is_body(part)]
-    chosen = _chosen(message, bodies)
+    chosen = _choose_bodies(message, bodies)
     attachments = [
-        _attachment(part, n)
+        _make_attachment(part, n)
         for n, part in enumerate((p for p in parts if not _is_body(p)), start=1)
     ]
     about: dict[str, Scalar] = {
-        name.lower(): text for name in HEADERS if (text := _header(message, name))
+        name.lower(): text for name in HEADERS if (text := _read_header(message, name))
     }
-    about["title"] = _header(message, "Subject")
+    about["title"] = _read_header(message, "Subject")
     return Mail(
-        _envelope(about) + [e for part in chosen for e in _body(part, work)], about, attachments
+        _envelope_elements(about) + [e for part in chosen for e in _body_elements(part, work)],
+        about,
+        attachments,
     )
 
 
-def _parts(message: Message) -> Iterator[Message]:
+def _leaf_parts(message: Message) -> Iterator[Message]:
     """The parts that carry something; a forwarded message is one part. Bounded, without recursion."""
     waiting, seen = [message], 0
     while waiting:
@@ -96,7 +98,7 @@ def _parts(message: Message) -> Iterator[Message]:
             yield part
 
 
-def _secret(part: Message) -> bool:
+def _is_encrypted(part: Message) -> bool:
     kind = part.get_content_type()
     return kind in _SECRET_TYPES and str(part.get_param("smime-type", "")) != "signed-data"
 
@@ -109,27 +111,27 @@ def _is_body(part: Message) -> bool:
     )
 
 
-def _chosen(message: Message, bodies: list[Message]) -> list[Message]:
-    """Plain text where there is any worth the name, else the HTML that says the same."""
+def _choose_bodies(message: Message, bodies: list[Message]) -> list[Message]:
+    """Plain text if there is enough of it, else the HTML that says the same."""
     plain = [part for part in bodies if part.get_content_type() == "text/plain"]
     rich = [part for part in bodies if part.get_content_type() == "text/html"]
-    written = sum(len(_bytes(part).strip()) for part in plain)
+    written = sum(len(_bytes_of(part).strip()) for part in plain)
     return plain if written >= 40 or not rich else rich
 
 
-def _bytes(part: Message) -> bytes:
+def _bytes_of(part: Message) -> bytes:
     data = part.get_payload(decode=True)
     return data if isinstance(data, bytes) else b""
 
 
-def _body(part: Message, work: Work) -> list[Element]:
-    data, charset = _bytes(part), part.get_content_charset()
+def _body_elements(part: Message, work: ParseContext) -> list[Element]:
+    data, charset = _bytes_of(part), part.get_content_charset()
     if part.get_content_type() == "text/html":
-        return web.html_bytes(data, work, charset)[0]
-    return list(paragraphs(decode(data, work.options.encodings, charset)[0]))
+        return web.parse_html_bytes(data, work, charset)[0]
+    return list(parse_paragraphs(decode(data, work.options.encodings, charset)[0]))
 
 
-def _header(message: Message, name: str) -> str:
+def _read_header(message: Message, name: str) -> str:
     try:
         return clean(" ".join(str(message.get(name, "")).split()))
     # the header parser gives up on some real headers
@@ -137,7 +139,7 @@ def _header(message: Message, name: str) -> str:
         return ""
 
 
-def _envelope(about: dict[str, Scalar]) -> list[Element]:
+def _envelope_elements(about: dict[str, Scalar]) -> list[Element]:
     """Subject, sender and date are text too: people ask for them."""
     lines = [f"{name}: {about[name.lower()]}" for name in HEADERS if about.get(name.lower())]
     heading = (
@@ -146,7 +148,7 @@ def _envelope(about: dict[str, Scalar]) -> list[Element]:
     return heading + ([Element(kind="text", text="\n".join(lines))] if lines else [])
 
 
-def _attachment(part: Message, number: int) -> Attachment:
+def _make_attachment(part: Message, number: int) -> Attachment:
     if part.get_content_type() == "message/rfc822":
         inner = part.get_payload()
         nested = (
@@ -154,7 +156,7 @@ def _attachment(part: Message, number: int) -> Attachment:
             if isinstance(inner, list) and inner and isinstance(inner[0], Message)
             else None
         )
-        subject = _header(nested, "Subject") if isinstance(nested, EmailMessage) else ""
+        subject = _read_header(nested, "Subject") if isinstance(nested, EmailMessage) else ""
         return Attachment(
             f"{subject or f'message {number}'}.eml",
             nested.as_bytes() if nested is not None else b"",
@@ -163,10 +165,10 @@ def _attachment(part: Message, number: int) -> Attachment:
         name = part.get_filename()
     except (ValueError, TypeError, AttributeError, IndexError):
         name = None
-    return Attachment(name or f"part {number}.{part.get_content_subtype()}", _bytes(part))
+    return Attachment(name or f"part {number}.{part.get_content_subtype()}", _bytes_of(part))
 
 
-def outlook(path: Path, work: Work) -> Mail:
+def parse_outlook_mail(path: Path, work: ParseContext) -> Mail:
     """A message in Outlook's format. Raises SourceRefused for an encrypted one, SourceBroken."""
     from oxmsg import Message as OutlookMessage
 
@@ -197,8 +199,8 @@ def outlook(path: Path, work: Work) -> Mail:
         raise SourceBroken(f"It cannot be read ({type(error).__name__}: {error}).") from error
     about: dict[str, Scalar] = {name: clean(text) for name, text in told.items() if text}
     body = (
-        list(paragraphs(clean(plain)))
+        list(parse_paragraphs(clean(plain)))
         if plain.strip() or not rich
-        else web.html_text(clean(rich))[0]
+        else web.parse_html(clean(rich))[0]
     )
-    return Mail(_envelope(about) + body, about, attachments)
+    return Mail(_envelope_elements(about) + body, about, attachments)

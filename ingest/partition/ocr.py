@@ -14,9 +14,9 @@ from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 from indexes.errors import SourceBroken, SourceEmpty, SourceTooCostly
 from ingest.elements import Element
 from ingest.partition import layout
+from ingest.partition.context import ParseContext
 from ingest.partition.layout import Box
-from ingest.partition.reading import Read
-from ingest.partition.work import Work
+from ingest.partition.reading import ReadResult
 
 LONG_SIDE = 2_400  # pixels; the detector works on 2,000 at most
 MAX_PIXELS = 120_000_000
@@ -25,7 +25,7 @@ SURE = 0.8  # a mean certainty below this makes a page worth turning
 Pixels = NDArray[np.uint8]
 
 
-def picture(path: Path, work: Work) -> Read:
+def read_picture(path: Path, work: ParseContext) -> ReadResult:
     """A picture's text, frame by frame.
 
     Raises SourceBroken, SourceTooCostly, and SourceEmpty with OCR off.
@@ -41,7 +41,7 @@ def picture(path: Path, work: Work) -> Read:
                 if not work.may_read_picture():
                     break
                 page = number if frames > 1 and not still else None
-                elements += read(pixels(frame), page)
+                elements += read_pixels(to_pixels(frame), page)
                 work.page_read()
                 if still:
                     break
@@ -52,7 +52,7 @@ def picture(path: Path, work: Work) -> Read:
     return elements, {}
 
 
-def pixels(image: Image.Image) -> Pixels:
+def to_pixels(image: Image.Image) -> Pixels:
     """RGB pixels, upright as the camera noted, at most LONG_SIDE long."""
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError(f"{image.width} x {image.height}")
@@ -68,17 +68,17 @@ def pixels(image: Image.Image) -> Pixels:
     return np.asarray(upright, dtype=np.uint8)
 
 
-def read(image: Pixels, page: int | None) -> list[Element]:
-    """The text of a picture in reading order, turned upright first where it lies on its side or
-    head.
+def read_pixels(image: Pixels, page: int | None) -> list[Element]:
+    """The text of a picture in reading order, turned upright first if it lies on its side or
+    on its head.
     """
     if min(image.shape[:2]) < MIN_SIDE:
         return []
-    return list(layout.elements(_upright(image), page))
+    return list(layout.elements(_read_upright(image), page))
 
 
-def _upright(image: Pixels) -> list[Box]:
-    boxes = _read(image)
+def _read_upright(image: Pixels) -> list[Box]:
+    boxes = _find_boxes(image)
     if not boxes:
         return []
     tall = sum(
@@ -93,7 +93,7 @@ def _upright(image: Pixels) -> list[Box]:
     else:
         return boxes
     return max(
-        [boxes, *(_read(np.ascontiguousarray(np.rot90(image, turn))) for turn in turns)],
+        [boxes, *(_find_boxes(np.ascontiguousarray(np.rot90(image, turn))) for turn in turns)],
         key=_weight,
     )
 
@@ -114,8 +114,8 @@ def _certainty(boxes: list[Box]) -> float:
     )
 
 
-def _read(image: Pixels) -> list[Box]:
-    found = _engine()(image[:, :, ::-1], use_cls=False)
+def _find_boxes(image: Pixels) -> list[Box]:
+    found = _load_engine()(image[:, :, ::-1], use_cls=False)
     if found.boxes is None or not found.txts:
         return []
     return [
@@ -128,7 +128,7 @@ def _read(image: Pixels) -> list[Box]:
 
 
 @cache
-def _engine() -> Any:
+def _load_engine() -> Any:
     """The models, loaded at first use in a worker; one thread, because documents are the unit of
     parallel work.
     """

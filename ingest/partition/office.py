@@ -45,72 +45,82 @@ _DEFAULT_SHEET = re.compile(
 _PASSWORD = re.compile(r"password|encrypted|decrypt", re.IGNORECASE)
 
 
-def word(path: Path) -> list[Element]:
-    return _elements(lambda: _partition("docx")(filename=str(path), **_given("docx")))
-
-
-def slides(path: Path) -> list[Element]:
-    found = _elements(
-        lambda: _partition("pptx")(filename=str(path), include_slide_notes=True, **_given("pptx"))
+def partition_word(path: Path) -> list[Element]:
+    return _convert_all(
+        lambda: _partitioner("docx")(filename=str(path), **_partition_options("docx"))
     )
-    return list(_slide_headings(found))
 
 
-def sheets(path: Path) -> list[Element]:
+def partition_slides(path: Path) -> list[Element]:
+    found = _convert_all(
+        lambda: _partitioner("pptx")(
+            filename=str(path), include_slide_notes=True, **_partition_options("pptx")
+        )
+    )
+    return list(_fix_slide_headings(found))
+
+
+def partition_sheets(path: Path) -> list[Element]:
     """Cells as tables, sheet by sheet.
 
     A sheet's name is a heading, unless it is the one that the program gave.
     """
-    found = _elements(lambda: _partition("xlsx")(filename=str(path), **_given("xlsx")))
-    return list(_sheet_headings(found))
+    found = _convert_all(
+        lambda: _partitioner("xlsx")(filename=str(path), **_partition_options("xlsx"))
+    )
+    return list(_add_sheet_headings(found))
 
 
-def rich_text(path: Path) -> list[Element]:
-    return _elements(lambda: _partition("rtf")(filename=str(path), **_given("rtf")))
+def partition_rich_text(path: Path) -> list[Element]:
+    return _convert_all(
+        lambda: _partitioner("rtf")(filename=str(path), **_partition_options("rtf"))
+    )
 
 
-def open_text(path: Path) -> list[Element]:
-    return _elements(lambda: _partition("odt")(filename=str(path), **_given("odt")))
+def partition_open_text(path: Path) -> list[Element]:
+    return _convert_all(
+        lambda: _partitioner("odt")(filename=str(path), **_partition_options("odt"))
+    )
 
 
-def web_page(text: str) -> list[Element]:
+def partition_html(text: str) -> list[Element]:
     if not text.strip():
         return []
-    return _elements(lambda: _partition("html")(text=text, **_given("html")))
+    return _convert_all(lambda: _partitioner("html")(text=text, **_partition_options("html")))
 
 
-def markdown(text: str) -> list[Element]:
+def partition_markdown(text: str) -> list[Element]:
     if not text.strip():
         return []
-    return _elements(lambda: _partition("md")(text=text, **_given("md")))
+    return _convert_all(lambda: _partitioner("md")(text=text, **_partition_options("md")))
 
 
 def warm_up() -> None:
     """Imports what every document needs, so that workers forked afterwards share it."""
     for name in ("docx", "pptx", "xlsx", "html", "md"):
-        _partition(name)
+        _partitioner(name)
 
 
-def _given(name: str) -> dict[str, Any]:
+def _partition_options(name: str) -> dict[str, Any]:
     media = {"content_type": FORMATS[name].media_type} if name in ("html", "md") else {}
     return {"languages": ["eng"], **media}
 
 
 @cache
-def _partition(name: str) -> Callable[..., list[Any]]:
+def _partitioner(name: str) -> Callable[..., list[Any]]:
     import importlib
 
     os.environ.update(QUIET)
     from unstructured.nlp import tokenize
 
     tokenize._SPACY_MODEL_NAME = SPACY_MODEL
-    _without_spacy()
+    _leave_out_spacy()
     module = importlib.import_module(f"unstructured.partition.{name}")
     function: Callable[..., list[Any]] = getattr(module, f"partition_{name}")
     return function
 
 
-def _without_spacy() -> None:
+def _leave_out_spacy() -> None:
     """unstructured asks spaCy about every paragraph, to tell narrative text from other text.
 
     Nothing here needs to know. It is most of the time of a parse, and spaCy takes gigabytes for a
@@ -123,13 +133,13 @@ def _without_spacy() -> None:
     text_type.pos_tag = lambda text: []
 
 
-def _elements(parse: Callable[[], Iterable[Any]]) -> list[Element]:
+def _convert_all(parse: Callable[[], Iterable[Any]]) -> list[Element]:
     """What unstructured found, as our elements.
 
     Its many kinds of failure become SourceRefused or SourceBroken.
     """
     try:
-        return [element for found in parse() for element in _element(found)]
+        return [element for found in parse() for element in _convert_element(found)]
     except (SourceError, MemoryError):
         raise
     except Exception as error:
@@ -141,7 +151,7 @@ def _elements(parse: Callable[[], Iterable[Any]]) -> list[Element]:
         raise SourceBroken(f"It cannot be parsed ({told}).") from error
 
 
-def _element(found: Any) -> Iterator[Element]:
+def _convert_element(found: Any) -> Iterator[Element]:
     name, meta = type(found).__name__, found.metadata
     text = (found.text or "").strip().replace("\0", "")
     if name in _SKIPPED or not text:
@@ -149,7 +159,7 @@ def _element(found: Any) -> Iterator[Element]:
     kind = _KINDS.get(name, "text")
     place = {"page": meta.page_number, "page_name": meta.page_name}
     if kind == "table":
-        yield _table(text, meta.text_as_html, place)
+        yield _convert_table(text, meta.text_as_html, place)
     elif kind == "heading":
         yield Element(
             kind="heading",
@@ -161,14 +171,14 @@ def _element(found: Any) -> Iterator[Element]:
         yield Element(kind=kind, text=text, **place)
 
 
-def _table(text: str, markup: str | None, place: dict[str, Any]) -> Element:
-    rows = tables.cells(markup) if markup else []
-    readable = tables.readable(rows) or text
+def _convert_table(text: str, markup: str | None, place: dict[str, Any]) -> Element:
+    rows = tables.parse_cells(markup) if markup else []
+    readable = tables.readable_table(rows) or text
     kept = markup if markup and len(markup) <= tables.MAX_HTML_CHARS else None
     return Element(kind="table", text=readable, html=kept, **place)
 
 
-def _slide_headings(found: list[Element]) -> Iterator[Element]:
+def _fix_slide_headings(found: list[Element]) -> Iterator[Element]:
     """Only the first title of a slide is a heading; the others are lines that look like one."""
     titled: set[int | None] = set()
     for element in found:
@@ -181,7 +191,7 @@ def _slide_headings(found: list[Element]) -> Iterator[Element]:
             yield Element(kind="heading", text=element.text, level=1, page=element.page)
 
 
-def _sheet_headings(found: list[Element]) -> Iterator[Element]:
+def _add_sheet_headings(found: list[Element]) -> Iterator[Element]:
     named: set[int | None] = set()
     for element in found:
         if element.page not in named:

@@ -14,48 +14,50 @@ from PIL import Image
 from indexes.errors import SourceBroken, SourceEmpty
 from ingest.elements import Element
 from ingest.partition import convert, ocr, office, ooxml
-from ingest.partition.reading import Read
+from ingest.partition.context import ParseContext
+from ingest.partition.reading import ReadResult
 from ingest.partition.recover import merge_readings
-from ingest.partition.work import Work
 
 
-def docx(path: Path, work: Work) -> Read:
-    return _office(path, work, office.word)
+def read_docx(path: Path, work: ParseContext) -> ReadResult:
+    return _read_office_file(path, work, office.partition_word)
 
 
-def pptx(path: Path, work: Work) -> Read:
-    return _office(path, work, office.slides)
+def read_pptx(path: Path, work: ParseContext) -> ReadResult:
+    return _read_office_file(path, work, office.partition_slides)
 
 
-def xlsx(path: Path, work: Work) -> Read:
-    return _office(path, work, office.sheets)
+def read_xlsx(path: Path, work: ParseContext) -> ReadResult:
+    return _read_office_file(path, work, office.partition_sheets)
 
 
-def doc(path: Path, work: Work) -> Read:
-    return docx(convert.modernise(path, "doc", work), work)
+def read_doc(path: Path, work: ParseContext) -> ReadResult:
+    return read_docx(convert.convert_office_file(path, "doc", work), work)
 
 
-def ppt(path: Path, work: Work) -> Read:
-    return pptx(convert.modernise(path, "ppt", work), work)
+def read_ppt(path: Path, work: ParseContext) -> ReadResult:
+    return read_pptx(convert.convert_office_file(path, "ppt", work), work)
 
 
-def xls(path: Path, work: Work) -> Read:
-    return office.sheets(path), {}
+def read_xls(path: Path, work: ParseContext) -> ReadResult:
+    return office.partition_sheets(path), {}
 
 
-def odt(path: Path, work: Work) -> Read:
-    return office.open_text(path), {}
+def read_odt(path: Path, work: ParseContext) -> ReadResult:
+    return office.partition_open_text(path), {}
 
 
-def rtf(path: Path, work: Work) -> Read:
-    return office.rich_text(path), {}
+def read_rtf(path: Path, work: ParseContext) -> ReadResult:
+    return office.partition_rich_text(path), {}
 
 
-def _office(path: Path, work: Work, reader: Callable[[Path], list[Element]]) -> Read:
+def _read_office_file(
+    path: Path, work: ParseContext, reader: Callable[[Path], list[Element]]
+) -> ReadResult:
     """unstructured's reading, with what our own reading of the XML finds beside it; our own alone
-    where it gives up.
+    if it gives up.
     """
-    usual = ooxml.transitional(path, work.scratch)
+    usual = ooxml.to_transitional(path, work.scratch)
     about, own, pictures = ooxml.read(usual)
     try:
         found = reader(usual)
@@ -65,11 +67,11 @@ def _office(path: Path, work: Work, reader: Callable[[Path], list[Element]]) -> 
         work.warn("Its structure is damaged; its text was read without it.")
         found = []
     elements = merge_readings(found, own)
-    return elements + list(_embedded(usual, elements, pictures, work)), about
+    return elements + list(_read_pictures(usual, elements, pictures, work)), about
 
 
-def _embedded(
-    path: Path, elements: list[Element], pictures: list[tuple[int | None, str]], work: Work
+def _read_pictures(
+    path: Path, elements: list[Element], pictures: list[tuple[int | None, str]], work: ParseContext
 ) -> Iterator[Element]:
     """OCR of the pictures on slides without text, or of all pictures of a document without text."""
     told = {element.page for element in elements}
@@ -97,6 +99,6 @@ def _embedded(
 def _read_picture(data: bytes, page: int | None) -> list[Element]:
     try:
         with Image.open(BytesIO(data)) as image:
-            return ocr.read(ocr.pixels(image), page)
+            return ocr.read_pixels(ocr.to_pixels(image), page)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return []

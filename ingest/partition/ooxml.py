@@ -17,7 +17,7 @@ from indexes.errors import SourceBroken
 from indexes.formats import PICTURE_ENDINGS
 from indexes.model import Scalar
 from ingest.elements import Element
-from ingest.partition.tables import table
+from ingest.partition.tables import make_table
 from ingest.partition.text import clean
 
 STRICT = b"http://purl.oclc.org/ooxml/"
@@ -50,7 +50,7 @@ class Package:
 
     def part(self, name: str) -> Part | None:
         root = self.xml(name)
-        return Part(name, root, self._related(name)) if root is not None else None
+        return Part(name, root, self._relations(name)) if root is not None else None
 
     def xml(self, name: str) -> etree._Element | None:
         if name not in self.names:
@@ -63,7 +63,7 @@ class Package:
         except (etree.XMLSyntaxError, zipfile.BadZipFile, EOFError, OSError, ValueError):
             return None
 
-    def _related(self, name: str) -> tuple[tuple[str, str], ...]:
+    def _relations(self, name: str) -> tuple[tuple[str, str], ...]:
         folder, base = posixpath.split(name)
         root = self.xml(f"{folder}/_rels/{base}.rels")
         if root is None:
@@ -103,24 +103,24 @@ class Package:
         return told
 
 
-def transitional(path: Path, scratch: Path) -> Path:
+def to_transitional(path: Path, scratch: Path) -> Path:
     """The file itself, or, of a strict Office file, a copy under the namespaces that the libraries
     know.
     """
     with zipfile.ZipFile(path) as archive:
-        if not any(STRICT in archive.read(name) for name in _mains(archive)):
+        if not any(STRICT in archive.read(name) for name in _main_parts(archive)):
             return path
         copy = scratch / f"transitional{path.suffix}"
         with zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as out:
             for entry in archive.infolist():
                 data = archive.read(entry)
                 out.writestr(
-                    entry.filename, _STRICT_NAME.sub(_usual, data) if STRICT in data else data
+                    entry.filename, _STRICT_NAME.sub(_usual_name, data) if STRICT in data else data
                 )
     return copy
 
 
-def _mains(archive: zipfile.ZipFile) -> list[str]:
+def _main_parts(archive: zipfile.ZipFile) -> list[str]:
     mains = ("xl/workbook.xml", "word/document.xml", "ppt/presentation.xml")
     return [
         name
@@ -129,7 +129,7 @@ def _mains(archive: zipfile.ZipFile) -> list[str]:
     ]
 
 
-def _usual(match: re.Match[bytes]) -> bytes:
+def _usual_name(match: re.Match[bytes]) -> bytes:
     area, word = match.groups()
     return b"http://schemas.openxmlformats.org/" + area + b"/2006/" + _RENAMED.get(word, word)
 
@@ -138,26 +138,30 @@ def read(path: Path) -> tuple[dict[str, Scalar], list[Element], list[tuple[int |
     """What the file says of itself, its text by our own reading, and its pictures (slide number or
     None, entry name).
 
-    Raises SourceBroken where not even the zip can be read.
+    Raises SourceBroken if not even the zip can be read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             package = Package(archive)
             if path.suffix.lower() == ".docx":
-                return package.about(), list(_document(package)), _pictures(package, "word/media/")
+                return (
+                    package.about(),
+                    list(_document_elements(package)),
+                    _pictures(package, "word/media/"),
+                )
             if path.suffix.lower() == ".pptx":
-                slides = list(_slides(package))
+                slides = list(_slide_parts(package))
                 found = [
                     element
                     for number, slide in slides
-                    for element in _slide(package, number, slide)
+                    for element in _slide_elements(package, number, slide)
                 ]
                 return (
                     package.about(),
                     found,
                     [pair for number, slide in slides for pair in _slide_pictures(number, slide)],
                 )
-            return package.about(), list(_workbook(package)), []
+            return package.about(), list(_workbook_elements(package)), []
     except (
         zipfile.BadZipFile,
         EOFError,
@@ -172,44 +176,44 @@ def read(path: Path) -> tuple[dict[str, Scalar], list[Element], list[tuple[int |
 # --- Word ---------------------------------------------------------------------------------------
 
 
-def _document(package: Package) -> Iterator[Element]:
+def _document_elements(package: Package) -> Iterator[Element]:
     part = package.part("word/document.xml")
     if part is None:
         return
-    yield from _paragraphs(part.root)
+    yield from _paragraph_elements(part.root)
     for kind, name in part.related:
         if kind in _NOTES:
             root = package.xml(name)
-            yield from _paragraphs(root) if root is not None else ()
+            yield from _paragraph_elements(root) if root is not None else ()
         elif kind in ("chart", "diagramData"):
-            yield from _drawn(package, kind, name, None)
+            yield from _drawing_elements(package, kind, name, None)
 
 
-def _paragraphs(root: etree._Element) -> Iterator[Element]:
+def _paragraph_elements(root: etree._Element) -> Iterator[Element]:
     """Every paragraph, those in text boxes and content controls too, without deletions and copies
     for old programs.
     """
     for node in root.iter("{*}p"):
-        text = _paragraph(node)
-        if text and not _within(node, "Fallback", "del", "moveFrom"):
+        text = _paragraph_text(node)
+        if text and not _stands_within(node, "Fallback", "del", "moveFrom"):
             yield Element(kind="text", text=text)
 
 
-def _within(node: etree._Element, *names: str) -> bool:
+def _stands_within(node: etree._Element, *names: str) -> bool:
     return any(etree.QName(above).localname in names for above in node.iterancestors())
 
 
-def _paragraph(node: etree._Element) -> str:
+def _paragraph_text(node: etree._Element) -> str:
     """A paragraph's own text, without that of text boxes anchored in it."""
     letters: list[str] = []
     for piece in node.iter("{*}t", "{*}tab", "{*}br"):
         holder = next(piece.iterancestors("{*}p"), None)
-        if holder is node and not _within_run(piece, node):
+        if holder is node and not _stands_within_run(piece, node):
             letters.append(piece.text or "" if etree.QName(piece).localname == "t" else " ")
     return clean("".join(letters)).strip()
 
 
-def _within_run(piece: etree._Element, top: etree._Element) -> bool:
+def _stands_within_run(piece: etree._Element, top: etree._Element) -> bool:
     for above in piece.iterancestors():
         if above is top:
             return False
@@ -221,7 +225,7 @@ def _within_run(piece: etree._Element, top: etree._Element) -> bool:
 # --- PowerPoint ---------------------------------------------------------------------------------
 
 
-def _slides(package: Package) -> Iterator[tuple[int, Part]]:
+def _slide_parts(package: Package) -> Iterator[tuple[int, Part]]:
     root = package.xml("ppt/presentation.xml")
     listed = root.iter("{*}sldId") if root is not None else ()
     for number, node in enumerate(listed, start=1):
@@ -232,11 +236,11 @@ def _slides(package: Package) -> Iterator[tuple[int, Part]]:
             yield number, part
 
 
-def _slide(package: Package, number: int, slide: Part) -> Iterator[Element]:
+def _slide_elements(package: Package, number: int, slide: Part) -> Iterator[Element]:
     titled = False
     for node in slide.root.iter("{*}p"):
-        text = _paragraph(node)
-        if not text or _within(node, "Fallback"):
+        text = _paragraph_text(node)
+        if not text or _stands_within(node, "Fallback"):
             continue
         if not titled and _is_title(node):
             titled = True
@@ -245,7 +249,7 @@ def _slide(package: Package, number: int, slide: Part) -> Iterator[Element]:
             yield Element(kind="text", text=text, page=number)
     for kind, name in slide.related:
         if kind in _SLIDE_PARTS:
-            yield from _drawn(package, kind, name, number)
+            yield from _drawing_elements(package, kind, name, number)
 
 
 def _is_title(paragraph: etree._Element) -> bool:
@@ -268,7 +272,7 @@ def _pictures(package: Package, folder: str) -> list[tuple[int | None, str]]:
 # --- Excel --------------------------------------------------------------------------------------
 
 
-def _workbook(package: Package) -> Iterator[Element]:
+def _workbook_elements(package: Package) -> Iterator[Element]:
     """What stands around the cells: text boxes, charts, comments, printed headers and footers."""
     root = package.xml("xl/workbook.xml")
     for number, node in enumerate(root.iter("{*}sheet") if root is not None else (), start=1):
@@ -276,21 +280,21 @@ def _workbook(package: Package) -> Iterator[Element]:
         name = package.target("xl/workbook.xml", relation)
         sheet = package.part(name) if name else None
         if sheet is not None:
-            for element in _around(package, sheet, number):
+            for element in _sheet_elements(package, sheet, number):
                 yield replace(element, page_name=node.get("name"))
 
 
-def _around(package: Package, sheet: Part, number: int) -> Iterator[Element]:
+def _sheet_elements(package: Package, sheet: Part, number: int) -> Iterator[Element]:
     for kind, name in sheet.related:
         if kind not in _SHEET_PARTS:
             continue
         part = package.part(name)
         if part is None:
             continue
-        yield from _drawn(package, kind, name, number)
+        yield from _drawing_elements(package, kind, name, number)
         for inner, chart in part.related if kind == "drawing" else ():
             if inner in _SLIDE_PARTS:
-                yield from _drawn(package, inner, chart, number)
+                yield from _drawing_elements(package, inner, chart, number)
     for node in sheet.root.iter("{*}headerFooter"):
         for printed in node.iter():
             text = _HEADER_CODES.sub(" ", printed.text or "").strip()
@@ -301,12 +305,14 @@ def _around(package: Package, sheet: Part, number: int) -> Iterator[Element]:
 # --- drawings of all three ----------------------------------------------------------------------
 
 
-def _drawn(package: Package, kind: str, name: str, page: int | None) -> Iterator[Element]:
+def _drawing_elements(
+    package: Package, kind: str, name: str, page: int | None
+) -> Iterator[Element]:
     root = package.xml(name)
     if root is None:
         return
     if kind == "chart":
-        yield from _chart(root, page)
+        yield from _chart_elements(root, page)
     elif kind == "comments" and not any(True for _ in root.iter("{*}p")):
         for node in root.iter("{*}comment", "{*}cm"):
             text = clean(
@@ -321,15 +327,15 @@ def _drawn(package: Package, kind: str, name: str, page: int | None) -> Iterator
             if node.text and node.text.strip():
                 yield Element(kind="text", text=clean(node.text).strip(), page=page)
     elif kind != "vmlDrawing":
-        for element in _paragraphs(root):
+        for element in _paragraph_elements(root):
             yield replace(element, page=page)
 
 
-def _chart(root: etree._Element, page: int | None) -> Iterator[Element]:
+def _chart_elements(root: etree._Element, page: int | None) -> Iterator[Element]:
     """A chart's title and axis names as text, its series as a table: categories down, series
     across.
     """
-    for element in _paragraphs(root):
+    for element in _paragraph_elements(root):
         yield replace(element, page=page)
     names: list[str] = []
     columns: list[list[str]] = []
@@ -340,9 +346,12 @@ def _chart(root: etree._Element, page: int | None) -> Iterator[Element]:
         own = _values(series, "cat") or _values(series, "xVal")
         labels = own if len(own) > len(labels) else labels
     height = max(map(len, [labels, *columns]), default=0)
-    rows = [[_at(labels, row), *(_at(column, row) for column in columns)] for row in range(height)]
+    rows = [
+        [_cell_at(labels, row), *(_cell_at(column, row) for column in columns)]
+        for row in range(height)
+    ]
     if any(any(row) for row in rows) or any(names):
-        yield table([["", *names], *rows], page=page)
+        yield make_table([["", *names], *rows], page=page)
 
 
 def _values(series: etree._Element, name: str) -> list[str]:
@@ -353,5 +362,5 @@ def _values(series: etree._Element, name: str) -> list[str]:
     ]
 
 
-def _at(column: Sequence[str], row: int) -> str:
+def _cell_at(column: Sequence[str], row: int) -> str:
     return column[row] if row < len(column) else ""

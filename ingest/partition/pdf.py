@@ -23,9 +23,9 @@ from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition import ocr
 from ingest.partition.attachments import Attachment, read_attachments
-from ingest.partition.lines import SOFT_BREAKS, join
-from ingest.partition.reading import Read
-from ingest.partition.work import Work
+from ingest.partition.context import ParseContext
+from ingest.partition.lines import SOFT_BREAKS, join_lines
+from ingest.partition.reading import ReadResult
 
 HEADING_RATIO = 1.15
 HEADING_CHARS = 80
@@ -69,31 +69,31 @@ class Page:
     notes: tuple[str, ...] = ()  # what was filled into its form and written as comments
 
 
-def read(path: Path, work: Work) -> Read:
+def read_pdf(path: Path, work: ParseContext) -> ReadResult:
     """Elements, those of the attached files last, and what the file says of itself.
 
-    Raises SourceRefused (password, too many pages), SourceBroken, and SourceEmpty where there is no
+    Raises SourceRefused (password, too many pages), SourceBroken, and SourceEmpty if there is no
     text to be had.
     """
-    with _open(path) as document:
+    with _open_document(path) as document:
         count = len(document)
         if count > work.options.max_pages:
             raise SourceTooCostly(
                 f"It has {count} pages; the limit is {work.options.max_pages}.",
                 remedy="Split the file.",
             )
-        pages = [_page(document, index) for index in range(count)]
-        pages = _without_running_lines(pages)
-        body, levels = _sizes(pages)
-        scanned = _scans(document, pages, work)
+        pages = [_read_page(document, index) for index in range(count)]
+        pages = _drop_running_lines(pages)
+        body, levels = _heading_sizes(pages)
+        scanned = _read_scans(document, pages, work)
         elements = []
         for page in pages:
-            elements += [*_elements(page, body, levels), *scanned.get(page.number, [])]
-        about, attached = _about(document), list(_attached(document, work))
+            elements += [*_page_elements(page, body, levels), *scanned.get(page.number, [])]
+        about, attached = _read_about(document), list(_read_attached_files(document, work))
     return elements + list(read_attachments(attached, work)), about
 
 
-def _open(path: Path) -> pdfium.PdfDocument:
+def _open_document(path: Path) -> pdfium.PdfDocument:
     try:
         return pdfium.PdfDocument(path)
     except pdfium.PdfiumError as error:
@@ -106,17 +106,17 @@ def _open(path: Path) -> pdfium.PdfDocument:
         raise SourceBroken(f"PDFium cannot read it: {error}.") from error
 
 
-def _page(document: pdfium.PdfDocument, index: int) -> Page:
+def _read_page(document: pdfium.PdfDocument, index: int) -> Page:
     try:
         page = document[index]
     except pdfium.PdfiumError:  # one damaged page among others
         return Page(index + 1, (), scanned=False)
     textpage = page.get_textpage()
     try:
-        lines, unreadable, visible = _lines(textpage, page)
+        lines, unreadable, visible = _read_lines(textpage, page)
         pictured = visible < SCANNED_BELOW and _has_picture(page, visible)
         scanned = pictured or (visible > 0 and unreadable > UNREADABLE_SHARE * visible)
-        return Page(index + 1, lines, scanned, tuple(_filled_in(page)))
+        return Page(index + 1, lines, scanned, tuple(_read_notes(page)))
     finally:
         textpage.close()
         page.close()
@@ -142,7 +142,9 @@ def _has_picture(page: pdfium.PdfPage, visible: int) -> bool:
     return False
 
 
-def _lines(textpage: pdfium.PdfTextPage, page: pdfium.PdfPage) -> tuple[tuple[Line, ...], int, int]:
+def _read_lines(
+    textpage: pdfium.PdfTextPage, page: pdfium.PdfPage
+) -> tuple[tuple[Line, ...], int, int]:
     """Lines in the order of the file, and how many visible characters have no Unicode value, and
     how many there are.
     """
@@ -155,9 +157,9 @@ def _lines(textpage: pdfium.PdfTextPage, page: pdfium.PdfPage) -> tuple[tuple[Li
     for index in range(total + 1):
         code = pdfium_c.FPDFText_GetUnicode(raw, index) if index < total else 10
         if code in (10, 13):
-            text = _LEADERS.sub(" … ", _paired("".join(letters))).strip()
+            text = _LEADERS.sub(" … ", _join_surrogates("".join(letters))).strip()
             if text:
-                lines.append(_line(raw, text, first, rotation))
+                lines.append(_make_line(raw, text, first, rotation))
             letters, first = [], -1
             continue
         if code > 32:
@@ -167,31 +169,31 @@ def _lines(textpage: pdfium.PdfTextPage, page: pdfium.PdfPage) -> tuple[tuple[Li
         elif code == 0:
             visible, unreadable = visible + 1, unreadable + 1
             continue
-        letters.append(_letter(code))
-    return tuple(_rejoined(lines)), unreadable, visible
+        letters.append(_letter_of(code))
+    return tuple(_join_pieces(lines)), unreadable, visible
 
 
-def _paired(text: str) -> str:
+def _join_surrogates(text: str) -> str:
     """The text with halves of surrogate pairs, which PDFium gives one by one, put together."""
     if not any("\ud800" <= char <= "\udfff" for char in text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _filled_in(page: pdfium.PdfPage) -> Iterator[str]:
+def _read_notes(page: pdfium.PdfPage) -> Iterator[str]:
     """The values of form fields and the texts of comments, which are no part of a page's own text."""
     for index in range(min(pdfium_c.FPDFPage_GetAnnotCount(page.raw), MAX_NOTES)):
         annotation = pdfium_c.FPDFPage_GetAnnot(page.raw, index)
         if not annotation:
             continue
         key = _NOTE_KEYS.get(pdfium_c.FPDFAnnot_GetSubtype(annotation))
-        text = _annotated(annotation, key) if key else ""
+        text = _note_text(annotation, key) if key else ""
         pdfium_c.FPDFPage_CloseAnnot(annotation)
         if any(char.isalnum() for char in text):
             yield text
 
 
-def _annotated(annotation: pdfium_c.FPDF_ANNOTATION, key: bytes) -> str:
+def _note_text(annotation: pdfium_c.FPDF_ANNOTATION, key: bytes) -> str:
     # bytes of UTF-16, with a zero at the end
     size = pdfium_c.FPDFAnnot_GetStringValue(annotation, key, None, 0)
     if size <= 2:
@@ -201,13 +203,13 @@ def _annotated(annotation: pdfium_c.FPDF_ANNOTATION, key: bytes) -> str:
     return bytes(buffer).decode("utf-16-le", "replace").rstrip("\0").strip()
 
 
-def _letter(code: int) -> str:
+def _letter_of(code: int) -> str:
     if code == 2:  # PDFium's mark for a hyphen made by the line end
         return SOFT_BREAKS[0]
     return " " if code < 32 else chr(code)
 
 
-def _line(raw: pdfium_c.FPDF_TEXTPAGE, text: str, index: int, rotation: int) -> Line:
+def _make_line(raw: pdfium_c.FPDF_TEXTPAGE, text: str, index: int, rotation: int) -> Line:
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
     pdfium_c.FPDFText_GetCharBox(raw, index, left, right, bottom, top)
     across, down = {
@@ -215,10 +217,10 @@ def _line(raw: pdfium_c.FPDF_TEXTPAGE, text: str, index: int, rotation: int) -> 
         180: (-right.value, bottom.value),
         270: (-bottom.value, -right.value),
     }.get(rotation, (left.value, -bottom.value))
-    return Line(text, _size(raw, index), across, down)
+    return Line(text, _printed_size(raw, index), across, down)
 
 
-def _size(raw: pdfium_c.FPDF_TEXTPAGE, index: int) -> float:
+def _printed_size(raw: pdfium_c.FPDF_TEXTPAGE, index: int) -> float:
     """The printed size: the nominal one times the scale that its matrix applies."""
     nominal = pdfium_c.FPDFText_GetFontSize(raw, index)
     matrix = pdfium_c.FS_MATRIX()
@@ -229,21 +231,21 @@ def _size(raw: pdfium_c.FPDF_TEXTPAGE, index: int) -> float:
     return round(float(nominal) * 2) / 2
 
 
-def _rejoined(lines: Sequence[Line]) -> Iterator[Line]:
+def _join_pieces(lines: Sequence[Line]) -> Iterator[Line]:
     """Pieces of one printed line, such as the cells of a table row, made one line again."""
     held: list[Line] = []
     for line in lines:
         if held and not (
             abs(line.top - held[-1].top) < 0.3 * max(line.size, 1) and line.left > held[-1].left
         ):
-            yield _merged(held)
+            yield _merge_pieces(held)
             held = []
         held.append(line)
     if held:
-        yield _merged(held)
+        yield _merge_pieces(held)
 
 
-def _merged(pieces: Sequence[Line]) -> Line:
+def _merge_pieces(pieces: Sequence[Line]) -> Line:
     head = pieces[0]
     return Line(
         " ".join(piece.text for piece in pieces),
@@ -253,7 +255,7 @@ def _merged(pieces: Sequence[Line]) -> Line:
     )
 
 
-def _without_running_lines(pages: list[Page]) -> list[Page]:
+def _drop_running_lines(pages: list[Page]) -> list[Page]:
     """Running headers and footers are kept where they first stand and left out on later pages."""
     if len(pages) < REPEATED_PAGES:
         return pages
@@ -284,7 +286,7 @@ def _running_key(line: Line) -> str:
     return _DIGITS.sub("#", line.text)
 
 
-def _sizes(pages: Sequence[Page]) -> tuple[float, dict[float, int]]:
+def _heading_sizes(pages: Sequence[Page]) -> tuple[float, dict[float, int]]:
     """The body's size (most characters are set in it) and the level of each size that makes
     headings, 1 the largest.
     """
@@ -307,10 +309,10 @@ def _sizes(pages: Sequence[Page]) -> tuple[float, dict[float, int]]:
     }
 
 
-def _elements(page: Page, body: float, levels: dict[float, int]) -> Iterator[Element]:
+def _page_elements(page: Page, body: float, levels: dict[float, int]) -> Iterator[Element]:
     pitch = _pitch(page.lines)
-    for group in _groups(page.lines, body, pitch):
-        text = join([line.text for line in group])
+    for group in _group_lines(page.lines, body, pitch):
+        text = join_lines([line.text for line in group])
         size = group[0].size
         if not text:
             continue
@@ -335,11 +337,11 @@ def _pitch(lines: Sequence[Line]) -> float:
     return statistics.median(steps) if steps else 1.2
 
 
-def _groups(lines: Sequence[Line], body: float, pitch: float) -> Iterator[list[Line]]:
+def _group_lines(lines: Sequence[Line], body: float, pitch: float) -> Iterator[list[Line]]:
     """Lines that are one paragraph, one list item or one heading."""
     group: list[Line] = []
     for line in lines:
-        if group and not _continues(group, line, pitch):
+        if group and not _continues_group(group, line, pitch):
             yield group
             group = []
         group.append(line)
@@ -347,7 +349,7 @@ def _groups(lines: Sequence[Line], body: float, pitch: float) -> Iterator[list[L
         yield group
 
 
-def _continues(group: list[Line], line: Line, pitch: float) -> bool:
+def _continues_group(group: list[Line], line: Line, pitch: float) -> bool:
     last = group[-1]
     if abs(line.size - last.size) > 0.1 * max(last.size, 1) or _BULLET.match(line.text):
         return False
@@ -365,8 +367,8 @@ def _continues(group: list[Line], line: Line, pitch: float) -> bool:
     return open_sentence or not indented
 
 
-def _scans(
-    document: pdfium.PdfDocument, pages: Sequence[Page], work: Work
+def _read_scans(
+    document: pdfium.PdfDocument, pages: Sequence[Page], work: ParseContext
 ) -> dict[int, list[Element]]:
     """What OCR reads on the pages that are pictures, by page number."""
     scanned = [page for page in pages if page.scanned]
@@ -383,25 +385,25 @@ def _scans(
     for page in scanned:
         if not work.may_read_picture():
             break
-        read[page.number] = ocr.read(_picture(document, page.number - 1), page.number)
+        read[page.number] = ocr.read_pixels(_render_page(document, page.number - 1), page.number)
         work.page_read()
     return read
 
 
-def _picture(document: pdfium.PdfDocument, index: int) -> ocr.Pixels:
+def _render_page(document: pdfium.PdfDocument, index: int) -> ocr.Pixels:
     page = document[index]
     try:
         scale = min(DPI_SCALE, ocr.LONG_SIDE / max(1.0, *page.get_size()))
         bitmap = page.render(scale=scale)
         try:
-            return ocr.pixels(bitmap.to_pil())
+            return ocr.to_pixels(bitmap.to_pil())
         finally:
             bitmap.close()
     finally:
         page.close()
 
 
-def _about(document: pdfium.PdfDocument) -> dict[str, Scalar]:
+def _read_about(document: pdfium.PdfDocument) -> dict[str, Scalar]:
     told = document.get_metadata_dict(skip_empty=True)
     return {
         key.lower(): value
@@ -410,7 +412,7 @@ def _about(document: pdfium.PdfDocument) -> dict[str, Scalar]:
     }
 
 
-def _attached(document: pdfium.PdfDocument, work: Work) -> Iterator[Attachment]:
+def _read_attached_files(document: pdfium.PdfDocument, work: ParseContext) -> Iterator[Attachment]:
     for index in range(min(document.count_attachments(), work.options.max_attachments)):
         attachment = document.get_attachment(index)
         try:

@@ -9,12 +9,12 @@ from typing import cast
 from indexes.formats import Format
 from indexes.model import Scalar
 from ingest.elements import Element
-from ingest.partition.work import Work
+from ingest.partition.context import ParseContext
 
-Read = tuple[list[Element], dict[str, Scalar]]
+ReadResult = tuple[list[Element], dict[str, Scalar]]
 """The elements of a file and what it says of itself (`title`, `author`, …)."""
 
-Reader = Callable[[Path, Work], Read]
+Reader = Callable[[Path, ParseContext], ReadResult]
 
 
 @cache

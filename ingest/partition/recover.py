@@ -1,5 +1,5 @@
-"""Two readings of one file made one: what the first passed over is put in where the second found
-it.
+"""Two readings of one file made one: what the first passed over is put in at the place at which the
+second found it.
 """
 
 import re
@@ -28,7 +28,7 @@ def merge_readings(found: Sequence[Element], own: Sequence[Element]) -> list[Ele
         bare = _bare(element.text)
         if not bare or bare in seen:
             continue
-        if bare in place and _same_page(found[place[bare]], element):
+        if bare in place and _may_share_page(found[place[bare]], element):
             cursor = max(cursor, place[bare])
             continue
         if searched <= MAX_SEARCHED:
@@ -43,7 +43,7 @@ def merge_readings(found: Sequence[Element], own: Sequence[Element]) -> list[Ele
     ]
 
 
-def _same_page(one: Element, other: Element) -> bool:
+def _may_share_page(one: Element, other: Element) -> bool:
     return one.page == other.page or other.page is None
 
 

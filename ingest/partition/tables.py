@@ -14,10 +14,10 @@ MAX_HTML_CHARS = 200_000
 _SPACE = re.compile(r"\s+")
 
 
-def table(
+def make_table(
     rows: Sequence[Sequence[str]], *, page: int | None = None, page_name: str | None = None
 ) -> Element:
-    """A table element from its cells; its HTML is left out where it would be very long."""
+    """A table element from its cells; its HTML is left out if it would be very long."""
     cleaned = [[_SPACE.sub(" ", cell).strip() for cell in row] for row in rows]
     markup = (
         to_html(cleaned)
@@ -25,11 +25,11 @@ def table(
         else None
     )
     return Element(
-        kind="table", text=readable(cleaned), page=page, page_name=page_name, html=markup
+        kind="table", text=readable_table(cleaned), page=page, page_name=page_name, html=markup
     )
 
 
-def readable(rows: Sequence[Sequence[str]]) -> str:
+def readable_table(rows: Sequence[Sequence[str]]) -> str:
     """One line a row; empty rows are dropped, empty cells at the end of a row too."""
     lines = []
     for row in rows:
@@ -48,11 +48,11 @@ def to_html(rows: Sequence[Sequence[str]]) -> str:
     return f"<table>{body}</table>"
 
 
-def cells(markup: str) -> list[list[str]]:
+def parse_cells(markup: str) -> list[list[str]]:
     """The cells of an HTML table, row by row; a caption is a row of its own; a table in a cell is
     part of that cell.
 
-    Gives an empty list where the markup cannot be read.
+    Gives an empty list if the markup cannot be read.
     """
     try:
         root = lxml_html.fromstring(markup, parser=lxml_html.HTMLParser(huge_tree=True))
@@ -63,11 +63,11 @@ def cells(markup: str) -> list[list[str]]:
         if sum(1 for _ in row.iterancestors("table")) > 1:
             continue
         if row.tag == "caption":
-            found.append([_text(row)])
+            found.append([_text_of(row)])
         else:
-            found.append([_text(cell) for cell in row if cell.tag in ("td", "th")])
+            found.append([_text_of(cell) for cell in row if cell.tag in ("td", "th")])
     return found
 
 
-def _text(node: lxml_html.HtmlElement) -> str:
+def _text_of(node: lxml_html.HtmlElement) -> str:
     return _SPACE.sub(" ", " ".join(node.itertext())).strip()

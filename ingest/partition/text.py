@@ -15,9 +15,9 @@ import charset_normalizer
 
 from indexes.errors import SourceBroken
 from ingest.elements import Element
-from ingest.partition.reading import Read
-from ingest.partition.tables import table
-from ingest.partition.work import Work
+from ingest.partition.context import ParseContext
+from ingest.partition.reading import ReadResult
+from ingest.partition.tables import make_table
 
 SAMPLE_BYTES = 65_536
 MARKS = (
@@ -33,32 +33,34 @@ _BULLET = re.compile(r"^\s*(?:[-*+•◦▪‣·●○■]|\d{1,3}[.)]|[a-zA-Z][
 _RULE = re.compile(r"^([=\-~^#*_+])\1{2,}$")
 
 
-def plain(path: Path, work: Work) -> Read:
+def read_plain(path: Path, work: ParseContext) -> ReadResult:
     """Plain text as paragraphs."""
-    return list(paragraphs(_decoded(path, work))), {}
+    return list(parse_paragraphs(_read_text(path, work))), {}
 
 
-def comma_separated(path: Path, work: Work) -> Read:
+def read_comma_separated(path: Path, work: ParseContext) -> ReadResult:
     """Rows of cells as one table, whatever sign separates the cells. Raises SourceBroken."""
-    text = _decoded(path, work)
-    return list(delimited(text, _delimiter(text))), {}
+    text = _read_text(path, work)
+    return list(parse_delimited(text, _guess_delimiter(text))), {}
 
 
-def tab_separated(path: Path, work: Work) -> Read:
+def read_tab_separated(path: Path, work: ParseContext) -> ReadResult:
     """Rows of cells with tabs between them as one table. Raises SourceBroken."""
-    return list(delimited(_decoded(path, work), "\t")), {}
+    return list(parse_delimited(_read_text(path, work), "\t")), {}
 
 
-def _decoded(path: Path, work: Work) -> str:
+def _read_text(path: Path, work: ParseContext) -> str:
     return decode(path.read_bytes(), work.options.encodings)[0]
 
 
 def decode(data: bytes, encodings: Sequence[str], declared: str | None = None) -> tuple[str, str]:
     """Text and the encoding it was read with: byte-order mark, strict UTF-8, what was declared, then the likeliest.
 
-    Line ends become "\\n"; NUL is dropped, because databases refuse it. Raises SourceBroken where nothing fits.
+    Line ends become "\\n"; NUL is dropped, because databases refuse it.
+
+    Raises SourceBroken if nothing fits.
     """
-    encoding = _encoding(data, encodings, declared)
+    encoding = _guess_encoding(data, encodings, declared)
     text = data.decode(encoding, "strict" if encoding.startswith("utf-8") else "replace")
     return clean(text), encoding
 
@@ -69,11 +71,11 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _encoding(data: bytes, encodings: Sequence[str], declared: str | None) -> str:
+def _guess_encoding(data: bytes, encodings: Sequence[str], declared: str | None) -> str:
     for mark, name in MARKS:
         if data.startswith(mark):
             return name
-    wide = _wide(data[:SAMPLE_BYTES])
+    wide = _wide_encoding(data[:SAMPLE_BYTES])
     if wide:
         return wide
     if _fits(data, "utf-8"):
@@ -83,10 +85,10 @@ def _encoding(data: bytes, encodings: Sequence[str], declared: str | None) -> st
     fitting = [name for name in encodings if _fits(data, name)]
     if not fitting:
         fitting = [encodings[-1]] if encodings else ["cp1252"]
-    return _likeliest(data[:SAMPLE_BYTES], fitting)
+    return _likeliest_encoding(data[:SAMPLE_BYTES], fitting)
 
 
-def _wide(sample: bytes) -> str | None:
+def _wide_encoding(sample: bytes) -> str | None:
     """UTF-16 without a mark: Latin text has its zeros on one side only."""
     evens, odds = sample[::2].count(0), sample[1::2].count(0)
     if max(evens, odds) * 5 < len(sample):
@@ -102,7 +104,7 @@ def _fits(data: bytes, encoding: str) -> bool:
     return True
 
 
-def _likeliest(sample: bytes, fitting: list[str]) -> str:
+def _likeliest_encoding(sample: bytes, fitting: list[str]) -> str:
     scored = {name: plausibility(sample.decode(name, "ignore")) for name in fitting}
     best = max(scored.values())
     close = [name for name in fitting if scored[name] >= best - 0.05]
@@ -159,7 +161,7 @@ def _everyday_han(char: str) -> bool:
     return False
 
 
-def paragraphs(text: str) -> Iterator[Element]:
+def parse_paragraphs(text: str) -> Iterator[Element]:
     """Plain text as paragraphs and list items; lines of one paragraph stay on their lines."""
     for block in _BLANK_LINES.split(text):
         lines = [
@@ -167,13 +169,13 @@ def paragraphs(text: str) -> Iterator[Element]:
             for line in block.split("\n")
             if line.strip() and not _RULE.match(line.strip())
         ]
-        for item in _items(lines):
+        for item in _split_items(lines):
             kind = "list" if _BULLET.match(item[0]) else "text"
-            for piece in _bounded("\n".join(item).strip()):
+            for piece in _split_long("\n".join(item).strip()):
                 yield Element(kind=kind, text=piece)  # type: ignore[arg-type]
 
 
-def _items(lines: list[str]) -> Iterator[list[str]]:
+def _split_items(lines: list[str]) -> Iterator[list[str]]:
     """A block's lines, cut before each bullet when more than one line begins with a bullet."""
     if not lines:
         return
@@ -186,8 +188,8 @@ def _items(lines: list[str]) -> Iterator[list[str]]:
         yield lines[start:end]
 
 
-def _bounded(text: str) -> Iterator[str]:
-    """Pieces of at most MAX_ELEMENT_CHARS, cut at a line end or a space where there is one."""
+def _split_long(text: str) -> Iterator[str]:
+    """Pieces of at most MAX_ELEMENT_CHARS, cut at a line end or a space if there is one."""
     while len(text) > MAX_ELEMENT_CHARS:
         window = text[:MAX_ELEMENT_CHARS]
         cut = max(window.rfind("\n"), window.rfind(" "))
@@ -198,7 +200,7 @@ def _bounded(text: str) -> Iterator[str]:
         yield text
 
 
-def delimited(text: str, delimiter: str) -> Iterator[Element]:
+def parse_delimited(text: str, delimiter: str) -> Iterator[Element]:
     """Delimited rows as one table; ragged rows keep every cell they have. Raises SourceBroken."""
     try:
         rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
@@ -206,10 +208,10 @@ def delimited(text: str, delimiter: str) -> Iterator[Element]:
         raise SourceBroken(f"Its rows cannot be read: {error}.") from error
     kept = [row for row in rows if any(cell.strip() for cell in row)]
     if kept:
-        yield table(kept)
+        yield make_table(kept)
 
 
-def _delimiter(text: str) -> str:
+def _guess_delimiter(text: str) -> str:
     """The separator that gives the first lines the same, largest number of cells."""
     lines = [line for line in text[:20_000].split("\n")[:50] if line.strip()][:20]
 

@@ -17,9 +17,9 @@ from indexes.errors import SourceBroken, SourceRefused
 from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition import office
+from ingest.partition.context import ParseContext
 from ingest.partition.recover import merge_readings
 from ingest.partition.text import decode
-from ingest.partition.work import Work
 
 DECLARED_WITHIN = 4_096
 MAX_PARTS = 3_000
@@ -58,12 +58,12 @@ _ALIASES = {
 }
 
 
-def html(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar]]:
-    return html_bytes(path.read_bytes(), work)
+def read_html(path: Path, work: ParseContext) -> tuple[list[Element], dict[str, Scalar]]:
+    return parse_html_bytes(path.read_bytes(), work)
 
 
-def html_bytes(
-    data: bytes, work: Work, declared: str | None = None
+def parse_html_bytes(
+    data: bytes, work: ParseContext, declared: str | None = None
 ) -> tuple[list[Element], dict[str, Scalar]]:
     """Elements and the page's title.
 
@@ -74,21 +74,21 @@ def html_bytes(
     )
     name = inside.group(1).decode("ascii").lower() if inside else declared
     text, _ = decode(data, work.options.encodings, _ALIASES.get(name, name) if name else None)
-    return html_text(text)
+    return parse_html(text)
 
 
-def html_text(text: str) -> tuple[list[Element], dict[str, Scalar]]:
+def parse_html(text: str) -> tuple[list[Element], dict[str, Scalar]]:
     text = _XML_HEADER.sub("", text)
     named = _TITLE.search(text)
-    title = _plain(named.group(1)) if named else ""
-    content, menus = _swept(text)
-    found = merge_readings(office.web_page(text), content)
+    title = _plain_text(named.group(1)) if named else ""
+    content, menus = _read_text_blocks(text)
+    found = merge_readings(office.partition_html(text), content)
     return found + merge_readings([], [menu for menu in menus if menu not in found]), {
         "title": title
     } if title else {}
 
 
-def _swept(text: str) -> tuple[list[Element], list[Element]]:
+def _read_text_blocks(text: str) -> tuple[list[Element], list[Element]]:
     """All running text by our own reading, and apart from it that of menus, which belong after the
     content.
 
@@ -134,7 +134,7 @@ def _own_text(node: lxml_html.HtmlElement) -> Iterator[str]:
             yield child.text
 
 
-def _plain(markup: str) -> str:
+def _plain_text(markup: str) -> str:
     try:
         text = lxml_html.fromstring(f"<p>{markup}</p>").text_content()
     except (etree.ParserError, etree.XMLSyntaxError):
@@ -142,20 +142,20 @@ def _plain(markup: str) -> str:
     return _SPACE.sub(" ", text).strip()
 
 
-def markdown(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar]]:
+def read_markdown(path: Path, work: ParseContext) -> tuple[list[Element], dict[str, Scalar]]:
     """Elements and what the front matter says; front matter is not text."""
     text, _ = decode(path.read_bytes(), work.options.encodings)
     about: dict[str, Scalar] = {}
     front = _FRONT_MATTER.match(text)
     if front:
-        told = _front_matter(front.group(1))
+        told = _parse_front_matter(front.group(1))
         if told is not None:
             about, text = told, text[front.end() :]
-    return office.markdown(text), about
+    return office.partition_markdown(text), about
 
 
-def _front_matter(block: str) -> dict[str, Scalar] | None:
-    """Its plain values; None where the block is not a mapping and so is text between two rules."""
+def _parse_front_matter(block: str) -> dict[str, Scalar] | None:
+    """Its plain values; None if the block is not a mapping and so is text between two rules."""
     try:
         told = yaml.safe_load(block)
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -169,7 +169,7 @@ def _front_matter(block: str) -> dict[str, Scalar] | None:
     }
 
 
-def epub(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar]]:
+def read_epub(path: Path, work: ParseContext) -> tuple[list[Element], dict[str, Scalar]]:
     """A book's parts in reading order, each a page.
 
     Raises SourceRefused for protected books, SourceBroken.
@@ -177,17 +177,19 @@ def epub(path: Path, work: Work) -> tuple[list[Element], dict[str, Scalar]]:
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_protected(archive)
-            package = _package(archive)
+            package = _package_name(archive)
             elements: list[Element] = []
-            for number, name in enumerate(_spine(archive, package), start=1):
-                found, about = html_bytes(archive.read(name), work)
-                elements += [_placed(element, number, about.get("title")) for element in found]
-            return elements, _about(archive, package)
+            for number, name in enumerate(_part_names(archive, package), start=1):
+                found, about = parse_html_bytes(archive.read(name), work)
+                elements += [
+                    _place_on_page(element, number, about.get("title")) for element in found
+                ]
+            return elements, _read_about(archive, package)
     except (KeyError, zipfile.BadZipFile, etree.XMLSyntaxError, EOFError, ValueError) as error:
         raise SourceBroken(f"Its parts cannot be read ({error}).") from error
 
 
-def _placed(element: Element, number: int, name: Scalar | None) -> Element:
+def _place_on_page(element: Element, number: int, name: Scalar | None) -> Element:
     return Element(
         kind=element.kind, text=element.text, level=element.level, html=element.html,
         page=number, page_name=str(name) if name else None,
@@ -197,7 +199,7 @@ def _placed(element: Element, number: int, name: Scalar | None) -> Element:
 def _refuse_protected(archive: zipfile.ZipFile) -> None:
     if "META-INF/encryption.xml" not in archive.namelist():
         return
-    tree = _xml(archive, "META-INF/encryption.xml")
+    tree = _parse_part(archive, "META-INF/encryption.xml")
     algorithms = [node.get("Algorithm", "") for node in tree.iter("{*}EncryptionMethod")]
     if any(algorithm not in _FONT_ALGORITHMS for algorithm in algorithms):
         raise SourceRefused(
@@ -206,20 +208,20 @@ def _refuse_protected(archive: zipfile.ZipFile) -> None:
         )
 
 
-def _xml(archive: zipfile.ZipFile, name: str) -> etree._Element:
+def _parse_part(archive: zipfile.ZipFile, name: str) -> etree._Element:
     return etree.fromstring(
         archive.read(name), etree.XMLParser(resolve_entities=False, no_network=True)
     )
 
 
-def _package(archive: zipfile.ZipFile) -> str:
-    for node in _xml(archive, "META-INF/container.xml").iter("{*}rootfile"):
+def _package_name(archive: zipfile.ZipFile) -> str:
+    for node in _parse_part(archive, "META-INF/container.xml").iter("{*}rootfile"):
         return str(node.get("full-path", ""))
     raise KeyError("no package file")
 
 
-def _spine(archive: zipfile.ZipFile, package: str) -> list[str]:
-    tree, base = _xml(archive, package), posixpath.dirname(package)
+def _part_names(archive: zipfile.ZipFile, package: str) -> list[str]:
+    tree, base = _parse_part(archive, package), posixpath.dirname(package)
     files = {
         node.get("id"): posixpath.normpath(posixpath.join(base, unquote(node.get("href", ""))))
         for node in tree.iter("{*}item")
@@ -232,8 +234,8 @@ def _spine(archive: zipfile.ZipFile, package: str) -> list[str]:
     return [name for name in order or list(files.values()) if name in there][:MAX_PARTS]
 
 
-def _about(archive: zipfile.ZipFile, package: str) -> dict[str, Scalar]:
-    tree = _xml(archive, package)
+def _read_about(archive: zipfile.ZipFile, package: str) -> dict[str, Scalar]:
+    tree = _parse_part(archive, package)
     wanted = {"title": "title", "creator": "author"}
     about: dict[str, Scalar] = {}
     for tag, name in wanted.items():

@@ -152,7 +152,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         searcher = await to_thread.run_sync(_searcher, catalog, settings)
         if searcher.status().documents == 0:
             raise BadInput("The catalog holds no documents.", remedy="Ingest some first.")
-        with searcher.tending():
+        with searcher.background_work():
             cores = (
                 len(os.sched_getaffinity(0))
                 if hasattr(os, "sched_getaffinity")

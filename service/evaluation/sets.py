@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from indexes import labelled
 from indexes.errors import BadInput
-from indexes.labelled import Asked, Query
+from indexes.labelled import LabelledQuestion, Query
 from indexes.model import PUBLIC
 from indexes.principals import user_name
 from service.evaluation.cases import Case
@@ -143,24 +143,26 @@ def draw_sample(given: QuestionSet, size: int | None, seed: int) -> QuestionSet:
 def _of_folder(
     folder: Path, asker: str | None, users: Path | None
 ) -> tuple[list[Case], Overlay | None]:
-    rows = labelled.rows(labelled.needed(folder, "queries"), Query, key=lambda row: row.id)
+    rows = labelled.read_rows(
+        labelled.require_file(folder, "queries"), Query, key=lambda row: row.id
+    )
     queries = {row.id: row for row in rows}
     overlay = _overlay(folder, users)
     if asker is not None:
         return _asked_by_one(folder, queries, asker), overlay
-    file = labelled.part(folder, "acl_queries")
+    file = labelled.find_file(folder, "acl_queries")
     if file is None:
         raise BadInput(
             f"Nothing says who asks the questions of {folder.name}.", remedy="Pass --as USER."
         )
-    asked = labelled.rows(file, Asked, key=lambda row: (row.query_id, row.user_id))
-    labelled.refuse(
+    asked = labelled.read_rows(file, LabelledQuestion, key=lambda row: (row.query_id, row.user_id))
+    labelled.refuse_lines(
         file, [f"{row.query_id} is not in queries" for row in asked if row.query_id not in queries]
     )
     return [_asked(queries[row.query_id], row) for row in asked], overlay
 
 
-def _asked(query: Query, row: Asked) -> Case:
+def _asked(query: Query, row: LabelledQuestion) -> Case:
     answerable = row.expect == "answer"
     return Case(
         id=f"{query.id}/{row.user_id}",
@@ -195,12 +197,14 @@ def _of_file(file: Path, asker: str | None) -> list[Case]:
         raise BadInput(
             f"{file} cannot be found.", remedy="Name a folder or a .jsonl file of questions."
         )
-    rows = labelled.rows(file, Own)
-    labelled.refuse(
+    rows = labelled.read_rows(file, Own)
+    labelled.refuse_lines(
         file, [f"question {n}: {row.wrong}" for n, row in enumerate(rows, start=1) if row.wrong]
     )
     ids = [row.id or f"#{n}" for n, row in enumerate(rows, start=1)]
-    labelled.refuse(file, [f"the id {name!a} stands more than once" for name in _repeated(ids)])
+    labelled.refuse_lines(
+        file, [f"the id {name!a} stands more than once" for name in _repeated(ids)]
+    )
     without = sum(row.user is None for row in rows)
     if asker is None and without:
         raise BadInput(
@@ -238,13 +242,13 @@ def _as_readable(case: Case, readable: frozenset[str]) -> Case:
 
 
 def _overlay(folder: Path, users: Path | None) -> Overlay | None:
-    access = labelled.part(folder, "acl")
+    access = labelled.find_file(folder, "acl")
     found = users or next(
         (file for name in BESIDE if (file := folder.resolve() / name).is_file()), None
     )
     if access is None or found is None:
         return None
-    return Overlay(readers=labelled.access(access), groups=labelled.people(found))
+    return Overlay(readers=labelled.read_access(access), groups=labelled.read_people(found))
 
 
 def _check_known(users: Iterable[str], known: Collection[str]) -> None:

@@ -44,14 +44,14 @@ def clean_text(text: str) -> str:
 
 def check_storable(text: str) -> str:
     """Any text but one that no database holds. Raises ValueError."""
-    if wrong := attributes.wrong_text(text, len(text), least=0):
+    if wrong := attributes.text_problem(text, len(text), least=0):
         raise ValueError(f"It {wrong}.")
     return text
 
 
 def check_comparable(value: object) -> object:
     """Any value that a document's metadata can have. Raises ValueError."""
-    if isinstance(value, str | int | float) and (wrong := attributes.wrong_value(value)):
+    if isinstance(value, str | int | float) and (wrong := attributes.value_problem(value)):
         raise ValueError(f"It {wrong}.")
     return value
 

@@ -59,7 +59,7 @@ def few_lists_and_small_topics(monkeypatch: pytest.MonkeyPatch) -> None:
     topic.
     """
     monkeypatch.setitem(FaissStore.__init__.__kwdefaults__, "lists", 4)  # type: ignore[arg-type]
-    monkeypatch.setattr("indexes.derived.vectors.faiss_store._WORTH_IT", 0)
+    monkeypatch.setattr("indexes.derived.vectors.faiss_store._LEAST_BUDGETS", 0)
     monkeypatch.setattr("indexes.derived.vectors.topics.BUDGET", 8)
     monkeypatch.setattr("indexes.derived.vectors.topics.BUDGET_PER_HIT", 1)
     monkeypatch.setattr("indexes.derived.vectors.topics.FEWEST_TOPICS", 2)
@@ -102,11 +102,11 @@ class Story:
     def _to_a_process(self, edit: Edit) -> None:
         match edit.verb:
             case "rebuild":
-                self.first.corpus.rebuild()
+                self.first.corpus.maintenance.rebuild()
             case "tend":
                 self.tend()
             case "checkpoint":
-                self.first.corpus.save()
+                self.first.corpus.maintenance.save()
             case "restart":
                 self.first = self.started("home")
             case "second process":
@@ -123,7 +123,7 @@ class Story:
         """
         for searcher in self.running():
             searcher.corpus.follow()
-            searcher.corpus.tend()
+            searcher.corpus.maintenance.run()
 
     def running(self) -> list[Searcher]:
         return [self.first] if self.second is None else [self.first, self.second]
@@ -234,7 +234,7 @@ def _process(home: Path, url: str, pipe: Connection) -> None:
     searcher = Searcher(
         catalog, BY_FINGERPRINT[active.fingerprint], given, load_embedder=EMBEDDERS.__getitem__
     )
-    with searcher.tending(every_s=0.05):
+    with searcher.background_work(every_s=0.05):
         for told in iter(pipe.recv, None):
             if isinstance(told, Edit):
                 pipe.send(carry_out(catalog, told))

@@ -133,7 +133,10 @@ def test_readers_are_told_apart_by_who_they_are_not_by_spelling(world: World) ->
     world.put("a", "x", "group:b", "group:a")
     world.put("b", "x", "group:a", "group:b")
     world.put("c", "x", "group:a", deny=["group:b"])
-    placed = {p.document_id: p.reader_set for p in world.searcher.corpus._start().placements()}
+    placed = {
+        p.document_id: p.reader_set
+        for p in world.searcher.corpus.held.build_beside().placements.all()
+    }
     assert placed[1] == placed[2] != placed[3]
 
 

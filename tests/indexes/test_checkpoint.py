@@ -119,14 +119,14 @@ def test_whatever_is_damaged_the_indexes_are_built_anew_with_a_warning(
 ) -> None:
     corpus, home = staff.searcher.corpus, staff.home / "derived"
     before = as_bytes(staff.search("ada", "salaries"))
-    corpus.save()
+    corpus.maintenance.save()
     DAMAGE[damage](home / (home / "CURRENT").read_text())
     with caplog.at_level(logging.WARNING):
         staff.searcher = staff.new_searcher()
     assert "anew" in caplog.text
     assert as_bytes(staff.search("ada", "salaries")) == before
     if home.is_dir():  # what is damaged does not stand in the way of the next checkpoint
-        staff.searcher.corpus.save()
+        staff.searcher.corpus.maintenance.save()
         caplog.clear()
         staff.searcher = staff.new_searcher()
         assert caplog.text == ""
@@ -136,12 +136,12 @@ def test_whatever_is_damaged_the_indexes_are_built_anew_with_a_warning(
 def test_a_checkpoint_that_fails_while_it_is_loaded_does_not_stop_a_start(
     staff: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    staff.searcher.corpus.save()
+    staff.searcher.corpus.maintenance.save()
 
     def fails(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("indexes.derived.corpus._read", fails)
+    monkeypatch.setattr("indexes.derived.persistence._read_indexes", fails)
     staff.searcher = staff.new_searcher()
     assert staff.titles("ada", "salaries")[0] == "salaries"
 
@@ -149,7 +149,7 @@ def test_a_checkpoint_that_fails_while_it_is_loaded_does_not_stop_a_start(
 def test_nobody_else_can_look_into_a_checkpoint(staff: World) -> None:
     home = staff.home / "derived"
     home.mkdir(mode=0o755)
-    staff.searcher.corpus.save()
+    staff.searcher.corpus.maintenance.save()
     for path in (home, *home.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
@@ -235,7 +235,7 @@ def test_a_checkpoint_that_is_always_replaced_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = iter(f"checkpoint-{n}" for n in range(100))
-    monkeypatch.setattr(checkpoint, "_named", lambda home: next(names))
+    monkeypatch.setattr(checkpoint, "_current_name", lambda home: next(names))
     with (
         pytest.raises(IndexDamaged, match="again and again"),
         checkpoint.open_checkpoint(tmp_path, FACTS),

@@ -283,7 +283,7 @@ def by_the_backup_of_sqlite(copy: Path, catalog: Path, world: World) -> None:
 
 
 def by_stopping_and_starting(copy: Path, catalog: Path, world: World) -> None:
-    world.searcher.corpus.save()
+    world.searcher.corpus.maintenance.save()
     world.catalog.close()
     for left in catalog.parent.glob("catalog.sqlite*"):
         left.unlink()

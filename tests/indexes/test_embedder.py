@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from indexes.embedder import Embedder, load
-from indexes.embedder.sentences import Facts, SentenceTransformerEmbedder
+from indexes.embedder.sentences import ModelFacts, SentenceTransformerEmbedder
 from indexes.errors import BadConfiguration
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
@@ -132,7 +132,7 @@ class CountingBackend:
     def __init__(
         self, batch_size: int = 1, prompts: dict[str, str] | None = None, max_length: int = 64
     ) -> None:
-        self.facts = Facts(
+        self.facts = ModelFacts(
             identity="counting", dimension=2, max_length=max_length, prompts=prompts or {}
         )
         self.tokenizer = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
@@ -211,7 +211,7 @@ def test_a_vector_without_a_direction_is_refused(
 
 
 def test_whatever_changes_vectors_changes_the_fingerprint() -> None:
-    def fingerprint(facts: Facts, **prefixes: str) -> str:
+    def fingerprint(facts: ModelFacts, **prefixes: str) -> str:
         backend = CountingBackend()
         backend.facts = facts
         return SentenceTransformerEmbedder("m", backend, **prefixes).fingerprint

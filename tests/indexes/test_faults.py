@@ -20,11 +20,13 @@ from sqlalchemy.exc import OperationalError
 
 from indexes.catalog import ReadState
 from indexes.catalog.database import Database, Prepared
-from indexes.derived.indexes import Derived
-from indexes.derived.keywords import KeywordIndex
+from indexes.derived.indexes import DerivedIndexes
+from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.keywords.rows import SlotOfRow
+from indexes.derived.placements import Placements
 from indexes.derived.vectors.faiss_store import FaissStore
-from indexes.derived.vectors.lists import Lists
+from indexes.derived.vectors.lists import InvertedLists
+from indexes.derived.vectors.stored_rows import StoredRows
 from indexes.derived.vectors.topics import Topics
 from indexes.derived.verify import verify
 from indexes.errors import ClearanceError
@@ -36,11 +38,13 @@ from tests.quick import QUICK
 
 WATCHED = (
     FaissStore,
-    Lists,
+    StoredRows,
+    InvertedLists,
     Topics,
     KeywordIndex,
     SlotOfRow,
-    Derived,
+    DerivedIndexes,
+    Placements,
     ReadState,
     Database,
     Prepared,
@@ -131,16 +135,16 @@ def switch(story: Story) -> None:
 
 
 def tend(story: Story) -> None:
-    story.first.corpus.tend()
+    story.first.corpus.maintenance.run()
 
 
 def rebuild(story: Story) -> None:
-    story.first.corpus.rebuild()
+    story.first.corpus.maintenance.rebuild()
 
 
 def save(story: Story) -> None:
     follow(story)
-    story.first.corpus.save()
+    story.first.corpus.maintenance.save()
 
 
 def start(story: Story) -> None:
@@ -188,7 +192,7 @@ def _do(story: Story, verb: str, **given: Any) -> None:
 def assert_right(story: Story, searcher: Searcher, why: str) -> None:
     searcher.corpus.follow()
     # topics are learnt once, and may not have been taken over because of the fault
-    searcher.corpus.tend()
+    searcher.corpus.maintenance.run()
     found = answers(searcher, list(ASKERS), "alpha beta", Filters(path_prefix="a"))
     fresh = story.started("fresh")
     assert found == answers(fresh, list(ASKERS), "alpha beta", Filters(path_prefix="a")), why
@@ -210,7 +214,7 @@ def fail_at(story: Story, faults: Faults, step: Callable[[Story], None], at: int
     if step is switch:
         carry_out(story.catalog, Edit("make a generation ready", {}))
         if at % 2:
-            story.first.corpus.tend()
+            story.first.corpus.maintenance.run()
     edited(story, chance)
     error = ERRORS[at % len(ERRORS)]
     with faults.arm(at, error):
@@ -224,7 +228,7 @@ def fail_at(story: Story, faults: Faults, step: Callable[[Story], None], at: int
     reached = faults.raised != ""
     why = f"after a fault at call {at} of {step.__name__}: {faults.raised}"
     if at % 2:
-        story.first.corpus.save()
+        story.first.corpus.maintenance.save()
         assert_right(story, story.started("home"), f"{why}, from the checkpoint of right after it")
     assert_right(story, story.first, why)
     return reached

@@ -14,10 +14,12 @@ import pytest
 
 from indexes.catalog import Mark, ReadState
 from indexes.catalog import changes as change_log
+from indexes.derived import held, persistence
 from indexes.derived.corpus import Corpus
-from indexes.derived.indexes import Derived
-from indexes.derived.keywords import KeywordIndex
+from indexes.derived.indexes import DerivedIndexes
+from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.locks import ReadWriteLock
+from indexes.derived.placements import Placements
 from indexes.derived.rebuild import rebuild
 from indexes.derived.vectors import vector_stores
 from indexes.derived.vectors.faiss_store import FaissStore
@@ -101,14 +103,14 @@ def test_a_document_that_wanders_through_reader_sets_is_in_the_last_one_only(sta
 def documents_followed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Ids of the documents that are brought in line inside."""
     followed: list[int] = []
-    honest = Derived.worked_out
+    honest = DerivedIndexes.compute_changes
 
-    def noted(self: Derived, state: ReadState, ids: Any, generation: Any) -> Any:
+    def noted(self: DerivedIndexes, state: ReadState, ids: Any, generation: Any) -> Any:
         followed.extend(ids)
         return honest(self, state, ids, generation)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Derived, "worked_out", noted)
+        patch.setattr(DerivedIndexes, "compute_changes", noted)
         yield followed
 
 
@@ -141,7 +143,8 @@ def test_what_a_view_costs_depends_on_no_hidden_change(
     """
     counted: list[str] = []
     for owner, name in ((ReadState, "reader_sets"), (ReadState, "identities"), (ReadState, "sets_changed_since"),
-                        (ReadState, "changed_in"), (Derived, "digest"), (Derived, "changed")):  # fmt: skip
+                        (ReadState, "changed_in"), (DerivedIndexes, "digest"),
+                        (DerivedIndexes, "last_change")):  # fmt: skip
         honest = getattr(owner, name)
 
         def counting(*given: Any, honest: Callable[..., Any] = honest, name: str = name) -> Any:
@@ -176,10 +179,10 @@ def test_the_background_follows_everything_in_small_steps(staff: World) -> None:
     staff.searcher.corpus.follow(rest=steps.append)
     assert len(steps) >= 4
     with staff.catalog.reading() as state:
-        derived = staff.searcher.corpus._derived
+        derived = staff.searcher.corpus.held.current
         assert derived.followed == derived.newest == state.mark
-        assert derived.pending(state, derived.newest) == []
-    assert derived.documents() == 33
+        assert derived.reader_sets_behind(state, derived.newest) == []
+    assert len(derived.placements) == 33
     assert_right(staff)
 
 
@@ -227,9 +230,9 @@ def test_a_later_state_seen_by_another_search_meanwhile_throws_nothing_away(
     """The state of one search is older than what another has seen since: no copy was put back, and
     what the first has to follow is still to be followed.
     """
-    pending, me, calls = Derived.pending, get_ident(), 0
+    behind, me, calls = DerivedIndexes.reader_sets_behind, get_ident(), 0
 
-    def overtaken(derived: Derived, *given: Any) -> Any:
+    def overtaken(derived: DerivedIndexes, *given: Any) -> Any:
         nonlocal calls
         if get_ident() == me:
             calls += 1
@@ -237,10 +240,10 @@ def test_a_later_state_seen_by_another_search_meanwhile_throws_nothing_away(
                 staff.put("pay", "canary of another state", "group:hr")
                 with ThreadPoolExecutor(1) as other:
                     other.submit(staff.titles, "bob", "canary").result(20)
-        return pending(derived, *given)
+        return behind(derived, *given)
 
     staff.put("plan", "canary plan", "group:hr")
-    monkeypatch.setattr(Derived, "pending", overtaken)
+    monkeypatch.setattr(DerivedIndexes, "reader_sets_behind", overtaken)
     assert "plan" in canaries(staff, "ada")
     assert calls >= min(call, 3), "how often one search asks before it follows"
     assert staff.searcher.status().discarded == 0
@@ -253,24 +256,24 @@ def test_indexes_thrown_away_while_a_search_follows_answer_nobody(
     staff: World, monkeypatch: pytest.MonkeyPatch, when: str, background: bool
 ) -> None:
     """What one thread throws away is not filled again by another that was about to change it."""
-    corpus, worked_out = staff.searcher.corpus, Derived.worked_out
+    held, compute = staff.searcher.corpus.held, DerivedIndexes.compute_changes
     for name in ("one", "two"):
         staff.put(name, f"canary {name}", "group:hr")
     assert sorted(canaries(staff, "ada")) == ["one", "two"]
     staff.put("three", "canary three", "group:hr")
 
-    def meanwhile(derived: Derived, *given: Any) -> Any:
+    def meanwhile(derived: DerivedIndexes, *given: Any) -> Any:
         monkeypatch.undo()
         if when == "before":
-            corpus.discard(derived, "Nobody trusts them")
-        changes = worked_out(derived, *given)
+            held.discard(derived, "Nobody trusts them")
+        changes = compute(derived, *given)
         if when == "after":
-            corpus.discard(derived, "Nobody trusts them")
+            held.discard(derived, "Nobody trusts them")
         return changes
 
-    monkeypatch.setattr(Derived, "worked_out", meanwhile)
+    monkeypatch.setattr(DerivedIndexes, "compute_changes", meanwhile)
     if background:
-        corpus.follow()
+        staff.searcher.corpus.follow()
     assert sorted(canaries(staff, "ada")) == ["one", "three", "two"]
     assert staff.searcher.status().discarded == 1
     assert_right(staff)
@@ -288,8 +291,9 @@ def test_one_may_ask_whether_it_is_ready_without_anything_being_followed(
 
 
 INSIDE = [(FaissStore, "remove"), (FaissStore, "move"), (FaissStore, "add"),
-          (KeywordIndex, "remove"), (KeywordIndex, "move"), (KeywordIndex, "add_analysed"),
-          (Derived, "_keep"), (Derived, "_forget"), (Derived, "_count")]  # fmt: skip
+          (KeywordIndex, "remove"), (KeywordIndex, "move"), (KeywordIndex, "add_blocks"),
+          (DerivedIndexes, "_place"), (Placements, "add"), (Placements, "remove"),
+          (Placements, "_update_lanes")]  # fmt: skip
 
 
 @pytest.mark.parametrize("error", [ValueError, MemoryError, KeyboardInterrupt])
@@ -314,7 +318,7 @@ def test_an_error_in_the_middle_of_following_ends_in_right_answers(
             raise error("injected")
         return result
 
-    broken = staff.searcher.corpus._derived
+    broken = staff.searcher.corpus.held.current
     monkeypatch.setattr(owner, name, failing)
     try:
         staff.search("ada", "salaries")
@@ -322,10 +326,10 @@ def test_an_error_in_the_middle_of_following_ends_in_right_answers(
         assert error is KeyboardInterrupt
     assert calls[0] >= 1
     assert not broken.usable
-    assert broken.documents() == 0
+    assert len(broken.placements) == 0
     assert error is KeyboardInterrupt or "injected" in caplog.text
     assert_right(staff)
-    staff.searcher.corpus.save()
+    staff.searcher.corpus.maintenance.save()
     staff.searcher = staff.new_searcher()
     assert_right(staff)
 
@@ -334,12 +338,12 @@ def test_an_error_while_the_catalog_is_read_costs_nothing_but_that_search(
     staff: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staff.put("pay", "Salaries fall", "group:hr")
-    before = staff.searcher.corpus._derived
+    before = staff.searcher.corpus.held.current
     with monkeypatch.context() as patch:
         patch.setattr(ReadState, "embedded_texts", lambda *given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             staff.search("ada", "salaries")
-    assert staff.searcher.corpus._derived is before
+    assert staff.searcher.corpus.held.current is before
     assert_right(staff)
     assert staff.searcher.status().discarded == 0
 
@@ -348,14 +352,14 @@ def test_indexes_that_cannot_be_built_are_said_to_be_not_ready_and_are_tried_aga
     staff: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = staff.searcher.corpus
-    corpus.discard(corpus._derived, "A test")
+    corpus.held.discard(corpus.held.current, "A test")
     assert not staff.searcher.ready()
     with monkeypatch.context() as patch:
         patch.setattr(ReadState, "vectors", lambda *given: 1 / 0)
         for _ in range(2):
             with pytest.raises(IndexNotReady):
                 staff.search("ada", "salaries")
-    corpus.save()
+    corpus.maintenance.save()
     assert not (staff.home / "derived" / "CURRENT").exists(), (
         "what is not usable is never a checkpoint"
     )
@@ -368,15 +372,15 @@ def test_one_thread_builds_anew_and_the_others_wait_for_it(
     staff: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus, built, together = staff.searcher.corpus, [0], Barrier(4, timeout=10)
-    honest = corpus._built
+    honest = corpus.held.build
 
-    def slowly(state: ReadState) -> Derived:
+    def slowly(state: ReadState) -> DerivedIndexes:
         built[0] += 1
         Event().wait(0.2)
         return honest(state)
 
-    monkeypatch.setattr(corpus, "_built", slowly)
-    corpus.discard(corpus._derived, "A test")
+    monkeypatch.setattr(corpus.held, "build", slowly)
+    corpus.held.discard(corpus.held.current, "A test")
 
     def search() -> list[str]:
         together.wait()
@@ -393,12 +397,12 @@ def test_a_row_that_gate_two_stops_has_everything_built_anew_once(
 ) -> None:
     corpus = staff.searcher.corpus
     staff.searcher.status()
-    damaged = corpus._derived
-    for placed in damaged.placements():
+    damaged = corpus.held.current
+    for placed in damaged.placements.all():
         damaged.vectors.move(placed.rows, 2)
     with caplog.at_level(logging.ERROR):
         assert staff.titles("bob", "salaries rise", mode="dense") != []
-    assert corpus._derived is not damaged
+    assert corpus.held.current is not damaged
     assert "built anew" in caplog.text
     assert_right(staff)
     status = staff.searcher.status()
@@ -410,32 +414,32 @@ def test_what_differs_from_the_catalog_is_found_in_the_background_and_at_start(
     staff: World, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     # all reader sets at once, however slow this is
-    monkeypatch.setattr("indexes.derived.corpus._CHECKING_S", 10)
+    monkeypatch.setattr("indexes.derived.health._CHECKING_S", 10)
 
-    def harm(derived: Derived) -> None:
-        placed = derived.placements()[0]
+    def harm(derived: DerivedIndexes) -> None:
+        placed = derived.placements.all()[0]
         if damage == "word":
             derived.keywords.move(placed.rows, 3)
         elif damage == "vector":
             derived.vectors.remove(placed.rows)
         elif damage == "lost":
-            derived._forget(placed)
+            derived.placements.remove(placed)
         else:
             derived.keywords.add([10_000], 99, ["canary"])
 
     staff.searcher.status()
     corpus = staff.searcher.corpus
-    damaged = corpus._derived
+    damaged = corpus.held.current
     harm(damaged)
-    corpus.save()
+    corpus.maintenance.save()
     started = staff.new_searcher()
     assert_right(staff, started)
-    corpus.tend()
-    assert corpus._derived is not damaged
-    assert (corpus.discarded, staff.searcher.ready()) == (1, True)
-    now = corpus._derived
-    corpus.tend()
-    assert corpus._derived is now
+    corpus.maintenance.run()
+    assert corpus.held.current is not damaged
+    assert (corpus.held.discarded, staff.searcher.ready()) == (1, True)
+    now = corpus.held.current
+    corpus.maintenance.run()
+    assert corpus.held.current is now
     assert_right(staff)
 
 
@@ -466,7 +470,7 @@ def test_a_catalog_put_back_and_written_to_again_is_noticed(
         staff.put(f"lost{number}", ["canary lost", "and more"], "group:hr")
     assert_right(staff)
     position = staff.search("ada", "canary").position
-    staff.searcher.corpus.save()
+    staff.searcher.corpus.maintenance.save()
     put_back(staff, kept)
     for number in range(writes):  # the numbers of rows, documents and states are used again
         staff.put(f"other{number}", "canary other", "group:hr" if number % 2 else "group:eng")
@@ -527,7 +531,7 @@ def test_a_view_remembered_before_following_failed_is_nobodys_in_another_history
         raise OSError("the disk is slow today")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Derived, "worked_out", failing)
+        patch.setattr(DerivedIndexes, "compute_changes", failing)
         with pytest.raises(OSError, match="slow"):
             staff.titles("bob", "canary", mode="keyword")
     put_back(staff, kept)
@@ -543,12 +547,12 @@ def test_what_is_older_than_the_log_remembers_is_built_anew(
 ) -> None:
     monkeypatch.setattr(change_log, "KEPT_STATES", 5)
     monkeypatch.setattr(change_log, "FORGOTTEN_TOGETHER", 1)
-    staff.searcher.corpus.save()
-    old = staff.searcher.corpus._derived
+    staff.searcher.corpus.maintenance.save()
+    old = staff.searcher.corpus.held.current
     for number in range(9):
         staff.put(f"d{number}", "canary", "group:hr", *(["public"] if number % 2 else []))
     assert_right(staff)
-    assert staff.searcher.corpus._derived is not old
+    assert staff.searcher.corpus.held.current is not old
     staff.searcher = staff.new_searcher()
     assert_right(staff)
     with staff.catalog._database.reading() as connection:
@@ -597,7 +601,7 @@ def test_a_switch_of_models_right_after_changes_finds_what_is_there(
     staff.catalog.generations.announce(generation)
     put("pumps", "pump E1027 before", "group:eng")
     if prepared:
-        searcher.corpus.tend()
+        searcher.corpus.maintenance.run()
     put("pay", "Salaries fall", "group:hr")
     staff.catalog.documents.delete("menu")
     staff.catalog.generations.activate(generation)
@@ -623,14 +627,14 @@ def test_while_another_model_is_loaded_searches_go_on_with_the_former(
     )
     answers(searcher)
     rebuild(staff.catalog, "other", by_name.__getitem__, grace_s=0)
-    loading, go_on, honest = Event(), Event(), searcher.corpus.prepare
+    loading, go_on, honest = Event(), Event(), searcher.corpus.switch.prepare
 
     def slowly(generation: Any) -> None:
         loading.set()
         assert go_on.wait(10)
         honest(generation)
 
-    monkeypatch.setattr(searcher.corpus, "prepare", slowly)
+    monkeypatch.setattr(searcher.corpus.switch, "prepare", slowly)
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(searcher.search, "salaries", ADA, 5)
         assert loading.wait(10)
@@ -647,21 +651,21 @@ def test_while_another_model_is_loaded_searches_go_on_with_the_former(
 def test_a_rebuild_asked_for_while_nobody_runs_is_not_undone_by_the_checkpoint(
     staff: World,
 ) -> None:
-    staff.searcher.corpus.save()
+    staff.searcher.corpus.maintenance.save()
     staff.catalog.generations.request_rebuild()
     read: list[str] = []
-    loaded = Corpus._loaded
+    loaded = persistence.load_indexes
 
-    def noting(self: Corpus, state: ReadState) -> Any:
-        found = loaded(self, state)
+    def noting(*given: Any) -> Any:
+        found = loaded(*given)
         read.append("nothing" if found is None else "checkpoint")
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Corpus, "_loaded", noting)
+        patch.setattr(held, "load_indexes", noting)
         staff.new_searcher()
         started = staff.new_searcher()
-        started.corpus.save()
+        started.corpus.maintenance.save()
         staff.new_searcher()
     assert read == ["nothing", "nothing", "checkpoint"]
 
@@ -671,17 +675,17 @@ def test_a_rebuild_that_fails_is_tried_again_and_the_old_indexes_serve_meanwhile
 ) -> None:
     corpus = staff.searcher.corpus
     staff.catalog.generations.request_rebuild()
-    before = corpus._derived
+    before = corpus.held.current
     with monkeypatch.context() as patch:
         patch.setattr(ReadState, "vectors", lambda *given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            corpus.tend()
+            corpus.maintenance.run()
         assert staff.titles("ada", "salaries rise", mode="keyword") == ["pay"]
-    corpus.tend()
-    assert corpus._derived is not before
-    now = corpus._derived
-    corpus.tend()
-    assert corpus._derived is now
+    corpus.maintenance.run()
+    assert corpus.held.current is not before
+    now = corpus.held.current
+    corpus.maintenance.run()
+    assert corpus.held.current is now
     assert_right(staff)
 
 

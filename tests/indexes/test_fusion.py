@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexes.derived.keywords import KeywordIndex
+from indexes.derived.keywords.index import KeywordIndex
 from indexes.model import Row
 from indexes.search.fusion import fuse
 
@@ -55,8 +55,8 @@ def test_no_passage_reaches_the_ceiling(words: list[str], missing: int) -> None:
     index = KeywordIndex()
     index.add(np.arange(4), 1, ["alpha beta", "gamma " * 50, "预算 alpha alpha", "E1027"])
     question = " ".join([*words, *["nowhere"] * missing])
-    _, scores, ceiling = index.ranked(question, np.array([1]), 10)
+    _, scores, ceiling = index.rank(question, np.array([1]), 10)
     assert all(score < ceiling for score in scores)
     if missing:
-        _, _, lower = index.ranked(" ".join(words), np.array([1]), 10)
+        _, _, lower = index.rank(" ".join(words), np.array([1]), 10)
         assert ceiling > lower, "words that are found nowhere raise the ceiling"

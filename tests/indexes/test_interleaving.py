@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from indexes.catalog.database import Prepared
-from indexes.derived.indexes import Derived
-from indexes.derived.keywords import KeywordIndex
+from indexes.derived.indexes import DerivedIndexes
+from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.model import Principal, Readers
 from tests.attack.hammer import Change, Reply, wrong_replies
@@ -25,9 +25,20 @@ SECONDS = float(os.environ.get("ATTACK_SECONDS", "6"))
 GROUPS, DOCUMENTS = 2, 4
 WHERE_ONE_MAY_OVERTAKE = (
     (Prepared, ("rows",)),
-    (Derived, ("pending", "documents_due", "worked_out", "apply", "reached", "seen", "changed")),
+    (
+        DerivedIndexes,
+        (
+            "reader_sets_behind",
+            "documents_behind",
+            "compute_changes",
+            "apply",
+            "note_followed",
+            "note_seen",
+            "last_change",
+        ),
+    ),
     (FaissStore, ("nearest",)),
-    (KeywordIndex, ("ranked",)),
+    (KeywordIndex, ("rank",)),
 )
 
 
@@ -140,5 +151,5 @@ def search(world: World, number: int, seed: int, stop: Event) -> list[Reply]:
 def follow(world: World, stop: Event) -> None:
     while not stop.is_set():
         world.searcher.corpus.follow(stop.is_set)
-        world.searcher.corpus.tend(stop.is_set)
+        world.searcher.corpus.maintenance.run(stop.is_set)
         stop.wait(0.1)

@@ -20,7 +20,7 @@ PATIENCE_S = 20.0
 
 @pytest.fixture(autouse=True)
 def _told_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "TELL_S", 0.01)
+    monkeypatch.setattr(jobs, "PROGRESS_S", 0.01)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def other(world: World) -> Iterator[Jobs]:
 
 
 def runner(queue: Jobs, handler: Handler, **options: Any) -> JobRunner:
-    return JobRunner(queue, {"count": handler}, **{"look_s": 0.01, **options})
+    return JobRunner(queue, {"count": handler}, **{"poll_s": 0.01, **options})
 
 
 def echo(payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
@@ -104,7 +104,7 @@ def test_each_kind_has_its_handler_and_other_kinds_are_left_alone(queue):
         "a": lambda payload, attempt: {"by": "a"},
         "b": lambda payload, attempt: {"by": "b"},
     }
-    made = JobRunner(queue, handlers, look_s=1)
+    made = JobRunner(queue, handlers, poll_s=1)
     waiting = {kind: queue.enqueue(kind, {}) for kind in ("a", "b", "c")}
     made.run(once=True)
     assert made.get(waiting["a"].id).result == {"by": "a"}
@@ -117,7 +117,7 @@ def test_each_kind_has_its_handler_and_other_kinds_are_left_alone(queue):
 
 
 def test_a_runner_in_a_thread_begins_as_soon_as_a_job_is_put_down(queue):
-    made = runner(queue, echo, look_s=60)
+    made = runner(queue, echo, poll_s=60)
     made.start()
     time.sleep(0.1)  # it found nothing, and sleeps
     job = made.enqueue("count", {"n": 7})
@@ -158,7 +158,7 @@ def test_progress_of_a_failed_job_is_kept(queue):
 
 
 def test_progress_is_written_seldom_however_often_it_is_reported(queue, monkeypatch):
-    monkeypatch.setattr(jobs, "TELL_S", 0.1)
+    monkeypatch.setattr(jobs, "PROGRESS_S", 0.1)
     written = []
     monkeypatch.setattr(queue, "progress", lambda job, done, total, **lease: written.append(done))
 

@@ -20,8 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from numpy.typing import NDArray
 
 from indexes.derived import keywords
-from indexes.derived.keywords import KeywordIndex, checkpoint, scorer
+from indexes.derived.keywords import block_files, scorer
 from indexes.derived.keywords.analysis import Analyser
+from indexes.derived.keywords.index import KeywordIndex
 from indexes.errors import IndexDamaged
 
 ANALYSE = Analyser().terms
@@ -117,7 +118,7 @@ class GlobalFrequencies(KeywordIndex):
     def search(self, question: str, reader_sets: NDArray[np.int64], k: int, **_: object) -> Ranking:
         rows, scores = super().search(question, sets(ALL_SETS), len(self))
         visible = np.isin(
-            self._slot_of_row.get(np.sort(rows)), [self._slot(int(n)) for n in reader_sets]
+            self._slot_of_row.get(np.sort(rows)), [self._slot_for(int(n)) for n in reader_sets]
         )
         kept = np.isin(rows, np.sort(rows)[visible])
         return rows[kept][:k], scores[kept][:k]
@@ -241,7 +242,7 @@ def test_a_question_with_very_many_words_is_looked_up_in_parts(
     corpus = [(row % 9, f"pay the {WORDS[row % len(WORDS)]} soup{row}") for row in range(60)]
     index = filled(corpus)
     visible = {row: text for row, (number, text) in enumerate(corpus) if number < 7}
-    monkeypatch.setattr(scorer, "LOOKED_UP_TOGETHER", 8)
+    monkeypatch.setattr(scorer, "MAX_LOOKUPS", 8)
     for wanted in (None, sets(range(0, 60, 2))):
         within = (
             visible
@@ -340,7 +341,7 @@ def test_misuse_is_refused() -> None:
 def test_any_damage_to_a_checkpoint_is_refused_or_harmless(tmp_path: Path) -> None:
     filled([(row % 3, "pay rise the the soup " * row) for row in range(30)]).save(tmp_path)
     random = np.random.default_rng(1)
-    for name in (checkpoint.DATA, checkpoint.DIRECTORY):
+    for name in (block_files.DATA, block_files.DIRECTORY):
         whole = (tmp_path / name).read_bytes()
         for place in random.integers(0, len(whole), 400).tolist():
             (tmp_path / name).write_bytes(
@@ -382,7 +383,7 @@ def test_it_works_where_compiled_code_cannot_be_kept(tmp_path: Path) -> None:
 
 SEARCH_ONCE = """
 import pathlib, numpy, indexes
-from indexes.derived.keywords import KeywordIndex
+from indexes.derived.keywords.index import KeywordIndex
 index = KeywordIndex()
 index.add([3], 0, ["pay rise"])
 print(index.search("pay", numpy.array([0]), 1)[0], pathlib.Path(indexes.__file__).parent)

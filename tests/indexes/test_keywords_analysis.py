@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from indexes.derived.keywords import KeywordIndex
 from indexes.derived.keywords.analysis import Analyser
+from indexes.derived.keywords.index import KeywordIndex
 
 TERMS = Analyser().terms
 PASSAGES = [

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexes.catalog import Mark, ReadState
-from indexes.derived.indexes import Derived
-from indexes.derived.keywords import KeywordIndex
+from indexes.derived.indexes import DerivedIndexes
+from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.derived.vectors.store import Ranked
 from tests.databases import examples
@@ -85,7 +85,7 @@ def test_hidden_documents_change_no_byte_of_a_search(scenario: tuple) -> None:
         assert answers(world, question) == before, "when everything has been followed"
         world.searcher = world.new_searcher()
         assert answers(world, question) == before, "after a restart"
-        world.searcher.corpus.rebuild()
+        world.searcher.corpus.maintenance.rebuild()
         assert answers(world, question) == before, "after a rebuild"
         world.close()
 
@@ -117,7 +117,7 @@ def test_the_comparison_finds_nothing_where_nothing_is_planted(tmp_path: Path) -
 def test_the_comparison_catches_statistics_over_all_documents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = KeywordIndex.ranked
+    honest = KeywordIndex.rank
 
     def over_all(
         self: KeywordIndex, question: str, reader_sets: np.ndarray, k: int, **options
@@ -128,7 +128,7 @@ def test_the_comparison_catches_statistics_over_all_documents(
         kept = np.isin(rows, mine)
         return rows[kept][:k], scores[kept][:k], ceiling
 
-    monkeypatch.setattr(KeywordIndex, "ranked", over_all)
+    monkeypatch.setattr(KeywordIndex, "rank", over_all)
     assert leaks(tmp_path)
 
 
@@ -155,16 +155,18 @@ def test_the_comparison_catches_filtering_after_the_ranking(
 
 def count_hidden_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Views whose ids are made from the state of the whole catalog, anew each time."""
-    honest = Derived.pending
+    honest = DerivedIndexes.reader_sets_behind
 
-    def remembering(self: Derived, state: ReadState, newest: Mark) -> list[int] | None:
+    def remembering(self: DerivedIndexes, state: ReadState, newest: Mark) -> list[int] | None:
         self.__dict__["number"] = state.mark.number
         return honest(self, state, newest)
 
-    monkeypatch.setattr(Derived, "pending", remembering)
-    monkeypatch.setattr(Derived, "changed", lambda self, reader_sets: self.__dict__["number"])
+    monkeypatch.setattr(DerivedIndexes, "reader_sets_behind", remembering)
     monkeypatch.setattr(
-        Derived, "digest", lambda self, reader_sets: str(self.__dict__["number"]).encode()
+        DerivedIndexes, "last_change", lambda self, reader_sets: self.__dict__["number"]
+    )
+    monkeypatch.setattr(
+        DerivedIndexes, "digest", lambda self, reader_sets: str(self.__dict__["number"]).encode()
     )
 
 

@@ -164,12 +164,12 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
     @rule()
     def rebuild(self) -> None:
-        self.world.searcher.corpus.rebuild()
+        self.world.searcher.corpus.maintenance.rebuild()
 
     @rule(checkpoint=st.booleans())
     def restart(self, checkpoint: bool) -> None:
         if checkpoint:
-            self.world.searcher.corpus.save()
+            self.world.searcher.corpus.maintenance.save()
         self.world.searcher = self.world.new_searcher()
 
     @invariant()
@@ -250,7 +250,7 @@ def test_a_search_during_a_rebuild_follows_every_revocation(world: World) -> Non
 
     def rebuild() -> None:
         while not stop.is_set():
-            world.searcher.corpus.rebuild()
+            world.searcher.corpus.maintenance.rebuild()
 
     thread = Thread(target=rebuild)
     thread.start()

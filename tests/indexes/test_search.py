@@ -43,10 +43,10 @@ def staff(world: World) -> World:
 def test_a_derived_index_that_holds_hidden_rows_under_a_wrong_set_leaks_nothing(
     staff: World,
 ) -> None:
-    derived = staff.searcher.corpus._derived
+    derived = staff.searcher.corpus.held.current
     mine = staff.search("bob", "soup").hits
     staff.searcher.status()  # everything has been followed now
-    for placed in derived.placements():  # everything is put into every list that bob may read
+    for placed in derived.placements.all():  # everything is put into every list that bob may read
         derived.vectors.move(placed.rows, 2)
         derived.keywords.move(placed.rows, 2)
     for mode in ("dense", "keyword", "hybrid"):
@@ -59,7 +59,7 @@ def test_a_derived_index_with_stale_rows_leaks_nothing(
     staff: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # never follows
-    monkeypatch.setattr("indexes.derived.indexes.Derived.apply", lambda self, changes: None)
+    monkeypatch.setattr("indexes.derived.indexes.DerivedIndexes.apply", lambda self, changes: None)
     staff.relabel("salaries", "group:board")
     assert "salaries" not in staff.titles("ada", "Salaries rise in May")
     staff.catalog.documents.delete("menu")
@@ -74,9 +74,9 @@ def test_without_the_second_gate_a_damaged_index_would_leak(
     ungated = select(*columns).join(documents, documents.c.id == chunks.c.document_id)
     by_row = ungated.where(chunks.c.row.in_(bindparam("rows", expanding=True)))
     monkeypatch.setattr(reading, "_HITS_BY_ROW", Prepared(by_row))
-    derived = staff.searcher.corpus._derived
+    derived = staff.searcher.corpus.held.current
     staff.searcher.status()  # everything has been followed now
-    for placed in derived.placements():
+    for placed in derived.placements.all():
         derived.vectors.move(placed.rows, 2)
     assert "salaries" in staff.titles("bob", "Salaries rise in May", mode="dense")
 
@@ -206,11 +206,11 @@ def test_strange_questions_are_only_questions(staff: World, question: str) -> No
 def test_a_restart_from_a_checkpoint_answers_the_same_and_follows_what_changed_since(
     staff: World,
 ) -> None:
-    staff.searcher.corpus.save()
+    staff.searcher.corpus.maintenance.save()
     before = as_bytes(staff.search("ada", "salaries in May"))
     staff.searcher = staff.new_searcher()
     assert as_bytes(staff.search("ada", "salaries in May")) == before
-    staff.searcher.corpus.save()
+    staff.searcher.corpus.maintenance.save()
     staff.relabel("salaries", "group:board")
     staff.catalog.documents.delete("menu")
     staff.put("news", "Salaries fall", "group:hr")
@@ -225,7 +225,7 @@ def test_a_search_follows_the_catalog_once_however_fast_others_write(
     caught up with.
     """
     corpus = staff.searcher.corpus
-    follow, states = corpus._followed, []
+    follow, states = corpus._follow, []
 
     def followed_by_a_write(held: ExitStack, principal: Principal | None) -> Any:
         met = follow(held, principal)
@@ -233,7 +233,7 @@ def test_a_search_follows_the_catalog_once_however_fast_others_write(
         staff.put(f"memo {len(states)}", "Salaries rise in June", "group:hr")
         return met
 
-    monkeypatch.setattr(corpus, "_followed", followed_by_a_write)
+    monkeypatch.setattr(corpus, "_follow", followed_by_a_write)
     staff.put("memo 0", "Salaries rise in April", "group:hr")
     assert len(states) == 0
     titles = staff.titles("ada", "Salaries rise")
@@ -260,13 +260,13 @@ def test_searches_of_one_state_run_side_by_side_after_one_of_them_has_followed(
 
 
 def test_a_checkpoint_of_another_installation_is_not_used(staff: World) -> None:
-    staff.searcher.corpus.save()
+    staff.searcher.corpus.maintenance.save()
     with checkpoint.open_checkpoint(staff.home / "derived", {"installation": "other"}) as folder:
         assert folder is None
 
 
 def test_a_failing_checkpoint_leaves_the_former_one(staff: World) -> None:
-    staff.searcher.corpus.save()
+    staff.searcher.corpus.maintenance.save()
     home = staff.home / "derived"
     before = (home / "CURRENT").read_text()
 
@@ -346,14 +346,14 @@ def test_passages_too_long_for_the_new_model_stop_the_rebuild_before_anything_is
 
 
 def test_a_rebuild_asked_for_elsewhere_reaches_a_running_process(staff: World) -> None:
-    before = staff.searcher.corpus._derived
-    with staff.searcher.tending(every_s=0.05):
+    before = staff.searcher.corpus.held.current
+    with staff.searcher.background_work(every_s=0.05):
         rebuild(staff.catalog, None, lambda name: staff.embedder)
         for _ in range(200):
-            if staff.searcher.corpus._derived is not before:
+            if staff.searcher.corpus.held.current is not before:
                 break
             time.sleep(0.05)
-    assert staff.searcher.corpus._derived is not before
+    assert staff.searcher.corpus.held.current is not before
     assert (staff.home / "derived" / "CURRENT").exists()
 
 

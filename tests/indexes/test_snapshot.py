@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.derived.indexes import Derived
-from indexes.derived.keywords import KeywordIndex
+from indexes.derived.indexes import DerivedIndexes
+from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.snapshot import Snapshot
 from indexes.model import IndexGeneration
 from indexes.testing import BruteForceStore, HashingEmbedder
@@ -31,7 +31,7 @@ def snapshot(kept: list[tuple[int, str, int]]) -> Snapshot:
     generation = IndexGeneration(
         id=1, model="m", fingerprint="f", dimension=dimension, state="active"
     )
-    made = Derived(generation, KeywordIndex(), BruteForceStore(dimension))
+    made = DerivedIndexes(generation, KeywordIndex(), BruteForceStore(dimension))
     for row, text, reader_set in kept:
         rows = np.array([row])
         made.keywords.add(rows, reader_set, [text])

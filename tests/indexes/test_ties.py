@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.derived.keywords import KeywordIndex
+from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.ties import Ties, ties_of
 from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.model import Principal, Row
@@ -155,7 +155,7 @@ def test_neither_arrival_nor_hidden_documents_nor_a_restart_move_equal_scores(
         put(world, f"hidden{number}", "group:board")
     world.relabel(names[7], "group:hr", "group:board")
     assert answers(world) == expected
-    world.searcher.corpus.save()
+    world.searcher.corpus.maintenance.save()
     world.searcher = world.new_searcher()
     assert answers(world) == expected
     put(world, names[7], "group:hr")  # stored anew with the same token: a new row

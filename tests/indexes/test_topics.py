@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from indexes.catalog import Catalog
 from indexes.derived.vectors import faiss_store, topics
-from indexes.derived.vectors.codes import CodedQuery, coded
+from indexes.derived.vectors.codes import CodedQuery, encode
 from indexes.derived.vectors.faiss_store import FaissStore
-from indexes.derived.vectors.lists import Lists
+from indexes.derived.vectors.lists import InvertedLists
 from indexes.derived.vectors.selectors import Selectors, bits_of
-from indexes.derived.vectors.topics import Topics, learn, number_of_topics, sample
+from indexes.derived.vectors.topics import Topics, learn_centroids, number_of_topics, sample_rows
 from indexes.model import Principal, SearchResult
 from tests.indexes.test_vectors import brute_force, clustered, unit
 from tests.world import World, as_bytes
@@ -41,8 +41,8 @@ QUESTIONS = ("salary report", "alpha beta plan", "预算 minutes")
 
 
 def by_topic(vectors: np.ndarray, sets: np.ndarray, *, limit: int) -> FaissStore:
-    codes = coded(vectors[sample(np.arange(len(vectors)))])
-    centroids = learn(codes, number_of_topics(len(vectors)))
+    codes = encode(vectors[sample_rows(np.arange(len(vectors)))])
+    centroids = learn_centroids(codes, number_of_topics(len(vectors)))
     assert centroids is not None
     index = FaissStore(vectors.shape[1], scan_limit=limit, topics=Topics(centroids))
     index.add(np.arange(len(vectors)), sets, vectors)
@@ -52,7 +52,7 @@ def by_topic(vectors: np.ndarray, sets: np.ndarray, *, limit: int) -> FaissStore
 @pytest.fixture(autouse=True)
 def _budget_for_thousands(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real one is meant for hundreds of thousands of rows."""
-    monkeypatch.setattr(faiss_store, "_WORTH_IT", 1)
+    monkeypatch.setattr(faiss_store, "_LEAST_BUDGETS", 1)
     monkeypatch.setattr(topics, "BUDGET", 4_000)
     monkeypatch.setattr(topics, "BUDGET_PER_HIT", 200)
 
@@ -160,10 +160,12 @@ def test_rows_from_outside_a_large_view_are_dropped_and_raise_an_alarm(
     large: tuple[FaissStore, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, vectors, sets = large
-    honest = Lists.best
+    honest = InvertedLists.search
     before = index.alarms
     monkeypatch.setattr(
-        Lists, "best", lambda self, code, numbers, k, among: honest(self, code, numbers, k, None)
+        InvertedLists,
+        "search",
+        lambda self, code, numbers, k, among: honest(self, code, numbers, k, None),
     )
     found = index.nearest(vectors[0], np.arange(50), 10)
     assert (sets[found.rows] < 50).all()
@@ -178,15 +180,15 @@ def test_the_bits_of_views_are_kept_within_a_bound_and_made_once() -> None:
         return np.zeros(100, np.uint8)
 
     for name in ("a", "a", "b", "a", "c", "a", None, None):
-        kept.of(name, bits)
+        kept.get(name, bits)
     assert len(made) == 5
-    kept.of("b", bits)
+    kept.get("b", bits)
     assert len(made) == 6
 
 
 def test_topics_do_not_depend_on_what_was_added_together() -> None:
-    codes = coded(clustered(3_000, dimension=384))
-    centroids = learn(codes, 200)
+    codes = encode(clustered(3_000, dimension=384))
+    centroids = learn_centroids(codes, 200)
     assert centroids is not None
     at_once, one_by_one = Topics(centroids), Topics(centroids)
     rows = np.arange(3_000)
@@ -194,13 +196,13 @@ def test_topics_do_not_depend_on_what_was_added_together() -> None:
     for row in np.random.default_rng(0).permutation(rows)[:500]:
         one_by_one.add(np.array([row]), codes[row : row + 1])
     there = one_by_one.rows()
-    assert one_by_one.of(there).tolist() == at_once.of(there).tolist()
+    assert one_by_one.topics_of(there).tolist() == at_once.topics_of(there).tolist()
 
 
 def test_candidates_do_not_depend_on_the_order_in_which_rows_came_in() -> None:
     vectors = np.repeat(clustered(500), 8, axis=0)  # every code eight times
-    codes, rows = coded(vectors), np.arange(4_000)
-    centroids = learn(codes, 60)
+    codes, rows = encode(vectors), np.arange(4_000)
+    centroids = learn_centroids(codes, 60)
     assert centroids is not None
     query, among = CodedQuery.of(clustered(1, seed=5)[0]), bits_of(rows[rows % 3 > 0], 4_000)
     found = []
@@ -214,7 +216,7 @@ def test_candidates_do_not_depend_on_the_order_in_which_rows_came_in() -> None:
 
 
 def test_learning_can_be_stopped() -> None:
-    assert learn(coded(clustered(2_000)), 50, stop=lambda: True) is None
+    assert learn_centroids(encode(clustered(2_000)), 50, stop=lambda: True) is None
 
 
 # --- in a corpus --------------------------------------------------------------------------------
@@ -229,7 +231,7 @@ def new_world(home: Path) -> World:
         bodies = [" ".join(rng.choice(WORDS, rng.integers(3, 9))) for _ in range(5)]
         world.put(f"doc{number}", bodies, "group:hr" if number % 3 else "group:board")
     world.searcher.view_id(ada())
-    world.searcher.corpus.tend()
+    world.searcher.corpus.maintenance.run()
     return world
 
 
@@ -249,7 +251,7 @@ def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
 def template() -> Path:
     home = Path(tempfile.mkdtemp(prefix="clearance-topics-"))
     world = new_world(home)
-    world.searcher.corpus.save()
+    world.searcher.corpus.maintenance.save()
     world.close()
     return home
 
@@ -302,7 +304,7 @@ def test_until_topics_are_learnt_a_large_view_is_searched_exactly(tmp_path: Path
     for number in range(30):
         world.put(f"doc{number}", f"{WORDS[number % 9]} {WORDS[number % 7]} {number}", "group:hr")
     assert world.search("ada", "salary", k=2, mode="dense").exactness == "exact"
-    world.searcher.corpus.tend()
+    world.searcher.corpus.maintenance.run()
     assert world.search("ada", "salary", k=2, mode="dense").exactness == "approximate"
     world.close()
 
@@ -375,11 +377,11 @@ def test_inside_a_generation_hidden_documents_change_no_byte(template: Path, cha
         assert answers(world) == before
         world.searcher = world.new_searcher()
         assert answers(world) == before, "after a restart from an older checkpoint"
-        world.searcher.corpus.rebuild()
+        world.searcher.corpus.maintenance.rebuild()
         assert answers(world) == before, "after a rebuild"
         shutil.rmtree(Path(folder) / "derived")
         world.searcher = world.new_searcher()
-        world.searcher.corpus.tend()
+        world.searcher.corpus.maintenance.run()
         assert answers(world) == before, "after the derived files were deleted"
         world.close()
 
@@ -399,7 +401,7 @@ def test_the_comparison_catches_centroids_that_follow_hidden_documents(
     with world.searcher.corpus.everything() as (_, derived):
         assert isinstance(derived.vectors, FaissStore)
         _, codes = derived.vectors.codes(derived.vectors.rows())
-    learnt = learn(codes, number_of_topics(len(codes)))
+    learnt = learn_centroids(codes, number_of_topics(len(codes)))
     monkeypatch.setattr(
         "indexes.catalog.reading.ReadState.centroids", lambda self, generation: learnt
     )

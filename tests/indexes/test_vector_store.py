@@ -89,10 +89,10 @@ def assert_holds(store: VectorStore, model: Model) -> None:
     assert len(store) == len(rows)
     assert store.alarms == 0
     assert store.rows().tolist() == rows
-    assert store.held() == sorted(set(model.sets.values()))
+    assert store.held_reader_sets() == sorted(set(model.sets.values()))
     asked = np.array([*rows, 10**6], np.int64)
     assert store.reader_sets_of(asked).tolist() == [*(model.sets[row] for row in rows), -1]
-    for reader_set in (*store.held(), 10**6):
+    for reader_set in (*store.held_reader_sets(), 10**6):
         contents = store.contents(reader_set)
         there = [row for row in rows if model.sets[row] == reader_set]
         assert contents.consistent
@@ -300,14 +300,14 @@ def test_a_whole_search_over_any_store_says_the_same(stores: VectorStores, world
         lambda: world.put("bonus", "Salaries and a bonus", "group:hr", "group:eng"),
         lambda: world.relabel("salaries", "group:eng"),
         lambda: world.catalog.documents.delete("menu"),
-        other.corpus.rebuild,
+        other.corpus.maintenance.rebuild,
     ):
         change()
         world.searcher = usual
         expected = answers(world)
         world.searcher = other
         assert answers(world) == expected
-    other.corpus.tend()  # whether it learns topics or not
+    other.corpus.maintenance.run()  # whether it learns topics or not
     world.searcher = started()
     assert world.searcher.status().alarms == 0
     assert answers(world) == expected

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from indexes.derived.vectors import lists
 from indexes.derived.vectors.faiss_store import FaissStore
-from indexes.derived.vectors.lists import ALLOWED_TYPES, NO_NEIGHBOUR, Lists
+from indexes.derived.vectors.lists import ALLOWED_TYPES, NO_NEIGHBOUR, InvertedLists
 from indexes.derived.vectors.selectors import bits_of
 from indexes.errors import IndexDamaged
 
@@ -147,8 +147,8 @@ def test_rows_from_a_wrong_list_are_dropped_and_raise_an_alarm(
     index.add(np.arange(10), 1, vectors[:10])
     index.add(np.arange(10, 20), 2, vectors[10:])
     monkeypatch.setattr(
-        Lists,
-        "best",
+        InvertedLists,
+        "search",
         lambda self, code, numbers, k, among: (
             np.arange(19, 19 - k, -1),
             np.linspace(9e9, 8e9, k, dtype=np.float32),
@@ -160,9 +160,9 @@ def test_rows_from_a_wrong_list_are_dropped_and_raise_an_alarm(
     assert index.alarms > 0
 
 
-def ten_in_each_of_eight_lists() -> tuple[Lists, np.ndarray]:
+def ten_in_each_of_eight_lists() -> tuple[InvertedLists, np.ndarray]:
     codes = np.rint(clustered(80) * 100).astype(np.float32)
-    made = Lists(DIMENSION, 8)
+    made = InvertedLists(DIMENSION, 8)
     made.add(np.arange(80), np.repeat(np.arange(8), 10), codes)
     return made, codes
 
@@ -173,7 +173,7 @@ def test_faiss_obeys_the_lists_it_is_given_and_pads_short_answers() -> None:
     """
     assert ALLOWED_TYPES == ("IndexIVFScalarQuantizer",)
     made, codes = ten_in_each_of_eight_lists()
-    found, _ = made.best(codes[0], np.array([3, 5]), 40, None)
+    found, _ = made.search(codes[0], np.array([3, 5]), 40, None)
     assert set(found[:20].tolist()) == set(range(30, 40)) | set(range(50, 60))
     assert set(found[20:].tolist()) == {NO_NEIGHBOUR}
 
@@ -182,19 +182,19 @@ def test_faiss_obeys_the_selector_it_is_given_beside_the_lists() -> None:
     """The other half of the audit: a selector that is ignored shows forbidden rows."""
     made, codes = ten_in_each_of_eight_lists()
     allowed = np.array([1, 8, 30, 31, 57, 79])
-    found, _ = made.best(codes[0], np.arange(8), 80, bits_of(allowed, 80))
+    found, _ = made.search(codes[0], np.arange(8), 80, bits_of(allowed, 80))
     assert sorted(found[:6].tolist()) == allowed.tolist()
     assert set(found[6:].tolist()) == {NO_NEIGHBOUR}
-    found, _ = made.best(codes[0], np.array([3, 5]), 80, bits_of(allowed, 80))
+    found, _ = made.search(codes[0], np.array([3, 5]), 80, bits_of(allowed, 80))
     assert sorted(found[:3].tolist()) == [30, 31, 57]
     assert set(found[3:].tolist()) == {NO_NEIGHBOUR}
 
 
 def test_a_selector_of_nothing_finds_nothing_and_rows_beyond_its_end_are_forbidden() -> None:
     made, codes = ten_in_each_of_eight_lists()
-    nothing, _ = made.best(codes[0], np.arange(8), 80, np.zeros(10, np.uint8))
+    nothing, _ = made.search(codes[0], np.arange(8), 80, np.zeros(10, np.uint8))
     assert set(nothing.tolist()) == {NO_NEIGHBOUR}
-    short, _ = made.best(codes[0], np.arange(8), 80, np.full(1, 255, np.uint8))
+    short, _ = made.search(codes[0], np.arange(8), 80, np.full(1, 255, np.uint8))
     assert sorted(short[:8].tolist()) == list(range(8))
     assert set(short[8:].tolist()) == {NO_NEIGHBOUR}
 
@@ -205,10 +205,10 @@ def test_scores_of_codes_are_whole_numbers_without_rounding() -> None:
     """
     rng = np.random.default_rng(8)
     codes = rng.integers(-128, 128, (300, 1024)).astype(np.float32)
-    made = Lists(1024, 1)
+    made = InvertedLists(1024, 1)
     made.add(np.arange(300), np.zeros(300, np.int64), codes)
     question = rng.integers(-127, 128, 1024).astype(np.float32)
-    rows, scores = made.best(question, np.array([0]), 300, None)
+    rows, scores = made.search(question, np.array([0]), 300, None)
     exact = codes[rows].astype(np.int64) @ question.astype(np.int64)
     assert scores.astype(np.int64).tolist() == exact.tolist()
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from indexes.catalog.schema import chunks, document_texts, documents, reader_sets, vectors
 from indexes.cli.administration import app
-from indexes.derived.indexes import Derived
-from indexes.derived.keywords import KeywordIndex
+from indexes.derived.indexes import DerivedIndexes
+from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
-from indexes.derived.verify import Report, verify, verify_catalog
+from indexes.derived.verify import VerificationReport, verify, verify_catalog
 from tests.databases import only_sqlite
 from tests.world import World
 
@@ -31,7 +31,7 @@ def staff(world: World) -> World:
     return world
 
 
-def report(world: World, *, whole: bool = True) -> Report:
+def report(world: World, *, whole: bool = True) -> VerificationReport:
     with world.searcher.corpus.everything() as (state, derived):
         return verify(state, derived, whole=whole)
 
@@ -64,42 +64,43 @@ def test_what_is_held_does_not_depend_on_how_it_came_there(staff: World) -> None
     assert other.consistent
 
 
-Damage = Callable[[Derived], object]
+Damage = Callable[[DerivedIndexes], object]
 
 
-def _set_of(derived: Derived, row: int) -> int:
+def _set_of(derived: DerivedIndexes, row: int) -> int:
     return int(derived.vectors.reader_sets_of(np.array([row]))[0])
 
 
-def _words_rewritten(derived: Derived) -> None:
+def _words_rewritten(derived: DerivedIndexes) -> None:
     reader_set = _set_of(derived, 1)
     derived.keywords.remove([1])
     derived.keywords.add([1], reader_set, ["Salaries rise in June"])
 
 
-def _vector_rewritten(derived: Derived) -> None:
+def _vector_rewritten(derived: DerivedIndexes) -> None:
     reader_set = _set_of(derived, 1)
     vector = derived.vectors.contents(reader_set).vectors[:1]
     derived.vectors.remove(np.array([1]))
     derived.vectors.add(np.array([1]), reader_set, -vector)
 
 
-def _vector_without_its_code(derived: Derived) -> None:
+def _vector_without_its_code(derived: DerivedIndexes) -> None:
     assert isinstance(derived.vectors, FaissStore)
-    derived.vectors._vectors.values[derived.vectors._slot.values[1]] *= -1
+    stored = derived.vectors._stored
+    stored._vectors.values[stored._slot.values[1]] *= -1
 
 
-def _size_miscounted(derived: Derived) -> None:
+def _size_miscounted(derived: DerivedIndexes) -> None:
     assert isinstance(derived.vectors, FaissStore)
-    derived.vectors._size.values[1] += 1
+    derived.vectors._stored._size.values[1] += 1
 
 
-def _document_forgotten(derived: Derived) -> None:
-    derived._forget(derived.placements()[0])
+def _document_forgotten(derived: DerivedIndexes) -> None:
+    derived.placements.remove(derived.placements.all()[0])
 
 
-def _token_exchanged(derived: Derived) -> None:
-    derived._lanes[derived.placements()[0].reader_set][0] += np.uint64(1)
+def _token_exchanged(derived: DerivedIndexes) -> None:
+    derived.placements._lanes[derived.placements.all()[0].reader_set][0] += np.uint64(1)
 
 
 QUICK: dict[str, Damage] = {
@@ -173,11 +174,11 @@ def test_the_command_tells_what_differs_and_what_to_do(
         done = CliRunner().invoke(app, ["verify", *options])
         return done.exit_code, done.stdout
 
-    staff.searcher.corpus.save()
+    staff.searcher.corpus.maintenance.save()
     assert verified() == (0, "All is well: 4 documents, 4 passages, 2 reader sets.\n")
     with staff.searcher.corpus.everything() as (_, derived):
         _words_rewritten(derived)
-    staff.searcher.corpus.save()
+    staff.searcher.corpus.maintenance.save()
     assert verified("--quick")[0] == 0
     code, told = verified()
     assert code == 1

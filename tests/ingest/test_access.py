@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from indexes.errors import BadInput, NoReaders
 from indexes.model import Readers
-from indexes.principals import rule
+from indexes.principals import check_rule
 from ingest.access import (
-    Entry,
+    ManifestEntry,
     Rules,
     command_line_rule,
     narrow_readers,
@@ -35,7 +35,7 @@ def write_rule(folder: Path, text: str) -> None:
 def readers(file: Path, top: Path, **rules: object) -> Readers:
     given = Rules(**rules)  # type: ignore[arg-type]
     file.parent.mkdir(parents=True, exist_ok=True)
-    return given.readers(file, Tree.open(top).rule(file.parent.relative_to(top).parts, given))
+    return given.readers(file, Tree.open(top).rule_of(file.parent.relative_to(top).parts, given))
 
 
 def test_the_rule_of_the_folder_governs_its_files(tmp_path):
@@ -52,7 +52,7 @@ def test_a_nearer_folder_replaces_the_whole_rule_of_its_parent(tmp_path):
 def test_a_manifest_line_beats_the_folder_and_the_command_line_beats_both(tmp_path):
     write_rule(tmp_path, "allow: [group:hr]\n")
     file = tmp_path / "a.txt"
-    manifest = {file: Entry(readers=allowing(FINANCE))}
+    manifest = {file: ManifestEntry(readers=allowing(FINANCE))}
     assert readers(file, tmp_path, manifest=manifest) == allowing(FINANCE)
     assert readers(file, tmp_path, manifest=manifest, command_line=allowing(ADA)) == allowing(ADA)
 
@@ -60,7 +60,7 @@ def test_a_manifest_line_beats_the_folder_and_the_command_line_beats_both(tmp_pa
 def test_a_manifest_line_without_readers_leaves_them_to_the_folder(tmp_path):
     write_rule(tmp_path, "allow: [group:hr]\n")
     file = tmp_path / "a.txt"
-    assert readers(file, tmp_path, manifest={file: Entry(title="A")}) == allowing(HR)
+    assert readers(file, tmp_path, manifest={file: ManifestEntry(title="A")}) == allowing(HR)
 
 
 def test_no_rule_at_all_is_no_readers(tmp_path):
@@ -181,9 +181,11 @@ def test_a_manifest_names_files_relative_to_its_own_folder(tmp_path):
         '{"file": "c.txt", "collection": "laws"}\n'
     )
     entries = read_manifest(tmp_path / "m.jsonl")
-    wanted = Entry(readers=allowing(HR, deny=("user:bob",)), title="B", metadata={"year": 2025})
+    wanted = ManifestEntry(
+        readers=allowing(HR, deny=("user:bob",)), title="B", metadata={"year": 2025}
+    )
     assert entries[tmp_path / "a" / "b.txt"] == wanted
-    assert entries[tmp_path / "c.txt"] == Entry(collection="laws")
+    assert entries[tmp_path / "c.txt"] == ManifestEntry(collection="laws")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +222,7 @@ def test_a_manifest_that_cannot_be_read_is_wrong_use(tmp_path):
 
 NAMES = st.sampled_from(["group:a", "group:b", "user:c", "public"])
 SETS = st.builds(Readers, allow=st.frozensets(NAMES), deny=st.frozensets(NAMES))
-RULES = st.builds(rule, st.frozensets(NAMES, min_size=1), st.frozensets(NAMES))
+RULES = st.builds(check_rule, st.frozensets(NAMES, min_size=1), st.frozensets(NAMES))
 FOLDERS = st.lists(st.one_of(st.none(), st.just("broken"), RULES), min_size=1, max_size=4)
 
 
@@ -244,7 +246,7 @@ def test_the_nearest_rule_wins_whole_and_a_broken_one_never_opens_anything(
         elif level is not None:
             write_rule(folder, f"allow: {sorted(level.allow)}\ndeny: {sorted(level.deny)}\n")
     file = folder / "a.txt"
-    manifest = {file: Entry(readers=in_manifest)}
+    manifest = {file: ManifestEntry(readers=in_manifest)}
     nearest = (
         given_rule
         or in_manifest

@@ -14,10 +14,10 @@ from indexes.cli.terminal import printable
 from indexes.errors import Busy, SourceRefused
 from ingest import requests as request
 from ingest.cli.ingest import app
-from ingest.lock import only_one
-from ingest.report import Bar, FileOutcome, PlainProgress, Report, failure
+from ingest.lock import ingest_lock
+from ingest.report import FileOutcome, IngestReport, PlainProgress, ProgressBar, failed_outcome
 from ingest.testing import SpyEmbedder
-from ingest.worker import work
+from ingest.worker import do_jobs
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_an_empty_folder_is_said_and_ends_with_zero(world, run):
 
 def test_a_run_in_progress_is_named_and_ends_with_one(world, run):
     world.write("a.txt")
-    with only_one(world.settings.home):
+    with ingest_lock(world.settings.home):
         result = run("ingest", world.docs, "--allow", "group:hr")
     assert result.exit_code == 1
     assert "process" in result.stderr
@@ -126,7 +126,7 @@ def test_a_dry_run_says_would_be(world, run):
 
 
 def test_warnings_of_the_parser_are_listed():
-    report = Report(watcher=PlainProgress(io.StringIO()))
+    report = IngestReport(watcher=PlainProgress(io.StringIO()))
     report.add(FileOutcome(path="a.pdf", status="new", chunks=3, warnings=("Page 2 has no text.",)))
     assert any("Page 2 has no text." in line for line in report.lines())
     assert report.summary()["files"][0]["warnings"] == ["Page 2 has no text."]
@@ -135,10 +135,10 @@ def test_warnings_of_the_parser_are_listed():
 def test_names_cannot_steer_the_terminal():
     out = io.StringIO()
     name = "a\x1b[2J\r\n\u202e[bold]b.txt"
-    PlainProgress(out).happened(failure(name, SourceRefused(), stale=False))
-    with Bar(bar := io.StringIO()) as progress:
-        progress.expect(1)
-        progress.happened(failure(name, SourceRefused(), stale=False))
+    PlainProgress(out).show_outcome(failed_outcome(name, SourceRefused(), stale=False))
+    with ProgressBar(bar := io.StringIO()) as progress:
+        progress.expect_files(1)
+        progress.show_outcome(failed_outcome(name, SourceRefused(), stale=False))
     for text in (out.getvalue(), printable(name)):
         assert "\x1b" not in text
         assert "\r" not in text
@@ -160,8 +160,8 @@ def job(world, job_id: str):
         return catalog.jobs.get(job_id)
 
 
-def do_jobs(world) -> None:
-    work(world.settings, once=True, load=world.load, make_parsers=world.parsers)
+def do_all_jobs(world) -> None:
+    do_jobs(world.settings, once=True, load=world.load, make_parsers=world.parsers)
 
 
 def test_the_worker_does_waiting_jobs_in_order_and_keeps_their_reports(world):
@@ -169,7 +169,7 @@ def test_the_worker_does_waiting_jobs_in_order_and_keeps_their_reports(world):
     world.write("film.mkv")
     first = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
     second = enqueue(world, paths=[str(world.docs)], allow=["group:finance"])
-    do_jobs(world)
+    do_all_jobs(world)
     result = job(world, first).result
     assert (result["totals"]["new"], result["totals"]["refused"]) == (1, 1)
     assert job(world, second).result["totals"]["relabelled"] == 1
@@ -195,7 +195,7 @@ def test_a_job_that_cannot_be_done_fails_with_a_reason_and_the_worker_goes_on(wo
     world.write("a.txt")
     bad = enqueue(world, **payload)
     good = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
-    do_jobs(world)
+    do_all_jobs(world)
     assert job(world, bad).state == "failed"
     assert job(world, bad).error
     assert job(world, good).state == "done"
@@ -206,7 +206,7 @@ def test_a_job_of_a_worker_that_died_is_done_by_the_next(world):
     waiting = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
     with world.catalog() as catalog:
         assert catalog.jobs.claim(("ingest",), lease_s=-1) is not None
-    do_jobs(world)
+    do_all_jobs(world)
     assert job(world, waiting).state == "done"
 
 
@@ -215,13 +215,13 @@ def test_a_job_that_kills_every_worker_is_given_up(world):
     with world.catalog() as catalog:
         for _ in range(jobs.MAX_ATTEMPTS):
             catalog.jobs.claim(("ingest",), lease_s=-1)
-    do_jobs(world)
+    do_all_jobs(world)
     assert job(world, deadly).state == "failed"
     assert "Given up" in job(world, deadly).error
 
 
 def test_a_worker_whose_job_was_taken_over_stops_without_a_result(world, monkeypatch):
-    monkeypatch.setattr(jobs, "TELL_S", 0.01)
+    monkeypatch.setattr(jobs, "PROGRESS_S", 0.01)
     for number in range(50):
         world.write(f"{number}.txt", f"Text {number}.")
     lost = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
@@ -239,7 +239,7 @@ def test_a_worker_whose_job_was_taken_over_stops_without_a_result(world, monkeyp
         return passages(texts)
 
     world.embedder.passages = take_over
-    do_jobs(world)
+    do_all_jobs(world)
     assert job(world, lost).state == "running"
     assert job(world, lost).result is None
 
@@ -247,8 +247,8 @@ def test_a_worker_whose_job_was_taken_over_stops_without_a_result(world, monkeyp
 def test_the_worker_leaves_the_queue_alone_while_a_command_works(world):
     world.write("a.txt")
     waiting = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
-    with only_one(world.settings.home):
-        do_jobs(world)
-        with pytest.raises(Busy), only_one(world.settings.home):
+    with ingest_lock(world.settings.home):
+        do_all_jobs(world)
+        with pytest.raises(Busy), ingest_lock(world.settings.home):
             pass
     assert job(world, waiting).state == "queued"

@@ -20,12 +20,13 @@ from indexes.errors import ParsersNotConfined
 from indexes.settings import Settings
 from ingest.cli.ingest import ingest_once
 from ingest.elements import Parsed, ParseOptions
-from ingest.isolation import confinement
-from ingest.isolation.confinement import LAYERS, Confinement, call_filter
+from ingest.isolation import landlock
+from ingest.isolation.confinement import LAYERS, Confinement
 from ingest.isolation.sandbox import Parsers
+from ingest.isolation.seccomp import call_filter
 from ingest.partition import parse
 from ingest.requests import IngestRequest
-from ingest.testing import SpyEmbedder, copied
+from ingest.testing import SpyEmbedder, private_copy_of
 from tests.ingest import files
 
 HOSTILE = "tests.ingest.hostile:attack"
@@ -70,7 +71,7 @@ def attack(parsers: Parsers, tmp_path: Path):
         """What the hostile parser says of its attempt: `done …`, or the error that it met."""
         path = tmp_path / "document.txt"
         path.write_text("\n".join([deed, *map(str, arguments)]), encoding="utf-8")
-        future: Future[Parsed] = parsers.submit(copied(path))
+        future: Future[Parsed] = parsers.submit(private_copy_of(path))
         return future.result(timeout=60).elements[0].text
 
     return attack
@@ -213,13 +214,15 @@ def test_how_well_it_is_confined_is_told_once(attack, told: list[Confinement]) -
 
 
 def test_a_file_that_must_be_out_of_reach_and_is_not_stops_everything(tmp_path: Path) -> None:
-    home = Path(confinement.code()[0])  # a home inside what parsers have to read
+    home = Path(landlock.code_folders()[0])  # a home inside what parsers have to read
     path = tmp_path / "a.txt"
     path.write_text("status", encoding="utf-8")
     with Parsers(Settings(home=home, parse_workers=1), parser=HOSTILE) as pool:
         with pytest.raises(ParsersNotConfined, match="can be read"):
             pool.check()
-        assert isinstance(pool.submit(copied(path)).exception(timeout=60), ParsersNotConfined)
+        assert isinstance(
+            pool.submit(private_copy_of(path)).exception(timeout=60), ParsersNotConfined
+        )
 
 
 def test_a_run_tells_at_its_start_and_in_its_report_how_well_parsers_are_confined(
@@ -267,8 +270,8 @@ def test_all_can_be_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_secrets_out_of_reach_and_no_network_are_what_it_takes(held, enough: bool) -> None:
     confined = Confinement(frozenset(held), (), by_root=True)
     assert confined.enough == enough
-    assert Confinement.told(confined.as_dict()) == confined
-    assert ("cannot be confined" in confined.described()) != enough
+    assert Confinement.from_dict(confined.as_dict()) == confined
+    assert ("cannot be confined" in confined.describe()) != enough
 
 
 def test_a_filter_reads_the_same_on_both_machines_and_ends_in_a_decision() -> None:
@@ -302,7 +305,7 @@ def test_a_confined_parser_reads_every_format_as_well_as_a_free_one(
     made = {name: tmp_path / name for name in FORMATS}
     for name, make in FORMATS.items():
         make(made[name])
-    confined = {name: pool.submit(copied(path)) for name, path in made.items()}
+    confined = {name: pool.submit(private_copy_of(path)) for name, path in made.items()}
     for name, path in made.items():
         assert confined[name].result(timeout=120) == parse(path, ParseOptions()), name
 
@@ -314,7 +317,7 @@ def test_a_confined_parser_reads_every_format_as_well_as_a_free_one(
 def test_old_formats_go_through_libreoffice_under_the_same_confinement(
     pool: Parsers, name: str
 ) -> None:
-    assert len(pool.submit(copied(LEGACY / name)).result(timeout=200).elements) > 20
+    assert len(pool.submit(private_copy_of(LEGACY / name)).result(timeout=200).elements) > 20
 
 
 def test_threads_of_the_service_do_not_matter(attack) -> None:

@@ -10,7 +10,7 @@ from ingest.flow import Flow
 
 def test_items_come_out_in_order_and_none_is_lost():
     with Flow() as flow:
-        doubled = flow.ahead((2 * n for n in flow.ahead(iter(range(1_000)), 3)), 5)
+        doubled = flow.run_ahead((2 * n for n in flow.run_ahead(iter(range(1_000)), 3)), 5)
         assert list(doubled) == [2 * n for n in range(1_000)]
 
 
@@ -23,7 +23,7 @@ def test_a_stage_runs_ahead_only_as_far_as_its_limit():
             yield n
 
     with Flow() as flow:
-        ahead = flow.ahead(numbers(), 4)
+        ahead = flow.run_ahead(numbers(), 4)
         time.sleep(0.2)
         assert len(made) == 5  # four wait, the fifth is in the hand of the stage
         assert len(list(ahead)) == 100
@@ -31,7 +31,7 @@ def test_a_stage_runs_ahead_only_as_far_as_its_limit():
 
 def test_the_limit_counts_weight_and_one_heavy_item_still_passes():
     with Flow() as flow:
-        ahead = flow.ahead(iter([50, 1, 50]), 10, weigh=lambda n: n)
+        ahead = flow.run_ahead(iter([50, 1, 50]), 10, weigh=lambda n: n)
         assert list(ahead) == [50, 1, 50]
 
 
@@ -44,13 +44,13 @@ def test_a_window_takes_what_is_ready_and_waits_only_for_the_first_item():
         yield "d"
 
     with Flow() as flow:
-        ahead = flow.ahead(items(), 10)
+        ahead = flow.run_ahead(items(), 10)
         time.sleep(0.1)
-        assert ahead.window(2) == ["a", "b"]
-        assert ahead.window(2) == ["c"]
+        assert ahead.take_window(2) == ["a", "b"]
+        assert ahead.take_window(2) == ["c"]
         gate.set()
-        assert ahead.window(2) == ["d"]
-        assert ahead.window(2) == []
+        assert ahead.take_window(2) == ["d"]
+        assert ahead.take_window(2) == []
 
 
 def test_an_error_of_a_stage_arrives_after_what_it_had_made():
@@ -59,10 +59,10 @@ def test_an_error_of_a_stage_arrives_after_what_it_had_made():
         raise ValueError("broken")
 
     with Flow() as flow:
-        ahead = flow.ahead(iter(flow.ahead(items(), 5)), 5)
-        assert ahead.window(5) == [1]
+        ahead = flow.run_ahead(iter(flow.run_ahead(items(), 5)), 5)
+        assert ahead.take_window(5) == [1]
         with pytest.raises(ValueError, match="broken"):
-            ahead.window(5)
+            ahead.take_window(5)
 
 
 def test_leaving_early_ends_every_thread_and_closes_every_generator():
@@ -77,7 +77,7 @@ def test_leaving_early_ends_every_thread_and_closes_every_generator():
 
     before = threading.active_count()
     with Flow() as flow:
-        last = flow.ahead(iter(flow.ahead(endless(), 2)), 2)
+        last = flow.run_ahead(iter(flow.run_ahead(endless(), 2)), 2)
         next(iter(last))
     assert threading.active_count() == before
     assert closed == [True]

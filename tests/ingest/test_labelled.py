@@ -52,7 +52,7 @@ class SetWorld:
 
     def ingest(self, **given: Any) -> dict[str, Any]:
         self.world.embedder.batches.clear()
-        found = labelled.read(self.folder, **given)
+        found = labelled.read_set(self.folder, **given)
         code = ingest_labelled(found, self.world.settings, as_json=True, load=self.world.load)
         report: dict[str, Any] = json.loads(self.world._capsys.readouterr().out)
         return {**report, "code": code}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.confusables import distance
+from indexes.confusables import edit_distance
 from ingest.lookalikes import ACCESS_FILE, find_lookalikes
 
 RULES_GONE_WRONG = [
@@ -65,5 +65,5 @@ def test_no_name_breaks_the_search_for_rules_gone_wrong(names):
 
 @given(st.text("acesy", max_size=7), st.text("acesy", max_size=7))
 def test_the_distance_is_bounded_symmetric_and_zero_for_equals_only(one, other):
-    assert distance(one, other, 2) == distance(other, one, 2) <= 3
-    assert (distance(one, other, 2) == 0) == (one == other)
+    assert edit_distance(one, other, 2) == edit_distance(other, one, 2) <= 3
+    assert (edit_distance(one, other, 2) == 0) == (one == other)

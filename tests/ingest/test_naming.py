@@ -180,14 +180,14 @@ def test_somebody_removed_between_reading_the_rules_and_writing_leaves_nothing_o
     world.write("a.txt")
     world.ingest()
     rule(world, ["public"], ["user:eve"])
-    make = __import__("ingest.plan", fromlist=["make"]).make
+    make_plan = __import__("ingest.plan", fromlist=["make_plan"]).make_plan
 
     def late(*given, **more):
-        made = make(*given, **more)
+        made = make_plan(*given, **more)
         people.remove_user("eve")
         return made
 
-    monkeypatch.setattr("ingest.plan.make", late)
+    monkeypatch.setattr("ingest.plan.make_plan", late)
     report = world.ingest()
     assert line(report, "a.txt")["status"] == "failed"
     assert readable(world, "ada") == set()

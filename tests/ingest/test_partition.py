@@ -374,9 +374,9 @@ def test_an_external_entity_reads_no_file(tmp_path):
 
 def test_old_word_files_need_libreoffice_and_say_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    from ingest.partition.convert import modernise
-    from ingest.partition.work import Work
+    from ingest.partition.context import ParseContext
+    from ingest.partition.convert import convert_office_file
 
     with pytest.raises(SourceRefused, match="LibreOffice") as caught:
-        modernise(tmp_path / "a.doc", "doc", Work(NO_OCR, tmp_path))
+        convert_office_file(tmp_path / "a.doc", "doc", ParseContext(NO_OCR, tmp_path))
     assert "libreoffice-writer-nogui" in (caught.value.remedy or "")

@@ -12,7 +12,7 @@ import pytest
 from indexes.errors import SourceBroken, StorageFull
 from indexes.model import Readers
 from ingest.elements import Parsed
-from ingest.lock import only_one
+from ingest.lock import ingest_lock
 from ingest.report import PlainProgress
 from ingest.testing import SpyEmbedder
 
@@ -290,7 +290,7 @@ def test_an_empty_folder_is_said_and_is_no_failure(world):
 
 def test_a_second_run_is_refused_at_once_and_told_who_is_working(world):
     world.write("a.txt")
-    with only_one(world.settings.home):
+    with ingest_lock(world.settings.home):
         report = world.ingest(allow=("group:hr",))
     assert report["code"] == 1
     assert str(os.getpid()) in report["error"]["reason"]
@@ -300,7 +300,7 @@ def test_a_second_run_is_refused_at_once_and_told_who_is_working(world):
 def test_an_interrupted_run_keeps_whole_documents_and_the_next_goes_on(world, monkeypatch):
     for number in range(20):
         world.write(f"{number}.txt", f"Text {number}.")
-    happened = PlainProgress.happened
+    happened = PlainProgress.show_outcome
 
     seen = []
 
@@ -310,7 +310,7 @@ def test_an_interrupted_run_keeps_whole_documents_and_the_next_goes_on(world, mo
         if len(seen) == 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(PlainProgress, "happened", interrupt)
+    monkeypatch.setattr(PlainProgress, "show_outcome", interrupt)
     first = world.ingest(allow=("group:hr",))
     monkeypatch.undo()
     assert first["code"] == 130

@@ -5,8 +5,8 @@ from pathlib import Path
 from indexes.errors import NoReaders, SourceRefused, SourceUnavailable
 from indexes.model import Readers, StoredDocument
 from ingest.access import NOBODY
-from ingest.plan import Plan, make
-from ingest.sources import Root, Scan, Source
+from ingest.plan import Plan, make_plan
+from ingest.sources import Root, Scan, SourceFile
 
 ROOT = Root(place=Path("/srv/docs"), is_folder=True)
 HR = Readers(allow=frozenset({"group:hr"}))
@@ -14,9 +14,9 @@ BOTH = Readers(allow=frozenset({"group:hr", "group:finance"}))
 FINANCE = Readers(allow=frozenset({"group:finance"}))
 
 
-def source(name: str, readers: Readers | None = HR, problem=None) -> Source:
+def source(name: str, readers: Readers | None = HR, problem=None) -> SourceFile:
     file = ROOT.place / name
-    return Source(
+    return SourceFile(
         file=file, uri=file.as_uri(), path=f"docs/{name}", readers=readers, problem=problem
     )
 
@@ -30,7 +30,7 @@ def planned(sources, documents=(), *, prune=False, roots=(ROOT,), blind=(), unre
     found = Scan(
         roots=tuple(roots), sources=tuple(sources), blind=tuple(blind), unreadable=tuple(unreadable)
     )
-    return make(found, {d.uri: d for d in documents}, prune=prune)
+    return make_plan(found, {d.uri: d for d in documents}, prune=prune)
 
 
 def relabels(plan: Plan) -> dict[str, Readers]:

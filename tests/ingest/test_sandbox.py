@@ -17,7 +17,7 @@ from indexes.settings import Settings
 from ingest.elements import Element, Parsed
 from ingest.isolation import protocol, sandbox
 from ingest.isolation.sandbox import Parsers
-from ingest.testing import copied
+from ingest.testing import private_copy_of
 
 OBEY = "ingest.testing:obey"
 
@@ -34,7 +34,7 @@ def ask(parsers, tmp_path):
     def ask(deed: str) -> Future[Parsed]:
         path = tmp_path / f"{time.monotonic_ns()}.txt"
         path.write_text(deed, encoding="utf-8")
-        future: Future[Parsed] = parsers.submit(copied(path))
+        future: Future[Parsed] = parsers.submit(private_copy_of(path))
         return future
 
     return ask
@@ -126,7 +126,7 @@ def test_a_parser_sees_nothing_of_the_service_environment(tmp_path, monkeypatch)
     path = tmp_path / "a.txt"
     path.write_text("environment", encoding="utf-8")
     with Parsers(Settings(parse_workers=1), parser=OBEY) as pool:
-        names = said(pool.submit(copied(path))).splitlines()
+        names = said(pool.submit(private_copy_of(path))).splitlines()
     assert not [name for name in names if name.startswith("CLEARANCE")]
     assert "DO_NOT_TRACK" in names
 
@@ -136,8 +136,8 @@ def test_several_workers_do_not_wait_for_each_other(tmp_path):
     slow.write_text("hang", encoding="utf-8")
     quick.write_text("say quick", encoding="utf-8")
     with Parsers(Settings(parse_workers=2, parse_timeout_s=6.0), parser=OBEY) as pool:
-        stuck = pool.submit(copied(slow))
-        assert said(pool.submit(copied(quick))) == "quick"
+        stuck = pool.submit(private_copy_of(slow))
+        assert said(pool.submit(private_copy_of(quick))) == "quick"
         assert not stuck.done()
 
 
@@ -145,7 +145,7 @@ def test_closing_kills_what_runs_and_cancels_what_waits(tmp_path):
     seconds, path = next(SECONDS), tmp_path / "a.txt"
     path.write_text(f"hang-with-child {seconds}", encoding="utf-8")
     pool = Parsers(Settings(parse_workers=1, parse_timeout_s=60.0), parser=OBEY)
-    running, waiting = pool.submit(copied(path)), pool.submit(copied(path))
+    running, waiting = pool.submit(private_copy_of(path)), pool.submit(private_copy_of(path))
     assert within_a_moment(lambda: sleeping(seconds), 60)
     started = time.monotonic()
     pool.close()
@@ -153,23 +153,23 @@ def test_closing_kills_what_runs_and_cancels_what_waits(tmp_path):
     assert isinstance(running.exception(timeout=5), SourceUnavailable)
     assert waiting.cancelled()
     assert within_a_moment(lambda: not sleeping(seconds))
-    assert isinstance(pool.submit(copied(path)).exception(timeout=5), SourceUnavailable)
+    assert isinstance(pool.submit(private_copy_of(path)).exception(timeout=5), SourceUnavailable)
 
 
 def test_a_parser_that_cannot_start_is_a_failed_document_with_its_reason(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("say hello", encoding="utf-8")
     with Parsers(Settings(parse_workers=1), parser="ingest.no_such_module:parse") as pool:
-        error = pool.submit(copied(path)).exception(timeout=60)
+        error = pool.submit(private_copy_of(path)).exception(timeout=60)
     assert isinstance(error, SourceUnavailable)
     assert "no_such_module" in str(error)
 
 
 def test_a_large_document_travels_whole_and_the_next_sees_nothing_of_it(parsers, tmp_path):
     (tmp_path / "a.txt").write_text("say " + "x" * 9_000_000, encoding="utf-8")
-    assert len(said(parsers.submit(copied(tmp_path / "a.txt")))) == 9_000_000
+    assert len(said(parsers.submit(private_copy_of(tmp_path / "a.txt")))) == 9_000_000
     (tmp_path / "b.txt").write_text("files", encoding="utf-8")
-    assert said(parsers.submit(copied(tmp_path / "b.txt"))) == "document.txt"
+    assert said(parsers.submit(private_copy_of(tmp_path / "b.txt"))) == "document.txt"
 
 
 def test_a_message_from_a_parser_is_data_and_checked():
@@ -196,9 +196,9 @@ def test_a_killed_service_leaves_no_process_and_no_folder_behind(tmp_path):
     path.write_text(f"hang-with-child {seconds}", encoding="utf-8")
     script.write_text(
         "import sys, time; from pathlib import Path; from indexes.settings import Settings\n"
-        "from ingest.isolation.sandbox import Parsers; from ingest.testing import copied\n"
+        "from ingest.isolation.sandbox import Parsers; from ingest.testing import private_copy_of\n"
         "pool = Parsers(Settings(parse_workers=1), parser='ingest.testing:obey')\n"
-        "pool.submit(copied(Path(sys.argv[1])))\n"
+        "pool.submit(private_copy_of(Path(sys.argv[1])))\n"
         "time.sleep(60)\n",
         encoding="utf-8",
     )

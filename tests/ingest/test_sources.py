@@ -8,8 +8,16 @@ import pytest
 from indexes.errors import BadInput, NoReaders, SourceRefused, SourceUnavailable
 from indexes.model import Readers
 from indexes.settings import Settings
-from ingest.access import Entry, Rules
-from ingest.sources import Scan, Source, content_hash, find_roots, judged_file, private_copy, scan
+from ingest.access import ManifestEntry, Rules
+from ingest.sources import (
+    Scan,
+    SourceFile,
+    content_hash,
+    find_roots,
+    make_private_copy,
+    open_judged_file,
+    scan,
+)
 
 HR = Readers(allow=frozenset({"group:hr"}))
 
@@ -124,14 +132,17 @@ def test_a_file_without_a_rule_has_no_readers_and_the_reason(docs):
 
 def test_a_manifest_gives_title_collection_and_metadata(docs):
     write(docs, "a.txt")
-    entry = Entry(readers=HR, title="A", collection="laws", metadata={"year": 2025})
+    entry = ManifestEntry(readers=HR, title="A", collection="laws", metadata={"year": 2025})
     (source,) = found(docs, rules=Rules(None, {docs / "a.txt": entry}), collection="rest").sources
     assert (source.title, source.collection, source.metadata) == ("A", "laws", {"year": 2025})
 
 
 def test_a_file_that_only_the_manifest_knows_is_a_line(docs, tmp_path):
     write(docs, "pay.txt")
-    entries = {docs / "pay.txxt": Entry(readers=HR), tmp_path / "elsewhere.txt": Entry(readers=HR)}
+    entries = {
+        docs / "pay.txxt": ManifestEntry(readers=HR),
+        tmp_path / "elsewhere.txt": ManifestEntry(readers=HR),
+    }
     result = found(docs, rules=Rules(HR, entries))
     assert paths(result) == ["docs/pay.txt"]
     assert [(line.path, type(line.problem)) for line in result.unreadable] == [
@@ -176,15 +187,15 @@ def test_a_name_that_is_no_text_is_shown_with_marks_in_the_place_of_its_bytes(do
     source.path.encode()
 
 
-def hashed(source: Source, **settings) -> str:
-    with judged_file(source) as file:
+def hashed(source: SourceFile, **settings) -> str:
+    with open_judged_file(source) as file:
         return content_hash(file, source, Settings(**settings))
 
 
 def test_the_hash_follows_the_bytes_and_whatever_shapes_the_document(docs):
     write(docs, "a.txt")
     (source,) = found(docs).sources
-    (titled,) = found(docs, rules=Rules(HR, {docs / "a.txt": Entry(title="T")})).sources
+    (titled,) = found(docs, rules=Rules(HR, {docs / "a.txt": ManifestEntry(title="T")})).sources
     (shared,) = found(docs, rules=Rules(Readers(allow=frozenset({"public"})))).sources
     usual = hashed(source)
     assert hashed(source) == usual
@@ -202,8 +213,8 @@ def test_a_copy_has_the_bytes_and_the_hash_of_what_was_judged(docs, tmp_path):
         (docs / "a.txt").write_bytes(os.urandom(size))
         (source,) = found(docs).sources
         settings = Settings(home=tmp_path / "home")
-        with judged_file(source) as file:
-            copy, digest = private_copy(file, source, settings)
+        with open_judged_file(source) as file:
+            copy, digest = make_private_copy(file, source, settings)
             assert digest == content_hash(file, source, settings)
         with copy, copy.in_memory() as sealed:
             assert os.pread(sealed, size + 1, 0) == (docs / "a.txt").read_bytes()
@@ -216,8 +227,8 @@ def test_a_copy_has_the_bytes_and_the_hash_of_what_was_judged(docs, tmp_path):
 def test_the_copy_that_a_parser_gets_is_sealed(docs, tmp_path, size):
     (docs / "a.txt").write_bytes(bytes(size))
     (source,) = found(docs).sources
-    with judged_file(source) as file:
-        copy, _ = private_copy(file, source, Settings(home=tmp_path))
+    with open_judged_file(source) as file:
+        copy, _ = make_private_copy(file, source, Settings(home=tmp_path))
     with copy, copy.in_memory() as sealed, pytest.raises(PermissionError):
         os.pwrite(sealed, b"other", 0)
 
@@ -258,7 +269,7 @@ def test_a_file_that_is_not_the_one_that_was_judged_is_not_read(docs, exchange):
 def test_a_file_that_is_written_to_while_it_is_read_is_not_taken(docs):
     write(docs, "a.txt")
     (source,) = found(docs).sources
-    with pytest.raises(SourceUnavailable, match="changed"), judged_file(source):
+    with pytest.raises(SourceUnavailable, match="changed"), open_judged_file(source):
         (docs / "a.txt").write_text("other")
 
 
@@ -311,5 +322,5 @@ def test_the_root_stays_the_folder_that_was_named_when_the_run_began(docs, tmp_p
     write(docs, "b.txt")
     (source,) = scan(roots, Rules(HR), max_bytes=1_000).sources
     assert source.path == "docs/a.txt"
-    with judged_file(source) as file:
+    with open_judged_file(source) as file:
         assert file.read() == b"a.txt"

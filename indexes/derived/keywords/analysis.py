@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 ANALYSIS_VERSION = 1
 HASH_BYTES = 6  # two words of one view are taken for one in about one of a million questions
 WORD_CHARACTERS = 64
-REMEMBERED = 1 << 18
-LONGEST_REMEMBERED = 128
+MAX_REMEMBERED = 1 << 18
+MAX_REMEMBERED_CHARS = 128
 
 _UNSPACED = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\p{Yi}\u30fc"
@@ -61,7 +61,7 @@ class Analyser:
     """
 
     def __init__(self, *, remembers: bool = True) -> None:
-        self._longest_remembered = LONGEST_REMEMBERED if remembers else 0
+        self._longest_remembered = MAX_REMEMBERED_CHARS if remembers else 0
         self._tokens: dict[str, Sequence[int]] = {}
         self._words: dict[str, int] = {}
         self._stem = Stemmer.Stemmer("english", 0).stemWord
@@ -72,14 +72,16 @@ class Analyser:
         known = self._tokens.get
         return array(
             "Q",
-            chain.from_iterable([known(token) or self._of_token(token) for token in _tokens(text)]),
+            chain.from_iterable(
+                [known(token) or self._terms_of_token(token) for token in _split_text(text)]
+            ),
         )
 
-    def _of_token(self, token: str) -> Sequence[int]:
+    def _terms_of_token(self, token: str) -> Sequence[int]:
         if _UNSPACED_START.match(token):
-            return [self._of_word(token[i : i + 2]) for i in range(max(1, len(token) - 1))]
-        parts, whole = _taken_apart(token)
-        terms = [self._of_word(part) for part in parts]
+            return [self._term_of_word(token[i : i + 2]) for i in range(max(1, len(token) - 1))]
+        parts, whole = _split_token(token)
+        terms = [self._term_of_word(part) for part in parts]
         if whole is not None:
             terms.append(_hash(whole[:WORD_CHARACTERS]))
         if len(token) <= self._longest_remembered:
@@ -87,24 +89,24 @@ class Analyser:
             self._tokens[token] = terms
         return terms
 
-    def _of_word(self, word: str) -> int:
+    def _term_of_word(self, word: str) -> int:
         term = self._words.get(word)
         if term is None:
             word = word[:WORD_CHARACTERS]
-            term = _hash(self._stemmed(word))
+            term = _hash(self._stem_word(word))
             if self._longest_remembered:
                 _make_room(self._words)
                 self._words[word] = term
         return term
 
-    def _stemmed(self, word: str) -> str:
+    def _stem_word(self, word: str) -> str:
         if not (word.isascii() and word.isalpha()):
             return word
         with self._stemming:
             return str(self._stem(word))
 
 
-def distinct(terms: Iterable[int]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def count_terms(terms: Iterable[int]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """(terms in order of first appearance, how often each occurs)."""
     found: dict[int, int] = {}
     for term in terms:
@@ -114,7 +116,7 @@ def distinct(terms: Iterable[int]) -> tuple[NDArray[np.uint64], NDArray[np.int64
     )
 
 
-def _tokens(text: str) -> list[str]:
+def _split_text(text: str) -> list[str]:
     """Runs of an unspaced script, and words with what is joined to them."""
     if text.isascii():
         return list(_ASCII_TOKEN.findall(text.lower()))
@@ -122,8 +124,8 @@ def _tokens(text: str) -> list[str]:
     return list(_TOKEN.findall(unicodedata.normalize("NFKC", _IGNORED.sub("", folded))))
 
 
-def _taken_apart(token: str) -> tuple[Sequence[str], str | None]:
-    """(the parts of a token, the whole of it where that is a code)"""
+def _split_token(token: str) -> tuple[Sequence[str], str | None]:
+    """(the parts of a token, the whole of it if that is a code, else None)"""
     token = _CONTRACTION.sub("", token)
     if _GROUPED_NUMBER.fullmatch(token):
         return (token.replace(",", ""),), None
@@ -143,5 +145,5 @@ def _hash(word: str) -> int:
 
 
 def _make_room(remembered: dict[str, int] | dict[str, Sequence[int]]) -> None:
-    if len(remembered) >= REMEMBERED:
+    if len(remembered) >= MAX_REMEMBERED:
         remembered.clear()

@@ -94,7 +94,7 @@ def build(of_rows: NDArray[np.int64], terms: Sequence[Sequence[int]]) -> Block:
 def join(older: Block, newer: Block) -> Block:
     """Both in one block, the older's passages first."""
     rows, _, postings, large = _sizes(older) + _sizes(newer)
-    terms = kernels.joint_terms(address(older), address(newer))
+    terms = kernels.count_joint_terms(address(older), address(newer))
     joined = _empty(int(rows), terms, int(postings), int(large))
     kernels.join(address(older), address(newer), address(joined))
     return joined
@@ -105,17 +105,17 @@ def divide(block: Block, taken_rows: NDArray[np.int64]) -> tuple[Block | None, B
     ascending.
     """
     marks = np.zeros(size(block), np.bool_)
-    taken = kernels.mark(address(block), taken_rows, marks)
+    taken = kernels.mark_rows(address(block), taken_rows, marks)
     if taken == 0:
         return None, block
     if taken == len(marks):
         return block, None
-    terms, postings, large, other_terms = kernels.divided_size(address(block), marks)
+    terms, postings, large, other_terms = kernels.measure_division(address(block), marks)
     rows, _, all_postings, all_large = _sizes(block).tolist()
     theirs = _empty(taken, terms, postings, large)
     others = _empty(rows - taken, other_terms, all_postings - postings, all_large - large)
-    kernels.select(address(block), marks, True, address(theirs))
-    kernels.select(address(block), marks, False, address(others))
+    kernels.copy_passages(address(block), marks, True, address(theirs))
+    kernels.copy_passages(address(block), marks, False, address(others))
     return theirs, others
 
 

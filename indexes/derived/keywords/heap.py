@@ -2,23 +2,23 @@
 
 from typing import Any
 
-from indexes.derived.keywords.compiled import compiled
+from indexes.derived.keywords.compilation import kernel
 
 
-@compiled()
-def _after(row: Any, other: Any, ties: Any) -> Any:
+@kernel()
+def _comes_after(row: Any, other: Any, ties: Any) -> Any:
     """Whether of two rows with equal scores this one comes later."""
     tie = ties[row] if row < ties.shape[0] else 0
     other_tie = ties[other] if other < ties.shape[0] else 0
     return tie > other_tie or (tie == other_tie and row > other)
 
 
-@compiled()
-def _below(score: Any, row: Any, other_score: Any, other_row: Any, ties: Any) -> Any:
-    return score < other_score or (score == other_score and _after(row, other_row, ties))
+@kernel()
+def _is_worse(score: Any, row: Any, other_score: Any, other_row: Any, ties: Any) -> Any:
+    return score < other_score or (score == other_score and _comes_after(row, other_row, ties))
 
 
-@compiled()
+@kernel()
 def offer(scores: Any, rows: Any, found: Any, score: Any, row: Any, ties: Any) -> Any:
     """Keeps a passage if it is among the best, equal scores by their ties, then by row.
 
@@ -26,7 +26,7 @@ def offer(scores: Any, rows: Any, found: Any, score: Any, row: Any, ties: Any) -
     """
     if found < scores.shape[0]:
         place = found
-        while place > 0 and _below(
+        while place > 0 and _is_worse(
             score, row, scores[(place - 1) >> 1], rows[(place - 1) >> 1], ties
         ):
             scores[place] = scores[(place - 1) >> 1]
@@ -35,18 +35,18 @@ def offer(scores: Any, rows: Any, found: Any, score: Any, row: Any, ties: Any) -
         scores[place] = score
         rows[place] = row
         return found + 1
-    if not _below(scores[0], rows[0], score, row, ties):
+    if not _is_worse(scores[0], rows[0], score, row, ties):
         return found
     place = 0
     while True:
         child = 2 * place + 1
         if child >= found:
             break
-        if child + 1 < found and _below(
+        if child + 1 < found and _is_worse(
             scores[child + 1], rows[child + 1], scores[child], rows[child], ties
         ):
             child += 1
-        if not _below(scores[child], rows[child], score, row, ties):
+        if not _is_worse(scores[child], rows[child], score, row, ties):
             break
         scores[place] = scores[child]
         rows[place] = rows[child]

@@ -25,11 +25,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.derived.keywords import blocks, checkpoint, kernels, scorer, sets
-from indexes.derived.keywords.analysis import Analyser, distinct
+from indexes.derived.keywords import block_files, blocks, kernels, scorer, sets
+from indexes.derived.keywords.analysis import Analyser, count_terms
 from indexes.derived.keywords.blocks import Block
 from indexes.derived.keywords.rows import ABSENT, SlotOfRow
-from indexes.derived.keywords.scorer import Ranking, Statistics, ascending
+from indexes.derived.keywords.scorer import Ranking, Statistics, check_ascending
 from indexes.errors import IndexDamaged
 
 K1 = 1.2
@@ -39,7 +39,7 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class KeywordContents:
     """The passages of one reader set."""
 
     rows: Rows  # ascending
@@ -49,10 +49,10 @@ class Contents:
 
     def digest(self) -> bytes:
         """Stands for every word of every passage: equal exactly when the rows and their terms are."""
-        return digest_of(map(blocks.postings, self.chain))
+        return postings_digest(map(blocks.postings, self.chain))
 
 
-def digest_of(parts: Iterable[tuple[NDArray[np.uint64], Rows, Rows]]) -> bytes:
+def postings_digest(parts: Iterable[tuple[NDArray[np.uint64], Rows, Rows]]) -> bytes:
     """parts: (hash of the term, row, how often), in any order.
 
     A sum, so that no part has to wait for another.
@@ -60,14 +60,14 @@ def digest_of(parts: Iterable[tuple[NDArray[np.uint64], Rows, Rows]]) -> bytes:
     lanes = np.zeros(2, np.uint64)
     for hashes, rows, counts in parts:
         for lane, seed in enumerate((0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)):
-            mixed = _mixed(counts.astype(np.uint64) + np.uint64(seed))
-            mixed = _mixed(mixed ^ rows.astype(np.uint64))
+            mixed = _mix(counts.astype(np.uint64) + np.uint64(seed))
+            mixed = _mix(mixed ^ rows.astype(np.uint64))
             # an array wraps in silence
-            lanes[lane : lane + 1] += _mixed(mixed ^ hashes).sum(dtype=np.uint64)
+            lanes[lane : lane + 1] += _mix(mixed ^ hashes).sum(dtype=np.uint64)
     return lanes.tobytes()
 
 
-def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finish of SplitMix64: every bit depends on every bit."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -83,7 +83,7 @@ class KeywordIndex:
     def __init__(self, k1: float = K1, b: float = B) -> None:
         self._k1, self._b = k1, b
         self._analyser = Analyser()
-        self._asked = Analyser(remembers=False)
+        self._question_analyser = Analyser(remembers=False)
         self._slot_of_row = SlotOfRow()
         self._blocks: list[Block | None] = []
         self._free: list[int] = []
@@ -92,7 +92,7 @@ class KeywordIndex:
         self._numbers = np.empty(0, np.int64)  # per slot: the reader set
         self._first = np.empty(0, np.int64)  # per slot: its newest block
         self._slots = 0
-        self._table = _table(0)
+        self._table = _new_table(0)
 
     def __len__(self) -> int:
         return len(self._slot_of_row)
@@ -101,14 +101,14 @@ class KeywordIndex:
 
     def add(self, rows: Sequence[int] | Rows, reader_set: int, texts: Sequence[str]) -> None:
         """Indexes passages. rows: ascending, new; texts: one for each row."""
-        self.add_analysed(rows, reader_set, self.analysed(rows, texts))
+        self.add_blocks(rows, reader_set, self.analyse(rows, texts))
 
-    def analysed(self, rows: Sequence[int] | Rows, texts: Sequence[str]) -> Sequence[Block]:
+    def analyse(self, rows: Sequence[int] | Rows, texts: Sequence[str]) -> Sequence[Block]:
         """The slow part of `add`, which changes nothing: it may run while others search.
 
         One thread at a time.
         """
-        new = ascending(rows)
+        new = check_ascending(rows)
         if len(new) != len(texts):
             raise ValueError(f"{len(new)} rows with {len(texts)} texts.")
         made = []
@@ -119,15 +119,15 @@ class KeywordIndex:
             )
         return made
 
-    def add_analysed(
+    def add_blocks(
         self, rows: Sequence[int] | Rows, reader_set: int, made: Sequence[Block]
     ) -> None:
-        """Indexes passages. made: what `analysed` gave for these rows."""
-        new = ascending(rows)
+        """Indexes passages. made: what `analyse` gave for these rows."""
+        new = check_ascending(rows)
         if np.any(self._slot_of_row.get(new) != ABSENT):
             raise ValueError("Some of these rows are indexed already.")
-        slot = self._slot(reader_set)
-        self._push(slot, made)
+        slot = self._slot_for(reader_set)
+        self._add_to_slot(slot, made)
         self._slot_of_row.put(new, slot)
 
     def remove(self, rows: Sequence[int] | Rows) -> None:
@@ -135,30 +135,30 @@ class KeywordIndex:
 
         Rows that are not there are no error.
         """
-        gone = ascending(rows)
+        gone = check_ascending(rows)
         slots = self._slot_of_row.get(gone)
         for slot in np.unique(slots[slots != ABSENT]).tolist():
-            self._take(slot, gone[slots == slot])
+            self._take_from_slot(slot, gone[slots == slot])
         self._slot_of_row.drop(gone[slots != ABSENT])
 
     def move(self, rows: Sequence[int] | Rows, reader_set: int) -> None:
         """Gives passages to another reader set, without their texts.
 
-        Raises IndexDamaged where a row is not there.
+        Raises IndexDamaged if a row is not there.
         """
-        moved = ascending(rows)
+        moved = check_ascending(rows)
         slots = self._slot_of_row.get(moved)
         if np.any(slots == ABSENT):
             raise IndexDamaged(
                 "A passage whose readers changed is not in the keyword index.",
                 remedy="Rebuild the index.",
             )
-        target = self._slot(reader_set)
+        target = self._slot_for(reader_set)
         taken: list[Block] = []
         for slot in np.unique(slots).tolist():
             if slot != target:
-                taken += self._take(slot, moved[slots == slot])
-        self._push(target, taken)
+                taken += self._take_from_slot(slot, moved[slots == slot])
+        self._add_to_slot(target, taken)
         self._slot_of_row.put(moved, target)
 
     # --- questions ------------------------------------------------------------------------------
@@ -174,14 +174,12 @@ class KeywordIndex:
     ) -> tuple[Rows, NDArray[np.float64]]:
         """(rows, BM25 scores) of the k best passages with a term of the question, best first.
 
-        Arguments as for `ranked`.
+        Arguments as for `rank`.
         """
-        rows, scores, _ = self.ranked(
-            question, reader_sets, k, allowed_rows=allowed_rows, ties=ties
-        )
+        rows, scores, _ = self.rank(question, reader_sets, k, allowed_rows=allowed_rows, ties=ties)
         return rows, scores
 
-    def ranked(
+    def rank(
         self,
         question: str,
         reader_sets: NDArray[np.int64],
@@ -199,9 +197,11 @@ class KeywordIndex:
         orders equal scores, before the row itself. statistics: of all the parts of which this index
         is one. If None, it is the whole.
         """
-        view = sets.visible_blocks(self._table, self._first, self._links, ascending(reader_sets))
-        terms, repeats = distinct(self._asked.terms(question))
-        return scorer.best(
+        view = sets.visible_blocks(
+            self._table, self._first, self._links, check_ascending(reader_sets)
+        )
+        terms, repeats = count_terms(self._question_analyser.terms(question))
+        return scorer.best_passages(
             view,
             terms,
             repeats,
@@ -220,9 +220,11 @@ class KeywordIndex:
         *,
         allowed_rows: NDArray[np.bool_] | Rows | None = None,
     ) -> Statistics:
-        """What `ranked` counts in this view. The sum over parts is what each must rank with."""
-        view = sets.visible_blocks(self._table, self._first, self._links, ascending(reader_sets))
-        terms, _ = distinct(self._asked.terms(question))
+        """What `rank` counts in this view. The sum over parts is what each must rank with."""
+        view = sets.visible_blocks(
+            self._table, self._first, self._links, check_ascending(reader_sets)
+        )
+        terms, _ = count_terms(self._question_analyser.terms(question))
         return scorer.statistics_of(view, terms, allowed_rows)
 
     # --- checkpoints ----------------------------------------------------------------------------
@@ -230,7 +232,7 @@ class KeywordIndex:
     def save(self, folder: Path) -> None:
         """Writes the index into a folder. Making the folder appear whole is up to the caller."""
         listed = [(int(self._numbers[slot]), self._chain(slot)) for slot in range(self._slots)]
-        checkpoint.write(
+        block_files.write_blocks(
             folder, [(number, self._block(block)) for number, chain in listed for block in chain]
         )
 
@@ -238,18 +240,18 @@ class KeywordIndex:
     def load(cls, folder: Path, k1: float = K1, b: float = B) -> Self:
         """The index that was saved. Raises IndexDamaged unless every byte of it can be used safely."""
         index = cls(k1, b)
-        for number, block in reversed(checkpoint.read(folder)):
-            slot = index._slot(number)
+        for number, block in reversed(block_files.read_blocks(folder)):
+            slot = index._slot_for(number)
             rows = np.sort(blocks.rows(block))
             if np.any(rows[1:] == rows[:-1]) or np.any(index._slot_of_row.get(rows) != ABSENT):
                 raise IndexDamaged("The keyword index holds a passage twice.")
             index._slot_of_row.put(rows, slot)
-            index._link(slot, [*index._keep([block]), *index._chain(slot)])
+            index._set_chain(slot, [*index._store([block]), *index._chain(slot)])
         return index
 
     # --- looking inside -------------------------------------------------------------------------
 
-    def held(self) -> list[int]:
+    def held_reader_sets(self) -> list[int]:
         """The reader sets with passages, ascending."""
         return sorted(
             int(self._numbers[slot])
@@ -257,7 +259,7 @@ class KeywordIndex:
             if self._first[slot] != sets.NONE
         )
 
-    def contents(self, reader_set: int) -> "Contents":
+    def contents(self, reader_set: int) -> KeywordContents:
         """What stands under a reader set, the same however it came there.
 
         Postings are read when they are asked for.
@@ -271,7 +273,7 @@ class KeywordIndex:
         totals = all(
             blocks.total_length(block) == int(blocks.lengths(block).sum()) for block in chain
         )
-        return Contents(rows[order], lengths[order], chain, known and totals)
+        return KeywordContents(rows[order], lengths[order], chain, known and totals)
 
     def memory_bytes(self) -> int:
         """Bytes of the index, without the words that the analyser remembers."""
@@ -281,7 +283,7 @@ class KeywordIndex:
 
     # --- blocks of a reader set -----------------------------------------------------------------
 
-    def _slot(self, reader_set: int) -> int:
+    def _slot_for(self, reader_set: int) -> int:
         """The slot of a reader set, a new one if need be."""
         if not 0 <= reader_set < 1 << 63:
             raise ValueError("A reader set's number is not negative.")
@@ -290,12 +292,12 @@ class KeywordIndex:
             return slot
         slot = self._slots
         if slot == len(self._numbers):
-            self._numbers = _grown(self._numbers)
-            self._first = _grown(self._first)
+            self._numbers = _enlarge(self._numbers)
+            self._first = _enlarge(self._first)
         self._numbers[slot] = reader_set
         self._slots += 1
         if 2 * self._slots > len(self._table):
-            self._table = _table(self._slots)
+            self._table = _new_table(self._slots)
             for known in range(self._slots):
                 sets.put_slot(self._table, int(self._numbers[known]), known)
         else:
@@ -316,7 +318,7 @@ class KeywordIndex:
         assert block is not None
         return block
 
-    def _keep(self, kept: Sequence[Block]) -> Iterator[int]:
+    def _store(self, kept: Sequence[Block]) -> Iterator[int]:
         """Stores blocks and gives their numbers."""
         for block in kept:
             if not self._free:
@@ -324,33 +326,33 @@ class KeywordIndex:
                 self._blocks.append(None)
             number = self._free.pop()
             if number == len(self._links):
-                self._links = _grown(self._links)
+                self._links = _enlarge(self._links)
             self._blocks[number] = block
             self._links[number] = blocks.address(block), sets.NONE
             yield number
 
-    def _discard(self, number: int) -> Block:
+    def _take_block(self, number: int) -> Block:
         block = self._block(number)
         self._blocks[number] = None
         self._free.append(number)
         return block
 
-    def _link(self, slot: int, chain: Sequence[int]) -> None:
+    def _set_chain(self, slot: int, chain: Sequence[int]) -> None:
         # an empty chain has no links
         for number, following in zip(chain, [*chain[1:], sets.NONE], strict=False):
             self._links[number, 1] = following
         self._first[slot] = chain[0] if chain else sets.NONE
 
-    def _push(self, slot: int, new: Sequence[Block]) -> None:
+    def _add_to_slot(self, slot: int, new: Sequence[Block]) -> None:
         """Puts blocks before those of a slot, and joins neighbours so that a slot has few blocks,
         most of them full.
         """
         chain = self._chain(slot)
         for block in sorted(new, key=blocks.size):
-            chain = self._tidied([*self._keep([block]), *chain])
-        self._link(slot, chain)
+            chain = self._join_small([*self._store([block]), *chain])
+        self._set_chain(slot, chain)
 
-    def _tidied(self, chain: list[int]) -> list[int]:
+    def _join_small(self, chain: list[int]) -> list[int]:
         """The chain after joining its first block with the next for as long as that is not much
         larger.
         """
@@ -358,11 +360,11 @@ class KeywordIndex:
             newer, older = (blocks.size(self._block(number)) for number in chain[:2])
             if newer + older > kernels.BLOCK_ROWS or 2 * newer < older:
                 break
-            joined = blocks.join(self._discard(chain[1]), self._discard(chain[0]))
-            chain = [*self._keep([joined]), *chain[2:]]
+            joined = blocks.join(self._take_block(chain[1]), self._take_block(chain[0]))
+            chain = [*self._store([joined]), *chain[2:]]
         return chain
 
-    def _take(self, slot: int, rows: Rows) -> list[Block]:
+    def _take_from_slot(self, slot: int, rows: Rows) -> list[Block]:
         """Takes these rows (ascending) out of the blocks of a slot; gives them as blocks."""
         taken: list[Block] = []
         chain: list[int] = []
@@ -377,19 +379,19 @@ class KeywordIndex:
                 chain = [number, *chain]
                 continue
             taken.append(theirs)
-            self._discard(number)
+            self._take_block(number)
             if others is not None:
-                chain = self._tidied([*self._keep([others]), *chain])
-        self._link(slot, chain)
+                chain = self._join_small([*self._store([others]), *chain])
+        self._set_chain(slot, chain)
         return taken
 
 
-def _grown(array: NDArray[np.int64]) -> NDArray[np.int64]:
+def _enlarge(array: NDArray[np.int64]) -> NDArray[np.int64]:
     """The array with room for half as much again."""
     grown = np.full((len(array) + max(16, len(array) // 2), *array.shape[1:]), sets.NONE, np.int64)
     grown[: len(array)] = array
     return grown
 
 
-def _table(slots: int) -> NDArray[np.int64]:
+def _new_table(slots: int) -> NDArray[np.int64]:
     return np.full((max(64, 1 << (4 * slots).bit_length()), 2), sets.NONE, np.int64)

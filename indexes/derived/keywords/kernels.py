@@ -14,8 +14,8 @@ nothing of any other:
 
 A term is found by two looks at memory, whatever else the block holds: its bucket, and the few terms
 in it. All that reads this layout is in one file on purpose: the cache of compiled code looks at the
-date of the file that holds a function, not at those it calls, and a kernel that took old blocks for
-new ones would be led astray.
+date of the file that holds a function, not at those it calls, and a kernel that
+took old blocks for new ones would give wrong results.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from indexes.derived.keywords.compiled import compiled, fetch, pointer
+from indexes.derived.keywords.compilation import fetch, kernel, pointer
 from indexes.derived.keywords.heap import offer
 
 BLOCK_ROWS = (
@@ -43,23 +43,23 @@ SMALLEST = np.finfo(np.float64).smallest_subnormal
 # --- the parts of a block, by its address -------------------------------------------------------
 
 
-@compiled()
+@kernel()
 def _head(block: Any) -> Any:
     return numba.carray(pointer(block), 8, np.int64)
 
 
-@compiled()
+@kernel()
 def _terms(block: Any) -> Any:
     return numba.carray(pointer(block + HEADER_BYTES), _head(block)[TERMS], np.uint64)
 
 
-@compiled()
+@kernel()
 def _rows(block: Any) -> Any:
     head = _head(block)
     return numba.carray(pointer(block + HEADER_BYTES + 8 * head[TERMS]), head[ROWS], np.int64)
 
 
-@compiled()
+@kernel()
 def _large(block: Any) -> Any:
     head = _head(block)
     return numba.carray(
@@ -67,18 +67,18 @@ def _large(block: Any) -> Any:
     )
 
 
-@compiled()
+@kernel()
 def _after_large(block: Any) -> Any:
     head = _head(block)
     return block + HEADER_BYTES + 8 * (head[TERMS] + head[ROWS] + head[LARGE])
 
 
-@compiled()
+@kernel()
 def _buckets(block: Any) -> Any:
     return numba.carray(pointer(_after_large(block)), ((1 << _head(block)[BITS]) + 1, 2), np.uint32)
 
 
-@compiled()
+@kernel()
 def _lengths(block: Any) -> Any:
     head = _head(block)
     return numba.carray(
@@ -86,14 +86,14 @@ def _lengths(block: Any) -> Any:
     )
 
 
-@compiled()
+@kernel()
 def _postings(block: Any) -> Any:
     head = _head(block)
     offset = 8 * ((1 << head[BITS]) + 1) + 4 * head[ROWS]
     return numba.carray(pointer(_after_large(block) + offset), head[POSTINGS], np.uint16)
 
 
-@compiled()
+@kernel()
 def _first_large(large: Any, posting: Any) -> Any:
     """The first large count at or after a posting."""
     low, high = 0, large.shape[0]
@@ -106,14 +106,14 @@ def _first_large(large: Any, posting: Any) -> Any:
     return low
 
 
-@compiled()
-def _many(block: Any, posting: Any) -> Any:
-    """How often the term of this posting occurs, where the posting says MANY."""
+@kernel()
+def _large_count(block: Any, posting: Any) -> Any:
+    """How often the term of this posting occurs, for a posting that says MANY."""
     large = _large(block)
     return np.int64(large[_first_large(large, posting)] & np.uint64(0xFFFFFFFF))
 
 
-@compiled("void(int64)")
+@kernel("void(int64)")
 def fill_buckets(block: int) -> None:
     """Makes the buckets of a block whose terms are there."""
     terms, buckets = _terms(block), _buckets(block)
@@ -138,10 +138,10 @@ def fill_buckets(block: int) -> None:
 # --- scoring ------------------------------------------------------------------------------------
 
 
-@compiled()
+@kernel()
 def _look_ahead(blocks: Any, number: Any, keys: Any) -> None:
-    """Asks for what `locate` will read of the blocks to come: with many small ones, it would only
-    wait for memory.
+    """Asks for what `locate_terms` will read of the blocks to come: with many small ones, it would
+    only wait for memory.
     """
     if number + 2 * AHEAD < blocks.shape[0]:
         fetch(blocks[number + 2 * AHEAD])
@@ -155,8 +155,8 @@ def _look_ahead(blocks: Any, number: Any, keys: Any) -> None:
             fetch(block + HEADER_BYTES + 8 * guess)
 
 
-@compiled("UniTuple(int64, 2)(int64[::1], uint64[::1], uint32[:, :, ::1], int64[::1])")
-def locate(blocks: Any, keys: Any, segments: Any, frequency: Any) -> tuple[int, int]:
+@kernel("UniTuple(int64, 2)(int64[::1], uint64[::1], uint32[:, :, ::1], int64[::1])")
+def locate_terms(blocks: Any, keys: Any, segments: Any, frequency: Any) -> tuple[int, int]:
     """Where the terms are in each block, and the statistics of the view: (passages, their total
     length).
 
@@ -194,8 +194,8 @@ def locate(blocks: Any, keys: Any, segments: Any, frequency: Any) -> tuple[int, 
     return passages, length
 
 
-@compiled("void(int64[::1], bool_[::1], int64[::1], bool_, bool_[::1])")
-def allow(blocks: Any, mask: Any, rows: Any, by_mask: bool, allowed: Any) -> None:
+@kernel("void(int64[::1], bool_[::1], int64[::1], bool_, bool_[::1])")
+def mark_allowed(blocks: Any, mask: Any, rows: Any, by_mask: bool, allowed: Any) -> None:
     """Marks the passages of the blocks, one after the other, that a filter lets through."""
     here = 0
     for block in blocks:
@@ -208,9 +208,9 @@ def allow(blocks: Any, mask: Any, rows: Any, by_mask: bool, allowed: Any) -> Non
             here += 1
 
 
-@compiled("UniTuple(int64, 2)(int64[::1], uint32[:, :, ::1], bool_[::1], int64[::1])")
-def narrow(blocks: Any, segments: Any, allowed: Any, frequency: Any) -> tuple[int, int]:
-    """The statistics as of `locate`, of the allowed passages only."""
+@kernel("UniTuple(int64, 2)(int64[::1], uint32[:, :, ::1], bool_[::1], int64[::1])")
+def count_allowed(blocks: Any, segments: Any, allowed: Any, frequency: Any) -> tuple[int, int]:
+    """The statistics as of `locate_terms`, of the allowed passages only."""
     passages = 0
     length = 0
     here = 0
@@ -228,9 +228,9 @@ def narrow(blocks: Any, segments: Any, allowed: Any, frequency: Any) -> tuple[in
     return passages, length
 
 
-@compiled()
+@kernel()
 def _fetch_postings(blocks: Any, segments: Any, number: Any) -> None:
-    """Asks for what `rank` will read first of the blocks to come."""
+    """Asks for what `rank_passages` will read first of the blocks to come."""
     if number + 2 * AHEAD < blocks.shape[0]:
         fetch(blocks[number + 2 * AHEAD])
     if number + AHEAD < blocks.shape[0]:
@@ -243,7 +243,7 @@ def _fetch_postings(blocks: Any, segments: Any, number: Any) -> None:
                 fetch(lengths + 4 * head[ROWS] + 2 * np.int64(segments[number + AHEAD, term, 0]))
 
 
-@compiled()
+@kernel()
 def _score(block: Any, start: Any, number: Any, weight: Any, norms: Any, scores: Any) -> None:
     """Adds one term's part to the scores of a block's passages.
 
@@ -270,8 +270,8 @@ def _score(block: Any, start: Any, number: Any, weight: Any, norms: Any, scores:
         posting = stop
 
 
-@compiled()
-def _harvest(
+@kernel()
+def _offer_scores(
     scores: Any, rows: Any, allowed: Any, ties: Any, best_scores: Any, best_rows: Any, found: Any
 ) -> Any:
     """Offers a block's scores to the heap, passing over runs without a good one, and makes them
@@ -293,11 +293,11 @@ def _harvest(
     return found
 
 
-@compiled(
+@kernel(
     "int64(int64[::1], uint32[:, :, ::1], float64[::1], float64, float64, bool_[::1], int64[::1], int64[::1],"
     " float64[::1], int64)"
 )
-def rank(
+def rank_passages(
     blocks: Any,
     segments: Any,
     weights: Any,
@@ -339,7 +339,7 @@ def rank(
                     norms,
                     scores,
                 )
-            found = _harvest(
+            found = _offer_scores(
                 scores[:size],
                 rows,
                 allowed[here : here + size],
@@ -355,8 +355,8 @@ def rank(
 # --- making blocks out of blocks ----------------------------------------------------------------
 
 
-@compiled("int64(int64, int64)")
-def joint_terms(older: int, newer: int) -> int:
+@kernel("int64(int64, int64)")
+def count_joint_terms(older: int, newer: int) -> int:
     """How many different terms two blocks have together."""
     left, right = _terms(older), _terms(newer)
     i = j = common = 0
@@ -368,7 +368,7 @@ def joint_terms(older: int, newer: int) -> int:
     return left.shape[0] + right.shape[0] - common
 
 
-@compiled("void(int64, int64, int64)")
+@kernel("void(int64, int64, int64)")
 def join(older: int, newer: int, target: int) -> None:
     """Writes both blocks into the target, whose header has all but total length, lowest and highest
     row.
@@ -399,7 +399,7 @@ def join(older: int, newer: int, target: int) -> None:
             for posting in range(left_at, left_at + np.int64(left[i] & np.uint64(0xFFFF))):
                 postings[at] = from_left[posting]
                 if from_left[posting] & MANY == MANY:
-                    large[large_at] = np.uint64(at << 32 | _many(older, posting))
+                    large[large_at] = np.uint64(at << 32 | _large_count(older, posting))
                     large_at += 1
                 at += 1
             left_at += np.int64(left[i] & np.uint64(0xFFFF))
@@ -409,7 +409,7 @@ def join(older: int, newer: int, target: int) -> None:
             for posting in range(right_at, right_at + np.int64(right[j] & np.uint64(0xFFFF))):
                 postings[at] = from_right[posting] + (shift << 4)
                 if from_right[posting] & MANY == MANY:
-                    large[large_at] = np.uint64(at << 32 | _many(newer, posting))
+                    large[large_at] = np.uint64(at << 32 | _large_count(newer, posting))
                     large_at += 1
                 at += 1
             right_at += np.int64(right[j] & np.uint64(0xFFFF))
@@ -418,8 +418,8 @@ def join(older: int, newer: int, target: int) -> None:
     fill_buckets(target)
 
 
-@compiled("int64(int64, int64[::1], bool_[::1])")
-def mark(block: int, rows: Any, marks: Any) -> int:
+@kernel("int64(int64, int64[::1], bool_[::1])")
+def mark_rows(block: int, rows: Any, marks: Any) -> int:
     """Marks the places whose row is among these rows (ascending); returns how many there are."""
     marked = 0
     here = _rows(block)
@@ -430,8 +430,8 @@ def mark(block: int, rows: Any, marks: Any) -> int:
     return marked
 
 
-@compiled("UniTuple(int64, 4)(int64, bool_[::1])")
-def divided_size(block: int, marks: Any) -> tuple[int, int, int, int]:
+@kernel("UniTuple(int64, 4)(int64, bool_[::1])")
+def measure_division(block: int, marks: Any) -> tuple[int, int, int, int]:
     """(terms, postings, large counts) of the passages that are marked, and the terms of the others."""
     terms, postings = _terms(block), _postings(block)
     at = marked_terms = marked_postings = marked_large = other_terms = 0
@@ -449,8 +449,8 @@ def divided_size(block: int, marks: Any) -> tuple[int, int, int, int]:
     return marked_terms, marked_postings, marked_large, other_terms
 
 
-@compiled("void(int64, bool_[::1], bool_, int64)")
-def select(block: int, marks: Any, wanted: bool, target: int) -> None:
+@kernel("void(int64, bool_[::1], bool_, int64)")
+def copy_passages(block: int, marks: Any, wanted: bool, target: int) -> None:
     """Writes the passages whose mark is as wanted into the target, whose header is as for `join`."""
     head = _head(target)
     rows, lengths, to_rows, to_lengths = (
@@ -483,7 +483,7 @@ def select(block: int, marks: Any, wanted: bool, target: int) -> None:
             if marks[place] == wanted:
                 to_postings[at] = moved[place] << 4 | postings[posting] & MANY
                 if postings[posting] & MANY == MANY:
-                    to_large[large_at] = np.uint64(at << 32 | _many(block, posting))
+                    to_large[large_at] = np.uint64(at << 32 | _large_count(block, posting))
                     large_at += 1
                 at += 1
         start += np.int64(terms[term] & np.uint64(0xFFFF))
@@ -495,8 +495,8 @@ def select(block: int, marks: Any, wanted: bool, target: int) -> None:
     fill_buckets(target)
 
 
-@compiled()
-def _sound_postings(block: Any) -> Any:
+@kernel()
+def _has_sound_postings(block: Any) -> Any:
     """Whether every posting points at a passage, and the large counts are those of the postings
     that say MANY.
     """
@@ -512,9 +512,9 @@ def _sound_postings(block: Any) -> Any:
     return many == head[LARGE]
 
 
-@compiled("boolean(int64, int64)")
-def sound(block: int, size: int) -> bool:
-    """Whether these bytes are a block that no kernel can be led astray by."""
+@kernel("boolean(int64, int64)")
+def is_sound(block: int, size: int) -> bool:
+    """Whether these bytes are a block that every kernel can read safely."""
     if size < HEADER_BYTES:
         return False
     head = _head(block)
@@ -555,4 +555,4 @@ def sound(block: int, size: int) -> bool:
         if buckets[bucket, 0] != head[TERMS] or buckets[bucket, 1] != posting:
             return False
         bucket += 1
-    return length == head[LENGTH] and posting == head[POSTINGS] and _sound_postings(block)
+    return length == head[LENGTH] and posting == head[POSTINGS] and _has_sound_postings(block)

@@ -13,7 +13,7 @@ ABSENT = -1
 
 
 class SlotOfRow:
-    """A map from row to slot, about four bytes per row where rows are dense."""
+    """A map from row to slot, about four bytes per row if rows are dense."""
 
     def __init__(self) -> None:
         self._pages: dict[int, NDArray[np.int32]] = {}
@@ -24,7 +24,7 @@ class SlotOfRow:
         return self._size
 
     def get(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
-        """The slot of each row (ascending), ABSENT where there is none."""
+        """The slot of each row (ascending), ABSENT if there is none."""
         slots = np.full(len(rows), ABSENT, np.int32)
         for number, run in _runs(rows):
             page = self._pages.get(number)

@@ -11,7 +11,7 @@ from indexes.derived.keywords import kernels
 from indexes.derived.ties import ties_of
 
 # terms times blocks; more than that is looked up twice rather than kept
-LOOKED_UP_TOGETHER = 1 << 22
+MAX_LOOKUPS = 1 << 22
 
 Ints = NDArray[np.int64]
 _NO_TIES = np.empty(0, np.int64)
@@ -45,7 +45,7 @@ class _Part:
     length: int
 
 
-def best(
+def best_passages(
     view: Ints,
     terms: NDArray[np.uint64],
     repeats: Ints,
@@ -66,16 +66,16 @@ def best(
     the view is the whole.
     """
     if k <= 0 or not len(terms) or not len(view):
-        return nothing()
+        return empty_ranking()
     stretches = _stretches(view, terms)
     frequency = np.zeros(len(terms), np.int64)
     passages = length = 0
     for stretch in stretches:
-        part = _looked_up(stretch, terms, allowed_rows, frequency)
+        part = _look_up(stretch, terms, allowed_rows, frequency)
         passages += part.passages
         length += part.length
     if not length:
-        return nothing()
+        return empty_ranking()
     whole = statistics or Statistics(passages, length, frequency)
     counted = zip(repeats.tolist(), whole.frequency.tolist(), strict=True)
     weights = np.array([_weight(n, whole.passages, df) for n, df in counted])
@@ -84,9 +84,11 @@ def best(
     found = 0
     for stretch in stretches:
         if len(stretches) > 1:
-            part = _looked_up(stretch, terms, allowed_rows, np.zeros_like(frequency))
+            part = _look_up(stretch, terms, allowed_rows, np.zeros_like(frequency))
         looked_up = (part.blocks, part.segments, weights, flat, slope, part.allowed)
-        found = kernels.rank(*looked_up, _NO_TIES if ties is None else ties, rows, scores, found)
+        found = kernels.rank_passages(
+            *looked_up, _NO_TIES if ties is None else ties, rows, scores, found
+        )
     order = np.lexsort((rows[:found], ties_of(rows[:found], ties), -scores[:found]))
     return rows[order], scores[order], float(weights.sum())
 
@@ -96,23 +98,23 @@ def statistics_of(
     terms: NDArray[np.uint64],
     allowed_rows: NDArray[np.bool_] | Ints | None,
 ) -> Statistics:
-    """What `best` counts in this view before it scores."""
+    """What `best_passages` counts in this view before it scores."""
     frequency = np.zeros(len(terms), np.int64)
     if not len(terms) or not len(view):
         return Statistics(0, 0, frequency)
     passages = length = 0
     for stretch in _stretches(view, terms):
-        part = _looked_up(stretch, terms, allowed_rows, frequency)
+        part = _look_up(stretch, terms, allowed_rows, frequency)
         passages += part.passages
         length += part.length
     return Statistics(passages, length, frequency)
 
 
-def nothing() -> Ranking:
+def empty_ranking() -> Ranking:
     return np.empty(0, np.int64), np.empty(0, np.float64), 0.0
 
 
-def ascending(numbers: Any) -> Ints:
+def check_ascending(numbers: Any) -> Ints:
     """The numbers as an array.
 
     Raises ValueError unless they are non-negative, ascending and distinct.
@@ -124,11 +126,11 @@ def ascending(numbers: Any) -> Ints:
 
 
 def _stretches(view: Ints, terms: NDArray[np.uint64]) -> list[Ints]:
-    step = max(1, LOOKED_UP_TOGETHER // len(terms))
+    step = max(1, MAX_LOOKUPS // len(terms))
     return [view[start : start + step] for start in range(0, len(view), step)]
 
 
-def _looked_up(
+def _look_up(
     blocks: Ints,
     terms: NDArray[np.uint64],
     allowed_rows: NDArray[np.bool_] | Ints | None,
@@ -137,17 +139,19 @@ def _looked_up(
     """Finds the terms in these blocks and adds to each one's frequency."""
     segments = np.empty((len(blocks), len(terms), 2), np.uint32)
     if allowed_rows is None:
-        passages, length = kernels.locate(blocks, terms, segments, frequency)
+        passages, length = kernels.locate_terms(blocks, terms, segments, frequency)
         return _Part(blocks, segments, np.empty(0, np.bool_), passages, length)
-    passages, _ = kernels.locate(blocks, terms, segments, np.zeros_like(frequency))
+    passages, _ = kernels.locate_terms(blocks, terms, segments, np.zeros_like(frequency))
     allowed = np.empty(passages, np.bool_)
     if allowed_rows.dtype == np.bool_:
-        kernels.allow(
+        kernels.mark_allowed(
             blocks, np.ascontiguousarray(allowed_rows), np.empty(0, np.int64), True, allowed
         )
     else:
-        kernels.allow(blocks, np.empty(0, np.bool_), ascending(allowed_rows), False, allowed)
-    passages, length = kernels.narrow(blocks, segments, allowed, frequency)
+        kernels.mark_allowed(
+            blocks, np.empty(0, np.bool_), check_ascending(allowed_rows), False, allowed
+        )
+    passages, length = kernels.count_allowed(blocks, segments, allowed, frequency)
     return _Part(blocks, segments, allowed, passages, length)
 
 

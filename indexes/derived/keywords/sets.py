@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from indexes.derived.keywords.compiled import compiled
+from indexes.derived.keywords.compilation import kernel
 
 NONE = -1
 
 
-@compiled()
+@kernel()
 def _cell(table: Any, number: Any) -> Any:
     """The cell that holds this set number, or the empty one where it belongs.
 
@@ -26,7 +26,7 @@ def _cell(table: Any, number: Any) -> Any:
     return np.int64(cell)
 
 
-@compiled("int64(int64[:, ::1], int64)")
+@kernel("int64(int64[:, ::1], int64)")
 def slot_of(table: Any, number: int) -> int:
     """The slot of a set, or NONE. table: (cells, 2) of set number and slot; a power of two of
     cells.
@@ -35,7 +35,7 @@ def slot_of(table: Any, number: int) -> int:
     return table[cell, 1] if table[cell, 0] == number else NONE
 
 
-@compiled("void(int64[:, ::1], int64, int64)")
+@kernel("void(int64[:, ::1], int64, int64)")
 def put_slot(table: Any, number: int, slot: int) -> None:
     """Remembers the slot of a set. At least half of the cells must be empty."""
     cell = _cell(table, number)
@@ -43,7 +43,7 @@ def put_slot(table: Any, number: int, slot: int) -> None:
     table[cell, 1] = slot
 
 
-@compiled("int64[::1](int64[:, ::1], int64[::1], int64[:, ::1], int64[::1])")
+@kernel("int64[::1](int64[:, ::1], int64[::1], int64[:, ::1], int64[::1])")
 def visible_blocks(table: Any, first: Any, links: Any, reader_sets: Any) -> Any:
     """Addresses of the blocks of these reader sets. first: block of each slot; links: (blocks, 2),
     address and next.

@@ -18,23 +18,23 @@ SIGMAS: Final = 5.0
 _LARGEST: Final = 127
 
 
-def scale(dimension: int) -> float:
+def code_scale(dimension: int) -> float:
     """What a coordinate is multiplied by."""
     return float(np.float32(_LARGEST * np.sqrt(dimension) / SIGMAS))
 
 
-def coded(vectors: Floats) -> Floats:
+def encode(vectors: Floats) -> Floats:
     """Codes of unit vectors, shape (n, dimension)."""
-    codes = vectors * np.float32(scale(vectors.shape[-1]))
+    codes = vectors * np.float32(code_scale(vectors.shape[-1]))
     np.rint(codes, out=codes)
     np.clip(codes, -_LARGEST - 1, _LARGEST, out=codes)
     return codes
 
 
-def errors(vectors: Floats, codes: Floats) -> Floats:
+def code_errors(vectors: Floats, codes: Floats) -> Floats:
     """How far each vector is from what its code stands for: ‖x - x̂‖."""
     apart: Floats = np.linalg.norm(
-        vectors - codes / np.float32(scale(vectors.shape[-1])), axis=1
+        vectors - codes / np.float32(code_scale(vectors.shape[-1])), axis=1
     ).astype(np.float32)
     return apart
 
@@ -52,4 +52,4 @@ class CodedQuery:
         own = np.float32(_LARGEST / max(float(np.abs(query).max()), 1e-9))
         code = np.rint(query * own).astype(np.float32)
         error = float(np.linalg.norm(query - code / own))
-        return cls(code, 1.0 / (float(own) * scale(len(query))), error)
+        return cls(code, 1.0 / (float(own) * code_scale(len(query))), error)

@@ -19,19 +19,19 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.derived.growing import Growing
 from indexes.derived.ties import ties_of
-from indexes.derived.vectors.codes import CodedQuery, coded, errors
-from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits, Lists
+from indexes.derived.vectors.codes import CodedQuery, encode
+from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits
 from indexes.derived.vectors.selectors import Selectors, bits_of, has_bit
-from indexes.derived.vectors.store import Contents, Floats, Ints, Ranked, Reading, of_each
+from indexes.derived.vectors.store import Floats, Ints, Ranked, ReadLock, VectorContents, of_each
+from indexes.derived.vectors.stored_rows import ROUNDING, StoredRows
 from indexes.derived.vectors.topics import (
     Centroids,
     Topics,
-    budget,
-    learn,
+    learn_centroids,
     number_of_topics,
-    sample,
+    row_budget,
+    sample_rows,
 )
 from indexes.errors import IndexDamaged
 
@@ -41,16 +41,14 @@ SCAN_LIMIT: Final = 250_000  # visible rows up to which all of them are scanned
 # with CANDIDATES_PER_HIT, enough to prove the hits in one scan at p95 of real passages
 FIRST_CANDIDATES: Final = 128
 CANDIDATES_PER_HIT: Final = 8
-ROUNDING: Final = 1e-5  # what float32 arithmetic around the codes may be off by, generously
 # rows of a filter that are scored outright, without looking at codes first
 _ONE_BY_ONE: Final = 1_024
 # budgets: a smaller view is scanned as fast as searched by topic, since a selector costs time
-_WORTH_IT: Final = 6
+_LEAST_BUDGETS: Final = 6
 _BLOCK: Final = 4_096  # rows in double precision at once
 _SORTED_AT_ONCE: Final = 8_192  # rows sorted into topics before a waiting writer gets its turn
 _LOADED_AT_ONCE: Final = 65_536  # rows of a checkpoint
 _ARRAYS: Final = ("rows", "reader_sets", "vectors", "topics", "centroids")  # files of a checkpoint
-_NO_LIST: Final = 0  # an inverted list that is always empty, for reader sets without rows
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +61,7 @@ class _Scope:
     """What one search may look at."""
 
     reader_sets: Ints  # ascending
-    lists: NDArray[np.int32]  # of these reader sets, where they hold rows
+    lists: NDArray[np.int32]  # of those of these reader sets that hold rows
     size: int  # rows in scope
     among: Bits | None = None  # a filter on top, one bit per row
     ties: Ints | None = None  # by row, what orders equal scores
@@ -83,7 +81,7 @@ class FaissStores:
     def load(self, folder: Path, dimension: int, learnt: Centroids | None = None) -> "FaissStore":
         """The store that was saved. Raises IndexDamaged if it cannot be used."""
         try:
-            arrays = {name: _mapped(folder, name) for name in _ARRAYS}
+            arrays = {name: _map_file(folder, name) for name in _ARRAYS}
             limit = self.scan_limit
             return FaissStore.from_arrays(dimension, arrays, scan_limit=limit, centroids=learnt)
         except (OSError, KeyError, ValueError, IndexError) as error:
@@ -105,20 +103,11 @@ class FaissStore:
         self.scan_limit = scan_limit
         self.alarms = 0  # rows that FAISS returned although they are not in the view
         self._topics = topics
-        self._by_set = Lists(dimension, lists + 1)
+        self._stored = StoredRows(dimension, lists)
         self._selectors = Selectors()
-        self._vectors = Growing(np.zeros((0, dimension), np.float32))  # by slot
-        self._row = Growing(np.zeros(0, np.int64))  # by slot; -1: free
-        self._slot = Growing(np.full(1, -1, np.int32))  # by row; -1: not here
-        self._list = Growing(np.zeros(1, np.int32))  # by row
-        self._list_of_set = Growing(np.zeros(0, np.int32))  # by reader set
-        self._set_of_list = Growing(np.full(1, -1, np.int64))
-        self._size = Growing(np.zeros(1, np.int64))  # rows by list
-        self._error = Growing(np.zeros(1, np.float32))  # largest ‖x - x̂‖ ever put into the list
-        self._free: list[int] = []
 
     def __len__(self) -> int:
-        return len(self._by_set)
+        return len(self._stored)
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -135,103 +124,31 @@ class FaissStore:
         """
         if not len(rows):
             return
-        slots, codes = self._take_slots(len(rows)), coded(vectors)
-        for column, fill in ((self._slot, -1), (self._list, _NO_LIST)):
-            column.reach(int(rows.max()) + 1, fill)
-        self._slot.values[rows], self._row.values[slots], self._vectors.values[slots] = (
-            slots,
-            rows,
-            vectors,
-        )
-        self._into_lists(rows, self._lists_for(of_each(reader_sets, rows)), vectors, codes)
+        codes = encode(vectors)
+        self._stored.add(rows, reader_sets, vectors, codes)
         if self._topics is not None:
             self._topics.add(rows, codes, topics)
 
     def remove(self, rows: Ints) -> None:
         """Rows that are not here are passed over."""
-        here = self._here(rows)
+        here = rows[self._stored.is_here(rows)]
         if not len(here):
             return
         if self._topics is not None:
             self._topics.remove(here)
-        self._out_of_lists(here)
-        slots = self._slot.values[here]
-        self._slot.values[here] = self._row.values[slots] = -1
-        self._free.extend(slots.tolist())
+        self._stored.remove(here)
 
     def move(self, rows: Ints, reader_sets: Ints | int) -> None:
         """Put rows that are here under other reader sets. Their topics stay."""
-        known = self._is_here(rows)
-        here = rows[known]
-        if not len(here):
-            return
-        vectors = self._vectors.values[self._slot.values[here]]
-        self._out_of_lists(here)
-        lists = self._lists_for(of_each(reader_sets, rows)[known])
-        self._into_lists(here, lists, vectors, coded(vectors))
+        known = self._stored.is_here(rows)
+        if known.any():
+            self._stored.move(rows[known], of_each(reader_sets, rows)[known])
 
     def make_empty(self) -> "FaissStore":
         """Another store for vectors of this dimension, with next to no lists."""
         return FaissStore(self.dimension, lists=1, scan_limit=self.scan_limit)
 
-    def _into_lists(
-        self, rows: Ints, lists: NDArray[np.int32], vectors: Floats, codes: Floats
-    ) -> None:
-        self._list.values[rows] = lists
-        np.add.at(self._size.values, lists, 1)
-        np.maximum.at(self._error.values, lists, errors(vectors, codes))
-        self._by_set.add(rows, lists, codes)
-
-    def _out_of_lists(self, rows: Ints) -> None:
-        self._by_set.remove(rows)
-        np.subtract.at(self._size.values, self._list.values[rows], 1)
-        self._list.values[rows] = _NO_LIST
-
-    def _take_slots(self, n: int) -> Ints:
-        reused = [self._free.pop() for _ in range(min(n, len(self._free)))]
-        start = len(self._row.values)
-        end = start + n - len(reused)
-        for column in (self._row, self._vectors):
-            column.reach(end)
-        return np.array([*reused, *range(start, end)], np.int64)
-
-    def _lists_for(self, reader_sets: Ints) -> NDArray[np.int32]:
-        """The list of each reader set, made now where it has none."""
-        self._list_of_set.reach(int(reader_sets.max()) + 1, _NO_LIST)
-        without = self._list_of_set.values[reader_sets] == _NO_LIST
-        for reader_set in np.unique(reader_sets[without]).tolist():
-            number = len(self._set_of_list.values)
-            if number >= self._by_set.number:
-                self._more_lists()
-            for column in (self._set_of_list, self._size, self._error):
-                column.reach(number + 1)
-            self._set_of_list.values[number] = reader_set
-            self._list_of_set.values[reader_set] = number
-        found: NDArray[np.int32] = self._list_of_set.values[reader_sets]
-        return found
-
-    def _more_lists(self) -> None:
-        """Twice as many lists; FAISS fixes their number, so its part is filled anew from the
-        vectors at hand.
-        """
-        rows, lists = self.rows(), self._list.values
-        rows = rows[lists[rows] != _NO_LIST]
-        self._by_set = Lists(self.dimension, 2 * self._by_set.number)
-        self._by_set.add(rows, lists[rows], coded(self._vectors.values[self._slot.values[rows]]))
-
-    def _here(self, rows: Ints) -> Ints:
-        return rows[self._is_here(rows)]
-
-    def _is_here(self, rows: Ints) -> NDArray[np.bool_]:
-        inside = (rows >= 0) & (rows < len(self._slot.values))
-        here: NDArray[np.bool_] = inside & (self._slot.values[np.where(inside, rows, 0)] >= 0)
-        return here
-
     # --- searching ------------------------------------------------------------------------------
-
-    def visible(self, reader_sets: Ints) -> int:
-        """How many rows these reader sets hold."""
-        return self._scope(reader_sets).size
 
     def nearest(
         self,
@@ -251,28 +168,30 @@ class FaissStore:
         """
         scope = replace(self._scope(reader_sets), ties=ties)
         if only is not None:
-            rows = only[self._inside(only, scope)]
+            rows = only[self._stored.is_in_sets(only, reader_sets)]
             if len(rows) <= max(_ONE_BY_ONE, scope.size // 128):
-                return self._best(rows, query, k, ties)
+                return self._score_and_rank(rows, query, k, ties)
             scope, view = (
-                replace(scope, size=len(rows), among=bits_of(rows, len(self._slot.values))),
+                replace(scope, size=len(rows), among=bits_of(rows, self._stored.row_range())),
                 None,
             )
         k = min(k, scope.size)
         coded_query = CodedQuery.of(query)
-        if self._topics is not None and scope.size > max(self.scan_limit, _WORTH_IT * budget(k)):
-            found = self._by_topic(self._topics, query, coded_query, scope, k, view)
+        if self._topics is not None and scope.size > max(
+            self.scan_limit, _LEAST_BUDGETS * row_budget(k)
+        ):
+            found = self._search_by_topic(self._topics, query, coded_query, scope, k, view)
             if len(found.rows) == k:
                 return found
-        return self._exact(query, coded_query, scope, k)
+        return self._search_exactly(query, coded_query, scope, k)
 
     def _scope(self, reader_sets: Ints) -> _Scope:
-        known = reader_sets[: np.searchsorted(reader_sets, len(self._list_of_set.values))]
-        lists: NDArray[np.int32] = self._list_of_set.values[known]
-        sizes = self._size.values[lists]
-        return _Scope(reader_sets, lists[sizes > 0], int(sizes.sum()))
+        lists, size = self._stored.lists_of(reader_sets)
+        return _Scope(reader_sets, lists, size)
 
-    def _exact(self, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int) -> Ranked:
+    def _search_exactly(
+        self, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int
+    ) -> Ranked:
         wanted = min(scope.size, max(FIRST_CANDIDATES, CANDIDATES_PER_HIT * k))
         while wanted:
             ranked, outside = self._scan(query, coded_query, scope, k, wanted)
@@ -287,22 +206,22 @@ class FaissStore:
         self, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int, wanted: int
     ) -> tuple[Ranked, float]:
         """The best k of the `wanted` best codes, and what no row outside of those can exceed."""
-        found, scores = self._by_set.best(coded_query.code, scope.lists, wanted, scope.among)
-        error = float(self._error.values[scope.lists].max())
+        found, scores = self._stored.search(coded_query.code, scope.lists, wanted, scope.among)
+        error = self._stored.largest_error(scope.lists)
         off = error + (1 + error) * coded_query.error + ROUNDING
         real = found != NO_NEIGHBOUR
-        right = self._right(found[real], scope)
+        right = self._check_scope(found[real], scope)
         rows, cosines = found[real][right], scores[real][right] * coded_query.unit
         # what is so much worse than the k-th by code cannot be among the best k
         if 0 < k < len(rows):
             rows = rows[cosines >= cosines[k - 1] - 2 * off]
-        ranked = self._best(rows, query, k, scope.ties)
+        ranked = self._score_and_rank(rows, query, k, scope.ties)
         # a row came from outside the view or one is missing: the derived index is damaged
         if len(cosines) < wanted:
             ranked = replace(ranked, exact=False)
         return ranked, float(scores[-1]) * coded_query.unit + off
 
-    def _by_topic(
+    def _search_by_topic(
         self,
         topics: Topics,
         query: Floats,
@@ -315,28 +234,28 @@ class FaissStore:
         among = (
             scope.among
             if scope.among is not None
-            else self._selectors.of(view, lambda: self._bits(scope))
+            else self._selectors.get(view, lambda: self._stored.bits_of_lists(scope.lists))
         )
         rows = topics.candidates(coded_query, scope.size, k, wanted, among)
         return replace(
-            self._best(rows[self._right(rows, scope)], query, k, scope.ties), exact=False
+            self._score_and_rank(rows[self._check_scope(rows, scope)], query, k, scope.ties),
+            exact=False,
         )
 
-    def _best(self, rows: Ints, query: Floats, k: int, ties: Ints | None) -> Ranked:
+    def _score_and_rank(self, rows: Ints, query: Floats, k: int, ties: Ints | None) -> Ranked:
         """Scored one by one in double precision: a score never depends on which other rows are
         scored with it.
         """
         scores, precise = np.empty(len(rows)), query.astype(np.float64)
-        slots = self._slot.values[rows]
         for start in range(0, len(rows), _BLOCK):
             part = slice(start, start + _BLOCK)
-            scores[part] = (self._vectors.values[slots[part]] * precise).sum(axis=1)
+            scores[part] = (self._stored.vectors_of(rows[part]) * precise).sum(axis=1)
         best = np.lexsort((rows, ties_of(rows, ties), -scores))[:k]
         return Ranked(rows[best], scores[best], True, len(rows))
 
-    def _right(self, rows: Ints, scope: _Scope) -> NDArray[np.bool_]:
+    def _check_scope(self, rows: Ints, scope: _Scope) -> NDArray[np.bool_]:
         """Which of these rows are known to be in scope. What FAISS says is not believed."""
-        right = self._inside(rows, scope)
+        right = self._stored.is_in_sets(rows, scope.reader_sets)
         if scope.among is not None:
             right &= has_bit(scope.among, rows)
         if not right.all():
@@ -347,24 +266,6 @@ class FaissStore:
             )
         return right
 
-    def _inside(self, rows: Ints, scope: _Scope) -> NDArray[np.bool_]:
-        """Which of these rows stand under one of the view's reader sets."""
-        if not len(scope.reader_sets):
-            return np.zeros(len(rows), np.bool_)
-        known = (rows >= 0) & (rows < len(self._list.values))
-        sets = self._set_of_list.values[
-            np.where(known, self._list.values[np.where(known, rows, 0)], _NO_LIST)
-        ]
-        place = np.minimum(np.searchsorted(scope.reader_sets, sets), len(scope.reader_sets) - 1)
-        inside: NDArray[np.bool_] = (sets >= 0) & (scope.reader_sets[place] == sets)
-        return inside
-
-    def _bits(self, scope: _Scope) -> Bits:
-        """The view, one bit per row."""
-        seen = np.zeros(len(self._size.values), np.bool_)
-        seen[scope.lists] = True
-        return np.packbits(seen[self._list.values], bitorder="little")
-
     # --- topics ---------------------------------------------------------------------------------
 
     @property
@@ -372,15 +273,15 @@ class FaissStore:
         """Whether some views may be too large to be scanned, and there are no topics yet."""
         return self._topics is None and len(self) > self.scan_limit
 
-    def learn_topics(self, reading: Reading, stop: Callable[[], bool]) -> Centroids | None:
+    def learn_topics(self, reading: ReadLock, stop: Callable[[], bool]) -> Centroids | None:
         """Centroids of a sample of what is here now. If None, it was stopped."""
         with reading():
             rows = self.rows()
-            _, codes = self.codes(sample(rows))
-        return learn(codes, number_of_topics(len(rows)), stop)
+            _, codes = self.codes(sample_rows(rows))
+        return learn_centroids(codes, number_of_topics(len(rows)), stop)
 
     def prepare_topics(
-        self, learnt: Centroids, reading: Reading, stop: Callable[[], bool]
+        self, learnt: Centroids, reading: ReadLock, stop: Callable[[], bool]
     ) -> Callable[[], None] | None:
         """Sort what is here now into topics of its own. Gives the step that adopts them."""
         topics = Topics(learnt)
@@ -392,70 +293,50 @@ class FaissStore:
             with reading():
                 here, codes = self.codes(rows[start : start + _SORTED_AT_ONCE])
             topics.add(here, codes)
-        return partial(self.adopt, topics)
+        return partial(self.adopt_topics, topics)
 
     def rows(self) -> Ints:
         """All rows that are here, ascending."""
-        return np.flatnonzero(self._slot.values >= 0)
+        return self._stored.rows()
 
     def codes(self, rows: Ints) -> tuple[Ints, Floats]:
         """Those of these rows that are here, and their codes."""
-        here = self._here(rows)
-        return here, coded(self._vectors.values[self._slot.values[here]])
+        here = rows[self._stored.is_here(rows)]
+        return here, encode(self._stored.vectors_of(here))
 
-    def adopt(self, topics: Topics) -> None:
+    def adopt_topics(self, topics: Topics) -> None:
         """Search large views by topic from now on.
 
         Rows that came or went since `topics` was filled are put right.
         """
         before, now = topics.rows(), self.rows()
-        topics.remove(before[self._slot.values[before] < 0])
-        topics.add(*self.codes(now[topics.of(now) < 0]))
+        topics.remove(before[~self._stored.is_here(before)])
+        topics.add(*self.codes(now[topics.topics_of(now) < 0]))
         self._topics = topics
 
     # --- looking inside -------------------------------------------------------------------------
 
-    def held(self) -> list[int]:
-        """The reader sets with rows, ascending."""
-        return sorted(
-            self._set_of_list.values[
-                np.flatnonzero(self._size.values[: len(self._set_of_list.values)])
-            ].tolist()
-        )
+    def reader_sets_of(self, rows: Ints) -> Ints:
+        """The reader set of each row; -1 if it is not here."""
+        return self._stored.reader_sets_of(rows)
 
-    def contents(self, reader_set: int) -> Contents:
+    def held_reader_sets(self) -> list[int]:
+        """The reader sets with rows, ascending."""
+        return self._stored.held_reader_sets()
+
+    def contents(self, reader_set: int) -> VectorContents:
         """What stands under a reader set, the same however it came there."""
-        known = 0 <= reader_set < len(self._list_of_set.values)
-        number = int(self._list_of_set.values[reader_set]) if known else _NO_LIST
-        rows, codes = self._by_set.contents(number)
-        here = self._is_here(rows)
-        vectors = self._vectors.values[self._slot.values[rows[here]]]
-        consistent = (
-            bool(here.all())
-            and int(self._size.values[number]) == len(rows)
-            and bool(np.all(self._list.values[rows[here]] == number))
-            and bool(np.all(self._row.values[self._slot.values[rows[here]]] == rows[here]))
-            and np.array_equal(coded(vectors), codes[here])
-            and float(errors(vectors, coded(vectors)).max(initial=0))
-            <= float(self._error.values[number]) + ROUNDING
-            and (self._topics is None or bool(np.all(self._topics.of(rows) >= 0)))
-        )
-        return Contents(rows, vectors, consistent)
+        held = self._stored.contents(reader_set)
+        if self._topics is None or bool(np.all(self._topics.topics_of(held.rows) >= 0)):
+            return held
+        return replace(held, consistent=False)
 
     # --- checkpoints ----------------------------------------------------------------------------
-
-    def reader_sets_of(self, rows: Ints) -> Ints:
-        """The reader set of each row; -1 where it is not here."""
-        known = rows < len(self._list.values)
-        sets: Ints = self._set_of_list.values[
-            np.where(known, self._list.values[np.where(known, rows, 0)], _NO_LIST)
-        ]
-        return sets
 
     def save(self, folder: Path) -> None:
         """Write every array into a file of its own."""
         for name, array in self.arrays().items():
-            np.save(_file(folder, name), array, allow_pickle=False)
+            np.save(_path_of(folder, name), array, allow_pickle=False)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything needed to make this index again; rows, reader_sets, vectors and topics are of
@@ -466,8 +347,10 @@ class FaissStore:
         return {
             "rows": rows,
             "reader_sets": self.reader_sets_of(rows),
-            "vectors": self._vectors.values[self._slot.values[rows]],
-            "topics": np.full(len(rows), -1, np.int32) if topics is None else topics.of(rows),
+            "vectors": self._stored.vectors_of(rows),
+            "topics": np.full(len(rows), -1, np.int32)
+            if topics is None
+            else topics.topics_of(rows),
             "centroids": np.zeros((0, self.dimension), np.int8)
             if topics is None
             else topics.centroids,
@@ -482,7 +365,7 @@ class FaissStore:
         scan_limit: int = SCAN_LIMIT,
         centroids: Centroids | None = None,
     ) -> Self:
-        """centroids: of this generation; the arrays' topics count only where they belong to them.
+        """centroids: of this generation; the arrays' topics count only if they belong to them.
 
         Raises IndexDamaged when the arrays do not belong together.
         """
@@ -512,10 +395,10 @@ class FaissStore:
         return index
 
 
-def _mapped(folder: Path, name: str) -> NDArray[Any]:
-    mapped: NDArray[Any] = np.load(_file(folder, name), mmap_mode="r", allow_pickle=False)
+def _map_file(folder: Path, name: str) -> NDArray[Any]:
+    mapped: NDArray[Any] = np.load(_path_of(folder, name), mmap_mode="r", allow_pickle=False)
     return mapped
 
 
-def _file(folder: Path, name: str) -> Path:
+def _path_of(folder: Path, name: str) -> Path:
     return folder / f"vectors-{name}.npy"

@@ -21,7 +21,7 @@ NO_NEIGHBOUR: Final = -1
 ALLOWED_TYPES: Final = ("IndexIVFScalarQuantizer",)
 
 
-class Lists:
+class InvertedLists:
     """Each row stands in one list. The number of lists is fixed."""
 
     def __init__(self, dimension: int, number: int) -> None:
@@ -44,14 +44,14 @@ class Lists:
         """rows: all of them here."""
         self._index.remove_ids(faiss.IDSelectorArray(np.ascontiguousarray(rows, np.int64)))
 
-    def best(
+    def search(
         self, code: Floats, numbers: NDArray[np.integer], k: int, among: Bits | None
     ) -> tuple[Ints, Floats]:
         """The k rows with the greatest products of codes in these lists, and the products; short
         answers are padded.
 
-        among: one bit per row, lowest first; rows without it are passed over. None: every row of
-        these lists.
+        among: one bit per row, lowest first; rows without it are passed over. If None, every
+        row of these lists.
         """
         lists = np.ascontiguousarray(numbers, np.int64)
         nothing = np.zeros(len(lists), np.float32)

@@ -39,8 +39,8 @@ class Selectors:
         self._known: OrderedDict[str, Bits] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, view: str | None, make: Callable[[], Bits]) -> Bits:
-        """The bits of this view. None: a view without a name, made anew each time."""
+    def get(self, view: str | None, make: Callable[[], Bits]) -> Bits:
+        """The bits of this view. If it is None, the view has no name and is made anew each time."""
         if view is None:
             return make()
         with self._lock:

@@ -1,6 +1,6 @@
 """What a vector store must be able to do, whoever made it.
 
-Codes, proofs, topics and files are each store's own affair. What every store is held to stands in
+Codes, proofs, topics and files are each store's own affair. The rules for every store are in
 `tests/indexes/test_vector_store.py`.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Learnt = NDArray[np.int8]  # what stores have learnt of one generation, shape (n, dimension)
-Reading = Callable[[], AbstractContextManager[object]]  # while it is held, nothing is written
+ReadLock = Callable[[], AbstractContextManager[object]]  # while it is held, nothing is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class VectorContents:
     """The rows of one reader set."""
 
     rows: Ints  # ascending
@@ -109,11 +109,11 @@ class VectorStore(Protocol):
         """The reader set of each row; -1 if it is not here."""
         ...
 
-    def held(self) -> list[int]:
+    def held_reader_sets(self) -> list[int]:
         """The reader sets with rows, ascending."""
         ...
 
-    def contents(self, reader_set: int) -> Contents:
+    def contents(self, reader_set: int) -> VectorContents:
         """What stands under a reader set, the same however it came there."""
         ...
 
@@ -152,7 +152,7 @@ class LearnsTopics(Protocol):
         """Whether it is so large that topics would be of use, and has none."""
         ...
 
-    def learn_topics(self, reading: Reading, stop: Callable[[], bool]) -> Learnt | None:
+    def learn_topics(self, reading: ReadLock, stop: Callable[[], bool]) -> Learnt | None:
         """What the catalog should keep for this generation. If None, it was stopped.
 
         Searches go on meanwhile. reading: held for short whiles to look at the rows. stop: asked
@@ -163,7 +163,7 @@ class LearnsTopics(Protocol):
     def prepare_topics(
         self,
         learnt: Learnt,
-        reading: Reading,
+        reading: ReadLock,
         stop: Callable[[], bool],
     ) -> Callable[[], None] | None:
         """Sort what is here into topics, beside the searches. If None, it was stopped.

@@ -4,8 +4,8 @@ Answers are approximate, and said to be.
 
 The centroids of the topics are learnt once in a generation, kept in the catalog and never changed.
 Beyond them, what a search finds depends on visible rows only: codes and centroids are whole
-numbers, so which topic a row belongs to and which topics a question looks into never depend on how
-many rows were computed together; ties between codes are dropped rather than decided by the order in
+numbers, so the topic of a row and the topics that a question looks into never depend on how many
+rows were computed together; ties between codes are dropped rather than decided by the order in
 which rows came in.
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.derived.growing import Growing
-from indexes.derived.vectors.codes import CodedQuery, scale
-from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits, Lists
+from indexes.derived.vectors.codes import CodedQuery, code_scale
+from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits, InvertedLists
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -40,14 +40,14 @@ class Topics:
     def __init__(self, centroids: Centroids) -> None:
         self.centroids = centroids
         self._centroids = np.ascontiguousarray(centroids, np.float32)
-        self._lists = Lists(centroids.shape[1], len(centroids))
+        self._lists = InvertedLists(centroids.shape[1], len(centroids))
         self._topic = Growing(np.zeros(0, np.int32))  # by row; -1: not here
 
     def __len__(self) -> int:
         return len(self._lists)
 
     def add(self, rows: Ints, codes: Floats, topics: NDArray[np.int32] | None = None) -> None:
-        """rows: none of them here yet. codes: shape (n, dimension). topics: where they are known
+        """rows: none of them here yet. codes: shape (n, dimension). topics: of each row, if known
         already.
         """
         chosen = nearest_centroids(codes, self._centroids) if topics is None else topics
@@ -60,8 +60,8 @@ class Topics:
         self._lists.remove(rows)
         self._topic.values[rows] = -1
 
-    def of(self, rows: Ints) -> NDArray[np.int32]:
-        """The topic of each row; -1 where it is not here."""
+    def topics_of(self, rows: Ints) -> NDArray[np.int32]:
+        """The topic of each row; -1 if it is not here."""
         found = np.full(len(rows), -1, np.int32)
         known = rows < len(self._topic.values)
         found[known] = self._topic.values[rows[known]]
@@ -78,8 +78,8 @@ class Topics:
         among: the view, one bit per row. Rows that FAISS could not tell from the first one left out
         are left out, too.
         """
-        rows, scores = self._lists.best(
-            query.code, self._looked_into(query, visible, k), wanted, among
+        rows, scores = self._lists.search(
+            query.code, self._nearest_topics(query, visible, k), wanted, among
         )
         if rows[-1] == NO_NEIGHBOUR:
             kept: Ints = rows[rows != NO_NEIGHBOUR]
@@ -87,16 +87,16 @@ class Topics:
             kept = rows[scores > scores[-1]]
         return kept
 
-    def _looked_into(self, query: CodedQuery, visible: int, k: int) -> Ints:
+    def _nearest_topics(self, query: CodedQuery, visible: int, k: int) -> Ints:
         """As many of the nearest topics as should hold the budget of visible rows."""
-        number = max(FEWEST_TOPICS, math.ceil(budget(k) * len(self._centroids) / visible))
+        number = max(FEWEST_TOPICS, math.ceil(row_budget(k) * len(self._centroids) / visible))
         if number >= len(self._centroids):
             return np.arange(len(self._centroids))
         products = self._centroids @ query.code
         return np.argpartition(-products, number)[:number]
 
 
-def budget(k: int) -> int:
+def row_budget(k: int) -> int:
     """How many visible rows a search for k should meet."""
     return max(BUDGET, BUDGET_PER_HIT * k)
 
@@ -114,7 +114,7 @@ def number_of_topics(rows: int) -> int:
     return max(1, round(4 * math.sqrt(rows)))
 
 
-def sample(rows: Ints) -> Ints:
+def sample_rows(rows: Ints) -> Ints:
     """Rows to learn from: all of a small corpus, the same choice whenever the same rows are there."""
     most = _SAMPLED * number_of_topics(len(rows))
     if len(rows) <= most:
@@ -122,10 +122,12 @@ def sample(rows: Ints) -> Ints:
     return np.sort(np.random.default_rng(_SEED).choice(np.sort(rows), most, replace=False))
 
 
-def learn(codes: Floats, topics: int, stop: Callable[[], bool] = lambda: False) -> Centroids | None:
+def learn_centroids(
+    codes: Floats, topics: int, stop: Callable[[], bool] = lambda: False
+) -> Centroids | None:
     """Centroids of spherical k-means over sampled codes, shape (topics, dimension).
 
-    None: stopped before the end.
+    If None, it was stopped before the end.
     """
     random = np.random.default_rng(_SEED)
     topics = min(topics, len(codes))
@@ -141,18 +143,18 @@ def learn(codes: Floats, topics: int, stop: Callable[[], bool] = lambda: False) 
         numbers, first = np.unique(chosen[order], return_index=True)
         # for topics that nothing chose
         centroids = codes[random.choice(len(codes), topics, replace=False)].copy()
-        centroids[numbers] = _on_sphere(_sums(codes, order, first))
+        centroids[numbers] = _to_code_length(_sum_groups(codes, order, first))
     return np.clip(np.rint(centroids), -128, 127).astype(np.int8)
 
 
-def _sums(codes: Floats, order: Ints, first: Ints) -> Floats:
+def _sum_groups(codes: Floats, order: Ints, first: Ints) -> Floats:
     """Sums of consecutive groups of codes[order]; a group starts at each of `first`."""
     last = np.append(first[1:], len(order))
     return np.stack([codes[order[a:b]].sum(axis=0) for a, b in zip(first, last, strict=True)])
 
 
-def _on_sphere(sums: Floats) -> Floats:
+def _to_code_length(sums: Floats) -> Floats:
     """At the length that codes of unit vectors have."""
     lengths = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
-    placed: Floats = (sums * (scale(sums.shape[1]) / lengths)).astype(np.float32)
+    placed: Floats = (sums * (code_scale(sums.shape[1]) / lengths)).astype(np.float32)
     return placed

@@ -15,7 +15,7 @@ DIRECTORY = "keywords-directory.npy"
 DATA = "keywords-blocks.npy"
 
 
-def write(folder: Path, owned: Sequence[tuple[int, Block]]) -> None:
+def write_blocks(folder: Path, owned: Sequence[tuple[int, Block]]) -> None:
     """Writes blocks with the reader set that each belongs to.
 
     The order within a reader set is kept.
@@ -33,7 +33,7 @@ def write(folder: Path, owned: Sequence[tuple[int, Block]]) -> None:
             file.write(block.data)
 
 
-def read(folder: Path) -> list[tuple[int, Block]]:
+def read_blocks(folder: Path) -> list[tuple[int, Block]]:
     """What was written.
 
     Raises IndexDamaged when it is not all there, or not of this version, or not sound.
@@ -65,7 +65,7 @@ def read(folder: Path) -> list[tuple[int, Block]]:
     for number, size in zip(numbers.tolist(), sizes.tolist(), strict=True):
         block: Block = np.array(data[start : start + size])
         start += size
-        if not kernels.sound(blocks.address(block), size):
+        if not kernels.is_sound(blocks.address(block), size):
             raise IndexDamaged("A block of the keyword index is not sound.")
         owned.append((number, block))
     return owned

@@ -1,7 +1,7 @@
 """Whom the rules of a run mean: names against the people of the catalog, anew at every run.
 
-Former names lead to whoever had them. A name that nobody has declared is told; a deny of one closes
-its files, since it would deny nobody and leave in silence what its writer meant to take away.
+Former names lead to whoever had them. A name that nobody has declared is reported. If a rule denies
+such a name, its files are refused: the rule would deny nobody, and its writer would not notice.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from indexes.catalog import Catalog
 from indexes.catalog.names import Meaning, Unknown
 from indexes.errors import NoReaders
 from indexes.model import Readers
-from ingest.sources import Scan, Source
+from ingest.sources import Scan, SourceFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +38,22 @@ class UnknownName:
         return told | {"files": self.files, "refused": self.refused}
 
 
-def name_readers(
+def resolve_names(
     found: Scan, catalog: Catalog | None, *, refuse: bool
 ) -> tuple[Scan, tuple[UnknownName, ...]]:
     """The scan with everybody under the present name, and the names that are unknown.
 
-    None: nobody is declared yet.
+    catalog: if None, nobody is declared yet.
 
     A file whose rule denies somebody unknown has no readers then, only a problem; with `refuse` one
     that allows somebody unknown, too.
     """
-    names = {name for source in found.sources if source.readers for name in _all(source.readers)}
+    names = {
+        name for source in found.sources if source.readers for name in _all_names(source.readers)
+    }
     meaning = catalog.people.meaning(names) if catalog else Meaning.without_catalog(names)
     seen: Counter[tuple[str, bool]] = Counter()
-    named = [_named(source, meaning, seen, refuse=refuse) for source in found.sources]
+    named = [_resolve_source(source, meaning, seen, refuse=refuse) for source in found.sources]
     unknown = tuple(
         UnknownName(unknown=meaning.unknown[name], files=files, refused=refused)
         for (name, refused), files in sorted(seen.items())
@@ -59,17 +61,21 @@ def name_readers(
     return replace(found, sources=tuple(named)), unknown
 
 
-def difference(before: Readers, after: Readers) -> str:
+def describe_difference(before: Readers, after: Readers) -> str:
     """What changes, for people: `+ group:hr, - user:eve, + deny user:bob`."""
     both = (("", before.allow, after.allow), ("deny ", before.deny, after.deny))
-    parts = [f"+ {what}{_told(name)}" for what, old, new in both for name in sorted(new - old)]
-    parts += [f"- {what}{_told(name)}" for what, old, new in both for name in sorted(old - new)]
+    parts = [
+        f"+ {what}{_display_name(name)}" for what, old, new in both for name in sorted(new - old)
+    ]
+    parts += [
+        f"- {what}{_display_name(name)}" for what, old, new in both for name in sorted(old - new)
+    ]
     return ", ".join(parts)
 
 
-def _named(
-    source: Source, meaning: Meaning, seen: Counter[tuple[str, bool]], *, refuse: bool
-) -> Source:
+def _resolve_source(
+    source: SourceFile, meaning: Meaning, seen: Counter[tuple[str, bool]], *, refuse: bool
+) -> SourceFile:
     if source.readers is None:
         return source
     denied, allowed = (
@@ -79,22 +85,22 @@ def _named(
     refused = denied or (allowed if refuse else ())
     seen.update((each.name, bool(refused)) for each in {*denied, *allowed})
     if refused:
-        problem = source.problem or _problem(refused, "denies" if denied else "allows")
+        problem = source.problem or _unknown_name_problem(refused, "denies" if denied else "allows")
         return replace(source, readers=None, problem=problem)
     return replace(source, readers=meaning.readers(source.readers))
 
 
-def _problem(unknown: Iterable[Unknown], what: str) -> NoReaders:
+def _unknown_name_problem(unknown: Iterable[Unknown], what: str) -> NoReaders:
     told = " ".join(str(each) for each in unknown)
     remedy = "Correct the name in the rule, or declare it: clearance users add NAME, clearance groups add NAME."
     return NoReaders(f"Its rule {what} somebody unknown: {told}", remedy=remedy)
 
 
-def _all(readers: Readers) -> frozenset[str]:
+def _all_names(readers: Readers) -> frozenset[str]:
     return readers.allow | readers.deny
 
 
-def _told(name: str) -> str:
+def _display_name(name: str) -> str:
     """A name as rules say it; of somebody removed without the mark that keeps it apart from the
     next of that name.
     """

@@ -1,7 +1,5 @@
 # mypy: disable-error-code="no-untyped-call"
-"""How this package's kernels become machine code, and the two instructions that Numba has no word
-for.
-"""
+"""How kernels become machine code, and two instructions that Numba does not offer."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -14,11 +12,11 @@ from numba.extending import intrinsic
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def compiled(signature: str | None = None) -> Callable[[Function], Function]:
+def kernel(signature: str | None = None) -> Callable[[Function], Function]:
     """Machine code that releases the interpreter lock.
 
-    With a signature it is made at import and kept on disk between processes; without, where it is
-    first used. Where no folder for the cache can be written, or what is there is damaged, it is
+    With a signature it is made at import and kept on disk between processes; without, when it is
+    first used. If no folder for the cache can be written, or what is there is damaged, it is
     made for this process alone.
     """
 

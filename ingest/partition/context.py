@@ -14,7 +14,7 @@ def _nothing() -> None:
 
 
 @dataclass(slots=True)
-class Work:
+class ParseContext:
     """One parse of one file and of what is attached to it."""
 
     options: ParseOptions

@@ -16,20 +16,20 @@ from indexes.catalog.documents import Moved
 from indexes.errors import SourceError
 from indexes.model import StoredDocument
 from indexes.settings import Settings
-from ingest.plan import Gone, Plan, Task
-from ingest.sources import content_hash, judged_file
+from ingest.plan import GoneDocument, Plan, Task
+from ingest.sources import content_hash, open_judged_file
 
-Move = tuple[Gone, Task]
+Move = tuple[GoneDocument, Task]
 
 
-def settle(plan: Plan, catalog: Catalog, settings: Settings) -> Plan:
+def carry_out(plan: Plan, catalog: Catalog, settings: Settings) -> Plan:
     """Carries out the moves, each in one step.
 
     Returns the plan with the moved files as stored ones.
     """
     done = [
         (gone, task)
-        for gone, task in find(plan, settings)
+        for gone, task in find_moves(plan, settings)
         if catalog.documents.move(
             gone.uri,
             Moved(
@@ -42,21 +42,21 @@ def settle(plan: Plan, catalog: Catalog, settings: Settings) -> Plan:
     ]
     for gone, _ in done:
         catalog.failures.clear(gone.uri)
-    return _after(plan, done)
+    return _plan_after(plan, done)
 
 
-def foretell(plan: Plan, settings: Settings) -> Plan:
-    """What `settle` would return, with nothing written."""
-    return _after(plan, list(find(plan, settings)))
+def predict(plan: Plan, settings: Settings) -> Plan:
+    """What `carry_out` would return, with nothing written."""
+    return _plan_after(plan, list(find_moves(plan, settings)))
 
 
-def find(plan: Plan, settings: Settings) -> Iterator[Move]:
+def find_moves(plan: Plan, settings: Settings) -> Iterator[Move]:
     """Each file that is gone goes to at most one new file of the same content.
 
     Between several it is the one with the same name, then the first in order: their text is the
     same, and readers are those of the new place in any case.
     """
-    lost: dict[str, list[Gone]] = defaultdict(list)
+    lost: dict[str, list[GoneDocument]] = defaultdict(list)
     for gone in plan.gone:
         lost[gone.content_hash].append(gone)
     if not lost:
@@ -66,19 +66,19 @@ def find(plan: Plan, settings: Settings) -> Iterator[Move]:
         if task.stored is None and (digest := _digest(task, settings)) in lost:
             new[digest].append(task)
     for digest, tasks in sorted(new.items()):
-        yield from _paired(lost[digest], tasks)
+        yield from _pair(lost[digest], tasks)
 
 
-def _paired(lost: list[Gone], tasks: list[Task]) -> Iterator[Move]:
+def _pair(lost: list[GoneDocument], tasks: list[Task]) -> Iterator[Move]:
     pairs = sorted(
         (
             (gone, task)
             for gone in lost
             for task in tasks
-            if _source(gone.uri) == _source(task.source.uri)
+            if _source_of(gone.uri) == _source_of(task.source.uri)
         ),
         key=lambda pair: (
-            _name(pair[0].path) != _name(pair[1].source.path),
+            _file_name(pair[0].path) != _file_name(pair[1].source.path),
             pair[0].uri,
             pair[1].source.uri,
         ),
@@ -90,22 +90,22 @@ def _paired(lost: list[Gone], tasks: list[Task]) -> Iterator[Move]:
             yield gone, task
 
 
-def _after(plan: Plan, done: list[Move]) -> Plan:
+def _plan_after(plan: Plan, done: list[Move]) -> Plan:
     came = {task.source.uri: gone for gone, task in done}
     went = {gone.uri for gone, _ in done}
     return replace(
         plan,
         gone=tuple(gone for gone in plan.gone if gone.uri not in went),
-        tasks=tuple(_known(task, came.get(task.source.uri)) for task in plan.tasks),
+        tasks=tuple(_moved_task(task, came.get(task.source.uri)) for task in plan.tasks),
     )
 
 
-def _known(task: Task, gone: Gone | None) -> Task:
+def _moved_task(task: Task, gone: GoneDocument | None) -> Task:
     if gone is None:
         return task
     # a title that was made from the file's name is part of every passage: then the file is read
     # again
-    titled = gone.title == PurePosixPath(gone.path).stem and _name(gone.path) != _name(
+    titled = gone.title == PurePosixPath(gone.path).stem and _file_name(gone.path) != _file_name(
         task.source.path
     )
     stored = StoredDocument(
@@ -117,15 +117,15 @@ def _known(task: Task, gone: Gone | None) -> Task:
 
 def _digest(task: Task, settings: Settings) -> str | None:
     try:
-        with judged_file(task.source) as file:
+        with open_judged_file(task.source) as file:
             return content_hash(file, task.source, settings)
     except SourceError:
         return None  # the run tells why when it comes to it
 
 
-def _source(uri: str) -> str:
+def _source_of(uri: str) -> str:
     return uri.partition("/")[0]
 
 
-def _name(path: str) -> str:
+def _file_name(path: str) -> str:
     return PurePosixPath(path).name

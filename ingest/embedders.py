@@ -1,0 +1,53 @@
+"""The embedding models of a run, each loaded when it is needed first."""
+
+import threading
+
+from indexes.catalog import Catalog
+from indexes.embedder import Embedder, LoadEmbedder
+from indexes.errors import ModelMismatch
+from indexes.model import IndexGeneration
+
+
+class Embedders:
+    """The embedder of the settings, and those of generations under construction."""
+
+    def __init__(self, catalog: Catalog, model: str, load: LoadEmbedder) -> None:
+        self._catalog = catalog
+        self._model = model
+        self._load = load
+        self._loaded: dict[str, Embedder] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def main(self) -> Embedder:
+        """The embedder of the settings; its tokenizer cuts the chunks.
+
+        Raises ModelMismatch if another is in use.
+        """
+        with self._lock:
+            if self._model not in self._loaded:
+                embedder = self._load(self._model)
+                self._catalog.generations.ensure(
+                    embedder.name, embedder.fingerprint, embedder.dimension
+                )
+                self._loaded[self._model] = embedder
+            return self._loaded[self._model]
+
+    def by_generation(self) -> list[tuple[IndexGeneration, Embedder]]:
+        """Every generation that a document needs vectors for now, with its embedder."""
+        return [
+            (generation, self._embedder_of(generation))
+            for generation in self._catalog.generations.writable()
+        ]
+
+    def _embedder_of(self, generation: IndexGeneration) -> Embedder:
+        with self._lock:
+            for embedder in (self.main, *self._loaded.values()):
+                if embedder.fingerprint == generation.fingerprint:
+                    return embedder
+            embedder = self._loaded[generation.model] = self._load(generation.model)
+            if embedder.fingerprint != generation.fingerprint:
+                raise ModelMismatch(
+                    f"{generation.model} is not what generation {generation.id} was begun with."
+                )
+            return embedder

@@ -1,0 +1,82 @@
+"""Files that changed, through the parsers."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
+
+from indexes.errors import SourceError
+from indexes.settings import Settings
+from ingest.elements import Parsed
+from ingest.flow import Flow
+from ingest.isolation.private_copy import PrivateCopy
+from ingest.plan import Task
+from ingest.report import FileOutcome, failed_outcome
+from ingest.sources import content_hash, make_private_copy, open_judged_file
+from ingest.steps.values import ChangedFile, IngestTools, UnchangedFile
+
+_POLL_S = 0.2
+
+
+def parse_files(
+    tasks: Iterable[Task], tools: IngestTools, flow: Flow
+) -> Iterator[UnchangedFile | ChangedFile | FileOutcome]:
+    """Files that changed, parsed, in the order in which they are done; a few are in flight at any
+    time.
+    """
+    pending: dict[Future[Parsed], ChangedFile] = {}
+    most = 2 * tools.settings.parse_workers
+    try:
+        for task in tasks:
+            item = _read_file(task, tools.settings)
+            if isinstance(item, tuple):
+                changed, document = item
+                pending[tools.parsers.submit(document)] = changed
+            else:
+                yield item
+            yield from _take_parsed(pending, flow, fewer_than=most)
+        yield from _take_parsed(pending, flow, fewer_than=1)
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _read_file(
+    task: Task, settings: Settings
+) -> UnchangedFile | FileOutcome | tuple[ChangedFile, PrivateCopy]:
+    """If the file's hash does not settle it: its bytes, in a copy, with the hash of just these
+    bytes.
+    """
+    document: PrivateCopy | None = None
+    try:
+        with open_judged_file(task.source) as file:
+            verdict = task.verdict(content_hash(file, task.source, settings))
+            if verdict in ("new", "changed"):
+                document, digest = make_private_copy(file, task.source, settings)
+    except SourceError as error:
+        if document:
+            document.close()
+        return failed_outcome(
+            task.source.path, error, stale=task.stored is not None, uri=task.source.uri
+        )
+    if document is None:
+        return UnchangedFile(task=task, verdict=verdict)
+    return ChangedFile(task=task, verdict=verdict, content_hash=digest), document
+
+
+def _take_parsed(
+    pending: dict[Future[Parsed], ChangedFile], flow: Flow, *, fewer_than: int
+) -> Iterator[ChangedFile | FileOutcome]:
+    """What the parsers have finished; waits until fewer than this many are in flight."""
+    while True:
+        flow.check()
+        crowded = len(pending) >= fewer_than
+        done, _ = wait(pending, timeout=_POLL_S if crowded else 0, return_when=FIRST_COMPLETED)
+        for future in done:
+            changed = pending.pop(future)
+            source, stale = changed.task.source, changed.task.stored is not None
+            try:
+                yield replace(changed, parsed=future.result())
+            except SourceError as error:
+                yield failed_outcome(source.path, error, stale=stale, uri=source.uri)
+        if not crowded or len(pending) < fewer_than:
+            return

@@ -1,0 +1,69 @@
+"""What a run takes away from someone: narrower readers, moves, removals. It comes before any file
+is read.
+"""
+
+from collections import Counter
+
+from indexes.catalog import Catalog
+from indexes.errors import UnknownPrincipal
+from ingest import moves
+from ingest.access import NOBODY
+from ingest.plan import Plan, Relabel
+from ingest.report import FileOutcome, IngestReport, failed_outcome
+from ingest.steps.store import note_outcome
+from ingest.steps.values import WriteTools
+
+
+def withdraw(plan: Plan, tools: WriteTools, report: IngestReport) -> Plan:
+    """What takes text away from someone, and then the lines of files that are not read.
+
+    Returns the plan of what is left to do.
+    """
+    for relabel in plan.relabel:
+        _narrow_readers(relabel, tools.catalog)
+    plan = moves.carry_out(plan, tools.catalog, tools.settings)
+    if plan.prune:
+        _prune(plan, tools, report)
+    else:
+        report.missing = len(plan.gone)
+        tools.catalog.failures.note_gone((gone.uri, gone.path) for gone in plan.gone)
+    for refusal in plan.refused:
+        outcome = failed_outcome(
+            refusal.source.path, refusal.problem, stale=refusal.stored, uri=refusal.source.uri
+        )
+        note_outcome(outcome, tools.catalog)
+        report.add(outcome)
+    return plan
+
+
+def roots_over_limit(plan: Plan, limit: float, report: IngestReport) -> frozenset[str]:
+    """The roots that would lose more than may go at once: each is a line, and none of its documents
+    is removed.
+    """
+    counted = Counter(gone.root for gone in plan.gone)
+    kept = frozenset(root for root, count in counted.items() if count > limit * plan.held[root])
+    if report.prune_anyway:
+        return frozenset()
+    for root in sorted(kept):
+        here = next(gone.path for gone in plan.gone if gone.root == root).split("/")[0]
+        lost = f"{counted[root]} of {plan.held[root]} documents have no file any more."
+        reason = f"{lost} None was removed."
+        remedy = "See whether the folder is there and mounted; if they are to go: --prune-anyway"
+        report.add(FileOutcome(path=f"{here}/", status="refused", reason=reason, remedy=remedy))
+    return kept
+
+
+def _prune(plan: Plan, tools: WriteTools, report: IngestReport) -> None:
+    kept = roots_over_limit(plan, tools.settings.prune_limit, report)
+    for gone in plan.gone:
+        if gone.root not in kept:
+            tools.catalog.documents.delete(gone.uri)
+            tools.catalog.failures.clear(gone.uri)
+            report.add(FileOutcome(path=gone.path, status="removed"))
+
+
+def _narrow_readers(relabel: Relabel, catalog: Catalog) -> None:
+    try:
+        catalog.documents.narrow(relabel.uri, relabel.readers)
+    except UnknownPrincipal:  # removed since the rules were read: what they deny now is not known
+        catalog.documents.narrow(relabel.uri, NOBODY)
