@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.actor import BENCH
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.settings import Settings
@@ -37,10 +38,12 @@ def store(
     """
     given = labelled.read(DATA / "retrieval" / name, users=DATA / "acl" / "users.jsonl")
     if len(catalog.documents.stored(f"set:{name}/")) < len(given.texts):
-        embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder)
+        embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder, by=BENCH)
         report = Report(watcher=PlainProgress(sys.stderr))
         labelled.perform(
-            given, Writing(catalog=catalog, settings=settings, embedders=embedders), report
+            given,
+            Writing(catalog=catalog, settings=settings, embedders=embedders, by=BENCH),
+            report,
         )
     may = {row.id: (given.readers or {}).get(row.id, frozenset()) for row in given.texts}
     return {

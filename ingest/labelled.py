@@ -16,7 +16,7 @@ from indexes.catalog import Catalog
 from indexes.errors import BadInput, NoReaders
 from indexes.formats import FORMATS
 from indexes.labelled import Text
-from indexes.model import Readers
+from indexes.model import Actor, Readers
 from ingest import pipeline, plan
 from ingest.access import command_line_rule
 from ingest.elements import Parsed
@@ -79,7 +79,7 @@ def perform(given: LabelledSet, tools: Writing, report: Report) -> None:
 
     A killed run has stored whole documents; the next one goes on with the rest.
     """
-    make_known(given.people, tools.catalog)
+    make_known(given.people, tools.catalog, by=tools.by)
     stored = tools.catalog.documents.stored(_uri(given, ""))
     found = Scan(roots=(), sources=tuple(_sources(given)))
     found, report.unknown = name_readers(
@@ -92,17 +92,17 @@ def perform(given: LabelledSet, tools: Writing, report: Report) -> None:
         pipeline.write(_rows(planned, given, tools), tools, flow, report)
 
 
-def make_known(people: dict[str, frozenset[str]], catalog: Catalog) -> None:
+def make_known(people: dict[str, frozenset[str]], catalog: Catalog, *, by: Actor) -> None:
     """Users, groups and memberships that are missing; nobody is taken out of a group."""
     known, groups = set(catalog.people.users()), dict(catalog.people.groups())
     for group in sorted(frozenset().union(*people.values()) - set(groups)):
-        catalog.people.add_group(group)
+        catalog.people.add_group(group, by=by)
     for user, names in people.items():
         if user not in known:
-            catalog.people.add_user(user)
+            catalog.people.add_user(user, by=by)
         for group in sorted(names):
             if user not in groups.get(group, ()):
-                catalog.people.add_member(group, user)
+                catalog.people.add_member(group, user, by=by)
 
 
 def _sources(given: LabelledSet) -> Iterator[Source]:

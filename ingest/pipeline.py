@@ -31,7 +31,7 @@ from indexes.errors import (
     SourceError,
     UnknownPrincipal,
 )
-from indexes.model import Document, IndexGeneration, Scalar
+from indexes.model import Actor, Document, IndexGeneration, Scalar
 from indexes.settings import Settings
 from ingest import moving
 from ingest.access import NOBODY
@@ -73,6 +73,7 @@ class Writing:
     catalog: Catalog
     settings: Settings
     embedders: "Embedders"
+    by: Actor  # who started the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ def write(
     embedded = flow.ahead(_embed(cut, window, tools, flow), limit=window, weigh=_chunks)
     for item in embedded:
         outcome = _settle(item, tools)
-        _remember(outcome, tools.catalog)
+        _remember(outcome, tools)
         report.add(outcome)
 
 
@@ -155,18 +156,19 @@ def withdraw(plan: Plan, tools: Writing, report: Report) -> Plan:
     Returns the plan of what is left to do.
     """
     for relabel in plan.relabel:
-        _narrow(relabel, tools.catalog)
-    plan = moving.settle(plan, tools.catalog, tools.settings)
+        _narrow(relabel, tools)
+    plan = moving.settle(plan, tools.catalog, tools.settings, tools.by)
     if plan.prune:
         _prune(plan, tools, report)
     else:
         report.missing = len(plan.gone)
-        tools.catalog.failures.note_gone((gone.uri, gone.path) for gone in plan.gone)
+        files = ((gone.uri, gone.path) for gone in plan.gone)
+        tools.catalog.failures.note_gone(files, by=tools.by)
     for refusal in plan.refused:
         outcome = failure(
             refusal.source.path, refusal.problem, stale=refusal.stored, uri=refusal.source.uri
         )
-        _remember(outcome, tools.catalog)
+        _remember(outcome, tools)
         report.add(outcome)
     return plan
 
@@ -175,8 +177,8 @@ def _prune(plan: Plan, tools: Writing, report: Report) -> None:
     kept = too_many(plan, tools.settings.prune_limit, report)
     for gone in plan.gone:
         if gone.root not in kept:
-            tools.catalog.documents.delete(gone.uri)
-            tools.catalog.failures.clear(gone.uri)
+            tools.catalog.documents.delete(gone.uri, by=tools.by)
+            tools.catalog.failures.clear(gone.uri, by=tools.by)
             report.add(FileOutcome(path=gone.path, status="removed"))
 
 
@@ -196,28 +198,29 @@ def too_many(plan: Plan, limit: float, report: Report) -> frozenset[str]:
     return kept
 
 
-def _remember(outcome: FileOutcome, catalog: Catalog) -> None:
+def _remember(outcome: FileOutcome, tools: Writing) -> None:
     """Keeps for operators why a file is not in the catalog as it is."""
     if outcome.uri is None:
         return
     if outcome.status in PROBLEMS:
         reason = outcome.reason or ""
-        catalog.failures.note(
+        tools.catalog.failures.note(
             outcome.uri,
             path=outcome.path,
             status=outcome.status,
             reason=reason,
             remedy=outcome.remedy,
+            by=tools.by,
         )
     else:
-        catalog.failures.clear(outcome.uri)
+        tools.catalog.failures.clear(outcome.uri, by=tools.by)
 
 
-def _narrow(relabel: Relabel, catalog: Catalog) -> None:
+def _narrow(relabel: Relabel, tools: Writing) -> None:
     try:
-        catalog.documents.narrow(relabel.uri, relabel.readers)
+        tools.catalog.documents.narrow(relabel.uri, relabel.readers, by=tools.by)
     except UnknownPrincipal:  # removed since the rules were read: what they deny now is not known
-        catalog.documents.narrow(relabel.uri, NOBODY)
+        tools.catalog.documents.narrow(relabel.uri, NOBODY, by=tools.by)
 
 
 def preview(plan: Plan, settings: Settings, report: Report) -> None:
@@ -247,8 +250,9 @@ class Embedders:
     first needed.
     """
 
-    def __init__(self, catalog: Catalog, model: str, load: LoadEmbedder) -> None:
+    def __init__(self, catalog: Catalog, model: str, load: LoadEmbedder, *, by: Actor) -> None:
         self._catalog = catalog
+        self._by = by
         self._model = model
         self._load = load
         self._loaded: dict[str, Embedder] = {}
@@ -264,7 +268,7 @@ class Embedders:
             if self._model not in self._loaded:
                 embedder = self._load(self._model)
                 self._catalog.generations.ensure(
-                    embedder.name, embedder.fingerprint, embedder.dimension
+                    embedder.name, embedder.fingerprint, embedder.dimension, by=self._by
                 )
                 self._loaded[self._model] = embedder
             return self._loaded[self._model]
@@ -474,7 +478,9 @@ def _settle(item: Settled | Embedded | FileOutcome, tools: Writing) -> FileOutco
     if isinstance(item, Settled):
         if item.verdict == "relabelled":
             try:
-                tools.catalog.documents.relabel(item.task.source.uri, item.task.readers)
+                tools.catalog.documents.relabel(
+                    item.task.source.uri, item.task.readers, by=tools.by
+                )
             except UnknownPrincipal as error:
                 return failure(item.task.source.path, error, stale=True, uri=item.task.source.uri)
         return settled(item.task, item.verdict)
@@ -513,7 +519,7 @@ def _put(document: Document, vectors: Mapping[int, Vectors], tools: Writing) -> 
     """Store it; embed it again for a generation that was begun after its vectors were made."""
     for attempt in range(_PUT_ATTEMPTS):
         try:
-            tools.catalog.documents.put(document, vectors)
+            tools.catalog.documents.put(document, vectors, by=tools.by)
             return
         except ModelMismatch:
             if attempt == _PUT_ATTEMPTS - 1:

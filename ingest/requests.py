@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from indexes.catalog import Catalog
 from indexes.embedder import LoadEmbedder, load
 from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavailable
+from indexes.model import Actor
 from indexes.settings import Settings
 from ingest import pipeline, plan
 from ingest.access import Rules, command_line_rule, read_manifest
@@ -65,15 +66,19 @@ def perform(
     embedders: Embedders | None,
     report: Report,
     make_parsers: MakeParsers | None = None,
+    *,
+    by: Actor,
 ) -> None:
     """Scan, plan, run. Without a catalog (a dry run before the first ingest) every file is new.
+
+    by: who started it.
 
     Raises BadInput for a request that cannot be carried out, CorpusError and others for what
     stopped it half-way.
     """
-    make = not request.dry_run and embedders is not None
+    make_by = None if request.dry_run or embedders is None else by
     given, name = find_roots(request.paths), request.source
-    roots = as_source(given, name, catalog) if name else in_sources(given, catalog, make=make)
+    roots = as_source(given, name, catalog) if name else in_sources(given, catalog, make_by=make_by)
     for source in dict.fromkeys(root.source for root in roots if root.source):
         report.sources.append({"name": source.name, "root": str(source.root)})
         report.watcher.say(f"Source {source.name}: {source.root}")
@@ -104,7 +109,9 @@ def perform(
         pipeline.preview(planned, settings, report)
         return
     with (make_parsers or Parsers)(settings) as parsers:
-        tools = Tools(catalog=catalog, settings=settings, embedders=embedders, parsers=parsers)
+        tools = Tools(
+            catalog=catalog, settings=settings, embedders=embedders, parsers=parsers, by=by
+        )
         if planned.tasks and isinstance(parsers, Confined):
             _told_how_confined(parsers, report)
         try:

@@ -9,6 +9,7 @@ from typing import Any
 from indexes.catalog import Catalog
 from indexes.embedder import LoadEmbedder
 from indexes.jobs import Attempt, Handler, JobRunner
+from indexes.model import Actor
 from indexes.settings import Settings
 from ingest.lock import only_one
 from ingest.pipeline import Embedders
@@ -18,6 +19,7 @@ from ingest.requests import IngestRequest, MakeParsers, loader, perform
 JOB_KIND = "ingest"
 POLL_S = 2.0
 MAX_LISTED = 1_000  # files in the result of a job
+_ACTOR = Actor("system:worker")
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +37,12 @@ def work(
     While a command line run has the corpus, no job is claimed.
     """
     with closing(Catalog.open(settings.catalog_url)) as catalog:
-        embedders = Embedders(catalog, settings.embedding_model, load or loader(settings))
+        loads = load or loader(settings)
+        embedders = Embedders(catalog, settings.embedding_model, loads, by=_ACTOR)
         handlers = {JOB_KIND: ingest_handler(settings, catalog, embedders, make_parsers)}
         turn = partial(only_one, settings.home)
-        JobRunner(catalog.jobs, handlers, look_s=poll_s, turn=turn).run(once=once)
+        runner = JobRunner(catalog.jobs, handlers, by=_ACTOR, look_s=poll_s, turn=turn)
+        runner.run(once=once)
 
 
 def ingest_handler(
@@ -54,7 +58,8 @@ def ingest_handler(
 
     def ingest(payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
         report = Report(watcher=_AttemptWatcher(attempt))
-        perform(IngestRequest.of(payload), settings, catalog, embedders, report, make_parsers)
+        request = IngestRequest.of(payload)
+        perform(request, settings, catalog, embedders, report, make_parsers, by=_ACTOR)
         report.close()
         return report.summary(most=MAX_LISTED)
 

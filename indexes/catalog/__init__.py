@@ -1,6 +1,7 @@
 """The one truth: documents, vectors, who may read them, people, keys, jobs.
 
-Everything else is derived from it.
+Everything else is derived from it. Every method that writes takes `by`: who acts. The transaction
+that writes carries it.
 """
 
 import secrets
@@ -26,7 +27,7 @@ from indexes.catalog.reading import Mark, Placement, ReadState
 from indexes.catalog.schema import installation
 from indexes.catalog.sources import Failures, NamedSource, Sources
 from indexes.catalog.templates import Templates
-from indexes.model import Principal
+from indexes.model import MAINTENANCE, Principal
 
 __all__ = [
     "Catalog",
@@ -105,7 +106,7 @@ class Catalog:
         with self._database.reading() as connection:
             found = connection.scalar(wanted)
         if found is None:
-            with self._database.writing() as connection:
+            with self._database.writing(MAINTENANCE) as connection:
                 found = connection.scalar(wanted)
                 if found is None:
                     found = secrets.token_bytes(32)

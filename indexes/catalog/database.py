@@ -35,6 +35,7 @@ from indexes.errors import (
     StorageFull,
     UnsafeDatabase,
 )
+from indexes.model import Actor
 from indexes.private_files import keep_private, private_file
 
 CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
@@ -57,6 +58,8 @@ _URLS = (
 _HOME = "Set CLEARANCE_HOME to a folder that this user may write."
 
 log = logging.getLogger(__name__)
+
+_ACTOR = "clearance_actor"  # among the execution options of each transaction that writes
 
 _check: ContextVar["tuple[Database, Callable[[Connection], None]] | None"] = ContextVar(
     "check", default=None
@@ -87,8 +90,10 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, by: Actor) -> Iterator[Connection]:
         """All or nothing, durable when the block has ended.
+
+        by: who acts; `actor_of` tells it to everything that runs inside the block.
 
         Writers wait for each other, and what they read is what the one before has left. Raises
         Busy, StorageFull, CatalogUnavailable.
@@ -97,7 +102,9 @@ class Database:
         lock see what its last holder did. In a transaction with one state for all, that state would
         be taken before the lock is had.
         """
-        options = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
+        options: dict[str, Any] = {_ACTOR: by}
+        if not self.is_sqlite:
+            options["isolation_level"] = "READ COMMITTED"
         with (
             self._watched(),
             self.engine.connect().execution_options(**options) as connection,
@@ -143,6 +150,12 @@ class Database:
                 raise Busy(
                     "All connections to the catalog are in use.", remedy="Try again in a moment."
                 ) from error
+
+
+def actor_of(connection: Connection) -> Actor:
+    """Who acts in this transaction. Raises LookupError in one that only reads."""
+    actor: Actor = connection.get_execution_options()[_ACTOR]
+    return actor
 
 
 class Prepared:

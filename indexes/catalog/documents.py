@@ -26,7 +26,7 @@ from indexes.catalog.schema import (
     vectors,
 )
 from indexes.errors import BadInput, ModelMismatch
-from indexes.model import Document, IndexGeneration, Principal, Readers, StoredDocument
+from indexes.model import Actor, Document, IndexGeneration, Principal, Readers, StoredDocument
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ class Documents:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, document: Document, by_generation: "Mapping[int, Vectors]") -> str:
+    def put(self, document: Document, by_generation: "Mapping[int, Vectors]", *, by: Actor) -> str:
         """Insert the document, or replace the one with the same uri.
 
         Returns its public id, which a replacement keeps.
@@ -61,7 +61,7 @@ class Documents:
         be asked for.
         """
         _check(document)
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             wanted = writable_generations(connection)
             if not wanted:
                 raise ModelMismatch(
@@ -74,12 +74,12 @@ class Documents:
             note_document(connection, document_id, touched)
         return public_id
 
-    def relabel(self, uri: str, readers: Readers) -> bool:
+    def relabel(self, uri: str, readers: Readers, *, by: Actor) -> bool:
         """Change who may read it, effective at the next request; no text or vector is touched.
 
         False: no such uri.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             found = connection.execute(_head_of(uri)).first()
             if found is None:
                 return False
@@ -90,7 +90,7 @@ class Documents:
             note_document(connection, found.id, (found.reader_set_id, new))
         return True
 
-    def narrow(self, uri: str, readers: Readers) -> bool:
+    def narrow(self, uri: str, readers: Readers, *, by: Actor) -> bool:
         """Let only those go on reading whom these readers name, too, and deny whom they deny.
 
         False: no such uri.
@@ -99,7 +99,7 @@ class Documents:
         whatever became of the name. Raises UnknownPrincipal for a new deny of somebody whom nobody
         has declared.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             found = connection.execute(
                 select(documents.c.id, documents.c.reader_set_id).where(documents.c.uri == uri)
             )
@@ -114,16 +114,16 @@ class Documents:
             note_document(connection, stored.id, (stored.reader_set_id, new))
         return True
 
-    def delete(self, uri: str) -> bool:
+    def delete(self, uri: str, *, by: Actor) -> bool:
         """Remove the document with its text, chunks and vectors. False: no such uri."""
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             found = connection.execute(_head_of(uri)).first()
             if found is None:
                 return False
             delete_document(connection, found.id, found.reader_set_id)
         return True
 
-    def move(self, uri: str, to: Moved) -> bool:
+    def move(self, uri: str, to: Moved, *, by: Actor) -> bool:
         """The same text at another place, with the readers of that place, in one step.
 
         False: it was not to be done.
@@ -131,7 +131,7 @@ class Documents:
         Id, passages and citations stay. Nothing is done if the document is gone, or something is
         there already.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             found = connection.execute(_head_of(uri)).first()
             if found is None or connection.execute(_head_of(to.uri)).first() is not None:
                 return False
@@ -148,11 +148,13 @@ class Documents:
         self,
         generation: IndexGeneration,
         by_document: "Mapping[int, tuple[bytes, Vectors]]",
+        *,
+        by: Actor,
     ) -> None:
         """Vectors of a generation under construction; a document that changed since (another token)
         is left out.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             for document_id, (token, matrix) in by_document.items():
                 same = select(documents.c.id).where(
                     documents.c.id == document_id, documents.c.token == token

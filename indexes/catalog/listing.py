@@ -33,7 +33,7 @@ from indexes.catalog.schema import (
     sources,
 )
 from indexes.errors import BadInput, NotFound
-from indexes.model import Readers
+from indexes.model import Actor, Readers
 
 State = Literal["stored", "stale", "failed", "refused", "gone"]
 STATES: tuple[State, ...] = ("stored", "stale", "failed", "refused", "gone")
@@ -120,9 +120,9 @@ class Listing:
                 raise NotFound(f"There is no document {document_id}.")
             return _listed(row, readers_by_set(connection, [row["reader_set_id"]]))
 
-    def remove(self, document_ids: Sequence[str]) -> int:
+    def remove(self, document_ids: Sequence[str], *, by: Actor) -> int:
         """All of these, by public id, or none. Raises NotFound."""
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             for public_id in document_ids:
                 found = select(documents.c.id, documents.c.uri, documents.c.reader_set_id)
                 row = connection.execute(found.where(documents.c.public_id == public_id)).first()

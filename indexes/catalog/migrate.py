@@ -11,9 +11,11 @@ from sqlalchemy import Connection, String, column, inspect, select, table
 
 from indexes.catalog.database import Database
 from indexes.errors import SchemaMismatch
+from indexes.model import Actor
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "alembic_version"
+_MIGRATION = Actor("system:migration")
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every connection
 
@@ -30,7 +32,7 @@ def migrate(database: Database) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     # held throughout, so that two processes never migrate at once
-    with database.writing() as connection:
+    with database.writing(_MIGRATION) as connection:
         found = _revision(connection)
         known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
         if found is not None and found not in known:

@@ -38,7 +38,7 @@ from indexes.catalog.schema import (
     principals,
 )
 from indexes.errors import BadInput, BadPrincipal, NotFound, StillDenied
-from indexes.model import PUBLIC, Readers
+from indexes.model import PUBLIC, Actor, Readers
 from indexes.principals import check_principal, shown
 
 
@@ -64,39 +64,39 @@ class People:
 
     # --- declaring, renaming, disabling, removing -----------------------------------------------
 
-    def add_user(self, name: str) -> Mentions:
+    def add_user(self, name: str, *, by: Actor) -> Mentions:
         """Returns the rules that name the user already: they hold from now on.
 
         Raises AlreadyExists, BadPrincipal.
         """
-        return self._add("user", name)
+        return self._add("user", name, by=by)
 
-    def add_group(self, name: str, *, external: bool = False) -> Mentions:
+    def add_group(self, name: str, *, external: bool = False, by: Actor) -> Mentions:
         """external: the identity provider says who is in it, in its tokens; no other group counts
         from a token.
 
         Returns the rules that name the group already: they hold from now on. Raises AlreadyExists,
         BadPrincipal.
         """
-        return self._add("group", name, external=external)
+        return self._add("group", name, external=external, by=by)
 
-    def rename_user(self, old: str, new: str) -> Mentions:
+    def rename_user(self, old: str, new: str, *, by: Actor) -> Mentions:
         """The same person under another name, with the same keys and rights; files may say the old
         name, too.
 
         Returns the rules that named `new` before anybody had that name: they mean nobody until they
         are resolved anew. Raises NotFound, AlreadyExists, BadPrincipal.
         """
-        return self._rename("user", old, new, lift_denies=False)
+        return self._rename("user", old, new, lift_denies=False, by=by)
 
-    def rename_group(self, old: str, new: str, *, lift_denies: bool = False) -> Mentions:
+    def rename_group(self, old: str, new: str, *, lift_denies: bool = False, by: Actor) -> Mentions:
         """As `rename_user`.
 
         Tokens must say the new name of an external group: StillDenied where a deny hangs on it.
         """
-        return self._rename("group", old, new, lift_denies=lift_denies)
+        return self._rename("group", old, new, lift_denies=lift_denies, by=by)
 
-    def forget_name(self, kind: str, former: str) -> str:
+    def forget_name(self, kind: str, former: str, *, by: Actor) -> str:
         """Rule files that say this former name mean nobody from their next run on.
 
         Returns whose name it was.
@@ -104,7 +104,7 @@ class People:
         Rules that are stored do not change. Raises NotFound where nobody was called so.
         """
         name = former if former.startswith(f"{kind}:") else f"{kind}:{former}"
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             owner = former_ids(connection, {name}).get(name)
             if owner is None:
                 raise NotFound(
@@ -114,19 +114,19 @@ class People:
             connection.execute(delete(principal_shapes).where(principal_shapes.c.name == name))
             return str(connection.scalar(select(principals.c.name).where(principals.c.id == owner)))
 
-    def disable_user(self, name: str) -> None:
+    def disable_user(self, name: str, *, by: Actor) -> None:
         """The user's keys are refused and it reads nothing, until it is enabled; its name and its
         denies stay.
 
         Raises NotFound.
         """
-        self._switch(name, state="disabled")
+        self._switch(name, state="disabled", by=by)
 
-    def enable_user(self, name: str) -> None:
+    def enable_user(self, name: str, *, by: Actor) -> None:
         """What held for the user before holds again, its keys included. Raises NotFound."""
-        self._switch(name, state="active")
+        self._switch(name, state="active", by=by)
 
-    def remove_user(self, name: str, *, lift_denies: bool = False) -> None:
+    def remove_user(self, name: str, *, lift_denies: bool = False, by: Actor) -> None:
         """The user reads nothing any more and its keys are gone.
 
         A later user of that name is somebody else.
@@ -134,9 +134,9 @@ class People:
         Raises StillDenied where rules deny the user: files that say the name would mean the next of
         that name.
         """
-        self._remove("user", name, lift_denies=lift_denies)
+        self._remove("user", name, lift_denies=lift_denies, by=by)
 
-    def remove_group(self, name: str, *, lift_denies: bool = False) -> None:
+    def remove_group(self, name: str, *, lift_denies: bool = False, by: Actor) -> None:
         """Nobody reads anything through the group any more.
 
         A later group of that name is another one.
@@ -144,16 +144,16 @@ class People:
         Raises StillDenied where rules deny the group, or one that it is in: its members could read
         them.
         """
-        self._remove("group", name, lift_denies=lift_denies)
+        self._remove("group", name, lift_denies=lift_denies, by=by)
 
     # --- members --------------------------------------------------------------------------------
 
-    def add_member(self, group: str, member: str) -> None:
+    def add_member(self, group: str, member: str, *, by: Actor) -> None:
         """Put a user or a group into a group; a cycle of groups is harmless.
 
         Raises NotFound for unknown names.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             group_id, member_id = _membership(connection, group, member)
             same = select(memberships).where(
                 memberships.c.group_id == group_id, memberships.c.member_id == member_id
@@ -164,13 +164,13 @@ class People:
                 )
                 note_people(connection, member_id)
 
-    def remove_member(self, group: str, member: str) -> Mentions:
+    def remove_member(self, group: str, member: str, *, by: Actor) -> Mentions:
         """Returns the rules that deny the group or one above it: they may not hold for the member
         any more.
 
         Raises NotFound if it is not a direct member.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             group_id, member_id = _membership(connection, group, member)
             denied = mentions(connection, with_groups_above(connection, group_id), "deny")
             these = memberships.c.group_id == group_id, memberships.c.member_id == member_id
@@ -255,8 +255,8 @@ class People:
 
     # --- how ------------------------------------------------------------------------------------
 
-    def _add(self, kind: str, given: str, *, external: bool = False) -> Mentions:
-        with self._database.writing() as connection:
+    def _add(self, kind: str, given: str, *, external: bool = False, by: Actor) -> Mentions:
+        with self._database.writing(by) as connection:
             name = free_name(connection, kind, given)
             values = {"known": 1, "state": "active", "external": int(external)}
             named = connection.scalar(select(principals.c.id).where(principals.c.name == name))
@@ -271,8 +271,8 @@ class People:
             note_people(connection, named)
             return mentions(connection, {named})
 
-    def _rename(self, kind: str, old: str, new: str, *, lift_denies: bool) -> Mentions:
-        with self._database.writing() as connection:
+    def _rename(self, kind: str, old: str, new: str, *, lift_denies: bool, by: Actor) -> Mentions:
+        with self._database.writing(by) as connection:
             principal_id = declared_id(connection, kind, old)
             stored = connection.execute(
                 select(principals).where(principals.c.id == principal_id)
@@ -296,8 +296,8 @@ class People:
             note_people(connection, principal_id)
             return left
 
-    def _switch(self, given: str, *, state: str) -> None:
-        with self._database.writing() as connection:
+    def _switch(self, given: str, *, state: str, by: Actor) -> None:
+        with self._database.writing(by) as connection:
             principal_id = declared_id(connection, "user", given)
             values = {"state": state, "known": int(state == "active")}
             connection.execute(
@@ -305,8 +305,8 @@ class People:
             )
             note_people(connection, principal_id)
 
-    def _remove(self, kind: str, given: str, *, lift_denies: bool) -> None:
-        with self._database.writing() as connection:
+    def _remove(self, kind: str, given: str, *, lift_denies: bool, by: Actor) -> None:
+        with self._database.writing(by) as connection:
             principal_id = declared_id(connection, kind, given)
             name = str(
                 connection.scalar(select(principals.c.name).where(principals.c.id == principal_id))

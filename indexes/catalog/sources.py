@@ -24,7 +24,7 @@ from indexes.catalog.documents import (
 )
 from indexes.catalog.schema import documents, ingest_failures, sources
 from indexes.errors import AlreadyExists, BadInput, NotFound
-from indexes.model import Readers
+from indexes.model import Actor, Readers
 
 NOBODY = Readers(allow=frozenset())
 _NAME = re.compile(r"[^\W_][\w.-]{0,99}")
@@ -94,7 +94,7 @@ class Sources:
         with self._database.reading() as connection:
             return _containing(_all(connection), place, is_folder)
 
-    def add(self, name: str, root: Path, readers: Readers = NOBODY) -> NamedSource:
+    def add(self, name: str, root: Path, readers: Readers = NOBODY, *, by: Actor) -> NamedSource:
         """A source by an administrator.
 
         One that an ingest found at or below its root becomes part of it.
@@ -102,7 +102,7 @@ class Sources:
         Raises BadInput for a name or a root that cannot be one, AlreadyExists.
         """
         checked = source_name(name)
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             known = _all(connection)
             if any(one.name.casefold() == checked.casefold() for one in known):
                 raise AlreadyExists(f"There is a source {checked}.")
@@ -124,12 +124,12 @@ class Sources:
                 return _named(connection, checked)
             return _make(connection, checked, root, readers=readers, named=True)
 
-    def ensure(self, place: Path, *, is_folder: bool) -> NamedSource:
+    def ensure(self, place: Path, *, is_folder: bool, by: Actor) -> NamedSource:
         """The source that a place belongs to, made now if there is none.
 
         Raises BadInput where a named one is below.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             known = _all(connection)
             found = _containing(known, place, is_folder)
             if found is not None:
@@ -139,13 +139,13 @@ class Sources:
             wanted = root.name if is_folder else f"{root.name}-files"
             return _make(connection, _free_name(wanted, taken), root, loose=not is_folder)
 
-    def rename(self, name: str, to: str) -> None:
+    def rename(self, name: str, to: str, *, by: Actor) -> None:
         """Documents, their ids and what readers see stay as they are.
 
         Raises NotFound, AlreadyExists, BadInput.
         """
         checked = source_name(to)
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             source = _named(connection, name)
             if any(
                 one.name.casefold() == checked.casefold() and one.id != source.id
@@ -156,9 +156,9 @@ class Sources:
                 update(sources).where(sources.c.id == source.id).values(name=checked, named=1)
             )
 
-    def move(self, name: str, root: Path) -> None:
+    def move(self, name: str, root: Path, *, by: Actor) -> None:
         """The same documents are found at another place from now on. Raises NotFound, BadInput."""
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             source = _named(connection, name)
             for other in _all(connection):
                 nested = other.contains(root, is_folder=True) or root in other.root.parents
@@ -168,7 +168,7 @@ class Sources:
                 update(sources).where(sources.c.id == source.id).values(root=_stored(root))
             )
 
-    def set_rule(self, name: str, readers: Readers) -> int:
+    def set_rule(self, name: str, readers: Readers, *, by: Actor) -> int:
         """Another outermost rule.
 
         Whom it denies is denied at once, in every document; returns in how many of them.
@@ -176,18 +176,18 @@ class Sources:
         What it allows, and what it denies no longer, is decided with each file's own rule by the
         next ingest. Raises NotFound.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             source = _named(connection, name)
             values = {"reader_set_id": intern_readers(connection, readers), "named": 1}
             connection.execute(update(sources).where(sources.c.id == source.id).values(values))
             return deny_in_source(connection, source.id, readers.deny - source.readers.deny)
 
-    def remove(self, name: str) -> int:
+    def remove(self, name: str, *, by: Actor) -> int:
         """The source and all its documents go, at once. Returns how many there were.
 
         Raises NotFound.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             source = _named(connection, name)
             here = select(documents.c.id, documents.c.reader_set_id).where(
                 documents.c.source_id == source.id
@@ -209,21 +209,23 @@ class Failures:
         self._database = database
         self._noted: set[str] | None = None  # what may have to be cleared; read at the first need
 
-    def note(self, uri: str, *, path: str, status: str, reason: str, remedy: str | None) -> None:
-        with self._database.writing() as connection:
+    def note(
+        self, uri: str, *, path: str, status: str, reason: str, remedy: str | None, by: Actor
+    ) -> None:
+        with self._database.writing(by) as connection:
             _note_failure(connection, uri, path=path, status=status, reason=reason, remedy=remedy)
         self._known().add(uri)
 
-    def note_gone(self, files: Iterable[tuple[str, str]]) -> None:
+    def note_gone(self, files: Iterable[tuple[str, str]], *, by: Actor) -> None:
         """Uris and paths of stored documents whose files are not there any more."""
         reason, remedy = "Its file is not there any more.", "clearance ingest --prune removes it."
         for uri, path in files:
             if uri not in self._known():
-                self.note(uri, path=path, status="gone", reason=reason, remedy=remedy)
+                self.note(uri, path=path, status="gone", reason=reason, remedy=remedy, by=by)
 
-    def clear(self, uri: str) -> None:
+    def clear(self, uri: str, *, by: Actor) -> None:
         if uri in self._known():
-            with self._database.writing() as connection:
+            with self._database.writing(by) as connection:
                 connection.execute(delete(ingest_failures).where(ingest_failures.c.uri == uri))
             self._known().discard(uri)
 

@@ -35,7 +35,7 @@ from indexes.catalog.access import (
     may_read_set,
     readable_sets,
 )
-from indexes.catalog.database import Database, Prepared
+from indexes.catalog.database import Database, Prepared, actor_of
 from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.people import known_id
 from indexes.catalog.schema import principals, template_activations, template_versions, templates
@@ -222,8 +222,9 @@ class Templates:
         style: str,
         language: str,
         text: TemplateText,
-        by: Actor,
         readers: Readers | None = None,
+        *,
+        by: Actor,
     ) -> TemplateVersion:
         """A new version; the newest one where it says the same.
 
@@ -236,7 +237,7 @@ class Templates:
                 f"{name[:80]!a} cannot name a template.",
                 remedy="Use up to 64 small letters, digits, dots, hyphens and underscores.",
             )
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             template_id = _head(connection, name, style, language, readers)
             newest = _newest(connection, template_id)
             if newest is None or _text(newest["text"]) != text:
@@ -246,7 +247,7 @@ class Templates:
                 }
                 values |= {
                     "template_id": template_id,
-                    "saved_by": by.name,
+                    "saved_by": actor_of(connection).name,
                     "saved_at": datetime.now(UTC),
                 }
                 connection.execute(insert(template_versions).values(values))
@@ -254,10 +255,10 @@ class Templates:
             assert newest is not None
             return _version(newest)
 
-    def relabel(self, name: str, readers: Readers) -> None:
+    def relabel(self, name: str, readers: Readers, *, by: Actor) -> None:
         """Change who may use the template. Raises NotFound."""
         _check_name(name)
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             values = {"reader_set_id": intern_readers(connection, readers)}
             if (
                 connection.execute(
@@ -271,11 +272,11 @@ class Templates:
         self,
         name: str,
         version: int,
-        by: Actor,
         *,
         audience: str = BY_NAME,
         candidate: str | None = None,
         share: float = 0.0,
+        by: Actor,
     ) -> None:
         """From the next request on, the audience gets this version, and a share of it the candidate
         ("name@version").
@@ -283,7 +284,7 @@ class Templates:
         audience: `name` (who asks for it by name), `default`, `user:…` or `group:…`. Raises
         NotFound, BadInput.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             chosen = _known(connection, name, version)
             other = _candidate_for(connection, chosen, audience, candidate, share)
             kind, principal_id = _audience(connection, audience)
@@ -293,16 +294,20 @@ class Templates:
                 "version_id": chosen["id"],
                 "candidate_id": other,
             }
-            values |= {"share": share, "activated_by": by.name, "activated_at": datetime.now(UTC)}
+            values |= {
+                "share": share,
+                "activated_by": actor_of(connection).name,
+                "activated_at": datetime.now(UTC),
+            }
             connection.execute(insert(template_activations).values(values))
 
-    def rollback(self, name: str, *, audience: str = BY_NAME) -> Activation | None:
+    def rollback(self, name: str, *, audience: str = BY_NAME, by: Actor) -> Activation | None:
         """What was active before holds again for this audience, and is returned; None: now nothing
         is.
 
         Raises NotFound where this template is not what is active there.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             kind, principal_id = _audience(connection, audience)
             newest = (
                 connection.execute(_current(connection, name, kind, principal_id))

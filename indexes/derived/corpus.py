@@ -31,7 +31,7 @@ from indexes.derived.vectors.store import LearnsTopics, Learnt, VectorStore, Vec
 from indexes.derived.verify import all_reader_sets, compare_reader_set, verify
 from indexes.derived.view import View, Views
 from indexes.errors import IndexDamaged, IndexNotReady
-from indexes.model import IndexGeneration, Principal
+from indexes.model import MAINTENANCE, IndexGeneration, Principal
 
 _STEP = 8  # documents followed in the background before others get their turn
 _PATIENCE_S = 0.05  # how long a step in the background lets searches go first
@@ -525,7 +525,7 @@ class Corpus:
             learnt = vectors.learn_topics(self._lock.reading, stop)
             if learnt is None:
                 return None
-            kept = self.catalog.generations.keep_centroids(generation, learnt)
+            kept = self.catalog.generations.keep_centroids(generation, learnt, by=MAINTENANCE)
         return vectors.prepare_topics(kept, self._lock.reading, stop)
 
     # --- starting -------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from tests.databases import SERVER
 from tests.edits import ASKERS, Edit, carry_out
 from tests.indexes.test_batches import Story, answers
 from tests.quick import QUICK
+from tests.world import TESTER
 
 WATCHED = (
     FaissStore,
@@ -126,7 +127,7 @@ def switch(story: Story) -> None:
     active = story.catalog.generations.active()
     for generation in story.catalog.generations.writable():
         if generation != active:
-            story.catalog.generations.activate(generation)
+            story.catalog.generations.activate(generation, by=TESTER)
     search(story)
 
 

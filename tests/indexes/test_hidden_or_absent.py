@@ -10,12 +10,11 @@ import pytest
 
 from indexes.catalog.templates import TemplateText
 from indexes.errors import NotFound
-from indexes.model import Actor, Principal, Readers
+from indexes.model import Principal, Readers
 from tests.databases import only_sqlite
-from tests.world import World
+from tests.world import TESTER, World
 
 ADA, BOB = Principal(name="user:ada"), Principal(name="user:bob")
-ROOT = Actor("user:root")
 ABSENT = ("AbsentAbsentAbsentAb", "0" * 20, "~" * 20, "")
 SLACK = 6  # steps, of some 200: fetching what was found
 
@@ -101,9 +100,9 @@ def test_a_hidden_template_takes_the_same_work_as_none(house: World) -> None:
     said = TemplateText(variables=(), system="", user="", no_answer="")
     for _ in range(3):
         templates.save(
-            "secret", "chat", "en", said, ROOT, Readers(allow=frozenset({"group:board"}))
+            "secret", "chat", "en", said, Readers(allow=frozenset({"group:board"})), by=TESTER
         )
-        templates.activate("secret", 1, ROOT)
+        templates.activate("secret", 1, by=TESTER)
     for read in (
         lambda name: templates.named(ADA, name, "chat"),
         lambda name: templates.pinned(ADA, name, 1, "chat"),

@@ -19,7 +19,7 @@ from service.templates.store import CatalogTemplates, draw
 from service.templates.template import BUILT_IN
 from service.testing import ScriptedModel
 from tests.service.given import Library, hit
-from tests.world import World
+from tests.world import TESTER, World
 
 USER = "{{ boundary }}\n{% for p in passages %}\n[{{ p.n }}] {{ p.text }}\n{% endfor %}\n{{ boundary }}\n{{ question }}"
 ADA, BOB, EVE = (Principal(name=f"user:{name}") for name in ("ada", "bob", "eve"))
@@ -30,8 +30,8 @@ ROOT = Actor("user:root")
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path / "home")
     made.people(ada=["hr"], bob=["eng"], eve=[])
-    made.catalog.people.add_group("staff")
-    made.catalog.people.add_member("staff", "group:hr")
+    made.catalog.people.add_group("staff", by=TESTER)
+    made.catalog.people.add_member("staff", "group:hr", by=TESTER)
     yield made
     made.close()
 
@@ -46,12 +46,12 @@ def save(
     catalog: Catalog, name: str, *allow: str, word: str = "One", deny: tuple[str, ...] = ()
 ) -> str:
     readers = Readers(allow=frozenset(allow), deny=frozenset(deny)) if allow or deny else None
-    return catalog.templates.save(name, "chat", "en", text(word), ROOT, readers).label
+    return catalog.templates.save(name, "chat", "en", text(word), readers, by=ROOT).label
 
 
 def activate(catalog: Catalog, label: str, audience: str = "default", **candidate: object) -> None:
     name, _, version = label.partition("@")
-    catalog.templates.activate(name, int(version), ROOT, audience=audience, **candidate)  # type: ignore[arg-type]
+    catalog.templates.activate(name, int(version), audience=audience, by=ROOT, **candidate)  # type: ignore[arg-type]
 
 
 def chosen(catalog: Catalog, who: Principal, name: str | None = None) -> str:
@@ -96,7 +96,7 @@ def test_what_cannot_be_saved_is_refused(world: World) -> None:
         save(world.catalog, "support", "everybody")
     save(world.catalog, "support", "public")
     with pytest.raises(BadInput, match="for chat models in en"):
-        world.catalog.templates.save("support", "chat", "zh", text("x"), ROOT)
+        world.catalog.templates.save("support", "chat", "zh", text("x"), by=ROOT)
     assert [info.versions for info in world.catalog.templates.list()] == [1]
 
 
@@ -127,7 +127,7 @@ def test_request_then_user_then_group_then_default(world: World) -> None:
     activate(world.catalog, "wish@1", "name")
     assert [chosen(world.catalog, who) for who in (ADA, BOB)] == ["mine@1", "house@1"]
     assert chosen(world.catalog, ADA, "wish") == "wish@1"
-    world.catalog.templates.rollback("mine", audience="user:ada")
+    world.catalog.templates.rollback("mine", audience="user:ada", by=TESTER)
     assert chosen(world.catalog, ADA) == "office@1", "ada is in hr, and hr is in staff"
     assert CatalogTemplates(world.catalog).choose(None, ADA, "chat", "zh").label == "chat-zh@1"
     assert (
@@ -139,7 +139,7 @@ def test_request_then_user_then_group_then_default(world: World) -> None:
 
 def test_a_token_brings_groups_and_a_stranger_brings_none(world: World) -> None:
     save(world.catalog, "office", "group:guests")
-    world.catalog.people.add_group("guests", external=True)
+    world.catalog.people.add_group("guests", external=True, by=TESTER)
     activate(world.catalog, "office@1", "group:guests")
     assert chosen(world.catalog, replace(EVE, groups=frozenset({"group:guests"}))) == "office@1"
     assert chosen(world.catalog, EVE) == "chat-en@1"
@@ -161,15 +161,15 @@ def test_an_activation_and_a_rollback_hold_at_the_next_request_of_every_process(
         if step:
             activate(world.catalog, step)
         else:
-            world.catalog.templates.rollback("support", audience="default")
+            world.catalog.templates.rollback("support", audience="default", by=TESTER)
         seen.append(source.choose(None, ADA, "chat", "en").label)
     assert seen == ["support@1", "support@2", "support@1", "chat-en@1"]
     with pytest.raises(NotFound, match="not active"):
-        world.catalog.templates.rollback("support", audience="default")
-    world.catalog.templates.relabel("support", Readers(allow=frozenset({"group:eng"})))
+        world.catalog.templates.rollback("support", audience="default", by=TESTER)
+    world.catalog.templates.relabel("support", Readers(allow=frozenset({"group:eng"})), by=TESTER)
     assert source.choose("support@2", BOB, "chat", "en").label == "support@2"
     refusal(other, ADA, "support@2")
-    world.catalog.people.remove_member("eng", "user:bob")
+    world.catalog.people.remove_member("eng", "user:bob", by=TESTER)
     refusal(other, BOB, "support@2")
     other.close()
 
@@ -178,7 +178,7 @@ def test_activations_that_make_no_sense_are_refused(world: World) -> None:
     save(world.catalog, "support", "public")
     save(world.catalog, "other", "public")
     world.catalog.templates.save(
-        "chinese", "chat", "zh", text("x"), ROOT, Readers(allow=frozenset({"public"}))
+        "chinese", "chat", "zh", text("x"), Readers(allow=frozenset({"public"})), by=ROOT
     )
     for error, label, audience, more in (
         (NotFound, "support@2", "default", {}),
