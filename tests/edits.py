@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from indexes.catalog import Catalog
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.derived import rebuild
 from indexes.errors import AlreadyExists, BadInput, IndexDamaged, NotFound
 from indexes.model import Principal, Readers

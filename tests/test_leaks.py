@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import Connection, select, true
 from starlette.testclient import TestClient
 
-from indexes.catalog import reading, templates
+from indexes.catalog import reading, template_choice
 from indexes.catalog.database import Prepared
 from indexes.catalog.models import Models
 from indexes.catalog.schema import documents, template_versions
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import GeneratorUnavailable
 from indexes.model import Principal, Readers
 from service.app import create_app
@@ -438,9 +438,9 @@ def test_the_matrix_fails_when_models_and_templates_are_everybodys(
 ) -> None:
     monkeypatch.setattr(Models, "hidden_from", lambda rights, principal: frozenset())
     monkeypatch.setattr(
-        templates, "readable_sets", lambda connection, principal, among: sorted(among)
+        template_choice, "readable_sets", lambda connection, principal, among: sorted(among)
     )
-    monkeypatch.setattr(templates, "_readable", _unguarded)
+    monkeypatch.setattr(template_choice, "_read_version", _unguarded)
     leaks = building.leaks(["eve"])
     for leak in ("models: vault", "asked: vault", "ask model: letterhead", "prompt: letterhead"):
         assert f"eve {leak}" in leaks
@@ -448,9 +448,9 @@ def test_the_matrix_fails_when_models_and_templates_are_everybodys(
 
 def _unguarded(
     connection: Connection, principal: Principal, version_id: int
-) -> templates.TemplateVersion | None:
-    found = templates._VERSION.where(template_versions.c.id == version_id)
-    return templates._version(connection.execute(found).mappings().one())
+) -> template_choice.TemplateVersion | None:
+    found = template_choice.VERSIONS.where(template_versions.c.id == version_id)
+    return template_choice.version_of(connection.execute(found).mappings().one())
 
 
 def _all_sets(connection: Connection, principal: Principal) -> list[int]:

@@ -17,13 +17,14 @@ from indexes.catalog.documents import Documents
 from indexes.catalog.explaining import Explanation, explain
 from indexes.catalog.filters import Filters
 from indexes.catalog.generations import Generations
+from indexes.catalog.index_input import Mark, Placement
 from indexes.catalog.jobs import Job, Jobs
 from indexes.catalog.keys import IssuedKey, KeyInfo, Keys
 from indexes.catalog.listing import Listing
 from indexes.catalog.migrate import migrate
 from indexes.catalog.models import Models
 from indexes.catalog.people import People
-from indexes.catalog.reading import Mark, Placement, ReadState
+from indexes.catalog.reading import ReadState
 from indexes.catalog.schema import installation
 from indexes.catalog.sources import Failures, NamedSource, Sources
 from indexes.catalog.templates import Templates

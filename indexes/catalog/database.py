@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, local
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pysqlite3
@@ -48,6 +48,7 @@ _STATEMENTS = 1_024
 The driver drops what was used least often, so that in a full cache all that is new is put into
 words again each time, which costs a search more than everything else of its statements.
 """
+_BATCH = 500  # parameters of one statement: well under every database's limit
 _WORDED = 1_000  # forms of one statement that are kept
 # one number for the advisory lock that keeps change numbers in commit order
 _WRITERS_LOCK = 0x636C7265
@@ -57,6 +58,7 @@ _URLS = (
 )
 _HOME = "Set CLEARANCE_HOME to a folder that this user may write."
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _ACTOR = "clearance_actor"  # among the execution options of each transaction that writes
@@ -156,6 +158,12 @@ def actor_of(connection: Connection) -> Actor:
     """Who acts in this transaction. Raises LookupError in one that only reads."""
     actor: Actor = connection.get_execution_options()[_ACTOR]
     return actor
+
+
+def in_batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in parts that one statement can take as parameters."""
+    for start in range(0, len(values), _BATCH):
+        yield values[start : start + _BATCH]
 
 
 class Prepared:

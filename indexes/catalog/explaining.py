@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from indexes.catalog.access import readable_sets
-from indexes.catalog.names import batches, declared_id, nearest
+from indexes.catalog.database import in_batches
+from indexes.catalog.names import declared_id, nearest
 from indexes.catalog.schema import documents, memberships, principals, reader_set_entries
 from indexes.errors import BadInput, NotFound
 from indexes.model import PUBLIC, Principal
@@ -135,7 +136,7 @@ def _from_token(
     notes: dict[str, str] = {
         name: f"{name} does not count from a token: it is not declared." for name in groups
     }
-    for batch in batches(groups):
+    for batch in in_batches(groups):
         for row in connection.execute(
             select(principals).where(principals.c.name.in_(batch), principals.c.known == 1)
         ):

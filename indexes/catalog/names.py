@@ -9,6 +9,7 @@ from typing import Self
 
 from sqlalchemy import Connection, insert, select
 
+from indexes.catalog.database import in_batches
 from indexes.catalog.schema import principal_aliases, principal_shapes, principals
 from indexes.confusables import distance, shapes
 from indexes.errors import AlreadyExists, BadPrincipal, NotFound, UnknownPrincipal
@@ -18,7 +19,6 @@ from indexes.principals import check_principal, shown
 DECLARED = ("active", "disabled")
 MAX_LOOKED_AT = 50_000  # names among which a nearest one is looked for
 MAX_HINTS = 100  # unknown names of one question that get one
-_BATCH = 500
 # a name up to this long is near to another if one letter differs, a longer one if two do
 _FEW_LETTERS = 4
 
@@ -98,7 +98,7 @@ def unknown_principal(unknown: Sequence[Unknown], where: str) -> UnknownPrincipa
 def declared_ids(connection: Connection, names: Collection[str]) -> dict[str, int]:
     """Ids by present name, of those that are declared, disabled ones included."""
     found: dict[str, int] = {}
-    for batch in batches(sorted(names)):
+    for batch in in_batches(sorted(names)):
         wanted = select(principals.c.name, principals.c.id).where(
             principals.c.name.in_(batch), principals.c.state.in_(DECLARED)
         )
@@ -228,7 +228,7 @@ def _known_names(connection: Connection) -> list[str]:
 
 def _former(connection: Connection, names: Collection[str]) -> Iterator[tuple[str, str]]:
     """(former name, present name) of those that had one of these names before."""
-    for batch in batches(sorted(names)):
+    for batch in in_batches(sorted(names)):
         wanted = select(principal_aliases.c.name, principals.c.name).join(principals)
         yield from (
             (former, present)
@@ -241,17 +241,13 @@ def _former(connection: Connection, names: Collection[str]) -> Iterator[tuple[st
 def former_ids(connection: Connection, names: Collection[str]) -> dict[str, int]:
     """Ids by former name."""
     found: dict[str, int] = {}
-    for batch in batches(sorted(names)):
+    for batch in in_batches(sorted(names)):
         wanted = select(principal_aliases.c.name, principal_aliases.c.principal_id)
         found.update(
             (name, who)
             for name, who in connection.execute(wanted.where(principal_aliases.c.name.in_(batch)))
         )
     return found
-
-
-def batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
 
 
 def _readable(name: str) -> str:

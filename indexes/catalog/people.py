@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from indexes.catalog.changes import note_people
-from indexes.catalog.database import Database
+from indexes.catalog.database import Database, in_batches
 from indexes.catalog.mentions import Mentions, mentions, with_groups_above
 from indexes.catalog.names import (
     DECLARED,
     Meaning,
     Unknown,
-    batches,
     declared_id,
     declared_ids,
     former_ids,
@@ -352,7 +351,7 @@ def principal_ids(
     missing = {check_principal(name): name for name in wanted - set(found)}
     if effect == "deny":
         refuse_unknown(connection, set(missing) - {PUBLIC})
-    for batch in batches(sorted(missing)):
+    for batch in in_batches(sorted(missing)):
         rows = connection.execute(
             select(principals.c.name, principals.c.id).where(principals.c.name.in_(batch))
         )

@@ -1,91 +1,38 @@
 """Prompt templates as governed objects: immutable versions with readers of their own, switched on
 and rolled back.
-
-A template that somebody may not use does not exist for them. Both gates of `access` decide about
-it: the first about which activation counts, the second inside the statement that reads the text.
 """
 
-import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    RowMapping,
-    Select,
-    and_,
-    bindparam,
-    case,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, select, update
 
-from indexes.catalog.access import (
-    IDENTITIES,
-    NO_SET,
-    asker_parameters,
-    confirm,
-    may_read,
-    may_read_set,
-    readable_sets,
-)
-from indexes.catalog.database import Database, Prepared, actor_of
+from indexes.catalog.access import confirm
+from indexes.catalog.database import Database, actor_of
 from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.people import known_id
 from indexes.catalog.schema import principals, template_activations, template_versions, templates
+from indexes.catalog.template_choice import (
+    BY_NAME,
+    DEFAULT,
+    VERSIONS,
+    Chosen,
+    TemplateText,
+    TemplateVersion,
+    choose_by_name,
+    choose_for_asker,
+    find_version,
+    text_of,
+    version_of,
+)
 from indexes.errors import BadInput, NotFound
 from indexes.model import Actor, Principal, Readers
 from indexes.principals import check_principal
 
-log = logging.getLogger(__name__)
-
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
-Audience = Literal["name", "user", "group", "default"]
-BY_NAME = "name"
-DEFAULT = "default"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateText:
-    """What one version of a template says. Whether it makes sense is the service's business."""
-
-    variables: tuple[str, ...]
-    system: str
-    user: str
-    no_answer: str
-    stop: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateVersion:
-    """One version, for ever the same."""
-
-    name: str
-    version: int
-    style: str
-    language: str
-    text: TemplateText
-    saved_by: str
-    saved_at: datetime
-
-    @property
-    def label(self) -> str:
-        return f"{self.name}@{self.version}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """What is active for somebody, with the candidate that a share of the people get instead."""
-
-    version: TemplateVersion
-    candidate: TemplateVersion | None
-    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,69 +58,6 @@ class Activation:
     activated_at: datetime
 
 
-_active = template_activations
-_VERSION = select(
-    template_versions, templates.c.name, templates.c.style, templates.c.language
-).join(templates, templates.c.id == template_versions.c.template_id)
-_READABLE_TEXT = _VERSION.where(
-    template_versions.c.id == bindparam("version_id"), may_read(templates.c.reader_set_id)
-)
-"""The only statement that gives a template's text to who asks questions; it joins the readers."""
-
-_candidate_version = template_versions.alias("candidate_version")
-_candidate = templates.alias("candidate")
-_ACTIVE = (
-    select(
-        _active.c.version_id,
-        _active.c.candidate_id,
-        _active.c.share,
-        templates.c.reader_set_id,
-        _candidate.c.reader_set_id.label("candidate_reader_set_id"),
-    )
-    .join(template_versions, template_versions.c.id == _active.c.version_id)
-    .join(templates, templates.c.id == template_versions.c.template_id)
-    .outerjoin(_candidate_version, _candidate_version.c.id == _active.c.candidate_id)
-    .outerjoin(_candidate, _candidate.c.id == _candidate_version.c.template_id)
-    .where(_active.c.withdrawn_at.is_(None), templates.c.style == bindparam("style"))
-)
-_BY_NAME = _ACTIVE.where(
-    _active.c.audience == BY_NAME, templates.c.name == bindparam("name")
-).order_by(_active.c.id.desc())
-_BY_ASKER = _ACTIVE.where(
-    templates.c.language == bindparam("language"),
-    or_(
-        _active.c.audience == DEFAULT,
-        and_(_active.c.audience.in_(("user", "group")), _active.c.principal_id.in_(IDENTITIES)),
-    ),
-).order_by(
-    case((_active.c.audience == "user", 0), (_active.c.audience == "group", 1), else_=2),
-    _active.c.id.desc(),
-)
-"""User before group before default; of several groups the one activated last.
-
-Older ones hold for whoever may not use the newer: to them the newer was never activated.
-"""
-
-_SET_OF_NAME = Prepared(
-    select(func.coalesce(func.max(templates.c.reader_set_id), NO_SET)).where(
-        templates.c.name == bindparam("name"), templates.c.style == bindparam("style")
-    )
-)
-"""Who may use the template of a name: always one row, so that a name takes as long whether it is
-hidden or absent.
-"""
-
-_PINNED = (
-    select(template_versions.c.id)
-    .join(templates, templates.c.id == template_versions.c.template_id)
-    .where(
-        templates.c.name == bindparam("name"),
-        template_versions.c.version == bindparam("version"),
-        templates.c.style == bindparam("style"),
-    )
-)
-
-
 class Templates:
     """Every change holds for each request that starts after the call has returned, in every
     process.
@@ -185,34 +69,26 @@ class Templates:
     # --- for who asks questions -----------------------------------------------------------------
 
     def meant_for(self, principal: Principal, style: str, language: str) -> Chosen | None:
-        """What is active for this asker among the templates that they may use; None: nothing is."""
+        """What is active for this asker among the templates that they may use. If None, nothing
+        is.
+        """
         with self._database.reading() as connection:
             confirm(connection, principal)
-            given = {**asker_parameters(principal), "style": style, "language": language}
-            return _first_usable(
-                connection, principal, connection.execute(_BY_ASKER, given).mappings().all()
-            )
+            return choose_for_asker(connection, principal, style, language)
 
     def named(self, principal: Principal, name: str, style: str) -> Chosen | None:
-        """What a name stands for now; None: nothing is active under it, or not for this asker."""
+        """What is active under a name. If None, nothing is, or not for this asker."""
         with self._database.reading() as connection:
             confirm(connection, principal)
-            if not _may_use(connection, principal, {"name": name, "style": style}):
-                return None
-            found = connection.execute(_BY_NAME, {"name": name, "style": style}).mappings().all()
-            return _first_usable(connection, principal, found)
+            return choose_by_name(connection, principal, name, style)
 
     def pinned(
         self, principal: Principal, name: str, version: int, style: str
     ) -> TemplateVersion | None:
-        """One version, active or not; None: there is none, or not for this asker."""
+        """One version, active or not. If None, there is none, or not for this asker."""
         with self._database.reading() as connection:
             confirm(connection, principal)
-            wanted = {"name": name, "version": version, "style": style}
-            if not _may_use(connection, principal, {"name": name, "style": style}):
-                return None
-            found = connection.scalar(_PINNED, wanted)
-            return None if found is None else _readable(connection, principal, found)
+            return find_version(connection, principal, name, version, style)
 
     # --- for administrators ---------------------------------------------------------------------
 
@@ -240,7 +116,7 @@ class Templates:
         with self._database.writing(by) as connection:
             template_id = _head(connection, name, style, language, readers)
             newest = _newest(connection, template_id)
-            if newest is None or _text(newest["text"]) != text:
+            if newest is None or text_of(newest["text"]) != text:
                 values = {
                     "version": 1 if newest is None else newest["version"] + 1,
                     "text": asdict(text),
@@ -253,7 +129,7 @@ class Templates:
                 connection.execute(insert(template_versions).values(values))
                 newest = _newest(connection, template_id)
             assert newest is not None
-            return _version(newest)
+            return version_of(newest)
 
     def relabel(self, name: str, readers: Readers, *, by: Actor) -> None:
         """Change who may use the template. Raises NotFound."""
@@ -353,8 +229,8 @@ class Templates:
         """Every version, oldest first. Raises NotFound."""
         _check_name(name)
         with self._database.reading() as connection:
-            wanted = _VERSION.where(templates.c.name == name).order_by(template_versions.c.version)
-            found = tuple(_version(row) for row in connection.execute(wanted).mappings())
+            wanted = VERSIONS.where(templates.c.name == name).order_by(template_versions.c.version)
+            found = tuple(version_of(row) for row in connection.execute(wanted).mappings())
         if not found:
             raise _unknown(name)
         return found
@@ -363,7 +239,9 @@ class Templates:
         """What is active now, for each audience; with a name: where that template is."""
         with self._database.reading() as connection:
             newest: dict[tuple[Any, ...], RowMapping] = {}
-            for row in connection.execute(_ACTIVATIONS.order_by(_active.c.id)).mappings():
+            for row in connection.execute(
+                _ACTIVATIONS.order_by(template_activations.c.id)
+            ).mappings():
                 slot = (row["audience"], row["principal_id"], row["style"], row["language"])
                 newest[(*slot, row["name"]) if row["audience"] == BY_NAME else slot] = row
             return [
@@ -374,56 +252,11 @@ class Templates:
 
 
 _ACTIVATIONS = (
-    select(_active, templates.c.name, templates.c.style, templates.c.language)
-    .join(template_versions, template_versions.c.id == _active.c.version_id)
+    select(template_activations, templates.c.name, templates.c.style, templates.c.language)
+    .join(template_versions, template_versions.c.id == template_activations.c.version_id)
     .join(templates, templates.c.id == template_versions.c.template_id)
-    .where(_active.c.withdrawn_at.is_(None))
+    .where(template_activations.c.withdrawn_at.is_(None))
 )
-
-
-def _first_usable(
-    connection: Connection, principal: Principal, rows: Sequence[RowMapping]
-) -> Chosen | None:
-    """The first of these activations whose template the asker may use, without its candidate if
-    that is forbidden.
-    """
-    sets = {row[of] for row in rows for of in ("reader_set_id", "candidate_reader_set_id")} - {None}
-    allowed = set(readable_sets(connection, principal, sets)) if sets else set()
-    for row in rows:
-        version = (
-            _readable(connection, principal, row["version_id"])
-            if row["reader_set_id"] in allowed
-            else None
-        )
-        if version is not None:
-            tried = row["candidate_reader_set_id"] in allowed
-            candidate = _readable(connection, principal, row["candidate_id"]) if tried else None
-            return Chosen(version=version, candidate=candidate, share=row["share"])
-    return None
-
-
-def _may_use(connection: Connection, principal: Principal, wanted: Mapping[str, str]) -> bool:
-    """Decided before anything else is read, in the same two steps for what is hidden and what is
-    absent.
-    """
-    ((reader_set,),) = _SET_OF_NAME.rows(connection, wanted)
-    return may_read_set(connection, principal, reader_set)
-
-
-def _readable(
-    connection: Connection, principal: Principal, version_id: int
-) -> TemplateVersion | None:
-    row = (
-        connection.execute(
-            _READABLE_TEXT, {**asker_parameters(principal), "version_id": version_id}
-        )
-        .mappings()
-        .first()
-    )
-    if row is None:
-        log.error("The second gate stopped a template that the first had let through.")
-        return None
-    return _version(row)
 
 
 def _head(
@@ -454,7 +287,7 @@ def _head(
 def _newest(connection: Connection, template_id: int) -> RowMapping | None:
     newest_first = template_versions.c.version.desc()
     return (
-        connection.execute(_VERSION.where(templates.c.id == template_id).order_by(newest_first))
+        connection.execute(VERSIONS.where(templates.c.id == template_id).order_by(newest_first))
         .mappings()
         .first()
     )
@@ -471,7 +304,7 @@ def _check_name(name: str) -> None:
 def _known(connection: Connection, name: str, version: int) -> RowMapping:
     _check_name(name)
     this = and_(templates.c.name == name, template_versions.c.version == version)
-    found = connection.execute(_VERSION.where(this)).mappings().first()
+    found = connection.execute(VERSIONS.where(this)).mappings().first()
     if found is None:
         raise _unknown(f"{name}@{version}")
     return found
@@ -525,21 +358,21 @@ def _current(connection: Connection, name: str, kind: str, principal_id: int | N
     if template is None:
         raise _unknown(name)
     place = [
-        _active.c.audience == kind,
+        template_activations.c.audience == kind,
         templates.c.style == template.style,
         templates.c.language == template.language,
     ]
     if kind == BY_NAME:
         place.append(templates.c.name == name)
     if principal_id is not None:
-        place.append(_active.c.principal_id == principal_id)
-    return _ACTIVATIONS.where(*place).order_by(_active.c.id.desc())
+        place.append(template_activations.c.principal_id == principal_id)
+    return _ACTIVATIONS.where(*place).order_by(template_activations.c.id.desc())
 
 
 def _activation(connection: Connection, row: RowMapping) -> Activation:
     def label(version_id: int | None) -> str | None:
         found = (
-            connection.execute(_VERSION.where(template_versions.c.id == version_id))
+            connection.execute(VERSIONS.where(template_versions.c.id == version_id))
             .mappings()
             .first()
         )
@@ -553,20 +386,6 @@ def _activation(connection: Connection, row: RowMapping) -> Activation:
         share=row["share"],
         activated_by=row["activated_by"],
         activated_at=row["activated_at"],
-    )
-
-
-def _version(row: RowMapping) -> TemplateVersion:
-    shown = {
-        key: row[key] for key in ("name", "version", "style", "language", "saved_by", "saved_at")
-    }
-    return TemplateVersion(**shown, text=_text(row["text"]))
-
-
-def _text(stored: Mapping[str, Any]) -> TemplateText:
-    lists = {key: tuple(stored[key]) for key in ("variables", "stop")}
-    return TemplateText(
-        system=stored["system"], user=stored["user"], no_answer=stored["no_answer"], **lists
     )
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from indexes.catalog.templates import BY_NAME, Activation, TemplateText, split_label
+from indexes.catalog.template_choice import BY_NAME, TemplateText
+from indexes.catalog.templates import Activation, split_label
 from indexes.cli.common import (
     Allow,
     Deny,

@@ -7,7 +7,8 @@ import hmac
 from typing import cast
 
 from indexes.catalog import Catalog
-from indexes.catalog.templates import NAME, Chosen, TemplateVersion
+from indexes.catalog.template_choice import Chosen, TemplateVersion
+from indexes.catalog.templates import NAME
 from indexes.model import Principal
 from indexes.text.words import Script
 from service.templates.template import BuiltIn, Style, Template

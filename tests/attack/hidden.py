@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import ClearanceError
 from indexes.model import Readers
 from tests.world import TESTER, World

@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from indexes.catalog import ReadState
 from indexes.catalog.database import Database, Prepared
+from indexes.catalog.index_input import IndexInput
 from indexes.derived.indexes import Derived
 from indexes.derived.keywords import KeywordIndex
 from indexes.derived.keywords.rows import SlotOfRow
@@ -42,6 +43,7 @@ WATCHED = (
     KeywordIndex,
     SlotOfRow,
     Derived,
+    IndexInput,
     ReadState,
     Database,
     Prepared,
@@ -219,7 +221,7 @@ def fail_at(story: Story, faults: Faults, step: Callable[[Story], None], at: int
     if not isinstance(told, ClearanceError | None):
         assert type(told) is type(error()), f"{faults.raised} became {told!r}"
         of_the_database = isinstance(told, OperationalError) and faults.raised.startswith(
-            "ReadState."
+            ("IndexInput.", "ReadState.")
         )
         assert not of_the_database, "what a database says is told in our words"
     reached = faults.raised != ""

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import NotFound
 from indexes.model import Principal, Readers
 from tests.databases import only_sqlite

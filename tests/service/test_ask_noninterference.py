@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexes.catalog import templates
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import ClearanceError, NotFound
 from indexes.model import Principal, Readers, SearchResult
 from service.answering.answerer import Answerer, Ask

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from indexes import embedder as embedding
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import NotFound
 from indexes.model import Actor, Readers
 from indexes.search.searcher import Searcher

@@ -10,8 +10,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from indexes.catalog import Catalog, templates
-from indexes.catalog.templates import TemplateText
+from indexes.catalog import Catalog, template_choice, templates
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import BadInput, BadPrincipal, NotFound
 from indexes.model import Actor, Principal, Readers
 from service.answering.answerer import Answer, Answerer, Ask
@@ -81,9 +81,10 @@ def test_a_version_never_changes_and_saving_the_same_makes_no_new_one(world: Wor
 
 
 def test_nothing_in_the_code_updates_a_version() -> None:
-    source = Path(templates.__file__).read_text(encoding="utf-8")
-    assert "update(template_versions)" not in source
-    assert "delete(" not in source
+    for file in (templates.__file__, template_choice.__file__):
+        source = Path(file).read_text(encoding="utf-8")
+        assert "update(template_versions)" not in source
+        assert "delete(" not in source
 
 
 def test_what_cannot_be_saved_is_refused(world: World) -> None:
@@ -286,22 +287,26 @@ def test_with_both_gates_open_the_test_above_would_see_it(
 def open_gate(gate: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if gate == "first":
         monkeypatch.setattr(
-            templates, "readable_sets", lambda _connection, _principal, among: sorted(among)
+            template_choice, "readable_sets", lambda _connection, _principal, among: sorted(among)
         )
         return
-    guarded = templates._READABLE_TEXT
+    guarded = template_choice._READABLE_TEXT
     opened = guarded.with_only_columns(*guarded.selected_columns)
     opened._where_criteria = (guarded.whereclause.clauses[0],)  # type: ignore[union-attr]
-    monkeypatch.setattr(templates, "_READABLE_TEXT", opened)
+    monkeypatch.setattr(template_choice, "_READABLE_TEXT", opened)
 
 
 def test_only_the_guarded_statement_gives_text_to_who_asks() -> None:
+    source = Path(template_choice.__file__).read_text(encoding="utf-8")
+    choosing = source[source.index("def choose_for_asker") :]
+    assert "_READABLE_TEXT" in choosing
+    assert "VERSIONS" not in choosing
     source = Path(templates.__file__).read_text(encoding="utf-8")
     asking = source[
         source.index("# --- for who asks questions") : source.index("# --- for administrators")
     ]
-    assert "_VERSION" not in asking
-    assert "_READABLE_TEXT" in source
+    assert "VERSIONS" not in asking
+    assert "execute(" not in asking
 
 
 # --- in an answer -------------------------------------------------------------------------------

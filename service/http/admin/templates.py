@@ -12,7 +12,8 @@ from fastapi import APIRouter
 from pydantic import Field, StrictInt
 from starlette.responses import Response
 
-from indexes.catalog.templates import TemplateInfo, Templates, TemplateVersion
+from indexes.catalog.template_choice import TemplateVersion
+from indexes.catalog.templates import TemplateInfo, Templates
 from service.http.admin.unknown_names import unknown_names
 from service.http.auth import ActingCaller, needs_admin
 from service.http.bodies import Name, Number, ReadersBody, RequestBody
