@@ -91,11 +91,11 @@ class Catalog:
 
         Raises NotAuthenticated and NotPermitted from whatever begins a transaction there.
         """
-        with self._database.checked(lambda connection: confirm(connection, principal, scope)):
+        with self._database.checking(lambda connection: confirm(connection, principal, scope)):
             yield
 
     def reachable(self) -> None:
-        """Fails where the catalog cannot be read. Looks at nothing that documents change."""
+        """Raises an error if the catalog cannot be read. Looks at nothing that documents change."""
         with self._database.reading() as connection:
             connection.scalar(select(installation.c.name).limit(1))
 

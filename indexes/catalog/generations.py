@@ -24,7 +24,7 @@ _ACTIVE = Prepared(_IN_FORCE.with_only_columns(*(generations.c[name] for name in
 def active_generation(connection: Connection) -> IndexGeneration | None:
     """The generation that searches use, if there is one yet."""
     for stored in _ACTIVE.rows(connection, {}):
-        return _generation(dict(zip(_FIELDS, stored, strict=True)))
+        return _generation_of(dict(zip(_FIELDS, stored, strict=True)))
     return None
 
 
@@ -35,7 +35,7 @@ def writable_generations(connection: Connection) -> tuple[IndexGeneration, ...]:
         .where(generations.c.state != "retired")
         .order_by(generations.c.state, generations.c.id)
     )
-    return tuple(_generation(row) for row in connection.execute(wanted).mappings())
+    return tuple(_generation_of(row) for row in connection.execute(wanted).mappings())
 
 
 def stored_centroids(
@@ -53,14 +53,18 @@ def stored_centroids(
 
 
 class Generations:
+    """The builds of the derived indexes. At any time at most one of them is active."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def active(self) -> IndexGeneration | None:
+        """The generation that searches use, if there is one yet."""
         with self._database.reading() as connection:
             return active_generation(connection)
 
     def writable(self) -> tuple[IndexGeneration, ...]:
+        """The generations that a new document needs vectors for, the active one first."""
         with self._database.reading() as connection:
             return writable_generations(connection)
 
@@ -97,7 +101,7 @@ class Generations:
             if row is None:
                 return self._add(connection, model, fingerprint, dimension, "building")
             note(connection, "generation")
-            return _generation(row)
+            return _generation_of(row)
 
     def announce(self, generation: IndexGeneration, *, by: Actor) -> None:
         """Complete: running services may load it, so that the switch takes them no time."""
@@ -130,7 +134,7 @@ class Generations:
             )
             row = connection.execute(chosen.returning(generations)).mappings().one()
             note(connection, "generation")
-        return _generation(row)
+        return _generation_of(row)
 
     def centroids(self, generation: IndexGeneration) -> "NDArray[np.int8] | None":
         """The centroids of its topics, once they are learnt; they never change again."""
@@ -184,12 +188,12 @@ class Generations:
         """
         with self._database.reading() as connection:
             row = connection.execute(_IN_FORCE).mappings().first()
-        return None if row is None else (_generation(row), dict(row["settings"]))
+        return None if row is None else (_generation_of(row), dict(row["settings"]))
 
     def keep_setting(
         self, generation: IndexGeneration, name: str, value: Any, *, by: Actor
     ) -> None:
-        """Holds for every request that starts after it, in every process. None: forget it.
+        """Holds for every request that starts after it, in every process. None forgets it.
 
         Raises NotFound.
         """
@@ -221,8 +225,8 @@ class Generations:
         )
         row = connection.execute(added).mappings().one()
         note(connection, "generation")
-        return _generation(row)
+        return _generation_of(row)
 
 
-def _generation(row: Mapping[Any, Any]) -> IndexGeneration:
+def _generation_of(row: Mapping[Any, Any]) -> IndexGeneration:
     return IndexGeneration(**{name: row[name] for name in _FIELDS})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, exists, func, literal_column, select
 
-from indexes.catalog.checking import problems
+from indexes.catalog.checking import find_problems
 from indexes.catalog.database import Prepared, in_batches
 from indexes.catalog.generations import active_generation, stored_centroids
 from indexes.catalog.schema import (
@@ -137,7 +137,9 @@ class IndexInput:
         """
         generation = self.generation()
         return (
-            [] if generation is None else list(problems(self._connection, generation, whole=whole))
+            []
+            if generation is None
+            else list(find_problems(self._connection, generation, whole=whole))
         )
 
     def unembedded(self, generation: IndexGeneration, limit: int) -> list[tuple[int, bytes]]:
@@ -162,8 +164,8 @@ class IndexInput:
     def sets_changed_since(self, followed: Mark, newest: Mark) -> list[tuple[int, int]] | None:
         """(reader set, number of its newest change) for those changed after `followed`.
 
-        None: this catalog was never in both states, or does not know any more. Costs the same for
-        every principal.
+        If None, this catalog was never in both states, or does not know any more. It costs the same
+        for every principal.
         """
         given = {
             "followed": followed.number,
@@ -214,13 +216,18 @@ class IndexInput:
         yield from (tuple(head) for head in self._connection.execute(_HEADS))
 
     def placements(self, document_ids: Sequence[int] | None = None) -> Iterator[Placement]:
-        """Where each document stands: its reader set, its token and its rows. None: all documents."""
+        """Where each of these documents stands: its reader set, its token and its rows.
+
+        If None, all documents are meant.
+        """
         if document_ids is None:
-            yield from _placed(self._connection.execute(_ROWS), self._connection.execute(_HEADS))
+            yield from _make_placements(
+                self._connection.execute(_ROWS), self._connection.execute(_HEADS)
+            )
             return
         for batch in in_batches(document_ids):
             among = {"among": list(batch)}
-            yield from _placed(
+            yield from _make_placements(
                 _ROWS_AMONG.rows(self._connection, among),
                 _HEADS_AMONG.rows(self._connection, among),
             )
@@ -258,7 +265,7 @@ class IndexInput:
         return found
 
 
-def _placed(rows: Iterable[Any], heads: Iterable[Any]) -> Iterator[Placement]:
+def _make_placements(rows: Iterable[Any], heads: Iterable[Any]) -> Iterator[Placement]:
     """rows: document and row, in reading order. heads: document, reader set and token."""
     import numpy as np
 

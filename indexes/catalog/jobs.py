@@ -20,6 +20,8 @@ JobState = Literal["queued", "running", "done", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
+    """One piece of long work, as it was when it was read."""
+
     id: str
     kind: str
     state: JobState
@@ -34,6 +36,8 @@ class Job:
 
 
 class Jobs:
+    """The queue. Any number of processes may share it."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -49,7 +53,7 @@ class Jobs:
         counts = {"done": 0, "total": 0, "fence": 0, "created_at": now, "updated_at": now}
         with self._database.writing(by) as connection:
             added = insert(jobs).values(**values, **counts).returning(jobs)
-            return _job(connection.execute(added).mappings().one())
+            return _job_of(connection.execute(added).mappings().one())
 
     def get(self, job_id: str) -> Job:
         """Raises NotFound."""
@@ -61,10 +65,12 @@ class Jobs:
             )
         if row is None:
             raise NotFound()
-        return _job(row)
+        return _job_of(row)
 
     def claim(self, kinds: Sequence[str], lease_s: float, *, by: Actor) -> Job | None:
-        """The oldest job that waits, or whose worker let its lease run out; None: nothing to do."""
+        """The oldest job that waits, or whose worker let its lease run out. If None, there is no
+        such job.
+        """
         now = datetime.now(UTC)
         free = or_(
             jobs.c.state == "queued", (jobs.c.state == "running") & (jobs.c.lease_until < now)
@@ -83,7 +89,7 @@ class Jobs:
                 .mappings()
                 .first()
             )
-        return None if row is None else _job(row)
+        return None if row is None else _job_of(row)
 
     def progress(
         self, job: Job, done: int, total: int, *, lease_s: float = 60.0, by: Actor
@@ -121,7 +127,7 @@ class Jobs:
                 raise LeaseLost(f"It is the job {job.id}.")
 
 
-def _job(row: RowMapping) -> Job:
+def _job_of(row: RowMapping) -> Job:
     names = (
         "kind",
         "state",

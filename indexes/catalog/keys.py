@@ -31,6 +31,8 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyInfo:
+    """A key as administrators see it."""
+
     id: str
     user: str
     label: str
@@ -48,6 +50,8 @@ _BY_ID = (  # every request asks it
 
 
 class Keys:
+    """API keys of users. Only hashes of them are stored."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -23,7 +23,7 @@ logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every conne
 def migrate(database: Database) -> None:
     """Raises SchemaMismatch for a catalog that a newer version of Clearance wrote."""
     with database.reading() as connection:
-        if _revision(connection) == newest_revision():
+        if _find_revision(connection) == newest_revision():
             return
     from alembic import command
     from alembic.config import Config
@@ -33,7 +33,7 @@ def migrate(database: Database) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     # held throughout, so that two processes never migrate at once
     with database.writing(_MIGRATION) as connection:
-        found = _revision(connection)
+        found = _find_revision(connection)
         known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
         if found is not None and found not in known:
             raise SchemaMismatch(
@@ -48,8 +48,8 @@ def newest_revision() -> str:
     return max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("m[0-9]*.py"))
 
 
-def _revision(connection: Connection) -> str | None:
-    """The revision that the catalog is at; None if nothing was ever made in it."""
+def _find_revision(connection: Connection) -> str | None:
+    """The revision that the catalog is at, or None if nothing was ever made in it."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     version = column("version_num", String)

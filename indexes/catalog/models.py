@@ -44,8 +44,8 @@ class Models:
     # --- for administrators ---------------------------------------------------------------------
 
     def set(self, name: str, readers: Readers, *, by: Actor) -> None:
-        """From now on only these may use the model; nobody, where none is allowed. Raises BadInput."""
-        _check(name)
+        """From now on only these may use the model; nobody, if none is allowed. Raises BadInput."""
+        _check_name(name)
         with self._database.writing(by) as connection:
             connection.execute(delete(models).where(models.c.name == name))
             connection.execute(
@@ -55,7 +55,7 @@ class Models:
     def clear(self, name: str, *, by: Actor) -> None:
         """From now on everybody who may ask may use the model.
 
-        Raises NotFound where it has no rule.
+        Raises NotFound if it has no rule.
         """
         with self._database.writing(by) as connection:
             gone = delete(models).where(models.c.name == name)
@@ -73,7 +73,7 @@ class Models:
             return {row.name: readers[row.reader_set_id] for row in found}
 
 
-def _check(name: str) -> None:
+def _check_name(name: str) -> None:
     """Raises BadInput for what no model server calls a model."""
     if not 1 <= len(name) <= MAX_NAME_CHARS or name != name.strip():
         raise BadInput(

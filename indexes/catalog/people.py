@@ -64,15 +64,17 @@ class People:
     # --- declaring, renaming, disabling, removing -----------------------------------------------
 
     def add_user(self, name: str, *, by: Actor) -> Mentions:
-        """Returns the rules that name the user already: they hold from now on.
+        """Declare a user. Returns the rules that name the user already: they hold from now on.
 
         Raises AlreadyExists, BadPrincipal.
         """
         return self._add("user", name, by=by)
 
     def add_group(self, name: str, *, external: bool = False, by: Actor) -> Mentions:
-        """external: the identity provider says who is in it, in its tokens; no other group counts
-        from a token.
+        """Declare a group.
+
+        external: the identity provider says in its tokens who is in it. No other group counts from
+        a token.
 
         Returns the rules that name the group already: they hold from now on. Raises AlreadyExists,
         BadPrincipal.
@@ -91,7 +93,8 @@ class People:
     def rename_group(self, old: str, new: str, *, lift_denies: bool = False, by: Actor) -> Mentions:
         """As `rename_user`.
 
-        Tokens must say the new name of an external group: StillDenied where a deny hangs on it.
+        Tokens must say the new name of an external group. Raises StillDenied if a deny hangs on
+        the old one.
         """
         return self._rename("group", old, new, lift_denies=lift_denies, by=by)
 
@@ -100,7 +103,7 @@ class People:
 
         Returns whose name it was.
 
-        Rules that are stored do not change. Raises NotFound where nobody was called so.
+        Rules that are stored do not change. Raises NotFound if nobody was called so.
         """
         name = former if former.startswith(f"{kind}:") else f"{kind}:{former}"
         with self._database.writing(by) as connection:
@@ -119,18 +122,18 @@ class People:
 
         Raises NotFound.
         """
-        self._switch(name, state="disabled", by=by)
+        self._set_state(name, state="disabled", by=by)
 
     def enable_user(self, name: str, *, by: Actor) -> None:
         """What held for the user before holds again, its keys included. Raises NotFound."""
-        self._switch(name, state="active", by=by)
+        self._set_state(name, state="active", by=by)
 
     def remove_user(self, name: str, *, lift_denies: bool = False, by: Actor) -> None:
         """The user reads nothing any more and its keys are gone.
 
         A later user of that name is somebody else.
 
-        Raises StillDenied where rules deny the user: files that say the name would mean the next of
+        Raises StillDenied if rules deny the user: files that say the name would mean the next of
         that name.
         """
         self._remove("user", name, lift_denies=lift_denies, by=by)
@@ -140,7 +143,7 @@ class People:
 
         A later group of that name is another one.
 
-        Raises StillDenied where rules deny the group, or one that it is in: its members could read
+        Raises StillDenied if rules deny the group, or one that it is in: its members could read
         them.
         """
         self._remove("group", name, lift_denies=lift_denies, by=by)
@@ -153,7 +156,7 @@ class People:
         Raises NotFound for unknown names.
         """
         with self._database.writing(by) as connection:
-            group_id, member_id = _membership(connection, group, member)
+            group_id, member_id = _membership_ids(connection, group, member)
             same = select(memberships).where(
                 memberships.c.group_id == group_id, memberships.c.member_id == member_id
             )
@@ -170,7 +173,7 @@ class People:
         Raises NotFound if it is not a direct member.
         """
         with self._database.writing(by) as connection:
-            group_id, member_id = _membership(connection, group, member)
+            group_id, member_id = _membership_ids(connection, group, member)
             denied = mentions(connection, with_groups_above(connection, group_id), "deny")
             these = memberships.c.group_id == group_id, memberships.c.member_id == member_id
             if connection.execute(delete(memberships).where(*these)).rowcount == 0:
@@ -219,7 +222,7 @@ class People:
                 select(principal_aliases).order_by(principal_aliases.c.name)
             ):
                 former.setdefault(owner, []).append(name)
-            alike = _taken_for_each_other(connection)
+            alike = _find_lookalikes(connection)
         return [
             PrincipalInfo(
                 name=row.name,
@@ -244,7 +247,7 @@ class People:
         Raises UnknownPrincipal for any in `deny`, and with `refuse` for any at all; BadPrincipal
         for what is no name.
         """
-        said = Readers(allow=_checked(readers.allow), deny=_checked(readers.deny))
+        said = Readers(allow=_check_names(readers.allow), deny=_check_names(readers.deny))
         with self._database.reading() as connection:
             refuse_unknown(connection, said.deny)
             unknown = tuple(meaning(connection, said.allow).unknown.values())
@@ -283,7 +286,7 @@ class People:
                 _refuse_lifting(
                     connection, stored.name, principal_id, "tokens that say the old name"
                 )
-            left = _set_aside(connection, name)
+            left = _set_name_aside(connection, name)
             connection.execute(delete(principal_aliases).where(principal_aliases.c.name == name))
             connection.execute(
                 insert(principal_aliases).values(name=stored.name, principal_id=principal_id)
@@ -295,7 +298,7 @@ class People:
             note_people(connection, principal_id)
             return left
 
-    def _switch(self, given: str, *, state: str, by: Actor) -> None:
+    def _set_state(self, given: str, *, state: str, by: Actor) -> None:
         with self._database.writing(by) as connection:
             principal_id = declared_id(connection, "user", given)
             values = {"state": state, "known": int(state == "active")}
@@ -325,7 +328,7 @@ class People:
             connection.execute(delete(api_keys).where(api_keys.c.user_id == principal_id))
             for table in (principal_aliases, principal_shapes):
                 connection.execute(delete(table).where(table.c.principal_id == principal_id))
-            _end(connection, principal_id, name)
+            _give_up_name(connection, principal_id, name)
 
 
 def known_id(connection: Connection, name: str) -> int:
@@ -367,7 +370,7 @@ def principal_ids(
 
 
 def _refuse_lifting(connection: Connection, name: str, principal_id: int, whom: str) -> None:
-    """Raises StillDenied where rules deny this principal, or for a group one that it is in."""
+    """Raises StillDenied if rules deny this principal, or for a group one that it is in."""
     group = name.startswith("group:")
     denied = mentions(
         connection, with_groups_above(connection, principal_id) if group else {principal_id}, "deny"
@@ -383,18 +386,18 @@ def _refuse_lifting(connection: Connection, name: str, principal_id: int, whom: 
         )
 
 
-def _set_aside(connection: Connection, name: str) -> Mentions:
+def _set_name_aside(connection: Connection, name: str) -> Mentions:
     """Rules that name what nobody had declared keep meaning nobody when somebody else gets the
     name.
     """
     named = connection.scalar(select(principals.c.id).where(principals.c.name == name))
     if named is None:
         return Mentions()
-    _end(connection, named, name)
+    _give_up_name(connection, named, name)
     return mentions(connection, {named})
 
 
-def _end(connection: Connection, principal_id: int, name: str) -> None:
+def _give_up_name(connection: Connection, principal_id: int, name: str) -> None:
     """Nobody has this id any more, and its name is free."""
     ended = {
         "name": f"{name}#{secrets.token_hex(8)}",
@@ -405,7 +408,7 @@ def _end(connection: Connection, principal_id: int, name: str) -> None:
     connection.execute(update(principals).where(principals.c.id == principal_id).values(ended))
 
 
-def _taken_for_each_other(connection: Connection) -> dict[str, set[str]]:
+def _find_lookalikes(connection: Connection) -> dict[str, set[str]]:
     """Names of different entities that look the same, by each of them."""
     by_shape: dict[str, list[tuple[str, int]]] = {}
     for shape, name, owner in connection.execute(
@@ -419,11 +422,11 @@ def _taken_for_each_other(connection: Connection) -> dict[str, set[str]]:
     return found
 
 
-def _checked(names: Iterable[str]) -> frozenset[str]:
+def _check_names(names: Iterable[str]) -> frozenset[str]:
     return frozenset(check_principal(name) for name in names)
 
 
-def _membership(connection: Connection, group: str, member: str) -> tuple[int, int]:
+def _membership_ids(connection: Connection, group: str, member: str) -> tuple[int, int]:
     if member == PUBLIC:
         raise BadPrincipal("public is nobody's member; name public in a rule instead.")
     kind = member.partition(":")[0]

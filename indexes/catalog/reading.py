@@ -28,7 +28,7 @@ from indexes.catalog.access import (
     readable_sets,
 )
 from indexes.catalog.database import Prepared, in_batches
-from indexes.catalog.filters import Filters, matching
+from indexes.catalog.filters import Filters, select_matching
 from indexes.catalog.index_input import IndexInput
 from indexes.catalog.schema import (
     chunks,
@@ -49,7 +49,7 @@ _ALL = 1 << 62
 _MAX_ID_CHARS = 64
 
 _HITS = (
-    select(  # `_hit` reads them in this order
+    select(  # `_hit_of` reads them in this order
         chunks.c.row,
         chunks.c.public_id,
         documents.c.public_id.label("document_public_id"),
@@ -123,7 +123,7 @@ class ReadState(IndexInput):
     # --- who may read what ----------------------------------------------------------------------
 
     def confirm(self, principal: Principal) -> None:
-        """Raises NotAuthenticated where the key that the principal came with does not hold in this
+        """Raises NotAuthenticated if the key that the principal came with does not hold in this
         state.
         """
         confirm(self._connection, principal)
@@ -150,8 +150,8 @@ class ReadState(IndexInput):
         return self._connection.scalar(_NEWEST_SET) or 0
 
     def new_entries(self, since: int) -> Sequence[tuple[int, str, int]] | None:
-        """(reader set, effect, identity) of reader sets above `since`; None: they are too many to
-        look at each.
+        """(reader set, effect, identity) of reader sets above `since`. If None, there are too many
+        to look at each.
         """
         return new_entries(self._connection, since)
 
@@ -167,7 +167,7 @@ class ReadState(IndexInput):
             for stored in _HITS_BY_ROW.rows(
                 self._connection, {**asker_parameters(principal), "rows": batch}
             ):
-                found[stored[0]] = _hit(stored, score[stored[0]])
+                found[stored[0]] = _hit_of(stored, score[stored[0]])
         return tuple(found[row] for row, _ in ranked if row in found)
 
     def readable(self, rows: Iterable[Row], principal: Principal) -> frozenset[Row]:
@@ -189,7 +189,7 @@ class ReadState(IndexInput):
         self._check_readable(_SET_OF_PASSAGE, passage_id, principal)
         wanted = {**asker_parameters(principal), "public_id": passage_id}
         for stored in _HIT_BY_ID.rows(self._connection, wanted):
-            return _hit(stored, 0.0)
+            return _hit_of(stored, 0.0)
         raise NotFound()
 
     def document(self, document_id: str, principal: Principal) -> DocumentView:
@@ -203,7 +203,7 @@ class ReadState(IndexInput):
         row = self._connection.execute(_DOCUMENT_BY_ID, wanted).mappings().first()
         if row is None:
             raise NotFound()
-        return _document(row)
+        return _document_of(row)
 
     def _check_readable(self, set_of: Prepared, public_id: str, principal: Principal) -> None:
         """Raises NotFound before anything else is read, in the same two steps for what is hidden
@@ -219,10 +219,10 @@ class ReadState(IndexInput):
 
     def matching(self, filters: Filters, principal: Principal) -> list[int]:
         """Ids of the documents that the filter lets through, among those the principal may read."""
-        return list(self._connection.scalars(matching(filters), asker_parameters(principal)))
+        return list(self._connection.scalars(select_matching(filters), asker_parameters(principal)))
 
 
-def _hit(stored: Sequence[Any], score: float) -> Hit:
+def _hit_of(stored: Sequence[Any], score: float) -> Hit:
     (
         row,
         public_id,
@@ -249,14 +249,14 @@ def _hit(stored: Sequence[Any], score: float) -> Hit:
         text=text,
         start=start,
         end=end,
-        section=tuple(_decoded(section)),
-        pages=_marks(_decoded(pages)),
+        section=tuple(_decode_json(section)),
+        pages=_page_marks(_decode_json(pages)),
         page_kind=page_kind,
         score=score,
     )
 
 
-def _document(row: RowMapping) -> DocumentView:
+def _document_of(row: RowMapping) -> DocumentView:
     return DocumentView(
         id=row["public_id"],
         title=row["title"],
@@ -266,18 +266,18 @@ def _document(row: RowMapping) -> DocumentView:
         language=row["language"],
         text=row["text"],
         page_kind=row["page_kind"],
-        pages=_marks(row["pages"]),
+        pages=_page_marks(row["pages"]),
         modified_at=row["modified_at"],
         metadata=row["metadata"],
     )
 
 
-def _decoded(stored: Any) -> Any:
+def _decode_json(stored: Any) -> Any:
     """JSON as the driver gave it: some read it themselves."""
     if not isinstance(stored, str):
         return stored
     return json.loads(stored) if stored != "[]" else ()
 
 
-def _marks(stored: Sequence[Sequence[Any]]) -> tuple[PageMark, ...]:
+def _page_marks(stored: Sequence[Sequence[Any]]) -> tuple[PageMark, ...]:
     return tuple(PageMark(*mark) for mark in stored)

@@ -68,7 +68,7 @@ class Templates:
 
     # --- for who asks questions -----------------------------------------------------------------
 
-    def meant_for(self, principal: Principal, style: str, language: str) -> Chosen | None:
+    def choose_for_asker(self, principal: Principal, style: str, language: str) -> Chosen | None:
         """What is active for this asker among the templates that they may use. If None, nothing
         is.
         """
@@ -76,13 +76,13 @@ class Templates:
             confirm(connection, principal)
             return choose_for_asker(connection, principal, style, language)
 
-    def named(self, principal: Principal, name: str, style: str) -> Chosen | None:
+    def choose_by_name(self, principal: Principal, name: str, style: str) -> Chosen | None:
         """What is active under a name. If None, nothing is, or not for this asker."""
         with self._database.reading() as connection:
             confirm(connection, principal)
             return choose_by_name(connection, principal, name, style)
 
-    def pinned(
+    def find_version(
         self, principal: Principal, name: str, version: int, style: str
     ) -> TemplateVersion | None:
         """One version, active or not. If None, there is none, or not for this asker."""
@@ -102,11 +102,12 @@ class Templates:
         *,
         by: Actor,
     ) -> TemplateVersion:
-        """A new version; the newest one where it says the same.
+        """Save a new version. Returns the newest one if it says the same.
 
         Changes nothing for anybody until it is activated.
 
-        readers: who may use the template, all its versions; None: those it has. Raises BadInput.
+        readers: who may use the template, in all its versions. If None, those it has stay. Raises
+        BadInput.
         """
         if not NAME.fullmatch(name):
             raise BadInput(
@@ -114,8 +115,8 @@ class Templates:
                 remedy="Use up to 64 small letters, digits, dots, hyphens and underscores.",
             )
         with self._database.writing(by) as connection:
-            template_id = _head(connection, name, style, language, readers)
-            newest = _newest(connection, template_id)
+            template_id = _ensure_template(connection, name, style, language, readers)
+            newest = _find_newest(connection, template_id)
             if newest is None or text_of(newest["text"]) != text:
                 values = {
                     "version": 1 if newest is None else newest["version"] + 1,
@@ -127,7 +128,7 @@ class Templates:
                     "saved_at": datetime.now(UTC),
                 }
                 connection.execute(insert(template_versions).values(values))
-                newest = _newest(connection, template_id)
+                newest = _find_newest(connection, template_id)
             assert newest is not None
             return version_of(newest)
 
@@ -142,7 +143,7 @@ class Templates:
                 ).rowcount
                 == 0
             ):
-                raise _unknown(name)
+                raise _no_such_template(name)
 
     def activate(
         self,
@@ -161,9 +162,9 @@ class Templates:
         NotFound, BadInput.
         """
         with self._database.writing(by) as connection:
-            chosen = _known(connection, name, version)
-            other = _candidate_for(connection, chosen, audience, candidate, share)
-            kind, principal_id = _audience(connection, audience)
+            chosen = _find_version(connection, name, version)
+            other = _find_candidate(connection, chosen, audience, candidate, share)
+            kind, principal_id = _parse_audience(connection, audience)
             values = {
                 "audience": kind,
                 "principal_id": principal_id,
@@ -178,15 +179,15 @@ class Templates:
             connection.execute(insert(template_activations).values(values))
 
     def rollback(self, name: str, *, audience: str = BY_NAME, by: Actor) -> Activation | None:
-        """What was active before holds again for this audience, and is returned; None: now nothing
-        is.
+        """What was active before holds again for this audience, and is returned.
 
-        Raises NotFound where this template is not what is active there.
+        If None, nothing is active there now. Raises NotFound if this template is not what is active
+        there.
         """
         with self._database.writing(by) as connection:
-            kind, principal_id = _audience(connection, audience)
+            kind, principal_id = _parse_audience(connection, audience)
             newest = (
-                connection.execute(_current(connection, name, kind, principal_id))
+                connection.execute(_select_current(connection, name, kind, principal_id))
                 .mappings()
                 .first()
             )
@@ -200,11 +201,11 @@ class Templates:
                 update(template_activations).where(this).values(withdrawn_at=datetime.now(UTC))
             )
             before = (
-                connection.execute(_current(connection, name, kind, principal_id))
+                connection.execute(_select_current(connection, name, kind, principal_id))
                 .mappings()
                 .first()
             )
-            return None if before is None else _activation(connection, before)
+            return None if before is None else _activation_of(connection, before)
 
     def list(self) -> list[TemplateInfo]:
         """Every template, by name."""
@@ -232,11 +233,11 @@ class Templates:
             wanted = VERSIONS.where(templates.c.name == name).order_by(template_versions.c.version)
             found = tuple(version_of(row) for row in connection.execute(wanted).mappings())
         if not found:
-            raise _unknown(name)
+            raise _no_such_template(name)
         return found
 
     def activations(self, name: str | None = None) -> Sequence[Activation]:
-        """What is active now, for each audience; with a name: where that template is."""
+        """What is active now, for each audience. name: only where this template is active."""
         with self._database.reading() as connection:
             newest: dict[tuple[Any, ...], RowMapping] = {}
             for row in connection.execute(
@@ -245,7 +246,7 @@ class Templates:
                 slot = (row["audience"], row["principal_id"], row["style"], row["language"])
                 newest[(*slot, row["name"]) if row["audience"] == BY_NAME else slot] = row
             return [
-                _activation(connection, row)
+                _activation_of(connection, row)
                 for row in newest.values()
                 if name in (None, row["name"])
             ]
@@ -259,7 +260,7 @@ _ACTIVATIONS = (
 )
 
 
-def _head(
+def _ensure_template(
     connection: Connection, name: str, style: str, language: str, readers: Readers | None
 ) -> int:
     """The template of that name, made now if it is new, with these readers."""
@@ -284,7 +285,7 @@ def _head(
     return int(found.id)
 
 
-def _newest(connection: Connection, template_id: int) -> RowMapping | None:
+def _find_newest(connection: Connection, template_id: int) -> RowMapping | None:
     newest_first = template_versions.c.version.desc()
     return (
         connection.execute(VERSIONS.where(templates.c.id == template_id).order_by(newest_first))
@@ -298,22 +299,22 @@ def _check_name(name: str) -> None:
     asked for it.
     """
     if not NAME.fullmatch(name):
-        raise _unknown(name)
+        raise _no_such_template(name)
 
 
-def _known(connection: Connection, name: str, version: int) -> RowMapping:
+def _find_version(connection: Connection, name: str, version: int) -> RowMapping:
     _check_name(name)
     this = and_(templates.c.name == name, template_versions.c.version == version)
     found = connection.execute(VERSIONS.where(this)).mappings().first()
     if found is None:
-        raise _unknown(f"{name}@{version}")
+        raise _no_such_template(f"{name}@{version}")
     return found
 
 
-def _candidate_for(
+def _find_candidate(
     connection: Connection, chosen: RowMapping, audience: str, candidate: str | None, share: float
 ) -> int | None:
-    """The id of the candidate. Raises BadInput where it cannot stand in for what is chosen."""
+    """The id of the candidate. Raises BadInput if it cannot stand in for what is chosen."""
     if (candidate is not None) != (share > 0) or not 0 <= share <= 1:
         raise BadInput(
             "A candidate and its share go together.",
@@ -321,7 +322,7 @@ def _candidate_for(
         )
     if candidate is None:
         return None
-    other = _known(connection, *split_label(candidate))
+    other = _find_version(connection, *split_label(candidate))
     if audience == BY_NAME and other["name"] != chosen["name"]:
         raise BadInput(
             "Who asks for a template by name gets that template.",
@@ -341,7 +342,7 @@ def split_label(label: str) -> tuple[str, int]:
     return name, int(version)
 
 
-def _audience(connection: Connection, audience: str) -> tuple[str, int | None]:
+def _parse_audience(connection: Connection, audience: str) -> tuple[str, int | None]:
     """Raises BadPrincipal and NotFound for a user or group that is not known."""
     if audience in (BY_NAME, DEFAULT):
         return audience, None
@@ -351,12 +352,14 @@ def _audience(connection: Connection, audience: str) -> tuple[str, int | None]:
     return name.partition(":")[0], known_id(connection, name)
 
 
-def _current(connection: Connection, name: str, kind: str, principal_id: int | None) -> Select[Any]:
+def _select_current(
+    connection: Connection, name: str, kind: str, principal_id: int | None
+) -> Select[Any]:
     """What is active for an audience in the place of this template: first the newest."""
     _check_name(name)
     template = connection.execute(select(templates).where(templates.c.name == name)).first()
     if template is None:
-        raise _unknown(name)
+        raise _no_such_template(name)
     place = [
         template_activations.c.audience == kind,
         templates.c.style == template.style,
@@ -369,7 +372,7 @@ def _current(connection: Connection, name: str, kind: str, principal_id: int | N
     return _ACTIVATIONS.where(*place).order_by(template_activations.c.id.desc())
 
 
-def _activation(connection: Connection, row: RowMapping) -> Activation:
+def _activation_of(connection: Connection, row: RowMapping) -> Activation:
     def label(version_id: int | None) -> str | None:
         found = (
             connection.execute(VERSIONS.where(template_versions.c.id == version_id))
@@ -389,5 +392,5 @@ def _activation(connection: Connection, row: RowMapping) -> Activation:
     )
 
 
-def _unknown(name: str) -> NotFound:
+def _no_such_template(name: str) -> NotFound:
     return NotFound(f"There is no template {name[:80]!a}.", remedy="See: clearance templates list")

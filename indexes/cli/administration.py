@@ -31,7 +31,7 @@ Lift = Annotated[
 def add_user(name: str) -> None:
     """Let a person ask. A new user reads what is public, and what rules name already."""
     with open_catalog() as catalog:
-        _say_named(name, catalog.people.add_user(name, by=command_line_actor()))
+        _warn_of_rules_in_force(name, catalog.people.add_user(name, by=command_line_actor()))
 
 
 @users.command("rename")
@@ -41,7 +41,7 @@ def rename_user(old: str, new: str) -> None:
     Rule files may go on saying the old one.
     """
     with open_catalog() as catalog:
-        _say_left(new, catalog.people.rename_user(old, new, by=command_line_actor()))
+        _warn_of_rules_left(new, catalog.people.rename_user(old, new, by=command_line_actor()))
 
 
 @users.command("disable")
@@ -88,9 +88,9 @@ def list_users(as_json: Json = False) -> None:
     """Everybody who may ask."""
     with open_catalog() as catalog:
         found = catalog.people.everybody("user")
-    lines = [_info_line(info) for info in found]
+    lines = [_describe_principal(info) for info in found]
     print_result([asdict(info) for info in found], lines, as_json)
-    _warn_alike(found)
+    _warn_of_lookalikes(found)
 
 
 @groups.command("add")
@@ -103,14 +103,16 @@ def add_group(
 ) -> None:
     """Make a group. Members get what its name is allowed to read."""
     with open_catalog() as catalog:
-        _say_named(name, catalog.people.add_group(name, external=external, by=command_line_actor()))
+        _warn_of_rules_in_force(
+            name, catalog.people.add_group(name, external=external, by=command_line_actor())
+        )
 
 
 @groups.command("rename")
 def rename_group(old: str, new: str, lift_denies: Lift = False) -> None:
     """Another name for the same group. Rule files may go on saying the old one; tokens may not."""
     with open_catalog() as catalog:
-        _say_left(
+        _warn_of_rules_left(
             new,
             catalog.people.rename_group(old, new, lift_denies=lift_denies, by=command_line_actor()),
         )
@@ -154,9 +156,11 @@ def list_groups(as_json: Json = False) -> None:
     with open_catalog() as catalog:
         members, found = catalog.people.groups(), catalog.people.everybody("group")
     named = [(info, members.get(info.name, ())) for info in found]
-    lines = [f"{_info_line(info)}: {', '.join(those) or '(empty)'}" for info, those in named]
+    lines = [
+        f"{_describe_principal(info)}: {', '.join(those) or '(empty)'}" for info, those in named
+    ]
     print_result([asdict(info) | {"members": those} for info, those in named], lines, as_json)
-    _warn_alike(found)
+    _warn_of_lookalikes(found)
 
 
 @access.command("explain")
@@ -272,9 +276,9 @@ def verify_command(
             report = verify(state, derived, whole=not quick)
             found = [*report.differences, *verify_catalog(state, whole=not quick)]
     compared = f"{report.documents} documents, {report.passages} passages, {report.reader_sets} reader sets"
-    lines = [f"{each.where}: {_where(each.reader_set)}{each.what}" for each in found] or [
-        f"All is well: {compared}."
-    ]
+    lines = [
+        f"{each.where}: {_describe_reader_set(each.reader_set)}{each.what}" for each in found
+    ] or [f"All is well: {compared}."]
     if any(each.where != "catalog" for each in found):
         lines.append("Run: clearance rebuild. Every running service then builds its indexes anew.")
     if any(each.where == "catalog" for each in found):
@@ -287,29 +291,29 @@ def verify_command(
         raise typer.Exit(1)
 
 
-def _where(reader_set: int | None) -> str:
+def _describe_reader_set(reader_set: int | None) -> str:
     return "" if reader_set is None else f"reader set {reader_set}: "
 
 
-def _say_named(name: str, named: Mentions) -> None:
+def _warn_of_rules_in_force(name: str, named: Mentions) -> None:
     if named:
         warn(f"{named} named {name} already; these rules hold for it from now on.")
 
 
-def _say_left(new: str, left: Mentions) -> None:
+def _warn_of_rules_left(new: str, left: Mentions) -> None:
     if left:
         told = f"{left} named {new} before anybody had that name."
         warn(f"{told} They mean nobody until their rules are read again.")
 
 
-def _info_line(info: PrincipalInfo) -> str:
+def _describe_principal(info: PrincipalInfo) -> str:
     told = ["disabled"] if info.state == "disabled" else []
     told += ["external"] if info.external else []
     told += [f"formerly {', '.join(info.former_names)}"] if info.former_names else []
     return f"{info.name}  ({'; '.join(told)})" if told else info.name
 
 
-def _warn_alike(found: Iterable[PrincipalInfo]) -> None:
+def _warn_of_lookalikes(found: Iterable[PrincipalInfo]) -> None:
     for info in found:
         if info.taken_for:
             others = ", ".join(map(ascii, info.taken_for))

@@ -46,9 +46,13 @@ def reads(world: World) -> dict[str, Callable[[Principal], object]]:
         "passage": lambda who: world.searcher.passage(letter.id, who),
         "view": world.searcher.view_id,
         "models": world.catalog.models.hidden_from,
-        "template": lambda who: world.catalog.templates.meant_for(who, "chat", "en"),
-        "named template": lambda who: world.catalog.templates.named(who, "support", "chat"),
-        "pinned template": lambda who: world.catalog.templates.pinned(who, "support", 1, "chat"),
+        "template": lambda who: world.catalog.templates.choose_for_asker(who, "chat", "en"),
+        "named template": lambda who: world.catalog.templates.choose_by_name(
+            who, "support", "chat"
+        ),
+        "pinned template": lambda who: world.catalog.templates.find_version(
+            who, "support", 1, "chat"
+        ),
         "paths": world.catalog.documents.paths,
     }
 

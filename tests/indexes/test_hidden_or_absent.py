@@ -104,10 +104,10 @@ def test_a_hidden_template_takes_the_same_work_as_none(house: World) -> None:
         )
         templates.activate("secret", 1, by=TESTER)
     for read in (
-        lambda name: templates.named(ADA, name, "chat"),
-        lambda name: templates.pinned(ADA, name, 1, "chat"),
+        lambda name: templates.choose_by_name(ADA, name, "chat"),
+        lambda name: templates.find_version(ADA, name, 1, "chat"),
     ):
         assert abs(work(house, read, "secret") - work(house, read, "absent")) <= SLACK
-    assert templates.named(BOB, "secret", "chat") is not None
-    assert templates.pinned(BOB, "secret", 1, "chat") is not None
-    assert templates.pinned(BOB, "secret", 9, "chat") is None
+    assert templates.choose_by_name(BOB, "secret", "chat") is not None
+    assert templates.find_version(BOB, "secret", 1, "chat") is not None
+    assert templates.find_version(BOB, "secret", 9, "chat") is None

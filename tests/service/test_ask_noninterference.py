@@ -206,7 +206,7 @@ def test_the_comparison_catches_templates_without_readers(
 def test_the_comparison_catches_an_error_that_tells_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = templates.Templates.named
+    honest = templates.Templates.choose_by_name
 
     def telling(self: templates.Templates, principal: Principal, name: str, style: str) -> Any:
         found = honest(self, principal, name, style)
@@ -214,7 +214,7 @@ def test_the_comparison_catches_an_error_that_tells_names(
             raise NotFound("You may not use that one.")
         return found
 
-    monkeypatch.setattr(templates.Templates, "named", telling)
+    monkeypatch.setattr(templates.Templates, "choose_by_name", telling)
     assert leaks(tmp_path)
 
 

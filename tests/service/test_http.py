@@ -268,7 +268,7 @@ def test_a_catalog_out_of_reach_is_not_ready_and_lets_nobody_in(
     def broken(*_: object) -> None:
         raise RuntimeError("the disk of db-7 is gone")
 
-    monkeypatch.setattr(house.catalog._database, "_watched", broken)
+    monkeypatch.setattr(house.catalog._database, "_translating_errors", broken)
     for _ in range(100):
         reply = http.get("/readyz")
         if reply.status_code == 503:
@@ -298,7 +298,7 @@ def test_open_addresses_look_at_nothing(
     def looked(*_: object, **__: object) -> None:
         raise AssertionError("the catalog was read")
 
-    monkeypatch.setattr(house.catalog._database, "_watched", looked)
+    monkeypatch.setattr(house.catalog._database, "_translating_errors", looked)
     monkeypatch.setattr(house.app.state.runtime.searcher.corpus, "latest", looked)
     for at in (
         "/livez",

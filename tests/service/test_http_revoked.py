@@ -127,7 +127,7 @@ def test_administration_changes_nothing_for_a_key_that_was_revoked(house: Any, s
     ]
     for method, path, body in tried:
         issued = house.catalog.keys.issue("root", scopes=("admin",), by=TESTER)
-        revoke = partial(house.catalog.keys.revoke, issued.id)
+        revoke = partial(house.catalog.keys.revoke, issued.id, by=TESTER)
         status, _ = head_first(served, method, path, issued.secret, body, revoke)
         assert status == 401, path
     assert house.catalog.models.list() == {}

@@ -171,7 +171,7 @@ def test_a_readiness_that_waits_for_hidden_writes_is_found(
 def test_a_right_that_is_taken_away_late_is_found(
     url: str, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(house.catalog.people), "remove_member", lambda *given: None)
+    monkeypatch.setattr(type(house.catalog.people), "remove_member", lambda *given, **named: None)
     report = report_on(url, house)
     assert {finding.what for finding in report.findings} == {"after group"}
 
@@ -205,6 +205,7 @@ def test_what_a_killed_test_left_behind_can_be_removed(house: House) -> None:
 INTERRUPTED = """
 import sys, time
 from indexes.catalog import Catalog
+from indexes.model import Actor
 from indexes.testing import HashingEmbedder
 from service.leaktest import checks
 from service.leaktest.client import ServiceAway
@@ -215,7 +216,8 @@ def waiting(*given):
     time.sleep(60)
 checks.look_through_every_door = waiting
 with ended_by_signals():
-    attack(sys.argv[1], Catalog.open(sys.argv[2]), lambda generation: HashingEmbedder(), pairs=0)
+    catalog, embedder = Catalog.open(sys.argv[2]), HashingEmbedder()
+    attack(sys.argv[1], catalog, lambda generation: embedder, by=Actor("system:test"), pairs=0)
 """
 
 
