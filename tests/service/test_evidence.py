@@ -231,7 +231,9 @@ def test_a_calibration_by_another_process_holds_at_the_next_request(world: World
         "from indexes.catalog import Catalog\n"
         f"catalog = Catalog.open({url!r})\n"
         "kept = {'hybrid': {'en': {'threshold': 0.99}}}\n"
-        "catalog.generations.keep_setting(catalog.generations.active(), 'abstention', kept)\n"
+        "from indexes.model import Actor\n"
+        "active, by = catalog.generations.active(), Actor('system:test')\n"
+        "catalog.generations.keep_setting(active, 'abstention', kept, by=by)\n"
     )
     subprocess.run([sys.executable, "-c", other], check=True, timeout=120)
     assert ask(world, QUESTION, model).abstained
