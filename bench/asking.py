@@ -33,6 +33,7 @@ from typing import Any
 import httpx2
 import yaml
 
+from bench.actor import BENCH
 from indexes.catalog import Catalog
 from indexes.settings import Settings
 from service.llm.port import Generated, Prompt
@@ -140,11 +141,11 @@ def invited(home: Path) -> str:
     """The key of a user who is in every group."""
     with closing(Catalog.open(Settings(home=home).catalog_url)) as catalog:
         if f"user:{USER}" not in catalog.people.users():
-            catalog.people.add_user(USER)
+            catalog.people.add_user(USER, by=BENCH)
         for group, members in catalog.people.groups().items():
             if f"user:{USER}" not in members:
-                catalog.people.add_member(group, f"user:{USER}")
-        return catalog.keys.issue(USER).secret
+                catalog.people.add_member(group, f"user:{USER}", by=BENCH)
+        return catalog.keys.issue(USER, by=BENCH).secret
 
 
 @contextmanager

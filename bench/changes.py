@@ -20,6 +20,7 @@ from threading import Event, Thread
 
 import numpy as np
 
+from bench.actor import BENCH
 from bench.soft import PER_DOCUMENT, READER_SETS, GivenVectors, Soft, User, searcher
 from indexes.model import Chunk, Document, Readers
 from indexes.search.searcher import Searcher
@@ -96,22 +97,22 @@ def measured(
 
     def relabel() -> int:
         for number, names in zip(there, readers, strict=True):
-            catalog.documents.relabel(f"bench:{number}", names)
+            catalog.documents.relabel(f"bench:{number}", names, by=BENCH)
         return len(there)
 
     def regroup() -> int:
         for change in (catalog.people.remove_member, catalog.people.add_member) * 50:
-            change(group.removeprefix("group:"), f"user:{user.name}")
+            change(group.removeprefix("group:"), f"user:{user.name}", by=BENCH)
         return 100
 
     def add() -> int:
         for uri, matrix in zip(new, vectors, strict=True):
-            catalog.documents.put(document(uri), {generation: matrix})
+            catalog.documents.put(document(uri), {generation: matrix}, by=BENCH)
         return len(new)
 
     def delete() -> int:
         for uri in new:
-            catalog.documents.delete(uri)
+            catalog.documents.delete(uri, by=BENCH)
         return len(new)
 
     steps: list[tuple[str, Callable[[], int]]] = [

@@ -25,6 +25,7 @@ import httpx2
 import numpy as np
 import uvicorn
 
+from bench.actor import BENCH
 from bench.soft import GivenVectors, Soft, searcher
 from indexes.catalog import Catalog
 from indexes.settings import Settings
@@ -75,8 +76,8 @@ def prepare(home: Path, passages: int) -> dict[float, str]:
     made = searcher(home, corpus, list(users.values()), embedder, LIMIT)
     catalog = made.corpus.catalog
     for user in users.values():
-        catalog.people.add_user(user.name)
-    keys = {share: catalog.keys.issue(user.name).secret for share, user in users.items()}
+        catalog.people.add_user(user.name, by=BENCH)
+    keys = {share: catalog.keys.issue(user.name, by=BENCH).secret for share, user in users.items()}
     catalog.close()
     return keys
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.actor import BENCH
 from indexes import settings as configuration
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder, load
@@ -67,7 +68,7 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
         watched.busy_s, watched.first_at = 0.0, None
         report = IngestReport(watcher=PlainProgress(sys.stderr))
         catalog = Catalog.open(settings.catalog_url)
-        embedders = Embedders(catalog, settings.embedding_model, lambda _: watched)
+        embedders = Embedders(catalog, settings.embedding_model, lambda _: watched, by=BENCH)
         begun, cpu_begun, parsers_begun = (
             time.perf_counter(),
             _cpu_s(),
@@ -79,6 +80,7 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
             catalog,
             embedders,
             report,
+            by=BENCH,
         )
         ended, cpu = time.perf_counter(), _cpu_s() - cpu_begun
         parsers_cpu = _cpu_s(resource.RUSAGE_CHILDREN) - parsers_begun

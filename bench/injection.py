@@ -31,6 +31,7 @@ from typing import Any, Literal, get_args
 from anyio import CapacityLimiter, to_thread
 
 from bench import injection_report as reporting
+from bench.actor import BENCH
 from bench.labelled import DATA, rows
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
@@ -221,7 +222,9 @@ def shelve(
     """Each attacked document for one reader, each clean one for another, the benign ones for
     everybody.
     """
-    generation = catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
+    generation = catalog.generations.ensure(
+        embedder.name, embedder.fingerprint, embedder.dimension, by=BENCH
+    )
     there, users = catalog.documents.stored("case:"), set(catalog.people.users())
     wanted = list(benign)
     for case in found:
@@ -231,7 +234,7 @@ def shelve(
             ("denied", {"answering": case.clean, "denying": case.clean and case.denial}),
         ):
             if f"user:{kind}-{case.id}" not in users:
-                catalog.people.add_user(f"{kind}-{case.id}")
+                catalog.people.add_user(f"{kind}-{case.id}", by=BENCH)
             allow = frozenset({f"user:{kind}-{case.id}"})
             for path, text in texts.items():
                 if text:
@@ -243,7 +246,7 @@ def shelve(
     for made in wanted:
         if made.uri not in there:
             vectors = embedder.passages([part.embedded or part.text for part in made.chunks])
-            catalog.documents.put(made, {generation.id: vectors})
+            catalog.documents.put(made, {generation.id: vectors}, by=BENCH)
 
 
 def benign_documents(found: Sequence[Case], embedder: Embedder) -> list[Document]:

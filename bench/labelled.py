@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.actor import BENCH
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.settings import Settings
@@ -38,10 +39,12 @@ def store(
     """
     given = labelled.read_set(DATA / "retrieval" / name, users=DATA / "acl" / "users.jsonl")
     if len(catalog.documents.stored(f"set:{name}/")) < len(given.texts):
-        embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder)
+        embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder, by=BENCH)
         report = IngestReport(watcher=PlainProgress(sys.stderr))
         labelled.ingest_set(
-            given, WriteTools(catalog=catalog, settings=settings, embedders=embedders), report
+            given,
+            WriteTools(catalog=catalog, settings=settings, embedders=embedders, by=BENCH),
+            report,
         )
     may = {row.id: (given.readers or {}).get(row.id, frozenset()) for row in given.texts}
     return {

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import insert
 
+from bench.actor import BENCH
 from indexes.catalog import Catalog
 from indexes.catalog.schema import (
     chunks,
@@ -172,7 +173,9 @@ def searcher(
     """
     settings = Settings(home=home, exact_scan_limit=scan_limit, passages_per_document=1_000)
     catalog = Catalog.open(settings.catalog_url)
-    generation = catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
+    generation = catalog.generations.ensure(
+        embedder.name, embedder.fingerprint, embedder.dimension, by=BENCH
+    )
     _write(catalog, corpus, users, generation.id)
     return Searcher(catalog, embedder, settings)
 
@@ -181,7 +184,7 @@ def _write(catalog: Catalog, corpus: Soft, users: list[User], generation: int) -
     """Straight into the tables, for speed; the result is what the catalog's own methods would have
     written.
     """
-    with catalog._database.writing() as connection:
+    with catalog._database.writing(BENCH) as connection:
         names = [{"id": n + 1, "name": f"group:g{n}", "known": 1} for n in range(READER_SETS)]
         names += [
             {"id": READER_SETS + 1 + n, "name": f"user:{user.name}", "known": 1}
@@ -245,7 +248,7 @@ def _write_documents(catalog: Catalog, corpus: Soft, numbers: range, generation:
             start += len(part) + 1
         blob = corpus.vectors[first : first + PER_DOCUMENT].tobytes()
         matrices.append({"generation_id": generation, "document_id": number + 1, "vectors": blob})
-    with catalog._database.writing() as connection:
+    with catalog._database.writing(BENCH) as connection:
         for table, rows in (
             (documents, heads),
             (document_texts, bodies),

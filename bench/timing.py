@@ -28,6 +28,7 @@ from pathlib import Path
 
 from sqlalchemy import event
 
+from bench.actor import BENCH
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
 from indexes.model import Chunk, Document, Principal, Readers
@@ -268,14 +269,16 @@ class House:
                 lambda connection, _: connection.execute("PRAGMA synchronous=OFF"),
             )
         ensured = self._embedder
-        self.catalog.generations.ensure(ensured.name, ensured.fingerprint, ensured.dimension)
+        self.catalog.generations.ensure(
+            ensured.name, ensured.fingerprint, ensured.dimension, by=BENCH
+        )
         for group in ("staff", "board", "vault"):
-            self.catalog.people.add_group(group)
-        self.catalog.people.add_user("eve")
-        self.catalog.people.add_member("staff", "user:eve")
-        self.catalog.people.add_user("bob")
-        self.catalog.people.add_member("board", "user:bob")
-        self.key = self.catalog.keys.issue("eve").secret
+            self.catalog.people.add_group(group, by=BENCH)
+        self.catalog.people.add_user("eve", by=BENCH)
+        self.catalog.people.add_member("staff", "user:eve", by=BENCH)
+        self.catalog.people.add_user("bob", by=BENCH)
+        self.catalog.people.add_member("board", "user:bob", by=BENCH)
+        self.key = self.catalog.keys.issue("eve", by=BENCH).secret
         self._gone: dict[int, int] = {}
         for number in range(VISIBLE):
             self._put(self.catalog, f"open{number}", "staff", PARTS)
@@ -298,13 +301,13 @@ class House:
     def relabel(self, catalog: Catalog) -> None:
         self._number += 1
         readers = Readers(allow=frozenset({f"group:{'board' if self._number % 2 else 'vault'}"}))
-        catalog.documents.relabel(f"bench:known{self._random.randrange(HIDDEN)}", readers)
+        catalog.documents.relabel(f"bench:known{self._random.randrange(HIDDEN)}", readers, by=BENCH)
 
     def delete(self, catalog: Catalog) -> None:
         """One of those that were there from the start, so that it has been followed long ago."""
         uri = f"gone{self._gone.setdefault(id(catalog), 0)}"
         self._gone[id(catalog)] += 1
-        catalog.documents.delete(f"bench:{uri}")
+        catalog.documents.delete(f"bench:{uri}", by=BENCH)
 
     def stock(self, number: int) -> None:
         """Hidden documents to be deleted."""
@@ -334,7 +337,9 @@ class House:
             metadata={"author": collection},
         )
         vectors = self._embedder.passages(texts)
-        catalog.documents.put(document, {g.id: vectors for g in catalog.generations.writable()})
+        catalog.documents.put(
+            document, {g.id: vectors for g in catalog.generations.writable()}, by=BENCH
+        )
 
     def _ids(self) -> tuple[list[str], list[str]]:
         with self.catalog.reading() as state:

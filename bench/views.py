@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
+from bench.actor import BENCH
 from indexes.catalog import Catalog
 from indexes.catalog.schema import memberships, principals, reader_set_entries, reader_sets
 from indexes.model import Principal
@@ -36,7 +37,7 @@ def fill(catalog: Catalog, users: int, groups: int, sets: int) -> None:
     """Each user in 10 groups, each group in up to one other, each reader set of 1 to 3 groups."""
     rng = random.Random(7)
     first_group = users + 1
-    with catalog._database.writing() as connection:
+    with catalog._database.writing(BENCH) as connection:
         names = [{"name": f"user:u{n}", "known": 1} for n in range(users)]
         connection.execute(
             insert(principals), names + [{"name": f"group:g{n}", "known": 1} for n in range(groups)]

@@ -14,6 +14,7 @@ from typing import Any
 
 from indexes.catalog.jobs import Job, Jobs
 from indexes.errors import Busy, ClearanceError, LeaseLost, NotFound, ShuttingDown
+from indexes.model import Actor
 
 LEASE_S = 60.0  # a job whose process died is taken up again after this
 PROGRESS_S = 1.0  # how often progress is written at most
@@ -29,10 +30,11 @@ class Attempt:
     It may be used from any thread.
     """
 
-    def __init__(self, jobs: Jobs, job: Job, *, claimed: float, stopping: Event) -> None:
-        """claimed: the monotonic time just before the claim. stopping: set if the process ends."""
+    def __init__(self, jobs: Jobs, job: Job, *, by: Actor, claimed: float, stopping: Event) -> None:
+        """by: who does it. claimed: the monotonic time just before the claim. stopping: set if the process ends."""
         self._jobs = jobs
         self._job = job
+        self._by = by
         self._stopping = stopping
         self._position = self._written = (job.done, job.total)
         self._kept_at = claimed
@@ -88,7 +90,7 @@ class Attempt:
 
     def _renew(self) -> None:
         began, position = time.monotonic(), self._position
-        self._jobs.progress(self._job, *position, lease_s=LEASE_S)
+        self._jobs.progress(self._job, *position, lease_s=LEASE_S, by=self._by)
         self._kept_at, self._written = began, position
 
 
@@ -110,25 +112,27 @@ class JobRunner:
         jobs: Jobs,
         handlers: Mapping[str, Handler],
         *,
+        by: Actor,
         poll_s: float,
         turn: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """handlers: by kind; jobs of other kinds are left alone.
+        """handlers: by kind; jobs of other kinds are left alone. by: who does them.
 
-        look_s: seconds between two looks at an empty queue. turn: is held while a job is claimed
+        poll_s: seconds between two looks at an empty queue. turn: is held while a job is claimed
         and done. If it raises Busy, the queue is left alone for now.
         """
         self._jobs = jobs
         self._handlers = dict(handlers)
-        self._look_s = poll_s
+        self._by = by
+        self._poll_s = poll_s
         self._turn = turn
         self._wake = Event()
         self._stopping = Event()
         self._thread = Thread(target=self._run_in_background, name="jobs", daemon=True)
 
-    def enqueue(self, kind: str, payload: Mapping[str, Any]) -> Job:
-        """A job that will be done, also if this process dies now."""
-        job = self._jobs.enqueue(kind, payload)
+    def enqueue(self, kind: str, payload: Mapping[str, Any], *, by: Actor) -> Job:
+        """A job that will be done, also if this process dies now. by: who asks for it."""
+        job = self._jobs.enqueue(kind, payload, by=by)
         self._wake.set()
         return job
 
@@ -172,7 +176,7 @@ class JobRunner:
                 self._wait()
 
     def _wait(self) -> None:
-        self._wake.wait(self._look_s)
+        self._wake.wait(self._poll_s)
         self._wake.clear()
 
     def _do_next_job(self) -> bool:
@@ -180,7 +184,7 @@ class JobRunner:
         try:
             with self._turn():
                 claimed = time.monotonic()
-                job = self._jobs.claim(tuple(self._handlers), LEASE_S)
+                job = self._jobs.claim(tuple(self._handlers), LEASE_S, by=self._by)
                 if job is not None:
                     self._do_job(job, claimed)
                 return job is not None
@@ -192,9 +196,11 @@ class JobRunner:
         if job.fence > MAX_ATTEMPTS:
             log.error("job given up", extra={"fields": _log_fields(job)})
             begun = f"Given up: {MAX_ATTEMPTS} workers began it, and each ended before it was done."
-            self._jobs.fail(job, f"{begun} Find out why in their logs, then ask for it again.")
+            self._jobs.fail(
+                job, f"{begun} Find out why in their logs, then ask for it again.", by=self._by
+            )
             return
-        attempt = Attempt(self._jobs, job, claimed=claimed, stopping=self._stopping)
+        attempt = Attempt(self._jobs, job, by=self._by, claimed=claimed, stopping=self._stopping)
         try:
             write_ending = self._handle(job, attempt)
             attempt.write()
@@ -211,17 +217,17 @@ class JobRunner:
             if attempt.lost:
                 raise LeaseLost from error
             if self._stopping.is_set():
-                return partial(self._jobs.give_back, job)
+                return partial(self._jobs.give_back, job, by=self._by)
             expected = isinstance(error, ClearanceError)
             log.error(
                 "job failed", extra={"fields": _log_fields(job, error)}, exc_info=not expected
             )
-            return partial(self._jobs.fail, job, error_text(error))
+            return partial(self._jobs.fail, job, error_text(error), by=self._by)
         except BaseException:  # an interrupt: the job is whole, and waits for the next runner
             with suppress(ClearanceError):
-                self._jobs.give_back(job)
+                self._jobs.give_back(job, by=self._by)
             raise
-        return partial(self._jobs.finish, job, result)
+        return partial(self._jobs.finish, job, result, by=self._by)
 
 
 def error_text(error: Exception) -> str:

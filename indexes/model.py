@@ -75,6 +75,10 @@ class Actor:
         return cls(principal.name)
 
 
+MAINTENANCE = Actor("system:maintenance")
+"""The service itself, doing what nobody asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class PageMark:
     """From this character of the document on, the text stands on this page."""

@@ -5,14 +5,15 @@ import threading
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ModelMismatch
-from indexes.model import IndexGeneration
+from indexes.model import Actor, IndexGeneration
 
 
 class Embedders:
     """The embedder of the settings, and those of generations under construction."""
 
-    def __init__(self, catalog: Catalog, model: str, load: LoadEmbedder) -> None:
+    def __init__(self, catalog: Catalog, model: str, load: LoadEmbedder, *, by: Actor) -> None:
         self._catalog = catalog
+        self._by = by
         self._model = model
         self._load = load
         self._loaded: dict[str, Embedder] = {}
@@ -28,7 +29,7 @@ class Embedders:
             if self._model not in self._loaded:
                 embedder = self._load(self._model)
                 self._catalog.generations.ensure(
-                    embedder.name, embedder.fingerprint, embedder.dimension
+                    embedder.name, embedder.fingerprint, embedder.dimension, by=self._by
                 )
                 self._loaded[self._model] = embedder
             return self._loaded[self._model]

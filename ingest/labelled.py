@@ -16,7 +16,7 @@ from indexes.catalog import Catalog
 from indexes.errors import BadInput, NoReaders
 from indexes.formats import FORMATS
 from indexes.labelled import LabelledText
-from indexes.model import Readers
+from indexes.model import Actor, Readers
 from ingest import pipeline, plan
 from ingest.access import command_line_rule
 from ingest.elements import Parsed
@@ -80,7 +80,7 @@ def ingest_set(given: LabelledSet, tools: WriteTools, report: IngestReport) -> N
 
     A killed run has stored whole documents; the next one goes on with the rest.
     """
-    add_people(given.people, tools.catalog)
+    add_people(given.people, tools.catalog, by=tools.by)
     stored = tools.catalog.documents.stored(_uri(given, ""))
     found = Scan(roots=(), sources=tuple(_make_sources(given)))
     found, report.unknown = resolve_names(
@@ -93,17 +93,17 @@ def ingest_set(given: LabelledSet, tools: WriteTools, report: IngestReport) -> N
         pipeline.write(_read_rows(planned, given, tools), tools, flow, report)
 
 
-def add_people(people: dict[str, frozenset[str]], catalog: Catalog) -> None:
+def add_people(people: dict[str, frozenset[str]], catalog: Catalog, *, by: Actor) -> None:
     """Users, groups and memberships that are missing; nobody is taken out of a group."""
     known, groups = set(catalog.people.users()), dict(catalog.people.groups())
     for group in sorted(frozenset().union(*people.values()) - set(groups)):
-        catalog.people.add_group(group)
+        catalog.people.add_group(group, by=by)
     for user, names in people.items():
         if user not in known:
-            catalog.people.add_user(user)
+            catalog.people.add_user(user, by=by)
         for group in sorted(names):
             if user not in groups.get(group, ()):
-                catalog.people.add_member(group, user)
+                catalog.people.add_member(group, user, by=by)
 
 
 def _make_sources(given: LabelledSet) -> Iterator[SourceFile]:

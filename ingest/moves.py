@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from indexes.catalog import Catalog
 from indexes.catalog.documents import Moved
 from indexes.errors import SourceError
-from indexes.model import StoredDocument
+from indexes.model import Actor, StoredDocument
 from indexes.settings import Settings
 from ingest.plan import GoneDocument, Plan, Task
 from ingest.sources import content_hash, open_judged_file
@@ -22,7 +22,7 @@ from ingest.sources import content_hash, open_judged_file
 Move = tuple[GoneDocument, Task]
 
 
-def carry_out(plan: Plan, catalog: Catalog, settings: Settings) -> Plan:
+def carry_out(plan: Plan, catalog: Catalog, settings: Settings, by: Actor) -> Plan:
     """Carries out the moves, each in one step.
 
     Returns the plan with the moved files as stored ones.
@@ -38,10 +38,11 @@ def carry_out(plan: Plan, catalog: Catalog, settings: Settings) -> Plan:
                 readers=task.readers,
                 modified_at=task.source.modified_at,
             ),
+            by=by,
         )
     ]
     for gone, _ in done:
-        catalog.failures.clear(gone.uri)
+        catalog.failures.clear(gone.uri, by=by)
     return _plan_after(plan, done)
 
 

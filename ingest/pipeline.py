@@ -61,7 +61,7 @@ def write(
     )
     for item in embedded:
         outcome = store_item(item, tools)
-        note_outcome(outcome, tools.catalog)
+        note_outcome(outcome, tools)
         report.add(outcome)
 
 

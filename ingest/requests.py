@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from indexes.catalog import Catalog
 from indexes.embedder import LoadEmbedder, load
 from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavailable
+from indexes.model import Actor
 from indexes.settings import Settings
 from ingest import pipeline, plan
 from ingest.access import Rules, command_line_rule, read_manifest
@@ -67,18 +68,22 @@ def perform_ingest(
     embedders: Embedders | None,
     report: IngestReport,
     make_parsers: MakeParsers | None = None,
+    *,
+    by: Actor,
 ) -> None:
     """Scan, plan, run. Without a catalog (a dry run before the first ingest) every file is new.
+
+    by: who started it.
 
     Raises BadInput for a request that cannot be carried out, CorpusError and others for what
     stopped it half-way.
     """
-    make = not request.dry_run and embedders is not None
+    make_by = None if request.dry_run or embedders is None else by
     given, name = find_roots(request.paths), request.source
     roots = (
         assign_named_source(given, name, catalog)
         if name
-        else assign_sources(given, catalog, make=make)
+        else assign_sources(given, catalog, make_by=make_by)
     )
     for source in dict.fromkeys(root.source for root in roots if root.source):
         report.sources.append({"name": source.name, "root": str(source.root)})
@@ -111,7 +116,7 @@ def perform_ingest(
         return
     with (make_parsers or Parsers)(settings) as parsers:
         tools = IngestTools(
-            catalog=catalog, settings=settings, embedders=embedders, parsers=parsers
+            catalog=catalog, settings=settings, embedders=embedders, parsers=parsers, by=by
         )
         if planned.tasks and isinstance(parsers, ConfinedParsers):
             _tell_confinement(parsers, report)

@@ -28,7 +28,7 @@ from indexes.errors import (
     SourceUnavailable,
 )
 from indexes.formats import BY_ENDING, KNOWN_ENDINGS
-from indexes.model import Readers, Scalar
+from indexes.model import Actor, Readers, Scalar
 from indexes.settings import Settings
 from ingest.access import NOBODY, FolderRule, Rules
 from ingest.isolation.private_copy import PrivateCopy
@@ -185,14 +185,15 @@ def _open_root(path: Path) -> Root:
 
 
 def assign_sources(
-    roots: Sequence[Root], catalog: Catalog | None, *, make: bool
+    roots: Sequence[Root], catalog: Catalog | None, *, make_by: Actor | None
 ) -> tuple[Root, ...]:
-    """The same roots as places in their sources; make: sources that are missing are made, else only
-    imagined.
+    """The same roots as places in their sources.
+
+    make_by: who makes sources that are missing. If None, they are only imagined.
 
     Raises BadInput if a root cannot be in a source, or if its source is not in its former place.
     """
-    return tuple(_assign_source(root, catalog, make=make) for root in roots)
+    return tuple(_assign_source(root, catalog, make_by) for root in roots)
 
 
 def assign_named_source(
@@ -209,10 +210,10 @@ def assign_named_source(
     return (replace(root, source=replace(catalog.sources.get(name), root=root.place)),)
 
 
-def _assign_source(root: Root, catalog: Catalog | None, *, make: bool) -> Root:
+def _assign_source(root: Root, catalog: Catalog | None, make_by: Actor | None) -> Root:
     source = None
-    if catalog is not None and make:
-        source = catalog.sources.ensure(root.place, is_folder=root.is_folder)
+    if catalog is not None and make_by is not None:
+        source = catalog.sources.ensure(root.place, is_folder=root.is_folder, by=make_by)
     elif catalog is not None:
         source = catalog.sources.find(root.place, is_folder=root.is_folder)
     if source is None:

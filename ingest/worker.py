@@ -9,6 +9,7 @@ from typing import Any
 from indexes.catalog import Catalog
 from indexes.embedder import LoadEmbedder
 from indexes.jobs import Attempt, Handler, JobRunner
+from indexes.model import Actor
 from indexes.settings import Settings
 from ingest.embedders import Embedders
 from ingest.lock import ingest_lock
@@ -18,6 +19,7 @@ from ingest.requests import IngestRequest, MakeParsers, embedder_loader, perform
 JOB_KIND = "ingest"
 POLL_S = 2.0
 MAX_LISTED = 1_000  # files in the result of a job
+_ACTOR = Actor("system:worker")
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +37,12 @@ def do_jobs(
     While a command line run has the corpus, no job is claimed.
     """
     with closing(Catalog.open(settings.catalog_url)) as catalog:
-        embedders = Embedders(catalog, settings.embedding_model, load or embedder_loader(settings))
+        loads = load or embedder_loader(settings)
+        embedders = Embedders(catalog, settings.embedding_model, loads, by=_ACTOR)
         handlers = {JOB_KIND: ingest_handler(settings, catalog, embedders, make_parsers)}
         turn = partial(ingest_lock, settings.home)
-        JobRunner(catalog.jobs, handlers, poll_s=poll_s, turn=turn).run(once=once)
+        runner = JobRunner(catalog.jobs, handlers, by=_ACTOR, poll_s=poll_s, turn=turn)
+        runner.run(once=once)
 
 
 def ingest_handler(
@@ -54,9 +58,8 @@ def ingest_handler(
 
     def ingest(payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
         report = IngestReport(watcher=_AttemptWatcher(attempt))
-        perform_ingest(
-            IngestRequest.of(payload), settings, catalog, embedders, report, make_parsers
-        )
+        request = IngestRequest.of(payload)
+        perform_ingest(request, settings, catalog, embedders, report, make_parsers, by=_ACTOR)
         report.close()
         return report.summary(most=MAX_LISTED)
 

@@ -12,13 +12,13 @@ from random import Random
 from typing import Any
 
 from indexes.catalog import Catalog
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.derived import rebuild
 from indexes.errors import AlreadyExists, BadInput, IndexDamaged, NotFound
-from indexes.model import Actor, Principal, Readers
+from indexes.model import Principal, Readers
 from indexes.search.searcher import Filters
 from indexes.testing import HashingEmbedder
-from tests.world import document
+from tests.world import TESTER, document
 
 USERS = ("ada", "bob", "eve")
 GROUPS = ("hr", "eng", "all")
@@ -355,13 +355,13 @@ def is_of_the_catalog(edit: Edit) -> bool:
 def new_people(catalog: Catalog) -> None:
     """Those that the stories are about."""
     for user in USERS:
-        catalog.people.add_user(user)
+        catalog.people.add_user(user, by=TESTER)
     for group in GROUPS:
         _add_group(catalog, group)
 
 
 def _add_group(catalog: Catalog, group: str) -> None:
-    catalog.people.add_group(group, external=f"group:{group}" in WITH_TOKEN.groups)
+    catalog.people.add_group(group, external=f"group:{group}" in WITH_TOKEN.groups, by=TESTER)
 
 
 def _do_put(
@@ -376,37 +376,39 @@ def _do_put(
     vectors = {
         g.id: BY_FINGERPRINT[g.fingerprint].passages(texts) for g in catalog.generations.writable()
     }
-    catalog.documents.put(made, vectors)
+    catalog.documents.put(made, vectors, by=TESTER)
 
 
 def _do_relabel(catalog: Catalog, uri: str, allow: list[str], deny: list[str]) -> None:
-    assert catalog.documents.relabel(uri, _of(allow, deny))
+    assert catalog.documents.relabel(uri, _of(allow, deny), by=TESTER)
 
 
 def _do_delete(catalog: Catalog, uri: str) -> None:
-    assert catalog.documents.delete(uri)
+    assert catalog.documents.delete(uri, by=TESTER)
 
 
 def _do_make_group(catalog: Catalog, group: str) -> None:
-    catalog.people.remove_group(group)
+    catalog.people.remove_group(group, by=TESTER)
     _add_group(catalog, group)
 
 
 def _do_template(catalog: Catalog, allow: list[str], deny: list[str]) -> None:
-    catalog.templates.save("short", "chat", "en", _SAYS, Actor("user:ada"), _of(allow, deny))
+    catalog.templates.save("short", "chat", "en", _SAYS, _of(allow, deny), by=TESTER)
 
 
 def _do_begin(catalog: Catalog) -> None:
     other = _other(catalog)
-    catalog.generations.begin(other.name, other.fingerprint, other.dimension)
+    catalog.generations.begin(other.name, other.fingerprint, other.dimension, by=TESTER)
 
 
 def _do_ready(catalog: Catalog) -> None:
     """As far as `rebuild` comes before it switches."""
     other = _other(catalog)
-    generation = catalog.generations.begin(other.name, other.fingerprint, other.dimension)
-    rebuild._embed_all(catalog, generation, other, lambda done, total: None)
-    catalog.generations.announce(generation)
+    generation = catalog.generations.begin(
+        other.name, other.fingerprint, other.dimension, by=TESTER
+    )
+    rebuild._embed_all(catalog, generation, other, lambda done, total: None, TESTER)
+    catalog.generations.announce(generation, by=TESTER)
 
 
 def _do_switch(catalog: Catalog) -> None:
@@ -415,11 +417,11 @@ def _do_switch(catalog: Catalog) -> None:
     for generation in catalog.generations.writable():
         if generation.state == "ready" and generation.fingerprint == other.fingerprint:
             try:
-                catalog.generations.activate(generation)
+                catalog.generations.activate(generation, by=TESTER)
             except IndexDamaged:
                 break
             return
-    rebuild.rebuild(catalog, other.name, EMBEDDERS.__getitem__, grace_s=0)
+    rebuild.rebuild(catalog, other.name, EMBEDDERS.__getitem__, grace_s=0, by=TESTER)
 
 
 def _other(catalog: Catalog) -> QuickEmbedder:
@@ -437,15 +439,17 @@ _ON_A_CATALOG: dict[str, Callable[..., None]] = {
     "put": _do_put,
     "relabel": _do_relabel,
     "delete": _do_delete,
-    "join": lambda catalog, group, member: catalog.people.add_member(group, member),
-    "leave": lambda catalog, group, member: catalog.people.remove_member(group, member),
-    "add user": lambda catalog, user: catalog.people.add_user(user),
-    "remove user": lambda catalog, user: catalog.people.remove_user(user),
+    "join": lambda catalog, group, member: catalog.people.add_member(group, member, by=TESTER),
+    "leave": lambda catalog, group, member: catalog.people.remove_member(group, member, by=TESTER),
+    "add user": lambda catalog, user: catalog.people.add_user(user, by=TESTER),
+    "remove user": lambda catalog, user: catalog.people.remove_user(user, by=TESTER),
     "make group anew": _do_make_group,
     "rule for a template": _do_template,
-    "rule for a model": lambda catalog, allow, deny: catalog.models.set("small", _of(allow, deny)),
+    "rule for a model": lambda catalog, allow, deny: catalog.models.set(
+        "small", _of(allow, deny), by=TESTER
+    ),
     "begin a generation": _do_begin,
     "make a generation ready": _do_ready,
     "switch generation": _do_switch,
-    "ask for a rebuild": lambda catalog: catalog.generations.request_rebuild(),
+    "ask for a rebuild": lambda catalog: catalog.generations.request_rebuild(by=TESTER),
 }

@@ -25,6 +25,7 @@ from ingest.elements import Parsed, ParseOptions
 from ingest.partition import parse
 from ingest.tree import Tree
 from service.app import create_app
+from tests.world import TESTER
 from tools import examples_make
 from tools.demo import people_into
 
@@ -157,7 +158,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
 def opened(settings: Settings) -> Iterator[Office]:
     catalog = Catalog.open(settings.catalog_url)
     people_into(catalog, PEOPLE)
-    keys = {user: catalog.keys.issue(user).secret for user in PEOPLE["users"]}
+    keys = {user: catalog.keys.issue(user, by=TESTER).secret for user in PEOPLE["users"]}
     catalog.close()
     with TestClient(create_app(settings)) as client:
         yield Office(client, keys)

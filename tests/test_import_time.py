@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from indexes.catalog import Catalog
+from tests.world import TESTER
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -45,7 +46,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Every module that is there after `clearance users list` on a catalog at the present schema."""
     home = tmp_path_factory.mktemp("home")
     catalog = Catalog.open(f"sqlite:///{home}/catalog.sqlite")
-    catalog.people.add_user("ada")
+    catalog.people.add_user("ada", by=TESTER)
     catalog.close()
     environ = {"CLEARANCE_HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", USERS_LIST, *COMMANDS]

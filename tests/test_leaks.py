@@ -14,18 +14,18 @@ import pytest
 from sqlalchemy import Connection, select, true
 from starlette.testclient import TestClient
 
-from indexes.catalog import reading, templates
+from indexes.catalog import reading, template_choice
 from indexes.catalog.database import Prepared
 from indexes.catalog.models import Models
 from indexes.catalog.schema import documents, template_versions
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import GeneratorUnavailable
-from indexes.model import Actor, Principal, Readers
+from indexes.model import Principal, Readers
 from service.app import create_app
 from service.http import wrong_keys
 from service.llm.port import Prompt
 from service.testing import ScriptedModel, ScriptedModels
-from tests.world import World
+from tests.world import TESTER, World
 
 QUESTION = "Which report tells about the quarterly canary?"
 USERS = {"ada": ["hr"], "bob": ["eng"], "cat": ["hr", "eng"], "eve": [], "root": []}
@@ -72,9 +72,9 @@ class Building:
     def __init__(self, home: Path) -> None:
         self.world = World(home)
         self.world.people(**USERS)
-        self.world.catalog.people.add_group("staff")
+        self.world.catalog.people.add_group("staff", by=TESTER)
         for group in ("hr", "eng"):
-            self.world.catalog.people.add_member("staff", f"group:{group}")
+            self.world.catalog.people.add_member("staff", f"group:{group}", by=TESTER)
         self.ids = {
             name: self.world.put(
                 name,
@@ -86,13 +86,17 @@ class Building:
             )
             for name, (allow, deny) in DOCUMENTS.items()
         }
-        self.keys = {user: self.world.catalog.keys.issue(user).secret for user in USERS}
-        self.keys["root"] = self.world.catalog.keys.issue("root", scopes=["admin"]).secret
+        self.keys = {user: self.world.catalog.keys.issue(user, by=TESTER).secret for user in USERS}
+        self.keys["root"] = self.world.catalog.keys.issue(
+            "root", scopes=["admin"], by=TESTER
+        ).secret
         self.passages = self._passage_ids()
         self._save_template()
         self.vault = ScriptedModel(_repeat_everything, name=canary("vault"))
         self.model = ScriptedModel(_repeat_everything)
-        self.world.catalog.models.set(self.vault.name, Readers(allow=frozenset({"group:hr"})))
+        self.world.catalog.models.set(
+            self.vault.name, Readers(allow=frozenset({"group:hr"})), by=TESTER
+        )
         models = ScriptedModels(self.vault, self.model)
         app = create_app(
             self.world.settings,
@@ -111,10 +115,9 @@ class Building:
             "{{ question }}",
             no_answer="Nothing.",
         )
-        by = Actor("user:root")
-        kept.save(name, "chat", "en", text, by, Readers(allow=frozenset({"group:hr"})))
+        kept.save(name, "chat", "en", text, Readers(allow=frozenset({"group:hr"})), by=TESTER)
         for audience in ("name", "default"):
-            kept.activate(name, 1, by, audience=audience)
+            kept.activate(name, 1, audience=audience, by=TESTER)
 
     def _passage_ids(self) -> dict[str, str]:
         found = {}
@@ -308,8 +311,8 @@ def test_nobody_without_a_valid_key_is_told_anything(
 ) -> None:
     # so many wrong ones would be answered slowly
     monkeypatch.setattr(wrong_keys, "FREE", 1_000_000)
-    revoked = building.world.catalog.keys.issue("cat")
-    building.world.catalog.keys.revoke(revoked.id)
+    revoked = building.world.catalog.keys.issue("cat", by=TESTER)
+    building.world.catalog.keys.revoke(revoked.id, by=TESTER)
     for key in ("", "nonsense", revoked.secret, building.keys["ada"][:-1]):
         building.keys["stranger"] = key
         for door, content in building.doors("stranger"):
@@ -396,7 +399,7 @@ def test_asking_for_what_is_hidden_and_for_what_is_nowhere_ends_the_same(
         return {k: v for k, v in reply.json().items() if k not in ("answer_id", "timings")}
 
     before = ask("eve")
-    building.world.catalog.documents.delete("payroll")
+    building.world.catalog.documents.delete("payroll", by=TESTER)
     assert ask("eve") == before
     assert before["abstained"] is True
 
@@ -435,9 +438,9 @@ def test_the_matrix_fails_when_models_and_templates_are_everybodys(
 ) -> None:
     monkeypatch.setattr(Models, "hidden_from", lambda rights, principal: frozenset())
     monkeypatch.setattr(
-        templates, "readable_sets", lambda connection, principal, among: sorted(among)
+        template_choice, "readable_sets", lambda connection, principal, among: sorted(among)
     )
-    monkeypatch.setattr(templates, "_readable", _unguarded)
+    monkeypatch.setattr(template_choice, "_read_version", _unguarded)
     leaks = building.leaks(["eve"])
     for leak in ("models: vault", "asked: vault", "ask model: letterhead", "prompt: letterhead"):
         assert f"eve {leak}" in leaks
@@ -445,9 +448,9 @@ def test_the_matrix_fails_when_models_and_templates_are_everybodys(
 
 def _unguarded(
     connection: Connection, principal: Principal, version_id: int
-) -> templates.TemplateVersion | None:
-    found = templates._VERSION.where(template_versions.c.id == version_id)
-    return templates._version(connection.execute(found).mappings().one())
+) -> template_choice.TemplateVersion | None:
+    found = template_choice.VERSIONS.where(template_versions.c.id == version_id)
+    return template_choice.version_of(connection.execute(found).mappings().one())
 
 
 def _all_sets(connection: Connection, principal: Principal) -> list[int]:

@@ -11,13 +11,15 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from indexes.catalog import Catalog
-from indexes.model import Chunk, Document, Mode, PageMark, Principal, Readers, SearchResult
+from indexes.model import Actor, Chunk, Document, Mode, PageMark, Principal, Readers, SearchResult
 from indexes.search.searcher import Filters, Searcher
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from tests.databases import catalog_at
 
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "keyword")
+TESTER = Actor("system:test")
+"""Who writes what a test needs, if it does not matter to the test who it is."""
 
 
 @cache
@@ -81,11 +83,11 @@ class World:
     def people(self, **groups_of: Iterable[str]) -> None:
         """people(ada=["hr"]): makes user ada, group hr, and puts her into it."""
         for user, groups in groups_of.items():
-            self.catalog.people.add_user(user)
+            self.catalog.people.add_user(user, by=TESTER)
             for group in groups:
                 if f"group:{group}" not in self.catalog.people.groups():
-                    self.catalog.people.add_group(group)
-                self.catalog.people.add_member(group, f"user:{user}")
+                    self.catalog.people.add_group(group, by=TESTER)
+                self.catalog.people.add_member(group, f"user:{user}", by=TESTER)
 
     def put(
         self, uri: str, texts: str | Iterable[str], *allow: str, deny: Iterable[str] = (), **fields
@@ -93,11 +95,11 @@ class World:
         doc = document(uri, texts, allow, deny, **fields)
         vectors = self.embedder.passages([chunk.embedded for chunk in doc.chunks])
         generations = self.catalog.generations.writable()
-        return self.catalog.documents.put(doc, {g.id: vectors for g in generations})
+        return self.catalog.documents.put(doc, {g.id: vectors for g in generations}, by=TESTER)
 
     def relabel(self, uri: str, *allow: str, deny: Iterable[str] = ()) -> bool:
         return self.catalog.documents.relabel(
-            uri, Readers(allow=frozenset(allow), deny=frozenset(deny))
+            uri, Readers(allow=frozenset(allow), deny=frozenset(deny)), by=TESTER
         )
 
     def search(

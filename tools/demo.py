@@ -24,6 +24,7 @@ import yaml
 
 from indexes import settings as configuration
 from indexes.catalog import Catalog
+from indexes.model import Actor
 from tools.model_server import MODELS, PACKAGED, Starting, starting_model_server
 from tools.processes import ServerFailed, free_port, is_free, running, terminating, wait_for
 from tools.progress import Progress
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 HOME = ROOT / "var" / "demo"
 KEY_LABEL = "demo"
+_ACTOR = Actor("system:demo")
 SERVICE_LIMIT_S = 180.0
 ANSWER_LIMIT_S = 300.0
 
@@ -161,8 +163,8 @@ def invite(demo: Demo) -> list[Asker]:
         for name in people["demo"]:
             for old in catalog.keys.list(name):
                 if old.label == KEY_LABEL and old.revoked_at is None:
-                    catalog.keys.revoke(old.id)
-            key = catalog.keys.issue(name, label=KEY_LABEL).secret
+                    catalog.keys.revoke(old.id, by=_ACTOR)
+            key = catalog.keys.issue(name, label=KEY_LABEL, by=_ACTOR).secret
             askers.append(Asker(name=name, about=people["users"][name], key=key))
     finally:
         catalog.close()
@@ -174,14 +176,14 @@ def invite(demo: Demo) -> list[Asker]:
 def people_into(catalog: Catalog, people: Mapping[str, Any]) -> None:
     """Users, groups and memberships as the file names them; what is there already stays."""
     for user in {f"user:{name}" for name in people["users"]} - set(catalog.people.users()):
-        catalog.people.add_user(user)
+        catalog.people.add_user(user, by=_ACTOR)
     groups = {f"group:{name}": set(members) for name, members in people["groups"].items()}
     known = catalog.people.groups()
     for group in groups.keys() - known.keys():
-        catalog.people.add_group(group)
+        catalog.people.add_group(group, by=_ACTOR)
     for group, members in groups.items():
         for member in members - set(known.get(group, ())):
-            catalog.people.add_member(group, member)
+            catalog.people.add_member(group, member, by=_ACTOR)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.actor import BENCH
 from bench.quality.measures import ndcg, recall
 from bench.quality.ranking import MODES, Cutting, Ranking, cut
 from bench.quality.sets import Asked, Permissions, RetrievalSet, hashed
@@ -169,7 +170,7 @@ def _stored(
                 )
                 vectors = embedder.passages([one.embedded for one in chunks])
                 catalog.documents.put(
-                    document, {g.id: vectors for g in catalog.generations.writable()}
+                    document, {g.id: vectors for g in catalog.generations.writable()}, by=BENCH
                 )
             yield searcher
         finally:
@@ -180,12 +181,12 @@ def _people(catalog: Catalog, users: Mapping[str, frozenset[str]]) -> None:
     named = {_principal(group) for groups in users.values() for group in groups}
     for name in sorted(named):
         if name.startswith("group:"):
-            catalog.people.add_group(name.removeprefix("group:"))
+            catalog.people.add_group(name.removeprefix("group:"), by=BENCH)
     for user, groups in users.items():
-        catalog.people.add_user(user)
+        catalog.people.add_user(user, by=BENCH)
         for name in sorted(map(_principal, groups)):
             if name.startswith("group:"):
-                catalog.people.add_member(name.removeprefix("group:"), f"user:{user}")
+                catalog.people.add_member(name.removeprefix("group:"), f"user:{user}", by=BENCH)
 
 
 def _principal(group: str) -> str:

@@ -1,6 +1,7 @@
 """The one truth: documents, vectors, who may read them, people, keys, jobs.
 
-Everything else is derived from it.
+Everything else is derived from it. Every method that writes takes `by`: who acts. The transaction
+that writes carries it.
 """
 
 import secrets
@@ -16,17 +17,18 @@ from indexes.catalog.documents import Documents
 from indexes.catalog.explaining import Explanation, explain
 from indexes.catalog.filters import Filters
 from indexes.catalog.generations import Generations
+from indexes.catalog.index_input import Mark, Placement
 from indexes.catalog.jobs import Job, Jobs
 from indexes.catalog.keys import IssuedKey, KeyInfo, Keys
 from indexes.catalog.listing import Listing
 from indexes.catalog.migrate import migrate
 from indexes.catalog.models import Models
 from indexes.catalog.people import People
-from indexes.catalog.reading import Mark, Placement, ReadState
+from indexes.catalog.reading import ReadState
 from indexes.catalog.schema import installation
 from indexes.catalog.sources import Failures, NamedSource, Sources
 from indexes.catalog.templates import Templates
-from indexes.model import Principal
+from indexes.model import MAINTENANCE, Principal
 
 __all__ = [
     "Catalog",
@@ -89,11 +91,11 @@ class Catalog:
 
         Raises NotAuthenticated and NotPermitted from whatever begins a transaction there.
         """
-        with self._database.checked(lambda connection: confirm(connection, principal, scope)):
+        with self._database.checking(lambda connection: confirm(connection, principal, scope)):
             yield
 
     def reachable(self) -> None:
-        """Fails where the catalog cannot be read. Looks at nothing that documents change."""
+        """Raises an error if the catalog cannot be read. Looks at nothing that documents change."""
         with self._database.reading() as connection:
             connection.scalar(select(installation.c.name).limit(1))
 
@@ -105,7 +107,7 @@ class Catalog:
         with self._database.reading() as connection:
             found = connection.scalar(wanted)
         if found is None:
-            with self._database.writing() as connection:
+            with self._database.writing(MAINTENANCE) as connection:
                 found = connection.scalar(wanted)
                 if found is None:
                     found = secrets.token_bytes(32)

@@ -81,7 +81,7 @@ _asker = (
     .cte("asker")
     .prefix_with("MATERIALIZED")
 )
-"""The asker, by its id where it has one.
+"""The asker, by its id if it has one.
 
 Nothing for a user removed or disabled, or a key that no longer holds.
 """
@@ -207,8 +207,8 @@ _NEW_ENTRIES = Prepared(
 
 
 def new_entries(connection: Connection, since: int) -> Sequence[tuple[int, str, int]] | None:
-    """(reader set, effect, principal) of every reader set above `since`; None: they are too many to
-    look at each.
+    """(reader set, effect, principal) of every reader set above `since`. If None, there are too
+    many to look at each.
 
     Entries of a reader set are never changed and ids of reader sets only grow, so what was decided
     about older sets holds for as long as the identities are the same. All new sets are read,
@@ -219,21 +219,21 @@ def new_entries(connection: Connection, since: int) -> Sequence[tuple[int, str, 
     return rows if len(rows) < _MOST_NEW else None
 
 
-def _sets_that(effect: str) -> Select[tuple[int]]:
+def _sets_with(effect: str) -> Select[tuple[int]]:
     return select(_entry.reader_set_id).where(
         _entry.effect == effect, _entry.principal_id.in_(IDENTITIES)
     )
 
 
 READABLE_SETS = (
-    _sets_that("allow").except_(_sets_that("deny")).cte("readable_sets").prefix_with("MATERIALIZED")
+    _sets_with("allow").except_(_sets_with("deny")).cte("readable_sets").prefix_with("MATERIALIZED")
 )
 """The same sets as part of another statement, from the tables themselves."""
 
 NO_SET = 0  # stands for the readers of what does not exist: no reader set has this id
 
 
-def _looked_up(effect: str) -> ColumnElement[Any]:
+def _count_entries(effect: str) -> ColumnElement[Any]:
     entry = (
         _entry.principal_id == _mine.c.id,
         _entry.effect == effect,
@@ -242,7 +242,7 @@ def _looked_up(effect: str) -> ColumnElement[Any]:
     return func.count(select(literal(1)).where(*entry).correlate(_mine).scalar_subquery())
 
 
-_tallied: Select[Any] = select(_looked_up("allow"), _looked_up("deny")).select_from(_mine)
+_tallied: Select[Any] = select(_count_entries("allow"), _count_entries("deny")).select_from(_mine)
 _DECISION = Prepared(_tallied)
 """How many of the asker's identities one reader set allows and denies.
 

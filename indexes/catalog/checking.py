@@ -61,7 +61,9 @@ _OUT_OF_ORDER = _NAMES.join(chunks, chunks.c.document_id == documents.c.id).join
 )
 
 
-def problems(connection: Connection, generation: IndexGeneration, *, whole: bool) -> Iterator[str]:
+def find_problems(
+    connection: Connection, generation: IndexGeneration, *, whole: bool
+) -> Iterator[str]:
     """What does not hold, in words. whole: look into every text and vector, too, instead of
     counting them.
     """
@@ -72,7 +74,7 @@ def problems(connection: Connection, generation: IndexGeneration, *, whole: bool
         ("has chunks out of order", _OUT_OF_ORDER),
         (
             f"has no vectors of {generation.model}, or not one for each chunk",
-            _without_vectors(generation),
+            _select_without_vectors(generation),
         ),
     ):
         yield from (f"Document {name} {said}." for name in connection.scalars(wanted))
@@ -83,10 +85,10 @@ def problems(connection: Connection, generation: IndexGeneration, *, whole: bool
         if connection.execute(wanted.limit(1)).first() is not None:
             yield said
     if whole:
-        yield from _of_contents(connection, generation)
+        yield from _find_wrong_contents(connection, generation)
 
 
-def _without_vectors(generation: IndexGeneration) -> Select[Any]:
+def _select_without_vectors(generation: IndexGeneration) -> Select[Any]:
     expected = func.coalesce(_sizes.c.number, 0) * generation.dimension * _FLOAT_BYTES
     of_it = (vectors.c.document_id == documents.c.id) & (vectors.c.generation_id == generation.id)
     joined = _NAMES.outerjoin(vectors, of_it).outerjoin(
@@ -97,7 +99,7 @@ def _without_vectors(generation: IndexGeneration) -> Select[Any]:
     )
 
 
-def _of_contents(connection: Connection, generation: IndexGeneration) -> Iterator[str]:
+def _find_wrong_contents(connection: Connection, generation: IndexGeneration) -> Iterator[str]:
     import numpy as np
 
     pieces = (

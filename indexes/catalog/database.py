@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, local
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pysqlite3
@@ -35,6 +35,7 @@ from indexes.errors import (
     StorageFull,
     UnsafeDatabase,
 )
+from indexes.model import Actor
 from indexes.private_files import keep_private, make_private
 
 CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
@@ -47,6 +48,7 @@ _STATEMENTS = 1_024
 The driver drops what was used least often, so that in a full cache all that is new is put into
 words again each time, which costs a search more than everything else of its statements.
 """
+_BATCH = 500  # parameters of one statement: well under every database's limit
 _WORDED = 1_000  # forms of one statement that are kept
 # one number for the advisory lock that keeps change numbers in commit order
 _WRITERS_LOCK = 0x636C7265
@@ -56,7 +58,10 @@ _URLS = (
 )
 _HOME = "Set CLEARANCE_HOME to a folder that this user may write."
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+_ACTOR = "clearance_actor"  # among the execution options of each transaction that writes
 
 _check: ContextVar["tuple[Database, Callable[[Connection], None]] | None"] = ContextVar(
     "check", default=None
@@ -67,7 +72,7 @@ class Database:
     """Reading and writing transactions on one catalog. Threads may share it."""
 
     def __init__(self, url: str) -> None:
-        self.engine, self._file = _engine(url)
+        self.engine, self._file = _make_engine(url)
         self.is_sqlite = self._file is not None
         self._readers = self.engine.execution_options(clearance_write=False)  # the same connections
 
@@ -79,7 +84,7 @@ class Database:
 
         Raises Busy, CatalogUnavailable.
         """
-        with self._watched(), self._readers.connect() as connection:
+        with self._translating_errors(), self._readers.connect() as connection:
             # by way of the driver alone; the other way costs a search as much as two statements
             if self.is_sqlite:
                 connection.connection.cursor().execute("BEGIN")
@@ -87,8 +92,10 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, by: Actor) -> Iterator[Connection]:
         """All or nothing, durable when the block has ended.
+
+        by: who acts; `actor_of` tells it to everything that runs inside the block.
 
         Writers wait for each other, and what they read is what the one before has left. Raises
         Busy, StorageFull, CatalogUnavailable.
@@ -97,9 +104,11 @@ class Database:
         lock see what its last holder did. In a transaction with one state for all, that state would
         be taken before the lock is had.
         """
-        options = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
+        options: dict[str, Any] = {_ACTOR: by}
+        if not self.is_sqlite:
+            options["isolation_level"] = "READ COMMITTED"
         with (
-            self._watched(),
+            self._translating_errors(),
             self.engine.connect().execution_options(**options) as connection,
             connection.begin(),
         ):
@@ -111,7 +120,7 @@ class Database:
             yield connection
 
     @contextmanager
-    def checked(self, check: Callable[[Connection], None]) -> Iterator[None]:
+    def checking(self, check: Callable[[Connection], None]) -> Iterator[None]:
         """Every transaction that begins inside the block, in this task and the threads it hands
         work to, begins so.
         """
@@ -130,7 +139,7 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def _translating_errors(self) -> Iterator[None]:
         """Around a transaction: it is the same file all the time, and what goes wrong is said in
         our words.
         """
@@ -138,11 +147,23 @@ class Database:
             try:
                 yield
             except DBAPIError as error:
-                raise _plain(error) from error
+                raise _translate_error(error) from error
             except TimeoutError as error:
                 raise Busy(
                     "All connections to the catalog are in use.", remedy="Try again in a moment."
                 ) from error
+
+
+def actor_of(connection: Connection) -> Actor:
+    """Who acts in this transaction. Raises LookupError in one that only reads."""
+    actor: Actor = connection.get_execution_options()[_ACTOR]
+    return actor
+
+
+def in_batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in parts that one statement can take as parameters."""
+    for start in range(0, len(values), _BATCH):
+        yield values[start : start + _BATCH]
 
 
 class Prepared:
@@ -187,7 +208,7 @@ class Prepared:
             finally:
                 cursor.close()
         except _driver(connection).Error as error:
-            raise _as_sqlalchemy(connection, worded.sql, error) from error
+            raise _wrap_driver_error(connection, worded.sql, error) from error
 
     def _put_into_words(self, connection: Connection, values: Mapping[str, Any]) -> "_Worded":
         state = self.statement.compile(dialect=connection.dialect).construct_expanded_state(
@@ -213,7 +234,7 @@ class _Worded:
     by_place: bool  # whether this database's driver counts parameters instead of naming them
 
 
-def _as_sqlalchemy(connection: Connection, sql: str, error: Any) -> Exception:
+def _wrap_driver_error(connection: Connection, sql: str, error: Any) -> Exception:
     """The driver's error as SQLAlchemy would have raised it.
 
     A connection that is lost is not used again.
@@ -235,7 +256,7 @@ _IN_THE_WAY = ("40001", "40P01", "55P03")
 _OURS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 
 
-def _plain(error: DBAPIError) -> ClearanceError | DBAPIError:
+def _translate_error(error: DBAPIError) -> ClearanceError | DBAPIError:
     """What went wrong with the database, in our words; an error of ours stays as it is."""
     reason, code = str(error.orig), getattr(error.orig, "sqlstate", None)
     if code in _IN_THE_WAY or (code is None and ("locked" in reason or "busy" in reason)):
@@ -248,14 +269,14 @@ def _plain(error: DBAPIError) -> ClearanceError | DBAPIError:
     return CatalogUnavailable(f"The database says: {said}.", remedy=_REMEDY)
 
 
-def _engine(url: str) -> tuple[Engine, "_CatalogFile | None"]:
+def _make_engine(url: str) -> tuple[Engine, "_CatalogFile | None"]:
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
         if backend == "sqlite":
-            return _sqlite(url, parsed.database)
+            return _make_sqlite_engine(url, parsed.database)
         if backend == "postgresql":
-            return _postgresql(url), None
+            return _make_postgresql_engine(url), None
     # never with the URL itself, which may hold a password
     except (ArgumentError, ValueError, ImportError) as error:
         raise BadConfiguration(
@@ -264,7 +285,7 @@ def _engine(url: str) -> tuple[Engine, "_CatalogFile | None"]:
     raise BadConfiguration(f"There is no catalog on {backend}.", remedy=_URLS)
 
 
-def _postgresql(url: str) -> Engine:
+def _make_postgresql_engine(url: str) -> Engine:
     engine = create_engine(
         url,
         isolation_level="REPEATABLE READ",
@@ -280,7 +301,7 @@ def _configure_postgresql(connection: Any, _record: Any) -> None:
     connection.commit()
 
 
-def _sqlite(url: str, database: str | None) -> tuple[Engine, "_CatalogFile"]:
+def _make_sqlite_engine(url: str, database: str | None) -> tuple[Engine, "_CatalogFile"]:
     check_sqlite(pysqlite3.sqlite_version_info)
     if not database or database == ":memory:":
         raise BadConfiguration(
@@ -344,7 +365,7 @@ def _begin_sqlite(connection: Connection) -> None:
 _Identity = list[int] | None  # device and inode; None: there is no such file
 
 
-def _identity(path: Path) -> _Identity:
+def _file_identity(path: Path) -> _Identity:
     try:
         found = path.stat()
     except OSError:
@@ -381,7 +402,7 @@ class _CatalogFile:
         with self._changed:
             # within another transaction of this thread, there is nothing to wait for
             if depth == 0:
-                self._look(close_all)
+                self._reopen_if_replaced(close_all)
             self._active += 1
         self._of_thread.depth = depth + 1
         try:
@@ -392,8 +413,8 @@ class _CatalogFile:
                 self._active -= 1
                 self._changed.notify_all()
 
-    def _look(self, close_all: Callable[[], None]) -> None:
-        while self._opened is not None and (now := _identity(self._path)) != self._opened:
+    def _reopen_if_replaced(self, close_all: Callable[[], None]) -> None:
+        while self._opened is not None and (now := _file_identity(self._path)) != self._opened:
             if now is None:
                 raise CatalogUnavailable(
                     f"The file {self._path.name} is not there.", remedy=_REMEDY
@@ -422,7 +443,7 @@ class _CatalogFile:
             named["uri"] = True
 
     def after_connect(self, connection: Any, _record: Any) -> None:
-        now = _identity(self._path)
+        now = _file_identity(self._path)
         if self._opened is None:
             self._opened = now
         elif now != self._opened:  # it was replaced this moment
@@ -431,20 +452,20 @@ class _CatalogFile:
                 "Another file has taken the place of the catalog.", remedy="Try again in a moment."
             )
         self._existed = True
-        self._write_note([now, _identity(self._log)])
+        self._write_note([now, _file_identity(self._log)])
 
     def _set_aside_a_foreign_log(self) -> None:
         """Kept under another name: if the former file is wanted back, its last changes are in
         there.
         """
-        with suppress(OSError, ValueError), _alone_in(self._path.parent):
+        with suppress(OSError, ValueError), _folder_lock(self._path.parent):
             file, its_log = json.loads(self._note.read_text(encoding="utf-8"))
-            now = _identity(self._path)
+            now = _file_identity(self._path)
             if (
                 now is not None
                 and now != file
                 and its_log is not None
-                and _identity(self._log) == its_log
+                and _file_identity(self._log) == its_log
             ):
                 log.warning(
                     "%s belongs to a file that was replaced; it is set aside.", self._log.name
@@ -456,7 +477,7 @@ class _CatalogFile:
         if noted == self._noted:
             return
         self._noted = noted
-        with suppress(OSError), _alone_in(self._path.parent):
+        with suppress(OSError), _folder_lock(self._path.parent):
             written = self._note.with_name(f"{self._note.name}-{os.getpid()}")
             with os.fdopen(
                 os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
@@ -468,7 +489,7 @@ class _CatalogFile:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def _folder_lock(folder: Path) -> Iterator[None]:
     """One process at a time. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

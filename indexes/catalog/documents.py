@@ -26,7 +26,7 @@ from indexes.catalog.schema import (
     vectors,
 )
 from indexes.errors import BadInput, ModelMismatch
-from indexes.model import Document, IndexGeneration, Principal, Readers, StoredDocument
+from indexes.model import Actor, Document, IndexGeneration, Principal, Readers, StoredDocument
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,10 +47,12 @@ class Moved:
 
 
 class Documents:
+    """What is stored of documents: written by ingests, read for planning them."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, document: Document, by_generation: "Mapping[int, Vectors]") -> str:
+    def put(self, document: Document, by_generation: "Mapping[int, Vectors]", *, by: Actor) -> str:
         """Insert the document, or replace the one with the same uri.
 
         Returns its public id, which a replacement keeps.
@@ -60,27 +62,27 @@ class Documents:
         and put again), BadInput for vectors that cannot be right and for attributes that could not
         be asked for.
         """
-        _check(document)
-        with self._database.writing() as connection:
+        _check_document(document)
+        with self._database.writing(by) as connection:
             wanted = writable_generations(connection)
             if not wanted:
                 raise ModelMismatch(
                     "The catalog has no generation yet.", remedy="Call generations.ensure first."
                 )
-            blobs = {g.id: _blob(document, g, by_generation) for g in wanted}
+            blobs = {g.id: _vectors_as_bytes(document, g, by_generation) for g in wanted}
             document_id, public_id, touched = _write_head(connection, document)
             _write_body(connection, document_id, document)
             _write_vectors(connection, document_id, blobs)
             note_document(connection, document_id, touched)
         return public_id
 
-    def relabel(self, uri: str, readers: Readers) -> bool:
-        """Change who may read it, effective at the next request; no text or vector is touched.
+    def relabel(self, uri: str, readers: Readers, *, by: Actor) -> bool:
+        """Change who may read the document from the next request on, without touching its text.
 
-        False: no such uri.
+        False if there is no document with this uri.
         """
-        with self._database.writing() as connection:
-            found = connection.execute(_head_of(uri)).first()
+        with self._database.writing(by) as connection:
+            found = connection.execute(_select_head(uri)).first()
             if found is None:
                 return False
             new = intern_readers(connection, readers)
@@ -90,16 +92,16 @@ class Documents:
             note_document(connection, found.id, (found.reader_set_id, new))
         return True
 
-    def narrow(self, uri: str, readers: Readers) -> bool:
+    def narrow(self, uri: str, readers: Readers, *, by: Actor) -> bool:
         """Let only those go on reading whom these readers name, too, and deny whom they deny.
 
-        False: no such uri.
+        False if there is no document with this uri.
 
         Decided by ids, from what is stored at this moment: whoever is denied now stays denied,
         whatever became of the name. Raises UnknownPrincipal for a new deny of somebody whom nobody
         has declared.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             found = connection.execute(
                 select(documents.c.id, documents.c.reader_set_id).where(documents.c.uri == uri)
             )
@@ -107,33 +109,34 @@ class Documents:
             if stored is None:
                 return False
             entries = narrowed_entries(connection, stored.reader_set_id, readers)
-            new = _interned(connection, entries)
+            new = _intern_entries(connection, entries)
             connection.execute(
                 update(documents).where(documents.c.id == stored.id).values(reader_set_id=new)
             )
             note_document(connection, stored.id, (stored.reader_set_id, new))
         return True
 
-    def delete(self, uri: str) -> bool:
-        """Remove the document with its text, chunks and vectors. False: no such uri."""
-        with self._database.writing() as connection:
-            found = connection.execute(_head_of(uri)).first()
+    def delete(self, uri: str, *, by: Actor) -> bool:
+        """Remove the document with its text, chunks and vectors.
+
+        False if there is no document with this uri.
+        """
+        with self._database.writing(by) as connection:
+            found = connection.execute(_select_head(uri)).first()
             if found is None:
                 return False
             delete_document(connection, found.id, found.reader_set_id)
         return True
 
-    def move(self, uri: str, to: Moved) -> bool:
+    def move(self, uri: str, to: Moved, *, by: Actor) -> bool:
         """The same text at another place, with the readers of that place, in one step.
 
-        False: it was not to be done.
-
-        Id, passages and citations stay. Nothing is done if the document is gone, or something is
-        there already.
+        Id, passages and citations stay. False, and nothing is done, if the document is gone or
+        something is at the other place already.
         """
-        with self._database.writing() as connection:
-            found = connection.execute(_head_of(uri)).first()
-            if found is None or connection.execute(_head_of(to.uri)).first() is not None:
+        with self._database.writing(by) as connection:
+            found = connection.execute(_select_head(uri)).first()
+            if found is None or connection.execute(_select_head(to.uri)).first() is not None:
                 return False
             new = intern_readers(connection, to.readers)
             values = {
@@ -148,11 +151,13 @@ class Documents:
         self,
         generation: IndexGeneration,
         by_document: "Mapping[int, tuple[bytes, Vectors]]",
+        *,
+        by: Actor,
     ) -> None:
         """Vectors of a generation under construction; a document that changed since (another token)
         is left out.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             for document_id, (token, matrix) in by_document.items():
                 same = select(documents.c.id).where(
                     documents.c.id == document_id, documents.c.token == token
@@ -191,7 +196,7 @@ class Documents:
             }
 
 
-def _check(document: Document) -> None:
+def _check_document(document: Document) -> None:
     """Raises BadInput for attributes that a database would refuse or a filter could not name."""
     texts = [
         ("uri", document.uri, attributes.MAX_PATH_CHARS),
@@ -212,7 +217,7 @@ def _check(document: Document) -> None:
         raise BadInput(f"The document's time of change {wrong}.")
 
 
-def _blob(
+def _vectors_as_bytes(
     document: Document,
     generation: IndexGeneration,
     by_generation: "Mapping[int, Vectors]",
@@ -235,7 +240,7 @@ def _blob(
     return matrix.astype("<f4").tobytes()
 
 
-def _head_of(uri: str) -> Select[Any]:
+def _select_head(uri: str) -> Select[Any]:
     return select(documents.c.id, documents.c.public_id, documents.c.reader_set_id).where(
         documents.c.uri == uri
     )
@@ -263,7 +268,7 @@ def _write_head(connection: Connection, document: Document) -> tuple[int, str, t
         "token": secrets.token_bytes(32),
         "source_id": document.source_id,
     }
-    found = connection.execute(_head_of(document.uri)).first()
+    found = connection.execute(_select_head(document.uri)).first()
     if found is not None:
         _delete_body(connection, found.id)
         connection.execute(update(documents).where(documents.c.id == found.id).values(values))
@@ -323,6 +328,7 @@ def _replace_vectors(connection: Connection, document_id: int, blobs: Mapping[in
 
 
 def delete_document(connection: Connection, document_id: int, reader_set_id: int) -> None:
+    """Remove the document that this reader set holds, with its text, chunks and vectors."""
     _delete_body(connection, document_id)
     connection.execute(delete(documents).where(documents.c.id == document_id))
     note_document(connection, document_id, (reader_set_id,))
@@ -338,17 +344,17 @@ def intern_readers(connection: Connection, readers: Readers) -> int:
 
     Sets are told apart by principals, not by spelling.
 
-    Raises UnknownPrincipal where it denies somebody whom nobody has declared.
+    Raises UnknownPrincipal if it denies somebody whom nobody has declared.
     """
     entries = [
         (effect, principal_id)
         for effect, names in (("allow", readers.allow), ("deny", readers.deny))
         for principal_id in sorted(set(principal_ids(connection, names, effect).values()))
     ]
-    return _interned(connection, entries)
+    return _intern_entries(connection, entries)
 
 
-def _interned(connection: Connection, entries: list[tuple[str, int]]) -> int:
+def _intern_entries(connection: Connection, entries: list[tuple[str, int]]) -> int:
     """The id of the set with exactly these entries: allowed ids ascending, then denied ones."""
     fingerprint = hashlib.sha256(json.dumps(entries).encode()).hexdigest()
     found: int | None = connection.scalar(
@@ -379,7 +385,7 @@ def deny_in_source(connection: Connection, source_id: int, denied: frozenset[str
     ).all()
     readers = readers_by_set(connection, {stored.reader_set_id for stored in here})
     narrower = {
-        before: _interned(
+        before: _intern_entries(
             connection,
             narrowed_entries(connection, before, replace(these, deny=these.deny | denied)),
         )

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from indexes.catalog.access import readable_sets
-from indexes.catalog.names import batches, declared_id, nearest
+from indexes.catalog.database import in_batches
+from indexes.catalog.names import declared_id, find_nearest
 from indexes.catalog.schema import documents, memberships, principals, reader_set_entries
 from indexes.errors import BadInput, NotFound
 from indexes.model import PUBLIC, Principal
@@ -42,7 +43,7 @@ class RuleEntry:
     def __str__(self) -> str:
         told = f"{self.effect} {self.name}"
         if self.applies:
-            return f"{told}: " + "; ".join(_way(way) for way in self.ways)
+            return f"{told}: " + "; ".join(_describe_way(way) for way in self.ways)
         if self.state == "named":
             return f"{told}: means nobody, since it is not declared." + (
                 f" Is {self.nearest} meant?" if self.nearest else ""
@@ -85,9 +86,11 @@ def explain(
     found = find_document(connection, document)
     user_id = declared_id(connection, "user", user)
     who = connection.execute(select(principals).where(principals.c.id == user_id)).one()
-    counted, notes = _from_token(connection, sorted({group_name(name) for name in token_groups}))
-    ways = _ways(connection, {user_id: who.name} | counted, who.name)
-    entries = tuple(_entries(connection, found.reader_set_id, ways))
+    counted, notes = _groups_of_token(
+        connection, sorted({group_name(name) for name in token_groups})
+    )
+    ways = _find_ways(connection, {user_id: who.name} | counted, who.name)
+    entries = tuple(_find_entries(connection, found.reader_set_id, ways))
     asker = Principal(name=who.name, groups=frozenset(counted.values()))
     may_read = bool(readable_sets(connection, asker, {found.reader_set_id}))
     enabled = who.state == "active"
@@ -96,10 +99,10 @@ def explain(
         document=found.public_id,
         path=found.path,
         may_read=may_read,
-        because=tuple(_because(who.name, entries, enabled=enabled)),
+        because=tuple(_give_reasons(who.name, entries, enabled=enabled)),
         rules=entries,
         notes=notes,
-        would_change=tuple(_would_change(who.name, entries, enabled=enabled)),
+        would_change=tuple(_suggest_changes(who.name, entries, enabled=enabled)),
     )
 
 
@@ -127,7 +130,7 @@ def find_document(connection: Connection, given: str) -> Any:
     )
 
 
-def _from_token(
+def _groups_of_token(
     connection: Connection, groups: list[str]
 ) -> tuple[dict[int, str], tuple[str, ...]]:
     """Those of a token's groups that count, by id, and why the others do not."""
@@ -135,7 +138,7 @@ def _from_token(
     notes: dict[str, str] = {
         name: f"{name} does not count from a token: it is not declared." for name in groups
     }
-    for batch in batches(groups):
+    for batch in in_batches(groups):
         for row in connection.execute(
             select(principals).where(principals.c.name.in_(batch), principals.c.known == 1)
         ):
@@ -148,7 +151,7 @@ def _from_token(
     return counted, tuple(notes.values())
 
 
-def _ways(connection: Connection, start: Mapping[int, str], user: str) -> dict[int, list[Way]]:
+def _find_ways(connection: Connection, start: Mapping[int, str], user: str) -> dict[int, list[Way]]:
     """All shortest ways from the user to everybody it is, by id, level by level; cycles end where
     all is known.
     """
@@ -174,7 +177,7 @@ def _ways(connection: Connection, start: Mapping[int, str], user: str) -> dict[i
     return found
 
 
-def _entries(
+def _find_entries(
     connection: Connection, reader_set: int, ways: Mapping[int, list[Way]]
 ) -> Iterator[RuleEntry]:
     entry = reader_set_entries.c
@@ -186,7 +189,7 @@ def _entries(
     )
     rows = connection.execute(wanted).all()
     unknown = [row.name for row in rows if row.state == "named" and row.name != PUBLIC]
-    near = nearest(connection, unknown) if unknown else {}
+    near = find_nearest(connection, unknown) if unknown else {}
     for row in rows:
         yield RuleEntry(
             effect=row.effect,
@@ -197,35 +200,37 @@ def _entries(
         )
 
 
-def _because(user: str, entries: Iterable[RuleEntry], *, enabled: bool) -> Iterator[str]:
+def _give_reasons(user: str, entries: Iterable[RuleEntry], *, enabled: bool) -> Iterator[str]:
     if not enabled:
         yield f"{user} is disabled."
     denied = [entry for entry in entries if entry.applies and entry.effect == "deny"]
     allowed = [entry for entry in entries if entry.applies and entry.effect == "allow"]
     yield from (
-        f"The rule denies {entry.name}, and a deny beats every allow: {_ways_told(entry)}"
+        f"The rule denies {entry.name}, and a deny beats every allow: {_describe_ways(entry)}"
         for entry in denied
     )
     if not allowed:
         yield f"The rule allows neither {user} nor a group that it is in."
     elif not denied and enabled:
-        yield from (f"The rule allows {entry.name}: {_ways_told(entry)}" for entry in allowed)
+        yield from (f"The rule allows {entry.name}: {_describe_ways(entry)}" for entry in allowed)
 
 
-def _would_change(user: str, entries: Iterable[RuleEntry], *, enabled: bool) -> Iterator[str]:
-    """Every step that has to be taken for the other verdict; where the document is readable, one
-    step is enough.
+def _suggest_changes(user: str, entries: Iterable[RuleEntry], *, enabled: bool) -> Iterator[str]:
+    """Every step that has to be taken for the other verdict. If the document is readable, one step
+    is enough.
     """
     denied = [entry for entry in entries if entry.applies and entry.effect == "deny"]
     allowed = [entry for entry in entries if entry.applies and entry.effect == "allow"]
     if enabled and allowed and not denied:
         yield f"Deny {user} in the rule, or disable it: clearance users disable {user}."
-        yield from (f"Or, for all of these: {step}" for entry in allowed for step in _end(entry))
+        yield from (
+            f"Or, for all of these: {step}" for entry in allowed for step in _suggest_ends(entry)
+        )
         return
     if not enabled:
         yield f"Enable the user: clearance users enable {user}."
     for entry in denied:
-        yield from _end(entry)
+        yield from _suggest_ends(entry)
     if not allowed:
         yield f"Allow {user}, or a group that it is in, in the rule of the file, and ingest it again."
         for entry in entries:
@@ -239,7 +244,7 @@ def _would_change(user: str, entries: Iterable[RuleEntry], *, enabled: bool) -> 
                 yield f"Correct {entry.name} to {entry.nearest} in the rule, if that is meant."
 
 
-def _end(entry: RuleEntry) -> Iterator[str]:
+def _suggest_ends(entry: RuleEntry) -> Iterator[str]:
     """How an entry would cease to apply."""
     yield f"Take {entry.name} out of the rule's {entry.effect} and ingest the file again."
     last = sorted(
@@ -255,11 +260,11 @@ def _end(entry: RuleEntry) -> Iterator[str]:
         yield f"Or end what leads to {entry.name}: {'; '.join(direct)} (longer ways may remain: explain again)."
 
 
-def _ways_told(entry: RuleEntry) -> str:
-    return "; ".join(_way(way) for way in entry.ways) + "."
+def _describe_ways(entry: RuleEntry) -> str:
+    return "; ".join(_describe_way(way) for way in entry.ways) + "."
 
 
-def _way(way: Way) -> str:
+def _describe_way(way: Way) -> str:
     if len(way) == 1:
         return f"that is {way[0]}"
     return f"everybody is {PUBLIC}" if way[-1] == PUBLIC else " is in ".join(way)

@@ -79,7 +79,7 @@ class Filters:
         return self == Filters()
 
 
-def matching(filters: Filters) -> Select[tuple[int]]:
+def select_matching(filters: Filters) -> Select[tuple[int]]:
     """Ids of the documents that the asker may read and that the filter lets through."""
     columns = [documents.c[name] for name in _COMPARED]
     let_in = documents.c.reader_set_id.in_(select(READABLE_SETS.c.reader_set_id))

@@ -10,7 +10,7 @@ from indexes.catalog.changes import note
 from indexes.catalog.database import Database, Prepared
 from indexes.catalog.schema import centroids, documents, generations, vectors
 from indexes.errors import IndexDamaged, ModelMismatch, NotFound
-from indexes.model import IndexGeneration
+from indexes.model import Actor, IndexGeneration
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ _ACTIVE = Prepared(_IN_FORCE.with_only_columns(*(generations.c[name] for name in
 def active_generation(connection: Connection) -> IndexGeneration | None:
     """The generation that searches use, if there is one yet."""
     for stored in _ACTIVE.rows(connection, {}):
-        return _generation(dict(zip(_FIELDS, stored, strict=True)))
+        return _generation_of(dict(zip(_FIELDS, stored, strict=True)))
     return None
 
 
@@ -35,7 +35,7 @@ def writable_generations(connection: Connection) -> tuple[IndexGeneration, ...]:
         .where(generations.c.state != "retired")
         .order_by(generations.c.state, generations.c.id)
     )
-    return tuple(_generation(row) for row in connection.execute(wanted).mappings())
+    return tuple(_generation_of(row) for row in connection.execute(wanted).mappings())
 
 
 def stored_centroids(
@@ -53,25 +53,29 @@ def stored_centroids(
 
 
 class Generations:
+    """The builds of the derived indexes. At any time at most one of them is active."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def active(self) -> IndexGeneration | None:
+        """The generation that searches use, if there is one yet."""
         with self._database.reading() as connection:
             return active_generation(connection)
 
     def writable(self) -> tuple[IndexGeneration, ...]:
+        """The generations that a new document needs vectors for, the active one first."""
         with self._database.reading() as connection:
             return writable_generations(connection)
 
-    def ensure(self, model: str, fingerprint: str, dimension: int) -> IndexGeneration:
+    def ensure(self, model: str, fingerprint: str, dimension: int, *, by: Actor) -> IndexGeneration:
         """The active generation, made now if there is none.
 
         Raises ModelMismatch if it is another model's.
         """
         active = self.active()
         if active is None:
-            with self._database.writing() as connection:
+            with self._database.writing(by) as connection:
                 active = active_generation(connection) or self._add(
                     connection, model, fingerprint, dimension, "active"
                 )
@@ -83,13 +87,13 @@ class Generations:
             )
         return active
 
-    def begin(self, model: str, fingerprint: str, dimension: int) -> IndexGeneration:
+    def begin(self, model: str, fingerprint: str, dimension: int, *, by: Actor) -> IndexGeneration:
         """A generation under construction.
 
         One for the same vectors that was left unfinished or retired goes on.
         """
         of_it = generations.c.fingerprint == fingerprint, generations.c.state != "active"
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             again = (
                 update(generations).where(*of_it).values(state="building").returning(generations)
             )
@@ -97,16 +101,16 @@ class Generations:
             if row is None:
                 return self._add(connection, model, fingerprint, dimension, "building")
             note(connection, "generation")
-            return _generation(row)
+            return _generation_of(row)
 
-    def announce(self, generation: IndexGeneration) -> None:
+    def announce(self, generation: IndexGeneration, *, by: Actor) -> None:
         """Complete: running services may load it, so that the switch takes them no time."""
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             connection.execute(
                 update(generations).where(generations.c.id == generation.id).values(state="ready")
             )
 
-    def activate(self, generation: IndexGeneration) -> IndexGeneration:
+    def activate(self, generation: IndexGeneration, *, by: Actor) -> IndexGeneration:
         """One switch: from the next request on, searches use this generation; the former one is
         retired, and kept.
 
@@ -115,7 +119,7 @@ class Generations:
         without = ~exists().where(
             vectors.c.document_id == documents.c.id, vectors.c.generation_id == generation.id
         )
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             if connection.scalar(select(documents.c.id).where(without).limit(1)) is not None:
                 raise IndexDamaged(
                     "A document has no vectors in the new generation yet.",
@@ -130,7 +134,7 @@ class Generations:
             )
             row = connection.execute(chosen.returning(generations)).mappings().one()
             note(connection, "generation")
-        return _generation(row)
+        return _generation_of(row)
 
     def centroids(self, generation: IndexGeneration) -> "NDArray[np.int8] | None":
         """The centroids of its topics, once they are learnt; they never change again."""
@@ -141,12 +145,14 @@ class Generations:
         self,
         generation: IndexGeneration,
         learnt: "NDArray[np.int8]",
+        *,
+        by: Actor,
     ) -> "NDArray[np.int8]":
         """Store what was learnt, unless another process was first.
 
         Returns those that count from now on.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             there = stored_centroids(connection, generation)
             if there is None:
                 added = insert(centroids).values(
@@ -155,14 +161,14 @@ class Generations:
                 connection.execute(added)
         return learnt if there is None else there
 
-    def request_rebuild(self) -> None:
+    def request_rebuild(self, *, by: Actor) -> None:
         """Ask every process to build its derived indexes anew from the catalog."""
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             note(connection, "rebuild")
 
-    def drop(self, generation: IndexGeneration) -> None:
+    def drop(self, generation: IndexGeneration, *, by: Actor) -> None:
         """Forget a generation that is not active, with its vectors."""
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             for table in (vectors, centroids):
                 connection.execute(table.delete().where(table.c.generation_id == generation.id))
             gone = generations.delete().where(
@@ -182,15 +188,17 @@ class Generations:
         """
         with self._database.reading() as connection:
             row = connection.execute(_IN_FORCE).mappings().first()
-        return None if row is None else (_generation(row), dict(row["settings"]))
+        return None if row is None else (_generation_of(row), dict(row["settings"]))
 
-    def keep_setting(self, generation: IndexGeneration, name: str, value: Any) -> None:
-        """Holds for every request that starts after it, in every process. None: forget it.
+    def keep_setting(
+        self, generation: IndexGeneration, name: str, value: Any, *, by: Actor
+    ) -> None:
+        """Holds for every request that starts after it, in every process. None forgets it.
 
         Raises NotFound.
         """
         wanted = select(generations.c.settings).where(generations.c.id == generation.id)
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             kept = connection.scalar(wanted)
             if kept is None:
                 raise NotFound("The generation has been dropped.")
@@ -217,8 +225,8 @@ class Generations:
         )
         row = connection.execute(added).mappings().one()
         note(connection, "generation")
-        return _generation(row)
+        return _generation_of(row)
 
 
-def _generation(row: Mapping[Any, Any]) -> IndexGeneration:
+def _generation_of(row: Mapping[Any, Any]) -> IndexGeneration:
     return IndexGeneration(**{name: row[name] for name in _FIELDS})

@@ -13,12 +13,15 @@ from indexes.catalog.database import Database
 from indexes.catalog.documents import new_public_id
 from indexes.catalog.schema import jobs
 from indexes.errors import LeaseLost, NotFound
+from indexes.model import Actor
 
 JobState = Literal["queued", "running", "done", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
+    """One piece of long work, as it was when it was read."""
+
     id: str
     kind: str
     state: JobState
@@ -33,10 +36,12 @@ class Job:
 
 
 class Jobs:
+    """The queue. Any number of processes may share it."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def enqueue(self, kind: str, payload: Mapping[str, Any]) -> Job:
+    def enqueue(self, kind: str, payload: Mapping[str, Any], *, by: Actor) -> Job:
         """A queued job, durable when this returns."""
         now = datetime.now(UTC)
         values = {
@@ -46,9 +51,9 @@ class Jobs:
             "payload": dict(payload),
         }
         counts = {"done": 0, "total": 0, "fence": 0, "created_at": now, "updated_at": now}
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             added = insert(jobs).values(**values, **counts).returning(jobs)
-            return _job(connection.execute(added).mappings().one())
+            return _job_of(connection.execute(added).mappings().one())
 
     def get(self, job_id: str) -> Job:
         """Raises NotFound."""
@@ -60,10 +65,12 @@ class Jobs:
             )
         if row is None:
             raise NotFound()
-        return _job(row)
+        return _job_of(row)
 
-    def claim(self, kinds: Sequence[str], lease_s: float) -> Job | None:
-        """The oldest job that waits, or whose worker let its lease run out; None: nothing to do."""
+    def claim(self, kinds: Sequence[str], lease_s: float, *, by: Actor) -> Job | None:
+        """The oldest job that waits, or whose worker let its lease run out. If None, there is no
+        such job.
+        """
         now = datetime.now(UTC)
         free = or_(
             jobs.c.state == "queued", (jobs.c.state == "running") & (jobs.c.lease_until < now)
@@ -72,7 +79,7 @@ class Jobs:
             select(jobs.c.id).where(jobs.c.kind.in_(list(kinds)), free).order_by(jobs.c.id).limit(1)
         )
         lease = {"state": "running", "fence": jobs.c.fence + 1, "updated_at": now}
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             taken = update(jobs).where(
                 jobs.c.id == oldest.with_for_update(skip_locked=True).scalar_subquery()
             )
@@ -82,35 +89,37 @@ class Jobs:
                 .mappings()
                 .first()
             )
-        return None if row is None else _job(row)
+        return None if row is None else _job_of(row)
 
-    def progress(self, job: Job, done: int, total: int, *, lease_s: float = 60.0) -> None:
+    def progress(
+        self, job: Job, done: int, total: int, *, lease_s: float = 60.0, by: Actor
+    ) -> None:
         """Report progress and keep the lease.
 
         Raises LeaseLost if another worker has taken the job over.
         """
         until = datetime.now(UTC) + timedelta(seconds=lease_s)
-        self._update(job, done=done, total=total, lease_until=until)
+        self._update(job, done=done, total=total, lease_until=until, by=by)
 
-    def finish(self, job: Job, result: Mapping[str, Any]) -> None:
+    def finish(self, job: Job, result: Mapping[str, Any], *, by: Actor) -> None:
         """Raises LeaseLost if another worker has taken the job over."""
-        self._update(job, state="done", result=dict(result), lease_until=None)
+        self._update(job, state="done", result=dict(result), lease_until=None, by=by)
 
-    def fail(self, job: Job, error: str) -> None:
+    def fail(self, job: Job, error: str, *, by: Actor) -> None:
         """Raises LeaseLost if another worker has taken the job over."""
-        self._update(job, state="failed", error=error, lease_until=None)
+        self._update(job, state="failed", error=error, lease_until=None, by=by)
 
-    def give_back(self, job: Job) -> None:
+    def give_back(self, job: Job, *, by: Actor) -> None:
         """It waits again as if it had not been claimed: this does not count as a failed attempt.
 
         The next claim gets the same fence, so the caller must not write to this job any more.
         Raises LeaseLost if another worker has taken the job over.
         """
-        self._update(job, state="queued", fence=job.fence - 1, lease_until=None)
+        self._update(job, state="queued", fence=job.fence - 1, lease_until=None, by=by)
 
-    def _update(self, job: Job, **values: Any) -> None:
+    def _update(self, job: Job, *, by: Actor, **values: Any) -> None:
         mine = jobs.c.public_id == job.id, jobs.c.fence == job.fence, jobs.c.state == "running"
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             changed = connection.execute(
                 update(jobs).where(*mine).values(updated_at=datetime.now(UTC), **values)
             )
@@ -118,7 +127,7 @@ class Jobs:
                 raise LeaseLost(f"It is the job {job.id}.")
 
 
-def _job(row: RowMapping) -> Job:
+def _job_of(row: RowMapping) -> Job:
     names = (
         "kind",
         "state",

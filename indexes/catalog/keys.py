@@ -14,7 +14,7 @@ from indexes.catalog.database import Database
 from indexes.catalog.names import declared_id
 from indexes.catalog.schema import api_keys, principals
 from indexes.errors import BadInput, NotAuthenticated, NotFound
-from indexes.model import Principal
+from indexes.model import Actor, Principal
 from indexes.principals import user_name
 
 SCOPES = frozenset({"admin"})
@@ -31,6 +31,8 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyInfo:
+    """A key as administrators see it."""
+
     id: str
     user: str
     label: str
@@ -48,6 +50,8 @@ _BY_ID = (  # every request asks it
 
 
 class Keys:
+    """API keys of users. Only hashes of them are stored."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -58,6 +62,7 @@ class Keys:
         scopes: Iterable[str] = (),
         label: str = "",
         expires_at: datetime | None = None,
+        by: Actor,
     ) -> IssuedKey:
         """A new key for a known user.
 
@@ -71,7 +76,7 @@ class Keys:
             )
         key_id = "".join(secrets.choice("0123456789abcdefghijklmnopqrstuvwxyz") for _ in range(12))
         secret = secrets.token_urlsafe(32)
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             values = {
                 "id": key_id,
                 "secret_sha256": _digest(secret),  # 256 random bits need no slow hash
@@ -101,12 +106,12 @@ class Keys:
             raise NotAuthenticated()
         return Principal(name=row.name, id=row.user_id, key=row.id, scopes=frozenset(row.scopes))
 
-    def revoke(self, key_id: str) -> None:
+    def revoke(self, key_id: str, *, by: Actor) -> None:
         """From the next request on the key is refused. Raises NotFound."""
         revoked = (
             update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=datetime.now(UTC))
         )
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             if connection.execute(revoked).rowcount == 0:
                 raise NotFound(f"There is no key {key_id!a}.")
 

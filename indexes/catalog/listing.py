@@ -33,7 +33,7 @@ from indexes.catalog.schema import (
     sources,
 )
 from indexes.errors import BadInput, NotFound
-from indexes.model import Readers
+from indexes.model import Actor, Readers
 
 State = Literal["stored", "stale", "failed", "refused", "gone"]
 STATES: tuple[State, ...] = ("stored", "stale", "failed", "refused", "gone")
@@ -41,11 +41,13 @@ STATES: tuple[State, ...] = ("stored", "stale", "failed", "refused", "gone")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedDocument:
-    """`stale`: an older version of the file is stored; `gone`: it is stored, but has no file any
+    """A document, or a file that did not become one, as operators see it.
+
+    `stale` means that an older version of the file is stored, `gone` that there is no file any
     more.
     """
 
-    id: str | None  # None: it is not stored
+    id: str | None  # None if it is not stored
     source: str | None
     path: str
     title: str | None
@@ -60,6 +62,8 @@ class ListedDocument:
 
 
 class Listing:
+    """Documents and failed files, for operators. Nothing here returns text of a document."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -73,13 +77,13 @@ class Listing:
         limit: int = 100,
         offset: int = 0,
     ) -> list[ListedDocument]:
-        """By path, then source. reader: named by a rule of the document.
+        """Documents by path, then source. reader: only those whose rule allows this name.
 
         Raises BadInput for a state that is none.
         """
         if state is not None and state not in STATES:
             raise BadInput(f"{state} is no state.", remedy=f"States: {', '.join(STATES)}.")
-        wanted = _all_states()
+        wanted = _select_documents()
         given: list[Any] = (
             [func.substr(wanted.c.path, 1, len(path_prefix)) == path_prefix] if path_prefix else []
         )
@@ -105,11 +109,11 @@ class Listing:
             rows = connection.execute(page).mappings().all()
             sets = {row["reader_set_id"] for row in rows if row["reader_set_id"] is not None}
             readers = readers_by_set(connection, sets)
-        return [_listed(row, readers) for row in rows]
+        return [_document_of(row, readers) for row in rows]
 
     def get(self, document_id: str) -> ListedDocument:
         """By public id. Raises NotFound."""
-        wanted = _all_states()
+        wanted = _select_documents()
         with self._database.reading() as connection:
             row = (
                 connection.execute(select(wanted).where(wanted.c.public_id == document_id))
@@ -118,11 +122,11 @@ class Listing:
             )
             if row is None:
                 raise NotFound(f"There is no document {document_id}.")
-            return _listed(row, readers_by_set(connection, [row["reader_set_id"]]))
+            return _document_of(row, readers_by_set(connection, [row["reader_set_id"]]))
 
-    def remove(self, document_ids: Sequence[str]) -> int:
+    def remove(self, document_ids: Sequence[str], *, by: Actor) -> int:
         """All of these, by public id, or none. Raises NotFound."""
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             for public_id in document_ids:
                 found = select(documents.c.id, documents.c.uri, documents.c.reader_set_id)
                 row = connection.execute(found.where(documents.c.public_id == public_id)).first()
@@ -133,7 +137,7 @@ class Listing:
         return len(document_ids)
 
 
-def _all_states() -> Any:
+def _select_documents() -> Any:
     """Documents with what went wrong with them, and files that are known for what went wrong alone."""
     size = select(func.count()).where(chunks.c.document_id == documents.c.id).scalar_subquery()
     problem = ingest_failures.c
@@ -165,7 +169,7 @@ def _all_states() -> Any:
     return union_all(stored, only_failed).subquery()
 
 
-def _listed(row: RowMapping, readers: Mapping[int, Readers]) -> ListedDocument:
+def _document_of(row: RowMapping, readers: Mapping[int, Readers]) -> ListedDocument:
     own = readers.get(row["reader_set_id"], Readers(allow=frozenset()))
     return ListedDocument(
         id=row["public_id"],

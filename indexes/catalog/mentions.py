@@ -35,7 +35,7 @@ class Mentions:
 
 
 def mentions(connection: Connection, ids: Collection[int], effect: str | None = None) -> Mentions:
-    """Rules that name one of these; effect: only where it is allowed or denied."""
+    """Rules that name one of these. effect: count only rules that allow it, or deny it."""
     sets = select(_entry.reader_set_id).where(_entry.principal_id.in_(sorted(ids)))
     if effect is not None:
         sets = sets.where(_entry.effect == effect)

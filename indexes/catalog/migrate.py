@@ -11,9 +11,11 @@ from sqlalchemy import Connection, String, column, inspect, select, table
 
 from indexes.catalog.database import Database
 from indexes.errors import SchemaMismatch
+from indexes.model import Actor
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "alembic_version"
+_MIGRATION = Actor("system:migration")
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every connection
 
@@ -21,7 +23,7 @@ logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every conne
 def migrate(database: Database) -> None:
     """Raises SchemaMismatch for a catalog that a newer version of Clearance wrote."""
     with database.reading() as connection:
-        if _revision(connection) == newest_revision():
+        if _find_revision(connection) == newest_revision():
             return
     from alembic import command
     from alembic.config import Config
@@ -30,8 +32,8 @@ def migrate(database: Database) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     # held throughout, so that two processes never migrate at once
-    with database.writing() as connection:
-        found = _revision(connection)
+    with database.writing(_MIGRATION) as connection:
+        found = _find_revision(connection)
         known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
         if found is not None and found not in known:
             raise SchemaMismatch(
@@ -46,8 +48,8 @@ def newest_revision() -> str:
     return max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("m[0-9]*.py"))
 
 
-def _revision(connection: Connection) -> str | None:
-    """The revision that the catalog is at; None if nothing was ever made in it."""
+def _find_revision(connection: Connection) -> str | None:
+    """The revision that the catalog is at, or None if nothing was ever made in it."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     version = column("version_num", String)

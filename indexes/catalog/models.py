@@ -16,7 +16,7 @@ from indexes.catalog.database import Database
 from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.schema import models
 from indexes.errors import BadInput, NotFound
-from indexes.model import Principal, Readers
+from indexes.model import Actor, Principal, Readers
 
 MAX_NAME_CHARS = 512
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -43,21 +43,21 @@ class Models:
 
     # --- for administrators ---------------------------------------------------------------------
 
-    def set(self, name: str, readers: Readers) -> None:
-        """From now on only these may use the model; nobody, where none is allowed. Raises BadInput."""
-        _check(name)
-        with self._database.writing() as connection:
+    def set(self, name: str, readers: Readers, *, by: Actor) -> None:
+        """From now on only these may use the model; nobody, if none is allowed. Raises BadInput."""
+        _check_name(name)
+        with self._database.writing(by) as connection:
             connection.execute(delete(models).where(models.c.name == name))
             connection.execute(
                 insert(models).values(name=name, reader_set_id=intern_readers(connection, readers))
             )
 
-    def clear(self, name: str) -> None:
+    def clear(self, name: str, *, by: Actor) -> None:
         """From now on everybody who may ask may use the model.
 
-        Raises NotFound where it has no rule.
+        Raises NotFound if it has no rule.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             gone = delete(models).where(models.c.name == name)
             if (
                 attributes.text_problem(name, MAX_NAME_CHARS)
@@ -73,7 +73,7 @@ class Models:
             return {row.name: readers[row.reader_set_id] for row in found}
 
 
-def _check(name: str) -> None:
+def _check_name(name: str) -> None:
     """Raises BadInput for what no model server calls a model."""
     if not 1 <= len(name) <= MAX_NAME_CHARS or name != name.strip():
         raise BadInput(

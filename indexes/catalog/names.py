@@ -9,6 +9,7 @@ from typing import Self
 
 from sqlalchemy import Connection, insert, select
 
+from indexes.catalog.database import in_batches
 from indexes.catalog.schema import principal_aliases, principal_shapes, principals
 from indexes.confusables import edit_distance, shapes
 from indexes.errors import AlreadyExists, BadPrincipal, NotFound, UnknownPrincipal
@@ -18,7 +19,6 @@ from indexes.principals import ascii_form, check_principal
 DECLARED = ("active", "disabled")
 MAX_LOOKED_AT = 50_000  # names among which a nearest one is looked for
 MAX_HINTS = 100  # unknown names of one question that get one
-_BATCH = 500
 # a name up to this long is near to another if one letter differs, a longer one if two do
 _FEW_LETTERS = 4
 
@@ -32,11 +32,12 @@ class Unknown:
 
     def __str__(self) -> str:
         if self.nearest is None:
-            return f"{_readable(self.name)} is not declared."
+            return f"{_readable_form(self.name)} is not declared."
         # in letters, both would look the same
         alike = name_shapes(self.name) & name_shapes(self.nearest)
-        said = ascii_form(self.name) if alike and not self.name.isascii() else _readable(self.name)
-        return f"{said} is not declared. Is {_readable(self.nearest)} meant?"
+        ascii_only = alike and not self.name.isascii()
+        said = ascii_form(self.name) if ascii_only else _readable_form(self.name)
+        return f"{said} is not declared. Is {_readable_form(self.nearest)} meant?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +69,18 @@ class Meaning:
 def meaning(connection: Connection, names: Collection[str], *, hints: bool = True) -> Meaning:
     """Whom these names mean. hints: look for the nearest of those that are unknown."""
     current = {name: name for name in declared_ids(connection, names)} | dict(
-        _former(connection, names)
+        _find_former_names(connection, names)
     )
     current |= {PUBLIC: PUBLIC} if PUBLIC in names else {}
     missing = sorted(set(names) - set(current))
-    found = nearest(connection, missing[:MAX_HINTS]) if hints and missing else {}
+    found = find_nearest(connection, missing[:MAX_HINTS]) if hints and missing else {}
     return Meaning(current, {name: Unknown(name, found.get(name)) for name in missing})
 
 
 def refuse_unknown(
     connection: Connection, names: Collection[str], where: str = "a rule's deny"
 ) -> None:
-    """Raises UnknownPrincipal where one of these names is not declared: such a deny would deny
+    """Raises UnknownPrincipal if one of these names is not declared: such a deny would deny
     nobody.
     """
     if unknown := meaning(connection, names).unknown:
@@ -87,6 +88,7 @@ def refuse_unknown(
 
 
 def unknown_principal(unknown: Sequence[Unknown], where: str) -> UnknownPrincipal:
+    """The error that tells of these names. where: what says them, for the remedy."""
     told = " ".join(str(each) for each in unknown[:5]) + (
         f" And {len(unknown) - 5} more." if len(unknown) > 5 else ""
     )
@@ -98,7 +100,7 @@ def unknown_principal(unknown: Sequence[Unknown], where: str) -> UnknownPrincipa
 def declared_ids(connection: Connection, names: Collection[str]) -> dict[str, int]:
     """Ids by present name, of those that are declared, disabled ones included."""
     found: dict[str, int] = {}
-    for batch in batches(sorted(names)):
+    for batch in in_batches(sorted(names)):
         wanted = select(principals.c.name, principals.c.id).where(
             principals.c.name.in_(batch), principals.c.state.in_(DECLARED)
         )
@@ -118,22 +120,23 @@ def declared_id(connection: Connection, kind: str, given: str) -> int:
     name = check_principal(said)
     if found := declared_ids(connection, {name}):
         return found[name]
-    for _, present in _former(connection, {name}):
+    for _, present in _find_former_names(connection, {name}):
         raise NotFound(
-            f"{_readable(name)} is called {_readable(present)} now.", remedy="Use the present name."
+            f"{_readable_form(name)} is called {_readable_form(present)} now.",
+            remedy="Use the present name.",
         )
-    near = nearest(connection, [name]).get(name)
-    hint = f"Is {_readable(near)} meant? " if near else ""
+    near = find_nearest(connection, [name]).get(name)
+    hint = f"Is {_readable_form(near)} meant? " if near else ""
     raise NotFound(
-        f"{_readable(name)} is not known.",
+        f"{_readable_form(name)} is not known.",
         remedy=f"{hint}Add it first: clearance {kind}s add NAME.",
     )
 
 
 def free_name(connection: Connection, kind: str, given: str, of: int | None = None) -> str:
-    """The name in its accepted spelling, if it is free for this entity (None: a new one).
+    """The name in its accepted spelling, if it is free.
 
-    Raises AlreadyExists.
+    of: the id of whoever is to have it. If None, it is somebody new. Raises AlreadyExists.
 
     Taken are all declared names, former ones, and whatever could be taken for one of them.
     """
@@ -156,7 +159,8 @@ def free_name(connection: Connection, kind: str, given: str, of: int | None = No
     other = connection.scalar(alike.order_by(principal_shapes.c.name).limit(1))
     if other is not None:
         raise AlreadyExists(
-            f"{_readable(name)} could be taken for {_readable(other)}.", remedy="Take another name."
+            f"{_readable_form(name)} could be taken for {_readable_form(other)}.",
+            remedy="Take another name.",
         )
     return name
 
@@ -180,7 +184,7 @@ def name_shapes(name: str) -> frozenset[str]:
     )
 
 
-def nearest(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+def find_nearest(connection: Connection, names: Sequence[str]) -> dict[str, str]:
     """For each name that is like a declared one: that one.
 
     What looks the same comes before what is spelt alike.
@@ -196,13 +200,13 @@ def nearest(connection: Connection, names: Sequence[str]) -> dict[str, str]:
         same = next(
             (by_shape[shape] for shape in sorted(name_shapes(name)) if shape in by_shape), None
         )
-        other = same or _spelt_alike(name, known)
+        other = same or _find_alike(name, known)
         if other is not None and other != name:
             found[name] = other
     return found
 
 
-def _spelt_alike(name: str, known: Sequence[str]) -> str | None:
+def _find_alike(name: str, known: Sequence[str]) -> str | None:
     kind, _, rest = name.partition(":")
     wanted = rest.casefold()
     most = 1 if len(wanted) <= _FEW_LETTERS else 2
@@ -226,9 +230,9 @@ def _known_names(connection: Connection) -> list[str]:
     return sorted({*connection.scalars(declared), *connection.scalars(former)})
 
 
-def _former(connection: Connection, names: Collection[str]) -> Iterator[tuple[str, str]]:
+def _find_former_names(connection: Connection, names: Collection[str]) -> Iterator[tuple[str, str]]:
     """(former name, present name) of those that had one of these names before."""
-    for batch in batches(sorted(names)):
+    for batch in in_batches(sorted(names)):
         wanted = select(principal_aliases.c.name, principals.c.name).join(principals)
         yield from (
             (former, present)
@@ -241,7 +245,7 @@ def _former(connection: Connection, names: Collection[str]) -> Iterator[tuple[st
 def former_ids(connection: Connection, names: Collection[str]) -> dict[str, int]:
     """Ids by former name."""
     found: dict[str, int] = {}
-    for batch in batches(sorted(names)):
+    for batch in in_batches(sorted(names)):
         wanted = select(principal_aliases.c.name, principal_aliases.c.principal_id)
         found.update(
             (name, who)
@@ -250,11 +254,7 @@ def former_ids(connection: Connection, names: Collection[str]) -> dict[str, int]
     return found
 
 
-def batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
-
-
-def _readable(name: str) -> str:
+def _readable_form(name: str) -> str:
     """The name as it is, if it can be read without doubt; else in ASCII."""
     try:
         return check_principal(name)

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from indexes.catalog.changes import note_people
-from indexes.catalog.database import Database
+from indexes.catalog.database import Database, in_batches
 from indexes.catalog.mentions import Mentions, mentions, with_groups_above
 from indexes.catalog.names import (
     DECLARED,
     Meaning,
     Unknown,
-    batches,
     declared_id,
     declared_ids,
     former_ids,
@@ -38,7 +37,7 @@ from indexes.catalog.schema import (
     principals,
 )
 from indexes.errors import BadInput, BadPrincipal, NotFound, StillDenied
-from indexes.model import PUBLIC, Readers
+from indexes.model import PUBLIC, Actor, Readers
 from indexes.principals import ascii_form, check_principal
 
 
@@ -64,47 +63,50 @@ class People:
 
     # --- declaring, renaming, disabling, removing -----------------------------------------------
 
-    def add_user(self, name: str) -> Mentions:
-        """Returns the rules that name the user already: they hold from now on.
+    def add_user(self, name: str, *, by: Actor) -> Mentions:
+        """Declare a user. Returns the rules that name the user already: they hold from now on.
 
         Raises AlreadyExists, BadPrincipal.
         """
-        return self._add("user", name)
+        return self._add("user", name, by=by)
 
-    def add_group(self, name: str, *, external: bool = False) -> Mentions:
-        """external: the identity provider says who is in it, in its tokens; no other group counts
-        from a token.
+    def add_group(self, name: str, *, external: bool = False, by: Actor) -> Mentions:
+        """Declare a group.
+
+        external: the identity provider says in its tokens who is in it. No other group counts from
+        a token.
 
         Returns the rules that name the group already: they hold from now on. Raises AlreadyExists,
         BadPrincipal.
         """
-        return self._add("group", name, external=external)
+        return self._add("group", name, external=external, by=by)
 
-    def rename_user(self, old: str, new: str) -> Mentions:
+    def rename_user(self, old: str, new: str, *, by: Actor) -> Mentions:
         """The same person under another name, with the same keys and rights; files may say the old
         name, too.
 
         Returns the rules that named `new` before anybody had that name: they mean nobody until they
         are resolved anew. Raises NotFound, AlreadyExists, BadPrincipal.
         """
-        return self._rename("user", old, new, lift_denies=False)
+        return self._rename("user", old, new, lift_denies=False, by=by)
 
-    def rename_group(self, old: str, new: str, *, lift_denies: bool = False) -> Mentions:
+    def rename_group(self, old: str, new: str, *, lift_denies: bool = False, by: Actor) -> Mentions:
         """As `rename_user`.
 
-        Tokens must say the new name of an external group: StillDenied where a deny hangs on it.
+        Tokens must say the new name of an external group. Raises StillDenied if a deny hangs on
+        the old one.
         """
-        return self._rename("group", old, new, lift_denies=lift_denies)
+        return self._rename("group", old, new, lift_denies=lift_denies, by=by)
 
-    def forget_name(self, kind: str, former: str) -> str:
+    def forget_name(self, kind: str, former: str, *, by: Actor) -> str:
         """Rule files that say this former name mean nobody from their next run on.
 
         Returns whose name it was.
 
-        Rules that are stored do not change. Raises NotFound where nobody was called so.
+        Rules that are stored do not change. Raises NotFound if nobody was called so.
         """
         name = former if former.startswith(f"{kind}:") else f"{kind}:{former}"
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             owner = former_ids(connection, {name}).get(name)
             if owner is None:
                 raise NotFound(
@@ -115,47 +117,47 @@ class People:
             connection.execute(delete(principal_shapes).where(principal_shapes.c.name == name))
             return str(connection.scalar(select(principals.c.name).where(principals.c.id == owner)))
 
-    def disable_user(self, name: str) -> None:
+    def disable_user(self, name: str, *, by: Actor) -> None:
         """The user's keys are refused and it reads nothing, until it is enabled; its name and its
         denies stay.
 
         Raises NotFound.
         """
-        self._switch(name, state="disabled")
+        self._set_state(name, state="disabled", by=by)
 
-    def enable_user(self, name: str) -> None:
+    def enable_user(self, name: str, *, by: Actor) -> None:
         """What held for the user before holds again, its keys included. Raises NotFound."""
-        self._switch(name, state="active")
+        self._set_state(name, state="active", by=by)
 
-    def remove_user(self, name: str, *, lift_denies: bool = False) -> None:
+    def remove_user(self, name: str, *, lift_denies: bool = False, by: Actor) -> None:
         """The user reads nothing any more and its keys are gone.
 
         A later user of that name is somebody else.
 
-        Raises StillDenied where rules deny the user: files that say the name would mean the next of
+        Raises StillDenied if rules deny the user: files that say the name would mean the next of
         that name.
         """
-        self._remove("user", name, lift_denies=lift_denies)
+        self._remove("user", name, lift_denies=lift_denies, by=by)
 
-    def remove_group(self, name: str, *, lift_denies: bool = False) -> None:
+    def remove_group(self, name: str, *, lift_denies: bool = False, by: Actor) -> None:
         """Nobody reads anything through the group any more.
 
         A later group of that name is another one.
 
-        Raises StillDenied where rules deny the group, or one that it is in: its members could read
+        Raises StillDenied if rules deny the group, or one that it is in: its members could read
         them.
         """
-        self._remove("group", name, lift_denies=lift_denies)
+        self._remove("group", name, lift_denies=lift_denies, by=by)
 
     # --- members --------------------------------------------------------------------------------
 
-    def add_member(self, group: str, member: str) -> None:
+    def add_member(self, group: str, member: str, *, by: Actor) -> None:
         """Put a user or a group into a group; a cycle of groups is harmless.
 
         Raises NotFound for unknown names.
         """
-        with self._database.writing() as connection:
-            group_id, member_id = _membership(connection, group, member)
+        with self._database.writing(by) as connection:
+            group_id, member_id = _membership_ids(connection, group, member)
             same = select(memberships).where(
                 memberships.c.group_id == group_id, memberships.c.member_id == member_id
             )
@@ -165,14 +167,14 @@ class People:
                 )
                 note_people(connection, member_id)
 
-    def remove_member(self, group: str, member: str) -> Mentions:
+    def remove_member(self, group: str, member: str, *, by: Actor) -> Mentions:
         """Returns the rules that deny the group or one above it: they may not hold for the member
         any more.
 
         Raises NotFound if it is not a direct member.
         """
-        with self._database.writing() as connection:
-            group_id, member_id = _membership(connection, group, member)
+        with self._database.writing(by) as connection:
+            group_id, member_id = _membership_ids(connection, group, member)
             denied = mentions(connection, with_groups_above(connection, group_id), "deny")
             these = memberships.c.group_id == group_id, memberships.c.member_id == member_id
             if connection.execute(delete(memberships).where(*these)).rowcount == 0:
@@ -221,7 +223,7 @@ class People:
                 select(principal_aliases).order_by(principal_aliases.c.name)
             ):
                 former.setdefault(owner, []).append(name)
-            alike = _taken_for_each_other(connection)
+            alike = _find_lookalikes(connection)
         return [
             PrincipalInfo(
                 name=row.name,
@@ -246,7 +248,7 @@ class People:
         Raises UnknownPrincipal for any in `deny`, and with `refuse` for any at all; BadPrincipal
         for what is no name.
         """
-        said = Readers(allow=_checked(readers.allow), deny=_checked(readers.deny))
+        said = Readers(allow=_check_names(readers.allow), deny=_check_names(readers.deny))
         with self._database.reading() as connection:
             refuse_unknown(connection, said.deny)
             unknown = tuple(meaning(connection, said.allow).unknown.values())
@@ -256,8 +258,8 @@ class People:
 
     # --- how ------------------------------------------------------------------------------------
 
-    def _add(self, kind: str, given: str, *, external: bool = False) -> Mentions:
-        with self._database.writing() as connection:
+    def _add(self, kind: str, given: str, *, external: bool = False, by: Actor) -> Mentions:
+        with self._database.writing(by) as connection:
             name = free_name(connection, kind, given)
             values = {"known": 1, "state": "active", "external": int(external)}
             named = connection.scalar(select(principals.c.id).where(principals.c.name == name))
@@ -272,8 +274,8 @@ class People:
             note_people(connection, named)
             return mentions(connection, {named})
 
-    def _rename(self, kind: str, old: str, new: str, *, lift_denies: bool) -> Mentions:
-        with self._database.writing() as connection:
+    def _rename(self, kind: str, old: str, new: str, *, lift_denies: bool, by: Actor) -> Mentions:
+        with self._database.writing(by) as connection:
             principal_id = declared_id(connection, kind, old)
             stored = connection.execute(
                 select(principals).where(principals.c.id == principal_id)
@@ -285,7 +287,7 @@ class People:
                 _refuse_lifting(
                     connection, stored.name, principal_id, "tokens that say the old name"
                 )
-            left = _set_aside(connection, name)
+            left = _set_name_aside(connection, name)
             connection.execute(delete(principal_aliases).where(principal_aliases.c.name == name))
             connection.execute(
                 insert(principal_aliases).values(name=stored.name, principal_id=principal_id)
@@ -297,8 +299,8 @@ class People:
             note_people(connection, principal_id)
             return left
 
-    def _switch(self, given: str, *, state: str) -> None:
-        with self._database.writing() as connection:
+    def _set_state(self, given: str, *, state: str, by: Actor) -> None:
+        with self._database.writing(by) as connection:
             principal_id = declared_id(connection, "user", given)
             values = {"state": state, "known": int(state == "active")}
             connection.execute(
@@ -306,8 +308,8 @@ class People:
             )
             note_people(connection, principal_id)
 
-    def _remove(self, kind: str, given: str, *, lift_denies: bool) -> None:
-        with self._database.writing() as connection:
+    def _remove(self, kind: str, given: str, *, lift_denies: bool, by: Actor) -> None:
+        with self._database.writing(by) as connection:
             principal_id = declared_id(connection, kind, given)
             name = str(
                 connection.scalar(select(principals.c.name).where(principals.c.id == principal_id))
@@ -327,7 +329,7 @@ class People:
             connection.execute(delete(api_keys).where(api_keys.c.user_id == principal_id))
             for table in (principal_aliases, principal_shapes):
                 connection.execute(delete(table).where(table.c.principal_id == principal_id))
-            _end(connection, principal_id, name)
+            _give_up_name(connection, principal_id, name)
 
 
 def known_id(connection: Connection, name: str) -> int:
@@ -353,7 +355,7 @@ def principal_ids(
     missing = {check_principal(name): name for name in wanted - set(found)}
     if effect == "deny":
         refuse_unknown(connection, set(missing) - {PUBLIC})
-    for batch in batches(sorted(missing)):
+    for batch in in_batches(sorted(missing)):
         rows = connection.execute(
             select(principals.c.name, principals.c.id).where(principals.c.name.in_(batch))
         )
@@ -369,7 +371,7 @@ def principal_ids(
 
 
 def _refuse_lifting(connection: Connection, name: str, principal_id: int, whom: str) -> None:
-    """Raises StillDenied where rules deny this principal, or for a group one that it is in."""
+    """Raises StillDenied if rules deny this principal, or for a group one that it is in."""
     group = name.startswith("group:")
     denied = mentions(
         connection, with_groups_above(connection, principal_id) if group else {principal_id}, "deny"
@@ -385,18 +387,18 @@ def _refuse_lifting(connection: Connection, name: str, principal_id: int, whom: 
         )
 
 
-def _set_aside(connection: Connection, name: str) -> Mentions:
+def _set_name_aside(connection: Connection, name: str) -> Mentions:
     """Rules that name what nobody had declared keep meaning nobody when somebody else gets the
     name.
     """
     named = connection.scalar(select(principals.c.id).where(principals.c.name == name))
     if named is None:
         return Mentions()
-    _end(connection, named, name)
+    _give_up_name(connection, named, name)
     return mentions(connection, {named})
 
 
-def _end(connection: Connection, principal_id: int, name: str) -> None:
+def _give_up_name(connection: Connection, principal_id: int, name: str) -> None:
     """Nobody has this id any more, and its name is free."""
     ended = {
         "name": f"{name}#{secrets.token_hex(8)}",
@@ -407,7 +409,7 @@ def _end(connection: Connection, principal_id: int, name: str) -> None:
     connection.execute(update(principals).where(principals.c.id == principal_id).values(ended))
 
 
-def _taken_for_each_other(connection: Connection) -> dict[str, set[str]]:
+def _find_lookalikes(connection: Connection) -> dict[str, set[str]]:
     """Names of different entities that look the same, by each of them."""
     by_shape: dict[str, list[tuple[str, int]]] = {}
     for shape, name, owner in connection.execute(
@@ -421,11 +423,11 @@ def _taken_for_each_other(connection: Connection) -> dict[str, set[str]]:
     return found
 
 
-def _checked(names: Iterable[str]) -> frozenset[str]:
+def _check_names(names: Iterable[str]) -> frozenset[str]:
     return frozenset(check_principal(name) for name in names)
 
 
-def _membership(connection: Connection, group: str, member: str) -> tuple[int, int]:
+def _membership_ids(connection: Connection, group: str, member: str) -> tuple[int, int]:
     if member == PUBLIC:
         raise BadPrincipal("public is nobody's member; name public in a rule instead.")
     kind = member.partition(":")[0]

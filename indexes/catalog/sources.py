@@ -24,7 +24,7 @@ from indexes.catalog.documents import (
 )
 from indexes.catalog.schema import documents, ingest_failures, sources
 from indexes.errors import AlreadyExists, BadInput, NotFound
-from indexes.model import Readers
+from indexes.model import Actor, Readers
 
 NOBODY = Readers(allow=frozenset())
 _NAME = re.compile(r"[^\W_][\w.-]{0,99}")
@@ -50,11 +50,13 @@ class NamedSource:
         return f"source:{self.id}/"
 
     def contains(self, place: Path, *, is_folder: bool) -> bool:
+        """Whether a place belongs to this source."""
         if self.loose:
             return not is_folder and place.parent == self.root
         return place == self.root or self.root in place.parents
 
     def uri(self, parts: tuple[str, ...]) -> str:
+        """What the document at this path inside the source is known by."""
         return self.prefix + quote(os.fsencode("/".join(parts)))
 
     def path(self, parts: tuple[str, ...]) -> str:
@@ -63,23 +65,26 @@ class NamedSource:
         return "/".join(part for part in (self.shown, below) if part) or "/"
 
     def path_of(self, uri: str) -> str:
+        """What readers see of the document with this uri."""
         below = unquote(uri.removeprefix(self.prefix), errors="replace")
         return "/".join(part for part in (self.shown, below) if part)
 
 
 class Sources:
+    """The sources of this installation. A file belongs to at most one of them."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def list(self) -> list[NamedSource]:
         """By name."""
         with self._database.reading() as connection:
-            return _all(connection)
+            return _list_sources(connection)
 
     def get(self, name: str) -> NamedSource:
         """Raises NotFound."""
         with self._database.reading() as connection:
-            return _named(connection, name)
+            return _find_source(connection, name)
 
     def counts(self) -> dict[int, int]:
         """How many documents each source has, by its id."""
@@ -92,9 +97,9 @@ class Sources:
     def find(self, place: Path, *, is_folder: bool) -> NamedSource | None:
         """The source that a place belongs to."""
         with self._database.reading() as connection:
-            return _containing(_all(connection), place, is_folder)
+            return _find_containing(_list_sources(connection), place, is_folder)
 
-    def add(self, name: str, root: Path, readers: Readers = NOBODY) -> NamedSource:
+    def add(self, name: str, root: Path, readers: Readers = NOBODY, *, by: Actor) -> NamedSource:
         """A source by an administrator.
 
         One that an ingest found at or below its root becomes part of it.
@@ -102,8 +107,8 @@ class Sources:
         Raises BadInput for a name or a root that cannot be one, AlreadyExists.
         """
         checked = source_name(name)
-        with self._database.writing() as connection:
-            known = _all(connection)
+        with self._database.writing(by) as connection:
+            known = _list_sources(connection)
             if any(one.name.casefold() == checked.casefold() for one in known):
                 raise AlreadyExists(f"There is a source {checked}.")
             outer = next(
@@ -121,54 +126,54 @@ class Sources:
                     "reader_set_id": intern_readers(connection, readers),
                 }
                 connection.execute(update(sources).where(sources.c.id == outer.id).values(values))
-                return _named(connection, checked)
-            return _make(connection, checked, root, readers=readers, named=True)
+                return _find_source(connection, checked)
+            return _make_source(connection, checked, root, readers=readers, named=True)
 
-    def ensure(self, place: Path, *, is_folder: bool) -> NamedSource:
+    def ensure(self, place: Path, *, is_folder: bool, by: Actor) -> NamedSource:
         """The source that a place belongs to, made now if there is none.
 
-        Raises BadInput where a named one is below.
+        Raises BadInput if a named one is below.
         """
-        with self._database.writing() as connection:
-            known = _all(connection)
-            found = _containing(known, place, is_folder)
+        with self._database.writing(by) as connection:
+            known = _list_sources(connection)
+            found = _find_containing(known, place, is_folder)
             if found is not None:
                 return found
             root = place if is_folder else place.parent
             taken = {one.name.casefold() for one in known}
             wanted = root.name if is_folder else f"{root.name}-files"
-            return _make(connection, _free_name(wanted, taken), root, loose=not is_folder)
+            return _make_source(connection, _free_name(wanted, taken), root, loose=not is_folder)
 
-    def rename(self, name: str, to: str) -> None:
+    def rename(self, name: str, to: str, *, by: Actor) -> None:
         """Documents, their ids and what readers see stay as they are.
 
         Raises NotFound, AlreadyExists, BadInput.
         """
         checked = source_name(to)
-        with self._database.writing() as connection:
-            source = _named(connection, name)
+        with self._database.writing(by) as connection:
+            source = _find_source(connection, name)
             if any(
                 one.name.casefold() == checked.casefold() and one.id != source.id
-                for one in _all(connection)
+                for one in _list_sources(connection)
             ):
                 raise AlreadyExists(f"There is a source {checked}.")
             connection.execute(
                 update(sources).where(sources.c.id == source.id).values(name=checked, named=1)
             )
 
-    def move(self, name: str, root: Path) -> None:
+    def move(self, name: str, root: Path, *, by: Actor) -> None:
         """The same documents are found at another place from now on. Raises NotFound, BadInput."""
-        with self._database.writing() as connection:
-            source = _named(connection, name)
-            for other in _all(connection):
+        with self._database.writing(by) as connection:
+            source = _find_source(connection, name)
+            for other in _list_sources(connection):
                 nested = other.contains(root, is_folder=True) or root in other.root.parents
                 if other.id != source.id and nested and not (other.loose or source.loose):
                     raise BadInput(f"{root} and the source {other.name} ({other.root}) overlap.")
             connection.execute(
-                update(sources).where(sources.c.id == source.id).values(root=_stored(root))
+                update(sources).where(sources.c.id == source.id).values(root=_root_as_text(root))
             )
 
-    def set_rule(self, name: str, readers: Readers) -> int:
+    def set_rule(self, name: str, readers: Readers, *, by: Actor) -> int:
         """Another outermost rule.
 
         Whom it denies is denied at once, in every document; returns in how many of them.
@@ -176,19 +181,19 @@ class Sources:
         What it allows, and what it denies no longer, is decided with each file's own rule by the
         next ingest. Raises NotFound.
         """
-        with self._database.writing() as connection:
-            source = _named(connection, name)
+        with self._database.writing(by) as connection:
+            source = _find_source(connection, name)
             values = {"reader_set_id": intern_readers(connection, readers), "named": 1}
             connection.execute(update(sources).where(sources.c.id == source.id).values(values))
             return deny_in_source(connection, source.id, readers.deny - source.readers.deny)
 
-    def remove(self, name: str) -> int:
+    def remove(self, name: str, *, by: Actor) -> int:
         """The source and all its documents go, at once. Returns how many there were.
 
         Raises NotFound.
         """
-        with self._database.writing() as connection:
-            source = _named(connection, name)
+        with self._database.writing(by) as connection:
+            source = _find_source(connection, name)
             here = select(documents.c.id, documents.c.reader_set_id).where(
                 documents.c.source_id == source.id
             )
@@ -209,21 +214,25 @@ class Failures:
         self._database = database
         self._noted: set[str] | None = None  # what may have to be cleared; read at the first need
 
-    def note(self, uri: str, *, path: str, status: str, reason: str, remedy: str | None) -> None:
-        with self._database.writing() as connection:
+    def note(
+        self, uri: str, *, path: str, status: str, reason: str, remedy: str | None, by: Actor
+    ) -> None:
+        """Keep why this file is not stored as it is. Replaces what was kept before."""
+        with self._database.writing(by) as connection:
             _note_failure(connection, uri, path=path, status=status, reason=reason, remedy=remedy)
         self._known().add(uri)
 
-    def note_gone(self, files: Iterable[tuple[str, str]]) -> None:
+    def note_gone(self, files: Iterable[tuple[str, str]], *, by: Actor) -> None:
         """Uris and paths of stored documents whose files are not there any more."""
         reason, remedy = "Its file is not there any more.", "clearance ingest --prune removes it."
         for uri, path in files:
             if uri not in self._known():
-                self.note(uri, path=path, status="gone", reason=reason, remedy=remedy)
+                self.note(uri, path=path, status="gone", reason=reason, remedy=remedy, by=by)
 
-    def clear(self, uri: str) -> None:
+    def clear(self, uri: str, *, by: Actor) -> None:
+        """Forget what was kept of this file, if anything was."""
         if uri in self._known():
-            with self._database.writing() as connection:
+            with self._database.writing(by) as connection:
                 connection.execute(delete(ingest_failures).where(ingest_failures.c.uri == uri))
             self._known().discard(uri)
 
@@ -266,13 +275,13 @@ def _free_name(wanted: str, taken: set[str]) -> str:
     return next(name for name in names if name.casefold() not in taken)
 
 
-def _containing(known: list[NamedSource], place: Path, is_folder: bool) -> NamedSource | None:
+def _find_containing(known: list[NamedSource], place: Path, is_folder: bool) -> NamedSource | None:
     """The one whose root is nearest; a folder before the loose files in it."""
     found = [one for one in known if one.contains(place, is_folder=is_folder)]
     return max(found, key=lambda one: (len(one.root.parts), not one.loose), default=None)
 
 
-def _make(
+def _make_source(
     connection: Connection,
     name: str,
     root: Path,
@@ -285,7 +294,9 @@ def _make(
     inner = (
         []
         if loose
-        else [one for one in _all(connection) if one.root == root or root in one.root.parents]
+        else [
+            one for one in _list_sources(connection) if one.root == root or root in one.root.parents
+        ]
     )
     if barred := next((one for one in inner if one.named), None):
         remedy = "Ingest what is beside it by its own name, or remove that source first."
@@ -293,7 +304,7 @@ def _make(
     shown = "" if loose else os.fsencode(root.name).decode("utf-8", "replace")
     values = {
         "name": name,
-        "root": _stored(root),
+        "root": _root_as_text(root),
         "shown": shown,
         "loose": int(loose),
         "named": int(named),
@@ -308,11 +319,11 @@ def _make(
         readers=readers,
     )  # fmt: skip
     for one in inner:
-        _adopt(connection, made, one)
+        _adopt_source(connection, made, one)
     return made
 
 
-def _adopt(connection: Connection, outer: NamedSource, inner: NamedSource) -> None:
+def _adopt_source(connection: Connection, outer: NamedSource, inner: NamedSource) -> None:
     way = inner.root.relative_to(outer.root).parts
     prefix = outer.uri((*way, "")) if way else outer.prefix
     for table in (documents, ingest_failures):
@@ -323,20 +334,20 @@ def _adopt(connection: Connection, outer: NamedSource, inner: NamedSource) -> No
     note(connection, "access")
 
 
-def _all(connection: Connection) -> list[NamedSource]:
+def _list_sources(connection: Connection) -> list[NamedSource]:
     rows = connection.execute(select(sources).order_by(sources.c.name)).mappings().all()
     readers = readers_by_set(connection, [row["reader_set_id"] for row in rows])
-    return [_source(row, readers[row["reader_set_id"]]) for row in rows]
+    return [_source_of(row, readers[row["reader_set_id"]]) for row in rows]
 
 
-def _named(connection: Connection, name: str) -> NamedSource:
-    for one in _all(connection):
+def _find_source(connection: Connection, name: str) -> NamedSource:
+    for one in _list_sources(connection):
         if one.name.casefold() == unicodedata.normalize("NFC", name).casefold():
             return one
     raise NotFound(f"There is no source {name}.", remedy="See: clearance sources list")
 
 
-def _source(row: RowMapping, readers: Readers) -> NamedSource:
+def _source_of(row: RowMapping, readers: Readers) -> NamedSource:
     return NamedSource(
         id=row["id"],
         name=row["name"],
@@ -348,5 +359,5 @@ def _source(row: RowMapping, readers: Readers) -> NamedSource:
     )
 
 
-def _stored(root: Path) -> str:
+def _root_as_text(root: Path) -> str:
     return quote(os.fsencode(root))

@@ -1,91 +1,38 @@
 """Prompt templates as governed objects: immutable versions with readers of their own, switched on
 and rolled back.
-
-A template that somebody may not use does not exist for them. Both gates of `access` decide about
-it: the first about which activation counts, the second inside the statement that reads the text.
 """
 
-import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    RowMapping,
-    Select,
-    and_,
-    bindparam,
-    case,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, select, update
 
-from indexes.catalog.access import (
-    IDENTITIES,
-    NO_SET,
-    asker_parameters,
-    confirm,
-    may_read,
-    may_read_set,
-    readable_sets,
-)
-from indexes.catalog.database import Database, Prepared
+from indexes.catalog.access import confirm
+from indexes.catalog.database import Database, actor_of
 from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.people import known_id
 from indexes.catalog.schema import principals, template_activations, template_versions, templates
+from indexes.catalog.template_choice import (
+    BY_NAME,
+    DEFAULT,
+    VERSIONS,
+    Chosen,
+    TemplateText,
+    TemplateVersion,
+    choose_by_name,
+    choose_for_asker,
+    find_version,
+    text_of,
+    version_of,
+)
 from indexes.errors import BadInput, NotFound
 from indexes.model import Actor, Principal, Readers
 from indexes.principals import check_principal
 
-log = logging.getLogger(__name__)
-
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
-Audience = Literal["name", "user", "group", "default"]
-BY_NAME = "name"
-DEFAULT = "default"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateText:
-    """What one version of a template says. Whether it makes sense is the service's business."""
-
-    variables: tuple[str, ...]
-    system: str
-    user: str
-    no_answer: str
-    stop: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateVersion:
-    """One version, for ever the same."""
-
-    name: str
-    version: int
-    style: str
-    language: str
-    text: TemplateText
-    saved_by: str
-    saved_at: datetime
-
-    @property
-    def label(self) -> str:
-        return f"{self.name}@{self.version}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """What is active for somebody, with the candidate that a share of the people get instead."""
-
-    version: TemplateVersion
-    candidate: TemplateVersion | None
-    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,69 +58,6 @@ class Activation:
     activated_at: datetime
 
 
-_active = template_activations
-_VERSION = select(
-    template_versions, templates.c.name, templates.c.style, templates.c.language
-).join(templates, templates.c.id == template_versions.c.template_id)
-_READABLE_TEXT = _VERSION.where(
-    template_versions.c.id == bindparam("version_id"), may_read(templates.c.reader_set_id)
-)
-"""The only statement that gives a template's text to who asks questions; it joins the readers."""
-
-_candidate_version = template_versions.alias("candidate_version")
-_candidate = templates.alias("candidate")
-_ACTIVE = (
-    select(
-        _active.c.version_id,
-        _active.c.candidate_id,
-        _active.c.share,
-        templates.c.reader_set_id,
-        _candidate.c.reader_set_id.label("candidate_reader_set_id"),
-    )
-    .join(template_versions, template_versions.c.id == _active.c.version_id)
-    .join(templates, templates.c.id == template_versions.c.template_id)
-    .outerjoin(_candidate_version, _candidate_version.c.id == _active.c.candidate_id)
-    .outerjoin(_candidate, _candidate.c.id == _candidate_version.c.template_id)
-    .where(_active.c.withdrawn_at.is_(None), templates.c.style == bindparam("style"))
-)
-_BY_NAME = _ACTIVE.where(
-    _active.c.audience == BY_NAME, templates.c.name == bindparam("name")
-).order_by(_active.c.id.desc())
-_BY_ASKER = _ACTIVE.where(
-    templates.c.language == bindparam("language"),
-    or_(
-        _active.c.audience == DEFAULT,
-        and_(_active.c.audience.in_(("user", "group")), _active.c.principal_id.in_(IDENTITIES)),
-    ),
-).order_by(
-    case((_active.c.audience == "user", 0), (_active.c.audience == "group", 1), else_=2),
-    _active.c.id.desc(),
-)
-"""User before group before default; of several groups the one activated last.
-
-Older ones hold for whoever may not use the newer: to them the newer was never activated.
-"""
-
-_SET_OF_NAME = Prepared(
-    select(func.coalesce(func.max(templates.c.reader_set_id), NO_SET)).where(
-        templates.c.name == bindparam("name"), templates.c.style == bindparam("style")
-    )
-)
-"""Who may use the template of a name: always one row, so that a name takes as long whether it is
-hidden or absent.
-"""
-
-_PINNED = (
-    select(template_versions.c.id)
-    .join(templates, templates.c.id == template_versions.c.template_id)
-    .where(
-        templates.c.name == bindparam("name"),
-        template_versions.c.version == bindparam("version"),
-        templates.c.style == bindparam("style"),
-    )
-)
-
-
 class Templates:
     """Every change holds for each request that starts after the call has returned, in every
     process.
@@ -184,35 +68,27 @@ class Templates:
 
     # --- for who asks questions -----------------------------------------------------------------
 
-    def meant_for(self, principal: Principal, style: str, language: str) -> Chosen | None:
-        """What is active for this asker among the templates that they may use; None: nothing is."""
+    def choose_for_asker(self, principal: Principal, style: str, language: str) -> Chosen | None:
+        """What is active for this asker among the templates that they may use. If None, nothing
+        is.
+        """
         with self._database.reading() as connection:
             confirm(connection, principal)
-            given = {**asker_parameters(principal), "style": style, "language": language}
-            return _first_usable(
-                connection, principal, connection.execute(_BY_ASKER, given).mappings().all()
-            )
+            return choose_for_asker(connection, principal, style, language)
 
-    def named(self, principal: Principal, name: str, style: str) -> Chosen | None:
-        """What a name stands for now; None: nothing is active under it, or not for this asker."""
+    def choose_by_name(self, principal: Principal, name: str, style: str) -> Chosen | None:
+        """What is active under a name. If None, nothing is, or not for this asker."""
         with self._database.reading() as connection:
             confirm(connection, principal)
-            if not _may_use(connection, principal, {"name": name, "style": style}):
-                return None
-            found = connection.execute(_BY_NAME, {"name": name, "style": style}).mappings().all()
-            return _first_usable(connection, principal, found)
+            return choose_by_name(connection, principal, name, style)
 
-    def pinned(
+    def find_version(
         self, principal: Principal, name: str, version: int, style: str
     ) -> TemplateVersion | None:
-        """One version, active or not; None: there is none, or not for this asker."""
+        """One version, active or not. If None, there is none, or not for this asker."""
         with self._database.reading() as connection:
             confirm(connection, principal)
-            wanted = {"name": name, "version": version, "style": style}
-            if not _may_use(connection, principal, {"name": name, "style": style}):
-                return None
-            found = connection.scalar(_PINNED, wanted)
-            return None if found is None else _readable(connection, principal, found)
+            return find_version(connection, principal, name, version, style)
 
     # --- for administrators ---------------------------------------------------------------------
 
@@ -222,42 +98,44 @@ class Templates:
         style: str,
         language: str,
         text: TemplateText,
-        by: Actor,
         readers: Readers | None = None,
+        *,
+        by: Actor,
     ) -> TemplateVersion:
-        """A new version; the newest one where it says the same.
+        """Save a new version. Returns the newest one if it says the same.
 
         Changes nothing for anybody until it is activated.
 
-        readers: who may use the template, all its versions; None: those it has. Raises BadInput.
+        readers: who may use the template, in all its versions. If None, those it has stay. Raises
+        BadInput.
         """
         if not NAME.fullmatch(name):
             raise BadInput(
                 f"{name[:80]!a} cannot name a template.",
                 remedy="Use up to 64 small letters, digits, dots, hyphens and underscores.",
             )
-        with self._database.writing() as connection:
-            template_id = _head(connection, name, style, language, readers)
-            newest = _newest(connection, template_id)
-            if newest is None or _text(newest["text"]) != text:
+        with self._database.writing(by) as connection:
+            template_id = _ensure_template(connection, name, style, language, readers)
+            newest = _find_newest(connection, template_id)
+            if newest is None or text_of(newest["text"]) != text:
                 values = {
                     "version": 1 if newest is None else newest["version"] + 1,
                     "text": asdict(text),
                 }
                 values |= {
                     "template_id": template_id,
-                    "saved_by": by.name,
+                    "saved_by": actor_of(connection).name,
                     "saved_at": datetime.now(UTC),
                 }
                 connection.execute(insert(template_versions).values(values))
-                newest = _newest(connection, template_id)
+                newest = _find_newest(connection, template_id)
             assert newest is not None
-            return _version(newest)
+            return version_of(newest)
 
-    def relabel(self, name: str, readers: Readers) -> None:
+    def relabel(self, name: str, readers: Readers, *, by: Actor) -> None:
         """Change who may use the template. Raises NotFound."""
         _check_name(name)
-        with self._database.writing() as connection:
+        with self._database.writing(by) as connection:
             values = {"reader_set_id": intern_readers(connection, readers)}
             if (
                 connection.execute(
@@ -265,17 +143,17 @@ class Templates:
                 ).rowcount
                 == 0
             ):
-                raise _unknown(name)
+                raise _no_such_template(name)
 
     def activate(
         self,
         name: str,
         version: int,
-        by: Actor,
         *,
         audience: str = BY_NAME,
         candidate: str | None = None,
         share: float = 0.0,
+        by: Actor,
     ) -> None:
         """From the next request on, the audience gets this version, and a share of it the candidate
         ("name@version").
@@ -283,29 +161,33 @@ class Templates:
         audience: `name` (who asks for it by name), `default`, `user:…` or `group:…`. Raises
         NotFound, BadInput.
         """
-        with self._database.writing() as connection:
-            chosen = _known(connection, name, version)
-            other = _candidate_for(connection, chosen, audience, candidate, share)
-            kind, principal_id = _audience(connection, audience)
+        with self._database.writing(by) as connection:
+            chosen = _find_version(connection, name, version)
+            other = _find_candidate(connection, chosen, audience, candidate, share)
+            kind, principal_id = _parse_audience(connection, audience)
             values = {
                 "audience": kind,
                 "principal_id": principal_id,
                 "version_id": chosen["id"],
                 "candidate_id": other,
             }
-            values |= {"share": share, "activated_by": by.name, "activated_at": datetime.now(UTC)}
+            values |= {
+                "share": share,
+                "activated_by": actor_of(connection).name,
+                "activated_at": datetime.now(UTC),
+            }
             connection.execute(insert(template_activations).values(values))
 
-    def rollback(self, name: str, *, audience: str = BY_NAME) -> Activation | None:
-        """What was active before holds again for this audience, and is returned; None: now nothing
-        is.
+    def rollback(self, name: str, *, audience: str = BY_NAME, by: Actor) -> Activation | None:
+        """What was active before holds again for this audience, and is returned.
 
-        Raises NotFound where this template is not what is active there.
+        If None, nothing is active there now. Raises NotFound if this template is not what is active
+        there.
         """
-        with self._database.writing() as connection:
-            kind, principal_id = _audience(connection, audience)
+        with self._database.writing(by) as connection:
+            kind, principal_id = _parse_audience(connection, audience)
             newest = (
-                connection.execute(_current(connection, name, kind, principal_id))
+                connection.execute(_select_current(connection, name, kind, principal_id))
                 .mappings()
                 .first()
             )
@@ -319,11 +201,11 @@ class Templates:
                 update(template_activations).where(this).values(withdrawn_at=datetime.now(UTC))
             )
             before = (
-                connection.execute(_current(connection, name, kind, principal_id))
+                connection.execute(_select_current(connection, name, kind, principal_id))
                 .mappings()
                 .first()
             )
-            return None if before is None else _activation(connection, before)
+            return None if before is None else _activation_of(connection, before)
 
     def list(self) -> list[TemplateInfo]:
         """Every template, by name."""
@@ -348,80 +230,37 @@ class Templates:
         """Every version, oldest first. Raises NotFound."""
         _check_name(name)
         with self._database.reading() as connection:
-            wanted = _VERSION.where(templates.c.name == name).order_by(template_versions.c.version)
-            found = tuple(_version(row) for row in connection.execute(wanted).mappings())
+            wanted = VERSIONS.where(templates.c.name == name).order_by(template_versions.c.version)
+            found = tuple(version_of(row) for row in connection.execute(wanted).mappings())
         if not found:
-            raise _unknown(name)
+            raise _no_such_template(name)
         return found
 
     def activations(self, name: str | None = None) -> Sequence[Activation]:
-        """What is active now, for each audience; with a name: where that template is."""
+        """What is active now, for each audience. name: only where this template is active."""
         with self._database.reading() as connection:
             newest: dict[tuple[Any, ...], RowMapping] = {}
-            for row in connection.execute(_ACTIVATIONS.order_by(_active.c.id)).mappings():
+            for row in connection.execute(
+                _ACTIVATIONS.order_by(template_activations.c.id)
+            ).mappings():
                 slot = (row["audience"], row["principal_id"], row["style"], row["language"])
                 newest[(*slot, row["name"]) if row["audience"] == BY_NAME else slot] = row
             return [
-                _activation(connection, row)
+                _activation_of(connection, row)
                 for row in newest.values()
                 if name in (None, row["name"])
             ]
 
 
 _ACTIVATIONS = (
-    select(_active, templates.c.name, templates.c.style, templates.c.language)
-    .join(template_versions, template_versions.c.id == _active.c.version_id)
+    select(template_activations, templates.c.name, templates.c.style, templates.c.language)
+    .join(template_versions, template_versions.c.id == template_activations.c.version_id)
     .join(templates, templates.c.id == template_versions.c.template_id)
-    .where(_active.c.withdrawn_at.is_(None))
+    .where(template_activations.c.withdrawn_at.is_(None))
 )
 
 
-def _first_usable(
-    connection: Connection, principal: Principal, rows: Sequence[RowMapping]
-) -> Chosen | None:
-    """The first of these activations whose template the asker may use, without its candidate if
-    that is forbidden.
-    """
-    sets = {row[of] for row in rows for of in ("reader_set_id", "candidate_reader_set_id")} - {None}
-    allowed = set(readable_sets(connection, principal, sets)) if sets else set()
-    for row in rows:
-        version = (
-            _readable(connection, principal, row["version_id"])
-            if row["reader_set_id"] in allowed
-            else None
-        )
-        if version is not None:
-            tried = row["candidate_reader_set_id"] in allowed
-            candidate = _readable(connection, principal, row["candidate_id"]) if tried else None
-            return Chosen(version=version, candidate=candidate, share=row["share"])
-    return None
-
-
-def _may_use(connection: Connection, principal: Principal, wanted: Mapping[str, str]) -> bool:
-    """Decided before anything else is read, in the same two steps for what is hidden and what is
-    absent.
-    """
-    ((reader_set,),) = _SET_OF_NAME.rows(connection, wanted)
-    return may_read_set(connection, principal, reader_set)
-
-
-def _readable(
-    connection: Connection, principal: Principal, version_id: int
-) -> TemplateVersion | None:
-    row = (
-        connection.execute(
-            _READABLE_TEXT, {**asker_parameters(principal), "version_id": version_id}
-        )
-        .mappings()
-        .first()
-    )
-    if row is None:
-        log.error("The second gate stopped a template that the first had let through.")
-        return None
-    return _version(row)
-
-
-def _head(
+def _ensure_template(
     connection: Connection, name: str, style: str, language: str, readers: Readers | None
 ) -> int:
     """The template of that name, made now if it is new, with these readers."""
@@ -446,10 +285,10 @@ def _head(
     return int(found.id)
 
 
-def _newest(connection: Connection, template_id: int) -> RowMapping | None:
+def _find_newest(connection: Connection, template_id: int) -> RowMapping | None:
     newest_first = template_versions.c.version.desc()
     return (
-        connection.execute(_VERSION.where(templates.c.id == template_id).order_by(newest_first))
+        connection.execute(VERSIONS.where(templates.c.id == template_id).order_by(newest_first))
         .mappings()
         .first()
     )
@@ -460,22 +299,22 @@ def _check_name(name: str) -> None:
     asked for it.
     """
     if not NAME.fullmatch(name):
-        raise _unknown(name)
+        raise _no_such_template(name)
 
 
-def _known(connection: Connection, name: str, version: int) -> RowMapping:
+def _find_version(connection: Connection, name: str, version: int) -> RowMapping:
     _check_name(name)
     this = and_(templates.c.name == name, template_versions.c.version == version)
-    found = connection.execute(_VERSION.where(this)).mappings().first()
+    found = connection.execute(VERSIONS.where(this)).mappings().first()
     if found is None:
-        raise _unknown(f"{name}@{version}")
+        raise _no_such_template(f"{name}@{version}")
     return found
 
 
-def _candidate_for(
+def _find_candidate(
     connection: Connection, chosen: RowMapping, audience: str, candidate: str | None, share: float
 ) -> int | None:
-    """The id of the candidate. Raises BadInput where it cannot stand in for what is chosen."""
+    """The id of the candidate. Raises BadInput if it cannot stand in for what is chosen."""
     if (candidate is not None) != (share > 0) or not 0 <= share <= 1:
         raise BadInput(
             "A candidate and its share go together.",
@@ -483,7 +322,7 @@ def _candidate_for(
         )
     if candidate is None:
         return None
-    other = _known(connection, *split_label(candidate))
+    other = _find_version(connection, *split_label(candidate))
     if audience == BY_NAME and other["name"] != chosen["name"]:
         raise BadInput(
             "Who asks for a template by name gets that template.",
@@ -503,7 +342,7 @@ def split_label(label: str) -> tuple[str, int]:
     return name, int(version)
 
 
-def _audience(connection: Connection, audience: str) -> tuple[str, int | None]:
+def _parse_audience(connection: Connection, audience: str) -> tuple[str, int | None]:
     """Raises BadPrincipal and NotFound for a user or group that is not known."""
     if audience in (BY_NAME, DEFAULT):
         return audience, None
@@ -513,28 +352,30 @@ def _audience(connection: Connection, audience: str) -> tuple[str, int | None]:
     return name.partition(":")[0], known_id(connection, name)
 
 
-def _current(connection: Connection, name: str, kind: str, principal_id: int | None) -> Select[Any]:
+def _select_current(
+    connection: Connection, name: str, kind: str, principal_id: int | None
+) -> Select[Any]:
     """What is active for an audience in the place of this template: first the newest."""
     _check_name(name)
     template = connection.execute(select(templates).where(templates.c.name == name)).first()
     if template is None:
-        raise _unknown(name)
+        raise _no_such_template(name)
     place = [
-        _active.c.audience == kind,
+        template_activations.c.audience == kind,
         templates.c.style == template.style,
         templates.c.language == template.language,
     ]
     if kind == BY_NAME:
         place.append(templates.c.name == name)
     if principal_id is not None:
-        place.append(_active.c.principal_id == principal_id)
-    return _ACTIVATIONS.where(*place).order_by(_active.c.id.desc())
+        place.append(template_activations.c.principal_id == principal_id)
+    return _ACTIVATIONS.where(*place).order_by(template_activations.c.id.desc())
 
 
-def _activation(connection: Connection, row: RowMapping) -> Activation:
+def _activation_of(connection: Connection, row: RowMapping) -> Activation:
     def label(version_id: int | None) -> str | None:
         found = (
-            connection.execute(_VERSION.where(template_versions.c.id == version_id))
+            connection.execute(VERSIONS.where(template_versions.c.id == version_id))
             .mappings()
             .first()
         )
@@ -551,19 +392,5 @@ def _activation(connection: Connection, row: RowMapping) -> Activation:
     )
 
 
-def _version(row: RowMapping) -> TemplateVersion:
-    shown = {
-        key: row[key] for key in ("name", "version", "style", "language", "saved_by", "saved_at")
-    }
-    return TemplateVersion(**shown, text=_text(row["text"]))
-
-
-def _text(stored: Mapping[str, Any]) -> TemplateText:
-    lists = {key: tuple(stored[key]) for key in ("variables", "stop")}
-    return TemplateText(
-        system=stored["system"], user=stored["user"], no_answer=stored["no_answer"], **lists
-    )
-
-
-def _unknown(name: str) -> NotFound:
+def _no_such_template(name: str) -> NotFound:
     return NotFound(f"There is no template {name[:80]!a}.", remedy="See: clearance templates list")

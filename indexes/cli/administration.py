@@ -10,7 +10,7 @@ import typer
 from indexes import settings as configuration
 from indexes.catalog.mentions import Mentions
 from indexes.catalog.people import PrincipalInfo
-from indexes.cli.common import Json, open_catalog, print_result, warn
+from indexes.cli.common import Json, command_line_actor, open_catalog, print_result, warn
 
 app = typer.Typer()
 users = typer.Typer(help="People who may ask.", no_args_is_help=True)
@@ -31,7 +31,7 @@ Lift = Annotated[
 def add_user(name: str) -> None:
     """Let a person ask. A new user reads what is public, and what rules name already."""
     with open_catalog() as catalog:
-        _say_named(name, catalog.people.add_user(name))
+        _warn_of_rules_in_force(name, catalog.people.add_user(name, by=command_line_actor()))
 
 
 @users.command("rename")
@@ -41,7 +41,7 @@ def rename_user(old: str, new: str) -> None:
     Rule files may go on saying the old one.
     """
     with open_catalog() as catalog:
-        _say_left(new, catalog.people.rename_user(old, new))
+        _warn_of_rules_left(new, catalog.people.rename_user(old, new, by=command_line_actor()))
 
 
 @users.command("disable")
@@ -51,14 +51,14 @@ def disable_user(name: str) -> None:
     Rules that deny the user stay.
     """
     with open_catalog() as catalog:
-        catalog.people.disable_user(name)
+        catalog.people.disable_user(name, by=command_line_actor())
 
 
 @users.command("enable")
 def enable_user(name: str) -> None:
     """What held for a disabled user before holds again, keys included."""
     with open_catalog() as catalog:
-        catalog.people.enable_user(name)
+        catalog.people.enable_user(name, by=command_line_actor())
         valid = [key for key in catalog.keys.list(name) if key.revoked_at is None]
     if valid:
         told = f"{len(valid)} keys of {name} are valid again"
@@ -72,16 +72,15 @@ def remove_user(name: str, lift_denies: Lift = False) -> None:
     A later user of that name is another one.
     """
     with open_catalog() as catalog:
-        catalog.people.remove_user(name, lift_denies=lift_denies)
+        catalog.people.remove_user(name, lift_denies=lift_denies, by=command_line_actor())
 
 
 @users.command("forget-name")
 def forget_user_name(former: str) -> None:
     """Give a former name free: rule files that say it mean nobody from then on."""
     with open_catalog() as catalog:
-        typer.echo(
-            f"{former} no longer stands for {catalog.people.forget_name('user', former)} in rule files."
-        )
+        owner = catalog.people.forget_name("user", former, by=command_line_actor())
+    typer.echo(f"{former} no longer stands for {owner} in rule files.")
 
 
 @users.command("list")
@@ -89,9 +88,9 @@ def list_users(as_json: Json = False) -> None:
     """Everybody who may ask."""
     with open_catalog() as catalog:
         found = catalog.people.everybody("user")
-    lines = [_info_line(info) for info in found]
+    lines = [_describe_principal(info) for info in found]
     print_result([asdict(info) for info in found], lines, as_json)
-    _warn_alike(found)
+    _warn_of_lookalikes(found)
 
 
 @groups.command("add")
@@ -104,44 +103,48 @@ def add_group(
 ) -> None:
     """Make a group. Members get what its name is allowed to read."""
     with open_catalog() as catalog:
-        _say_named(name, catalog.people.add_group(name, external=external))
+        _warn_of_rules_in_force(
+            name, catalog.people.add_group(name, external=external, by=command_line_actor())
+        )
 
 
 @groups.command("rename")
 def rename_group(old: str, new: str, lift_denies: Lift = False) -> None:
     """Another name for the same group. Rule files may go on saying the old one; tokens may not."""
     with open_catalog() as catalog:
-        _say_left(new, catalog.people.rename_group(old, new, lift_denies=lift_denies))
+        _warn_of_rules_left(
+            new,
+            catalog.people.rename_group(old, new, lift_denies=lift_denies, by=command_line_actor()),
+        )
 
 
 @groups.command("remove")
 def remove_group(name: str, lift_denies: Lift = False) -> None:
     """From the next request on, nobody reads anything through the group."""
     with open_catalog() as catalog:
-        catalog.people.remove_group(name, lift_denies=lift_denies)
+        catalog.people.remove_group(name, lift_denies=lift_denies, by=command_line_actor())
 
 
 @groups.command("forget-name")
 def forget_group_name(former: str) -> None:
     """Give a former name free: rule files that say it mean nobody from then on."""
     with open_catalog() as catalog:
-        typer.echo(
-            f"{former} no longer stands for {catalog.people.forget_name('group', former)} in rule files."
-        )
+        owner = catalog.people.forget_name("group", former, by=command_line_actor())
+    typer.echo(f"{former} no longer stands for {owner} in rule files.")
 
 
 @groups.command("join")
 def join(group: str, member: str) -> None:
     """Put user:NAME or group:NAME into a group."""
     with open_catalog() as catalog:
-        catalog.people.add_member(group, member)
+        catalog.people.add_member(group, member, by=command_line_actor())
 
 
 @groups.command("leave")
 def leave(group: str, member: str) -> None:
     """Take user:NAME or group:NAME out of a group, effective at the next request."""
     with open_catalog() as catalog:
-        denied = catalog.people.remove_member(group, member)
+        denied = catalog.people.remove_member(group, member, by=command_line_actor())
     if denied:
         told = f"{denied} deny {group} or a group that it is in"
         warn(f"{told}; {member} is not denied through it any more.")
@@ -153,9 +156,11 @@ def list_groups(as_json: Json = False) -> None:
     with open_catalog() as catalog:
         members, found = catalog.people.groups(), catalog.people.everybody("group")
     named = [(info, members.get(info.name, ())) for info in found]
-    lines = [f"{_info_line(info)}: {', '.join(those) or '(empty)'}" for info, those in named]
+    lines = [
+        f"{_describe_principal(info)}: {', '.join(those) or '(empty)'}" for info, those in named
+    ]
     print_result([asdict(info) | {"members": those} for info, those in named], lines, as_json)
-    _warn_alike(found)
+    _warn_of_lookalikes(found)
 
 
 @access.command("explain")
@@ -190,7 +195,9 @@ def issue(
     """Make a key for a user. It is shown now and never again."""
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     with open_catalog() as catalog:
-        key = catalog.keys.issue(user, scopes=scope or [], label=label, expires_at=expires_at)
+        key = catalog.keys.issue(
+            user, scopes=scope or [], label=label, expires_at=expires_at, by=command_line_actor()
+        )
     print_result(asdict(key), [key.secret], as_json)
 
 
@@ -198,7 +205,7 @@ def issue(
 def revoke(key_id: str) -> None:
     """From the next request on the key is refused."""
     with open_catalog() as catalog:
-        catalog.keys.revoke(key_id)
+        catalog.keys.revoke(key_id, by=command_line_actor())
 
 
 @keys.command("list")
@@ -232,6 +239,7 @@ def rebuild_command(
             model,
             lambda name: load(settings.model_copy(update={"embedding_model": name})),
             lambda done, total: shown.update(task, completed=done, total=total),
+            by=command_line_actor(),
         )
     if model:
         typer.echo(
@@ -268,9 +276,9 @@ def verify_command(
             report = verify(state, derived, whole=not quick)
             found = [*report.differences, *verify_catalog(state, whole=not quick)]
     compared = f"{report.documents} documents, {report.passages} passages, {report.reader_sets} reader sets"
-    lines = [f"{each.where}: {_where(each.reader_set)}{each.what}" for each in found] or [
-        f"All is well: {compared}."
-    ]
+    lines = [
+        f"{each.where}: {_describe_reader_set(each.reader_set)}{each.what}" for each in found
+    ] or [f"All is well: {compared}."]
     if any(each.where != "catalog" for each in found):
         lines.append("Run: clearance rebuild. Every running service then builds its indexes anew.")
     if any(each.where == "catalog" for each in found):
@@ -283,29 +291,29 @@ def verify_command(
         raise typer.Exit(1)
 
 
-def _where(reader_set: int | None) -> str:
+def _describe_reader_set(reader_set: int | None) -> str:
     return "" if reader_set is None else f"reader set {reader_set}: "
 
 
-def _say_named(name: str, named: Mentions) -> None:
+def _warn_of_rules_in_force(name: str, named: Mentions) -> None:
     if named:
         warn(f"{named} named {name} already; these rules hold for it from now on.")
 
 
-def _say_left(new: str, left: Mentions) -> None:
+def _warn_of_rules_left(new: str, left: Mentions) -> None:
     if left:
         told = f"{left} named {new} before anybody had that name."
         warn(f"{told} They mean nobody until their rules are read again.")
 
 
-def _info_line(info: PrincipalInfo) -> str:
+def _describe_principal(info: PrincipalInfo) -> str:
     told = ["disabled"] if info.state == "disabled" else []
     told += ["external"] if info.external else []
     told += [f"formerly {', '.join(info.former_names)}"] if info.former_names else []
     return f"{info.name}  ({'; '.join(told)})" if told else info.name
 
 
-def _warn_alike(found: Iterable[PrincipalInfo]) -> None:
+def _warn_of_lookalikes(found: Iterable[PrincipalInfo]) -> None:
     for info in found:
         if info.taken_for:
             others = ", ".join(map(ascii, info.taken_for))

@@ -10,7 +10,7 @@ from indexes.derived.held import HeldIndexes
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.persistence import save_indexes
 from indexes.derived.vectors.store import LearnsTopics
-from indexes.model import IndexGeneration
+from indexes.model import MAINTENANCE, IndexGeneration
 
 log = logging.getLogger(__name__)
 
@@ -110,5 +110,5 @@ class Maintenance:
             learnt = vectors.learn_topics(reading, stop)
             if learnt is None:
                 return None
-            kept = generations.keep_centroids(generation, learnt)
+            kept = generations.keep_centroids(generation, learnt, by=MAINTENANCE)
         return vectors.prepare_topics(kept, reading, stop)

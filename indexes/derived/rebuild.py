@@ -8,7 +8,7 @@ import numpy as np
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import BadInput, IndexDamaged
-from indexes.model import IndexGeneration
+from indexes.model import Actor, IndexGeneration
 
 Progress = Callable[[int, int], None]
 
@@ -21,6 +21,7 @@ def rebuild(
     load_embedder: LoadEmbedder,
     progress: Progress = lambda done, total: None,
     *,
+    by: Actor,
     grace_s: float = 3.0,
 ) -> IndexGeneration:
     """Without a model, every process builds its indexes anew from the catalog.
@@ -34,29 +35,29 @@ def rebuild(
     """
     active = catalog.generations.active()
     if active is not None and model in (None, active.model):
-        catalog.generations.request_rebuild()
+        catalog.generations.request_rebuild(by=by)
         progress(1, 1)
         return active
     if model is None:
         raise BadInput("There is nothing to rebuild yet.", remedy="Ingest a first document.")
     embedder = load_embedder(model)
     if active is not None and active.fingerprint == embedder.fingerprint:
-        catalog.generations.request_rebuild()
+        catalog.generations.request_rebuild(by=by)
         return active
-    generation = catalog.generations.begin(model, embedder.fingerprint, embedder.dimension)
-    _embed_all(catalog, generation, embedder, progress)
-    catalog.generations.announce(generation)
+    generation = catalog.generations.begin(model, embedder.fingerprint, embedder.dimension, by=by)
+    _embed_all(catalog, generation, embedder, progress, by)
+    catalog.generations.announce(generation, by=by)
     time.sleep(grace_s)
     while True:
         try:
-            return catalog.generations.activate(generation)
+            return catalog.generations.activate(generation, by=by)
         # a document came in meanwhile from a process that did not know of this generation
         except IndexDamaged:
-            _embed_all(catalog, generation, embedder, progress)
+            _embed_all(catalog, generation, embedder, progress, by)
 
 
 def _embed_all(
-    catalog: Catalog, generation: IndexGeneration, embedder: Embedder, progress: Progress
+    catalog: Catalog, generation: IndexGeneration, embedder: Embedder, progress: Progress, by: Actor
 ) -> None:
     with catalog.reading() as state:
         total, done = state.document_count(), 0
@@ -73,7 +74,7 @@ def _embed_all(
         parts = np.split(embedder.passages(flat), np.cumsum(sizes)[:-1])
         rows = zip(pending, parts, strict=True)
         catalog.documents.add_vectors(
-            generation, {i: (token, matrix) for (i, token), matrix in rows}
+            generation, {i: (token, matrix) for (i, token), matrix in rows}, by=by
         )
         done += len(pending)
         progress(min(done, total), total)

@@ -20,7 +20,16 @@ from indexes.derived.vectors.store import VectorStores
 from indexes.derived.view import View
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ModelMismatch, TooOld, Withdrawn
-from indexes.model import DocumentView, Hit, IndexGeneration, Mode, Principal, Row, SearchResult
+from indexes.model import (
+    MAINTENANCE,
+    DocumentView,
+    Hit,
+    IndexGeneration,
+    Mode,
+    Principal,
+    Row,
+    SearchResult,
+)
 from indexes.search.deduplication import Thinner
 from indexes.search.fusion import fuse
 from indexes.search.position import Positions
@@ -66,7 +75,9 @@ class Searcher:
         stores: VectorStores | None = None,
     ) -> None:
         """stores: for the vectors; if None, those of the settings."""
-        catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
+        catalog.generations.ensure(
+            embedder.name, embedder.fingerprint, embedder.dimension, by=MAINTENANCE
+        )
         self.corpus = Corpus(catalog, settings.home / "derived", stores or vector_stores(settings))
         self._embedders = _Embedders(embedder, load_embedder)
         self._positions = Positions(catalog.secret)

@@ -17,6 +17,7 @@ from indexes.cli.common import (
     Allow,
     Deny,
     Json,
+    command_line_actor,
     exit_code,
     exit_on_error,
     open_catalog,
@@ -142,8 +143,9 @@ def ingest_once(
             stack.enter_context(ingest_lock(settings.home))
         catalog = _open_catalog(settings, request, stack)
         loads = load or embedder_loader(settings, report.watcher.say)
-        embedders = Embedders(catalog, settings.embedding_model, loads) if catalog else None
-        perform_ingest(request, settings, catalog, embedders, report, make_parsers)
+        by, model = command_line_actor(), settings.embedding_model
+        embedders = Embedders(catalog, model, loads, by=by) if catalog else None
+        perform_ingest(request, settings, catalog, embedders, report, make_parsers, by=by)
 
     return _run_and_report(work, dry_run=request.dry_run, as_json=as_json)
 
@@ -160,12 +162,10 @@ def ingest_labelled(
     def work(report: "IngestReport", stack: ExitStack) -> None:
         stack.enter_context(ingest_lock(settings.home))
         catalog = stack.enter_context(open_catalog(settings))
-        embedders = Embedders(
-            catalog, settings.embedding_model, load or embedder_loader(settings, report.watcher.say)
-        )
-        labelled.ingest_set(
-            given, WriteTools(catalog=catalog, settings=settings, embedders=embedders), report
-        )
+        loads, by = load or embedder_loader(settings, report.watcher.say), command_line_actor()
+        embedders = Embedders(catalog, settings.embedding_model, loads, by=by)
+        tools = WriteTools(catalog=catalog, settings=settings, embedders=embedders, by=by)
+        labelled.ingest_set(given, tools, report)
 
     return _run_and_report(work, dry_run=False, as_json=as_json)
 

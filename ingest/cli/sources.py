@@ -14,7 +14,15 @@ import typer
 from indexes import settings as configuration
 from indexes.catalog import Catalog, NamedSource
 from indexes.catalog.listing import ListedDocument
-from indexes.cli.common import Allow, Deny, Json, given_readers, open_catalog, print_result
+from indexes.cli.common import (
+    Allow,
+    Deny,
+    Json,
+    command_line_actor,
+    given_readers,
+    open_catalog,
+    print_result,
+)
 from indexes.cli.terminal import printable
 from indexes.errors import BadInput
 from ingest.lock import ingest_lock
@@ -45,7 +53,7 @@ def add(
     """
     with open_catalog_alone() as catalog:
         readers = given_readers(catalog, allow, deny)
-        source = catalog.sources.add(name, _folder(folder), readers)
+        source = catalog.sources.add(name, _folder(folder), readers, by=command_line_actor())
         print_result(_source(source, catalog), [_line(_source(source, catalog))], as_json)
 
 
@@ -76,7 +84,7 @@ def set_rule(name: str, allow: Allow = None, deny: Deny = None, as_json: Json = 
     """
     with open_catalog_alone() as catalog:
         readers = given_readers(catalog, allow, deny)
-        narrowed = catalog.sources.set_rule(name, readers)
+        narrowed = catalog.sources.set_rule(name, readers, by=command_line_actor())
         found = _source(catalog.sources.get(name), catalog)
     told = [
         _line(found),
@@ -89,14 +97,14 @@ def set_rule(name: str, allow: Allow = None, deny: Deny = None, as_json: Json = 
 def rename(name: str, to: str) -> None:
     """Another name. Documents, their ids and the paths that readers see stay as they are."""
     with open_catalog() as catalog:
-        catalog.sources.rename(name, to)
+        catalog.sources.rename(name, to, by=command_line_actor())
 
 
 @sources.command("move")
 def move(name: str, folder: Path) -> None:
     """The same documents are in another folder now. Nothing is read again that did not change."""
     with open_catalog_alone() as catalog:
-        catalog.sources.move(name, _folder(folder))
+        catalog.sources.move(name, _folder(folder), by=command_line_actor())
 
 
 @sources.command("remove")
@@ -110,7 +118,7 @@ def remove_source(
         count = catalog.sources.counts().get(catalog.sources.get(name).id, 0)
         if count and not yes:
             typer.confirm(f"{count} documents of {name} are removed. Go on?", abort=True)
-        removed = catalog.sources.remove(name)
+        removed = catalog.sources.remove(name, by=command_line_actor())
     print_result({"removed": removed}, [f"{removed} documents removed."], as_json)
 
 
@@ -151,7 +159,7 @@ def show_document(document_id: str, as_json: Json = False) -> None:
 def remove_documents(document_ids: Annotated[list[str], typer.Argument(metavar="ID…")]) -> None:
     """Documents by their ids. A file that is still there comes back with the next ingest."""
     with open_catalog_alone() as catalog:
-        catalog.listing.remove(document_ids)
+        catalog.listing.remove(document_ids, by=command_line_actor())
 
 
 def _folder(folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from indexes.catalog import Catalog
 from indexes.errors import BadInput, ClearanceError, ModelMismatch, SourceBroken, UnknownPrincipal
 from indexes.model import Document
 from ingest.plan import Task, Verdict
@@ -25,7 +24,9 @@ def store_item(
     if isinstance(item, UnchangedFile):
         if item.verdict == "relabelled":
             try:
-                tools.catalog.documents.relabel(item.task.source.uri, item.task.readers)
+                tools.catalog.documents.relabel(
+                    item.task.source.uri, item.task.readers, by=tools.by
+                )
             except UnknownPrincipal as error:
                 return failed_outcome(
                     item.task.source.path, error, stale=True, uri=item.task.source.uri
@@ -62,21 +63,22 @@ def unchanged_outcome(task: Task, verdict: Verdict) -> FileOutcome:
     )
 
 
-def note_outcome(outcome: FileOutcome, catalog: Catalog) -> None:
+def note_outcome(outcome: FileOutcome, tools: WriteTools) -> None:
     """Keeps for operators why a file is not in the catalog as it is."""
     if outcome.uri is None:
         return
     if outcome.status in PROBLEMS:
         reason = outcome.reason or ""
-        catalog.failures.note(
+        tools.catalog.failures.note(
             outcome.uri,
             path=outcome.path,
             status=outcome.status,
             reason=reason,
             remedy=outcome.remedy,
+            by=tools.by,
         )
     else:
-        catalog.failures.clear(outcome.uri)
+        tools.catalog.failures.clear(outcome.uri, by=tools.by)
 
 
 def _describe_new_readers(task: Task) -> str | None:
@@ -92,7 +94,7 @@ def _put_document(document: Document, vectors: Mapping[int, Vectors], tools: Wri
     """Store it; embed it again for a generation that was begun after its vectors were made."""
     for attempt in range(_PUT_ATTEMPTS):
         try:
-            tools.catalog.documents.put(document, vectors)
+            tools.catalog.documents.put(document, vectors, by=tools.by)
             return
         except ModelMismatch:
             if attempt == _PUT_ATTEMPTS - 1:

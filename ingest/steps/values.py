@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.catalog import Catalog
-from indexes.model import Document
+from indexes.model import Actor, Document
 from indexes.settings import Settings
 from ingest.elements import Parsed
 from ingest.embedders import Embedders
@@ -35,6 +35,7 @@ class WriteTools:
     catalog: Catalog
     settings: Settings
     embedders: Embedders
+    by: Actor  # who started the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ is read.
 
 from collections import Counter
 
-from indexes.catalog import Catalog
 from indexes.errors import UnknownPrincipal
 from ingest import moves
 from ingest.access import NOBODY
@@ -20,18 +19,19 @@ def withdraw(plan: Plan, tools: WriteTools, report: IngestReport) -> Plan:
     Returns the plan of what is left to do.
     """
     for relabel in plan.relabel:
-        _narrow_readers(relabel, tools.catalog)
-    plan = moves.carry_out(plan, tools.catalog, tools.settings)
+        _narrow_readers(relabel, tools)
+    plan = moves.carry_out(plan, tools.catalog, tools.settings, tools.by)
     if plan.prune:
         _prune(plan, tools, report)
     else:
         report.missing = len(plan.gone)
-        tools.catalog.failures.note_gone((gone.uri, gone.path) for gone in plan.gone)
+        files = ((gone.uri, gone.path) for gone in plan.gone)
+        tools.catalog.failures.note_gone(files, by=tools.by)
     for refusal in plan.refused:
         outcome = failed_outcome(
             refusal.source.path, refusal.problem, stale=refusal.stored, uri=refusal.source.uri
         )
-        note_outcome(outcome, tools.catalog)
+        note_outcome(outcome, tools)
         report.add(outcome)
     return plan
 
@@ -57,13 +57,13 @@ def _prune(plan: Plan, tools: WriteTools, report: IngestReport) -> None:
     kept = roots_over_limit(plan, tools.settings.prune_limit, report)
     for gone in plan.gone:
         if gone.root not in kept:
-            tools.catalog.documents.delete(gone.uri)
-            tools.catalog.failures.clear(gone.uri)
+            tools.catalog.documents.delete(gone.uri, by=tools.by)
+            tools.catalog.failures.clear(gone.uri, by=tools.by)
             report.add(FileOutcome(path=gone.path, status="removed"))
 
 
-def _narrow_readers(relabel: Relabel, catalog: Catalog) -> None:
+def _narrow_readers(relabel: Relabel, tools: WriteTools) -> None:
     try:
-        catalog.documents.narrow(relabel.uri, relabel.readers)
+        tools.catalog.documents.narrow(relabel.uri, relabel.readers, by=tools.by)
     except UnknownPrincipal:  # removed since the rules were read: what they deny now is not known
-        catalog.documents.narrow(relabel.uri, NOBODY)
+        tools.catalog.documents.narrow(relabel.uri, NOBODY, by=tools.by)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexes import settings as configuration
-from indexes.cli.common import exit_on_error, open_catalog
+from indexes.cli.common import command_line_actor, exit_on_error, open_catalog
 from indexes.cli.terminal import INTERRUPTED
 from indexes.settings import Settings
 from service.cli.question_sets import (
@@ -45,7 +45,7 @@ def off() -> None:
     from service.evaluation.calibration import switch_off
 
     with open_catalog() as catalog:
-        switch_off(catalog)
+        switch_off(catalog, by=command_line_actor())
 
 
 @app.command("reset")
@@ -54,7 +54,8 @@ def reset() -> None:
     from service.evaluation.calibration import forget, in_force
 
     with open_catalog() as catalog:
-        forgotten, lines = forget(catalog), in_force(catalog)
+        forgotten = forget(catalog, by=command_line_actor())
+        lines = in_force(catalog)
     typer.echo("\n".join(["Forgotten." if forgotten else "There was nothing to forget.", *lines]))
 
 
@@ -119,7 +120,8 @@ async def _calibrate_and_store(
             progress=_tell_progress,
         )
         found = await to_thread.run_sync(work, abandon_on_cancel=True)
-        await to_thread.run_sync(calibration.store, here.catalog, found)
+        keep = partial(calibration.store, here.catalog, found, by=command_line_actor())
+        await to_thread.run_sync(keep)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexes import settings as configuration
-from indexes.cli.common import Json, open_catalog
+from indexes.cli.common import Json, command_line_actor, open_catalog
 
 if TYPE_CHECKING:
     from indexes.embedder import Embedder
@@ -50,7 +50,9 @@ def leaktest(
     settings = configuration.load()
     with open_catalog(settings) as catalog:
         if only_clean:
-            typer.echo(f"{clean(catalog)} things of earlier leak tests were removed.")
+            typer.echo(
+                f"{clean(catalog, by=command_line_actor())} things of earlier leak tests were removed."
+            )
             return
         if not url:
             raise typer.BadParameter(
@@ -66,6 +68,7 @@ def leaktest(
                 url,
                 catalog,
                 lambda each: embedder_of(each.model),
+                by=command_line_actor(),
                 pairs=pairs,
                 models=models,
                 say=_say,

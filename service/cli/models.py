@@ -9,7 +9,16 @@ from typing import Any
 import typer
 
 from indexes import settings as configuration
-from indexes.cli.common import Allow, Deny, Json, given_readers, open_catalog, print_result, warn
+from indexes.cli.common import (
+    Allow,
+    Deny,
+    Json,
+    command_line_actor,
+    given_readers,
+    open_catalog,
+    print_result,
+    warn,
+)
 from indexes.errors import GeneratorError
 from indexes.model import Readers
 
@@ -40,7 +49,7 @@ def allow(name: str, allow: Allow = None, deny: Deny = None) -> None:
     refuse_quotes(name)
     with open_catalog() as catalog:
         readers = given_readers(catalog, allow, deny)
-        catalog.models.set(name, readers)
+        catalog.models.set(name, readers, by=command_line_actor())
     typer.echo(f"{name}: {_who(readers)}")
     served = _served()
     if served is not None and name not in served:
@@ -51,7 +60,7 @@ def allow(name: str, allow: Allow = None, deny: Deny = None) -> None:
 def clear(name: str) -> None:
     """Take the rule away: everybody who may ask may use the model."""
     with open_catalog() as catalog:
-        catalog.models.clear(name)
+        catalog.models.clear(name, by=command_line_actor())
     typer.echo(f"{name}: {EVERYBODY}")
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from indexes.catalog.templates import BY_NAME, Activation, TemplateText, split_label
+from indexes.catalog.template_choice import BY_NAME, TemplateText
+from indexes.catalog.templates import Activation, split_label
 from indexes.cli.common import (
     Allow,
     Deny,
@@ -103,8 +104,9 @@ def save(
     refuse_built_in(plain)
     with open_catalog() as catalog:
         readers = given_readers(catalog, allow, deny) if allow or deny else None
-        text, by = draft.checked(), command_line_actor()
-        saved = catalog.templates.save(plain, draft.style, draft.language, text, by, readers)
+        saved = catalog.templates.save(
+            plain, draft.style, draft.language, draft.checked(), readers, by=command_line_actor()
+        )
     typer.echo(
         f"{saved.label} is saved. Use it: clearance templates activate {saved.label} --for default"
     )
@@ -114,7 +116,8 @@ def save(
 def readers(name: str, allow: Allow = None, deny: Deny = None) -> None:
     """Change who may use a template, effective at the next request. Without --allow: nobody."""
     with open_catalog() as catalog:
-        catalog.templates.relabel(name, given_readers(catalog, allow, deny))
+        to = given_readers(catalog, allow, deny)
+        catalog.templates.relabel(name, to, by=command_line_actor())
 
 
 @app.command("activate")
@@ -132,10 +135,10 @@ def activate(
         catalog.templates.activate(
             name,
             number,
-            command_line_actor(),
             audience=audience,
             candidate=candidate,
             share=share,
+            by=command_line_actor(),
         )
 
 
@@ -143,7 +146,7 @@ def activate(
 def rollback(name: str, audience: For = BY_NAME) -> None:
     """What was active before holds again, from the next request on."""
     with open_catalog() as catalog:
-        before = catalog.templates.rollback(name, audience=audience)
+        before = catalog.templates.rollback(name, audience=audience, by=command_line_actor())
     typer.echo(
         f"Active again for {_active(before)}" if before else "What comes built in holds again."
     )

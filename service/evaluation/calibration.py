@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 from indexes.catalog import Catalog
 from indexes.errors import BadInput, Busy
-from indexes.model import IndexGeneration, Mode, Principal
+from indexes.model import Actor, IndexGeneration, Mode, Principal
 from indexes.search.searcher import Searcher
 from indexes.text.words import Script, script
 from service.answering.evidence import OFF, SETTING, share_a_language, thresholds
@@ -206,7 +206,7 @@ def _evidence(searcher: Searcher, question: str, user: str, mode: Mode, k: int) 
     return result.evidence if share_a_language(question, result.hits) else math.inf
 
 
-def store(catalog: Catalog, calibration: Calibration) -> None:
+def store(catalog: Catalog, calibration: Calibration, *, by: Actor) -> None:
     """From the next request on, in every process.
 
     Thresholds for other languages and ways of searching stay.
@@ -225,7 +225,7 @@ def store(catalog: Catalog, calibration: Calibration) -> None:
         }
     before.pop(OFF, None)
     catalog.generations.keep_setting(
-        calibration.generation, SETTING, {**before, calibration.mode: of_mode}
+        calibration.generation, SETTING, {**before, calibration.mode: of_mode}, by=by
     )
 
 
@@ -247,7 +247,7 @@ def in_force(catalog: Catalog) -> list[str]:
     return lines
 
 
-def forget(catalog: Catalog) -> bool:
+def forget(catalog: Catalog, *, by: Actor) -> bool:
     """Removes what was calibrated or switched off for the active generation; what comes with the
     model holds again.
 
@@ -256,18 +256,18 @@ def forget(catalog: Catalog) -> bool:
     found = catalog.generations.in_force()
     if found is None or SETTING not in found[1]:
         return False
-    catalog.generations.keep_setting(found[0], SETTING, None)
+    catalog.generations.keep_setting(found[0], SETTING, None, by=by)
     return True
 
 
-def switch_off(catalog: Catalog) -> None:
+def switch_off(catalog: Catalog, *, by: Actor) -> None:
     """From the next request on nothing is refused for little evidence, until something is
     calibrated or forgotten.
     """
     found = catalog.generations.in_force()
     if found is None:
         raise BadInput("There is no index yet.", remedy="Ingest a first document.")
-    catalog.generations.keep_setting(found[0], SETTING, {**_kept(found[1]), OFF: True})
+    catalog.generations.keep_setting(found[0], SETTING, {**_kept(found[1]), OFF: True}, by=by)
 
 
 def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:

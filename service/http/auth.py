@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from indexes.errors import ClearanceError, NotAuthenticated, NotPermitted
-from indexes.model import Principal
+from indexes.model import Actor, Principal
 from service.http import problems
 from service.http.wrong_keys import WAITING, WrongKeys, group_of
 
@@ -141,6 +141,11 @@ def _caller(request: Request) -> Principal:
     return cast(Principal, request.state.principal)
 
 
+def _actor(request: Request) -> Actor:
+    """Whoever the gate let in acts under its own name."""
+    return Actor.of(_caller(request))
+
+
 def _administrator(request: Request) -> None:
     """The gate has seen to this by the address; here it belongs to the route, whatever its address."""
     if ADMIN not in _caller(request).scopes:
@@ -157,6 +162,7 @@ _scheme = HTTPBearer(
     auto_error=False, description="An API key: `clr_…`. `clearance keys issue` makes one."
 )
 Caller = Annotated[Principal, Depends(_caller)]
+ActingCaller = Annotated[Actor, Depends(_actor)]
 needs_key = [Security(_scheme), Depends(_caller)]  # the first is for OpenAPI
 needs_admin = [*needs_key, Depends(_administrator)]
 needs_metrics_token = [Security(_scheme), Depends(_measurer)]

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 
 from indexes.catalog import Catalog
+from indexes.model import Actor
 from service.leaktest import checks
 from service.leaktest.canaries import Canaries, EmbedderOf, unrelated_catalog
 from service.leaktest.client import Client
@@ -18,6 +19,7 @@ def attack(
     catalog: Catalog,
     embedder_of: EmbedderOf,
     *,
+    by: Actor,
     pairs: int,
     models: bool = False,
     say: Callable[[str], None] | None = None,
@@ -32,7 +34,7 @@ def attack(
     with ExitStack() as stack:
         client = stack.enter_context(Client(url))
         report.version = _version(client)
-        canaries = stack.enter_context(Canaries(catalog, embedder_of).placed())
+        canaries = stack.enter_context(Canaries(catalog, embedder_of, by=by).placed())
         tell("Placing canaries ...")
         here = checks.scene(canaries, client, models=models)
         tell("Looking through every door ...")
@@ -45,7 +47,7 @@ def attack(
             tell("Measuring time ...")
             elsewhere = stack.enter_context(TemporaryDirectory(prefix="clearance-leaktest-"))
             unrelated = stack.enter_context(
-                unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog)
+                unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog, by=by)
             )
             checks.measure_time(here, report, unrelated, pairs)
         tell("Removing the canaries ...")

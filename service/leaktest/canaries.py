@@ -15,7 +15,7 @@ from indexes.catalog import Catalog
 from indexes.embedder import Embedder
 from indexes.errors import ClearanceError, NotFound
 from indexes.formats import FORMATS
-from indexes.model import Chunk, Document, IndexGeneration, Readers, Scalar
+from indexes.model import Actor, Chunk, Document, IndexGeneration, Readers, Scalar
 
 PREFIX = "leaktest-"
 URI = "leaktest:"
@@ -41,8 +41,9 @@ def random_word(letters: int = 12) -> str:
 class Canaries:
     """Use it in a `with` block: at its end nothing is left of what was made."""
 
-    def __init__(self, catalog: Catalog, embedder_of: EmbedderOf) -> None:
+    def __init__(self, catalog: Catalog, embedder_of: EmbedderOf, *, by: Actor) -> None:
         self.catalog = catalog
+        self.by = by
         self.mark = random_word(10)
         self.group = f"{PREFIX}{self.mark}-secret"  # reads what is hidden from the outsider
         self._embedder_of = embedder_of
@@ -50,17 +51,17 @@ class Canaries:
     @contextmanager
     def placed(self) -> Iterator["Canaries"]:
         try:
-            self.catalog.people.add_group(self.group)
+            self.catalog.people.add_group(self.group, by=self.by)
             yield self
         finally:
             self.remove_all()
 
     def person(self, role: str, *groups: str) -> Identity:
         name = f"{PREFIX}{self.mark}-{role}"
-        self.catalog.people.add_user(name)
+        self.catalog.people.add_user(name, by=self.by)
         for group in groups:
-            self.catalog.people.add_member(group, f"user:{name}")
-        issued = self.catalog.keys.issue(name, label="leak test")
+            self.catalog.people.add_member(group, f"user:{name}", by=self.by)
+        issued = self.catalog.keys.issue(name, label="leak test", by=self.by)
         return Identity(name, issued.secret, issued.id)
 
     def put(
@@ -96,28 +97,29 @@ class Canaries:
         vectors = {
             each.id: self._embedder_of(each).passages([chunk.embedded]) for each in generations
         }
-        return into.documents.put(document, vectors)
+        return into.documents.put(document, vectors, by=self.by)
 
     def relabel(self, name: str, *allow: str) -> None:
-        self.catalog.documents.relabel(self._uri(name), Readers(allow=frozenset(allow)))
+        readers = Readers(allow=frozenset(allow))
+        self.catalog.documents.relabel(self._uri(name), readers, by=self.by)
 
     def remove(self, name: str) -> None:
-        self.catalog.documents.delete(self._uri(name))
+        self.catalog.documents.delete(self._uri(name), by=self.by)
 
     def remove_all(self) -> None:
-        clean(self.catalog, self.mark)
+        clean(self.catalog, self.mark, by=self.by)
 
     def _uri(self, name: str) -> str:
         return f"{URI}{self.mark}/{name}"
 
 
-def clean(catalog: Catalog, mark: str = "") -> int:
+def clean(catalog: Catalog, mark: str = "", *, by: Actor) -> int:
     """Remove what one leak test made, or all. Returns how many things there were.
 
     What fails is raised in the end.
     """
     failed: list[ClearanceError] = []
-    steps = [*_documents(catalog, mark), *_people(catalog, mark)]
+    steps = [*_documents(catalog, mark, by), *_people(catalog, mark, by)]
     for step in steps:
         try:
             step()
@@ -130,23 +132,25 @@ def clean(catalog: Catalog, mark: str = "") -> int:
     return len(steps)
 
 
-def _documents(catalog: Catalog, mark: str) -> Sequence[Callable[[], object]]:
+def _documents(catalog: Catalog, mark: str, by: Actor) -> Sequence[Callable[[], object]]:
     uris = catalog.documents.stored(f"{URI}{mark}/" if mark else URI)
-    return [lambda uri=uri: catalog.documents.delete(uri) for uri in uris]  # type: ignore[misc]
+    return [partial(catalog.documents.delete, uri, by=by) for uri in uris]
 
 
-def _people(catalog: Catalog, mark: str) -> Sequence[Callable[[], object]]:
+def _people(catalog: Catalog, mark: str, by: Actor) -> Sequence[Callable[[], object]]:
     prefix = PREFIX + mark
     people = catalog.people
     users = [name.removeprefix("user:") for name in people.users()]
     groups = [name.removeprefix("group:") for name in people.groups()]
-    ours = [partial(people.remove_user, name) for name in users if name.startswith(prefix)]
-    theirs = [partial(people.remove_group, name) for name in groups if name.startswith(prefix)]
+    ours = [partial(people.remove_user, name, by=by) for name in users if name.startswith(prefix)]
+    theirs = [
+        partial(people.remove_group, name, by=by) for name in groups if name.startswith(prefix)
+    ]
     return [*ours, *theirs]
 
 
 @contextmanager
-def unrelated_catalog(url: str, like: Catalog) -> Iterator[Catalog]:
+def unrelated_catalog(url: str, like: Catalog, *, by: Actor) -> Iterator[Catalog]:
     """An empty catalog elsewhere with the same generation, for writes that the service cannot
     notice.
     """
@@ -155,7 +159,7 @@ def unrelated_catalog(url: str, like: Catalog) -> Iterator[Catalog]:
         with suppress(ClearanceError):
             active = like.generations.active()
             if active is not None:
-                made.generations.ensure(active.model, active.fingerprint, active.dimension)
+                made.generations.ensure(active.model, active.fingerprint, active.dimension, by=by)
         yield made
     finally:
         made.close()

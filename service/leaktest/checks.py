@@ -250,13 +250,13 @@ def _still_open(here: Scene, way: str, name: str) -> list[str]:
     if way == "relabel":
         made.relabel(name, f"user:{here.insider.name}")
     elif way == "group":
-        made.catalog.people.remove_member(made.group, f"user:{person.name}")
+        made.catalog.people.remove_member(made.group, f"user:{person.name}", by=made.by)
     elif way == "remove":
         made.remove(name)
     elif way == "key":
-        made.catalog.keys.revoke(person.key_id)
+        made.catalog.keys.revoke(person.key_id, by=made.by)
     else:
-        made.catalog.people.remove_user(person.name)
+        made.catalog.people.remove_user(person.name, by=made.by)
     return [call.door for call in doors if _gets(here.ask(call, person), word)]
 
 

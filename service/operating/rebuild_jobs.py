@@ -7,9 +7,11 @@ from indexes.catalog import Catalog, Job
 from indexes.derived.rebuild import rebuild
 from indexes.embedder import LoadEmbedder
 from indexes.jobs import Attempt, JobRunner
+from indexes.model import Actor
 
 KIND = "rebuild"
 LOOK_S = 15.0  # jobs may also come from other processes
+_ACTOR = Actor("system:rebuild")
 
 
 class RebuildJobs:
@@ -18,11 +20,14 @@ class RebuildJobs:
     def __init__(self, catalog: Catalog, load_embedder: LoadEmbedder) -> None:
         self._catalog = catalog
         self._load_embedder = load_embedder
-        self._runner = JobRunner(catalog.jobs, {KIND: self._rebuild}, poll_s=LOOK_S)
+        self._runner = JobRunner(catalog.jobs, {KIND: self._rebuild}, by=_ACTOR, poll_s=LOOK_S)
 
-    def enqueue(self, model: str | None) -> Job:
-        """A job that will be done, also if this process dies now. model: to embed anew with."""
-        return self._runner.enqueue(KIND, {"model": model})
+    def enqueue(self, model: str | None, *, by: Actor) -> Job:
+        """A job that will be done, also if this process dies now.
+
+        model: to embed anew with. by: who asks for it.
+        """
+        return self._runner.enqueue(KIND, {"model": model}, by=by)
 
     def get(self, job_id: str) -> Job:
         """How far it is. Raises NotFound, also for a job of another kind.
@@ -39,5 +44,6 @@ class RebuildJobs:
         self._runner.stop()
 
     def _rebuild(self, payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
-        built = rebuild(self._catalog, payload.get("model"), self._load_embedder, attempt.report)
+        model = payload.get("model")
+        built = rebuild(self._catalog, model, self._load_embedder, attempt.report, by=_ACTOR)
         return {"generation": built.id, "model": built.model, "dimension": built.dimension}

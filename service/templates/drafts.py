@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import BadInput
 from indexes.text.words import Script
 from service.templates.language import MAX_SOURCE, VARIABLES, check, fill, loops, parts_always_shown

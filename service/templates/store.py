@@ -7,7 +7,8 @@ import hmac
 from typing import cast
 
 from indexes.catalog import Catalog
-from indexes.catalog.templates import NAME, Chosen, TemplateVersion
+from indexes.catalog.template_choice import Chosen, TemplateVersion
+from indexes.catalog.templates import NAME
 from indexes.model import Principal
 from indexes.text.words import Script
 from service.templates.template import BuiltIn, Style, Template
@@ -28,7 +29,7 @@ class CatalogTemplates:
         self, name: str | None, principal: Principal, style: Style, language: Script
     ) -> Template:
         if name is None:
-            chosen = self._templates.meant_for(principal, style, language)
+            chosen = self._templates.choose_for_asker(principal, style, language)
         else:
             chosen = self._asked_for(name, principal, style)
         if chosen is None:
@@ -40,10 +41,10 @@ class CatalogTemplates:
         if not NAME.fullmatch(plain):
             return None
         if not at:
-            return self._templates.named(principal, plain, style)
+            return self._templates.choose_by_name(principal, plain, style)
         if not (version.isascii() and version.isdigit() and len(version) < 10):
             return None
-        found = self._templates.pinned(principal, plain, int(version), style)
+        found = self._templates.find_version(principal, plain, int(version), style)
         return None if found is None else Chosen(version=found, candidate=None, share=0.0)
 
     def _share(self, chosen: Chosen, principal: Principal) -> TemplateVersion:

@@ -22,7 +22,7 @@ from indexes.model import Readers
 from service.leaktest.client import Client
 from service.leaktest.doors import MODES, Call
 from tests.databases import catalog_at
-from tests.world import World
+from tests.world import TESTER, World
 
 DOCUMENTS = 4  # of each writer
 WORD = re.compile(rb"zqw\d+n\d+x")
@@ -65,9 +65,9 @@ def prepare(home: Path, writers: int) -> tuple[list[str], dict[str, str]]:
     keys, ids = [], {}
     for writer in range(writers):
         world.people(**{f"caller{writer}": [f"inner{writer}"]})
-        world.catalog.people.add_group(f"outer{writer}")
-        world.catalog.people.add_member(f"outer{writer}", f"group:inner{writer}")
-        keys.append(world.catalog.keys.issue(f"caller{writer}").secret)
+        world.catalog.people.add_group(f"outer{writer}", by=TESTER)
+        world.catalog.people.add_member(f"outer{writer}", f"group:inner{writer}", by=TESTER)
+        keys.append(world.catalog.keys.issue(f"caller{writer}", by=TESTER).secret)
         for number in range(DOCUMENTS):
             name = word(writer, number)
             ids[name] = world.put(name, _text(name, number), f"group:outer{writer}")
@@ -109,12 +109,12 @@ def _take_and_give(catalog: Catalog, writer: int, rng: random.Random) -> Iterato
     people = catalog.people
     taken_and_given: dict[str, Steps] = {
         "leave": (
-            lambda: people.remove_member(group, person),
-            lambda: people.add_member(group, person),
+            lambda: people.remove_member(group, person, by=TESTER),
+            lambda: people.add_member(group, person, by=TESTER),
         ),
         "leave outer": (
-            lambda: people.remove_member(f"outer{writer}", f"group:{group}"),
-            lambda: people.add_member(f"outer{writer}", f"group:{group}"),
+            lambda: people.remove_member(f"outer{writer}", f"group:{group}", by=TESTER),
+            lambda: people.add_member(f"outer{writer}", f"group:{group}", by=TESTER),
         ),
     }
     relabelled: Steps = (
@@ -132,7 +132,7 @@ def _take_and_give(catalog: Catalog, writer: int, rng: random.Random) -> Iterato
 
 def _relabel(catalog: Catalog, names: Sequence[str], allow: str) -> None:
     for name in names:
-        catalog.documents.relabel(name, Readers(allow=frozenset({allow})))
+        catalog.documents.relabel(name, Readers(allow=frozenset({allow})), by=TESTER)
 
 
 def _short_life(client: Client, catalog: Catalog, writer: int, turn: int) -> list[str]:
@@ -145,20 +145,20 @@ def _short_life(client: Client, catalog: Catalog, writer: int, turn: int) -> lis
         body={"question": "hammer report", "mode": "keyword"},
     )
     with suppress(ClearanceError):
-        catalog.people.remove_user(name)
-    catalog.people.add_user(name)
-    catalog.people.add_member(f"inner{writer}", f"user:{name}")
-    key = catalog.keys.issue(name)
+        catalog.people.remove_user(name, by=TESTER)
+    catalog.people.add_user(name, by=TESTER)
+    catalog.people.add_member(f"inner{writer}", f"user:{name}", by=TESTER)
+    key = catalog.keys.issue(name, by=TESTER)
     if client.answer(search, key.secret).status != 200:
         wrong.append("a new key is refused")
     if turn % 2:
-        catalog.keys.revoke(key.id)
+        catalog.keys.revoke(key.id, by=TESTER)
     else:
-        catalog.people.remove_user(name)
-        catalog.people.add_user(name)
+        catalog.people.remove_user(name, by=TESTER)
+        catalog.people.add_user(name, by=TESTER)
     if (status := client.answer(search, key.secret).status) != 401:
         wrong.append(f"a key that was taken away is answered {status}")
-    again = client.answer(search, catalog.keys.issue(name).secret)
+    again = client.answer(search, catalog.keys.issue(name, by=TESTER).secret)
     if turn % 2 == 0 and WORD.search(again.body):
         wrong.append("a person made anew reads what the one before read")
     return wrong

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import ClearanceError
-from indexes.model import Actor, Readers
-from tests.world import World
+from indexes.model import Readers
+from tests.world import TESTER, World
 
 CANARY = "zqcanaryx7"  # stands in hidden documents and nowhere else
 VAULT = "zqvaultx7"  # the name of a language model that is not for the attackers
@@ -141,7 +141,7 @@ def _edit_and_relabel(world: World, n: int, rng: random.Random) -> None:
 
 
 def _delete(world: World, n: int, rng: random.Random) -> None:
-    world.catalog.documents.delete(f"hidden{n}")
+    world.catalog.documents.delete(f"hidden{n}", by=TESTER)
 
 
 def _put_back(world: World, n: int, rng: random.Random) -> None:
@@ -157,33 +157,33 @@ def _burst(world: World, n: int, rng: random.Random) -> None:
 def _join(world: World, n: int, rng: random.Random) -> None:
     group = rng.choice(("board", "vault", "cellar"))
     world.catalog.people.add_member(
-        group, rng.choice(("user:bob", "user:kim", "group:cellar", "group:vault"))
+        group, rng.choice(("user:bob", "user:kim", "group:cellar", "group:vault")), by=TESTER
     )
 
 
 def _leave(world: World, n: int, rng: random.Random) -> None:
     world.catalog.people.remove_member(
-        rng.choice(("board", "vault")), rng.choice(("user:bob", "user:kim"))
+        rng.choice(("board", "vault")), rng.choice(("user:bob", "user:kim")), by=TESTER
     )
 
 
 def _new_person(world: World, n: int, rng: random.Random) -> None:
-    world.catalog.people.add_user(f"guest{n}")
-    world.catalog.people.add_member(rng.choice(("board", "vault")), f"user:guest{n}")
-    world.catalog.keys.issue(f"guest{n}")
+    world.catalog.people.add_user(f"guest{n}", by=TESTER)
+    world.catalog.people.add_member(rng.choice(("board", "vault")), f"user:guest{n}", by=TESTER)
+    world.catalog.keys.issue(f"guest{n}", by=TESTER)
 
 
 def _gone_person(world: World, n: int, rng: random.Random) -> None:
-    world.catalog.people.remove_user(f"guest{n}")
+    world.catalog.people.remove_user(f"guest{n}", by=TESTER)
 
 
 def _new_group(world: World, n: int, rng: random.Random) -> None:
-    world.catalog.people.add_group(f"circle{n}")
-    world.catalog.people.add_member(f"circle{n}", "group:board")
+    world.catalog.people.add_group(f"circle{n}", by=TESTER)
+    world.catalog.people.add_member(f"circle{n}", "group:board", by=TESTER)
 
 
 def _gone_group(world: World, n: int, rng: random.Random) -> None:
-    world.catalog.people.remove_group(f"circle{n}")
+    world.catalog.people.remove_group(f"circle{n}", by=TESTER)
 
 
 def _template(world: World, n: int, rng: random.Random) -> None:
@@ -191,15 +191,18 @@ def _template(world: World, n: int, rng: random.Random) -> None:
     said = TemplateText(
         variables=(), system=f"{CANARY} {{{{ no_answer }}}}", user="{{ question }}", no_answer="No."
     )
-    by, readers = Actor("user:root"), Readers(allow=frozenset({"group:board"}))
-    version = kept.save(name, "chat", "en", said, by, readers).version
+    readers = Readers(allow=frozenset({"group:board"}))
+    version = kept.save(name, "chat", "en", said, readers, by=TESTER).version
     kept.activate(
-        name, version, by, audience=rng.choice(("name", "default", "group:board", "user:bob"))
+        name,
+        version,
+        audience=rng.choice(("name", "default", "group:board", "user:bob")),
+        by=TESTER,
     )
 
 
 def _model_rule(world: World, n: int, rng: random.Random) -> None:
-    world.catalog.models.set(VAULT, Readers(allow=frozenset(rng.choice(HIDDEN))))
+    world.catalog.models.set(VAULT, Readers(allow=frozenset(rng.choice(HIDDEN))), by=TESTER)
 
 
 SECRETLY: dict[str, Callable[[World, int, random.Random], None]] = {
@@ -249,7 +252,7 @@ def _two_openly(world: World, n: int, rng: random.Random) -> None:
 
 
 def _delete_openly(world: World, n: int, rng: random.Random) -> None:
-    world.catalog.documents.delete(f"open{n}")
+    world.catalog.documents.delete(f"open{n}", by=TESTER)
 
 
 OPENLY: dict[str, Callable[[World, int, random.Random], None]] = {

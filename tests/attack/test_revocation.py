@@ -15,7 +15,7 @@ from indexes.catalog import Catalog
 from service.leaktest.client import Client
 from service.leaktest.doors import Call
 from tests.attack.hammer import Change, Reply, hammer, prepare, wrong_replies
-from tests.world import World
+from tests.world import TESTER, World
 
 SEED = int(os.environ.get("CLEARANCE_TEST_SEED", "1"))
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "6"))
@@ -96,14 +96,14 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
 
 
 def newcomer(slow: Slow, name: str) -> Any:
-    slow.catalog.people.add_user(name)
-    return slow.catalog.keys.issue(name)
+    slow.catalog.people.add_user(name, by=TESTER)
+    return slow.catalog.keys.issue(name, by=TESTER)
 
 
 def test_a_key_that_is_revoked_before_the_body_comes_reads_nothing(slow: Slow) -> None:
     key = newcomer(slow, "early")
     connection = slow.begun(key.secret)
-    slow.catalog.keys.revoke(key.id)
+    slow.catalog.keys.revoke(key.id, by=TESTER)
     slow.world.put("late", "The late letter says heliotrope.", "user:early", "public")
     said = slow.finished(connection)
     assert said.startswith(b"HTTP/1.1 401 "), said[:200]
@@ -113,7 +113,7 @@ def test_a_key_that_is_revoked_before_the_body_comes_reads_nothing(slow: Slow) -
 def test_a_person_who_is_removed_before_the_body_comes_reads_nothing(slow: Slow) -> None:
     key = newcomer(slow, "brief")
     connection = slow.begun(key.secret)
-    slow.catalog.people.remove_user("brief")
+    slow.catalog.people.remove_user("brief", by=TESTER)
     slow.world.put("late", "The late letter says heliotrope.", "public")
     said = slow.finished(connection)
     assert said.startswith(b"HTTP/1.1 401 "), said[:200]
@@ -125,7 +125,7 @@ def test_an_open_request_is_not_the_next_person_of_that_name(slow: Slow, path: s
     name = f"twice{path.strip('/')}"
     key = newcomer(slow, name)
     connection = slow.begun(key.secret, path)
-    slow.catalog.people.remove_user(name)
+    slow.catalog.people.remove_user(name, by=TESTER)
     fresh = newcomer(slow, name)
     slow.world.put(f"letter to {name}", "The late letter says marmalade.", f"user:{name}")
     said = slow.finished(connection)

@@ -22,7 +22,7 @@ from service.leaktest.comparing import told
 from service.testing import Loopback, ScriptedModel
 from tests.attack.hidden import CANARY, METADATA, Change
 from tests.attack.twins import talkative
-from tests.world import World
+from tests.world import TESTER, World
 
 EXAMPLES = int(os.environ.get("ATTACK_EXAMPLES", "6"))  # for each operation and role
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
@@ -46,8 +46,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
         )
     for n in range(8):
         Change("put", n, random.Random(n).getrandbits(32)).made_in(world)
-    keys = {"anybody": world.catalog.keys.issue("eve").secret}
-    keys["administrator"] = world.catalog.keys.issue("root", scopes=["admin"]).secret
+    keys = {"anybody": world.catalog.keys.issue("eve", by=TESTER).secret}
+    keys["administrator"] = world.catalog.keys.issue("root", scopes=["admin"], by=TESTER).secret
     app = create_app(
         world.settings,
         embedder=world.embedder,

@@ -22,7 +22,7 @@ from ingest.isolation.sandbox import Parsers
 from ingest.requests import IngestRequest
 from ingest.testing import SpyEmbedder
 from service.app import create_app
-from tests.world import World
+from tests.world import TESTER, World
 
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "6"))
 SECRET = "heliotrope"
@@ -65,7 +65,7 @@ def write(path: Path, text: str) -> None:
 
 def search(world: World, user: str, question: str) -> bytes:
     """What this person gets over HTTP."""
-    key = world.catalog.keys.issue(user).secret
+    key = world.catalog.keys.issue(user, by=TESTER).secret
     app = create_app(world.settings, embedder=world.embedder, catalog=world.catalog)
     with TestClient(app) as http:
         body = {"question": question, "mode": "keyword", "k": 50}
@@ -183,7 +183,7 @@ def test_removing_a_group_lifts_no_deny(house: World, again: bool) -> None:
     assert SECRET.encode() not in search(house, "mallory", "report says")
     gone = without_errors(house.catalog, "remove_group", "interns")
     if gone and again:
-        house.catalog.people.add_group("interns")
+        house.catalog.people.add_group("interns", by=TESTER)
     assert SECRET.encode() not in search(house, "mallory", "report says")
 
 
@@ -193,14 +193,14 @@ def test_removing_a_person_and_making_it_again_lifts_no_deny_of_the_first(house:
     """
     house.put("letter", f"The report says {SECRET}.", "group:interns", deny=["user:mallory"])
     if without_errors(house.catalog, "remove_user", "mallory"):
-        house.catalog.people.add_user("mallory")
+        house.catalog.people.add_user("mallory", by=TESTER)
     assert SECRET.encode() not in search(house, "mallory", "report says")
 
 
 def without_errors(catalog: Catalog, step: str, *given: str) -> bool:
     """Whether it was done; False: it was refused."""
     try:
-        getattr(catalog.people, step)(*given)
+        getattr(catalog.people, step)(*given, by=TESTER)
     except ClearanceError:
         return False
     return True

@@ -20,7 +20,7 @@ from service.leaktest.doors import Call, Knowledge, calls
 from service.llm.port import Prompt
 from service.testing import ScriptedModel, ScriptedModels
 from tests.attack.hidden import CANARY, HIDDEN, QUESTIONS, VAULT, Change, same_chance
-from tests.world import World
+from tests.world import TESTER, World
 
 ATTACKERS = {"eve": ("staff",), "nil": (), "root": ()}
 """Their groups.
@@ -177,15 +177,16 @@ def _served(home: Path) -> Iterator[Twin]:
 def _people(world: World) -> dict[str, str]:
     people = world.catalog.people
     for group in ("staff", "board", "vault", "cellar"):
-        people.add_group(group)
+        people.add_group(group, by=TESTER)
     for user, groups in USERS.items():
-        people.add_user(user)
+        people.add_user(user, by=TESTER)
         for group in groups:
-            people.add_member(group, f"user:{user}")
-    world.catalog.models.set(VAULT, Readers(allow=frozenset({"group:board"})))
+            people.add_member(group, f"user:{user}", by=TESTER)
+    world.catalog.models.set(VAULT, Readers(allow=frozenset({"group:board"})), by=TESTER)
     issue = world.catalog.keys.issue
     return {
-        user: issue(user, scopes=["admin"] if user == "root" else []).secret for user in ATTACKERS
+        user: issue(user, scopes=["admin"] if user == "root" else [], by=TESTER).secret
+        for user in ATTACKERS
     }
 
 

@@ -14,14 +14,14 @@ import pytest
 
 from indexes.errors import NotAuthenticated, NotFound, NotPermitted, Withdrawn
 from indexes.model import Principal, Row
-from tests.world import World
+from tests.world import TESTER, World
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     for user in ("ada", "bob"):
-        made.catalog.people.add_user(user)
+        made.catalog.people.add_user(user, by=TESTER)
     made.put("letter", "a letter to ada", "user:ada")
     made.put("menu", "soup on mondays", "public")
     yield made
@@ -29,7 +29,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def signed_in(world: World, user: str = "ada", **more: Any) -> Principal:
-    return world.catalog.keys.authenticate(world.catalog.keys.issue(user, **more).secret)
+    return world.catalog.keys.authenticate(world.catalog.keys.issue(user, **more, by=TESTER).secret)
 
 
 def found(world: World, principal: Principal) -> list[str]:
@@ -46,15 +46,19 @@ def reads(world: World) -> dict[str, Callable[[Principal], object]]:
         "passage": lambda who: world.searcher.passage(letter.id, who),
         "view": world.searcher.view_id,
         "models": world.catalog.models.hidden_from,
-        "template": lambda who: world.catalog.templates.meant_for(who, "chat", "en"),
-        "named template": lambda who: world.catalog.templates.named(who, "support", "chat"),
-        "pinned template": lambda who: world.catalog.templates.pinned(who, "support", 1, "chat"),
+        "template": lambda who: world.catalog.templates.choose_for_asker(who, "chat", "en"),
+        "named template": lambda who: world.catalog.templates.choose_by_name(
+            who, "support", "chat"
+        ),
+        "pinned template": lambda who: world.catalog.templates.find_version(
+            who, "support", 1, "chat"
+        ),
         "paths": world.catalog.documents.paths,
     }
 
 
 def test_who_signed_in_carries_its_id_and_its_key(world: World) -> None:
-    issued = world.catalog.keys.issue("ada")
+    issued = world.catalog.keys.issue("ada", by=TESTER)
     who = world.catalog.keys.authenticate(issued.secret)
     assert (who.name, who.key) == ("user:ada", issued.id)
     assert who.id is not None
@@ -73,11 +77,11 @@ def test_who_may_not_ask_any_more_is_refused_at_every_read(world: World, way: st
         with suppress(NotFound):
             read(who)
     if way == "revoked":
-        world.catalog.keys.revoke(str(who.key))
+        world.catalog.keys.revoke(str(who.key), by=TESTER)
     elif way == "expired":
         time.sleep(0.4)
     elif way == "removed":
-        world.catalog.people.remove_user("ada")
+        world.catalog.people.remove_user("ada", by=TESTER)
     else:
         other: dict[str, dict[str, Any]] = {
             "another's key": {"key": signed_in(world, "bob").key},
@@ -93,8 +97,8 @@ def test_who_may_not_ask_any_more_is_refused_at_every_read(world: World, way: st
 
 def test_a_person_of_the_same_name_is_another_person(world: World) -> None:
     before = signed_in(world)
-    world.catalog.people.remove_user("ada")
-    world.catalog.people.add_user("ada")
+    world.catalog.people.remove_user("ada", by=TESTER)
+    world.catalog.people.add_user("ada", by=TESTER)
     world.put("new letter", "a letter to the new ada", "user:ada")
     for old in (before, replace(before, key=None)):
         for read in reads(world).values():
@@ -110,7 +114,7 @@ def test_a_person_of_the_same_name_is_another_person(world: World) -> None:
 def test_even_a_read_that_forgets_to_confirm_gives_nothing(world: World) -> None:
     who = signed_in(world)
     (letter,) = world.searcher.search("letter", who, 1).hits
-    world.catalog.keys.revoke(str(who.key))
+    world.catalog.keys.revoke(str(who.key), by=TESTER)
     with world.catalog.reading() as state:
         assert list(state.reader_sets(who)) == []
         assert state.read([(letter.row, 1.0)], who) == ()
@@ -119,7 +123,7 @@ def test_even_a_read_that_forgets_to_confirm_gives_nothing(world: World) -> None
 def test_one_key_that_ends_takes_nothing_from_another_of_the_same_person(world: World) -> None:
     first, second = signed_in(world), signed_in(world)
     assert found(world, first) == found(world, second)
-    world.catalog.keys.revoke(str(first.key))
+    world.catalog.keys.revoke(str(first.key), by=TESTER)
     with pytest.raises(NotAuthenticated):
         found(world, first)
     assert found(world, second) == ["letter", "menu"]
@@ -128,7 +132,7 @@ def test_one_key_that_ends_takes_nothing_from_another_of_the_same_person(world: 
 def test_a_name_alone_is_resolved_where_it_is_used(world: World) -> None:
     ada = Principal(name="user:ada")
     assert found(world, ada) == ["letter", "menu"]
-    world.catalog.people.remove_user("ada")
+    world.catalog.people.remove_user("ada", by=TESTER)
     assert found(world, ada) == []
 
 
@@ -138,13 +142,13 @@ def test_a_scope_is_looked_up_and_not_believed(world: World) -> None:
         replace(signed_in(world), scopes=frozenset({"admin"})),
     )
     with world.catalog.acting(root, "admin"):
-        world.catalog.people.add_group("hr")
+        world.catalog.people.add_group("hr", by=TESTER)
     for who in (ada, Principal(name="user:ada", id=ada.id)):
         with pytest.raises(NotPermitted), world.catalog.acting(who, "admin"):
-            world.catalog.people.add_group("eng")
-    world.catalog.keys.revoke(str(root.key))
+            world.catalog.people.add_group("eng", by=TESTER)
+    world.catalog.keys.revoke(str(root.key), by=TESTER)
     with pytest.raises(NotAuthenticated), world.catalog.acting(root, "admin"):
-        world.catalog.people.add_group("eng")
+        world.catalog.people.add_group("eng", by=TESTER)
     assert list(world.catalog.people.groups()) == ["group:hr"]
 
 

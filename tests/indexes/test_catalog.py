@@ -24,7 +24,7 @@ from indexes.errors import (
 from indexes.model import Principal, Readers
 from indexes.principals import check_principal
 from tests.databases import catalog_at, only_sqlite
-from tests.world import World, document
+from tests.world import TESTER, World, document
 
 ADA = Principal(name="user:ada")
 
@@ -77,7 +77,7 @@ def test_row_ids_are_never_used_twice_and_public_ids_say_nothing(world: World) -
     world.people(ada=[])
     first = world.put("a", "one", "public")
     row = world.search("ada", "one").hits[0].row
-    world.catalog.documents.delete("a")
+    world.catalog.documents.delete("a", by=TESTER)
     second = world.put("a", "one", "public")
     hit = world.search("ada", "one").hits[0]
     assert hit.row > row
@@ -103,7 +103,9 @@ def test_a_failing_write_leaves_the_former_state_whole(world: World) -> None:
     assert generation is not None
     with pytest.raises(BadInput):
         world.catalog.documents.put(
-            broken, {generation.id: world.embedder.passages(["one vector for two chunks"])}
+            broken,
+            {generation.id: world.embedder.passages(["one vector for two chunks"])},
+            by=TESTER,
         )
     assert [hit.text for hit in world.search("ada", "before").hits] == ["before"]
 
@@ -114,22 +116,24 @@ def test_vectors_that_are_not_numbers_or_not_of_unit_length_are_refused(world: W
     good = world.embedder.passages(["x"])
     for bad in (good * float("nan"), good * 2, good * 0):
         with pytest.raises(BadInput):
-            world.catalog.documents.put(document("a", "x", ["public"]), {generation.id: bad})
+            world.catalog.documents.put(
+                document("a", "x", ["public"]), {generation.id: bad}, by=TESTER
+            )
 
 
 def test_a_document_without_vectors_of_every_generation_is_refused(world: World) -> None:
     with pytest.raises(ModelMismatch):
-        world.catalog.documents.put(document("a", "x", ["public"]), {})
+        world.catalog.documents.put(document("a", "x", ["public"]), {}, by=TESTER)
 
 
 def test_another_embedding_model_is_refused_with_what_to_do(world: World) -> None:
     with pytest.raises(ModelMismatch) as caught:
-        world.catalog.generations.ensure("other", "f" * 64, 64)
+        world.catalog.generations.ensure("other", "f" * 64, 64, by=TESTER)
     assert "clearance rebuild" in (caught.value.remedy or "")
 
 
 def test_readers_are_told_apart_by_who_they_are_not_by_spelling(world: World) -> None:
-    world.catalog.people.add_group("b")
+    world.catalog.people.add_group("b", by=TESTER)
     world.put("a", "x", "group:b", "group:a")
     world.put("b", "x", "group:a", "group:b")
     world.put("c", "x", "group:a", deny=["group:b"])
@@ -143,10 +147,10 @@ def test_readers_are_told_apart_by_who_they_are_not_by_spelling(world: World) ->
 def test_deny_beats_allow_through_any_depth_of_groups(world: World) -> None:
     world.people(ada=["inner"], bob=[])
     for group in ("middle", "outer"):
-        world.catalog.people.add_group(group)
-    world.catalog.people.add_member("middle", "group:inner")
-    world.catalog.people.add_member("outer", "group:middle")
-    world.catalog.people.add_member("inner", "group:outer")  # a cycle
+        world.catalog.people.add_group(group, by=TESTER)
+    world.catalog.people.add_member("middle", "group:inner", by=TESTER)
+    world.catalog.people.add_member("outer", "group:middle", by=TESTER)
+    world.catalog.people.add_member("inner", "group:outer", by=TESTER)  # a cycle
     world.put("a", "canary", "group:outer")
     world.put("b", "canary two", "public", deny=["group:outer"])
     assert world.titles("ada", "canary", mode="keyword") == ["a"]
@@ -161,7 +165,7 @@ def test_a_document_without_readers_is_readable_by_nobody(world: World) -> None:
 
 def test_groups_of_a_token_count_for_that_request_and_may_only_be_groups(world: World) -> None:
     world.people(ada=[])
-    world.catalog.people.add_group("idp", external=True)
+    world.catalog.people.add_group("idp", external=True, by=TESTER)
     world.put("a", "canary", "group:idp")
     world.put("b", "canary", "user:bob")
     with_token = Principal(name="user:ada", groups=frozenset({"group:idp"}))
@@ -180,7 +184,7 @@ def test_a_token_with_too_many_groups_is_refused_not_cut(world: World) -> None:
         world.searcher.search("x", crowd, 5)
     many = Principal(name="user:ada", groups=frozenset(f"group:{n}" for n in range(10_000)))
     world.put("a", "canary", "group:9999")
-    world.catalog.people.add_group("9999", external=True)
+    world.catalog.people.add_group("9999", external=True, by=TESTER)
     assert [h.title for h in world.searcher.search("canary", many, 5).hits] == ["a"]
 
 
@@ -205,18 +209,18 @@ def test_a_name_that_cannot_be_a_principal_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["user:o'brien\"; --", "group:a/b c", "user:李雷", "group:x%_]"])
 def test_odd_names_are_only_names(name: str, world: World) -> None:
-    world.catalog.people.add_user("mallory")
+    world.catalog.people.add_user("mallory", by=TESTER)
     world.put("secret", "canary", name)
     world.put("other", "canary two", "user:someone")
     assert world.titles("mallory", "canary") == []
     if name.startswith("user:"):
-        world.catalog.people.add_user(name)
+        world.catalog.people.add_user(name, by=TESTER)
         found = world.searcher.search("canary", Principal(name=name), 5)
         assert [hit.title for hit in found.hits] == ["secret"]
 
 
 def test_look_alike_names_are_different_principals(world: World) -> None:
-    world.catalog.people.add_user("ada")
+    world.catalog.people.add_user("ada", by=TESTER)
     world.put("secret", "canary", "user:ada")
     assert world.searcher.search("canary", Principal(name="user:аda"), 5).hits == ()
 
@@ -225,12 +229,12 @@ def test_a_key_is_valid_until_it_is_revoked_expires_or_its_user_goes(world: Worl
     from datetime import UTC, datetime, timedelta
 
     people, keys = world.catalog.people, world.catalog.keys
-    people.add_user("ada")
-    kept, revoked = keys.issue("ada", scopes=["admin"]), keys.issue("ada")
-    expired = keys.issue("ada", expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    people.add_user("ada", by=TESTER)
+    kept, revoked = keys.issue("ada", scopes=["admin"], by=TESTER), keys.issue("ada", by=TESTER)
+    expired = keys.issue("ada", expires_at=datetime.now(UTC) - timedelta(seconds=1), by=TESTER)
     known = keys.authenticate(kept.secret)
     assert (known.name, known.key, known.scopes) == ("user:ada", kept.id, frozenset({"admin"}))
-    keys.revoke(revoked.id)
+    keys.revoke(revoked.id, by=TESTER)
     wrong = kept.secret[:-1] + ("A" if kept.secret[-1] != "A" else "B")
     for secret in (
         None,
@@ -244,39 +248,39 @@ def test_a_key_is_valid_until_it_is_revoked_expires_or_its_user_goes(world: Worl
     ):
         with pytest.raises(NotAuthenticated):
             keys.authenticate(secret)
-    people.remove_user("ada")
+    people.remove_user("ada", by=TESTER)
     with pytest.raises(NotAuthenticated):
         keys.authenticate(kept.secret)
 
 
 @only_sqlite
 def test_no_usable_key_lies_in_the_database(world: World) -> None:
-    world.catalog.people.add_user("ada")
-    secret = world.catalog.keys.issue("ada").secret.rsplit("_", 1)[-1]
+    world.catalog.people.add_user("ada", by=TESTER)
+    secret = world.catalog.keys.issue("ada", by=TESTER).secret.rsplit("_", 1)[-1]
     files = [path.read_bytes() for path in world.home.glob("catalog.sqlite*")]
     assert not any(secret.encode() in content for content in files)
 
 
 def test_unknown_people_are_not_members_and_names_are_taken_once(world: World) -> None:
-    world.catalog.people.add_user("ada")
+    world.catalog.people.add_user("ada", by=TESTER)
     with pytest.raises(AlreadyExists):
-        world.catalog.people.add_user("ada")
+        world.catalog.people.add_user("ada", by=TESTER)
     with pytest.raises(NotFound):
-        world.catalog.people.add_member("nobody", "user:ada")
+        world.catalog.people.add_member("nobody", "user:ada", by=TESTER)
 
 
 def test_a_job_is_done_once_and_a_worker_that_lost_its_lease_cannot_finish_it(world: World) -> None:
     jobs = world.catalog.jobs
-    queued = jobs.enqueue("ingest", {"path": "x"})
-    lost = jobs.claim(["ingest"], lease_s=-1)
-    taken = jobs.claim(["ingest"], lease_s=60)
+    queued = jobs.enqueue("ingest", {"path": "x"}, by=TESTER)
+    lost = jobs.claim(["ingest"], lease_s=-1, by=TESTER)
+    taken = jobs.claim(["ingest"], lease_s=60, by=TESTER)
     assert lost is not None
     assert taken is not None
     assert taken.id == queued.id
-    assert jobs.claim(["ingest"], lease_s=60) is None
+    assert jobs.claim(["ingest"], lease_s=60, by=TESTER) is None
     with pytest.raises(Busy):
-        jobs.finish(lost, {})
-    jobs.finish(taken, {"documents": 1})
+        jobs.finish(lost, {}, by=TESTER)
+    jobs.finish(taken, {"documents": 1}, by=TESTER)
     assert jobs.get(queued.id).state == "done"
 
 
@@ -294,7 +298,7 @@ def test_relabelling_touches_no_row(world: World) -> None:
     world.people(ada=["hr"])
     world.put("a", "canary", "group:hr")
     before = world.search("ada", "canary").hits
-    world.catalog.documents.relabel("a", Readers(allow=frozenset({"user:ada"})))
+    world.catalog.documents.relabel("a", Readers(allow=frozenset({"user:ada"})), by=TESTER)
     assert world.search("ada", "canary").hits == before
 
 
@@ -304,31 +308,35 @@ def test_a_model_without_a_rule_is_everybodys_and_one_with_a_rule_its_readers(wo
     hr = Readers(allow=frozenset({"group:hr"}))
     assert models.list() == {}
     assert models.hidden_from(ADA) == frozenset()
-    models.set("org/large-7b", hr)
-    models.set("org/large-7b", hr)
+    models.set("org/large-7b", hr, by=TESTER)
+    models.set("org/large-7b", hr, by=TESTER)
     assert models.list() == {"org/large-7b": hr}
     assert models.hidden_from(ADA) == frozenset()
     assert models.hidden_from(Principal(name="user:bob")) == {"org/large-7b"}
     token = Principal(name="user:bob", groups=frozenset({"group:hr"}))
     # hr is not declared as the identity provider's
     assert models.hidden_from(token) == {"org/large-7b"}
-    models.set("org/large-7b", Readers(allow=frozenset({"public"}), deny=frozenset({"group:hr"})))
+    models.set(
+        "org/large-7b",
+        Readers(allow=frozenset({"public"}), deny=frozenset({"group:hr"})),
+        by=TESTER,
+    )
     assert models.hidden_from(ADA) == {"org/large-7b"}
-    models.clear("org/large-7b")
+    models.clear("org/large-7b", by=TESTER)
     assert models.hidden_from(ADA) == frozenset()
     with pytest.raises(NotFound):
-        models.clear("org/large-7b")
+        models.clear("org/large-7b", by=TESTER)
     for name in ("", " x", "x" * 513, "a\nb", "a\u200bb"):
         with pytest.raises(BadInput):
-            models.set(name, hr)
+            models.set(name, hr, by=TESTER)
 
 
 def test_a_later_group_of_a_removed_ones_name_inherits_no_model(world: World) -> None:
     world.people(ada=["hr"])
-    world.catalog.models.set("large", Readers(allow=frozenset({"group:hr"})))
-    world.catalog.people.remove_group("hr")
-    world.catalog.people.add_group("hr")
-    world.catalog.people.add_member("hr", "user:ada")
+    world.catalog.models.set("large", Readers(allow=frozenset({"group:hr"})), by=TESTER)
+    world.catalog.people.remove_group("hr", by=TESTER)
+    world.catalog.people.add_group("hr", by=TESTER)
+    world.catalog.people.add_member("hr", "user:ada", by=TESTER)
     assert world.catalog.models.hidden_from(ADA) == {"large"}
 
 

@@ -28,7 +28,7 @@ from indexes.errors import (
 )
 from indexes.model import Readers
 from tests.databases import SERVER, only_sqlite
-from tests.world import World, as_bytes, document
+from tests.world import TESTER, World, as_bytes, document
 
 WRITERS = 8
 only_postgresql = pytest.mark.skipif(SERVER is None, reason="about a server")
@@ -77,7 +77,7 @@ def test_of_writers_that_overlap_each_decides_on_what_the_one_before_has_left(
         user, team = f"eve{turn}", f"team{turn}"
         made = together(catalogs, partial(_add_user, user))
         assert [type(each) for each in made].count(AlreadyExists) == WRITERS - 1
-        people.add_group(team)
+        people.add_group(team, by=TESTER)
         together(catalogs, partial(_join, team, user))
         assert people.groups()[f"group:{team}"] == (f"user:{user}",)
         left = together(catalogs, partial(_leave, team, user))
@@ -87,19 +87,19 @@ def test_of_writers_that_overlap_each_decides_on_what_the_one_before_has_left(
 
 
 def _add_user(user: str, catalog: Catalog, _: int) -> None:
-    catalog.people.add_user(user)
+    catalog.people.add_user(user, by=TESTER)
 
 
 def _join(team: str, user: str, catalog: Catalog, _: int) -> None:
-    catalog.people.add_member(team, f"user:{user}")
+    catalog.people.add_member(team, f"user:{user}", by=TESTER)
 
 
 def _leave(team: str, user: str, catalog: Catalog, _: int) -> None:
-    catalog.people.remove_member(team, f"user:{user}")
+    catalog.people.remove_member(team, f"user:{user}", by=TESTER)
 
 
 def _remove_group(team: str, catalog: Catalog, _: int) -> None:
-    catalog.people.remove_group(team)
+    catalog.people.remove_group(team, by=TESTER)
 
 
 def test_writers_that_overlap_make_one_document_of_one_uri_and_one_set_of_the_same_readers(
@@ -108,7 +108,9 @@ def test_writers_that_overlap_make_one_document_of_one_uri_and_one_set_of_the_sa
     def put(catalog: Catalog, number: int) -> str:
         made = document("same", f"text {number}", ["user:new", "group:hr"])
         vectors = staff.embedder.passages([f"text {number}"])
-        return catalog.documents.put(made, {g.id: vectors for g in catalog.generations.writable()})
+        return catalog.documents.put(
+            made, {g.id: vectors for g in catalog.generations.writable()}, by=TESTER
+        )
 
     with staff.catalog._database.reading() as connection:
         before = connection.scalar(select(func.count()).select_from(reader_sets)) or 0
@@ -124,18 +126,18 @@ def test_a_member_who_is_removed_while_others_write_stays_removed(
     """Many relabel and join at the same time; what each was told is what holds in the end."""
     people = staff.catalog.people
     for group in range(WRITERS):
-        people.add_group(f"g{group}")
+        people.add_group(f"g{group}", by=TESTER)
     for turn in range(6):
-        people.add_user(f"x{turn}")
+        people.add_user(f"x{turn}", by=TESTER)
 
     def work(catalog: Catalog, number: int) -> None:
         for turn in range(6):
-            catalog.people.add_member(f"g{number}", "user:ada")
+            catalog.people.add_member(f"g{number}", "user:ada", by=TESTER)
             readers = Readers(
                 allow=frozenset({f"group:g{number}"}), deny=frozenset({f"user:x{turn}"})
             )
-            assert catalog.documents.relabel("salaries", readers)
-            catalog.people.remove_member(f"g{number}", "user:ada")
+            assert catalog.documents.relabel("salaries", readers, by=TESTER)
+            catalog.people.remove_member(f"g{number}", "user:ada", by=TESTER)
 
     assert together(catalogs, work) == [None] * WRITERS
     assert all(
@@ -257,7 +259,7 @@ def test_a_server_that_goes_away_in_the_middle_is_told_and_comes_back(staff: Wor
             state.changed_since(0, 10)
 
     def write() -> None:
-        with staff.catalog._database.writing() as connection:
+        with staff.catalog._database.writing(TESTER) as connection:
             end_all()
             connection.execute(text("SELECT 1"))
 

@@ -13,7 +13,7 @@ from indexes.catalog.explaining import MAX_WAYS
 from indexes.cli.administration import app
 from indexes.errors import BadInput, NotFound
 from indexes.model import Principal
-from tests.world import World
+from tests.world import TESTER, World
 
 
 def explained(world, user="eve", document="pay", *token):
@@ -23,10 +23,10 @@ def explained(world, user="eve", document="pay", *token):
 def test_an_allow_is_told_with_all_shortest_ways(world):
     world.people(eve=["a", "b"])
     people = world.catalog.people
-    people.add_group("top")
+    people.add_group("top", by=TESTER)
     for group in ("a", "b"):
-        people.add_member("top", f"group:{group}")
-    people.add_member("a", "group:top")  # a cycle
+        people.add_member("top", f"group:{group}", by=TESTER)
+    people.add_member("a", "group:top", by=TESTER)  # a cycle
     world.put("pay", "x", "group:top", "group:other")
     told = explained(world)
     assert told.may_read
@@ -45,14 +45,14 @@ def test_the_deny_that_decides_is_told_before_every_allow(world):
     assert any(
         "clearance groups leave group:contractors user:eve" in step for step in told.would_change
     )
-    world.catalog.people.remove_member("contractors", "user:eve")
+    world.catalog.people.remove_member("contractors", "user:eve", by=TESTER)
     assert explained(world).may_read
 
 
 def test_names_that_mean_nobody_are_told_with_what_may_be_meant(world):
     world.people(eve=["finance"], bob=[])
     world.put("pay", "x", "group:finace", "user:bob")
-    world.catalog.people.remove_user("bob")
+    world.catalog.people.remove_user("bob", by=TESTER)
     told = explained(world)
     assert [(entry.name, entry.state, entry.nearest) for entry in told.rules] == [
         ("group:finace", "named", "group:finance"),
@@ -66,7 +66,7 @@ def test_names_that_mean_nobody_are_told_with_what_may_be_meant(world):
 def test_a_disabled_user_reads_nothing_and_is_told_how_to_change_that(world):
     world.people(eve=[])
     world.put("pay", "x", "public")
-    world.catalog.people.disable_user("eve")
+    world.catalog.people.disable_user("eve", by=TESTER)
     told = explained(world)
     assert (told.may_read, told.because) == (False, ("user:eve is disabled.",))
     assert told.would_change == ("Enable the user: clearance users enable user:eve.",)
@@ -74,8 +74,8 @@ def test_a_disabled_user_reads_nothing_and_is_told_how_to_change_that(world):
 
 def test_groups_of_a_token_count_if_they_are_external_and_are_told_if_they_are_not(world):
     world.people(eve=[])
-    world.catalog.people.add_group("idp", external=True)
-    world.catalog.people.add_group("local")
+    world.catalog.people.add_group("idp", external=True, by=TESTER)
+    world.catalog.people.add_group("local", by=TESTER)
     world.put("pay", "x", "group:idp")
     assert not explained(world).may_read
     told = explained(world, "eve", "pay", "idp", "local", "stranger")
@@ -106,9 +106,9 @@ def test_many_ways_are_cut_and_cost_no_more_than_what_is_told(world):
     for level in range(6):
         now = [f"g{level}x{number}" for number in range(5)]
         for group in now:
-            people.add_group(group)
+            people.add_group(group, by=TESTER)
             for member in before:
-                people.add_member(group, member)
+                people.add_member(group, member, by=TESTER)
         before = [f"group:{group}" for group in now]
     world.put("pay", "x", before[0])
     assert len(explained(world).rules[0].ways) == MAX_WAYS
@@ -137,11 +137,13 @@ def test_what_is_explained_is_what_the_gate_decides_and_its_reasons_add_up(
     people = world.catalog.people
     for name in NAMES:
         kind, _, rest = name.partition(":")
-        people.add_user(rest) if kind == "user" else people.add_group(rest, external=rest == "ext")
+        people.add_user(rest, by=TESTER) if kind == "user" else people.add_group(
+            rest, external=rest == "ext", by=TESTER
+        )
     for group, member in sorted(edges):
-        people.add_member(group, member)
+        people.add_member(group, member, by=TESTER)
     if disabled:
-        people.disable_user("ann")
+        people.disable_user("ann", by=TESTER)
     world.put("pay", "x", *allow, deny=deny)
     told = world.catalog.explain("ann", "pay", token)
     readable = world.catalog.documents.paths(Principal(name="user:ann", groups=frozenset(token)))

@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from indexes.catalog import ReadState
 from indexes.catalog.database import Database, Prepared
+from indexes.catalog.index_input import IndexInput
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.keywords.rows import SlotOfRow
@@ -35,6 +36,7 @@ from tests.databases import SERVER
 from tests.edits import ASKERS, Edit, carry_out
 from tests.indexes.test_batches import Story, answers
 from tests.quick import QUICK
+from tests.world import TESTER
 
 WATCHED = (
     FaissStore,
@@ -44,6 +46,7 @@ WATCHED = (
     KeywordIndex,
     SlotOfRow,
     DerivedIndexes,
+    IndexInput,
     Placements,
     ReadState,
     Database,
@@ -130,7 +133,7 @@ def switch(story: Story) -> None:
     active = story.catalog.generations.active()
     for generation in story.catalog.generations.writable():
         if generation != active:
-            story.catalog.generations.activate(generation)
+            story.catalog.generations.activate(generation, by=TESTER)
     search(story)
 
 
@@ -222,7 +225,7 @@ def fail_at(story: Story, faults: Faults, step: Callable[[Story], None], at: int
     if not isinstance(told, ClearanceError | None):
         assert type(told) is type(error()), f"{faults.raised} became {told!r}"
         of_the_database = isinstance(told, OperationalError) and faults.raised.startswith(
-            "ReadState."
+            ("IndexInput.", "ReadState.")
         )
         assert not of_the_database, "what a database says is told in our words"
     reached = faults.raised != ""

@@ -16,12 +16,12 @@ from sqlalchemy import text
 
 from indexes.catalog import migrations
 from indexes.catalog.access import asker_parameters
-from indexes.catalog.filters import matching
+from indexes.catalog.filters import select_matching
 from indexes.errors import BadFilter, BadInput, ClearanceError, NotFound
-from indexes.model import Actor, Principal, Readers
+from indexes.model import Principal, Readers
 from indexes.search.searcher import Filters
 from tests.databases import examples
-from tests.world import World, as_bytes
+from tests.world import TESTER, World, as_bytes
 
 ADA = Principal(name="user:ada")
 BOB_SMITH = {"author": "Bob Smith", "a": "x", 'a"b': "1", "year": "not a year", "n": 1e300}
@@ -75,7 +75,7 @@ def test_no_key_can_fail_on_a_hidden_document(office: World, key: str, value: An
     before = outcome(office, path_prefix="mix/", metadata={key: value})
     office.put("mix/hidden", "May", "group:board", metadata=BOB_SMITH | {key: "other"})
     assert outcome(office, path_prefix="mix/", metadata={key: value}) == before
-    office.catalog.documents.delete("mix/hidden")
+    office.catalog.documents.delete("mix/hidden", by=TESTER)
 
 
 @pytest.mark.parametrize("key", sorted(BOB_SMITH))
@@ -84,7 +84,7 @@ def test_a_hidden_value_of_another_kind_fails_nothing(office: World, key: str, v
     before = outcome(office, metadata={key: value})
     office.put("hidden", "May", "group:board", metadata=BOB_SMITH)
     assert outcome(office, metadata={key: value}) == before
-    office.catalog.documents.delete("hidden")
+    office.catalog.documents.delete("hidden", by=TESTER)
 
 
 keys = st.sampled_from(
@@ -154,7 +154,7 @@ def plan(world: World, wanted: Filters) -> list[str]:
     database = world.catalog._database
     with database.reading() as connection:
         worded = (
-            matching(wanted)
+            select_matching(wanted)
             .compile(dialect=connection.dialect)
             .construct_expanded_state(asker_parameters(ADA))
         )
@@ -312,7 +312,7 @@ def test_whatever_is_stored_can_be_asked_for(office: World, fields: dict[str, An
         "metadata": fields["metadata"],
     }
     assert titles(office, **asked) == ["own"]
-    office.catalog.documents.delete("own")
+    office.catalog.documents.delete("own", by=TESTER)
 
 
 # --- catalogs of before -------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def test_a_catalog_of_before_is_filtered_as_one_of_today(tmp_path: Path) -> None
         "pay", "May", "group:hr", metadata={"year": 2024, "draft": True, "工资": "a b", "x": 0.1}
     )
     world.put("plain", "May", "group:hr")
-    with world.catalog._database.writing() as connection:
+    with world.catalog._database.writing(TESTER) as connection:
         digests = text("SELECT metadata_digests FROM documents ORDER BY id")
         before = connection.scalars(digests).all()
         config = Config()
@@ -334,7 +334,7 @@ def test_a_catalog_of_before_is_filtered_as_one_of_today(tmp_path: Path) -> None
         connection.execute(text("ALTER TABLE documents DROP COLUMN metadata_digests"))
         config.attributes["connection"] = connection
         command.stamp(config, "0006")
-    with world.catalog._database.writing() as connection:
+    with world.catalog._database.writing(TESTER) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0007")
         command.stamp(config, "head")
@@ -354,10 +354,10 @@ def test_a_name_that_no_database_takes_is_like_one_that_is_not_there(
     templates, models = office.catalog.templates, office.catalog.models
     reads = (
         lambda: templates.versions(name),
-        lambda: templates.relabel(name, Readers(allow=frozenset())),
-        lambda: templates.activate(name, 1, Actor("user:root")),
-        lambda: templates.rollback(name),
-        lambda: models.clear(name),
+        lambda: templates.relabel(name, Readers(allow=frozenset()), by=TESTER),
+        lambda: templates.activate(name, 1, by=TESTER),
+        lambda: templates.rollback(name, by=TESTER),
+        lambda: models.clear(name, by=TESTER),
         lambda: office.searcher.document(name, ADA),
         lambda: office.searcher.opened(name, ADA),
     )

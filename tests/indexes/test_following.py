@@ -28,7 +28,7 @@ from indexes.model import Principal
 from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
 from tests.databases import only_sqlite
-from tests.world import MODES, World, as_bytes
+from tests.world import MODES, TESTER, World, as_bytes
 
 ADA, BOB = Principal(name="user:ada"), Principal(name="user:bob")
 
@@ -90,7 +90,7 @@ def test_a_document_that_wanders_through_reader_sets_is_in_the_last_one_only(sta
     assert_right(staff)
     staff.put("pay", "canary now", "group:hr")
     staff.relabel("pay", "group:eng")
-    staff.catalog.documents.delete("pay")
+    staff.catalog.documents.delete("pay", by=TESTER)
     staff.put("pay", "canary again", "group:hr")
     assert canaries(staff, "ada") == ["pay"]
     assert_right(staff)
@@ -120,8 +120,8 @@ def test_a_search_follows_nothing_that_its_caller_may_not_read(
     for number in range(20):
         staff.put(f"hidden{number}", f"canary {number} of many", "group:hr")
     staff.relabel("pay", "user:ada")
-    staff.catalog.documents.delete("hidden3")
-    staff.catalog.people.add_group("new")
+    staff.catalog.documents.delete("hidden3", by=TESTER)
+    staff.catalog.people.add_group("new", by=TESTER)
     with documents_followed(monkeypatch) as followed:
         assert canaries(staff, "bob") == canaries(staff, "bob")
         assert followed == []
@@ -163,8 +163,8 @@ def test_what_a_view_costs_depends_on_no_hidden_change(
     # a reader set that was not there before
     staff.put("secret", "canary", "group:hr", "group:board")
     assert cost() == usual
-    staff.catalog.people.add_user("eve")
-    staff.catalog.people.add_member("hr", "user:eve")
+    staff.catalog.people.add_user("eve", by=TESTER)
+    staff.catalog.people.add_member("hr", "user:eve", by=TESTER)
     assert cost() == usual
     staff.searcher.corpus.follow()
     assert cost() == usual
@@ -308,7 +308,7 @@ def test_an_error_in_the_middle_of_following_ends_in_right_answers(
 ) -> None:
     staff.put("pay", "Salaries fall", "group:hr")
     staff.relabel("pumps", "group:hr")
-    staff.catalog.documents.delete("menu")
+    staff.catalog.documents.delete("menu", by=TESTER)
     honest, calls = getattr(owner, name), [0]
 
     def failing(*given: Any) -> Any:
@@ -505,11 +505,11 @@ def test_groups_of_another_history_with_the_same_numbers_are_nobodys(staff: Worl
     staff.put("pay", "canary pay", "group:hr")
     assert_right(staff)
     kept = copy_of(staff)
-    people.add_member("hr", "user:bob")
+    people.add_member("hr", "user:bob", by=TESTER)
     assert "pay" in staff.titles("bob", "canary", mode="keyword")
     put_back(staff, kept)
     # the state that this leads to has the number of the one that is lost
-    people.remove_member("eng", "user:bob")
+    people.remove_member("eng", "user:bob", by=TESTER)
     assert staff.titles("bob", "canary", mode="keyword") == []
     assert staff.searcher.status().alarms == 0, "only the second gate knew"
     assert_right(staff)
@@ -525,7 +525,7 @@ def test_a_view_remembered_before_following_failed_is_nobodys_in_another_history
     assert_right(staff)
     kept = copy_of(staff)
     staff.put("plan", "canary plan", "group:eng")
-    people.add_member("hr", "user:bob")
+    people.add_member("hr", "user:bob", by=TESTER)
 
     def failing(*_: Any) -> Any:
         raise OSError("the disk is slow today")
@@ -536,7 +536,7 @@ def test_a_view_remembered_before_following_failed_is_nobodys_in_another_history
             staff.titles("bob", "canary", mode="keyword")
     put_back(staff, kept)
     staff.put("plan", "canary other", "group:eng")
-    people.remove_member("eng", "user:bob")
+    people.remove_member("eng", "user:bob", by=TESTER)
     assert staff.titles("bob", "canary", mode="keyword") == []
     assert staff.searcher.status().alarms == 0, "only the second gate knew"
     assert_right(staff)
@@ -580,7 +580,9 @@ def test_a_switch_of_models_right_after_changes_finds_what_is_there(
         staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__
     )
     answers(searcher)
-    generation = staff.catalog.generations.begin("other", other.fingerprint, other.dimension)
+    generation = staff.catalog.generations.begin(
+        "other", other.fingerprint, other.dimension, by=TESTER
+    )
 
     def put(uri: str, text: str, *allow: str) -> None:
         from tests.world import document
@@ -590,21 +592,21 @@ def test_a_switch_of_models_right_after_changes_finds_what_is_there(
             for g in staff.catalog.generations.writable()
         }
         vectors = {i: embedder.passages([text]) for i, embedder in made.items()}
-        staff.catalog.documents.put(document(uri, text, allow), vectors)
+        staff.catalog.documents.put(document(uri, text, allow), vectors, by=TESTER)
 
     with staff.catalog.reading() as state:
         waiting = state.unembedded(generation, 100)
         texts = state.embedded_texts([i for i, _ in waiting])
     staff.catalog.documents.add_vectors(
-        generation, {i: (t, other.passages(texts[i])) for i, t in waiting}
+        generation, {i: (t, other.passages(texts[i])) for i, t in waiting}, by=TESTER
     )
-    staff.catalog.generations.announce(generation)
+    staff.catalog.generations.announce(generation, by=TESTER)
     put("pumps", "pump E1027 before", "group:eng")
     if prepared:
         searcher.corpus.maintenance.run()
     put("pay", "Salaries fall", "group:hr")
-    staff.catalog.documents.delete("menu")
-    staff.catalog.generations.activate(generation)
+    staff.catalog.documents.delete("menu", by=TESTER)
+    staff.catalog.generations.activate(generation, by=TESTER)
     put("pumps", "pump E1027 after", "group:eng")  # has vectors of the new generation only
     for who in (BOB, ADA):
         found = searcher.search("pump salaries soup", who, 9, mode="dense")
@@ -613,7 +615,7 @@ def test_a_switch_of_models_right_after_changes_finds_what_is_there(
         }
     assert searcher.corpus.generation().id == generation.id
     assert searcher.status().discarded == 0
-    rebuild(staff.catalog, "hashing", by_name.__getitem__, grace_s=0)
+    rebuild(staff.catalog, "hashing", by_name.__getitem__, grace_s=0, by=TESTER)
     assert_right(staff, searcher)
 
 
@@ -626,7 +628,7 @@ def test_while_another_model_is_loaded_searches_go_on_with_the_former(
         staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__
     )
     answers(searcher)
-    rebuild(staff.catalog, "other", by_name.__getitem__, grace_s=0)
+    rebuild(staff.catalog, "other", by_name.__getitem__, grace_s=0, by=TESTER)
     loading, go_on, honest = Event(), Event(), searcher.corpus.switch.prepare
 
     def slowly(generation: Any) -> None:
@@ -652,7 +654,7 @@ def test_a_rebuild_asked_for_while_nobody_runs_is_not_undone_by_the_checkpoint(
     staff: World,
 ) -> None:
     staff.searcher.corpus.maintenance.save()
-    staff.catalog.generations.request_rebuild()
+    staff.catalog.generations.request_rebuild(by=TESTER)
     read: list[str] = []
     loaded = persistence.load_indexes
 
@@ -674,7 +676,7 @@ def test_a_rebuild_that_fails_is_tried_again_and_the_old_indexes_serve_meanwhile
     staff: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = staff.searcher.corpus
-    staff.catalog.generations.request_rebuild()
+    staff.catalog.generations.request_rebuild(by=TESTER)
     before = corpus.held.current
     with monkeypatch.context() as patch:
         patch.setattr(ReadState, "vectors", lambda *given: 1 / 0)

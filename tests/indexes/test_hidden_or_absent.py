@@ -8,14 +8,13 @@ from functools import partial
 
 import pytest
 
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import NotFound
-from indexes.model import Actor, Principal, Readers
+from indexes.model import Principal, Readers
 from tests.databases import only_sqlite
-from tests.world import World
+from tests.world import TESTER, World
 
 ADA, BOB = Principal(name="user:ada"), Principal(name="user:bob")
-ROOT = Actor("user:root")
 ABSENT = ("AbsentAbsentAbsentAb", "0" * 20, "~" * 20, "")
 SLACK = 6  # steps, of some 200: fetching what was found
 
@@ -101,14 +100,14 @@ def test_a_hidden_template_takes_the_same_work_as_none(house: World) -> None:
     said = TemplateText(variables=(), system="", user="", no_answer="")
     for _ in range(3):
         templates.save(
-            "secret", "chat", "en", said, ROOT, Readers(allow=frozenset({"group:board"}))
+            "secret", "chat", "en", said, Readers(allow=frozenset({"group:board"})), by=TESTER
         )
-        templates.activate("secret", 1, ROOT)
+        templates.activate("secret", 1, by=TESTER)
     for read in (
-        lambda name: templates.named(ADA, name, "chat"),
-        lambda name: templates.pinned(ADA, name, 1, "chat"),
+        lambda name: templates.choose_by_name(ADA, name, "chat"),
+        lambda name: templates.find_version(ADA, name, 1, "chat"),
     ):
         assert abs(work(house, read, "secret") - work(house, read, "absent")) <= SLACK
-    assert templates.named(BOB, "secret", "chat") is not None
-    assert templates.pinned(BOB, "secret", 1, "chat") is not None
-    assert templates.pinned(BOB, "secret", 9, "chat") is None
+    assert templates.choose_by_name(BOB, "secret", "chat") is not None
+    assert templates.find_version(BOB, "secret", 1, "chat") is not None
+    assert templates.find_version(BOB, "secret", 9, "chat") is None

@@ -18,7 +18,7 @@ from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.model import Principal, Readers
 from tests.attack.hammer import Change, Reply, wrong_replies
-from tests.world import MODES, World
+from tests.world import MODES, TESTER, World
 
 SEED = int(os.environ.get("CLEARANCE_TEST_SEED", "1"))
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "6"))
@@ -62,8 +62,8 @@ def busy(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Documents of two groups that are in other groups, and pauses."""
     for number in range(GROUPS):
         world.people(**{f"caller{number}": [f"inner{number}"]})
-        world.catalog.people.add_group(f"outer{number}")
-        world.catalog.people.add_member(f"outer{number}", f"group:inner{number}")
+        world.catalog.people.add_group(f"outer{number}", by=TESTER)
+        world.catalog.people.add_member(f"outer{number}", f"group:inner{number}", by=TESTER)
         for name in names(number):
             text = " ".join(f"{name}of{place}" for place in range(20))
             world.put(name, f"The hammer report {text}", f"group:outer{number}")
@@ -128,13 +128,16 @@ def way_to_take_away(
 
     def relabel(to: str) -> Step:
         readers = Readers(allow=frozenset({to}))
-        return lambda: [documents.relabel(name, readers) for name in touched]
+        return lambda: [documents.relabel(name, readers, by=TESTER) for name in touched]
 
     if way in ("one", "all"):
         return touched, (relabel("user:nobody"), relabel(f"group:outer{number}"))
     inner, caller = f"inner{number}", f"user:caller{number}"
     left, who = (inner, caller) if way == "leave" else (f"outer{number}", f"group:{inner}")
-    return touched, (lambda: people.remove_member(left, who), lambda: people.add_member(left, who))
+    return touched, (
+        lambda: people.remove_member(left, who, by=TESTER),
+        lambda: people.add_member(left, who, by=TESTER),
+    )
 
 
 def search(world: World, number: int, seed: int, stop: Event) -> list[Reply]:

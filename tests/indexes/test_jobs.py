@@ -13,7 +13,7 @@ from indexes.catalog import Catalog, Job
 from indexes.catalog.jobs import Jobs
 from indexes.errors import BadInput, Busy, CatalogUnavailable, LeaseLost, NotFound, ShuttingDown
 from indexes.jobs import Attempt, Handler, JobRunner
-from tests.world import World
+from tests.world import TESTER, World
 
 PATIENCE_S = 20.0
 
@@ -37,7 +37,7 @@ def other(world: World) -> Iterator[Jobs]:
 
 
 def runner(queue: Jobs, handler: Handler, **options: Any) -> JobRunner:
-    return JobRunner(queue, {"count": handler}, **{"poll_s": 0.01, **options})
+    return JobRunner(queue, {"count": handler}, **{"by": TESTER, "poll_s": 0.01, **options})
 
 
 def echo(payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
@@ -58,8 +58,8 @@ def progress_of(queue: Jobs, job: Job) -> tuple[str, int, int]:
 
 def take_over(other: Jobs, job: Job) -> Job:
     """What happens when a worker sleeps longer than its lease."""
-    other.progress(other.get(job.id), 0, 0, lease_s=-1)
-    taken = other.claim(["count"], lease_s=60)
+    other.progress(other.get(job.id), 0, 0, lease_s=-1, by=TESTER)
+    taken = other.claim(["count"], lease_s=60, by=TESTER)
     assert taken is not None
     assert taken.id == job.id
     return taken
@@ -91,7 +91,7 @@ def test_jobs_are_done_in_their_order_until_none_waits(queue):
         done.append(payload["n"])
         return {"n": payload["n"]}
 
-    waiting = [queue.enqueue("count", {"n": n}) for n in range(3)]
+    waiting = [queue.enqueue("count", {"n": n}, by=TESTER) for n in range(3)]
     runner(queue, handler).run(once=True)
     assert done == [0, 1, 2]
     assert [(queue.get(job.id).state, queue.get(job.id).result) for job in waiting] == [
@@ -104,8 +104,8 @@ def test_each_kind_has_its_handler_and_other_kinds_are_left_alone(queue):
         "a": lambda payload, attempt: {"by": "a"},
         "b": lambda payload, attempt: {"by": "b"},
     }
-    made = JobRunner(queue, handlers, poll_s=1)
-    waiting = {kind: queue.enqueue(kind, {}) for kind in ("a", "b", "c")}
+    made = JobRunner(queue, handlers, poll_s=1, by=TESTER)
+    waiting = {kind: queue.enqueue(kind, {}, by=TESTER) for kind in ("a", "b", "c")}
     made.run(once=True)
     assert made.get(waiting["a"].id).result == {"by": "a"}
     assert made.get(waiting["b"].id).result == {"by": "b"}
@@ -120,7 +120,7 @@ def test_a_runner_in_a_thread_begins_as_soon_as_a_job_is_put_down(queue):
     made = runner(queue, echo, poll_s=60)
     made.start()
     time.sleep(0.1)  # it found nothing, and sleeps
-    job = made.enqueue("count", {"n": 7})
+    job = made.enqueue("count", {"n": 7}, by=TESTER)
     until(lambda: made.get(job.id).state == "done")
     made.stop()
     assert made.get(job.id).result == {"echo": 7}
@@ -138,7 +138,7 @@ def test_progress_is_seen_while_the_job_goes_on_and_in_its_end(queue, other):
         attempt.report(3, 3)
         return {}
 
-    job = queue.enqueue("count", {})
+    job = queue.enqueue("count", {}, by=TESTER)
     made = runner(queue, handler)
     made.start()
     until(lambda: progress_of(other, job) == ("running", 1, 3))
@@ -152,7 +152,7 @@ def test_progress_of_a_failed_job_is_kept(queue):
         attempt.report(2, 3)
         raise BadInput
 
-    job = queue.enqueue("count", {})
+    job = queue.enqueue("count", {}, by=TESTER)
     runner(queue, handler).run(once=True)
     assert progress_of(queue, job) == ("failed", 2, 3)
 
@@ -169,7 +169,7 @@ def test_progress_is_written_seldom_however_often_it_is_reported(queue, monkeypa
             attempt.report(n, 1_000_000)
         return {}
 
-    queue.enqueue("count", {})
+    queue.enqueue("count", {}, by=TESTER)
     runner(queue, handler).run(once=True)
     assert 1 <= len(written) <= 7
     assert written == sorted(written)
@@ -190,7 +190,7 @@ def test_an_error_of_ours_is_told_with_its_remedy_and_of_others_the_type_alone(q
     def handler(payload, attempt):
         raise error
 
-    job = queue.enqueue("count", {"n": 1})
+    job = queue.enqueue("count", {"n": 1}, by=TESTER)
     runner(queue, handler).run(once=True)
     failed = queue.get(job.id)
     assert failed.state == "failed"
@@ -202,7 +202,10 @@ def test_a_job_that_fails_does_not_keep_the_next_from_being_done(queue):
     def handler(payload, attempt):
         return {"inverse": 1 / payload["n"]}
 
-    bad, good = queue.enqueue("count", {"n": 0}), queue.enqueue("count", {"n": 2})
+    bad, good = (
+        queue.enqueue("count", {"n": 0}, by=TESTER),
+        queue.enqueue("count", {"n": 2}, by=TESTER),
+    )
     runner(queue, handler).run(once=True)
     assert queue.get(bad.id).error == "ZeroDivisionError"
     assert queue.get(good.id).result == {"inverse": 0.5}
@@ -211,13 +214,13 @@ def test_a_job_that_fails_does_not_keep_the_next_from_being_done(queue):
 def test_a_runner_in_a_thread_goes_on_when_the_catalog_is_back(queue, monkeypatch):
     claim, out_of_reach = queue.claim, [CatalogUnavailable(), Busy(), CatalogUnavailable()]
 
-    def claim_at_last(*given):
+    def claim_at_last(*given, **named):
         if out_of_reach:
             raise out_of_reach.pop()
-        return claim(*given)
+        return claim(*given, **named)
 
     monkeypatch.setattr(queue, "claim", claim_at_last)
-    job = queue.enqueue("count", {"n": 1})
+    job = queue.enqueue("count", {"n": 1}, by=TESTER)
     made = runner(queue, echo)
     made.start()
     until(lambda: queue.get(job.id).state == "done")
@@ -225,7 +228,7 @@ def test_a_runner_in_a_thread_goes_on_when_the_catalog_is_back(queue, monkeypatc
 
 
 def test_a_runner_in_the_foreground_tells_that_the_catalog_is_out_of_reach(queue, monkeypatch):
-    def claim(*given):
+    def claim(*given, **named):
         raise CatalogUnavailable
 
     monkeypatch.setattr(queue, "claim", claim)
@@ -239,7 +242,7 @@ def test_a_runner_in_the_foreground_tells_that_the_catalog_is_out_of_reach(queue
 def test_a_handler_whose_lease_was_lost_is_told_and_writes_nothing(queue, other):
     begun = Event()
     told: list[Exception] = []
-    job = queue.enqueue("count", {})
+    job = queue.enqueue("count", {}, by=TESTER)
     made = runner(queue, work_until_told(begun, told))
     made.start()
     assert begun.wait(PATIENCE_S)
@@ -249,15 +252,15 @@ def test_a_handler_whose_lease_was_lost_is_told_and_writes_nothing(queue, other)
     assert isinstance(told[0], LeaseLost)
     left = other.get(job.id)
     assert (left.state, left.fence, left.error, left.result) == ("running", taken.fence, None, None)
-    other.finish(taken, {"by": "the other"})
+    other.finish(taken, {"by": "the other"}, by=TESTER)
 
 
 @pytest.mark.parametrize("ends", ["with a result", "with an error of another kind"])
 def test_a_handler_that_does_not_listen_cannot_write_over_the_other_worker(queue, other, ends):
-    job = queue.enqueue("count", {})
+    job = queue.enqueue("count", {}, by=TESTER)
 
     def handler(payload, attempt):
-        other.finish(take_over(other, job), {"by": "the other"})
+        other.finish(take_over(other, job), {"by": "the other"}, by=TESTER)
         if ends == "with a result":
             return {"by": "the first"}
         raise RuntimeError
@@ -268,7 +271,7 @@ def test_a_handler_that_does_not_listen_cannot_write_over_the_other_worker(queue
 
 
 def test_an_error_that_hides_the_loss_of_a_lease_is_not_written_as_the_end_of_the_job(queue, other):
-    job = queue.enqueue("count", {})
+    job = queue.enqueue("count", {}, by=TESTER)
 
     def handler(payload, attempt):
         attempt.report(1, 2)
@@ -288,11 +291,11 @@ def test_a_lease_is_kept_for_a_handler_that_reports_nothing(queue, other, monkey
     def handler(payload, attempt):
         end = time.monotonic() + 4.0
         while time.monotonic() < end:
-            claimed.append(other.claim(["count"], lease_s=60))
+            claimed.append(other.claim(["count"], lease_s=60, by=TESTER))
             time.sleep(0.02)
         return {"lost": attempt.lost}
 
-    job = queue.enqueue("count", {})
+    job = queue.enqueue("count", {}, by=TESTER)
     runner(queue, handler).run(once=True)
     assert set(claimed) == {None}
     assert (queue.get(job.id).state, queue.get(job.id).result) == ("done", {"lost": False})
@@ -308,7 +311,7 @@ def test_a_lease_that_cannot_be_renewed_is_tried_again_and_then_counts_as_lost(q
         raise CatalogUnavailable
 
     monkeypatch.setattr(queue, "progress", progress)
-    job = queue.enqueue("count", {})
+    job = queue.enqueue("count", {}, by=TESTER)
     made = runner(queue, work_until_told(Event(), told))
     worker = Thread(target=made.run, kwargs={"once": True})
     worker.start()
@@ -338,7 +341,7 @@ def test_a_catalog_that_is_busy_for_a_moment_does_not_cost_the_lease(queue, monk
         attempt.report(2, 2)
         return {}
 
-    job = queue.enqueue("count", {})
+    job = queue.enqueue("count", {}, by=TESTER)
     runner(queue, handler).run(once=True)
     assert (busy, queue.get(job.id).state) == ([], "done")
 
@@ -361,7 +364,7 @@ def test_no_job_is_done_by_two_runners(queue, other):
         return {}
 
     for n in range(20):
-        queue.enqueue("count", {"n": n})
+        queue.enqueue("count", {"n": n}, by=TESTER)
     runners = [runner(each, handler) for each in (queue, other, queue, other)]
     for each in runners:
         each.start()
@@ -387,7 +390,7 @@ def test_the_queue_is_left_alone_while_it_is_not_the_runners_turn(queue):
         begun.append(list(turns))
         return {}
 
-    job = queue.enqueue("count", {})
+    job = queue.enqueue("count", {}, by=TESTER)
     made = runner(queue, handler, turn=turn)
     made.run(once=True)
     assert queue.get(job.id).state == "queued"
@@ -407,10 +410,10 @@ def test_a_job_that_ends_each_of_its_workers_is_given_up(queue):
         begun.append(payload)
         return {}
 
-    deadly = queue.enqueue("count", {"n": "deadly"})
-    next_one = queue.enqueue("count", {"n": "next"})
+    deadly = queue.enqueue("count", {"n": "deadly"}, by=TESTER)
+    next_one = queue.enqueue("count", {"n": "next"}, by=TESTER)
     for _ in range(jobs.MAX_ATTEMPTS):
-        crashed = queue.claim(["count"], lease_s=-1)
+        crashed = queue.claim(["count"], lease_s=-1, by=TESTER)
         assert crashed is not None
         assert crashed.id == deadly.id
     runner(queue, handler).run(once=True)
@@ -421,9 +424,9 @@ def test_a_job_that_ends_each_of_its_workers_is_given_up(queue):
 
 
 def test_a_job_that_has_one_attempt_left_is_done(queue):
-    job = queue.enqueue("count", {"n": 1})
+    job = queue.enqueue("count", {"n": 1}, by=TESTER)
     for _ in range(jobs.MAX_ATTEMPTS - 1):
-        queue.claim(["count"], lease_s=-1)
+        queue.claim(["count"], lease_s=-1, by=TESTER)
     runner(queue, echo).run(once=True)
     assert queue.get(job.id).state == "done"
 
@@ -431,7 +434,7 @@ def test_a_job_that_has_one_attempt_left_is_done(queue):
 def test_a_stopped_runner_leaves_its_job_to_another(queue, other):
     begun = Event()
     told: list[Exception] = []
-    job = queue.enqueue("count", {"n": 3})
+    job = queue.enqueue("count", {"n": 3}, by=TESTER)
     first = runner(queue, work_until_told(begun, told))
     first.start()
     assert begun.wait(PATIENCE_S)
@@ -445,13 +448,13 @@ def test_a_stopped_runner_leaves_its_job_to_another(queue, other):
 def test_a_stopped_runner_takes_no_more_jobs(queue):
     made = runner(queue, echo)
     made.stop()
-    job = queue.enqueue("count", {"n": 1})
+    job = queue.enqueue("count", {"n": 1}, by=TESTER)
     made.run()
     assert queue.get(job.id).state == "queued"
 
 
 def test_stopping_well_is_no_failed_attempt_however_often(queue):
-    job = queue.enqueue("count", {"n": 1})
+    job = queue.enqueue("count", {"n": 1}, by=TESTER)
     for _ in range(jobs.MAX_ATTEMPTS + 2):
         begun = Event()
         told: list[Exception] = []
@@ -467,7 +470,7 @@ def test_an_interrupt_gives_the_job_back_and_ends_the_runner(queue):
     def handler(payload, attempt):
         raise KeyboardInterrupt
 
-    job = queue.enqueue("count", {"n": 1})
+    job = queue.enqueue("count", {"n": 1}, by=TESTER)
     with pytest.raises(KeyboardInterrupt):
         runner(queue, handler).run()
     assert queue.get(job.id).state == "queued"
@@ -478,12 +481,12 @@ def test_an_interrupt_gives_the_job_back_and_ends_the_runner(queue):
 def test_a_job_that_is_not_given_back_is_taken_up_after_its_lease(queue, other, monkeypatch):
     monkeypatch.setattr(jobs, "LEASE_S", 1.0)
 
-    def give_back(job):
+    def give_back(job, *, by):
         raise CatalogUnavailable
 
     monkeypatch.setattr(queue, "give_back", give_back)
     begun = Event()
-    job = queue.enqueue("count", {"n": 1})
+    job = queue.enqueue("count", {"n": 1}, by=TESTER)
     first = runner(queue, work_until_told(begun, []))
     first.start()
     assert begun.wait(PATIENCE_S)
@@ -503,7 +506,7 @@ def test_a_result_that_is_there_when_the_runner_is_stopped_is_written(queue):
         assert stopped.wait(PATIENCE_S)
         return {"n": 1}
 
-    job = queue.enqueue("count", {})
+    job = queue.enqueue("count", {}, by=TESTER)
     made = runner(queue, handler)
     made.start()
     assert begun.wait(PATIENCE_S)

@@ -12,7 +12,7 @@ import pytest
 from indexes.catalog.documents import Moved
 from indexes.errors import AlreadyExists, BadInput, NotFound
 from indexes.model import Readers
-from tests.world import MODES, World, as_bytes
+from tests.world import MODES, TESTER, World, as_bytes
 
 HR, ENG = Readers(allow=frozenset({"group:hr"})), Readers(allow=frozenset({"group:eng"}))
 
@@ -22,7 +22,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     world.people(ada=["hr"], bob=["eng"])
     world.catalog.generations.ensure(
-        world.embedder.name, world.embedder.fingerprint, world.embedder.dimension
+        world.embedder.name, world.embedder.fingerprint, world.embedder.dimension, by=TESTER
     )
     yield world
     world.close()
@@ -35,7 +35,7 @@ def moved(uri: str, readers: Readers) -> Moved:
 def test_a_move_changes_readers_and_path_at_once_and_nothing_else(world):
     document_id = world.put("source:1/a", "Salaries rise in May.", "group:hr")
     before = world.search("ada", "salaries").hits[0]
-    assert world.catalog.documents.move("source:1/a", moved("source:1/b", ENG))
+    assert world.catalog.documents.move("source:1/a", moved("source:1/b", ENG), by=TESTER)
     assert world.titles("ada", "salaries") == []
     (hit,) = world.search("bob", "salaries").hits
     assert (hit.id, hit.document_id, hit.path) == (before.id, document_id, "source:1/b")
@@ -44,8 +44,8 @@ def test_a_move_changes_readers_and_path_at_once_and_nothing_else(world):
 def test_a_move_onto_another_document_or_of_none_is_not_done(world):
     world.put("source:1/a", "One.", "group:hr")
     world.put("source:1/b", "Two.", "group:eng")
-    assert not world.catalog.documents.move("source:1/a", moved("source:1/b", HR))
-    assert not world.catalog.documents.move("source:1/c", moved("source:1/d", HR))
+    assert not world.catalog.documents.move("source:1/a", moved("source:1/b", HR), by=TESTER)
+    assert not world.catalog.documents.move("source:1/c", moved("source:1/d", HR), by=TESTER)
     assert {uri: d.readers for uri, d in world.catalog.documents.stored("source:1/").items()} == {
         "source:1/a": HR,
         "source:1/b": ENG,
@@ -69,12 +69,12 @@ def test_after_any_mix_of_moves_and_edits_searches_are_those_of_a_fresh_process(
                 )
             elif deed == "move":
                 to = f"source:1/moved-{batch}-{number}"
-                assert world.catalog.documents.move(uri, moved(to, readers))
+                assert world.catalog.documents.move(uri, moved(to, readers), by=TESTER)
                 here[here.index(uri)] = to
             elif deed == "relabel":
                 world.relabel(uri, *readers.allow, deny=readers.deny)
             else:
-                world.catalog.documents.delete(uri)
+                world.catalog.documents.delete(uri, by=TESTER)
                 here.remove(uri)
         fresh, followed = world.new_searcher(), world.searcher
         for user in ("ada", "bob"):
@@ -87,24 +87,24 @@ def test_after_any_mix_of_moves_and_edits_searches_are_those_of_a_fresh_process(
 
 def test_sources_are_added_found_renamed_moved_and_removed_with_their_documents(world):
     sources = world.catalog.sources
-    hr = sources.add("hr", Path("/mnt/hr"), HR)
+    hr = sources.add("hr", Path("/mnt/hr"), HR, by=TESTER)
     assert (hr.shown, hr.readers, hr.named) == ("hr", HR, True)
     assert sources.find(Path("/mnt/hr/pay"), is_folder=True) == hr
-    assert sources.ensure(Path("/mnt/hr/pay/a.txt"), is_folder=False) == hr
+    assert sources.ensure(Path("/mnt/hr/pay/a.txt"), is_folder=False, by=TESTER) == hr
     assert sources.find(Path("/mnt/hrx"), is_folder=True) is None
     with pytest.raises(AlreadyExists):
-        sources.add("HR", Path("/elsewhere"))
-    other = sources.add("other", Path("/other"))
+        sources.add("HR", Path("/elsewhere"), by=TESTER)
+    other = sources.add("other", Path("/other"), by=TESTER)
     with pytest.raises(BadInput, match="overlap"):
-        sources.move(other.name, Path("/mnt"))
+        sources.move(other.name, Path("/mnt"), by=TESTER)
     with pytest.raises(BadInput, match="no name"):
-        sources.rename("hr", "a/b")
+        sources.rename("hr", "a/b", by=TESTER)
     world.put(f"source:{hr.id}/a", "Salaries.", "group:hr", source_id=hr.id)
-    sources.rename("hr", "personnel")
-    sources.move("personnel", Path("/new"))
+    sources.rename("hr", "personnel", by=TESTER)
+    sources.move("personnel", Path("/new"), by=TESTER)
     assert sources.counts() == {hr.id: 1}
     assert world.titles("ada", "salaries")
-    assert sources.remove("personnel") == 1
+    assert sources.remove("personnel", by=TESTER) == 1
     assert world.titles("ada", "salaries") == []
     with pytest.raises(NotFound):
         sources.get("personnel")
@@ -112,12 +112,12 @@ def test_sources_are_added_found_renamed_moved_and_removed_with_their_documents(
 
 def test_the_folder_around_two_sources_takes_them_in_with_ids_kept(world):
     sources, documents = world.catalog.sources, world.catalog.documents
-    inner = sources.ensure(Path("/srv/docs/sub"), is_folder=True)
-    loose = sources.ensure(Path("/srv/docs/b.txt"), is_folder=False)
+    inner = sources.ensure(Path("/srv/docs/sub"), is_folder=True, by=TESTER)
+    loose = sources.ensure(Path("/srv/docs/b.txt"), is_folder=False, by=TESTER)
     assert loose.loose
     world.put(inner.uri(("x y.txt",)), "One.", "group:hr", source_id=inner.id)
     world.put(loose.uri(("b.txt",)), "Two.", "group:hr", source_id=loose.id)
-    outer = sources.ensure(Path("/srv/docs"), is_folder=True)
+    outer = sources.ensure(Path("/srv/docs"), is_folder=True, by=TESTER)
     assert set(documents.stored(outer.prefix)) == {
         outer.uri(("sub", "x y.txt")),
         outer.uri(("b.txt",)),
@@ -127,14 +127,14 @@ def test_the_folder_around_two_sources_takes_them_in_with_ids_kept(world):
 
 
 def test_what_operators_see_names_what_failed_and_holds_no_text(world):
-    hr = world.catalog.sources.add("hr", Path("/mnt/hr"))
-    world.catalog.people.add_user("eve")
+    hr = world.catalog.sources.add("hr", Path("/mnt/hr"), by=TESTER)
+    world.catalog.people.add_user("eve", by=TESTER)
     one = world.put(
         hr.uri(("a",)), "Secret words.", "group:hr", source_id=hr.id, path="hr/a", deny=["user:eve"]
     )
     failure = {"status": "failed", "reason": "It is damaged.", "remedy": None}
-    world.catalog.failures.note(hr.uri(("a",)), path="hr/a", **failure)
-    world.catalog.failures.note(hr.uri(("b",)), path="hr/b", **failure)
+    world.catalog.failures.note(hr.uri(("a",)), path="hr/a", **failure, by=TESTER)
+    world.catalog.failures.note(hr.uri(("b",)), path="hr/b", **failure, by=TESTER)
     found = world.catalog.listing.documents(source="hr")
     assert [(each.id, each.state, each.chunks) for each in found] == [
         (one, "stale", 1),
@@ -144,9 +144,9 @@ def test_what_operators_see_names_what_failed_and_holds_no_text(world):
     assert "Secret" not in repr(found)
     assert world.catalog.listing.get(one) == found[0]
     with pytest.raises(NotFound):
-        world.catalog.listing.remove([one, "nothing"])
+        world.catalog.listing.remove([one, "nothing"], by=TESTER)
     assert world.catalog.listing.get(one)
-    assert world.catalog.listing.remove([one]) == 1
+    assert world.catalog.listing.remove([one], by=TESTER) == 1
     assert [each.path for each in world.catalog.listing.documents()] == ["hr/b"]
 
 
@@ -156,7 +156,7 @@ def test_documents_of_old_catalogs_get_sources(world):
     world.put("file:///srv/c.txt", "Text.", "group:hr", path="c.txt")
     world.put("set:s/1", "Text.", "group:hr", path="1")
     migration = importlib.import_module("indexes.catalog.migrations.versions.m0008_sources")
-    with world.catalog._database.writing() as connection:
+    with world.catalog._database.writing(TESTER) as connection:
         migration._give_sources(connection)
     found = {source.name: source for source in world.catalog.sources.list()}
     assert {name: (str(one.root), one.shown, one.loose) for name, one in found.items()} == {
@@ -166,4 +166,4 @@ def test_documents_of_old_catalogs_get_sources(world):
     docs, files = found["docs"], found["srv-files"]
     uris = {docs.uri(("a.txt",)), docs.uri(("sub", "b.txt")), files.uri(("c.txt",)), "set:s/1"}
     assert set(world.catalog.documents.stored("")) == uris
-    assert world.catalog.sources.add("new", Path("/new")).id not in (docs.id, files.id)
+    assert world.catalog.sources.add("new", Path("/new"), by=TESTER).id not in (docs.id, files.id)

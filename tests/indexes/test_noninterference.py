@@ -15,7 +15,7 @@ from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.derived.vectors.store import Ranked
 from tests.databases import examples
 from tests.quick import QUICK
-from tests.world import MODES, World, as_bytes
+from tests.world import MODES, TESTER, World, as_bytes
 
 WORDS = ["budget", "ISO-27001", "alpha", "beta", "salary", "canteen", "预算", "工资", "the", "of"]
 GROUPS = ["hr", "eng", "board"]
@@ -50,9 +50,9 @@ def edit_hidden(world: World, mine: str, edits: list, readers_of: dict[str, set[
             world.put(f"new{number}", new_texts, *new_readers)
             readers_of[f"new{number}"] = new_readers
         elif change == "join":
-            world.catalog.people.add_user(f"other{number}")
+            world.catalog.people.add_user(f"other{number}", by=TESTER)
             world.catalog.people.add_member(
-                next(g for g in GROUPS if g != mine), f"user:other{number}"
+                next(g for g in GROUPS if g != mine), f"user:other{number}", by=TESTER
             )
         elif uri is None:
             continue
@@ -63,7 +63,7 @@ def edit_hidden(world: World, mine: str, edits: list, readers_of: dict[str, set[
             world.relabel(uri, *new_readers)
             readers_of[uri] = new_readers
         else:
-            world.catalog.documents.delete(uri)
+            world.catalog.documents.delete(uri, by=TESTER)
             del readers_of[uri]
 
 

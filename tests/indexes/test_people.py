@@ -31,7 +31,7 @@ from indexes.model import Principal, Readers
 from indexes.principals import check_principal
 from tests.databases import examples, only_sqlite
 from tests.quick import QUICK
-from tests.world import World
+from tests.world import TESTER, World
 
 
 def paths(world: World, user: str, *token: str) -> frozenset[str]:
@@ -89,10 +89,10 @@ def test_the_skeleton_is_that_of_the_standard():
     ],
 )
 def test_no_two_names_of_one_kind_may_be_taken_for_each_other(world, first, second):
-    world.catalog.people.add_user(first)
+    world.catalog.people.add_user(first, by=TESTER)
     with pytest.raises(AlreadyExists, match="could be taken for"):
-        world.catalog.people.add_user(second)
-    world.catalog.people.add_group(second)  # of the other kind: rules say the kind
+        world.catalog.people.add_user(second, by=TESTER)
+    world.catalog.people.add_group(second, by=TESTER)  # of the other kind: rules say the kind
     assert shapes(first) & shapes(second)
 
 
@@ -100,8 +100,8 @@ def test_no_two_names_of_one_kind_may_be_taken_for_each_other(world, first, seco
     ("first", "second"), [("ali", "all"), ("ann", "anne"), ("hr1", "hr2"), ("max", "mas")]
 )
 def test_names_that_are_only_spelt_alike_are_different_people(world, first, second):
-    world.catalog.people.add_user(first)
-    world.catalog.people.add_user(second)
+    world.catalog.people.add_user(first, by=TESTER)
+    world.catalog.people.add_user(second, by=TESTER)
 
 
 # --- unknown names ------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_a_deny_of_somebody_unknown_is_refused_with_the_nearest_name_and_changes
         with pytest.raises(UnknownPrincipal, match="user:eve meant"):
             world.relabel("a", "public", deny=[name])
         with pytest.raises(UnknownPrincipal):
-            world.catalog.models.set("m", readers({"public"}, {name}))
+            world.catalog.models.set("m", readers({"public"}, {name}), by=TESTER)
     assert paths(world, "eve") == {"a"}
     assert world.catalog.models.list() == {}
 
@@ -140,18 +140,18 @@ def test_a_name_in_a_stored_rule_means_nobody_until_it_is_declared_and_the_numbe
 ):
     world.people(ada=[])
     world.put("a", "x", "group:finance")
-    world.catalog.models.set("m", readers({"group:finance"}))
+    world.catalog.models.set("m", readers({"group:finance"}), by=TESTER)
     assert paths(world, "ada", "group:finance") == frozenset()
-    assert world.catalog.people.add_group("finance") == Mentions(documents=1, models=1)
-    world.catalog.people.add_member("finance", "user:ada")
+    assert world.catalog.people.add_group("finance", by=TESTER) == Mentions(documents=1, models=1)
+    world.catalog.people.add_member("finance", "user:ada", by=TESTER)
     assert paths(world, "ada") == {"a"}
 
 
 def test_a_name_close_by_that_is_declared_later_does_not_take_what_a_rule_misspelt(world):
     world.people(ada=[])
     world.put("a", "x", "group:finace")
-    assert not world.catalog.people.add_group("finance")
-    world.catalog.people.add_member("finance", "user:ada")
+    assert not world.catalog.people.add_group("finance", by=TESTER)
+    world.catalog.people.add_member("finance", "user:ada", by=TESTER)
     assert paths(world, "ada") == frozenset()
 
 
@@ -159,10 +159,10 @@ def test_a_name_close_by_that_is_declared_later_does_not_take_what_a_rule_misspe
 def test_members_and_keys_of_unknown_names_are_refused_with_the_nearest(world, member):
     world.people(ada=["hr"])
     with pytest.raises(NotFound) as caught:
-        world.catalog.people.add_member("hr", member)
+        world.catalog.people.add_member("hr", member, by=TESTER)
     assert "user:ada" in (caught.value.remedy or "")
     with pytest.raises(NotFound):
-        world.catalog.keys.issue("adaa")
+        world.catalog.keys.issue("adaa", by=TESTER)
 
 
 # --- groups of an identity provider -------------------------------------------------------------
@@ -174,7 +174,7 @@ def test_only_groups_declared_as_external_count_from_a_token(world):
     world.put("local", "x", "group:local")
     world.put("idp", "x", "group:idp")
     world.put("not idp", "x", "public", deny=["group:local"])
-    world.catalog.people.add_group("idp", external=True)
+    world.catalog.people.add_group("idp", external=True, by=TESTER)
     assert paths(world, "ada", "group:named", "group:local", "group:idp") == {"idp", "not idp"}
     world.relabel("not idp", "public", deny=["group:idp"])
     assert paths(world, "ada", "group:idp") == {"idp"}
@@ -182,14 +182,14 @@ def test_only_groups_declared_as_external_count_from_a_token(world):
 
 def test_an_external_group_may_not_leave_a_deny_behind_when_it_gets_another_name(world):
     world.people(ada=[])
-    world.catalog.people.add_group("idp", external=True)
-    world.catalog.people.add_group("outer")
-    world.catalog.people.add_member("outer", "group:idp")
+    world.catalog.people.add_group("idp", external=True, by=TESTER)
+    world.catalog.people.add_group("outer", by=TESTER)
+    world.catalog.people.add_member("outer", "group:idp", by=TESTER)
     world.put("a", "x", "public", deny=["group:outer"])
     with pytest.raises(StillDenied, match="1 document"):
-        world.catalog.people.rename_group("idp", "staff")
+        world.catalog.people.rename_group("idp", "staff", by=TESTER)
     assert paths(world, "ada", "group:idp") == frozenset()
-    world.catalog.people.rename_group("idp", "staff", lift_denies=True)
+    world.catalog.people.rename_group("idp", "staff", lift_denies=True, by=TESTER)
     assert paths(world, "ada", "group:staff") == frozenset()
     assert paths(world, "ada", "group:idp") == {"a"}  # no token is matched by a former name
 
@@ -202,8 +202,8 @@ def test_a_renamed_person_keeps_rights_denies_groups_and_keys(world):
     world.put("hers", "x", "user:eve")
     world.put("hr", "x", "group:hr")
     world.put("never", "x", "public", deny=["user:eve"])
-    key = world.catalog.keys.issue("eve")
-    world.catalog.people.rename_user("eve", "eva")
+    key = world.catalog.keys.issue("eve", by=TESTER)
+    world.catalog.people.rename_user("eve", "eva", by=TESTER)
     assert world.catalog.keys.authenticate(key.secret).name == "user:eva"
     assert paths(world, "eva") == {"hers", "hr"}
     assert paths(world, "eve") == frozenset()  # nobody signs in by a former name
@@ -214,8 +214,8 @@ def test_a_renamed_person_keeps_rights_denies_groups_and_keys(world):
 def test_rules_may_say_a_former_name_and_nothing_else_may(world):
     people = world.catalog.people
     world.people(eve=["hr"])
-    people.rename_user("eve", "eva")
-    people.rename_group("hr", "people")
+    people.rename_user("eve", "eva", by=TESTER)
+    people.rename_group("hr", "people", by=TESTER)
     world.put("a", "x", "group:hr", deny=["user:eve"])
     assert world.catalog.documents.stored("")["a"].readers == readers(
         {"group:people"}, {"user:eva"}
@@ -224,10 +224,10 @@ def test_rules_may_say_a_former_name_and_nothing_else_may(world):
         readers({"group:hr"}, {"user:eve"})
     ) == readers({"group:people"}, {"user:eva"})
     for refused in (
-        lambda: world.catalog.keys.issue("eve"),
-        lambda: people.add_member("people", "user:eve"),
-        lambda: people.disable_user("eve"),
-        lambda: people.remove_user("eve"),
+        lambda: world.catalog.keys.issue("eve", by=TESTER),
+        lambda: people.add_member("people", "user:eve", by=TESTER),
+        lambda: people.disable_user("eve", by=TESTER),
+        lambda: people.remove_user("eve", by=TESTER),
     ):
         with pytest.raises(NotFound, match="is called user:eva now"):
             refused()
@@ -236,28 +236,28 @@ def test_rules_may_say_a_former_name_and_nothing_else_may(world):
 def test_a_former_name_is_not_given_to_anybody_else_until_it_is_forgotten(world):
     people = world.catalog.people
     world.people(eve=[], bob=[])
-    people.rename_user("eve", "eva")
+    people.rename_user("eve", "eva", by=TESTER)
     for take in (
-        lambda: people.add_user("eve"),
-        lambda: people.rename_user("bob", "eve"),
-        lambda: people.add_user("Eve"),
+        lambda: people.add_user("eve", by=TESTER),
+        lambda: people.rename_user("bob", "eve", by=TESTER),
+        lambda: people.add_user("Eve", by=TESTER),
     ):
         with pytest.raises(AlreadyExists):
             take()
-    assert people.forget_name("user", "eve") == "user:eva"
+    assert people.forget_name("user", "eve", by=TESTER) == "user:eva"
     with pytest.raises(NotFound):
-        people.forget_name("user", "eve")
+        people.forget_name("user", "eve", by=TESTER)
     with pytest.raises(UnknownPrincipal, match="user:eva meant"):
         people.check_rule(readers(set(), {"user:eve"}), refuse=False)
-    people.add_user("eve")
+    people.add_user("eve", by=TESTER)
 
 
 def test_a_name_may_be_taken_back_and_may_change_its_case(world):
     people = world.catalog.people
     world.people(eve=[])
-    people.rename_user("eve", "eva")
-    people.rename_user("eva", "eve")
-    people.rename_user("eve", "Eve")
+    people.rename_user("eve", "eva", by=TESTER)
+    people.rename_user("eva", "eve", by=TESTER)
+    people.rename_user("eve", "Eve", by=TESTER)
     (info,) = people.everybody("user")
     assert (info.name, info.former_names, info.taken_for) == (
         "user:Eve",
@@ -265,13 +265,13 @@ def test_a_name_may_be_taken_back_and_may_change_its_case(world):
         (),
     )
     with pytest.raises(BadInput):
-        people.rename_user("Eve", "Eve")
+        people.rename_user("Eve", "Eve", by=TESTER)
 
 
 def test_nobody_gains_by_a_rename_to_a_name_that_rules_said_before(world):
     world.people(eve=[])
     world.put("a", "x", "user:eva")
-    assert world.catalog.people.rename_user("eve", "eva") == Mentions(documents=1)
+    assert world.catalog.people.rename_user("eve", "eva", by=TESTER) == Mentions(documents=1)
     assert paths(world, "eva") == frozenset()
     world.relabel("a", "user:eva")  # resolved anew
     assert paths(world, "eva") == {"a"}
@@ -285,17 +285,17 @@ def test_disabling_holds_at_once_keeps_denies_and_is_undone_whole(world):
     world.people(eve=["hr"])
     world.put("hr", "x", "group:hr")
     world.put("never", "x", "public", deny=["user:eve"])
-    key = world.catalog.keys.issue("eve")
-    people.disable_user("eve")
-    people.disable_user("eve")
+    key = world.catalog.keys.issue("eve", by=TESTER)
+    people.disable_user("eve", by=TESTER)
+    people.disable_user("eve", by=TESTER)
     assert paths(world, "eve", "group:hr") == frozenset()
     with pytest.raises(NotAuthenticated):
         world.catalog.keys.authenticate(key.secret)
     with pytest.raises(AlreadyExists):
-        people.add_user("eve")
+        people.add_user("eve", by=TESTER)
     world.relabel("never", "public", deny=["user:eve"])  # still somebody whom a rule may deny
     assert [(i.name, i.state) for i in people.everybody("user")] == [("user:eve", "disabled")]
-    people.enable_user("eve")
+    people.enable_user("eve", by=TESTER)
     assert paths(world, "eve") == {"hr"}
     assert world.catalog.keys.authenticate(key.secret).name == "user:eve"
 
@@ -305,46 +305,46 @@ def test_who_is_denied_is_removed_on_demand_only_with_the_number_told(world):
     world.people(eve=[])
     for name in ("a", "b"):
         world.put(name, "x", "public", deny=["user:eve"])
-    world.catalog.models.set("m", readers({"public"}, {"user:eve"}))
+    world.catalog.models.set("m", readers({"public"}, {"user:eve"}), by=TESTER)
     with pytest.raises(StillDenied, match="2 documents and 1 model deny user:eve") as caught:
-        people.remove_user("eve")
+        people.remove_user("eve", by=TESTER)
     assert "disable" in (caught.value.remedy or "")
     assert paths(world, "eve") == frozenset()
-    people.remove_user("eve", lift_denies=True)
-    people.add_user("eve")
+    people.remove_user("eve", lift_denies=True, by=TESTER)
+    people.add_user("eve", by=TESTER)
     assert paths(world, "eve") == {"a", "b"}
 
 
 def test_a_group_is_not_removed_while_a_deny_hangs_on_it_even_through_another_group(world):
     people = world.catalog.people
     world.people(eve=["inner"])
-    people.add_group("outer")
-    people.add_member("outer", "group:inner")
+    people.add_group("outer", by=TESTER)
+    people.add_member("outer", "group:inner", by=TESTER)
     world.put("a", "x", "public", deny=["group:outer"])
     for group in ("inner", "outer"):
         with pytest.raises(StillDenied, match="1 document deny"):
-            people.remove_group(group)
+            people.remove_group(group, by=TESTER)
     assert paths(world, "eve") == frozenset()
-    assert people.remove_member("inner", "user:eve") == Mentions(documents=1)
-    people.remove_group("inner", lift_denies=True)
+    assert people.remove_member("inner", "user:eve", by=TESTER) == Mentions(documents=1)
+    people.remove_group("inner", lift_denies=True, by=TESTER)
 
 
 def test_a_removed_document_denies_nobody_any_more(world):
     world.people(eve=[])
     world.put("a", "x", "public", deny=["user:eve"])
-    world.catalog.documents.delete("a")
-    world.catalog.people.remove_user("eve")
+    world.catalog.documents.delete("a", by=TESTER)
+    world.catalog.people.remove_user("eve", by=TESTER)
 
 
 def test_a_person_made_anew_is_another_one_with_no_key_right_or_former_name_of_the_first(world):
     people = world.catalog.people
     world.people(eve=["hr"])
-    people.rename_user("eve", "eva")
+    people.rename_user("eve", "eva", by=TESTER)
     world.put("hers", "x", "user:eva", "group:hr")
-    key = world.catalog.keys.issue("eva")
-    people.remove_user("eva")
-    people.add_user("eva")
-    people.add_user("eve")
+    key = world.catalog.keys.issue("eva", by=TESTER)
+    people.remove_user("eva", by=TESTER)
+    people.add_user("eva", by=TESTER)
+    people.add_user("eve", by=TESTER)
     assert paths(world, "eva") == paths(world, "eve") == frozenset()
     with pytest.raises(NotAuthenticated):
         world.catalog.keys.authenticate(key.secret)
@@ -354,19 +354,19 @@ def test_narrowing_goes_by_who_they_are_and_forgets_no_deny(world):
     people = world.catalog.people
     world.people(eve=[], ada=[], bob=[])
     world.put("a", "x", "user:ada", "user:bob", "group:later", deny=["user:eve"])
-    people.rename_user("ada", "eda")
-    people.remove_user("eve", lift_denies=True)
-    people.add_user("eve")
+    people.rename_user("ada", "eda", by=TESTER)
+    people.remove_user("eve", lift_denies=True, by=TESTER)
+    people.add_user("eve", by=TESTER)
     world.catalog.documents.narrow(
-        "a", readers({"user:ada", "user:eve", "group:later"}, {"user:bob"})
+        "a", readers({"user:ada", "user:eve", "group:later"}, {"user:bob"}), by=TESTER
     )
     stored = world.catalog.documents.stored("")["a"].readers
     assert stored.allow == {"user:eda", "group:later"}
     assert {name.split("#")[0] for name in stored.deny} == {"user:eve", "user:bob"}
     assert paths(world, "eda") == {"a"}
     with pytest.raises(UnknownPrincipal):
-        world.catalog.documents.narrow("a", readers({"user:ada"}, {"user:mallory"}))
-    assert not world.catalog.documents.narrow("none", readers(set()))
+        world.catalog.documents.narrow("a", readers({"user:ada"}, {"user:mallory"}), by=TESTER)
+    assert not world.catalog.documents.narrow("none", readers(set()), by=TESTER)
 
 
 # --- catalogs of before -------------------------------------------------------------------------
@@ -379,7 +379,7 @@ def test_a_catalog_of_before_keeps_who_may_read_and_tells_names_that_are_taken_f
     database = Database(f"sqlite:///{tmp_path}/catalog.sqlite")
     config = Config()
     config.set_main_option("script_location", str(Path(names.__file__).parent / "migrations"))
-    with database.writing() as connection:
+    with database.writing(TESTER) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0004")
         for number, name, known in (
@@ -398,12 +398,12 @@ def test_a_catalog_of_before_keeps_who_may_read_and_tells_names_that_are_taken_f
         ("user:eve", ("user:Eve",)),
     ]
     with pytest.raises(AlreadyExists):
-        people.add_user("EVE")
-    people.rename_group("ＨＲ", "hr")  # what would be refused now can be mended
+        people.add_user("EVE", by=TESTER)
+    people.rename_group("ＨＲ", "hr", by=TESTER)  # what would be refused now can be mended
     assert people.groups() == {"group:hr": ("user:eve",)}
-    people.rename_user("Eve", "evelyn")
-    people.add_group("later")
-    people.add_user("newest")  # its id was never used before
+    people.rename_user("Eve", "evelyn", by=TESTER)
+    people.add_group("later", by=TESTER)
+    people.add_user("newest", by=TESTER)  # its id was never used before
     catalog.close()
 
 
@@ -474,10 +474,10 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
         add = self.people.add_user if kind == "user" else self.people.add_group
         if self.meant(name) is not None:
             with pytest.raises(AlreadyExists):
-                add(rest)
+                add(rest, by=TESTER)
             return
         who = self.pending.pop(name, None) or self.fresh()
-        told = add(rest)
+        told = add(rest, by=TESTER)
         assert told.documents == sum(1 for allow, deny in self.acl.values() if who in allow | deny)
         self.named[name] = who
 
@@ -491,13 +491,13 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
         who = self.named.get(old)
         if who is None:
             with pytest.raises(NotFound):
-                change(old, new)
+                change(old, new, by=TESTER)
             return
         if self.meant(new) not in (None, who):
             with pytest.raises(AlreadyExists):
-                change(old, new)
+                change(old, new, by=TESTER)
             return
-        change(old, new)
+        change(old, new, by=TESTER)
         self.pending.pop(new, None)
         self.former.pop(new, None)
         del self.named[old]
@@ -508,7 +508,7 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
     def forget(self, name: str) -> None:
         before = self.everything()
         if name in self.former:
-            self.people.forget_name(name.partition(":")[0], name)
+            self.people.forget_name(name.partition(":")[0], name, by=TESTER)
             del self.former[name]
         assert self.everything() == before
 
@@ -516,7 +516,7 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
     def switch(self, user: str, able: bool) -> None:
         who = self.named.get(f"user:{user}")
         if who is not None:
-            (self.people.enable_user if able else self.people.disable_user)(user)
+            (self.people.enable_user if able else self.people.disable_user)(user, by=TESTER)
             (self.disabled.discard if able else self.disabled.add)(who)
 
     @rule(name=some_name, lift=st.booleans())
@@ -526,15 +526,15 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
         who = self.named.get(name)
         if who is None:
             with pytest.raises(NotFound):
-                end(rest)
+                end(rest, by=TESTER)
             return
         before = self.everything()
         if not lift and self.denies(self.above(who) if kind == "group" else {who}):
             with pytest.raises(StillDenied):
-                end(rest)
+                end(rest, by=TESTER)
             assert self.everything() == before
             return
-        end(rest, lift_denies=lift)
+        end(rest, lift_denies=lift, by=TESTER)
         del self.named[name]
         self.former = {former: whose for former, whose in self.former.items() if whose != who}
         self.edges = {edge for edge in self.edges if who not in edge}
@@ -548,12 +548,12 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
         ids = self.named.get(member), self.named.get(f"group:{group}")
         if ids[0] is None or ids[1] is None:
             with pytest.raises(NotFound):
-                self.people.add_member(group, member)
+                self.people.add_member(group, member, by=TESTER)
         elif inside:
-            self.people.add_member(group, member)
+            self.people.add_member(group, member, by=TESTER)
             self.edges.add((ids[0], ids[1]))
         elif (ids[0], ids[1]) in self.edges:
-            self.people.remove_member(group, member)
+            self.people.remove_member(group, member, by=TESTER)
             self.edges.discard((ids[0], ids[1]))
 
     @rule(
@@ -582,7 +582,7 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
         if document not in self.acl or any(self.meant(name) is None for name in deny):
             return
         before = self.everything()
-        self.world.catalog.documents.narrow(document, readers(allow, deny))
+        self.world.catalog.documents.narrow(document, readers(allow, deny), by=TESTER)
         allowed, denied = self.acl[document]
         meant = {
             self.pending.setdefault(n, self.fresh()) if (w := self.meant(n)) is None else w
@@ -599,7 +599,7 @@ class AnyOrderOfPeople(RuleBasedStateMachine):
     def issue(self, user: str) -> None:
         who = self.named.get(f"user:{user}")
         if who is not None:
-            self.keys[who] = self.world.catalog.keys.issue(user).secret
+            self.keys[who] = self.world.catalog.keys.issue(user, by=TESTER).secret
             if who not in self.disabled:
                 self.open[who] = self.world.catalog.keys.authenticate(self.keys[who])
 

@@ -9,6 +9,7 @@ import pytest
 from indexes.catalog import Catalog
 from indexes.errors import BadConfiguration
 from indexes.private_files import keep_private
+from tests.world import TESTER
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,7 @@ def test_a_catalog_and_all_that_SQLite_makes_beside_it_are_private(tmp_path: Pat
     for file in (tmp_path / "home/catalog.sqlite", tmp_path / "elsewhere/other.sqlite"):
         file.parent.mkdir(mode=0o755)
         catalog = Catalog.open(f"sqlite:///{file}")
-        catalog.people.add_user("ada")
+        catalog.people.add_user("ada", by=TESTER)
         assert {place.name for place in file.parent.iterdir()} >= {
             file.name,
             f"{file.name}-wal",

@@ -17,7 +17,7 @@ from indexes.errors import AlreadyExists, NotFound, StillDenied, UnknownPrincipa
 from indexes.model import Principal, Readers
 from tests.databases import examples
 from tests.quick import QUICK
-from tests.world import World, document
+from tests.world import TESTER, World, document
 
 USERS = ["ada", "bob"]
 GROUPS = ["hr", "eng", "all"]
@@ -66,10 +66,10 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
         self.model = Model()
         self.version = 0
         for user in USERS:
-            self.world.catalog.people.add_user(user)
+            self.world.catalog.people.add_user(user, by=TESTER)
             self.model.users.add(user)
         for group in GROUPS:
-            self.world.catalog.people.add_group(group)
+            self.world.catalog.people.add_group(group, by=TESTER)
 
     def readers(self, allow: set[str], deny: set[str]) -> tuple[frozenset[str], frozenset[str]]:
         return frozenset(map(self.model.identity, allow)), frozenset(map(self.model.identity, deny))
@@ -83,7 +83,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
         doc = document(uri, parts, allow, deny)
         vectors = self.world.embedder.passages(parts)
         self.elsewhere.documents.put(
-            doc, {g.id: vectors for g in self.elsewhere.generations.writable()}
+            doc, {g.id: vectors for g in self.elsewhere.generations.writable()}, by=TESTER
         )
         self.model.documents[uri] = self.readers(allow, deny)
 
@@ -92,9 +92,11 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
         readers = Readers(allow=frozenset(allow), deny=frozenset(deny))
         if uri in self.model.documents and self.denies_a_stranger(deny):
             with pytest.raises(UnknownPrincipal):
-                self.elsewhere.documents.relabel(uri, readers)
+                self.elsewhere.documents.relabel(uri, readers, by=TESTER)
             return
-        assert self.elsewhere.documents.relabel(uri, readers) == (uri in self.model.documents)
+        assert self.elsewhere.documents.relabel(uri, readers, by=TESTER) == (
+            uri in self.model.documents
+        )
         if uri in self.model.documents:
             self.model.documents[uri] = self.readers(allow, deny)
 
@@ -106,14 +108,14 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
     @rule(uri=uris)
     def delete(self, uri: str) -> None:
-        assert self.elsewhere.documents.delete(uri) == (
+        assert self.elsewhere.documents.delete(uri, by=TESTER) == (
             self.model.documents.pop(uri, None) is not None
         )
 
     @rule(group=groups, member=names.filter(lambda n: n != "public"))
     def join(self, group: str, member: str) -> None:
         try:
-            self.elsewhere.people.add_member(group, member)
+            self.elsewhere.people.add_member(group, member, by=TESTER)
         except NotFound:
             assert member.removeprefix("user:") not in self.model.users
             return
@@ -123,7 +125,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
     def leave(self, group: str, member: str) -> None:
         edge = (self.model.identity(f"group:{group}"), self.model.identity(member))
         if edge in self.model.members:
-            self.elsewhere.people.remove_member(group, member)
+            self.elsewhere.people.remove_member(group, member, by=TESTER)
             self.model.members.discard(edge)
 
     @rule(user=users)
@@ -131,8 +133,8 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
         if user in self.model.users:
             if self.is_denied(f"user:{user}"):
                 with pytest.raises(StillDenied):
-                    self.elsewhere.people.remove_user(user)
-            self.elsewhere.people.remove_user(user, lift_denies=True)
+                    self.elsewhere.people.remove_user(user, by=TESTER)
+            self.elsewhere.people.remove_user(user, lift_denies=True, by=TESTER)
             self.forget(f"user:{user}")
             self.model.users.discard(user)
 
@@ -140,18 +142,18 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
     def add_user(self, user: str) -> None:
         if user in self.model.users:
             with pytest.raises(AlreadyExists):
-                self.elsewhere.people.add_user(user)
+                self.elsewhere.people.add_user(user, by=TESTER)
         else:
-            self.elsewhere.people.add_user(user)
+            self.elsewhere.people.add_user(user, by=TESTER)
             self.model.users.add(user)
 
     @rule(group=groups)
     def remake_group(self, group: str) -> None:
         if self.is_denied(f"group:{group}"):
             with pytest.raises(StillDenied):
-                self.elsewhere.people.remove_group(group)
-        self.elsewhere.people.remove_group(group, lift_denies=True)
-        self.elsewhere.people.add_group(group)
+                self.elsewhere.people.remove_group(group, by=TESTER)
+        self.elsewhere.people.remove_group(group, lift_denies=True, by=TESTER)
+        self.elsewhere.people.add_group(group, by=TESTER)
         self.forget(f"group:{group}")
 
     def is_denied(self, name: str) -> bool:
@@ -207,7 +209,7 @@ def _writer(url: str, pipe: Connection) -> None:
     """Another process: relabels as told, and says so when it is acknowledged."""
     catalog = Catalog.open(url)
     for allow in iter(pipe.recv, None):
-        catalog.documents.relabel("secret", Readers(allow=frozenset(allow)))
+        catalog.documents.relabel("secret", Readers(allow=frozenset(allow)), by=TESTER)
         pipe.send("acknowledged")
     catalog.close()
 
@@ -233,9 +235,9 @@ def test_a_removed_user_reads_nothing_and_a_new_one_of_that_name_inherits_nothin
     world.people(ada=[])
     world.put("diary", "the canary sings", "user:ada")
     assert world.titles("ada", "canary") == ["diary"]
-    world.catalog.people.remove_user("ada")
+    world.catalog.people.remove_user("ada", by=TESTER)
     assert world.titles("ada", "canary") == []
-    world.catalog.people.add_user("ada")
+    world.catalog.people.add_user("ada", by=TESTER)
     assert world.titles("ada", "canary") == []
 
 

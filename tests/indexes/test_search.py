@@ -17,7 +17,7 @@ from indexes.errors import BadFilter, BadInput, ModelMismatch, NotFound
 from indexes.model import Principal
 from indexes.search.searcher import Filters, Searcher
 from indexes.testing import HashingEmbedder
-from tests.world import World, as_bytes
+from tests.world import TESTER, World, as_bytes
 
 ADA, BOB = Principal(name="user:ada"), Principal(name="user:bob")
 
@@ -62,7 +62,7 @@ def test_a_derived_index_with_stale_rows_leaks_nothing(
     monkeypatch.setattr("indexes.derived.indexes.DerivedIndexes.apply", lambda self, changes: None)
     staff.relabel("salaries", "group:board")
     assert "salaries" not in staff.titles("ada", "Salaries rise in May")
-    staff.catalog.documents.delete("menu")
+    staff.catalog.documents.delete("menu", by=TESTER)
     assert "menu" not in staff.titles("ada", "canteen soup")
 
 
@@ -101,8 +101,8 @@ def test_the_view_id_changes_exactly_when_something_visible_changes(staff: World
     before = staff.searcher.view_id(BOB)
     staff.put("secret", "hidden", "group:hr")
     staff.relabel("secret", "user:ada")
-    staff.catalog.documents.delete("secret")
-    staff.catalog.people.add_group("new")
+    staff.catalog.documents.delete("secret", by=TESTER)
+    staff.catalog.people.add_group("new", by=TESTER)
     assert staff.searcher.view_id(BOB) == before
     staff.relabel("pumps", "user:bob")  # other readers, same text, still his to read
     assert staff.searcher.view_id(BOB) == before
@@ -119,8 +119,8 @@ def test_callers_who_see_the_same_have_the_same_view_id(staff: World) -> None:
 def test_a_view_of_many_groups_and_reader_sets_resolves_quickly_enough_to_use(world: World) -> None:
     world.people(ada=[])
     for n in range(300):
-        world.catalog.people.add_group(f"g{n}")
-        world.catalog.people.add_member(f"g{n}", "user:ada")
+        world.catalog.people.add_group(f"g{n}", by=TESTER)
+        world.catalog.people.add_member(f"g{n}", "user:ada", by=TESTER)
         world.put(f"d{n}", f"text {n}", f"group:g{n}", f"group:other{n}")
     assert len(world.search("ada", "text", k=1000).hits) == 300
 
@@ -212,7 +212,7 @@ def test_a_restart_from_a_checkpoint_answers_the_same_and_follows_what_changed_s
     assert as_bytes(staff.search("ada", "salaries in May")) == before
     staff.searcher.corpus.maintenance.save()
     staff.relabel("salaries", "group:board")
-    staff.catalog.documents.delete("menu")
+    staff.catalog.documents.delete("menu", by=TESTER)
     staff.put("news", "Salaries fall", "group:hr")
     staff.searcher = staff.new_searcher()
     assert staff.titles("ada", "salaries in May soup") == ["news"]
@@ -289,14 +289,19 @@ def test_a_rebuild_with_another_model_switches_and_switches_back(staff: World) -
     before = as_bytes(searcher.search("salaries", ADA, 5))
     steps: list[tuple[int, int]] = []
     rebuild(
-        staff.catalog, "other", by_name.__getitem__, lambda *step: steps.append(step), grace_s=0
+        staff.catalog,
+        "other",
+        by_name.__getitem__,
+        lambda *step: steps.append(step),
+        grace_s=0,
+        by=TESTER,
     )
     assert steps[-1] == (3, 3)
     assert searcher.search("salaries", ADA, 5).hits[0].title == "salaries"
     assert searcher.corpus.generation().fingerprint == other.fingerprint
     with pytest.raises(ModelMismatch):
         staff.new_searcher()
-    rebuild(staff.catalog, "hashing", by_name.__getitem__, grace_s=0)
+    rebuild(staff.catalog, "hashing", by_name.__getitem__, grace_s=0, by=TESTER)
     assert as_bytes(searcher.search("salaries", ADA, 5)) == before
 
 
@@ -316,16 +321,16 @@ def test_writes_during_a_rebuild_are_in_the_new_generation(staff: World) -> None
 
                 doc = document("late", "late arrival", ["public"])
                 staff.catalog.documents.put(
-                    doc, {i: e.passages(["late arrival"]) for i, e in both.items()}
+                    doc, {i: e.passages(["late arrival"]) for i, e in both.items()}, by=TESTER
                 )
-                staff.catalog.documents.delete("menu")
+                staff.catalog.documents.delete("menu", by=TESTER)
             return super().passages(texts)
 
     by_name = {"other": Writing(48, name="other")}
     searcher = Searcher(
         staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__
     )
-    rebuild(staff.catalog, "other", by_name.__getitem__, grace_s=0)
+    rebuild(staff.catalog, "other", by_name.__getitem__, grace_s=0, by=TESTER)
     titles = [hit.title for hit in searcher.search("late arrival soup", BOB, 9, mode="dense").hits]
     assert "late" in titles
     assert "menu" not in titles
@@ -340,6 +345,7 @@ def test_passages_too_long_for_the_new_model_stop_the_rebuild_before_anything_is
             "small",
             lambda name: HashingEmbedder(8, max_tokens=2, name=name),
             grace_s=0,
+            by=TESTER,
         )
     assert "CLEARANCE_CHUNK_TOKENS" in (caught.value.remedy or "")
     assert staff.titles("ada", "salaries")[0] == "salaries"
@@ -348,7 +354,7 @@ def test_passages_too_long_for_the_new_model_stop_the_rebuild_before_anything_is
 def test_a_rebuild_asked_for_elsewhere_reaches_a_running_process(staff: World) -> None:
     before = staff.searcher.corpus.held.current
     with staff.searcher.background_work(every_s=0.05):
-        rebuild(staff.catalog, None, lambda name: staff.embedder)
+        rebuild(staff.catalog, None, lambda name: staff.embedder, by=TESTER)
         for _ in range(200):
             if staff.searcher.corpus.held.current is not before:
                 break

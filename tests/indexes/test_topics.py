@@ -20,7 +20,7 @@ from indexes.derived.vectors.selectors import Selectors, bits_of
 from indexes.derived.vectors.topics import Topics, learn_centroids, number_of_topics, sample_rows
 from indexes.model import Principal, SearchResult
 from tests.indexes.test_vectors import brute_force, clustered, unit
-from tests.world import World, as_bytes
+from tests.world import TESTER, World, as_bytes
 
 LIMIT = 50
 WORDS = [
@@ -316,7 +316,7 @@ def test_the_first_process_to_learn_decides_for_all(template: Path, tmp_path: Pa
     first = world.catalog.generations.centroids(generation)
     assert first is not None
     second = world.catalog.generations.keep_centroids(
-        generation, np.zeros((3, generation.dimension), np.int8)
+        generation, np.zeros((3, generation.dimension), np.int8), by=TESTER
     )
     assert second.tolist() == first.tolist()
     world.close()
@@ -324,10 +324,10 @@ def test_the_first_process_to_learn_decides_for_all(template: Path, tmp_path: Pa
 
 def test_a_catalog_whose_generation_is_dropped_forgets_its_topics(tmp_path: Path) -> None:
     catalog = Catalog.open(f"sqlite:///{tmp_path}/c.sqlite")
-    catalog.generations.ensure("one", "1" * 64, 4)
-    other = catalog.generations.begin("two", "2" * 64, 4)
-    catalog.generations.keep_centroids(other, np.ones((2, 4), np.int8))
-    catalog.generations.drop(other)
+    catalog.generations.ensure("one", "1" * 64, 4, by=TESTER)
+    other = catalog.generations.begin("two", "2" * 64, 4, by=TESTER)
+    catalog.generations.keep_centroids(other, np.ones((2, 4), np.int8), by=TESTER)
+    catalog.generations.drop(other, by=TESTER)
     assert catalog.generations.centroids(other) is None
     catalog.close()
 
@@ -357,7 +357,7 @@ def edit_hidden(world: World, changes: list[tuple[str, int, str]]) -> None:
         elif change == "relabel" and hidden:
             world.relabel(uri, *(["group:board", f"user:other{which}"] if which % 2 else []))
         elif change == "delete" and hidden:
-            world.catalog.documents.delete(uri)
+            world.catalog.documents.delete(uri, by=TESTER)
             hidden.remove(uri)
 
 

@@ -15,7 +15,7 @@ from indexes.errors import IndexDamaged
 from indexes.search.searcher import Searcher
 from indexes.testing import BruteForceStores
 from tests.indexes.test_vectors import clustered, unit
-from tests.world import MODES, World, as_bytes
+from tests.world import MODES, TESTER, World, as_bytes
 
 DIMENSION = 64
 STORES: dict[str, Callable[[], VectorStores]] = {
@@ -299,7 +299,7 @@ def test_a_whole_search_over_any_store_says_the_same(stores: VectorStores, world
     for change in (
         lambda: world.put("bonus", "Salaries and a bonus", "group:hr", "group:eng"),
         lambda: world.relabel("salaries", "group:eng"),
-        lambda: world.catalog.documents.delete("menu"),
+        lambda: world.catalog.documents.delete("menu", by=TESTER),
         other.corpus.maintenance.rebuild,
     ):
         change()

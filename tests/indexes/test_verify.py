@@ -18,7 +18,7 @@ from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.derived.verify import VerificationReport, verify, verify_catalog
 from tests.databases import only_sqlite
-from tests.world import World
+from tests.world import TESTER, World
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def report(world: World, *, whole: bool = True) -> VerificationReport:
 
 def test_indexes_that_followed_are_found_sound(staff: World) -> None:
     staff.relabel("pumps", "group:hr")
-    staff.catalog.documents.delete("rises")
+    staff.catalog.documents.delete("rises", by=TESTER)
     staff.put("salaries", ["Salaries fall in June"], "group:hr")
     for whole in (False, True):
         found = report(staff, whole=whole)

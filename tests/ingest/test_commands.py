@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from indexes import jobs
+from indexes.cli.common import command_line_actor
 from indexes.cli.terminal import printable
 from indexes.errors import Busy, SourceRefused
 from ingest import requests as request
@@ -18,6 +19,8 @@ from ingest.lock import ingest_lock
 from ingest.report import FileOutcome, IngestReport, PlainProgress, ProgressBar, failed_outcome
 from ingest.testing import SpyEmbedder
 from ingest.worker import do_jobs
+from tests.world import TESTER
+from tests.writes import watched_writes
 
 
 @pytest.fixture
@@ -152,7 +155,7 @@ def test_names_cannot_steer_the_terminal():
 
 def enqueue(world, **payload: Any) -> str:
     with world.catalog() as catalog:
-        return str(catalog.jobs.enqueue("ingest", payload).id)
+        return str(catalog.jobs.enqueue("ingest", payload, by=TESTER).id)
 
 
 def job(world, job_id: str):
@@ -205,7 +208,7 @@ def test_a_job_of_a_worker_that_died_is_done_by_the_next(world):
     world.write("a.txt")
     waiting = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
     with world.catalog() as catalog:
-        assert catalog.jobs.claim(("ingest",), lease_s=-1) is not None
+        assert catalog.jobs.claim(("ingest",), lease_s=-1, by=TESTER) is not None
     do_all_jobs(world)
     assert job(world, waiting).state == "done"
 
@@ -214,7 +217,7 @@ def test_a_job_that_kills_every_worker_is_given_up(world):
     deadly = enqueue(world, paths=[str(world.docs)], allow=["group:hr"])
     with world.catalog() as catalog:
         for _ in range(jobs.MAX_ATTEMPTS):
-            catalog.jobs.claim(("ingest",), lease_s=-1)
+            catalog.jobs.claim(("ingest",), lease_s=-1, by=TESTER)
     do_all_jobs(world)
     assert job(world, deadly).state == "failed"
     assert "Given up" in job(world, deadly).error
@@ -232,8 +235,11 @@ def test_a_worker_whose_job_was_taken_over_stops_without_a_result(world, monkeyp
         if not taken.is_set():
             with world.catalog() as catalog:
                 wanted = catalog.jobs.get(lost)
-                catalog.jobs.progress(wanted, 0, 0, lease_s=-1)
-                assert catalog.jobs.claim(("ingest",), lease_s=600).fence == wanted.fence + 1
+                catalog.jobs.progress(wanted, 0, 0, lease_s=-1, by=TESTER)
+                assert (
+                    catalog.jobs.claim(("ingest",), lease_s=600, by=TESTER).fence
+                    == wanted.fence + 1
+                )
             taken.set()
             threading.Event().wait(0.3)
         return passages(texts)
@@ -252,3 +258,23 @@ def test_the_worker_leaves_the_queue_alone_while_a_command_works(world):
         with pytest.raises(Busy), ingest_lock(world.settings.home):
             pass
     assert job(world, waiting).state == "queued"
+
+
+# --- who acts -----------------------------------------------------------------------------------
+
+
+def test_a_run_acts_for_who_started_it_and_a_job_for_the_worker(world, run):
+    world.write("a.txt")
+    with watched_writes() as seen:
+        assert run("ingest", world.docs, "--allow", "group:hr").exit_code == 0
+        assert run("sources", "rename", "docs", "papers").exit_code == 0
+    assert {"documents", "vectors", "sources", "generations"} <= set(seen)
+    made = {"system:migration", "system:maintenance"}  # the catalog was new
+    assert set().union(*seen.values()) - made == {command_line_actor().name}
+    world.write("a.txt", "The canteen opens at one.")
+    world.write("b.txt")
+    enqueue(world, paths=[str(world.docs)], allow=["group:finance"])
+    with watched_writes() as seen:
+        do_all_jobs(world)
+    assert {"documents", "vectors", "jobs"} <= set(seen)
+    assert set().union(*seen.values()) == {"system:worker"}

@@ -14,6 +14,7 @@ from indexes.catalog.documents import Documents
 from indexes.errors import AlreadyExists, BadInput
 from indexes.model import Readers
 from tests.ingest.test_pipeline import line, statuses, watching
+from tests.world import TESTER
 
 HR = Readers(allow=frozenset({"group:hr"}))
 FINANCE = Readers(allow=frozenset({"group:finance"}))
@@ -134,11 +135,11 @@ def test_a_run_that_ends_in_the_middle_of_moves_leaves_no_old_readers_on_what_ha
     move = Documents.move
     done: list[str] = []
 
-    def interrupted(self, uri, to):
+    def interrupted(self, uri, to, *, by):
         if len(done) == 3:
             raise KeyboardInterrupt
         done.append(uri)
-        return move(self, uri, to)
+        return move(self, uri, to, by=by)
 
     monkeypatch.setattr(Documents, "move", interrupted)
     assert world.ingest()["code"] == 130
@@ -163,7 +164,7 @@ def test_a_folder_that_is_moved_is_the_same_source_and_its_narrower_rule_holds(w
     remount(world, "elsewhere")
     world.rule("group:hr")
     with world.catalog() as catalog:
-        catalog.sources.move("docs", world.docs)
+        catalog.sources.move("docs", world.docs, by=TESTER)
     assert statuses(world.ingest()) == {"docs/a.txt": "relabelled"}
     assert documents(world) == {"docs/a.txt": (before["docs/a.txt"][0], HR.allow)}
 
@@ -182,7 +183,7 @@ def test_another_name_changes_nothing_that_a_reader_sees(world):
     world.ingest(allow=("group:hr",))
     before = documents(world), world.everything()
     with world.catalog() as catalog:
-        catalog.sources.rename("docs", "Personnel")
+        catalog.sources.rename("docs", "Personnel", by=TESTER)
     assert statuses(world.ingest(allow=("group:hr",))) == {"docs/a.txt": "unchanged"}
     assert (documents(world), world.everything()) == before
 
@@ -190,8 +191,8 @@ def test_another_name_changes_nothing_that_a_reader_sees(world):
 def test_the_rule_of_a_source_is_the_outermost_and_what_it_denies_is_always_denied(world, tmp_path):
     with world.catalog() as catalog:
         denied = Readers(allow=frozenset({"group:all"}), deny=frozenset({"user:eve"}))
-        catalog.people.add_user("eve")
-        catalog.sources.add("hr", world.docs, denied)
+        catalog.people.add_user("eve", by=TESTER)
+        catalog.sources.add("hr", world.docs, denied, by=TESTER)
     world.write("a.txt")
     world.rule("public", folder="open")
     world.write("open/b.txt")
@@ -240,13 +241,13 @@ def test_what_was_ingested_piece_by_piece_becomes_part_of_the_folder_around_it(w
 def test_named_sources_never_overlap(world):
     (world.docs / "sub").mkdir()
     with world.catalog() as catalog:
-        catalog.sources.add("sub", world.docs / "sub")
+        catalog.sources.add("sub", world.docs / "sub", by=TESTER)
         with pytest.raises(BadInput, match="below"):
-            catalog.sources.add("all", world.docs)
+            catalog.sources.add("all", world.docs, by=TESTER)
         with pytest.raises(AlreadyExists):
-            catalog.sources.add("SUB", world.docs.parent)
+            catalog.sources.add("SUB", world.docs.parent, by=TESTER)
         with pytest.raises(BadInput, match="belongs"):
-            catalog.sources.add("inner", world.docs / "sub" / "inner")
+            catalog.sources.add("inner", world.docs / "sub" / "inner", by=TESTER)
     world.write("a.txt")
     assert world.ingest(allow=("group:hr",))["code"] == 2
 
@@ -258,12 +259,12 @@ def test_a_new_deny_of_a_source_holds_at_once_and_the_rest_of_its_rule_from_the_
     world.write("a.txt", "Salaries rise in May.")
     world.write("own/b.txt", "The budget is large.")
     with world.catalog() as catalog:
-        catalog.people.add_user("eve")
-        catalog.sources.add("all", world.docs, HR)
+        catalog.people.add_user("eve", by=TESTER)
+        catalog.sources.add("all", world.docs, HR, by=TESTER)
     world.ingest()
     with world.catalog() as catalog:
         rule = Readers(allow=FINANCE.allow, deny=frozenset({"user:eve"}))
-        assert catalog.sources.set_rule("all", rule) == 2
+        assert catalog.sources.set_rule("all", rule, by=TESTER) == 2
         stored = {d.title: d.readers for d in catalog.documents.stored("source:").values()}
     assert stored == {
         "a": Readers(allow=HR.allow, deny=rule.deny),
@@ -272,7 +273,7 @@ def test_a_new_deny_of_a_source_holds_at_once_and_the_rest_of_its_rule_from_the_
     assert statuses(world.ingest()) == {"docs/a.txt": "relabelled", "docs/own/b.txt": "unchanged"}
     with world.catalog() as catalog:
         assert {d.readers for d in catalog.documents.stored("source:").values()} == {rule}
-        assert catalog.sources.set_rule("all", rule) == 0
+        assert catalog.sources.set_rule("all", rule, by=TESTER) == 0
 
 
 # --- pruning ------------------------------------------------------------------------------------

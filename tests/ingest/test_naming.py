@@ -7,15 +7,16 @@ import json
 import pytest
 
 from indexes.model import Principal, Readers
+from tests.world import TESTER
 
 
 @pytest.fixture
 def people(world):
     with world.catalog() as catalog:
         for user in ("eve", "ada"):
-            catalog.people.add_user(user)
-        catalog.people.add_group("finance")
-        catalog.people.add_member("finance", "user:ada")
+            catalog.people.add_user(user, by=TESTER)
+        catalog.people.add_group("finance", by=TESTER)
+        catalog.people.add_member("finance", "user:ada", by=TESTER)
         yield catalog.people
 
 
@@ -76,7 +77,7 @@ def test_an_allowed_name_that_nobody_declared_is_told_once_with_its_files_and_me
         {"name": "group:finace", "nearest": "group:finance", "files": 2, "refused": False}
     ]
     assert readable(world, "ada") == set()
-    people.add_group("finace-team")
+    people.add_group("finace-team", by=TESTER)
     assert readable(world, "ada") == set()
     assert line(world.ingest(allow=("group:finance",)), "a.txt")["reason"] == (
         "readers changed: + group:finance, - group:finace"
@@ -105,8 +106,8 @@ def test_a_rule_may_say_a_former_name_and_nothing_changes_by_it(world, people):
     rule(world, ["user:ada", "public"], ["user:eve"])
     world.write("a.txt")
     world.ingest()
-    people.rename_user("eve", "eva")
-    people.rename_user("ada", "eda")
+    people.rename_user("eve", "eva", by=TESTER)
+    people.rename_user("ada", "eda", by=TESTER)
     report = world.ingest()
     assert (report["code"], line(report, "a.txt")["status"], report["unknown_principals"]) == (
         0,
@@ -125,11 +126,11 @@ def test_a_former_name_that_was_forgotten_closes_what_denied_it_and_its_next_own
     rule(world, ["public"], ["user:eve"])
     world.write("a.txt")
     world.ingest()
-    people.rename_user("eve", "eva")
-    people.forget_name("user", "eve")
+    people.rename_user("eve", "eva", by=TESTER)
+    people.forget_name("user", "eve", by=TESTER)
     assert line(world.ingest(), "a.txt")["status"] == "refused"
     assert readable(world, "eva") == readable(world, "ada") == set()
-    people.add_user("eve")
+    people.add_user("eve", by=TESTER)
     report = world.ingest()
     assert (
         line(report, "a.txt")["reason"]
@@ -144,8 +145,8 @@ def test_a_person_made_anew_reads_by_the_name_in_a_file_only_after_a_run_that_te
     rule(world, ["user:eve"])
     world.write("a.txt")
     world.ingest()
-    people.remove_user("eve")
-    people.add_user("eve")
+    people.remove_user("eve", by=TESTER)
+    people.add_user("eve", by=TESTER)
     assert readable(world, "eve") == set()
     assert (
         line(world.ingest(), "a.txt")["reason"]
@@ -184,7 +185,7 @@ def test_somebody_removed_between_reading_the_rules_and_writing_leaves_nothing_o
 
     def late(*given, **more):
         made = make_plan(*given, **more)
-        people.remove_user("eve")
+        people.remove_user("eve", by=TESTER)
         return made
 
     monkeypatch.setattr("ingest.plan.make_plan", late)

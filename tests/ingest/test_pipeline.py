@@ -15,6 +15,7 @@ from ingest.elements import Parsed
 from ingest.lock import ingest_lock
 from ingest.report import PlainProgress
 from ingest.testing import SpyEmbedder
+from tests.world import TESTER
 
 HR = Readers(allow=frozenset({"group:hr"}))
 NOBODY = Readers(allow=frozenset())
@@ -330,10 +331,10 @@ def test_a_full_disk_stops_the_run_with_what_was_stored(world, monkeypatch):
     for number in range(5):
         world.write(f"{number}.txt", f"Text {number}.")
 
-    def full(self, document, vectors):
+    def full(self, document, vectors, *, by):
         if len(world.stored()) == 2:
             raise StorageFull
-        return put(self, document, vectors)
+        return put(self, document, vectors, by=by)
 
     monkeypatch.setattr(Documents, "put", full)
     report = world.ingest(allow=("group:hr",))
@@ -433,7 +434,7 @@ def test_a_generation_under_construction_gets_vectors_of_its_own_model(world):
     world.ingest(allow=("group:hr",))
     with world.catalog() as catalog:
         other = SpyEmbedder("other")
-        building = catalog.generations.begin("other", other.fingerprint, other.dimension)
+        building = catalog.generations.begin("other", other.fingerprint, other.dimension, by=TESTER)
     world.write("b.txt")
     assert world.ingest(allow=("group:hr",))["totals"]["new"] == 1
     assert sorted(world.models_loaded) == ["multilingual-e5-small", "other"]
@@ -449,7 +450,7 @@ def test_a_generation_begun_while_a_document_is_embedded_gets_its_vectors_too(wo
     def begin_meanwhile(texts):
         with world.catalog() as catalog:
             other = SpyEmbedder("other")
-            catalog.generations.begin("other", other.fingerprint, other.dimension)
+            catalog.generations.begin("other", other.fingerprint, other.dimension, by=TESTER)
         return passages(texts)
 
     world.embedder.passages = begin_meanwhile

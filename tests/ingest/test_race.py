@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.world import TESTER
+
 SECONDS = float(os.environ.get("RACE_SECONDS", "3"))  # for each way in; longer by hand
 FILES = 6
 
@@ -80,7 +82,7 @@ def raced(world, *pairs: Path, **request) -> Counter[tuple[str, str]]:
         seen.update((text, readers) for text, readers, _ in found)
         with world.catalog() as catalog:
             for _, _, uri in found:
-                catalog.documents.delete(uri)
+                catalog.documents.delete(uri, by=TESTER)
     return seen
 
 

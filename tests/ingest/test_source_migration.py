@@ -15,7 +15,7 @@ from indexes.catalog.database import Database
 from tests import databases
 from tests.ingest.test_moves import documents
 from tests.ingest.test_pipeline import statuses
-from tests.world import document
+from tests.world import TESTER, document
 
 give_sources = importlib.import_module(
     "indexes.catalog.migrations.versions.m0008_sources"
@@ -25,7 +25,7 @@ give_sources = importlib.import_module(
 def as_before(world) -> None:
     """Documents known by absolute path, no sources; then what the migration does."""
     with closing(Database(world.settings.catalog_url)) as database:
-        with database.writing() as connection:
+        with database.writing(TESTER) as connection:
             stored = connection.exec_driver_sql("SELECT id, root FROM sources").all()
             roots: dict[int, str] = {row.id: row.root for row in stored}
             for source, root in roots.items():
@@ -36,7 +36,7 @@ def as_before(world) -> None:
                 )
             connection.exec_driver_sql("DELETE FROM ingest_failures")
             connection.exec_driver_sql("DELETE FROM sources")
-        with database.writing() as connection:
+        with database.writing(TESTER) as connection:
             give_sources(connection)
 
 
@@ -78,12 +78,12 @@ def test_folders_inside_others_and_single_files_find_their_place(world):
 
 def test_what_is_no_file_keeps_its_uri(tmp_path):
     catalog = Catalog.open(databases.catalog_at(tmp_path) or f"sqlite:///{tmp_path}/catalog.sqlite")
-    catalog.generations.ensure("m", "f", 4)
+    catalog.generations.ensure("m", "f", 4, by=TESTER)
     for uri, path in (("set:s/1", "1"), ("bench:1", "x"), ("file:///srv/a.txt", "elsewhere/b.txt")):
         catalog.documents.put(
-            document(uri, [], ["group:hr"], path=path), {1: np.zeros((0, 4), np.float32)}
+            document(uri, [], ["group:hr"], path=path), {1: np.zeros((0, 4), np.float32)}, by=TESTER
         )
-    with catalog._database.writing() as connection:
+    with catalog._database.writing(TESTER) as connection:
         give_sources(connection)
     assert set(catalog.documents.stored("")) == {"set:s/1", "bench:1", "file:///srv/a.txt"}
     assert catalog.sources.list() == []

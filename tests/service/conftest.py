@@ -15,6 +15,7 @@ from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from service.app import create_app
 from service.testing import ScriptedModel
+from tests.world import TESTER
 
 SALARIES = (
     "Salaries rise in March by three per cent. The secret word is heliotrope. 工资在三月上涨。"
@@ -66,7 +67,7 @@ class House:
         made = document(name, text, may_read)
         vectors = self.embedder.passages([chunk.embedded for chunk in made.chunks])
         generations = {generation.id: vectors for generation in self.catalog.generations.writable()}
-        self.ids[name] = self.catalog.documents.put(made, generations)
+        self.ids[name] = self.catalog.documents.put(made, generations, by=TESTER)
         return self.ids[name]
 
     def headers(self, name: str) -> dict[str, str]:
@@ -78,11 +79,11 @@ def first_house(tmp_path_factory: pytest.TempPathFactory) -> House:
     """Built once; every test works on a copy."""
     house = _opened(tmp_path_factory.mktemp("house"))
     for user, scopes in {"ada": (), "bob": (), "root": ("admin",)}.items():
-        house.catalog.people.add_user(user)
-        house.keys[user] = house.catalog.keys.issue(user, scopes=scopes).secret
+        house.catalog.people.add_user(user, by=TESTER)
+        house.keys[user] = house.catalog.keys.issue(user, scopes=scopes, by=TESTER).secret
     for group, member in {"hr": "user:ada", "eng": "user:bob"}.items():
-        house.catalog.people.add_group(group)
-        house.catalog.people.add_member(group, member)
+        house.catalog.people.add_group(group, by=TESTER)
+        house.catalog.people.add_member(group, member, by=TESTER)
     house.put("salaries", SALARIES, readers("group:hr"))
     house.put("roadmap", ROADMAP, readers("group:eng"))
     house.put("menu", MENU, readers("public"))
@@ -115,7 +116,7 @@ def _opened(home: Path) -> House:
         HashingEmbedder(),
         ScriptedModel(REPLY),
     )
-    catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension)
+    catalog.generations.ensure(embedder.name, embedder.fingerprint, embedder.dimension, by=TESTER)
     app = create_app(settings, embedder=embedder, model=model, catalog=catalog, load_embedder=_load)
     return House(app, catalog, settings, model, embedder)
 

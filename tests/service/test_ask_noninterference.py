@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexes.catalog import templates
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import ClearanceError, NotFound
-from indexes.model import Actor, Principal, Readers, SearchResult
+from indexes.model import Principal, Readers, SearchResult
 from service.answering.answerer import Answerer, Ask
 from service.answering.evidence import SETTING, Judge
 from service.answering.prompt import Turn
@@ -29,10 +29,9 @@ from service.testing import ScriptedModel
 from tests.indexes.test_noninterference import count_hidden_writes
 from tests.quick import QUICK
 from tests.service.test_templates import USER, open_gate
-from tests.world import World
+from tests.world import TESTER, World
 
 ADA = Principal(name="user:ada")
-ROOT = Actor("user:root")
 WORDS = ["budget", "salary", "canteen", "alpha", "beta", "预算", "the", "of"]
 HISTORY = (Turn("user", "What about the salary budget?"), Turn("assistant", "It rises [1]."))
 ASKS = (
@@ -85,7 +84,7 @@ def opened(folder: str, documents: list[str]) -> World:
         world.put(f"mine{number}", body, "group:hr")
     save(world, "mine", "Of ada", "group:hr")
     for audience in ("name", "default"):
-        world.catalog.templates.activate("mine", 1, ROOT, audience=audience)
+        world.catalog.templates.activate("mine", 1, audience=audience, by=TESTER)
     return world
 
 
@@ -94,7 +93,7 @@ def save(world: World, name: str, word: str, *allow: str) -> int:
         variables=(), system=f"{word} {{{{ no_answer }}}}", user=USER, no_answer="Not there."
     )
     readers = Readers(allow=frozenset(allow))
-    return world.catalog.templates.save(name, "chat", "en", said, ROOT, readers).version
+    return world.catalog.templates.save(name, "chat", "en", said, readers, by=TESTER).version
 
 
 def change_what_is_hidden(world: World, edit: tuple[str, int, str, tuple[str, ...], str]) -> None:
@@ -104,19 +103,19 @@ def change_what_is_hidden(world: World, edit: tuple[str, int, str, tuple[str, ..
     if kind == "put":
         world.put(name, words, *readers)
     elif kind == "delete":
-        world.catalog.documents.delete(name)
+        world.catalog.documents.delete(name, by=TESTER)
     elif kind == "save":
         save(world, name, words, *readers)
     elif saved and kind == "activate":
-        known.activate(name, 1, ROOT, audience=audience)
+        known.activate(name, 1, audience=audience, by=TESTER)
     elif saved and kind == "canary" and audience != "name":
         save(world, f"{name}-b", words, *readers)
-        known.activate(name, 1, ROOT, audience=audience, candidate=f"{name}-b@1", share=0.9)
+        known.activate(name, 1, audience=audience, candidate=f"{name}-b@1", share=0.9, by=TESTER)
     elif kind == "rollback" and any(each.version.startswith(f"{name}@") and each.audience == audience
                                     for each in known.activations(name)):  # fmt: skip
-        known.rollback(name, audience=audience)
+        known.rollback(name, audience=audience, by=TESTER)
     elif saved and kind == "relabel":
-        known.relabel(name, Readers(allow=frozenset(readers)))
+        known.relabel(name, Readers(allow=frozenset(readers)), by=TESTER)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -155,7 +154,7 @@ def refuse_about(world: World, question: str, *, above: bool) -> None:
     generation = world.catalog.generations.active()
     assert generation
     world.catalog.generations.keep_setting(
-        generation, SETTING, {"hybrid": {"en": kept, "zh": kept}}
+        generation, SETTING, {"hybrid": {"en": kept, "zh": kept}}, by=TESTER
     )
 
 
@@ -207,7 +206,7 @@ def test_the_comparison_catches_templates_without_readers(
 def test_the_comparison_catches_an_error_that_tells_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = templates.Templates.named
+    honest = templates.Templates.choose_by_name
 
     def telling(self: templates.Templates, principal: Principal, name: str, style: str) -> Any:
         found = honest(self, principal, name, style)
@@ -215,7 +214,7 @@ def test_the_comparison_catches_an_error_that_tells_names(
             raise NotFound("You may not use that one.")
         return found
 
-    monkeypatch.setattr(templates.Templates, "named", telling)
+    monkeypatch.setattr(templates.Templates, "choose_by_name", telling)
     assert leaks(tmp_path)
 
 

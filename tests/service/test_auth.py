@@ -7,6 +7,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests.service.test_http import finished_job
+from tests.service.test_http_hostile import TEMPLATES
+from tests.world import TESTER
+from tests.writes import watched_writes
+
 QUESTION = {"question": "When do salaries rise?"}
 
 
@@ -71,14 +76,17 @@ def test_revoked_expired_and_orphaned_keys_are_refused_at_once(
         ).status_code
 
     keys = house.catalog.keys
-    issued = keys.issue("ada")
+    issued = keys.issue("ada", by=TESTER)
     assert status(issued.secret) == 200
-    keys.revoke(issued.id)
+    keys.revoke(issued.id, by=TESTER)
     assert status(issued.secret) == 401
     assert (
-        status(keys.issue("ada", expires_at=datetime.now(UTC) - timedelta(seconds=1)).secret) == 401
+        status(
+            keys.issue("ada", expires_at=datetime.now(UTC) - timedelta(seconds=1), by=TESTER).secret
+        )
+        == 401
     )
-    house.catalog.people.remove_user("ada")
+    house.catalog.people.remove_user("ada", by=TESTER)
     assert status(house.keys["ada"]) == 401
 
 
@@ -124,3 +132,33 @@ def test_without_the_scope_administration_is_closed_before_the_body_is_looked_at
         http.get("/admin/no/such/address", headers=ada),
     ):
         assert (reply.status_code, reply.json()["type"]) == (403, "/problems/not-permitted")
+
+
+def test_what_an_administrator_changes_is_changed_under_their_name(
+    house: Any, http: TestClient
+) -> None:
+    by_all = {"allow": ["public"]}
+    changes = [
+        ("PUT", "/admin/models/readers", {"model": "vault", "readers": by_all}),
+        ("POST", "/admin/models/clear", {"model": "vault"}),
+        ("POST", "/admin/templates", TEMPLATES["/admin/templates"]),
+        ("PUT", "/admin/templates/plain/readers", by_all),
+        ("POST", "/admin/templates/plain/activate", {"version": 1}),
+        ("POST", "/admin/templates/plain/rollback", {}),
+    ]
+    with watched_writes() as seen:
+        for verb, address, body in changes:
+            reply = http.request(verb, address, json=body, headers=house.headers("root"))
+            assert reply.is_success, address
+    assert {"models", "templates", "template_versions", "template_activations"} <= set(seen)
+    assert set().union(*seen.values()) == {"user:root"}
+
+
+def test_a_rebuild_is_asked_for_by_the_administrator_and_done_by_the_service(
+    house: Any, http: TestClient
+) -> None:
+    with watched_writes() as seen:
+        reply = http.post("/admin/index/rebuild", headers=house.headers("root"))
+        finished_job(http, reply.headers["location"], house.headers("root"))
+    assert seen["jobs"] == {"user:root", "system:rebuild"}
+    assert seen["changes"] == {"system:rebuild"}

@@ -22,7 +22,7 @@ from service.answering.evidence import PACKAGED, SETTING, Judge
 from service.evaluation import calibration
 from service.evaluation.calibration import Calibration, Share, calibrate, threshold_of
 from service.evaluation.cases import Case
-from tests.world import World
+from tests.world import TESTER, World
 
 THINGS = 80
 USER = "user:ada"
@@ -45,7 +45,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def fresh(world: World) -> Iterator[World]:
     """The same, with nothing calibrated."""
     yield world
-    calibration.forget(world.catalog)
+    calibration.forget(world.catalog, by=TESTER)
 
 
 def name(number: int) -> str:
@@ -92,13 +92,13 @@ def test_it_holds_at_the_next_question_once_it_is_stored(fresh: World) -> None:
     ada = Principal(name=USER)
     found = calibrate(fresh.searcher, cases(range(THINGS)), max_refused_share=0.05, wordy=False)
     assert asyncio.run(answerer.answer(Ask(question=hidden), ada)).passages
-    calibration.store(fresh.catalog, found)
+    calibration.store(fresh.catalog, found, by=TESTER)
     assert not asyncio.run(answerer.answer(Ask(question=hidden), ada)).passages
     assert asyncio.run(answerer.answer(Ask(question=cases([3])[0].question), ada)).passages
     (line,) = calibration.in_force(fresh.catalog)
     assert f"{found.findings['en'].threshold:.4f}" in line
-    assert calibration.forget(fresh.catalog)
-    assert not calibration.forget(fresh.catalog)
+    assert calibration.forget(fresh.catalog, by=TESTER)
+    assert not calibration.forget(fresh.catalog, by=TESTER)
     assert asyncio.run(answerer.answer(Ask(question=hidden), ada)).passages
 
 
@@ -122,12 +122,14 @@ def test_one_calibration_leaves_those_of_other_languages_and_ways_of_searching(
 ) -> None:
     made = calibrate(fresh.searcher, cases(range(THINGS)))
     finding = made.findings["en"]
-    calibration.store(fresh.catalog, made)
+    calibration.store(fresh.catalog, made, by=TESTER)
     calibration.store(
-        fresh.catalog, replace(made, mode="dense", findings={"en": replace(finding, threshold=0.5)})
+        fresh.catalog,
+        replace(made, mode="dense", findings={"en": replace(finding, threshold=0.5)}),
+        by=TESTER,
     )
     calibration.store(
-        fresh.catalog, replace(made, findings={"zh": replace(finding, threshold=0.4)})
+        fresh.catalog, replace(made, findings={"zh": replace(finding, threshold=0.4)}), by=TESTER
     )
     lines = calibration.in_force(fresh.catalog)
     assert [line.split(":")[0] for line in lines] == [
@@ -139,10 +141,10 @@ def test_one_calibration_leaves_those_of_other_languages_and_ways_of_searching(
 
 def test_it_can_be_switched_off_until_it_is_calibrated_again(fresh: World) -> None:
     made = calibrate(fresh.searcher, cases(range(THINGS)))
-    calibration.store(fresh.catalog, made)
-    calibration.switch_off(fresh.catalog)
+    calibration.store(fresh.catalog, made, by=TESTER)
+    calibration.switch_off(fresh.catalog, by=TESTER)
     assert calibration.in_force(fresh.catalog) == []
-    calibration.store(fresh.catalog, made)
+    calibration.store(fresh.catalog, made, by=TESTER)
     assert len(calibration.in_force(fresh.catalog)) == 1
 
 
@@ -154,7 +156,7 @@ def test_what_comes_with_the_model_is_told_as_such(tmp_path: Path) -> None:
         assert [line[-22:] for line in calibration.in_force(world.catalog)] == [
             "(comes with the model)"
         ]
-        calibration.switch_off(world.catalog)
+        calibration.switch_off(world.catalog, by=TESTER)
         assert calibration.in_force(world.catalog) == []
     world.close()
 
@@ -199,7 +201,7 @@ def test_a_language_with_few_questions_gets_no_threshold_and_that_is_told(fresh:
 
 
 def test_questions_of_who_sees_nothing_are_left_aside(fresh: World) -> None:
-    fresh.catalog.people.add_user("nobody")
+    fresh.catalog.people.add_user("nobody", by=TESTER)
     blind = [replace(case, user="user:nobody") for case in cases(range(10))]
     assert calibrate(fresh.searcher, [*cases(range(THINGS)), *blind]).left_aside == len(blind)
 
@@ -230,7 +232,13 @@ def test_a_model_that_becomes_active_meanwhile_ends_it(tmp_path: Path) -> None:
 
     def switch(done: int, total: int) -> None:
         if done == 1:
-            rebuild(world.catalog, "another", lambda name: HashingEmbedder(name=name), grace_s=0)
+            rebuild(
+                world.catalog,
+                "another",
+                lambda name: HashingEmbedder(name=name),
+                grace_s=0,
+                by=TESTER,
+            )
 
     with pytest.raises(Busy, match="became active"):
         calibrate(world.searcher, asked, progress=switch)
@@ -275,7 +283,7 @@ def test_the_summary_names_every_kind(fresh: World) -> None:
         "of the answerable, which is wrong",
     ):
         assert expected in told
-    calibration.store(fresh.catalog, found)
+    calibration.store(fresh.catalog, found, by=TESTER)
     kept = fresh.catalog.generations.settings(found.generation)[SETTING]["hybrid"]["en"]
     assert kept["answerable"] == [
         found.findings["en"].answerable.refused,

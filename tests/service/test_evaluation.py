@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from indexes import embedder as embedding
-from indexes.catalog.templates import TemplateText
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import NotFound
 from indexes.model import Actor, Readers
 from indexes.search.searcher import Searcher
@@ -25,6 +25,7 @@ from service.cli.serve import app
 from service.llm.port import Prompt
 from service.testing import FakeVllm, ScriptedModel
 from tests.service.conftest import House, readers
+from tests.world import TESTER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOT = Actor("user:root")
@@ -177,7 +178,7 @@ def test_everything_can_be_asked_as_one_user(measured):
 
 def test_without_a_template_each_asker_gets_what_is_active_for_him(measured):
     save(measured.house, "support", "user:ada", system="Be terse. {{ no_answer }}")
-    measured.house.catalog.templates.activate("support", 1, ROOT, audience="user:ada")
+    measured.house.catalog.templates.activate("support", 1, audience="user:ada", by=ROOT)
     measured.run()
     used = {
         each["id"]: each["by_arm"]["active"]["template"] for each in measured.results["answers"]
@@ -202,7 +203,7 @@ def save(house: House, name: str, *allow: str, system: str) -> None:
         variables=(), system=system, user=shown + "{{ question }}", no_answer="Not there."
     )
     given = Readers(allow=frozenset(allow)) if allow else None
-    house.catalog.templates.save(name, "chat", "en", text, ROOT, given)
+    house.catalog.templates.save(name, "chat", "en", text, given, by=ROOT)
 
 
 # --- what is not asked again --------------------------------------------------------------------
@@ -234,7 +235,7 @@ def test_another_threshold_of_abstention_is_asked_anew_and_holds(measured):
     assert measured.asked("--template", "chat-en") == 3
     generations = measured.house.catalog.generations
     kept = {"hybrid": {"en": {"threshold": 1.0}}}
-    generations.keep_setting(generations.active(), "abstention", kept)
+    generations.keep_setting(generations.active(), "abstention", kept, by=TESTER)
     measured.run("--template", "chat-en")
     assert measured.results["arms"][0]["abstained"] > 0
 
@@ -249,10 +250,10 @@ def test_a_changed_template_is_asked_anew_and_the_others_are_not(measured):
 def test_other_readers_are_another_view_and_are_asked_anew(measured):
     documents = measured.house.catalog.documents
     assert measured.asked("--template", "chat-en") == 3
-    documents.relabel("file:///house/salaries.txt", readers("group:hr", "group:eng"))
+    documents.relabel("file:///house/salaries.txt", readers("group:hr", "group:eng"), by=TESTER)
     assert measured.asked("--template", "chat-en") == 2  # both of bob's: ada sees what she saw
     assert [each["answerable"] for each in measured.results["answers"]] == [True, True, True]
-    documents.relabel("file:///house/roadmap.txt", readers("group:nobody"))
+    documents.relabel("file:///house/roadmap.txt", readers("group:nobody"), by=TESTER)
     # bob now sees what ada sees, and she has asked about pay
     assert measured.asked("--template", "chat-en") == 1
 

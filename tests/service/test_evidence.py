@@ -28,7 +28,7 @@ from service.answering.phrases import NOTHING_FOUND
 from service.http.replies import AskReply
 from service.testing import ScriptedModel
 from tests.service.given import hit
-from tests.world import World
+from tests.world import TESTER, World
 
 ADA = Principal(name="user:ada")
 HARBOUR = "The harbour opens at six in summer, and it closes at nine in the evening."
@@ -65,7 +65,7 @@ def threshold(catalog: Catalog, below: float, *modes: Mode) -> None:
     }
     found = catalog.generations.in_force()
     assert found
-    catalog.generations.keep_setting(found[0], SETTING, kept)
+    catalog.generations.keep_setting(found[0], SETTING, kept, by=TESTER)
 
 
 def answerer(world: World, model: ScriptedModel | None = None) -> Answerer:
@@ -231,14 +231,16 @@ def test_a_calibration_by_another_process_holds_at_the_next_request(world: World
         "from indexes.catalog import Catalog\n"
         f"catalog = Catalog.open({url!r})\n"
         "kept = {'hybrid': {'en': {'threshold': 0.99}}}\n"
-        "catalog.generations.keep_setting(catalog.generations.active(), 'abstention', kept)\n"
+        "from indexes.model import Actor\n"
+        "active, by = catalog.generations.active(), Actor('system:test')\n"
+        "catalog.generations.keep_setting(active, 'abstention', kept, by=by)\n"
     )
     subprocess.run([sys.executable, "-c", other], check=True, timeout=120)
     assert ask(world, QUESTION, model).abstained
     again = Catalog.open(url)
     found = again.generations.in_force()
     assert found
-    again.generations.keep_setting(found[0], SETTING, None)
+    again.generations.keep_setting(found[0], SETTING, None, by=TESTER)
     again.close()
     assert not ask(world, QUESTION, model).abstained
 
@@ -247,9 +249,9 @@ def test_another_model_begins_without_the_calibration_of_the_former(world: World
     world.searcher._embedders._load = lambda name: HashingEmbedder(name=name)
     threshold(world.catalog, 0.99)
     model = ScriptedModel("It opens at six [1].")
-    rebuild(world.catalog, "another", lambda name: HashingEmbedder(name=name), grace_s=0)
+    rebuild(world.catalog, "another", lambda name: HashingEmbedder(name=name), grace_s=0, by=TESTER)
     assert not ask(world, QUESTION, model).abstained
-    rebuild(world.catalog, "hashing", lambda name: HashingEmbedder(name=name), grace_s=0)
+    rebuild(world.catalog, "hashing", lambda name: HashingEmbedder(name=name), grace_s=0, by=TESTER)
     assert ask(world, QUESTION, model).abstained, "back with the model for which it was calibrated"
 
 
@@ -260,7 +262,9 @@ def test_a_model_that_becomes_active_during_a_search_is_not_judged_by_the_thresh
     threshold(world.catalog, 0.99)
 
     def search() -> SearchResult:
-        rebuild(world.catalog, "another", lambda name: HashingEmbedder(name=name), grace_s=0)
+        rebuild(
+            world.catalog, "another", lambda name: HashingEmbedder(name=name), grace_s=0, by=TESTER
+        )
         return world.search("ada", QUESTION)
 
     judge = Judge(world.searcher.corpus)
@@ -275,7 +279,7 @@ def test_a_calibration_that_cannot_be_read_refuses_nothing(
 ) -> None:
     generation = world.catalog.generations.active()
     assert generation
-    world.catalog.generations.keep_setting(generation, SETTING, kept)
+    world.catalog.generations.keep_setting(generation, SETTING, kept, by=TESTER)
     with caplog.at_level(logging.WARNING):
         assert not ask(world, QUESTION, ScriptedModel("It opens at six [1].")).abstained
     assert "calibrate again" in caplog.text
@@ -285,13 +289,13 @@ def test_settings_of_a_generation_are_kept_one_by_one(world: World) -> None:
     generations = world.catalog.generations
     active = generations.active()
     assert active
-    generations.keep_setting(active, "one", {"a": 1})
-    generations.keep_setting(active, "two", [2])
-    generations.keep_setting(active, "one", None)
+    generations.keep_setting(active, "one", {"a": 1}, by=TESTER)
+    generations.keep_setting(active, "two", [2], by=TESTER)
+    generations.keep_setting(active, "one", None, by=TESTER)
     assert generations.in_force() == (active, {"two": [2]})
     gone = IndexGeneration(id=10**6, model="", fingerprint="", dimension=1, state="retired")
     with pytest.raises(NotFound, match="dropped"):
-        generations.keep_setting(gone, "one", 1)
+        generations.keep_setting(gone, "one", 1, by=TESTER)
 
 
 def test_no_threshold_no_refusal() -> None:

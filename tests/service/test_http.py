@@ -20,6 +20,7 @@ from indexes.errors import GeneratorBroken, GeneratorError, GeneratorTimeout, Ge
 from indexes.model import Readers
 from service.operating.logs import JsonFormatter
 from service.testing import ScriptedModel
+from tests.world import TESTER
 
 QUESTION = {"question": "When do salaries rise?"}
 ALL = Readers(allow=frozenset({"public"}))
@@ -242,7 +243,7 @@ def test_absent_and_forbidden_look_the_same(house: Any, http: TestClient) -> Non
 def test_a_revoked_reader_is_refused_at_the_next_request(house: Any, http: TestClient) -> None:
     at = f"/documents/{house.ids['salaries']}"
     assert http.get(at, headers=house.headers("ada")).status_code == 200
-    house.catalog.people.remove_member("hr", "user:ada")
+    house.catalog.people.remove_member("hr", "user:ada", by=TESTER)
     assert http.get(at, headers=house.headers("ada")).status_code == 404
     assert (
         "heliotrope" not in http.post("/search", json=QUESTION, headers=house.headers("ada")).text
@@ -267,7 +268,7 @@ def test_a_catalog_out_of_reach_is_not_ready_and_lets_nobody_in(
     def broken(*_: object) -> None:
         raise RuntimeError("the disk of db-7 is gone")
 
-    monkeypatch.setattr(house.catalog._database, "_watched", broken)
+    monkeypatch.setattr(house.catalog._database, "_translating_errors", broken)
     for _ in range(100):
         reply = http.get("/readyz")
         if reply.status_code == 503:
@@ -297,7 +298,7 @@ def test_open_addresses_look_at_nothing(
     def looked(*_: object, **__: object) -> None:
         raise AssertionError("the catalog was read")
 
-    monkeypatch.setattr(house.catalog._database, "_watched", looked)
+    monkeypatch.setattr(house.catalog._database, "_translating_errors", looked)
     monkeypatch.setattr(house.app.state.runtime.searcher.corpus, "latest", looked)
     for at in (
         "/livez",
@@ -475,7 +476,7 @@ def test_the_log_has_one_line_a_request_and_none_of_its_words(
 # --- administration -----------------------------------------------------------------------------
 
 
-def _finished(http: TestClient, at: str, headers: dict[str, str]) -> dict[str, Any]:
+def finished_job(http: TestClient, at: str, headers: dict[str, str]) -> dict[str, Any]:
     for _ in range(200):
         job: dict[str, Any] = http.get(at, headers=headers).json()
         if job["state"] in ("done", "failed"):
@@ -489,13 +490,13 @@ def test_an_administrator_rebuilds_the_index(house: Any, http: TestClient) -> No
     reply = http.post("/admin/index/rebuild", headers=house.headers("root"))
     assert reply.status_code == 202
     assert reply.headers["location"] == f"/admin/jobs/{reply.json()['id']}"
-    assert _finished(http, reply.headers["location"], house.headers("root"))["state"] == "done"
+    assert finished_job(http, reply.headers["location"], house.headers("root"))["state"] == "done"
     after = http.post("/search", json=QUESTION, headers=house.headers("ada"))
     assert after.content == before.content
 
 
 def test_a_job_of_another_kind_is_not_shown(house: Any, http: TestClient) -> None:
-    other = house.catalog.jobs.enqueue("ingest", {"path": "salaries"})
+    other = house.catalog.jobs.enqueue("ingest", {"path": "salaries"}, by=TESTER)
     assert http.get(f"/admin/jobs/{other.id}", headers=house.headers("root")).status_code == 404
 
 
@@ -505,7 +506,7 @@ def test_an_administrator_changes_the_embedding_model(house: Any, http: TestClie
     reply = http.post(
         "/admin/index/rebuild", json={"model": "other"}, headers=house.headers("root")
     )
-    job = _finished(http, reply.headers["location"], house.headers("root"))
+    job = finished_job(http, reply.headers["location"], house.headers("root"))
     assert (job["state"], job["result"]["model"]) == ("done", "other")
     after = http.post("/search", json=QUESTION | {"mode": "dense"}, headers=house.headers("ada"))
     assert after.status_code == 200
@@ -529,10 +530,10 @@ def test_a_rebuild_that_fails_says_why_and_the_next_one_works(house: Any, tmp_pa
     with TestClient(app) as http:
         root = house.headers("root")
         reply = http.post("/admin/index/rebuild", json={"model": "no such model"}, headers=root)
-        job = _finished(http, reply.headers["location"], root)
+        job = finished_job(http, reply.headers["location"], root)
         assert (job["state"], job["error"]) == ("failed", "RuntimeError")
         reply = http.post("/admin/index/rebuild", headers=root)
-        assert _finished(http, reply.headers["location"], root)["state"] == "done"
+        assert finished_job(http, reply.headers["location"], root)["state"] == "done"
 
 
 def test_the_application_opens_and_closes_what_it_was_not_given(

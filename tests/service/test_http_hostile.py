@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 from service.http import auth
 from service.testing import Loopback
+from tests.world import TESTER
 
 GOOD = {"question": "When do salaries rise?"}
 CLEAR = {"type", "title", "status", "instance", "detail", "errors"}
@@ -421,7 +422,7 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
         "{name}": "main.js",
         "{document_id}": house.ids["menu"],
         "{passage_id}": _a_passage(house, http),
-        "{job_id}": house.app.state.runtime.jobs.enqueue(None).id,
+        "{job_id}": house.app.state.runtime.jobs.enqueue(None, by=TESTER).id,
     }
     for (method, path), needs in MATRIX.items():
         at = path

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.testing import FakeVllm, Misbehaviour, ScriptedModel
+from tests.world import TESTER
 
 QUESTION = {"question": "When do salaries rise?"}
 LIMITS = {
@@ -93,9 +94,9 @@ def test_every_misbehaviour_ends_in_a_problem(
 def test_a_prompt_cache_is_shared_by_equal_clearance_only(
     house: Any, asked: TestClient, server: FakeVllm
 ) -> None:
-    house.catalog.people.add_user("eve")
-    house.catalog.people.add_member("hr", "user:eve")
-    house.keys["eve"] = house.catalog.keys.issue("eve").secret
+    house.catalog.people.add_user("eve", by=TESTER)
+    house.catalog.people.add_member("hr", "user:eve", by=TESTER)
+    house.keys["eve"] = house.catalog.keys.issue("eve", by=TESTER).secret
     server.requests.clear()
     for name in ("ada", "eve", "bob", "ada"):
         asked.post("/ask", json=QUESTION, headers=house.headers(name))

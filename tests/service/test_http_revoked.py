@@ -21,6 +21,7 @@ from service.answering.permission import Permission
 from service.http import streaming
 from service.testing import Loopback
 from tests.service.test_http_stream import events
+from tests.world import TESTER
 
 QUESTION = {"question": "When do salaries rise?"}
 CHAT = {"model": "scripted", "messages": [{"role": "user", "content": QUESTION["question"]}]}
@@ -28,19 +29,21 @@ WORDS = 300  # of an answer that would take half a minute
 NOBODY = Readers(allow=frozenset({"user:root"}))
 
 TAKEN: dict[str, Callable[[Any], object]] = {
-    "the key": lambda house: house.catalog.keys.revoke(house.keys["ada"].split("_")[1]),
-    "the person": lambda house: house.catalog.people.remove_user("ada"),
+    "the key": lambda house: house.catalog.keys.revoke(house.keys["ada"].split("_")[1], by=TESTER),
+    "the person": lambda house: house.catalog.people.remove_user("ada", by=TESTER),
     "the person, who is made anew": lambda house: (
-        house.catalog.people.remove_user("ada"),
-        house.catalog.people.add_user("ada"),
+        house.catalog.people.remove_user("ada", by=TESTER),
+        house.catalog.people.add_user("ada", by=TESTER),
     ),
 }
 WITHDRAWN: dict[str, Callable[[Any], object]] = {
-    "the membership": lambda house: house.catalog.people.remove_member("hr", "user:ada"),
+    "the membership": lambda house: house.catalog.people.remove_member("hr", "user:ada", by=TESTER),
     "the readers": lambda house: house.catalog.documents.relabel(
-        "file:///house/salaries.txt", NOBODY
+        "file:///house/salaries.txt", NOBODY, by=TESTER
     ),
-    "the document": lambda house: house.catalog.documents.delete("file:///house/salaries.txt"),
+    "the document": lambda house: house.catalog.documents.delete(
+        "file:///house/salaries.txt", by=TESTER
+    ),
 }
 
 
@@ -123,12 +126,12 @@ def test_administration_changes_nothing_for_a_key_that_was_revoked(house: Any, s
         ("POST", "/admin/templates/answer/rollback", {}),
     ]
     for method, path, body in tried:
-        issued = house.catalog.keys.issue("root", scopes=("admin",))
-        revoke = partial(house.catalog.keys.revoke, issued.id)
+        issued = house.catalog.keys.issue("root", scopes=("admin",), by=TESTER)
+        revoke = partial(house.catalog.keys.revoke, issued.id, by=TESTER)
         status, _ = head_first(served, method, path, issued.secret, body, revoke)
         assert status == 401, path
     assert house.catalog.models.list() == {}
-    assert house.catalog.jobs.claim(["rebuild"], 1.0) is None
+    assert house.catalog.jobs.claim(["rebuild"], 1.0, by=TESTER) is None
 
 
 def growing(house: Any, url: str, path: str, body: Any, take: Callable[[Any], object]) -> str:

@@ -29,6 +29,7 @@ from service.leaktest.statistics import separation
 from service.runtime import Readiness, Runtime
 from service.testing import Loopback, ScriptedModel
 from tests.service.conftest import House
+from tests.world import TESTER
 
 EMBEDDER = HashingEmbedder()
 
@@ -75,7 +76,7 @@ def everything(catalog: Catalog) -> tuple[Any, ...]:
 
 def report_on(url: str, house: House, pairs: int = 0) -> Report:
     before = everything(house.catalog)
-    report = attack(url, house.catalog, embedder_of, pairs=pairs)
+    report = attack(url, house.catalog, embedder_of, pairs=pairs, by=TESTER)
     assert everything(house.catalog) == before, "the leak test left something behind"
     return report
 
@@ -170,7 +171,7 @@ def test_a_readiness_that_waits_for_hidden_writes_is_found(
 def test_a_right_that_is_taken_away_late_is_found(
     url: str, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(house.catalog.people), "remove_member", lambda *given: None)
+    monkeypatch.setattr(type(house.catalog.people), "remove_member", lambda *given, **named: None)
     report = report_on(url, house)
     assert {finding.what for finding in report.findings} == {"after group"}
 
@@ -178,32 +179,33 @@ def test_a_right_that_is_taken_away_late_is_found(
 def test_a_service_that_is_not_there_is_told_and_nothing_is_left(house: House) -> None:
     before = everything(house.catalog)
     with pytest.raises(ServiceAway):
-        attack("http://127.0.0.1:9", house.catalog, embedder_of, pairs=0)
+        attack("http://127.0.0.1:9", house.catalog, embedder_of, pairs=0, by=TESTER)
     assert everything(house.catalog) == before
 
 
 def test_the_service_of_another_home_is_noticed(url: str, house: House, tmp_path: Path) -> None:
     other = Catalog.open(f"sqlite:///{tmp_path}/other.sqlite")
-    other.generations.ensure(EMBEDDER.name, EMBEDDER.fingerprint, EMBEDDER.dimension)
+    other.generations.ensure(EMBEDDER.name, EMBEDDER.fingerprint, EMBEDDER.dimension, by=TESTER)
     with pytest.raises(checks.NothingToSee):
-        attack(url, other, embedder_of, pairs=0)
+        attack(url, other, embedder_of, pairs=0, by=TESTER)
     assert not [name for name in other.people.users() if PREFIX in name]
     other.close()
 
 
 def test_what_a_killed_test_left_behind_can_be_removed(house: House) -> None:
     before = everything(house.catalog)
-    left = Canaries(house.catalog, embedder_of)
-    house.catalog.people.add_group(left.group)
+    left = Canaries(house.catalog, embedder_of, by=TESTER)
+    house.catalog.people.add_group(left.group, by=TESTER)
     left.person("insider", left.group)
     left.put("open", "Something.", "public")
-    assert clean(house.catalog) == 3
+    assert clean(house.catalog, by=TESTER) == 3
     assert everything(house.catalog) == before
 
 
 INTERRUPTED = """
 import sys, time
 from indexes.catalog import Catalog
+from indexes.model import Actor
 from indexes.testing import HashingEmbedder
 from service.leaktest import checks
 from service.leaktest.client import ServiceAway
@@ -214,7 +216,8 @@ def waiting(*given):
     time.sleep(60)
 checks.look_through_every_door = waiting
 with ended_by_signals():
-    attack(sys.argv[1], Catalog.open(sys.argv[2]), lambda generation: HashingEmbedder(), pairs=0)
+    catalog, embedder = Catalog.open(sys.argv[2]), HashingEmbedder()
+    attack(sys.argv[1], catalog, lambda generation: embedder, by=Actor("system:test"), pairs=0)
 """
 
 

@@ -19,6 +19,7 @@ from service.cli.models import app
 from service.llm.rights import Offer
 from service.llm.vllm import VllmModel
 from service.testing import FakeVllm, ScriptedModel
+from tests.world import TESTER
 
 QUESTION = {"question": "When do salaries rise?"}
 CHAT = {"messages": [{"role": "user", "content": "When do salaries rise?"}]}
@@ -121,7 +122,7 @@ def test_an_administrator_says_over_http_who_may_use_a_model(house: Any, serve: 
 
 def test_a_model_with_a_rule_is_there_only_for_its_readers(house: Any, serve: Serve) -> None:
     http = serve(llm_model="vault plain")
-    house.catalog.models.set("vault", HR)
+    house.catalog.models.set("vault", HR, by=TESTER)
     assert listed(house, http, "ada") == ["vault", "plain", "clearance-quotes"]
     assert listed(house, http, "bob") == ["plain", "clearance-quotes"]
     assert ask(house, http, "ada").json()["model"] == "vault"
@@ -136,7 +137,7 @@ def test_a_forbidden_name_and_an_unknown_one_get_the_same_reply(
     house: Any, serve: Serve, names: str | None
 ) -> None:
     http = serve(llm_model=names)
-    house.catalog.models.set("vault", HR)
+    house.catalog.models.set("vault", HR, by=TESTER)
     bob = house.headers("bob")
     for stream in (False, True):
         hidden, absent = (
@@ -170,7 +171,9 @@ def test_a_deny_beats_every_allow_and_groups_count(house: Any, serve: Serve) -> 
         ({"user:ada", "group:hr"}, {"user:ada"}, set()),
         (set(), set(), set()),
     ):
-        house.catalog.models.set("vault", Readers(allow=frozenset(allow), deny=frozenset(deny)))
+        house.catalog.models.set(
+            "vault", Readers(allow=frozenset(allow), deny=frozenset(deny)), by=TESTER
+        )
         assert {
             user for user in ("ada", "bob", "root") if "vault" in listed(house, http, user)
         } == may
@@ -181,19 +184,19 @@ def test_a_change_holds_at_the_next_request_in_every_process(house: Any, serve: 
     elsewhere = Catalog.open(house.settings.catalog_url)
     try:
         for _ in range(2):
-            elsewhere.models.set("vault", HR)
+            elsewhere.models.set("vault", HR, by=TESTER)
             assert [ask(house, http, "bob", model="vault").status_code for http in (one, two)] == [
                 404,
                 404,
             ]
-            house.catalog.people.add_member("hr", "user:bob")
+            house.catalog.people.add_member("hr", "user:bob", by=TESTER)
             assert [ask(house, http, "bob", model="vault").status_code for http in (one, two)] == [
                 200,
                 200,
             ]
-            house.catalog.people.remove_member("hr", "user:bob")
+            house.catalog.people.remove_member("hr", "user:bob", by=TESTER)
             assert "vault" not in listed(house, two, "bob")
-            elsewhere.models.clear("vault")
+            elsewhere.models.clear("vault", by=TESTER)
             assert "vault" in listed(house, two, "bob")
     finally:
         elsewhere.close()
@@ -205,7 +208,7 @@ def test_who_may_use_no_model_is_answered_as_if_none_were_configured(
 ) -> None:
     http, bare = serve(llm_model=names), serve(llm_url=None)
     for name in ("vault", "plain"):
-        house.catalog.models.set(name, NOBODY)
+        house.catalog.models.set(name, NOBODY, by=TESTER)
     asked: list[dict[str, Any]] = [
         {}, {"answerer": "model"}, {"answerer": "quotes"}, {"model": "vault"}, {"model": "nowhere"},
         {"fallback": "quotes"}, {"question": "zzz", "mode": "keyword"},
@@ -221,7 +224,7 @@ def test_a_hidden_model_is_asked_nothing_by_who_may_not_use_it(
     house: Any, serve: Serve, servers: Sequence[FakeVllm]
 ) -> None:
     http = serve()
-    house.catalog.models.set("vault", HR)
+    house.catalog.models.set("vault", HR, by=TESTER)
     history = [
         {"role": "user", "content": "Salaries?"},
         {"role": "assistant", "content": "In March."},
@@ -239,7 +242,7 @@ def test_while_the_only_model_left_is_away_it_is_away_and_no_hidden_one_steps_in
     house: Any, serve: Serve, servers: Sequence[FakeVllm]
 ) -> None:
     http = serve()
-    house.catalog.models.set("vault", HR)
+    house.catalog.models.set("vault", HR, by=TESTER)
     assert ask(house, http, "bob").json()["model"] == "plain"
     servers[1].misbehaviour = "overloaded"
     assert ask(house, http, "bob").status_code == 503
@@ -252,10 +255,10 @@ def test_while_the_only_model_left_is_away_it_is_away_and_no_hidden_one_steps_in
 
 
 def test_who_is_no_known_user_may_use_no_model_that_has_a_rule(house: Any) -> None:
-    house.catalog.models.set("vault", Readers(allow=frozenset({"public"})))
+    house.catalog.models.set("vault", Readers(allow=frozenset({"public"})), by=TESTER)
     assert house.catalog.models.hidden_from(Principal(name="user:ada")) == frozenset()
     assert house.catalog.models.hidden_from(Principal(name="user:stranger")) == {"vault"}
-    house.catalog.people.remove_user("ada")
+    house.catalog.people.remove_user("ada", by=TESTER)
     assert house.catalog.models.hidden_from(Principal(name="user:ada")) == {"vault"}
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from indexes.catalog import Catalog, templates
-from indexes.catalog.templates import TemplateText
+from indexes.catalog import Catalog, template_choice, templates
+from indexes.catalog.template_choice import TemplateText
 from indexes.errors import BadInput, BadPrincipal, NotFound
 from indexes.model import Actor, Principal, Readers
 from service.answering.answerer import Answer, Answerer, Ask
@@ -19,7 +19,7 @@ from service.templates.store import CatalogTemplates, draw
 from service.templates.template import BUILT_IN
 from service.testing import ScriptedModel
 from tests.service.given import Library, hit
-from tests.world import World
+from tests.world import TESTER, World
 
 USER = "{{ boundary }}\n{% for p in passages %}\n[{{ p.n }}] {{ p.text }}\n{% endfor %}\n{{ boundary }}\n{{ question }}"
 ADA, BOB, EVE = (Principal(name=f"user:{name}") for name in ("ada", "bob", "eve"))
@@ -30,8 +30,8 @@ ROOT = Actor("user:root")
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path / "home")
     made.people(ada=["hr"], bob=["eng"], eve=[])
-    made.catalog.people.add_group("staff")
-    made.catalog.people.add_member("staff", "group:hr")
+    made.catalog.people.add_group("staff", by=TESTER)
+    made.catalog.people.add_member("staff", "group:hr", by=TESTER)
     yield made
     made.close()
 
@@ -46,12 +46,12 @@ def save(
     catalog: Catalog, name: str, *allow: str, word: str = "One", deny: tuple[str, ...] = ()
 ) -> str:
     readers = Readers(allow=frozenset(allow), deny=frozenset(deny)) if allow or deny else None
-    return catalog.templates.save(name, "chat", "en", text(word), ROOT, readers).label
+    return catalog.templates.save(name, "chat", "en", text(word), readers, by=ROOT).label
 
 
 def activate(catalog: Catalog, label: str, audience: str = "default", **candidate: object) -> None:
     name, _, version = label.partition("@")
-    catalog.templates.activate(name, int(version), ROOT, audience=audience, **candidate)  # type: ignore[arg-type]
+    catalog.templates.activate(name, int(version), audience=audience, by=ROOT, **candidate)  # type: ignore[arg-type]
 
 
 def chosen(catalog: Catalog, who: Principal, name: str | None = None) -> str:
@@ -81,9 +81,10 @@ def test_a_version_never_changes_and_saving_the_same_makes_no_new_one(world: Wor
 
 
 def test_nothing_in_the_code_updates_a_version() -> None:
-    source = Path(templates.__file__).read_text(encoding="utf-8")
-    assert "update(template_versions)" not in source
-    assert "delete(" not in source
+    for file in (templates.__file__, template_choice.__file__):
+        source = Path(file).read_text(encoding="utf-8")
+        assert "update(template_versions)" not in source
+        assert "delete(" not in source
 
 
 def test_what_cannot_be_saved_is_refused(world: World) -> None:
@@ -96,7 +97,7 @@ def test_what_cannot_be_saved_is_refused(world: World) -> None:
         save(world.catalog, "support", "everybody")
     save(world.catalog, "support", "public")
     with pytest.raises(BadInput, match="for chat models in en"):
-        world.catalog.templates.save("support", "chat", "zh", text("x"), ROOT)
+        world.catalog.templates.save("support", "chat", "zh", text("x"), by=ROOT)
     assert [info.versions for info in world.catalog.templates.list()] == [1]
 
 
@@ -127,7 +128,7 @@ def test_request_then_user_then_group_then_default(world: World) -> None:
     activate(world.catalog, "wish@1", "name")
     assert [chosen(world.catalog, who) for who in (ADA, BOB)] == ["mine@1", "house@1"]
     assert chosen(world.catalog, ADA, "wish") == "wish@1"
-    world.catalog.templates.rollback("mine", audience="user:ada")
+    world.catalog.templates.rollback("mine", audience="user:ada", by=TESTER)
     assert chosen(world.catalog, ADA) == "office@1", "ada is in hr, and hr is in staff"
     assert CatalogTemplates(world.catalog).choose(None, ADA, "chat", "zh").label == "chat-zh@1"
     assert (
@@ -139,7 +140,7 @@ def test_request_then_user_then_group_then_default(world: World) -> None:
 
 def test_a_token_brings_groups_and_a_stranger_brings_none(world: World) -> None:
     save(world.catalog, "office", "group:guests")
-    world.catalog.people.add_group("guests", external=True)
+    world.catalog.people.add_group("guests", external=True, by=TESTER)
     activate(world.catalog, "office@1", "group:guests")
     assert chosen(world.catalog, replace(EVE, groups=frozenset({"group:guests"}))) == "office@1"
     assert chosen(world.catalog, EVE) == "chat-en@1"
@@ -161,15 +162,15 @@ def test_an_activation_and_a_rollback_hold_at_the_next_request_of_every_process(
         if step:
             activate(world.catalog, step)
         else:
-            world.catalog.templates.rollback("support", audience="default")
+            world.catalog.templates.rollback("support", audience="default", by=TESTER)
         seen.append(source.choose(None, ADA, "chat", "en").label)
     assert seen == ["support@1", "support@2", "support@1", "chat-en@1"]
     with pytest.raises(NotFound, match="not active"):
-        world.catalog.templates.rollback("support", audience="default")
-    world.catalog.templates.relabel("support", Readers(allow=frozenset({"group:eng"})))
+        world.catalog.templates.rollback("support", audience="default", by=TESTER)
+    world.catalog.templates.relabel("support", Readers(allow=frozenset({"group:eng"})), by=TESTER)
     assert source.choose("support@2", BOB, "chat", "en").label == "support@2"
     refusal(other, ADA, "support@2")
-    world.catalog.people.remove_member("eng", "user:bob")
+    world.catalog.people.remove_member("eng", "user:bob", by=TESTER)
     refusal(other, BOB, "support@2")
     other.close()
 
@@ -178,7 +179,7 @@ def test_activations_that_make_no_sense_are_refused(world: World) -> None:
     save(world.catalog, "support", "public")
     save(world.catalog, "other", "public")
     world.catalog.templates.save(
-        "chinese", "chat", "zh", text("x"), ROOT, Readers(allow=frozenset({"public"}))
+        "chinese", "chat", "zh", text("x"), Readers(allow=frozenset({"public"})), by=ROOT
     )
     for error, label, audience, more in (
         (NotFound, "support@2", "default", {}),
@@ -286,22 +287,26 @@ def test_with_both_gates_open_the_test_above_would_see_it(
 def open_gate(gate: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if gate == "first":
         monkeypatch.setattr(
-            templates, "readable_sets", lambda _connection, _principal, among: sorted(among)
+            template_choice, "readable_sets", lambda _connection, _principal, among: sorted(among)
         )
         return
-    guarded = templates._READABLE_TEXT
+    guarded = template_choice._READABLE_TEXT
     opened = guarded.with_only_columns(*guarded.selected_columns)
     opened._where_criteria = (guarded.whereclause.clauses[0],)  # type: ignore[union-attr]
-    monkeypatch.setattr(templates, "_READABLE_TEXT", opened)
+    monkeypatch.setattr(template_choice, "_READABLE_TEXT", opened)
 
 
 def test_only_the_guarded_statement_gives_text_to_who_asks() -> None:
+    source = Path(template_choice.__file__).read_text(encoding="utf-8")
+    choosing = source[source.index("def choose_for_asker") :]
+    assert "_READABLE_TEXT" in choosing
+    assert "VERSIONS" not in choosing
     source = Path(templates.__file__).read_text(encoding="utf-8")
     asking = source[
         source.index("# --- for who asks questions") : source.index("# --- for administrators")
     ]
-    assert "_VERSION" not in asking
-    assert "_READABLE_TEXT" in source
+    assert "VERSIONS" not in asking
+    assert "execute(" not in asking
 
 
 # --- in an answer -------------------------------------------------------------------------------

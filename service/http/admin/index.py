@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.http.auth import needs_admin
+from service.http.auth import ActingCaller, needs_admin
 from service.http.bodies import RebuildBody
 from service.http.deps import PROBLEM, Here, check_public_id, json_response, run_in_thread
 from service.http.replies import JobReply
@@ -17,13 +17,13 @@ router = APIRouter(responses=PROBLEM, dependencies=needs_admin)
     responses={202: {"model": JobReply}},
     summary="Build the indexes anew",
 )
-async def rebuild(here: Here, body: RebuildBody | None = None) -> Response:
+async def rebuild(by: ActingCaller, here: Here, body: RebuildBody | None = None) -> Response:
     """Needs the scope `admin`.
 
     The reply's Location tells how far the job is; searches go on meanwhile.
     """
     model = body.model if body else None
-    job = await run_in_thread(here, lambda: here.jobs.enqueue(model))
+    job = await run_in_thread(here, lambda: here.jobs.enqueue(model, by=by))
     response = json_response(JobReply.of(job), 202)
     response.headers["Location"] = f"/admin/jobs/{job.id}"
     return response

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from indexes.catalog.models import Models
 from indexes.errors import GeneratorError
 from service.http.admin.unknown_names import unknown_names
-from service.http.auth import needs_admin
+from service.http.auth import ActingCaller, needs_admin
 from service.http.bodies import Name, ReadersBody, RequestBody
 from service.http.deps import PROBLEM, Here, json_response
 from service.http.replies import ReadersReply, Reply
@@ -69,12 +69,12 @@ async def every(here: Here) -> Response:
     responses={200: {"model": RulesReply}},
     summary="Say who may use a model",
 )
-async def allow(body: RuleBody, here: Here) -> Response:
+async def allow(body: RuleBody, by: ActingCaller, here: Here) -> Response:
     """Effective at the next request, in every process."""
     refuse_quotes(body.model)
     readers = body.readers.readers()
     warnings = await to_thread.run_sync(unknown_names, here, readers, limiter=here.light)
-    await _done(here, lambda models: models.set(body.model, readers))
+    await _done(here, lambda models: models.set(body.model, readers, by=by))
     return json_response((await _told(here)).model_copy(update={"warnings": warnings}))
 
 
@@ -83,9 +83,9 @@ async def allow(body: RuleBody, here: Here) -> Response:
     responses={200: {"model": RulesReply}},
     summary="Take a model's rule away",
 )
-async def clear(body: ModelBody, here: Here) -> Response:
+async def clear(body: ModelBody, by: ActingCaller, here: Here) -> Response:
     """From the next request on everybody who may ask may use it."""
-    await _done(here, lambda models: models.clear(body.model))
+    await _done(here, lambda models: models.clear(body.model, by=by))
     return json_response(await _told(here))
 
 

@@ -12,10 +12,10 @@ from fastapi import APIRouter
 from pydantic import Field, StrictInt
 from starlette.responses import Response
 
-from indexes.catalog.templates import TemplateInfo, Templates, TemplateVersion
-from indexes.model import Actor
+from indexes.catalog.template_choice import TemplateVersion
+from indexes.catalog.templates import TemplateInfo, Templates
 from service.http.admin.unknown_names import unknown_names
-from service.http.auth import Caller, needs_admin
+from service.http.auth import ActingCaller, needs_admin
 from service.http.bodies import Name, Number, ReadersBody, RequestBody
 from service.http.deps import PROBLEM, Here, json_response
 from service.http.replies import ReadersReply, Reply
@@ -159,15 +159,15 @@ async def every(here: Here) -> Response:
     responses={201: {"model": TemplateReply}},
     summary="Save a version",
 )
-async def save(body: SaveBody, caller: Caller, here: Here) -> Response:
+async def save(body: SaveBody, by: ActingCaller, here: Here) -> Response:
     """Checked before it is saved; changes nothing for anybody until it is activated."""
 
     def saved(templates: Templates) -> TemplateReply:
         refuse_built_in(body.name)
         text, readers = body.draft.checked(), body.readers.readers() if body.readers else None
         warnings = unknown_names(here, readers) if readers else ()
-        draft, by = body.draft, Actor.of(caller)
-        made = templates.save(body.name, draft.style, draft.language, text, by, readers)
+        draft = body.draft
+        made = templates.save(body.name, draft.style, draft.language, text, readers, by=by)
         versions = (VersionOfTemplateReply.of(made),)
         return TemplateReply(
             name=made.name,
@@ -202,13 +202,13 @@ async def one(template: str, here: Here) -> Response:
     responses={200: {"model": ReadersChangedReply}},
     summary="Change who may use it",
 )
-async def relabel(template: str, body: ReadersBody, here: Here) -> Response:
+async def relabel(template: str, body: ReadersBody, by: ActingCaller, here: Here) -> Response:
     """Effective at the next request, for all its versions."""
 
     def changed(templates: Templates) -> ReadersChangedReply:
         readers = body.readers()
         warnings = unknown_names(here, readers)
-        templates.relabel(template, readers)
+        templates.relabel(template, readers, by=by)
         stored = ReadersReply.of(
             next(info.readers for info in templates.list() if info.name == template)
         )
@@ -222,17 +222,17 @@ async def relabel(template: str, body: ReadersBody, here: Here) -> Response:
     responses={200: {"model": ActivationsReply}},
     summary="Use a version",
 )
-async def activate(template: str, body: ActivateBody, caller: Caller, here: Here) -> Response:
+async def activate(template: str, body: ActivateBody, by: ActingCaller, here: Here) -> Response:
     """From the next request on, in every process."""
 
     def activated(templates: Templates) -> ActivationsReply:
         templates.activate(
             template,
             body.version,
-            Actor.of(caller),
             audience=body.audience,
             candidate=body.candidate,
             share=float(body.share),
+            by=by,
         )
         return ActivationsReply(active=_active(templates, template))
 
@@ -244,11 +244,14 @@ async def activate(template: str, body: ActivateBody, caller: Caller, here: Here
     responses={200: {"model": ActivationsReply}},
     summary="Undo an activation",
 )
-async def rollback(template: str, here: Here, body: RollbackBody | None = None) -> Response:
+async def rollback(
+    template: str, by: ActingCaller, here: Here, body: RollbackBody | None = None
+) -> Response:
     """What was active before for this audience holds again, from the next request on."""
 
     def undone(templates: Templates) -> ActivationsReply:
-        templates.rollback(template, audience=(body or RollbackBody()).audience)
+        audience = (body or RollbackBody()).audience
+        templates.rollback(template, audience=audience, by=by)
         return ActivationsReply(active=_active(templates))
 
     return json_response(await _done(here, undone))

@@ -12,6 +12,7 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, Route, expect
 from indexes.formats import PageKind
 from indexes.model import Chunk, Document, PageMark, Readers
 from service.llm.port import Prompt
+from tests.world import TESTER
 
 QUESTION = "When do salaries rise?"
 
@@ -128,7 +129,7 @@ def shelve(
     vectors = house.embedder.passages([chunk.embedded for chunk in made.chunks])
     return str(
         house.catalog.documents.put(
-            made, {g.id: vectors for g in house.catalog.generations.writable()}
+            made, {g.id: vectors for g in house.catalog.generations.writable()}, by=TESTER
         )
     )
 

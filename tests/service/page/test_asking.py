@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from indexes.formats import PageKind
 from indexes.model import Chunk, Document, PageMark, Readers
 from tests.service.page.person import QUESTION, Person, Sit, label, said, shelve, wait_until
+from tests.world import TESTER
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +97,7 @@ def test_a_citation_of_a_neighbour_far_from_the_best_passage_is_shown_too(ada: P
     )  # fmt: skip
     vectors = ada.house.embedder.passages([chunk.embedded for chunk in chunks])
     ada.house.catalog.documents.put(
-        made, {g.id: vectors for g in ada.house.catalog.generations.writable()}
+        made, {g.id: vectors for g in ada.house.catalog.generations.writable()}, by=TESTER
     )
     ada.house.model.reply = lambda prompt: (
         f"A ladder is let down for everybody [{label(prompt, 'ladder')}]."
@@ -133,7 +134,7 @@ def test_what_one_may_no_longer_read_is_not_shown_again(ada: Person) -> None:
     ada.page.locator(".cite").first.click()
     expect(ada.panel.locator("mark.quote")).to_be_visible()
     ada.house.catalog.documents.relabel(
-        "file:///house/salaries.txt", Readers(allow=frozenset({"group:eng"}))
+        "file:///house/salaries.txt", Readers(allow=frozenset({"group:eng"})), by=TESTER
     )
     ada.page.locator(".cite").first.click()
     expect(ada.page.locator("#panel-title")).to_have_text("No longer available to you")
@@ -230,9 +231,9 @@ def test_what_was_read_and_what_was_left_out_adds_up_to_the_window(ada: Person) 
 
 def test_nothing_found_is_said_as_such(sit: Sit) -> None:
     person = sit()
-    person.house.catalog.people.add_user("eve")
-    person.house.keys["eve"] = person.house.catalog.keys.issue("eve").secret
-    person.house.catalog.documents.delete("file:///house/menu.txt")
+    person.house.catalog.people.add_user("eve", by=TESTER)
+    person.house.keys["eve"] = person.house.catalog.keys.issue("eve", by=TESTER).secret
+    person.house.catalog.documents.delete("file:///house/menu.txt", by=TESTER)
     person.enter("eve")
     person.ask()
     expect(person.page.locator(".tag strong")).to_have_text("No answer found")

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.service.page.person import Person, Sit, wait_until
+from tests.world import TESTER
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +71,7 @@ def test_a_key_that_is_revoked_ends_the_visit_at_the_next_request(ada: Person) -
     ada.ask()
     expect(ada.answer).to_contain_text("March")
     key = ada.house.keys["ada"]
-    ada.house.catalog.keys.revoke(key.split("_")[1])
+    ada.house.catalog.keys.revoke(key.split("_")[1], by=TESTER)
     ada.start("And when do they fall?")
     expect(ada.page.locator("#key-problem")).to_contain_text("sign in again")
     left = ada.traces()

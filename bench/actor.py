@@ -1,0 +1,5 @@
+"""Who writes to the catalogs that are measured."""
+
+from indexes.model import Actor
+
+BENCH = Actor("system:bench")
