@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from indexes.text.sentences import CLAUSE_ENDS, CLOSING, ENDS, ENDS_BEFORE_SPACE
+
 if TYPE_CHECKING:
     from indexes.embedder import Embedder
 
@@ -15,12 +17,13 @@ if TYPE_CHECKING:
 BATCH_CHARS = 2_000_000  # characters given to the tokenizer at once
 # characters per token above which a text is surely too long and need not be counted whole
 LONG_CHARS = 16
+# long ones may be cut at a Chinese semicolon too
 _STOPS = re.compile(
-    r"[。！？；｡]++[”’」』）)\"']*+"  # CJK sentences end without a space
-    r"|(?<![.!?…])[.!?…]++[\"'”’)\]]*+(?=\s)"
+    rf"[{ENDS}；]++[{CLOSING}]*+"
+    rf"|(?<![{ENDS_BEFORE_SPACE}])[{ENDS_BEFORE_SPACE}]++[{CLOSING}]*+(?=\s)"
     r"|\n++"
 )
-_CLAUSES = "，、,;；:：)）]】|"
+_CUTS = f"{CLAUSE_ENDS}:)）]】|"
 _SPACES = " \t\n\u3000"
 
 
@@ -91,7 +94,7 @@ class Splitter:
         space, else there.
         """
         window = self.text[least:limit]
-        clause = max(window.rfind(sign) for sign in _CLAUSES)
+        clause = max(window.rfind(sign) for sign in _CUTS)
         space = max(window.rfind(sign) for sign in _SPACES)
         best = clause if clause >= 0 and clause * 2 >= space else space
         return max(start + 1, least + best + 1 if best >= 0 else limit)

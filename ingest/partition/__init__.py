@@ -19,10 +19,10 @@ from indexes.errors import (
 )
 from indexes.formats import FORMATS, Format
 from indexes.model import Scalar
+from indexes.text.language import SAMPLE_CHARS, language_of
 from ingest.elements import Element, Parsed, ParseOptions
 from ingest.partition import office
 from ingest.partition.kinds import identify
-from ingest.partition.language import SAMPLE_CHARS, language
 from ingest.partition.reading import reader_of
 from ingest.partition.work import Work
 
@@ -109,7 +109,7 @@ def _first_heading(elements: tuple[Element, ...]) -> str | None:
 def _language(elements: tuple[Element, ...]) -> str | None:
     """From a sample over the whole document, so that a foreign cover page decides nothing."""
     step = max(1, sum(len(element.text) for element in elements) // SAMPLE_CHARS)
-    return language("\n".join(element.text for element in elements[::step]))
+    return language_of("\n".join(element.text for element in elements[::step]))
 
 
 def _bounded(about: dict[str, Scalar]) -> dict[str, Scalar]:

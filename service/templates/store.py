@@ -9,7 +9,7 @@ from typing import cast
 from indexes.catalog import Catalog
 from indexes.catalog.templates import NAME, Chosen, TemplateVersion
 from indexes.model import Principal
-from indexes.text.words import Script
+from indexes.text.scripts import Script
 from service.templates.template import BuiltIn, Style, Template
 
 
