@@ -1,4 +1,4 @@
-"""Texts as they are compared where only their letters and digits count."""
+"""Texts as they are compared if only their letters and digits count."""
 
 import re
 

@@ -14,7 +14,7 @@ _ENGLISH = """
     name named called also any each other same just only more most kind type someone something
 """
 ENGLISH = frozenset(_ENGLISH.split())
-"""Words of English that are left out where contents are compared."""
+"""Words of English that are left out when contents are compared."""
 
 CHINESE_IN_QUESTIONS = re.compile(
     "为什么|为何|什么时候|什么样|什么地方|什么|怎么样|怎么|怎样|如何"
