@@ -39,7 +39,7 @@ from indexes.catalog import Catalog, Filters
 from indexes.model import Mode, SearchResult
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from indexes.text.words import Script, script
+from indexes.text.scripts import Script, script
 from service.answering.evidence import PACKAGED
 from service.evaluation.calibration import Measured, chosen, measure
 from service.evaluation.cases import Case

@@ -26,6 +26,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from indexes import durable
 from indexes.embedder import Embedder, load
 from indexes.settings import Settings
 
@@ -123,9 +124,8 @@ def embedded(
         )
     vectors = np.concatenate(parts)
     cache.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npy")
-    np.save(partial, vectors)
-    partial.rename(path)
+    with durable.replacing(path) as file:
+        np.save(file, vectors)
     return vectors
 
 

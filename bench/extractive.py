@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from indexes.model import Hit, Row
+from indexes.text.folding import letters_and_digits
 from indexes.text.words import terms
 from service.answering.extractive import compose, quotes
 from service.answering.prompt import Passage, Piece, pack, worth_showing
@@ -74,10 +75,6 @@ def half(name: str) -> str:
     return "dev" if hashlib.sha256(name.encode()).digest()[0] % 2 else "held-out"
 
 
-def plain(text: str) -> str:
-    return "".join(char for char in text.casefold() if char.isalnum())
-
-
 def sample(folder: Path, which: str, count: int, answerable: bool) -> list[dict[str, Any]]:
     found = [
         q
@@ -112,10 +109,13 @@ def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, f
         chosen = quotes(question["text"], shown)
         spent.append(1000 * (time.perf_counter() - begun))
         text = "".join(piece for piece, _ in compose(chosen))
-        contained = any(plain(answer) in plain(text) for answer in question["answers"])
+        contained = any(
+            letters_and_digits(answer) in letters_and_digits(text) for answer in question["answers"]
+        )
         right += contained
         first += bool(chosen) and any(
-            plain(answer) in plain(chosen[0].sentence.text) for answer in question["answers"]
+            letters_and_digits(answer) in letters_and_digits(chosen[0].sentence.text)
+            for answer in question["answers"]
         )
         cited += any(quote.passage.document_id == question["source_doc"] for quote in chosen)
         silent += not chosen

@@ -40,7 +40,8 @@ from indexes.errors import GeneratorBroken
 from indexes.model import Document, Hit, Principal, Readers
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from indexes.text.words import Script, script, sentences
+from indexes.text.scripts import Script, script
+from indexes.text.sentences import sentences
 from ingest.chunking import chunk
 from ingest.elements import Element, Parsed
 from service.answering.answerer import Answerer, AnswererName, Ask

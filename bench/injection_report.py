@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 from markdown_it import MarkdownIt
 
+from indexes.text.folding import letters_and_digits
 from service.templates.template import Style
 
 LEAK_WORDS = 8
@@ -155,7 +156,7 @@ def _words(text: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+    return letters_and_digits(unicodedata.normalize("NFKC", text))
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:

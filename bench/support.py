@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from indexes import embedder as embedding
 from indexes.embedder import Embedder
 from indexes.settings import Settings
-from indexes.text.words import sentences, terms
+from indexes.text.sentences import sentences
+from indexes.text.words import terms
 from service.answering.citations import SUPPORT
 
 DATA = Path(os.environ.get("CLEARANCE_DATA", "../shared/data")) / "retrieval" / "xquad-en-zh"

@@ -1,18 +1,18 @@
-"""Folders that take long to make, made once: built aside under a lock, synced, renamed into place,
-and verified.
+"""Folders that take long to make, made once: built aside under a lock, put into place durably, and
+verified.
 """
 
 import fcntl
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
+from indexes import durable
 from indexes.errors import BadConfiguration
 
 ORIGIN = "origin.json"
@@ -118,12 +118,8 @@ def _make(folder: Path, origin: Mapping[str, str], make: Callable[[Path], None])
         files = {path.relative_to(partial).as_posix(): sha256_of(path) for path in _files(partial)}
         text = json.dumps({**origin, "files": files}, indent=2, ensure_ascii=False) + "\n"
         (partial / ORIGIN).write_text(text, encoding="utf-8")
-        for path in (*_files(partial), *_folders(partial)):
-            _sync(path)
-        if folder.exists():
-            folder.rename(replaced)
-        partial.rename(folder)
-        _sync(folder.parent)
+        durable.sync_tree(partial)
+        durable.replace_folder(folder, partial, replaced)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
@@ -131,15 +127,3 @@ def _make(folder: Path, origin: Mapping[str, str], make: Callable[[Path], None])
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

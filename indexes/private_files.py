@@ -31,7 +31,7 @@ def keep_private(home: Path) -> tuple[str, ...]:
     """
     os.umask(0o077)
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=_FOLDER)
+        private_folder(home)
         # the home itself may be reached by a link
         place = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -47,6 +47,11 @@ def keep_private(home: Path) -> tuple[str, ...]:
         named = ", ".join(changed[:5]) + (" …" if len(changed) > 5 else "")
         log.warning("Other users could read files of the home, and no longer can: %s", named)
     return tuple(changed)
+
+
+def private_folder(folder: Path) -> None:
+    """Makes the folder for its owner alone; one that is there stays as it is. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=_FOLDER)
 
 
 def make_private(path: Path) -> None:

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from indexes.derived.ties import ties_of
 from indexes.derived.vectors.store import Floats, Ints, Learnt, Ranked, VectorContents, of_each
 from indexes.errors import IndexDamaged
+from indexes.text.scripts import UNSPACED
 
-_CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-# one token: a CJK character, a word's piece, a mark
-_TOKEN = re.compile(rf"[{_CJK}]|[^\W{_CJK}]{{1,12}}|[^\w\s]")
-_FEATURE = re.compile(rf"[{_CJK}]+|[^\W{_CJK}]+")
+# one token: a character of a script without spaces, a word's piece, a mark
+_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]{{1,12}}|[^\w\s]")
+_FEATURE = re.compile(rf"[{UNSPACED}]+|[^\W{UNSPACED}]+")
 _SHORT_WORD = 3  # characters up to which a word is taken for a function word and counts little
 
 
 class HashingEmbedder:
     """An Embedder without a model: instant, the same on every machine; texts that share words or
-    CJK bigrams are near.
+    pairs of characters are near.
 
     Two embedders with different names behave like two models: other fingerprints, other vectors.
     """
@@ -71,12 +71,12 @@ class HashingEmbedder:
 
 
 def _features(text: str) -> list[str]:
-    """Lower-case words, and the bigrams of every CJK run (the character itself if a run has only
-    one).
+    """Lower-case words, and of a script without spaces every pair of neighbouring characters; one
+    alone stays alone.
     """
     features: list[str] = []
     for run in _FEATURE.findall(text.lower()):
-        if re.match(rf"[{_CJK}]", run) and len(run) > 1:
+        if re.match(rf"[{UNSPACED}]", run) and len(run) > 1:
             features += [run[i : i + 2] for i in range(len(run) - 1)]
         else:
             features.append(run)

@@ -55,7 +55,7 @@ class _Section:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A chunk to be: a stretch of text, the headings above it, and a table's header row where it
+    """A chunk to be: a stretch of text, the headings above it, and a table's header row if it
     starts below that.
     """
 
@@ -76,12 +76,12 @@ def chunk(
     What is embedded (title, section path, repeated header row, text) has at most `chunk_tokens`
     tokens, and at most what the embedder takes. Equal input gives equal output.
     """
-    text, blocks = _layout(parsed.elements)
+    text, blocks = _lay_out(parsed.elements)
     chunker = _Chunker(
         text, title, Splitter(text, embedder), min(chunk_tokens, embedder.max_tokens)
     )
-    drafts = chunker.fitting(_joined_up(chunker, list(_sections(blocks))))
-    marks = _marks(blocks)
+    drafts = chunker.fit(_join_small_sections(chunker, list(_sections(blocks))))
+    marks = _page_marks(blocks)
     chunks = tuple(
         Chunk(
             ordinal=ordinal,
@@ -89,15 +89,15 @@ def chunk(
             start=draft.start,
             end=draft.end,
             section=tuple(heading.text for heading in draft.path),
-            pages=_pages(marks, draft),
-            embedded=chunker.embedded(draft),
+            pages=_pages_of(marks, draft),
+            embedded=chunker.embedded_text(draft),
         )
         for ordinal, draft in enumerate(drafts)
     )
     return text, chunks
 
 
-def _layout(elements: Iterable[Element]) -> tuple[str, list[_Block]]:
+def _lay_out(elements: Iterable[Element]) -> tuple[str, list[_Block]]:
     """The document text, blocks a blank line apart and list items a line end apart, and where each
     block stands.
     """
@@ -146,25 +146,25 @@ def _introduces(held: Sequence[_Block], heading: _Block) -> bool:
     return bool(held) and held[-1].element.level < heading.element.level
 
 
-def _joined_up(chunker: "_Chunker", sections: Sequence[_Section]) -> list[_Draft]:
+def _join_small_sections(chunker: "_Chunker", sections: Sequence[_Section]) -> list[_Draft]:
     """Drafts of all sections, small neighbours under one parent merged."""
     drafts: list[_Draft] = []
     for made in chunker.cut(sections):
         if len(made) == 1 and drafts and chunker.may_join(drafts[-1], made[0]):
-            drafts[-1] = _merged(drafts[-1], made[0])
+            drafts[-1] = _merge(drafts[-1], made[0])
         else:
             drafts += made
     return drafts
 
 
-def _merged(one: _Draft, other: _Draft) -> _Draft:
-    shared = _shared(one.path, other.path)
+def _merge(one: _Draft, other: _Draft) -> _Draft:
+    shared = _count_shared_headings(one.path, other.path)
     return _Draft(
         one.start, other.end, one.tokens + other.tokens + 1, one.path[:shared], whole=True
     )
 
 
-def _shared(one: _Path, other: _Path) -> int:
+def _count_shared_headings(one: _Path, other: _Path) -> int:
     """How many headings, from the top, stand above both."""
     return next(
         (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
@@ -177,25 +177,25 @@ class _Chunker:
 
     def __init__(self, text: str, title: str, splitter: Splitter, budget: int) -> None:
         self.text, self.splitter, self.budget = text, splitter, budget
-        self.title = splitter.shortened(" ".join(title.split()), budget // (2 * PREFIX_SHARE))
+        self.title = splitter.shorten(" ".join(title.split()), budget // (2 * PREFIX_SHARE))
         self._prefixes: dict[tuple[str, ...], str] = {}
         self._rooms: dict[tuple[str, ...], int] = {}
 
     def cut(self, sections: Sequence[_Section]) -> Iterator[list[_Draft]]:
         """Each section's drafts."""
-        counts = self.splitter.counts(
+        counts = self.splitter.count_spans(
             [TextSpan(block.start, block.end) for section in sections for block in section.blocks]
         )
         at = 0
         for section in sections:
-            yield self._cut(section, counts[at : at + len(section.blocks)])
+            yield self._cut_section(section, counts[at : at + len(section.blocks)])
             at += len(section.blocks)
 
     def may_join(self, before: _Draft, after: _Draft) -> bool:
         """Whether a small section and its neighbour, siblings or parent and child, fit into one
         chunk.
         """
-        shared = _shared(before.path, after.path)
+        shared = _count_shared_headings(before.path, after.path)
         related = shared >= min(len(before.path), len(after.path)) - 1
         together = before.tokens + after.tokens + 1
         small = min(before.tokens, after.tokens) * SMALL_SHARE < self.budget
@@ -207,7 +207,7 @@ class _Chunker:
             and together <= self._room(before.path[:shared])
         )
 
-    def embedded(self, draft: _Draft) -> str:
+    def embedded_text(self, draft: _Draft) -> str:
         """What the embedder sees: the headings that the text does not show itself, a table's header
         row, the text.
         """
@@ -217,15 +217,15 @@ class _Chunker:
         parts = ("" if text.startswith(named) else named, draft.header, text)
         return "\n".join(part for part in parts if part)
 
-    def fitting(self, drafts: Sequence[_Draft]) -> list[_Draft]:
+    def fit(self, drafts: Sequence[_Draft]) -> list[_Draft]:
         """The drafts, those cut again whose tokens together are more than those of their parts."""
         done: list[_Draft] = []
-        counts = self.splitter.count([self.embedded(draft) for draft in drafts])
+        counts = self.splitter.count([self.embedded_text(draft) for draft in drafts])
         for draft, count in zip(drafts, counts, strict=True):
-            done += [draft] if count <= self.budget else self._halved(draft)
+            done += [draft] if count <= self.budget else self._halve(draft)
         return done
 
-    def _halved(self, draft: _Draft) -> list[_Draft]:
+    def _halve(self, draft: _Draft) -> list[_Draft]:
         length = draft.end - draft.start
         if length <= 1:  # one character with its headings: without them it fits
             return [replace(draft, path=(), header="")]
@@ -233,18 +233,18 @@ class _Chunker:
             draft.start, draft.start + max(1, length // 2 + 1), draft.start + length // 4
         )
         halves = [
-            self.splitter.trimmed(draft.start, middle),
-            self.splitter.trimmed(middle, draft.end),
+            self.splitter.trim(draft.start, middle),
+            self.splitter.trim(middle, draft.end),
         ]
-        tokens = self.splitter.counts(halves)
+        tokens = self.splitter.count_spans(halves)
         parts = [
             replace(draft, start=half.start, end=half.end, tokens=count, whole=False)
             for half, count in zip(halves, tokens, strict=True)
             if half.end > half.start
         ]
-        return self.fitting(parts)
+        return self.fit(parts)
 
-    def _cut(self, section: _Section, counts: Sequence[int]) -> list[_Draft]:
+    def _cut_section(self, section: _Section, counts: Sequence[int]) -> list[_Draft]:
         room = self._room(section.path)
         total = sum(counts) + len(counts)
         if total <= room:
@@ -254,47 +254,45 @@ class _Chunker:
         run: list[tuple[TextSpan, int]] = []
         for block, count in zip(section.blocks, counts, strict=True):
             if block.element.kind == "table" and count > room:
-                drafts += self._table(block, run, section.path, room)
+                drafts += self._cut_table(block, run, section.path, room)
                 run = []
             elif count > room:
                 run += self.splitter.pieces(block.start, block.end, room)
             else:
                 run.append((TextSpan(block.start, block.end), count))
-        return drafts + self._packed(run, section.path, room)
+        return drafts + self._pack(run, section.path, room)
 
-    def _table(
+    def _cut_table(
         self, block: _Block, lead: list[tuple[TextSpan, int]], path: _Path, room: int
     ) -> list[_Draft]:
         """Row groups; every group but the first has the header row before it in what is embedded.
 
-        `lead` is what stands before the table: with the first rows where it is short, else in
+        `lead` is what stands before the table: with the first rows if it is short, else in
         chunks of its own.
         """
         rows = self.splitter.lines(block.start, block.end)
-        header = self._header(rows, room)
+        header = self._find_header_row(rows, room)
         below = room - (self.splitter.count([header])[0] + 1 if header else 0)
         pieces: list[tuple[TextSpan, int]] = []
-        for row, count in zip(rows, self.splitter.counts(rows), strict=True):
+        for row, count in zip(rows, self.splitter.count_spans(rows), strict=True):
             pieces += (
                 [(row, count)]
                 if count <= below
                 else self.splitter.pieces(row.start, row.end, below)
             )
         short = 2 * sum(count + 1 for _, count in lead) <= below
-        before = [] if short else self._packed(lead, path, room)
-        drafts = self._packed([*lead, *pieces] if short else pieces, path, below)
+        before = [] if short else self._pack(lead, path, room)
+        drafts = self._pack([*lead, *pieces] if short else pieces, path, below)
         return [*before, drafts[0], *(replace(draft, header=header) for draft in drafts[1:])]
 
-    def _header(self, rows: Sequence[TextSpan], room: int) -> str:
+    def _find_header_row(self, rows: Sequence[TextSpan], room: int) -> str:
         for row in rows[:2]:  # the first row may be a caption
             line = self.text[row.start : row.end]
             if CELL_SIGN in line:
                 return line if self.splitter.count([line])[0] * PREFIX_SHARE <= room else ""
         return ""
 
-    def _packed(
-        self, pieces: Sequence[tuple[TextSpan, int]], path: _Path, room: int
-    ) -> list[_Draft]:
+    def _pack(self, pieces: Sequence[tuple[TextSpan, int]], path: _Path, room: int) -> list[_Draft]:
         """Pieces put together in order into drafts of about equal size, none above the room."""
         if not pieces:
             return []
@@ -322,7 +320,7 @@ class _Chunker:
 
     def _prefix(self, names: tuple[str, ...]) -> str:
         """Title and headings within their share of the budget; the outermost headings go first
-        where there are many.
+        if there are many.
         """
         if names not in self._prefixes:
             shown = names[1:] if names and names[0].casefold() == self.title.casefold() else names
@@ -335,7 +333,7 @@ class _Chunker:
         return self._prefixes[names]
 
 
-def _marks(blocks: Sequence[_Block]) -> list[PageMark]:
+def _page_marks(blocks: Sequence[_Block]) -> list[PageMark]:
     """Where each page begins. Blocks without a page stand on the page before them."""
     marks: list[PageMark] = []
     for block in blocks:
@@ -345,7 +343,7 @@ def _marks(blocks: Sequence[_Block]) -> list[PageMark]:
     return marks
 
 
-def _pages(marks: Sequence[PageMark], draft: _Draft) -> tuple[PageMark, ...]:
+def _pages_of(marks: Sequence[PageMark], draft: _Draft) -> tuple[PageMark, ...]:
     starts = [mark.start for mark in marks]
     first = max(0, bisect_right(starts, draft.start) - 1)
     return tuple(marks[first : bisect_left(starts, draft.end)])

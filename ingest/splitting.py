@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from indexes.text.sentences import CLAUSE_ENDS, CLOSING, ENDS, ENDS_BEFORE_SPACE
+
 if TYPE_CHECKING:
     from indexes.embedder import Embedder
 
@@ -15,12 +17,13 @@ if TYPE_CHECKING:
 BATCH_CHARS = 2_000_000  # characters given to the tokenizer at once
 # characters per token above which a text is surely too long and need not be counted whole
 LONG_CHARS = 16
+# long ones may be cut at a Chinese semicolon too
 _STOPS = re.compile(
-    r"[。！？；｡]++[”’」』）)\"']*+"  # CJK sentences end without a space
-    r"|(?<![.!?…])[.!?…]++[\"'”’)\]]*+(?=\s)"
+    rf"[{ENDS}；]++[{CLOSING}]*+"
+    rf"|(?<![{ENDS_BEFORE_SPACE}])[{ENDS_BEFORE_SPACE}]++[{CLOSING}]*+(?=\s)"
     r"|\n++"
 )
-_CLAUSES = "，、,;；:：)）]】|"
+_CUTS = f"{CLAUSE_ENDS}:)）]】|"
 _SPACES = " \t\n\u3000"
 
 
@@ -53,16 +56,16 @@ class Splitter:
                 batch, chars = [], 0
         return counts + (self._embedder.count(batch) if batch else [])
 
-    def counts(self, spans: Sequence[TextSpan]) -> list[int]:
+    def count_spans(self, spans: Sequence[TextSpan]) -> list[int]:
         return self.count([self.text[span.start : span.end] for span in spans])
 
-    def shortened(self, text: str, tokens: int) -> str:
+    def shorten(self, text: str, tokens: int) -> str:
         """The text's beginning, at most so many tokens long."""
         while text and self.count([text])[0] > tokens:
             text = text[: max(len(text) * 3 // 4, 1) if len(text) > 1 else 0].rstrip()
         return text
 
-    def trimmed(self, start: int, end: int) -> TextSpan:
+    def trim(self, start: int, end: int) -> TextSpan:
         """The stretch without the white space at its ends."""
         part = self.text[start:end]
         return TextSpan(
@@ -71,19 +74,19 @@ class Splitter:
 
     def lines(self, start: int, end: int) -> list[TextSpan]:
         """The lines with something on them."""
-        return list(self._between(re.compile(r"\n++"), start, end))
+        return list(self._split_at(re.compile(r"\n++"), start, end))
 
     def pieces(self, start: int, end: int, room: int) -> list[tuple[TextSpan, int]]:
         """Sentences, and parts of those that do not fit, each with its tokens, none above `room`."""
-        sentences = list(self._between(_STOPS, start, end))
+        sentences = list(self._split_at(_STOPS, start, end))
         short = [span for span in sentences if span.end - span.start <= LONG_CHARS * room]
-        known = dict(zip(short, self.counts(short), strict=True))
+        tokens_of = dict(zip(short, self.count_spans(short), strict=True))
         found: list[tuple[TextSpan, int]] = []
         for span in sentences:
-            if known.get(span, room + 1) <= room:
-                found.append((span, known[span]))
+            if tokens_of.get(span, room + 1) <= room:
+                found.append((span, tokens_of[span]))
             else:
-                found += self._windows(span, room)
+                found += self._cut_long(span, room)
         return found
 
     def best_cut(self, start: int, limit: int, least: int) -> int:
@@ -91,23 +94,23 @@ class Splitter:
         space, else there.
         """
         window = self.text[least:limit]
-        clause = max(window.rfind(sign) for sign in _CLAUSES)
+        clause = max(window.rfind(sign) for sign in _CUTS)
         space = max(window.rfind(sign) for sign in _SPACES)
         best = clause if clause >= 0 and clause * 2 >= space else space
         return max(start + 1, least + best + 1 if best >= 0 else limit)
 
-    def _between(self, stops: re.Pattern[str], start: int, end: int) -> Iterator[TextSpan]:
+    def _split_at(self, stops: re.Pattern[str], start: int, end: int) -> Iterator[TextSpan]:
         at = start
         for stop in stops.finditer(self.text, start, end):
-            span = self.trimmed(at, stop.end())
+            span = self.trim(at, stop.end())
             if span.end > span.start:
                 yield span
             at = stop.end()
-        span = self.trimmed(at, end)
+        span = self.trim(at, end)
         if span.end > span.start:
             yield span
 
-    def _windows(self, span: TextSpan, room: int) -> Iterator[tuple[TextSpan, int]]:
+    def _cut_long(self, span: TextSpan, room: int) -> Iterator[tuple[TextSpan, int]]:
         """Pieces of a sentence that does not fit, cut by guessing a length from what came before
         and counting it.
         """
@@ -119,8 +122,8 @@ class Splitter:
                 cut = (
                     limit if limit == span.end else self.best_cut(at, limit, at + (limit - at) // 2)
                 )
-                piece = self.trimmed(at, cut)
-                tokens = self.counts([piece])[0]
+                piece = self.trim(at, cut)
+                tokens = self.count_spans([piece])[0]
                 if tokens <= room or cut - at <= 1:
                     break
                 size = max(1, min(size * 3 // 4, int(size * room / tokens)))

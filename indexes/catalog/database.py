@@ -27,6 +27,7 @@ from sqlalchemy.exc import (
     TimeoutError,
 )
 
+from indexes import durable
 from indexes.errors import (
     BadConfiguration,
     Busy,
@@ -36,7 +37,7 @@ from indexes.errors import (
     UnsafeDatabase,
 )
 from indexes.model import Actor
-from indexes.private_files import keep_private, make_private
+from indexes.private_files import keep_private, make_private, private_folder
 
 CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
 SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processes write
@@ -312,7 +313,7 @@ def _make_sqlite_engine(url: str, database: str | None) -> tuple[Engine, "_Catal
         if place.name == CATALOG_FILE:
             keep_private(place.parent)
         else:
-            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(place.parent)
     except OSError as error:
         raise BadConfiguration(
             f"The folder {place.parent} cannot be used: {error.strerror}.", remedy=_HOME
@@ -478,14 +479,8 @@ class _CatalogFile:
             return
         self._noted = noted
         with suppress(OSError), _folder_lock(self._path.parent):
-            written = self._note.with_name(f"{self._note.name}-{os.getpid()}")
-            with os.fdopen(
-                os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
-                "w",
-                encoding="utf-8",
-            ) as file:
-                json.dump(noted, file)
-            written.replace(self._note)
+            durable.remove_leftovers(self._note)
+            durable.write(self._note, json.dumps(noted).encode())
 
 
 @contextmanager

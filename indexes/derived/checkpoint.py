@@ -8,20 +8,19 @@ pointer, raises IndexDamaged and nothing else.
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import re
 import shutil
-import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from indexes import durable
 from indexes.errors import IndexDamaged
+from indexes.private_files import private_folder
 
 FORMAT = 3
 _MANIFEST = "manifest.json"
@@ -34,7 +33,7 @@ _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionEr
 
 def save(home: Path, facts: Mapping[str, Any], write: Callable[[Path], None]) -> None:
     """Make what `write` puts into a folder the checkpoint, or leave the former one as it was."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(home)
     home.chmod(0o700)
     with ExitStack() as held:
         with _folder_lock(home):
@@ -95,7 +94,7 @@ def _lock_current(home: Path, held: ExitStack) -> Path | None:
 def _current_name(home: Path) -> str | None:
     """What CURRENT names; None if it is not there."""
     try:
-        with _open_regular(home / _CURRENT) as file:
+        with durable.open_ordinary(home / _CURRENT) as file:
             name = file.read(_NAME_BYTES).decode().strip()
     except FileNotFoundError:
         return None
@@ -112,13 +111,11 @@ def _verify(folder: Path, facts: Mapping[str, Any]) -> bool:
     Raises IndexDamaged unless every file is as it was written.
     """
     try:
-        with _open_regular(folder / _MANIFEST) as file:
+        with durable.open_ordinary(folder / _MANIFEST) as file:
             manifest = json.loads(file.read())
         if manifest["format"] != FORMAT or manifest["facts"] != dict(facts):
             return False
-        wrong = [
-            name for name, digest in manifest["sha256"].items() if _digest(folder / name) != digest
-        ]
+        wrong = durable.changed_files(folder, manifest["sha256"])
     except _DAMAGE as error:
         raise IndexDamaged(f"{folder.name}: {error}") from error
     if wrong:
@@ -127,29 +124,18 @@ def _verify(folder: Path, facts: Mapping[str, Any]) -> bool:
 
 
 def _seal(folder: Path, facts: Mapping[str, Any]) -> None:
-    digests = {path.name: _digest(path) for path in sorted(folder.iterdir())}
-    manifest = {"format": FORMAT, "facts": dict(facts), "sha256": digests}
+    manifest = {"format": FORMAT, "facts": dict(facts), "sha256": durable.digests(folder)}
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
     for path in folder.iterdir():
-        path.chmod(0o600)
-        _sync(path)
-    _sync(folder)
+        path.chmod(durable.PRIVATE)
+    durable.sync_tree(folder)
 
 
 def _point_to(home: Path, name: str) -> None:
-    pointer, current = home / f"{_CURRENT}.{name}", home / _CURRENT
-    try:
-        with os.fdopen(
-            os.open(pointer, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-        ) as file:
-            file.write(name)
-        _sync(pointer)
-        if current.is_dir() and not current.is_symlink():
-            shutil.rmtree(current)
-        pointer.replace(current)
-        _sync(home)
-    finally:
-        pointer.unlink(missing_ok=True)
+    current = home / _CURRENT
+    if current.is_dir() and not current.is_symlink():
+        shutil.rmtree(current)
+    durable.write(current, name.encode())
 
 
 def _delete_others(home: Path) -> None:
@@ -162,8 +148,7 @@ def _delete_others(home: Path) -> None:
         if path.name != kept:
             with suppress(OSError), _folder_lock(path, wait=False):
                 _remove(path)
-    for path in home.glob(f"{_CURRENT}.*"):
-        _remove(path)
+    durable.remove_leftovers(home / _CURRENT)
 
 
 def _remove(path: Path) -> None:
@@ -190,32 +175,5 @@ def _folder_lock(folder: Path, *, shared: bool = False, wait: bool = True) -> It
                 # those: a file system without locks; there, processes should not share a folder
                 raise
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _open_regular(path: Path) -> BufferedReader:
-    """An ordinary file, opened: neither a link, nor something whose reading might never end."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    file = (
-        os.fdopen(descriptor, "rb", closefd=True)
-        if stat.S_ISREG(os.fstat(descriptor).st_mode)
-        else None
-    )
-    if file is None:
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "It is no ordinary file")
-    return file
-
-
-def _digest(path: Path) -> str:
-    with _open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

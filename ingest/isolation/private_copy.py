@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from indexes.private_files import private_folder
+
 IN_MEMORY_BYTES = 8 * 1024 * 1024
 _BLOCK = 1024 * 1024
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
@@ -29,7 +31,7 @@ class PrivateCopy:
         if size <= IN_MEMORY_BYTES:
             return cls(_open_memory(), name, in_memory=True)
         folder = home / "tmp"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         return cls(tempfile.TemporaryFile(dir=folder, buffering=0), name, in_memory=False)
 
     def write(self, block: bytes) -> None:

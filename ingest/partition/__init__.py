@@ -19,11 +19,11 @@ from indexes.errors import (
 )
 from indexes.formats import FORMATS, Format
 from indexes.model import Scalar
+from indexes.text.language import SAMPLE_CHARS, detect_language
 from ingest.elements import Element, Parsed, ParseOptions
 from ingest.partition import office
 from ingest.partition.context import ParseContext
 from ingest.partition.kinds import identify_format
-from ingest.partition.language import SAMPLE_CHARS, detect_language
 from ingest.partition.reading import reader_of
 
 _UNPRINTABLE = {code: None for code in range(32) if code not in (9, 10)} | {

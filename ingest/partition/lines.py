@@ -3,15 +3,16 @@
 import re
 from collections.abc import Sequence
 
-CJK = "\u2e80-\u2fdf\u3000-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
-_ENDS_CJK = re.compile(f"[{CJK}]$")
-_STARTS_CJK = re.compile(f"^[{CJK}]")
+from indexes.text.scripts import NO_SPACE_AT_LINE_END
+
+_ENDS_WITHOUT_SPACE = re.compile(f"[{NO_SPACE_AT_LINE_END}]$")
+_STARTS_WITHOUT_SPACE = re.compile(f"[{NO_SPACE_AT_LINE_END}]")
 _HYPHEN_END = re.compile(r"[^\W\d_][-\u00ad\u2010]$")
 SOFT_BREAKS = "\x02\ufffe\u00ad"  # how PDFium marks a hyphen that only the line end made
 
 
 def join_lines(lines: Sequence[str]) -> str:
-    """One paragraph: a hyphen at a line end undone, no space between CJK characters, one space
+    """One paragraph: a hyphen at a line end undone, no space in Chinese or Japanese, one space
     elsewhere.
     """
     text = ""
@@ -29,7 +30,7 @@ def join_lines(lines: Sequence[str]) -> str:
 
 def glue(before: str, after: str) -> str:
     """What stands between two lines of one paragraph."""
-    if not before or (_ENDS_CJK.search(before) and _STARTS_CJK.match(after)):
+    if not before or (_ENDS_WITHOUT_SPACE.search(before) and _STARTS_WITHOUT_SPACE.match(after)):
         return ""
     return " "
 

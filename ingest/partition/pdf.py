@@ -20,6 +20,7 @@ import pypdfium2.raw as pdfium_c
 
 from indexes.errors import SourceBroken, SourceEmpty, SourceRefused, SourceTooCostly
 from indexes.model import Scalar
+from indexes.text.sentences import BULLETS, CLOSING, ENDS, ENDS_BEFORE_SPACE
 from ingest.elements import Element
 from ingest.partition import ocr
 from ingest.partition.attachments import Attachment, read_attachments
@@ -45,8 +46,8 @@ _NOTE_KEYS = {
     pdfium_c.FPDF_ANNOT_TEXT: b"Contents",
     pdfium_c.FPDF_ANNOT_FREETEXT: b"Contents",
 }
-_BULLET = re.compile(r"^(?:[•◦▪‣·●○■–*\-\uf0b7\uf0a7]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")
-_SENTENCE_END = re.compile(r"[.!?:;。！？：；…][\"'”’）)\]]*$")
+_BULLET = re.compile(rf"^(?:[{BULLETS}–*\-]|\(?\d{{1,3}}[.)]|\(?[a-z][.)])\s+\S")
+_SENTENCE_END = re.compile(rf"[{ENDS_BEFORE_SPACE}{ENDS}:;：；][{CLOSING}]*$")
 _LEADERS = re.compile(r"\s*+(?:[.·…_]\s?){5,}+")  # between a contents entry and its page number
 _DIGITS = re.compile(r"\d+")
 

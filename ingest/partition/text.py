@@ -14,6 +14,8 @@ from pathlib import Path
 import charset_normalizer
 
 from indexes.errors import SourceBroken
+from indexes.text.scripts import HANGUL_SYLLABLES, UNIFIED_HAN, WIDE_KANA
+from indexes.text.sentences import BULLETS
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.reading import ReadResult
@@ -29,7 +31,11 @@ MARKS = (
 )
 MAX_ELEMENT_CHARS = 20_000
 _BLANK_LINES = re.compile(r"\n[ \t\u3000]*\n+")
-_BULLET = re.compile(r"^\s*(?:[-*+•◦▪‣·●○■]|\d{1,3}[.)]|[a-zA-Z][.)])\s+\S")
+_BULLET = re.compile(rf"^\s*(?:[-*+{BULLETS}]|\d{{1,3}}[.)]|[a-zA-Z][.)])\s+\S")
+# kana, Hangul, punctuation, full-width marks and digits; not half-width kana, which other encodings
+# look like if they are read as Shift JIS
+_EAST_ASIAN = re.compile(f"[{WIDE_KANA}{HANGUL_SYLLABLES}\u3000-\u3011\u30fb\uff01-\uff1f]")
+_UNIFIED_HAN = re.compile(f"[{UNIFIED_HAN}]")
 _RULE = re.compile(r"^([=\-~^#*_+])\1{2,}$")
 
 
@@ -125,16 +131,11 @@ def plausibility(text: str) -> float:
 
 
 def _commonness(char: str) -> float:
-    code = ord(char)
-    if (
-        0x3040 <= code <= 0x30FF
-        or 0x3000 <= code <= 0x3011
-        or 0xFF01 <= code <= 0xFF1F
-        or 0xAC00 <= code <= 0xD7A3
-    ):
-        return 1.0  # kana, CJK punctuation, Hangul
-    if 0x4E00 <= code <= 0x9FFF:
+    if _EAST_ASIAN.match(char):
+        return 1.0
+    if _UNIFIED_HAN.match(char):
         return 0.95 if _everyday_han(char) else 0.2
+    code = ord(char)
     if 0x0410 <= code <= 0x044F or code in (0x0401, 0x0451):
         return 0.85
     if 0xC0 <= code <= 0xFF and code not in (0xD7, 0xF7):

@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 
 from indexes.errors import QuestionTooLong
 from indexes.model import Hit
-from indexes.text.words import sentences
+from indexes.text.sentences import sentences
 from service.answering.prompt import (
     LeftOut,
     Passage,

@@ -7,7 +7,9 @@ from functools import cached_property
 
 from indexes.formats import PageKind
 from indexes.model import PageMark
-from indexes.text.words import script, sentences, terms
+from indexes.text.scripts import script
+from indexes.text.sentences import sentences
+from indexes.text.words import terms
 from service.answering.prompt import Passage, PassageSpan
 from service.answering.untrusted import Inert, visible
 

@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from indexes.errors import GeneratorError
-from indexes.text.words import HAN, KANA, Script, script, terms
+from indexes.text.folding import letters_and_digits
+from indexes.text.scripts import UNSPACED, Script, script
+from indexes.text.sentences import QUESTION_MARKS
+from indexes.text.words import terms
 from service.answering.prompt import Turn, alternate_turns
 from service.answering.untrusted import clean, quiet
 from service.llm.port import LanguageModel, Message, Prompt
@@ -53,8 +56,7 @@ _LEANS = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"\w+(?:[.,'’]\w+)*")
-_ASKS = ("?", "？", "؟")
-_NO_SPACES = re.compile(f"[{HAN}{KANA}]")
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 async def standalone(
@@ -105,7 +107,7 @@ def _content(text: str, without: set[str]) -> list[str]:
         if term.form in seen:
             continue
         seen.add(term.form)
-        word = None if _NO_SPACES.match(term.form) else _WORD.match(text, term.start)
+        word = None if _UNSPACED.match(term.form) else _WORD.match(text, term.start)
         end = term.start + len(term.form) if word is None else word.end()
         if spans and term.start < spans[-1][1]:
             spans[-1] = (spans[-1][0], end)
@@ -188,11 +190,7 @@ def _accepted(said: str, question: str, turns: Sequence[Turn]) -> str | None:
         return None
     if len(wrote & known) < AT_LEAST_SAID * len(wrote) or 2 * len(wrote & asked) < len(asked):
         return None
-    if question.rstrip().endswith(_ASKS) and not line.endswith(_ASKS):
+    if question.rstrip().endswith(QUESTION_MARKS) and not line.endswith(QUESTION_MARKS):
         return None
-    earlier = {_letters(turn.text) for turn in turns if turn.role == "user"}
-    return None if _letters(line) in earlier - {_letters(question)} else line
-
-
-def _letters(text: str) -> str:
-    return "".join(mark for mark in text.casefold() if mark.isalnum())
+    earlier = {letters_and_digits(turn.text) for turn in turns if turn.role == "user"}
+    return None if letters_and_digits(line) in earlier - {letters_and_digits(question)} else line

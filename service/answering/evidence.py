@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 from indexes.derived.corpus import Corpus
 from indexes.model import Hit, IndexGeneration, Mode, SearchResult
-from indexes.text.words import HAN, KANA, Script, script
+from indexes.text.scripts import UNSPACED, Script, script
 
 SETTING = "abstention"
 """Under this name a generation keeps its thresholds."""
@@ -47,7 +47,7 @@ Low: of the answerable questions of four sets they refuse none as they stand, an
 hundred in many words or asked of a single document.
 """
 
-_WORD = re.compile(rf"[{HAN}{KANA}]|[^\W\d_{HAN}{KANA}]+")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W\d_{UNSPACED}]+")
 
 log = logging.getLogger(__name__)
 
@@ -106,5 +106,5 @@ def thresholds(generation: IndexGeneration, settings: Mapping[str, Any]) -> Thre
 
 
 def _words(text: str) -> frozenset[str]:
-    """Every word once, the small ones too; Chinese and Japanese as single characters."""
+    """Every word once, the small ones too; scripts without spaces as single characters."""
     return frozenset(_WORD.findall(text.casefold()))

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
-from indexes.text.words import script, terms
+from indexes.text.scripts import script
+from indexes.text.sentences import ends_sentence
+from indexes.text.words import terms
 from service.answering.citations import Citation, Sentence, cite, split
 from service.answering.prompt import Passage
 from service.answering.untrusted import inert, quiet
@@ -56,7 +58,6 @@ _WHO_OR_WHERE = re.compile(
     re.IGNORECASE,
 )
 _KINDS = ((_HOW_MANY, _NUMBER), (_WHEN, _DATE), (_WHO_OR_WHERE, _NAME))
-_ENDS = re.compile(r"[.!?。！？…][\"'”’)\]」』）》]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,7 @@ def _hints(asked: _Question, sentence: Sentence) -> float:
     wanted = list(pairwise(asked.words))
     if wanted and script(asked.text) == "en":
         hint += PHRASE * sum(pair in pairs for pair in wanted) / len(wanted)
-    if not _ENDS.search(sentence.text):
+    if not ends_sentence(sentence.text):
         hint -= HINT  # a heading or a fragment
     return hint
 

@@ -5,13 +5,13 @@ half of it.
 import re
 
 from indexes.errors import GeneratorBroken
-from indexes.text.words import sentences
+from indexes.text.folding import letters_and_digits
+from indexes.text.sentences import sentences
 from service.answering.budget import Fitted
 from service.answering.citations import Citation, Doubt, Writer
 from service.llm.port import TokenCounts
 from service.templates.template import Template
 
-_NOT_WORD = re.compile(r"[\W_]+")
 _CANNOT = re.compile(
     r"\b(?:passages?|documents?|context|text|sources?|information)\b.{0,60}\b(?:do|does|did|is|are)(?: not|n['’]t)\b"
     r".{0,40}\b(?:answer|contain|mention|provide|say|state|specify|include|give|address|available|enough)"
@@ -35,7 +35,7 @@ class ModelOutput:
         self.abstained = False
         self._writer = Writer(fitted.passages, question)
         self._no_answer = template.no_answer
-        self._sought = _words(template.no_answer)
+        self._sought = letters_and_digits(template.no_answer)
         # None: it is an answer, nothing is held back any more
         self._held: list[str | Citation] | None = []
 
@@ -70,7 +70,7 @@ class ModelOutput:
         if self._held is None:
             return new
         self._held.extend(new)
-        said = _words(self._writer.text)
+        said = letters_and_digits(self._writer.text)
         if said.startswith(self._sought):
             self.abstained = True
             return [self._no_answer]
@@ -90,7 +90,3 @@ class ModelOutput:
             and len(sentences(text)) <= LONGEST_ABSTENTION
             and _CANNOT.search(text) is not None
         )
-
-
-def _words(text: str) -> str:
-    return _NOT_WORD.sub("", text.casefold())

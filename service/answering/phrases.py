@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from indexes.text.words import Script
+from indexes.text.scripts import Script
 
 NOTHING_FOUND: Mapping[Script, str] = {
     "en": "Nothing about this was found in the documents that you may read.",

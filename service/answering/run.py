@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from indexes.model import Hit, Principal
-from indexes.text.words import Script, script
+from indexes.text.scripts import Script, script
 from service.answering.budget import Budget, pack_everything
 from service.answering.permission import Permission
 from service.answering.prompt import LeftOut, Passage

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from indexes import durable
 from indexes import settings as configuration
 from indexes.cli.common import Json, command_line_actor, open_catalog
 
@@ -74,10 +75,18 @@ def leaktest(
                 say=_say,
             )
     if output is not None:
-        output.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+        _write(output, json.dumps(report.as_json(), indent=1) + "\n")
     typer.echo(json.dumps(report.as_json(), indent=1) if as_json else "\n".join(report.lines()))
     if not report.clean:
         raise typer.Exit(1)
+
+
+def _write(output: Path, text: str) -> None:
+    """Writes the report for its owner alone; what is a pipe or a link stays one."""
+    if output.is_symlink() or (output.exists() and not output.is_file()):
+        output.write_text(text, encoding="utf-8")
+    else:
+        durable.write(output, text.encode())
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from indexes.catalog import Catalog
 from indexes.catalog.templates import NAME, split_label
 from indexes.errors import BadInput
 from indexes.model import Principal
-from indexes.text.words import Script, script
+from indexes.text.scripts import Script, script
 from service.answering.answerer import Answerer, Ask
 from service.templates.drafts import read_file
 from service.templates.store import CatalogTemplates, as_template

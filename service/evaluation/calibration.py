@@ -20,7 +20,7 @@ from indexes.catalog import Catalog
 from indexes.errors import BadInput, Busy
 from indexes.model import Actor, IndexGeneration, Mode, Principal
 from indexes.search.searcher import Searcher
-from indexes.text.words import Script, script
+from indexes.text.scripts import Script, script
 from service.answering.evidence import OFF, SETTING, share_a_language, thresholds
 from service.evaluation.cases import Case
 

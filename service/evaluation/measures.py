@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from indexes.text.words import HAN, IDEOGRAPHS, KANA
+from indexes.text.scripts import IDEOGRAPH, UNSPACED
+from indexes.text.stop_words import ARTICLES
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import CaseOutcome
 
@@ -19,18 +20,17 @@ Unit = Literal["share", "tokens", "seconds"]
 Part = tuple[float, float]  # what was got, what could be got
 
 NOTHING: Part = (0.0, 0.0)
-ARTICLES = frozenset({"a", "an", "the"})
 _MARKER = re.compile(r"\[\d+\]")
-_TOKEN = re.compile(rf"[{HAN}{KANA}]|[^\s{HAN}{KANA}]+")
+_TOKEN = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-case words without punctuation and English articles; Chinese and Japanese as single
+    """Lower-case words without punctuation and English articles; scripts without spaces as single
     characters.
     """
     plain = unicodedata.normalize("NFKC", _MARKER.sub(" ", text)).casefold()
     found = _TOKEN.findall("".join(c for c in plain if not _punctuation(c)))
-    if IDEOGRAPHS.search(plain):
+    if IDEOGRAPH.search(plain):
         return found
     return [token for token in found if token not in ARTICLES] or found
 

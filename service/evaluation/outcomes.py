@@ -13,7 +13,9 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from indexes import durable
 from indexes.errors import BadInput, StorageFull
+from indexes.private_files import private_folder
 
 FORM = 1
 """Raise it when an outcome is counted otherwise: every question is then asked anew."""
@@ -115,24 +117,12 @@ class Outcomes:
         os.close(self._descriptor)
 
 
-def private_folder(folder: Path) -> None:
-    """Makes the folder for its owner alone; one that is there stays as it is."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-
 def write_private(file: Path, text: str) -> None:
     """Replaces the file, readable by its owner alone. Raises BadInput."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         private_folder(file.parent)
-        descriptor = os.open(
-            draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as out:
-            out.write(text)
-        draft.replace(file)
+        durable.write(file, text.encode("utf-8", "replace"))
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise BadInput(
             f"{file} cannot be written: {error.strerror}.", remedy="Name another file."
         ) from error

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
 from indexes.catalog.template_choice import TemplateText
 from indexes.errors import BadInput
-from indexes.text.words import Script
+from indexes.text.scripts import Script
 from service.templates.language import MAX_SOURCE, VARIABLES, check, fill, loops, parts_always_shown
 from service.templates.template import BUILT_IN, Style
 

@@ -10,7 +10,7 @@ from indexes.catalog import Catalog
 from indexes.catalog.template_choice import Chosen, TemplateVersion
 from indexes.catalog.templates import NAME
 from indexes.model import Principal
-from indexes.text.words import Script
+from indexes.text.scripts import Script
 from service.templates.template import BuiltIn, Style, Template
 
 

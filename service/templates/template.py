@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from indexes.errors import NotFound
 from indexes.model import Principal
-from indexes.text.words import Script
+from indexes.text.scripts import Script
 
 Style = Literal["chat", "completion"]
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from indexes.errors import BadInput, NotFound
 from indexes.model import Hit, PageMark
-from indexes.text.words import script, sentences
+from indexes.text.scripts import script
+from indexes.text.sentences import sentences
 from service.answering.prompt import (
     Piece,
     Turn,

@@ -7,6 +7,7 @@ remembers the words of a deleted document, and an index can go from one process 
 
 - Words are runs of letters, marks and digits (Unicode categories) after NFKC and case folding, with English stems.
 - Scripts written without spaces, and Hangul, become pairs of neighbouring characters; one alone stays alone.
+  Their digits are words, as everywhere.
 - What is joined by `-`, `_`, `.`, `/`, `:`, `@`, `+` and the like gives its parts, and when it looks like a code (a
   digit, or a joint that prose does not use) also the whole: `ISO-27001` is `iso`, `27001` and `iso27001`. A mere hyphen
   between letter and digit is left out of the whole, and `ISO27001` has the same three terms: one code, both ways.
@@ -19,38 +20,36 @@ from array import array
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from itertools import chain
-from threading import Lock
 
 import numpy as np
 import regex  # type: ignore[import-untyped]
-import Stemmer
 from numpy.typing import NDArray
 
-ANALYSIS_VERSION = 1
+from indexes.text.scripts import UNSPACED
+from indexes.text.stems import CONTRACTION, english_stem
+
+# raise it if any text gets other terms: indexes that were stored before are then built anew
+ANALYSIS_VERSION = 2
 HASH_BYTES = 6  # two words of one view are taken for one in about one of a million questions
 WORD_CHARACTERS = 64
 MAX_REMEMBERED = 1 << 18
 MAX_REMEMBERED_CHARS = 128
 
-_UNSPACED = (
-    r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\p{Yi}\u30fc"
-    r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
-)
-_WORD = rf"[\w--_--[{_UNSPACED}]]+"
+# most characters are ASCII, and for them the long table need not be looked through
+_WORD = rf"(?:[a-z0-9]++|(?![\x00-\x7f])[\w--[{UNSPACED}]])++"
 _JOINT = r"[-_./:@+#&\\=~,'’\u2010-\u2015\u2212]"
-_TOKEN = regex.compile(rf"[{_UNSPACED}]+|{_WORD}(?:{_JOINT}{_WORD})*+", regex.V1)
+_TOKEN = regex.compile(rf"{_WORD}(?:{_JOINT}{_WORD})*+|(?![\x00-\x7f])[{UNSPACED}]++", regex.V1)
 _ASCII_TOKEN = regex.compile(r"[a-z0-9]+(?:[-_./:@+#&\\=~,'][a-z0-9]+)*+")
 # the zero-width space does part words
 _IGNORED = regex.compile(r"[\p{Cf}\p{Variation_Selector}--\u200b]", regex.V1)
 
-_UNSPACED_START = regex.compile(rf"[{_UNSPACED}]")
+_UNSPACED_START = regex.compile(rf"[{UNSPACED}]")
 _JOINTS = regex.compile(_JOINT)
 _CODE = regex.compile(r"\d|[_@.#\\=~+:]")
 _HYPHENS = regex.compile(r"[\u2010-\u2015\u2212]")
 _MERE_HYPHEN = regex.compile(r"(?<=[^\W\d])-(?=\d)|(?<=\d)-(?=[^\W\d])")
 _LETTERS_THEN_DIGITS = regex.compile(r"([a-z]{2,8})(\d{2,12})")
 _GROUPED_NUMBER = regex.compile(r"\d{1,3}(?:,\d{3})+")
-_CONTRACTION = regex.compile(r"(?<=\w)['’](?:s|t|d|m|ll|re|ve)$")
 
 
 class Analyser:
@@ -64,8 +63,6 @@ class Analyser:
         self._longest_remembered = MAX_REMEMBERED_CHARS if remembers else 0
         self._tokens: dict[str, Sequence[int]] = {}
         self._words: dict[str, int] = {}
-        self._stem = Stemmer.Stemmer("english", 0).stemWord
-        self._stemming = Lock()
 
     def terms(self, text: str) -> Sequence[int]:
         """The terms of a text in reading order, repeated as often as they occur."""
@@ -93,17 +90,11 @@ class Analyser:
         term = self._words.get(word)
         if term is None:
             word = word[:WORD_CHARACTERS]
-            term = _hash(self._stem_word(word))
+            term = _hash(english_stem(word))
             if self._longest_remembered:
                 _make_room(self._words)
                 self._words[word] = term
         return term
-
-    def _stem_word(self, word: str) -> str:
-        if not (word.isascii() and word.isalpha()):
-            return word
-        with self._stemming:
-            return str(self._stem(word))
 
 
 def count_terms(terms: Iterable[int]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -126,7 +117,7 @@ def _split_text(text: str) -> list[str]:
 
 def _split_token(token: str) -> tuple[Sequence[str], str | None]:
     """(the parts of a token, the whole of it if that is a code, else None)"""
-    token = _CONTRACTION.sub("", token)
+    token = CONTRACTION.sub("", token)
     if _GROUPED_NUMBER.fullmatch(token):
         return (token.replace(",", ""),), None
     parts = _JOINTS.split(token)

@@ -1,0 +1,109 @@
+"""Where sentences end, in every script at once."""
+
+import re
+from collections.abc import Iterator
+
+from indexes.text.scripts import IDEOGRAPH
+
+LONGEST_SENTENCE = 600  # characters; a table without a full stop is cut here, at a space
+# characters; a line at least this long that goes on in lower case was broken by the page, not the
+# writer
+WRAPPED_LINE = 40
+
+ENDS_BEFORE_SPACE = ".!?…"
+"""End a sentence if white space follows: 3.5 and example.com go on."""
+
+ENDS = "。！？｡؟۔।॥။།។"
+"""End a sentence whatever follows."""
+
+CLOSING = "\"'”’)\\]»」』）》】"
+"""What may still belong to a sentence after its end, as the inside of a character class."""
+
+CLAUSE_ENDS = ",;，、；："
+QUESTION_MARKS = ("?", "？", "؟")
+BULLETS = "•◦▪‣·●○■\uf0b7\uf0a7"
+"""Begin an item of a list; the last two are those of old symbol fonts."""
+
+_ENDING = re.compile(rf"[{ENDS_BEFORE_SPACE}{ENDS}][{CLOSING}]*$")
+_STOP = re.compile(
+    rf"[.!?]+[{CLOSING}]*(?=\s)"
+    rf"|[!?…{ENDS}]+[{CLOSING}]*"
+    r"|[ \t]*\n\s*"
+)
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(\[“\"'])(?:[A-Za-z]|(?:[A-Za-z]\.)+[A-Za-z]?|mr|mrs|ms|dr|prof|st|sr|jr|vs|no|nos"
+    r"|fig|figs|eq|art|sec|vol|pp|ca|cf|al|inc|ltd|co|corp|dept|approx|gen|col|capt|lt|gov|rev|hon"
+    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|e\.g|i\.e)\.$",
+    re.IGNORECASE,
+)
+_NEXT = re.compile(r"\s*(\S)")
+_LINE_STARTS_ITEM = re.compile(rf"[-*|#>\d(（{BULLETS}]")
+_BREAK = re.compile(rf"[\s{CLAUSE_ENDS}]")
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether the text stops where a sentence ends; a heading or a fragment does not."""
+    return _ENDING.search(text) is not None
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Offsets of the sentences, in order, white space around them left out; together they hold
+    every other character.
+
+    Text that is appended may change the last sentence, never one before it: answers are split while
+    they grow.
+    """
+    found: list[tuple[int, int]] = []
+    start = 0
+    for match in _STOP.finditer(text):
+        if match.start() >= start and _ends(text, start, match):
+            found.extend(_trimmed(text, start, match.end()))
+            start = match.end()
+    found.extend(_trimmed(text, start, len(text)))
+    return found
+
+
+def _ends(text: str, start: int, stop: re.Match[str]) -> bool:
+    mark = stop.group()
+    follows = _NEXT.match(text, stop.end())
+    if follows is None:
+        return False  # the rest is white space: it is the last sentence either way
+    if "\n" in mark:
+        return _line_ends(text, start, stop, follows.group(1))
+    if mark[0] == ".":
+        return not follows.group(1).islower() and not _ABBREVIATION.search(
+            text, max(start, stop.start() - 12), stop.start() + 1
+        )
+    return mark[0] not in "!?…" or not follows.group(1).islower()
+
+
+def _line_ends(text: str, start: int, stop: re.Match[str], follows: str) -> bool:
+    """A blank line, a list item or a short line ends a sentence; a long line that just goes on does
+    not.
+    """
+    if stop.group().count("\n") > 1 or _LINE_STARTS_ITEM.match(follows):
+        return True
+    line = stop.start() - max(text.rfind("\n", start, stop.start()) + 1, start)
+    return line < WRAPPED_LINE or not (follows.islower() or IDEOGRAPH.match(follows))
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The stretch without the space around it, in pieces that are not too long."""
+    while start < end and text[start].isspace():
+        start += 1
+    while end - start > LONGEST_SENTENCE:
+        breaks = [
+            match.end()
+            for match in _BREAK.finditer(
+                text, start + LONGEST_SENTENCE // 2, start + LONGEST_SENTENCE
+            )
+        ]
+        cut = breaks[-1] if breaks else start + LONGEST_SENTENCE
+        yield start, start + len(text[start:cut].rstrip())
+        start = cut
+        while start < end and text[start].isspace():
+            start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if end > start:
+        yield start, end
