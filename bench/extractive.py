@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from indexes.model import Hit, Row
+from indexes.search.deduplication import Selection
 from indexes.text.words import terms
 from service.answering.extractive import compose, quotes
-from service.answering.prompt import Passage, Piece, pack, worth_showing
+from service.answering.prompt import Passage, Piece, pack
 
 DATA = Path(
     os.environ.get("CLEARANCE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
@@ -96,8 +97,9 @@ def passages(
     source: str = question["source_doc"] or ""
     if with_source and source in corpus.documents and source not in names:
         names = [*names[: k - 1], source]
-    hits, _ = worth_showing([corpus.hit(name, rank) for rank, name in enumerate(names, start=1)], 4)
-    return pack([Piece(hit, len(hit.text)) for hit in hits])
+    selection = Selection(k, 4)
+    selection.take(corpus.hit(name, rank) for rank, name in enumerate(names, start=1))
+    return pack([Piece(hit, len(hit.text)) for hit in selection.kept])
 
 
 def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, float]:

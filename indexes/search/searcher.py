@@ -21,7 +21,7 @@ from indexes.derived.view import View
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ModelMismatch, TooOld, Withdrawn
 from indexes.model import DocumentView, Hit, IndexGeneration, Mode, Principal, Row, SearchResult
-from indexes.search.deduplication import Thinner
+from indexes.search.deduplication import Selection
 from indexes.search.fusion import fuse
 from indexes.search.position import Positions
 from indexes.search.reranker import LOOKED_AT, Reranker, rerank
@@ -30,8 +30,7 @@ from indexes.settings import Settings
 __all__ = ["Filters", "IndexStatus", "Searcher"]
 
 _DEPTH = 100  # each side of a fusion is ranked at least this deep
-# hits ranked beyond each one wanted, since thinning drops some; four times as many where it drops
-# more
+# hits ranked beyond each one wanted, since some are left out; if too few, four times as many
 _SPARE = 0.5
 
 log = logging.getLogger(__name__)
@@ -104,7 +103,8 @@ class Searcher:
         )
         if self._reranker is None:
             return found
-        return replace(found, hits=rerank(self._reranker, question, found.hits)[:k])
+        reranked = rerank(self._reranker, question, found.hits)
+        return replace(found, hits=reranked[:k], left_out=found.left_out[:k])
 
     def _found(
         self,
@@ -128,14 +128,15 @@ class Searcher:
                     )
                 only = _rows_let_through(now.state, now.snapshot, filters, principal)
                 rank = _Ranking(question, vector, now.snapshot, now.view, only, mode)
-                hits = self._best(rank, k, now.state, principal)
+                selection = self._select(rank, k, now.state, principal)
                 position = self._positions.seal(now.state.mark)
                 result = SearchResult(
-                    hits=hits,
+                    hits=selection.kept,
                     view_id=now.view.id,
                     exactness=rank.exactness(),
                     mode=mode,
                     evidence=rank.evidence,
+                    left_out=selection.left_out,
                     position=position,
                 )
                 alarm = self._stopped > stopped or now.snapshot.alarms > 0
@@ -203,22 +204,20 @@ class Searcher:
                 discarded=self.corpus.discarded,
             )
 
-    def _best(
+    def _select(
         self, rank: "_Ranking", k: int, state: ReadState, principal: Principal
-    ) -> tuple[Hit, ...]:
-        """Read as deep as it takes to find k hits that are neither near-duplicates nor too many of
-        one document.
-        """
+    ) -> Selection:
+        """Reads as deep as it takes to select k hits, or to the end of the view."""
         depth = k + math.ceil(_SPARE * k)
         while True:
-            ranked, thinner = rank.best(depth), Thinner(k, self._settings.passages_per_document)
+            ranked, selection = rank.best(depth), Selection(k, self._settings.passages_per_document)
             # text is read for as many as it takes, seldom for all
             for start in range(0, len(ranked), k):
-                thinner.take(self._read(ranked[start : start + k], state, principal))
-                if thinner.full:
-                    return thinner.kept
+                selection.take(self._read(ranked[start : start + k], state, principal))
+                if selection.full:
+                    return selection
             if len(ranked) < depth:
-                return thinner.kept
+                return selection
             depth *= 4
 
     def _read(

@@ -18,7 +18,7 @@ from service.answering.evidence import Judge
 from service.answering.generate import Completion
 from service.answering.meaning import Meaning
 from service.answering.permission import LOOKS_AT_ONCE, Permission
-from service.answering.prompt import LeftOut, worth_showing
+from service.answering.prompt import LeftOut
 from service.answering.quote import answer_nothing_found, quote
 from service.answering.run import Found, Run
 from service.answering.search import Search
@@ -155,10 +155,14 @@ class Answerer:
             at_least=ask.at_least,
         )
         result, weak = self.judge.judged(run.question, search) if self.judge else (search(), False)
-        run.permission.rests_on(hit.row for hit in result.hits)
-        hits, left_out = worth_showing(result.hits, self.settings.passages_per_document)
+        # the reply names what was left out as well
+        named = (*result.hits, *(omission.hit for omission in result.left_out))
+        run.permission.rests_on(hit.row for hit in named)
+        hits = result.hits
+        left_out = tuple(LeftOut.of(left.hit, left.reason) for left in result.left_out)
         if weak:  # from here on it is a view in which there is nothing
-            hits, left_out = (), tuple(LeftOut.of(hit, "weak_evidence") for hit in result.hits)
+            left_out = (*(LeftOut.of(hit, "weak_evidence") for hit in hits), *left_out)
+            hits = ()
         template = None
         if run.model is not None:
             template = self.templates.choose(

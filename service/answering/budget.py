@@ -81,7 +81,7 @@ class PackingRequest:
     template: Template
     question: str
     standalone: str = ""  # the question where no earlier turn is shown; empty: the same
-    hits: tuple[Hit, ...]  # worth showing, best first
+    hits: tuple[Hit, ...]  # best first
     left_out: tuple[LeftOut, ...]
     history: tuple[Turn, ...]
     answer_tokens: int  # wanted

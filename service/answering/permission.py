@@ -44,7 +44,9 @@ class Permission:
         self._looked = float("-inf")
 
     def rests_on(self, rows: Iterable[Row]) -> None:
-        """The answer is made from these: it ends when one of them may not be read any more."""
+        """The answer is made from these rows or names them: it ends if one of them may not be read
+        any more.
+        """
         self._rows |= frozenset(rows)
 
     async def confirm(self) -> None:

@@ -19,7 +19,7 @@ from service.templates.template import Template
 class Found:
     """What the search gave for this caller."""
 
-    hits: tuple[Hit, ...]  # worth showing, best first
+    hits: tuple[Hit, ...]  # best first
     left_out: tuple[LeftOut, ...]
     view_id: str
     position: str = ""
