@@ -22,7 +22,7 @@ from typing import Any
 from indexes.model import Hit, Row
 from indexes.search.deduplication import Selection
 from indexes.text.words import terms
-from service.answering.extractive import compose, quotes
+from service.answering.extractive import choose_quotes, compose
 from service.answering.prompt import Passage, Piece, pack
 
 DATA = Path(
@@ -111,7 +111,7 @@ def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, f
     for question in asked:
         shown = passages(corpus, question, k, with_source=True)
         begun = time.perf_counter()
-        chosen = quotes(question["text"], shown)
+        chosen = choose_quotes(question["text"], shown)
         spent.append(1000 * (time.perf_counter() - begun))
         text = "".join(piece for piece, _ in compose(chosen))
         contained = any(plain(answer) in plain(text) for answer in question["answers"])
@@ -127,7 +127,8 @@ def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, f
             print("-", question["text"], "|", question["answers"][0], "|", text or "(nothing)")
     unanswerable = sample(folder, which, count, answerable=False)
     made_up = sum(
-        bool(quotes(q["text"], passages(corpus, q, k, with_source=True))) for q in unanswerable
+        bool(choose_quotes(q["text"], passages(corpus, q, k, with_source=True)))
+        for q in unanswerable
     )
     return {
         "questions": len(asked),

@@ -24,7 +24,7 @@ from indexes.model import DocumentView, Hit, IndexGeneration, Mode, Principal, R
 from indexes.search.deduplication import Selection
 from indexes.search.fusion import fuse
 from indexes.search.position import Positions
-from indexes.search.reranker import LOOKED_AT, Reranker, rerank
+from indexes.search.reranker import RERANK_DEPTH, Reranker, rerank
 from indexes.settings import Settings
 
 __all__ = ["Filters", "IndexStatus", "Searcher"]
@@ -88,12 +88,12 @@ class Searcher:
         Blocking: one embedding, one scan.
 
         Nothing that the principal may not read changes a byte of the result, its sealed position
-        aside. at_least: a position from an earlier result; raises TooOld where this process cannot
-        see that far yet. Raises NotAuthenticated where the principal's key does not hold any more
+        aside. at_least: a position from an earlier result; raises TooOld if this process cannot
+        see that far yet. Raises NotAuthenticated if the principal's key does not hold any more
         in the state that is searched.
         """
-        wanted = k if self._reranker is None else max(k, LOOKED_AT)
-        found = self._found(
+        wanted = k if self._reranker is None else max(k, RERANK_DEPTH)
+        found = self._search_indexes(
             question,
             principal,
             wanted,
@@ -106,7 +106,7 @@ class Searcher:
         reranked = rerank(self._reranker, question, found.hits)
         return replace(found, hits=reranked[:k], left_out=found.left_out[:k])
 
-    def _found(
+    def _search_indexes(
         self,
         question: str,
         principal: Principal,
@@ -118,7 +118,7 @@ class Searcher:
         query = _Query(question, self._embedders, mode)
         while True:
             stopped = self._stopped
-            vector = query.embedded_for(self.corpus.generation())
+            vector = query.vector_for(self.corpus.generation())
             with self.corpus.latest(principal) as now:
                 if vector is not None and now.snapshot.generation.fingerprint != vector.fingerprint:
                     continue  # another model became active while the question was embedded
@@ -126,16 +126,16 @@ class Searcher:
                     raise TooOld(
                         remedy="Ask again in a moment or without the position; the catalog may have been put back."
                     )
-                only = _rows_let_through(now.state, now.snapshot, filters, principal)
-                rank = _Ranking(question, vector, now.snapshot, now.view, only, mode)
-                selection = self._select(rank, k, now.state, principal)
+                only = _rows_that_match(now.state, now.snapshot, filters, principal)
+                ranking = _Ranking(question, vector, now.snapshot, now.view, only, mode)
+                selection = self._select(ranking, k, now.state, principal)
                 position = self._positions.seal(now.state.mark)
                 result = SearchResult(
                     hits=selection.kept,
                     view_id=now.view.id,
-                    exactness=rank.exactness(),
+                    exactness=ranking.exactness(),
                     mode=mode,
-                    evidence=rank.evidence,
+                    evidence=ranking.evidence,
                     left_out=selection.left_out,
                     position=position,
                 )
@@ -157,7 +157,7 @@ class Searcher:
         """The principal may still ask, and read these rows: a look at the catalog alone, no index
         is touched.
 
-        Raises NotAuthenticated, and Withdrawn where one of the rows is gone, whether from the
+        Raises NotAuthenticated, and Withdrawn if one of the rows is gone, whether from the
         corpus or from its view.
         """
         wanted = frozenset(rows)
@@ -166,7 +166,9 @@ class Searcher:
             if wanted and state.readable(wanted, principal) != wanted:
                 raise Withdrawn()
 
-    def opened(self, passage_id: str, principal: Principal) -> tuple[Hit, DocumentView]:
+    def passage_with_document(
+        self, passage_id: str, principal: Principal
+    ) -> tuple[Hit, DocumentView]:
         """A passage and the document it stands in, of one state.
 
         Raises NotFound and NotAuthenticated like both.
@@ -205,12 +207,13 @@ class Searcher:
             )
 
     def _select(
-        self, rank: "_Ranking", k: int, state: ReadState, principal: Principal
+        self, ranking: "_Ranking", k: int, state: ReadState, principal: Principal
     ) -> Selection:
         """Reads as deep as it takes to select k hits, or to the end of the view."""
         depth = k + math.ceil(_SPARE * k)
         while True:
-            ranked, selection = rank.best(depth), Selection(k, self._settings.passages_per_document)
+            ranked = ranking.rank_rows(depth)
+            selection = Selection(k, self._settings.passages_per_document)
             # text is read for as many as it takes, seldom for all
             for start in range(0, len(ranked), k):
                 selection.take(self._read(ranked[start : start + k], state, principal))
@@ -259,36 +262,36 @@ class _Ranking:
         self._exact = True
         self.evidence = 0.0  # how well the best of all ranked so far matches
 
-    def best(self, depth: int) -> Sequence[tuple[Row, float]]:
+    def rank_rows(self, depth: int) -> Sequence[tuple[Row, float]]:
         """At most `depth` rows with their scores, best first; equal scores by a random number of
         their document.
         """
-        ranked, whole = self._ranked(depth)
+        ranked, whole = self._rank(depth)
         self.evidence = ranked[0][1] / whole if ranked else 0.0
         return ranked
 
-    def _ranked(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
+    def _rank(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
         """The best rows, and a score that none can exceed."""
         if self._mode == "dense":
-            return self._dense(depth), 1.0
+            return self._rank_by_meaning(depth), 1.0
         if self._mode == "keyword":
-            return self._keyword(depth)
+            return self._rank_by_words(depth)
         wide = max(depth, _DEPTH)
-        keyword, ceiling = self._keyword(wide)
-        cosines = [*self._dense(wide), *self._cosines(keyword)]
+        keyword, ceiling = self._rank_by_words(wide)
+        cosines = [*self._rank_by_meaning(wide), *self._score_by_meaning(keyword)]
         return fuse(cosines, keyword, ceiling, self._snapshot.ties_of)[:depth], 1.0
 
     def exactness(self) -> Literal["exact", "approximate"]:
         return "exact" if self._exact else "approximate"
 
-    def _dense(self, depth: int) -> Sequence[tuple[Row, float]]:
+    def _rank_by_meaning(self, depth: int) -> Sequence[tuple[Row, float]]:
         assert self._vector is not None
         query, view = self._vector.values, self._view
         found = self._snapshot.nearest(query, view.reader_sets, depth, self._only, view.id)
         self._exact &= found.exact
         return _pairs(found.rows, found.scores)
 
-    def _cosines(self, ranked: Sequence[tuple[Row, float]]) -> Sequence[tuple[Row, float]]:
+    def _score_by_meaning(self, ranked: Sequence[tuple[Row, float]]) -> Sequence[tuple[Row, float]]:
         """The same rows with their cosines."""
         assert self._vector is not None
         rows = np.array(sorted(row for row, _ in ranked), np.int64)
@@ -296,7 +299,7 @@ class _Ranking:
         found = self._snapshot.nearest(query, sets, len(rows), rows, None)
         return _pairs(found.rows, found.scores)
 
-    def _keyword(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
+    def _rank_by_words(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
         """The best rows by words, and a score that none in this view reaches."""
         sets = self._view.reader_sets
         rows, scores, ceiling = self._snapshot.ranking(self._question, sets, depth, self._only)
@@ -310,7 +313,7 @@ class _Query:
         self._question, self._embedders, self._mode = question, embedders, mode
         self._vector: _Vector | None = None
 
-    def embedded_for(self, generation: IndexGeneration) -> _Vector | None:
+    def vector_for(self, generation: IndexGeneration) -> _Vector | None:
         if self._mode == "keyword":
             return None
         if self._vector is None or self._vector.fingerprint != generation.fingerprint:
@@ -343,7 +346,7 @@ class _Embedders:
         return known
 
 
-def _rows_let_through(
+def _rows_that_match(
     state: ReadState, snapshot: Snapshot, filters: Filters | None, principal: Principal
 ) -> NDArray[np.int64] | None:
     if filters is None or filters.empty:

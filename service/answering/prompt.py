@@ -40,7 +40,7 @@ class LeftOut:
 
     @classmethod
     def of(cls, hit: Hit, reason: Reason, characters: int | None = None) -> Self:
-        """characters: how many of them; none: all."""
+        """characters: how many of them were left out; if None, all."""
         left = len(hit.text) if characters is None else characters
         return cls(
             hit.id, hit.document_id, reason, left, hit.title, hit.section, hit.pages, hit.page_kind
@@ -130,7 +130,7 @@ def pack(pieces: Sequence[Piece]) -> tuple[Passage, ...]:
     return tuple(_passage(n, group) for n, group in enumerate(groups, start=1))
 
 
-def by_edges(passages: Sequence[Passage]) -> list[Passage]:
+def order_by_edges(passages: Sequence[Passage]) -> list[Passage]:
     """The order in the prompt: best first, second best last, the weakest in the middle, where
     models look least.
     """
@@ -168,7 +168,8 @@ def render(
     variables: dict[str, Any] = {
         "question": quiet(question, mark).strip(),
         "passages": [
-            _shown(passage, mark, lines="line" in template.user) for passage in by_edges(passages)
+            _template_values(passage, mark, lines="line" in template.user)
+            for passage in order_by_edges(passages)
         ],
         "history": turns,
         "boundary": mark,
@@ -270,7 +271,7 @@ def _extend(spans: list[PassageSpan], piece: Piece) -> None:
         )
 
 
-def _shown(passage: Passage, mark: str, *, lines: bool) -> dict[str, Any]:
+def _template_values(passage: Passage, mark: str, *, lines: bool) -> dict[str, Any]:
     """A passage as templates see it: only disarmed text. lines: whether anything asks for it as one
     line.
     """

@@ -12,7 +12,7 @@ from service.answering.prompt import (
     Turn,
     alternate_turns,
     boundary,
-    by_edges,
+    order_by_edges,
     pack,
     render,
 )
@@ -84,7 +84,7 @@ def test_chunks_apart_and_chunks_after_a_cut_stay_apart() -> None:
 def test_passages_are_numbered_by_rank_and_the_best_stand_at_the_edges() -> None:
     passages = shown(*(hit(f"text {n}", n=n, document=f"d{n}") for n in range(1, 7)))
     assert [passage.n for passage in passages] == [1, 2, 3, 4, 5, 6]
-    assert [passage.n for passage in by_edges(passages)] == [1, 3, 5, 6, 4, 2]
+    assert [passage.n for passage in order_by_edges(passages)] == [1, 3, 5, 6, 4, 2]
 
 
 @given(hit_lists(), st.integers(1, 6))
