@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from indexes.model import Hit, Row
+from indexes.search.deduplication import Selection
 from indexes.text.folding import letters_and_digits
 from indexes.text.words import terms
-from service.answering.extractive import compose, quotes
-from service.answering.prompt import Passage, Piece, pack, worth_showing
+from service.answering.extractive import choose_quotes, compose
+from service.answering.prompt import Passage, Piece, pack
 
 DATA = Path(
     os.environ.get("CLEARANCE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
@@ -93,8 +94,9 @@ def passages(
     source: str = question["source_doc"] or ""
     if with_source and source in corpus.documents and source not in names:
         names = [*names[: k - 1], source]
-    hits, _ = worth_showing([corpus.hit(name, rank) for rank, name in enumerate(names, start=1)], 4)
-    return pack([Piece(hit, len(hit.text)) for hit in hits])
+    selection = Selection(k, 4)
+    selection.take(corpus.hit(name, rank) for rank, name in enumerate(names, start=1))
+    return pack([Piece(hit, len(hit.text)) for hit in selection.kept])
 
 
 def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, float]:
@@ -106,7 +108,7 @@ def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, f
     for question in asked:
         shown = passages(corpus, question, k, with_source=True)
         begun = time.perf_counter()
-        chosen = quotes(question["text"], shown)
+        chosen = choose_quotes(question["text"], shown)
         spent.append(1000 * (time.perf_counter() - begun))
         text = "".join(piece for piece, _ in compose(chosen))
         contained = any(
@@ -125,7 +127,8 @@ def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, f
             print("-", question["text"], "|", question["answers"][0], "|", text or "(nothing)")
     unanswerable = sample(folder, which, count, answerable=False)
     made_up = sum(
-        bool(quotes(q["text"], passages(corpus, q, k, with_source=True))) for q in unanswerable
+        bool(choose_quotes(q["text"], passages(corpus, q, k, with_source=True)))
+        for q in unanswerable
     )
     return {
         "questions": len(asked),

@@ -30,8 +30,9 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from indexes.model import Hit, Row
+from indexes.search.deduplication import Selection
 from service.answering.budget import Fitted, PackingRequest, fit
-from service.answering.prompt import worth_showing
+from service.answering.prompt import LeftOut
 from service.llm.port import Prompt
 from service.llm.tokenizer import LocalTokenizer
 from service.templates.template import CHAT_EN, CHAT_ZH, Template
@@ -112,10 +113,12 @@ def dealt(given: list[str], passages: int, chance: random.Random) -> Iterator[tu
 
 
 async def build(hits: tuple[Hit, ...], template: Template, model: Counting, window: int) -> Fitted:
-    kept, left = worth_showing(hits, 4)
+    selection = Selection(len(hits), 4)
+    selection.take(hits)
+    left_out = tuple(LeftOut.of(left.hit, left.reason) for left in selection.left_out)
     wanted = PackingRequest(
-        template=template, question="When does the harbour open in summer?", hits=kept, left_out=left, history=(),
-        answer_tokens=512, view_id="view", secret=b"bench",
+        template=template, question="When does the harbour open in summer?", hits=selection.kept,
+        left_out=left_out, history=(), answer_tokens=512, view_id="view", secret=b"bench",
     )  # fmt: skip
     return await fit(wanted, model, window)
 

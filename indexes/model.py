@@ -19,6 +19,9 @@ A document is public only if a rule says so by this name.
 Mode = Literal["hybrid", "dense", "keyword"]
 """How passages are found: by meaning, by words, or by both fused."""
 
+OmissionReason = Literal["duplicate", "document_cap"]
+"""Why a search left out a hit: it adds nothing to a better one, or its document has its share."""
+
 Scalar = str | int | float | bool
 
 MAX_ACTOR_CHARS = 255  # the catalog has room for so many
@@ -179,6 +182,14 @@ class DocumentView:
     metadata: Mapping[str, Scalar]
 
 
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """A hit that a search left out. The asker may read it like those that it gives back."""
+
+    hit: Hit
+    reason: OmissionReason
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
     """What a search gives back: hits best first, and what may be said about how they were found."""
@@ -189,6 +200,8 @@ class SearchResult:
     mode: Mode
     # score of the best passage, at most 1: cosine, BM25 / ceiling, or both fused; 0: none
     evidence: float = 0.0
+    # best first, and no more than hits were asked for; of those that rank above the last hit
+    left_out: tuple[Omission, ...] = ()
     # sealed; different each time, whatever happened
     position: str = field(default="", compare=False)
 

@@ -21,7 +21,7 @@ from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from service.answering.answerer import Answer, Answerer
 from service.answering.evidence import Judge
-from service.answering.meaning import meaning
+from service.answering.meaning import meaning_of
 from service.llm.port import LanguageModel
 from service.llm.vllm import VllmModel
 from service.operating.health import Health
@@ -148,7 +148,7 @@ async def open_runtime(
                 templates=CatalogTemplates(catalog),
                 rights=catalog.models,
                 judge=Judge(searcher.corpus),
-                meaning=meaning(embedder),
+                meaning=meaning_of(embedder),
                 secret=catalog.secret,
             ),
             jobs=jobs,

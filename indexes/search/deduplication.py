@@ -1,66 +1,68 @@
-"""Near-duplicates collapsed, and no document allowed to crowd out the others.
+"""The one place where near-copies collapse and no document may crowd out the others.
 
-Looks at readable hits only.
+It looks at hits that were read for the caller, and at nothing else. It tells what it leaves out,
+and why.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 
-from indexes.model import Hit
-
-_CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-_TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
-# share of all their words that two texts have in common, from which on they say the same
-_SAME = 0.9
-
-# all words; those with a digit, which must agree to the last
-Words = tuple[frozenset[str], frozenset[str]]
+from indexes.model import Hit, Omission, OmissionReason
+from indexes.text.near_copies import SeenTexts, Wording, wording_of
 
 
-class Thinner:
-    """Takes hits, best first, as they are read; keeps what is neither a near-copy nor too much of
-    one document.
-    """
+class Selection:
+    """At most k hits, only so many of one document, and none that adds nothing to a better one."""
 
     def __init__(self, k: int, per_document: int) -> None:
         self._k, self._per_document = k, per_document
         self._kept: list[Hit] = []
-        self._words: list[Words] = []
-        self._taken: Counter[str] = Counter()
+        self._texts = SeenTexts()  # of the hits that are kept
+        self._taken: Counter[str] = Counter()  # how many are kept of each document
+        self._left_out: list[Omission] = []
 
     @property
     def full(self) -> bool:
+        """Whether k hits are kept, so that no other is looked at."""
         return len(self._kept) == self._k
 
     @property
     def kept(self) -> tuple[Hit, ...]:
-        """In the order they came, at most k."""
+        """At most k hits, in the order in which they came."""
         return tuple(self._kept)
 
+    @property
+    def left_out(self) -> tuple[Omission, ...]:
+        """In the order in which they came; only the first k, since a document may be very long."""
+        return tuple(self._left_out)
+
     def take(self, hits: Iterable[Hit]) -> None:
+        """Looks at hits until k are kept. Each must rank below all that were taken before."""
         for hit in hits:
             if self.full:
                 return
-            if self._taken[hit.document_id] >= self._per_document:
-                continue
-            these = _words(hit.text)
-            if any(_say_the_same(these, others) for others in self._words):
-                continue
-            self._taken[hit.document_id] += 1
-            self._kept.append(hit)
-            self._words.append(these)
+            is_one_too_many = self._taken[hit.document_id] >= self._per_document
+            if is_one_too_many and len(self._left_out) == self._k:
+                continue  # nobody is told of it, so its text need not be looked at
+            wording = wording_of(hit.text)
+            if self._texts.hold(wording) or self._stands_inside_one(hit):
+                self._leave_out(hit, "duplicate")
+            elif is_one_too_many:
+                self._leave_out(hit, "document_cap")
+            else:
+                self._keep(hit, wording)
 
+    def _stands_inside_one(self, hit: Hit) -> bool:
+        return any(
+            hit.document_id == kept.document_id and kept.start <= hit.start and hit.end <= kept.end
+            for kept in self._kept
+        )
 
-def _words(text: str) -> Words:
-    words = frozenset(_TOKEN.findall(text.casefold()))
-    # quickly found; the few with a digit are among them
-    unlike = [word for word in words if not word.isalpha()]
-    return words, frozenset(word for word in unlike if any(map(str.isdigit, word)))
+    def _keep(self, hit: Hit, wording: Wording) -> None:
+        self._taken[hit.document_id] += 1
+        self._kept.append(hit)
+        self._texts.add(wording)
 
-
-def _say_the_same(one: Words, other: Words) -> bool:
-    if one[1] != other[1]:
-        return False
-    small, large = sorted((one[0], other[0]), key=len)
-    return len(small) >= _SAME * len(large) and len(small & large) >= _SAME * len(small | large)
+    def _leave_out(self, hit: Hit, reason: OmissionReason) -> None:
+        if len(self._left_out) < self._k:
+            self._left_out.append(Omission(hit, reason))

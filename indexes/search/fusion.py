@@ -4,7 +4,7 @@ hit can move.
     score = (DENSE_WEIGHT * cosine + BM25 / ceiling) / (DENSE_WEIGHT + 1)
 
 The ceiling is what no BM25 score in the view reaches: the weights of all words of the question,
-those found nowhere included. So where the words of a question are in no passage, as with a question
+those found nowhere included. So if the words of a question are in no passage, as with a question
 in another language, a chance match stays small. A score depends on the question, the passage and
 the statistics of the caller's view; not on which other passages were ranked with it, nor on how
 deep. Figures and what else was tried: docs/decisions/0005-search-defaults.md.

@@ -1,4 +1,7 @@
-"""An optional second look at the best hits. It sees hits only, so only what the caller may read."""
+"""Puts the best hits into another order, if a model for that is configured.
+
+It sees hits only, and so only what the caller may read.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,7 +9,7 @@ from typing import Protocol
 
 from indexes.model import Hit
 
-LOOKED_AT = 50  # hits; beyond those the first ranking stands
+RERANK_DEPTH = 50  # hits; beyond those the first ranking stands
 
 
 class Reranker(Protocol):
@@ -21,9 +24,9 @@ def rerank(reranker: Reranker, question: str, hits: Sequence[Hit]) -> tuple[Hit,
     """The first hits in the reranker's order with its scores, equal ones as they were; then the
     others as they were.
     """
-    best, rest = hits[:LOOKED_AT], hits[LOOKED_AT:]
+    best, rest = hits[:RERANK_DEPTH], hits[RERANK_DEPTH:]
     if not best:
         return tuple(rest)
     scored = zip(best, reranker.scores(question, [hit.text for hit in best]), strict=True)
-    looked_at = [replace(hit, score=float(score)) for hit, score in scored]
-    return (*sorted(looked_at, key=lambda hit: -hit.score), *rest)
+    reranked = [replace(hit, score=float(score)) for hit, score in scored]
+    return (*sorted(reranked, key=lambda hit: -hit.score), *rest)

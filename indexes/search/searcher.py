@@ -30,17 +30,16 @@ from indexes.model import (
     Row,
     SearchResult,
 )
-from indexes.search.deduplication import Thinner
+from indexes.search.deduplication import Selection
 from indexes.search.fusion import fuse
 from indexes.search.position import Positions
-from indexes.search.reranker import LOOKED_AT, Reranker, rerank
+from indexes.search.reranker import RERANK_DEPTH, Reranker, rerank
 from indexes.settings import Settings
 
 __all__ = ["Filters", "IndexStatus", "Searcher"]
 
 _DEPTH = 100  # each side of a fusion is ranked at least this deep
-# hits ranked beyond each one wanted, since thinning drops some; four times as many where it drops
-# more
+# hits ranked beyond each one wanted, since some are left out; if too few, four times as many
 _SPARE = 0.5
 
 log = logging.getLogger(__name__)
@@ -100,12 +99,12 @@ class Searcher:
         Blocking: one embedding, one scan.
 
         Nothing that the principal may not read changes a byte of the result, its sealed position
-        aside. at_least: a position from an earlier result; raises TooOld where this process cannot
-        see that far yet. Raises NotAuthenticated where the principal's key does not hold any more
+        aside. at_least: a position from an earlier result; raises TooOld if this process cannot
+        see that far yet. Raises NotAuthenticated if the principal's key does not hold any more
         in the state that is searched.
         """
-        wanted = k if self._reranker is None else max(k, LOOKED_AT)
-        found = self._found(
+        wanted = k if self._reranker is None else max(k, RERANK_DEPTH)
+        found = self._search_indexes(
             question,
             principal,
             wanted,
@@ -115,9 +114,10 @@ class Searcher:
         )
         if self._reranker is None:
             return found
-        return replace(found, hits=rerank(self._reranker, question, found.hits)[:k])
+        reranked = rerank(self._reranker, question, found.hits)
+        return replace(found, hits=reranked[:k], left_out=found.left_out[:k])
 
-    def _found(
+    def _search_indexes(
         self,
         question: str,
         principal: Principal,
@@ -129,7 +129,7 @@ class Searcher:
         query = _Query(question, self._embedders, mode)
         while True:
             stopped = self._stopped
-            vector = query.embedded_for(self.corpus.generation())
+            vector = query.vector_for(self.corpus.generation())
             with self.corpus.latest(principal) as now:
                 if vector is not None and now.snapshot.generation.fingerprint != vector.fingerprint:
                     continue  # another model became active while the question was embedded
@@ -137,16 +137,17 @@ class Searcher:
                     raise TooOld(
                         remedy="Ask again in a moment or without the position; the catalog may have been put back."
                     )
-                only = _rows_let_through(now.state, now.snapshot, filters, principal)
-                rank = _Ranking(question, vector, now.snapshot, now.view, only, mode)
-                hits = self._best(rank, k, now.state, principal)
+                only = _rows_that_match(now.state, now.snapshot, filters, principal)
+                ranking = _Ranking(question, vector, now.snapshot, now.view, only, mode)
+                selection = self._select(ranking, k, now.state, principal)
                 position = self._positions.seal(now.state.mark)
                 result = SearchResult(
-                    hits=hits,
+                    hits=selection.kept,
                     view_id=now.view.id,
-                    exactness=rank.exactness(),
+                    exactness=ranking.exactness(),
                     mode=mode,
-                    evidence=rank.evidence,
+                    evidence=ranking.evidence,
+                    left_out=selection.left_out,
                     position=position,
                 )
                 alarm = self._stopped > stopped or now.snapshot.alarms > 0
@@ -167,7 +168,7 @@ class Searcher:
         """The principal may still ask, and read these rows: a look at the catalog alone, no index
         is touched.
 
-        Raises NotAuthenticated, and Withdrawn where one of the rows is gone, whether from the
+        Raises NotAuthenticated, and Withdrawn if one of the rows is gone, whether from the
         corpus or from its view.
         """
         wanted = frozenset(rows)
@@ -176,7 +177,9 @@ class Searcher:
             if wanted and state.readable(wanted, principal) != wanted:
                 raise Withdrawn()
 
-    def opened(self, passage_id: str, principal: Principal) -> tuple[Hit, DocumentView]:
+    def passage_with_document(
+        self, passage_id: str, principal: Principal
+    ) -> tuple[Hit, DocumentView]:
         """A passage and the document it stands in, of one state.
 
         Raises NotFound and NotAuthenticated like both.
@@ -214,22 +217,21 @@ class Searcher:
                 discarded=self.corpus.held.discarded,
             )
 
-    def _best(
-        self, rank: "_Ranking", k: int, state: ReadState, principal: Principal
-    ) -> tuple[Hit, ...]:
-        """Read as deep as it takes to find k hits that are neither near-duplicates nor too many of
-        one document.
-        """
+    def _select(
+        self, ranking: "_Ranking", k: int, state: ReadState, principal: Principal
+    ) -> Selection:
+        """Reads as deep as it takes to select k hits, or to the end of the view."""
         depth = k + math.ceil(_SPARE * k)
         while True:
-            ranked, thinner = rank.best(depth), Thinner(k, self._settings.passages_per_document)
+            ranked = ranking.rank_rows(depth)
+            selection = Selection(k, self._settings.passages_per_document)
             # text is read for as many as it takes, seldom for all
             for start in range(0, len(ranked), k):
-                thinner.take(self._read(ranked[start : start + k], state, principal))
-                if thinner.full:
-                    return thinner.kept
+                selection.take(self._read(ranked[start : start + k], state, principal))
+                if selection.full:
+                    return selection
             if len(ranked) < depth:
-                return thinner.kept
+                return selection
             depth *= 4
 
     def _read(
@@ -271,36 +273,36 @@ class _Ranking:
         self._exact = True
         self.evidence = 0.0  # how well the best of all ranked so far matches
 
-    def best(self, depth: int) -> Sequence[tuple[Row, float]]:
+    def rank_rows(self, depth: int) -> Sequence[tuple[Row, float]]:
         """At most `depth` rows with their scores, best first; equal scores by a random number of
         their document.
         """
-        ranked, whole = self._ranked(depth)
+        ranked, whole = self._rank(depth)
         self.evidence = ranked[0][1] / whole if ranked else 0.0
         return ranked
 
-    def _ranked(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
+    def _rank(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
         """The best rows, and a score that none can exceed."""
         if self._mode == "dense":
-            return self._dense(depth), 1.0
+            return self._rank_by_meaning(depth), 1.0
         if self._mode == "keyword":
-            return self._keyword(depth)
+            return self._rank_by_words(depth)
         wide = max(depth, _DEPTH)
-        keyword, ceiling = self._keyword(wide)
-        cosines = [*self._dense(wide), *self._cosines(keyword)]
+        keyword, ceiling = self._rank_by_words(wide)
+        cosines = [*self._rank_by_meaning(wide), *self._score_by_meaning(keyword)]
         return fuse(cosines, keyword, ceiling, self._snapshot.ties_of)[:depth], 1.0
 
     def exactness(self) -> Literal["exact", "approximate"]:
         return "exact" if self._exact else "approximate"
 
-    def _dense(self, depth: int) -> Sequence[tuple[Row, float]]:
+    def _rank_by_meaning(self, depth: int) -> Sequence[tuple[Row, float]]:
         assert self._vector is not None
         query, view = self._vector.values, self._view
         found = self._snapshot.nearest(query, view.reader_sets, depth, self._only, view.id)
         self._exact &= found.exact
         return _pairs(found.rows, found.scores)
 
-    def _cosines(self, ranked: Sequence[tuple[Row, float]]) -> Sequence[tuple[Row, float]]:
+    def _score_by_meaning(self, ranked: Sequence[tuple[Row, float]]) -> Sequence[tuple[Row, float]]:
         """The same rows with their cosines."""
         assert self._vector is not None
         rows = np.array(sorted(row for row, _ in ranked), np.int64)
@@ -308,7 +310,7 @@ class _Ranking:
         found = self._snapshot.nearest(query, sets, len(rows), rows, None)
         return _pairs(found.rows, found.scores)
 
-    def _keyword(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
+    def _rank_by_words(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
         """The best rows by words, and a score that none in this view reaches."""
         sets = self._view.reader_sets
         rows, scores, ceiling = self._snapshot.ranking(self._question, sets, depth, self._only)
@@ -322,7 +324,7 @@ class _Query:
         self._question, self._embedders, self._mode = question, embedders, mode
         self._vector: _Vector | None = None
 
-    def embedded_for(self, generation: IndexGeneration) -> _Vector | None:
+    def vector_for(self, generation: IndexGeneration) -> _Vector | None:
         if self._mode == "keyword":
             return None
         if self._vector is None or self._vector.fingerprint != generation.fingerprint:
@@ -355,7 +357,7 @@ class _Embedders:
         return known
 
 
-def _rows_let_through(
+def _rows_that_match(
     state: ReadState, snapshot: Snapshot, filters: Filters | None, principal: Principal
 ) -> NDArray[np.int64] | None:
     if filters is None or filters.empty:

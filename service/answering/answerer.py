@@ -18,7 +18,7 @@ from service.answering.evidence import Judge
 from service.answering.generate import Completion
 from service.answering.meaning import Meaning
 from service.answering.permission import LOOKS_AT_ONCE, Permission
-from service.answering.prompt import LeftOut, worth_showing
+from service.answering.prompt import LeftOut
 from service.answering.quote import answer_nothing_found, quote
 from service.answering.run import Found, Run
 from service.answering.search import Search
@@ -62,12 +62,12 @@ class Answerer:
         meaning: Meaning | None = None,
         secret: bytes | None = None,
     ) -> None:
-        """cpu: shared by all work that burns CPU. rights: who may use which model; none: everybody
-        may use all.
+        """cpu: shared by all work that burns CPU. rights: who may use which model; if None,
+        everybody may use all.
 
-        judge: of whether there is evidence enough; none: there always is. meaning: for citations
-        across languages; none: words alone support them. secret: for boundaries and cache salts;
-        default: one per process.
+        judge: tells whether there is evidence enough; if None, there always is. meaning: supports
+        citations across languages; if None, words alone support them. secret: for boundaries and
+        cache salts; if None, one is made for this process.
         """
         self.searcher = searcher
         self.offer = Offer(model, rights)
@@ -102,7 +102,8 @@ class Answerer:
     ) -> AsyncGenerator[Event]:
         """The answer as it grows; the last event is Finished. Closing it stops the model.
 
-        permission: told what the answer rests on, for who keeps looking while it grows. Raises
+        permission: is told what the answer rests on, so that the caller of this can go on looking
+        while the answer grows. Raises
         BadInput, QuestionTooLong and NotFound before the first event, GeneratorError at any time,
         and before each call to the model NotAuthenticated and Withdrawn.
         """
@@ -113,16 +114,19 @@ class Answerer:
     async def _events(self, run: Run) -> AsyncGenerator[Event]:
         """The path of a question: made to stand alone, searched for, answered."""
         run.model = await self._model_for(run.ask, run.principal)
-        run.question = await self.generation.standalone(run)
+        run.question = await self.generation.make_standalone(run)
         run.condensed = time.perf_counter()
         run.found = await to_thread.run_sync(self._find, run, limiter=self.cpu)
         run.searched = time.perf_counter()
-        async with aclosing(self._answered(run)) as events:
+        async with aclosing(self._choose_answerer(run)) as events:
             async for event in events:
                 yield event
 
     async def _model_for(self, ask: Ask, asker: Principal) -> LanguageModel | None:
-        """Who answers; None: quotes. Raises BadInput, and NoSuchModel whatever the search may find."""
+        """The model that answers; if None, quotes do.
+
+        Raises BadInput, and NoSuchModel whatever the search may find.
+        """
         if ask.answerer == "quotes":
             return None
         model = await self.offer.to(asker)
@@ -154,11 +158,18 @@ class Answerer:
             filters=ask.filters,
             at_least=ask.at_least,
         )
-        result, weak = self.judge.judged(run.question, search) if self.judge else (search(), False)
-        run.permission.rests_on(hit.row for hit in result.hits)
-        hits, left_out = worth_showing(result.hits, self.settings.passages_per_document)
+        if self.judge is None:
+            result, weak = search(), False
+        else:
+            result, weak = self.judge.search_with_evidence(run.question, search)
+        # the reply names what was left out as well
+        named = (*result.hits, *(omission.hit for omission in result.left_out))
+        run.permission.rests_on(hit.row for hit in named)
+        hits = result.hits
+        left_out = tuple(LeftOut.of(left.hit, left.reason) for left in result.left_out)
         if weak:  # from here on it is a view in which there is nothing
-            hits, left_out = (), tuple(LeftOut.of(hit, "weak_evidence") for hit in result.hits)
+            left_out = (*(LeftOut.of(hit, "weak_evidence") for hit in hits), *left_out)
+            hits = ()
         template = None
         if run.model is not None:
             template = self.templates.choose(
@@ -166,7 +177,7 @@ class Answerer:
             )
         return Found(hits, left_out, result.view_id, result.position, template)
 
-    def _answered(self, run: Run) -> AsyncGenerator[Event]:
+    def _choose_answerer(self, run: Run) -> AsyncGenerator[Event]:
         if not run.found.hits:
             return answer_nothing_found(run)
         if run.model is None or run.found.template is None:
@@ -176,7 +187,7 @@ class Answerer:
     async def _generate_or_quote(
         self, run: Run, model: LanguageModel, template: Template
     ) -> AsyncGenerator[Event]:
-        """The model's answer; quotes where it fails before the caller has seen any of it and quotes
+        """The model's answer, or quotes if it fails before the caller has seen any of it and quotes
         are allowed.
         """
         try:

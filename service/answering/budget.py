@@ -31,7 +31,7 @@ SLACK = 0.03  # of the room for the prompt: closer than this is close enough
 GUESSES = 3  # by proportion; after them by halving, which always ends
 LEAST_ANSWER = 64  # tokens; an answer is shortened to this before a question is refused
 HISTORY_SHARE = 4  # at most one in four tokens of the prompt for earlier turns
-# characters; where not even one sentence fits, the first is cut at a multiple of this
+# characters; if not even one sentence fits, the first is cut at a multiple of this
 FRAGMENT = 40
 
 
@@ -54,7 +54,7 @@ class Budget:
     to the tokens of the whole.
     """
 
-    window: int | None  # of the model; None: no model was asked, nothing had to fit
+    window: int | None  # of the model; None if no model was asked, so nothing had to fit
     answer: int  # reserved for the answer
     template: int
     question: int
@@ -80,8 +80,8 @@ class PackingRequest:
 
     template: Template
     question: str
-    standalone: str = ""  # the question where no earlier turn is shown; empty: the same
-    hits: tuple[Hit, ...]  # worth showing, best first
+    standalone: str = ""  # the question if no earlier turn is shown; empty if it is the same
+    hits: tuple[Hit, ...]  # best first
     left_out: tuple[LeftOut, ...]
     history: tuple[Turn, ...]
     answer_tokens: int  # wanted
@@ -117,7 +117,7 @@ class _Draft:
 def pack_everything(
     hits: Sequence[Hit], left_out: tuple[LeftOut, ...]
 ) -> tuple[tuple[Passage, ...], Budget]:
-    """All passages, where no window limits them."""
+    """All passages, if no window limits them."""
     passages = pack([Piece(hit, len(hit.text)) for hit in hits])
     nothing = Budget(
         window=None,
@@ -137,7 +137,7 @@ async def fit(request: PackingRequest, model: LanguageModel, window: int) -> Fit
 
     Earlier turns give way first, then the answer's length; then it is refused.
 
-    Asks the model to count once where everything fits. Raises QuestionTooLong with the numbers, and
+    Asks the model to count once if everything fits. Raises QuestionTooLong with the numbers, and
     GeneratorError.
     """
     answer = min(request.answer_tokens, max(window // 2, 1))
@@ -146,9 +146,9 @@ async def fit(request: PackingRequest, model: LanguageModel, window: int) -> Fit
     recent = _recent(turns, (window - answer) // HISTORY_SHARE)
     for history, reserved in dict.fromkeys(((recent, answer), ((), answer), ((), least))):
         fixed = _size(render(request.template, request.asked(history), (), history, ""))
-        draft = await _fullest(request, model, history, window - reserved, fixed)
+        draft = await _fill_window(request, model, history, window - reserved, fixed)
         if draft is not None and (draft.passages or not request.hits):
-            return _fitted(
+            return _add_ledger(
                 request, draft, window, reserved, history, len(turns) - len(history), fixed
             )
     alone = await model.count(render(request.template, request.asked(()), (), (), ""))
@@ -159,14 +159,14 @@ async def fit(request: PackingRequest, model: LanguageModel, window: int) -> Fit
     )
 
 
-async def _fullest(
+async def _fill_window(
     request: PackingRequest,
     model: LanguageModel,
     history: tuple[Turn, ...],
     room: int,
     fixed: float,
 ) -> _Draft | None:
-    """The draft with the most text that takes at most `room` tokens; None where not even the
+    """The draft with the most text that takes at most `room` tokens; None if not even the
     question does.
 
     fixed: about how many tokens the prompt has without passages.
@@ -174,16 +174,16 @@ async def _fullest(
     everything = tuple(Piece(hit, len(hit.text)) for hit in request.hits)
     tried: _Draft | None = None
     if fixed + sum(_piece_size(piece) for piece in everything) <= room:
-        tried = await _counted(request, model, everything, history)
+        tried = await _count_draft(request, model, everything, history)
         if tried.tokens <= room:
             return tried
     cuts = _cuts(request.hits)
-    return await _largest(
+    return await _find_largest_cut(
         request, model, history, room, fixed, cuts[: -1 if tried else None], tried
     )
 
 
-async def _largest(
+async def _find_largest_cut(
     request: PackingRequest,
     model: LanguageModel,
     history: tuple[Turn, ...],
@@ -204,7 +204,7 @@ async def _largest(
         guesses += 1
         by_proportion = bisect_right(sizes, room * (1 - SLACK / 2) / rate) - 1
         at = min(max(by_proportion, low + 1), high - 1) if guesses <= GUESSES else (low + high) // 2
-        draft = await _counted(request, model, cuts[at].pieces(request.hits), history)
+        draft = await _count_draft(request, model, cuts[at].pieces(request.hits), history)
         if draft.tokens > room:
             high = at
         else:
@@ -215,7 +215,7 @@ async def _largest(
     return best
 
 
-async def _counted(
+async def _count_draft(
     request: PackingRequest,
     model: LanguageModel,
     pieces: tuple[Piece, ...],
@@ -276,7 +276,7 @@ def _recent(turns: tuple[Turn, ...], room: int) -> tuple[Turn, ...]:
     return turns[first:]
 
 
-def _fitted(
+def _add_ledger(
     request: PackingRequest,
     draft: _Draft,
     window: int,
@@ -302,7 +302,7 @@ def _fitted(
             for passage, tokens in zip(draft.passages, parts[3:], strict=True)
         ),
         unused=window - answer - draft.tokens,
-        left_out=(*request.left_out, *_unshown(request.hits, draft.pieces)),
+        left_out=(*request.left_out, *_left_out_by_window(request.hits, draft.pieces)),
         dropped_turns=dropped,
     )
     return Fitted(
@@ -314,7 +314,7 @@ def _fitted(
     )
 
 
-def _unshown(hits: Sequence[Hit], pieces: Sequence[Piece]) -> list[LeftOut]:
+def _left_out_by_window(hits: Sequence[Hit], pieces: Sequence[Piece]) -> list[LeftOut]:
     cut = [
         LeftOut.of(piece.hit, "cut", len(piece.hit.text) - piece.length)
         for piece in pieces

@@ -18,21 +18,21 @@ from anyio import CapacityLimiter, to_thread
 from service.answering.citations import Citation, Doubt
 from service.answering.meaning import Meaning
 
-MOST = 6  # second looks for one answer; what comes after them is decided by words
+MOST = 6  # citations of one answer that are looked at again; of the others, words decide
 
 log = logging.getLogger(__name__)
 
 
-class SecondLook:
+class CitationSupport:
     """The citations of one answer; a context manager, so that nothing goes on after it."""
 
     def __init__(self, meaning: Meaning | None, cpu: CapacityLimiter | None) -> None:
-        """meaning: none: words alone decide. cpu: shared by all work that burns CPU."""
+        """meaning: if None, words alone decide. cpu: shared by all work that burns CPU."""
         self.citations: list[Citation] = []  # certain, in the order of the text
         self._meaning = meaning
         self._cpu = cpu
         self._waiting: deque[Citation | asyncio.Task[Citation]] = deque()
-        self._looks = 0
+        self._lookups = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -49,14 +49,14 @@ class SecondLook:
 
     def add(self, citation: Citation, doubt: Doubt | None) -> None:
         """The next citation of the text, and what could still be found out about it."""
-        if doubt is None or self._meaning is None or self._looks >= MOST:
+        if doubt is None or self._meaning is None or self._lookups >= MOST:
             self._waiting.append(citation)
             return
-        self._looks += 1
-        self._waiting.append(asyncio.create_task(self._looked(self._meaning, doubt)))
+        self._lookups += 1
+        self._waiting.append(asyncio.create_task(self._look_up_meaning(self._meaning, doubt)))
 
-    def certain(self) -> Iterator[Citation]:
-        """Those that nothing has to be waited for any more."""
+    def take_certain(self) -> Iterator[Citation]:
+        """The next citations for which nothing has to be waited for."""
         while self._waiting:
             first = self._waiting[0]
             if isinstance(first, asyncio.Task):
@@ -67,15 +67,15 @@ class SecondLook:
             self.citations.append(first)
             yield first
 
-    async def rest(self) -> AsyncGenerator[Citation]:
-        """All that are left."""
+    async def wait_for_rest(self) -> AsyncGenerator[Citation]:
+        """All citations that are left, each as soon as it is certain."""
         while self._waiting:
             if isinstance(first := self._waiting[0], asyncio.Task):
                 await asyncio.wait([first])
-            for citation in self.certain():
+            for citation in self.take_certain():
                 yield citation
 
-    async def _looked(self, meaning: Meaning, doubt: Doubt) -> Citation:
+    async def _look_up_meaning(self, meaning: Meaning, doubt: Doubt) -> Citation:
         sentences = [sentence.text for sentence in doubt.evidence]
         try:
             place = await to_thread.run_sync(

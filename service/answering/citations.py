@@ -45,7 +45,7 @@ class Citation:
     path: str
     media_type: str
     section: tuple[str, ...]
-    page: Page | None  # of the quote's first character; None: the format has no pages
+    page: Page | None  # of the quote's first character; None if there are no pages
     start: int  # quote == document.text[start:end]
     end: int
     quote: str
@@ -283,7 +283,7 @@ class Writer:
 
 
 def _numbers(body: str) -> list[int] | None:
-    """The numbers of a marker, ranges written out; None where it is no marker."""
+    """The numbers of a marker, ranges written out; None if it is no marker."""
     if not _NUMBERS.fullmatch(body):
         return None
     found: list[int] = []

@@ -59,7 +59,7 @@ _WORD = re.compile(r"\w+(?:[.,'’]\w+)*")
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
-async def standalone(
+async def make_question_standalone(
     question: str,
     history: Sequence[Turn],
     model: LanguageModel | None,
@@ -76,30 +76,30 @@ async def standalone(
     written = (
         None
         if model is None
-        else await _written(question, turns[-RECENT_TURNS:], model, style, cache_salt)
+        else await _ask_model(question, turns[-RECENT_TURNS:], model, style, cache_salt)
     )
-    return written or by_rule(question, turns)
+    return written or complete_by_rule(question, turns)
 
 
-def by_rule(question: str, turns: Sequence[Turn]) -> str:
-    """The question with the content words of the one before, where it seems to lean on it."""
+def complete_by_rule(question: str, turns: Sequence[Turn]) -> str:
+    """The question with the content words of the one before, if it seems to lean on it."""
     said = ""
     for earlier in [turn.text[:CONTEXT_CHARS] for turn in turns if turn.role == "user"][
         -RECENT_TURNS:
     ]:
-        said = _leaning_on(earlier, said)
-    return _leaning_on(question, said)
+        said = _complete(earlier, said)
+    return _complete(question, said)
 
 
-def _leaning_on(question: str, before: str) -> str:
+def _complete(question: str, before: str) -> str:
     own = {term.form for term in terms(question, question=True)}
     if len(own) >= FEW and not _LEANS.search(question):
         return question
-    added = " ".join(_content(before, own)[:ADDED])
+    added = " ".join(_content_words(before, own)[:ADDED])
     return f"{question} ({added})" if added else question
 
 
-def _content(text: str, without: set[str]) -> list[str]:
+def _content_words(text: str, without: set[str]) -> list[str]:
     """The content words of a text as they stand there, each once; Chinese as the longest stretches."""
     spans: list[tuple[int, int]] = []
     seen = set(without)
@@ -116,21 +116,21 @@ def _content(text: str, without: set[str]) -> list[str]:
     return [text[start:end] for start, end in spans]
 
 
-async def _written(
+async def _ask_model(
     question: str, turns: Sequence[Turn], model: LanguageModel, style: Style, cache_salt: str
 ) -> str | None:
-    """What the model makes of it; None where that is of no use."""
+    """The question that the model writes; None if it is of no use."""
     try:
         async with asyncio.timeout(WITHIN_S):
-            prompt = await _fitting(question, turns, model, style)
-            said = None if prompt is None else await _said(prompt, model, cache_salt)
+            prompt = await _fit_prompt(question, turns, model, style)
+            said = None if prompt is None else await _read_first_line(prompt, model, cache_salt)
     except (GeneratorError, TimeoutError) as error:
         log.warning("a follow-up was completed by rule: %s", type(error).__name__)
         return None
-    return None if said is None else _accepted(said, question, turns)
+    return None if said is None else _accept(said, question, turns)
 
 
-async def _fitting(
+async def _fit_prompt(
     question: str, turns: Sequence[Turn], model: LanguageModel, style: Style
 ) -> Prompt | None:
     """A prompt that leaves room for the reply, with as many of the last exchanges as fit; None: not
@@ -162,8 +162,8 @@ def _line(text: str) -> str:
     return line if len(line) <= TURN_CHARS else line[:TURN_CHARS].rstrip() + " …"
 
 
-async def _said(prompt: Prompt, model: LanguageModel, cache_salt: str) -> str | None:
-    """The model's first line; None where it did not come to an end."""
+async def _read_first_line(prompt: Prompt, model: LanguageModel, cache_salt: str) -> str | None:
+    """The model's first line; None if it did not come to an end."""
     said = ""
     pieces = model.stream(prompt, max_tokens=ANSWER_TOKENS, cache_salt=cache_salt)
     async with aclosing(pieces):
@@ -176,7 +176,7 @@ async def _said(prompt: Prompt, model: LanguageModel, cache_salt: str) -> str | 
     return said.strip().split("\n")[0]
 
 
-def _accepted(said: str, question: str, turns: Sequence[Turn]) -> str | None:
+def _accept(said: str, question: str, turns: Sequence[Turn]) -> str | None:
     """What the model wrote, if it is this question, made of what was said; small models answer,
     invent, or repeat.
     """

@@ -1,6 +1,4 @@
-"""Whether what was found is worth answering from.
-
-Where it is not, the reply is that of an empty view.
+"""Whether what was found is worth answering from. If it is not, the reply is that of an empty view.
 
 Evidence is how well the best passage of the caller's view matches: `SearchResult.evidence`, from 0
 to 1. How little is too little depends on the embedding model, the way of searching and the language
@@ -58,7 +56,7 @@ class Judge:
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
 
-    def judged(
+    def search_with_evidence(
         self, question: str, search: Callable[[], SearchResult]
     ) -> tuple[SearchResult, bool]:
         """What the search gives, and whether that is too weak to answer from."""
@@ -67,10 +65,10 @@ class Judge:
         if found is None or found[0].id != self._corpus.generation().id:
             # another model became active meanwhile: its evidence is on another scale
             return result, False
-        return result, weak(question, result, thresholds(*found))
+        return result, is_weak(question, result, read_thresholds(*found))
 
 
-def weak(question: str, result: SearchResult, by: Thresholds) -> bool:
+def is_weak(question: str, result: SearchResult, by: Thresholds) -> bool:
     """Whether the evidence is below the threshold for such a question; without one it is not."""
     threshold = by.get((result.mode, script(question)))
     return (
@@ -87,8 +85,8 @@ def share_a_language(question: str, hits: Iterable[Hit]) -> bool:
     return len(asked & told) >= HELD * len(asked)
 
 
-def thresholds(generation: IndexGeneration, settings: Mapping[str, Any]) -> Thresholds:
-    """What its settings say, over what comes with the model. Where they cannot be understood: none."""
+def read_thresholds(generation: IndexGeneration, settings: Mapping[str, Any]) -> Thresholds:
+    """What its settings say, over what comes with the model. If they cannot be understood, none."""
     kept = settings.get(SETTING, {})
     found: dict[tuple[Mode, Script], float] = dict(PACKAGED.get(generation.fingerprint, {}))
     try:

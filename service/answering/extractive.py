@@ -88,18 +88,22 @@ class _Question:
         return sum(word in forms for word in self.words) / len(self.words)
 
 
-def quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ...]:
-    """One to three sentences that answer, the best first; none where support is weak.
+def choose_quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ...]:
+    """One to three sentences that answer, the best first; none if support is weak.
 
     Each document has its say before any has a second one, and none is measured by another: whatever
     one of them says, that the documents hold no answer above all, cannot keep the others out.
     """
     split_up = [(passage, split(passage)) for passage in passages]
-    asked = _read(question, [sentence for _, sentences in split_up for sentence in sentences])
+    asked = _weigh_words(
+        question, [sentence for _, sentences in split_up for sentence in sentences]
+    )
     if asked is None:
         return ()
     candidates = [
-        quote for passage, sentences in split_up for quote in _scored(asked, passage, sentences)
+        quote
+        for passage, sentences in split_up
+        for quote in _score_sentences(asked, passage, sentences)
     ]
     candidates.sort(key=_order)
     chosen: list[Quote] = []
@@ -148,7 +152,7 @@ def compose(chosen: Sequence[Quote]) -> list[tuple[str, Citation]]:
     return pieces
 
 
-def _read(question: str, evidence: Sequence[Sentence]) -> _Question | None:
+def _weigh_words(question: str, evidence: Sequence[Sentence]) -> _Question | None:
     """The question's words and what each is worth among these sentences; None where there are none."""
     words = tuple(dict.fromkeys(term.form for term in terms(question, question=True)))
     words = words or tuple(dict.fromkeys(term.form for term in terms(question)))
@@ -162,7 +166,9 @@ def _read(question: str, evidence: Sequence[Sentence]) -> _Question | None:
     return _Question(question, words, weights)
 
 
-def _scored(asked: _Question, passage: Passage, sentences: Sequence[Sentence]) -> list[Quote]:
+def _score_sentences(
+    asked: _Question, passage: Passage, sentences: Sequence[Sentence]
+) -> list[Quote]:
     around = {term.form for term in terms(f"{passage.title} {' '.join(passage.section)}")}
     around = around.union(*(sentence.forms for sentence in sentences))
     found: list[Quote] = []
@@ -172,10 +178,10 @@ def _scored(asked: _Question, passage: Passage, sentences: Sequence[Sentence]) -
         )
         if sentence.forms.isdisjoint(asked.words) or sentence.forms <= set(asked.words):
             continue  # it says nothing about the question, or nothing but the question
-        if _graded(asked.share, sentence.forms, beside, around) < ENOUGH:
+        if _grade(asked.share, sentence.forms, beside, around) < ENOUGH:
             continue
         score = (
-            _graded(asked.worth, sentence.forms, beside, around)
+            _grade(asked.worth, sentence.forms, beside, around)
             + RANK / passage.n
             + _hints(asked, sentence)
         )
@@ -183,7 +189,7 @@ def _scored(asked: _Question, passage: Passage, sentences: Sequence[Sentence]) -
     return found
 
 
-def _graded(
+def _grade(
     measure: Callable[[Set[str]], float], own: Set[str], beside: Set[str], around: Set[str]
 ) -> float:
     """What a sentence holds of the question, and in part what its neighbours and its passage hold

@@ -13,9 +13,9 @@ from anyio import CapacityLimiter
 from indexes.settings import Settings
 from service.answering import phrases
 from service.answering.budget import Fitted, PackingRequest, fit
-from service.answering.citation_support import SecondLook
+from service.answering.citation_support import CitationSupport
 from service.answering.citations import Citation
-from service.answering.condense import standalone
+from service.answering.condense import make_question_standalone
 from service.answering.meaning import Meaning
 from service.answering.model_output import ModelOutput
 from service.answering.run import Run
@@ -38,8 +38,8 @@ class Completion:
         meaning: Meaning | None = None,
         cpu: CapacityLimiter | None = None,
     ) -> None:
-        """meaning: for citations across languages; none: words alone decide. cpu: where that is
-        worked out.
+        """meaning: supports citations across languages; if None, words alone decide. cpu: limits the
+        work on that.
         """
         self.settings = settings
         self.secret = secret
@@ -54,51 +54,51 @@ class Completion:
         Raises QuestionTooLong, BadInput for the template, GeneratorError.
         """
         served = await model.served()
-        await run.permission.fresh()
+        await run.permission.confirm_if_stale()
         fitted = await fit(self._request(run, template), model, served.window)
         run.prompted = time.perf_counter()
-        await run.permission.fresh()
+        await run.permission.confirm_if_stale()
         yield run.show(fitted.passages, fitted.budget)
-        hearing = ModelOutput(run.question, template, fitted)
+        output = ModelOutput(run.question, template, fitted)
         async with (
-            SecondLook(self.meaning, self.cpu) as looking,
-            aclosing(self._listen(run, model, template, fitted, hearing, looking)) as events,
+            CitationSupport(self.meaning, self.cpu) as support,
+            aclosing(self._stream_output(run, model, template, fitted, output, support)) as events,
         ):
             async for event in events:
                 yield event
-        answer = run.answer(hearing.text, answerer="model", abstained=hearing.abstained)
+        answer = run.answer(output.text, answerer="model", abstained=output.abstained)
         yield Finished(
             replace(
                 answer,
-                citations=() if hearing.abstained else tuple(looking.citations),
-                usage=_usage(hearing.usage, fitted.tokens),
+                citations=() if output.abstained else tuple(support.citations),
+                usage=_usage(output.usage, fitted.tokens),
                 model=served.name,
                 template=template.label,
-                cut_off=hearing.finish_reason == "length",
-                notice=_notice(run, fitted, self._wanted(run), hearing.finish_reason),
+                cut_off=output.finish_reason == "length",
+                notice=_notice(run, fitted, self._wanted_tokens(run), output.finish_reason),
             )
         )
 
-    async def standalone(self, run: Run) -> str:
+    async def make_standalone(self, run: Run) -> str:
         """The question as it can be searched for, without the conversation before it."""
         if run.model is not None and run.ask.history:
-            await run.permission.fresh()
+            await run.permission.confirm_if_stale()
         salt = self._salt("caller", f"{run.principal.id} {run.principal.name}")
-        return await standalone(
+        return await make_question_standalone(
             run.ask.question, run.ask.history, run.model, self.settings.llm_style, salt
         )
 
-    async def _listen(
+    async def _stream_output(
         self,
         run: Run,
         model: LanguageModel,
         template: Template,
         fitted: Fitted,
-        hearing: ModelOutput,
-        looking: SecondLook,
+        output: ModelOutput,
+        support: CitationSupport,
     ) -> AsyncGenerator[Event]:
-        """What the model says, as it becomes certain."""
-        await run.permission.fresh()
+        """What the model says, each part as soon as it is certain."""
+        await run.permission.confirm_if_stale()
         asked = time.perf_counter()
         pieces = model.stream(
             fitted.prompt,
@@ -110,13 +110,13 @@ class Completion:
             async for piece in pieces:
                 if piece.text and run.first_token_ms is None:
                     run.first_token_ms = 1000 * (time.perf_counter() - asked)
-                hearing.finish_reason = piece.finish or hearing.finish_reason
-                hearing.usage = piece.usage or hearing.usage
-                for event in _told(run, hearing, looking, hearing.feed(piece.text)):
+                output.finish_reason = piece.finish or output.finish_reason
+                output.usage = piece.usage or output.usage
+                for event in _events_of(run, output, support, output.feed(piece.text)):
                     yield event
-        for event in _told(run, hearing, looking, hearing.finish()):
+        for event in _events_of(run, output, support, output.finish()):
             yield event
-        async for citation in looking.rest():
+        async for citation in support.wait_for_rest():
             yield CitationFound(citation)
 
     def _request(self, run: Run, template: Template) -> PackingRequest:
@@ -127,32 +127,35 @@ class Completion:
             hits=run.found.hits,
             left_out=run.found.left_out,
             history=run.ask.history,
-            answer_tokens=self._wanted(run),
+            answer_tokens=self._wanted_tokens(run),
             view_id=run.found.view_id,
             secret=self.secret,
         )
 
-    def _wanted(self, run: Run) -> int:
+    def _wanted_tokens(self, run: Run) -> int:
         return run.ask.max_tokens or self.settings.llm_answer_tokens
 
     def _salt(self, kind: str, whose: str) -> str:
-        """Equal for who may share the model server's prefix cache: equal clearance for answers, one
-        caller for talk.
+        """The same for all who may share the model server's prefix cache: for answers, who have the
+        same clearance; for conversations, one caller alone.
         """
         return hmac.new(self.secret, f"cache {kind} {whose}".encode(), hashlib.sha256).hexdigest()
 
 
-def _told(
-    run: Run, hearing: ModelOutput, looking: SecondLook, heard: Iterable[str | Citation]
+def _events_of(
+    run: Run,
+    output: ModelOutput,
+    support: CitationSupport,
+    pieces_of_output: Iterable[str | Citation],
 ) -> Iterator[Event]:
     """Text at once, and the citations that are certain by now."""
-    for item in heard:
+    for item in pieces_of_output:
         if isinstance(item, str):
             yield run.say(item)
         else:
-            looking.add(item, hearing.doubt(item))
-            yield from map(CitationFound, looking.certain())
-    yield from map(CitationFound, looking.certain())
+            support.add(item, output.doubt(item))
+            yield from map(CitationFound, support.take_certain())
+    yield from map(CitationFound, support.take_certain())
 
 
 def _usage(reported: Reported | None, counted: int) -> Usage | None:

@@ -16,10 +16,10 @@ MOST_SENTENCES = 24  # of a passage, for one claim
 
 
 class Meaning(Protocol):
-    """Finds what a claim was taken from where no word is the same."""
+    """Finds what a claim was taken from if no word is the same."""
 
     def nearest(self, claim: str, sentences: Sequence[str]) -> int | None:
-        """The place of the sentence that says it; None where none does.
+        """The place of the sentence that says it; None if none does.
 
         Blocking: all of them are embedded.
         """
@@ -41,7 +41,10 @@ class EmbeddedMeaning:
         return cosines.index(best) if best >= self.same else None
 
 
-def meaning(embedder: Embedder) -> Meaning | None:
-    """What this model can tell; None where nobody has measured it, and words alone decide."""
+def meaning_of(embedder: Embedder) -> Meaning | None:
+    """What this model can tell of meanings.
+
+    None if nobody has measured it; then words alone decide.
+    """
     same = SAME.get(embedder.name)
     return None if same is None else EmbeddedMeaning(embedder, same)

@@ -1,5 +1,5 @@
-"""What the model says, listened to: citations checked, an abstention recognised before anybody sees
-half of it.
+"""What the model says: its citations are checked, and an abstention is recognised before anybody
+sees half of it.
 """
 
 import re
@@ -44,9 +44,7 @@ class ModelOutput:
         return self._no_answer if self._held is not None and self.abstained else self._writer.text
 
     def doubt(self, citation: Citation) -> Doubt | None:
-        """What speaks against a citation of this answer, where its meaning could still speak for
-        it.
-        """
+        """What speaks against a citation of this answer, if its meaning could still speak for it."""
         return self._writer.doubts.get(citation.span)
 
     def feed(self, delta: str) -> list[str | Citation]:
@@ -54,7 +52,7 @@ class ModelOutput:
         return [] if self.abstained or not delta else self._let_through(self._writer.feed(delta))
 
     def finish(self) -> list[str | Citation]:
-        """The rest. Raises GeneratorBroken where the model said nothing at all."""
+        """The rest. Raises GeneratorBroken if the model said nothing at all."""
         return [] if self.abstained else self._end()
 
     def _end(self) -> list[str | Citation]:
@@ -63,7 +61,7 @@ class ModelOutput:
             raise GeneratorBroken("It sent an empty answer.")
         if self._held is not None and not shown:
             shown, self._held = self._held, None
-        self.abstained = self.abstained or self._in_its_own_words()
+        self.abstained = self.abstained or self._abstains_in_its_own_words()
         return shown
 
     def _let_through(self, new: list[str | Citation]) -> list[str | Citation]:
@@ -79,7 +77,7 @@ class ModelOutput:
         shown, self._held = self._held, None
         return shown
 
-    def _in_its_own_words(self) -> bool:
+    def _abstains_in_its_own_words(self) -> bool:
         """Small models paraphrase.
 
         A short answer that cites nothing and says that nothing is there is no answer.

@@ -23,7 +23,7 @@ class Reader(Protocol):
     """What can tell whether somebody may still read something."""
 
     def confirm(self, principal: Principal, rows: Iterable[Row]) -> None:
-        """Raises NotAuthenticated, and Withdrawn where not all of these rows may be read any more.
+        """Raises NotAuthenticated, and Withdrawn if not all of these rows may be read any more.
 
         Blocking.
         """
@@ -31,12 +31,12 @@ class Reader(Protocol):
 
 
 class Permission:
-    """Of one asker, for one answer."""
+    """The permission of one asker to be given one answer."""
 
     def __init__(
         self, reader: Reader, principal: Principal, limiter: CapacityLimiter | None = None
     ) -> None:
-        """limiter: shared by all answers of a process; none: one of its own."""
+        """limiter: shared by all answers of a process; if None, it has one of its own."""
         self._reader = reader
         self._principal = principal
         self._limiter = limiter or CapacityLimiter(1)
@@ -44,7 +44,9 @@ class Permission:
         self._looked = float("-inf")
 
     def rests_on(self, rows: Iterable[Row]) -> None:
-        """The answer is made from these: it ends when one of them may not be read any more."""
+        """The answer is made from these rows or names them: it ends if one of them may not be read
+        any more.
+        """
         self._rows |= frozenset(rows)
 
     async def confirm(self) -> None:
@@ -55,12 +57,12 @@ class Permission:
         )
         self._looked = began
 
-    async def fresh(self) -> None:
-        """Looks unless that was done a moment ago. Raises what `confirm` raises."""
+    async def confirm_if_stale(self) -> None:
+        """Looks, unless that was done a moment ago. Raises what `confirm` raises."""
         if time.monotonic() - self._looked > FRESH_S:
             await self.confirm()
 
-    async def keep(self) -> None:
+    async def confirm_repeatedly(self) -> None:
         """Looks again and again; never returns. Raises what `confirm` raises."""
         while True:
             await asyncio.sleep(LOOK_S)
@@ -71,7 +73,8 @@ class Permission:
 
         What it raises ends the work first.
         """
-        working, keeping = asyncio.ensure_future(work), asyncio.ensure_future(self.keep())
+        working = asyncio.ensure_future(work)
+        keeping = asyncio.ensure_future(self.confirm_repeatedly())
         try:
             await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():

@@ -1,31 +1,20 @@
-"""From hits to what the model reads: what is worth showing, passages and their order, the rendered
-prompt.
-"""
+"""From hits to what the model reads: passages and their order, the rendered prompt."""
 
 import hashlib
 import hmac
-import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal, Self
 
 from indexes.formats import PageKind
-from indexes.model import Hit, PageMark
+from indexes.model import Hit, OmissionReason, PageMark
 from service.answering.untrusted import label, quiet
 from service.llm.port import Message, Prompt
 from service.templates.language import fill
 from service.templates.template import Template
 
-Reason = Literal["duplicate", "document_cap", "weak_evidence", "budget", "cut"]
-
-SHINGLE = 24  # characters of normalised text
-SAMPLES = 16  # shingles looked for in each better hit
-MISSES = 1  # of them, for a hit to say nothing new
-_DIGITS = re.compile(r"\d+")
-_MARKS = bytes(code for code in range(128) if not chr(code).isalnum())
-_WIDE_MARK = re.compile(r"[^\w\x00-\x7f]")
+Reason = OmissionReason | Literal["weak_evidence", "budget", "cut"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +40,7 @@ class LeftOut:
 
     @classmethod
     def of(cls, hit: Hit, reason: Reason, characters: int | None = None) -> Self:
-        """characters: how many of them; none: all."""
+        """characters: how many of them were left out; if None, all."""
         left = len(hit.text) if characters is None else characters
         return cls(
             hit.id, hit.document_id, reason, left, hit.title, hit.section, hit.pages, hit.page_kind
@@ -124,29 +113,6 @@ class Passage:
         return tuple(dict.fromkeys(mark for span in self.spans for mark in span.pages))
 
 
-def worth_showing(
-    hits: Sequence[Hit], per_document: int
-) -> tuple[tuple[Hit, ...], tuple[LeftOut, ...]]:
-    """The hits, best first, without those that say nothing new or exceed their document's share;
-    and what was left.
-    """
-    kept: list[Hit] = []
-    left: list[LeftOut] = []
-    seen: list[str] = []
-    taken: Counter[str] = Counter()
-    for hit in hits:
-        words = _bare(hit.text)
-        if _inside(hit, kept) or _says_nothing_new(words, seen):
-            left.append(LeftOut.of(hit, "duplicate"))
-        elif taken[hit.document_id] >= per_document:
-            left.append(LeftOut.of(hit, "document_cap"))
-        else:
-            kept.append(hit)
-            seen.append(words)
-            taken[hit.document_id] += 1
-    return tuple(kept), tuple(left)
-
-
 def pack(pieces: Sequence[Piece]) -> tuple[Passage, ...]:
     """Passages, best first: overlapping and neighbouring pieces of a document become one, ranked as
     its best piece.
@@ -164,7 +130,7 @@ def pack(pieces: Sequence[Piece]) -> tuple[Passage, ...]:
     return tuple(_passage(n, group) for n, group in enumerate(groups, start=1))
 
 
-def by_edges(passages: Sequence[Passage]) -> list[Passage]:
+def order_by_edges(passages: Sequence[Passage]) -> list[Passage]:
     """The order in the prompt: best first, second best last, the weakest in the middle, where
     models look least.
     """
@@ -202,7 +168,8 @@ def render(
     variables: dict[str, Any] = {
         "question": quiet(question, mark).strip(),
         "passages": [
-            _shown(passage, mark, lines="line" in template.user) for passage in by_edges(passages)
+            _template_values(passage, mark, lines="line" in template.user)
+            for passage in order_by_edges(passages)
         ],
         "history": turns,
         "boundary": mark,
@@ -234,49 +201,6 @@ def alternate_turns(history: Iterable[Turn]) -> tuple[Turn, ...]:
     if turns and turns[-1].role == "user":
         turns.pop()  # the question itself is the user's next turn
     return tuple(turns)
-
-
-def _inside(hit: Hit, better: Iterable[Hit]) -> bool:
-    return any(
-        hit.document_id == other.document_id and other.start <= hit.start and hit.end <= other.end
-        for other in better
-    )
-
-
-def _says_nothing_new(words: str, seen: Sequence[str]) -> bool:
-    """Whether a text is all but contained in a better one. A number of its own makes it new."""
-    if len(words) <= 2 * SHINGLE:
-        return any(words in better for better in seen)
-    step = max(1, (len(words) - SHINGLE) // (SAMPLES - 1))
-    samples = [words[start : start + SHINGLE] for start in range(0, len(words) - SHINGLE + 1, step)]
-    # what all of them together do not hold, none of them does
-    if not _held(samples, "\n".join(seen)):
-        return False
-    numbers = set(_DIGITS.findall(words))
-    return any(
-        _held(samples, better) and numbers <= set(_DIGITS.findall(better)) for better in seen
-    )
-
-
-def _held(samples: Sequence[str], text: str) -> bool:
-    misses = 0
-    for sample in samples:
-        misses += sample not in text
-        if misses > MISSES:
-            return False
-    return True
-
-
-def _bare(text: str) -> str:
-    """Only its letters and digits."""
-    folded = text.casefold()
-    if not folded.isascii():
-        folded = _WIDE_MARK.sub("", folded)
-    return (
-        folded.encode("utf-8", "surrogatepass")
-        .translate(None, _MARKS)
-        .decode("utf-8", "surrogatepass")
-    )
 
 
 def _neighbours(document: Iterable[Piece]) -> Iterator[list[Piece]]:
@@ -347,7 +271,7 @@ def _extend(spans: list[PassageSpan], piece: Piece) -> None:
         )
 
 
-def _shown(passage: Passage, mark: str, *, lines: bool) -> dict[str, Any]:
+def _template_values(passage: Passage, mark: str, *, lines: bool) -> dict[str, Any]:
     """A passage as templates see it: only disarmed text. lines: whether anything asks for it as one
     line.
     """

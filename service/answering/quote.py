@@ -12,7 +12,7 @@ from service.answering.values import CitationFound, Event, Finished
 
 
 async def answer_nothing_found(run: Run) -> AsyncGenerator[Event]:
-    """The fixed answer where the search gave nothing; no model is asked."""
+    """The fixed answer if the search gave nothing; no model is asked."""
     yield run.show(*pack_everything((), run.found.left_out))
     text = phrases.NOTHING_FOUND[run.language]
     yield run.say(text)
@@ -20,13 +20,11 @@ async def answer_nothing_found(run: Run) -> AsyncGenerator[Event]:
 
 
 async def quote(run: Run, cpu: CapacityLimiter, notice: str | None = None) -> AsyncGenerator[Event]:
-    """The best sentences of the passages; where the caller has been shown passages already, of
-    those.
-    """
+    """The best sentences of the passages; if the caller has been shown passages already, of those."""
     if run.passages is None:
         yield run.show(*pack_everything(run.found.hits, run.found.left_out))
     chosen = await to_thread.run_sync(
-        extractive.quotes, run.question, run.passages or (), limiter=cpu
+        extractive.choose_quotes, run.question, run.passages or (), limiter=cpu
     )
     quoted = extractive.compose(chosen)
     for text, citation in quoted:

@@ -19,11 +19,11 @@ from service.templates.template import Template
 class Found:
     """What the search gave for this caller."""
 
-    hits: tuple[Hit, ...]  # worth showing, best first
+    hits: tuple[Hit, ...]  # best first
     left_out: tuple[LeftOut, ...]
     view_id: str
     position: str = ""
-    template: Template | None = None  # None: no model is asked
+    template: Template | None = None  # None if no model is asked
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Run:
     ask: Ask
     principal: Principal
     permission: Permission
-    model: LanguageModel | None = None  # None: quotes
+    model: LanguageModel | None = None  # None if quotes answer
     watched: bool = True  # whether the caller sees the answer grow
     question: str = ""  # standing alone: what is searched for
     found: Found = field(default_factory=lambda: Found((), (), ""))
@@ -53,7 +53,7 @@ class Run:
 
     @property
     def standalone_question(self) -> str | None:
-        """What is searched for where that is not the question itself."""
+        """What is searched for, if that is not the question itself."""
         return inert(self.question) if self.question != self.ask.question else None
 
     def show(self, passages: tuple[Passage, ...], budget: Budget) -> Passages:

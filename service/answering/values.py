@@ -21,11 +21,11 @@ class Ask:
     mode: Mode = "hybrid"
     filters: Filters | None = None
     history: tuple[Turn, ...] = ()  # the caller's own earlier turns, oldest first
-    max_tokens: int | None = None  # for the answer; None: the setting
-    template: str | None = None  # "name" or "name@version"; None: what is active for the asker
-    answerer: AnswererName | None = None  # None: the model where one is configured, else quotes
-    model: str | None = None  # one of those that are offered; None: the default
-    # when the model server fails; None: the setting
+    max_tokens: int | None = None  # for the answer; if None, as set
+    template: str | None = None  # "name" or "name@version"; if None, what is active
+    answerer: AnswererName | None = None  # if None, the model if there is one
+    model: str | None = None  # one of those that are offered; if None, the default
+    # what answers if the model server fails; if None, as set
     fallback: Literal["none", "quotes"] | None = None
     # a position from an earlier reply: search a state at least as fresh
     at_least: str | None = None
@@ -50,7 +50,7 @@ class Timings:
     condense_ms: float  # making a follow-up stand alone
     search_ms: float
     prompt_ms: float
-    # from the call to the model until its first text; None: no model, or no text
+    # from the call to the model until its first text; None if there was no model or no text
     first_token_ms: float | None
     total_ms: float
 
@@ -67,18 +67,18 @@ class Answer:
     citations: tuple[Citation, ...]  # in the order of the text
     passages: tuple[Passage, ...]  # all that was shown, best first; n counts from 1
     abstained: bool
-    usage: Usage | None  # None: no model was called
+    usage: Usage | None  # None if no model was called
     budget: Budget
     view_id: str
     answer_id: str  # random
-    model: str | None  # None: no model was called
-    template: str | None  # "name@version"; None: no model was called
+    model: str | None  # None if no model was called
+    template: str | None  # "name@version"; None if no model was called
     timings: Timings
     answerer: AnswererName
     cut_off: bool = False  # at the length that was asked for
     # what the caller should know: quotes instead of the model, a shortened answer
     notice: str | None = None
-    # what was searched for; None: the question as it was put
+    # what was searched for; None if that is the question as it was put
     standalone_question: str | None = None
     # sealed; different each time, whatever happened
     position: str = field(default="", compare=False)

@@ -21,7 +21,7 @@ from indexes.errors import BadInput, Busy
 from indexes.model import Actor, IndexGeneration, Mode, Principal
 from indexes.search.searcher import Searcher
 from indexes.text.scripts import Script, script
-from service.answering.evidence import OFF, SETTING, share_a_language, thresholds
+from service.answering.evidence import OFF, SETTING, read_thresholds, share_a_language
 from service.evaluation.cases import Case
 
 LEAST_ANSWERABLE = 50  # questions in one language, for a threshold to be calibrated for it
@@ -238,7 +238,7 @@ def in_force(catalog: Catalog) -> list[str]:
         return []
     kept = _kept(found[1])
     lines = []
-    for (mode, language), threshold in sorted(thresholds(*found).items()):
+    for (mode, language), threshold in sorted(read_thresholds(*found).items()):
         at = kept.get(mode, {}).get(language, {}).get("at")
         since = f"calibrated {at}" if at else "comes with the model"
         lines.append(

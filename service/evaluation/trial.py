@@ -15,7 +15,7 @@ from indexes.errors import BadInput, ClearanceError, GeneratorError, NotFound
 from indexes.model import Principal
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from service.answering.evidence import thresholds
+from service.answering.evidence import read_thresholds
 from service.answering.values import Answer
 from service.evaluation.arms import Arm
 from service.evaluation.cases import Case
@@ -121,7 +121,7 @@ class Trial:
         corpus = self.bench.searcher.corpus
         in_force = corpus.catalog.generations.in_force()
         shaping["generation"] = asdict(corpus.generation())
-        shaping["abstention"] = sorted(thresholds(*in_force).items()) if in_force else None
+        shaping["abstention"] = sorted(read_thresholds(*in_force).items()) if in_force else None
         return {"version": self.bench.version, "model": self.bench.model, **shaping}
 
     def _failed(self, error: ClearanceError) -> None:

@@ -54,5 +54,5 @@ async def whoami(caller: Caller) -> Response:
 
 
 def _opened(here: Runtime, passage_id: str, caller: Principal) -> OpenedReply:
-    hit, whole = here.searcher.opened(passage_id, caller)
+    hit, whole = here.searcher.passage_with_document(passage_id, caller)
     return OpenedReply.of(hit, whole, AROUND)

@@ -132,12 +132,12 @@ class EventStream:
         if self._permission is None:
             await asyncio.get_running_loop().create_future()
         else:
-            await self._permission.keep()
+            await self._permission.confirm_repeatedly()
 
     async def fresh(self) -> None:
         """Raises NotAuthenticated and Withdrawn where the caller may not have any more of it."""
         if self._permission is not None:
-            await self._permission.fresh()
+            await self._permission.confirm_if_stale()
 
     async def _work(self, events: AsyncIterator[Event]) -> None:
         try:

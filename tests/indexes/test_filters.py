@@ -359,7 +359,7 @@ def test_a_name_that_no_database_takes_is_like_one_that_is_not_there(
         lambda: templates.rollback(name, by=TESTER),
         lambda: models.clear(name, by=TESTER),
         lambda: office.searcher.document(name, ADA),
-        lambda: office.searcher.opened(name, ADA),
+        lambda: office.searcher.passage_with_document(name, ADA),
     )
     for read in reads:
         with pytest.raises(NotFound):

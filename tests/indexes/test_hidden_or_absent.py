@@ -76,7 +76,7 @@ def test_a_hidden_document_takes_the_same_work_as_none(house: World) -> None:
 
 def test_a_hidden_passage_takes_the_same_work_as_none(house: World) -> None:
     hidden = [hit.id for hit in house.search("bob", "May", k=40).hits]
-    for read in (house.searcher.passage, house.searcher.opened):
+    for read in (house.searcher.passage, house.searcher.passage_with_document):
         works = [
             work(house, partial(read, principal=ADA), public_id)
             for public_id in [*hidden, *ABSENT[:2]]
@@ -87,10 +87,11 @@ def test_a_hidden_passage_takes_the_same_work_as_none(house: World) -> None:
 def test_what_may_be_read_is_still_read(house: World) -> None:
     for hit in house.search("bob", "May", k=40).hits:
         assert house.searcher.passage(hit.id, BOB).text == hit.text
-        opened, whole = house.searcher.opened(hit.id, BOB)
+        opened, whole = house.searcher.passage_with_document(hit.id, BOB)
         assert whole.text[opened.start : opened.end] == hit.text
     for public_id in (*ABSENT, "a\0b", "\ud800", "x" * 1000):
-        for read in (house.searcher.document, house.searcher.passage, house.searcher.opened):
+        searcher = house.searcher
+        for read in (searcher.document, searcher.passage, searcher.passage_with_document):
             with pytest.raises(NotFound):
                 read(public_id, BOB)
 

@@ -20,7 +20,7 @@ FILES = (
     "test_filters.py",
     "test_people.py",
     "test_search.py",
-    "test_second_look.py",
+    "test_reranker.py",
     "test_noninterference.py",
     "test_revocation.py",
     "test_database.py",

@@ -6,7 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from indexes.model import Hit, PageMark, Principal, Row, SearchResult
-from service.answering.prompt import Passage, Piece, pack, worth_showing
+from indexes.search.deduplication import Selection
+from service.answering.prompt import LeftOut, Passage, Piece, pack
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
@@ -84,8 +85,18 @@ def chunked(document: str, text: str, size: int, overlap: int = 0, first: int = 
     ]
 
 
+def selected(
+    hits: Sequence[Hit], per_document: int = 100
+) -> tuple[tuple[Hit, ...], tuple[LeftOut, ...]]:
+    """What a search keeps of these hits, best first, and what the reply tells of the others."""
+    selection = Selection(len(hits), per_document)
+    selection.take(hits)
+    left_out = tuple(LeftOut.of(left.hit, left.reason) for left in selection.left_out)
+    return selection.kept, left_out
+
+
 def shown(*hits: Hit, per_document: int = 100) -> tuple[Passage, ...]:
-    kept, _ = worth_showing(hits, per_document)
+    kept, _ = selected(hits, per_document)
     return pack([Piece(hit, len(hit.text)) for hit in kept])
 
 

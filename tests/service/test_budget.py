@@ -9,11 +9,11 @@ from indexes.errors import QuestionTooLong
 from indexes.model import Hit
 from indexes.settings import Settings
 from service.answering.budget import Fitted, PackingRequest, apportion, fit
-from service.answering.prompt import Turn, worth_showing
+from service.answering.prompt import Turn
 from service.llm.vllm import VllmModel
 from service.templates.template import BUILT_IN, CHAT_EN, Template
 from service.testing import ScriptedModel
-from tests.service.given import chunked, hit, hit_lists, texts
+from tests.service.given import chunked, hit, hit_lists, selected, texts
 
 SENTENCE = "The harbour opens at six in the morning and closes at nine in the evening, Sundays and holidays excepted. "
 CHINESE = "港口早上六点开放，晚上九点关闭，星期日和节假日除外。"
@@ -27,7 +27,7 @@ def request(
     per_document: int = 100,
     template: Template = CHAT_EN,
 ) -> PackingRequest:
-    kept, left = worth_showing(hits, per_document)
+    kept, left = selected(hits, per_document)
     return PackingRequest(
         template=template, question=question, hits=kept, left_out=left, history=history, answer_tokens=answer,
         view_id="view", secret=b"secret",

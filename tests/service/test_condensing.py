@@ -16,7 +16,7 @@ from indexes.model import Principal, SearchResult
 from indexes.settings import Settings
 from service.answering import condense
 from service.answering.answerer import Answer, Answerer, Ask, Event, Finished, Passages
-from service.answering.condense import by_rule, standalone
+from service.answering.condense import complete_by_rule, make_question_standalone
 from service.answering.prompt import Turn
 from service.llm.port import Prompt
 from service.testing import ScriptedModel, length
@@ -37,7 +37,7 @@ class Listening(Library):
 
 
 def made(question: str, model: ScriptedModel | None, *turns: Turn, style: Any = "chat") -> str:
-    return asyncio.run(standalone(question, turns, model, style, "salt"))
+    return asyncio.run(make_question_standalone(question, turns, model, style, "salt"))
 
 
 def asked(
@@ -129,14 +129,14 @@ def test_without_a_model_the_words_of_the_question_before_are_added() -> None:
 def test_the_rule_adds_words_where_a_question_leans_on_the_one_before(
     question: str, expected: str
 ) -> None:
-    assert by_rule(question, SOUP) == expected
+    assert complete_by_rule(question, SOUP) == expected
 
 
 def test_the_rule_follows_a_chain_of_follow_ups_and_knows_chinese() -> None:
     chain = (*SOUP, Turn("user", "And on Fridays?"), Turn("assistant", "Fish."))
-    assert by_rule("Why?", chain) == "Why? (Fridays canteen serve soup)"
+    assert complete_by_rule("Why?", chain) == "Why? (Fridays canteen serve soup)"
     chinese = (Turn("user", "食堂什么时候供应汤？"), Turn("assistant", "星期一。"))
-    said = by_rule("那星期五呢？", chinese)
+    said = complete_by_rule("那星期五呢？", chinese)
     assert said.startswith("那星期五呢？ (")
     assert "食堂" in said
     assert "供应汤" in said

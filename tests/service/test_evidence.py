@@ -23,7 +23,14 @@ from indexes.model import IndexGeneration, Mode, Principal, SearchResult
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from service.answering.answerer import Answer, Answerer, Ask, Event
-from service.answering.evidence import PACKAGED, SETTING, Judge, share_a_language, thresholds, weak
+from service.answering.evidence import (
+    PACKAGED,
+    SETTING,
+    Judge,
+    is_weak,
+    read_thresholds,
+    share_a_language,
+)
 from service.answering.phrases import NOTHING_FOUND
 from service.http.replies import AskReply
 from service.testing import ScriptedModel
@@ -268,7 +275,7 @@ def test_a_model_that_becomes_active_during_a_search_is_not_judged_by_the_thresh
         return world.search("ada", QUESTION)
 
     judge = Judge(world.searcher.corpus)
-    assert not judge.judged(QUESTION, search)[1]
+    assert not judge.search_with_evidence(QUESTION, search)[1]
 
 
 @pytest.mark.parametrize(
@@ -302,8 +309,8 @@ def test_no_threshold_no_refusal() -> None:
     result = SearchResult(
         hits=(hit(HARBOUR),), view_id="", exactness="exact", mode="hybrid", evidence=0.0
     )
-    assert not weak(QUESTION, result, {})
-    assert weak(QUESTION, result, {("hybrid", "en"): 0.1})
+    assert not is_weak(QUESTION, result, {})
+    assert is_weak(QUESTION, result, {("hybrid", "en"): 0.1})
 
 
 @pytest.mark.slow
@@ -315,7 +322,7 @@ def test_the_packaged_model_comes_with_thresholds_that_its_fingerprint_names(
     generation = IndexGeneration(
         id=1, model="", fingerprint=packaged.fingerprint, dimension=384, state="active"
     )
-    assert thresholds(generation, {}) == {("hybrid", "en"): 0.61, ("hybrid", "zh"): 0.64}
+    assert read_thresholds(generation, {}) == {("hybrid", "en"): 0.61, ("hybrid", "zh"): 0.64}
 
 
 def test_what_is_calibrated_counts_over_what_comes_with_the_model_and_all_can_be_switched_off() -> (
@@ -330,8 +337,8 @@ def test_what_is_calibrated_counts_over_what_comes_with_the_model_and_all_can_be
         "dense": {"zh": {"threshold": 0.8}},
     }
     calibrated = {**packaged, ("hybrid", "en"): 0.7, ("dense", "zh"): 0.8}
-    assert thresholds(generation, {SETTING: kept}) == calibrated
-    assert thresholds(generation, {SETTING: {**kept, "off": True}}) == {}
+    assert read_thresholds(generation, {SETTING: kept}) == calibrated
+    assert read_thresholds(generation, {SETTING: {**kept, "off": True}}) == {}
 
 
 # --- over the wire ------------------------------------------------------------------------------

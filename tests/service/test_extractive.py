@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.model import Hit, PageMark
-from service.answering.extractive import compose, quotes
+from service.answering.extractive import choose_quotes, compose
 from service.answering.prompt import Passage
 from tests.service.given import hit, hit_lists, shown, texts
 
@@ -23,7 +23,7 @@ PASSAGES = shown(
 
 
 def answer(question: str, passages: tuple[Passage, ...] = PASSAGES) -> str:
-    return "".join(text for text, _ in compose(quotes(question, passages)))
+    return "".join(text for text, _ in compose(choose_quotes(question, passages)))
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,11 @@ def test_the_sentence_that_answers_is_quoted_first(question: str, words: str) ->
     ],
 )
 def test_weak_support_gives_no_answer(question: str) -> None:
-    assert quotes(question, PASSAGES) == ()
+    assert choose_quotes(question, PASSAGES) == ()
 
 
 def test_no_passages_give_no_answer() -> None:
-    assert quotes("When are salaries reviewed?", ()) == ()
+    assert choose_quotes("When are salaries reviewed?", ()) == ()
 
 
 def test_a_question_in_the_text_is_not_its_answer() -> None:
@@ -93,7 +93,9 @@ def test_no_document_can_keep_the_others_out_by_what_it_says(denial: str, place:
 
 
 def test_a_quote_is_cited_with_its_page_and_offsets() -> None:
-    ((text, citation),) = compose(quotes("Who reviews salaries, the pay board?", PASSAGES))[:1]
+    ((text, citation),) = compose(choose_quotes("Who reviews salaries, the pay board?", PASSAGES))[
+        :1
+    ]
     assert citation.quote == "Salaries are reviewed every year in March by the pay board."
     assert PAY[citation.start : citation.end] == citation.quote
     assert (citation.n, citation.supported, citation.page and citation.page.number) == (1, True, 1)
@@ -113,7 +115,7 @@ def test_what_a_document_smuggles_into_a_sentence_is_inert_in_the_answer() -> No
 @given(texts, hit_lists())
 def test_quotes_are_few_exact_and_from_the_passages(question: str, hits: list[Hit]) -> None:
     passages = shown(*hits)
-    chosen = quotes(question, passages)
+    chosen = choose_quotes(question, passages)
     pieces = compose(chosen)
     text = "".join(piece for piece, _ in pieces)
     assert len(chosen) <= 3
@@ -132,4 +134,6 @@ def test_quotes_are_few_exact_and_from_the_passages(question: str, hits: list[Hi
 @given(st.permutations(PASSAGES))
 def test_the_same_passages_give_the_same_quotes(passages: list[Passage]) -> None:
     question = "When are salaries and leave reviewed every year?"
-    assert compose(quotes(question, passages)) == compose(quotes(question, tuple(passages)))
+    assert compose(choose_quotes(question, passages)) == compose(
+        choose_quotes(question, tuple(passages))
+    )

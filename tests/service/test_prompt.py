@@ -13,14 +13,22 @@ from service.answering.prompt import (
     Turn,
     alternate_turns,
     boundary,
-    by_edges,
+    order_by_edges,
     pack,
     render,
-    worth_showing,
 )
 from service.templates.language import fill
 from service.templates.template import BASE_EN, BUILT_IN, CHAT_EN, CHAT_ZH, BuiltIn, Template
-from tests.service.given import ADA, CONTROL_TOKENS, chunked, hit, hit_lists, shown, texts
+from tests.service.given import (
+    ADA,
+    CONTROL_TOKENS,
+    chunked,
+    hit,
+    hit_lists,
+    selected,
+    shown,
+    texts,
+)
 
 SECRET = b"secret of this test"
 LONG = "The quay was rebuilt in stone after the flood. Ropes, nets and lamps are kept in the shed behind the ferry. "
@@ -37,40 +45,6 @@ def chat(
         template, question, passages, history, boundary(SECRET, "view", question, passages)
     )
     return prompt.text or "\n".join(message.content for message in prompt.messages or ())
-
-
-def reasons(*hits: Hit, per_document: int = 100) -> list[tuple[str, str]]:
-    return [(left.passage_id, left.reason) for left in worth_showing(hits, per_document)[1]]
-
-
-def test_text_that_is_there_already_is_left_out() -> None:
-    same = LONG.upper().replace(",", " ;")
-    inside = LONG[30:90]
-    assert reasons(
-        hit(LONG), hit(same, n=2, document="d2"), hit(inside, n=3, document="d3", start=999)
-    ) == [
-        ("p2", "duplicate"),
-        ("p3", "duplicate"),
-    ]
-
-
-def test_a_chunk_inside_a_better_one_of_the_same_document_is_left_out() -> None:
-    assert reasons(hit("abcdef ghi", start=10), hit("cde", n=2, start=12)) == [("p2", "duplicate")]
-
-
-def test_the_same_words_with_another_number_are_news() -> None:
-    assert (
-        reasons(
-            hit(LONG + "It cost 500 crowns."), hit(LONG + "It cost 900 crowns.", n=2, document="d2")
-        )
-        == []
-    )
-
-
-def test_one_document_cannot_fill_the_prompt() -> None:
-    hits = [hit(f"{chr(96 + n)} different text", n=n, start=100 * n) for n in range(1, 5)]
-    other = hit("another voice", n=9, document="d2")
-    assert reasons(*hits, other, per_document=2) == [("p3", "document_cap"), ("p4", "document_cap")]
 
 
 def test_overlapping_chunks_become_one_passage_to_the_letter() -> None:
@@ -111,14 +85,14 @@ def test_chunks_apart_and_chunks_after_a_cut_stay_apart() -> None:
 def test_passages_are_numbered_by_rank_and_the_best_stand_at_the_edges() -> None:
     passages = shown(*(hit(f"text {n}", n=n, document=f"d{n}") for n in range(1, 7)))
     assert [passage.n for passage in passages] == [1, 2, 3, 4, 5, 6]
-    assert [passage.n for passage in by_edges(passages)] == [1, 3, 5, 6, 4, 2]
+    assert [passage.n for passage in order_by_edges(passages)] == [1, 3, 5, 6, 4, 2]
 
 
 @given(hit_lists(), st.integers(1, 6))
 def test_passages_come_from_hits_to_the_letter_and_none_is_lost(
     hits: list[Hit], per_document: int
 ) -> None:
-    kept, left = worth_showing(hits, per_document)
+    kept, left = selected(hits, per_document)
     passages = pack([Piece(one, len(one.text)) for one in kept])
     assert {one.id for one in hits} == {one for passage in passages for one in passage.hits} | {
         gone.passage_id for gone in left

@@ -12,9 +12,9 @@ from indexes import embedder as embedding
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from service.answering.answerer import Answer, Answerer, Ask, CitationFound, Event, Finished, Token
-from service.answering.citation_support import MOST, SecondLook
+from service.answering.citation_support import MOST, CitationSupport
 from service.answering.citations import Doubt, Writer
-from service.answering.meaning import SAME, EmbeddedMeaning, Meaning, meaning
+from service.answering.meaning import SAME, EmbeddedMeaning, Meaning, meaning_of
 from service.testing import ScriptedModel
 from tests.service.given import ADA, Library, hit, shown
 
@@ -104,13 +104,13 @@ def test_without_anybody_who_knows_meanings_words_decide() -> None:
         ("市长由农民选举[2]。", []),
     ],
 )
-def test_only_claims_in_another_language_whose_numbers_agree_get_a_second_look(
+def test_only_claims_in_another_language_whose_numbers_agree_are_looked_at_for_meaning(
     output: str, doubtful: list[str]
 ) -> None:
     assert doubts(output) == doubtful
 
 
-def test_text_does_not_wait_for_the_second_look_and_citations_keep_their_order() -> None:
+def test_text_does_not_wait_for_meaning_and_citations_keep_their_order() -> None:
     told = Told(九点关门="It closes at nine.")
     told.free.clear()
     text = "港口九点关门[1]。It closes at nine [1]. And so on."
@@ -130,14 +130,14 @@ def test_text_does_not_wait_for_the_second_look_and_citations_keep_their_order()
     assert [supported for _, _, supported in marks(events)] == [True, True]
 
 
-def test_one_answer_gets_a_handful_of_second_looks() -> None:
+def test_one_answer_has_a_handful_of_citations_looked_at_again() -> None:
     told = Told(关门="It closes at nine.")
     events = asked("港口关门[1]。" * (MOST + 3), told)
     assert len(told.asked) == MOST
     assert [supported for _, _, supported in marks(events)] == [True] * MOST + [False] * 3
 
 
-def test_a_second_look_that_fails_leaves_the_first() -> None:
+def test_a_look_for_meaning_that_fails_leaves_what_words_decided() -> None:
     class Broken:
         def nearest(self, claim: str, sentences: Sequence[str]) -> int | None:
             raise MemoryError
@@ -148,7 +148,7 @@ def test_a_second_look_that_fails_leaves_the_first() -> None:
 def test_nothing_is_looked_at_any_more_when_the_caller_has_left() -> None:
     async def left() -> int:
         told = Told()
-        async with SecondLook(told, anyio.CapacityLimiter(1)) as looking:
+        async with CitationSupport(told, anyio.CapacityLimiter(1)) as looking:
             for doubt in some_doubts():
                 looking.add(doubt.citation, doubt)
         await asyncio.sleep(0.05)
@@ -184,8 +184,8 @@ def test_the_nearest_sentence_must_be_near_enough() -> None:
 
 
 def test_a_model_that_nobody_measured_supports_nothing() -> None:
-    assert meaning(HashingEmbedder()) is None
-    assert meaning(HashingEmbedder(name=next(iter(SAME)))) is not None
+    assert meaning_of(HashingEmbedder()) is None
+    assert meaning_of(HashingEmbedder(name=next(iter(SAME)))) is not None
 
 
 @pytest.mark.slow
@@ -193,7 +193,7 @@ def test_the_packaged_model_knows_a_sentence_in_another_language(
     models: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "models").symlink_to(models)
-    told = meaning(embedding.load(Settings(home=tmp_path)))
+    told = meaning_of(embedding.load(Settings(home=tmp_path)))
     assert told is not None
     english = [
         "The harbour opens at six in the morning in summer.",

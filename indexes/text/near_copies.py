@@ -1,0 +1,94 @@
+"""Whether a text adds anything to another: it does not if it is a near-copy or a part of it."""
+
+import re
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+
+from indexes.text.scripts import UNSPACED
+
+# every character of a script without spaces counts as a word
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
+
+SHARED = 0.9  # the least share of all their words that near-copies have in common
+EDGES = 2  # words of a short part that need not be in the whole: the cut may have gone through them
+STRETCH = 24  # letters and digits: so long are the samples of a text that are looked for in another
+SAMPLES = 16
+MISSES = 1  # so many samples need not be found
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What is compared of a text: neither case nor punctuation nor spaces count."""
+
+    words: frozenset[str]
+    numbers: frozenset[str]  # the words that hold a digit
+    letters: str  # all words in their order, with nothing between them
+
+
+def wording_of(text: str) -> Wording:
+    """What is compared of this text."""
+    in_order = _WORD.findall(text.casefold())
+    words = frozenset(in_order)
+    # isalpha is fast and leaves few words to look at more closely
+    unlike = [word for word in words if not word.isalpha()]
+    numbers = frozenset(word for word in unlike if any(map(str.isdigit, word)))
+    return Wording(words, numbers, "".join(in_order))
+
+
+def adds_nothing(text: Wording, better: Wording) -> bool:
+    """Whether the better text holds every number and nearly every word of the other, and either has
+    hardly a word more, or holds the other as one stretch.
+
+    So a longer text adds something to one of its parts, and a part nothing to the whole.
+    """
+    if not text.numbers <= better.numbers or not _most_words_are_among(better.words, text.words):
+        return False
+    return _are_near_copies(text, better) or _is_stretch_of(text.letters, better.letters)
+
+
+class SeenTexts:
+    """Texts that others are compared with."""
+
+    def __init__(self) -> None:
+        self._each: list[Wording] = []
+        self._words: set[str] = set()  # of all of them
+
+    def add(self, text: Wording) -> None:
+        self._each.append(text)
+        self._words |= text.words
+
+    def hold(self, text: Wording) -> bool:
+        """Whether it adds nothing to one of them."""
+        # words that all of them together do not hold, none of them holds: this settles most cases
+        if not _most_words_are_among(self._words, text.words):
+            return False
+        return any(adds_nothing(text, better) for better in self._each)
+
+
+def _most_words_are_among(known: Set[str], words: frozenset[str]) -> bool:
+    return len(words) - len(words & known) <= max(EDGES, (1 - SHARED) * len(words))
+
+
+def _are_near_copies(one: Wording, other: Wording) -> bool:
+    """Whether they differ in few words and in no number. The order of the words does not matter."""
+    if one.numbers != other.numbers:
+        return False
+    return len(one.words & other.words) >= SHARED * len(one.words | other.words)
+
+
+def _is_stretch_of(part: str, whole: str) -> bool:
+    """Whether samples from everywhere in the part are found in the whole; of a short part, all."""
+    if len(part) <= 2 * STRETCH:
+        return part in whole
+    step = max(1, (len(part) - STRETCH) // (SAMPLES - 1))
+    starts = range(0, len(part) - STRETCH + 1, step)
+    return _are_nearly_all_in(whole, [part[start : start + STRETCH] for start in starts])
+
+
+def _are_nearly_all_in(whole: str, samples: Sequence[str]) -> bool:
+    misses = 0
+    for sample in samples:
+        misses += sample not in whole
+        if misses > MISSES:
+            return False
+    return True
