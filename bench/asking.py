@@ -36,7 +36,7 @@ import yaml
 from bench.actor import BENCH
 from indexes.catalog import Catalog
 from indexes.settings import Settings
-from service.llm.port import Generated, Prompt
+from service.llm.port import CompletionPart, Prompt
 from service.testing import FakeVllm, ScriptedModel
 from tools.demo import EXAMPLES, Demo, ingest
 from tools.model_server import MODELS
@@ -62,7 +62,7 @@ class Timed(ScriptedModel):
     def __init__(self) -> None:
         super().__init__(_quoted, name="stand-in", window=WINDOW)
 
-    async def stream(self, prompt: Prompt, **how: Any) -> AsyncIterator[Generated]:  # type: ignore[override]
+    async def stream(self, prompt: Prompt, **how: Any) -> AsyncIterator[CompletionPart]:  # type: ignore[override]
         moment = time.perf_counter() + FIRST_S
         async with aclosing(super().stream(prompt, **how)) as pieces:
             async for piece in pieces:

@@ -470,7 +470,7 @@ async def ask(given: argparse.Namespace, found: list[Case]) -> None:
             elif not arm.startswith("quotes"):
                 if real is None:
                     raise SystemExit(f"{arm} needs --llm-url")
-                name = (await real.served()).name
+                name = (await real.served_model()).name
             await asked(asking, arm, found, given.home / "replies.jsonl", name)
     catalog.close()
 

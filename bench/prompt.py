@@ -58,7 +58,7 @@ class Counting(ScriptedModel):
         self.spent_ms = 0.0
 
     async def count(self, prompt: Prompt) -> int:
-        self.counted += 1
+        self.count_calls += 1
         begun = time.thread_time()
         count = self.tokenizer.count(prompt)
         self.spent_ms += 1000 * (time.thread_time() - begun)
@@ -73,7 +73,7 @@ class Library:
         self.renderer = renderer
 
     def count(self, prompt: Prompt) -> int:
-        text = self.renderer.written(prompt)
+        text = self.renderer.render(prompt)
         return len(self.tokenizer.encode_batch_fast([text], add_special_tokens=False)[0])
 
 
@@ -147,7 +147,7 @@ async def measured(folder: str, *, chinese: bool, passages: int, rounds: int, wi
             spent[name].append(ms)
     print(
         f"{'Chinese' if chinese else 'English'}, {passages} passages, {statistics.median(tokens):.0f} tokens, window"
-        f" {window}, {model.counted / rounds:.2f} counts a prompt; milliseconds:"
+        f" {window}, {model.count_calls / rounds:.2f} counts a prompt; milliseconds:"
     )
     known = len(given) // passages  # rounds after which every passage was shown once
     for which, some in (

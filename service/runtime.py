@@ -87,7 +87,7 @@ class Runtime:
             return None
         try:
             with fail_after(CHECK_S):
-                await self.model.served()
+                await self.model.served_model()
         except (ClearanceError, TimeoutError) as error:
             log.warning(
                 "the model server does not answer",

@@ -21,7 +21,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from indexes.errors import GeneratorBroken, GeneratorError, NoSuchModel
-from service.llm.port import Generated, LanguageModel, Message, Prompt, ServedModel, TokenCounts
+from service.llm.port import (
+    CompletionPart,
+    LanguageModel,
+    Message,
+    Prompt,
+    ServedModel,
+    TokenCounts,
+)
 
 TOKEN = re.compile(r"\s?\w{1,5}|\s?[^\w\s]|\s")
 TURN_TOKENS = 4  # the role, its end and two breaks around each message
@@ -29,7 +36,7 @@ OPENING_TOKENS = 3  # the opening of the assistant's turn
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ModelCall:
     """One request that reached the model."""
 
     prompt: Prompt
@@ -62,51 +69,53 @@ class ScriptedModel:
         self.delay_s = delay_s  # before each token
         self.failure = failure
         self.fail_after = fail_after
-        self.calls: list[Call] = []
-        self.counted = 0  # how often count() was asked
+        self.calls: list[ModelCall] = []
+        self.count_calls = 0  # how often count() was asked
         self.running = 0  # streams open now
         self.abandoned = 0  # streams closed before their end
 
-    def named(self, name: str) -> LanguageModel:
-        return self if name == self.name else _Nobody()
+    def select_model(self, name: str) -> LanguageModel:
+        return self if name == self.name else _AbsentModel()
 
-    def without(self, names: Collection[str]) -> LanguageModel:
-        return _Nobody() if self.name in names else self
+    def hide_models(self, names: Collection[str]) -> LanguageModel:
+        return _AbsentModel() if self.name in names else self
 
-    async def offered(self) -> tuple[ServedModel, ...]:
-        return (await self.served(),)
+    async def offered_models(self) -> tuple[ServedModel, ...]:
+        return (await self.served_model(),)
 
-    async def served(self) -> ServedModel:
+    async def served_model(self) -> ServedModel:
         if self.failure is not None and self.fail_after == 0:
             raise self.failure
         return ServedModel(self.name, self.window)
 
     async def count(self, prompt: Prompt) -> int:
-        self.counted += 1
-        return length(prompt)
+        self.count_calls += 1
+        return count_tokens(prompt)
 
     async def stream(
         self, prompt: Prompt, *, max_tokens: int, cache_salt: str, stop: Sequence[str] = ()
-    ) -> AsyncGenerator[Generated]:
-        self.calls.append(Call(prompt, max_tokens, cache_salt, tuple(stop)))
-        prompt_tokens = length(prompt)
+    ) -> AsyncGenerator[CompletionPart]:
+        self.calls.append(ModelCall(prompt, max_tokens, cache_salt, tuple(stop)))
+        prompt_tokens = count_tokens(prompt)
         if prompt_tokens + max_tokens > self.window:
             raise GeneratorBroken(
                 f"{prompt_tokens} + {max_tokens} tokens do not fit a window of {self.window}."
             )
         text = self.reply if isinstance(self.reply, str) else self.reply(prompt)
-        tokens = _tokens(_until(text, stop))
+        tokens = _split_tokens(_cut_at_stop(text, stop))
         self.running += 1
         done = False
         try:
             for position, token in enumerate(tokens[:max_tokens]):
                 self._fail_at(position)
                 await asyncio.sleep(self.delay_s)
-                yield Generated(token)
+                yield CompletionPart(token)
             self._fail_at(len(tokens))
             done = True
             finish = "length" if len(tokens) > max_tokens else "stop"
-            yield Generated("", finish, TokenCounts(prompt_tokens, min(len(tokens), max_tokens)))
+            yield CompletionPart(
+                "", finish, TokenCounts(prompt_tokens, min(len(tokens), max_tokens))
+            )
         finally:
             self.running -= 1
             self.abandoned += not done
@@ -116,13 +125,13 @@ class ScriptedModel:
             raise self.failure
 
 
-class _Nobody(ScriptedModel):
+class _AbsentModel(ScriptedModel):
     """The model of a name that nobody has."""
 
-    async def offered(self) -> tuple[ServedModel, ...]:
+    async def offered_models(self) -> tuple[ServedModel, ...]:
         return ()
 
-    async def served(self) -> ServedModel:
+    async def served_model(self) -> ServedModel:
         raise NoSuchModel
 
 
@@ -134,42 +143,44 @@ class ScriptedModels:
 
     @property
     def _default(self) -> ScriptedModel:
-        return self._models[0] if self._models else _Nobody()
+        return self._models[0] if self._models else _AbsentModel()
 
-    def named(self, name: str) -> LanguageModel:
-        return next((model for model in self._models if model.name == name), _Nobody())
+    def select_model(self, name: str) -> LanguageModel:
+        return next((model for model in self._models if model.name == name), _AbsentModel())
 
-    def without(self, names: Collection[str]) -> LanguageModel:
+    def hide_models(self, names: Collection[str]) -> LanguageModel:
         return ScriptedModels(*(model for model in self._models if model.name not in names))
 
-    async def offered(self) -> tuple[ServedModel, ...]:
-        return tuple([await model.served() for model in self._models])
+    async def offered_models(self) -> tuple[ServedModel, ...]:
+        return tuple([await model.served_model() for model in self._models])
 
-    async def served(self) -> ServedModel:
-        return await self._default.served()
+    async def served_model(self) -> ServedModel:
+        return await self._default.served_model()
 
     async def count(self, prompt: Prompt) -> int:
         return await self._default.count(prompt)
 
     def stream(
         self, prompt: Prompt, *, max_tokens: int, cache_salt: str, stop: Sequence[str] = ()
-    ) -> AsyncGenerator[Generated]:
+    ) -> AsyncGenerator[CompletionPart]:
         return self._default.stream(prompt, max_tokens=max_tokens, cache_salt=cache_salt, stop=stop)
 
 
-def length(prompt: Prompt) -> int:
+def count_tokens(prompt: Prompt) -> int:
     """Tokens of a prompt as the scripted model and the fake server count them."""
     if prompt.text is not None:
-        return 1 + len(_tokens(prompt.text))
+        return 1 + len(_split_tokens(prompt.text))
     messages = prompt.messages or ()
-    return OPENING_TOKENS + sum(TURN_TOKENS + len(_tokens(message.content)) for message in messages)
+    return OPENING_TOKENS + sum(
+        TURN_TOKENS + len(_split_tokens(message.content)) for message in messages
+    )
 
 
-def _tokens(text: str) -> list[str]:
+def _split_tokens(text: str) -> list[str]:
     return TOKEN.findall(text)
 
 
-def _until(text: str, stop: Sequence[str]) -> str:
+def _cut_at_stop(text: str, stop: Sequence[str]) -> str:
     """The text up to the first stop sequence in it."""
     ends = [text.find(mark) for mark in stop if mark and mark in text]
     return text[: min(ends)] if ends else text
@@ -301,7 +312,7 @@ class FakeVllm:
         if refusal := self._refusal(answering=True):
             return refusal
         prompt = _prompt(body)
-        if length(prompt) + body["max_tokens"] > self.model.window:
+        if count_tokens(prompt) + body["max_tokens"] > self.model.window:
             error = {
                 "message": "maximum context length exceeded",
                 "type": "BadRequestError",
@@ -334,7 +345,7 @@ class FakeVllm:
         return None
 
     async def _events(self, body: dict[str, Any], prompt: Prompt) -> AsyncGenerator[bytes]:
-        async for spoilt in self._spoilt(body):
+        async for spoilt in self._misbehave(body):
             yield spoilt
         answer = self.model.stream(
             prompt,
@@ -351,7 +362,7 @@ class FakeVllm:
                     yield _data({"choices": [], "usage": usage})
         yield b"data: [DONE]\n\n"
 
-    async def _spoilt(self, body: dict[str, Any]) -> AsyncGenerator[bytes]:
+    async def _misbehave(self, body: dict[str, Any]) -> AsyncGenerator[bytes]:
         """What comes before a proper answer; most ways of misbehaving never get to one."""
         text = _event(body, "Rise in ")
         match self.misbehaviour:

@@ -35,7 +35,7 @@ from service.answering.values import (
     Usage,
 )
 from service.llm.port import LanguageModel
-from service.llm.rights import Offer
+from service.llm.rights import PermittedModels
 from service.templates.template import BuiltIn, Template, TemplateSource
 
 __all__ = [
@@ -70,7 +70,7 @@ class Answerer:
         cache salts; if None, one is made for this process.
         """
         self.searcher = searcher
-        self.offer = Offer(model, rights)
+        self.permitted_models = PermittedModels(model, rights)
         self.settings = settings
         self.cpu = cpu
         self._looks = CapacityLimiter(LOOKS_AT_ONCE)
@@ -129,7 +129,7 @@ class Answerer:
         """
         if ask.answerer == "quotes":
             return None
-        model = await self.offer.to(asker)
+        model = await self.permitted_models.models_for(asker)
         if ask.answerer == "model" and model is None:
             raise BadInput(
                 "No language model can be asked.",
@@ -139,9 +139,9 @@ class Answerer:
             return model
         if model is None:
             raise NoSuchModel
-        named = model.named(ask.model)
+        named = model.select_model(ask.model)
         with suppress(GeneratorError):  # whether it can answer now shows when it is asked
-            await named.served()
+            await named.served_model()
         return named
 
     def _find(self, run: Run) -> Found:

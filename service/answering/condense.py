@@ -136,7 +136,7 @@ async def _fit_prompt(
     """A prompt that leaves room for the reply, with as many of the last exchanges as fit; None: not
     even one does.
     """
-    room = (await model.served()).window - ANSWER_TOKENS
+    room = (await model.served_model()).window - ANSWER_TOKENS
     for first in range(0, len(turns), 2):
         prompt = _prompt(question, turns[first:], style)
         if await model.count(prompt) <= room:

@@ -53,7 +53,7 @@ class Completion:
 
         Raises QuestionTooLong, BadInput for the template, GeneratorError.
         """
-        served = await model.served()
+        served = await model.served_model()
         await run.permission.confirm_if_stale()
         fitted = await fit(self._request(run, template), model, served.window)
         run.prompted = time.perf_counter()

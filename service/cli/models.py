@@ -74,7 +74,7 @@ def _served() -> list[str] | None:
 
     async def asked() -> list[str]:
         async with aclosing(VllmModel(settings)) as model:
-            return [each.name for each in await model.offered()]
+            return [each.name for each in await model.offered_models()]
 
     try:
         return asyncio.run(asked())

@@ -196,8 +196,8 @@ async def _model(wanted: Wanted, here: Opened) -> str | None:
     """
     if here.model is None:
         return None
-    model = here.model if wanted.model is None else here.model.named(wanted.model)
-    return (await model.served()).name
+    model = here.model if wanted.model is None else here.model.select_model(wanted.model)
+    return (await model.served_model()).name
 
 
 def _conditions(wanted: Wanted, bench: Bench) -> dict[str, object]:

@@ -57,10 +57,10 @@ class AskSpeech:
         return AskReply.of(answer)
 
     def frames(self, event: Event) -> Iterable[bytes]:
-        return [event_stream.encode(name, payload) for name, payload in _named(event)]
+        return [event_stream.encode_event(name, payload) for name, payload in _named(event)]
 
     def failed(self, problem: dict[str, Any]) -> Iterable[bytes]:
-        return [event_stream.encode("error", problem)]
+        return [event_stream.encode_event("error", problem)]
 
 
 class EventStream:

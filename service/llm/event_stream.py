@@ -9,7 +9,7 @@ from indexes.errors import GeneratorBroken
 LINE_BYTES = 1 << 20  # longest line accepted
 
 
-async def lines(chunks: AsyncIterator[bytes], most: int) -> AsyncGenerator[str]:
+async def read_lines(chunks: AsyncIterator[bytes], most: int) -> AsyncGenerator[str]:
     """The lines of a byte stream.
 
     Raises GeneratorBroken over `most` bytes in all, an endless line, or bad UTF-8.
@@ -28,24 +28,24 @@ async def lines(chunks: AsyncIterator[bytes], most: int) -> AsyncGenerator[str]:
                 raise GeneratorBroken("It sent bytes that are no text.") from error
 
 
-async def data(chunks: AsyncIterator[bytes], most: int) -> AsyncGenerator[str]:
+async def read_data(chunks: AsyncIterator[bytes], most: int) -> AsyncGenerator[str]:
     """The data of each event.
 
-    Model servers put each event's data on one line; all else is passed over.
+    Model servers put the data of an event on one line. All other lines are skipped.
     """
-    async for line in lines(chunks, most):
+    async for line in read_lines(chunks, most):
         if line.startswith("data:"):
             yield line.removeprefix("data:").strip()
 
 
-def encode(event: str, payload: dict[str, Any]) -> bytes:
+def encode_event(event: str, payload: dict[str, Any]) -> bytes:
     """One event as it goes over the wire. JSON keeps it on one line."""
     return f"event: {event}\ndata: {json.dumps(payload, ensure_ascii=False)}\n\n".encode(
         "utf-8", "replace"
     )
 
 
-def data_only(payload: dict[str, Any]) -> bytes:
+def encode_data(payload: dict[str, Any]) -> bytes:
     """One event without a name."""
     return f"data: {json.dumps(payload, ensure_ascii=False)}\n\n".encode("utf-8", "replace")
 

@@ -1,10 +1,10 @@
-"""Several model servers as one language model: each question goes to the next one that is well.
+"""Several model servers as one language model: each question goes to the next healthy server.
 
-Offered is what any of the servers serves: the models that the configuration names, or, where it
-names none, all but adapters. A question goes to the servers that serve its model, in turn; where
-they hold different windows, the smallest counts. A server that failed is passed over for a while,
-and is asked all the same where no other can answer. A model that is hidden from somebody takes the
-way of one that no server serves.
+The pool offers what any of the servers serves: the models that the configuration names, or all but
+adapters if it names none. A question goes to the servers that serve its model, in turn. If their
+windows differ, the smallest counts. A server that failed is left out for a while, and is asked all
+the same if no other can answer. A model that is hidden from the caller is handled exactly like one
+that no server serves.
 """
 
 import asyncio
@@ -21,12 +21,13 @@ from indexes.errors import (
     GeneratorUnavailable,
     NoSuchModel,
 )
-from service.llm.port import Generated, LanguageModel, Prompt, ServedModel
+from service.llm.port import CompletionPart, LanguageModel, Prompt, ServedModel
 
-REMEMBER_S = 30.0  # how long a server's list of models is believed
-REST_S = 10.0  # how long a server that failed is passed over
-PATIENCE_S = 0.5  # for what the others serve, once one server has told
-# at least, before the first token; after it the caller has seen text, and nothing may be said twice
+LIST_LASTS_S = 30.0  # how long a server's list of models is believed
+REST_S = 10.0  # how long a server that failed is left out
+OTHER_LISTS_S = 0.5  # how long to wait for the other lists of models, once one has come
+# Attempts at least, before the first token. After it the caller has seen text, which must not come
+# twice.
 ATTEMPTS = 2
 PAUSE_S = 0.2  # before the same server is asked again
 
@@ -40,8 +41,8 @@ class RequestRefused(GeneratorBroken):
 class ModelServer(Protocol):
     """One server, as the pool sees it. Every method raises GeneratorError."""
 
-    async def look(self) -> tuple[ServedModel, ...]:
-        """What it serves, in its own order."""
+    async def list_models(self) -> tuple[ServedModel, ...]:
+        """The models that it serves, in its own order."""
         ...
 
     async def count(self, prompt: Prompt, model: str) -> int:
@@ -57,9 +58,10 @@ class ModelServer(Protocol):
         cache_salt: str,
         stop: Sequence[str],
         end: float,
-    ) -> AsyncGenerator[Generated]:
-        """One attempt at an answer, as LanguageModel.stream. end: when it must be over, by the
-        pool's clock.
+    ) -> AsyncGenerator[CompletionPart]:
+        """One attempt at an answer, as LanguageModel.stream.
+
+        end: when it must be over, by the clock of the pool.
         """
         ...
 
@@ -67,49 +69,49 @@ class ModelServer(Protocol):
 
 
 class Member:
-    """One server of a pool: what it said that it serves, and whether it is passed over."""
+    """One server of a pool: the models it last listed, and whether it is left out for now."""
 
     def __init__(self, server: ModelServer, clock: Clock) -> None:
         self.server = server
-        self.known: tuple[ServedModel, ...] = ()  # what it said last, however long ago
+        self.models: tuple[ServedModel, ...] = ()  # its last list, however old
         self._clock = clock
         self._believed_until = self._rests_until = float("-inf")
-        self._looking: asyncio.Task[None] | None = None
+        self._fetching: asyncio.Task[None] | None = None
 
     @property
-    def believed(self) -> bool:
+    def is_believed(self) -> bool:
         return self._clock() < self._believed_until
 
     @property
-    def resting(self) -> bool:
+    def is_resting(self) -> bool:
         return self._clock() < self._rests_until
 
-    def model(self, name: str) -> ServedModel | None:
-        return next((model for model in self.known if model.name == name), None)
+    def find_model(self, name: str) -> ServedModel | None:
+        return next((model for model in self.models if model.name == name), None)
 
-    def look(self) -> "asyncio.Task[None]":
-        """The one request of its list; everybody who wants it meanwhile waits for this one."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
-            self._looking.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return self._looking
+    def refresh_list(self) -> "asyncio.Task[None]":
+        """Asks the server for its list. All who ask at the same time share one request."""
+        if self._fetching is None or self._fetching.done():
+            self._fetching = asyncio.create_task(self._fetch_list())
+            self._fetching.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._fetching
 
-    async def _look(self) -> None:
+    async def _fetch_list(self) -> None:
         try:
-            self.known = await self.server.look()
+            self.models = await self.server.list_models()
         except GeneratorError:
-            self.failed()
+            self.note_failure()
             raise
-        self._believed_until = self._clock() + REMEMBER_S
+        self._believed_until = self._clock() + LIST_LASTS_S
 
-    def failed(self, *, rests: bool = True) -> None:
+    def note_failure(self, *, rests: bool = True) -> None:
         self._believed_until = float("-inf")  # it may come back with another model or window
         if rests:
             self._rests_until = self._clock() + REST_S
 
     async def aclose(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._fetching is not None:
+            self._fetching.cancel()
         await self.server.aclose()
 
 
@@ -119,11 +121,11 @@ class Pool:
     def __init__(
         self, servers: Sequence[ModelServer], names: Sequence[str], clock: Clock = time.monotonic
     ) -> None:
-        """names: the models to offer, the default first; empty: all that are served, adapters left
-        out.
+        """names: the models to offer, the default first. Empty: all that are served, but no
+        adapters.
         """
         self.clock = clock
-        self.counting, self.answering = counter(), counter()  # each takes turns of its own
+        self.count_turns, self.answer_turns = counter(), counter()  # each has turns of its own
         self._members = tuple(Member(server, clock) for server in servers)
         self._names = tuple(names)
 
@@ -131,86 +133,89 @@ class Pool:
         for member in self._members:
             await member.aclose()
 
-    async def offered(self, hidden: Collection[str] = ()) -> tuple[ServedModel, ...]:
-        """Every model that can be asked for, the default first. hidden: names that do not exist for
-        who asks.
-        """
-        heard = await self._heard(thorough=True)
-        served = dict.fromkeys(model.name for member in heard for model in member.known)
-        names = [name for name in self._names or served if name in served]
-        return tuple(_merged(name, heard) for name in names if self._offers(name, heard, hidden))
+    async def offered_models(self, hidden: Collection[str] = ()) -> tuple[ServedModel, ...]:
+        """Every model that can be asked for, the default first.
 
-    async def serving(
+        hidden: names of models that do not exist for the caller.
+        """
+        listing = await self._members_with_list(thorough=True)
+        served = dict.fromkeys(model.name for member in listing for model in member.models)
+        names = [name for name in self._names or served if name in served]
+        return tuple(
+            _merge_models(name, listing)
+            for name in names
+            if self._is_offered(name, listing, hidden)
+        )
+
+    async def find_servers(
         self, name: str | None, hidden: Collection[str] = ()
     ) -> tuple[ServedModel, tuple[Member, ...]]:
         """The model of that name, or the default, and the servers that serve it.
 
-        Raises NoSuchModel, and GeneratorUnavailable where a model that is offered is not served
-        now.
+        Raises NoSuchModel, and GeneratorUnavailable if an offered model is not served now.
         """
         for thorough in (False, True):
-            heard = await self._heard(thorough=thorough)
-            wanted = name or self._default(heard, hidden)
-            serving = tuple(member for member in heard if member.model(wanted))
-            if serving and self._offers(wanted, heard, hidden):
-                return _merged(wanted, serving), serving
-        if self._offers(wanted, self._members, hidden):
+            listing = await self._members_with_list(thorough=thorough)
+            wanted = name or self._default_name(listing, hidden)
+            serving = tuple(member for member in listing if member.find_model(wanted))
+            if serving and self._is_offered(wanted, listing, hidden):
+                return _merge_models(wanted, serving), serving
+        if self._is_offered(wanted, self._members, hidden):
             raise GeneratorUnavailable(
                 "No server that answers now serves that model.",
                 remedy="Check the servers, and CLEARANCE_LLM_MODEL.",
             )
         raise NoSuchModel
 
-    def ready(self) -> Iterator[Member]:
-        return (member for member in self._members if member.believed and not member.resting)
+    def usable_members(self) -> Iterator[Member]:
+        return (member for member in self._members if member.is_believed and not member.is_resting)
 
-    def _offers(self, name: str, members: Sequence[Member], hidden: Collection[str]) -> bool:
+    def _is_offered(self, name: str, members: Sequence[Member], hidden: Collection[str]) -> bool:
         if name in hidden:
             return False
         if self._names:
             return name in self._names
-        cards = [card for member in members if (card := member.model(name))]
+        cards = [card for member in members if (card := member.find_model(name))]
         return bool(cards) and not any(card.adapter for card in cards)
 
-    def _default(self, heard: Sequence[Member], hidden: Collection[str]) -> str:
-        """Raises NoSuchModel where everything is hidden, and GeneratorUnavailable where that cannot
-        be known.
+    def _default_name(self, listing: Sequence[Member], hidden: Collection[str]) -> str:
+        """Raises NoSuchModel if every model is hidden, and GeneratorUnavailable if that cannot be
+        known.
         """
-        served = [model.name for member in heard for model in member.known if not model.adapter]
+        served = [model.name for member in listing for model in member.models if not model.adapter]
         names = self._names or served
         first = next((name for name in names if name not in hidden), None)
         if first is not None:
             return first
-        if names and (self._names or len(heard) == len(self._members)):
+        if names and (self._names or len(listing) == len(self._members)):
             raise NoSuchModel
         raise GeneratorUnavailable("It serves no model.")
 
-    async def _heard(self, *, thorough: bool) -> list[Member]:
-        """The servers that have said lately what they serve; thorough: after a short wait for those
-        that have not.
+    async def _members_with_list(self, *, thorough: bool) -> list[Member]:
+        """The servers whose list of models is recent.
 
-        Others are asked in the background, so that one that hangs keeps nobody waiting. Raises
-        GeneratorError.
+        thorough: first wait a little for the other servers. They are asked in the background, so
+        that a server that hangs delays nobody. Raises GeneratorError.
         """
-        unheard = [member for member in self._members if not member.believed]
-        looks = [member.look() for member in unheard if not member.resting]
-        if len(unheard) < len(self._members):
-            if looks and thorough:
-                await asyncio.wait(looks, timeout=PATIENCE_S)
+        silent = [member for member in self._members if not member.is_believed]
+        requests = [member.refresh_list() for member in silent if not member.is_resting]
+        if len(silent) < len(self._members):
+            if requests and thorough:
+                await asyncio.wait(requests, timeout=OTHER_LISTS_S)
         else:
-            await self._first_of(looks or [member.look() for member in unheard])
-        return [member for member in self._members if member.believed]
+            await self._wait_for_first(requests or [member.refresh_list() for member in silent])
+        return [member for member in self._members if member.is_believed]
 
-    async def _first_of(self, looks: Sequence["asyncio.Task[None]"]) -> None:
-        """Waits for a list of models, and a little for the other lists.
+    async def _wait_for_first(self, requests: Sequence["asyncio.Task[None]"]) -> None:
+        """Waits for the first list of models, and a little for the other lists.
 
-        Raises GeneratorError where none comes.
+        Raises GeneratorError if none comes.
         """
-        _, waiting = await asyncio.wait(looks, timeout=PATIENCE_S)
-        while waiting and not any(member.believed for member in self._members):
+        _, waiting = await asyncio.wait(requests, timeout=OTHER_LISTS_S)
+        while waiting and not any(member.is_believed for member in self._members):
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if not any(member.believed for member in self._members):
-            await looks[0]
+        if not any(member.is_believed for member in self._members):
+            await requests[0]
 
 
 class PooledModel:
@@ -231,66 +236,66 @@ class PooledModel:
     async def aclose(self) -> None:
         await self._pool.aclose()
 
-    def named(self, name: str) -> LanguageModel:
+    def select_model(self, name: str) -> LanguageModel:
         return PooledModel(self._pool, self._total_s, name, self._hidden)
 
-    def without(self, names: Collection[str]) -> LanguageModel:
+    def hide_models(self, names: Collection[str]) -> LanguageModel:
         return PooledModel(self._pool, self._total_s, self._name, self._hidden.union(names))
 
-    async def offered(self) -> tuple[ServedModel, ...]:
-        return await self._pool.offered(self._hidden)
+    async def offered_models(self) -> tuple[ServedModel, ...]:
+        return await self._pool.offered_models(self._hidden)
 
-    async def served(self) -> ServedModel:
-        model, _ = await self._serving()
+    async def served_model(self) -> ServedModel:
+        model, _ = await self._find_servers()
         return model
 
-    async def _serving(self) -> tuple[ServedModel, tuple[Member, ...]]:
-        return await self._pool.serving(self._name, self._hidden)
+    async def _find_servers(self) -> tuple[ServedModel, tuple[Member, ...]]:
+        return await self._pool.find_servers(self._name, self._hidden)
 
     async def count(self, prompt: Prompt) -> int:
-        tries = _Tries(self._pool, self._serving, self._pool.counting)
+        attempts = _Attempts(self._pool, self._find_servers, self._pool.count_turns)
         while True:
             try:
-                member, model = await tries.next()
+                member, model = await attempts.next_server()
                 return await member.server.count(prompt, model)
             except GeneratorError as error:
-                tries.failed(error)
-                if not tries.again(error):
-                    raise _plain(error) from error
-            await tries.pause()
+                attempts.note_failure(error)
+                if not attempts.should_retry(error):
+                    raise _without_refusal(error) from error
+            await attempts.pause()
 
     async def stream(
         self, prompt: Prompt, *, max_tokens: int, cache_salt: str, stop: Sequence[str] = ()
-    ) -> AsyncGenerator[Generated]:
+    ) -> AsyncGenerator[CompletionPart]:
         end = self._pool.clock() + self._total_s
-        tries = _Tries(self._pool, self._serving, self._pool.answering, end)
+        attempts = _Attempts(self._pool, self._find_servers, self._pool.answer_turns, end)
         while True:
-            spoken = False
+            has_begun = False
             try:
-                member, model = await tries.next()
+                member, model = await attempts.next_server()
                 pieces = member.server.stream(
                     prompt, model, max_tokens=max_tokens, cache_salt=cache_salt, stop=stop, end=end
                 )
                 async with aclosing(pieces):
                     async for piece in pieces:
-                        spoken = True
+                        has_begun = True
                         yield piece
                 return
             except GeneratorError as error:
-                tries.failed(error)
-                if spoken or not tries.again(error):
-                    raise _plain(error) from error
-            await tries.pause()
+                attempts.note_failure(error)
+                if has_begun or not attempts.should_retry(error):
+                    raise _without_refusal(error) from error
+            await attempts.pause()
 
 
-Find = Callable[[], Awaitable[tuple[ServedModel, tuple[Member, ...]]]]
+FindServers = Callable[[], Awaitable[tuple[ServedModel, tuple[Member, ...]]]]
 
 
-class _Tries:
+class _Attempts:
     """The attempts of one call."""
 
     def __init__(
-        self, pool: Pool, find: Find, turns: Iterator[int], end: float = float("inf")
+        self, pool: Pool, find: FindServers, turns: Iterator[int], end: float = float("inf")
     ) -> None:
         """find: the model and the servers that serve it now."""
         self._pool = pool
@@ -298,51 +303,53 @@ class _Tries:
         self._turn = next(turns)
         self._end = end
         self._tried: list[Member] = []
-        self._serving: tuple[Member, ...] = ()
+        self._servers: tuple[Member, ...] = ()
         self._attempts = 0
 
-    async def next(self) -> tuple[Member, str]:
+    async def next_server(self) -> tuple[Member, str]:
         """The server to ask now, and the model's name."""
         self._attempts += 1
-        model, self._serving = await self._find()
-        untried = [member for member in self._serving if member not in self._tried] or list(
-            self._serving
+        model, self._servers = await self._find()
+        untried = [member for member in self._servers if member not in self._tried] or list(
+            self._servers
         )
-        well = [member for member in untried if not member.resting] or untried
-        member = well[self._turn % len(well)]
+        usable = [member for member in untried if not member.is_resting] or untried
+        member = usable[self._turn % len(usable)]
         self._tried.append(member)
         return member, model.name
 
-    def failed(self, error: GeneratorError) -> None:
-        """Notes that the server just asked has failed, where the fault is its own."""
+    def note_failure(self, error: GeneratorError) -> None:
+        """Notes that the server that was just asked has failed, if the fault is its own."""
         if len(self._tried) == self._attempts:
             in_time = self._pool.clock() < self._end
-            self._tried[-1].failed(rests=in_time and not isinstance(error, RequestRefused))
+            self._tried[-1].note_failure(rests=in_time and not isinstance(error, RequestRefused))
 
-    def again(self, error: GeneratorError) -> bool:
-        """Whether another attempt is worth it: of whoever is there when one is away, of a well one
-        when one is ill.
+    def should_retry(self, error: GeneratorError) -> bool:
+        """Whether to try again.
+
+        If a server could not be reached: with any server. If it gave a bad answer: only with a
+        healthy server that was not tried yet.
         """
         if isinstance(error, RequestRefused) or self._pool.clock() >= self._end:
             return False
         if isinstance(error, GeneratorUnavailable):
-            return self._attempts < max(ATTEMPTS, len(self._serving))
-        return isinstance(error, GeneratorTimeout | GeneratorBroken) and self._others()
+            return self._attempts < max(ATTEMPTS, len(self._servers))
+        return isinstance(error, GeneratorTimeout | GeneratorBroken) and self._has_untried_server()
 
-    def _others(self) -> bool:
-        return any(member not in self._tried for member in self._pool.ready())
+    def _has_untried_server(self) -> bool:
+        return any(member not in self._tried for member in self._pool.usable_members())
 
     async def pause(self) -> None:
-        if not self._others():
+        if not self._has_untried_server():
             await asyncio.sleep(PAUSE_S)
 
 
-def _merged(name: str, members: Sequence[Member]) -> ServedModel:
+def _merge_models(name: str, members: Sequence[Member]) -> ServedModel:
     """One model as several servers serve it."""
-    cards = [card for member in members if (card := member.model(name))]
+    cards = [card for member in members if (card := member.find_model(name))]
     return min(cards, key=lambda card: card.window)
 
 
-def _plain(error: GeneratorError) -> GeneratorError:
-    """The error as the rest of the service knows it."""
+def _without_refusal(error: GeneratorError) -> GeneratorError:
+    """The error without RequestRefused, which only the pool knows."""
     return GeneratorBroken(error.detail) if isinstance(error, RequestRefused) else error

@@ -1,4 +1,4 @@
-"""The language model as the service sees it: its name, what it holds, how long a prompt is, an
+"""The language model as the service sees it: its name, its window, the length of a prompt, and the
 answer as it grows.
 """
 
@@ -31,9 +31,9 @@ class Prompt:
     messages: tuple[Message, ...] | None = None
     text: str | None = None
     cache_salt: str = field(default="", compare=False)
-    """What is remembered from counting it serves prompts of the same salt only.
+    """Counts of its lines are remembered for prompts with the same salt only.
 
-    Empty: its lines are not remembered.
+    Empty: they are not remembered.
     """
 
     def __post_init__(self) -> None:
@@ -50,37 +50,37 @@ class TokenCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Generated:
-    """A stretch of the answer.
+class CompletionPart:
+    """A part of the answer.
 
-    The last one carries why the model stopped, and the usage where the server tells it.
+    The last part says why the model stopped, and how many tokens were used if the server tells it.
     """
 
     text: str
-    finish: str | None = None  # "stop", or "length" where max_tokens cut it
+    finish: str | None = None  # "stop", or "length" if max_tokens cut it
     usage: TokenCounts | None = None
 
 
 class LanguageModel(Protocol):
     """A model that answers prompts. Fakes: `service.testing.ScriptedModel`."""
 
-    def named(self, name: str) -> "LanguageModel":
-        """The model of that name behind the same servers; whether there is one, `served` tells."""
+    def select_model(self, name: str) -> "LanguageModel":
+        """The model of that name behind the same servers; `served_model` tells whether there is one."""
         ...
 
-    def without(self, names: Collection[str]) -> "LanguageModel":
-        """The same for somebody to whom the models of these names do not exist, whatever is served."""
+    def hide_models(self, names: Collection[str]) -> "LanguageModel":
+        """The same models, but those of these names do not exist, whatever is served."""
         ...
 
-    async def offered(self) -> tuple[ServedModel, ...]:
+    async def offered_models(self) -> tuple[ServedModel, ...]:
         """Every model that can be named, the default first. Raises GeneratorError."""
         ...
 
-    async def served(self) -> ServedModel:
-        """Which model answers and how much it holds; asked of the server, remembered briefly.
+    async def served_model(self) -> ServedModel:
+        """Which model answers, and the size of its window. The server's reply is remembered briefly.
 
-        Raises GeneratorError, and NoSuchModel where it was named and is not offered, or where
-        nothing is.
+        Raises GeneratorError, and NoSuchModel if the model was named and is not offered, or if
+        none is offered.
         """
         ...
 
@@ -94,7 +94,7 @@ class LanguageModel(Protocol):
 
     def stream(
         self, prompt: Prompt, *, max_tokens: int, cache_salt: str, stop: Sequence[str] = ()
-    ) -> AsyncGenerator[Generated]:
+    ) -> AsyncGenerator[CompletionPart]:
         """The answer as it grows; exactly one item, the last, has `finish`.
 
         Closing the iterator stops the model.

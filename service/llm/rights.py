@@ -1,6 +1,6 @@
 """The language models, each for those who may use it.
 
-What a caller may not use takes the way of what is not there.
+What a caller may not use is handled exactly like what does not exist.
 """
 
 from contextlib import suppress
@@ -13,33 +13,31 @@ from indexes.model import Principal
 from service.llm.port import LanguageModel, ServedModel
 
 QUOTES = "clearance-quotes"  # listed beside the served models: answers with quotes, no model needed
-AT_ONCE = 16  # rights looked up at the same time; this never waits behind work that burns CPU
+MAX_LOOKUPS = 16  # rights looked up at the same time; this never waits behind work that burns CPU
 
 
 def refuse_quotes(name: str) -> None:
-    """Raises BadInput for a rule about what is no model."""
+    """Raises BadInput if the rule is about the name that stands for quotes, which is no model."""
     if name == QUOTES:
         raise BadInput(
             f"{QUOTES} is no model: it quotes what the asker may read, and is always there."
         )
 
 
-class Offer:
-    """What the model servers serve, as far as each caller may use it.
+class PermittedModels:
+    """The served models that each caller may use.
 
     Rights are read anew at every request.
     """
 
     def __init__(self, model: LanguageModel | None, rights: Models | None = None) -> None:
-        """rights: none where the models are one person's own, as in a benchmark."""
+        """rights: None if everybody may use every model, as in a benchmark."""
         self._model = model
         self._rights = rights
-        self._limiter = CapacityLimiter(AT_ONCE)
+        self._limiter = CapacityLimiter(MAX_LOOKUPS)
 
-    async def to(self, principal: Principal) -> LanguageModel | None:
-        """The models of this caller; None: there is none for them, which is as if none were
-        configured.
-        """
+    async def models_for(self, principal: Principal) -> LanguageModel | None:
+        """The models of this caller. None if there is none for them, as if none were configured."""
         if self._model is None or self._rights is None:
             return self._model
         hidden = await to_thread.run_sync(
@@ -47,22 +45,23 @@ class Offer:
         )
         if not hidden:
             return self._model
-        theirs = self._model.without(hidden)
+        theirs = self._model.hide_models(hidden)
         try:
             with suppress(GeneratorError):  # whether it can answer now shows when it is asked
-                await theirs.served()
+                await theirs.served_model()
         except NoSuchModel:
             return None
         return theirs
 
-    async def listed_for(self, principal: Principal) -> tuple[ServedModel, ...]:
-        """Every model that this caller can name, the default first; none while the servers are
-        away.
+    async def list_for(self, principal: Principal) -> tuple[ServedModel, ...]:
+        """Every model that this caller can name, the default first.
+
+        Empty while the servers cannot be reached.
         """
-        theirs = await self.to(principal)
+        theirs = await self.models_for(principal)
         if theirs is None:
             return ()
         try:
-            return await theirs.offered()
+            return await theirs.offered_models()
         except GeneratorError:
             return ()

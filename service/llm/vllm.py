@@ -1,7 +1,7 @@
 """vLLM servers as a LanguageModel. The only module that speaks their dialect.
 
-The server is asked as a stream even where the caller wants the whole answer: only so does leaving
-stop the generation.
+Answers are always streamed, also if the caller wants the whole answer: otherwise the server would
+go on generating after the caller has left.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from indexes.errors import (
 from indexes.settings import Settings
 from service.llm import event_stream
 from service.llm.pool import Pool, PooledModel, RequestRefused
-from service.llm.port import Generated, Prompt, ServedModel, TokenCounts
+from service.llm.port import CompletionPart, Prompt, ServedModel, TokenCounts
 from service.llm.tokenizer import LocalTokenizer
 
-LOOK_S = 10.0  # for /v1/models, which costs the server nothing
+LIST_S = 10.0  # limit for /v1/models, which the server answers at once
 SPARE_PIECES = 16  # more pieces than tokens asked for: the server ignores max_tokens
 SPARE_BYTES = 1 << 20  # beside 4 KiB for each token asked for
 OVERLOADED = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
@@ -45,8 +45,10 @@ class VllmModel(PooledModel):
         """Raises BadConfiguration."""
         if settings.llm_url is None:
             raise ValueError("no model server is configured")
-        servers = [VllmServer(address, settings, clock) for address in _addresses(settings.llm_url)]
-        pool = Pool(servers, _listed(settings.llm_model or ""), clock)
+        servers = [
+            VllmServer(address, settings, clock) for address in _parse_addresses(settings.llm_url)
+        ]
+        pool = Pool(servers, _split_list(settings.llm_model or ""), clock)
         super().__init__(pool, settings.llm_total_timeout_s)
 
 
@@ -58,26 +60,26 @@ class VllmServer:
         self._clock = clock
         self._base = address
         self._client = httpx2.AsyncClient(
-            headers=_credentials(settings),
+            headers=_auth_headers(settings),
             timeout=httpx2.Timeout(None, connect=settings.llm_connect_timeout_s),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=32),
             trust_env=False,
             follow_redirects=False,
         )
-        # by model, where the server does not count
+        # by model, if the server does not count
         self._tokenizers: dict[str, LocalTokenizer] = {}
-        # where the server has weights from; the same folder may exist here
+        # the folder that the server loaded the model from, which may exist on this machine too
         self._roots: dict[str, str] = {}
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def look(self) -> tuple[ServedModel, ...]:
-        listed = await self._ask("GET", "/v1/models", self._clock() + LOOK_S)
+    async def list_models(self) -> tuple[ServedModel, ...]:
+        listed = await self._request_json("GET", "/v1/models", self._clock() + LIST_S)
         cards = (listed or {}).get("data")
         if not isinstance(cards, list) or not all(isinstance(card, dict) for card in cards):
             raise GeneratorBroken("Its list of models is not a list.")
-        served = [model for card in cards if (model := self._read(card))]
+        served = [model for card in cards if (model := self._read_card(card))]
         if cards and not served:
             raise GeneratorBroken(
                 "It does not say how much its model holds.", remedy="Set CLEARANCE_LLM_WINDOW."
@@ -93,8 +95,8 @@ class VllmServer:
             else {"add_generation_prompt": True}
         )
         deadline = self._clock() + self._settings.llm_first_token_timeout_s
-        reply = await self._ask(
-            "POST", "/tokenize", deadline, {"model": model, **_content(prompt), **how}
+        reply = await self._request_json(
+            "POST", "/tokenize", deadline, {"model": model, **_prompt_fields(prompt), **how}
         )
         if reply is None:
             folder = self._settings.llm_tokenizer or self._roots.get(model)
@@ -114,38 +116,38 @@ class VllmServer:
         cache_salt: str,
         stop: Sequence[str],
         end: float,
-    ) -> AsyncGenerator[Generated]:
+    ) -> AsyncGenerator[CompletionPart]:
         """Each wait ends at the limit for one token, or at the end of all."""
-        body = self._body(prompt, model, max_tokens, cache_salt, stop)
+        body = self._completion_request(prompt, model, max_tokens, cache_salt, stop)
         route = "/v1/chat/completions" if "messages" in body else "/v1/completions"
         request = self._client.build_request("POST", self._base + route, json=body)
-        response = await self._send(request, self._next_limit(end))
+        response = await self._send(request, self._next_deadline(end))
         try:
-            _accept(response)
+            _check_status(response)
             if "text/event-stream" not in response.headers.get("content-type", ""):
                 raise GeneratorBroken("It sent no event stream.")
-            reading = _Reading(max_tokens)
+            reader = _CompletionReader(max_tokens)
             most = SPARE_BYTES + 4096 * max_tokens
-            async with aclosing(event_stream.data(response.aiter_raw(), most)) as events:
-                first_token_by = self._next_limit(end)
-                while (event := await self._within(anext(events, None), first_token_by)) not in (
+            async with aclosing(event_stream.read_data(response.aiter_raw(), most)) as events:
+                first_token_by = self._next_deadline(end)
+                while (event := await self._wait_for(anext(events, None), first_token_by)) not in (
                     None,
                     "[DONE]",
                 ):
-                    if text := reading.take(str(event)):
-                        yield Generated(text)
-                        first_token_by = self._next_limit(end)
-            yield reading.last()
+                    if text := reader.read_event(str(event)):
+                        yield CompletionPart(text)
+                        first_token_by = self._next_deadline(end)
+            yield reader.last_part()
         finally:
             await response.aclose()
 
-    def _body(
+    def _completion_request(
         self, prompt: Prompt, model: str, max_tokens: int, cache_salt: str, stop: Sequence[str]
     ) -> dict[str, Any]:
         stops = list(dict.fromkeys((*self._settings.llm_stop, *stop)))
         return {
             "model": model,
-            **_content(prompt),
+            **_prompt_fields(prompt),
             "max_tokens": max_tokens,
             "temperature": self._settings.llm_temperature,
             "stream": True,
@@ -154,8 +156,8 @@ class VllmServer:
             **({"stop": stops} if stops else {}),
         }
 
-    def _read(self, card: dict[str, Any]) -> ServedModel | None:
-        """A model of the list; None where it does not say what is needed."""
+    def _read_card(self, card: dict[str, Any]) -> ServedModel | None:
+        """A model of the list; None if its name or window is missing."""
         name, window = card.get("id"), card.get("max_model_len") or self._settings.llm_window
         if not isinstance(name, str) or not name or not isinstance(window, int):
             return None
@@ -163,18 +165,18 @@ class VllmServer:
             self._roots[name] = root
         return ServedModel(name, window, adapter=bool(card.get("parent")))
 
-    async def _ask(
+    async def _request_json(
         self, method: str, route: str, deadline: float, body: dict[str, Any] | None = None
     ) -> dict[str, Any] | None:
-        """A JSON object from the server; None where it has no such route."""
+        """A JSON object from the server; None if it has no such route."""
         response = await self._send(
             self._client.build_request(method, self._base + route, json=body), deadline
         )
         try:
             if response.status_code in NO_ROUTE:
                 return None
-            _accept(response)
-            raw = await self._within(response.aread(), deadline)
+            _check_status(response)
+            raw = await self._wait_for(response.aread(), deadline)
         finally:
             await response.aclose()
         try:
@@ -186,10 +188,10 @@ class VllmServer:
         return reply
 
     async def _send(self, request: httpx2.Request, deadline: float) -> httpx2.Response:
-        return await self._within(self._client.send(request, stream=True), deadline)
+        return await self._wait_for(self._client.send(request, stream=True), deadline)
 
-    async def _within(self, work: Awaitable[T], deadline: float) -> T:
-        """The result of one wait on the network, its failures as ours."""
+    async def _wait_for(self, work: Awaitable[T], deadline: float) -> T:
+        """The result of one wait on the network. Raises GeneratorTimeout and GeneratorUnavailable."""
         try:
             async with asyncio.timeout(deadline - self._clock()):
                 return await work
@@ -200,12 +202,12 @@ class VllmServer:
             said = "It takes no connection." if connecting else "The connection to it broke."
             raise GeneratorUnavailable(said) from error
 
-    def _next_limit(self, end: float) -> float:
+    def _next_deadline(self, end: float) -> float:
         return min(end, self._clock() + self._settings.llm_first_token_timeout_s)
 
 
-def _accept(response: httpx2.Response) -> None:
-    """Raises what a status other than 200 means."""
+def _check_status(response: httpx2.Response) -> None:
+    """Raises the error that a status other than 200 stands for."""
     status = response.status_code
     if status == httpx2.codes.OK:
         return
@@ -218,8 +220,8 @@ def _accept(response: httpx2.Response) -> None:
     raise GeneratorBroken(f"It answered {status}.")
 
 
-class _Reading:
-    """What the events of one answer have said so far."""
+class _CompletionReader:
+    """Reads the events of one answer, and checks that they make sense together."""
 
     def __init__(self, max_tokens: int) -> None:
         self.most = max_tokens + SPARE_PIECES
@@ -228,8 +230,8 @@ class _Reading:
         self.finish: str | None = None
         self.usage: TokenCounts | None = None
 
-    def take(self, event: str) -> str:
-        """The text that this event adds. Raises GeneratorBroken where it makes no sense."""
+    def read_event(self, event: str) -> str:
+        """The text that this event adds. Raises GeneratorBroken if the event makes no sense."""
         try:
             said = json.loads(event)
         except (ValueError, RecursionError) as error:
@@ -237,25 +239,25 @@ class _Reading:
         if not isinstance(said, dict):
             raise GeneratorBroken("It sent an event that is not an object.")
         if said.get("error"):
-            raise self._failure(said["error"])
+            raise self._failure_of(said["error"])
         if isinstance(said.get("usage"), dict):
-            self.usage = _usage(said["usage"])
+            self.usage = _token_counts(said["usage"])
         choices = said.get("choices")
         if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
             raise GeneratorBroken("It sent an event without choices.")
-        return self._text(choices[0]) if choices else ""
+        return self._read_text(choices[0]) if choices else ""
 
-    def last(self) -> Generated:
-        """What closes the answer. Raises where the server did not say that it was finished."""
+    def last_part(self) -> CompletionPart:
+        """The last part of the answer. Raises GeneratorError if the server did not finish it."""
         if self.finish is None:
             if self.pieces == 0:
                 raise GeneratorUnavailable("It closed the connection without an answer.")
             raise GeneratorBroken("Its answer ended in the middle.")
         if self.finish not in KNOWN_ENDS:
             raise GeneratorBroken("It gave the answer up.")
-        return Generated("\ufffd" if self.held else "", self.finish, self.usage)
+        return CompletionPart("\ufffd" if self.held else "", self.finish, self.usage)
 
-    def _text(self, choice: dict[str, Any]) -> str:
+    def _read_text(self, choice: dict[str, Any]) -> str:
         if choice.get("finish_reason") is not None:
             self.finish = str(choice["finish_reason"])
         delta = choice.get("delta", {})
@@ -273,26 +275,27 @@ class _Reading:
         self.pieces += 1
         if self.pieces > self.most:
             raise GeneratorBroken("It sends without end.")
-        text, self.held = _whole_characters(self.held + text)
+        text, self.held = _split_half_character(self.held + text)
         return text
 
-    def _failure(self, error: object) -> GeneratorError:
+    def _failure_of(self, error: object) -> GeneratorError:
         code = error.get("code") if isinstance(error, dict) else None
         if self.pieces == 0 and code in OVERLOADED:
             return GeneratorUnavailable(f"It answered {code}.")
         return GeneratorBroken("It failed in the middle of the answer.")
 
 
-def _whole_characters(text: str) -> tuple[str, str]:
-    """The text without halves of characters, and the half at its end, which the next piece may
-    complete.
+def _split_half_character(text: str) -> tuple[str, str]:
+    """The text without halves of characters, and the half at its end if there is one.
+
+    The next piece of text may complete it.
     """
     held = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
     joined = text.removesuffix(held).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return joined.replace("\0", "\ufffd"), held
 
 
-def _content(prompt: Prompt) -> dict[str, Any]:
+def _prompt_fields(prompt: Prompt) -> dict[str, Any]:
     if prompt.messages is None:
         return {"prompt": prompt.text}
     return {
@@ -302,7 +305,7 @@ def _content(prompt: Prompt) -> dict[str, Any]:
     }
 
 
-def _usage(said: dict[str, Any]) -> TokenCounts | None:
+def _token_counts(said: dict[str, Any]) -> TokenCounts | None:
     prompt, completion = said.get("prompt_tokens"), said.get("completion_tokens")
     return (
         TokenCounts(prompt, completion)
@@ -311,9 +314,9 @@ def _usage(said: dict[str, Any]) -> TokenCounts | None:
     )
 
 
-def _addresses(given: str) -> list[str]:
+def _parse_addresses(given: str) -> list[str]:
     """The servers' addresses, each once. Raises BadConfiguration."""
-    found = list(dict.fromkeys(_address(part) for part in _listed(given)))
+    found = list(dict.fromkeys(_parse_address(part) for part in _split_list(given)))
     if not found:
         raise BadConfiguration(
             "CLEARANCE_LLM_URL is empty.", remedy="Leave it out, or write http://127.0.0.1:8000."
@@ -321,12 +324,12 @@ def _addresses(given: str) -> list[str]:
     return found
 
 
-def _listed(given: str) -> list[str]:
+def _split_list(given: str) -> list[str]:
     return [part for part in re.split(r"[\s,]+", given) if part]
 
 
-def _address(given: str) -> str:
-    """The server's address without the version that some write behind it. Raises BadConfiguration."""
+def _parse_address(given: str) -> str:
+    """The server's address without a `/v1` at its end. Raises BadConfiguration."""
     try:
         parsed = httpx2.URL(given)
     except httpx2.InvalidURL as error:
@@ -338,6 +341,6 @@ def _address(given: str) -> str:
     return given.rstrip("/").removesuffix("/v1")
 
 
-def _credentials(settings: Settings) -> dict[str, str]:
+def _auth_headers(settings: Settings) -> dict[str, str]:
     key = settings.llm_api_key
     return {"Authorization": f"Bearer {key.get_secret_value()}"} if key is not None else {}

@@ -106,7 +106,7 @@ def test_nothing_found_is_a_fixed_answer_without_a_call(model: ScriptedModel | N
     assert given.text == "Nothing about this was found in the documents that you may read."
     assert (given.abstained, given.passages, given.citations, given.usage) == (True, (), (), None)
     assert answer(by, "谁的工资是多少？").text == "在您可以阅读的文档中没有找到相关内容。"
-    assert model is None or (model.calls, model.counted) == ([], 0)
+    assert model is None or (model.calls, model.count_calls) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -187,10 +187,10 @@ def test_a_model_that_fails_before_its_first_word_is_replaced_by_quotes_where_al
 class FailsLate(ScriptedModel):
     """Counts, and fails when it should speak, or after some words."""
 
-    async def served(self) -> ServedModel:
+    async def served_model(self) -> ServedModel:
         failure, self.failure = self.failure, None
         try:
-            return await super().served()
+            return await super().served_model()
         finally:
             self.failure = failure
 

@@ -69,7 +69,7 @@ def many(count: int, sentences: int = 8, text: str = SENTENCE) -> list[Hit]:
 def test_one_count_is_enough_where_everything_fits() -> None:
     model = ScriptedModel()
     result = fitted(request(*many(8)), 8192, model)
-    assert (model.counted, len(result.passages), result.budget.left_out) == (1, 8, ())
+    assert (model.count_calls, len(result.passages), result.budget.left_out) == (1, 8, ())
     assert adds_up(result, 8192)
 
 
@@ -79,7 +79,7 @@ def test_a_full_window_is_filled_best_first_and_cut_at_a_sentence(text: str) -> 
     result = fitted(request(*many(20, text=text)), 2048, model)
     assert result.tokens <= 2048 - 128
     assert result.tokens >= 0.9 * (2048 - 128)
-    assert model.counted <= 8
+    assert model.count_calls <= 8
     assert [passage.id for passage in result.passages] == [
         f"p{n}" for n in range(1, len(result.passages) + 1)
     ]
@@ -183,7 +183,7 @@ def test_no_prompt_ever_exceeds_the_window_and_every_ledger_adds_up(
     assert asyncio.run(model.count(result.prompt)) == result.tokens
     assert result.tokens + result.answer_tokens <= window
     assert adds_up(result, window)
-    assert model.counted <= 60
+    assert model.count_calls <= 60
     shown = {one for passage in result.passages for one in passage.hits}
     assert shown <= {one.id for one in hits}
     gone = {left.passage_id for left in result.budget.left_out if left.reason != "cut"}
@@ -223,7 +223,7 @@ def test_a_real_server_counts_what_we_counted(
     async def counts() -> tuple[int, int] | None:
         model = VllmModel(Settings(llm_url=model_server))
         try:
-            assert (await model.served()).window >= window
+            assert (await model.served_model()).window >= window
             history = tuple(
                 Turn("assistant" if place % 2 else "user", text) for place, text in enumerate(turns)
             )

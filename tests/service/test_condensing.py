@@ -19,7 +19,7 @@ from service.answering.answerer import Answer, Answerer, Ask, Event, Finished, P
 from service.answering.condense import complete_by_rule, make_question_standalone
 from service.answering.prompt import Turn
 from service.llm.port import Prompt
-from service.testing import ScriptedModel, length
+from service.testing import ScriptedModel, count_tokens
 from tests.service.given import ADA, Library, hit, texts
 
 SOUP = (Turn("user", "When does the canteen serve soup?"), Turn("assistant", "On Mondays [1]."))
@@ -217,7 +217,7 @@ def test_condensing_is_counted_and_never_overflows(
     turns = [Turn("user" if n % 2 == 0 else "assistant", text) for n, text in enumerate(said)]
     result = made(question, model, *turns)
     assert result == "And the harbour?" or result.startswith(question), "the model's, or the rule's"
-    assert all(length(call.prompt) + call.max_tokens <= window for call in model.calls)
+    assert all(count_tokens(call.prompt) + call.max_tokens <= window for call in model.calls)
 
 
 def test_a_conversation_without_end_is_cut_oldest_first_and_ends_well() -> None:
@@ -232,7 +232,7 @@ def test_a_conversation_without_end_is_cut_oldest_first_and_ends_well() -> None:
     told: Prompt = model.calls[-1].prompt
     assert "Turn 9999 about soup." in repr(told)
     assert "Turn 0 about" not in repr(told)
-    assert length(model.calls[0].prompt) < 300
+    assert count_tokens(model.calls[0].prompt) < 300
 
 
 def test_where_no_turn_fits_the_model_gets_the_question_that_stands_alone() -> None:

@@ -106,7 +106,7 @@ def test_weak_evidence_gets_the_fixed_answer_and_no_model_is_asked(
     )
     assert {left.reason for left in given.budget.left_out} == {"weak_evidence"}
     assert {left.title for left in given.budget.left_out} <= {"harbour", "berths", "keeper"}
-    assert model is None or (model.calls, model.counted) == ([], 0)
+    assert model is None or (model.calls, model.count_calls) == ([], 0)
 
 
 def test_it_is_the_reply_of_an_empty_view_but_for_what_was_left_out(world: World) -> None:

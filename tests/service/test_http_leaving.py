@@ -97,7 +97,7 @@ def test_who_leaves_before_the_first_event_ends_the_work(house: Any, served: str
         finally:
             waiting.append("ended")
 
-    house.model.served = served_model
+    house.model.served_model = served_model
     line = post(served, house, QUESTION | {"stream": True})
     wait(lambda: waiting == ["began"])
     line.close()

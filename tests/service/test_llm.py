@@ -18,9 +18,9 @@ from tokenizers.processors import TemplateProcessing
 
 from indexes.errors import BadConfiguration, GeneratorBroken, GeneratorTimeout, GeneratorUnavailable
 from indexes.settings import Settings
-from service.llm.port import Generated, LanguageModel, Message, Prompt, TokenCounts
+from service.llm.port import CompletionPart, LanguageModel, Message, Prompt, TokenCounts
 from service.llm.vllm import VllmModel
-from service.testing import FakeVllm, Misbehaviour, ScriptedModel, length
+from service.testing import FakeVllm, Misbehaviour, ScriptedModel, count_tokens
 
 CHAT = Prompt(
     (
@@ -67,14 +67,14 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 async def answer(
     model: LanguageModel, prompt: Prompt = CHAT, *, max_tokens: int = 64, stop: Sequence[str] = ()
-) -> list[Generated]:
+) -> list[CompletionPart]:
     async with aclosing(
         model.stream(prompt, max_tokens=max_tokens, cache_salt="s", stop=stop)
     ) as pieces:
         return [piece async for piece in pieces]
 
 
-def text(pieces: list[Generated]) -> str:
+def text(pieces: list[CompletionPart]) -> str:
     return "".join(piece.text for piece in pieces)
 
 
@@ -100,7 +100,7 @@ def test_the_count_before_is_the_usage_after(made: Made, prompt: Prompt) -> None
 
 def test_the_server_says_what_it_serves_and_how_much_that_holds(made: Made) -> None:
     model = made(ScriptedModel(name="smol", window=2048))
-    served = run(model.served())
+    served = run(model.served_model())
     assert (served.name, served.window) == ("smol", 2048)
 
 
@@ -120,7 +120,7 @@ def test_a_stop_sequence_ends_the_answer_before_it(made: Made) -> None:
 
 
 def test_a_prompt_that_leaves_no_room_is_refused(made: Made) -> None:
-    model = made(ScriptedModel(window=length(CHAT) + 10))
+    model = made(ScriptedModel(window=count_tokens(CHAT) + 10))
     with pytest.raises(GeneratorBroken):
         run(answer(model, max_tokens=11))
 
@@ -173,7 +173,7 @@ async def client(server: FakeVllm, **settings: Any) -> AsyncIterator[VllmModel]:
         await model.aclose()
 
 
-async def ask(server: FakeVllm, heard: list[Generated], **settings: Any) -> None:
+async def ask(server: FakeVllm, heard: list[CompletionPart], **settings: Any) -> None:
     async with (
         client(server, **settings) as model,
         aclosing(model.stream(CHAT, max_tokens=64, cache_salt="s")) as it,
@@ -208,7 +208,7 @@ async def ask(server: FakeVllm, heard: list[Generated], **settings: Any) -> None
 def test_a_server_that_misbehaves_is_named_for_it(
     misbehaviour: Misbehaviour, error: type[Exception], said: str
 ) -> None:
-    heard: list[Generated] = []
+    heard: list[CompletionPart] = []
     started = time.monotonic()
     with FakeVllm(misbehaviour=misbehaviour) as server, pytest.raises(error) as raised:
         run(ask(server, heard))
@@ -218,7 +218,7 @@ def test_a_server_that_misbehaves_is_named_for_it(
 
 
 def test_a_busy_server_is_asked_once_more_before_the_first_token(server: FakeVllm) -> None:
-    heard: list[Generated] = []
+    heard: list[CompletionPart] = []
     server.misbehaviour = "overloaded once"
     run(ask(server, heard))
     assert [route for route, _ in server.requests] == ["/v1/chat/completions"] * 2
@@ -233,14 +233,14 @@ def test_nothing_is_asked_again_after_the_first_token(server: FakeVllm) -> None:
 
 
 def test_a_character_in_two_pieces_arrives_whole(server: FakeVllm) -> None:
-    heard: list[Generated] = []
+    heard: list[CompletionPart] = []
     server.model, server.misbehaviour = ScriptedModel("!"), "split character"
     run(ask(server, heard))
     assert [piece.text for piece in heard] == ["🙂", "!", ""]
 
 
 def test_a_slow_answer_ends_at_the_total_limit(server: FakeVllm) -> None:
-    heard: list[Generated] = []
+    heard: list[CompletionPart] = []
     started = time.monotonic()
     server.model = ScriptedModel("word " * 60, delay_s=0.1)
     with pytest.raises(GeneratorTimeout):
@@ -259,7 +259,7 @@ def test_no_server_at_all_is_unavailable_at_once() -> None:
 
 
 def test_an_empty_answer_is_an_answer(server: FakeVllm) -> None:
-    heard: list[Generated] = []
+    heard: list[CompletionPart] = []
     server.model = ScriptedModel("")
     run(ask(server, heard))
     assert [(piece.text, piece.finish) for piece in heard] == [("", "stop")]
@@ -283,11 +283,11 @@ def test_a_hundred_callers_ask_once_what_is_served(server: FakeVllm) -> None:
         server.misbehaviour = "overloaded"
         async with client(server) as model:
             outcomes = await asyncio.gather(
-                *(model.served() for _ in range(100)), return_exceptions=True
+                *(model.served_model() for _ in range(100)), return_exceptions=True
             )
             assert {type(outcome) for outcome in outcomes} == {GeneratorUnavailable}
             server.misbehaviour = None
-            return (await model.served()).window
+            return (await model.served_model()).window
 
     assert run(crowd()) == 4096
 
@@ -303,7 +303,7 @@ def test_an_address_that_is_none_is_refused_at_the_start(url: str) -> None:
 @pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/"])
 def test_the_address_may_end_as_people_write_it(server: FakeVllm, ending: str) -> None:
     async def name() -> str:
-        return (await VllmModel(Settings(llm_url=server.url + ending)).served()).name
+        return (await VllmModel(Settings(llm_url=server.url + ending)).served_model()).name
 
     assert run(name()) == "scripted"
 
@@ -354,7 +354,7 @@ def test_a_local_tokenizer_counts_with_the_chat_template(server: FakeVllm, tmp_p
 def test_a_real_server_uses_as_many_prompt_tokens_as_we_counted(
     model_server: str, prompt: Prompt
 ) -> None:
-    async def both_counts() -> tuple[int, list[Generated]]:
+    async def both_counts() -> tuple[int, list[CompletionPart]]:
         model = VllmModel(Settings(llm_url=model_server))
         counted, pieces = await model.count(prompt), await answer(model, prompt, max_tokens=8)
         await model.aclose()

@@ -15,7 +15,7 @@ from indexes.errors import GeneratorBroken, GeneratorUnavailable, NoSuchModel
 from indexes.settings import Settings, load
 from service.app import create_app
 from service.llm import pool
-from service.llm.port import Generated, LanguageModel, Message, Prompt
+from service.llm.port import CompletionPart, LanguageModel, Message, Prompt
 from service.llm.vllm import VllmModel
 from service.testing import FakeVllm, ScriptedModel
 
@@ -48,7 +48,7 @@ async def client(servers: Sequence[FakeVllm], **settings: Any) -> AsyncIterator[
         await model.aclose()
 
 
-async def said(model: LanguageModel, heard: list[Generated] | None = None) -> str:
+async def said(model: LanguageModel, heard: list[CompletionPart] | None = None) -> str:
     pieces = [] if heard is None else heard
     async with aclosing(model.stream(CHAT, max_tokens=64, cache_salt="s")) as stream:
         async for piece in stream:
@@ -137,7 +137,7 @@ def test_a_server_that_recovers_is_asked_again(
 
 
 def test_nothing_is_asked_of_another_server_after_the_first_token(servers: list[FakeVllm]) -> None:
-    heard: list[Generated] = []
+    heard: list[CompletionPart] = []
 
     async def ask() -> None:
         async with client(servers) as model:
@@ -200,7 +200,7 @@ def test_offered_is_what_any_server_serves_and_the_smallest_window_counts(
 
     async def offered(*more: FakeVllm) -> list[tuple[str, int]]:
         async with client([*servers, *more]) as model:
-            return [(served.name, served.window) for served in await model.offered()]
+            return [(served.name, served.window) for served in await model.offered_models()]
 
     with FakeVllm(ScriptedModel("three", name="large", window=16384)) as third:
         assert run(offered(third)) == [("scripted", 2048), ("large", 16384)]
@@ -209,8 +209,8 @@ def test_offered_is_what_any_server_serves_and_the_smallest_window_counts(
 def test_a_named_model_is_asked_where_it_is_served(servers: list[FakeVllm]) -> None:
     async def ask() -> tuple[set[str], int]:
         async with client([*servers, third]) as model:
-            large = model.named("large")
-            return {await said(large) for _ in range(3)}, (await large.served()).window
+            large = model.select_model("large")
+            return {await said(large) for _ in range(3)}, (await large.served_model()).window
 
     with FakeVllm(ScriptedModel("three", name="large", window=16384)) as third:
         assert run(ask()) == ({"three"}, 16384)
@@ -220,8 +220,10 @@ def test_the_configuration_chooses_and_orders_the_models(servers: list[FakeVllm]
     async def names(**settings: Any) -> tuple[list[str], str]:
         async with client([*servers, third], **settings) as model:
             with pytest.raises(NoSuchModel):
-                await model.named("nobody").served()
-            return [served.name for served in await model.offered()], (await model.served()).name
+                await model.select_model("nobody").served_model()
+            return [served.name for served in await model.offered_models()], (
+                await model.served_model()
+            ).name
 
     with FakeVllm(ScriptedModel("three", name="large")) as third:
         assert run(names()) == (["scripted", "large"], "scripted")
@@ -236,11 +238,11 @@ def test_an_adapter_is_offered_only_where_the_configuration_names_it(
 
     async def names(**settings: Any) -> list[str]:
         async with client(servers[:1], **settings) as model:
-            return [served.name for served in await model.offered()]
+            return [served.name for served in await model.offered_models()]
 
     async def ask(**settings: Any) -> str:
         async with client(servers[:1], **settings) as model:
-            return await said(model.named("trained-on-letters"))
+            return await said(model.select_model("trained-on-letters"))
 
     assert run(names()) == ["scripted"]
     with pytest.raises(NoSuchModel):
@@ -253,7 +255,7 @@ def test_an_adapter_is_offered_only_where_the_configuration_names_it(
 def test_a_model_whose_servers_are_away_is_away_and_not_unknown(servers: list[FakeVllm]) -> None:
     async def ask() -> None:
         async with client([servers[0], third]) as model:
-            large = model.named("large")
+            large = model.select_model("large")
             assert await said(large) == "three"
             third.misbehaviour = "overloaded"
             for _ in range(2):

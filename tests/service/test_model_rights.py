@@ -16,7 +16,7 @@ from indexes.catalog import Catalog
 from indexes.model import Principal, Readers
 from service.app import create_app
 from service.cli.models import app
-from service.llm.rights import Offer
+from service.llm.rights import PermittedModels
 from service.llm.vllm import VllmModel
 from service.testing import FakeVllm, ScriptedModel
 from tests.world import TESTER
@@ -271,7 +271,7 @@ def test_rights_that_cannot_be_read_give_no_model_to_anybody(
 
     async def offered() -> object:
         model = VllmModel(house.settings.model_copy(update={"llm_url": servers[0].url}))
-        return await Offer(model, Broken()).to(Principal(name="user:ada"))  # type: ignore[arg-type]
+        return await PermittedModels(model, Broken()).models_for(Principal(name="user:ada"))  # type: ignore[arg-type]
 
     with pytest.raises(OSError, match="away"):
         anyio.run(offered)

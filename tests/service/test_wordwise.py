@@ -12,7 +12,7 @@ from tokenizers.pre_tokenizers import ByteLevel, Metaspace, PreTokenizer, Sequen
 from tokenizers.trainers import BpeTrainer
 
 from service.llm import token_counter
-from service.llm.token_counter import Words, word_counter
+from service.llm.token_counter import WordCounter, make_word_counter
 from tests.service.given import texts
 
 ENDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -52,9 +52,9 @@ def trained(cutter: PreTokenizer, normalizer: Normalizer | None = None) -> Token
     return tokenizer
 
 
-def counter(tokenizer: Tokenizer) -> Words | None:
+def counter(tokenizer: Tokenizer) -> WordCounter | None:
     made_of: dict[str, Any] = json.loads(tokenizer.to_str())
-    return word_counter(tokenizer, made_of)
+    return make_word_counter(tokenizer, made_of)
 
 
 KINDS = {
@@ -138,8 +138,8 @@ def test_a_line_that_was_counted_before_is_not_cut_again_and_no_text_of_it_is_ke
     text = f"[1]\n{line}\n[2]"
     first = words.count(text, "a view")
     assert not any(line.strip() in kept for kept in words._words)
-    cut = Mock(side_effect=words._counted)
-    monkeypatch.setattr(words, "_counted", cut)
+    cut = Mock(side_effect=words._count_line)
+    monkeypatch.setattr(words, "_count_line", cut)
     assert words.count(text, "a view") == first
     cut.assert_not_called()
     for other in ("another view", "", ""):
@@ -149,7 +149,7 @@ def test_a_line_that_was_counted_before_is_not_cut_again_and_no_text_of_it_is_ke
 
 
 def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_counter, "REMEMBERED", 50)
+    monkeypatch.setattr(token_counter, "MAX_REMEMBERED", 50)
     words = counter(KINDS["gpt-2"])
     assert words is not None
     for first in range(0, 400, 20):

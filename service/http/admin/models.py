@@ -108,7 +108,7 @@ async def _served(here: Runtime) -> list[str] | None:
     if here.model is None:
         return None
     try:
-        return [model.name for model in await here.model.offered()]
+        return [model.name for model in await here.model.offered_models()]
     except GeneratorError:
         return None
 

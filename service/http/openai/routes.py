@@ -40,14 +40,14 @@ router = APIRouter(prefix="", responses=ERROR, dependencies=needs_key)
 )
 async def models(caller: Caller, here: Here) -> Response:
     """While the model server is away, only the one that needs none."""
-    return json_response(ModelList.of(await here.answerer.offer.listed_for(caller)))
+    return json_response(ModelList.of(await here.answerer.permitted_models.list_for(caller)))
 
 
 @router.get(
     "/v1/models/{name:path}", responses={200: {"model": ModelCard}}, summary="One of those models"
 )
 async def model(name: str, caller: Caller, here: Here) -> Response:
-    for card in ModelList.of(await here.answerer.offer.listed_for(caller)).data:
+    for card in ModelList.of(await here.answerer.permitted_models.list_for(caller)).data:
         if card.id == name:
             return json_response(card)
     raise NoSuchModel

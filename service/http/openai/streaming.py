@@ -44,7 +44,7 @@ class ChatSpeech:
             yield from self._finished(event.answer)
 
     def failed(self, problem: dict[str, Any]) -> Iterator[bytes]:
-        yield event_stream.data_only(openai_errors.envelope(problem))
+        yield event_stream.encode_data(openai_errors.envelope(problem))
         yield event_stream.DONE
 
     def _finished(self, answer: Answer) -> Iterator[bytes]:
@@ -68,7 +68,7 @@ class ChatSpeech:
             "object": "chat.completion.chunk",
             "created": self._framing.created,
         }
-        return event_stream.data_only({**told, "model": self._framing.model, **said})
+        return event_stream.encode_data({**told, "model": self._framing.model, **said})
 
 
 class ResponsesSpeech:
@@ -135,4 +135,4 @@ class ResponsesSpeech:
 
     def _event(self, kind: str, **said: Any) -> bytes:
         number, self._number = self._number, self._number + 1
-        return event_stream.encode(kind, {"type": kind, "sequence_number": number, **said})
+        return event_stream.encode_event(kind, {"type": kind, "sequence_number": number, **said})
