@@ -9,7 +9,7 @@ from indexes.embedder import LoadEmbedder
 from indexes.jobs import Attempt, JobRunner
 
 KIND = "rebuild"
-LOOK_S = 15.0  # jobs may also come from other processes
+CHECK_EVERY_S = 15.0  # jobs may also come from other processes
 
 
 class RebuildJobs:
@@ -18,7 +18,7 @@ class RebuildJobs:
     def __init__(self, catalog: Catalog, load_embedder: LoadEmbedder) -> None:
         self._catalog = catalog
         self._load_embedder = load_embedder
-        self._runner = JobRunner(catalog.jobs, {KIND: self._rebuild}, look_s=LOOK_S)
+        self._runner = JobRunner(catalog.jobs, {KIND: self._rebuild}, look_s=CHECK_EVERY_S)
 
     def enqueue(self, model: str | None) -> Job:
         """A job that will be done, also if this process dies now. model: to embed anew with."""
