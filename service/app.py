@@ -17,14 +17,14 @@ from indexes.settings import Settings
 from service.http import ask, documents, operations, problems
 from service.http.admin import index, models, templates
 from service.http.auth import Gate
-from service.http.middleware import Bodies, Envelope
+from service.http.middleware import BodyReader, Envelope
 from service.http.openai import routes as openai_routes
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
-from service.runtime import open_runtime, our_version
+from service.runtime import installed_version, open_runtime
 
-ABOUT = "Ask your documents. Get answers made only of what you are cleared to read."
-KEYS_AT_ONCE = 16  # keys looked up at the same time
+DESCRIPTION = "Ask your documents. Get answers made only of what you are cleared to read."
+MAX_KEY_LOOKUPS = 16  # keys looked up at the same time
 
 
 def create_app(
@@ -60,14 +60,14 @@ def create_app(
         found: Principal = app.state.runtime.catalog.keys.authenticate(key)
         return found
 
-    def acting(principal: Principal, scope: str) -> AbstractContextManager[None]:
+    def act_as(principal: Principal, scope: str) -> AbstractContextManager[None]:
         block: AbstractContextManager[None] = app.state.runtime.catalog.acting(principal, scope)
         return block
 
     app = FastAPI(
         title="Clearance",
-        version=our_version(),
-        description=ABOUT,
+        version=installed_version(),
+        description=DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -79,11 +79,13 @@ def create_app(
             Middleware(
                 Gate,
                 authenticate=authenticate,
-                acting=acting,
-                limiter=CapacityLimiter(KEYS_AT_ONCE),
+                act_as=act_as,
+                limiter=CapacityLimiter(MAX_KEY_LOOKUPS),
                 metrics_token=settings.metrics_token,
             ),
-            Middleware(Bodies, most=settings.max_body_kb * 1024, within_s=settings.body_timeout_s),
+            Middleware(
+                BodyReader, most=settings.max_body_kb * 1024, within_s=settings.body_timeout_s
+            ),
         ],
         exception_handlers={
             ClearanceError: problems.on_clearance_error,
@@ -93,12 +95,12 @@ def create_app(
     )
     app.state.metrics = metrics
     for router in (
-        operations.opened,
+        operations.open_router,
         ask.router,
         documents.router,
         openai_routes.router,
         index.router,
-        operations.measured,
+        operations.metrics_router,
         templates.router,
         models.router,
     ):

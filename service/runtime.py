@@ -31,7 +31,7 @@ from service.operating.tasks import end_task
 from service.templates.store import CatalogTemplates
 
 # between two looks after the indexes: a new generation must be loaded before it is switched to
-TEND_S = 1.0
+MAINTENANCE_S = 1.0
 CHECK_S = 5.0  # for the model server to show that it is there
 
 log = logging.getLogger(__name__)
@@ -58,16 +58,16 @@ class Runtime:
     health: Health
     version: str
     cpu: CapacityLimiter  # everything that burns CPU in a thread stands in this one line
-    light: CapacityLimiter = field(
+    admin_threads: CapacityLimiter = field(
         default_factory=lambda: CapacityLimiter(4)
     )  # administration, which must not stand in it
 
-    def note(self, answer: Answer) -> None:
+    def count_answer(self, answer: Answer) -> None:
         """Counts a finished answer."""
-        self.metrics.answer(answer.answerer, noticed=answer.notice is not None)
+        self.metrics.count_answer(answer.answerer, noticed=answer.notice is not None)
         if answer.usage is not None:
             waited = answer.timings.first_token_ms
-            self.metrics.model(
+            self.metrics.count_model_call(
                 answer.usage.prompt_tokens,
                 answer.usage.completion_tokens,
                 answer.usage.counted_prompt_tokens,
@@ -124,7 +124,7 @@ async def open_runtime(
         if embedder is None:
             embedder = await to_thread.run_sync(load, settings.embedding_model)
         searcher = await to_thread.run_sync(_searcher, catalog, embedder, settings, load)
-        tended = background_work(searcher.corpus, TEND_S)
+        tended = background_work(searcher.corpus, MAINTENANCE_S)
         tended.__enter__()
         # waits for its thread
         stack.push_async_callback(to_thread.run_sync, tended.__exit__, None, None, None)
@@ -132,9 +132,9 @@ async def open_runtime(
         jobs.start()
         stack.push_async_callback(to_thread.run_sync, jobs.stop)
         health = Health(catalog.reachable)
-        await health.look()
-        stack.push_async_callback(end_task, asyncio.create_task(health.keep_looking()))
-        cpu = CapacityLimiter(max(2, _cores()))
+        await health.check()
+        stack.push_async_callback(end_task, asyncio.create_task(health.keep_checking()))
+        cpu = CapacityLimiter(max(2, _available_cores()))
         yield Runtime(
             settings=settings,
             catalog=catalog,
@@ -154,7 +154,7 @@ async def open_runtime(
             jobs=jobs,
             metrics=metrics,
             health=health,
-            version=our_version(),
+            version=installed_version(),
             cpu=cpu,
         )
 
@@ -166,12 +166,12 @@ def _searcher(
     return Searcher(catalog, embedder, settings, load_embedder=load, reranker=reranker)
 
 
-def our_version() -> str:
+def installed_version() -> str:
     try:
         return version("clearance")
     except PackageNotFoundError:
         return "not installed"
 
 
-def _cores() -> int:
+def _available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -310,7 +310,7 @@ def test_nobody_without_a_valid_key_is_told_anything(
     building: Building, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # so many wrong ones would be answered slowly
-    monkeypatch.setattr(wrong_keys, "FREE", 1_000_000)
+    monkeypatch.setattr(wrong_keys, "FREE_ATTEMPTS", 1_000_000)
     revoked = building.world.catalog.keys.issue("cat", by=TESTER)
     building.world.catalog.keys.revoke(revoked.id, by=TESTER)
     for key in ("", "nonsense", revoked.secret, building.keys["ada"][:-1]):

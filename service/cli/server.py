@@ -11,7 +11,7 @@ import uvicorn
 
 from indexes.settings import Settings
 from service.app import create_app
-from service.http.connections import ACCEPTED_AT_ONCE, Connections, Limits
+from service.http.connections import ACCEPTED_AT_ONCE, ConnectionLimits, Connections
 
 GOODBYE_S = 10  # for requests in flight when the process is told to stop
 BACKLOG = 2048
@@ -22,7 +22,7 @@ async def run_server(settings: Settings, address: socket.socket) -> None:
     service = create_app(settings)
     typer.echo("Loading the catalog, the indexes and the embedding model ...", err=True)
     async with service.router.lifespan_context(service):
-        connections = Connections(Limits.of(settings), service.state.metrics)
+        connections = Connections(ConnectionLimits.of(settings), service.state.metrics)
         config = uvicorn.Config(
             service,
             http=connections.protocol,  # type: ignore[arg-type] # uvicorn calls it as it would a class

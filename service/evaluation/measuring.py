@@ -28,7 +28,7 @@ from service.evaluation.sets import QuestionSet
 from service.evaluation.trial import Bench, Trial, Watcher
 from service.llm.port import LanguageModel
 from service.llm.vllm import VllmModel
-from service.runtime import our_version
+from service.runtime import installed_version
 from service.templates.template import TemplateSource
 
 
@@ -97,7 +97,7 @@ async def measure(wanted: Wanted, settings: Settings, watcher: Watcher) -> Resul
             searcher=here.searcher,
             settings=settings,
             cpu=here.cpu,
-            version=our_version(),
+            version=installed_version(),
             model=model,
         )
         with Outcomes(wanted.folder(settings) / "answers.jsonl") as kept:

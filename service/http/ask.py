@@ -12,22 +12,22 @@ from starlette.responses import Response
 from indexes.model import Principal, SearchResult
 from service.answering.answerer import Ask
 from service.http.auth import Caller, needs_key
-from service.http.bodies import AskBody, SearchBody, passages, question_of
-from service.http.deps import PROBLEM, Here, json_response, run_in_thread
+from service.http.bodies import AskBody, SearchBody, passage_count, question_of
+from service.http.deps import PROBLEM_RESPONSES, CurrentRuntime, json_response, run_in_thread
 from service.http.disconnects import CallerLeft, run_unless_gone
 from service.http.replies import AskReply, SearchReply
-from service.http.streaming import AskSpeech, EventStream, Speech
+from service.http.streaming import AskForm, EventStream, ReplyForm
 from service.runtime import Runtime
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "model": AskReply}
 }
 
-router = APIRouter(responses=PROBLEM, dependencies=needs_key)
+router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_key)
 
 
 @router.post("/ask", responses=STREAM, summary="Answer a question from what the caller may read")
-async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Response:
+async def ask(body: AskBody, request: Request, caller: Caller, runtime: CurrentRuntime) -> Response:
     """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at
     least as fresh.
 
@@ -36,7 +36,7 @@ async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Re
     otherwise.
     """
     return await answer_over_http(
-        body.ask(here.settings), AskSpeech(), request, caller, here, stream=body.stream
+        body.to_ask(runtime.settings), AskForm(), request, caller, runtime, stream=body.stream
     )
 
 
@@ -45,60 +45,70 @@ async def ask(body: AskBody, request: Request, caller: Caller, here: Here) -> Re
     responses={200: {"model": SearchReply}},
     summary="The best passages that the caller may read",
 )
-async def search(body: SearchBody, request: Request, caller: Caller, here: Here) -> Response:
+async def search(
+    body: SearchBody, request: Request, caller: Caller, runtime: CurrentRuntime
+) -> Response:
     """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at
     least as fresh.
     """
-    question, k = question_of(body, here.settings), passages(body, here.settings)
+    question, k = question_of(body, runtime.settings), passage_count(body, runtime.settings)
     filters = body.filters.filters() if body.filters else None
     at_least = request.headers.get("clearance-at-least")
 
-    def found() -> SearchResult:
-        return here.searcher.search(
+    def search_passages() -> SearchResult:
+        return runtime.searcher.search(
             question, caller, k, mode=body.mode, filters=filters, at_least=at_least
         )
 
-    result = await run_in_thread(here, found)
+    result = await run_in_thread(runtime, search_passages)
     response = json_response(SearchReply.of(result))
-    tag = _tag(body, result.view_id, response)
-    kept = {
+    tag = _entity_tag(body, result.view_id, response)
+    headers = {
         "ETag": tag,
         "Cache-Control": "private, no-cache",
         "Vary": "Authorization, Clearance-At-Least",
     }
-    kept["Clearance-Position"] = result.position
-    response.headers.update(kept)
+    headers["Clearance-Position"] = result.position
+    response.headers.update(headers)
     if tag in [
         given.strip().removeprefix("W/")
         for given in request.headers.get("if-none-match", "").split(",")
     ]:
-        return Response(status_code=304, headers=kept)
+        return Response(status_code=304, headers=headers)
     return response
 
 
 async def answer_over_http(
-    ask: Ask, speech: Speech, request: Request, caller: Principal, here: Runtime, *, stream: bool
+    ask: Ask,
+    form: ReplyForm,
+    request: Request,
+    caller: Principal,
+    runtime: Runtime,
+    *,
+    stream: bool,
 ) -> Response:
     """The reply. Raises what `Answerer.stream` raises, as long as nothing has been sent."""
-    permission = here.answerer.permission(caller)
+    permission = runtime.answerer.permission(caller)
     ask = replace(ask, at_least=request.headers.get("clearance-at-least"))
     try:
         if stream:
-            events = here.answerer.stream(ask, caller, permission)
-            growing = EventStream(events, request.state.request_id, here.note, speech, permission)
-            return await growing.response(request.receive)
-        answering = permission.during(here.answerer.answer(ask, caller, permission))
-        answer = await run_unless_gone(answering, request.receive)
+            events = runtime.answerer.stream(ask, caller, permission)
+            event_stream = EventStream(
+                events, request.state.request_id, runtime.count_answer, form, permission
+            )
+            return await event_stream.response(request.receive)
+        answer_work = permission.during(runtime.answerer.answer(ask, caller, permission))
+        answer = await run_unless_gone(answer_work, request.receive)
     except CallerLeft:
         request.state.left = True
         return Response(status_code=204)  # nobody is there to read it
-    here.note(answer)
-    response = json_response(speech.whole(answer))
+    runtime.count_answer(answer)
+    response = json_response(form.whole_reply(answer))
     response.headers["Clearance-Position"] = answer.position
     return response
 
 
-def _tag(body: SearchBody, view_id: str, response: Response) -> str:
+def _entity_tag(body: SearchBody, view_id: str, response: Response) -> str:
     """Changes with the question, with what the caller may read, and with the reply."""
     parts = (body.model_dump_json().encode(), view_id.encode(), bytes(response.body))
     return '"' + hashlib.sha256(b"\0".join(parts)).hexdigest()[:32] + '"'

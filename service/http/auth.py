@@ -18,18 +18,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from indexes.errors import ClearanceError, NotAuthenticated, NotPermitted
 from indexes.model import Actor, Principal
 from service.http import problems
-from service.http.wrong_keys import WAITING, WrongKeys, group_of
+from service.http.wrong_keys import MAX_WAITING, WrongKeys, address_group
 
-OPEN = frozenset({"/", "/livez", "/readyz", "/version", "/docs", "/openapi.json"})
-OPEN_UNDER = ("/page/", "/problems/")
-ADMIN_UNDER = "/admin/"
+OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/version", "/docs", "/openapi.json"})
+OPEN_PREFIXES = ("/page/", "/problems/")
+ADMIN_PREFIX = "/admin/"
 METRICS = "/metrics"
 ADMIN = "admin"
 MAX_KEY_CHARS = 512
 
 Authenticate = Callable[[str], Principal]
 """Whose key it is. Blocking. Raises NotAuthenticated."""
-Acting = Callable[[Principal, str], AbstractContextManager[None]]
+ActAs = Callable[[Principal, str], AbstractContextManager[None]]
 """Every transaction inside the block confirms that the key still holds and carries the scope: a
 body may come late.
 """
@@ -47,7 +47,7 @@ class Gate:
         self,
         app: ASGIApp,
         authenticate: Authenticate,
-        acting: Acting,
+        act_as: ActAs,
         limiter: CapacityLimiter,
         metrics_token: SecretStr | None = None,
     ) -> None:
@@ -56,42 +56,44 @@ class Gate:
         """
         self._app = app
         self._authenticate = authenticate
-        self._acting = acting
+        self._act_as = act_as
         self._limiter = limiter
         self._metrics_token = metrics_token
         self._wrong_keys = WrongKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _open(scope["path"]):
+        if scope["type"] != "http" or _is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
         key = None
         try:
-            key = _bearer(scope)
-            if self._may_measure(scope, key):
+            key = _key_of(scope)
+            if self._is_metrics_token(scope, key):
                 scope["state"]["may_measure"] = True
                 await self._app(scope, receive, send)
                 return
-            principal = scope["state"]["principal"] = await self._principal(scope, key)
+            principal = scope["state"]["principal"] = await self._find_principal(scope, key)
         except NotAuthenticated:
             await self._refuse(scope, receive, send, tried=key is not None)
         except ClearanceError as error:
-            problems.note(error, scope["state"]["request_id"])
-            await problems.of(error).response(scope["state"]["request_id"])(scope, receive, send)
+            problems.log_problem(error, scope["state"]["request_id"])
+            await problems.problem_of(error).response(scope["state"]["request_id"])(
+                scope, receive, send
+            )
         else:
-            if not _for_administrators(scope["path"]):
+            if not _is_for_administrators(scope["path"]):
                 await self._app(scope, receive, send)
                 return
-            with self._acting(principal, ADMIN):
+            with self._act_as(principal, ADMIN):
                 await self._app(scope, receive, send)
 
-    async def _principal(self, scope: Scope, key: str) -> Principal:
+    async def _find_principal(self, scope: Scope, key: str) -> Principal:
         found = await to_thread.run_sync(self._authenticate, key, limiter=self._limiter)
-        if _for_administrators(scope["path"]) and ADMIN not in found.scopes:
+        if _is_for_administrators(scope["path"]) and ADMIN not in found.scopes:
             raise NotPermitted
         return found
 
-    def _may_measure(self, scope: Scope, key: str) -> bool:
+    def _is_metrics_token(self, scope: Scope, key: str) -> bool:
         if scope["path"] != METRICS or self._metrics_token is None:
             return False
         return hmac.compare_digest(key.encode(), self._metrics_token.get_secret_value().encode())
@@ -101,8 +103,8 @@ class Gate:
         look up.
         """
         kind = problems.UNAUTHENTICATED
-        wait_s = self._wrong_keys.delay(_address(scope)) if tried else 0.0
-        if wait_s and self._wrong_keys.waiting >= WAITING:
+        wait_s = self._wrong_keys.delay(_address_of(scope)) if tried else 0.0
+        if wait_s and self._wrong_keys.waiting >= MAX_WAITING:
             kind = problems.TOO_MANY_WRONG_KEYS
         elif wait_s:
             self._wrong_keys.waiting += 1
@@ -113,19 +115,19 @@ class Gate:
         await problems.Problem(kind).response(scope["state"]["request_id"])(scope, receive, send)
 
 
-def _address(scope: Scope) -> str:
-    return group_of(scope["client"][0] if scope.get("client") else "")
+def _address_of(scope: Scope) -> str:
+    return address_group(scope["client"][0] if scope.get("client") else "")
 
 
-def _for_administrators(path: str) -> bool:
-    return path.startswith(ADMIN_UNDER) or path == METRICS
+def _is_for_administrators(path: str) -> bool:
+    return path.startswith(ADMIN_PREFIX) or path == METRICS
 
 
-def _open(path: str) -> bool:
-    return path in OPEN or path.startswith(OPEN_UNDER)
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)
 
 
-def _bearer(scope: Scope) -> str:
+def _key_of(scope: Scope) -> str:
     """The key in the one Authorization header. Raises NotAuthenticated."""
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(given) != 1 or len(given[0]) > MAX_KEY_CHARS:
@@ -136,33 +138,33 @@ def _bearer(scope: Scope) -> str:
     return key.strip()
 
 
-def _caller(request: Request) -> Principal:
+def _caller_of(request: Request) -> Principal:
     """Who the gate let in. A route that is open by mistake has no principal and fails."""
     return cast(Principal, request.state.principal)
 
 
-def _actor(request: Request) -> Actor:
+def _actor_of(request: Request) -> Actor:
     """Whoever the gate let in acts under its own name."""
-    return Actor.of(_caller(request))
+    return Actor.of(_caller_of(request))
 
 
-def _administrator(request: Request) -> None:
+def _require_administrator(request: Request) -> None:
     """The gate has seen to this by the address; here it belongs to the route, whatever its address."""
-    if ADMIN not in _caller(request).scopes:
+    if ADMIN not in _caller_of(request).scopes:
         raise NotPermitted
 
 
-def _measurer(request: Request) -> None:
+def _require_metrics_right(request: Request) -> None:
     """Who measures reads no document: the token for it is enough, and the scope `admin`."""
     if not getattr(request.state, "may_measure", False):
-        _administrator(request)
+        _require_administrator(request)
 
 
 _scheme = HTTPBearer(
     auto_error=False, description="An API key: `clr_…`. `clearance keys issue` makes one."
 )
-Caller = Annotated[Principal, Depends(_caller)]
-ActingCaller = Annotated[Actor, Depends(_actor)]
-needs_key = [Security(_scheme), Depends(_caller)]  # the first is for OpenAPI
-needs_admin = [*needs_key, Depends(_administrator)]
-needs_metrics_token = [Security(_scheme), Depends(_measurer)]
+Caller = Annotated[Principal, Depends(_caller_of)]
+ActingCaller = Annotated[Actor, Depends(_actor_of)]
+needs_key = [Security(_scheme), Depends(_caller_of)]  # the first is for OpenAPI
+needs_admin = [*needs_key, Depends(_require_administrator)]
+needs_metrics_token = [Security(_scheme), Depends(_require_metrics_right)]

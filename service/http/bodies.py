@@ -56,7 +56,7 @@ def check_comparable(value: object) -> object:
     return value
 
 
-Said = Annotated[Str, AfterValidator(clean_text)]
+CleanText = Annotated[Str, AfterValidator(clean_text)]
 Name = Annotated[
     Str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(check_storable)
 ]
@@ -110,7 +110,7 @@ class FiltersBody(RequestBody):
 
 
 class SearchBody(RequestBody):
-    question: Said
+    question: CleanText
     k: StrictInt | None = Field(
         None, description="How many passages; default and limit are settings of the service."
     )
@@ -120,7 +120,7 @@ class SearchBody(RequestBody):
 
 class TurnBody(RequestBody):
     role: Literal["user", "assistant"]
-    content: Said
+    content: CleanText
 
 
 class AskBody(SearchBody):
@@ -142,11 +142,11 @@ class AskBody(SearchBody):
     )
     stream: StrictBool = Field(False, description="Answer with server-sent events.")
 
-    def ask(self, settings: Settings) -> Ask:
+    def to_ask(self, settings: Settings) -> Ask:
         """Raises BadInput and QuestionTooLong with the limits."""
         return Ask(
             question=question_of(self, settings),
-            k=passages(self, settings),
+            k=passage_count(self, settings),
             mode=self.mode,
             filters=self.filters.filters() if self.filters else None,
             history=tuple(Turn(turn.role, turn.content) for turn in self.history),
@@ -173,7 +173,7 @@ def question_of(body: SearchBody, settings: Settings) -> str:
     return body.question
 
 
-def passages(body: SearchBody, settings: Settings) -> int:
+def passage_count(body: SearchBody, settings: Settings) -> int:
     """How many passages are wanted. Raises BadInput."""
     wanted = min(settings.default_k, settings.max_k) if body.k is None else body.k
     if not 1 <= wanted <= settings.max_k:

@@ -20,7 +20,7 @@ from service.runtime import Runtime
 T = TypeVar("T")
 
 PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-PROBLEM: dict[int | str, dict[str, Any]] = {
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "A problem.",
         "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemReply"}}},
@@ -29,16 +29,16 @@ PROBLEM: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _runtime(request: Request) -> Runtime:
+def _runtime_of(request: Request) -> Runtime:
     return cast(Runtime, request.app.state.runtime)
 
 
-Here = Annotated[Runtime, Depends(_runtime)]
+CurrentRuntime = Annotated[Runtime, Depends(_runtime_of)]
 
 
-async def run_in_thread(here: Runtime, work: Callable[[], T]) -> T:
+async def run_in_thread(runtime: Runtime, work: Callable[[], T]) -> T:
     """Blocking work, in one of the threads there are for it."""
-    return await to_thread.run_sync(work, limiter=here.cpu)
+    return await to_thread.run_sync(work, limiter=runtime.cpu)
 
 
 def check_public_id(given: str) -> str:

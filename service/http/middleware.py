@@ -22,7 +22,7 @@ BODY_S = 30.0  # for a body to arrive
 UNMATCHED = "unmatched"
 CLIENT_LEFT = 499  # only in the log and in metrics: nobody is there to read it
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"})
-HEADERS = {
+SAFE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -52,31 +52,31 @@ class Envelope:
         started = time.perf_counter()
         status = 0
 
-        async def sending(message: Message) -> None:
+        async def send_safely(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _protect(MutableHeaders(scope=message), request_id)
+                _add_safe_headers(MutableHeaders(scope=message), request_id)
             await send(message)
 
         with self._metrics.in_flight.track_inprogress():
             try:
-                await self._app(scope, receive, sending)
+                await self._app(scope, receive, send_safely)
             except Exception as error:
-                _explain(error, request_id)
+                _log_unexpected(error, request_id)
                 if status == 0:
                     await problems.Problem(problems.INTERNAL).response(request_id)(
-                        scope, receive, sending
+                        scope, receive, send_safely
                     )
             finally:
                 seconds = time.perf_counter() - started
-                self._note(scope, CLIENT_LEFT if state.get("left") else status, seconds)
+                self._log_request(scope, CLIENT_LEFT if state.get("left") else status, seconds)
                 self._metrics.left.inc(bool(state.get("left")))
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _log_request(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)
         method = scope["method"] if scope["method"] in METHODS else "other"
-        self._metrics.request(route, method, status, seconds)
+        self._metrics.count_request(route, method, status, seconds)
         fields = {
             "route": route,
             "method": method,
@@ -88,7 +88,7 @@ class Envelope:
         )
 
 
-class Bodies:
+class BodyReader:
     """Reads the whole body before anything else does, up to a size and within a time, and takes
     nothing but JSON.
     """
@@ -109,15 +109,15 @@ class Bodies:
             found = problems.TOO_SLOW
         if found is None:
             scope["state"]["left"] = True
-        elif isinstance(found, problems.Kind):
+        elif isinstance(found, problems.ProblemKind):
             response = problems.Problem(found).response(
                 scope["state"]["request_id"], {"Connection": "close"}
             )
             await response(scope, receive, send)
         else:
-            await self._app(scope, _again(found, receive), send)
+            await self._app(scope, _give_again(found, receive), send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | problems.Kind | None:
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | problems.ProblemKind | None:
         """The body, or what is wrong with it; None: the caller left."""
         headers = dict(scope["headers"])
         # the HTTP server lets only digits through
@@ -137,27 +137,27 @@ class Bodies:
         return problems.NOT_JSON if body and essence != b"application/json" else bytes(body)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def _give_again(body: bytes, receive: Receive) -> Receive:
     """A receive that gives the body first."""
     given = False
 
-    async def receiving() -> Message:
+    async def receive_body_first() -> Message:
         nonlocal given
         if given:
             return await receive()
         given = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return receiving
+    return receive_body_first
 
 
-def _protect(headers: MutableHeaders, request_id: str) -> None:
-    for name, value in HEADERS.items():
+def _add_safe_headers(headers: MutableHeaders, request_id: str) -> None:
+    for name, value in SAFE_HEADERS.items():
         headers.setdefault(name, value)
     headers["X-Request-ID"] = request_id
 
 
-def _explain(error: Exception, request_id: str) -> None:
+def _log_unexpected(error: Exception, request_id: str) -> None:
     """Where an unexpected error happened.
 
     Its message may hold a question or a document's text, so it stays out.

@@ -24,7 +24,7 @@ NAME_CHARS = 100  # of a field's name that is repeated to the caller
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemKind:
     """One type of problem.
 
     `told`: the error's own words concern the caller's request, so the caller may see them.
@@ -34,105 +34,107 @@ class Kind:
     status: int
     title: str
     about: str
-    told: bool = False
+    shows_detail: bool = False
     retry_after_s: int | None = None
 
 
-INVALID = Kind(
+INVALID = ProblemKind(
     "invalid-request",
     422,
     "The request is not valid.",
     "A field is missing, unknown, or out of its limits.",
-    told=True,
+    shows_detail=True,
 )
-BAD_JSON = Kind("bad-json", 400, "The body is not JSON.", "Send one JSON object, in UTF-8.")
-NOT_JSON = Kind(
+BAD_JSON = ProblemKind("bad-json", 400, "The body is not JSON.", "Send one JSON object, in UTF-8.")
+NOT_JSON = ProblemKind(
     "unsupported-media-type", 415, "The body must be JSON.", "Send Content-Type: application/json."
 )
-TOO_LARGE = Kind(
+TOO_LARGE = ProblemKind(
     "body-too-large", 413, "The body is too large.", "The limit is a setting of the service."
 )
-TOO_SLOW = Kind(
+TOO_SLOW = ProblemKind(
     "body-too-slow",
     408,
     "The body did not arrive in time.",
     "Send it again over a faster connection.",
 )
-NOT_HTTP = Kind(
+NOT_HTTP = ProblemKind(
     "bad-request", 400, "That is no HTTP request.", "Send HTTP/1.1 with one clear end of its body."
 )
-HEAD_TOO_LARGE = Kind("headers-too-large", 431, "The headers are too large.", "Send fewer of them.")
-HEAD_TOO_SLOW = Kind(
+HEAD_TOO_LARGE = ProblemKind(
+    "headers-too-large", 431, "The headers are too large.", "Send fewer of them."
+)
+HEAD_TOO_SLOW = ProblemKind(
     "headers-too-slow", 408, "The headers did not arrive in time.", "Send them in one piece."
 )
-FULL = Kind(
+FULL = ProblemKind(
     "too-many-connections",
     503,
     "There are too many connections.",
     "Try again after the time in Retry-After.",
     retry_after_s=5,
 )
-TOO_MANY_WRONG_KEYS = Kind(
+TOO_MANY_WRONG_KEYS = ProblemKind(
     "too-many-wrong-keys",
     429,
     "Too many wrong keys came at once.",
     "This one was wrong, too.",
     retry_after_s=5,
 )
-METHOD = Kind(
+METHOD = ProblemKind(
     "method-not-allowed", 405, "This address does not take that method.", "See the header Allow."
 )
-INTERNAL = Kind(
+INTERNAL = ProblemKind(
     "internal-error",
     500,
     "Something went wrong inside.",
     "Tell the operator the request id: the log has the rest.",
 )
-NOT_FOUND = Kind(
+NOT_FOUND = ProblemKind(
     "not-found",
     404,
     "There is nothing here.",
     "It does not exist, or you may not read it. The two look the same on purpose.",
 )
-UNAUTHENTICATED = Kind(
+UNAUTHENTICATED = ProblemKind(
     "not-authenticated",
     401,
     "A valid API key is needed.",
     "Send Authorization: Bearer with a key that is still valid.",
 )
-NOT_PERMITTED = Kind(
+NOT_PERMITTED = ProblemKind(
     "not-permitted",
     403,
     "This key does not carry the scope that is needed.",
     "Ask for another key.",
 )
-BUSY = Kind(
+BUSY = ProblemKind(
     "busy", 503, "The service is busy.", "Try again after the time in Retry-After.", retry_after_s=2
 )
 
-BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
-    errors.QuestionTooLong: Kind(
+BY_ERROR: dict[type[errors.ClearanceError], ProblemKind] = {
+    errors.QuestionTooLong: ProblemKind(
         "question-too-long",
         413,
         "The question is too long.",
         "A question must leave room for passages and an answer in the model's window.",
-        told=True,
+        shows_detail=True,
     ),
     errors.BadConfiguration: INTERNAL,
     errors.BadInput: INVALID,
-    errors.NoSuchModel: Kind(
+    errors.NoSuchModel: ProblemKind(
         "no-such-model",
         404,
         "There is no model by that name.",
         "It is not served, or you may not use it. The two look the same on purpose. GET /v1/models lists yours.",
     ),
     errors.NotFound: NOT_FOUND,
-    errors.AlreadyExists: Kind(
+    errors.AlreadyExists: ProblemKind(
         "already-exists", 409, "There is already one by that name.", "Choose another name."
     ),
     errors.NotAuthenticated: UNAUTHENTICATED,
     errors.NotPermitted: NOT_PERMITTED,
-    errors.Withdrawn: Kind(
+    errors.Withdrawn: ProblemKind(
         "withdrawn",
         409,
         "Something that the answer was being made from is not there for you any more.",
@@ -142,41 +144,41 @@ BY_ERROR: dict[type[errors.ClearanceError], Kind] = {
     errors.Busy: BUSY,
     errors.TooOld: BUSY,
     errors.StorageFull: BUSY,
-    errors.GeneratorUnavailable: Kind(
+    errors.GeneratorUnavailable: ProblemKind(
         "model-unavailable",
         503,
         "The language model cannot be reached.",
         "Search still works. Try again after the time in Retry-After, or ask for `answerer: quotes`.",
         retry_after_s=5,
     ),
-    errors.GeneratorTimeout: Kind(
+    errors.GeneratorTimeout: ProblemKind(
         "model-timeout",
         504,
         "The language model is too slow.",
         "Search still works. Try again after the time in Retry-After, or ask for `answerer: quotes`.",
         retry_after_s=15,
     ),
-    errors.GeneratorError: Kind(
+    errors.GeneratorError: ProblemKind(
         "model-broken",
         502,
         "The language model did not give an answer.",
         "Search still works. Tell the operator.",
     ),
-    errors.IndexNotReady: Kind(
+    errors.IndexNotReady: ProblemKind(
         "index-not-ready",
         503,
         "The indexes are being built anew.",
         "Try again after the time in Retry-After.",
         retry_after_s=5,
     ),
-    errors.CatalogUnavailable: Kind(
+    errors.CatalogUnavailable: ProblemKind(
         "catalog-unavailable",
         503,
         "The catalog cannot be reached now.",
         "Try again after the time in Retry-After; the operator finds the reason in the log.",
         retry_after_s=5,
     ),
-    errors.CorpusError: Kind(
+    errors.CorpusError: ProblemKind(
         "corpus-unavailable",
         503,
         "The corpus cannot be used now.",
@@ -209,7 +211,7 @@ KINDS = {
 class Problem:
     """What went wrong with one request."""
 
-    kind: Kind
+    kind: ProblemKind
     detail: str | None = None
     errors: tuple[Mapping[str, str], ...] = ()
 
@@ -234,43 +236,43 @@ class Problem:
             own.setdefault("Retry-After", str(self.kind.retry_after_s))
         if self.kind.status == UNAUTHENTICATED.status:
             own.setdefault("WWW-Authenticate", 'Bearer realm="clearance"')
-        return _Response(self.body(request_id), own)
+        return _ProblemResponse(self.body(request_id), own)
 
 
-class _Response(Response):
+class _ProblemResponse(Response):
     """A problem on its way out.
 
     Under the addresses of the OpenAI routes, and only there, it takes their form.
     """
 
     def __init__(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        super().__init__(_encoded(body), body["status"], headers, MEDIA_TYPE)
+        super().__init__(_encode(body), body["status"], headers, MEDIA_TYPE)
         self._body, self._own = body, headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(openai_errors.UNDER):
-            content = _encoded(openai_errors.envelope(self._body))
+        if scope["path"].startswith(openai_errors.PREFIX):
+            content = _encode(openai_errors.error_body(self._body))
             other = Response(
-                content, openai_errors.status(self._body), self._own, "application/json"
+                content, openai_errors.status_of(self._body), self._own, "application/json"
             )
             await other(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
 
-def _encoded(body: Mapping[str, Any]) -> bytes:
+def _encode(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def of(error: errors.ClearanceError) -> Problem:
+def problem_of(error: errors.ClearanceError) -> Problem:
     """The problem that an error is for a caller."""
     kind = next((BY_ERROR[cls] for cls in type(error).__mro__ if cls in BY_ERROR), INTERNAL)
-    if not kind.told:
+    if not kind.shows_detail:
         return Problem(kind)
     return Problem(kind, " ".join(part for part in (error.detail, error.remedy) if part) or None)
 
 
-def of_validation(found: Sequence[Mapping[str, Any]]) -> Problem:
+def problem_of_validation(found: Sequence[Mapping[str, Any]]) -> Problem:
     """The problem that a body or parameter is which does not fit its schema. Never repeats a value."""
     if any(error["type"] == "json_invalid" for error in found):
         return Problem(BAD_JSON)
@@ -280,17 +282,17 @@ def of_validation(found: Sequence[Mapping[str, Any]]) -> Problem:
     return Problem(INVALID, errors=listed[:ERRORS_LISTED])
 
 
-def of_http(error: HTTPException) -> Problem:
+def problem_of_http(error: HTTPException) -> Problem:
     """The problem that the router found."""
     by_status = {400: BAD_JSON, 404: NOT_FOUND, 405: METHOD, 413: TOO_LARGE, 415: NOT_JSON}
     return Problem(by_status.get(error.status_code, INTERNAL))
 
 
-def note(error: errors.ClearanceError, request_id: str) -> None:
+def log_problem(error: errors.ClearanceError, request_id: str) -> None:
     """A line in the log for what the operator has to know: the caller is told too little to mend
     it.
     """
-    status = of(error).kind.status
+    status = problem_of(error).kind.status
     if status >= 500:
         fields = {
             "request_id": request_id,
@@ -302,21 +304,21 @@ def note(error: errors.ClearanceError, request_id: str) -> None:
 
 async def on_clearance_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.ClearanceError)
-    note(error, request.state.request_id)
-    return of(error).response(request.state.request_id)
+    log_problem(error, request.state.request_id)
+    return problem_of(error).response(request.state.request_id)
 
 
 async def on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return of_validation(error.errors()).response(request.state.request_id)
+    return problem_of_validation(error.errors()).response(request.state.request_id)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return of_http(error).response(request.state.request_id, error.headers)
+    return problem_of_http(error).response(request.state.request_id, error.headers)
 
 
-def page(slug: str) -> Response | None:
+def problem_page(slug: str) -> Response | None:
     """The page that a problem's type points to."""
     kind = KINDS.get(slug)
     if kind is None:

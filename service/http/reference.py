@@ -26,7 +26,7 @@ POLICY = (
 )
 
 
-def page(description: dict[str, Any]) -> Response:
+def reference_page(description: dict[str, Any]) -> Response:
     """The OpenAPI description for reading."""
     info = description["info"]
     title = html.escape(f"{info['title']} {info['version']}")
@@ -53,14 +53,14 @@ def _operations(description: dict[str, Any]) -> Iterator[str]:
                     for known in parameters
                 )
                 yield f"<table>{rows}</table>"
-            if body := _reference(operation.get("requestBody", {})):
+            if body := _schema_name(operation.get("requestBody", {})):
                 yield f'<p>Body: <a href="#{body}">{body}</a></p>'
-            yield "<table>" + "".join(_answers(operation)) + "</table></section>"
+            yield "<table>" + "".join(_responses(operation)) + "</table></section>"
 
 
-def _answers(operation: dict[str, Any]) -> Iterator[str]:
+def _responses(operation: dict[str, Any]) -> Iterator[str]:
     for status, answer in operation.get("responses", {}).items():
-        schema = _reference(answer)
+        schema = _schema_name(answer)
         link = f'<a href="#{schema}">{schema}</a>' if schema else ""
         yield f"<tr><td>{html.escape(status)}</td><td>{link}</td></tr>"
 
@@ -71,7 +71,7 @@ def _schemas(description: dict[str, Any]) -> Iterator[str]:
         yield f'<details id="{name}"><summary><code>{name}</code></summary><pre>{text}</pre></details>'
 
 
-def _reference(holder: dict[str, Any]) -> str | None:
+def _schema_name(holder: dict[str, Any]) -> str | None:
     """The name of the schema of a body."""
     for content in holder.get("content", {}).values():
         schema = content.get("schema", {})

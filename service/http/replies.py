@@ -13,7 +13,7 @@ from service.answering.citations import Citation
 from service.answering.prompt import LeftOut, Passage
 from service.runtime import Readiness
 
-MARK: dict[str, Any] = {  # a triple in words that every generator of clients understands
+MARK_SCHEMA: dict[str, Any] = {  # a triple in words that every generator of clients understands
     "type": "array",
     "items": {"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]},
     "minItems": 3,
@@ -21,7 +21,7 @@ MARK: dict[str, Any] = {  # a triple in words that every generator of clients un
 }
 
 
-def _pair(schema: dict[str, Any]) -> None:
+def _describe_pair(schema: dict[str, Any]) -> None:
     """Two numbers, in words that every generator of clients understands."""
     schema["items"] = schema.pop("prefixItems")[0]
 
@@ -74,7 +74,8 @@ class PassageReply(Reply):
     @classmethod
     def of(cls, passage: Passage) -> Self:
         return cls.model_validate(
-            _attributes(cls, passage) | {"pages": _pages(passage.pages, passage.page_kind)}
+            _shared_fields(cls, passage)
+            | {"pages": _page_replies(passage.pages, passage.page_kind)}
         )
 
 
@@ -93,7 +94,7 @@ class CitationReply(Reply):
     end: int
     quote: str
     span: tuple[int, int] = Field(
-        description="Where the marker stands in the answer.", json_schema_extra=_pair
+        description="Where the marker stands in the answer.", json_schema_extra=_describe_pair
     )
     supported: bool
 
@@ -122,10 +123,10 @@ class LeftOutReply(Reply):
 
     @model_validator(mode="before")
     @classmethod
-    def _of(cls, left: object) -> object:
+    def _from_left_out(cls, left: object) -> object:
         if not isinstance(left, LeftOut):
             return left
-        return _attributes(cls, left) | {"pages": _pages(left.pages, left.page_kind)}
+        return _shared_fields(cls, left) | {"pages": _page_replies(left.pages, left.page_kind)}
 
 
 class BudgetReply(Reply):
@@ -155,8 +156,8 @@ class TimingsReply(Reply):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _coarse(cls, exact: float | None) -> int | None:
-        return None if exact is None else _step(exact)
+    def _round_up(cls, exact: float | None) -> int | None:
+        return None if exact is None else _next_step(exact)
 
 
 class AskReply(Reply):
@@ -181,7 +182,7 @@ class AskReply(Reply):
     def of(cls, answer: Answer) -> Self:
         shown = tuple(PassageReply.of(passage) for passage in answer.passages)
         return cls.model_validate(
-            _attributes(cls, answer) | {"answer": answer.text, "passages": shown}
+            _shared_fields(cls, answer) | {"answer": answer.text, "passages": shown}
         )
 
 
@@ -213,7 +214,7 @@ class HitReply(Reply):
     @classmethod
     def of(cls, hit: Hit) -> Self:
         return cls.model_validate(
-            _attributes(cls, hit) | {"pages": _pages(hit.pages, hit.page_kind)}
+            _shared_fields(cls, hit) | {"pages": _page_replies(hit.pages, hit.page_kind)}
         )
 
 
@@ -247,7 +248,7 @@ class DocumentReply(Reply):
     text: str
     page_kind: PageKind | None
     pages: tuple[tuple[int, int, str | None], ...] = Field(
-        description="Start, number and name of each page.", json_schema_extra={"items": MARK}
+        description="Start, number and name of each page.", json_schema_extra={"items": MARK_SCHEMA}
     )
 
     @classmethod
@@ -260,7 +261,7 @@ class DocumentReply(Reply):
             "text": piece,
             "pages": marks,
         }
-        return cls.model_validate(_attributes(cls, document) | own)
+        return cls.model_validate(_shared_fields(cls, document) | own)
 
 
 class Highlight(Reply):
@@ -365,7 +366,7 @@ def citation(found: Citation) -> CitationReply:
     return CitationReply.model_validate(found)
 
 
-def _step(exact: float) -> int:
+def _next_step(exact: float) -> int:
     """The next of 50, 100, 200, 500, 1000 …; 0 stays 0."""
     if exact <= 0:
         return 0
@@ -375,10 +376,10 @@ def _step(exact: float) -> int:
     return step
 
 
-def _pages(marks: tuple[PageMark, ...], kind: PageKind | None) -> tuple[PageReply, ...]:
+def _page_replies(marks: tuple[PageMark, ...], kind: PageKind | None) -> tuple[PageReply, ...]:
     return tuple(PageReply(number=mark.number, name=mark.name, kind=kind) for mark in marks)
 
 
-def _attributes(reply: type[BaseModel], value: object) -> dict[str, Any]:
+def _shared_fields(reply: type[BaseModel], value: object) -> dict[str, Any]:
     """The fields of a reply that the value has."""
     return {name: getattr(value, name) for name in reply.model_fields if hasattr(value, name)}

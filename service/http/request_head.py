@@ -35,15 +35,15 @@ def is_good(head: bytes) -> bool:
         if parts is None:
             return False
         found.setdefault(parts[1].lower(), []).append(parts[2].strip(b" \t"))
-    return _one_end(found, line.endswith(b"1.1"))
+    return _has_one_end(found, line.endswith(b"1.1"))
 
 
-def path(head: bytes) -> bytes:
+def path_of(head: bytes) -> bytes:
     """The path that a good head asks for."""
     return head.split(b" ", 2)[1].partition(b"?")[0]
 
 
-def _one_end(found: dict[bytes, list[bytes]], chunks_allowed: bool) -> bool:
+def _has_one_end(found: dict[bytes, list[bytes]], chunks_allowed: bool) -> bool:
     """Whether these fields say in one way where the body ends."""
     lengths, codings = found.get(b"content-length", []), found.get(b"transfer-encoding", [])
     if codings:

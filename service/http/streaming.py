@@ -26,40 +26,40 @@ from service.operating.tasks import end_task
 
 HEARTBEAT_S = 10.0
 STALLED_S = 30.0  # a caller who reads nothing for so long has left
-GOODBYE_S = 1.0  # for the last event of an answer that may not go on
-AHEAD = 16  # events that may wait for the caller
+LAST_EVENT_S = 1.0  # for the last event of an answer that may not go on
+QUEUE_LENGTH = 16  # events that may wait for the caller
 
-Item = Event | Exception | None
+QueueItem = Event | Exception | None
 
 
-class Speech(Protocol):
+class ReplyForm(Protocol):
     """The form in which one answer is told. Used once."""
 
-    def whole(self, answer: Answer) -> BaseModel:
+    def whole_reply(self, answer: Answer) -> BaseModel:
         """The reply to who waits for all of it."""
         ...
 
-    def frames(self, event: Event) -> Iterable[bytes]:
+    def event_frames(self, event: Event) -> Iterable[bytes]:
         """What goes over the wire for one event."""
         ...
 
-    def failed(self, problem: dict[str, Any]) -> Iterable[bytes]:
+    def error_frames(self, problem: dict[str, Any]) -> Iterable[bytes]:
         """What goes over the wire when an answer that has begun cannot be finished. problem: its
         body, RFC 9457.
         """
         ...
 
 
-class AskSpeech:
+class AskForm:
     """As /ask tells it."""
 
-    def whole(self, answer: Answer) -> AskReply:
+    def whole_reply(self, answer: Answer) -> AskReply:
         return AskReply.of(answer)
 
-    def frames(self, event: Event) -> Iterable[bytes]:
-        return [event_stream.encode_event(name, payload) for name, payload in _named(event)]
+    def event_frames(self, event: Event) -> Iterable[bytes]:
+        return [event_stream.encode_event(name, payload) for name, payload in _wire_events(event)]
 
-    def failed(self, problem: dict[str, Any]) -> Iterable[bytes]:
+    def error_frames(self, problem: dict[str, Any]) -> Iterable[bytes]:
         return [event_stream.encode_event("error", problem)]
 
 
@@ -74,20 +74,22 @@ class EventStream:
         self,
         events: AsyncIterator[Event],
         request_id: str,
-        finished: Callable[[Answer], None],
-        speech: Speech | None = None,
+        on_finished: Callable[[Answer], None],
+        form: ReplyForm | None = None,
         permission: Permission | None = None,
     ) -> None:
         """speech: how the events are told; none: as /ask tells them. permission: none: it is taken
         to last.
         """
-        self._speech = speech or AskSpeech()
+        self._form = form or AskForm()
         self._request_id = request_id
-        self._finished = finished
+        self._on_finished = on_finished
         self._permission = permission
-        self._queue: asyncio.Queue[Item] = asyncio.Queue(AHEAD)
-        self._working = asyncio.create_task(self._work(events))
-        self.keeping: asyncio.Future[None] = asyncio.ensure_future(self._keep())
+        self._queue: asyncio.Queue[QueueItem] = asyncio.Queue(QUEUE_LENGTH)
+        self._producer = asyncio.create_task(self._produce_events(events))
+        self.permission_watch: asyncio.Future[None] = asyncio.ensure_future(
+            self._watch_permission()
+        )
 
     async def response(self, receive: Receive) -> Response:
         """The stream, or a plain problem where it fails before anything could be sent.
@@ -95,31 +97,31 @@ class EventStream:
         Raises CallerLeft, and what is unexpected.
         """
         try:
-            first = await run_unless_gone(self._first(), receive)
+            first = await run_unless_gone(self._first_item(), receive)
         except (asyncio.CancelledError, CallerLeft):
             await self.close()
             raise
         if isinstance(first, Exception):
             await self.close()
         if isinstance(first, ClearanceError):
-            problems.note(first, self._request_id)
-            return problems.of(first).response(self._request_id)
+            problems.log_problem(first, self._request_id)
+            return problems.problem_of(first).response(self._request_id)
         if isinstance(first, Exception):
             raise first
-        return _Response(self, first)
+        return _StreamResponse(self, first)
 
-    async def _first(self) -> Item:
+    async def _first_item(self) -> QueueItem:
         """What there is first to tell: an event, or why there is none."""
         getting = asyncio.ensure_future(self._queue.get())
         try:
-            either: set[asyncio.Future[Any]] = {getting, self.keeping}
+            either: set[asyncio.Future[Any]] = {getting, self.permission_watch}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if self.keeping.done():
-                self.keeping.result()
+            if self.permission_watch.done():
+                self.permission_watch.result()
             first = getting.result()
             if isinstance(first, Exception):
                 return first
-            await self.fresh()
+            await self.check_permission()
         except Exception as error:
             return error
         else:
@@ -127,24 +129,24 @@ class EventStream:
         finally:
             await end_task(getting)
 
-    async def _keep(self) -> None:
+    async def _watch_permission(self) -> None:
         """Ends only by raising."""
         if self._permission is None:
             await asyncio.get_running_loop().create_future()
         else:
             await self._permission.confirm_repeatedly()
 
-    async def fresh(self) -> None:
+    async def check_permission(self) -> None:
         """Raises NotAuthenticated and Withdrawn where the caller may not have any more of it."""
         if self._permission is not None:
             await self._permission.confirm_if_stale()
 
-    async def _work(self, events: AsyncIterator[Event]) -> None:
+    async def _produce_events(self, events: AsyncIterator[Event]) -> None:
         try:
             async for event in events:
                 await self._queue.put(event)
                 if isinstance(event, Finished):
-                    self._finished(event.answer)
+                    self._on_finished(event.answer)
             await self._queue.put(None)
         except Exception as error:
             await self._queue.put(error)
@@ -152,7 +154,7 @@ class EventStream:
             if close := getattr(events, "aclose", None):
                 await close()
 
-    async def frames(self, first: Item) -> AsyncIterator[bytes]:
+    async def event_frames(self, first: QueueItem) -> AsyncIterator[bytes]:
         """What goes over the wire, with a comment now and then while nothing happens.
 
         Raises what ends it too early.
@@ -161,7 +163,7 @@ class EventStream:
         while item is not None:
             if isinstance(item, Exception):
                 raise item
-            for frame in self._speech.frames(item):
+            for frame in self._form.event_frames(item):
                 yield frame
             while True:
                 try:
@@ -172,23 +174,23 @@ class EventStream:
                 except TimeoutError:
                     yield event_stream.HEARTBEAT
 
-    def last_words(self, error: Exception) -> Iterable[bytes]:
+    def last_frames(self, error: Exception) -> Iterable[bytes]:
         """What goes over the wire when the answer cannot be finished."""
         if isinstance(error, ClearanceError):
-            problems.note(error, self._request_id)
+            problems.log_problem(error, self._request_id)
         known = (
-            problems.of(error)
+            problems.problem_of(error)
             if isinstance(error, ClearanceError)
             else problems.Problem(problems.INTERNAL)
         )
-        return self._speech.failed(known.body(self._request_id))
+        return self._form.error_frames(known.body(self._request_id))
 
     async def close(self) -> None:
-        await end_task(self.keeping)
-        await end_task(self._working)
+        await end_task(self.permission_watch)
+        await end_task(self._producer)
 
 
-class _Response(Response):
+class _StreamResponse(Response):
     """Sends the frames.
 
     Ends the work when the caller leaves, stops reading, or may not have any more of it.
@@ -196,86 +198,87 @@ class _Response(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, stream: EventStream, first: Item) -> None:
+    def __init__(self, stream: EventStream, first: QueueItem) -> None:
         self._stream = stream
-        self._first = first
+        self._first_item = first
         self.status_code = 200
         self.background = None
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sending = asyncio.ensure_future(self._send(send))
+        sending = asyncio.ensure_future(self._send_frames(send))
         leaving = asyncio.ensure_future(wait_until_gone(receive))
         try:
             await asyncio.wait(
-                {sending, leaving, self._stream.keeping}, return_when=asyncio.FIRST_COMPLETED
+                {sending, leaving, self._stream.permission_watch},
+                return_when=asyncio.FIRST_COMPLETED,
             )
             if leaving.done() and not sending.done():
-                raise _NobodyReads
+                raise _CallerStoppedReading
             # not even what waits for a caller who reads slowly is sent any more
             if not sending.done():
                 await end_task(sending)
-                self._stream.keeping.result()
+                self._stream.permission_watch.result()
             sending.result()
-        except _NobodyReads:
+        except _CallerStoppedReading:
             scope["state"]["left"] = True
         except Exception as error:
             await end_task(leaving)
             await self._stream.close()
-            await self._fail(error, scope, send)
+            await self._send_error(error, scope, send)
         finally:
             await end_task(leaving)
             await end_task(sending)
             await self._stream.close()
 
-    async def _send(self, send: Send) -> None:
+    async def _send_frames(self, send: Send) -> None:
         await send(
             {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         )
-        async for frame in self._stream.frames(self._first):
-            await self._stream.fresh()
-            await _written(frame, send)
+        async for frame in self._stream.event_frames(self._first_item):
+            await self._stream.check_permission()
+            await _send_frame(frame, send)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _fail(self, error: Exception, scope: Scope, send: Send) -> None:
+    async def _send_error(self, error: Exception, scope: Scope, send: Send) -> None:
         """The last event says why. Raises the error where nobody expected it."""
         try:
-            for frame in self._stream.last_words(error):
-                await _written(frame, send, GOODBYE_S)
+            for frame in self._stream.last_frames(error):
+                await _send_frame(frame, send, LAST_EVENT_S)
             await send({"type": "http.response.body", "body": b""})
-        except _NobodyReads:
+        except _CallerStoppedReading:
             scope["state"]["left"] = True
         if not isinstance(error, ClearanceError):
             raise error
 
 
-class _NobodyReads(Exception):
+class _CallerStoppedReading(Exception):
     """The caller has left or reads nothing any more."""
 
 
-async def _written(frame: bytes, send: Send, within_s: float | None = None) -> None:
+async def _send_frame(frame: bytes, send: Send, within_s: float | None = None) -> None:
     try:
         async with asyncio.timeout(within_s or STALLED_S):
             await send({"type": "http.response.body", "body": frame, "more_body": True})
     except (TimeoutError, OSError) as error:
-        raise _NobodyReads from error
+        raise _CallerStoppedReading from error
 
 
-def _named(event: Event) -> list[tuple[str, dict[str, Any]]]:
+def _wire_events(event: Event) -> list[tuple[str, dict[str, Any]]]:
     """The events on the wire that one event of the answer is."""
     if isinstance(event, Passages):
-        shown = [_plain(PassageReply.of(passage)) for passage in event.passages]
+        shown = [_as_json(PassageReply.of(passage)) for passage in event.passages]
         said = {"answer_id": event.answer_id, "view_id": event.view_id, "passages": shown}
         return [("passages", said | {"standalone_question": event.standalone_question})]
     if isinstance(event, CitationFound):
-        return [("citation", _plain(citation(event.citation)))]
+        return [("citation", _as_json(citation(event.citation)))]
     if isinstance(event, Finished):
         answer = event.answer
-        usage = _plain(UsageReply.model_validate(answer.usage)) if answer.usage else None
-        used = {"usage": usage, "budget": _plain(BudgetReply.model_validate(answer.budget))}
-        return [("usage", used), ("done", _plain(DoneReply.of(answer)))]
+        usage = _as_json(UsageReply.model_validate(answer.usage)) if answer.usage else None
+        used = {"usage": usage, "budget": _as_json(BudgetReply.model_validate(answer.budget))}
+        return [("usage", used), ("done", _as_json(DoneReply.of(answer)))]
     return [("token", {"text": event.text})]
 
 
-def _plain(reply: BaseModel) -> dict[str, Any]:
+def _as_json(reply: BaseModel) -> dict[str, Any]:
     return reply.model_dump(mode="json")

@@ -7,12 +7,12 @@ import ipaddress
 import time
 from collections import OrderedDict
 
-FREE = 30  # wrong keys that may come at once from one address
-PER_SECOND = 1.0  # that are forgiven
+FREE_ATTEMPTS = 30  # wrong keys that may come at once from one address
+FORGIVEN_PER_SECOND = 1.0  # that are forgiven
 STEP_S = 0.05  # longer for each one more
 LONGEST_S = 2.0
 ADDRESSES = 10_000
-WAITING = 64  # answers held back at the same time; further ones are told to come back later
+MAX_WAITING = 64  # answers held back at the same time; further ones are told to come back later
 
 
 class WrongKeys:
@@ -27,14 +27,14 @@ class WrongKeys:
         """Seconds to wait before this attempt from the address is answered."""
         now = time.monotonic()
         count, then = self._seen.pop(address, (0.0, now))
-        count = max(0.0, count - PER_SECOND * (now - then)) + 1
+        count = max(0.0, count - FORGIVEN_PER_SECOND * (now - then)) + 1
         self._seen[address] = (count, now)
         if len(self._seen) > ADDRESSES:
             self._seen.popitem(last=False)
-        return min(LONGEST_S, STEP_S * max(0.0, count - FREE))
+        return min(LONGEST_S, STEP_S * max(0.0, count - FREE_ATTEMPTS))
 
 
-def group_of(host: str) -> str:
+def address_group(host: str) -> str:
     """What counts as one address: a whole subnet of IPv6, since one person has all of it."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from anyio import CapacityLimiter, fail_after, to_thread
 
-LOOK_S = 1.0
+CHECK_EVERY_S = 1.0
 WITHIN_S = 5.0  # for the catalog to show that it is there
 
 log = logging.getLogger("clearance.health")
@@ -20,18 +20,20 @@ log = logging.getLogger("clearance.health")
 class Health:
     """Of what must be there for any search."""
 
-    def __init__(self, look: Callable[[], object]) -> None:
+    def __init__(self, check_catalog: Callable[[], object]) -> None:
         """look: fails where the catalog cannot be read. Blocking."""
-        self._look = look
+        self._check_catalog = check_catalog
         self._limiter = CapacityLimiter(1)
         self.catalog = False
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Looks once. What it catches is logged when things change, and not again at every look."""
         was = self.catalog
         try:
             with fail_after(WITHIN_S):
-                await to_thread.run_sync(self._look, limiter=self._limiter, abandon_on_cancel=True)
+                await to_thread.run_sync(
+                    self._check_catalog, limiter=self._limiter, abandon_on_cancel=True
+                )
         except Exception as error:  # whatever is wrong with it, nothing can be searched
             self.catalog = False
             if was:
@@ -44,7 +46,7 @@ class Health:
             if not was:
                 log.info("the catalog can be read")
 
-    async def keep_looking(self) -> None:
+    async def keep_checking(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
-            await self.look()
+            await asyncio.sleep(CHECK_EVERY_S)
+            await self.check()

@@ -70,17 +70,17 @@ class Metrics:
             registry=self.registry,
         )
 
-    def refused(self, why: str) -> None:
+    def count_refusal(self, why: str) -> None:
         self._refused.labels(why).inc()
 
-    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def answer(self, answerer: str, *, noticed: bool) -> None:
+    def count_answer(self, answerer: str, *, noticed: bool) -> None:
         self._answers.labels(answerer, "yes" if noticed else "no").inc()
 
-    def model(
+    def count_model_call(
         self, prompt_tokens: int, completion_tokens: int, counted: int, first_token_s: float | None
     ) -> None:
         self._tokens.labels("prompt").inc(prompt_tokens)

@@ -10,7 +10,7 @@ from indexes.jobs import Attempt, JobRunner
 from indexes.model import Actor
 
 KIND = "rebuild"
-LOOK_S = 15.0  # jobs may also come from other processes
+CHECK_EVERY_S = 15.0  # jobs may also come from other processes
 _ACTOR = Actor("system:rebuild")
 
 
@@ -20,7 +20,8 @@ class RebuildJobs:
     def __init__(self, catalog: Catalog, load_embedder: LoadEmbedder) -> None:
         self._catalog = catalog
         self._load_embedder = load_embedder
-        self._runner = JobRunner(catalog.jobs, {KIND: self._rebuild}, by=_ACTOR, poll_s=LOOK_S)
+        handlers = {KIND: self._rebuild}
+        self._runner = JobRunner(catalog.jobs, handlers, by=_ACTOR, poll_s=CHECK_EVERY_S)
 
     def enqueue(self, model: str | None, *, by: Actor) -> Job:
         """A job that will be done, also if this process dies now.

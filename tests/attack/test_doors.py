@@ -46,7 +46,7 @@ def test_every_route_is_attacked_or_is_for_operators(pair: Any) -> None:
 def test_routes_for_operators_need_the_scope_or_tell_nothing_of_the_corpus() -> None:
     for route in OPERATORS:
         path = route.partition(" ")[2]
-        assert path.startswith(auth.ADMIN_UNDER) or path == "/metrics", route
+        assert path.startswith(auth.ADMIN_PREFIX) or path == "/metrics", route
 
 
 def test_no_two_doors_share_a_name() -> None:

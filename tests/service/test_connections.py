@@ -17,8 +17,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.http import connections
-from service.http.connections import ACCEPTED_AT_ONCE, Connections, Limits, connections_for
-from service.http.wrong_keys import ADDRESSES, FREE, LONGEST_S, WrongKeys, group_of
+from service.http.connections import (
+    ACCEPTED_AT_ONCE,
+    ConnectionLimits,
+    Connections,
+    connections_for,
+)
+from service.http.wrong_keys import ADDRESSES, FREE_ATTEMPTS, LONGEST_S, WrongKeys, address_group
 from service.operating.metrics import Metrics
 from service.testing import Loopback
 from tests.service.test_serve import START, environment
@@ -29,7 +34,7 @@ GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 @contextmanager
 def serving(house: Any, **limits: Any) -> Iterator[str]:
     given = {"most": 20, "per_address": 20, "head_s": 5.0, "idle_s": 5.0} | limits
-    made = Connections(Limits(**given), Metrics())
+    made = Connections(ConnectionLimits(**given), Metrics())
     with Loopback(house.app, "on", made.protocol, ACCEPTED_AT_ONCE) as server:
         yield server.url
 
@@ -307,10 +312,14 @@ def test_connections_leave_room_for_other_files() -> None:
 
 
 def test_one_person_is_one_address() -> None:
-    assert group_of("10.1.2.3") == group_of("::ffff:10.1.2.3") == "10.1.2.3"
-    assert group_of("2001:db8::1") == group_of("2001:db8::ffff:2") != group_of("2001:db8:0:1::1")
-    assert group_of("fe80::1%eth0") == group_of("fe80::2")
-    assert group_of("") == "unknown"
+    assert address_group("10.1.2.3") == address_group("::ffff:10.1.2.3") == "10.1.2.3"
+    assert (
+        address_group("2001:db8::1")
+        == address_group("2001:db8::ffff:2")
+        != address_group("2001:db8:0:1::1")
+    )
+    assert address_group("fe80::1%eth0") == address_group("fe80::2")
+    assert address_group("") == "unknown"
 
 
 # --- wrong keys ---------------------------------------------------------------------------------
@@ -319,9 +328,9 @@ def test_one_person_is_one_address() -> None:
 def test_wrong_keys_are_answered_ever_more_slowly_within_bounds() -> None:
     wrong = WrongKeys()
     delays = [wrong.delay("10.0.0.1") for _ in range(200)]
-    assert delays[:FREE] == [0.0] * FREE
+    assert delays[:FREE_ATTEMPTS] == [0.0] * FREE_ATTEMPTS
     assert delays == sorted(delays)
-    assert 0 < delays[FREE + 1] <= delays[-1] == LONGEST_S
+    assert 0 < delays[FREE_ATTEMPTS + 1] <= delays[-1] == LONGEST_S
     assert wrong.delay("10.0.0.2") == 0.0
 
 
@@ -346,7 +355,7 @@ def test_a_right_key_never_waits_behind_wrong_ones(
 
     with TestClient(house.app) as http:
         monkeypatch.setattr(auth, "asyncio", SimpleNamespace(sleep=sleep))
-        for _ in range(FREE + 5):
+        for _ in range(FREE_ATTEMPTS + 5):
             assert http.get("/whoami", headers={"Authorization": "Bearer wrong"}).status_code == 401
         waited = len(slept)
         assert waited >= 3

@@ -124,13 +124,13 @@ def test_a_filter_that_looks_at_hidden_documents_is_found(
 def test_a_count_in_a_header_is_found(
     url: str, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = middleware._protect
+    honest = middleware._add_safe_headers
 
     def leaking(headers: Any, request_id: str) -> None:
         honest(headers, request_id)
         headers["X-Total"] = str(len(house.catalog.documents.stored("")))
 
-    monkeypatch.setattr(middleware, "_protect", leaking)
+    monkeypatch.setattr(middleware, "_add_safe_headers", leaking)
     assert checks_of(report_on(url, house)) == {"interference"}
 
 
@@ -138,13 +138,13 @@ def test_a_count_in_a_header_is_found(
 def test_a_hidden_word_in_an_error_is_found(
     url: str, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = middleware._protect
+    honest = middleware._add_safe_headers
 
     def leaking(headers: Any, request_id: str) -> None:
         honest(headers, request_id)
         headers["X-Groups"] = ",".join(house.catalog.people.groups())
 
-    monkeypatch.setattr(middleware, "_protect", leaking)
+    monkeypatch.setattr(middleware, "_add_safe_headers", leaking)
     assert "doors" in checks_of(report_on(url, house))
 
 

@@ -336,9 +336,9 @@ def test_every_problem_has_an_openai_form() -> None:
             kind,
             errors=({"pointer": "/a/0/b~1c", "detail": "Wrong."}, {"pointer": "", "detail": "x"}),
         )
-        error = openai_errors.envelope(problem.body("id"))["error"]
+        error = openai_errors.error_body(problem.body("id"))["error"]
         assert error["param"] == "a[0].b/c"
         assert error["message"] == f"{kind.title} a[0].b/c: Wrong. x"
-        assert openai_errors.status(problem.body("id")) == (
+        assert openai_errors.status_of(problem.body("id")) == (
             400 if kind.status == 422 else kind.status
         )

@@ -15,9 +15,9 @@ def every_error(
 @pytest.mark.parametrize("error", every_error())
 def test_no_error_tells_what_is_inside(error: type[errors.ClearanceError]) -> None:
     secret = "postgresql://clearance:hunter2@db/var/lib"
-    said = problems.of(error(secret, remedy=secret))
-    assert (secret in str(said.body("id"))) == said.kind.told
-    assert issubclass(error, errors.BadInput) or not said.kind.told
+    said = problems.problem_of(error(secret, remedy=secret))
+    assert (secret in str(said.body("id"))) == said.kind.shows_detail
+    assert issubclass(error, errors.BadInput) or not said.kind.shows_detail
 
 
 @pytest.mark.parametrize(
@@ -39,19 +39,19 @@ def test_no_error_tells_what_is_inside(error: type[errors.ClearanceError]) -> No
     ],
 )
 def test_each_error_has_its_status(error: type[errors.ClearanceError], status: int) -> None:
-    assert problems.of(error()).kind.status == status
+    assert problems.problem_of(error()).kind.status == status
 
 
 @pytest.mark.parametrize(
     "error", [errors.GeneratorUnavailable, errors.GeneratorTimeout, errors.Busy]
 )
 def test_what_may_be_tried_again_says_when(error: type[errors.ClearanceError]) -> None:
-    assert int(problems.of(error()).response("id").headers["Retry-After"]) > 0
+    assert int(problems.problem_of(error()).response("id").headers["Retry-After"]) > 0
 
 
 def test_a_missing_key_is_told_which_kind_of_key() -> None:
     assert (
-        problems.of(errors.NotAuthenticated())
+        problems.problem_of(errors.NotAuthenticated())
         .response("id")
         .headers["WWW-Authenticate"]
         .startswith("Bearer")
@@ -64,14 +64,14 @@ def test_every_type_has_a_page_and_its_own_slug() -> None:
     }.values()
     assert len({kind.slug for kind in kinds}) == len(kinds)
     for slug in problems.KINDS:
-        found = problems.page(slug)
+        found = problems.problem_page(slug)
         assert found is not None
         assert slug.encode() in found.body
 
 
 def test_a_validation_problem_points_at_fields_and_repeats_no_value() -> None:
     location = ("body", "filters", "a/b~c")
-    said = problems.of_validation(
+    said = problems.problem_of_validation(
         [{"type": "extra_forbidden", "loc": location, "msg": "Not permitted", "input": "X1"}]
     )
     assert said.errors == ({"pointer": "/filters/a~1b~0c", "detail": "Not permitted"},)

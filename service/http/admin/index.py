@@ -5,10 +5,16 @@ from starlette.responses import Response
 
 from service.http.auth import ActingCaller, needs_admin
 from service.http.bodies import RebuildBody
-from service.http.deps import PROBLEM, Here, check_public_id, json_response, run_in_thread
+from service.http.deps import (
+    PROBLEM_RESPONSES,
+    CurrentRuntime,
+    check_public_id,
+    json_response,
+    run_in_thread,
+)
 from service.http.replies import JobReply
 
-router = APIRouter(responses=PROBLEM, dependencies=needs_admin)
+router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_admin)
 
 
 @router.post(
@@ -17,13 +23,15 @@ router = APIRouter(responses=PROBLEM, dependencies=needs_admin)
     responses={202: {"model": JobReply}},
     summary="Build the indexes anew",
 )
-async def rebuild(by: ActingCaller, here: Here, body: RebuildBody | None = None) -> Response:
+async def rebuild(
+    by: ActingCaller, runtime: CurrentRuntime, body: RebuildBody | None = None
+) -> Response:
     """Needs the scope `admin`.
 
     The reply's Location tells how far the job is; searches go on meanwhile.
     """
     model = body.model if body else None
-    job = await run_in_thread(here, lambda: here.jobs.enqueue(model, by=by))
+    job = await run_in_thread(runtime, lambda: runtime.jobs.enqueue(model, by=by))
     response = json_response(JobReply.of(job), 202)
     response.headers["Location"] = f"/admin/jobs/{job.id}"
     return response
@@ -32,7 +40,9 @@ async def rebuild(by: ActingCaller, here: Here, body: RebuildBody | None = None)
 @router.get(
     "/admin/jobs/{job_id}", responses={200: {"model": JobReply}}, summary="How far a job is"
 )
-async def job(job_id: str, here: Here) -> Response:
+async def job(job_id: str, runtime: CurrentRuntime) -> Response:
     """Needs the scope `admin`."""
     public_id = check_public_id(job_id)
-    return json_response(JobReply.of(await run_in_thread(here, lambda: here.jobs.get(public_id))))
+    return json_response(
+        JobReply.of(await run_in_thread(runtime, lambda: runtime.jobs.get(public_id)))
+    )

@@ -16,7 +16,7 @@ from indexes.errors import GeneratorError
 from service.http.admin.unknown_names import unknown_names
 from service.http.auth import ActingCaller, needs_admin
 from service.http.bodies import Name, ReadersBody, RequestBody
-from service.http.deps import PROBLEM, Here, json_response
+from service.http.deps import PROBLEM_RESPONSES, CurrentRuntime, json_response
 from service.http.replies import ReadersReply, Reply
 from service.llm.rights import refuse_quotes
 from service.runtime import Runtime
@@ -52,16 +52,17 @@ class RulesReply(Reply):
     )
 
 
-router = APIRouter(responses=PROBLEM, dependencies=needs_admin, prefix="")
+router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_admin, prefix="")
 
 
 @router.get(
     "/admin/models",
+    operation_id="every_admin_models_get",
     responses={200: {"model": RulesReply}},
     summary="Every model, and who may use it",
 )
-async def every(here: Here) -> Response:
-    return json_response(await _told(here))
+async def list_models(runtime: CurrentRuntime) -> Response:
+    return json_response(await _list_rules(runtime))
 
 
 @router.put(
@@ -69,13 +70,15 @@ async def every(here: Here) -> Response:
     responses={200: {"model": RulesReply}},
     summary="Say who may use a model",
 )
-async def allow(body: RuleBody, by: ActingCaller, here: Here) -> Response:
+async def allow(body: RuleBody, by: ActingCaller, runtime: CurrentRuntime) -> Response:
     """Effective at the next request, in every process."""
     refuse_quotes(body.model)
     readers = body.readers.readers()
-    warnings = await to_thread.run_sync(unknown_names, here, readers, limiter=here.light)
-    await _done(here, lambda models: models.set(body.model, readers, by=by))
-    return json_response((await _told(here)).model_copy(update={"warnings": warnings}))
+    warnings = await to_thread.run_sync(
+        unknown_names, runtime, readers, limiter=runtime.admin_threads
+    )
+    await _run_on_models(runtime, lambda models: models.set(body.model, readers, by=by))
+    return json_response((await _list_rules(runtime)).model_copy(update={"warnings": warnings}))
 
 
 @router.post(
@@ -83,14 +86,14 @@ async def allow(body: RuleBody, by: ActingCaller, here: Here) -> Response:
     responses={200: {"model": RulesReply}},
     summary="Take a model's rule away",
 )
-async def clear(body: ModelBody, by: ActingCaller, here: Here) -> Response:
+async def clear(body: ModelBody, by: ActingCaller, runtime: CurrentRuntime) -> Response:
     """From the next request on everybody who may ask may use it."""
-    await _done(here, lambda models: models.clear(body.model, by=by))
-    return json_response(await _told(here))
+    await _run_on_models(runtime, lambda models: models.clear(body.model, by=by))
+    return json_response(await _list_rules(runtime))
 
 
-async def _told(here: Runtime) -> RulesReply:
-    served, rules = await _served(here), await _done(here, Models.list)
+async def _list_rules(runtime: Runtime) -> RulesReply:
+    served, rules = await _served_names(runtime), await _run_on_models(runtime, Models.list)
     names = dict.fromkeys([*(served or ()), *rules])
     return RulesReply(
         models=tuple(
@@ -104,14 +107,14 @@ async def _told(here: Runtime) -> RulesReply:
     )
 
 
-async def _served(here: Runtime) -> list[str] | None:
-    if here.model is None:
+async def _served_names(runtime: Runtime) -> list[str] | None:
+    if runtime.model is None:
         return None
     try:
-        return [model.name for model in await here.model.offered_models()]
+        return [model.name for model in await runtime.model.offered_models()]
     except GeneratorError:
         return None
 
 
-async def _done(here: Runtime, work: Callable[[Models], T]) -> T:
-    return await to_thread.run_sync(work, here.catalog.models, limiter=here.light)
+async def _run_on_models(runtime: Runtime, work: Callable[[Models], T]) -> T:
+    return await to_thread.run_sync(work, runtime.catalog.models, limiter=runtime.admin_threads)

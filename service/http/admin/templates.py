@@ -17,7 +17,7 @@ from indexes.catalog.templates import TemplateInfo, Templates
 from service.http.admin.unknown_names import unknown_names
 from service.http.auth import ActingCaller, needs_admin
 from service.http.bodies import Name, Number, ReadersBody, RequestBody
-from service.http.deps import PROBLEM, Here, json_response
+from service.http.deps import PROBLEM_RESPONSES, CurrentRuntime, json_response
 from service.http.replies import ReadersReply, Reply
 from service.templates.drafts import Draft, refuse_built_in
 from service.templates.template import BUILT_IN, Template
@@ -135,22 +135,25 @@ class ActivationsReply(Reply):
     active: tuple[ActiveReply, ...]
 
 
-router = APIRouter(responses=PROBLEM, dependencies=needs_admin, prefix="")
+router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_admin, prefix="")
 
 
 @router.get(
     "/admin/templates",
+    operation_id="every_admin_templates_get",
     responses={200: {"model": ListReply}},
     summary="Every template, and what is active",
 )
-async def every(here: Here) -> Response:
-    def found(templates: Templates) -> ListReply:
+async def list_templates(runtime: CurrentRuntime) -> Response:
+    def read(templates: Templates) -> ListReply:
         infos = tuple(InfoReply.of(info) for info in templates.list())
         return ListReply(
-            templates=infos, active=_active(templates), built_in=tuple(t.label for t in BUILT_IN)
+            templates=infos,
+            active=_activations(templates),
+            built_in=tuple(t.label for t in BUILT_IN),
         )
 
-    return json_response(await _done(here, found))
+    return json_response(await _run_on_templates(runtime, read))
 
 
 @router.post(
@@ -159,42 +162,45 @@ async def every(here: Here) -> Response:
     responses={201: {"model": TemplateReply}},
     summary="Save a version",
 )
-async def save(body: SaveBody, by: ActingCaller, here: Here) -> Response:
+async def save(body: SaveBody, by: ActingCaller, runtime: CurrentRuntime) -> Response:
     """Checked before it is saved; changes nothing for anybody until it is activated."""
 
-    def saved(templates: Templates) -> TemplateReply:
+    def save_draft(templates: Templates) -> TemplateReply:
         refuse_built_in(body.name)
         text, readers = body.draft.checked(), body.readers.readers() if body.readers else None
-        warnings = unknown_names(here, readers) if readers else ()
+        warnings = unknown_names(runtime, readers) if readers else ()
         draft = body.draft
         made = templates.save(body.name, draft.style, draft.language, text, readers, by=by)
         versions = (VersionOfTemplateReply.of(made),)
         return TemplateReply(
             name=made.name,
             versions=versions,
-            active=_active(templates, made.name),
+            active=_activations(templates, made.name),
             warnings=warnings,
         )
 
-    return json_response(await _done(here, saved), 201)
+    return json_response(await _run_on_templates(runtime, save_draft), 201)
 
 
 @router.get(
     "/admin/templates/{template}",
+    operation_id="one_admin_templates__template__get",
     responses={200: {"model": TemplateReply}},
     summary="All its versions",
 )
-async def one(template: str, here: Here) -> Response:
-    def found(templates: Templates) -> TemplateReply:
+async def show_template(template: str, runtime: CurrentRuntime) -> Response:
+    def read(templates: Templates) -> TemplateReply:
         own = tuple(
             VersionOfTemplateReply.of_built_in(each) for each in BUILT_IN if each.name == template
         )
         versions = own or tuple(
             VersionOfTemplateReply.of(each) for each in templates.versions(template)
         )
-        return TemplateReply(name=template, versions=versions, active=_active(templates, template))
+        return TemplateReply(
+            name=template, versions=versions, active=_activations(templates, template)
+        )
 
-    return json_response(await _done(here, found))
+    return json_response(await _run_on_templates(runtime, read))
 
 
 @router.put(
@@ -202,19 +208,21 @@ async def one(template: str, here: Here) -> Response:
     responses={200: {"model": ReadersChangedReply}},
     summary="Change who may use it",
 )
-async def relabel(template: str, body: ReadersBody, by: ActingCaller, here: Here) -> Response:
+async def relabel(
+    template: str, body: ReadersBody, by: ActingCaller, runtime: CurrentRuntime
+) -> Response:
     """Effective at the next request, for all its versions."""
 
-    def changed(templates: Templates) -> ReadersChangedReply:
+    def relabel_template(templates: Templates) -> ReadersChangedReply:
         readers = body.readers()
-        warnings = unknown_names(here, readers)
+        warnings = unknown_names(runtime, readers)
         templates.relabel(template, readers, by=by)
         stored = ReadersReply.of(
             next(info.readers for info in templates.list() if info.name == template)
         )
         return ReadersChangedReply(allow=stored.allow, deny=stored.deny, warnings=warnings)
 
-    return json_response(await _done(here, changed))
+    return json_response(await _run_on_templates(runtime, relabel_template))
 
 
 @router.post(
@@ -222,10 +230,12 @@ async def relabel(template: str, body: ReadersBody, by: ActingCaller, here: Here
     responses={200: {"model": ActivationsReply}},
     summary="Use a version",
 )
-async def activate(template: str, body: ActivateBody, by: ActingCaller, here: Here) -> Response:
+async def activate(
+    template: str, body: ActivateBody, by: ActingCaller, runtime: CurrentRuntime
+) -> Response:
     """From the next request on, in every process."""
 
-    def activated(templates: Templates) -> ActivationsReply:
+    def activate_version(templates: Templates) -> ActivationsReply:
         templates.activate(
             template,
             body.version,
@@ -234,9 +244,9 @@ async def activate(template: str, body: ActivateBody, by: ActingCaller, here: He
             share=float(body.share),
             by=by,
         )
-        return ActivationsReply(active=_active(templates, template))
+        return ActivationsReply(active=_activations(templates, template))
 
-    return json_response(await _done(here, activated))
+    return json_response(await _run_on_templates(runtime, activate_version))
 
 
 @router.post(
@@ -245,21 +255,21 @@ async def activate(template: str, body: ActivateBody, by: ActingCaller, here: He
     summary="Undo an activation",
 )
 async def rollback(
-    template: str, by: ActingCaller, here: Here, body: RollbackBody | None = None
+    template: str, by: ActingCaller, runtime: CurrentRuntime, body: RollbackBody | None = None
 ) -> Response:
     """What was active before for this audience holds again, from the next request on."""
 
-    def undone(templates: Templates) -> ActivationsReply:
+    def roll_back(templates: Templates) -> ActivationsReply:
         audience = (body or RollbackBody()).audience
         templates.rollback(template, audience=audience, by=by)
-        return ActivationsReply(active=_active(templates))
+        return ActivationsReply(active=_activations(templates))
 
-    return json_response(await _done(here, undone))
+    return json_response(await _run_on_templates(runtime, roll_back))
 
 
-def _active(templates: Templates, name: str | None = None) -> tuple[ActiveReply, ...]:
+def _activations(templates: Templates, name: str | None = None) -> tuple[ActiveReply, ...]:
     return tuple(ActiveReply.model_validate(each) for each in templates.activations(name))
 
 
-async def _done(here: Here, work: Callable[[Templates], T]) -> T:
-    return await to_thread.run_sync(work, here.catalog.templates, limiter=here.light)
+async def _run_on_templates(runtime: CurrentRuntime, work: Callable[[Templates], T]) -> T:
+    return await to_thread.run_sync(work, runtime.catalog.templates, limiter=runtime.admin_threads)

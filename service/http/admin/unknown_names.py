@@ -6,10 +6,10 @@ from indexes.model import Readers
 from service.runtime import Runtime
 
 
-def unknown_names(here: Runtime, readers: Readers) -> tuple[str, ...]:
+def unknown_names(runtime: Runtime, readers: Readers) -> tuple[str, ...]:
     """What to tell of them. Blocking.
 
     Raises UnknownPrincipal for a deny of one, or for any where settings say so.
     """
-    refuse = here.settings.unknown_principals == "refuse"
-    return tuple(str(each) for each in here.catalog.people.check_rule(readers, refuse=refuse))
+    refuse = runtime.settings.unknown_principals == "refuse"
+    return tuple(str(each) for each in runtime.catalog.people.check_rule(readers, refuse=refuse))

@@ -40,19 +40,19 @@ from service.http.bodies import (
 )
 from service.llm.rights import QUOTES
 
-INSTRUCTING = frozenset({"system", "developer"})
+INSTRUCTION_ROLES = frozenset({"system", "developer"})
 TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 _NOTICES = "|".join(
     re.escape(phrase).replace(r"\{tokens\}", r"\d+")
     for each in phrases.NOTICES
     for phrase in each.values()
 )
-_ASIDE = re.compile(rf"(?:^|\n\n)\((?:{_NOTICES})\)\s*$")
+_NOTICE_AT_END = re.compile(rf"(?:^|\n\n)\((?:{_NOTICES})\)\s*$")
 
-Ignored = Annotated[Any, Field(description="Accepted, and without effect.")]
+NoEffect = Annotated[Any, Field(description="Accepted, and without effect.")]
 
 
-class Refused:
+class Refusal:
     """Marks a parameter that is refused, but for the values that mean nothing."""
 
     def __init__(self, why: str, *harmless: Any) -> None:
@@ -74,13 +74,13 @@ class Refused:
             raise PydanticCustomError("unsupported", self._why)
 
 
-NoTools = Annotated[Any, Refused("No tools are called here.", [], "none", "auto")]
+NoTools = Annotated[Any, Refusal("No tools are called here.", [], "none", "auto")]
 NoMemory = Annotated[
-    Any, Refused("Nothing is kept between requests; send the earlier messages again, in `input`.")
+    Any, Refusal("Nothing is kept between requests; send the earlier messages again, in `input`.")
 ]
 
 
-def _text(content: Any) -> Any:
+def _join_parts(content: Any) -> Any:
     """The text of a message that may be written in parts."""
     if content is None:
         return ""
@@ -95,7 +95,7 @@ def _text(content: Any) -> Any:
     return "\n".join(part["text"] for part in content)
 
 
-def _said(text: str) -> str:
+def _clean_or_empty(text: str) -> str:
     """The text as /ask reads it; empty where there is nothing in it, as in a placeholder for an
     answer.
     """
@@ -105,18 +105,18 @@ def _said(text: str) -> str:
         return ""
 
 
-def _answered(text: str) -> str:
+def _without_notice(text: str) -> str:
     """An earlier answer without what was said about it."""
-    return _ASIDE.sub("", text).rstrip()
+    return _NOTICE_AT_END.sub("", text).rstrip()
 
 
-def _messages_only(kind: Any) -> Any:
+def _check_type(kind: Any) -> Any:
     if kind not in (None, "message"):
         raise PydanticCustomError("unsupported", "Only messages can be read here.")
     return "message"
 
 
-def _plain_text(wanted: Any) -> Any:
+def _check_format(wanted: Any) -> Any:
     """Nothing but the format that is given anyway."""
     form = wanted.get("format", wanted) if isinstance(wanted, dict) else wanted
     if form is None or (isinstance(form, dict) and form.get("type", "text") == "text"):
@@ -132,15 +132,17 @@ class MessageBody(RequestBody):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    type: Annotated[Literal["message"], BeforeValidator(_messages_only)] = "message"
+    type: Annotated[Literal["message"], BeforeValidator(_check_type)] = "message"
     role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[Str, BeforeValidator(_text), AfterValidator(_said)] = ""
+    content: Annotated[Str, BeforeValidator(_join_parts), AfterValidator(_clean_or_empty)] = ""
     tool_calls: NoTools = None
     function_call: NoTools = None
 
 
-def _ends_with_a_question(messages: list[MessageBody]) -> list[MessageBody]:
-    said = [message for message in messages if message.content and message.role not in INSTRUCTING]
+def _check_last_message(messages: list[MessageBody]) -> list[MessageBody]:
+    said = [
+        message for message in messages if message.content and message.role not in INSTRUCTION_ROLES
+    ]
     if not said or said[-1].role != "user":
         raise PydanticCustomError(
             "no_question", "The last message must be the user's, and ask something."
@@ -159,9 +161,9 @@ Messages = Annotated[
         max_length=MAX_TURNS + 1,
         description="The last one of the user is the question.",
     ),
-    AfterValidator(_ends_with_a_question),
+    AfterValidator(_check_last_message),
 ]
-Tokens = Annotated[StrictInt, Field(ge=1)] | None
+TokenLimit = Annotated[StrictInt, Field(ge=1)] | None
 
 
 class OptionsBody(RequestBody):
@@ -174,7 +176,7 @@ class OptionsBody(RequestBody):
     fallback: Literal["none", "quotes"] | None = None
 
 
-class _Asking(RequestBody):
+class _OpenAIBody(RequestBody):
     """What the two kinds of request share."""
 
     model: Name = Field(
@@ -184,49 +186,55 @@ class _Asking(RequestBody):
     clearance: OptionsBody | None = None
     tools: NoTools = None
     tool_choice: NoTools = None
-    top_logprobs: Annotated[Any, Refused("Probabilities of tokens are not told.", 0)] = None
-    moderation: Annotated[Any, Refused("Nothing is sent to a moderation service.")] = None
-    metadata: Ignored = None
-    parallel_tool_calls: Ignored = None
-    prompt_cache_key: Ignored = None
-    prompt_cache_options: Ignored = None
-    prompt_cache_retention: Ignored = None
-    safety_identifier: Ignored = None
-    service_tier: Ignored = None
-    store: Ignored = None
-    temperature: Ignored = None
-    top_p: Ignored = None
-    user: Ignored = None
+    top_logprobs: Annotated[Any, Refusal("Probabilities of tokens are not told.", 0)] = None
+    moderation: Annotated[Any, Refusal("Nothing is sent to a moderation service.")] = None
+    metadata: NoEffect = None
+    parallel_tool_calls: NoEffect = None
+    prompt_cache_key: NoEffect = None
+    prompt_cache_options: NoEffect = None
+    prompt_cache_retention: NoEffect = None
+    safety_identifier: NoEffect = None
+    service_tier: NoEffect = None
+    store: NoEffect = None
+    temperature: NoEffect = None
+    top_p: NoEffect = None
+    user: NoEffect = None
 
-    def _ask(self, messages: Sequence[MessageBody], most: int | None, settings: Settings) -> Ask:
+    def _to_ask(self, messages: Sequence[MessageBody], most: int | None, settings: Settings) -> Ask:
         said = [
-            message for message in messages if message.content and message.role not in INSTRUCTING
+            message
+            for message in messages
+            if message.content and message.role not in INSTRUCTION_ROLES
         ]
         *earlier, question = said
         options = self.clearance or OptionsBody()
         body = AskBody(
             question=question.content,
             history=[
-                _turn(turn) for turn in earlier if turn.role == "user" or _answered(turn.content)
+                _turn_of(turn)
+                for turn in earlier
+                if turn.role == "user" or _without_notice(turn.content)
             ],
             max_tokens=None if most is None else min(most, MAX_ANSWER_TOKENS),
             answerer="quotes" if self.model == QUOTES else None,
             model=None if self.model == QUOTES else self.model,
             **{name: getattr(options, name) for name in OptionsBody.model_fields},
         )
-        return body.ask(settings)
+        return body.to_ask(settings)
 
-    def _ignored(self, names: Iterable[str], messages: Sequence[MessageBody]) -> tuple[str, ...]:
+    def _names_without_effect(
+        self, names: Iterable[str], messages: Sequence[MessageBody]
+    ) -> tuple[str, ...]:
         """The names of what was given and has no effect."""
         given = [name for name in names if getattr(self, name) is not None]
         instructing = dict.fromkeys(
-            f"{message.role} message" for message in messages if message.role in INSTRUCTING
+            f"{message.role} message" for message in messages if message.role in INSTRUCTION_ROLES
         )
         return (*given, *instructing)
 
 
-def _turn(message: MessageBody) -> TurnBody:
-    said = _answered(message.content) if message.role == "assistant" else message.content
+def _turn_of(message: MessageBody) -> TurnBody:
+    said = _without_notice(message.content) if message.role == "assistant" else message.content
     return TurnBody.model_validate({"role": message.role, "content": said})
 
 
@@ -239,70 +247,72 @@ class StreamOptionsBody(RequestBody):
     include_usage: StrictBool | None = None
 
 
-class ChatBody(_Asking):
+class ChatBody(_OpenAIBody):
     """As for OpenAI's chat completions."""
 
     messages: Messages
-    max_tokens: Tokens = None
-    max_completion_tokens: Tokens = None
+    max_tokens: TokenLimit = None
+    max_completion_tokens: TokenLimit = None
     stream_options: StreamOptionsBody | None = None
-    n: Annotated[Any, Refused("One answer is given at a time.", 1)] = None
-    stop: Annotated[Any, Refused("Where an answer ends is not up to the caller.", "", [])] = None
-    logprobs: Annotated[Any, Refused("Probabilities of tokens are not told.", False)] = None
-    logit_bias: Annotated[Any, Refused("Tokens cannot be weighted.", {})] = None
+    n: Annotated[Any, Refusal("One answer is given at a time.", 1)] = None
+    stop: Annotated[Any, Refusal("Where an answer ends is not up to the caller.", "", [])] = None
+    logprobs: Annotated[Any, Refusal("Probabilities of tokens are not told.", False)] = None
+    logit_bias: Annotated[Any, Refusal("Tokens cannot be weighted.", {})] = None
     functions: NoTools = None
     function_call: NoTools = None
-    modalities: Annotated[Any, Refused("Answers are text.", ["text"])] = None
-    audio: Annotated[Any, Refused("Answers are text.")] = None
-    prediction: Annotated[Any, Refused("An answer cannot be given in advance.")] = None
-    web_search_options: Annotated[Any, Refused("Only the documents are searched.")] = None
-    response_format: Annotated[Any, BeforeValidator(_plain_text)] = None
-    frequency_penalty: Ignored = None
-    presence_penalty: Ignored = None
-    reasoning_effort: Ignored = None
-    seed: Ignored = None
-    verbosity: Ignored = None
+    modalities: Annotated[Any, Refusal("Answers are text.", ["text"])] = None
+    audio: Annotated[Any, Refusal("Answers are text.")] = None
+    prediction: Annotated[Any, Refusal("An answer cannot be given in advance.")] = None
+    web_search_options: Annotated[Any, Refusal("Only the documents are searched.")] = None
+    response_format: Annotated[Any, BeforeValidator(_check_format)] = None
+    frequency_penalty: NoEffect = None
+    presence_penalty: NoEffect = None
+    reasoning_effort: NoEffect = None
+    seed: NoEffect = None
+    verbosity: NoEffect = None
 
     @property
     def wants_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
 
-    def ask(self, settings: Settings) -> Ask:
+    def to_ask(self, settings: Settings) -> Ask:
         """Raises BadInput and QuestionTooLong."""
-        return self._ask(self.messages, self.max_completion_tokens or self.max_tokens, settings)
+        return self._to_ask(self.messages, self.max_completion_tokens or self.max_tokens, settings)
 
-    def ignored(self) -> tuple[str, ...]:
+    def ignored_names(self) -> tuple[str, ...]:
         more = ("frequency_penalty", "presence_penalty", "reasoning_effort", "seed", "verbosity")
-        return self._ignored((*TUNING, *more), self.messages)
+        return self._names_without_effect((*TUNING, *more), self.messages)
 
 
-class ResponsesBody(_Asking):
+class ResponsesBody(_OpenAIBody):
     """As for OpenAI's responses. Nothing is kept between requests."""
 
     input: Annotated[Messages, BeforeValidator(_as_messages)]
-    max_output_tokens: Tokens = None
-    stream_options: Ignored = None
+    max_output_tokens: TokenLimit = None
+    stream_options: NoEffect = None
     previous_response_id: NoMemory = None
     conversation: NoMemory = None
-    background: Annotated[Any, Refused("Whoever asks waits for the answer.", False)] = None
+    background: Annotated[Any, Refusal("Whoever asks waits for the answer.", False)] = None
     prompt: Annotated[
-        Any, Refused("Name a template of this service in `clearance.template` instead.")
+        Any, Refusal("Name a template of this service in `clearance.template` instead.")
     ] = None
     context_management: Annotated[
-        Any, Refused("Earlier turns are fitted to the window anyway.", [])
+        Any, Refusal("Earlier turns are fitted to the window anyway.", [])
     ] = None
     include: Annotated[
-        Any, Refused("Passages come with every answer; there is nothing more to include.", [])
+        Any, Refusal("Passages come with every answer; there is nothing more to include.", [])
     ] = None
-    text: Annotated[Any, BeforeValidator(_plain_text)] = None
-    instructions: Ignored = None
-    max_tool_calls: Ignored = None
-    reasoning: Ignored = None
-    truncation: Ignored = None
+    text: Annotated[Any, BeforeValidator(_check_format)] = None
+    instructions: NoEffect = None
+    max_tool_calls: NoEffect = None
+    reasoning: NoEffect = None
+    truncation: NoEffect = None
 
-    def ask(self, settings: Settings) -> Ask:
+    def to_ask(self, settings: Settings) -> Ask:
         """Raises BadInput and QuestionTooLong."""
-        return self._ask(self.input, self.max_output_tokens, settings)
+        return self._to_ask(self.input, self.max_output_tokens, settings)
 
-    def ignored(self) -> tuple[str, ...]:
-        return self._ignored((*TUNING, "instructions", "reasoning", "truncation"), self.input)
+    def ignored_names(self) -> tuple[str, ...]:
+        return self._names_without_effect(
+            (*TUNING, "instructions", "reasoning", "truncation"), self.input
+        )

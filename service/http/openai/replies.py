@@ -25,7 +25,7 @@ from service.http.replies import AskReply, Reply
 from service.llm.port import ServedModel
 from service.llm.rights import QUOTES
 
-TOLD_ELSEWHERE = frozenset({"answer", "model", "usage"})
+FIELDS_ELSEWHERE = frozenset({"answer", "model", "usage"})
 
 
 class ModelCard(Reply):
@@ -128,7 +128,8 @@ class OpenAIReply:
 
     def chat(self, answer: Answer) -> ChatReply:
         message = ChatMessage(
-            content=answer.text + aside(answer), annotations=self.chat_annotations(answer.citations)
+            content=answer.text + closing_notice(answer),
+            annotations=self.chat_annotations(answer.citations),
         )
         choice = ChatChoice(message=message, finish_reason=finish_reason(answer))
         return ChatReply(
@@ -147,12 +148,12 @@ class OpenAIReply:
             status="incomplete" if answer.cut_off else "completed",
             incomplete_details={"reason": "max_output_tokens"} if answer.cut_off else None,
             model=self.model,
-            output=(self.item(answer),),
+            output=(self.finished_item(answer),),
             usage=_response_usage(answer),
             clearance=self.extension(answer),
         )
 
-    def begun(self, answer_id: str) -> ResponseReply:
+    def unfinished_response(self, answer_id: str) -> ResponseReply:
         """A response of which nothing has been said yet."""
         return ResponseReply(
             id=response_id(answer_id),
@@ -161,17 +162,17 @@ class OpenAIReply:
             model=self.model,
         )
 
-    def item(self, answer: Answer) -> dict[str, Any]:
+    def finished_item(self, answer: Answer) -> dict[str, Any]:
         """The message of a response."""
-        part = text_part(answer.text + aside(answer), self.annotations(answer.citations))
+        part = text_part(answer.text + closing_notice(answer), self.annotations(answer.citations))
         status = "incomplete" if answer.cut_off else "completed"
         return {**message_item(answer.answer_id), "status": status, "content": [part]}
 
     def extension(self, answer: Answer) -> dict[str, Any]:
-        told = AskReply.of(answer).model_dump(mode="json", exclude=set(TOLD_ELSEWHERE))
+        told = AskReply.of(answer).model_dump(mode="json", exclude=set(FIELDS_ELSEWHERE))
         return {**told, "ignored": list(self.ignored)}
 
-    def last_words(self, answer: Answer) -> dict[str, Any]:
+    def final_extension(self, answer: Answer) -> dict[str, Any]:
         """The extension at the end of a stream, which begins before there is a position to send as
         a header.
         """
@@ -179,7 +180,7 @@ class OpenAIReply:
 
     def chat_annotations(self, citations: Sequence[Citation]) -> tuple[dict[str, Any], ...]:
         return tuple(
-            {"type": "url_citation", "url_citation": self._place(citation)}
+            {"type": "url_citation", "url_citation": self._url_citation(citation)}
             for citation in citations
         )
 
@@ -187,17 +188,22 @@ class OpenAIReply:
         """Two for each citation: the document, and where the marker stands with a link to the
         passage.
         """
-        return [annotation for citation in citations for annotation in self.pair(citation)]
+        return [
+            annotation for citation in citations for annotation in self.annotation_pair(citation)
+        ]
 
-    def pair(self, citation: Citation) -> tuple[dict[str, Any], dict[str, Any]]:
+    def annotation_pair(self, citation: Citation) -> tuple[dict[str, Any], dict[str, Any]]:
         file = {
             "file_id": citation.document_id,
             "filename": citation.path,
             "index": citation.span[0],
         }
-        return {"type": "file_citation", **file}, {"type": "url_citation", **self._place(citation)}
+        return {"type": "file_citation", **file}, {
+            "type": "url_citation",
+            **self._url_citation(citation),
+        }
 
-    def _place(self, citation: Citation) -> dict[str, Any]:
+    def _url_citation(self, citation: Citation) -> dict[str, Any]:
         start, end = citation.span
         url = f"{self.base}#passage={citation.passage_id}"
         return {
@@ -208,7 +214,7 @@ class OpenAIReply:
         }
 
 
-def aside(answer: Answer) -> str:
+def closing_notice(answer: Answer) -> str:
     """What has to be known to read the answer rightly, as the end of its text; nothing where there
     is no such thing.
     """

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from indexes.errors import NoSuchModel
 from service.http.ask import answer_over_http
 from service.http.auth import Caller, needs_key
-from service.http.deps import Here, json_response
+from service.http.deps import CurrentRuntime, json_response
 from service.http.openai.bodies import ChatBody, ResponsesBody
 from service.http.openai.replies import (
     ChatReply,
@@ -22,7 +22,7 @@ from service.http.openai.replies import (
     OpenAIReply,
     ResponseReply,
 )
-from service.http.openai.streaming import ChatSpeech, ResponsesSpeech
+from service.http.openai.streaming import ChatForm, ResponsesForm
 from service.runtime import Runtime
 
 ERROR: dict[int | str, dict[str, Any]] = {
@@ -38,16 +38,16 @@ router = APIRouter(prefix="", responses=ERROR, dependencies=needs_key)
     responses={200: {"model": ModelList}},
     summary="The models that the caller may ask",
 )
-async def models(caller: Caller, here: Here) -> Response:
+async def models(caller: Caller, runtime: CurrentRuntime) -> Response:
     """While the model server is away, only the one that needs none."""
-    return json_response(ModelList.of(await here.answerer.permitted_models.list_for(caller)))
+    return json_response(ModelList.of(await runtime.answerer.permitted_models.list_for(caller)))
 
 
 @router.get(
     "/v1/models/{name:path}", responses={200: {"model": ModelCard}}, summary="One of those models"
 )
-async def model(name: str, caller: Caller, here: Here) -> Response:
-    for card in ModelList.of(await here.answerer.permitted_models.list_for(caller)).data:
+async def model(name: str, caller: Caller, runtime: CurrentRuntime) -> Response:
+    for card in ModelList.of(await runtime.answerer.permitted_models.list_for(caller)).data:
         if card.id == name:
             return json_response(card)
     raise NoSuchModel
@@ -58,7 +58,9 @@ async def model(name: str, caller: Caller, here: Here) -> Response:
     responses={200: {"model": ChatReply, "content": EVENTS}},
     summary="Answer the last message of a chat, in OpenAI's form",
 )
-async def chat(body: ChatBody, request: Request, caller: Caller, here: Here) -> Response:
+async def chat(
+    body: ChatBody, request: Request, caller: Caller, runtime: CurrentRuntime
+) -> Response:
     """Earlier messages are history. System messages are ignored.
 
     Citations are annotations of the message.
@@ -66,9 +68,9 @@ async def chat(body: ChatBody, request: Request, caller: Caller, here: Here) -> 
     The reply has `Clearance-Position` as /ask has; the last chunk of a stream has it as
     `clearance.position`.
     """
-    speech = ChatSpeech(_framing(body, request, here), usage=body.wants_usage)
+    form = ChatForm(_openai_reply(body, request, runtime), usage=body.wants_usage)
     return await answer_over_http(
-        body.ask(here.settings), speech, request, caller, here, stream=bool(body.stream)
+        body.to_ask(runtime.settings), form, request, caller, runtime, stream=bool(body.stream)
     )
 
 
@@ -77,7 +79,9 @@ async def chat(body: ChatBody, request: Request, caller: Caller, here: Here) -> 
     responses={200: {"model": ResponseReply, "content": EVENTS}},
     summary="Answer the last message, in the form of OpenAI's responses",
 )
-async def responses(body: ResponsesBody, request: Request, caller: Caller, here: Here) -> Response:
+async def responses(
+    body: ResponsesBody, request: Request, caller: Caller, runtime: CurrentRuntime
+) -> Response:
     """Nothing is kept: earlier messages come with the request.
 
     Citations are annotations of the text.
@@ -85,13 +89,15 @@ async def responses(body: ResponsesBody, request: Request, caller: Caller, here:
     The reply has `Clearance-Position` as /ask has; the last event of a stream has it as
     `clearance.position`.
     """
-    speech = ResponsesSpeech(_framing(body, request, here))
+    form = ResponsesForm(_openai_reply(body, request, runtime))
     return await answer_over_http(
-        body.ask(here.settings), speech, request, caller, here, stream=bool(body.stream)
+        body.to_ask(runtime.settings), form, request, caller, runtime, stream=bool(body.stream)
     )
 
 
-def _framing(body: ChatBody | ResponsesBody, request: Request, here: Runtime) -> OpenAIReply:
+def _openai_reply(
+    body: ChatBody | ResponsesBody, request: Request, runtime: Runtime
+) -> OpenAIReply:
     """Links lead to where the service was asked, or to where its settings say that it is reached."""
-    base = here.settings.public_url or str(request.base_url)
-    return OpenAIReply(body.model, base.rstrip("/") + "/", body.ignored())
+    base = runtime.settings.public_url or str(request.base_url)
+    return OpenAIReply(body.model, base.rstrip("/") + "/", body.ignored_names())

@@ -9,9 +9,9 @@ from service.http.openai.replies import (
     ChatReply,
     OpenAIReply,
     ResponseReply,
-    aside,
     chat_id,
     chat_usage,
+    closing_notice,
     finish_reason,
     message_item,
     response_id,
@@ -20,38 +20,40 @@ from service.http.openai.replies import (
 from service.llm import event_stream
 
 
-class ChatSpeech:
+class ChatForm:
     """Chunks of a chat completion.
 
     The last with a choice carries the annotations and the extension.
     """
 
-    def __init__(self, framing: OpenAIReply, *, usage: bool) -> None:
-        self._framing = framing
+    def __init__(self, reply: OpenAIReply, *, usage: bool) -> None:
+        self._reply = reply
         self._wants_usage = usage
         self._answer_id = ""
 
-    def whole(self, answer: Answer) -> ChatReply:
-        return self._framing.chat(answer)
+    def whole_reply(self, answer: Answer) -> ChatReply:
+        return self._reply.chat(answer)
 
-    def frames(self, event: Event) -> Iterator[bytes]:
+    def event_frames(self, event: Event) -> Iterator[bytes]:
         if isinstance(event, Passages):
             self._answer_id = event.answer_id
             yield self._choice({"role": "assistant", "content": "", "refusal": None})
         elif isinstance(event, Token):
             yield self._choice({"content": event.text})
         elif isinstance(event, Finished):
-            yield from self._finished(event.answer)
+            yield from self._end_frames(event.answer)
 
-    def failed(self, problem: dict[str, Any]) -> Iterator[bytes]:
-        yield event_stream.encode_data(openai_errors.envelope(problem))
+    def error_frames(self, problem: dict[str, Any]) -> Iterator[bytes]:
+        yield event_stream.encode_data(openai_errors.error_body(problem))
         yield event_stream.DONE
 
-    def _finished(self, answer: Answer) -> Iterator[bytes]:
-        if notice := aside(answer):
+    def _end_frames(self, answer: Answer) -> Iterator[bytes]:
+        if notice := closing_notice(answer):
             yield self._choice({"content": notice})
-        delta = {"annotations": list(self._framing.chat_annotations(answer.citations))}
-        yield self._choice(delta, finish_reason(answer), clearance=self._framing.last_words(answer))
+        delta = {"annotations": list(self._reply.chat_annotations(answer.citations))}
+        yield self._choice(
+            delta, finish_reason(answer), clearance=self._reply.final_extension(answer)
+        )
         if self._wants_usage:
             yield self._chunk(choices=[], usage=chat_usage(answer).model_dump())
         yield event_stream.DONE
@@ -66,70 +68,72 @@ class ChatSpeech:
         told = {
             "id": chat_id(self._answer_id),
             "object": "chat.completion.chunk",
-            "created": self._framing.created,
+            "created": self._reply.created,
         }
-        return event_stream.encode_data({**told, "model": self._framing.model, **said})
+        return event_stream.encode_data({**told, "model": self._reply.model, **said})
 
 
-class ResponsesSpeech:
+class ResponsesForm:
     """Events of a response, numbered."""
 
-    def __init__(self, framing: OpenAIReply) -> None:
-        self._framing = framing
+    def __init__(self, reply: OpenAIReply) -> None:
+        self._reply = reply
         self._answer_id = ""
         self._number = 0
         self._annotations = 0
 
-    def whole(self, answer: Answer) -> ResponseReply:
-        return self._framing.response(answer)
+    def whole_reply(self, answer: Answer) -> ResponseReply:
+        return self._reply.response(answer)
 
-    def frames(self, event: Event) -> Iterator[bytes]:
+    def event_frames(self, event: Event) -> Iterator[bytes]:
         if isinstance(event, Passages):
             self._answer_id = event.answer_id
-            yield from self._begun()
+            yield from self._start_frames()
         elif isinstance(event, Token):
-            yield self._text("response.output_text.delta", delta=event.text, logprobs=[])
+            yield self._text_event("response.output_text.delta", delta=event.text, logprobs=[])
         elif isinstance(event, CitationFound):
-            for annotation in self._framing.pair(event.citation):
+            for annotation in self._reply.annotation_pair(event.citation):
                 number, self._annotations = self._annotations, self._annotations + 1
-                yield self._text(
+                yield self._text_event(
                     "response.output_text.annotation.added",
                     annotation=annotation,
                     annotation_index=number,
                 )
         elif isinstance(event, Finished):
-            yield from self._finished(event.answer)
+            yield from self._end_frames(event.answer)
 
-    def failed(self, problem: dict[str, Any]) -> Iterator[bytes]:
-        error = openai_errors.envelope(problem)["error"]
+    def error_frames(self, problem: dict[str, Any]) -> Iterator[bytes]:
+        error = openai_errors.error_body(problem)["error"]
         told = {name: error[name] for name in ("code", "message", "param")}
-        failed = self._framing.begun(self._answer_id).model_dump(mode="json")
+        failed = self._reply.unfinished_response(self._answer_id).model_dump(mode="json")
         failed |= {"id": response_id(self._answer_id), "status": "failed"}
         failed["error"] = {"code": "server_error", "message": error["message"]}
         yield self._event("error", **told)
         yield self._event("response.failed", response=failed)
 
-    def _begun(self) -> Iterator[bytes]:
-        response = self._framing.begun(self._answer_id).model_dump(mode="json")
+    def _start_frames(self) -> Iterator[bytes]:
+        response = self._reply.unfinished_response(self._answer_id).model_dump(mode="json")
         yield self._event("response.created", response=response)
         yield self._event("response.in_progress", response=response)
         yield self._event(
             "response.output_item.added", output_index=0, item=message_item(self._answer_id)
         )
-        yield self._text("response.content_part.added", part=text_part("", []))
+        yield self._text_event("response.content_part.added", part=text_part("", []))
 
-    def _finished(self, answer: Answer) -> Iterator[bytes]:
-        item = self._framing.item(answer)
-        if notice := aside(answer):
-            yield self._text("response.output_text.delta", delta=notice, logprobs=[])
-        yield self._text("response.output_text.done", text=item["content"][0]["text"], logprobs=[])
-        yield self._text("response.content_part.done", part=item["content"][0])
+    def _end_frames(self, answer: Answer) -> Iterator[bytes]:
+        item = self._reply.finished_item(answer)
+        if notice := closing_notice(answer):
+            yield self._text_event("response.output_text.delta", delta=notice, logprobs=[])
+        yield self._text_event(
+            "response.output_text.done", text=item["content"][0]["text"], logprobs=[]
+        )
+        yield self._text_event("response.content_part.done", part=item["content"][0])
         yield self._event("response.output_item.done", output_index=0, item=item)
-        response = self._framing.response(answer).model_dump(mode="json")
-        response["clearance"] = self._framing.last_words(answer)
+        response = self._reply.response(answer).model_dump(mode="json")
+        response["clearance"] = self._reply.final_extension(answer)
         yield self._event(f"response.{response['status']}", response=response)
 
-    def _text(self, kind: str, **said: Any) -> bytes:
+    def _text_event(self, kind: str, **said: Any) -> bytes:
         place = {"item_id": f"msg_{self._answer_id}", "output_index": 0, "content_index": 0}
         return self._event(kind, **place, **said)
 
