@@ -21,7 +21,7 @@ class Health:
     """Of what must be there for any search."""
 
     def __init__(self, check_catalog: Callable[[], object]) -> None:
-        """look: fails where the catalog cannot be read. Blocking."""
+        """check_catalog: fails if the catalog cannot be read. Blocking."""
         self._check_catalog = check_catalog
         self._limiter = CapacityLimiter(1)
         self.catalog = False

@@ -292,7 +292,7 @@ def test_open_addresses_look_at_nothing(
 ) -> None:
     """What takes longer after somebody has written must not be done for who has no key."""
     by_the_process = house.app.state.runtime.health
-    monkeypatch.setattr(by_the_process, "_look", lambda: None)
+    monkeypatch.setattr(by_the_process, "_check_catalog", lambda: None)
     time.sleep(0.05)  # a look may be under way
 
     def looked(*_: object, **__: object) -> None:

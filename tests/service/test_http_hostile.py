@@ -269,7 +269,7 @@ def test_a_body_that_never_comes_is_given_up(
     house: Any, served: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bodies = house.app.middleware_stack
-    while type(bodies).__name__ != "Bodies":
+    while type(bodies).__name__ != "BodyReader":
         bodies = getattr(bodies, "app", None) or bodies._app
     monkeypatch.setattr(bodies, "_within_s", 0.3)
     started = time.monotonic()
