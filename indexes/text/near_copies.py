@@ -10,6 +10,7 @@ from indexes.text.scripts import UNSPACED
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
 SHARED = 0.9  # the least share of all their words that near-copies have in common
+FEWEST = 4  # words of a part; a single word or a heading is in many texts, and is none of them
 EDGES = 2  # words of a short part that need not be in the whole: the cut may have gone through them
 STRETCH = 24  # letters and digits: so long are the samples of a text that are looked for in another
 SAMPLES = 16
@@ -43,7 +44,9 @@ def adds_nothing(text: Wording, better: Wording) -> bool:
     """
     if not text.numbers <= better.numbers or not _most_words_are_among(better.words, text.words):
         return False
-    return _are_near_copies(text, better) or _is_stretch_of(text.letters, better.letters)
+    if _are_near_copies(text, better) or not text.words:
+        return True
+    return len(text.words) >= FEWEST and _is_stretch_of(text.letters, better.letters)
 
 
 class SeenTexts:

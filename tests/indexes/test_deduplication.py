@@ -11,7 +11,7 @@ from indexes.model import Hit, Mode, Principal, Row
 from indexes.search import searcher
 from indexes.search.deduplication import Selection
 from indexes.search.searcher import Searcher
-from indexes.text.near_copies import adds_nothing, wording_of
+from indexes.text.near_copies import FEWEST, adds_nothing, wording_of
 from tests.world import MODES, World, as_bytes
 
 FOX = "the quick brown fox jumps over the lazy dog near the river bank"
@@ -57,6 +57,8 @@ def reasons(*hits: Hit, k: int = 100, per_document: int = 100) -> list[tuple[str
         ("the flood and the stone shed behind the ropes", QUAY, False),
         ("The berth costs 5", "The berth costs 50 crowns, and the ferry costs nothing.", False),
         ("uay was rebuilt in sto", QUAY, True),
+        ("quay", QUAY, False),
+        ("The berth costs", "The berth costs 50 crowns, and the ferry costs nothing.", False),
         (QUAY + " It cost 500 crowns.", 3 * QUAY + " It cost 900 crowns.", False),
         (QUAY + " It cost 500 crowns.", FOX + QUAY + " It cost 500 crowns, not 900.", True),
         ("港口在夏天六点开放。", "港口在夏天六点开放", True),
@@ -76,7 +78,8 @@ def test_every_text_adds_nothing_to_itself_and_to_what_it_is_a_part_of(
 ) -> None:
     whole = wording_of(" ".join(parts))
     assert adds_nothing(whole, whole)
-    assert adds_nothing(wording_of(" ".join(parts[first : first + count])), whole)
+    part = wording_of(" ".join(parts[first : first + count]))
+    assert adds_nothing(part, whole) or 0 < len(part.words) < FEWEST
 
 
 # --- what is left out, and why ------------------------------------------------------------------
