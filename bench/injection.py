@@ -48,8 +48,8 @@ from service.answering.answerer import Answerer, AnswererName, Ask
 from service.answering.prompt import Passage
 from service.llm.port import LanguageModel, Message, Prompt
 from service.llm.vllm import VllmModel
-from service.templates.language import fill
-from service.templates.template import BASE_EN, BASE_ZH, BuiltIn, Style, Template
+from service.templates.language import fill_template
+from service.templates.template import BASE_EN, BASE_ZH, BuiltInTemplates, Style, Template
 from service.testing import ScriptedModel
 
 Arm = Literal[
@@ -289,7 +289,7 @@ class Instructed:
     def choose(
         self, name: str | None, principal: Principal, style: Style, language: Script
     ) -> Template:
-        template = BuiltIn().choose(name, principal, style, language)
+        template = BuiltInTemplates().choose(name, principal, style, language)
         if style == "chat":
             return replace(template, system=self.instructions + template.system)
         return replace(template, user=self.instructions + template.user)
@@ -375,7 +375,8 @@ def naive_prompt(case: Case, hits: Sequence[Hit], style: Style) -> Prompt:
         shown = [{"n": n, "title": hit.title, "line": hit.text} for n, hit in enumerate(hits, 1)]
         variables = {"question": case.question, "passages": shown, "history": (), "boundary": ""}
         return Prompt(
-            text=before + fill(template.user, {**variables, "no_answer": template.no_answer})
+            text=before
+            + fill_template(template.user, {**variables, "no_answer": template.no_answer})
         )
     context = "\n\n".join(hit.text for hit in hits)
     return Prompt(

@@ -36,7 +36,7 @@ from service.answering.values import (
 )
 from service.llm.port import LanguageModel
 from service.llm.rights import PermittedModels
-from service.templates.template import BuiltIn, Template, TemplateSource
+from service.templates.template import BuiltInTemplates, Template, TemplateSource
 
 __all__ = [
     "Answer", "Answerer", "AnswererName", "Ask", "CitationFound", "Event", "Finished", "Passages", "Timings",
@@ -74,7 +74,7 @@ class Answerer:
         self.settings = settings
         self.cpu = cpu
         self._looks = CapacityLimiter(LOOKS_AT_ONCE)
-        self.templates = templates or BuiltIn()
+        self.templates = templates or BuiltInTemplates()
         self.judge = judge
         self.generation = Completion(
             settings, secret or secrets.token_bytes(32), meaning=meaning, cpu=cpu

@@ -11,7 +11,7 @@ from indexes.formats import PageKind
 from indexes.model import Hit, OmissionReason, PageMark
 from service.answering.untrusted import label, quiet
 from service.llm.port import Message, Prompt
-from service.templates.language import fill
+from service.templates.language import fill_template
 from service.templates.template import Template
 
 Reason = OmissionReason | Literal["weak_evidence", "budget", "cut"]
@@ -175,10 +175,10 @@ def render(
         "boundary": mark,
         "no_answer": template.no_answer,
     }
-    asked = fill(template.user, variables)
+    asked = fill_template(template.user, variables)
     if template.style == "completion":
         return Prompt(text=asked)
-    system = Message("system", fill(template.system, {"no_answer": template.no_answer}))
+    system = Message("system", fill_template(template.system, {"no_answer": template.no_answer}))
     return Prompt(
         messages=(
             system,

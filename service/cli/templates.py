@@ -59,7 +59,7 @@ def show(name: str) -> None:
 
     NAME: the newest version; NAME@VERSION: that one.
     """
-    from service.templates.drafts import as_file
+    from service.templates.drafts import format_as_yaml
     from service.templates.template import BUILT_IN
 
     plain, version = split_label(name) if "@" in name else (name, None)
@@ -73,7 +73,7 @@ def show(name: str) -> None:
                 stop=built_in.stop,
             )
             told = f"{built_in.label}, built in"
-            typer.echo(as_file(built_in.style, built_in.language, text, told))
+            typer.echo(format_as_yaml(built_in.style, built_in.language, text, told))
             return
     with open_catalog() as catalog:
         versions, active = catalog.templates.versions(plain), catalog.templates.activations(plain)
@@ -82,7 +82,7 @@ def show(name: str) -> None:
         raise BadInput(f"{plain} has versions 1 to {len(versions)}.")
     about = [f"{found.label}, saved {found.saved_at:%Y-%m-%d %H:%M} by {found.saved_by}"]
     about += [f"active for {_active(each)}" for each in active]
-    typer.echo(as_file(found.style, found.language, found.text, "\n# ".join(about)))
+    typer.echo(format_as_yaml(found.style, found.language, found.text, "\n# ".join(about)))
 
 
 @app.command("save")
@@ -97,15 +97,15 @@ def save(
     deny: Deny = None,
 ) -> None:
     """Check a template and save it as a new version. Nobody gets it before it is activated."""
-    from service.templates.drafts import read_file, refuse_built_in
+    from service.templates.drafts import read_draft, refuse_built_in_name
 
-    draft = read_file(file, style=style, language=language)
+    draft = read_draft(file, style=style, language=language)
     plain = name or file.stem
-    refuse_built_in(plain)
+    refuse_built_in_name(plain)
     with open_catalog() as catalog:
         readers = given_readers(catalog, allow, deny) if allow or deny else None
         saved = catalog.templates.save(
-            plain, draft.style, draft.language, draft.checked(), readers, by=command_line_actor()
+            plain, draft.style, draft.language, draft.build_text(), readers, by=command_line_actor()
         )
     typer.echo(
         f"{saved.label} is saved. Use it: clearance templates activate {saved.label} --for default"
@@ -153,9 +153,11 @@ def rollback(name: str, audience: For = BY_NAME) -> None:
 
 
 def _used(system: str, user: str) -> tuple[str, ...]:
-    from service.templates.language import VARIABLES, check
+    from service.templates.language import VARIABLES, check_part
 
-    return tuple(sorted(check("user", user, VARIABLES) | check("system", system, VARIABLES)))
+    return tuple(
+        sorted(check_part("user", user, VARIABLES) | check_part("system", system, VARIABLES))
+    )
 
 
 def _active(each: Activation) -> str:

@@ -12,8 +12,8 @@ from indexes.errors import BadInput
 from indexes.model import Principal
 from indexes.text.scripts import Script, script
 from service.answering.answerer import Answerer, Ask
-from service.templates.drafts import read_file
-from service.templates.store import CatalogTemplates, as_template
+from service.templates.drafts import read_draft
+from service.templates.store import CatalogTemplates, to_template
 from service.templates.template import BUILT_IN, Style, Template, TemplateSource
 
 QUOTES = "quotes"
@@ -120,8 +120,8 @@ def _is_file(name: str) -> bool:
 
 
 def _draft(file: Path) -> Template:
-    draft = read_file(file)
-    text = draft.checked()
+    draft = read_draft(file)
+    text = draft.build_text()
     return Template(
         name=file.name, version=0, style=draft.style, language=draft.language, system=text.system, user=text.user,
         no_answer=text.no_answer, stop=text.stop,
@@ -141,4 +141,4 @@ def _saved(name: str, catalog: Catalog) -> Template:
     found = next((each for each in reversed(saved) if version in (None, each.version)), None)
     if found is None:
         raise BadInput(f"{plain} has versions 1 to {len(saved)}.")
-    return as_template(found)
+    return to_template(found)

@@ -17,8 +17,15 @@ from service.answering.prompt import (
     pack,
     render,
 )
-from service.templates.language import fill
-from service.templates.template import BASE_EN, BUILT_IN, CHAT_EN, CHAT_ZH, BuiltIn, Template
+from service.templates.language import fill_template
+from service.templates.template import (
+    BASE_EN,
+    BUILT_IN,
+    CHAT_EN,
+    CHAT_ZH,
+    BuiltInTemplates,
+    Template,
+)
 from tests.service.given import (
     ADA,
     CONTROL_TOKENS,
@@ -186,7 +193,7 @@ def test_a_base_model_gets_one_text_that_ends_where_the_answer_begins() -> None:
 
 
 def test_templates_are_chosen_by_style_and_script() -> None:
-    source = BuiltIn()
+    source = BuiltInTemplates()
     assert source.choose(None, ADA, "chat", script("港口什么时候开放？")) is CHAT_ZH
     assert source.choose(None, ADA, "completion", script("When?")) is BASE_EN
     assert source.choose("chat-zh", ADA, "chat", "en").label == "chat-zh@1"
@@ -205,7 +212,7 @@ def test_templates_are_chosen_by_style_and_script() -> None:
 )
 def test_a_template_can_neither_fail_silently_nor_reach_out(source: str) -> None:
     with pytest.raises(BadInput):
-        fill(source, {"question": "q"})
+        fill_template(source, {"question": "q"})
 
 
 @pytest.mark.parametrize(
