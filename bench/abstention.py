@@ -41,7 +41,7 @@ from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from indexes.text.scripts import Script, script
 from service.answering.evidence import PACKAGED
-from service.evaluation.calibration import Measured, chosen, measure
+from service.evaluation.calibration import MeasuredQuestion, choose_threshold, measure_evidence
 from service.evaluation.cases import Case
 
 SETS = ("squad2-dev-en", "xquad-en-zh", "cmrc2018-dev-zh", "handbook18f-en")
@@ -154,7 +154,7 @@ def main() -> None:
     options.add_argument("--questions", type=int, default=400, help="of each kind and set")
     options.add_argument("--json", type=Path)
     given = options.parse_args()
-    found: dict[Group, list[Measured]] = {}
+    found: dict[Group, list[MeasuredQuestion]] = {}
     for name in given.sets:
         for key, those in measured(name, given.home / name, given.mode, given.questions).items():
             found[key] = those
@@ -166,19 +166,19 @@ def main() -> None:
         given.json.write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def measured(name: str, home: Path, mode: Mode, wanted: int) -> dict[Group, list[Measured]]:
+def measured(name: str, home: Path, mode: Mode, wanted: int) -> dict[Group, list[MeasuredQuestion]]:
     """The evidence for every question of a set, by language and kind."""
     settings = Settings(home=home)
     embedder = embedding.load(settings)
     catalog = Catalog.open(settings.catalog_url)
     readers = store(name, catalog, embedder, settings)
     searcher = Searcher(catalog, embedder, settings)
-    found: dict[Group, list[Measured]] = {}
+    found: dict[Group, list[MeasuredQuestion]] = {}
     for kind, those in Labelled(name, readers).asked(wanted).items():
         for each in those:
             narrowed: Any = _Narrowed(partial(searcher.search, filters=each.within))
             group = found.setdefault((name, script(each.case.question), kind), [])
-            group += measure(narrowed, [each.case], mode=mode, wordy=kind == "answer")
+            group += measure_evidence(narrowed, [each.case], mode=mode, wordy=kind == "answer")
     catalog.close()
     return found
 
@@ -190,7 +190,7 @@ class _Narrowed:
     search: Callable[..., SearchResult]
 
 
-def separation(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
+def separation(found: dict[Group, list[MeasuredQuestion]]) -> Iterable[dict[str, Any]]:
     """How well evidence tells answerable questions from others of the same set, asked in the
     documents' language.
     """
@@ -208,7 +208,7 @@ def separation(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
             }
 
 
-def transfer(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
+def transfer(found: dict[Group, list[MeasuredQuestion]]) -> Iterable[dict[str, Any]]:
     """What a threshold chosen on half of one set refuses of each kind; on its own set, of the other
     half.
     """
@@ -216,16 +216,18 @@ def transfer(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
         if kind != "answer" or len(those) < ENOUGH:
             continue
         for max_refused_share in SHARES:
-            threshold = chosen([one for one in those if one.chooses], max_refused_share)
+            threshold = choose_threshold(
+                [one for one in those if one.is_for_choosing], max_refused_share
+            )
             tried = {
-                group: [one for one in these if group[0] != name or not one.chooses]
+                group: [one for one in these if group[0] != name or not one.is_for_choosing]
                 for group, these in found.items()
             }
             about = {"chosen on": name, "max_refused_share": max_refused_share}
             yield {**about, **_refused(tried, language, threshold)}
 
 
-def packaged(found: dict[Group, list[Measured]], mode: Mode) -> Iterable[dict[str, Any]]:
+def packaged(found: dict[Group, list[MeasuredQuestion]], mode: Mode) -> Iterable[dict[str, Any]]:
     """What the thresholds refuse that come with the model."""
     thresholds = next(iter(PACKAGED.values()))
     for language in ("en", "zh"):
@@ -234,7 +236,7 @@ def packaged(found: dict[Group, list[Measured]], mode: Mode) -> Iterable[dict[st
 
 
 def _refused(
-    found: dict[Group, list[Measured]], language: Script, threshold: float
+    found: dict[Group, list[MeasuredQuestion]], language: Script, threshold: float
 ) -> dict[str, Any]:
     shares = {
         f"{name} {kind}": round(sum(one.evidence < threshold for one in those) / len(those), 3)
@@ -244,7 +246,7 @@ def _refused(
     return {"language": language, "threshold": threshold, **shares}
 
 
-def _finite(measured: Iterable[Measured]) -> NDArray[np.float64]:
+def _finite(measured: Iterable[MeasuredQuestion]) -> NDArray[np.float64]:
     return np.sort([one.evidence for one in measured if np.isfinite(one.evidence)])
 
 

@@ -30,7 +30,7 @@ class Arm:
     answerer: Answerer
     templates: TemplateSource | None  # None: no model is asked
 
-    def told(self, question: str, principal: Principal) -> str | None:
+    def digest_template(self, question: str, principal: Principal) -> str | None:
         """What the model is told for this question, as a digest; a change of one letter gives
         another. Blocking.
         """
@@ -55,7 +55,7 @@ class FixedTemplate:
         return self.template
 
 
-def arms(
+def make_arms(
     named: Sequence[str],
     quotes: bool,
     ask: Ask,
@@ -83,11 +83,12 @@ def arms(
                 remedy="Set CLEARANCE_LLM_URL, or measure quotes alone.",
             )
         return (quoting,)
-    labels = {name: Path(name).name if _is_file(name) else name for name in named}
+    labels = {name: Path(name).name if _names_a_file(name) else name for name in named}
     if len(set(labels.values())) < len(labels):
         labels = {name: name for name in named}
     sources: dict[str, TemplateSource] = {
-        labels[name]: FixedTemplate(template(name, catalog, settings.llm_style)) for name in named
+        labels[name]: FixedTemplate(find_template(name, catalog, settings.llm_style))
+        for name in named
     } or {ACTIVE: governed}
     if quotes and QUOTES in sources:
         raise BadInput(
@@ -101,12 +102,12 @@ def arms(
     return (*found, quoting) if quotes else tuple(found)
 
 
-def template(name: str, catalog: Catalog, style: Style) -> Template:
+def find_template(name: str, catalog: Catalog, style: Style) -> Template:
     """The template of that name (its newest version), name@version, or file, whoever may use it.
 
     Raises BadInput.
     """
-    found = _draft(Path(name)) if _is_file(name) else _saved(name, catalog)
+    found = _read_draft(Path(name)) if _names_a_file(name) else _find_saved(name, catalog)
     if found.style != style:
         raise BadInput(
             f"{name} is for {found.style} models, and CLEARANCE_LLM_STYLE says {style}.",
@@ -115,11 +116,11 @@ def template(name: str, catalog: Catalog, style: Style) -> Template:
     return found
 
 
-def _is_file(name: str) -> bool:
+def _names_a_file(name: str) -> bool:
     return "/" in name or name.endswith(DRAFT_ENDINGS)
 
 
-def _draft(file: Path) -> Template:
+def _read_draft(file: Path) -> Template:
     draft = read_draft(file)
     text = draft.build_text()
     return Template(
@@ -128,7 +129,7 @@ def _draft(file: Path) -> Template:
     )  # fmt: skip
 
 
-def _saved(name: str, catalog: Catalog) -> Template:
+def _find_saved(name: str, catalog: Catalog) -> Template:
     plain, version = split_label(name) if "@" in name else (name, None)
     if not NAME.fullmatch(plain):
         raise BadInput(

@@ -44,13 +44,13 @@ class CaseOutcome:
 _OUTCOME = TypeAdapter(CaseOutcome)
 
 
-def key(**conditions: Any) -> str:
+def outcome_key(**conditions: Any) -> str:
     """The name of one outcome: the same where everything that can change an answer is the same."""
     given = json.dumps({"form": FORM, **conditions}, sort_keys=True, default=str)
     return hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Outcomes:
+class OutcomeFile:
     """Outcomes by key: a file of lines that is only added to.
 
     Lines that cannot be read are as if not there.
@@ -58,7 +58,6 @@ class Outcomes:
 
     def __init__(self, file: Path) -> None:
         """Raises BadInput where there can be no such file."""
-        self.kept = 0
         self._known: dict[str, CaseOutcome] = {}
         try:
             private_folder(file.parent)
@@ -81,7 +80,6 @@ class Outcomes:
     def put(self, name: str, outcome: CaseOutcome) -> None:
         """Raises StorageFull, BadInput."""
         self._known[name] = outcome
-        self.kept += 1
         self._write(json.dumps({"key": name, **asdict(outcome)}).encode() + b"\n")
 
     def _read(self, data: bytes) -> bool:
