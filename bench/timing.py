@@ -34,10 +34,10 @@ from indexes.catalog import Catalog
 from indexes.model import Chunk, Document, Principal, Readers
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
-from service.leaktest.client import Client, Prepared, ServiceAway
-from service.leaktest.comparing import Answered
+from service.leaktest.client import Client, PreparedRequest, ServiceAway
+from service.leaktest.comparing import Reply
 from service.leaktest.doors import Call
-from service.leaktest.statistics import Separation, separation
+from service.leaktest.statistics import Separation, measure_separation
 
 WORDS = (
     "alpha",
@@ -63,7 +63,7 @@ FEWER = {"burst of 1000": 0.1}  # share of the pairs: a burst takes long to writ
 AIMS = {"hidden": 0.60, "absent": 0.55}
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-Number = Callable[[Answered, float], float]
+Number = Callable[[Reply, float], float]
 """What the attacker looks at: the seconds, or something in the reply."""
 
 
@@ -73,10 +73,10 @@ class Measure:
 
     name: str
     aim: float | None
-    request: Callable[[], Prepared]
+    request: Callable[[], PreparedRequest]
     before: Callable[[Catalog], None] = lambda catalog: None
     # the control's request, where that is what differs
-    instead: Callable[[], Prepared] | None = None
+    instead: Callable[[], PreparedRequest] | None = None
     number: Number = lambda answered, seconds: seconds * 1e3
     unit: str = "ms"
 
@@ -187,14 +187,14 @@ def _filtered(condition: str, value: object) -> Call:
     return Call(door="", route="POST /search", path="/search", body=body)
 
 
-def _fixed(client: Client, house: "House", call: Call) -> Callable[[], Prepared]:
+def _fixed(client: Client, house: "House", call: Call) -> Callable[[], PreparedRequest]:
     prepared = client.prepare(call, house.key)
     return lambda: prepared
 
 
 def _one_of(
     client: Client, house: "House", route: str, place: str, ids: Sequence[str]
-) -> Callable[[], Prepared]:
+) -> Callable[[], PreparedRequest]:
     prepared = [
         client.prepare(Call(door="", route=route, path=place + each), house.key) for each in ids
     ]
@@ -224,7 +224,7 @@ def measured(
             time.sleep(rest)
             # whatever was left to follow belongs to this trial, not to the next one
             client.send(request())
-    return separation(taken["sample"], taken["control"]), separation(
+    return measure_separation(taken["sample"], taken["control"]), measure_separation(
         taken["again"], taken["control"]
     )
 

@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 from indexes.catalog import Catalog
 from indexes.model import Actor
 from service.leaktest import checks
-from service.leaktest.canaries import Canaries, EmbedderOf, unrelated_catalog
+from service.leaktest.canaries import Canaries, EmbedderOf, open_unrelated_catalog
 from service.leaktest.client import Client
 from service.leaktest.doors import Call
 from service.leaktest.report import Report
 
 
-def attack(
+def attack_service(
     url: str,
     catalog: Catalog,
     embedder_of: EmbedderOf,
@@ -29,35 +29,35 @@ def attack(
     Raises NothingToSee, and ServiceAway where nothing answers. Whatever happens, nothing is left in
     the catalog.
     """
-    tell = say or _nothing
+    tell = say or _say_nothing
     report = Report(url=url)
     with ExitStack() as stack:
         client = stack.enter_context(Client(url))
-        report.version = _version(client)
-        canaries = stack.enter_context(Canaries(catalog, embedder_of, by=by).placed())
+        report.version = _ask_version(client)
+        canaries = stack.enter_context(Canaries(catalog, embedder_of, by=by).place_group())
         tell("Placing canaries ...")
-        here = checks.scene(canaries, client, models=models)
+        here = checks.set_scene(canaries, client, models=models)
         tell("Looking through every door ...")
         checks.look_through_every_door(here, report)
         tell("Comparing replies before and after hidden changes ...")
         checks.compare_before_and_after(here, report)
         tell("Taking rights away ...")
-        checks.revoke(here, report)
+        checks.check_revocation(here, report)
         if pairs:
             tell("Measuring time ...")
             elsewhere = stack.enter_context(TemporaryDirectory(prefix="clearance-leaktest-"))
             unrelated = stack.enter_context(
-                unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog, by=by)
+                open_unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog, by=by)
             )
             checks.measure_time(here, report, unrelated, pairs)
         tell("Removing the canaries ...")
     return report
 
 
-def _version(client: Client) -> str:
+def _ask_version(client: Client) -> str:
     answered = client.answer(Call(door="/version", route="GET /version", path="/version"), None)
     found = json.loads(answered.body) if answered.status == 200 else {}
     return str(found.get("version", "unknown"))
 
 
-def _nothing(text: str) -> None: ...
+def _say_nothing(text: str) -> None: ...
