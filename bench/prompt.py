@@ -31,7 +31,7 @@ from tokenizers import Tokenizer
 
 from indexes.model import Hit, Row
 from indexes.search.deduplication import Selection
-from service.answering.budget import Fitted, PackingRequest, fit
+from service.answering.budget import FittedPrompt, PackingRequest, fit_prompt
 from service.answering.prompt import LeftOut
 from service.llm.port import Prompt
 from service.llm.tokenizer import LocalTokenizer
@@ -112,7 +112,9 @@ def dealt(given: list[str], passages: int, chance: random.Random) -> Iterator[tu
             yield tuple(passage(n, text) for n, text in enumerate(given[first : first + passages]))
 
 
-async def build(hits: tuple[Hit, ...], template: Template, model: Counting, window: int) -> Fitted:
+async def build(
+    hits: tuple[Hit, ...], template: Template, model: Counting, window: int
+) -> FittedPrompt:
     selection = Selection(len(hits), 4)
     selection.take(hits)
     left_out = tuple(LeftOut.of(left.hit, left.reason) for left in selection.left_out)
@@ -120,7 +122,7 @@ async def build(hits: tuple[Hit, ...], template: Template, model: Counting, wind
         template=template, question="When does the harbour open in summer?", hits=selection.kept,
         left_out=left_out, history=(), answer_tokens=512, view_id="view", secret=b"bench",
     )  # fmt: skip
-    return await fit(wanted, model, window)
+    return await fit_prompt(wanted, model, window)
 
 
 async def measured(folder: str, *, chinese: bool, passages: int, rounds: int, window: int) -> None:

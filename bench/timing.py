@@ -60,7 +60,6 @@ QUESTION = "alpha salary budget of the quarter"
 REST_S = {"burst of 1000": 0.3, "burst of 100 ": 0.03}
 REST_OF_OTHERS_S = 0.004
 FEWER = {"burst of 1000": 0.1}  # share of the pairs: a burst takes long to write
-AIMS = {"hidden": 0.60, "absent": 0.55}
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 Number = Callable[[Reply, float], float]

@@ -68,7 +68,7 @@ def clear_rule(name: str) -> None:
 
 
 def _ask_served_names() -> list[str] | None:
-    """The names that the configured servers offer now, the default first; None: no server answers."""
+    """The names that the configured servers offer now, the default first; None if no server answers."""
     from service.llm.vllm import VllmModel
 
     settings = configuration.load()

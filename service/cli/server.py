@@ -18,7 +18,7 @@ BACKLOG = 2048
 
 
 async def run_server(settings: Settings, address: socket.socket) -> None:
-    """Takes connections once everything is loaded. Raises ClearanceError where that fails."""
+    """Takes connections once everything is loaded. Raises ClearanceError if that fails."""
     service = create_app(settings)
     typer.echo("Loading the catalog, the indexes and the embedding model ...", err=True)
     async with service.router.lifespan_context(service):

@@ -28,7 +28,7 @@ class Arm:
     label: str
     ask: Ask  # every question is asked like this one
     answerer: Answerer
-    templates: TemplateSource | None  # None: no model is asked
+    templates: TemplateSource | None  # None if no model is asked
 
     def digest_template(self, question: str, principal: Principal) -> str | None:
         """What the model is told for this question, as a digest; a change of one letter gives

@@ -123,7 +123,7 @@ class MeasuredQuestion:
     """A question with what was found for it."""
 
     case: Case
-    evidence: float  # infinite where no threshold refuses it
+    evidence: float  # infinite if no threshold refuses it
     wordy: float | None = None  # the same, asked in many words
 
     @property
@@ -152,8 +152,8 @@ def calibrate(
 
     max_refused_share: share of the answerable questions that may be refused. wordy: whether they
     are asked in many words too; not needed if they are in the users' own words. kind: what an
-    unanswerable question is called in the figures. Raises BadInput where no language has questions
-    enough, Busy where another model became active meanwhile.
+    unanswerable question is called in the figures. Raises BadInput if no language has questions
+    enough, Busy if another model became active meanwhile.
     """
     if not 0 <= max_refused_share <= 0.5:
         raise BadInput(
@@ -203,7 +203,7 @@ def measure_evidence(
 def _find_evidence(
     searcher: Searcher, question: str, user: str, mode: Mode, k: int
 ) -> float | None:
-    """Infinite where no threshold refuses it; None where nothing at all was found."""
+    """Infinite if no threshold refuses it; None if nothing at all was found."""
     result = searcher.search(question, Principal(name=user), k, mode=mode)
     if not result.hits:
         return None
@@ -234,7 +234,7 @@ def store_calibration(catalog: Catalog, calibration: Calibration, *, by: Actor) 
 
 
 def describe_in_force(catalog: Catalog) -> list[str]:
-    """What holds for the active generation, for people; empty: nothing is refused for little
+    """What holds for the active generation, for people; if empty, nothing is refused for little
     evidence.
     """
     found = catalog.generations.in_force()
@@ -255,7 +255,7 @@ def forget_calibration(catalog: Catalog, *, by: Actor) -> bool:
     """Removes what was calibrated or switched off for the active generation; what comes with the
     model holds again.
 
-    False: there was nothing.
+    Returns whether there was anything.
     """
     found = catalog.generations.in_force()
     if found is None or SETTING not in found[1]:
@@ -277,7 +277,7 @@ def switch_abstention_off(catalog: Catalog, *, by: Actor) -> None:
 
 
 def _read_setting(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored; nothing where that is no calibration."""
+    """What is stored; nothing if that is no calibration."""
     kept = settings.get(SETTING)
     return dict(kept) if isinstance(kept, dict) else {}
 

@@ -103,7 +103,7 @@ def chart_levels(summaries: Sequence[Summary]) -> Chart:
 
 
 def chart_differences(comparisons: Sequence[Comparison], arms: Sequence[str]) -> Chart | None:
-    """Each arm minus the first, with a line at no difference; None where there is nothing to
+    """Each arm minus the first, with a line at no difference; None if there is nothing to
     compare.
     """
     found = [each for each in comparisons if each.measure.unit == "share"]
@@ -142,7 +142,7 @@ def chart_differences(comparisons: Sequence[Comparison], arms: Sequence[str]) ->
 def chart_spread(
     title: str, by_arm: Sequence[tuple[str, Sequence[float]]], unit: Unit
 ) -> Curves | None:
-    """How a cost is spread over the questions, for each arm; None where nothing was counted."""
+    """How a cost is spread over the questions, for each arm; None if nothing was counted."""
     most = max((max(values) for _, values in by_arm if values), default=0.0)
     if most <= 0:
         return None

@@ -33,7 +33,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """How an arm differs from the first on one measure: positive where its value is larger."""
+    """How an arm differs from the first on one measure: positive if its value is larger."""
 
     measure: Measure
     arm: str
@@ -68,7 +68,7 @@ class Summary:
     failed: int
     abstained: int
     leaks: int  # documents shown or cited that the asker may not read: must be 0
-    estimates: Mapping[str, Estimate]  # by the measure's key; missing where no question tells
+    estimates: Mapping[str, Estimate]  # by the measure's key; missing if no question tells
     median_s: float | None
     p95_s: float | None
 
@@ -126,7 +126,7 @@ def compare_arms(
 
 
 def estimate_ratios(parts: Sequence[Parts], seed: int) -> list[Estimate | None]:
-    """The ratio of each pair of sums with its interval; None where nothing could be got."""
+    """The ratio of each pair of sums with its interval; None if nothing could be got."""
     drawn = resample_ratios(parts, seed)
     return [
         _estimate_from_draws(_total_ratio(part), drawn[:, at], part[:, 1] > 0)

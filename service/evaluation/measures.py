@@ -36,7 +36,7 @@ def split_tokens(text: str) -> list[str]:
 
 
 def exact_match(answer: str, right: Sequence[str]) -> float:
-    """1 where the answer says the same as one of the right ones, else 0."""
+    """1 if the answer says the same as one of the right ones, else 0."""
     said = split_tokens(answer)
     return float(any(said == split_tokens(one) for one in right))
 
@@ -50,7 +50,7 @@ def f1(answer: str, right: Sequence[str]) -> float:
 
 
 def contains_answer(answer: str, right: Sequence[str]) -> float:
-    """1 where one of the right answers stands in the answer, token for token, else 0."""
+    """1 if one of the right answers stands in the answer, token for token, else 0."""
     said = split_tokens(answer)
     return float(any(_contains(split_tokens(one), said) for one in right))
 
@@ -64,7 +64,7 @@ class Measure:
     of: Callable[[Case, CaseOutcome], Part]
     unit: Unit = "share"
     lower_is_better: bool = False
-    same_run: bool = False  # arms are compared only where they were asked in one run
+    same_run: bool = False  # arms are compared only if they were asked in one run
     about: str = ""
 
 
@@ -149,7 +149,7 @@ MEASURES = (
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
-    """The value below which this share of them lies, neighbours weighed; None where there are none."""
+    """The value below which this share of them lies, neighbours weighed; None if there are none."""
     if not values:
         return None
     ordered = sorted(values)

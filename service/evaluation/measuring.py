@@ -19,7 +19,7 @@ from indexes.model import Mode, Principal
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from service.answering.answerer import Answerer, Ask
-from service.answering.evidence import Judge
+from service.answering.evidence import EvidenceJudge
 from service.evaluation import sets
 from service.evaluation.arms import make_arms
 from service.evaluation.outcomes import OutcomeFile
@@ -79,7 +79,7 @@ class Installation:
             self.settings,
             self.cpu,
             templates=templates,
-            judge=Judge(self.searcher.corpus),
+            judge=EvidenceJudge(self.searcher.corpus),
             secret=self.catalog.secret,
         )
 
@@ -87,7 +87,7 @@ class Installation:
 async def measure_arms(wanted: MeasurementPlan, settings: Settings, watcher: Watcher) -> Results:
     """Asks the set.
 
-    Raises ClearanceError where that cannot begin, or where the model server is gone.
+    Raises ClearanceError if that cannot begin, or if the model server is gone.
     """
     begun, at = time.perf_counter(), datetime.now(UTC)
     async with prepare_measurement(wanted, settings) as (here, given):
@@ -135,7 +135,7 @@ async def prepare_measurement(
 async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
     """The configured catalog, searched as the service searches it.
 
-    Raises BadInput where there is none.
+    Raises BadInput if there is none.
     """
     if settings.database_url is None and not (settings.home / "catalog.sqlite").exists():
         raise BadInput(

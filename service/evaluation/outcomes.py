@@ -31,7 +31,7 @@ class CaseOutcome:
     shown: tuple[str, ...] = ()  # paths of all that the model saw, each once
     # paths of passages that the asker could not open afterwards: must be empty
     leaked: tuple[str, ...] = ()
-    prompt_tokens: int | None = None  # None: no model was called
+    prompt_tokens: int | None = None  # None if no model was called
     answer_tokens: int | None = None
     seconds: float = 0.0
     run: str = ""  # in which it was asked: times of different runs say nothing about each other
@@ -45,7 +45,7 @@ _OUTCOME = TypeAdapter(CaseOutcome)
 
 
 def outcome_key(**conditions: Any) -> str:
-    """The name of one outcome: the same where everything that can change an answer is the same."""
+    """The name of one outcome: the same if everything that can change an answer is the same."""
     given = json.dumps({"form": FORM, **conditions}, sort_keys=True, default=str)
     return hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -57,7 +57,7 @@ class OutcomeFile:
     """
 
     def __init__(self, file: Path) -> None:
-        """Raises BadInput where there can be no such file."""
+        """Raises BadInput if there can be no such file."""
         self._known: dict[str, CaseOutcome] = {}
         try:
             private_folder(file.parent)

@@ -24,7 +24,7 @@ from service.evaluation.results import Results
 FEW = 30  # questions below which an interval says little
 EXAMPLES = 40  # questions shown in full
 FAILURES = 20  # told one by one
-WIDTH = 200  # characters of a line where there is no terminal
+WIDTH = 200  # characters of a line if there is no terminal
 
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,

@@ -48,7 +48,7 @@ class TrialContext:
     settings: Settings
     cpu: CapacityLimiter
     version: str  # of the service
-    model: str | None  # that answers; None: quotes only
+    model: str | None  # that answers; None if there are only quotes
 
 
 @dataclass(slots=True, kw_only=True)

@@ -88,7 +88,7 @@ async def answer_over_http(
     stream: bool,
 ) -> Response:
     """The reply. Raises what `Answerer.stream` raises, as long as nothing has been sent."""
-    permission = runtime.answerer.permission(caller)
+    permission = runtime.answerer.make_permission(caller)
     ask = replace(ask, at_least=request.headers.get("clearance-at-least"))
     try:
         if stream:
@@ -97,7 +97,9 @@ async def answer_over_http(
                 events, request.state.request_id, runtime.count_answer, form, permission
             )
             return await event_stream.response(request.receive)
-        answer_work = permission.during(runtime.answerer.answer(ask, caller, permission))
+        answer_work = permission.run_while_permitted(
+            runtime.answerer.answer(ask, caller, permission)
+        )
         answer = await run_unless_gone(answer_work, request.receive)
     except CallerLeft:
         request.state.left = True

@@ -26,7 +26,7 @@ def attack_service(
 ) -> Report:
     """Every check against the service at this address, which must be one over this catalog.
 
-    Raises NothingToSee, and ServiceAway where nothing answers. Whatever happens, nothing is left in
+    Raises NothingToSee, and ServiceAway if nothing answers. Whatever happens, nothing is left in
     the catalog.
     """
     tell = say or _say_nothing

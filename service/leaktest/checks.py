@@ -77,7 +77,7 @@ class Scene:
 
 
 def set_scene(canaries: Canaries, client: Client, *, models: bool) -> Scene:
-    """Makes the people and the documents. Raises NothingToSee where even the insider finds nothing."""
+    """Makes the people and the documents. Raises NothingToSee if even the insider finds nothing."""
     insider, outsider = (
         canaries.add_person("insider", canaries.group),
         canaries.add_person("outsider"),

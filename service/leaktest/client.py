@@ -75,7 +75,7 @@ class Client:
         return PreparedRequest("\r\n".join([*lines, "", ""]).encode("ascii") + body, call.method)
 
     def answer(self, call: Call, key: str | None) -> Reply:
-        """Raises ServiceAway where nothing answers."""
+        """Raises ServiceAway if nothing answers."""
         return self.send(self.prepare(call, key))[0]
 
     def send(self, prepared: PreparedRequest) -> tuple[Reply, float]:

@@ -82,7 +82,7 @@ class Call:
     door: str  # what it tries, in words; no two calls share it
     route: str  # "GET /documents/{document_id}"
     path: str
-    body: Any = None  # sent as JSON; bytes as they are; None: no body
+    body: Any = None  # sent as JSON; bytes as they are; None if there is no body
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -45,7 +45,7 @@ class Asset:
     tag: str  # changes with the content
 
     def make_response(self, known: str | None = None) -> Response:
-        """The file; 304 where the browser holds it already. `known`: its If-None-Match."""
+        """The file; 304 if the browser holds it already. `known`: its If-None-Match."""
         headers = {"Cache-Control": "no-cache", "ETag": self.tag}
         if self.media_type == MEDIA_TYPES[".html"]:
             headers |= {"Content-Security-Policy": POLICY, "Permissions-Policy": FEATURES}

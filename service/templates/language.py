@@ -3,7 +3,7 @@ what it is given.
 
 Text, `{{ question }}`, `{{ passage.title }}`, `{% if … %}`, and loops over `passages` or `history`,
 one inside none. No call, no arithmetic, no name of its own: what is rendered has at most (source ×
-items + what is shown) characters, and `fill_template` stops it where that is more than anybody could want.
+items + what is shown) characters, and `fill_template` stops it if that is more than anybody could want.
 The sandbox of Jinja stands behind this as a second wall.
 """
 
@@ -41,7 +41,7 @@ _SANDBOX = ImmutableSandboxedEnvironment(
 def fill_template(source: str, variables: Mapping[str, Any]) -> str:
     """The source with its variables filled in.
 
-    Raises BadInput where it is wrong or grows out of proportion.
+    Raises BadInput if it is wrong or grows out of proportion.
     """
     items = max((len(variables.get(name, ())) for name in LISTS), default=0)
     most = len(source) * (1 + items) + TIMES_SHOWN * sum(

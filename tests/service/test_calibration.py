@@ -18,7 +18,7 @@ from indexes.errors import BadInput, Busy
 from indexes.model import Principal
 from indexes.testing import HashingEmbedder
 from service.answering.answerer import Answerer, Ask
-from service.answering.evidence import PACKAGED, SETTING, Judge
+from service.answering.evidence import PACKAGED, SETTING, EvidenceJudge
 from service.evaluation import calibration
 from service.evaluation.calibration import Calibration, RefusedShare, calibrate, threshold_of
 from service.evaluation.cases import Case
@@ -87,7 +87,7 @@ def test_it_holds_at_the_next_question_once_it_is_stored(fresh: World) -> None:
         None,
         fresh.settings,
         anyio.CapacityLimiter(1),
-        judge=Judge(fresh.searcher.corpus),
+        judge=EvidenceJudge(fresh.searcher.corpus),
     )
     ada = Principal(name=USER)
     found = calibrate(fresh.searcher, cases(range(THINGS)), max_refused_share=0.05, wordy=False)

@@ -26,7 +26,7 @@ from service.answering.answerer import Answer, Answerer, Ask, Event
 from service.answering.evidence import (
     PACKAGED,
     SETTING,
-    Judge,
+    EvidenceJudge,
     is_weak,
     read_thresholds,
     share_a_language,
@@ -77,7 +77,7 @@ def threshold(catalog: Catalog, below: float, *modes: Mode) -> None:
 
 def answerer(world: World, model: ScriptedModel | None = None) -> Answerer:
     limiter = anyio.CapacityLimiter(1)
-    judge = Judge(world.searcher.corpus)
+    judge = EvidenceJudge(world.searcher.corpus)
     return Answerer(world.searcher, model, world.settings, limiter, judge=judge, secret=b"test")
 
 
@@ -274,7 +274,7 @@ def test_a_model_that_becomes_active_during_a_search_is_not_judged_by_the_thresh
         )
         return world.search("ada", QUESTION)
 
-    judge = Judge(world.searcher.corpus)
+    judge = EvidenceJudge(world.searcher.corpus)
     assert not judge.search_with_evidence(QUESTION, search)[1]
 
 
