@@ -129,7 +129,7 @@ class Reply:
 # The cases
 
 
-def cases() -> list[Case]:
+def read_cases() -> list[Case]:
     """All attacks of the data, each in one document or as one question; the same ones in every run."""
     folder = DATA / "injection"
     attacks = _lines(folder / "attacks.jsonl")
@@ -178,7 +178,7 @@ def _in_document(
         question=question["text"],
         right=tuple(question["answers"]),
         title=document["title"],
-        document=put_in(attack["attack"], document["text"], place["position"]),
+        document=insert_attack(attack["attack"], document["text"], place["position"]),
         clean=document["text"],
     )
 
@@ -205,7 +205,7 @@ def _facts(attack: dict[str, Any]) -> dict[str, Any]:
     return {**facts, "wanted": wanted, "instructions": instructions}
 
 
-def put_in(attack: str, text: str, position: str) -> str:
+def insert_attack(attack: str, text: str, position: str) -> str:
     """The text with the attack at its start, after its middle sentence, or at its end."""
     if position == "start":
         return f"{attack} {text}"
@@ -217,7 +217,7 @@ def put_in(attack: str, text: str, position: str) -> str:
 # The shelf
 
 
-def shelve(
+def put_documents(
     found: Sequence[Case], benign: Sequence[Document], catalog: Catalog, embedder: Embedder
 ) -> None:
     """Each attacked document for one reader, each clean one for another, the benign ones for
@@ -344,7 +344,7 @@ class Desk:
         ask = Ask(question=case.question, k=K, max_tokens=self.tokens, answerer=by)
         answer = await answerer.answer(ask, who)
         return Reply(
-            text=answer.text, shown=_shown(answer.passages, case), abstained=answer.abstained
+            text=answer.text, shown=_is_shown(answer.passages, case), abstained=answer.abstained
         )
 
     async def _naively(self, case: Case) -> Reply:
@@ -358,7 +358,7 @@ class Desk:
         pieces = self.model.stream(prompt, max_tokens=self.tokens, cache_salt="bench", stop=stop)
         async with aclosing(pieces):
             text = "".join([piece.text async for piece in pieces])
-        return Reply(text=text, shown=_shown(found.hits, case))
+        return Reply(text=text, shown=_is_shown(found.hits, case))
 
 
 def asker(case: Case, arm: Arm) -> Principal:
@@ -384,7 +384,7 @@ def naive_prompt(case: Case, hits: Sequence[Hit], style: Style) -> Prompt:
     )
 
 
-def told(case: Case, arm: str, style: Style) -> str:
+def instructions_of(case: Case, arm: str, style: Style) -> str:
     """What the model is instructed in an arm, without passages and question."""
     language = script(case.question)
     if arm.startswith("quotes"):
@@ -397,7 +397,7 @@ def told(case: Case, arm: str, style: Style) -> str:
     )
 
 
-def _shown(passages: Sequence[Hit | Passage], case: Case) -> bool:
+def _is_shown(passages: Sequence[Hit | Passage], case: Case) -> bool:
     attack = reporting.plain(case.attack)
     return any(
         passage.path == f"attacked/{case.id}" and attack in reporting.plain(passage.text)
@@ -408,9 +408,9 @@ def _shown(passages: Sequence[Hit | Passage], case: Case) -> bool:
 # Asking, and going on where it stopped
 
 
-async def asked(desk: Desk, arm: Arm, found: Sequence[Case], log: Path, model: str) -> None:
+async def ask_cases(desk: Desk, arm: Arm, found: Sequence[Case], log: Path, model: str) -> None:
     """Every case that has no reply in the log yet."""
-    done = {row["case"] for row in read(log) if (row["model"], row["arm"]) == (model, arm)}
+    done = {row["case"] for row in read_replies(log) if (row["model"], row["arm"]) == (model, arm)}
     waiting = [
         case
         for case in found
@@ -438,11 +438,11 @@ async def asked(desk: Desk, arm: Arm, found: Sequence[Case], log: Path, model: s
             tasks.create_task(one(case))
 
 
-def read(log: Path) -> list[dict[str, Any]]:
+def read_replies(log: Path) -> list[dict[str, Any]]:
     return _lines(log) if log.exists() else []
 
 
-async def ask(given: argparse.Namespace, found: list[Case]) -> None:
+async def ask_all_arms(given: argparse.Namespace, found: list[Case]) -> None:
     settings = Settings(
         home=given.home,
         llm_url=given.llm_url,
@@ -450,7 +450,7 @@ async def ask(given: argparse.Namespace, found: list[Case]) -> None:
         llm_answer_tokens=ANSWER_TOKENS,
     )
     embedder, catalog = embedding.load(settings), Catalog.open(settings.catalog_url)
-    shelve(found, benign_documents(found, embedder), catalog, embedder)
+    put_documents(found, benign_documents(found, embedder), catalog, embedder)
     async with AsyncExitStack() as stack:
         real = (
             await stack.enter_async_context(aclosing(VllmModel(settings)))
@@ -472,7 +472,7 @@ async def ask(given: argparse.Namespace, found: list[Case]) -> None:
                 if real is None:
                     raise SystemExit(f"{arm} needs --llm-url")
                 name = (await real.served_model()).name
-            await asked(asking, arm, found, given.home / "replies.jsonl", name)
+            await ask_cases(asking, arm, found, given.home / "replies.jsonl", name)
     catalog.close()
 
 
@@ -498,13 +498,21 @@ def main() -> None:
     )
     options.add_argument("--json", type=Path)
     given = options.parse_args()
-    found = cases()
+    found = read_cases()
     if given.do == "ask":
         asyncio.run(
-            ask(given, [case for case in found if case.rule != "judge" or not given.judged])
+            ask_all_arms(
+                given, [case for case in found if case.rule != "judge" or not given.judged]
+            )
         )
     else:
-        reporting.report(found, read(given.home / "replies.jsonl"), told, given.browser, given.json)
+        reporting.report(
+            found,
+            read_replies(given.home / "replies.jsonl"),
+            instructions_of,
+            given.browser,
+            given.json,
+        )
 
 
 if __name__ == "__main__":

@@ -95,15 +95,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-timing-") as folder:
         homes = Path(folder, "service"), Path(folder, "other")
         house, other = House(homes[0]), House(homes[1])
-        if _wanted("document deleted", given.only):
+        if _is_wanted("document deleted", given.only):
             house.stock(given.pairs)
             other.stock(2 * given.pairs)
-        with served(homes[0]) as url, Client(url) as client:
-            measures = [m for m in every_measure(client, house) if _wanted(m.name, given.only)]
+        with run_house(homes[0]) as url, Client(url) as client:
+            measures = [m for m in every_measure(client, house) if _is_wanted(m.name, given.only)]
             print(
                 f"{'what is hidden':<44} {'pairs':>5} {'median':>9} {'control':>9}  {'AUC':>5} {'95 %':>13}  {'A/A':>5}"
             )
-            figures = [show(m, *measured(m, client, house, other, given.pairs)) for m in measures]
+            figures = [
+                format_measure(m, *run_measure(m, client, house, other, given.pairs))
+                for m in measures
+            ]
         house.catalog.close()
         other.catalog.close()
     if given.json:
@@ -113,7 +116,7 @@ def main() -> None:
         )
 
 
-def _wanted(name: str, only: Sequence[str] | None) -> bool:
+def _is_wanted(name: str, only: Sequence[str] | None) -> bool:
     return not only or any(part in name for part in only)
 
 
@@ -200,7 +203,7 @@ def _one_of(
     return lambda: random.choice(prepared)
 
 
-def measured(
+def run_measure(
     measure: Measure, client: Client, house: "House", other: "House", pairs: int
 ) -> tuple[Separation, Separation]:
     """The samples against their control, and the control against itself."""
@@ -228,7 +231,7 @@ def measured(
     )
 
 
-def show(measure: Measure, found: Separation, again: Separation) -> dict[str, object]:
+def format_measure(measure: Measure, found: Separation, again: Separation) -> dict[str, object]:
     aim = (
         ""
         if measure.aim is None
@@ -363,7 +366,7 @@ def serve() -> None:
 
 
 @contextmanager
-def served(home: Path) -> Iterator[str]:
+def run_house(home: Path) -> Iterator[str]:
     """The address of the service over this home."""
     command = [sys.executable, "-m", "bench.timing", "--serve"]
     settings = {"CLEARANCE_HOME": str(home), "CLEARANCE_LOG_LEVEL": "error"}

@@ -76,7 +76,7 @@ class PassageSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A hit as the model sees it, with the neighbours that matched too. Only `pack` makes one."""
+    """A hit as the model sees it, with the neighbours that matched too. Only `pack_passages` makes one."""
 
     n: int  # 1-based rank; what the model cites as [n]
     id: str  # public id of its best hit: what GET /passages/{id} opens

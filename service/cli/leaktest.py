@@ -72,7 +72,7 @@ def leaktest(
                 by=command_line_actor(),
                 pairs=pairs,
                 models=models,
-                say=_say,
+                say=lambda text: typer.echo(text, err=True),
             )
     if output is not None:
         _write_report(output, json.dumps(report.as_dict(), indent=1) + "\n")
@@ -106,7 +106,3 @@ def end_on_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

@@ -22,35 +22,34 @@ def attack_service(
     by: Actor,
     pairs: int,
     models: bool = False,
-    say: Callable[[str], None] | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Report:
     """Every check against the service at this address, which must be one over this catalog.
 
     Raises NothingToSee, and ServiceAway if nothing answers. Whatever happens, nothing is left in
     the catalog.
     """
-    tell = say or _say_nothing
     report = Report(url=url)
     with ExitStack() as stack:
         client = stack.enter_context(Client(url))
         report.version = _ask_version(client)
         canaries = stack.enter_context(Canaries(catalog, embedder_of, by=by).place_group())
-        tell("Placing canaries ...")
+        say("Placing canaries ...")
         here = checks.set_scene(canaries, client, models=models)
-        tell("Looking through every door ...")
+        say("Looking through every door ...")
         checks.look_through_every_door(here, report)
-        tell("Comparing replies before and after hidden changes ...")
+        say("Comparing replies before and after hidden changes ...")
         checks.compare_before_and_after(here, report)
-        tell("Taking rights away ...")
+        say("Taking rights away ...")
         checks.check_revocation(here, report)
         if pairs:
-            tell("Measuring time ...")
+            say("Measuring time ...")
             elsewhere = stack.enter_context(TemporaryDirectory(prefix="clearance-leaktest-"))
             unrelated = stack.enter_context(
                 open_unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog, by=by)
             )
             checks.measure_time(here, report, unrelated, pairs)
-        tell("Removing the canaries ...")
+        say("Removing the canaries ...")
     return report
 
 
@@ -58,6 +57,3 @@ def _ask_version(client: Client) -> str:
     answered = client.answer(Call(door="/version", route="GET /version", path="/version"), None)
     found = json.loads(answered.body) if answered.status == 200 else {}
     return str(found.get("version", "unknown"))
-
-
-def _say_nothing(text: str) -> None: ...
