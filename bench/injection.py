@@ -44,8 +44,9 @@ from indexes.text.scripts import Script, script
 from indexes.text.sentences import sentences
 from ingest.chunking import chunk
 from ingest.elements import Element, Parsed
-from service.answering.answerer import Answerer, AnswererName, Ask
+from service.answering.answerer import Answerer
 from service.answering.prompt import Passage
+from service.answering.values import AnswererName, Ask
 from service.llm.port import LanguageModel, Message, Prompt
 from service.llm.vllm import VllmModel
 from service.templates.language import fill_template

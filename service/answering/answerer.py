@@ -24,24 +24,13 @@ from service.answering.run import Retrieval, Run
 from service.answering.search import Search
 from service.answering.values import (
     Answer,
-    AnswererName,
     Ask,
-    CitationFound,
     Event,
     Finished,
-    Passages,
-    Timings,
-    Token,
-    Usage,
 )
 from service.llm.port import LanguageModel
 from service.llm.rights import PermittedModels
 from service.templates.template import BuiltInTemplates, Template, TemplateSource
-
-__all__ = [
-    "Answer", "Answerer", "AnswererName", "Ask", "CitationFound", "Event", "Finished", "Passages", "Timings",
-    "Token", "Usage",
-]  # fmt: skip
 
 log = logging.getLogger(__name__)
 

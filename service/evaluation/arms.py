@@ -11,7 +11,8 @@ from indexes.catalog.templates import NAME, split_label
 from indexes.errors import BadInput
 from indexes.model import Principal
 from indexes.text.scripts import Script, script
-from service.answering.answerer import Answerer, Ask
+from service.answering.answerer import Answerer
+from service.answering.values import Ask
 from service.templates.drafts import read_draft
 from service.templates.store import CatalogTemplates, to_template
 from service.templates.template import BUILT_IN, Style, Template, TemplateSource

@@ -18,8 +18,9 @@ from indexes.errors import BadInput
 from indexes.model import Mode, Principal
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from service.answering.answerer import Answerer, Ask
+from service.answering.answerer import Answerer
 from service.answering.evidence import EvidenceJudge
+from service.answering.values import Ask
 from service.evaluation import sets
 from service.evaluation.arms import make_arms
 from service.evaluation.outcomes import OutcomeFile

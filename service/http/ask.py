@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from indexes.model import Principal, SearchResult
-from service.answering.answerer import Ask
+from service.answering.values import Ask
 from service.http.auth import Caller, needs_key
 from service.http.bodies import AskBody, SearchBody, passage_count, question_of
 from service.http.deps import PROBLEM_RESPONSES, CurrentRuntime, json_response, run_in_thread

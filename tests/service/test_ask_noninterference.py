@@ -19,9 +19,10 @@ from indexes.catalog import templates
 from indexes.catalog.template_choice import TemplateText
 from indexes.errors import ClearanceError, NotFound
 from indexes.model import Principal, Readers, SearchResult
-from service.answering.answerer import Answerer, Ask
+from service.answering.answerer import Answerer
 from service.answering.evidence import SETTING, EvidenceJudge
 from service.answering.prompt import Turn
+from service.answering.values import Ask
 from service.http.replies import AskReply
 from service.llm.port import Prompt
 from service.templates.store import CatalogTemplates

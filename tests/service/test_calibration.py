@@ -17,8 +17,9 @@ from indexes.derived.rebuild import rebuild
 from indexes.errors import BadInput, Busy
 from indexes.model import Principal
 from indexes.testing import HashingEmbedder
-from service.answering.answerer import Answerer, Ask
+from service.answering.answerer import Answerer
 from service.answering.evidence import PACKAGED, SETTING, EvidenceJudge
+from service.answering.values import Ask
 from service.evaluation import calibration
 from service.evaluation.calibration import Calibration, RefusedShare, calibrate, threshold_of
 from service.evaluation.cases import Case

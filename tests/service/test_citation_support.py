@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from indexes import embedder as embedding
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
-from service.answering.answerer import Answer, Answerer, Ask, CitationFound, Event, Finished, Token
+from service.answering.answerer import Answerer
 from service.answering.citation_support import MOST, CitationSupport
 from service.answering.citations import CitationWriter, Doubt
 from service.answering.meaning import SAME, EmbeddedMeaning, Meaning, make_meaning
+from service.answering.values import Answer, Ask, CitationFound, Event, Finished, Token
 from service.testing import ScriptedModel
 from tests.service.given import ADA, Library, hit, shown
 

@@ -22,7 +22,7 @@ from indexes.errors import NotFound
 from indexes.model import IndexGeneration, Mode, Principal, SearchResult
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
-from service.answering.answerer import Answer, Answerer, Ask, Event
+from service.answering.answerer import Answerer
 from service.answering.evidence import (
     PACKAGED,
     SETTING,
@@ -32,6 +32,7 @@ from service.answering.evidence import (
     share_a_language,
 )
 from service.answering.phrases import NOTHING_FOUND
+from service.answering.values import Answer, Ask, Event
 from service.http.replies import AskReply
 from service.testing import ScriptedModel
 from tests.service.given import hit

@@ -16,8 +16,8 @@ import pytest
 
 from indexes.errors import NotAuthenticated, Withdrawn
 from indexes.model import Principal, Readers, Row
-from service.answering.answerer import Token
 from service.answering.permission import Permission
+from service.answering.values import Token
 from service.http import streaming
 from service.testing import Loopback
 from tests.service.test_http_stream import events

@@ -19,7 +19,8 @@ from bench import injection
 from bench.injection import Case, Desk, Obedient, Reply
 from bench.injection_report import find_active, has_worked
 from bench.labelled import DATA
-from service.answering.answerer import Answerer, Ask, Token
+from service.answering.answerer import Answerer
+from service.answering.values import Ask, Token
 from service.llm.port import Prompt
 from tests.service.given import CONTROL_TOKENS
 from tests.world import World

@@ -9,9 +9,10 @@ import pytest
 
 from indexes.errors import Withdrawn
 from indexes.model import Principal
-from service.answering.answerer import Answer, Answerer, Ask
+from service.answering.answerer import Answerer
 from service.answering.evidence import SETTING, EvidenceJudge
 from service.answering.permission import Permission
+from service.answering.values import Answer, Ask
 from service.testing import ScriptedModel
 from tests.world import TESTER, World
 

@@ -14,7 +14,8 @@ from indexes.catalog import Catalog, template_choice, templates
 from indexes.catalog.template_choice import TemplateText
 from indexes.errors import BadInput, BadPrincipal, NotFound
 from indexes.model import Actor, Principal, Readers
-from service.answering.answerer import Answer, Answerer, Ask
+from service.answering.answerer import Answerer
+from service.answering.values import Answer, Ask
 from service.templates.store import CatalogTemplates, draw_share
 from service.templates.template import BUILT_IN
 from service.testing import ScriptedModel
