@@ -75,12 +75,12 @@ def _ask_served_names() -> list[str] | None:
     if settings.llm_url is None:
         return None
 
-    async def asked() -> list[str]:
+    async def ask_server() -> list[str]:
         async with aclosing(VllmModel(settings)) as model:
             return [each.name for each in await model.offered_models()]
 
     try:
-        return asyncio.run(asked())
+        return asyncio.run(ask_server())
     except GeneratorError:
         return None
 

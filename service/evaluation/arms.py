@@ -69,11 +69,11 @@ def make_arms(
     """
     if twice := sorted({name for name in named if named.count(name) > 1}):
         raise BadInput(f"{twice[0]} is named twice.", remedy="Name each template once.")
-    governed = CatalogTemplates(catalog)
+    catalog_templates = CatalogTemplates(catalog)
     quoting = Arm(
         label=QUOTES,
         ask=replace(ask, answerer="quotes"),
-        answerer=answering(governed),
+        answerer=answering(catalog_templates),
         templates=None,
     )
     settings = quoting.answerer.settings
@@ -90,7 +90,7 @@ def make_arms(
     sources: dict[str, TemplateSource] = {
         labels[name]: FixedTemplate(find_template(name, catalog, settings.llm_style))
         for name in named
-    } or {ACTIVE: governed}
+    } or {ACTIVE: catalog_templates}
     if quotes and QUOTES in sources:
         raise BadInput(
             f"A template is named {QUOTES}, too.", remedy=f"Name its version: {QUOTES}@1."

@@ -94,7 +94,7 @@ async def measure_arms(wanted: MeasurementPlan, settings: Settings, watcher: Wat
     async with prepare_measurement(wanted, settings) as (here, given):
         asking = make_arms(wanted.templates, wanted.quotes, wanted.ask, here.catalog, here.answerer)
         model = await _ask_model_name(wanted, here)
-        bench = TrialContext(
+        context = TrialContext(
             searcher=here.searcher,
             settings=settings,
             cpu=here.cpu,
@@ -103,7 +103,7 @@ async def measure_arms(wanted: MeasurementPlan, settings: Settings, watcher: Wat
         )
         with OutcomeFile(wanted.output_folder(settings) / "answers.jsonl") as kept:
             trial = Trial(
-                bench=bench,
+                context=context,
                 arms=asking,
                 cases=given.cases,
                 kept=kept,
@@ -115,7 +115,7 @@ async def measure_arms(wanted: MeasurementPlan, settings: Settings, watcher: Wat
             given=given,
             arms=tuple(arm.label for arm in asking),
             outcomes=trial.outcomes,
-            conditions=_describe_conditions(wanted, bench),
+            conditions=_describe_conditions(wanted, context),
             seed=wanted.seed,
             at=at,
             seconds=time.perf_counter() - begun,
@@ -182,11 +182,15 @@ def _make_searcher(catalog: Catalog, settings: Settings) -> Searcher:
 
 
 def _load_set(wanted: MeasurementPlan, here: Installation) -> QuestionSet:
-    def readable(user: str) -> frozenset[str]:
+    def find_readable(user: str) -> frozenset[str]:
         return here.catalog.documents.paths(Principal(name=user))
 
     return sets.load_set(
-        wanted.place, readable, here.catalog.people.askers(), user=wanted.asker, users=wanted.users
+        wanted.place,
+        find_readable,
+        here.catalog.people.askers(),
+        user=wanted.asker,
+        users=wanted.users,
     )
 
 
@@ -201,13 +205,13 @@ async def _ask_model_name(wanted: MeasurementPlan, here: Installation) -> str | 
     return (await model.served_model()).name
 
 
-def _describe_conditions(wanted: MeasurementPlan, bench: TrialContext) -> dict[str, object]:
+def _describe_conditions(wanted: MeasurementPlan, context: TrialContext) -> dict[str, object]:
     return {
-        "model": bench.model,
+        "model": context.model,
         "passages": wanted.k,
         "search": wanted.mode,
-        "answer tokens": wanted.answer_tokens or bench.settings.llm_answer_tokens,
+        "answer tokens": wanted.answer_tokens or context.settings.llm_answer_tokens,
         "questions at a time": wanted.concurrency,
-        "embedding": bench.searcher.status().generation.model,
-        "version": bench.version,
+        "embedding": context.searcher.status().generation.model,
+        "version": context.version,
     }

@@ -138,7 +138,7 @@ def choose_examples(results: Results) -> list[Example]:
     """Questions that tell the arms apart come first, then those that went worst."""
     overall = MEASURES[0]
 
-    def made(case: Case) -> Example:
+    def make_example(case: Case) -> Example:
         answers = []
         for at, arm in enumerate(results.arms):
             if outcome := results.outcomes.get((arm, case.id)):
@@ -147,11 +147,11 @@ def choose_examples(results: Results) -> list[Example]:
                 answers.append((at % charts.COLOURS, arm, outcome, right))
         return Example(case, tuple(answers))
 
-    def telling(example: Example) -> tuple[float, float]:
+    def rank_by_difference(example: Example) -> tuple[float, float]:
         rights = [right for *_, right in example.answers if right is not None]
         return (min(rights) - max(rights), sum(rights) / len(rights)) if rights else (0.0, 2.0)
 
-    return sorted(map(made, results.cases), key=telling)[:EXAMPLES]
+    return sorted(map(make_example, results.cases), key=rank_by_difference)[:EXAMPLES]
 
 
 def _leak_note(results: Results) -> str:

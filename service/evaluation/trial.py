@@ -55,7 +55,7 @@ class TrialContext:
 class Trial:
     """One run over all questions and arms. Filled in as answers come."""
 
-    bench: TrialContext
+    context: TrialContext
     arms: Sequence[Arm]
     cases: Sequence[Case]
     kept: OutcomeFile
@@ -101,10 +101,10 @@ class Trial:
         asker = Principal(name=case.user)
         about = conditions | {"ask": asdict(arm.ask), "question": case.question}
         about["told"] = await to_thread.run_sync(
-            arm.digest_template, case.question, asker, limiter=self.bench.cpu
+            arm.digest_template, case.question, asker, limiter=self.context.cpu
         )
         view_id = await to_thread.run_sync(
-            self.bench.searcher.view_id, asker, limiter=self.bench.cpu
+            self.context.searcher.view_id, asker, limiter=self.context.cpu
         )
         if found := self.kept.get(outcome_key(**about, view=view_id)):
             return found, True
@@ -114,19 +114,21 @@ class Trial:
             self._note_failure(error)
             return CaseOutcome(text="", abstained=False, failure=str(error)), False
         self.failed_in_a_row = 0
-        leaked = await to_thread.run_sync(self._find_leaked, answer, asker, limiter=self.bench.cpu)
+        leaked = await to_thread.run_sync(
+            self._find_leaked, answer, asker, limiter=self.context.cpu
+        )
         outcome = _make_outcome(answer, leaked, self.name)
         self.kept.put(outcome_key(**about, view=answer.view_id), outcome)
         return outcome, False
 
     def _find_conditions(self) -> dict[str, Any]:
         """What answers depend on beside the question, the arm and the view."""
-        shaping = self.bench.settings.model_dump(include=set(SETTINGS_OF_ANSWERS))
-        corpus = self.bench.searcher.corpus
+        shaping = self.context.settings.model_dump(include=set(SETTINGS_OF_ANSWERS))
+        corpus = self.context.searcher.corpus
         in_force = corpus.catalog.generations.in_force()
         shaping["generation"] = asdict(corpus.generation())
         shaping["abstention"] = sorted(read_thresholds(*in_force).items()) if in_force else None
-        return {"version": self.bench.version, "model": self.bench.model, **shaping}
+        return {"version": self.context.version, "model": self.context.model, **shaping}
 
     def _note_failure(self, error: ClearanceError) -> None:
         self.failed_in_a_row = self.failed_in_a_row + 1 if isinstance(error, GeneratorError) else 0
@@ -147,13 +149,15 @@ class Trial:
             if not self._can_open((cited.passage_id,), asker)
         ]
         return (
-            tuple(closed) if closed and self.bench.searcher.view_id(asker) == answer.view_id else ()
+            tuple(closed)
+            if closed and self.context.searcher.view_id(asker) == answer.view_id
+            else ()
         )
 
     def _can_open(self, passage_ids: Sequence[str], asker: Principal) -> bool:
         try:
             for passage_id in passage_ids:
-                self.bench.searcher.passage(passage_id, asker)
+                self.context.searcher.passage(passage_id, asker)
         except NotFound:
             return False
         return True
