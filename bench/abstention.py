@@ -41,7 +41,7 @@ from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from indexes.text.scripts import Script, script
 from service.answering.evidence import PACKAGED
-from service.evaluation.calibration import Measured, chosen, measure
+from service.evaluation.calibration import MeasuredQuestion, choose_threshold, measure_evidence
 from service.evaluation.cases import Case
 
 SETS = ("squad2-dev-en", "xquad-en-zh", "cmrc2018-dev-zh", "handbook18f-en")
@@ -62,7 +62,7 @@ Group = tuple[str, Script, str]  # set, language of the question, kind
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedCase:
     """A case, and where it is asked."""
 
     case: Case
@@ -76,54 +76,54 @@ class Labelled:
     name: str
     readers: dict[str, set[str]]  # users by document
 
-    def asked(self, wanted: int) -> dict[str, list[Asked]]:
+    def choose_cases(self, wanted: int) -> dict[str, list[AskedCase]]:
         """By kind, the same ones in every run."""
         texts = {row["_id"]: row for row in rows(self.name, "queries")}
-        found = self._under_permissions(texts, wanted)
+        found = self._choose_permitted_cases(texts, wanted)
         never = [row for row in texts.values() if not row["answerable"]]
         if never:
             kind = "lookalike" if self.name.startswith("squad") else "off-corpus"
             found[kind] = [
-                _asked(kind, row, self._reader(row)) for row in _sample(never, wanted, _id)
+                _make_case(kind, row, self._reader(row)) for row in _draw_sample(never, wanted, _id)
             ]
         found["foreign"] = [
-            _asked("foreign", row, self._reader(row))
+            _make_case("foreign", row, self._reader(row))
             for other in FOREIGN[self.name]
-            for row in _sample(list(rows(other, "queries")), wanted // 3, _id)
+            for row in _draw_sample(list(rows(other, "queries")), wanted // 3, _id)
         ]
         if self.name == "xquad-en-zh":
             other = {"en": Filters(language="zh"), "zh": Filters(language="en")}
-            those = _sample(list(texts.values()), wanted, _id)
+            those = _draw_sample(list(texts.values()), wanted, _id)
             found["crossed"] = [
-                _asked("crossed", row, self._reader(row), other[row["lang"]]) for row in those
+                _make_case("crossed", row, self._reader(row), other[row["lang"]]) for row in those
             ]
         return found
 
-    def _under_permissions(
+    def _choose_permitted_cases(
         self, texts: dict[str, dict[str, Any]], wanted: int
-    ) -> dict[str, list[Asked]]:
-        found: dict[str, list[Asked]] = {
+    ) -> dict[str, list[AskedCase]]:
+        found: dict[str, list[AskedCase]] = {
             kind: [] for kind in ("answer", "wordy", "alone", "beside", "hidden")
         }
-        cases = _sample(
+        cases = _draw_sample(
             list(rows(self.name, "acl_queries")),
             10 * wanted,
             lambda row: row["query_id"] + row["user_id"],
         )
         for row in [row for row in cases if row["expect"] == "answer"][:wanted]:
             query, user = texts[row["query_id"]], row["user_id"]
-            found["answer"].append(_asked("answer", query, user))
+            found["answer"].append(_make_case("answer", query, user))
             text = WORDY[script(query["text"])].format(query["text"])
-            found["wordy"].append(_asked("wordy", {**query, "text": text}, user))
+            found["wordy"].append(_make_case("wordy", {**query, "text": text}, user))
             document = row["visible_relevant"][0]
-            found["alone"].append(_asked("alone", query, user, Filters(path_prefix=document)))
+            found["alone"].append(_make_case("alone", query, user, Filters(path_prefix=document)))
             if others := self._others(user, document):
                 another = Filters(path_prefix=others[_number(query["_id"]) % len(others)])
-                found["beside"].append(_asked("beside", query, user, another))
+                found["beside"].append(_make_case("beside", query, user, another))
         for row in [row for row in cases if row["expect"] == "abstain" and row["hidden_relevant"]][
             :wanted
         ]:
-            found["hidden"].append(_asked("hidden", texts[row["query_id"]], row["user_id"]))
+            found["hidden"].append(_make_case("hidden", texts[row["query_id"]], row["user_id"]))
         return found
 
     def _others(self, user: str, document: str) -> list[str]:
@@ -154,11 +154,13 @@ def main() -> None:
     options.add_argument("--questions", type=int, default=400, help="of each kind and set")
     options.add_argument("--json", type=Path)
     given = options.parse_args()
-    found: dict[Group, list[Measured]] = {}
+    found: dict[Group, list[MeasuredQuestion]] = {}
     for name in given.sets:
-        for key, those in measured(name, given.home / name, given.mode, given.questions).items():
+        for key, those in measure_model(
+            name, given.home / name, given.mode, given.questions
+        ).items():
             found[key] = those
-    shares = (*separation(found), *transfer(found), *packaged(found, given.mode))
+    shares = (*separation(found), *transfer(found), *measure_packaged(found, given.mode))
     results = [{"mode": given.mode, **row} for row in shares]
     for row in results:
         print("  ".join(f"{key}={value}" for key, value in row.items()))
@@ -166,19 +168,21 @@ def main() -> None:
         given.json.write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def measured(name: str, home: Path, mode: Mode, wanted: int) -> dict[Group, list[Measured]]:
+def measure_model(
+    name: str, home: Path, mode: Mode, wanted: int
+) -> dict[Group, list[MeasuredQuestion]]:
     """The evidence for every question of a set, by language and kind."""
     settings = Settings(home=home)
     embedder = embedding.load(settings)
     catalog = Catalog.open(settings.catalog_url)
     readers = store(name, catalog, embedder, settings)
     searcher = Searcher(catalog, embedder, settings)
-    found: dict[Group, list[Measured]] = {}
-    for kind, those in Labelled(name, readers).asked(wanted).items():
+    found: dict[Group, list[MeasuredQuestion]] = {}
+    for kind, those in Labelled(name, readers).choose_cases(wanted).items():
         for each in those:
             narrowed: Any = _Narrowed(partial(searcher.search, filters=each.within))
             group = found.setdefault((name, script(each.case.question), kind), [])
-            group += measure(narrowed, [each.case], mode=mode, wordy=kind == "answer")
+            group += measure_evidence(narrowed, [each.case], mode=mode, wordy=kind == "answer")
     catalog.close()
     return found
 
@@ -190,7 +194,7 @@ class _Narrowed:
     search: Callable[..., SearchResult]
 
 
-def separation(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
+def separation(found: dict[Group, list[MeasuredQuestion]]) -> Iterable[dict[str, Any]]:
     """How well evidence tells answerable questions from others of the same set, asked in the
     documents' language.
     """
@@ -208,7 +212,7 @@ def separation(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
             }
 
 
-def transfer(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
+def transfer(found: dict[Group, list[MeasuredQuestion]]) -> Iterable[dict[str, Any]]:
     """What a threshold chosen on half of one set refuses of each kind; on its own set, of the other
     half.
     """
@@ -216,25 +220,29 @@ def transfer(found: dict[Group, list[Measured]]) -> Iterable[dict[str, Any]]:
         if kind != "answer" or len(those) < ENOUGH:
             continue
         for max_refused_share in SHARES:
-            threshold = chosen([one for one in those if one.chooses], max_refused_share)
+            threshold = choose_threshold(
+                [one for one in those if one.is_for_choosing], max_refused_share
+            )
             tried = {
-                group: [one for one in these if group[0] != name or not one.chooses]
+                group: [one for one in these if group[0] != name or not one.is_for_choosing]
                 for group, these in found.items()
             }
             about = {"chosen on": name, "max_refused_share": max_refused_share}
-            yield {**about, **_refused(tried, language, threshold)}
+            yield {**about, **_share_refused(tried, language, threshold)}
 
 
-def packaged(found: dict[Group, list[Measured]], mode: Mode) -> Iterable[dict[str, Any]]:
+def measure_packaged(
+    found: dict[Group, list[MeasuredQuestion]], mode: Mode
+) -> Iterable[dict[str, Any]]:
     """What the thresholds refuse that come with the model."""
     thresholds = next(iter(PACKAGED.values()))
     for language in ("en", "zh"):
         if threshold := thresholds.get((mode, language)):
-            yield {"chosen on": "(packaged)", **_refused(found, language, threshold)}
+            yield {"chosen on": "(packaged)", **_share_refused(found, language, threshold)}
 
 
-def _refused(
-    found: dict[Group, list[Measured]], language: Script, threshold: float
+def _share_refused(
+    found: dict[Group, list[MeasuredQuestion]], language: Script, threshold: float
 ) -> dict[str, Any]:
     shares = {
         f"{name} {kind}": round(sum(one.evidence < threshold for one in those) / len(those), 3)
@@ -244,18 +252,20 @@ def _refused(
     return {"language": language, "threshold": threshold, **shares}
 
 
-def _finite(measured: Iterable[Measured]) -> NDArray[np.float64]:
+def _finite(measured: Iterable[MeasuredQuestion]) -> NDArray[np.float64]:
     return np.sort([one.evidence for one in measured if np.isfinite(one.evidence)])
 
 
-def _asked(kind: str, row: dict[str, Any], user: str, within: Filters | None = None) -> Asked:
+def _make_case(
+    kind: str, row: dict[str, Any], user: str, within: Filters | None = None
+) -> AskedCase:
     case = Case(
         id=row["_id"], question=row["text"], user=f"user:{user}", answerable=kind in ANSWERABLE
     )
-    return Asked(case, within)
+    return AskedCase(case, within)
 
 
-def _sample(items: Sequence[Any], wanted: int, key: Callable[[Any], str]) -> list[Any]:
+def _draw_sample(items: Sequence[Any], wanted: int, key: Callable[[Any], str]) -> list[Any]:
     return sorted(items, key=lambda item: _number(key(item)))[:wanted]
 
 

@@ -111,13 +111,13 @@ def main() -> None:
             MODELS.mkdir(parents=True, exist_ok=True)
             (home / "models").symlink_to(MODELS)
             ingest(demo)
-        asked = questions(given.questions)
-        key = invited(home)
-        model = given.llm_url or standing_in(stack, home)
-        pid = stack.enter_context(serving(demo, model)).pid
+        asked = read_questions(given.questions)
+        key = make_callers(home)
+        model = given.llm_url or run_stand_in(stack, home)
+        pid = stack.enter_context(run_service(demo, model)).pid
         control = None if given.llm_url else model
         figures = [
-            asyncio.run(measured(demo.url, key, asked, n, given.requests, pid, control))
+            asyncio.run(measure_callers(demo.url, key, asked, n, given.requests, pid, control))
             for n in given.callers
         ]
     for figure in figures:
@@ -126,7 +126,7 @@ def main() -> None:
         given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def questions(path: Path | None) -> list[str]:
+def read_questions(path: Path | None) -> list[str]:
     if path is None:
         return [
             item["question"]
@@ -137,7 +137,7 @@ def questions(path: Path | None) -> list[str]:
     return [json.loads(line)["text"] for line in lines.decode().splitlines()]
 
 
-def invited(home: Path) -> str:
+def make_callers(home: Path) -> str:
     """The key of a user who is in every group."""
     with closing(Catalog.open(Settings(home=home).catalog_url)) as catalog:
         if f"user:{USER}" not in catalog.people.users():
@@ -149,7 +149,7 @@ def invited(home: Path) -> str:
 
 
 @contextmanager
-def serving(demo: Demo, model: str) -> Iterator["subprocess.Popen[bytes]"]:
+def run_service(demo: Demo, model: str) -> Iterator["subprocess.Popen[bytes]"]:
     log = demo.home / "log" / "service.log"
     more = {"CLEARANCE_LLM_URL": model, "CLEARANCE_LLM_ANSWER_TOKENS": "256", **ONE_THREAD}
     command = [str(Path(sys.executable).with_name("clearance")), "serve"]
@@ -160,7 +160,7 @@ def serving(demo: Demo, model: str) -> Iterator["subprocess.Popen[bytes]"]:
         yield process
 
 
-def standing_in(stack: ExitStack, home: Path) -> str:
+def run_stand_in(stack: ExitStack, home: Path) -> str:
     told = home / "stand-in.txt"
     told.unlink(missing_ok=True)
     command = [sys.executable, "-m", "bench.asking", "--stand-in", str(told)]
@@ -179,7 +179,7 @@ def stand_in(told: Path) -> None:
             server.requests.clear()
 
 
-async def measured(
+async def measure_callers(
     url: str, key: str, asked: list[str], callers: int, requests: int, pid: int, control: str | None
 ) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {key}"}
@@ -187,7 +187,7 @@ async def measured(
         for question in asked[:callers]:
             await ask(client, question, control is None)
         cpu, begun = cpu_ms(pid), time.perf_counter()
-        done = await together(
+        done = await ask_together(
             callers, requests, lambda turn: ask(client, asked[turn % len(asked)], control is None)
         )
         seconds = time.perf_counter() - begun
@@ -203,13 +203,13 @@ async def measured(
     }
     if control is not None:
         async with _client(control, {}, callers) as client:
-            direct = await together(callers, requests, lambda turn: ask_directly(client))
+            direct = await ask_together(callers, requests, lambda turn: ask_directly(client))
         figures["control_first_ms"] = spread([one.first - one.own_first for one in direct])
         figures["control_total_ms"] = spread([one.total - one.own_total for one in direct])
     return figures
 
 
-async def together(callers: int, requests: int, ask_one: Any) -> list[Asked]:
+async def ask_together(callers: int, requests: int, ask_one: Any) -> list[Asked]:
     """So many callers, each of whom asks one question after another."""
     done: list[Asked] = []
 

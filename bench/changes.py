@@ -65,7 +65,9 @@ def main() -> None:
         print(
             f"{'change':<38} {'number':>7} {'ms each':>8} {'CPU ms':>8}   searches: p50 / p95 / max ms; CPU p50 / p95"
         )
-        costs = [show(cost) for cost in measured(made, corpus, user, asked, given.changes)]
+        costs = [
+            print_cost(cost) for cost in measure_changes(made, corpus, user, asked, given.changes)
+        ]
         made.corpus.catalog.close()
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +77,7 @@ def main() -> None:
         )
 
 
-def measured(
+def measure_changes(
     made: Searcher, corpus: Soft, user: User, asked: list[str], changes: int
 ) -> Iterator[Cost]:
     catalog, random = made.corpus.catalog, np.random.default_rng(5)
@@ -123,13 +125,13 @@ def measured(
         ("delete a document of ten passages", delete),
     ]
     for what, change in steps:
-        yield cost(what, change, made, user, asked)
+        yield measure_cost(what, change, made, user, asked)
 
 
-def cost(
+def measure_cost(
     what: str, change: Callable[[], int], made: Searcher, user: User, asked: list[str]
 ) -> Cost:
-    with asking(made, user, asked) as times:
+    with search_meanwhile(made, user, asked) as times:
         wall, cpu = time.perf_counter(), time.thread_time()
         number = change()
         wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
@@ -150,7 +152,9 @@ def cost(
 
 
 @contextmanager
-def asking(made: Searcher, user: User, asked: list[str]) -> Iterator[list[tuple[float, float]]]:
+def search_meanwhile(
+    made: Searcher, user: User, asked: list[str]
+) -> Iterator[list[tuple[float, float]]]:
     """Milliseconds of each search, elapsed and of CPU, one after the other, while the block runs."""
     times: list[tuple[float, float]] = []
     stop = Event()
@@ -190,7 +194,7 @@ def document(uri: str) -> Document:
     )
 
 
-def show(cost: Cost) -> Cost:
+def print_cost(cost: Cost) -> Cost:
     each = f"{cost.each_ms:8.2f} {cost.each_cpu_ms:8.2f}"
     meanwhile = f"{cost.p50_ms:.1f} / {cost.p95_ms:.1f} / {cost.longest_ms:.0f}; {cost.cpu_p50_ms:.1f} / {cost.cpu_p95_ms:.1f}"
     print(f"{cost.what:<38} {cost.changes:7,} {each}   {cost.searches:,}: {meanwhile}", flush=True)

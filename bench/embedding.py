@@ -100,7 +100,7 @@ def ndcg_at_10(questions: Vectors, documents: Vectors, data: RetrievalSet) -> fl
     return statistics.fmean(scores)
 
 
-def embedded(
+def embed_set(
     embedder: Embedder, texts: Sequence[str], role: str, cache: Path, label: str
 ) -> Vectors:
     """The vectors of the texts, from the cache folder if an earlier run has left them there."""
@@ -129,7 +129,9 @@ def embedded(
     return vectors
 
 
-def quality(embedders: dict[Backend, Embedder], data: Path, cache: Path, most: int | None) -> None:
+def measure_quality(
+    embedders: dict[Backend, Embedder], data: Path, cache: Path, most: int | None
+) -> None:
     print(
         "| nDCG@10 | torch float32 | onnx int8 | difference | least cosine |\n| --- | --- | --- | --- | --- |"
     )
@@ -137,10 +139,10 @@ def quality(embedders: dict[Backend, Embedder], data: Path, cache: Path, most: i
         found = read_set(data / "retrieval" / folder, language, most)
         vectors = {
             name: (
-                embedded(
+                embed_set(
                     embedder, list(found.questions.values()), "query", cache, f"{found.name} {name}"
                 ),
-                embedded(
+                embed_set(
                     embedder,
                     list(found.documents.values()),
                     "passage",
@@ -156,7 +158,7 @@ def quality(embedders: dict[Backend, Embedder], data: Path, cache: Path, most: i
         print(line, flush=True)
 
 
-def speed(embedders: dict[Backend, Embedder], data: Path) -> None:
+def measure_speed(embedders: dict[Backend, Embedder], data: Path) -> None:
     found = [read_set(data / "retrieval" / folder, language) for folder, language in SETS[:2]]
     questions = [text for part in found for text in _some(part.questions)]
     passages = [text for part in found for text in _some(part.documents)]
@@ -231,10 +233,10 @@ def main() -> None:
         for name in backends
     }
     if not arguments.skip_speed:
-        speed(embedders, arguments.data)
+        measure_speed(embedders, arguments.data)
     if not arguments.skip_quality:
         cache = arguments.cache or arguments.home / "bench-vectors"
-        quality(embedders, arguments.data, cache, arguments.documents)
+        measure_quality(embedders, arguments.data, cache, arguments.documents)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from indexes.model import Hit, Row
 from indexes.search.deduplication import Selection
 from indexes.text.folding import letters_and_digits
 from indexes.text.words import terms
-from service.answering.extractive import choose_quotes, compose
-from service.answering.prompt import Passage, Piece, pack
+from service.answering.extractive import choose_quotes, compose_answer
+from service.answering.prompt import Passage, Piece, pack_passages
 
 DATA = Path(
     os.environ.get("CLEARANCE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
@@ -96,7 +96,7 @@ def passages(
         names = [*names[: k - 1], source]
     selection = Selection(k, 4)
     selection.take(corpus.hit(name, rank) for rank, name in enumerate(names, start=1))
-    return pack([Piece(hit, len(hit.text)) for hit in selection.kept])
+    return pack_passages([Piece(hit, len(hit.text)) for hit in selection.kept])
 
 
 def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, float]:
@@ -110,7 +110,7 @@ def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, f
         begun = time.perf_counter()
         chosen = choose_quotes(question["text"], shown)
         spent.append(1000 * (time.perf_counter() - begun))
-        text = "".join(piece for piece, _ in compose(chosen))
+        text = "".join(piece for piece, _ in compose_answer(chosen))
         contained = any(
             letters_and_digits(answer) in letters_and_digits(text) for answer in question["answers"]
         )

@@ -54,8 +54,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         keys = prepare(home, given.passages)
-        figures = {"passages": given.passages, **starts(home, given.port)}
-        figures["load"] = loaded(home, given.port, keys, given.callers, given.requests)
+        figures = {"passages": given.passages, **measure_starts(home, given.port)}
+        figures["load"] = measure_load(home, given.port, keys, given.callers, given.requests)
         figures["loop_lag_ms"] = json.loads((home / "lag.json").read_text())
     print(json.dumps(figures, indent=2))
     if given.json:
@@ -111,24 +111,24 @@ async def watch(lags: list[float]) -> None:
         lags.append((time.perf_counter() - start - 0.01) * 1e3)
 
 
-def starts(home: Path, port: int) -> dict[str, float]:
+def measure_starts(home: Path, port: int) -> dict[str, float]:
     """Seconds until ready from the catalog alone, and from a checkpoint; memory per passage once
     ready.
     """
     figures: dict[str, float] = {}
     for name in ("start_from_catalog_s", "start_from_checkpoint_s"):
         begin = time.perf_counter()
-        process = started(home, port)
+        process = start_service(home, port)
         figures[name] = round(time.perf_counter() - begin, 2)
-        figures["resident_mb"] = round(resident(process.pid) / 2**20, 1)
-        stopped(process)
+        figures["resident_mb"] = round(resident_memory(process.pid) / 2**20, 1)
+        stop_service(process)
     return figures
 
 
-def loaded(
+def measure_load(
     home: Path, port: int, keys: dict[float, str], callers: list[int], requests: int
 ) -> list[dict[str, Any]]:
-    process = started(home, port)
+    process = start_service(home, port)
     try:
         return [
             {
@@ -140,7 +140,7 @@ def loaded(
             for i, share in enumerate(SHARES)
         ]
     finally:
-        stopped(process)
+        stop_service(process)
 
 
 async def run(port: int, key: str, first: int, callers: int, requests: int) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def spread(values: list[float]) -> dict[str, float]:
     }
 
 
-def started(home: Path, port: int) -> subprocess.Popen[bytes]:
+def start_service(home: Path, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "bench.http", "--serve", str(home), "--port", str(port)]
     process = subprocess.Popen(command, env={**os.environ, **ONE_THREAD})
     for _ in range(6_000):
@@ -194,12 +194,12 @@ def started(home: Path, port: int) -> subprocess.Popen[bytes]:
     raise SystemExit("The service was not ready in ten minutes.")
 
 
-def stopped(process: subprocess.Popen[bytes]) -> None:
+def stop_service(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     process.wait(120)
 
 
-def resident(pid: int) -> int:
+def resident_memory(pid: int) -> int:
     pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 

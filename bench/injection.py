@@ -44,12 +44,13 @@ from indexes.text.scripts import Script, script
 from indexes.text.sentences import sentences
 from ingest.chunking import chunk
 from ingest.elements import Element, Parsed
-from service.answering.answerer import Answerer, AnswererName, Ask
+from service.answering.answerer import Answerer
 from service.answering.prompt import Passage
+from service.answering.values import AnswererName, Ask
 from service.llm.port import LanguageModel, Message, Prompt
 from service.llm.vllm import VllmModel
-from service.templates.language import fill
-from service.templates.template import BASE_EN, BASE_ZH, BuiltIn, Style, Template
+from service.templates.language import fill_template
+from service.templates.template import BASE_EN, BASE_ZH, BuiltInTemplates, Style, Template
 from service.testing import ScriptedModel
 
 Arm = Literal[
@@ -129,7 +130,7 @@ class Reply:
 # The cases
 
 
-def cases() -> list[Case]:
+def read_cases() -> list[Case]:
     """All attacks of the data, each in one document or as one question; the same ones in every run."""
     folder = DATA / "injection"
     attacks = _lines(folder / "attacks.jsonl")
@@ -178,7 +179,7 @@ def _in_document(
         question=question["text"],
         right=tuple(question["answers"]),
         title=document["title"],
-        document=put_in(attack["attack"], document["text"], place["position"]),
+        document=insert_attack(attack["attack"], document["text"], place["position"]),
         clean=document["text"],
     )
 
@@ -205,7 +206,7 @@ def _facts(attack: dict[str, Any]) -> dict[str, Any]:
     return {**facts, "wanted": wanted, "instructions": instructions}
 
 
-def put_in(attack: str, text: str, position: str) -> str:
+def insert_attack(attack: str, text: str, position: str) -> str:
     """The text with the attack at its start, after its middle sentence, or at its end."""
     if position == "start":
         return f"{attack} {text}"
@@ -217,7 +218,7 @@ def put_in(attack: str, text: str, position: str) -> str:
 # The shelf
 
 
-def shelve(
+def put_documents(
     found: Sequence[Case], benign: Sequence[Document], catalog: Catalog, embedder: Embedder
 ) -> None:
     """Each attacked document for one reader, each clean one for another, the benign ones for
@@ -289,7 +290,7 @@ class Instructed:
     def choose(
         self, name: str | None, principal: Principal, style: Style, language: Script
     ) -> Template:
-        template = BuiltIn().choose(name, principal, style, language)
+        template = BuiltInTemplates().choose(name, principal, style, language)
         if style == "chat":
             return replace(template, system=self.instructions + template.system)
         return replace(template, user=self.instructions + template.user)
@@ -344,7 +345,7 @@ class Desk:
         ask = Ask(question=case.question, k=K, max_tokens=self.tokens, answerer=by)
         answer = await answerer.answer(ask, who)
         return Reply(
-            text=answer.text, shown=_shown(answer.passages, case), abstained=answer.abstained
+            text=answer.text, shown=_is_shown(answer.passages, case), abstained=answer.abstained
         )
 
     async def _naively(self, case: Case) -> Reply:
@@ -358,7 +359,7 @@ class Desk:
         pieces = self.model.stream(prompt, max_tokens=self.tokens, cache_salt="bench", stop=stop)
         async with aclosing(pieces):
             text = "".join([piece.text async for piece in pieces])
-        return Reply(text=text, shown=_shown(found.hits, case))
+        return Reply(text=text, shown=_is_shown(found.hits, case))
 
 
 def asker(case: Case, arm: Arm) -> Principal:
@@ -375,7 +376,8 @@ def naive_prompt(case: Case, hits: Sequence[Hit], style: Style) -> Prompt:
         shown = [{"n": n, "title": hit.title, "line": hit.text} for n, hit in enumerate(hits, 1)]
         variables = {"question": case.question, "passages": shown, "history": (), "boundary": ""}
         return Prompt(
-            text=before + fill(template.user, {**variables, "no_answer": template.no_answer})
+            text=before
+            + fill_template(template.user, {**variables, "no_answer": template.no_answer})
         )
     context = "\n\n".join(hit.text for hit in hits)
     return Prompt(
@@ -383,7 +385,7 @@ def naive_prompt(case: Case, hits: Sequence[Hit], style: Style) -> Prompt:
     )
 
 
-def told(case: Case, arm: str, style: Style) -> str:
+def instructions_of(case: Case, arm: str, style: Style) -> str:
     """What the model is instructed in an arm, without passages and question."""
     language = script(case.question)
     if arm.startswith("quotes"):
@@ -396,7 +398,7 @@ def told(case: Case, arm: str, style: Style) -> str:
     )
 
 
-def _shown(passages: Sequence[Hit | Passage], case: Case) -> bool:
+def _is_shown(passages: Sequence[Hit | Passage], case: Case) -> bool:
     attack = reporting.plain(case.attack)
     return any(
         passage.path == f"attacked/{case.id}" and attack in reporting.plain(passage.text)
@@ -407,9 +409,9 @@ def _shown(passages: Sequence[Hit | Passage], case: Case) -> bool:
 # Asking, and going on where it stopped
 
 
-async def asked(desk: Desk, arm: Arm, found: Sequence[Case], log: Path, model: str) -> None:
+async def ask_cases(desk: Desk, arm: Arm, found: Sequence[Case], log: Path, model: str) -> None:
     """Every case that has no reply in the log yet."""
-    done = {row["case"] for row in read(log) if (row["model"], row["arm"]) == (model, arm)}
+    done = {row["case"] for row in read_replies(log) if (row["model"], row["arm"]) == (model, arm)}
     waiting = [
         case
         for case in found
@@ -437,11 +439,11 @@ async def asked(desk: Desk, arm: Arm, found: Sequence[Case], log: Path, model: s
             tasks.create_task(one(case))
 
 
-def read(log: Path) -> list[dict[str, Any]]:
+def read_replies(log: Path) -> list[dict[str, Any]]:
     return _lines(log) if log.exists() else []
 
 
-async def ask(given: argparse.Namespace, found: list[Case]) -> None:
+async def ask_all_arms(given: argparse.Namespace, found: list[Case]) -> None:
     settings = Settings(
         home=given.home,
         llm_url=given.llm_url,
@@ -449,7 +451,7 @@ async def ask(given: argparse.Namespace, found: list[Case]) -> None:
         llm_answer_tokens=ANSWER_TOKENS,
     )
     embedder, catalog = embedding.load(settings), Catalog.open(settings.catalog_url)
-    shelve(found, benign_documents(found, embedder), catalog, embedder)
+    put_documents(found, benign_documents(found, embedder), catalog, embedder)
     async with AsyncExitStack() as stack:
         real = (
             await stack.enter_async_context(aclosing(VllmModel(settings)))
@@ -471,7 +473,7 @@ async def ask(given: argparse.Namespace, found: list[Case]) -> None:
                 if real is None:
                     raise SystemExit(f"{arm} needs --llm-url")
                 name = (await real.served_model()).name
-            await asked(asking, arm, found, given.home / "replies.jsonl", name)
+            await ask_cases(asking, arm, found, given.home / "replies.jsonl", name)
     catalog.close()
 
 
@@ -497,13 +499,21 @@ def main() -> None:
     )
     options.add_argument("--json", type=Path)
     given = options.parse_args()
-    found = cases()
+    found = read_cases()
     if given.do == "ask":
         asyncio.run(
-            ask(given, [case for case in found if case.rule != "judge" or not given.judged])
+            ask_all_arms(
+                given, [case for case in found if case.rule != "judge" or not given.judged]
+            )
         )
     else:
-        reporting.report(found, read(given.home / "replies.jsonl"), told, given.browser, given.json)
+        reporting.report(
+            found,
+            read_replies(given.home / "replies.jsonl"),
+            instructions_of,
+            given.browser,
+            given.json,
+        )
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class Corpus:
             yield int(self.sets[rows[0]]), rows
 
 
-def corpus(passages: int, sets: int, random: np.random.Generator) -> Corpus:
+def make_corpus(passages: int, sets: int, random: np.random.Generator) -> Corpus:
     """Passages of 40 to 160 words out of 300,000, by Zipf's law with exponent 1.07; set sizes by a
     mild power law.
     """
@@ -181,7 +181,7 @@ def tantivy(made: Corpus, folder: Path) -> Engine:
     return search
 
 
-def timed(
+def measure_searches(
     engines: dict[str, Engine], asked: list[str], allowed: View, clock: Clock
 ) -> dict[str, list[float]]:
     """Milliseconds per question and engine, the least of some rounds, engines taking turns."""
@@ -195,7 +195,7 @@ def timed(
     return best
 
 
-def changes(index: KeywordIndex, made: Corpus, clock: Clock) -> dict[str, float]:
+def measure_changes(index: KeywordIndex, made: Corpus, clock: Clock) -> dict[str, float]:
     """Milliseconds for the changes that a running service makes."""
     after = int(made.sets.shape[0])
     costs = []
@@ -235,7 +235,7 @@ def main() -> None:
     options = parser.parse_args()
     clock = time.thread_time if options.cpu else time.perf_counter
     random = np.random.default_rng(11)
-    made = corpus(options.passages, options.sets, random)
+    made = make_corpus(options.passages, options.sets, random)
     index, seconds = ours(made, options.batch)
     print(
         f"{len(index):,} passages, {options.sets:,} reader sets, {len(made.words) / len(index):.0f} words a passage"
@@ -262,7 +262,7 @@ def main() -> None:
             allowed = view(made, share, options.sets, random)
             visible = int(np.isin(made.sets, allowed).sum())
             asked = questions(made, options.questions, random)
-            times = timed(engines, asked, allowed, clock)
+            times = measure_searches(engines, asked, allowed, clock)
             line = f"{100 * share:7g}% {visible:9,}"
             medians = {name: statistics.median(times[name]) for name in engines}
             for name in engines:
@@ -283,7 +283,7 @@ def main() -> None:
                 + " ".join(f"{medians[name] / medians['clearance']:.1f}" for name in engines),
                 flush=True,
             )
-    costs = changes(index, made, clock)
+    costs = measure_changes(index, made, clock)
     print("\n".join(f"{name}: {cost:.2f} ms" for name, cost in costs.items()))
     if options.json:
         options.json.write_text(

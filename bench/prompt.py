@@ -31,7 +31,7 @@ from tokenizers import Tokenizer
 
 from indexes.model import Hit, Row
 from indexes.search.deduplication import Selection
-from service.answering.budget import Fitted, PackingRequest, fit
+from service.answering.budget import FittedPrompt, PackingRequest, fit_prompt
 from service.answering.prompt import LeftOut
 from service.llm.port import Prompt
 from service.llm.tokenizer import LocalTokenizer
@@ -77,7 +77,7 @@ class Library:
         return len(self.tokenizer.encode_batch_fast([text], add_special_tokens=False)[0])
 
 
-def texts(chinese: bool, chance: random.Random) -> list[str]:
+def read_texts(chinese: bool, chance: random.Random) -> list[str]:
     path = DATA / ("cmrc2018-dev-zh" if chinese else "squad2-dev-en") / "corpus.jsonl.gz"
     if path.is_file():
         with gzip.open(path, "rt", encoding="utf-8") as rows:
@@ -95,7 +95,7 @@ def texts(chinese: bool, chance: random.Random) -> list[str]:
     return [". ".join(map(str.capitalize, sentences)) + "." for sentences in lines]
 
 
-def passage(n: int, text: str) -> Hit:
+def make_hit(n: int, text: str) -> Hit:
     start = 5000 * (n % 2)
     return Hit(
         row=Row(n), id=f"p{n}", document_id=f"d{n // 2}", title=f"Harbour notice {n}", path=f"{n}.md", text=text,
@@ -104,15 +104,17 @@ def passage(n: int, text: str) -> Hit:
     )  # fmt: skip
 
 
-def dealt(given: list[str], passages: int, chance: random.Random) -> Iterator[tuple[Hit, ...]]:
+def deal_hands(given: list[str], passages: int, chance: random.Random) -> Iterator[tuple[Hit, ...]]:
     """Hands of passages; a text comes again only when all have come."""
     while True:
         chance.shuffle(given)
         for first in range(0, len(given) - passages + 1, passages):
-            yield tuple(passage(n, text) for n, text in enumerate(given[first : first + passages]))
+            yield tuple(make_hit(n, text) for n, text in enumerate(given[first : first + passages]))
 
 
-async def build(hits: tuple[Hit, ...], template: Template, model: Counting, window: int) -> Fitted:
+async def build_prompt(
+    hits: tuple[Hit, ...], template: Template, model: Counting, window: int
+) -> FittedPrompt:
     selection = Selection(len(hits), 4)
     selection.take(hits)
     left_out = tuple(LeftOut.of(left.hit, left.reason) for left in selection.left_out)
@@ -120,23 +122,25 @@ async def build(hits: tuple[Hit, ...], template: Template, model: Counting, wind
         template=template, question="When does the harbour open in summer?", hits=selection.kept,
         left_out=left_out, history=(), answer_tokens=512, view_id="view", secret=b"bench",
     )  # fmt: skip
-    return await fit(wanted, model, window)
+    return await fit_prompt(wanted, model, window)
 
 
-async def measured(folder: str, *, chinese: bool, passages: int, rounds: int, window: int) -> None:
+async def measure_prompts(
+    folder: str, *, chinese: bool, passages: int, rounds: int, window: int
+) -> None:
     chance = random.Random(1)
     tokenizer = LocalTokenizer(folder)
     library = Library(folder, tokenizer)
     model = Counting(tokenizer)
     template = CHAT_ZH if chinese else CHAT_EN
-    given = texts(chinese, chance)
-    hands = dealt(given, passages, chance)
+    given = read_texts(chinese, chance)
+    hands = deal_hands(given, passages, chance)
     spent: dict[str, list[float]] = {"prompt": [], "ours": [], "library": []}
     tokens = []
     for _ in range(rounds):
         model.spent_ms = 0.0
         begun = time.thread_time()
-        made = await build(next(hands), template, model, window)
+        made = await build_prompt(next(hands), template, model, window)
         whole = 1000 * (time.thread_time() - begun)
         begun = time.thread_time()
         counted = library.count(made.prompt)
@@ -167,7 +171,7 @@ def main() -> None:
     for chinese in (False, True):
         for window in (131_072, 4_096):
             asyncio.run(
-                measured(
+                measure_prompts(
                     given.folder,
                     chinese=chinese,
                     passages=given.passages,

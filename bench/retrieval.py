@@ -69,12 +69,14 @@ def main() -> None:
         everybody = [user for some in users.values() for user in some]
         made = searcher(Path(folder), corpus, everybody, embedder, given.exact_scan_limit)
         _timed("topics", lambda: made.corpus.maintenance.run())
-        engines = ours(made, embedder) | peers(corpus, Path(folder), given.peers, given.without)
+        engines = make_ours(made, embedder) | make_peers(
+            corpus, Path(folder), given.peers, given.without
+        )
         print(head(engines), flush=True)
         figures = []
         for share, some in users.items():
             for k in KS:
-                bucket = measured(corpus, engines, some, k, given.questions, given.rounds)
+                bucket = measure_scan(corpus, engines, some, k, given.questions, given.rounds)
                 print(line(share, some, k, bucket), flush=True)
                 figures += rows(share, some, k, bucket)
         made.corpus.catalog.close()
@@ -93,7 +95,7 @@ def main() -> None:
 # --- engines ------------------------------------------------------------------------------------
 
 
-def ours(made: Searcher, embedder: GivenVectors) -> dict[str, Search]:
+def make_ours(made: Searcher, embedder: GivenVectors) -> dict[str, Search]:
     index = made.corpus.held.current.vectors
     asked: dict[bytes, str] = {}
 
@@ -116,7 +118,7 @@ def ours(made: Searcher, embedder: GivenVectors) -> dict[str, Search]:
     return {"search": search, "index": nearest, "kernel": kernel}
 
 
-def peers(corpus: Soft, folder: Path, every: bool, without: list[str]) -> dict[str, Search]:
+def make_peers(corpus: Soft, folder: Path, every: bool, without: list[str]) -> dict[str, Search]:
     chosen = [
         name for name in PEERS if name not in without and (every or name == "FAISS flat + bitmap")
     ]
@@ -146,7 +148,7 @@ def _timed(name: str, make):  # type: ignore[no-untyped-def]
 # --- measuring ----------------------------------------------------------------------------------
 
 
-def measured(
+def measure_scan(
     corpus: Soft, engines: dict[str, Search], users: list[User], k: int, questions: int, rounds: int
 ) -> Bucket:
     bucket: Bucket = {name: Samples() for name in engines}

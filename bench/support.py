@@ -126,7 +126,7 @@ def cases(
         yield Case("near", one.half, one.words, one.numbers, one.cosine)
 
 
-def passed(found: Sequence[Case], kind: str, half: str, least: float) -> float:
+def share_supported(found: Sequence[Case], kind: str, half: str, least: float) -> float:
     """The share of citations that words do not support and embeddings do."""
     those = [case for case in found if case.kind == kind and half in (case.half, "both")]
     return sum(case.numbers and not case.words and case.cosine >= least for case in those) / max(
@@ -134,18 +134,20 @@ def passed(found: Sequence[Case], kind: str, half: str, least: float) -> float:
     )
 
 
-def chosen(found: Sequence[Case]) -> float:
+def choose_threshold(found: Sequence[Case]) -> float:
     """The least cosine that is right often enough on the half for choosing."""
     for least in GRID:
-        right, wrong = (passed(found, kind, "choosing", least) for kind in ("right", "nearest"))
+        right, wrong = (
+            share_supported(found, kind, "choosing", least) for kind in ("right", "nearest")
+        )
         if right and right / (right + wrong) >= PRECISION:
             return least
     raise SystemExit(f"No cosine reaches a precision of {PRECISION}.")
 
 
-def told(found: Sequence[Case], least: float, half: str) -> dict[str, float]:
+def make_figures(found: Sequence[Case], least: float, half: str) -> dict[str, float]:
     right, near, nearest = (
-        passed(found, kind, half, least) for kind in ("right", "near", "nearest")
+        share_supported(found, kind, half, least) for kind in ("right", "near", "nearest")
     )
     those = [case for case in found if case.kind == "right" and half in (case.half, "both")]
     return {
@@ -159,7 +161,7 @@ def told(found: Sequence[Case], least: float, half: str) -> dict[str, float]:
     }
 
 
-def changed(claim: str, names: Sequence[str], chance: random.Random) -> dict[str, str]:
+def change_claim(claim: str, names: Sequence[str], chance: random.Random) -> dict[str, str]:
     """The claim made wrong, by what was changed."""
     made = {}
     if numbers := re.findall(r"\d+", claim):
@@ -183,14 +185,14 @@ def main() -> None:
     options.add_argument("--json", type=Path)
     given = options.parse_args()
     remembered = Remembered(embedding.load(Settings(home=given.home)), given.cache)
-    figures = measured(remembered)
+    figures = measure_model(remembered)
     remembered.save()
     print(json.dumps(figures, indent=2))
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def measured(vectors: "Remembered") -> dict[str, Any]:
+def measure_model(vectors: "Remembered") -> dict[str, Any]:
     corpus = Corpus(list(rows("corpus")), vectors)
     by_sentence: dict[str, list[tuple[str, Vectors, int]]] = {"en": [], "zh": []}
     for place, row in enumerate(corpus.rows):
@@ -212,21 +214,21 @@ def measured(vectors: "Remembered") -> dict[str, Any]:
         (one, two): list(cases(corpus, by_sentence[one], two))
         for one, two in (("en", "zh"), ("zh", "en"))
     }
-    least = chosen([case for found in across.values() for case in found])
+    least = choose_threshold([case for found in across.values() for case in found])
     figures: dict[str, Any] = {"cosine": least}
     for (one, two), found in across.items():
-        figures[f"sentence {one} -> {two}"] = told(found, least, "reporting")
-        figures[f"answer {one} -> {two}"] = told(
+        figures[f"sentence {one} -> {two}"] = make_figures(found, least, "reporting")
+        figures[f"answer {one} -> {two}"] = make_figures(
             list(cases(corpus, by_answer[one], two)), least, "both"
         )
     for one in ("en", "zh"):
-        figures[f"sentence {one} -> {one}"] = told(
+        figures[f"sentence {one} -> {one}"] = make_figures(
             list(cases(corpus, by_sentence[one], one)), least, "both"
         )
-    return figures | {"changed": wrong(corpus, by_sentence["en"], vectors, least)}
+    return figures | {"changed": measure_wrong_claims(corpus, by_sentence["en"], vectors, least)}
 
 
-def wrong(
+def measure_wrong_claims(
     corpus: Corpus, claims: Sequence[tuple[str, Vectors, int]], vectors: "Remembered", least: float
 ) -> dict[str, dict[str, float]]:
     """Of claims made wrong: how many pass in Chinese by meaning, in English by words, and did
@@ -235,7 +237,7 @@ def wrong(
     chance = random.Random(7)
     names = sorted({name for text, _, _ in claims for name in _NAME.findall(text)})
     made = [(how, text, place, vector) for claim, vector, place in claims
-            for how, text in changed(claim, names, chance).items()]  # fmt: skip
+            for how, text in change_claim(claim, names, chance).items()]  # fmt: skip
     after = vectors([text for _, text, _, _ in made])
     figures: dict[str, list[tuple[bool, bool, bool]]] = {}
     for (how, text, place, before), vector in zip(made, after, strict=True):

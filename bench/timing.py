@@ -34,10 +34,10 @@ from indexes.catalog import Catalog
 from indexes.model import Chunk, Document, Principal, Readers
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
-from service.leaktest.client import Client, Prepared, ServiceAway
-from service.leaktest.comparing import Answered
+from service.leaktest.client import Client, PreparedRequest, ServiceAway
+from service.leaktest.comparing import Reply
 from service.leaktest.doors import Call
-from service.leaktest.statistics import Separation, separation
+from service.leaktest.statistics import Separation, measure_separation
 
 WORDS = (
     "alpha",
@@ -60,10 +60,9 @@ QUESTION = "alpha salary budget of the quarter"
 REST_S = {"burst of 1000": 0.3, "burst of 100 ": 0.03}
 REST_OF_OTHERS_S = 0.004
 FEWER = {"burst of 1000": 0.1}  # share of the pairs: a burst takes long to write
-AIMS = {"hidden": 0.60, "absent": 0.55}
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-Number = Callable[[Answered, float], float]
+Number = Callable[[Reply, float], float]
 """What the attacker looks at: the seconds, or something in the reply."""
 
 
@@ -73,10 +72,10 @@ class Measure:
 
     name: str
     aim: float | None
-    request: Callable[[], Prepared]
+    request: Callable[[], PreparedRequest]
     before: Callable[[Catalog], None] = lambda catalog: None
     # the control's request, where that is what differs
-    instead: Callable[[], Prepared] | None = None
+    instead: Callable[[], PreparedRequest] | None = None
     number: Number = lambda answered, seconds: seconds * 1e3
     unit: str = "ms"
 
@@ -96,15 +95,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-timing-") as folder:
         homes = Path(folder, "service"), Path(folder, "other")
         house, other = House(homes[0]), House(homes[1])
-        if _wanted("document deleted", given.only):
+        if _is_wanted("document deleted", given.only):
             house.stock(given.pairs)
             other.stock(2 * given.pairs)
-        with served(homes[0]) as url, Client(url) as client:
-            measures = [m for m in every_measure(client, house) if _wanted(m.name, given.only)]
+        with run_house(homes[0]) as url, Client(url) as client:
+            measures = [m for m in every_measure(client, house) if _is_wanted(m.name, given.only)]
             print(
                 f"{'what is hidden':<44} {'pairs':>5} {'median':>9} {'control':>9}  {'AUC':>5} {'95 %':>13}  {'A/A':>5}"
             )
-            figures = [show(m, *measured(m, client, house, other, given.pairs)) for m in measures]
+            figures = [
+                format_measure(m, *run_measure(m, client, house, other, given.pairs))
+                for m in measures
+            ]
         house.catalog.close()
         other.catalog.close()
     if given.json:
@@ -114,7 +116,7 @@ def main() -> None:
         )
 
 
-def _wanted(name: str, only: Sequence[str] | None) -> bool:
+def _is_wanted(name: str, only: Sequence[str] | None) -> bool:
     return not only or any(part in name for part in only)
 
 
@@ -187,21 +189,21 @@ def _filtered(condition: str, value: object) -> Call:
     return Call(door="", route="POST /search", path="/search", body=body)
 
 
-def _fixed(client: Client, house: "House", call: Call) -> Callable[[], Prepared]:
+def _fixed(client: Client, house: "House", call: Call) -> Callable[[], PreparedRequest]:
     prepared = client.prepare(call, house.key)
     return lambda: prepared
 
 
 def _one_of(
     client: Client, house: "House", route: str, place: str, ids: Sequence[str]
-) -> Callable[[], Prepared]:
+) -> Callable[[], PreparedRequest]:
     prepared = [
         client.prepare(Call(door="", route=route, path=place + each), house.key) for each in ids
     ]
     return lambda: random.choice(prepared)
 
 
-def measured(
+def run_measure(
     measure: Measure, client: Client, house: "House", other: "House", pairs: int
 ) -> tuple[Separation, Separation]:
     """The samples against their control, and the control against itself."""
@@ -224,12 +226,12 @@ def measured(
             time.sleep(rest)
             # whatever was left to follow belongs to this trial, not to the next one
             client.send(request())
-    return separation(taken["sample"], taken["control"]), separation(
+    return measure_separation(taken["sample"], taken["control"]), measure_separation(
         taken["again"], taken["control"]
     )
 
 
-def show(measure: Measure, found: Separation, again: Separation) -> dict[str, object]:
+def format_measure(measure: Measure, found: Separation, again: Separation) -> dict[str, object]:
     aim = (
         ""
         if measure.aim is None
@@ -364,7 +366,7 @@ def serve() -> None:
 
 
 @contextmanager
-def served(home: Path) -> Iterator[str]:
+def run_house(home: Path) -> Iterator[str]:
     """The address of the service over this home."""
     command = [sys.executable, "-m", "bench.timing", "--serve"]
     settings = {"CLEARANCE_HOME": str(home), "CLEARANCE_LOG_LEVEL": "error"}

@@ -19,9 +19,10 @@ from indexes.errors import ClearanceError
 from indexes.private_files import keep_private
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from service.answering.answerer import Answer, Answerer
-from service.answering.evidence import Judge
-from service.answering.meaning import meaning_of
+from service.answering.answerer import Answerer
+from service.answering.evidence import EvidenceJudge
+from service.answering.meaning import make_meaning
+from service.answering.values import Answer
 from service.llm.port import LanguageModel
 from service.llm.vllm import VllmModel
 from service.operating.health import Health
@@ -147,8 +148,8 @@ async def open_runtime(
                 cpu,
                 templates=CatalogTemplates(catalog),
                 rights=catalog.models,
-                judge=Judge(searcher.corpus),
-                meaning=meaning_of(embedder),
+                judge=EvidenceJudge(searcher.corpus),
+                meaning=make_meaning(embedder),
                 secret=catalog.secret,
             ),
             jobs=jobs,

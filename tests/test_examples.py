@@ -27,7 +27,7 @@ from ingest.tree import Tree
 from service.app import create_app
 from tests.world import TESTER
 from tools import examples_make
-from tools.demo import people_into
+from tools.demo import add_people
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 DOCUMENTS = EXAMPLES / "documents"
@@ -96,9 +96,9 @@ def test_the_folders_let_in_exactly_the_readers_that_the_list_of_questions_names
 
 def test_inviting_the_people_again_changes_nothing(tmp_path):
     catalog = Catalog.open(f"sqlite:///{tmp_path}/catalog.sqlite")
-    people_into(catalog, PEOPLE)
+    add_people(catalog, PEOPLE)
     before = catalog.people.users(), catalog.people.groups()
-    people_into(catalog, PEOPLE)
+    add_people(catalog, PEOPLE)
     assert (catalog.people.users(), catalog.people.groups()) == before
     assert before[1]["group:engineering"] == ("group:contractors", "user:ben")
     catalog.close()
@@ -134,7 +134,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     home = tmp_path_factory.mktemp("office")
     (home / "models").symlink_to(models)
     catalog = Catalog.open(Settings(home=home).catalog_url)
-    people_into(catalog, PEOPLE)  # first: rules that deny somebody unknown are refused
+    add_people(catalog, PEOPLE)  # first: rules that deny somebody unknown are refused
     catalog.close()
     command = [str(Path(sys.executable).with_name("clearance")), "ingest", str(DOCUMENTS), "--json"]
     others = {
@@ -157,7 +157,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
 
 def opened(settings: Settings) -> Iterator[Office]:
     catalog = Catalog.open(settings.catalog_url)
-    people_into(catalog, PEOPLE)
+    add_people(catalog, PEOPLE)
     keys = {user: catalog.keys.issue(user, by=TESTER).secret for user in PEOPLE["users"]}
     catalog.close()
     with TestClient(create_app(settings)) as client:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools import rooms
-from tools.demo import inert, sources
+from tools.demo import describe_sources, remove_controls
 from tools.processes import ServerFailed, free_port, is_free, running, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -158,7 +158,7 @@ def test_a_quiet_command_shows_its_output_only_when_it_fails():
 
 
 def test_what_a_document_says_cannot_steer_the_terminal():
-    assert inert("all \x1b[2J well\u202e\nnext") == "all  [2J well \nnext"
+    assert remove_controls("all \x1b[2J well\u202e\nnext") == "all  [2J well \nnext"
 
 
 def test_sources_name_every_cited_page_once():
@@ -166,7 +166,7 @@ def test_sources_name_every_cited_page_once():
         place = {"number": page, "name": None, "kind": "page"} if page else None
         return {"n": n, "page": place, "title": "Manual", "path": "a/manual.pdf"}
 
-    assert sources([cite(1, 2), cite(1, 1), cite(1, 2), cite(2, None)]) == {
+    assert describe_sources([cite(1, 2), cite(1, 1), cite(1, 2), cite(2, None)]) == {
         1: "Manual (a/manual.pdf), page 2, page 1",
         2: "Manual (a/manual.pdf)",
     }

@@ -87,7 +87,7 @@ def main() -> int:
     demo = Demo(home=asked.home.absolute(), port=port, model=asked.model)
     try:
         with terminating(), ExitStack() as stack:
-            show(demo, stack, stay=not asked.once)
+            run_demo(demo, stack, stay=not asked.once)
     except KeyboardInterrupt:
         say("\nStopped.")
     except (DemoFailed, ServerFailed) as failed:
@@ -106,19 +106,19 @@ def forget_own_settings() -> None:
         del os.environ[name]
 
 
-def show(demo: Demo, stack: ExitStack, *, stay: bool) -> None:
+def run_demo(demo: Demo, stack: ExitStack, *, stay: bool) -> None:
     began = time.monotonic()
     demo.home.mkdir(parents=True, exist_ok=True)
     MODELS.mkdir(parents=True, exist_ok=True)
     if not (demo.home / "models").exists():
         (demo.home / "models").symlink_to(MODELS)  # unpacked once, for every home on this machine
     server = None if demo.model == "none" else stack.enter_context(_model_server(demo))
-    askers = invite(demo)  # first: rules that deny somebody unknown are refused
+    askers = make_people(demo)  # first: rules that deny somebody unknown are refused
     ingest(demo)
     if server:
         server.wait()
     service = {"CLEARANCE_LLM_URL": server.url} if server else {}
-    stack.enter_context(serving(demo, service))
+    stack.enter_context(run_service(demo, service))
     if demo.model in PACKAGED:
         say(
             "The packaged model is very small: it shows that everything works, and is often wrong. The quotes are not."
@@ -126,10 +126,10 @@ def show(demo: Demo, stack: ExitStack, *, stay: bool) -> None:
     ask_everything(demo, askers)
     say(f"\nAll of this took {time.monotonic() - began:.0f} seconds.")
     if stay:
-        farewell(demo, askers)
+        print_how_to_go_on(demo, askers)
         while True:
             if server and server.process.poll() is not None:
-                raise ServerFailed(f"vLLM ended by itself; see {_shown(server.log)}.")
+                raise ServerFailed(f"vLLM ended by itself; see {_relative_path(server.log)}.")
             time.sleep(1)
 
 
@@ -137,28 +137,28 @@ def show(demo: Demo, stack: ExitStack, *, stay: bool) -> None:
 def _model_server(demo: Demo) -> Iterator[Starting]:
     """Begins to start at once; that takes a minute, in which the documents are read."""
     with starting_model_server(demo.model, log=demo.home / "log" / "model-server.log") as server:
-        say(f"vLLM starts with {demo.model} meanwhile; its log is {_shown(server.log)}.")
+        say(f"vLLM starts with {demo.model} meanwhile; its log is {_relative_path(server.log)}.")
         yield server
 
 
 def ingest(demo: Demo) -> None:
-    heading("Documents in")
-    say(f"$ clearance ingest {_shown(EXAMPLES / 'documents')}")
-    command = [_clearance(), "ingest", str(EXAMPLES / "documents"), "--prune"]
+    print_heading("Documents in")
+    say(f"$ clearance ingest {_relative_path(EXAMPLES / 'documents')}")
+    command = [_find_command(), "ingest", str(EXAMPLES / "documents"), "--prune"]
     with running(command, log=None, env=demo.environment(), cwd=demo.home) as process:
         if process.wait() != 0:
             raise DemoFailed("Some documents could not be read; see above.")
 
 
-def invite(demo: Demo) -> list[Asker]:
+def make_people(demo: Demo) -> list[Asker]:
     """Users, groups and two fresh keys, as `clearance users`, `clearance groups` and `clearance
     keys` make them.
     """
-    heading("People")
+    print_heading("People")
     people = yaml.safe_load((EXAMPLES / "people.yaml").read_text(encoding="utf-8"))
     catalog = Catalog.open(configuration.load(demo.own_settings, env_file=None).catalog_url)
     try:
-        people_into(catalog, people)
+        add_people(catalog, people)
         askers = []
         for name in people["demo"]:
             for old in catalog.keys.list(name):
@@ -173,7 +173,7 @@ def invite(demo: Demo) -> list[Asker]:
     return askers
 
 
-def people_into(catalog: Catalog, people: Mapping[str, Any]) -> None:
+def add_people(catalog: Catalog, people: Mapping[str, Any]) -> None:
     """Users, groups and memberships as the file names them; what is there already stays."""
     for user in {f"user:{name}" for name in people["users"]} - set(catalog.people.users()):
         catalog.people.add_user(user, by=_ACTOR)
@@ -187,11 +187,11 @@ def people_into(catalog: Catalog, people: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def serving(demo: Demo, settings: dict[str, str]) -> Iterator[None]:
-    heading("The service")
+def run_service(demo: Demo, settings: dict[str, str]) -> Iterator[None]:
+    print_heading("The service")
     log = demo.home / "log" / "service.log"
     with running(
-        [_clearance(), "serve"], log=log, env=demo.environment(**settings), cwd=demo.home
+        [_find_command(), "serve"], log=log, env=demo.environment(**settings), cwd=demo.home
     ) as process:
         wait_for(
             f"{demo.url}/readyz",
@@ -208,7 +208,7 @@ def ask_everything(demo: Demo, askers: list[Asker]) -> None:
     answerers = ["quotes"] if demo.model == "none" else ["model", "quotes"]
     with httpx2.Client(base_url=demo.url, timeout=ANSWER_LIMIT_S) as client:
         for question in (item["question"] for item in questions if item.get("demo")):
-            heading(question)
+            print_heading(question)
             for asker in askers:
                 say(f"\n{asker.name} ({asker.about})", bold=True)
                 for answerer in answerers:
@@ -232,20 +232,24 @@ def ask(client: httpx2.Client, asker: Asker, question: str, answerer: str) -> di
 
 
 def show_answer(answerer: str, reply: dict[str, Any]) -> None:
-    say(_wrapped(inert(reply["answer"]), first=f"  {answerer:<6} | ", rest=f"{'':<8} | "))
-    for number, source in sources(reply["citations"]).items():
+    say(_wrap(remove_controls(reply["answer"]), first=f"  {answerer:<6} | ", rest=f"{'':<8} | "))
+    for number, source in describe_sources(reply["citations"]).items():
         say(f"{'':<11}[{number}] {source}", dim=True)
 
 
-def sources(citations: list[dict[str, Any]]) -> dict[int, str]:
+def describe_sources(citations: list[dict[str, Any]]) -> dict[int, str]:
     """What stands behind each number, with every page that is cited of it."""
     pages: dict[int, list[str]] = {}
     documents: dict[int, str] = {}
     for citation in citations:
         number, page = citation["n"], citation["page"]
-        documents[number] = f"{inert(citation['title'])} ({inert(citation['path'])})"
+        documents[number] = (
+            f"{remove_controls(citation['title'])} ({remove_controls(citation['path'])})"
+        )
         place = (
-            f"{page['kind'] or 'page'} {inert(str(page['name'] or page['number']))}" if page else ""
+            f"{page['kind'] or 'page'} {remove_controls(str(page['name'] or page['number']))}"
+            if page
+            else ""
         )
         if place not in pages.setdefault(number, []):
             pages[number].append(place)
@@ -255,8 +259,8 @@ def sources(citations: list[dict[str, Any]]) -> dict[int, str]:
     }
 
 
-def farewell(demo: Demo, askers: list[Asker]) -> None:
-    heading("It stays up")
+def print_how_to_go_on(demo: Demo, askers: list[Asker]) -> None:
+    print_heading("It stays up")
     say(f"{demo.url}/docs  shows every address. The keys of this run:")
     for asker in askers:
         say(f"  {asker.name}: {asker.key}", bold=True)
@@ -273,11 +277,11 @@ def say(text: str, *, bold: bool = False, dim: bool = False) -> None:
     print(f"\033[{code}m{text}\033[0m" if code and sys.stdout.isatty() else text, flush=True)
 
 
-def heading(text: str) -> None:
+def print_heading(text: str) -> None:
     say(f"\n== {text}", bold=True)
 
 
-def inert(text: str) -> str:
+def remove_controls(text: str) -> str:
     """The text without anything that a terminal would obey. Documents are written by strangers."""
     return "".join(
         mark if unicodedata.category(mark) not in {"Cc", "Cf"} or mark == "\n" else " "
@@ -285,7 +289,7 @@ def inert(text: str) -> str:
     )
 
 
-def _wrapped(text: str, *, first: str, rest: str) -> str:
+def _wrap(text: str, *, first: str, rest: str) -> str:
     width = min(110, shutil.get_terminal_size().columns)
     lines = [
         line
@@ -297,12 +301,12 @@ def _wrapped(text: str, *, first: str, rest: str) -> str:
     )
 
 
-def _clearance() -> str:
+def _find_command() -> str:
     """The command of this environment, whatever the PATH says."""
     return str(Path(sys.executable).with_name("clearance"))
 
 
-def _shown(path: Path) -> str:
+def _relative_path(path: Path) -> str:
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 

@@ -40,7 +40,7 @@ def running(
 
     log: takes what it prints; None lets it print to where this script prints.
     """
-    output = subprocess.DEVNULL if log is None else _opened(log)
+    output = subprocess.DEVNULL if log is None else _open_log(log)
     try:
         process = subprocess.Popen(
             command,
@@ -62,7 +62,7 @@ def running(
         stop(process)
 
 
-def _opened(log: Path) -> int:
+def _open_log(log: Path) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
 
@@ -97,12 +97,12 @@ def wait_for(
         if process.poll() is not None:
             progress.finish(f"ended with exit status {process.returncode}")
             raise ServerFailed(
-                f"{title}: ended with exit status {process.returncode}.\n{tail(log)}"
+                f"{title}: ended with exit status {process.returncode}.\n{read_tail(log)}"
             )
         if progress.seconds > limit_s:
             progress.finish(f"not ready after {limit_s:.0f} s")
-            raise ServerFailed(f"{title}: not ready after {limit_s:.0f} s.\n{tail(log)}")
-        progress.tick(last_line(log))
+            raise ServerFailed(f"{title}: not ready after {limit_s:.0f} s.\n{read_tail(log)}")
+        progress.tick(read_last_line(log))
         time.sleep(0.25)
     progress.finish(f"ready after {progress.seconds:.0f} s")
     return progress.seconds
@@ -116,13 +116,13 @@ def answers(url: str) -> bool:
         return False
 
 
-def tail(log: Path) -> str:
+def read_tail(log: Path) -> str:
     return "\n".join(
         log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
     )
 
 
-def last_line(log: Path) -> str:
+def read_last_line(log: Path) -> str:
     """The last words of a log, for a progress line."""
     with suppress(OSError), log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 2000))

@@ -14,34 +14,23 @@ from indexes.errors import BadInput, GeneratorBroken, GeneratorError, NoSuchMode
 from indexes.model import Principal
 from indexes.settings import Settings
 from service.answering import phrases
-from service.answering.evidence import Judge
+from service.answering.evidence import EvidenceJudge
 from service.answering.generate import Completion
 from service.answering.meaning import Meaning
 from service.answering.permission import LOOKS_AT_ONCE, Permission
 from service.answering.prompt import LeftOut
-from service.answering.quote import answer_nothing_found, quote
-from service.answering.run import Found, Run
+from service.answering.quote import answer_nothing_found, answer_with_quotes
+from service.answering.run import Retrieval, Run
 from service.answering.search import Search
 from service.answering.values import (
     Answer,
-    AnswererName,
     Ask,
-    CitationFound,
     Event,
     Finished,
-    Passages,
-    Timings,
-    Token,
-    Usage,
 )
 from service.llm.port import LanguageModel
 from service.llm.rights import PermittedModels
-from service.templates.template import BuiltIn, Template, TemplateSource
-
-__all__ = [
-    "Answer", "Answerer", "AnswererName", "Ask", "CitationFound", "Event", "Finished", "Passages", "Timings",
-    "Token", "Usage",
-]  # fmt: skip
+from service.templates.template import BuiltInTemplates, Template, TemplateSource
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +47,7 @@ class Answerer:
         *,
         templates: TemplateSource | None = None,
         rights: Models | None = None,
-        judge: Judge | None = None,
+        judge: EvidenceJudge | None = None,
         meaning: Meaning | None = None,
         secret: bytes | None = None,
     ) -> None:
@@ -74,13 +63,13 @@ class Answerer:
         self.settings = settings
         self.cpu = cpu
         self._looks = CapacityLimiter(LOOKS_AT_ONCE)
-        self.templates = templates or BuiltIn()
+        self.templates = templates or BuiltInTemplates()
         self.judge = judge
-        self.generation = Completion(
+        self.completion = Completion(
             settings, secret or secrets.token_bytes(32), meaning=meaning, cpu=cpu
         )
 
-    def permission(self, principal: Principal) -> Permission:
+    def make_permission(self, principal: Principal) -> Permission:
         """For one answer to this asker."""
         return Permission(self.searcher, principal, self._looks)
 
@@ -88,7 +77,7 @@ class Answerer:
         self, ask: Ask, principal: Principal, permission: Permission | None = None
     ) -> Answer:
         """The whole answer. Raises what `stream` raises."""
-        kept = permission or self.permission(principal)
+        kept = permission or self.make_permission(principal)
         async with aclosing(
             self._events(Run(ask=ask, principal=principal, permission=kept, watched=False))
         ) as events:
@@ -108,13 +97,17 @@ class Answerer:
         and before each call to the model NotAuthenticated and Withdrawn.
         """
         return self._events(
-            Run(ask=ask, principal=principal, permission=permission or self.permission(principal))
+            Run(
+                ask=ask,
+                principal=principal,
+                permission=permission or self.make_permission(principal),
+            )
         )
 
     async def _events(self, run: Run) -> AsyncGenerator[Event]:
         """The path of a question: made to stand alone, searched for, answered."""
-        run.model = await self._model_for(run.ask, run.principal)
-        run.question = await self.generation.make_standalone(run)
+        run.model = await self._choose_model(run.ask, run.principal)
+        run.question = await self.completion.make_standalone(run)
         run.condensed = time.perf_counter()
         run.found = await to_thread.run_sync(self._find, run, limiter=self.cpu)
         run.searched = time.perf_counter()
@@ -122,7 +115,7 @@ class Answerer:
             async for event in events:
                 yield event
 
-    async def _model_for(self, ask: Ask, asker: Principal) -> LanguageModel | None:
+    async def _choose_model(self, ask: Ask, asker: Principal) -> LanguageModel | None:
         """The model that answers; if None, quotes do.
 
         Raises BadInput, and NoSuchModel whatever the search may find.
@@ -144,7 +137,7 @@ class Answerer:
             await named.served_model()
         return named
 
-    def _find(self, run: Run) -> Found:
+    def _find(self, run: Run) -> Retrieval:
         """Everything that is read for this question: the passages, and the template that says how
         to ask the model.
         """
@@ -164,7 +157,7 @@ class Answerer:
             result, weak = self.judge.search_with_evidence(run.question, search)
         # the reply names what was left out as well
         named = (*result.hits, *(omission.hit for omission in result.left_out))
-        run.permission.rests_on(hit.row for hit in named)
+        run.permission.add_rows(hit.row for hit in named)
         hits = result.hits
         left_out = tuple(LeftOut.of(left.hit, left.reason) for left in result.left_out)
         if weak:  # from here on it is a view in which there is nothing
@@ -175,13 +168,13 @@ class Answerer:
             template = self.templates.choose(
                 ask.template, asker, self.settings.llm_style, run.language
             )
-        return Found(hits, left_out, result.view_id, result.position, template)
+        return Retrieval(hits, left_out, result.view_id, result.position, template)
 
     def _choose_answerer(self, run: Run) -> AsyncGenerator[Event]:
         if not run.found.hits:
             return answer_nothing_found(run)
         if run.model is None or run.found.template is None:
-            return quote(run, self.cpu)
+            return answer_with_quotes(run, self.cpu)
         return self._generate_or_quote(run, run.model, run.found.template)
 
     async def _generate_or_quote(
@@ -191,7 +184,7 @@ class Answerer:
         are allowed.
         """
         try:
-            async with aclosing(self.generation.generate(run, model, template)) as events:
+            async with aclosing(self.completion.generate(run, model, template)) as events:
                 async for event in events:
                     yield event
             return
@@ -199,6 +192,8 @@ class Answerer:
             if run.spoken or (run.ask.fallback or self.settings.fallback) != "quotes":
                 raise
             log.warning("answered with quotes: %s", error)
-        async with aclosing(quote(run, self.cpu, phrases.QUOTED_INSTEAD[run.language])) as events:
+        async with aclosing(
+            answer_with_quotes(run, self.cpu, phrases.QUOTED_INSTEAD[run.language])
+        ) as events:
             async for event in events:
                 yield event

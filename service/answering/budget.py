@@ -14,9 +14,9 @@ from service.answering.prompt import (
     Piece,
     Turn,
     alternate_turns,
-    boundary,
-    pack,
-    render,
+    make_boundary,
+    pack_passages,
+    render_prompt,
 )
 from service.llm.port import LanguageModel, Prompt
 from service.templates.template import Template
@@ -36,7 +36,7 @@ FRAGMENT = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class PassageTokens:
     """Tokens that one passage takes in the prompt."""
 
     n: int
@@ -59,7 +59,7 @@ class Budget:
     template: int
     question: int
     history: int
-    passages: tuple[Share, ...]
+    passages: tuple[PassageTokens, ...]
     unused: int
     left_out: tuple[LeftOut, ...]
     dropped_turns: int = 0  # of the history, oldest first
@@ -88,13 +88,13 @@ class PackingRequest:
     view_id: str
     secret: bytes
 
-    def asked(self, history: tuple[Turn, ...]) -> str:
+    def question_beside(self, history: tuple[Turn, ...]) -> str:
         """The question as the model gets it beside these turns: without any, it has to stand alone."""
         return self.question if history or not self.standalone else self.standalone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
+class FittedPrompt:
     """A prompt that fits, counted."""
 
     prompt: Prompt
@@ -105,7 +105,7 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
+class _CountedPrompt:
     """One way to fill the window."""
 
     prompt: Prompt
@@ -118,7 +118,7 @@ def pack_everything(
     hits: Sequence[Hit], left_out: tuple[LeftOut, ...]
 ) -> tuple[tuple[Passage, ...], Budget]:
     """All passages, if no window limits them."""
-    passages = pack([Piece(hit, len(hit.text)) for hit in hits])
+    passages = pack_passages([Piece(hit, len(hit.text)) for hit in hits])
     nothing = Budget(
         window=None,
         answer=0,
@@ -132,7 +132,7 @@ def pack_everything(
     return passages, nothing
 
 
-async def fit(request: PackingRequest, model: LanguageModel, window: int) -> Fitted:
+async def fit_prompt(request: PackingRequest, model: LanguageModel, window: int) -> FittedPrompt:
     """The most that fits the window.
 
     Earlier turns give way first, then the answer's length; then it is refused.
@@ -143,15 +143,19 @@ async def fit(request: PackingRequest, model: LanguageModel, window: int) -> Fit
     answer = min(request.answer_tokens, max(window // 2, 1))
     least = min(answer, LEAST_ANSWER)
     turns = alternate_turns(request.history)
-    recent = _recent(turns, (window - answer) // HISTORY_SHARE)
+    recent = _choose_recent_turns(turns, (window - answer) // HISTORY_SHARE)
     for history, reserved in dict.fromkeys(((recent, answer), ((), answer), ((), least))):
-        fixed = _size(render(request.template, request.asked(history), (), history, ""))
+        fixed = _estimate_prompt(
+            render_prompt(request.template, request.question_beside(history), (), history, "")
+        )
         draft = await _fill_window(request, model, history, window - reserved, fixed)
         if draft is not None and (draft.passages or not request.hits):
             return _add_ledger(
                 request, draft, window, reserved, history, len(turns) - len(history), fixed
             )
-    alone = await model.count(render(request.template, request.asked(()), (), (), ""))
+    alone = await model.count(
+        render_prompt(request.template, request.question_beside(()), (), (), "")
+    )
     raise QuestionTooLong(
         f"It takes {alone} tokens with its instructions, the answer needs at least {least}, a passage must fit"
         f" beside them, and the model's window holds {window}.",
@@ -165,19 +169,19 @@ async def _fill_window(
     history: tuple[Turn, ...],
     room: int,
     fixed: float,
-) -> _Draft | None:
+) -> _CountedPrompt | None:
     """The draft with the most text that takes at most `room` tokens; None if not even the
     question does.
 
     fixed: about how many tokens the prompt has without passages.
     """
     everything = tuple(Piece(hit, len(hit.text)) for hit in request.hits)
-    tried: _Draft | None = None
-    if fixed + sum(_piece_size(piece) for piece in everything) <= room:
+    tried: _CountedPrompt | None = None
+    if fixed + sum(_estimate_piece(piece) for piece in everything) <= room:
         tried = await _count_draft(request, model, everything, history)
         if tried.tokens <= room:
             return tried
-    cuts = _cuts(request.hits)
+    cuts = _list_cuts(request.hits)
     return await _find_largest_cut(
         request, model, history, room, fixed, cuts[: -1 if tried else None], tried
     )
@@ -190,15 +194,15 @@ async def _find_largest_cut(
     room: int,
     fixed: float,
     cuts: Sequence["_Cut"],
-    tried: _Draft | None,
-) -> _Draft | None:
+    tried: _CountedPrompt | None,
+) -> _CountedPrompt | None:
     """The draft of the largest cut that fits, or of one close to it. cuts: growing; tried: more
     than all of them.
     """
     sizes = [fixed + cut.size for cut in cuts]
     low, high = -1, len(cuts)  # low fits, high does not
-    rate = tried.tokens / _size(tried.prompt) if tried else 1.0
-    best: _Draft | None = None
+    rate = tried.tokens / _estimate_prompt(tried.prompt) if tried else 1.0
+    best: _CountedPrompt | None = None
     guesses = 0
     while high - low > 1:
         guesses += 1
@@ -220,14 +224,15 @@ async def _count_draft(
     model: LanguageModel,
     pieces: tuple[Piece, ...],
     history: tuple[Turn, ...],
-) -> _Draft:
-    passages = pack(pieces)
-    question = request.asked(history)
-    mark = boundary(request.secret, request.view_id, question, passages)
+) -> _CountedPrompt:
+    passages = pack_passages(pieces)
+    question = request.question_beside(history)
+    mark = make_boundary(request.secret, request.view_id, question, passages)
     prompt = replace(
-        render(request.template, question, passages, history, mark), cache_salt=request.view_id
+        render_prompt(request.template, question, passages, history, mark),
+        cache_salt=request.view_id,
     )
-    return _Draft(prompt, passages, pieces, await model.count(prompt))
+    return _CountedPrompt(prompt, passages, pieces, await model.count(prompt))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +248,7 @@ class _Cut:
         return (*whole, Piece(hits[self.whole], self.length)) if self.length else whole
 
 
-def _cuts(hits: Sequence[Hit]) -> list[_Cut]:
+def _list_cuts(hits: Sequence[Hit]) -> list[_Cut]:
     """Every place where the passages may end, from nothing to everything: after a sentence or a
     whole hit.
     """
@@ -256,20 +261,20 @@ def _cuts(hits: Sequence[Hit]) -> list[_Cut]:
             ends = [*range(FRAGMENT, ends[0] if ends else len(hit.text), FRAGMENT), *ends]
         begin = 0
         for end in ends:
-            size += estimate(hit.text[begin:end])
+            size += estimate_tokens(hit.text[begin:end])
             begin = end
             cuts.append(_Cut(rank, end, size))
-        size += estimate(hit.text[begin:])
+        size += estimate_tokens(hit.text[begin:])
         cuts.append(_Cut(rank + 1, 0, size))
     return cuts
 
 
-def _recent(turns: tuple[Turn, ...], room: int) -> tuple[Turn, ...]:
+def _choose_recent_turns(turns: tuple[Turn, ...], room: int) -> tuple[Turn, ...]:
     """The last exchanges that take about so many tokens at most."""
     first = len(turns)
     taken = 0.0
     for place in range(len(turns) - 2, -1, -2):  # a question and its answer go together
-        taken += sum(_turn_size(turn) for turn in turns[place : place + 2])
+        taken += sum(_estimate_turn(turn) for turn in turns[place : place + 2])
         if taken > room:
             break
         first = place
@@ -278,16 +283,16 @@ def _recent(turns: tuple[Turn, ...], room: int) -> tuple[Turn, ...]:
 
 def _add_ledger(
     request: PackingRequest,
-    draft: _Draft,
+    draft: _CountedPrompt,
     window: int,
     answer: int,
     history: tuple[Turn, ...],
     dropped: int,
     fixed: float,
-) -> Fitted:
-    question = estimate(request.asked(history))
-    earlier = sum(_turn_size(turn) for turn in history)
-    shown = [estimate(passage.text) + LABEL_TOKENS for passage in draft.passages]
+) -> FittedPrompt:
+    question = estimate_tokens(request.question_beside(history))
+    earlier = sum(_estimate_turn(turn) for turn in history)
+    shown = [estimate_tokens(passage.text) + LABEL_TOKENS for passage in draft.passages]
     parts = apportion(
         draft.tokens, [max(fixed - question - earlier, 1.0), question, earlier, *shown]
     )
@@ -298,14 +303,14 @@ def _add_ledger(
         question=parts[1],
         history=parts[2],
         passages=tuple(
-            Share(passage.n, tokens)
+            PassageTokens(passage.n, tokens)
             for passage, tokens in zip(draft.passages, parts[3:], strict=True)
         ),
         unused=window - answer - draft.tokens,
-        left_out=(*request.left_out, *_left_out_by_window(request.hits, draft.pieces)),
+        left_out=(*request.left_out, *_find_left_out(request.hits, draft.pieces)),
         dropped_turns=dropped,
     )
-    return Fitted(
+    return FittedPrompt(
         prompt=draft.prompt,
         passages=draft.passages,
         tokens=draft.tokens,
@@ -314,7 +319,7 @@ def _add_ledger(
     )
 
 
-def _left_out_by_window(hits: Sequence[Hit], pieces: Sequence[Piece]) -> list[LeftOut]:
+def _find_left_out(hits: Sequence[Hit], pieces: Sequence[Piece]) -> list[LeftOut]:
     cut = [
         LeftOut.of(piece.hit, "cut", len(piece.hit.text) - piece.length)
         for piece in pieces
@@ -331,7 +336,7 @@ def apportion(total: int, weights: Sequence[float]) -> list[int]:
     return [after - before for before, after in pairwise(edges)]
 
 
-def estimate(text: str) -> float:
+def estimate_tokens(text: str) -> float:
     """About how many tokens a text has.
 
     From its length in characters and bytes alone, so it costs nothing.
@@ -340,15 +345,15 @@ def estimate(text: str) -> float:
     return ASCII_RATE * (len(text) - wide) + WIDE_RATE * wide
 
 
-def _size(prompt: Prompt) -> float:
+def _estimate_prompt(prompt: Prompt) -> float:
     if prompt.text is not None:
-        return estimate(prompt.text)
-    return sum(estimate(message.content) + TURN_TOKENS for message in prompt.messages or ())
+        return estimate_tokens(prompt.text)
+    return sum(estimate_tokens(message.content) + TURN_TOKENS for message in prompt.messages or ())
 
 
-def _piece_size(piece: Piece) -> float:
-    return estimate(piece.hit.text[: piece.length]) + LABEL_TOKENS
+def _estimate_piece(piece: Piece) -> float:
+    return estimate_tokens(piece.hit.text[: piece.length]) + LABEL_TOKENS
 
 
-def _turn_size(turn: Turn) -> float:
-    return estimate(turn.text) + TURN_TOKENS
+def _estimate_turn(turn: Turn) -> float:
+    return estimate_tokens(turn.text) + TURN_TOKENS

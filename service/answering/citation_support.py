@@ -84,4 +84,4 @@ class CitationSupport:
         except Exception:  # an answer does not fail for want of a second opinion
             log.exception("a citation could not be looked at again")
             place = None
-        return doubt.citation if place is None else doubt.resolved(place)
+        return doubt.citation if place is None else doubt.resolve(place)

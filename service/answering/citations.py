@@ -1,7 +1,7 @@
 """Markers `[n]` in an answer, checked against the passages that were supplied."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from indexes.text.scripts import script
 from indexes.text.sentences import sentences
 from indexes.text.words import terms
 from service.answering.prompt import Passage, PassageSpan
-from service.answering.untrusted import Inert, visible
+from service.answering.untrusted import InertText, keep_visible
 
 SUPPORT = 0.5  # share of a sentence's content words that the cited passage must hold
 LONGEST_MARKER = 120  # characters; a bracket that goes on longer is text
@@ -79,12 +79,12 @@ class Doubt:
     passage: Passage
     evidence: tuple[Sentence, ...]  # all of the passage
 
-    def resolved(self, place: int) -> Citation:
+    def resolve(self, place: int) -> Citation:
         """The citation, supported by this sentence of the evidence."""
-        return cite(self.passage, self.evidence[place], self.citation.span, supported=True)
+        return make_citation(self.passage, self.evidence[place], self.citation.span, supported=True)
 
 
-def split(passage: Passage) -> list[Sentence]:
+def split_sentences(passage: Passage) -> list[Sentence]:
     """The sentences of a passage in reading order; none crosses from one unbroken stretch into the
     next.
     """
@@ -93,7 +93,7 @@ def split(passage: Passage) -> list[Sentence]:
     ]
 
 
-def cite(
+def make_citation(
     passage: Passage, sentence: Sentence, span: tuple[int, int], *, supported: bool
 ) -> Citation:
     """The citation whose quote is this sentence of the passage."""
@@ -105,7 +105,7 @@ def cite(
         path=passage.path,
         media_type=passage.media_type,
         section=sentence.span.section,
-        page=page_at(sentence.span.pages, sentence.start, passage.page_kind),
+        page=find_page(sentence.span.pages, sentence.start, passage.page_kind),
         start=sentence.start,
         end=sentence.end,
         quote=sentence.text,
@@ -114,7 +114,7 @@ def cite(
     )
 
 
-def page_at(pages: Iterable[PageMark], offset: int, kind: PageKind | None) -> Page | None:
+def find_page(pages: Iterable[PageMark], offset: int, kind: PageKind | None) -> Page | None:
     """The page on which this character of the document stands."""
     begun = [mark for mark in pages if mark.start <= offset]
     if not begun:
@@ -124,7 +124,7 @@ def page_at(pages: Iterable[PageMark], offset: int, kind: PageKind | None) -> Pa
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
+class _OpenMarker:
     """A marker whose sentence is not finished yet."""
 
     n: int
@@ -132,7 +132,7 @@ class _Pending:
     position: int  # in the text without markers
 
 
-class Writer:
+class CitationWriter:
     """An answer as it grows: inert text with checked markers, and each citation as soon as its
     sentence is finished.
 
@@ -150,49 +150,49 @@ class Writer:
         self._asked = frozenset(term.form for term in terms(question, question=True))
         self._rest = ""  # what may still become a marker
         self._begun = False
-        self._inert = Inert()
+        self._inert = InertText()
         self._bare = ""  # the text without its markers, for finding sentences
         self._run: set[int] = set()  # markers since the last word: [1][1] is [1]
-        self._pending: list[_Pending] = []
+        self._open_markers: list[_OpenMarker] = []
 
     def feed(self, delta: str) -> list[str | Citation]:
         """What the next stretch of the model's output makes certain."""
-        self._rest += visible(delta)
+        self._rest += keep_visible(delta)
         before = len(self.text)
-        self._scan(final=False)
-        return [*self._grown(before), *self._settle(final=False)]
+        self._read_rest(final=False)
+        return [*self._text_since(before), *self._cite_finished(final=False)]
 
     def finish(self) -> list[str | Citation]:
         """What was held back, and the citations of the last sentence."""
         before = len(self.text)
-        self._scan(final=True)
-        self._plain(self._inert.finish(), raw=False)
-        return [*self._grown(before), *self._settle(final=True)]
+        self._read_rest(final=True)
+        self._add_text(self._inert.finish(), raw=False)
+        return [*self._text_since(before), *self._cite_finished(final=True)]
 
-    def _grown(self, before: int) -> list[str]:
+    def _text_since(self, before: int) -> list[str]:
         return [self.text[before:]] if len(self.text) > before else []
 
-    def _scan(self, *, final: bool) -> None:
+    def _read_rest(self, *, final: bool) -> None:
         """Moves everything that is certain from the rest to the text."""
-        while (opening := self._opening()) is not None:
+        while (opening := self._find_bracket()) is not None:
             words = self._rest[: opening.start()].rstrip(" \t")
-            self._plain(words)
+            self._add_text(words)
             self._rest = self._rest[len(words) :]
-            if not self._bracket(final=final):
+            if not self._read_bracket(final=final):
                 return
         # space at the end may stand before a marker, or be the end of the answer
         words = self._rest.rstrip()
-        self._plain(words)
+        self._add_text(words)
         self._rest = "" if final else self._rest[len(words) :]
 
-    def _opening(self) -> re.Match[str] | None:
+    def _find_bracket(self) -> re.Match[str] | None:
         """The next bracket. An answer begins with its first word, not with the space before it."""
         if not self._begun:
             self._rest = self._rest.lstrip()
         return _OPEN.search(self._rest)
 
-    def _bracket(self, *, final: bool) -> bool:
-        """Decides about the bracket that the rest begins with; False: more text is needed first."""
+    def _read_bracket(self, *, final: bool) -> bool:
+        """Decides about the bracket that the rest begins with; False if more text is needed first."""
         chain = _CHAIN.match(self._rest)
         assert chain is not None  # the caller found a bracket, with nothing but space before it
         space, brackets = chain.groups()
@@ -201,19 +201,19 @@ class Writer:
             return False
         inner = max(brackets.rfind(mark) for mark in "[【［")
         numbers = (
-            _numbers(brackets[inner + 1 :])
+            _read_numbers(brackets[inner + 1 :])
             if follows in _CLOSE and len(brackets) <= LONGEST_MARKER
             else None
         )
         if numbers is None:
-            self._plain(space + brackets[0])
+            self._add_text(space + brackets[0])
             self._rest = self._rest[len(space) + 1 :]
             return True
         outer, tail = brackets[:inner], self._rest[chain.end() + 1 :]
         supplied = [n for n in numbers if n in self._passages and n not in self._run]
         if supplied:
-            self._plain(space + outer)
-            self._mark(supplied)
+            self._add_text(space + outer)
+            self._add_markers(supplied)
             self._rest = tail
             return True
         if not tail and not final and not outer:
@@ -222,7 +222,7 @@ class Writer:
         self._rest = (space if keep else "") + outer + tail
         return True
 
-    def _plain(self, text: str, *, raw: bool = True) -> None:
+    def _add_text(self, text: str, *, raw: bool = True) -> None:
         self._begun = self._begun or bool(text)
         given = self._inert.feed(text) if raw else text
         self.text += given
@@ -230,7 +230,7 @@ class Writer:
         if text.strip():
             self._run.clear()
 
-    def _mark(self, numbers: Iterable[int]) -> None:
+    def _add_markers(self, numbers: Iterable[int]) -> None:
         for n in dict.fromkeys(numbers):
             marker = f"[{n}]"
             self._begun = True
@@ -238,51 +238,53 @@ class Writer:
             self._bare += given.removesuffix(marker)
             self.text += given
             self._run.add(n)
-            self._pending.append(
-                _Pending(n, (len(self.text) - len(marker), len(self.text)), len(self._bare))
+            self._open_markers.append(
+                _OpenMarker(n, (len(self.text) - len(marker), len(self.text)), len(self._bare))
             )
 
-    def _settle(self, *, final: bool) -> list[Citation]:
+    def _cite_finished(self, *, final: bool) -> list[Citation]:
         """The citations whose sentences are finished."""
-        if not self._pending:
+        if not self._open_markers:
             return []
         bounds = sentences(self._bare)
         settled: list[Citation] = []
-        while self._pending:
-            place = _sentence_of(self._pending[0].position, bounds, self._bare)
+        while self._open_markers:
+            place = _find_sentence(self._open_markers[0].position, bounds, self._bare)
             if not final and (place is None or place >= len(bounds) - 1):
                 break
-            pending = self._pending.pop(0)
+            pending = self._open_markers.pop(0)
             claim = self._bare[slice(*bounds[place])] if place is not None else ""
-            settled.append(self._cite(pending, claim))
+            settled.append(self._check_support(pending, claim))
         self.citations.extend(settled)
         return settled
 
-    def _cite(self, pending: _Pending, claim: str) -> Citation:
+    def _check_support(self, pending: _OpenMarker, claim: str) -> Citation:
         passage = self._passages[pending.n]
-        evidence = self._evidence.setdefault(pending.n, split(passage))
+        evidence = self._evidence.setdefault(pending.n, split_sentences(passage))
         # particles are no evidence
         claimed = frozenset(term.form for term in terms(claim, question=True))
         if not evidence:
             first = passage.spans[0]
-            return cite(passage, Sentence(first, 0, len(first.text)), pending.span, supported=False)
+            return make_citation(
+                passage, Sentence(first, 0, len(first.text)), pending.span, supported=False
+            )
         best = max(
             evidence,
             key=lambda sentence: (
-                _agreement(sentence.forms, claimed, self._asked),
+                _score_agreement(sentence.forms, claimed, self._asked),
                 -sentence.start,
             ),
         )
         held = frozenset[str]().union(*(sentence.forms for sentence in evidence))
         agree = bool(claimed) and all(form in held for form in claimed if form[0].isdigit())
         shared = len(claimed & held) >= SUPPORT * len(claimed)
-        citation = cite(passage, best, pending.span, supported=agree and shared)
+        citation = make_citation(passage, best, pending.span, supported=agree and shared)
         if agree and not shared and script(claim) != script(passage.text):
             self.doubts[pending.span] = Doubt(claim, citation, passage, tuple(evidence))
         return citation
 
 
-def _numbers(body: str) -> list[int] | None:
+def _read_numbers(body: str) -> list[int] | None:
     """The numbers of a marker, ranges written out; None if it is no marker."""
     if not _NUMBERS.fullmatch(body):
         return None
@@ -293,7 +295,7 @@ def _numbers(body: str) -> list[int] | None:
     return found
 
 
-def _sentence_of(position: int, bounds: Sequence[tuple[int, int]], text: str) -> int | None:
+def _find_sentence(position: int, bounds: Sequence[tuple[int, int]], text: str) -> int | None:
     """The sentence that a marker here belongs to: the one around it, else the one before it, else
     the one it opens.
     """
@@ -308,7 +310,9 @@ def _sentence_of(position: int, bounds: Sequence[tuple[int, int]], text: str) ->
     return before
 
 
-def _agreement(forms: frozenset[str], claimed: frozenset[str], asked: frozenset[str]) -> float:
+def _score_agreement(
+    forms: frozenset[str], claimed: frozenset[str], asked: frozenset[str]
+) -> float:
     """How well a sentence of the passage stands behind a claim; words that the question did not
     bring count double.
     """
@@ -317,9 +321,3 @@ def _agreement(forms: frozenset[str], claimed: frozenset[str], asked: frozenset[
         + len(forms & claimed & asked)
         + 0.5 * len(forms & (asked - claimed))
     )
-
-
-def markers(text: str) -> Iterator[tuple[int, int, int]]:
-    """Every `[n]` of a finished answer: number, start, end."""
-    for match in re.finditer(r"\[(\d+)\]", text):
-        yield int(match.group(1)), match.start(), match.end()

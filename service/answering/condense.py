@@ -1,7 +1,7 @@
 """A follow-up question as one that stands alone: what is searched for when somebody asks "And on
 Fridays?".
 
-The model writes it from the caller's own conversation. Where there is no model, or it fails, or
+The model writes it from the caller's own conversation. If there is no model, or it fails, or
 what it wrote is not made of the conversation's words, a rule does: the content words of the
 question before are added.
 """
@@ -18,7 +18,7 @@ from indexes.text.scripts import UNSPACED, Script, script
 from indexes.text.sentences import QUESTION_MARKS
 from indexes.text.words import terms
 from service.answering.prompt import Turn, alternate_turns
-from service.answering.untrusted import clean, quiet
+from service.answering.untrusted import disarm, remove_invisible
 from service.llm.port import LanguageModel, Message, Prompt
 from service.templates.template import Style
 
@@ -87,11 +87,11 @@ def complete_by_rule(question: str, turns: Sequence[Turn]) -> str:
     for earlier in [turn.text[:CONTEXT_CHARS] for turn in turns if turn.role == "user"][
         -RECENT_TURNS:
     ]:
-        said = _complete(earlier, said)
-    return _complete(question, said)
+        said = _complete_question(earlier, said)
+    return _complete_question(question, said)
 
 
-def _complete(question: str, before: str) -> str:
+def _complete_question(question: str, before: str) -> str:
     own = {term.form for term in terms(question, question=True)}
     if len(own) >= FEW and not _LEANS.search(question):
         return question
@@ -133,32 +133,35 @@ async def _ask_model(
 async def _fit_prompt(
     question: str, turns: Sequence[Turn], model: LanguageModel, style: Style
 ) -> Prompt | None:
-    """A prompt that leaves room for the reply, with as many of the last exchanges as fit; None: not
-    even one does.
+    """A prompt that leaves room for the reply, with as many of the last exchanges as fit; None
+    if not even one does.
     """
     room = (await model.served_model()).window - ANSWER_TOKENS
     for first in range(0, len(turns), 2):
-        prompt = _prompt(question, turns[first:], style)
+        prompt = _make_prompt(question, turns[first:], style)
         if await model.count(prompt) <= room:
             return prompt
     return None
 
 
-def _prompt(question: str, turns: Sequence[Turn], style: Style) -> Prompt:
+def _make_prompt(question: str, turns: Sequence[Turn], style: Style) -> Prompt:
     language = script(question)
     user, assistant, last, rewritten = _NAMES[language]
     colon = "：" if language == "zh" else ": "
     lines = [
-        f"{user if turn.role == 'user' else assistant}{colon}{_line(turn.text)}" for turn in turns
+        f"{user if turn.role == 'user' else assistant}{colon}{_make_line(turn.text)}"
+        for turn in turns
     ]
-    asked = "\n".join([*lines, f"{last}{colon}{_line(question)}", f"{rewritten}{colon}".rstrip()])
+    asked = "\n".join(
+        [*lines, f"{last}{colon}{_make_line(question)}", f"{rewritten}{colon}".rstrip()]
+    )
     if style == "completion":
         return Prompt(text=f"{_TELL[language]}\n\n{_SHOTS[language]}{asked}")
     return Prompt(messages=(Message("system", _TELL[language]), Message("user", asked)))
 
 
-def _line(text: str) -> str:
-    line = " ".join(quiet(text).split())
+def _make_line(text: str) -> str:
+    line = " ".join(disarm(text).split())
     return line if len(line) <= TURN_CHARS else line[:TURN_CHARS].rstrip() + " …"
 
 
@@ -180,7 +183,7 @@ def _accept(said: str, question: str, turns: Sequence[Turn]) -> str | None:
     """What the model wrote, if it is this question, made of what was said; small models answer,
     invent, or repeat.
     """
-    line = _LABEL.sub("", clean(said).strip()).strip("\"'“”‘’「」* ")
+    line = _LABEL.sub("", remove_invisible(said).strip()).strip("\"'“”‘’「」* ")
     wrote = {term.form for term in terms(line, question=True)}
     asked = {term.form for term in terms(question, question=True)}
     known = asked.union(

@@ -23,7 +23,7 @@ SETTING = "abstention"
 """Under this name a generation keeps its thresholds."""
 
 OFF = "off"
-"""Among them: nothing is refused, whatever else stands there."""
+"""If it stands among them, nothing is refused, whatever else stands there."""
 
 HELD = 0.4
 """Share of a question's words, `the` and `of` above all, that a few passages in its language hold.
@@ -50,7 +50,7 @@ _WORD = re.compile(rf"[{UNSPACED}]|[^\W\d_{UNSPACED}]+")
 log = logging.getLogger(__name__)
 
 
-class Judge:
+class EvidenceJudge:
     """Judges by the thresholds of the active generation, read anew at every request."""
 
     def __init__(self, corpus: Corpus) -> None:
@@ -80,8 +80,8 @@ def is_weak(question: str, result: SearchResult, by: Thresholds) -> bool:
 
 def share_a_language(question: str, hits: Iterable[Hit]) -> bool:
     """Whether passages hold so many of the question's words that they must be in its language."""
-    asked = _words(question)
-    told = frozenset[str]().union(*(_words(hit.text) for hit in hits))
+    asked = _split_words(question)
+    told = frozenset[str]().union(*(_split_words(hit.text) for hit in hits))
     return len(asked & told) >= HELD * len(asked)
 
 
@@ -103,6 +103,6 @@ def read_thresholds(generation: IndexGeneration, settings: Mapping[str, Any]) ->
     return found
 
 
-def _words(text: str) -> frozenset[str]:
+def _split_words(text: str) -> frozenset[str]:
     """Every word once, the small ones too; scripts without spaces as single characters."""
     return frozenset(_WORD.findall(text.casefold()))

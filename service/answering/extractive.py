@@ -16,9 +16,9 @@ from itertools import pairwise
 from indexes.text.scripts import script
 from indexes.text.sentences import ends_sentence
 from indexes.text.words import terms
-from service.answering.citations import Citation, Sentence, cite, split
+from service.answering.citations import Citation, Sentence, make_citation, split_sentences
 from service.answering.prompt import Passage
-from service.answering.untrusted import inert, quiet
+from service.answering.untrusted import disarm, make_inert
 
 # share of the question's words that a sentence, and in part what stands around it, must hold
 ENOUGH = 0.5
@@ -94,7 +94,7 @@ def choose_quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ..
     Each document has its say before any has a second one, and none is measured by another: whatever
     one of them says, that the documents hold no answer above all, cannot keep the others out.
     """
-    split_up = [(passage, split(passage)) for passage in passages]
+    split_up = [(passage, split_sentences(passage)) for passage in passages]
     asked = _weigh_words(
         question, [sentence for _, sentences in split_up for sentence in sentences]
     )
@@ -105,7 +105,7 @@ def choose_quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ..
         for passage, sentences in split_up
         for quote in _score_sentences(asked, passage, sentences)
     ]
-    candidates.sort(key=_order)
+    candidates.sort(key=_sort_key)
     chosen: list[Quote] = []
     best: dict[str, float] = {}  # of each document
     later: list[Quote] = []
@@ -121,10 +121,10 @@ def choose_quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ..
             candidate, chosen
         ):
             chosen.append(candidate)
-    return tuple(sorted(chosen[:AT_MOST], key=_order))
+    return tuple(sorted(chosen[:AT_MOST], key=_sort_key))
 
 
-def _order(quote: Quote) -> tuple[float, int, int]:
+def _sort_key(quote: Quote) -> tuple[float, int, int]:
     return -quote.score, quote.passage.n, quote.sentence.start
 
 
@@ -138,22 +138,22 @@ def _is_new(candidate: Quote, chosen: Sequence[Quote]) -> bool:
     )
 
 
-def compose(chosen: Sequence[Quote]) -> list[tuple[str, Citation]]:
+def compose_answer(chosen: Sequence[Quote]) -> list[tuple[str, Citation]]:
     """The answer in pieces, each with its citation; the pieces together are the text."""
     pieces: list[tuple[str, Citation]] = []
     length = 0
     for quote in chosen:
-        words = inert(quiet(" ".join(quote.sentence.text.split())))
+        words = make_inert(disarm(" ".join(quote.sentence.text.split())))
         marker = f"[{quote.passage.n}]"
         text = f"{chr(10) if pieces else ''}“{words}” {marker}"
         length += len(text)
         span = (length - len(marker), length)
-        pieces.append((text, cite(quote.passage, quote.sentence, span, supported=True)))
+        pieces.append((text, make_citation(quote.passage, quote.sentence, span, supported=True)))
     return pieces
 
 
 def _weigh_words(question: str, evidence: Sequence[Sentence]) -> _Question | None:
-    """The question's words and what each is worth among these sentences; None where there are none."""
+    """The question's words and what each is worth among these sentences; None if there are none."""
     words = tuple(dict.fromkeys(term.form for term in terms(question, question=True)))
     words = words or tuple(dict.fromkeys(term.form for term in terms(question)))
     if not words or not evidence:
@@ -183,7 +183,7 @@ def _score_sentences(
         score = (
             _grade(asked.worth, sentence.forms, beside, around)
             + RANK / passage.n
-            + _hints(asked, sentence)
+            + _score_hints(asked, sentence)
         )
         found.append(Quote(passage, sentence, score))
     return found
@@ -199,7 +199,7 @@ def _grade(
     return held + NEAR * (near - held) + AROUND * (far - near)
 
 
-def _hints(asked: _Question, sentence: Sentence) -> float:
+def _score_hints(asked: _Question, sentence: Sentence) -> float:
     hint = 0.0
     for question, answer in _KINDS:
         if question.search(asked.text):

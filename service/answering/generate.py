@@ -12,7 +12,7 @@ from anyio import CapacityLimiter
 
 from indexes.settings import Settings
 from service.answering import phrases
-from service.answering.budget import Fitted, PackingRequest, fit
+from service.answering.budget import FittedPrompt, PackingRequest, fit_prompt
 from service.answering.citation_support import CitationSupport
 from service.answering.citations import Citation
 from service.answering.condense import make_question_standalone
@@ -55,27 +55,30 @@ class Completion:
         """
         served = await model.served_model()
         await run.permission.confirm_if_stale()
-        fitted = await fit(self._request(run, template), model, served.window)
+        fitted = await fit_prompt(self._make_packing_request(run, template), model, served.window)
         run.prompted = time.perf_counter()
         await run.permission.confirm_if_stale()
         yield run.show(fitted.passages, fitted.budget)
         output = ModelOutput(run.question, template, fitted)
         async with (
             CitationSupport(self.meaning, self.cpu) as support,
-            aclosing(self._stream_output(run, model, template, fitted, output, support)) as events,
+            aclosing(self._read_output(run, model, template, fitted, output)) as stretches,
         ):
-            async for event in events:
-                yield event
+            async for stretch in stretches:
+                for event in _make_events(run, output, support, stretch):
+                    yield event
+            async for citation in support.wait_for_rest():
+                yield CitationFound(citation)
         answer = run.answer(output.text, answerer="model", abstained=output.abstained)
         yield Finished(
             replace(
                 answer,
                 citations=() if output.abstained else tuple(support.citations),
-                usage=_usage(output.usage, fitted.tokens),
+                usage=_make_usage(output.usage, fitted.tokens),
                 model=served.name,
                 template=template.label,
                 cut_off=output.finish_reason == "length",
-                notice=_notice(run, fitted, self._wanted_tokens(run), output.finish_reason),
+                notice=_choose_notice(run, fitted, self._wanted_tokens(run), output.finish_reason),
             )
         )
 
@@ -83,27 +86,26 @@ class Completion:
         """The question as it can be searched for, without the conversation before it."""
         if run.model is not None and run.ask.history:
             await run.permission.confirm_if_stale()
-        salt = self._salt("caller", f"{run.principal.id} {run.principal.name}")
+        salt = self._make_cache_salt("caller", f"{run.principal.id} {run.principal.name}")
         return await make_question_standalone(
             run.ask.question, run.ask.history, run.model, self.settings.llm_style, salt
         )
 
-    async def _stream_output(
+    async def _read_output(
         self,
         run: Run,
         model: LanguageModel,
         template: Template,
-        fitted: Fitted,
+        fitted: FittedPrompt,
         output: ModelOutput,
-        support: CitationSupport,
-    ) -> AsyncGenerator[Event]:
-        """What the model says, each part as soon as it is certain."""
+    ) -> AsyncGenerator[list[str | Citation]]:
+        """What the model says: text and citations, each as soon as it may be shown."""
         await run.permission.confirm_if_stale()
         asked = time.perf_counter()
         pieces = model.stream(
             fitted.prompt,
             max_tokens=fitted.answer_tokens,
-            cache_salt=self._salt("view", run.found.view_id),
+            cache_salt=self._make_cache_salt("view", run.found.view_id),
             stop=(*template.stop, *self.settings.llm_stop),
         )
         async with aclosing(pieces):
@@ -112,14 +114,10 @@ class Completion:
                     run.first_token_ms = 1000 * (time.perf_counter() - asked)
                 output.finish_reason = piece.finish or output.finish_reason
                 output.usage = piece.usage or output.usage
-                for event in _events_of(run, output, support, output.feed(piece.text)):
-                    yield event
-        for event in _events_of(run, output, support, output.finish()):
-            yield event
-        async for citation in support.wait_for_rest():
-            yield CitationFound(citation)
+                yield output.feed(piece.text)
+        yield output.finish()
 
-    def _request(self, run: Run, template: Template) -> PackingRequest:
+    def _make_packing_request(self, run: Run, template: Template) -> PackingRequest:
         return PackingRequest(
             template=template,
             question=run.ask.question,
@@ -135,30 +133,30 @@ class Completion:
     def _wanted_tokens(self, run: Run) -> int:
         return run.ask.max_tokens or self.settings.llm_answer_tokens
 
-    def _salt(self, kind: str, whose: str) -> str:
+    def _make_cache_salt(self, kind: str, whose: str) -> str:
         """The same for all who may share the model server's prefix cache: for answers, who have the
         same clearance; for conversations, one caller alone.
         """
         return hmac.new(self.secret, f"cache {kind} {whose}".encode(), hashlib.sha256).hexdigest()
 
 
-def _events_of(
+def _make_events(
     run: Run,
     output: ModelOutput,
     support: CitationSupport,
-    pieces_of_output: Iterable[str | Citation],
+    stretch: Iterable[str | Citation],
 ) -> Iterator[Event]:
     """Text at once, and the citations that are certain by now."""
-    for item in pieces_of_output:
+    for item in stretch:
         if isinstance(item, str):
             yield run.say(item)
         else:
-            support.add(item, output.doubt(item))
+            support.add(item, output.find_doubt(item))
             yield from map(CitationFound, support.take_certain())
     yield from map(CitationFound, support.take_certain())
 
 
-def _usage(reported: Reported | None, counted: int) -> Usage | None:
+def _make_usage(reported: Reported | None, counted: int) -> Usage | None:
     if reported is None:
         return None
     if reported.prompt_tokens != counted:
@@ -174,7 +172,7 @@ def _usage(reported: Reported | None, counted: int) -> Usage | None:
     )
 
 
-def _notice(run: Run, fitted: Fitted, wanted: int, finish: str | None) -> str | None:
+def _choose_notice(run: Run, fitted: FittedPrompt, wanted: int, finish: str | None) -> str | None:
     if finish == "length":
         return phrases.CUT_OFF[run.language].format(tokens=fitted.answer_tokens)
     if fitted.answer_tokens < wanted:

@@ -41,7 +41,7 @@ class EmbeddedMeaning:
         return cosines.index(best) if best >= self.same else None
 
 
-def meaning_of(embedder: Embedder) -> Meaning | None:
+def make_meaning(embedder: Embedder) -> Meaning | None:
     """What this model can tell of meanings.
 
     None if nobody has measured it; then words alone decide.

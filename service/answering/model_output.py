@@ -7,8 +7,8 @@ import re
 from indexes.errors import GeneratorBroken
 from indexes.text.folding import letters_and_digits
 from indexes.text.sentences import sentences
-from service.answering.budget import Fitted
-from service.answering.citations import Citation, Doubt, Writer
+from service.answering.budget import FittedPrompt
+from service.answering.citations import Citation, CitationWriter, Doubt
 from service.llm.port import TokenCounts
 from service.templates.template import Template
 
@@ -29,21 +29,21 @@ class ModelOutput:
     Nothing is given out while it may still be the sentence that says it knows nothing.
     """
 
-    def __init__(self, question: str, template: Template, fitted: Fitted) -> None:
+    def __init__(self, question: str, template: Template, fitted: FittedPrompt) -> None:
         self.finish_reason: str | None = None
         self.usage: TokenCounts | None = None
         self.abstained = False
-        self._writer = Writer(fitted.passages, question)
+        self._writer = CitationWriter(fitted.passages, question)
         self._no_answer = template.no_answer
         self._sought = letters_and_digits(template.no_answer)
-        # None: it is an answer, nothing is held back any more
+        # None if it is an answer: nothing is held back any more
         self._held: list[str | Citation] | None = []
 
     @property
     def text(self) -> str:
         return self._no_answer if self._held is not None and self.abstained else self._writer.text
 
-    def doubt(self, citation: Citation) -> Doubt | None:
+    def find_doubt(self, citation: Citation) -> Doubt | None:
         """What speaks against a citation of this answer, if its meaning could still speak for it."""
         return self._writer.doubts.get(citation.span)
 
@@ -53,9 +53,9 @@ class ModelOutput:
 
     def finish(self) -> list[str | Citation]:
         """The rest. Raises GeneratorBroken if the model said nothing at all."""
-        return [] if self.abstained else self._end()
+        return [] if self.abstained else self._finish_output()
 
-    def _end(self) -> list[str | Citation]:
+    def _finish_output(self) -> list[str | Citation]:
         shown = self._let_through(self._writer.finish())
         if not self._writer.text.strip():
             raise GeneratorBroken("It sent an empty answer.")

@@ -19,7 +19,7 @@ LOOKS_AT_ONCE = 16  # never behind work that burns CPU
 T = TypeVar("T")
 
 
-class Reader(Protocol):
+class PermissionSource(Protocol):
     """What can tell whether somebody may still read something."""
 
     def confirm(self, principal: Principal, rows: Iterable[Row]) -> None:
@@ -34,7 +34,7 @@ class Permission:
     """The permission of one asker to be given one answer."""
 
     def __init__(
-        self, reader: Reader, principal: Principal, limiter: CapacityLimiter | None = None
+        self, reader: PermissionSource, principal: Principal, limiter: CapacityLimiter | None = None
     ) -> None:
         """limiter: shared by all answers of a process; if None, it has one of its own."""
         self._reader = reader
@@ -43,14 +43,14 @@ class Permission:
         self._rows: frozenset[Row] = frozenset()
         self._looked = float("-inf")
 
-    def rests_on(self, rows: Iterable[Row]) -> None:
+    def add_rows(self, rows: Iterable[Row]) -> None:
         """The answer is made from these rows or names them: it ends if one of them may not be read
         any more.
         """
         self._rows |= frozenset(rows)
 
     async def confirm(self) -> None:
-        """Looks now. Raises NotAuthenticated and Withdrawn."""
+        """Looks it up now. Raises NotAuthenticated and Withdrawn."""
         began = time.monotonic()
         await to_thread.run_sync(
             self._reader.confirm, self._principal, self._rows, limiter=self._limiter
@@ -58,17 +58,17 @@ class Permission:
         self._looked = began
 
     async def confirm_if_stale(self) -> None:
-        """Looks, unless that was done a moment ago. Raises what `confirm` raises."""
+        """Looks it up, unless that was done a moment ago. Raises what `confirm` raises."""
         if time.monotonic() - self._looked > FRESH_S:
             await self.confirm()
 
     async def confirm_repeatedly(self) -> None:
-        """Looks again and again; never returns. Raises what `confirm` raises."""
+        """Looks it up again and again; never returns. Raises what `confirm` raises."""
         while True:
             await asyncio.sleep(LOOK_S)
             await self.confirm()
 
-    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+    async def run_while_permitted(self, work: Coroutine[Any, Any, T]) -> T:
         """The work's result, as long as the permission lasts to its end.
 
         What it raises ends the work first.

@@ -9,9 +9,9 @@ from typing import Any, Literal, Self
 
 from indexes.formats import PageKind
 from indexes.model import Hit, OmissionReason, PageMark
-from service.answering.untrusted import label, quiet
+from service.answering.untrusted import disarm, make_label
 from service.llm.port import Message, Prompt
-from service.templates.language import fill
+from service.templates.language import fill_template
 from service.templates.template import Template
 
 Reason = OmissionReason | Literal["weak_evidence", "budget", "cut"]
@@ -76,7 +76,7 @@ class PassageSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A hit as the model sees it, with the neighbours that matched too. Only `pack` makes one."""
+    """A hit as the model sees it, with the neighbours that matched too. Only `pack_passages` makes one."""
 
     n: int  # 1-based rank; what the model cites as [n]
     id: str  # public id of its best hit: what GET /passages/{id} opens
@@ -113,7 +113,7 @@ class Passage:
         return tuple(dict.fromkeys(mark for span in self.spans for mark in span.pages))
 
 
-def pack(pieces: Sequence[Piece]) -> tuple[Passage, ...]:
+def pack_passages(pieces: Sequence[Piece]) -> tuple[Passage, ...]:
     """Passages, best first: overlapping and neighbouring pieces of a document become one, ranked as
     its best piece.
 
@@ -124,10 +124,10 @@ def pack(pieces: Sequence[Piece]) -> tuple[Passage, ...]:
     groups = [
         sorted(group, key=lambda piece: rank[piece.hit.row])
         for _, document in groupby(by_place, key=lambda piece: piece.hit.document_id)
-        for group in _neighbours(document)
+        for group in _group_neighbours(document)
     ]
     groups.sort(key=lambda group: rank[group[0].hit.row])
-    return tuple(_passage(n, group) for n, group in enumerate(groups, start=1))
+    return tuple(_make_passage(n, group) for n, group in enumerate(groups, start=1))
 
 
 def order_by_edges(passages: Sequence[Passage]) -> list[Passage]:
@@ -137,7 +137,7 @@ def order_by_edges(passages: Sequence[Passage]) -> list[Passage]:
     return [*passages[0::2], *reversed(passages[1::2])]
 
 
-def boundary(secret: bytes, view_id: str, question: str, passages: Iterable[Passage]) -> str:
+def make_boundary(secret: bytes, view_id: str, question: str, passages: Iterable[Passage]) -> str:
     """The line around the passages: the same for the same request, not to be guessed by who writes
     documents.
     """
@@ -153,7 +153,7 @@ def boundary(secret: bytes, view_id: str, question: str, passages: Iterable[Pass
     return f"data-{mark[:4]}-{mark[4:8]}-{mark[8:12]}"
 
 
-def render(
+def render_prompt(
     template: Template,
     question: str,
     passages: Sequence[Passage],
@@ -166,7 +166,7 @@ def render(
     """
     turns = alternate_turns(history)
     variables: dict[str, Any] = {
-        "question": quiet(question, mark).strip(),
+        "question": disarm(question, mark).strip(),
         "passages": [
             _template_values(passage, mark, lines="line" in template.user)
             for passage in order_by_edges(passages)
@@ -175,10 +175,10 @@ def render(
         "boundary": mark,
         "no_answer": template.no_answer,
     }
-    asked = fill(template.user, variables)
+    asked = fill_template(template.user, variables)
     if template.style == "completion":
         return Prompt(text=asked)
-    system = Message("system", fill(template.system, {"no_answer": template.no_answer}))
+    system = Message("system", fill_template(template.system, {"no_answer": template.no_answer}))
     return Prompt(
         messages=(
             system,
@@ -197,13 +197,13 @@ def alternate_turns(history: Iterable[Turn]) -> tuple[Turn, ...]:
         (turn for turn in history if turn.text.strip()), key=lambda turn: turn.role
     ):
         if turns or role == "user":
-            turns.append(Turn(role, "\n".join(quiet(turn.text).strip() for turn in group)))
+            turns.append(Turn(role, "\n".join(disarm(turn.text).strip() for turn in group)))
     if turns and turns[-1].role == "user":
         turns.pop()  # the question itself is the user's next turn
     return tuple(turns)
 
 
-def _neighbours(document: Iterable[Piece]) -> Iterator[list[Piece]]:
+def _group_neighbours(document: Iterable[Piece]) -> Iterator[list[Piece]]:
     """Runs of pieces of one document, by place, that touch, overlap or follow each other in reading
     order.
     """
@@ -225,12 +225,12 @@ def _follows(piece: Piece, following: Piece) -> bool:
     return overlap == 0 or (not piece.cut and following.hit.ordinal == piece.hit.ordinal + 1)
 
 
-def _passage(n: int, group: Sequence[Piece]) -> Passage:
+def _make_passage(n: int, group: Sequence[Piece]) -> Passage:
     """group: pieces that follow each other, best first."""
     best = group[0].hit
     spans: list[PassageSpan] = []
     for piece in sorted(group, key=lambda piece: piece.hit.start):
-        _extend(spans, piece)
+        _extend_spans(spans, piece)
     return Passage(
         n=n,
         id=best.id,
@@ -248,8 +248,8 @@ def _passage(n: int, group: Sequence[Piece]) -> Passage:
     )
 
 
-def _extend(spans: list[PassageSpan], piece: Piece) -> None:
-    """Adds what this piece has beyond the spans before it: to the last one where it goes on in the
+def _extend_spans(spans: list[PassageSpan], piece: Piece) -> None:
+    """Adds what this piece has beyond the spans before it: to the last one if it goes on in the
     same section.
     """
     hit = piece.hit
@@ -275,17 +275,17 @@ def _template_values(passage: Passage, mark: str, *, lines: bool) -> dict[str, A
     """A passage as templates see it: only disarmed text. lines: whether anything asks for it as one
     line.
     """
-    text = quiet(passage.text, mark).strip()
+    text = disarm(passage.text, mark).strip()
     return {
         "n": passage.n,
-        "title": label(passage.title, mark),
-        "place": label(_place(passage), mark),
+        "title": make_label(passage.title, mark),
+        "place": make_label(_describe_place(passage), mark),
         "text": text,
         "line": " ".join(text.split()) if lines else text,
     }
 
 
-def _place(passage: Passage) -> str:
+def _describe_place(passage: Passage) -> str:
     """Section path and first page, for the model to tell passages apart."""
     parts = [" › ".join(passage.section)] if passage.section else []
     begun = [page for page in passage.pages if page.start <= passage.start]

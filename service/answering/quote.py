@@ -19,14 +19,16 @@ async def answer_nothing_found(run: Run) -> AsyncGenerator[Event]:
     yield Finished(run.answer(text, answerer="model" if run.model else "quotes", abstained=True))
 
 
-async def quote(run: Run, cpu: CapacityLimiter, notice: str | None = None) -> AsyncGenerator[Event]:
+async def answer_with_quotes(
+    run: Run, cpu: CapacityLimiter, notice: str | None = None
+) -> AsyncGenerator[Event]:
     """The best sentences of the passages; if the caller has been shown passages already, of those."""
     if run.passages is None:
         yield run.show(*pack_everything(run.found.hits, run.found.left_out))
     chosen = await to_thread.run_sync(
         extractive.choose_quotes, run.question, run.passages or (), limiter=cpu
     )
-    quoted = extractive.compose(chosen)
+    quoted = extractive.compose_answer(chosen)
     for text, citation in quoted:
         yield run.say(text)
         yield CitationFound(citation)

@@ -9,14 +9,14 @@ from indexes.text.scripts import Script, script
 from service.answering.budget import Budget, pack_everything
 from service.answering.permission import Permission
 from service.answering.prompt import LeftOut, Passage
-from service.answering.untrusted import inert
+from service.answering.untrusted import make_inert
 from service.answering.values import Answer, AnswererName, Ask, Passages, Timings, Token
 from service.llm.port import LanguageModel
 from service.templates.template import Template
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Retrieval:
     """What the search gave for this caller."""
 
     hits: tuple[Hit, ...]  # best first
@@ -36,7 +36,7 @@ class Run:
     model: LanguageModel | None = None  # None if quotes answer
     watched: bool = True  # whether the caller sees the answer grow
     question: str = ""  # standing alone: what is searched for
-    found: Found = field(default_factory=lambda: Found((), (), ""))
+    found: Retrieval = field(default_factory=lambda: Retrieval((), (), ""))
     answer_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     passages: tuple[Passage, ...] | None = None  # what the caller has been shown
     budget: Budget = field(default_factory=lambda: pack_everything((), ())[1])
@@ -54,7 +54,7 @@ class Run:
     @property
     def standalone_question(self) -> str | None:
         """What is searched for, if that is not the question itself."""
-        return inert(self.question) if self.question != self.ask.question else None
+        return make_inert(self.question) if self.question != self.ask.question else None
 
     def show(self, passages: tuple[Passage, ...], budget: Budget) -> Passages:
         self.passages, self.budget = passages, budget

@@ -4,10 +4,10 @@ from typing import Protocol
 
 from indexes.catalog import Filters
 from indexes.model import Mode, Principal, SearchResult
-from service.answering.permission import Reader
+from service.answering.permission import PermissionSource
 
 
-class Search(Reader, Protocol):
+class Search(PermissionSource, Protocol):
     """Finds only what the principal may read, and can tell later whether that still holds.
 
     Both calls block, and threads share one search.

@@ -99,20 +99,24 @@ _UNSURE = re.compile(
 )
 
 
-def clean(text: str) -> str:
+def remove_invisible(text: str) -> str:
     """The text without control, direction and invisible characters; line breaks and tabs stay."""
     if not _UNCLEAN.search(text):  # most text
         return text
     return _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", _LINE_BREAK.sub("\n", text)))
 
 
-def quiet(text: str, boundary: str = "") -> str:
+def disarm(text: str, boundary: str = "") -> str:
     """A document's or a person's words as data: no control token, marker, turn or boundary is left
     in them.
     """
     if _UNQUIET.search(text):  # most text has none of it
-        text = clean(text)
-        text = _MARKER.sub(r"(\1)", _ENCLOSED.sub(_disarm, text)) if _BRACKET.search(text) else text
+        text = remove_invisible(text)
+        text = (
+            _MARKER.sub(r"(\1)", _ENCLOSED.sub(_disarm_token, text))
+            if _BRACKET.search(text)
+            else text
+        )
     if "~" in text:
         text = _TILDED.sub(r"(\1)", text)
     if _takes_a_turn(text):
@@ -127,26 +131,26 @@ def _takes_a_turn(text: str) -> bool:
     return "\n" in text and any(_TURN.match(text, end.end()) for end in _LINE_END.finditer(text))
 
 
-def label(text: str, boundary: str = "", limit: int = 160) -> str:
+def make_label(text: str, boundary: str = "", limit: int = 160) -> str:
     """A title or a heading as data: one line, not too long."""
-    line = quiet(" ".join(clean(text[: limit * 4]).split()), boundary)
+    line = disarm(" ".join(remove_invisible(text[: limit * 4]).split()), boundary)
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
-def visible(text: str) -> str:
+def keep_visible(text: str) -> str:
     """A stretch of an answer without the characters that nobody sees; it does not matter how it was
     divided.
     """
     return _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", text.replace("\r", "")))
 
 
-def inert(text: str) -> str:
+def make_inert(text: str) -> str:
     """A finished answer that no renderer can make fetch or run anything."""
-    whole = Inert()
+    whole = InertText()
     return whole.feed(text) + whole.finish()
 
 
-class Inert:
+class InertText:
     """Makes an answer inert while it grows.
 
     The output does not depend on where the input was divided.
@@ -159,34 +163,36 @@ class Inert:
 
     def feed(self, text: str) -> str:
         """The next stretch of inert text; an end that could still become something is held back."""
-        text = self._held + visible(text)
+        text = self._held + keep_visible(text)
         unsure = _UNSURE.search(self._before + text)
         keep = len(text) if unsure is None else max(0, unsure.start() - len(self._before))
         self._held = text[keep:]
-        return self._pass(text[:keep], self._held)
+        return self._release(text[:keep], self._held)
 
     def finish(self) -> str:
         """What was held back."""
         held, self._held = self._held, ""
-        return self._pass(held, "")
+        return self._release(held, "")
 
-    def _pass(self, ready: str, ahead: str) -> str:
+    def _release(self, ready: str, ahead: str) -> str:
         """The ready text made harmless, seen with what stands before and what is known to follow."""
         safe, start = self._before + ready + ahead, len(self._before)
         for danger, harmless in _HARMLESS:
-            safe = _replaced(danger, harmless, safe, start, len(safe) - len(ahead))
+            safe = _replace_between(danger, harmless, safe, start, len(safe) - len(ahead))
         self._before = (self._before + ready)[-_CONTEXT:]
         return safe[start : len(safe) - len(ahead)]
 
 
-def _replaced(danger: re.Pattern[str], harmless: str, text: str, start: int, end: int) -> str:
+def _replace_between(
+    danger: re.Pattern[str], harmless: str, text: str, start: int, end: int
+) -> str:
     """The text with what is dangerous between `start` and `end` replaced; the rest is context."""
     return danger.sub(
         lambda found: harmless if start <= found.start() < end else found.group(), text
     )
 
 
-def _disarm(token: re.Match[str]) -> str:
+def _disarm_token(token: re.Match[str]) -> str:
     if token["square"]:
         return f"({token['square']})"
     if token["framed"]:

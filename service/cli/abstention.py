@@ -24,43 +24,43 @@ from service.cli.question_sets import (
 
 if TYPE_CHECKING:
     from service.evaluation.calibration import Calibration
-    from service.evaluation.measuring import Wanted
+    from service.evaluation.measuring import MeasurementPlan
 
 app = typer.Typer(help="How little evidence is too little to answer from.", no_args_is_help=True)
 
 
 @app.command("show")
-def show() -> None:
+def show_thresholds() -> None:
     """What holds now for the active embedding model."""
-    from service.evaluation.calibration import in_force
+    from service.evaluation.calibration import describe_in_force
 
     with open_catalog() as catalog:
-        lines = in_force(catalog)
+        lines = describe_in_force(catalog)
     typer.echo("\n".join(lines) or "Nothing is refused for little evidence.")
 
 
 @app.command("off")
-def off() -> None:
+def refuse_nothing() -> None:
     """From the next request on, refuse nothing for little evidence."""
-    from service.evaluation.calibration import switch_off
+    from service.evaluation.calibration import switch_abstention_off
 
     with open_catalog() as catalog:
-        switch_off(catalog, by=command_line_actor())
+        switch_abstention_off(catalog, by=command_line_actor())
 
 
 @app.command("reset")
-def reset() -> None:
+def reset_thresholds() -> None:
     """Forget what was calibrated or switched off; what comes with the embedding model holds again."""
-    from service.evaluation.calibration import forget, in_force
+    from service.evaluation.calibration import describe_in_force, forget_calibration
 
     with open_catalog() as catalog:
-        forgotten = forget(catalog, by=command_line_actor())
-        lines = in_force(catalog)
+        forgotten = forget_calibration(catalog, by=command_line_actor())
+        lines = describe_in_force(catalog)
     typer.echo("\n".join(["Forgotten." if forgotten else "There was nothing to forget.", *lines]))
 
 
 @app.command("calibrate")
-def calibrate(
+def calibrate_thresholds(
     place: Place,
     max_refused_share: Annotated[
         float,
@@ -78,12 +78,12 @@ def calibrate(
     The set is as for `clearance eval`, with questions that have an answer and questions that have
     none. What is chosen holds from the next request on, in every process.
     """
-    from service.evaluation.measuring import Wanted
+    from service.evaluation.measuring import MeasurementPlan
 
     try:
         with exit_on_error():
             settings = configuration.load()
-            wanted = Wanted(
+            wanted = MeasurementPlan(
                 place=place,
                 asker=asker,
                 questions=questions,
@@ -100,7 +100,7 @@ def calibrate(
 
 
 async def _calibrate_and_store(
-    wanted: "Wanted",
+    wanted: "MeasurementPlan",
     settings: Settings,
     max_refused_share: float,
 ) -> "Calibration":
@@ -120,7 +120,7 @@ async def _calibrate_and_store(
             progress=_tell_progress,
         )
         found = await to_thread.run_sync(work, abandon_on_cancel=True)
-        keep = partial(calibration.store, here.catalog, found, by=command_line_actor())
+        keep = partial(calibration.store_calibration, here.catalog, found, by=command_line_actor())
         await to_thread.run_sync(keep)
     return found
 

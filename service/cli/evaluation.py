@@ -25,7 +25,7 @@ from service.cli.question_sets import (
 
 if TYPE_CHECKING:
     from indexes.settings import Settings
-    from service.evaluation.measuring import Wanted
+    from service.evaluation.measuring import MeasurementPlan
     from service.evaluation.results import Results
 
 
@@ -79,13 +79,13 @@ def evaluate(
     What is asked is made of what the asker may read, as always. Which template and which model is
     asked is for who runs this command to say, whoever else may use them.
     """
-    from service.evaluation.measuring import Wanted
-    from service.evaluation.report import tell, write
+    from service.evaluation.measuring import MeasurementPlan
+    from service.evaluation.report import print_results, write_reports
 
     try:
         with exit_on_error():
             settings = configuration.load()
-            wanted = Wanted(
+            wanted = MeasurementPlan(
                 place=place,
                 templates=tuple(template),
                 quotes=quotes,
@@ -100,10 +100,12 @@ def evaluate(
                 out=out,
                 seed=seed,
             )
-            results = _measured(wanted, settings)
-            folder = wanted.folder(settings)
+            results = _measure_with_progress(wanted, settings)
+            folder = wanted.output_folder(settings)
             in_json, in_html = folder / "results.json", folder / "report.html"
-            tell(results, write(results, json_file or in_json, html_file or in_html))
+            print_results(
+                results, write_reports(results, json_file or in_json, html_file or in_html)
+            )
     except KeyboardInterrupt:
         typer.echo(
             "Interrupted. Every answer so far is kept; run the same command again to go on.",
@@ -113,9 +115,9 @@ def evaluate(
     raise typer.Exit(0 if results.sound else 1)
 
 
-def _measured(wanted: "Wanted", settings: "Settings") -> "Results":
-    from service.evaluation.measuring import measure
-    from service.evaluation.watching import watching
+def _measure_with_progress(wanted: "MeasurementPlan", settings: "Settings") -> "Results":
+    from service.evaluation.measuring import measure_arms
+    from service.evaluation.watching import show_progress
 
-    with graceful(), watching(sys.stderr) as watcher:
-        return asyncio.run(measure(wanted, settings, watcher))
+    with graceful(), show_progress(sys.stderr) as watcher:
+        return asyncio.run(measure_arms(wanted, settings, watcher))

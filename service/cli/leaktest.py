@@ -45,14 +45,14 @@ def leaktest(
     somebody who may not read them, and removes everything again. Exit code 1 if anything was found.
     """
     from indexes import embedder as embedding
-    from service.leaktest.attack import attack
-    from service.leaktest.canaries import clean
+    from service.leaktest.attack import attack_service
+    from service.leaktest.canaries import remove_leftovers
 
     settings = configuration.load()
     with open_catalog(settings) as catalog:
         if only_clean:
             typer.echo(
-                f"{clean(catalog, by=command_line_actor())} things of earlier leak tests were removed."
+                f"{remove_leftovers(catalog, by=command_line_actor())} things of earlier leak tests were removed."
             )
             return
         if not url:
@@ -64,24 +64,24 @@ def leaktest(
         def embedder_of(model: str) -> "Embedder":
             return embedding.load(settings.model_copy(update={"embedding_model": model}))
 
-        with ended_by_signals():
-            report = attack(
+        with end_on_signals():
+            report = attack_service(
                 url,
                 catalog,
                 lambda each: embedder_of(each.model),
                 by=command_line_actor(),
                 pairs=pairs,
                 models=models,
-                say=_say,
+                say=lambda text: typer.echo(text, err=True),
             )
     if output is not None:
-        _write(output, json.dumps(report.as_json(), indent=1) + "\n")
-    typer.echo(json.dumps(report.as_json(), indent=1) if as_json else "\n".join(report.lines()))
+        _write_report(output, json.dumps(report.as_dict(), indent=1) + "\n")
+    typer.echo(json.dumps(report.as_dict(), indent=1) if as_json else "\n".join(report.describe()))
     if not report.clean:
         raise typer.Exit(1)
 
 
-def _write(output: Path, text: str) -> None:
+def _write_report(output: Path, text: str) -> None:
     """Writes the report for its owner alone; what is a pipe or a link stays one."""
     if output.is_symlink() or (output.exists() and not output.is_file()):
         output.write_text(text, encoding="utf-8")
@@ -90,7 +90,7 @@ def _write(output: Path, text: str) -> None:
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
+def end_on_signals() -> Iterator[None]:
     """Ctrl-C and a polite kill end the test like an error, once: what was made is removed before
     the process ends.
     """
@@ -106,7 +106,3 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

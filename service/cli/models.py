@@ -30,19 +30,22 @@ EVERYBODY = "everybody who may ask"
 @app.command("list")
 def list_models(as_json: Json = False) -> None:
     """Every model that is served or has a rule, and who may use it."""
-    served = _served()
+    served = _ask_served_names()
     with open_catalog() as catalog:
         rules = catalog.models.list()
     names = dict.fromkeys([*(served or ()), *rules])
-    found = [_entry(name, rules.get(name), served) for name in names]
-    lines = [f"{name}  {_who(rules.get(name))}{_now(served, name)}" for name in names]
+    found = [_as_dict(name, rules.get(name), served) for name in names]
+    lines = [
+        f"{name}  {_describe_readers(rules.get(name))}{_describe_serving(served, name)}"
+        for name in names
+    ]
     print_result(found, lines, as_json)
     if served is None and not as_json:
         typer.echo("No model server answers now; models without a rule are not listed.", err=True)
 
 
 @app.command("allow")
-def allow(name: str, allow: Allow = None, deny: Deny = None) -> None:
+def allow_model(name: str, allow: Allow = None, deny: Deny = None) -> None:
     """Only these may use the model; to all others it does not exist. Without --allow: nobody."""
     from service.llm.rights import refuse_quotes
 
@@ -50,51 +53,51 @@ def allow(name: str, allow: Allow = None, deny: Deny = None) -> None:
     with open_catalog() as catalog:
         readers = given_readers(catalog, allow, deny)
         catalog.models.set(name, readers, by=command_line_actor())
-    typer.echo(f"{name}: {_who(readers)}")
-    served = _served()
+    typer.echo(f"{name}: {_describe_readers(readers)}")
+    served = _ask_served_names()
     if served is not None and name not in served:
         warn(f"no model of that name is served now. Served are: {', '.join(served)}")
 
 
 @app.command("clear")
-def clear(name: str) -> None:
+def clear_rule(name: str) -> None:
     """Take the rule away: everybody who may ask may use the model."""
     with open_catalog() as catalog:
         catalog.models.clear(name, by=command_line_actor())
     typer.echo(f"{name}: {EVERYBODY}")
 
 
-def _served() -> list[str] | None:
-    """The names that the configured servers offer now, the default first; None: no server answers."""
+def _ask_served_names() -> list[str] | None:
+    """The names that the configured servers offer now, the default first; None if no server answers."""
     from service.llm.vllm import VllmModel
 
     settings = configuration.load()
     if settings.llm_url is None:
         return None
 
-    async def asked() -> list[str]:
+    async def ask_server() -> list[str]:
         async with aclosing(VllmModel(settings)) as model:
             return [each.name for each in await model.offered_models()]
 
     try:
-        return asyncio.run(asked())
+        return asyncio.run(ask_server())
     except GeneratorError:
         return None
 
 
-def _entry(name: str, readers: Readers | None, served: list[str] | None) -> dict[str, Any]:
+def _as_dict(name: str, readers: Readers | None, served: list[str] | None) -> dict[str, Any]:
     lists = (
         None if readers is None else {"allow": sorted(readers.allow), "deny": sorted(readers.deny)}
     )
     return {"name": name, "served": None if served is None else name in served, "readers": lists}
 
 
-def _who(readers: Readers | None) -> str:
+def _describe_readers(readers: Readers | None) -> str:
     if readers is None:
         return EVERYBODY
     denied = [f"not {name}" for name in sorted(readers.deny)]
     return ", ".join([*sorted(readers.allow), *denied]) if readers.allow else "nobody"
 
 
-def _now(served: list[str] | None, name: str) -> str:
+def _describe_serving(served: list[str] | None, name: str) -> str:
     return "" if served is None or name in served else "  (not served now)"

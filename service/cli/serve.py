@@ -31,13 +31,13 @@ def serve(
     """Answer questions over HTTP until interrupted."""
     settings = configuration.load()
     logs.configure(settings.log_level)
-    address = _address(host or settings.host, settings.port if port is None else port)
+    address = _bind_address(host or settings.host, settings.port if port is None else port)
     from service.cli.server import run_server  # seconds to import: after what fails at once
 
     asyncio.run(run_server(settings, address))
 
 
-def _address(host: str, port: int) -> socket.socket:
+def _bind_address(host: str, port: int) -> socket.socket:
     """A socket bound to the address, which does not take connections yet. Raises BadConfiguration."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

@@ -18,7 +18,7 @@ BACKLOG = 2048
 
 
 async def run_server(settings: Settings, address: socket.socket) -> None:
-    """Takes connections once everything is loaded. Raises ClearanceError where that fails."""
+    """Takes connections once everything is loaded. Raises ClearanceError if that fails."""
     service = create_app(settings)
     typer.echo("Loading the catalog, the indexes and the embedding model ...", err=True)
     async with service.router.lifespan_context(service):
@@ -48,7 +48,7 @@ class _Server(uvicorn.Server):
             # so many may queue in the system; fewer are taken from there at once
             listening.listen(BACKLOG)
             typer.echo(
-                f"Clearance answers on {_url(listening)}; {_url(listening)}/docs says how to ask.",
+                f"Clearance answers on {_format_url(listening)}; {_format_url(listening)}/docs says how to ask.",
                 err=True,
             )
 
@@ -62,6 +62,6 @@ class _Server(uvicorn.Server):
             loop.remove_signal_handler(number)
 
 
-def _url(address: socket.socket) -> str:
+def _format_url(address: socket.socket) -> str:
     host, port = address.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -24,7 +24,7 @@ from indexes.model import Readers
 
 app = typer.Typer(help="What the model is told.", no_args_is_help=True)
 
-For = Annotated[
+Audience = Annotated[
     str,
     typer.Option("--for", help="user:NAME, group:NAME, default, or name: who asks for it by name."),
 ]
@@ -39,14 +39,16 @@ def list_templates(as_json: Json = False) -> None:
         infos, active = catalog.templates.list(), catalog.templates.activations()
     built_in = [template.label for template in BUILT_IN]
     shown = [
-        f"{i.name}  {i.style}  {i.language}  {i.versions} versions  {_readers(i.readers)}"
+        f"{i.name}  {i.style}  {i.language}  {i.versions} versions  {_describe_readers(i.readers)}"
         for i in infos
     ]
-    shown += [f"active for {_active(each)}" for each in active] + [
+    shown += [f"active for {_describe_activation(each)}" for each in active] + [
         f"{label}  built in" for label in built_in
     ]
     found = {
-        "templates": [asdict(info) | {"readers": _lists(info.readers)} for info in infos],
+        "templates": [
+            asdict(info) | {"readers": _readers_as_lists(info.readers)} for info in infos
+        ],
         "active": [asdict(each) for each in active],
         "built_in": built_in,
     }
@@ -54,26 +56,26 @@ def list_templates(as_json: Json = False) -> None:
 
 
 @app.command("show")
-def show(name: str) -> None:
+def show_template(name: str) -> None:
     """A template as a file that can be changed and saved again.
 
     NAME: the newest version; NAME@VERSION: that one.
     """
-    from service.templates.drafts import as_file
+    from service.templates.drafts import format_as_yaml
     from service.templates.template import BUILT_IN
 
     plain, version = split_label(name) if "@" in name else (name, None)
     for built_in in BUILT_IN:
         if built_in.name == plain and version in (None, built_in.version):
             text = TemplateText(
-                variables=_used(built_in.system, built_in.user),
+                variables=_find_variables(built_in.system, built_in.user),
                 system=built_in.system,
                 user=built_in.user,
                 no_answer=built_in.no_answer,
                 stop=built_in.stop,
             )
             told = f"{built_in.label}, built in"
-            typer.echo(as_file(built_in.style, built_in.language, text, told))
+            typer.echo(format_as_yaml(built_in.style, built_in.language, text, told))
             return
     with open_catalog() as catalog:
         versions, active = catalog.templates.versions(plain), catalog.templates.activations(plain)
@@ -81,12 +83,12 @@ def show(name: str) -> None:
     if found is None:
         raise BadInput(f"{plain} has versions 1 to {len(versions)}.")
     about = [f"{found.label}, saved {found.saved_at:%Y-%m-%d %H:%M} by {found.saved_by}"]
-    about += [f"active for {_active(each)}" for each in active]
-    typer.echo(as_file(found.style, found.language, found.text, "\n# ".join(about)))
+    about += [f"active for {_describe_activation(each)}" for each in active]
+    typer.echo(format_as_yaml(found.style, found.language, found.text, "\n# ".join(about)))
 
 
 @app.command("save")
-def save(
+def save_template(
     file: Path,
     name: Annotated[str | None, typer.Option(help="Default: the file's name.")] = None,
     style: Annotated[
@@ -97,15 +99,15 @@ def save(
     deny: Deny = None,
 ) -> None:
     """Check a template and save it as a new version. Nobody gets it before it is activated."""
-    from service.templates.drafts import read_file, refuse_built_in
+    from service.templates.drafts import read_draft, refuse_built_in_name
 
-    draft = read_file(file, style=style, language=language)
+    draft = read_draft(file, style=style, language=language)
     plain = name or file.stem
-    refuse_built_in(plain)
+    refuse_built_in_name(plain)
     with open_catalog() as catalog:
         readers = given_readers(catalog, allow, deny) if allow or deny else None
         saved = catalog.templates.save(
-            plain, draft.style, draft.language, draft.checked(), readers, by=command_line_actor()
+            plain, draft.style, draft.language, draft.build_text(), readers, by=command_line_actor()
         )
     typer.echo(
         f"{saved.label} is saved. Use it: clearance templates activate {saved.label} --for default"
@@ -113,7 +115,7 @@ def save(
 
 
 @app.command("readers")
-def readers(name: str, allow: Allow = None, deny: Deny = None) -> None:
+def set_readers(name: str, allow: Allow = None, deny: Deny = None) -> None:
     """Change who may use a template, effective at the next request. Without --allow: nobody."""
     with open_catalog() as catalog:
         to = given_readers(catalog, allow, deny)
@@ -121,9 +123,9 @@ def readers(name: str, allow: Allow = None, deny: Deny = None) -> None:
 
 
 @app.command("activate")
-def activate(
+def activate_version(
     version: Annotated[str, typer.Argument(metavar="NAME@VERSION")],
-    audience: For = BY_NAME,
+    audience: Audience = BY_NAME,
     candidate: Annotated[str | None, typer.Option(help="NAME@VERSION for a share of them.")] = None,
     share: Annotated[
         float, typer.Option(min=0, max=1, help="Which part of the users gets the candidate.")
@@ -143,22 +145,26 @@ def activate(
 
 
 @app.command("rollback")
-def rollback(name: str, audience: For = BY_NAME) -> None:
+def roll_back(name: str, audience: Audience = BY_NAME) -> None:
     """What was active before holds again, from the next request on."""
     with open_catalog() as catalog:
         before = catalog.templates.rollback(name, audience=audience, by=command_line_actor())
     typer.echo(
-        f"Active again for {_active(before)}" if before else "What comes built in holds again."
+        f"Active again for {_describe_activation(before)}"
+        if before
+        else "What comes built in holds again."
     )
 
 
-def _used(system: str, user: str) -> tuple[str, ...]:
-    from service.templates.language import VARIABLES, check
+def _find_variables(system: str, user: str) -> tuple[str, ...]:
+    from service.templates.language import VARIABLES, check_part
 
-    return tuple(sorted(check("user", user, VARIABLES) | check("system", system, VARIABLES)))
+    return tuple(
+        sorted(check_part("user", user, VARIABLES) | check_part("system", system, VARIABLES))
+    )
 
 
-def _active(each: Activation) -> str:
+def _describe_activation(each: Activation) -> str:
     tried = f", {each.share:.0%} get {each.candidate}" if each.candidate else ""
     who = "whoever asks for it by name" if each.audience == BY_NAME else each.audience
     return (
@@ -166,10 +172,10 @@ def _active(each: Activation) -> str:
     )
 
 
-def _readers(readers: Readers) -> str:
+def _describe_readers(readers: Readers) -> str:
     denied = [f"not {name}" for name in sorted(readers.deny)]
     return ", ".join([*sorted(readers.allow), *denied]) or "(nobody)"
 
 
-def _lists(readers: Readers) -> dict[str, list[str]]:
+def _readers_as_lists(readers: Readers) -> dict[str, list[str]]:
     return {"allow": sorted(readers.allow), "deny": sorted(readers.deny)}

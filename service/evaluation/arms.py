@@ -11,9 +11,10 @@ from indexes.catalog.templates import NAME, split_label
 from indexes.errors import BadInput
 from indexes.model import Principal
 from indexes.text.scripts import Script, script
-from service.answering.answerer import Answerer, Ask
-from service.templates.drafts import read_file
-from service.templates.store import CatalogTemplates, as_template
+from service.answering.answerer import Answerer
+from service.answering.values import Ask
+from service.templates.drafts import read_draft
+from service.templates.store import CatalogTemplates, to_template
 from service.templates.template import BUILT_IN, Style, Template, TemplateSource
 
 QUOTES = "quotes"
@@ -28,9 +29,9 @@ class Arm:
     label: str
     ask: Ask  # every question is asked like this one
     answerer: Answerer
-    templates: TemplateSource | None  # None: no model is asked
+    templates: TemplateSource | None  # None if no model is asked
 
-    def told(self, question: str, principal: Principal) -> str | None:
+    def digest_template(self, question: str, principal: Principal) -> str | None:
         """What the model is told for this question, as a digest; a change of one letter gives
         another. Blocking.
         """
@@ -55,7 +56,7 @@ class FixedTemplate:
         return self.template
 
 
-def arms(
+def make_arms(
     named: Sequence[str],
     quotes: bool,
     ask: Ask,
@@ -68,11 +69,11 @@ def arms(
     """
     if twice := sorted({name for name in named if named.count(name) > 1}):
         raise BadInput(f"{twice[0]} is named twice.", remedy="Name each template once.")
-    governed = CatalogTemplates(catalog)
+    catalog_templates = CatalogTemplates(catalog)
     quoting = Arm(
         label=QUOTES,
         ask=replace(ask, answerer="quotes"),
-        answerer=answering(governed),
+        answerer=answering(catalog_templates),
         templates=None,
     )
     settings = quoting.answerer.settings
@@ -83,12 +84,13 @@ def arms(
                 remedy="Set CLEARANCE_LLM_URL, or measure quotes alone.",
             )
         return (quoting,)
-    labels = {name: Path(name).name if _is_file(name) else name for name in named}
+    labels = {name: Path(name).name if _names_a_file(name) else name for name in named}
     if len(set(labels.values())) < len(labels):
         labels = {name: name for name in named}
     sources: dict[str, TemplateSource] = {
-        labels[name]: FixedTemplate(template(name, catalog, settings.llm_style)) for name in named
-    } or {ACTIVE: governed}
+        labels[name]: FixedTemplate(find_template(name, catalog, settings.llm_style))
+        for name in named
+    } or {ACTIVE: catalog_templates}
     if quotes and QUOTES in sources:
         raise BadInput(
             f"A template is named {QUOTES}, too.", remedy=f"Name its version: {QUOTES}@1."
@@ -101,12 +103,12 @@ def arms(
     return (*found, quoting) if quotes else tuple(found)
 
 
-def template(name: str, catalog: Catalog, style: Style) -> Template:
+def find_template(name: str, catalog: Catalog, style: Style) -> Template:
     """The template of that name (its newest version), name@version, or file, whoever may use it.
 
     Raises BadInput.
     """
-    found = _draft(Path(name)) if _is_file(name) else _saved(name, catalog)
+    found = _read_draft(Path(name)) if _names_a_file(name) else _find_saved(name, catalog)
     if found.style != style:
         raise BadInput(
             f"{name} is for {found.style} models, and CLEARANCE_LLM_STYLE says {style}.",
@@ -115,20 +117,20 @@ def template(name: str, catalog: Catalog, style: Style) -> Template:
     return found
 
 
-def _is_file(name: str) -> bool:
+def _names_a_file(name: str) -> bool:
     return "/" in name or name.endswith(DRAFT_ENDINGS)
 
 
-def _draft(file: Path) -> Template:
-    draft = read_file(file)
-    text = draft.checked()
+def _read_draft(file: Path) -> Template:
+    draft = read_draft(file)
+    text = draft.build_text()
     return Template(
         name=file.name, version=0, style=draft.style, language=draft.language, system=text.system, user=text.user,
         no_answer=text.no_answer, stop=text.stop,
     )  # fmt: skip
 
 
-def _saved(name: str, catalog: Catalog) -> Template:
+def _find_saved(name: str, catalog: Catalog) -> Template:
     plain, version = split_label(name) if "@" in name else (name, None)
     if not NAME.fullmatch(plain):
         raise BadInput(
@@ -141,4 +143,4 @@ def _saved(name: str, catalog: Catalog) -> Template:
     found = next((each for each in reversed(saved) if version in (None, each.version)), None)
     if found is None:
         raise BadInput(f"{plain} has versions 1 to {len(saved)}.")
-    return as_template(found)
+    return to_template(found)

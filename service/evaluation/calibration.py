@@ -39,7 +39,7 @@ Kind = Callable[[Case], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class RefusedShare:
     """So many of so many were refused."""
 
     refused: int
@@ -63,16 +63,16 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class LanguageThreshold:
     """The threshold for questions in one language, and what it did to questions it was not chosen
     on.
     """
 
     threshold: float
     chosen_on: int  # answerable questions
-    answerable: Share  # of the other half
-    wordy: Share | None  # of the same, asked in many words
-    others: Mapping[str, Share]  # of the other half, by kind: what should be refused
+    answerable: RefusedShare  # of the other half
+    wordy: RefusedShare | None  # of the same, asked in many words
+    others: Mapping[str, RefusedShare]  # of the other half, by kind: what should be refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class Calibration:
     generation: IndexGeneration
     mode: Mode
     max_refused_share: float
-    findings: Mapping[Script, Finding]
+    findings: Mapping[Script, LanguageThreshold]
     left_aside: int  # questions that found nothing at all
     # languages without a threshold: answerable questions, others
     too_few: Mapping[Script, tuple[int, int]]
@@ -119,15 +119,15 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredQuestion:
     """A question with what was found for it."""
 
     case: Case
-    evidence: float  # infinite where no threshold refuses it
+    evidence: float  # infinite if no threshold refuses it
     wordy: float | None = None  # the same, asked in many words
 
     @property
-    def chooses(self) -> bool:
+    def is_for_choosing(self) -> bool:
         """Whether the threshold is chosen on this question, or tried on it.
 
         The same for everybody who asks it.
@@ -152,8 +152,8 @@ def calibrate(
 
     max_refused_share: share of the answerable questions that may be refused. wordy: whether they
     are asked in many words too; not needed if they are in the users' own words. kind: what an
-    unanswerable question is called in the figures. Raises BadInput where no language has questions
-    enough, Busy where another model became active meanwhile.
+    unanswerable question is called in the figures. Raises BadInput if no language has questions
+    enough, Busy if another model became active meanwhile.
     """
     if not 0 <= max_refused_share <= 0.5:
         raise BadInput(
@@ -161,10 +161,10 @@ def calibrate(
             remedy="Take 0 to 0.5, such as 0.02.",
         )
     generation = searcher.corpus.catalog.generations.active()
-    measured = measure(searcher, cases, mode=mode, k=k, wordy=wordy, progress=progress)
+    measured = measure_evidence(searcher, cases, mode=mode, k=k, wordy=wordy, progress=progress)
     if generation is None or searcher.corpus.generation().id != generation.id:
         raise Busy("Another embedding model became active meanwhile.", remedy="Calibrate again.")
-    findings, too_few = _chosen(measured, max_refused_share, kind)
+    findings, too_few = _choose_thresholds(measured, max_refused_share, kind)
     return Calibration(
         generation=generation,
         mode=mode,
@@ -175,7 +175,7 @@ def calibrate(
     )
 
 
-def measure(
+def measure_evidence(
     searcher: Searcher,
     cases: Sequence[Case],
     *,
@@ -183,35 +183,39 @@ def measure(
     k: int = 8,
     wordy: bool = True,
     progress: Progress = lambda done, total: None,
-) -> list[Measured]:
+) -> list[MeasuredQuestion]:
     """The evidence for each question that finds anything in its asker's view."""
-    measured: list[Measured] = []
+    measured: list[MeasuredQuestion] = []
     for done, case in enumerate(cases, start=1):
-        evidence = _evidence(searcher, case.question, case.user, mode, k)
+        evidence = _find_evidence(searcher, case.question, case.user, mode, k)
         if evidence is not None:
             text = WORDY[script(case.question)].format(case.question)
             also = (
-                _evidence(searcher, text, case.user, mode, k) if wordy and case.answerable else None
+                _find_evidence(searcher, text, case.user, mode, k)
+                if wordy and case.answerable
+                else None
             )
-            measured.append(Measured(case, evidence, also))
+            measured.append(MeasuredQuestion(case, evidence, also))
         progress(done, len(cases))
     return measured
 
 
-def _evidence(searcher: Searcher, question: str, user: str, mode: Mode, k: int) -> float | None:
-    """Infinite where no threshold refuses it; None where nothing at all was found."""
+def _find_evidence(
+    searcher: Searcher, question: str, user: str, mode: Mode, k: int
+) -> float | None:
+    """Infinite if no threshold refuses it; None if nothing at all was found."""
     result = searcher.search(question, Principal(name=user), k, mode=mode)
     if not result.hits:
         return None
     return result.evidence if share_a_language(question, result.hits) else math.inf
 
 
-def store(catalog: Catalog, calibration: Calibration, *, by: Actor) -> None:
+def store_calibration(catalog: Catalog, calibration: Calibration, *, by: Actor) -> None:
     """From the next request on, in every process.
 
     Thresholds for other languages and ways of searching stay.
     """
-    before = _kept(catalog.generations.settings(calibration.generation))
+    before = _read_setting(catalog.generations.settings(calibration.generation))
     of_mode = dict(before.get(calibration.mode) or {})
     for language, found in calibration.findings.items():
         of_mode[language] = {
@@ -229,14 +233,14 @@ def store(catalog: Catalog, calibration: Calibration, *, by: Actor) -> None:
     )
 
 
-def in_force(catalog: Catalog) -> list[str]:
-    """What holds for the active generation, for people; empty: nothing is refused for little
+def describe_in_force(catalog: Catalog) -> list[str]:
+    """What holds for the active generation, for people; if empty, nothing is refused for little
     evidence.
     """
     found = catalog.generations.in_force()
     if found is None:
         return []
-    kept = _kept(found[1])
+    kept = _read_setting(found[1])
     lines = []
     for (mode, language), threshold in sorted(read_thresholds(*found).items()):
         at = kept.get(mode, {}).get(language, {}).get("at")
@@ -247,11 +251,11 @@ def in_force(catalog: Catalog) -> list[str]:
     return lines
 
 
-def forget(catalog: Catalog, *, by: Actor) -> bool:
+def forget_calibration(catalog: Catalog, *, by: Actor) -> bool:
     """Removes what was calibrated or switched off for the active generation; what comes with the
     model holds again.
 
-    False: there was nothing.
+    Returns whether there was anything.
     """
     found = catalog.generations.in_force()
     if found is None or SETTING not in found[1]:
@@ -260,32 +264,34 @@ def forget(catalog: Catalog, *, by: Actor) -> bool:
     return True
 
 
-def switch_off(catalog: Catalog, *, by: Actor) -> None:
+def switch_abstention_off(catalog: Catalog, *, by: Actor) -> None:
     """From the next request on nothing is refused for little evidence, until something is
     calibrated or forgotten.
     """
     found = catalog.generations.in_force()
     if found is None:
         raise BadInput("There is no index yet.", remedy="Ingest a first document.")
-    catalog.generations.keep_setting(found[0], SETTING, {**_kept(found[1]), OFF: True}, by=by)
+    catalog.generations.keep_setting(
+        found[0], SETTING, {**_read_setting(found[1]), OFF: True}, by=by
+    )
 
 
-def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored; nothing where that is no calibration."""
+def _read_setting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored; nothing if that is no calibration."""
     kept = settings.get(SETTING)
     return dict(kept) if isinstance(kept, dict) else {}
 
 
-def _chosen(
-    measured: Sequence[Measured], max_refused_share: float, kind: Kind
-) -> tuple[dict[Script, Finding], dict[Script, tuple[int, int]]]:
-    findings: dict[Script, Finding] = {}
+def _choose_thresholds(
+    measured: Sequence[MeasuredQuestion], max_refused_share: float, kind: Kind
+) -> tuple[dict[Script, LanguageThreshold], dict[Script, tuple[int, int]]]:
+    findings: dict[Script, LanguageThreshold] = {}
     too_few: dict[Script, tuple[int, int]] = {}
     for language in get_args(Script):
         those = [each for each in measured if script(each.case.question) == language]
         answerable = sum(each.case.answerable for each in those)
         if answerable >= LEAST_ANSWERABLE and len(those) - answerable >= LEAST_OTHERS:
-            findings[language] = _finding(those, max_refused_share, kind)
+            findings[language] = _calibrate_language(those, max_refused_share, kind)
         elif those:
             too_few[language] = answerable, len(those) - answerable
     if not findings:
@@ -300,26 +306,30 @@ def _chosen(
     return findings, too_few
 
 
-def _finding(measured: Sequence[Measured], max_refused_share: float, kind: Kind) -> Finding:
-    chosen_on = [each for each in measured if each.chooses and each.case.answerable]
-    threshold = chosen(chosen_on, max_refused_share)
-    tried = [each for each in measured if not each.chooses]
+def _calibrate_language(
+    measured: Sequence[MeasuredQuestion], max_refused_share: float, kind: Kind
+) -> LanguageThreshold:
+    chosen_on = [each for each in measured if each.is_for_choosing and each.case.answerable]
+    threshold = choose_threshold(chosen_on, max_refused_share)
+    tried = [each for each in measured if not each.is_for_choosing]
     answerable = [each for each in tried if each.case.answerable]
     others = [each for each in tried if not each.case.answerable]
     wordy = [each.wordy for each in answerable if each.wordy is not None]
-    return Finding(
+    return LanguageThreshold(
         threshold=threshold,
         chosen_on=len(chosen_on),
-        answerable=_share([each.evidence for each in answerable], threshold),
-        wordy=_share(wordy, threshold) if wordy else None,
+        answerable=_count_refused([each.evidence for each in answerable], threshold),
+        wordy=_count_refused(wordy, threshold) if wordy else None,
         others={
-            name: _share([each.evidence for each in others if kind(each.case) == name], threshold)
+            name: _count_refused(
+                [each.evidence for each in others if kind(each.case) == name], threshold
+            )
             for name in sorted({kind(each.case) for each in others})
         },
     )
 
 
-def chosen(answerable: Sequence[Measured], max_refused_share: float) -> float:
+def choose_threshold(answerable: Sequence[MeasuredQuestion], max_refused_share: float) -> float:
     """The threshold that refuses at most this share of these, and of these asked in many words."""
     wordy = [each.wordy for each in answerable if each.wordy is not None]
     plain = threshold_of([each.evidence for each in answerable], max_refused_share)
@@ -333,5 +343,5 @@ def threshold_of(answerable: Sequence[float], max_refused_share: float) -> float
     return math.floor(10_000 * lowest_kept) / 10_000 if math.isfinite(lowest_kept) else 0.0
 
 
-def _share(evidence: Sequence[float], threshold: float) -> Share:
-    return Share(sum(each < threshold for each in evidence), len(evidence))
+def _count_refused(evidence: Sequence[float], threshold: float) -> RefusedShare:
+    return RefusedShare(sum(each < threshold for each in evidence), len(evidence))

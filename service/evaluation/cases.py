@@ -11,6 +11,6 @@ class Case:
     question: str
     user: str  # who asks: "user:ada"
     answerable: bool  # by documents that this user may read
-    answers: tuple[str, ...] = ()  # any one of them is right; empty: not known
+    answers: tuple[str, ...] = ()  # any one of them is right; empty if none is known
     # paths of those that answer it and that the user may read
     documents: frozenset[str] = frozenset()

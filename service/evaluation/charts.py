@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.evaluation.comparing import Comparison, Summary, shown
+from service.evaluation.comparing import Comparison, Summary, format_number
 from service.evaluation.measures import MEASURES, Unit
 
 COLOURS = 8  # of arms that the style sheet knows; further ones share them
@@ -72,7 +72,7 @@ class Curves:
 SHARES = tuple(measure for measure in MEASURES if measure.unit == "share")
 
 
-def levels(summaries: Sequence[Summary]) -> Chart:
+def chart_levels(summaries: Sequence[Summary]) -> Chart:
     """Every share that was measured, by measure and arm, from 0 to 1."""
     whiskers: list[Whisker] = []
     names: list[tuple[float, str]] = []
@@ -90,20 +90,20 @@ def levels(summaries: Sequence[Summary]) -> Chart:
             about = f"{summary.arm}, {measure.title}: {value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
             whiskers.append(
                 Whisker(
-                    y + ROW / 2, _across(value.low, 0, 1), _across(value.value, 0, 1), _across(value.high, 0, 1),
+                    y + ROW / 2, _x_in_chart(value.low, 0, 1), _x_in_chart(value.value, 0, 1), _x_in_chart(value.high, 0, 1),
                     at % COLOURS, f"{value.value:.2f}", f"{about}, {value.questions} questions",
                 )
             )  # fmt: skip
             y += ROW
         y += GAP
     ticks = tuple(
-        Tick(_across(share, 0, 1), f"{share:.1f}") for share in (0, 0.2, 0.4, 0.6, 0.8, 1)
+        Tick(_x_in_chart(share, 0, 1), f"{share:.1f}") for share in (0, 0.2, 0.4, 0.6, 0.8, 1)
     )
     return Chart(y + BOTTOM, ticks, tuple(names), tuple(whiskers))
 
 
-def contrasts(comparisons: Sequence[Comparison], arms: Sequence[str]) -> Chart | None:
-    """Each arm minus the first, with a line at no difference; None where there is nothing to
+def chart_differences(comparisons: Sequence[Comparison], arms: Sequence[str]) -> Chart | None:
+    """Each arm minus the first, with a line at no difference; None if there is nothing to
     compare.
     """
     found = [each for each in comparisons if each.measure.unit == "share"]
@@ -120,66 +120,71 @@ def contrasts(comparisons: Sequence[Comparison], arms: Sequence[str]) -> Chart |
         names.append((y + ROW * len(these) / 2, measure.title))
         for each in these:
             low, at, high = (
-                _across(v, -reach, reach)
+                _x_in_chart(v, -reach, reach)
                 for v in (each.difference.low, each.difference.value, each.difference.high)
             )
             colour = arms.index(each.arm) % COLOURS
             text = f"{each.difference.value:+.2f}"
             whiskers.append(
-                Whisker(y + ROW / 2, low, at, high, colour, text, each.verdict, not each.shown)
+                Whisker(y + ROW / 2, low, at, high, colour, text, each.verdict, not each.is_shown)
             )
             y += ROW
         y += GAP
     marks = [
         (reach * part, f"{reach * part:+.2f}" if part else "0") for part in (-1, -0.5, 0, 0.5, 1)
     ]
-    ticks = tuple(Tick(_across(value, -reach, reach), text) for value, text in marks)
-    return Chart(y + BOTTOM, ticks, tuple(names), tuple(whiskers), zero=_across(0, -reach, reach))
+    ticks = tuple(Tick(_x_in_chart(value, -reach, reach), text) for value, text in marks)
+    return Chart(
+        y + BOTTOM, ticks, tuple(names), tuple(whiskers), zero=_x_in_chart(0, -reach, reach)
+    )
 
 
-def spread(title: str, by_arm: Sequence[tuple[str, Sequence[float]]], unit: Unit) -> Curves | None:
-    """How a cost is spread over the questions, for each arm; None where nothing was counted."""
+def chart_spread(
+    title: str, by_arm: Sequence[tuple[str, Sequence[float]]], unit: Unit
+) -> Curves | None:
+    """How a cost is spread over the questions, for each arm; None if nothing was counted."""
     most = max((max(values) for _, values in by_arm if values), default=0.0)
     if most <= 0:
         return None
     curves = [
-        Curve(at % COLOURS, name, _steps(sorted(values), most))
+        Curve(at % COLOURS, name, _points_of_steps(sorted(values), most))
         for at, (name, values) in enumerate(by_arm)
         if values
     ]
-    step = _round_step(most)
+    step = _choose_step(most)
     ticks = tuple(
-        Tick(_along(n * step, most), _amount(n * step, unit)) for n in range(int(most / step) + 1)
+        Tick(_x_in_curves(n * step, most), _format_amount(n * step, unit))
+        for n in range(int(most / step) + 1)
     )
     return Curves(title, ticks, tuple(curves))
 
 
-def _round_step(most: float) -> float:
+def _choose_step(most: float) -> float:
     """1, 2 or 5 times a power of ten, so that few steps reach so far."""
     power = 10.0 ** math.floor(math.log10(most / MOST_TICKS))
     return next(power * times for times in (1, 2, 5, 10) if power * times * MOST_TICKS >= most)
 
 
-def _amount(value: float, unit: Unit) -> str:
-    return f"{value:.3g} s" if unit == "seconds" else shown(value, unit)
+def _format_amount(value: float, unit: Unit) -> str:
+    return f"{value:.3g} s" if unit == "seconds" else format_number(value, unit)
 
 
-def _steps(ordered: Sequence[float], most: float) -> str:
+def _points_of_steps(ordered: Sequence[float], most: float) -> str:
     """A line that rises by one question at each value."""
     points = [(0.0, 0.0)]
     for number, value in enumerate(ordered, start=1):
         points += [(value, points[-1][1]), (value, number / len(ordered))]
     points.append((most, 1.0))
-    return " ".join(f"{_along(x, most):.1f},{_up(y):.1f}" for x, y in points)
+    return " ".join(f"{_x_in_curves(x, most):.1f},{_y_in_curves(y):.1f}" for x, y in points)
 
 
-def _across(value: float, low: float, high: float) -> float:
+def _x_in_chart(value: float, low: float, high: float) -> float:
     return LEFT + (min(max(value, low), high) - low) / (high - low) * (WIDTH - RIGHT - LEFT)
 
 
-def _along(value: float, most: float) -> float:
+def _x_in_curves(value: float, most: float) -> float:
     return CURVE_LEFT + value / most * (CURVE_WIDTH - CURVE_LEFT - 24)
 
 
-def _up(share: float) -> float:
+def _y_in_curves(share: float) -> float:
     return TOP + (1 - share) * (CURVE_HEIGHT - TOP - BOTTOM)

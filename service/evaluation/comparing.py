@@ -33,7 +33,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """How an arm differs from the first on one measure: positive where its value is larger."""
+    """How an arm differs from the first on one measure: positive if its value is larger."""
 
     measure: Measure
     arm: str
@@ -41,22 +41,22 @@ class Comparison:
     difference: Estimate
 
     @property
-    def shown(self) -> bool:
+    def is_shown(self) -> bool:
         """Whether the interval leaves no difference out."""
         return self.difference.low > 0 or self.difference.high < 0
 
     @property
     def better(self) -> bool:
-        return self.shown and (self.difference.value < 0) == self.measure.lower_is_better
+        return self.is_shown and (self.difference.value < 0) == self.measure.lower_is_better
 
     @property
     def verdict(self) -> str:
         found, unit, on = self.difference, self.measure.unit, self.measure.title
-        if not self.shown:
-            return f"no difference shown between {self.arm} and {self.first} on {on}: {spelt(found, unit)}"
+        if not self.is_shown:
+            return f"no difference shown between {self.arm} and {self.first} on {on}: {format_estimate(found, unit)}"
         low, high = sorted((abs(found.low), abs(found.high)))
         size = Estimate(abs(found.value), low, high, found.questions)
-        return f"{self.arm} is {'better' if self.better else 'worse'} than {self.first} on {on} by {spelt(size, unit)}"
+        return f"{self.arm} is {'better' if self.better else 'worse'} than {self.first} on {on} by {format_estimate(size, unit)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Summary:
     failed: int
     abstained: int
     leaks: int  # documents shown or cited that the asker may not read: must be 0
-    estimates: Mapping[str, Estimate]  # by the measure's key; missing where no question tells
+    estimates: Mapping[str, Estimate]  # by the measure's key; missing if no question tells
     median_s: float | None
     p95_s: float | None
 
@@ -76,7 +76,7 @@ class Summary:
 Leaks = Mapping[tuple[str, str], tuple[str, ...]]  # paths, by arm and case
 
 
-def summaries(
+def summarize_arms(
     arms: Sequence[str],
     cases: Sequence[Case],
     outcomes: Mapping[tuple[str, str], CaseOutcome],
@@ -85,7 +85,7 @@ def summaries(
 ) -> tuple[Summary, ...]:
     """Every arm by itself; failures are counted and measured in nothing."""
     return tuple(
-        _summary(
+        _summarize_arm(
             arm,
             [(case, outcomes[arm, case.id]) for case in cases if (arm, case.id) in outcomes],
             leaks,
@@ -95,7 +95,7 @@ def summaries(
     )
 
 
-def comparisons(
+def compare_arms(
     arms: Sequence[str],
     cases: Sequence[Case],
     outcomes: Mapping[tuple[str, str], CaseOutcome],
@@ -106,18 +106,18 @@ def comparisons(
     for arm in arms[1:]:
         pair = arms[0], arm
         both = [
-            case for case in cases if all(_answered(outcomes.get((one, case.id))) for one in pair)
+            case for case in cases if all(_has_answer(outcomes.get((one, case.id))) for one in pair)
         ]
         answered = [[(case, outcomes[one, case.id]) for case in both] for one in pair]
         together = np.array(
             [outcomes[pair[0], case.id].run == outcomes[arm, case.id].run for case in both]
         )
         parts = [
-            _parts(measure, one) * (together[:, None] if measure.same_run else 1)
+            _measure_parts(measure, one) * (together[:, None] if measure.same_run else 1)
             for measure in MEASURES
             for one in answered
         ]
-        for measure, difference in zip(MEASURES, differences(parts, seed), strict=True):
+        for measure, difference in zip(MEASURES, estimate_differences(parts, seed), strict=True):
             if difference is not None:
                 found.append(
                     Comparison(measure=measure, arm=arm, first=arms[0], difference=difference)
@@ -125,29 +125,38 @@ def comparisons(
     return tuple(found)
 
 
-def estimates(parts: Sequence[Parts], seed: int) -> list[Estimate | None]:
-    """The ratio of each pair of sums with its interval; None where nothing could be got."""
-    drawn = resample(parts, seed)
-    return [_estimate(_ratio(part), drawn[:, at], part[:, 1] > 0) for at, part in enumerate(parts)]
+def estimate_ratios(parts: Sequence[Parts], seed: int) -> list[Estimate | None]:
+    """The ratio of each pair of sums with its interval; None if nothing could be got."""
+    drawn = resample_ratios(parts, seed)
+    return [
+        _estimate_from_draws(_total_ratio(part), drawn[:, at], part[:, 1] > 0)
+        for at, part in enumerate(parts)
+    ]
 
 
-def differences(
+def estimate_differences(
     pairs: Sequence[Parts], seed: int, resamples: int = RESAMPLES
 ) -> list[Estimate | None]:
     """pairs: first and second by turns.
 
     Second minus first, each with its interval over the same questions.
     """
-    drawn = resample(pairs, seed, resamples)
+    drawn = resample_ratios(pairs, seed, resamples)
     found: list[Estimate | None] = []
     for at in range(0, len(pairs), 2):
         one, other = pairs[at], pairs[at + 1]
         tells = (one[:, 1] > 0) | (other[:, 1] > 0)
-        found.append(_estimate(_ratio(other) - _ratio(one), drawn[:, at + 1] - drawn[:, at], tells))
+        found.append(
+            _estimate_from_draws(
+                _total_ratio(other) - _total_ratio(one), drawn[:, at + 1] - drawn[:, at], tells
+            )
+        )
     return found
 
 
-def resample(parts: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
+def resample_ratios(
+    parts: Sequence[Parts], seed: int, resamples: int = RESAMPLES
+) -> NDArray[np.float64]:
     """The ratios of so many draws of the questions with replacement, shape (resamples, parts); nan:
     nothing drawn.
     """
@@ -158,7 +167,7 @@ def resample(parts: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> N
     chance = np.random.default_rng(seed)
     step = max(1, AT_ONCE // questions)
     counted = (
-        _counts(chance, min(step, resamples - start), questions)
+        _draw_counts(chance, min(step, resamples - start), questions)
         for start in range(0, resamples, step)
     )
     drawn = np.concatenate([counts @ stacked for counts in counted])
@@ -167,7 +176,9 @@ def resample(parts: Sequence[Parts], seed: int, resamples: int = RESAMPLES) -> N
     return ratios
 
 
-def _counts(chance: np.random.Generator, resamples: int, questions: int) -> NDArray[np.float64]:
+def _draw_counts(
+    chance: np.random.Generator, resamples: int, questions: int
+) -> NDArray[np.float64]:
     """How often each question was drawn, shape (resamples, questions)."""
     drawn = (
         chance.integers(questions, size=(resamples, questions))
@@ -177,11 +188,11 @@ def _counts(chance: np.random.Generator, resamples: int, questions: int) -> NDAr
     return counts.reshape(resamples, questions).astype(np.float64)
 
 
-def _summary(
+def _summarize_arm(
     arm: str, answered: Sequence[tuple[Case, CaseOutcome]], leaks: Leaks, seed: int
 ) -> Summary:
     done = [(case, outcome) for case, outcome in answered if not outcome.failure]
-    values = estimates([_parts(measure, done) for measure in MEASURES], seed)
+    values = estimate_ratios([_measure_parts(measure, done) for measure in MEASURES], seed)
     times = [outcome.seconds for _, outcome in done]
     return Summary(
         arm=arm,
@@ -197,22 +208,22 @@ def _summary(
     )
 
 
-def _answered(outcome: CaseOutcome | None) -> bool:
+def _has_answer(outcome: CaseOutcome | None) -> bool:
     return outcome is not None and outcome.failure is None
 
 
-def _parts(measure: Measure, answered: Sequence[tuple[Case, CaseOutcome]]) -> Parts:
+def _measure_parts(measure: Measure, answered: Sequence[tuple[Case, CaseOutcome]]) -> Parts:
     return np.array(
         [measure.of(case, outcome) for case, outcome in answered] or [NOTHING][:0]
     ).reshape(-1, 2)
 
 
-def _ratio(part: Parts) -> float:
+def _total_ratio(part: Parts) -> float:
     got, could = part.sum(axis=0)
     return float(got / could) if could else float("nan")
 
 
-def _estimate(
+def _estimate_from_draws(
     value: float, drawn: NDArray[np.float64], tells: NDArray[np.bool_]
 ) -> Estimate | None:
     told = drawn[~np.isnan(drawn)]
@@ -222,15 +233,15 @@ def _estimate(
     return Estimate(value, float(low), float(high), int(tells.sum()))
 
 
-def spelt(estimate: Estimate, unit: Unit) -> str:
+def format_estimate(estimate: Estimate, unit: Unit) -> str:
     """An estimate as people read it: 0.03 [0.01, 0.05]."""
     value, low, high = (
-        shown(number, unit) for number in (estimate.value, estimate.low, estimate.high)
+        format_number(number, unit) for number in (estimate.value, estimate.low, estimate.high)
     )
     return f"{value} [{low}, {high}]{' s' if unit == 'seconds' else ''}"
 
 
-def shown(value: float, unit: Unit) -> str:
+def format_number(value: float, unit: Unit) -> str:
     """A number without its unit; never a negative zero."""
     if unit == "tokens":
         return f"{round(value):,}"

@@ -24,35 +24,35 @@ _MARKER = re.compile(r"\[\d+\]")
 _TOKEN = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 
 
-def tokens(text: str) -> list[str]:
+def split_tokens(text: str) -> list[str]:
     """Lower-case words without punctuation and English articles; scripts without spaces as single
     characters.
     """
     plain = unicodedata.normalize("NFKC", _MARKER.sub(" ", text)).casefold()
-    found = _TOKEN.findall("".join(c for c in plain if not _punctuation(c)))
+    found = _TOKEN.findall("".join(c for c in plain if not _is_punctuation(c)))
     if IDEOGRAPH.search(plain):
         return found
     return [token for token in found if token not in ARTICLES] or found
 
 
-def exact(answer: str, right: Sequence[str]) -> float:
-    """1 where the answer says the same as one of the right ones, else 0."""
-    said = tokens(answer)
-    return float(any(said == tokens(one) for one in right))
+def exact_match(answer: str, right: Sequence[str]) -> float:
+    """1 if the answer says the same as one of the right ones, else 0."""
+    said = split_tokens(answer)
+    return float(any(said == split_tokens(one) for one in right))
 
 
 def f1(answer: str, right: Sequence[str]) -> float:
     """How much the answer shares with the nearest right one: harmonic mean of precision and recall
     over tokens.
     """
-    said = Counter(tokens(answer))
-    return max((_f1(said, Counter(tokens(one))) for one in right), default=0.0)
+    said = Counter(split_tokens(answer))
+    return max((_f1_of_counts(said, Counter(split_tokens(one))) for one in right), default=0.0)
 
 
 def contains_answer(answer: str, right: Sequence[str]) -> float:
-    """1 where one of the right answers stands in the answer, token for token, else 0."""
-    said = tokens(answer)
-    return float(any(_inside(tokens(one), said) for one in right))
+    """1 if one of the right answers stands in the answer, token for token, else 0."""
+    said = split_tokens(answer)
+    return float(any(_contains(split_tokens(one), said) for one in right))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +64,13 @@ class Measure:
     of: Callable[[Case, CaseOutcome], Part]
     unit: Unit = "share"
     lower_is_better: bool = False
-    same_run: bool = False  # arms are compared only where they were asked in one run
+    same_run: bool = False  # arms are compared only if they were asked in one run
     about: str = ""
 
 
-def _right(measure: Callable[[str, Sequence[str]], float]) -> Callable[[Case, CaseOutcome], Part]:
+def _score_right(
+    measure: Callable[[str, Sequence[str]], float],
+) -> Callable[[Case, CaseOutcome], Part]:
     """Over the questions whose answer is known; who abstains there got nothing."""
 
     def of(case: Case, outcome: CaseOutcome) -> Part:
@@ -82,7 +84,7 @@ def _right(measure: Callable[[str, Sequence[str]], float]) -> Callable[[Case, Ca
 def overall(case: Case, outcome: CaseOutcome) -> Part:
     if not case.answerable:
         return float(outcome.abstained), 1.0
-    return _right(f1)(case, outcome)
+    return _score_right(f1)(case, outcome)
 
 
 def citation_precision(case: Case, outcome: CaseOutcome) -> Part:
@@ -116,9 +118,9 @@ def latency(case: Case, outcome: CaseOutcome) -> Part:
 
 MEASURES = (
     Measure(key="overall", title="right overall", of=overall, about="F1, and 1 for abstaining where that is right"),
-    Measure(key="f1", title="F1", of=_right(f1), about="words (Chinese: characters) shared with a right answer"),
-    Measure(key="exact", title="exact match", of=_right(exact), about="says a right answer and nothing else"),
-    Measure(key="contained", title="contained answer", of=_right(contains_answer), about="a right answer stands in it"),
+    Measure(key="f1", title="F1", of=_score_right(f1), about="words (Chinese: characters) shared with a right answer"),
+    Measure(key="exact", title="exact match", of=_score_right(exact_match), about="says a right answer and nothing else"),
+    Measure(key="contained", title="contained answer", of=_score_right(contains_answer), about="a right answer stands in it"),
     Measure(
         key="citation_precision", title="citation precision", of=citation_precision,
         about="cited documents that do answer the question",
@@ -147,7 +149,7 @@ MEASURES = (
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
-    """The value below which this share of them lies, neighbours weighed; None where there are none."""
+    """The value below which this share of them lies, neighbours weighed; None if there are none."""
     if not values:
         return None
     ordered = sorted(values)
@@ -157,17 +159,17 @@ def quantile(values: Sequence[float], share: float) -> float | None:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-def _punctuation(char: str) -> bool:
+def _is_punctuation(char: str) -> bool:
     kind = unicodedata.category(char)
     return kind.startswith("P") or (char.isascii() and kind.startswith("S"))
 
 
-def _f1(said: Counter[str], right: Counter[str]) -> float:
+def _f1_of_counts(said: Counter[str], right: Counter[str]) -> float:
     shared = (said & right).total()
     return 2 * shared / (said.total() + right.total()) if shared else float(not said and not right)
 
 
-def _inside(part: list[str], whole: list[str]) -> bool:
+def _contains(part: list[str], whole: list[str]) -> bool:
     return bool(part) and any(
         whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1)
     )

@@ -18,14 +18,15 @@ from indexes.errors import BadInput
 from indexes.model import Mode, Principal
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from service.answering.answerer import Answerer, Ask
-from service.answering.evidence import Judge
+from service.answering.answerer import Answerer
+from service.answering.evidence import EvidenceJudge
+from service.answering.values import Ask
 from service.evaluation import sets
-from service.evaluation.arms import arms
-from service.evaluation.outcomes import Outcomes
+from service.evaluation.arms import make_arms
+from service.evaluation.outcomes import OutcomeFile
 from service.evaluation.results import Results
 from service.evaluation.sets import QuestionSet
-from service.evaluation.trial import Bench, Trial, Watcher
+from service.evaluation.trial import Trial, TrialContext, Watcher
 from service.llm.port import LanguageModel
 from service.llm.vllm import VllmModel
 from service.runtime import installed_version
@@ -33,7 +34,7 @@ from service.templates.template import TemplateSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class MeasurementPlan:
     """What the command was asked for."""
 
     place: Path
@@ -56,14 +57,14 @@ class Wanted:
             question="", k=self.k, mode=self.mode, max_tokens=self.answer_tokens, model=self.model
         )
 
-    def folder(self, settings: Settings) -> Path:
+    def output_folder(self, settings: Settings) -> Path:
         return self.out or settings.home / "evaluation" / self.place.resolve().name.removesuffix(
             ".jsonl"
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Installation:
     """What a measurement needs of the installation."""
 
     settings: Settings
@@ -79,30 +80,30 @@ class Opened:
             self.settings,
             self.cpu,
             templates=templates,
-            judge=Judge(self.searcher.corpus),
+            judge=EvidenceJudge(self.searcher.corpus),
             secret=self.catalog.secret,
         )
 
 
-async def measure(wanted: Wanted, settings: Settings, watcher: Watcher) -> Results:
+async def measure_arms(wanted: MeasurementPlan, settings: Settings, watcher: Watcher) -> Results:
     """Asks the set.
 
-    Raises ClearanceError where that cannot begin, or where the model server is gone.
+    Raises ClearanceError if that cannot begin, or if the model server is gone.
     """
     begun, at = time.perf_counter(), datetime.now(UTC)
     async with prepare_measurement(wanted, settings) as (here, given):
-        asking = arms(wanted.templates, wanted.quotes, wanted.ask, here.catalog, here.answerer)
-        model = await _model(wanted, here)
-        bench = Bench(
+        asking = make_arms(wanted.templates, wanted.quotes, wanted.ask, here.catalog, here.answerer)
+        model = await _ask_model_name(wanted, here)
+        context = TrialContext(
             searcher=here.searcher,
             settings=settings,
             cpu=here.cpu,
             version=installed_version(),
             model=model,
         )
-        with Outcomes(wanted.folder(settings) / "answers.jsonl") as kept:
+        with OutcomeFile(wanted.output_folder(settings) / "answers.jsonl") as kept:
             trial = Trial(
-                bench=bench,
+                context=context,
                 arms=asking,
                 cases=given.cases,
                 kept=kept,
@@ -114,7 +115,7 @@ async def measure(wanted: Wanted, settings: Settings, watcher: Watcher) -> Resul
             given=given,
             arms=tuple(arm.label for arm in asking),
             outcomes=trial.outcomes,
-            conditions=_conditions(wanted, bench),
+            conditions=_describe_conditions(wanted, context),
             seed=wanted.seed,
             at=at,
             seconds=time.perf_counter() - begun,
@@ -123,19 +124,19 @@ async def measure(wanted: Wanted, settings: Settings, watcher: Watcher) -> Resul
 
 @asynccontextmanager
 async def prepare_measurement(
-    wanted: Wanted, settings: Settings
-) -> AsyncIterator[tuple[Opened, QuestionSet]]:
+    wanted: MeasurementPlan, settings: Settings
+) -> AsyncIterator[tuple[Installation, QuestionSet]]:
     """The installation and the questions to ask of it. Raises BadInput."""
-    async with opened(settings) as here:
-        given = await to_thread.run_sync(_set, wanted, here)
+    async with open_installation(settings) as here:
+        given = await to_thread.run_sync(_load_set, wanted, here)
         yield here, sets.draw_sample(given, wanted.questions, wanted.seed)
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Opened]:
+async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
     """The configured catalog, searched as the service searches it.
 
-    Raises BadInput where there is none.
+    Raises BadInput if there is none.
     """
     if settings.database_url is None and not (settings.home / "catalog.sqlite").exists():
         raise BadInput(
@@ -149,7 +150,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             if settings.llm_url
             else None
         )
-        searcher = await to_thread.run_sync(_searcher, catalog, settings)
+        searcher = await to_thread.run_sync(_make_searcher, catalog, settings)
         if searcher.status().documents == 0:
             raise BadInput("The catalog holds no documents.", remedy="Ingest some first.")
         with searcher.background_work():
@@ -158,7 +159,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                 if hasattr(os, "sched_getaffinity")
                 else os.cpu_count() or 1
             )
-            yield Opened(
+            yield Installation(
                 settings=settings,
                 catalog=catalog,
                 searcher=searcher,
@@ -167,7 +168,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             )
 
 
-def _searcher(catalog: Catalog, settings: Settings) -> Searcher:
+def _make_searcher(catalog: Catalog, settings: Settings) -> Searcher:
     def load(name: str) -> Embedder:
         return embedding.load(settings.model_copy(update={"embedding_model": name}))
 
@@ -180,16 +181,20 @@ def _searcher(catalog: Catalog, settings: Settings) -> Searcher:
     )
 
 
-def _set(wanted: Wanted, here: Opened) -> QuestionSet:
-    def readable(user: str) -> frozenset[str]:
+def _load_set(wanted: MeasurementPlan, here: Installation) -> QuestionSet:
+    def find_readable(user: str) -> frozenset[str]:
         return here.catalog.documents.paths(Principal(name=user))
 
-    return sets.load(
-        wanted.place, readable, here.catalog.people.askers(), user=wanted.asker, users=wanted.users
+    return sets.load_set(
+        wanted.place,
+        find_readable,
+        here.catalog.people.askers(),
+        user=wanted.asker,
+        users=wanted.users,
     )
 
 
-async def _model(wanted: Wanted, here: Opened) -> str | None:
+async def _ask_model_name(wanted: MeasurementPlan, here: Installation) -> str | None:
     """The name of the model that answers.
 
     Raises GeneratorError, NoSuchModel: before anything is asked.
@@ -200,13 +205,13 @@ async def _model(wanted: Wanted, here: Opened) -> str | None:
     return (await model.served_model()).name
 
 
-def _conditions(wanted: Wanted, bench: Bench) -> dict[str, object]:
+def _describe_conditions(wanted: MeasurementPlan, context: TrialContext) -> dict[str, object]:
     return {
-        "model": bench.model,
+        "model": context.model,
         "passages": wanted.k,
         "search": wanted.mode,
-        "answer tokens": wanted.answer_tokens or bench.settings.llm_answer_tokens,
+        "answer tokens": wanted.answer_tokens or context.settings.llm_answer_tokens,
         "questions at a time": wanted.concurrency,
-        "embedding": bench.searcher.status().generation.model,
-        "version": bench.version,
+        "embedding": context.searcher.status().generation.model,
+        "version": context.version,
     }

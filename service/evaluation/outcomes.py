@@ -31,7 +31,7 @@ class CaseOutcome:
     shown: tuple[str, ...] = ()  # paths of all that the model saw, each once
     # paths of passages that the asker could not open afterwards: must be empty
     leaked: tuple[str, ...] = ()
-    prompt_tokens: int | None = None  # None: no model was called
+    prompt_tokens: int | None = None  # None if no model was called
     answer_tokens: int | None = None
     seconds: float = 0.0
     run: str = ""  # in which it was asked: times of different runs say nothing about each other
@@ -44,21 +44,20 @@ class CaseOutcome:
 _OUTCOME = TypeAdapter(CaseOutcome)
 
 
-def key(**conditions: Any) -> str:
-    """The name of one outcome: the same where everything that can change an answer is the same."""
+def outcome_key(**conditions: Any) -> str:
+    """The name of one outcome: the same if everything that can change an answer is the same."""
     given = json.dumps({"form": FORM, **conditions}, sort_keys=True, default=str)
     return hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Outcomes:
+class OutcomeFile:
     """Outcomes by key: a file of lines that is only added to.
 
     Lines that cannot be read are as if not there.
     """
 
     def __init__(self, file: Path) -> None:
-        """Raises BadInput where there can be no such file."""
-        self.kept = 0
+        """Raises BadInput if there can be no such file."""
         self._known: dict[str, CaseOutcome] = {}
         try:
             private_folder(file.parent)
@@ -81,7 +80,6 @@ class Outcomes:
     def put(self, name: str, outcome: CaseOutcome) -> None:
         """Raises StorageFull, BadInput."""
         self._known[name] = outcome
-        self.kept += 1
         self._write(json.dumps({"key": name, **asdict(outcome)}).encode() + b"\n")
 
     def _read(self, data: bytes) -> bool:

@@ -16,7 +16,7 @@ from rich.text import Text
 from indexes.cli.terminal import printable
 from service.evaluation import charts
 from service.evaluation.cases import Case
-from service.evaluation.comparing import Estimate, Summary, shown, spelt
+from service.evaluation.comparing import Estimate, Summary, format_estimate, format_number
 from service.evaluation.measures import MEASURES, Measure
 from service.evaluation.outcomes import CaseOutcome, write_private
 from service.evaluation.results import Results
@@ -24,7 +24,7 @@ from service.evaluation.results import Results
 FEW = 30  # questions below which an interval says little
 EXAMPLES = 40  # questions shown in full
 FAILURES = 20  # told one by one
-WIDTH = 200  # characters of a line where there is no terminal
+WIDTH = 200  # characters of a line if there is no terminal
 
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -41,48 +41,52 @@ class Example:
     answers: tuple[tuple[int, str, CaseOutcome, float | None], ...]
 
 
-def write(results: Results, json_file: Path, html_file: Path) -> tuple[Path, Path]:
+def write_reports(results: Results, json_file: Path, html_file: Path) -> tuple[Path, Path]:
     """Both files, for their owner alone: they hold questions and answers. Raises BadInput."""
     write_private(json_file, json.dumps(results.as_dict(), indent=2, ensure_ascii=False))
-    write_private(html_file, page(results))
+    write_private(html_file, render_page(results))
     return json_file, html_file
 
 
-def page(results: Results) -> str:
+def render_page(results: Results) -> str:
     """One HTML file without a script and without anything from elsewhere.
 
     Text of documents stands in it as text.
     """
     spreads = (
-        _spread(results, MEASURES[-1], "Latency"),
-        _spread(results, MEASURES[-2], "Prompt tokens"),
+        _chart_measure(results, MEASURES[-1], "Latency"),
+        _chart_measure(results, MEASURES[-2], "Prompt tokens"),
     )
     return _PAGES.get_template("report.html").render(
         results=results,
-        measures=[(measure, list(_cells(results.summaries, measure))) for measure in MEASURES],
-        levels=charts.levels(results.summaries),
-        contrasts=charts.contrasts(results.comparisons, results.arms),
+        measures=[
+            (measure, list(_find_estimates(results.summaries, measure))) for measure in MEASURES
+        ],
+        levels=charts.chart_levels(results.summaries),
+        contrasts=charts.chart_differences(results.comparisons, results.arms),
         spreads=[each for each in spreads if each],
-        examples=examples(results),
+        examples=choose_examples(results),
         leak_note=_leak_note(results) if results.leaks else None,
-        notes=notes(results),
-        shown=shown,
+        notes=find_notes(results),
+        shown=format_number,
         seconds=lambda value: "–" if value is None else f"{value:.2f} s",
         colours=charts.COLOURS,
     )
 
 
-def tell(results: Results, written: Sequence[Path], console: Console | None = None) -> None:
+def print_results(
+    results: Results, written: Sequence[Path], console: Console | None = None
+) -> None:
     """The table, the verdicts and what has to be said loudly, on stdout."""
     width = None if sys.stdout.isatty() else WIDTH
     out = console or Console(
         markup=False, highlight=False, emoji=False, soft_wrap=True, width=width
     )
     out.print(printable(f"{results.given.name}: {results.size}"))
-    out.print(table(results))
-    for each in sorted(results.comparisons, key=lambda each: not each.shown):
+    out.print(make_table(results))
+    for each in sorted(results.comparisons, key=lambda each: not each.is_shown):
         out.print(printable(each.verdict))
-    for note in notes(results):
+    for note in find_notes(results):
         out.print(printable(note))
     for case, arm, reason in results.failures[:FAILURES]:
         out.print(Text(printable(f"failed  {arm}  {case.id}  {reason}"), style="yellow"))
@@ -92,22 +96,22 @@ def tell(results: Results, written: Sequence[Path], console: Console | None = No
         out.print(Text(_leak_note(results), style="bold white on red"))
 
 
-def table(results: Results) -> Table:
+def make_table(results: Results) -> Table:
     """A row for each measure, a column for each arm."""
     made = Table(show_edge=False, pad_edge=False)
     made.add_column("")
     for arm in results.arms:
         made.add_column(printable(arm), justify="right")
     for measure in MEASURES:
-        cells = list(_cells(results.summaries, measure))
+        cells = list(_find_estimates(results.summaries, measure))
         if any(cells):
-            made.add_row(measure.title, *(_number(value, measure) for value in cells))
-    for title, value in _counts(results.summaries):
+            made.add_row(measure.title, *(_format_cell(value, measure) for value in cells))
+    for title, value in _count_rows(results.summaries):
         made.add_row(title, *value)
     return made
 
 
-def notes(results: Results) -> list[str]:
+def find_notes(results: Results) -> list[str]:
     """What a reader must know before believing the figures."""
     found: list[str] = []
     if results.failures:
@@ -130,11 +134,11 @@ def notes(results: Results) -> list[str]:
     return found
 
 
-def examples(results: Results) -> list[Example]:
+def choose_examples(results: Results) -> list[Example]:
     """Questions that tell the arms apart come first, then those that went worst."""
     overall = MEASURES[0]
 
-    def made(case: Case) -> Example:
+    def make_example(case: Case) -> Example:
         answers = []
         for at, arm in enumerate(results.arms):
             if outcome := results.outcomes.get((arm, case.id)):
@@ -143,11 +147,11 @@ def examples(results: Results) -> list[Example]:
                 answers.append((at % charts.COLOURS, arm, outcome, right))
         return Example(case, tuple(answers))
 
-    def telling(example: Example) -> tuple[float, float]:
+    def rank_by_difference(example: Example) -> tuple[float, float]:
         rights = [right for *_, right in example.answers if right is not None]
         return (min(rights) - max(rights), sum(rights) / len(rights)) if rights else (0.0, 2.0)
 
-    return sorted(map(made, results.cases), key=telling)[:EXAMPLES]
+    return sorted(map(make_example, results.cases), key=rank_by_difference)[:EXAMPLES]
 
 
 def _leak_note(results: Results) -> str:
@@ -161,7 +165,7 @@ def _leak_note(results: Results) -> str:
     )
 
 
-def _spread(results: Results, measure: Measure, title: str) -> charts.Curves | None:
+def _chart_measure(results: Results, measure: Measure, title: str) -> charts.Curves | None:
     by_arm = []
     for arm in results.arms:
         done = [
@@ -170,18 +174,18 @@ def _spread(results: Results, measure: Measure, title: str) -> charts.Curves | N
             if (o := results.outcomes.get((arm, c.id))) and not o.failure
         ]
         by_arm.append((arm, [got for got, could in (measure.of(c, o) for c, o in done) if could]))
-    return charts.spread(title, by_arm, measure.unit)
+    return charts.chart_spread(title, by_arm, measure.unit)
 
 
-def _cells(summaries: Sequence[Summary], measure: Measure) -> Iterator[Estimate | None]:
+def _find_estimates(summaries: Sequence[Summary], measure: Measure) -> Iterator[Estimate | None]:
     return (summary.estimates.get(measure.key) for summary in summaries)
 
 
-def _number(value: Estimate | None, measure: Measure) -> str:
-    return "–" if value is None else spelt(value, measure.unit)
+def _format_cell(value: Estimate | None, measure: Measure) -> str:
+    return "–" if value is None else format_estimate(value, measure.unit)
 
 
-def _counts(summaries: Sequence[Summary]) -> Iterator[tuple[str, list[str]]]:
+def _count_rows(summaries: Sequence[Summary]) -> Iterator[tuple[str, list[str]]]:
     seconds = [(s.median_s, s.p95_s) for s in summaries]
     yield (
         "latency, median / p95",

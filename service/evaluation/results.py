@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from service.evaluation.cases import Case
-from service.evaluation.comparing import Comparison, Summary, comparisons, summaries
+from service.evaluation.comparing import Comparison, Summary, compare_arms, summarize_arms
 from service.evaluation.measures import MEASURES
 from service.evaluation.outcomes import CaseOutcome
-from service.evaluation.sets import Overlay, QuestionSet
+from service.evaluation.sets import DeclaredAccess, QuestionSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,25 +37,25 @@ class Results:
         """
         users = {case.id: case.user for case in self.cases}
         found = {
-            at: _leaked(each, users[at[1]], self.given.overlay)
+            at: _find_leaked(each, users[at[1]], self.given.declared_access)
             for at, each in self.outcomes.items()
         }
         return {at: paths for at, paths in found.items() if paths}
 
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:
-        return summaries(self.arms, self.cases, self.outcomes, self.leaks, self.seed)
+        return summarize_arms(self.arms, self.cases, self.outcomes, self.leaks, self.seed)
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        return comparisons(self.arms, self.cases, self.outcomes, self.seed)
+        return compare_arms(self.arms, self.cases, self.outcomes, self.seed)
 
     @property
     def failures(self) -> list[tuple[Case, str, str]]:
         """Questions without an answer: which, by which arm, why."""
         return [
             (case, arm, outcome.failure)
-            for case, arm, outcome in self._each()
+            for case, arm, outcome in self._iterate_outcomes()
             if outcome.failure is not None
         ]
 
@@ -84,17 +84,19 @@ class Results:
             "leaks": sum(map(len, self.leaks.values())),
             "failures": len(self.failures),
             "arms": [asdict(summary) for summary in self.summaries],
-            "comparisons": [_compared(each) for each in self.comparisons],
-            "answers": [self._asked(case) for case in self.cases],
+            "comparisons": [_comparison_as_dict(each) for each in self.comparisons],
+            "answers": [self._case_as_dict(case) for case in self.cases],
         }
 
-    def _asked(self, case: Case) -> dict[str, Any]:
+    def _case_as_dict(self, case: Case) -> dict[str, Any]:
         answered = {
-            arm: self._answered(arm, case) for arm in self.arms if (arm, case.id) in self.outcomes
+            arm: self._outcome_as_dict(arm, case)
+            for arm in self.arms
+            if (arm, case.id) in self.outcomes
         }
         return asdict(case) | {"documents": sorted(case.documents), "by_arm": answered}
 
-    def _answered(self, arm: str, case: Case) -> dict[str, Any]:
+    def _outcome_as_dict(self, arm: str, case: Case) -> dict[str, Any]:
         outcome = self.outcomes[arm, case.id]
         got = (
             {}
@@ -107,22 +109,26 @@ class Results:
             "scores": scores,
         }
 
-    def _each(self) -> Iterator[tuple[Case, str, CaseOutcome]]:
+    def _iterate_outcomes(self) -> Iterator[tuple[Case, str, CaseOutcome]]:
         for case in self.cases:
             for arm in self.arms:
                 if (arm, case.id) in self.outcomes:
                     yield case, arm, self.outcomes[arm, case.id]
 
 
-def _leaked(outcome: CaseOutcome, user: str, overlay: Overlay | None) -> tuple[str, ...]:
+def _find_leaked(
+    outcome: CaseOutcome, user: str, declared: DeclaredAccess | None
+) -> tuple[str, ...]:
     beyond = {
-        path for path in (*outcome.shown, *outcome.cited) if overlay and overlay.forbids(user, path)
+        path
+        for path in (*outcome.shown, *outcome.cited)
+        if declared and declared.forbids(user, path)
     }
     return tuple(sorted({*outcome.leaked, *beyond}))
 
 
-def _compared(each: Comparison) -> dict[str, Any]:
-    said = "not shown" if not each.shown else "better" if each.better else "worse"
+def _comparison_as_dict(each: Comparison) -> dict[str, Any]:
+    said = "not shown" if not each.is_shown else "better" if each.better else "worse"
     return {
         "measure": each.measure.key,
         "arm": each.arm,

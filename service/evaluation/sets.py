@@ -23,7 +23,7 @@ _NAMED = 5  # unknown users that are told by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overlay:
+class DeclaredAccess:
     """Who may read what by the set's own account, to check what was shown against something that is
     not the catalog.
     """
@@ -51,10 +51,10 @@ class QuestionSet:
     textless: int = 0  # rows without a question, left out
     # questions that have an answer, in documents that the catalog lets their asker not read
     lost: int = 0
-    overlay: Overlay | None = None
+    declared_access: DeclaredAccess | None = None
 
 
-class Own(BaseModel):
+class QuestionLine(BaseModel):
     """One line of a file of one's own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,11 +67,11 @@ class Own(BaseModel):
     user: StrictStr | None = None
 
     @property
-    def expected(self) -> bool:
+    def expects_answer(self) -> bool:
         return bool(self.answers or self.documents) if self.answerable is None else self.answerable
 
     @property
-    def wrong(self) -> str | None:
+    def mistake(self) -> str | None:
         if not self.question.strip():
             return "the question is empty"
         if self.answerable is None and not self.answers and not self.documents:
@@ -81,7 +81,7 @@ class Own(BaseModel):
         return None
 
 
-def load(
+def load_set(
     place: Path,
     readable: Readable,
     known: Collection[str],
@@ -96,16 +96,16 @@ def load(
     """
     asker = None if user is None else user_name(user)
     if place.is_dir():
-        cases, overlay = _of_folder(place, asker, users)
+        cases, declared = _read_folder(place, asker, users)
     else:
-        cases, overlay = _of_file(place, asker), None
+        cases, declared = _read_file(place, asker), None
     textless = sum(not case.question.strip() for case in cases)  # published sets have such rows
     cases = [case for case in cases if case.question.strip()]
     if not cases:
         raise BadInput(f"{place} holds no questions.")
-    _check_known({case.user for case in cases}, known)
+    _check_users({case.user for case in cases}, known)
     paths = cache(readable)
-    seen = tuple(_as_readable(case, paths(case.user)) for case in cases)
+    seen = tuple(_limit_to_readable(case, paths(case.user)) for case in cases)
     lost = sum(
         before.answerable and not after.answerable
         for before, after in zip(cases, seen, strict=True)
@@ -122,7 +122,7 @@ def load(
         total=len(seen),
         textless=textless,
         lost=0 if asker else lost,
-        overlay=overlay,
+        declared_access=declared,
     )
 
 
@@ -140,16 +140,16 @@ def draw_sample(given: QuestionSet, size: int | None, seed: int) -> QuestionSet:
     return replace(given, cases=tuple(chosen))
 
 
-def _of_folder(
+def _read_folder(
     folder: Path, asker: str | None, users: Path | None
-) -> tuple[list[Case], Overlay | None]:
+) -> tuple[list[Case], DeclaredAccess | None]:
     rows = labelled.read_rows(
         labelled.require_file(folder, "queries"), Query, key=lambda row: row.id
     )
     queries = {row.id: row for row in rows}
-    overlay = _overlay(folder, users)
+    declared = _read_declared_access(folder, users)
     if asker is not None:
-        return _asked_by_one(folder, queries, asker), overlay
+        return _read_cases_for(folder, queries, asker), declared
     file = labelled.find_file(folder, "acl_queries")
     if file is None:
         raise BadInput(
@@ -159,10 +159,10 @@ def _of_folder(
     labelled.refuse_lines(
         file, [f"{row.query_id} is not in queries" for row in asked if row.query_id not in queries]
     )
-    return [_asked(queries[row.query_id], row) for row in asked], overlay
+    return [_labelled_case(queries[row.query_id], row) for row in asked], declared
 
 
-def _asked(query: Query, row: LabelledQuestion) -> Case:
+def _labelled_case(query: Query, row: LabelledQuestion) -> Case:
     answerable = row.expect == "answer"
     return Case(
         id=f"{query.id}/{row.user_id}",
@@ -174,7 +174,7 @@ def _asked(query: Query, row: LabelledQuestion) -> Case:
     )
 
 
-def _asked_by_one(folder: Path, queries: dict[str, Query], asker: str) -> list[Case]:
+def _read_cases_for(folder: Path, queries: dict[str, Query], asker: str) -> list[Case]:
     relevant = folder / "qrels.tsv"
     if not relevant.is_file():
         raise BadInput(f"{folder} has no qrels.tsv.", remedy="Name the folder of a labelled set.")
@@ -192,18 +192,18 @@ def _asked_by_one(folder: Path, queries: dict[str, Query], asker: str) -> list[C
     ]
 
 
-def _of_file(file: Path, asker: str | None) -> list[Case]:
+def _read_file(file: Path, asker: str | None) -> list[Case]:
     if not file.is_file():
         raise BadInput(
             f"{file} cannot be found.", remedy="Name a folder or a .jsonl file of questions."
         )
-    rows = labelled.read_rows(file, Own)
+    rows = labelled.read_rows(file, QuestionLine)
     labelled.refuse_lines(
-        file, [f"question {n}: {row.wrong}" for n, row in enumerate(rows, start=1) if row.wrong]
+        file, [f"question {n}: {row.mistake}" for n, row in enumerate(rows, start=1) if row.mistake]
     )
     ids = [row.id or f"#{n}" for n, row in enumerate(rows, start=1)]
     labelled.refuse_lines(
-        file, [f"the id {name!a} stands more than once" for name in _repeated(ids)]
+        file, [f"the id {name!a} stands more than once" for name in _find_repeated(ids)]
     )
     without = sum(row.user is None for row in rows)
     if asker is None and without:
@@ -212,23 +212,23 @@ def _of_file(file: Path, asker: str | None) -> list[Case]:
             remedy='Pass --as USER, or add "user".',
         )
     return [
-        _own(name, row, asker or user_name(row.user or ""))
+        _case_of_line(name, row, asker or user_name(row.user or ""))
         for name, row in zip(ids, rows, strict=True)
     ]
 
 
-def _own(name: str, row: Own, asker: str) -> Case:
+def _case_of_line(name: str, row: QuestionLine, asker: str) -> Case:
     return Case(
         id=name,
         question=row.question,
         user=asker,
-        answerable=row.expected,
+        answerable=row.expects_answer,
         answers=row.answers,
-        documents=frozenset(row.documents) if row.expected else frozenset(),
+        documents=frozenset(row.documents) if row.expects_answer else frozenset(),
     )
 
 
-def _as_readable(case: Case, readable: frozenset[str]) -> Case:
+def _limit_to_readable(case: Case, readable: frozenset[str]) -> Case:
     """The case with only those documents that its asker may read; without them it has no answer for
     him.
     """
@@ -241,17 +241,17 @@ def _as_readable(case: Case, readable: frozenset[str]) -> Case:
     )
 
 
-def _overlay(folder: Path, users: Path | None) -> Overlay | None:
+def _read_declared_access(folder: Path, users: Path | None) -> DeclaredAccess | None:
     access = labelled.find_file(folder, "acl")
     found = users or next(
         (file for name in BESIDE if (file := folder.resolve() / name).is_file()), None
     )
     if access is None or found is None:
         return None
-    return Overlay(readers=labelled.read_access(access), groups=labelled.read_people(found))
+    return DeclaredAccess(readers=labelled.read_access(access), groups=labelled.read_people(found))
 
 
-def _check_known(users: Iterable[str], known: Collection[str]) -> None:
+def _check_users(users: Iterable[str], known: Collection[str]) -> None:
     unknown = sorted(set(users) - set(known))
     if unknown:
         more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
@@ -261,5 +261,5 @@ def _check_known(users: Iterable[str], known: Collection[str]) -> None:
         )
 
 
-def _repeated(names: Sequence[str]) -> list[str]:
+def _find_repeated(names: Sequence[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]

@@ -19,11 +19,11 @@ from service.answering.evidence import read_thresholds
 from service.answering.values import Answer
 from service.evaluation.arms import Arm
 from service.evaluation.cases import Case
-from service.evaluation.outcomes import CaseOutcome, Outcomes, key
+from service.evaluation.outcomes import CaseOutcome, OutcomeFile, outcome_key
 
 GIVE_UP = 10  # questions in a row without an answer from the model server
 
-SHAPING = (
+SETTINGS_OF_ANSWERS = (
     "llm_window", "llm_style", "llm_stop", "llm_temperature", "llm_answer_tokens", "passages_per_document",
     "reranker_model", "exact_scan_limit",
 )  # fmt: skip
@@ -35,28 +35,30 @@ class Watcher(Protocol):
 
     def expect(self, questions: int) -> None: ...
 
-    def asked(self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool) -> None: ...
+    def report_outcome(
+        self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class TrialContext:
     """The long-lived objects of one measurement."""
 
     searcher: Searcher
     settings: Settings
     cpu: CapacityLimiter
     version: str  # of the service
-    model: str | None  # that answers; None: quotes only
+    model: str | None  # that answers; None if there are only quotes
 
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
     """One run over all questions and arms. Filled in as answers come."""
 
-    bench: Bench
+    context: TrialContext
     arms: Sequence[Arm]
     cases: Sequence[Case]
-    kept: Outcomes
+    kept: OutcomeFile
     watcher: Watcher
     concurrency: int = 1
     name: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -70,90 +72,98 @@ class Trial:
         A question without an answer is a failure among them; a server that is gone is raised.
         """
         self.watcher.expect(len(self.arms) * len(self.cases))
-        conditions = await to_thread.run_sync(self._conditions)
+        conditions = await to_thread.run_sync(self._find_conditions)
         waiting = ((case, arm) for case in self.cases for arm in self.arms)
         async with asyncio.TaskGroup() as tasks:
             for _ in range(self.concurrency):
-                tasks.create_task(self._work(waiting, conditions))
+                tasks.create_task(self._answer_waiting(waiting, conditions))
         if self.stopped is not None:
             raise self.stopped
 
-    async def _work(self, waiting: Iterator[tuple[Case, Arm]], conditions: dict[str, Any]) -> None:
+    async def _answer_waiting(
+        self, waiting: Iterator[tuple[Case, Arm]], conditions: dict[str, Any]
+    ) -> None:
         for case, arm in waiting:
             if self.stopped is not None:
                 return
             try:
-                outcome, known = await self._outcome(case, arm, conditions)
+                outcome, known = await self._answer_case(case, arm, conditions)
             except ClearanceError as error:
                 self.stopped = error
                 return
             self.outcomes[arm.label, case.id] = outcome
-            self.watcher.asked(arm, case, outcome, known=known)
+            self.watcher.report_outcome(arm, case, outcome, known=known)
 
-    async def _outcome(
+    async def _answer_case(
         self, case: Case, arm: Arm, conditions: dict[str, Any]
     ) -> tuple[CaseOutcome, bool]:
         """What came of one question, and whether that was known before."""
         asker = Principal(name=case.user)
         about = conditions | {"ask": asdict(arm.ask), "question": case.question}
         about["told"] = await to_thread.run_sync(
-            arm.told, case.question, asker, limiter=self.bench.cpu
+            arm.digest_template, case.question, asker, limiter=self.context.cpu
         )
         view_id = await to_thread.run_sync(
-            self.bench.searcher.view_id, asker, limiter=self.bench.cpu
+            self.context.searcher.view_id, asker, limiter=self.context.cpu
         )
-        if found := self.kept.get(key(**about, view=view_id)):
+        if found := self.kept.get(outcome_key(**about, view=view_id)):
             return found, True
         try:
             answer = await arm.answerer.answer(replace(arm.ask, question=case.question), asker)
         except (GeneratorError, BadInput) as error:
-            self._failed(error)
+            self._note_failure(error)
             return CaseOutcome(text="", abstained=False, failure=str(error)), False
         self.failed_in_a_row = 0
-        leaked = await to_thread.run_sync(self._leaked, answer, asker, limiter=self.bench.cpu)
-        outcome = _outcome(answer, leaked, self.name)
-        self.kept.put(key(**about, view=answer.view_id), outcome)
+        leaked = await to_thread.run_sync(
+            self._find_leaked, answer, asker, limiter=self.context.cpu
+        )
+        outcome = _make_outcome(answer, leaked, self.name)
+        self.kept.put(outcome_key(**about, view=answer.view_id), outcome)
         return outcome, False
 
-    def _conditions(self) -> dict[str, Any]:
+    def _find_conditions(self) -> dict[str, Any]:
         """What answers depend on beside the question, the arm and the view."""
-        shaping = self.bench.settings.model_dump(include=set(SHAPING))
-        corpus = self.bench.searcher.corpus
+        shaping = self.context.settings.model_dump(include=set(SETTINGS_OF_ANSWERS))
+        corpus = self.context.searcher.corpus
         in_force = corpus.catalog.generations.in_force()
         shaping["generation"] = asdict(corpus.generation())
         shaping["abstention"] = sorted(read_thresholds(*in_force).items()) if in_force else None
-        return {"version": self.bench.version, "model": self.bench.model, **shaping}
+        return {"version": self.context.version, "model": self.context.model, **shaping}
 
-    def _failed(self, error: ClearanceError) -> None:
+    def _note_failure(self, error: ClearanceError) -> None:
         self.failed_in_a_row = self.failed_in_a_row + 1 if isinstance(error, GeneratorError) else 0
         if self.failed_in_a_row >= GIVE_UP:
             error.remedy = "See to the model server, then run the same command again: it goes on where it stopped."
             self.stopped = error
 
-    def _leaked(self, answer: Answer, asker: Principal) -> tuple[str, ...]:
+    def _find_leaked(self, answer: Answer, asker: Principal) -> tuple[str, ...]:
         """Passages of the answer that this asker cannot open, although nothing has changed for him
         since.
         """
         closed = [
-            passage.path for passage in answer.passages if not self._opens(passage.hits, asker)
+            passage.path for passage in answer.passages if not self._can_open(passage.hits, asker)
         ]
         closed += [
-            cited.path for cited in answer.citations if not self._opens((cited.passage_id,), asker)
+            cited.path
+            for cited in answer.citations
+            if not self._can_open((cited.passage_id,), asker)
         ]
         return (
-            tuple(closed) if closed and self.bench.searcher.view_id(asker) == answer.view_id else ()
+            tuple(closed)
+            if closed and self.context.searcher.view_id(asker) == answer.view_id
+            else ()
         )
 
-    def _opens(self, passage_ids: Sequence[str], asker: Principal) -> bool:
+    def _can_open(self, passage_ids: Sequence[str], asker: Principal) -> bool:
         try:
             for passage_id in passage_ids:
-                self.bench.searcher.passage(passage_id, asker)
+                self.context.searcher.passage(passage_id, asker)
         except NotFound:
             return False
         return True
 
 
-def _outcome(answer: Answer, leaked: tuple[str, ...], run: str) -> CaseOutcome:
+def _make_outcome(answer: Answer, leaked: tuple[str, ...], run: str) -> CaseOutcome:
     return CaseOutcome(
         text=answer.text,
         abstained=answer.abstained,

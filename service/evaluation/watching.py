@@ -15,10 +15,10 @@ TELL_S = 10.0  # between two lines about nothing but progress
 
 
 @contextmanager
-def watching(out: IO[str]) -> Iterator[Watcher]:
+def show_progress(out: IO[str]) -> Iterator[Watcher]:
     """What fits this output."""
     if out.isatty():
-        with Bar(out) as bar:
+        with ProgressBar(out) as bar:
             yield bar
     else:
         yield PlainProgress(out)
@@ -45,7 +45,7 @@ class _Tally:
         return (self.done - self.known) / max(time.perf_counter() - self.begun, 1e-9)
 
     @property
-    def also(self) -> str:
+    def extras(self) -> str:
         parts = [
             f"{self.known} known before" if self.known else "",
             f"{self.failed} failed" if self.failed else "",
@@ -59,33 +59,33 @@ class PlainProgress:
     def __init__(self, out: IO[str]) -> None:
         self._out = out
         self._tally = _Tally()
-        self._told = time.perf_counter()
+        self._said_at = time.perf_counter()
 
     def expect(self, questions: int) -> None:
         self._tally.expect(questions)
         self._say(f"{questions} answers to measure.")
 
-    def asked(self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool) -> None:
+    def report_outcome(self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool) -> None:
         tally, now = self._tally, time.perf_counter()
         tally.add(outcome, known=known)
         if outcome.failure:
             self._say(failure_line(arm, case, outcome))
-        if now - self._told >= TELL_S or tally.done == tally.total:
+        if now - self._said_at >= TELL_S or tally.done == tally.total:
             left = (
                 f", about {(tally.total - tally.done) / tally.rate:.0f} s left"
                 if tally.rate > 0
                 else ""
             )
             self._say(
-                f"{tally.done} of {tally.total} answers, {tally.rate:.2f} a second{tally.also}{left}"
+                f"{tally.done} of {tally.total} answers, {tally.rate:.2f} a second{tally.extras}{left}"
             )
-            self._told = now
+            self._said_at = now
 
     def _say(self, text: str) -> None:
         print(printable(text), file=self._out, flush=True)
 
 
-class Bar:
+class ProgressBar:
     """A progress bar with rate and time left; lines appear above it only for failures."""
 
     def __init__(self, out: IO[str]) -> None:
@@ -97,14 +97,14 @@ class Bar:
         self._tally.expect(questions)
         self._progress.update(self._task, total=questions, description="Asking")
 
-    def asked(self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool) -> None:
+    def report_outcome(self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool) -> None:
         self._tally.add(outcome, known=known)
-        rate = f"{self._tally.rate:.2f} answers/s{self._tally.also}"
+        rate = f"{self._tally.rate:.2f} answers/s{self._tally.extras}"
         self._progress.update(self._task, advance=1, rate=rate)
         if outcome.failure:
             self._progress.console.print(printable(failure_line(arm, case, outcome)))
 
-    def __enter__(self) -> "Bar":
+    def __enter__(self) -> "ProgressBar":
         self._progress.start()
         return self
 

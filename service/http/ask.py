@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from indexes.model import Principal, SearchResult
-from service.answering.answerer import Ask
+from service.answering.values import Ask
 from service.http.auth import Caller, needs_key
 from service.http.bodies import AskBody, SearchBody, passage_count, question_of
 from service.http.deps import PROBLEM_RESPONSES, CurrentRuntime, json_response, run_in_thread
@@ -88,7 +88,7 @@ async def answer_over_http(
     stream: bool,
 ) -> Response:
     """The reply. Raises what `Answerer.stream` raises, as long as nothing has been sent."""
-    permission = runtime.answerer.permission(caller)
+    permission = runtime.answerer.make_permission(caller)
     ask = replace(ask, at_least=request.headers.get("clearance-at-least"))
     try:
         if stream:
@@ -97,7 +97,9 @@ async def answer_over_http(
                 events, request.state.request_id, runtime.count_answer, form, permission
             )
             return await event_stream.response(request.receive)
-        answer_work = permission.during(runtime.answerer.answer(ask, caller, permission))
+        answer_work = permission.run_while_permitted(
+            runtime.answerer.answer(ask, caller, permission)
+        )
         answer = await run_unless_gone(answer_work, request.receive)
     except CallerLeft:
         request.state.left = True

@@ -21,8 +21,8 @@ from indexes.catalog import Filters
 from indexes.errors import BadInput, QuestionTooLong
 from indexes.model import Mode, Readers
 from indexes.settings import Settings
-from service.answering.answerer import AnswererName, Ask
 from service.answering.prompt import Turn
+from service.answering.values import AnswererName, Ask
 
 MAX_TURNS = 1_000
 MAX_ANSWER_TOKENS = 32_768

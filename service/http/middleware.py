@@ -71,7 +71,7 @@ class Envelope:
             finally:
                 seconds = time.perf_counter() - started
                 self._log_request(scope, CLIENT_LEFT if state.get("left") else status, seconds)
-                self._metrics.left.inc(bool(state.get("left")))
+                self._metrics.callers_left.inc(bool(state.get("left")))
 
     def _log_request(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)

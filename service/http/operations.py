@@ -47,7 +47,7 @@ async def metrics(runtime: CurrentRuntime) -> Response:
     """Needs the scope `admin`, or the token that the service was given for this: counts tell of
     other people's work.
     """
-    return Response(runtime.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+    return Response(runtime.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
 
 @open_router.get(
@@ -79,9 +79,9 @@ async def docs(request: Request) -> Response:
 
 @open_router.get("/", include_in_schema=False)
 async def home(request: Request) -> Response:
-    return page.asset(page.HOME).response(request.headers.get("if-none-match"))
+    return page.find_asset(page.HOME).make_response(request.headers.get("if-none-match"))
 
 
 @open_router.get("/page/{name}", include_in_schema=False)
 async def part_of_page(name: str, request: Request) -> Response:
-    return page.asset(name).response(request.headers.get("if-none-match"))
+    return page.find_asset(name).make_response(request.headers.get("if-none-match"))

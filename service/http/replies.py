@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from indexes.catalog import Job
 from indexes.formats import PageKind
 from indexes.model import DocumentView, Hit, Mode, PageMark, Readers, SearchResult
-from service.answering.answerer import Answer, AnswererName
 from service.answering.citations import Citation
 from service.answering.prompt import LeftOut, Passage
+from service.answering.values import Answer, AnswererName
 from service.runtime import Readiness
 
 MARK_SCHEMA: dict[str, Any] = {  # a triple in words that every generator of clients understands

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from indexes.errors import ClearanceError
-from service.answering.answerer import Answer, CitationFound, Event, Finished, Passages
 from service.answering.permission import Permission
+from service.answering.values import Answer, CitationFound, Event, Finished, Passages
 from service.http import problems
 from service.http.disconnects import CallerLeft, run_unless_gone, wait_until_gone
 from service.http.replies import (

@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 from indexes.catalog import Catalog
 from indexes.model import Actor
 from service.leaktest import checks
-from service.leaktest.canaries import Canaries, EmbedderOf, unrelated_catalog
+from service.leaktest.canaries import Canaries, EmbedderOf, open_unrelated_catalog
 from service.leaktest.client import Client
 from service.leaktest.doors import Call
 from service.leaktest.report import Report
 
 
-def attack(
+def attack_service(
     url: str,
     catalog: Catalog,
     embedder_of: EmbedderOf,
@@ -22,42 +22,38 @@ def attack(
     by: Actor,
     pairs: int,
     models: bool = False,
-    say: Callable[[str], None] | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Report:
     """Every check against the service at this address, which must be one over this catalog.
 
-    Raises NothingToSee, and ServiceAway where nothing answers. Whatever happens, nothing is left in
+    Raises NothingToSee, and ServiceAway if nothing answers. Whatever happens, nothing is left in
     the catalog.
     """
-    tell = say or _nothing
     report = Report(url=url)
     with ExitStack() as stack:
         client = stack.enter_context(Client(url))
-        report.version = _version(client)
-        canaries = stack.enter_context(Canaries(catalog, embedder_of, by=by).placed())
-        tell("Placing canaries ...")
-        here = checks.scene(canaries, client, models=models)
-        tell("Looking through every door ...")
+        report.version = _ask_version(client)
+        canaries = stack.enter_context(Canaries(catalog, embedder_of, by=by).place_group())
+        say("Placing canaries ...")
+        here = checks.set_scene(canaries, client, models=models)
+        say("Looking through every door ...")
         checks.look_through_every_door(here, report)
-        tell("Comparing replies before and after hidden changes ...")
+        say("Comparing replies before and after hidden changes ...")
         checks.compare_before_and_after(here, report)
-        tell("Taking rights away ...")
-        checks.revoke(here, report)
+        say("Taking rights away ...")
+        checks.check_revocation(here, report)
         if pairs:
-            tell("Measuring time ...")
+            say("Measuring time ...")
             elsewhere = stack.enter_context(TemporaryDirectory(prefix="clearance-leaktest-"))
             unrelated = stack.enter_context(
-                unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog, by=by)
+                open_unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog, by=by)
             )
             checks.measure_time(here, report, unrelated, pairs)
-        tell("Removing the canaries ...")
+        say("Removing the canaries ...")
     return report
 
 
-def _version(client: Client) -> str:
+def _ask_version(client: Client) -> str:
     answered = client.answer(Call(door="/version", route="GET /version", path="/version"), None)
     found = json.loads(answered.body) if answered.status == 200 else {}
     return str(found.get("version", "unknown"))
-
-
-def _nothing(text: str) -> None: ...

@@ -49,14 +49,14 @@ class Canaries:
         self._embedder_of = embedder_of
 
     @contextmanager
-    def placed(self) -> Iterator["Canaries"]:
+    def place_group(self) -> Iterator["Canaries"]:
         try:
             self.catalog.people.add_group(self.group, by=self.by)
             yield self
         finally:
             self.remove_all()
 
-    def person(self, role: str, *groups: str) -> Identity:
+    def add_person(self, role: str, *groups: str) -> Identity:
         name = f"{PREFIX}{self.mark}-{role}"
         self.catalog.people.add_user(name, by=self.by)
         for group in groups:
@@ -107,19 +107,19 @@ class Canaries:
         self.catalog.documents.delete(self._uri(name), by=self.by)
 
     def remove_all(self) -> None:
-        clean(self.catalog, self.mark, by=self.by)
+        remove_leftovers(self.catalog, self.mark, by=self.by)
 
     def _uri(self, name: str) -> str:
         return f"{URI}{self.mark}/{name}"
 
 
-def clean(catalog: Catalog, mark: str = "", *, by: Actor) -> int:
+def remove_leftovers(catalog: Catalog, mark: str = "", *, by: Actor) -> int:
     """Remove what one leak test made, or all. Returns how many things there were.
 
     What fails is raised in the end.
     """
     failed: list[ClearanceError] = []
-    steps = [*_documents(catalog, mark, by), *_people(catalog, mark, by)]
+    steps = [*_document_removals(catalog, mark, by), *_people_removals(catalog, mark, by)]
     for step in steps:
         try:
             step()
@@ -132,12 +132,12 @@ def clean(catalog: Catalog, mark: str = "", *, by: Actor) -> int:
     return len(steps)
 
 
-def _documents(catalog: Catalog, mark: str, by: Actor) -> Sequence[Callable[[], object]]:
+def _document_removals(catalog: Catalog, mark: str, by: Actor) -> Sequence[Callable[[], object]]:
     uris = catalog.documents.stored(f"{URI}{mark}/" if mark else URI)
     return [partial(catalog.documents.delete, uri, by=by) for uri in uris]
 
 
-def _people(catalog: Catalog, mark: str, by: Actor) -> Sequence[Callable[[], object]]:
+def _people_removals(catalog: Catalog, mark: str, by: Actor) -> Sequence[Callable[[], object]]:
     prefix = PREFIX + mark
     people = catalog.people
     users = [name.removeprefix("user:") for name in people.users()]
@@ -150,7 +150,7 @@ def _people(catalog: Catalog, mark: str, by: Actor) -> Sequence[Callable[[], obj
 
 
 @contextmanager
-def unrelated_catalog(url: str, like: Catalog, *, by: Actor) -> Iterator[Catalog]:
+def open_unrelated_catalog(url: str, like: Catalog, *, by: Actor) -> Iterator[Catalog]:
     """An empty catalog elsewhere with the same generation, for writes that the service cannot
     notice.
     """

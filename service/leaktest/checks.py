@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from indexes.catalog import Catalog
 from indexes.errors import ClearanceError
 from service.leaktest.canaries import Canaries, Identity, random_word
-from service.leaktest.client import Client, Prepared
-from service.leaktest.comparing import Answered, comparable, first_difference, told
-from service.leaktest.doors import HOSTILE_FILTERS, MODES, PLAIN_FILTERS, Call, Knowledge, calls
-from service.leaktest.report import Report, Timed
-from service.leaktest.statistics import separation
+from service.leaktest.client import Client, PreparedRequest
+from service.leaktest.comparing import Reply, describe_first_difference, find_words, make_comparable
+from service.leaktest.doors import (
+    HOSTILE_FILTERS,
+    MODES,
+    PLAIN_FILTERS,
+    Call,
+    Knowledge,
+    make_calls,
+)
+from service.leaktest.report import Report, TimeComparison
+from service.leaktest.statistics import measure_separation
 
 HIDDEN = 6  # canaries that the outsider may not read
 # a difference that others have caused, in a service in use, does not come back each time
@@ -44,7 +51,7 @@ class Scene:
     def everybody(self) -> tuple[str, str]:
         return f"user:{self.insider.name}", f"user:{self.outsider.name}"
 
-    def known(self) -> Knowledge:
+    def outsider_knowledge(self) -> Knowledge:
         """What the outsider may have heard of."""
         own = (
             {"collection": self.canaries.mark},
@@ -58,16 +65,23 @@ class Scene:
             filters=(*own, *PLAIN_FILTERS, *HOSTILE_FILTERS),
         )
 
-    def doors(self, *, models: bool) -> list[Call]:
-        return [call for call in calls(self.known()) if models or not call.asks_a_model]
+    def list_calls(self, *, models: bool) -> list[Call]:
+        return [
+            call
+            for call in make_calls(self.outsider_knowledge())
+            if models or not call.asks_a_model
+        ]
 
-    def ask(self, call: Call, who: Identity) -> Answered:
+    def ask(self, call: Call, who: Identity) -> Reply:
         return self.client.answer(call, who.key)
 
 
-def scene(canaries: Canaries, client: Client, *, models: bool) -> Scene:
-    """Makes the people and the documents. Raises NothingToSee where even the insider finds nothing."""
-    insider, outsider = canaries.person("insider", canaries.group), canaries.person("outsider")
+def set_scene(canaries: Canaries, client: Client, *, models: bool) -> Scene:
+    """Makes the people and the documents. Raises NothingToSee if even the insider finds nothing."""
+    insider, outsider = (
+        canaries.add_person("insider", canaries.group),
+        canaries.add_person("outsider"),
+    )
     shared, word = random_word(), random_word()
     everybody = f"user:{insider.name}", f"user:{outsider.name}"
     for number in range(3):
@@ -76,7 +90,7 @@ def scene(canaries: Canaries, client: Client, *, models: bool) -> Scene:
             f"The {shared} report, part {number}, is for everybody here.",
             *everybody,
         )
-    ids = [hide(canaries, number, f"{shared} {word}") for number in range(HIDDEN)]
+    ids = [put_hidden(canaries, number, f"{shared} {word}") for number in range(HIDDEN)]
     made = Scene(
         canaries=canaries,
         client=client,
@@ -93,18 +107,18 @@ def scene(canaries: Canaries, client: Client, *, models: bool) -> Scene:
         path="/search",
         body={"question": made.question, "k": 10},
     )
-    if not told(made.ask(search, insider).body, [word]):
+    if not find_words(made.ask(search, insider).body, [word]):
         raise NothingToSee(
             "The insider does not find its own canary.", remedy="Is it the service of this home?"
         )
-    if not told(made.ask(search, outsider).body, [shared]):
+    if not find_words(made.ask(search, outsider).body, [shared]):
         raise NothingToSee(
             "The outsider does not find what it may read.", remedy="Is it the service of this home?"
         )
     return made
 
 
-def hide(canaries: Canaries, number: int, words: str, readers: str | None = None) -> str:
+def put_hidden(canaries: Canaries, number: int, words: str, readers: str | None = None) -> str:
     """One hidden canary, with metadata that a careless filter stumbles over."""
     return canaries.put(
         f"hidden{number}",
@@ -120,32 +134,35 @@ def look_through_every_door(here: Scene, report: Report) -> None:
     door breaks.
     """
     found = []
-    asked = here.doors(models=True)
+    asked = here.list_calls(models=True)
     for call in asked:
         answered = here.ask(call, here.outsider)
         sent = f"{call.path} {call.body!r}"
         looked_for = [
             word for word in (here.word, *here.ids, here.canaries.group) if word not in sent
         ]
-        found += [(call.door, f"it tells {word}") for word in told(_all(answered), looked_for)]
+        found += [
+            (call.door, f"it tells {word}")
+            for word in find_words(_bytes_of_reply(answered), looked_for)
+        ]
         if call.path != "/whoami" and answered.status == 500:
             found.append((call.door, "it breaks (status 500)"))
-    report.note("doors", len(asked), found)
+    report.add("doors", len(asked), found)
 
 
 def compare_before_and_after(here: Scene, report: Report) -> None:
     """Whether hidden canaries that come, change, move and go change one byte of what the outsider
     gets.
     """
-    asked = here.doors(models=here.models)
-    steady = _steady(here, asked)
+    asked = here.list_calls(models=here.models)
+    steady = _find_steady_calls(here, asked)
     report.unsteady = sorted({call.door for call in asked} - {call.door for call in steady})
-    before = _replies(here, steady)
+    before = _ask_all(here, steady)
     for what, change in _hidden_changes(here).items():
         differing = steady
         for _ in range(ATTEMPTS):
             change()
-            after = _replies(here, differing)
+            after = _ask_all(here, differing)
             parts = {
                 door: (before[door], reply)
                 for door, reply in after.items()
@@ -156,9 +173,10 @@ def compare_before_and_after(here: Scene, report: Report) -> None:
             if not differing:
                 break
         found = [
-            (call.door, f"{what}: {first_difference(*parts[call.door])}") for call in differing
+            (call.door, f"{what}: {describe_first_difference(*parts[call.door])}")
+            for call in differing
         ]
-        report.note("interference", len(steady), found)
+        report.add("interference", len(steady), found)
 
 
 def _hidden_changes(here: Scene) -> Mapping[str, Callable[[], None]]:
@@ -166,67 +184,70 @@ def _hidden_changes(here: Scene) -> Mapping[str, Callable[[], None]]:
     made, words = here.canaries, f"{here.shared} {here.word}"
     numbers = iter(range(100, 1_000_000))
 
-    def add() -> None:
-        hide(made, next(numbers), words)
+    def add_one() -> None:
+        put_hidden(made, next(numbers), words)
 
-    def rewrite() -> None:
-        hide(made, 0, f"{words} {random_word()}")
+    def rewrite_one() -> None:
+        put_hidden(made, 0, f"{words} {random_word()}")
 
     def move_two() -> None:
         readers = random.choice((f"group:{made.group}", f"user:{here.insider.name}"))
-        hide(made, 0, words, readers)
+        put_hidden(made, 0, words, readers)
         for number in (0, 1):
             made.relabel(f"hidden{number}", f"user:{here.insider.name}")
         for number in (0, 1):
             made.relabel(f"hidden{number}", f"group:{made.group}")
 
-    def remove() -> None:
+    def remove_some() -> None:
         made.remove(f"hidden{next(numbers) - 1}")
         made.remove("hidden2")
-        hide(made, 2, words)
+        put_hidden(made, 2, words)
         made.remove("hidden3")
 
-    def regroup() -> None:
-        made.person(f"guest{next(numbers)}", made.group)
+    def add_reader() -> None:
+        made.add_person(f"guest{next(numbers)}", made.group)
 
-    def many() -> None:
+    def add_many() -> None:
         for _ in range(20):
-            hide(made, next(numbers), f"{words} {random_word()}")
+            put_hidden(made, next(numbers), f"{words} {random_word()}")
 
     return {
-        "one was added": add,
-        "one was rewritten": rewrite,
+        "one was added": add_one,
+        "one was rewritten": rewrite_one,
         "two were moved": move_two,
-        "some were removed": remove,
-        "somebody joined their readers": regroup,
-        "twenty were added": many,
+        "some were removed": remove_some,
+        "somebody joined their readers": add_reader,
+        "twenty were added": add_many,
     }
 
 
-def _steady(here: Scene, asked: Sequence[Call]) -> list[Call]:
-    first, second = _replies(here, asked), _replies(here, asked)
+def _find_steady_calls(here: Scene, asked: Sequence[Call]) -> list[Call]:
+    first, second = _ask_all(here, asked), _ask_all(here, asked)
     return [call for call in asked if first[call.door] == second[call.door]]
 
 
-def _replies(here: Scene, asked: Sequence[Call]) -> dict[str, bytes]:
-    return {call.door: comparable(here.ask(call, here.outsider)) for call in asked}
+def _ask_all(here: Scene, asked: Sequence[Call]) -> dict[str, bytes]:
+    return {call.door: make_comparable(here.ask(call, here.outsider)) for call in asked}
 
 
-def revoke(here: Scene, report: Report) -> None:
+def check_revocation(here: Scene, report: Report) -> None:
     """Whether what was taken away is gone at the very next request."""
     found: list[tuple[str, str]] = []
     rounds = 0
     for number in range(ROUNDS):
         for way in ("relabel", "group", "remove", "key", "person"):
             rounds += 1
-            found += [(door, f"after {way}") for door in _still_open(here, way, f"{way}{number}")]
-    report.note("revocation", rounds, found)
+            found += [
+                (door, f"after {way}")
+                for door in _find_doors_still_open(here, way, f"{way}{number}")
+            ]
+    report.add("revocation", rounds, found)
 
 
-def _still_open(here: Scene, way: str, name: str) -> list[str]:
+def _find_doors_still_open(here: Scene, way: str, name: str) -> list[str]:
     """Doors at which somebody still gets a document after it was taken away in this way."""
     made, word = here.canaries, random_word()
-    person = made.person(f"{name}-reader", made.group)
+    person = made.add_person(f"{name}-reader", made.group)
     document = made.put(
         name, f"The {word} report.", f"group:{made.group}", f"user:{here.insider.name}"
     )
@@ -244,7 +265,7 @@ def _still_open(here: Scene, way: str, name: str) -> list[str]:
     )
     ask = {"question": f"{word} report", "answerer": "quotes", "stream": True}
     doors.append(Call(door="stream", route="POST /ask", path="/ask", body=ask))
-    closed = [call.door for call in doors if not _gets(here.ask(call, person), word)]
+    closed = [call.door for call in doors if not _holds_document(here.ask(call, person), word)]
     if "document" in closed:
         raise NothingToSee("Somebody does not get a document that was just given to them.")
     if way == "relabel":
@@ -257,12 +278,12 @@ def _still_open(here: Scene, way: str, name: str) -> list[str]:
         made.catalog.keys.revoke(person.key_id, by=made.by)
     else:
         made.catalog.people.remove_user(person.name, by=made.by)
-    return [call.door for call in doors if _gets(here.ask(call, person), word)]
+    return [call.door for call in doors if _holds_document(here.ask(call, person), word)]
 
 
-def _gets(answered: Answered, word: str) -> bool:
+def _holds_document(answered: Reply, word: str) -> bool:
     """Whether more than the question comes back."""
-    return answered.status == 200 and bool(told(answered.body, [f"The {word} report"]))
+    return answered.status == 200 and bool(find_words(answered.body, [f"The {word} report"]))
 
 
 def measure_time(here: Scene, report: Report, unrelated: Catalog, pairs: int) -> None:
@@ -280,43 +301,50 @@ def measure_time(here: Scene, report: Report, unrelated: Catalog, pairs: int) ->
     )
     ready = client.prepare(Call(door="", route="GET /readyz", path="/readyz"), None)
 
-    def write(hidden: bool) -> None:
+    def write_document(hidden: bool) -> None:
         text = f"The {words} report says that {words} falls."
         catalog = None if hidden else unrelated
         here.canaries.put(
             f"timed{next(numbers) % 20}", text, f"group:{here.canaries.group}", catalog=catalog
         )
 
-    def opened(hidden: bool) -> Prepared:
+    def open_document(hidden: bool) -> PreparedRequest:
         name = random.choice(here.ids) if hidden else random_word(20)
         return client.prepare(
             Call(door="", route="GET /documents/{document_id}", path=f"/documents/{name}"), key
         )
 
-    def filtered(hidden: bool) -> Prepared:
+    def search_filtered(hidden: bool) -> PreparedRequest:
         collection = here.canaries.mark if hidden else here.canaries.mark[::-1]
         body = {"question": here.question, "mode": "keyword", "filters": {"collection": collection}}
         return client.prepare(Call(door="", route="POST /search", path="/search", body=body), key)
 
-    def nothing(hidden: bool) -> None: ...
+    def write_nothing(hidden: bool) -> None: ...
 
-    comparisons: list[tuple[str, float, Callable[[bool], None], Callable[[bool], Prepared]]] = [
-        ("a search after a hidden write", 0.60, write, lambda hidden: search),
-        ("/readyz after a hidden write", 0.60, write, lambda hidden: ready),
-        ("opening what is hidden", 0.55, nothing, opened),
-        ("a filter that matches what is hidden", 0.55, nothing, filtered),
+    comparisons: list[
+        tuple[str, float, Callable[[bool], None], Callable[[bool], PreparedRequest]]
+    ] = [
+        ("a search after a hidden write", 0.60, write_document, lambda hidden: search),
+        ("/readyz after a hidden write", 0.60, write_document, lambda hidden: ready),
+        ("opening what is hidden", 0.55, write_nothing, open_document),
+        ("a filter that matches what is hidden", 0.55, write_nothing, search_filtered),
     ]
     for what, aim, before, request in comparisons:
-        taken = _taken(client, before, request, pairs)
-        found, control = (separation(taken[kind], taken["control"]) for kind in ("hidden", "again"))
-        report.timed.append(Timed(what=what, aim=aim, found=found, control=control))
+        taken = _measure_durations(client, before, request, pairs)
+        found, control = (
+            measure_separation(taken[kind], taken["control"]) for kind in ("hidden", "again")
+        )
+        report.timed.append(TimeComparison(what=what, aim=aim, found=found, control=control))
         above = found.is_above(aim) and not control.is_above(aim)
         told_apart = f"AUC {found.auc:.3f}, certainly above {found.certain:.3f}"
-        report.note("time", pairs, [(what, told_apart)] if above else [])
+        report.add("time", pairs, [(what, told_apart)] if above else [])
 
 
-def _taken(
-    client: Client, before: Callable[[bool], None], request: Callable[[bool], Prepared], pairs: int
+def _measure_durations(
+    client: Client,
+    before: Callable[[bool], None],
+    request: Callable[[bool], PreparedRequest],
+    pairs: int,
 ) -> dict[str, list[float]]:
     """Milliseconds, in random order: with something hidden, without, and without once more."""
     taken: dict[str, list[float]] = {"hidden": [], "control": [], "again": []}
@@ -329,5 +357,5 @@ def _taken(
     return taken
 
 
-def _all(answered: Answered) -> bytes:
+def _bytes_of_reply(answered: Reply) -> bytes:
     return repr(dict(answered.headers)).encode() + answered.body

@@ -12,7 +12,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from indexes.errors import BadInput, ClearanceError
-from service.leaktest.comparing import Answered
+from service.leaktest.comparing import Reply
 from service.leaktest.doors import Call
 
 TIMEOUT_S = 60.0
@@ -26,7 +26,7 @@ class ServiceAway(ClearanceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRequest:
     """A request as it goes over the wire."""
 
     content: bytes
@@ -62,7 +62,7 @@ class Client:
             self._socket.close()
             self._socket = None
 
-    def prepare(self, call: Call, key: str | None) -> Prepared:
+    def prepare(self, call: Call, key: str | None) -> PreparedRequest:
         body = call.body if isinstance(call.body, bytes) else b""
         if call.body is not None and not body:
             body = json.dumps(call.body).encode()
@@ -72,13 +72,13 @@ class Client:
         if call.method not in ("GET", "HEAD"):
             lines += ["Content-Type: application/json"] if body else []
             lines += [f"Content-Length: {len(body)}"]
-        return Prepared("\r\n".join([*lines, "", ""]).encode("ascii") + body, call.method)
+        return PreparedRequest("\r\n".join([*lines, "", ""]).encode("ascii") + body, call.method)
 
-    def answer(self, call: Call, key: str | None) -> Answered:
-        """Raises ServiceAway where nothing answers."""
+    def answer(self, call: Call, key: str | None) -> Reply:
+        """Raises ServiceAway if nothing answers."""
         return self.send(self.prepare(call, key))[0]
 
-    def send(self, prepared: Prepared) -> tuple[Answered, float]:
+    def send(self, prepared: PreparedRequest) -> tuple[Reply, float]:
         """The reply, and the seconds until its last byte.
 
         A connection that the server has closed is opened anew.
@@ -104,58 +104,58 @@ class Client:
             else made
         )
 
-    def _exchange(self, prepared: Prepared) -> tuple[Answered, float]:
+    def _exchange(self, prepared: PreparedRequest) -> tuple[Reply, float]:
         assert self._socket is not None
         start = time.perf_counter()
         self._socket.sendall(prepared.content)
         received = bytearray()
         while (end := received.find(b"\r\n\r\n")) < 0:
-            self._more(received)
-        status, headers = _head(bytes(received[:end]))
+            self._receive_more(received)
+        status, headers = _parse_head(bytes(received[:end]))
         body = received[end + 4 :]
         if prepared.method == "HEAD" or status in (204, 304):
             pass
         elif "content-length" in headers:
             while len(body) < int(headers["content-length"]):
-                self._more(body)
+                self._receive_more(body)
         elif headers.get("transfer-encoding", "").lower() == "chunked":
-            body = self._chunks(body)
+            body = self._receive_chunks(body)
         else:
-            self._rest(body)
+            self._receive_rest(body)
         took = time.perf_counter() - start
         if headers.get("connection", "").lower() == "close":
             self.close()
-        return Answered(status, headers, bytes(body)), took
+        return Reply(status, headers, bytes(body)), took
 
-    def _more(self, received: bytearray) -> None:
+    def _receive_more(self, received: bytearray) -> None:
         assert self._socket is not None
         piece = self._socket.recv(_PIECE)
         if not piece:
             raise EOFError("The connection was closed.")
         received += piece
 
-    def _chunks(self, received: bytearray) -> bytearray:
+    def _receive_chunks(self, received: bytearray) -> bytearray:
         body = bytearray()
         while True:
             while (end := received.find(b"\r\n")) < 0:
-                self._more(received)
+                self._receive_more(received)
             size = int(received[:end], 16)
             while len(received) < end + 2 + size + 2:
-                self._more(received)
+                self._receive_more(received)
             body += received[end + 2 : end + 2 + size]
             del received[: end + 2 + size + 2]
             if size == 0:
                 return body
 
-    def _rest(self, received: bytearray) -> None:
+    def _receive_rest(self, received: bytearray) -> None:
         try:
             while True:
-                self._more(received)
+                self._receive_more(received)
         except EOFError:
             self.close()
 
 
-def _head(content: bytes) -> tuple[int, Mapping[str, str]]:
+def _parse_head(content: bytes) -> tuple[int, Mapping[str, str]]:
     first, *lines = content.decode("latin-1").split("\r\n")
     headers: dict[str, str] = {}
     for line in lines:

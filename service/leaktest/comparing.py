@@ -32,7 +32,7 @@ Ids and positions must have the same length on both sides.
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Reply:
     """What came back for one request."""
 
     status: int
@@ -40,7 +40,7 @@ class Answered:
     body: bytes
 
 
-def comparable(answered: Answered) -> bytes:
+def make_comparable(answered: Reply) -> bytes:
     """Everything that a caller gets, with marks where chance may differ."""
     lines = [str(answered.status)]
     for name, value in sorted(answered.headers.items()):
@@ -52,28 +52,28 @@ def comparable(answered: Answered) -> bytes:
         lines.append(f"{name}: {value}")
     body = answered.body
     for kind, pattern in RANDOM_BYTES:
-        body = pattern.sub(lambda found, kind=kind: found[1] + _mark(kind, found[2]), body)  # type: ignore[misc]
+        body = pattern.sub(lambda found, kind=kind: found[1] + _placeholder(kind, found[2]), body)  # type: ignore[misc]
     return "\n".join(lines).encode() + b"\n\n" + body
 
 
-def _mark(kind: str, found: bytes) -> bytes:
+def _placeholder(kind: str, found: bytes) -> bytes:
     return f"<{kind}>".encode() if kind == "clock" else f"<{kind}, {len(found)} bytes>".encode()
 
 
-def told(content: bytes, words: Iterable[str]) -> list[str]:
+def find_words(content: bytes, words: Iterable[str]) -> list[str]:
     """Those of the words that stand in these bytes, however JSON, HTML or an address may have
     written them.
     """
     found = content.lower()
-    return [word for word in words if any(form in found for form in _written(word))]
+    return [word for word in words if any(form in found for form in _spellings(word))]
 
 
-def _written(word: str) -> set[bytes]:
+def _spellings(word: str) -> set[bytes]:
     plain = word.lower()
     return {plain.encode(), plain.encode("unicode_escape"), plain.encode("utf-16-le")}
 
 
-def first_difference(one: bytes, other: bytes, around: int = 120) -> str:
+def describe_first_difference(one: bytes, other: bytes, around: int = 120) -> str:
     """Where two replies part, for people."""
     place = next(
         (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),

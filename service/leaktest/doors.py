@@ -82,7 +82,7 @@ class Call:
     door: str  # what it tries, in words; no two calls share it
     route: str  # "GET /documents/{document_id}"
     path: str
-    body: Any = None  # sent as JSON; bytes as they are; None: no body
+    body: Any = None  # sent as JSON; bytes as they are; None if there is no body
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -110,19 +110,19 @@ class Knowledge:
     k: int = 20
 
 
-def calls(known: Knowledge) -> Iterator[Call]:
+def make_calls(known: Knowledge) -> Iterator[Call]:
     """Every door, with everything that this attacker can try at it; none changes anything in the
     service.
     """
-    yield from _searches(known)
-    yield from _questions(known)
-    yield from _openai(known)
-    yield from _opening(known)
-    yield from _mistakes(known)
-    yield from _about_the_service()
+    yield from _search_calls(known)
+    yield from _ask_calls(known)
+    yield from _openai_calls(known)
+    yield from _document_calls(known)
+    yield from _mistaken_calls(known)
+    yield from _service_calls()
 
 
-def _searches(known: Knowledge) -> Iterator[Call]:
+def _search_calls(known: Knowledge) -> Iterator[Call]:
     for number, question in enumerate(known.questions):
         for mode in MODES:
             body = {"question": question, "k": known.k, "mode": mode}
@@ -151,7 +151,7 @@ def _searches(known: Knowledge) -> Iterator[Call]:
     )
 
 
-def _questions(known: Knowledge) -> Iterator[Call]:
+def _ask_calls(known: Knowledge) -> Iterator[Call]:
     def ask(door: str, **more: Any) -> Call:
         body = {"question": known.questions[0], "k": known.k, **more}
         return Call(door=f"ask {door}", route="POST /ask", path="/ask", body=body)
@@ -177,7 +177,7 @@ def _questions(known: Knowledge) -> Iterator[Call]:
         yield ask(f"filtered {number}", filters=filters, answerer="quotes", stream=bool(number % 2))
 
 
-def _openai(known: Knowledge) -> Iterator[Call]:
+def _openai_calls(known: Knowledge) -> Iterator[Call]:
     question = known.questions[0]
     yield Call(door="models", route="GET /v1/models", path="/v1/models")
     for name in (*known.models, QUOTES, "no-such-model"):
@@ -210,7 +210,7 @@ def _openai(known: Knowledge) -> Iterator[Call]:
         )
 
 
-def _opening(known: Knowledge) -> Iterator[Call]:
+def _document_calls(known: Knowledge) -> Iterator[Call]:
     for number, name in enumerate((*known.documents, NOWHERE)):
         route = "GET /documents/{document_id}"
         yield Call(door=f"document {number}", route=route, path=f"/documents/{name}")
@@ -225,7 +225,7 @@ def _opening(known: Knowledge) -> Iterator[Call]:
         )
 
 
-def _mistakes(known: Knowledge) -> Iterator[Call]:
+def _mistaken_calls(known: Knowledge) -> Iterator[Call]:
     question = known.questions[0]
     wrong: dict[str, Any] = {
         "nothing": None,
@@ -256,14 +256,14 @@ def _mistakes(known: Knowledge) -> Iterator[Call]:
     yield Call(door="unknown address", route="GET /nothing", path="/nothing")
 
 
-def _about_the_service() -> Iterator[Call]:
+def _service_calls() -> Iterator[Call]:
     for path in ("/whoami", "/livez", "/readyz", "/version", "/openapi.json", "/docs", "/"):
         yield Call(door=path, route=f"GET {path}", path=path)
     yield Call(door="part of the page", route="GET /page/{name}", path="/page/main.js")
     yield Call(door="problem page", route="GET /problems/{slug}", path="/problems/not-found")
 
 
-def operators_calls(
+def make_operator_calls(
     template: str = "no-such-template", model: str = "no-such-model"
 ) -> Iterator[Call]:
     """The doors of operators, with the scope `admin` in hand; some of these change something."""

@@ -17,7 +17,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timed:
+class TimeComparison:
     """One comparison of durations."""
 
     what: str
@@ -35,9 +35,9 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     # doors that answer differently although nothing has changed
     unsteady: list[str] = field(default_factory=list)
-    timed: list[Timed] = field(default_factory=list)
+    timed: list[TimeComparison] = field(default_factory=list)
 
-    def note(self, check: str, tried: int, found: Sequence[tuple[str, str]]) -> None:
+    def add(self, check: str, tried: int, found: Sequence[tuple[str, str]]) -> None:
         """found: (door, what)."""
         self.tried[check] = self.tried.get(check, 0) + tried
         self.findings += [Finding(check, door, what) for door, what in found]
@@ -46,7 +46,7 @@ class Report:
     def clean(self) -> bool:
         return not self.findings
 
-    def as_json(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {
             "url": self.url,
             "version": self.version,
@@ -57,9 +57,10 @@ class Report:
             "timing": [asdict(timed) for timed in self.timed],
         }
 
-    def lines(self) -> list[str]:
+    def describe(self) -> list[str]:
         said = [
-            f"{check}: {number} tried, {self._found(check)}" for check, number in self.tried.items()
+            f"{check}: {number} tried, {self._describe_count(check)}"
+            for check, number in self.tried.items()
         ]
         for timed in self.timed:
             found, again = timed.found, timed.control
@@ -80,6 +81,6 @@ class Report:
         )
         return said
 
-    def _found(self, check: str) -> str:
+    def _describe_count(self, check: str) -> str:
         number = sum(finding.check == check for finding in self.findings)
         return "nothing found" if number == 0 else f"{number} found"

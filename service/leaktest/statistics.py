@@ -35,13 +35,13 @@ class Separation:
         return self.certain > aim and self.p < _CHANCE
 
 
-def separation(sample: Sequence[float], control: Sequence[float]) -> Separation:
+def measure_separation(sample: Sequence[float], control: Sequence[float]) -> Separation:
     """sample, control: at least two numbers each, in any unit."""
     x, y = np.asarray(sample, np.float64), np.asarray(control, np.float64)
-    ranks = _ranks(np.concatenate([x, y]))
+    ranks = _mean_ranks(np.concatenate([x, y]))
     # share of the control below each of the sample; ties count half
-    above = (ranks[: len(x)] - _ranks(x)) / len(y)
-    below = (ranks[len(x) :] - _ranks(y)) / len(x)
+    above = (ranks[: len(x)] - _mean_ranks(x)) / len(y)
+    below = (ranks[len(x) :] - _mean_ranks(y)) / len(x)
     auc = float(above.mean())
     deviation = math.sqrt(above.var(ddof=1) / len(x) + below.var(ddof=1) / len(y))  # DeLong
     larger = max(auc, 1 - auc)
@@ -50,14 +50,14 @@ def separation(sample: Sequence[float], control: Sequence[float]) -> Separation:
         low=max(0.5, larger - _NORMAL_95 * deviation),
         high=min(1.0, larger + _NORMAL_95 * deviation),
         certain=max(0.5, larger - _NORMAL_99_9 * deviation),
-        p=_p(auc, ranks, len(x), len(y)),
+        p=_p_value(auc, ranks, len(x), len(y)),
         pairs=min(len(x), len(y)),
         median=float(np.median(x)),
         control_median=float(np.median(y)),
     )
 
 
-def _p(auc: float, ranks: NDArray[np.float64], n: int, m: int) -> float:
+def _p_value(auc: float, ranks: NDArray[np.float64], n: int, m: int) -> float:
     _, ties = np.unique(ranks, return_counts=True)
     total = n + m
     variance = n * m / 12 * (total + 1 - float((ties**3 - ties).sum()) / (total * (total - 1)))
@@ -66,7 +66,7 @@ def _p(auc: float, ranks: NDArray[np.float64], n: int, m: int) -> float:
     return math.erfc(abs(auc - 0.5) * n * m / math.sqrt(2 * variance))
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mean_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ranks from 1; equal values share the mean of theirs."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(count)

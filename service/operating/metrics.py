@@ -34,7 +34,7 @@ class Metrics:
         self.in_flight = Gauge(
             "clearance_requests_in_flight", "Requests being worked on.", registry=self.registry
         )
-        self.left = Counter(
+        self.callers_left = Counter(
             "clearance_callers_left_total",
             "Callers who left before the answer was complete.",
             registry=self.registry,
@@ -89,6 +89,6 @@ class Metrics:
         if first_token_s is not None:
             self._first_token.observe(first_token_s)
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """In the Prometheus text format."""
         return generate_latest(self.registry)

@@ -44,8 +44,8 @@ class Asset:
     media_type: str
     tag: str  # changes with the content
 
-    def response(self, known: str | None = None) -> Response:
-        """The file; 304 where the browser holds it already. `known`: its If-None-Match."""
+    def make_response(self, known: str | None = None) -> Response:
+        """The file; 304 if the browser holds it already. `known`: its If-None-Match."""
         headers = {"Cache-Control": "no-cache", "ETag": self.tag}
         if self.media_type == MEDIA_TYPES[".html"]:
             headers |= {"Content-Security-Policy": POLICY, "Permissions-Policy": FEATURES}
@@ -56,24 +56,24 @@ class Asset:
         return Response(self.content, headers=headers, media_type=self.media_type)
 
 
-def asset(name: str) -> Asset:
+def find_asset(name: str) -> Asset:
     """A file of the page by its name. Raises NotFound."""
-    found = _assets().get(name)
+    found = _read_assets().get(name)
     if found is None:
         raise NotFound
     return found
 
 
 @cache
-def _assets() -> dict[str, Asset]:
+def _read_assets() -> dict[str, Asset]:
     """Read once: what can be asked for is exactly what lies here, so no name leads anywhere else."""
     return {
-        file.name: _asset(file.read_bytes(), media_type)
+        file.name: _make_asset(file.read_bytes(), media_type)
         for file in files(__package__).iterdir()
         for suffix, media_type in MEDIA_TYPES.items()
         if file.name.endswith(suffix)
     }
 
 
-def _asset(content: bytes, media_type: str) -> Asset:
+def _make_asset(content: bytes, media_type: str) -> Asset:
     return Asset(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')

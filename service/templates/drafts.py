@@ -13,7 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 from indexes.catalog.template_choice import TemplateText
 from indexes.errors import BadInput
 from indexes.text.scripts import Script
-from service.templates.language import MAX_SOURCE, VARIABLES, check, fill, loops, parts_always_shown
+from service.templates.language import (
+    MAX_SOURCE,
+    VARIABLES,
+    check_part,
+    count_loops,
+    fill_template,
+    find_parts_always_shown,
+)
 from service.templates.template import BUILT_IN, Style
 
 MAX_FILE = 100_000  # characters
@@ -39,13 +46,13 @@ class Draft(BaseModel):
         list[Annotated[StrictStr, Field(min_length=1, max_length=64)]], Field(max_length=8)
     ] = []
 
-    def checked(self) -> TemplateText:
+    def build_text(self) -> TemplateText:
         """What can be saved. Raises BadInput with what is wrong, why, and what to do."""
         self._check_parts()
         self._check_frame()
         for history in ((), _TURNS):
             for passages in (_PASSAGES[:1], _PASSAGES):
-                self._try_out(passages, history)
+                self._check_filled_text(passages, history)
         return TemplateText(
             variables=tuple(sorted(self.variables)),
             system=self.system,
@@ -57,7 +64,7 @@ class Draft(BaseModel):
     def _check_parts(self) -> None:
         """Each part uses what it may, and what was declared."""
         declared = frozenset(self.variables)
-        used = check("user", self.user, declared) | check(
+        used = check_part("user", self.user, declared) | check_part(
             "system", self.system, declared & {"no_answer"}
         )
         if unused := sorted(declared - used):
@@ -82,13 +89,13 @@ class Draft(BaseModel):
 
     def _check_frame(self) -> None:
         """The passages always stand in the user part, between two boundaries, and nowhere else."""
-        always = parts_always_shown(self.user)
+        always = find_parts_always_shown(self.user)
         if "question" not in always:
             raise BadInput(
                 "In `user`: the question is not always shown.",
                 remedy="Show {{ question }} outside of `if`.",
             )
-        if always.count("for passages") != 1 or loops(self.user, "passages") != 1:
+        if always.count("for passages") != 1 or count_loops(self.user, "passages") != 1:
             raise BadInput(
                 "In `user`: the passages do not stand in exactly one loop outside of every `if`.",
                 remedy="Write one: {% for passage in passages %} … {% endfor %}.",
@@ -100,14 +107,14 @@ class Draft(BaseModel):
             )
         at = always.index("for passages")
         if "boundary" not in always[:at] or "boundary" not in always[at:]:
-            raise _no_boundary()
+            raise _boundary_error()
 
-    def _try_out(
+    def _check_filled_text(
         self, passages: tuple[dict[str, Any], ...], history: tuple[dict[str, str], ...]
     ) -> None:
         given = {"question": _QUESTION, "boundary": SAMPLE_BOUNDARY, "no_answer": self.no_answer}
-        said = fill(self.user, {**given, "passages": passages, "history": history})
-        fill(self.system, {"no_answer": self.no_answer})
+        said = fill_template(self.user, {**given, "passages": passages, "history": history})
+        fill_template(self.system, {"no_answer": self.no_answer})
         lines = said.split("\n")
         marks = [place for place, line in enumerate(lines) if line == SAMPLE_BOUNDARY]
         holding = [
@@ -123,7 +130,7 @@ class Draft(BaseModel):
         if not any(mark < holding[0] for mark in marks) or not any(
             mark > holding[-1] for mark in marks
         ):
-            raise _no_boundary()
+            raise _boundary_error()
         if any(holding[0] < mark < holding[-1] for mark in marks):
             raise BadInput(
                 "In `user`: the boundary stands between passages.",
@@ -131,7 +138,7 @@ class Draft(BaseModel):
             )
 
 
-def read_file(path: Path, **instead: str | None) -> Draft:
+def read_draft(path: Path, **instead: str | None) -> Draft:
     """The draft in a YAML file, with other values for some fields. Raises BadInput."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -157,7 +164,7 @@ def read_file(path: Path, **instead: str | None) -> Draft:
         raise BadInput(f"{path}: {wrong}", remedy="See examples/templates/.") from error
 
 
-def refuse_built_in(name: str) -> None:
+def refuse_built_in_name(name: str) -> None:
     """Raises BadInput for the names of templates that come with the service."""
     if any(template.name == name for template in BUILT_IN):
         raise BadInput(
@@ -165,7 +172,7 @@ def refuse_built_in(name: str) -> None:
         )
 
 
-def _no_boundary() -> BadInput:
+def _boundary_error() -> BadInput:
     return BadInput(
         "In `user`: the passages do not stand between two lines that hold the boundary and nothing else.",
         remedy="Put {{ boundary }} on a line of its own before and after the loop, outside of `if`.",
@@ -190,21 +197,23 @@ _PASSAGES: tuple[dict[str, Any], ...] = tuple(
 )
 
 
-def as_file(style: str, language: str, text: TemplateText, about: str) -> str:
-    """The template as the YAML that `read_file` reads, under a comment that says what it is."""
+def format_as_yaml(style: str, language: str, text: TemplateText, about: str) -> str:
+    """The template as the YAML that `read_draft` reads, under a comment that says what it is."""
     fields: dict[str, Any] = {"style": style, "language": language, **asdict(text)}
     fields |= {"variables": list(text.variables), "stop": list(text.stop)}
-    written = yaml.dump(fields, Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=10_000)
+    written = yaml.dump(
+        fields, Dumper=_BlockDumper, sort_keys=False, allow_unicode=True, width=10_000
+    )
     return f"# {about}\n{written.rstrip()}"
 
 
-class _Blocks(yaml.SafeDumper):
+class _BlockDumper(yaml.SafeDumper):
     """Writes texts of several lines as they are read."""
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text.strip() else '"' if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-_Blocks.add_representer(str, _text)
+_BlockDumper.add_representer(str, _represent_text)

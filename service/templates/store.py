@@ -11,7 +11,7 @@ from indexes.catalog.template_choice import Chosen, TemplateVersion
 from indexes.catalog.templates import NAME
 from indexes.model import Principal
 from indexes.text.scripts import Script
-from service.templates.template import BuiltIn, Style, Template
+from service.templates.template import BuiltInTemplates, Style, Template
 
 
 class CatalogTemplates:
@@ -23,7 +23,7 @@ class CatalogTemplates:
     def __init__(self, catalog: Catalog) -> None:
         self._templates = catalog.templates
         self._secret = catalog.secret
-        self._built_in = BuiltIn()
+        self._built_in = BuiltInTemplates()
 
     def choose(
         self, name: str | None, principal: Principal, style: Style, language: Script
@@ -31,12 +31,12 @@ class CatalogTemplates:
         if name is None:
             chosen = self._templates.choose_for_asker(principal, style, language)
         else:
-            chosen = self._asked_for(name, principal, style)
+            chosen = self._find_by_name(name, principal, style)
         if chosen is None:
             return self._built_in.choose(name, principal, style, language)
-        return as_template(self._share(chosen, principal))
+        return to_template(self._pick_version(chosen, principal))
 
-    def _asked_for(self, name: str, principal: Principal, style: Style) -> Chosen | None:
+    def _find_by_name(self, name: str, principal: Principal, style: Style) -> Chosen | None:
         plain, at, version = name.partition("@")
         if not NAME.fullmatch(plain):
             return None
@@ -47,26 +47,26 @@ class CatalogTemplates:
         found = self._templates.find_version(principal, plain, int(version), style)
         return None if found is None else Chosen(version=found, candidate=None, share=0.0)
 
-    def _share(self, chosen: Chosen, principal: Principal) -> TemplateVersion:
+    def _pick_version(self, chosen: Chosen, principal: Principal) -> TemplateVersion:
         """The candidate for a share of the people, always the same ones; nobody can tell beforehand
         which.
         """
         whose = str(principal.id or principal.name)
         if (
             chosen.candidate is not None
-            and draw(self._secret, whose, chosen.version.name) < chosen.share
+            and draw_share(self._secret, whose, chosen.version.name) < chosen.share
         ):
             return chosen.candidate
         return chosen.version
 
 
-def draw(secret: bytes, user: str, template: str) -> float:
+def draw_share(secret: bytes, user: str, template: str) -> float:
     """A number from 0 up to 1 that belongs to this user and this template for good."""
     seal = hmac.new(secret, f"share\0{user}\0{template}".encode(), hashlib.sha256).digest()
     return int.from_bytes(seal[:8], "big") / 2**64
 
 
-def as_template(version: TemplateVersion) -> Template:
+def to_template(version: TemplateVersion) -> Template:
     text = version.text
     return Template(
         name=version.name,

@@ -46,7 +46,7 @@ class TemplateSource(Protocol):
         ...
 
 
-class BuiltIn:
+class BuiltInTemplates:
     """The templates that come with the service; everybody may use them."""
 
     def choose(

@@ -10,12 +10,12 @@ import pytest
 
 from service.http import auth
 from service.http.bodies import AskBody, FiltersBody
-from service.leaktest.comparing import Answered, comparable, told
-from service.leaktest.doors import OPERATORS, Call, Knowledge, calls, operators_calls
+from service.leaktest.comparing import Reply, find_words, make_comparable
+from service.leaktest.doors import OPERATORS, Call, Knowledge, make_calls, make_operator_calls
 from tests.attack.hidden import CANARY, Change
 from tests.attack.twins import twins
 
-TRIED = {call.route for call in calls(Knowledge(questions=("a",)))}
+TRIED = {call.route for call in make_calls(Knowledge(questions=("a",)))}
 NO_ROUTES = {"GET /search", "GET /nothing"}  # what the attacks try although it is not there
 OPEN_TO_PEOPLE = "zqopenx8"  # stands in a document that administrators may read as everybody may
 
@@ -52,7 +52,7 @@ def test_routes_for_operators_need_the_scope_or_tell_nothing_of_the_corpus() -> 
 def test_no_two_doors_share_a_name() -> None:
     names = [
         call.door
-        for call in calls(Knowledge(questions=("a", "b"), models=("m",), documents=("d",)))
+        for call in make_calls(Knowledge(questions=("a", "b"), models=("m",), documents=("d",)))
     ]
     assert len(names) == len(set(names))
 
@@ -72,10 +72,10 @@ def test_no_route_for_operators_returns_text_or_titles(pair: Any) -> None:
     for n in range(6):
         Change("put", n, random.Random(n).getrandbits(32)).made_in(world)
     known = [OPEN_TO_PEOPLE, CANARY, *pair.hidden_ids]
-    for call in operators_calls("plain", "scripted"):
+    for call in make_operator_calls("plain", "scripted"):
         answered = pair.changed.answer(call, key)
         assert answered.status < 500, call.door
-        assert told(answered.body + repr(answered.headers).encode(), known) == [], call.door
+        assert find_words(answered.body + repr(answered.headers).encode(), known) == [], call.door
 
 
 def test_the_comparison_lets_only_chance_differ() -> None:
@@ -89,12 +89,12 @@ def test_the_comparison_lets_only_chance_differ() -> None:
         "etag": '"1"',
         "content-length": str(len(body)),
     }
-    one = comparable(Answered(200, headers, body))
+    one = make_comparable(Reply(200, headers, body))
 
     def again(old: bytes = b"", new: bytes = b"", changed: dict[str, str] | None = None) -> bytes:
         other = body.replace(old, new)
         said = {**headers, "content-length": str(len(other)), **(changed or {})}
-        return comparable(Answered(200, said, other))
+        return make_comparable(Reply(200, said, other))
 
     assert again(b"AAAAAAAAAAAAAAAAAAAAAA", b"BBBBBBBBBBBBBBBBBBBBBB") == one
     assert again(b"1.0}", b"2.25}") == one
@@ -110,14 +110,14 @@ def test_the_comparison_lets_only_chance_differ() -> None:
 
 
 def test_a_word_is_found_however_it_is_written() -> None:
-    assert told(b"... ZQCanaryX7 ...", ["zqcanaryx7"])
-    assert told("…预算…".encode(), ["预算"])
-    assert told(rb"\u9884\u7b97", ["预算"])
-    assert not told(b"zqcanary", ["zqcanaryx7"])
+    assert find_words(b"... ZQCanaryX7 ...", ["zqcanaryx7"])
+    assert find_words("…预算…".encode(), ["预算"])
+    assert find_words(rb"\u9884\u7b97", ["预算"])
+    assert not find_words(b"zqcanary", ["zqcanaryx7"])
 
 
 def test_the_doors_reach_every_mode_filter_stream_and_error() -> None:
-    made: list[Call] = list(calls(Knowledge(questions=("a",))))
+    made: list[Call] = list(make_calls(Knowledge(questions=("a",))))
     bodies = [call.body for call in made if isinstance(call.body, dict)]
     assert {body.get("mode") for body in bodies} >= {"hybrid", "dense", "keyword"}
     fields = {name for body in bodies for name in (body.get("filters") or {})}

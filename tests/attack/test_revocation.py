@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.timing import served
+from bench.timing import run_house
 from indexes.catalog import Catalog
 from service.leaktest.client import Client
 from service.leaktest.doors import Call
@@ -26,7 +26,7 @@ BODY = b'{"question": "what does the late letter say", "mode": "keyword"}'
 @pytest.mark.slow
 def test_what_was_taken_away_holds_for_every_reply_that_begins_afterwards(tmp_path: Path) -> None:
     keys, ids = prepare(tmp_path, 2)
-    with served(tmp_path) as url:
+    with run_house(tmp_path) as url:
         assert hammer(url, tmp_path, keys, ids, SECONDS, SEED) == []
 
 
@@ -90,7 +90,7 @@ class Slow:
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
     world = World(tmp_path_factory.mktemp("slow"))
     world.put("first", "An open letter.", "public")
-    with served(world.home) as url:
+    with run_house(world.home) as url:
         yield Slow(url, world.catalog, world)
     world.close()
 

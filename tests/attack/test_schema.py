@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from indexes.testing import HashingEmbedder
 from service.app import create_app
-from service.leaktest.comparing import told
+from service.leaktest.comparing import find_words
 from service.testing import Loopback, ScriptedModel
 from tests.attack.hidden import CANARY, METADATA, Change
 from tests.attack.twins import talkative
@@ -87,7 +87,7 @@ def attack(operation: Any, headers: dict[str, str]) -> None:
     def run(case: Any) -> None:
         answered = case.call(headers=headers)
         case.validate_response(answered, checks=CHECKS)
-        found = told(answered.content + repr(answered.headers).encode(), [CANARY])
+        found = find_words(answered.content + repr(answered.headers).encode(), [CANARY])
         assert not found, f"{operation.label} tells of a hidden document"
 
     run()

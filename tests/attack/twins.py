@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 
 from indexes.model import Readers
 from service.app import create_app
-from service.leaktest.comparing import Answered, comparable, first_difference, told
-from service.leaktest.doors import Call, Knowledge, calls
+from service.leaktest.comparing import Reply, describe_first_difference, find_words, make_comparable
+from service.leaktest.doors import Call, Knowledge, make_calls
 from service.llm.port import Prompt
 from service.testing import ScriptedModel, ScriptedModels
 from tests.attack.hidden import CANARY, HIDDEN, QUESTIONS, VAULT, Change, same_chance
@@ -45,13 +45,13 @@ class Twin:
     http: TestClient
     models: tuple[ScriptedModel, ...]
 
-    def answer(self, call: Call, key: str) -> Answered:
+    def answer(self, call: Call, key: str) -> Reply:
         headers = {"Authorization": f"Bearer {key}", **call.headers}
         sent: dict[str, object] = {"json": call.body} if call.body is not None else {}
         if isinstance(call.body, bytes):
             sent, headers["Content-Type"] = {"content": call.body}, "application/json"
         reply = self.http.request(call.method, call.path, headers=headers, **sent)  # type: ignore[arg-type]
-        return Answered(reply.status_code, dict(reply.headers), reply.content)
+        return Reply(reply.status_code, dict(reply.headers), reply.content)
 
     def told_to_models(self) -> Sequence[tuple[str, object]]:
         """Every prompt, cut and salt that reached a language model since the last time."""
@@ -90,20 +90,20 @@ class Twins:
             one, other = (
                 twin.answer(call, self.keys[attacker]) for twin in (self.still, self.changed)
             )
-            before, after = comparable(one), comparable(other)
+            before, after = make_comparable(one), make_comparable(other)
             if before != after:
-                found.append(f"{attacker}, {call.door}: {first_difference(before, after)}")
+                found.append(f"{attacker}, {call.door}: {describe_first_difference(before, after)}")
             if one.status >= 500 or other.status >= 500:
                 found.append(f"{attacker}, {call.door}: status {one.status} and {other.status}")
             found += [
                 f"{attacker}, {call.door}: tells {word}"
-                for word in told(after, self._secrets(call))
+                for word in find_words(after, self._secrets(call))
             ]
             found += self._again(attacker, call, one, other)
         if (one_model := self.still.told_to_models()) != (
             other_model := self.changed.told_to_models()
         ):
-            where = first_difference(repr(one_model).encode(), repr(other_model).encode())
+            where = describe_first_difference(repr(one_model).encode(), repr(other_model).encode())
             found.append(f"{attacker}: the model was told something else: {where}")
         if CANARY in repr(other_model):
             found.append(f"{attacker}: the model was told of a hidden document")
@@ -113,7 +113,7 @@ class Twins:
         sent = f"{call.path} {call.body!r}"
         return [word for word in (CANARY, VAULT, *self.hidden_ids) if word not in sent]
 
-    def _again(self, attacker: str, call: Call, one: Answered, other: Answered) -> list[str]:
+    def _again(self, attacker: str, call: Call, one: Reply, other: Reply) -> list[str]:
         """With the tag and the position of the reply: unchanged for both, and fresh enough for
         both.
         """
@@ -147,7 +147,7 @@ def twins(folder: Path, seed: int) -> Iterator[Twins]:
     known, hidden_ids = _knowledge(world)
     world.close()
     shutil.copytree(folder / "still", folder / "changed")
-    asked = list(calls(known))
+    asked = list(make_calls(known))
     with ExitStack() as stack:
         still, changed = (
             stack.enter_context(_served(folder / name)) for name in ("still", "changed")

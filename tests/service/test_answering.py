@@ -19,16 +19,8 @@ from indexes.errors import (
 )
 from indexes.model import Hit
 from indexes.settings import Settings
-from service.answering.answerer import (
-    Answer,
-    Answerer,
-    Ask,
-    CitationFound,
-    Event,
-    Finished,
-    Passages,
-    Token,
-)
+from service.answering.answerer import Answerer
+from service.answering.values import Answer, Ask, CitationFound, Event, Finished, Passages, Token
 from service.llm.port import Prompt, ServedModel
 from service.testing import ScriptedModel
 from tests.service.given import ADA, Library, hit, hit_lists, texts

@@ -19,9 +19,10 @@ from indexes.catalog import templates
 from indexes.catalog.template_choice import TemplateText
 from indexes.errors import ClearanceError, NotFound
 from indexes.model import Principal, Readers, SearchResult
-from service.answering.answerer import Answerer, Ask
-from service.answering.evidence import SETTING, Judge
+from service.answering.answerer import Answerer
+from service.answering.evidence import SETTING, EvidenceJudge
 from service.answering.prompt import Turn
+from service.answering.values import Ask
 from service.http.replies import AskReply
 from service.llm.port import Prompt
 from service.templates.store import CatalogTemplates
@@ -63,7 +64,7 @@ def replies(world: World) -> list[bytes]:
     """Everything that ada gets, apart from the random id and the clock; errors too."""
     source, limiter = CatalogTemplates(world.catalog), anyio.CapacityLimiter(1)
     model, secret = ScriptedModel(echo), world.catalog.secret
-    judge = Judge(world.searcher.corpus)
+    judge = EvidenceJudge(world.searcher.corpus)
     by = Answerer(
         world.searcher, model, world.settings, limiter, templates=source, judge=judge, secret=secret
     )

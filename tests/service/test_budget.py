@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from indexes.errors import QuestionTooLong
 from indexes.model import Hit
 from indexes.settings import Settings
-from service.answering.budget import Fitted, PackingRequest, apportion, fit
+from service.answering.budget import FittedPrompt, PackingRequest, apportion, fit_prompt
 from service.answering.prompt import Turn
 from service.llm.vllm import VllmModel
 from service.templates.template import BUILT_IN, CHAT_EN, Template
@@ -34,11 +34,11 @@ def request(
     )  # fmt: skip
 
 
-def fitted(wanted: PackingRequest, window: int, model: ScriptedModel | None = None) -> Fitted:
-    return asyncio.run(fit(wanted, model or ScriptedModel(), window))
+def fitted(wanted: PackingRequest, window: int, model: ScriptedModel | None = None) -> FittedPrompt:
+    return asyncio.run(fit_prompt(wanted, model or ScriptedModel(), window))
 
 
-def adds_up(result: Fitted, window: int) -> bool:
+def adds_up(result: FittedPrompt, window: int) -> bool:
     budget = result.budget
     shares = sum(share.tokens for share in budget.passages)
     parts = (
@@ -231,7 +231,7 @@ def test_a_real_server_counts_what_we_counted(
                 *hits, question=question, history=history, answer=64, template=template
             )
             try:
-                ours = await fit(wanted, model, window)
+                ours = await fit_prompt(wanted, model, window)
             except QuestionTooLong:
                 return None
             assert ours.tokens + ours.answer_tokens <= window

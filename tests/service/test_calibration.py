@@ -17,10 +17,11 @@ from indexes.derived.rebuild import rebuild
 from indexes.errors import BadInput, Busy
 from indexes.model import Principal
 from indexes.testing import HashingEmbedder
-from service.answering.answerer import Answerer, Ask
-from service.answering.evidence import PACKAGED, SETTING, Judge
+from service.answering.answerer import Answerer
+from service.answering.evidence import PACKAGED, SETTING, EvidenceJudge
+from service.answering.values import Ask
 from service.evaluation import calibration
-from service.evaluation.calibration import Calibration, Share, calibrate, threshold_of
+from service.evaluation.calibration import Calibration, RefusedShare, calibrate, threshold_of
 from service.evaluation.cases import Case
 from tests.world import TESTER, World
 
@@ -45,7 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def fresh(world: World) -> Iterator[World]:
     """The same, with nothing calibrated."""
     yield world
-    calibration.forget(world.catalog, by=TESTER)
+    calibration.forget_calibration(world.catalog, by=TESTER)
 
 
 def name(number: int) -> str:
@@ -87,18 +88,18 @@ def test_it_holds_at_the_next_question_once_it_is_stored(fresh: World) -> None:
         None,
         fresh.settings,
         anyio.CapacityLimiter(1),
-        judge=Judge(fresh.searcher.corpus),
+        judge=EvidenceJudge(fresh.searcher.corpus),
     )
     ada = Principal(name=USER)
     found = calibrate(fresh.searcher, cases(range(THINGS)), max_refused_share=0.05, wordy=False)
     assert asyncio.run(answerer.answer(Ask(question=hidden), ada)).passages
-    calibration.store(fresh.catalog, found, by=TESTER)
+    calibration.store_calibration(fresh.catalog, found, by=TESTER)
     assert not asyncio.run(answerer.answer(Ask(question=hidden), ada)).passages
     assert asyncio.run(answerer.answer(Ask(question=cases([3])[0].question), ada)).passages
-    (line,) = calibration.in_force(fresh.catalog)
+    (line,) = calibration.describe_in_force(fresh.catalog)
     assert f"{found.findings['en'].threshold:.4f}" in line
-    assert calibration.forget(fresh.catalog, by=TESTER)
-    assert not calibration.forget(fresh.catalog, by=TESTER)
+    assert calibration.forget_calibration(fresh.catalog, by=TESTER)
+    assert not calibration.forget_calibration(fresh.catalog, by=TESTER)
     assert asyncio.run(answerer.answer(Ask(question=hidden), ada)).passages
 
 
@@ -110,9 +111,11 @@ def test_the_same_questions_give_the_same_thresholds(fresh: World) -> None:
 def test_halves_are_parted_by_the_question_whoever_asks_it(fresh: World) -> None:
     for case in cases(range(20)):
         halves = {
-            each.chooses
+            each.is_for_choosing
             for user in ("user:ada", "user:bob")
-            for each in calibration.measure(fresh.searcher, [replace(case, id=user, user=user)])
+            for each in calibration.measure_evidence(
+                fresh.searcher, [replace(case, id=user, user=user)]
+            )
         }
         assert len(halves) <= 1
 
@@ -122,16 +125,16 @@ def test_one_calibration_leaves_those_of_other_languages_and_ways_of_searching(
 ) -> None:
     made = calibrate(fresh.searcher, cases(range(THINGS)))
     finding = made.findings["en"]
-    calibration.store(fresh.catalog, made, by=TESTER)
-    calibration.store(
+    calibration.store_calibration(fresh.catalog, made, by=TESTER)
+    calibration.store_calibration(
         fresh.catalog,
         replace(made, mode="dense", findings={"en": replace(finding, threshold=0.5)}),
         by=TESTER,
     )
-    calibration.store(
+    calibration.store_calibration(
         fresh.catalog, replace(made, findings={"zh": replace(finding, threshold=0.4)}), by=TESTER
     )
-    lines = calibration.in_force(fresh.catalog)
+    lines = calibration.describe_in_force(fresh.catalog)
     assert [line.split(":")[0] for line in lines] == [
         "dense search, questions in languages other than Chinese",
         "hybrid search, questions in languages other than Chinese",
@@ -141,11 +144,11 @@ def test_one_calibration_leaves_those_of_other_languages_and_ways_of_searching(
 
 def test_it_can_be_switched_off_until_it_is_calibrated_again(fresh: World) -> None:
     made = calibrate(fresh.searcher, cases(range(THINGS)))
-    calibration.store(fresh.catalog, made, by=TESTER)
-    calibration.switch_off(fresh.catalog, by=TESTER)
-    assert calibration.in_force(fresh.catalog) == []
-    calibration.store(fresh.catalog, made, by=TESTER)
-    assert len(calibration.in_force(fresh.catalog)) == 1
+    calibration.store_calibration(fresh.catalog, made, by=TESTER)
+    calibration.switch_abstention_off(fresh.catalog, by=TESTER)
+    assert calibration.describe_in_force(fresh.catalog) == []
+    calibration.store_calibration(fresh.catalog, made, by=TESTER)
+    assert len(calibration.describe_in_force(fresh.catalog)) == 1
 
 
 def test_what_comes_with_the_model_is_told_as_such(tmp_path: Path) -> None:
@@ -153,11 +156,11 @@ def test_what_comes_with_the_model_is_told_as_such(tmp_path: Path) -> None:
     fingerprint = world.embedder.fingerprint
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PACKAGED, fingerprint, {("hybrid", "en"): 0.61})
-        assert [line[-22:] for line in calibration.in_force(world.catalog)] == [
+        assert [line[-22:] for line in calibration.describe_in_force(world.catalog)] == [
             "(comes with the model)"
         ]
-        calibration.switch_off(world.catalog, by=TESTER)
-        assert calibration.in_force(world.catalog) == []
+        calibration.switch_abstention_off(world.catalog, by=TESTER)
+        assert calibration.describe_in_force(world.catalog) == []
     world.close()
 
 
@@ -208,7 +211,7 @@ def test_questions_of_who_sees_nothing_are_left_aside(fresh: World) -> None:
 
 def test_progress_is_told_question_by_question(fresh: World) -> None:
     seen: list[tuple[int, int]] = []
-    calibration.measure(
+    calibration.measure_evidence(
         fresh.searcher, cases(range(3)), progress=lambda done, total: seen.append((done, total))
     )
     assert seen == [(n, 6) for n in range(1, 7)]
@@ -264,9 +267,13 @@ def test_questions_that_cannot_be_refused_leave_no_threshold() -> None:
 
 @pytest.mark.parametrize(
     ("share", "low", "high"),
-    [(Share(0, 10), 0.0, 0.2775), (Share(5, 10), 0.2366, 0.7634), (Share(0, 0), 0.0, 1.0)],
+    [
+        (RefusedShare(0, 10), 0.0, 0.2775),
+        (RefusedShare(5, 10), 0.2366, 0.7634),
+        (RefusedShare(0, 0), 0.0, 1.0),
+    ],
 )
-def test_intervals_are_wilsons(share: Share, low: float, high: float) -> None:
+def test_intervals_are_wilsons(share: RefusedShare, low: float, high: float) -> None:
     assert list(share.interval()) == pytest.approx([low, high], abs=1e-4)
 
 
@@ -283,7 +290,7 @@ def test_the_summary_names_every_kind(fresh: World) -> None:
         "of the answerable, which is wrong",
     ):
         assert expected in told
-    calibration.store(fresh.catalog, found, by=TESTER)
+    calibration.store_calibration(fresh.catalog, found, by=TESTER)
     kept = fresh.catalog.generations.settings(found.generation)[SETTING]["hybrid"]["en"]
     assert kept["answerable"] == [
         found.findings["en"].answerable.refused,

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from indexes import embedder as embedding
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
-from service.answering.answerer import Answer, Answerer, Ask, CitationFound, Event, Finished, Token
+from service.answering.answerer import Answerer
 from service.answering.citation_support import MOST, CitationSupport
-from service.answering.citations import Doubt, Writer
-from service.answering.meaning import SAME, EmbeddedMeaning, Meaning, meaning_of
+from service.answering.citations import CitationWriter, Doubt
+from service.answering.meaning import SAME, EmbeddedMeaning, Meaning, make_meaning
+from service.answering.values import Answer, Ask, CitationFound, Event, Finished, Token
 from service.testing import ScriptedModel
 from tests.service.given import ADA, Library, hit, shown
 
@@ -72,7 +73,7 @@ def marks(events: Sequence[Event]) -> list[tuple[int, str, bool]]:
 
 
 def doubts(output: str) -> list[str]:
-    writer = Writer(shown(HARBOUR, LIBRARY), "")
+    writer = CitationWriter(shown(HARBOUR, LIBRARY), "")
     writer.feed(output)
     writer.finish()
     return [doubt.claim for doubt in writer.doubts.values()]
@@ -158,7 +159,7 @@ def test_nothing_is_looked_at_any_more_when_the_caller_has_left() -> None:
 
 
 def some_doubts() -> list[Doubt]:
-    writer = Writer(shown(HARBOUR), "")
+    writer = CitationWriter(shown(HARBOUR), "")
     writer.feed("港口九点关门[1]。夏天六点开门[1]。")
     writer.finish()
     return list(writer.doubts.values())
@@ -184,8 +185,8 @@ def test_the_nearest_sentence_must_be_near_enough() -> None:
 
 
 def test_a_model_that_nobody_measured_supports_nothing() -> None:
-    assert meaning_of(HashingEmbedder()) is None
-    assert meaning_of(HashingEmbedder(name=next(iter(SAME)))) is not None
+    assert make_meaning(HashingEmbedder()) is None
+    assert make_meaning(HashingEmbedder(name=next(iter(SAME)))) is not None
 
 
 @pytest.mark.slow
@@ -193,7 +194,7 @@ def test_the_packaged_model_knows_a_sentence_in_another_language(
     models: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "models").symlink_to(models)
-    told = meaning_of(embedding.load(Settings(home=tmp_path)))
+    told = make_meaning(embedding.load(Settings(home=tmp_path)))
     assert told is not None
     english = [
         "The harbour opens at six in the morning in summer.",

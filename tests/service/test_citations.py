@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.model import PageMark
-from service.answering.citations import Citation, Page, Writer, page_at
+from service.answering.citations import Citation, CitationWriter, Page, find_page
 from service.answering.prompt import Passage
 from tests.service.given import FRAGMENTS, hit, shown, texts
 
@@ -34,8 +34,10 @@ OUTPUTS = st.lists(
 ).map("".join)  # fmt: skip
 
 
-def written(output: str, passages: Sequence[Passage] = PASSAGES, question: str = "") -> Writer:
-    writer = Writer(passages, question)
+def written(
+    output: str, passages: Sequence[Passage] = PASSAGES, question: str = ""
+) -> CitationWriter:
+    writer = CitationWriter(passages, question)
     writer.feed(output)
     writer.finish()
     return writer
@@ -74,7 +76,7 @@ def test_text_and_citations_do_not_depend_on_how_the_output_was_divided(
     output: str, chance: Random
 ) -> None:
     whole = written(output, question="When does it open? 几楼")
-    pieces = Writer(PASSAGES, "When does it open? 几楼")
+    pieces = CitationWriter(PASSAGES, "When does it open? 几楼")
     seen: list[str | Citation] = []
     rest = output
     while rest:
@@ -135,7 +137,7 @@ def test_a_marker_after_the_full_stop_belongs_to_the_sentence_before_it() -> Non
 
 
 def test_citations_come_while_the_answer_is_still_growing() -> None:
-    writer = Writer(PASSAGES, "")
+    writer = CitationWriter(PASSAGES, "")
     assert not any(isinstance(item, Citation) for item in writer.feed("It opens at six [1]."))
     assert [item.n for item in writer.feed(" Then") if isinstance(item, Citation)] == [1]
 
@@ -152,6 +154,6 @@ def test_a_passage_without_a_sentence_is_quoted_whole() -> None:
 def test_the_page_of_a_character_is_the_last_one_begun() -> None:
     marks = (PageMark(0, 1), PageMark(10, 2), PageMark(20, 3))
     assert [
-        page and page.number for page in (page_at(marks, at, "page") for at in (0, 9, 10, 25))
+        page and page.number for page in (find_page(marks, at, "page") for at in (0, 9, 10, 25))
     ] == [1, 1, 2, 3]
-    assert page_at((), 3, "page") is None
+    assert find_page((), 3, "page") is None

@@ -15,9 +15,10 @@ from indexes.errors import GeneratorError, GeneratorTimeout, GeneratorUnavailabl
 from indexes.model import Principal, SearchResult
 from indexes.settings import Settings
 from service.answering import condense
-from service.answering.answerer import Answer, Answerer, Ask, Event, Finished, Passages
+from service.answering.answerer import Answerer
 from service.answering.condense import complete_by_rule, make_question_standalone
 from service.answering.prompt import Turn
+from service.answering.values import Answer, Ask, Event, Finished, Passages
 from service.llm.port import Prompt
 from service.testing import ScriptedModel, count_tokens
 from tests.service.given import ADA, Library, hit, texts

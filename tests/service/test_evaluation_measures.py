@@ -11,12 +11,19 @@ from service.evaluation.cases import Case
 from service.evaluation.comparing import (
     Comparison,
     Estimate,
-    comparisons,
-    differences,
-    estimates,
-    summaries,
+    compare_arms,
+    estimate_differences,
+    estimate_ratios,
+    summarize_arms,
 )
-from service.evaluation.measures import MEASURES, contains_answer, exact, f1, quantile, tokens
+from service.evaluation.measures import (
+    MEASURES,
+    contains_answer,
+    exact_match,
+    f1,
+    quantile,
+    split_tokens,
+)
 from service.evaluation.outcomes import CaseOutcome
 
 BY_KEY = {measure.key: measure for measure in MEASURES}
@@ -62,7 +69,7 @@ def ratio(key: str, case: Case, outcome: CaseOutcome) -> float | None:
 def test_answers_are_compared_as_words_without_punctuation_and_articles_and_chinese_as_characters(
     text, expected
 ):
-    assert tokens(text) == expected
+    assert split_tokens(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,7 +89,7 @@ def test_answers_are_compared_as_words_without_punctuation_and_articles_and_chin
     ],
 )
 def test_match_f1_and_containment_on_cases_done_by_hand(answer, right, matches, shares, holds):
-    assert exact(answer, right) == matches
+    assert exact_match(answer, right) == matches
     assert f1(answer, right) == pytest.approx(shares)
     assert contains_answer(answer, right) == holds
 
@@ -91,7 +98,7 @@ def test_match_f1_and_containment_on_cases_done_by_hand(answer, right, matches, 
 def test_scores_are_shares_and_what_matches_shares_everything(answer, right):
     assert 0 <= f1(answer, right) <= 1
     assert f1(answer, [answer]) == 1
-    if exact(answer, right):
+    if exact_match(answer, right):
         assert f1(answer, right) == 1
 
 
@@ -168,7 +175,9 @@ def test_nineteen_of_twenty_intervals_hold_the_true_difference():
         hard = chance.random(120)  # a question that is hard is hard for both
         first = (chance.random(120) < 0.4 + 0.3 * hard).astype(float)
         other = (chance.random(120) < 0.5 + 0.3 * hard).astype(float)
-        (found,) = differences([parts_of(first), parts_of(other)], seed=trial, resamples=1_000)
+        (found,) = estimate_differences(
+            [parts_of(first), parts_of(other)], seed=trial, resamples=1_000
+        )
         assert found is not None
         held += found.low <= 0.1 <= found.high
     assert 180 <= held <= 199
@@ -176,16 +185,20 @@ def test_nineteen_of_twenty_intervals_hold_the_true_difference():
 
 def test_the_same_questions_are_drawn_for_both_so_a_steady_difference_is_certain():
     values = np.random.default_rng(1).random(50)
-    (found,) = differences([parts_of(values), parts_of(values + 0.25)], seed=0)
+    (found,) = estimate_differences([parts_of(values), parts_of(values + 0.25)], seed=0)
     assert found is not None
     assert (found.low, found.value, found.high) == pytest.approx((0.25, 0.25, 0.25))
 
 
 def test_the_same_seed_gives_the_same_interval_and_no_question_gives_none():
     values = parts_of(np.random.default_rng(2).random(30))
-    assert estimates([values], seed=3) == estimates([values], seed=3) != estimates([values], seed=4)
-    assert estimates([np.zeros((4, 2))], seed=0) == [None]
-    assert estimates([np.zeros((0, 2))], seed=0) == [None]
+    assert (
+        estimate_ratios([values], seed=3)
+        == estimate_ratios([values], seed=3)
+        != estimate_ratios([values], seed=4)
+    )
+    assert estimate_ratios([np.zeros((4, 2))], seed=0) == [None]
+    assert estimate_ratios([np.zeros((0, 2))], seed=0) == [None]
 
 
 def verdict(key: str, value: float, low: float, high: float) -> str:
@@ -217,13 +230,13 @@ def test_failures_are_counted_and_measured_in_nothing_and_pairs_need_both():
     outcomes = {("a", case.id): said("yes") for case in cases}
     outcomes |= {("b", case.id): said("no") for case in cases}
     outcomes["a", "0"] = said(failure="The model server is too slow.")
-    first, other = summaries(("a", "b"), cases, outcomes, {("b", "2"): ("secret",)}, seed=0)
+    first, other = summarize_arms(("a", "b"), cases, outcomes, {("b", "2"): ("secret",)}, seed=0)
     assert (first.asked, first.failed, first.estimates["f1"].questions) == (4, 1, 3)
     assert (first.leaks, other.leaks) == (0, 1)
     assert first.estimates["f1"].value == 1
     found = {
         each.measure.key: each.difference
-        for each in comparisons(("a", "b"), cases, outcomes, seed=0)
+        for each in compare_arms(("a", "b"), cases, outcomes, seed=0)
     }
     assert found["f1"] == Estimate(-1, -1, -1, 3)
     assert "prompt_tokens" not in found

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from indexes.errors import BadInput
-from service.evaluation.sets import QuestionSet, draw_sample, load
+from service.evaluation.sets import QuestionSet, draw_sample, load_set
 
 USERS = ("user:ada", "user:bob")
 READABLE = {"user:ada": frozenset({"pay", "menu"}), "user:bob": frozenset({"menu"})}
@@ -26,7 +26,7 @@ def write(path: Path, rows: list[Any]) -> Path:
 
 
 def read(place: Path, **given: Any) -> QuestionSet:
-    return load(place, READABLE.__getitem__, USERS, **given)
+    return load_set(place, READABLE.__getitem__, USERS, **given)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_set_with_an_overlay_says_who_asks_and_who_must_be_answered(folder):
 
 
 def test_the_overlay_forbids_what_the_set_does_not_allow_whatever_the_catalog_says(folder):
-    overlay = read(folder).overlay
+    overlay = read(folder).declared_access
     assert overlay is not None
     assert [overlay.forbids(user, "pay") for user in (*USERS, "user:eve")] == [False, True, True]
     assert not overlay.forbids("user:bob", "another/file.pdf")
@@ -123,20 +123,20 @@ def test_people_are_found_beside_the_sets_too(folder, tmp_path):
     place = tmp_path / "sets" / "kitchen"
     place.parent.mkdir()
     folder.rename(place)
-    assert read(place).overlay is not None
+    assert read(place).declared_access is not None
     (tmp_path / "acl" / "users.jsonl").unlink()
-    assert read(place).overlay is None
+    assert read(place).declared_access is None
 
 
 def test_documents_that_are_not_in_the_catalog_are_told(folder):
-    found = load(
+    found = load_set(
         folder,
         lambda user: READABLE[user] - {"menu"} if user == "user:bob" else frozenset({"pay"}),
         USERS,
     )
     assert found.lost == 0
     with pytest.raises(BadInput, match="holds none that its askers may read") as refused:
-        load(folder, lambda user: frozenset(), USERS)
+        load_set(folder, lambda user: frozenset(), USERS)
     assert "ingest-set" in str(refused.value.remedy)
 
 
@@ -151,7 +151,7 @@ def test_unknown_users_are_named(folder):
     with pytest.raises(BadInput, match="does not know user:eve"):
         read(folder, user="eve")
     with pytest.raises(BadInput, match="does not know user:ada, user:bob"):
-        load(folder, READABLE.__getitem__, ())
+        load_set(folder, READABLE.__getitem__, ())
 
 
 def test_rows_without_a_question_are_left_out_and_told(folder):
@@ -201,7 +201,7 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
         {"question": "Is there soup?", "answers": ["yes"], "user": "bob"},
     ]
     found = read(write(tmp_path / "mine.jsonl", ["\ufeff" + json.dumps(rows[0]), "", *rows[1:]]))
-    assert (found.name, found.overlay) == ("mine", None)
+    assert (found.name, found.declared_access) == ("mine", None)
     assert [
         (case.id, case.user, case.answerable, case.answers, set(case.documents))
         for case in found.cases

@@ -22,16 +22,17 @@ from indexes.errors import NotFound
 from indexes.model import IndexGeneration, Mode, Principal, SearchResult
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
-from service.answering.answerer import Answer, Answerer, Ask, Event
+from service.answering.answerer import Answerer
 from service.answering.evidence import (
     PACKAGED,
     SETTING,
-    Judge,
+    EvidenceJudge,
     is_weak,
     read_thresholds,
     share_a_language,
 )
 from service.answering.phrases import NOTHING_FOUND
+from service.answering.values import Answer, Ask, Event
 from service.http.replies import AskReply
 from service.testing import ScriptedModel
 from tests.service.given import hit
@@ -77,7 +78,7 @@ def threshold(catalog: Catalog, below: float, *modes: Mode) -> None:
 
 def answerer(world: World, model: ScriptedModel | None = None) -> Answerer:
     limiter = anyio.CapacityLimiter(1)
-    judge = Judge(world.searcher.corpus)
+    judge = EvidenceJudge(world.searcher.corpus)
     return Answerer(world.searcher, model, world.settings, limiter, judge=judge, secret=b"test")
 
 
@@ -274,7 +275,7 @@ def test_a_model_that_becomes_active_during_a_search_is_not_judged_by_the_thresh
         )
         return world.search("ada", QUESTION)
 
-    judge = Judge(world.searcher.corpus)
+    judge = EvidenceJudge(world.searcher.corpus)
     assert not judge.search_with_evidence(QUESTION, search)[1]
 
 

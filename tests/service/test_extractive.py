@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.model import Hit, PageMark
-from service.answering.extractive import choose_quotes, compose
+from service.answering.extractive import choose_quotes, compose_answer
 from service.answering.prompt import Passage
 from tests.service.given import hit, hit_lists, shown, texts
 
@@ -23,7 +23,7 @@ PASSAGES = shown(
 
 
 def answer(question: str, passages: tuple[Passage, ...] = PASSAGES) -> str:
-    return "".join(text for text, _ in compose(choose_quotes(question, passages)))
+    return "".join(text for text, _ in compose_answer(choose_quotes(question, passages)))
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_no_document_can_keep_the_others_out_by_what_it_says(denial: str, place:
 
 
 def test_a_quote_is_cited_with_its_page_and_offsets() -> None:
-    ((text, citation),) = compose(choose_quotes("Who reviews salaries, the pay board?", PASSAGES))[
-        :1
-    ]
+    ((text, citation),) = compose_answer(
+        choose_quotes("Who reviews salaries, the pay board?", PASSAGES)
+    )[:1]
     assert citation.quote == "Salaries are reviewed every year in March by the pay board."
     assert PAY[citation.start : citation.end] == citation.quote
     assert (citation.n, citation.supported, citation.page and citation.page.number) == (1, True, 1)
@@ -116,7 +116,7 @@ def test_what_a_document_smuggles_into_a_sentence_is_inert_in_the_answer() -> No
 def test_quotes_are_few_exact_and_from_the_passages(question: str, hits: list[Hit]) -> None:
     passages = shown(*hits)
     chosen = choose_quotes(question, passages)
-    pieces = compose(chosen)
+    pieces = compose_answer(chosen)
     text = "".join(piece for piece, _ in pieces)
     assert len(chosen) <= 3
     for _, citation in pieces:
@@ -134,6 +134,6 @@ def test_quotes_are_few_exact_and_from_the_passages(question: str, hits: list[Hi
 @given(st.permutations(PASSAGES))
 def test_the_same_passages_give_the_same_quotes(passages: list[Passage]) -> None:
     question = "When are salaries and leave reviewed every year?"
-    assert compose(choose_quotes(question, passages)) == compose(
+    assert compose_answer(choose_quotes(question, passages)) == compose_answer(
         choose_quotes(question, tuple(passages))
     )

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from service.answering.answerer import Token
+from service.answering.values import Token
 from service.http import streaming
 from service.http.disconnects import CallerLeft, run_unless_gone
 from service.testing import Loopback, ScriptedModel

@@ -16,8 +16,8 @@ import pytest
 
 from indexes.errors import NotAuthenticated, Withdrawn
 from indexes.model import Principal, Readers, Row
-from service.answering.answerer import Token
 from service.answering.permission import Permission
+from service.answering.values import Token
 from service.http import streaming
 from service.testing import Loopback
 from tests.service.test_http_stream import events
@@ -247,7 +247,7 @@ def test_looks_are_taken_again_and_again_while_nothing_happens() -> None:
     async def scenario() -> None:
         permission = Permission(taking, Principal(name="user:ada"))
         with pytest.raises(Withdrawn):
-            await permission.during(asyncio.sleep(60))
+            await permission.run_while_permitted(asyncio.sleep(60))
 
     async def both() -> None:
         async def later() -> None:
@@ -270,7 +270,7 @@ def test_nothing_is_told_on_the_word_of_an_old_look() -> None:
             taking.error = NotAuthenticated()
             return "done before anybody looked"
 
-        return await permission.during(work())
+        return await permission.run_while_permitted(work())
 
     with pytest.raises(NotAuthenticated):
         asyncio.run(scenario())

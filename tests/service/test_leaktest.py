@@ -21,11 +21,11 @@ from indexes.testing import HashingEmbedder
 from service.app import create_app
 from service.http import middleware, replies
 from service.leaktest import checks
-from service.leaktest.attack import attack
-from service.leaktest.canaries import PREFIX, Canaries, clean
+from service.leaktest.attack import attack_service
+from service.leaktest.canaries import PREFIX, Canaries, remove_leftovers
 from service.leaktest.client import ServiceAway
 from service.leaktest.report import Report
-from service.leaktest.statistics import separation
+from service.leaktest.statistics import measure_separation
 from service.runtime import Readiness, Runtime
 from service.testing import Loopback, ScriptedModel
 from tests.service.conftest import House
@@ -76,16 +76,16 @@ def everything(catalog: Catalog) -> tuple[Any, ...]:
 
 def report_on(url: str, house: House, pairs: int = 0) -> Report:
     before = everything(house.catalog)
-    report = attack(url, house.catalog, embedder_of, pairs=pairs, by=TESTER)
+    report = attack_service(url, house.catalog, embedder_of, pairs=pairs, by=TESTER)
     assert everything(house.catalog) == before, "the leak test left something behind"
     return report
 
 
 def test_nothing_is_found_where_nothing_leaks(url: str, house: House) -> None:
     report = report_on(url, house, pairs=5)
-    assert report.lines()[-1] == "Nothing was found.", report.lines()
+    assert report.describe()[-1] == "Nothing was found.", report.describe()
     assert set(report.tried) == {"doors", "interference", "revocation", "time"}
-    assert json.loads(json.dumps(report.as_json()))["leaks"] is False
+    assert json.loads(json.dumps(report.as_dict()))["leaks"] is False
 
 
 @pytest.mark.usefixtures("quick")
@@ -179,7 +179,7 @@ def test_a_right_that_is_taken_away_late_is_found(
 def test_a_service_that_is_not_there_is_told_and_nothing_is_left(house: House) -> None:
     before = everything(house.catalog)
     with pytest.raises(ServiceAway):
-        attack("http://127.0.0.1:9", house.catalog, embedder_of, pairs=0, by=TESTER)
+        attack_service("http://127.0.0.1:9", house.catalog, embedder_of, pairs=0, by=TESTER)
     assert everything(house.catalog) == before
 
 
@@ -187,7 +187,7 @@ def test_the_service_of_another_home_is_noticed(url: str, house: House, tmp_path
     other = Catalog.open(f"sqlite:///{tmp_path}/other.sqlite")
     other.generations.ensure(EMBEDDER.name, EMBEDDER.fingerprint, EMBEDDER.dimension, by=TESTER)
     with pytest.raises(checks.NothingToSee):
-        attack(url, other, embedder_of, pairs=0, by=TESTER)
+        attack_service(url, other, embedder_of, pairs=0, by=TESTER)
     assert not [name for name in other.people.users() if PREFIX in name]
     other.close()
 
@@ -196,9 +196,9 @@ def test_what_a_killed_test_left_behind_can_be_removed(house: House) -> None:
     before = everything(house.catalog)
     left = Canaries(house.catalog, embedder_of, by=TESTER)
     house.catalog.people.add_group(left.group, by=TESTER)
-    left.person("insider", left.group)
+    left.add_person("insider", left.group)
     left.put("open", "Something.", "public")
-    assert clean(house.catalog, by=TESTER) == 3
+    assert remove_leftovers(house.catalog, by=TESTER) == 3
     assert everything(house.catalog) == before
 
 
@@ -209,15 +209,15 @@ from indexes.model import Actor
 from indexes.testing import HashingEmbedder
 from service.leaktest import checks
 from service.leaktest.client import ServiceAway
-from service.cli.leaktest import ended_by_signals
-from service.leaktest.attack import attack
+from service.cli.leaktest import end_on_signals
+from service.leaktest.attack import attack_service
 def waiting(*given):
     print("placed", flush=True)
     time.sleep(60)
 checks.look_through_every_door = waiting
-with ended_by_signals():
+with end_on_signals():
     catalog, embedder = Catalog.open(sys.argv[2]), HashingEmbedder()
-    attack(sys.argv[1], catalog, lambda generation: embedder, by=Actor("system:test"), pairs=0)
+    attack_service(sys.argv[1], catalog, lambda generation: embedder, by=Actor("system:test"), pairs=0)
 """
 
 
@@ -240,14 +240,14 @@ def test_ctrl_c_removes_everything(url: str, house: House, number: signal.Signal
 
 
 def test_mann_whitney_by_hand() -> None:
-    found = separation([2.0, 4.0, 4.0], [1.0, 3.0, 4.0])
+    found = measure_separation([2.0, 4.0, 4.0], [1.0, 3.0, 4.0])
     assert found.auc == pytest.approx((1 + 2.5 + 2.5) / 9)
-    assert separation([1.0, 1.0], [1.0, 1.0]).auc == 0.5
-    apart = separation([float(n) for n in range(100)], [float(n) for n in range(200, 300)])
+    assert measure_separation([1.0, 1.0], [1.0, 1.0]).auc == 0.5
+    apart = measure_separation([float(n) for n in range(100)], [float(n) for n in range(200, 300)])
     assert apart.auc == 1.0
     assert apart.p < 1e-9
     assert apart.is_above(0.6)
-    assert not separation([1.0, 2.0, 3.0], [1.5, 2.5, 2.0]).is_above(0.6)
+    assert not measure_separation([1.0, 2.0, 3.0], [1.5, 2.5, 2.0]).is_above(0.6)
 
 
 def checks_of(report: Report) -> set[str]:

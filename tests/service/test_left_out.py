@@ -9,9 +9,10 @@ import pytest
 
 from indexes.errors import Withdrawn
 from indexes.model import Principal
-from service.answering.answerer import Answer, Answerer, Ask
-from service.answering.evidence import SETTING, Judge
+from service.answering.answerer import Answerer
+from service.answering.evidence import SETTING, EvidenceJudge
 from service.answering.permission import Permission
+from service.answering.values import Answer, Ask
 from service.testing import ScriptedModel
 from tests.world import TESTER, World
 
@@ -33,7 +34,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def answerer(world: World, model: ScriptedModel | None = None) -> Answerer:
-    judge = Judge(world.searcher.corpus)
+    judge = EvidenceJudge(world.searcher.corpus)
     cpu = anyio.CapacityLimiter(1)
     return Answerer(world.searcher, model, world.settings, cpu, judge=judge, secret=b"test")
 

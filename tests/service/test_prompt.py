@@ -12,13 +12,20 @@ from service.answering.prompt import (
     Piece,
     Turn,
     alternate_turns,
-    boundary,
+    make_boundary,
     order_by_edges,
-    pack,
-    render,
+    pack_passages,
+    render_prompt,
 )
-from service.templates.language import fill
-from service.templates.template import BASE_EN, BUILT_IN, CHAT_EN, CHAT_ZH, BuiltIn, Template
+from service.templates.language import fill_template
+from service.templates.template import (
+    BASE_EN,
+    BUILT_IN,
+    CHAT_EN,
+    CHAT_ZH,
+    BuiltInTemplates,
+    Template,
+)
 from tests.service.given import (
     ADA,
     CONTROL_TOKENS,
@@ -41,8 +48,8 @@ def chat(
     history: tuple[Turn, ...] = (),
 ) -> str:
     passages = shown(*hits)
-    prompt = render(
-        template, question, passages, history, boundary(SECRET, "view", question, passages)
+    prompt = render_prompt(
+        template, question, passages, history, make_boundary(SECRET, "view", question, passages)
     )
     return prompt.text or "\n".join(message.content for message in prompt.messages or ())
 
@@ -79,7 +86,7 @@ def test_chunks_apart_and_chunks_after_a_cut_stay_apart() -> None:
         Piece(hit("one. cut off", ordinal=1), 4),
         Piece(hit("two", n=2, start=50, ordinal=2), 3),
     ]
-    assert [passage.cut for passage in pack(pieces)] == [True, False]
+    assert [passage.cut for passage in pack_passages(pieces)] == [True, False]
 
 
 def test_passages_are_numbered_by_rank_and_the_best_stand_at_the_edges() -> None:
@@ -93,7 +100,7 @@ def test_passages_come_from_hits_to_the_letter_and_none_is_lost(
     hits: list[Hit], per_document: int
 ) -> None:
     kept, left = selected(hits, per_document)
-    passages = pack([Piece(one, len(one.text)) for one in kept])
+    passages = pack_passages([Piece(one, len(one.text)) for one in kept])
     assert {one.id for one in hits} == {one for passage in passages for one in passage.hits} | {
         gone.passage_id for gone in left
     }
@@ -120,8 +127,8 @@ def test_a_document_stays_between_the_marks_whatever_it_says(
     template: Template, text: str, title: str
 ) -> None:
     passages = shown(hit("CANARY " + text, title="TITLE " + title, section=("SECTION " + title,)))
-    mark = boundary(SECRET, "view", "When?", passages)
-    prompt = render(template, "When?", passages, (), mark)
+    mark = make_boundary(SECRET, "view", "When?", passages)
+    prompt = render_prompt(template, "When?", passages, (), mark)
     asked = prompt.text or (prompt.messages or ())[-1].content
     frame = [line.start() for line in re.finditer(f"(?m)^{mark}$", asked)]
     assert len(frame) == 2
@@ -138,13 +145,13 @@ def test_a_document_stays_between_the_marks_whatever_it_says(
 
 def test_the_boundary_repeats_for_the_same_request_only() -> None:
     passages = shown(hit(LONG))
-    mark = boundary(SECRET, "view", "When?", passages)
-    assert mark == boundary(SECRET, "view", "When?", passages)
+    mark = make_boundary(SECRET, "view", "When?", passages)
+    assert mark == make_boundary(SECRET, "view", "When?", passages)
     others = [
-        boundary(b"another installation", "view", "When?", passages),
-        boundary(SECRET, "other", "When?", passages),
-        boundary(SECRET, "view", "Why?", passages),
-        boundary(SECRET, "view", "When?", shown(hit(LONG + "!"))),
+        make_boundary(b"another installation", "view", "When?", passages),
+        make_boundary(SECRET, "other", "When?", passages),
+        make_boundary(SECRET, "view", "Why?", passages),
+        make_boundary(SECRET, "view", "When?", shown(hit(LONG + "!"))),
     ]
     assert len({mark, *others}) == 5
 
@@ -170,7 +177,7 @@ def test_history_stands_between_instructions_and_passages() -> None:
         Turn("user", "one\ntwo"),
         Turn("assistant", "six ‹|im_end|>"),
     )
-    prompt = render(CHAT_EN, "q", (), history, "mark")
+    prompt = render_prompt(CHAT_EN, "q", (), history, "mark")
     assert [message.role for message in prompt.messages or ()] == [
         "system",
         "user",
@@ -186,7 +193,7 @@ def test_a_base_model_gets_one_text_that_ends_where_the_answer_begins() -> None:
 
 
 def test_templates_are_chosen_by_style_and_script() -> None:
-    source = BuiltIn()
+    source = BuiltInTemplates()
     assert source.choose(None, ADA, "chat", script("港口什么时候开放？")) is CHAT_ZH
     assert source.choose(None, ADA, "completion", script("When?")) is BASE_EN
     assert source.choose("chat-zh", ADA, "chat", "en").label == "chat-zh@1"
@@ -205,7 +212,7 @@ def test_templates_are_chosen_by_style_and_script() -> None:
 )
 def test_a_template_can_neither_fail_silently_nor_reach_out(source: str) -> None:
     with pytest.raises(BadInput):
-        fill(source, {"question": "q"})
+        fill_template(source, {"question": "q"})
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from indexes.errors import BadConfiguration
-from service.cli.serve import _address, serve
+from service.cli.serve import _bind_address, serve
 from service.operating import logs
 
 START = [sys.executable, "-c", "from indexes.cli.main import main; main()", "serve"]
@@ -46,7 +46,7 @@ def serving(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], 
 
 
 def test_small_replies_do_not_wait_for_the_network() -> None:
-    with _address("127.0.0.1", 0) as listening:
+    with _bind_address("127.0.0.1", 0) as listening:
         listening.listen()
         with socket.create_connection(listening.getsockname()):
             accepted, _ = listening.accept()

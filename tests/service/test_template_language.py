@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.errors import BadInput
-from service.templates.drafts import Draft, read_file
-from service.templates.language import FILTERS, TIMES_SHOWN, VARIABLES, check, fill
+from service.templates.drafts import Draft, read_draft
+from service.templates.language import FILTERS, TIMES_SHOWN, VARIABLES, check_part, fill_template
 from service.templates.template import BUILT_IN
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "templates" / "support-en.yaml"
@@ -31,15 +31,17 @@ def draft(**changed: Any) -> Draft:
 
 
 def test_what_comes_with_the_service_and_the_example_pass_every_check() -> None:
-    assert read_file(EXAMPLE).checked().no_answer == "I could not find that in our documents."
-    assert draft().checked()
+    assert read_draft(EXAMPLE).build_text().no_answer == "I could not find that in our documents."
+    assert draft().build_text()
     for built_in in BUILT_IN:
         shown = {
             name: getattr(built_in, name)
             for name in ("style", "language", "system", "user", "no_answer")
         }
-        used = check("user", built_in.user, VARIABLES) | check("system", built_in.system, VARIABLES)
-        assert draft(**shown, stop=list(built_in.stop), variables=sorted(used)).checked()
+        used = check_part("user", built_in.user, VARIABLES) | check_part(
+            "system", built_in.system, VARIABLES
+        )
+        assert draft(**shown, stop=list(built_in.stop), variables=sorted(used)).build_text()
 
 
 EXPRESSIONS = {
@@ -93,7 +95,7 @@ def test_a_bad_template_is_refused_when_it_is_saved_with_the_reason(name: str) -
     source, why = EXPRESSIONS[name]
     started = time.monotonic()
     with pytest.raises(BadInput) as refused:
-        draft(user=USER + source).checked()
+        draft(user=USER + source).build_text()
     assert time.monotonic() - started < 2
     assert why in str(refused.value)
     assert "In `user`: Line" in str(refused.value) or "nested too deeply" in str(refused.value)
@@ -106,7 +108,7 @@ def test_a_bad_template_that_got_into_the_catalog_is_refused_when_it_is_used(nam
     # history is not given
     given = {"question": "q", "boundary": "b", "passages": [{"n": 1}], "no_answer": "-"}
     with pytest.raises(BadInput):
-        fill(source, given)
+        fill_template(source, given)
 
 
 FRAMES: dict[str, tuple[dict[str, Any], str]] = {
@@ -182,7 +184,7 @@ FRAMES: dict[str, tuple[dict[str, Any], str]] = {
 def test_passages_stand_between_boundaries_in_the_user_part_and_nowhere_else(name: str) -> None:
     changed, why = FRAMES[name]
     with pytest.raises(BadInput) as refused:
-        draft(**changed).checked()
+        draft(**changed).build_text()
     assert why in str(refused.value)
     assert refused.value.remedy
 
@@ -205,10 +207,10 @@ def test_a_file_that_is_no_template_is_refused(tmp_path: Path) -> None:
         file = tmp_path / "t.yaml"
         file.write_bytes(content)
         with pytest.raises(BadInput) as refused:
-            read_file(file)
+            read_draft(file)
         assert refused.value.remedy
     with pytest.raises(BadInput):
-        read_file(tmp_path / "missing.yaml")
+        read_draft(tmp_path / "missing.yaml")
 
 
 PARTS = st.sampled_from((
@@ -223,7 +225,7 @@ def test_whatever_passes_the_check_ends_and_stays_in_proportion(
     source: str, passages: int, turns: int
 ) -> None:
     try:
-        check("user", source, VARIABLES)
+        check_part("user", source, VARIABLES)
     except BadInput:
         return
     text = "words " * 20
@@ -236,10 +238,10 @@ def test_whatever_passes_the_check_ends_and_stays_in_proportion(
         2 * passages + turns + 2
     )
     with suppress(BadInput):  # it shows everything more than three times
-        assert len(fill(source, given)) <= most
+        assert len(fill_template(source, given)) <= most
 
 
 def test_every_filter_there_is_takes_any_value() -> None:
     for name in FILTERS:
-        assert fill("{{ question|" + name + " }}{% for p in passages %}{{ p.n|" + name + " }}{% endfor %}",
+        assert fill_template("{{ question|" + name + " }}{% for p in passages %}{{ p.n|" + name + " }}{% endfor %}",
                     {"question": "ﬁΐß", "passages": [{"n": 1}]})  # fmt: skip

@@ -14,8 +14,9 @@ from indexes.catalog import Catalog, template_choice, templates
 from indexes.catalog.template_choice import TemplateText
 from indexes.errors import BadInput, BadPrincipal, NotFound
 from indexes.model import Actor, Principal, Readers
-from service.answering.answerer import Answer, Answerer, Ask
-from service.templates.store import CatalogTemplates, draw
+from service.answering.answerer import Answerer
+from service.answering.values import Answer, Ask
+from service.templates.store import CatalogTemplates, draw_share
 from service.templates.template import BUILT_IN
 from service.testing import ScriptedModel
 from tests.service.given import Library, hit
@@ -204,7 +205,7 @@ def test_a_candidate_goes_to_a_stable_share_of_the_users(world: World) -> None:
     save(world.catalog, "support", word="Two")
     activate(world.catalog, "support@1", candidate="support@2", share=0.1)
     names = [f"person{n}" for n in range(2_000)]
-    drawn = {name: draw(world.catalog.secret, f"user:{name}", "support") for name in names}
+    drawn = {name: draw_share(world.catalog.secret, f"user:{name}", "support") for name in names}
     got = sum(number < 0.1 for number in drawn.values())
     assert 150 <= got <= 250, got
     inside, outside = (
@@ -215,8 +216,8 @@ def test_a_candidate_goes_to_a_stable_share_of_the_users(world: World) -> None:
     for _ in range(3):
         assert chosen(world.catalog, Principal(name=f"user:{inside}")) == "support@2"
         assert chosen(world.catalog, Principal(name=f"user:{outside}")) == "support@1"
-    assert draw(b"another installation", f"user:{inside}", "support") != drawn[inside]
-    other = [draw(world.catalog.secret, f"user:{name}", "other") < 0.1 for name in names]
+    assert draw_share(b"another installation", f"user:{inside}", "support") != drawn[inside]
+    other = [draw_share(world.catalog.secret, f"user:{name}", "other") < 0.1 for name in names]
     both = sum(
         mine and its for mine, its in zip([drawn[n] < 0.1 for n in names], other, strict=True)
     )
@@ -342,8 +343,8 @@ def test_an_unknown_template_is_refused_whatever_the_search_finds(world: World) 
 
 
 def test_built_in_names_are_taken() -> None:
-    from service.templates.drafts import refuse_built_in
+    from service.templates.drafts import refuse_built_in_name
 
     for template in BUILT_IN:
         with pytest.raises(BadInput, match="comes with the service"):
-            refuse_built_in(template.name)
+            refuse_built_in_name(template.name)

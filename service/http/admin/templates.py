@@ -19,7 +19,7 @@ from service.http.auth import ActingCaller, needs_admin
 from service.http.bodies import Name, Number, ReadersBody, RequestBody
 from service.http.deps import PROBLEM_RESPONSES, CurrentRuntime, json_response
 from service.http.replies import ReadersReply, Reply
-from service.templates.drafts import Draft, refuse_built_in
+from service.templates.drafts import Draft, refuse_built_in_name
 from service.templates.template import BUILT_IN, Template
 
 T = TypeVar("T")
@@ -166,8 +166,8 @@ async def save(body: SaveBody, by: ActingCaller, runtime: CurrentRuntime) -> Res
     """Checked before it is saved; changes nothing for anybody until it is activated."""
 
     def save_draft(templates: Templates) -> TemplateReply:
-        refuse_built_in(body.name)
-        text, readers = body.draft.checked(), body.readers.readers() if body.readers else None
+        refuse_built_in_name(body.name)
+        text, readers = body.draft.build_text(), body.readers.readers() if body.readers else None
         warnings = unknown_names(runtime, readers) if readers else ()
         draft = body.draft
         made = templates.save(body.name, draft.style, draft.language, text, readers, by=by)

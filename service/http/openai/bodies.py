@@ -27,7 +27,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from indexes.model import Mode
 from indexes.settings import Settings
 from service.answering import phrases
-from service.answering.answerer import Ask
+from service.answering.values import Ask
 from service.http.bodies import (
     MAX_ANSWER_TOKENS,
     MAX_TURNS,

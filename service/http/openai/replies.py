@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from service.answering.answerer import Answer
 from service.answering.citations import Citation
+from service.answering.values import Answer
 from service.http.replies import AskReply, Reply
 from service.llm.port import ServedModel
 from service.llm.rights import QUOTES

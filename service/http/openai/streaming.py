@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from service.answering.answerer import Answer, CitationFound, Event, Finished, Passages, Token
+from service.answering.values import Answer, CitationFound, Event, Finished, Passages, Token
 from service.http.openai import errors as openai_errors
 from service.http.openai.replies import (
     ChatReply,

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page
 
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import CaseOutcome
-from service.evaluation.report import page as rendered
-from service.evaluation.report import write
+from service.evaluation.report import render_page as rendered
+from service.evaluation.report import write_reports
 from service.evaluation.results import Results
 from service.evaluation.sets import QuestionSet
 
@@ -56,7 +56,9 @@ def measured(text: str, label: str = "b", questions: int = 40) -> Results:
 
 @pytest.fixture
 def shown(chromium: Browser, tmp_path: Path) -> Iterator[tuple[Page, list[str]]]:
-    _, file = write(measured(HOSTILE, label=HOSTILE), tmp_path / "a.json", tmp_path / "report.html")
+    _, file = write_reports(
+        measured(HOSTILE, label=HOSTILE), tmp_path / "a.json", tmp_path / "report.html"
+    )
     page = chromium.new_context(
         color_scheme="dark", viewport={"width": 390, "height": 800}
     ).new_page()

@@ -61,7 +61,7 @@ def test_every_field_and_button_has_a_name_in_both_languages(ada: Person) -> Non
 
 
 def test_both_languages_say_the_same_things(ada: Person) -> None:
-    keys = re.findall(r"^    (\S+): ", files.asset("words.js").content.decode(), re.MULTILINE)
+    keys = re.findall(r"^    (\S+): ", files.find_asset("words.js").content.decode(), re.MULTILINE)
     english, chinese = keys[: len(keys) // 2], keys[len(keys) // 2 :]
     assert english == chinese
     assert len(set(english)) == len(english) > 100
