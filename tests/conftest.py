@@ -40,9 +40,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
     return _ByFile(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
+_SLOW = frozenset(
+    Path(__file__).with_name("slow.txt").read_text(encoding="utf-8").split()
+)  # see tools/slow_tests.py
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        file, _, rest = item.nodeid.partition("::")
+        if f"{file}::{rest.rpartition('::')[2].partition('[')[0]}" in _SLOW:
+            item.add_marker(pytest.mark.slow)
     order = {stem: place for place, stem in enumerate((*WITH_MODEL_SERVER, *_LONG))}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_lists() -> None:
+    """An empty FAISS index with room for as many reader sets as a service should have costs more
+    than all that most tests do with it. It grows by itself.
+    """
+    from indexes.derived.vectors.faiss_store import FaissStore
+
+    FaissStore.__init__.__kwdefaults__["lists"] = 256  # type: ignore[index] # it has some
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from indexes import attributes
 from indexes.catalog.access import asker_parameters, confirm, may_read
 from indexes.catalog.changes import note, note_document
-from indexes.catalog.database import Database
+from indexes.catalog.database import Database, Prepared
 from indexes.catalog.generations import writable_generations
 from indexes.catalog.people import principal_ids
 from indexes.catalog.schema import (
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 _UNIT_TOLERANCE = 1e-3
+
+_READABLE_PATHS = Prepared(select(documents.c.path).where(may_read(documents.c.reader_set_id)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,10 +171,10 @@ class Documents:
 
     def paths(self, principal: Principal) -> frozenset[str]:
         """Paths of the documents that this principal may read. Raises NotAuthenticated."""
-        wanted = select(documents.c.path).where(may_read(documents.c.reader_set_id))
         with self._database.reading() as connection:
             confirm(connection, principal)
-            return frozenset(connection.scalars(wanted, asker_parameters(principal)))
+            rows = _READABLE_PATHS.rows(connection, asker_parameters(principal))
+            return frozenset(path for (path,) in rows)
 
     def stored(self, prefix: str) -> dict[str, StoredDocument]:
         """What is there below a uri prefix, by uri.

@@ -5,7 +5,7 @@ catalogs on a server.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,9 +24,9 @@ FILES = (
     "test_noninterference.py",
     "test_revocation.py",
     "test_database.py",
-    "test_batches.py",
     "test_named_sources.py",
 )
+BATCHES = ("test_batches.py",)
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +61,11 @@ def server() -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("file", FILES)
-def test_what_holds_on_sqlite_holds_on_postgresql(server: str, file: str) -> None:
+@pytest.mark.parametrize("files", [FILES, BATCHES], ids=["all", "batches"])
+def test_what_holds_on_sqlite_holds_on_postgresql(server: str, files: Sequence[str]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, str(Path(__file__).with_name(file))],
+        [*command, *(str(Path(__file__).with_name(file)) for file in files)],
         env={**os.environ, "CLEARANCE_TEST_POSTGRES": server},
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ from indexes.errors import BadConfiguration, BadInput, TooOld
 from indexes.model import Principal
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
+from tests.databases import only_sqlite
 from tests.world import World, as_bytes
 
 ADA = Principal(name="user:ada")
@@ -54,6 +55,7 @@ def test_hidden_documents_change_no_byte_of_a_reranked_search(world: World) -> N
 
 
 @pytest.mark.slow
+@only_sqlite  # about a model and no catalog
 def test_a_cross_encoder_scores_each_pair_by_itself(tmp_path: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
