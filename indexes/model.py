@@ -24,6 +24,12 @@ OmissionReason = Literal["duplicate", "document_cap"]
 
 Scalar = str | int | float | bool
 
+LossKind = Literal["undecodable", "repeated", "hidden", "picture", "part", "limit"]
+"""Why something that stands in a file is not in its document: its bytes are no characters of its
+encoding; it repeats on every page; no reader of the file sees it; it is a picture that was not
+read; it is a part that nothing here reads; it lies beyond a limit.
+"""
+
 MAX_ACTOR_CHARS = 255  # the catalog has room for so many
 _KINDS_OF_ACTORS = frozenset({"user", "cli", "system"})
 
@@ -82,6 +88,19 @@ MAINTENANCE = Actor("system:maintenance")
 """The service itself, doing what nobody asked for."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Something that stands in a source file and not in its document, counted.
+
+    For operators: it holds no text of the file but names of its parts.
+    """
+
+    kind: LossKind
+    count: int  # at least 1
+    unit: str  # what is counted, in the plural: "characters", "lines", "pictures", "sheets"
+    detail: str = ""  # which, or why, such as "in the sheet Costs"; empty if the kind says it all
+
+
 @dataclass(frozen=True, slots=True)
 class PageMark:
     """From this character of the document on, the text stands on this page."""
@@ -124,6 +143,7 @@ class Document:
     modified_at: datetime | None = None
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
     source_id: int | None = None  # None if it is of no source, such as a row of a labelled set
+    losses: tuple[Loss, ...] = ()  # what of the file is not in the text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

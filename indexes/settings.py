@@ -86,6 +86,14 @@ class Settings(BaseSettings):
     ocr: bool = Field(
         True, description="Read pictures and scanned pages with the packaged OCR models."
     )
+    max_ocr_pages: int = Field(
+        300, ge=0, description="Pictures and scanned pages that are read in one file."
+    )
+    hidden_text: Literal["omit", "mark"] = Field(
+        "omit",
+        description="Text that no reader of a file sees (white on white, hidden sheets, deleted): `omit` leaves it out"
+        " and reports it, `mark` keeps it between marks.",
+    )
 
     # --- the service ----------------------------------------------------------------------------
     host: str = "127.0.0.1"

@@ -5,9 +5,28 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from indexes.formats import PageKind
-from indexes.model import Scalar
+from indexes.model import Loss, Scalar
 
 ElementKind = Literal["heading", "text", "table", "list", "code"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The cells of one table, from whatever format, as a grid.
+
+    A merged cell stands in every place that it covers, so that each row and each column can be
+    understood alone. `spans` says where cells were merged, for whoever draws the table.
+    """
+
+    rows: tuple[tuple[str, ...], ...]  # all of one length; "" is an empty cell
+    header_rows: int = 0  # so many rows at the top name the columns
+    header_columns: int = 0  # so many columns at the left name the rows
+    # (row, column, rows, columns) of every cell that covers more than one place
+    spans: tuple[tuple[int, int, int, int], ...] = ()
+    caption: str = ""  # what the file calls it, or the line above that names it
+    notes: tuple[str, ...] = ()  # lines beside it that its figures need: the unit, the period
+    # left, top, right, bottom in points on its page; None if the format has no places
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,11 +34,11 @@ class Element:
     """A heading, a paragraph, a table, a list item or a stretch of code."""
 
     kind: ElementKind
-    text: str  # a table: one row a line, cells joined with " | ", header row first
+    text: str  # a table: as `ingest.partition.tables.readable_table` writes it
     level: int = 0  # headings only: 1 is the top
     page: int | None = None  # 1-based page, slide, sheet or part; None if the format has none
     page_name: str | None = None  # a sheet's name, a part's title
-    html: str | None = None  # tables only, if the source has cells
+    table: Table | None = None  # tables only; None if nothing is known of its cells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +51,8 @@ class Parsed:
     language: str | None  # ISO 639-1 of most of the text
     page_kind: PageKind | None
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()  # what could not be read although the rest was
+    warnings: tuple[str, ...] = ()  # what a reader should know, in sentences
+    losses: tuple[Loss, ...] = ()  # what stands in the file and not in the elements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +60,8 @@ class ParseOptions:
     """Limits and choices for one parse. Counted in the units of their names."""
 
     ocr: bool = True
+    # text that no reader of the file sees: left out and counted, or kept between marks
+    hidden_text: Literal["omit", "mark"] = "omit"
     max_file_mb: int = 200
     max_unpacked_mb: int = 200  # of all entries of a zip container together
     max_unpack_ratio: int = 100

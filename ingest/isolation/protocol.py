@@ -21,7 +21,8 @@ from indexes.errors import (
     SourceUnavailable,
 )
 from indexes.formats import PageKind
-from ingest.elements import Element, ElementKind, Parsed
+from indexes.model import Loss, LossKind
+from ingest.elements import Element, ElementKind, Parsed, Table
 
 MAX_FRAME = 512_000_000
 _LENGTH = struct.Struct(">Q")
@@ -31,6 +32,7 @@ _ERRORS = {
 }
 _KINDS = frozenset(get_args(ElementKind))
 _PAGE_KINDS = frozenset(get_args(PageKind))
+_LOSS_KINDS = frozenset(get_args(LossKind))
 
 
 class ConnectionClosed(Exception):
@@ -143,6 +145,7 @@ def _unpack_parsed(told: Mapping[str, Any]) -> Parsed:
             if isinstance(value, str | int | float | bool)
         },
         warnings=tuple(str(item) for item in told["warnings"]),
+        losses=tuple(_unpack_loss(item) for item in told["losses"]),
     )
 
 
@@ -156,7 +159,44 @@ def _unpack_element(told: Mapping[str, Any]) -> Element:
         level=int(told["level"]),
         page=int(page) if page is not None else None,
         page_name=_text_or_none(told["page_name"]),
-        html=_text_or_none(told["html"]),
+        table=None if told["table"] is None else _unpack_table(told["table"]),
+    )
+
+
+def _unpack_table(told: Mapping[str, Any]) -> Table:
+    rows = tuple(tuple(str(cell) for cell in row) for row in told["rows"])
+    if len({len(row) for row in rows}) != 1:
+        raise ValueError("rows of different lengths")
+    box = told["box"]
+    return Table(
+        rows=rows,
+        header_rows=min(max(0, int(told["header_rows"])), len(rows)),
+        header_columns=min(max(0, int(told["header_columns"])), len(rows[0])),
+        spans=tuple(_unpack_span(span) for span in told["spans"]),
+        caption=str(told["caption"]),
+        notes=tuple(str(note) for note in told["notes"]),
+        box=None if box is None else _unpack_box(box),
+    )
+
+
+def _unpack_span(told: Sequence[Any]) -> tuple[int, int, int, int]:
+    row, column, rows, columns = (int(each) for each in told)
+    return row, column, rows, columns
+
+
+def _unpack_box(told: Sequence[Any]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = (float(each) for each in told)
+    return left, top, right, bottom
+
+
+def _unpack_loss(told: Mapping[str, Any]) -> Loss:
+    if told["kind"] not in _LOSS_KINDS:
+        raise ValueError(told["kind"])
+    return Loss(
+        kind=cast(LossKind, told["kind"]),
+        count=int(told["count"]),
+        unit=str(told["unit"]),
+        detail=str(told["detail"]),
     )
 
 

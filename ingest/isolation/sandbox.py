@@ -58,6 +58,15 @@ _Task = tuple[PrivateCopy, Future[Parsed]]
 log = logging.getLogger(__name__)
 
 
+def _options_of(settings: Settings) -> ParseOptions:
+    return ParseOptions(
+        ocr=settings.ocr,
+        hidden_text=settings.hidden_text,
+        max_file_mb=settings.max_file_mb,
+        max_ocr_pages=settings.max_ocr_pages,
+    )
+
+
 class Parsers:
     """A pool of limited parsing processes. Use as a context manager; `submit` from any thread."""
 
@@ -70,7 +79,7 @@ class Parsers:
         tell: Callable[[Confinement], None] = lambda held: log.info("%s", held.describe()),
     ) -> None:
         """tell: is called with what holds the parsing processes, once and again if that changes."""
-        self._options = options or ParseOptions(ocr=settings.ocr, max_file_mb=settings.max_file_mb)
+        self._options = options or _options_of(settings)
         self._server = _ForkServer(settings, parser, tell)
         self._timeout_s = settings.parse_timeout_s
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()

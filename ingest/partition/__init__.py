@@ -8,6 +8,7 @@ empty document.
 import errno
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from indexes.errors import (
@@ -76,6 +77,7 @@ def _parse(path: Path, work: ParseContext) -> Parsed:
         page_kind=kind.page_kind if paged else None,
         metadata=_bound_metadata(about),
         warnings=tuple(work.warnings),
+        losses=work.losses,
     )
 
 
@@ -92,10 +94,7 @@ def _clean_element(element: Element) -> Element | None:
         return None
     if text == element.text:
         return element
-    return Element(
-        kind=element.kind, text=text, level=element.level,
-        page=element.page, page_name=element.page_name, html=element.html,
-    )  # fmt: skip
+    return replace(element, text=text)
 
 
 def _first_heading(elements: tuple[Element, ...]) -> str | None:

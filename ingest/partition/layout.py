@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ingest.elements import Element
 from ingest.partition.lines import join_lines
-from ingest.partition.tables import readable_table
+from ingest.partition.tables import make_table
 
 PARAGRAPH_GAP = 1.0  # white space above a block, in line heights
 COLUMN_GAP = 0.8  # between columns of text
@@ -45,7 +45,7 @@ def elements(boxes: Sequence[Box], page: int | None) -> Iterator[Element]:
                 [join_lines([box.text for box in cell]) for cell in row]
                 for row in _cell_rows(block)
             ]
-            yield Element(kind="table", text=readable_table(cells), page=page)
+            yield make_table(cells, page=page)
         else:
             text = join_lines([box.text for row in rows for box in row])
             if text:

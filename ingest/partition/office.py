@@ -172,10 +172,8 @@ def _convert_element(found: Any) -> Iterator[Element]:
 
 
 def _convert_table(text: str, markup: str | None, place: dict[str, Any]) -> Element:
-    rows = tables.parse_cells(markup) if markup else []
-    readable = tables.readable_table(rows) or text
-    kept = markup if markup and len(markup) <= tables.MAX_HTML_CHARS else None
-    return Element(kind="table", text=readable, html=kept, **place)
+    table = tables.parse_table(markup) if markup else None
+    return tables.element_of(table, **place) if table else Element(kind="table", text=text, **place)
 
 
 def _fix_slide_headings(found: list[Element]) -> Iterator[Element]:

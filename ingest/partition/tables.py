@@ -1,73 +1,178 @@
-"""Tables: cells to a readable form, one row a line, and HTML tables to cells."""
+"""The one table model: cells of any format to a grid, HTML tables to a grid, a grid to text."""
 
-import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lxml import etree
 from lxml import html as lxml_html
 
-from ingest.elements import Element
+from ingest.elements import Element, Table
 
 CELL = " | "
-MAX_HTML_CHARS = 200_000
+ESCAPED = "\\|"  # a bar that stands in a cell
+MAX_SPAN = 1_000  # rows or columns that one cell may cover, and
+MAX_PLACES = 2_000_000  # cells of a grid after merged ones are spread: more is an attack
 _SPACE = re.compile(r"\s+")
+
+Span = tuple[int, int, int, int]
 
 
 def make_table(
-    rows: Sequence[Sequence[str]], *, page: int | None = None, page_name: str | None = None
+    rows: Sequence[Sequence[str]],
+    *,
+    page: int | None = None,
+    page_name: str | None = None,
+    header_rows: int | None = None,
+    header_columns: int = 0,
+    spans: Sequence[Span] = (),
+    caption: str = "",
+    notes: Sequence[str] = (),
+    box: tuple[float, float, float, float] | None = None,
 ) -> Element:
-    """A table element from its cells; its HTML is left out if it would be very long."""
-    cleaned = [[_SPACE.sub(" ", cell).strip() for cell in row] for row in rows]
-    markup = (
-        to_html(cleaned)
-        if sum(len(cell) for row in cleaned for cell in row) < MAX_HTML_CHARS
-        else None
-    )
-    return Element(
-        kind="table", text=readable_table(cleaned), page=page, page_name=page_name, html=markup
-    )
+    """A table element from its cells, short rows filled up with empty cells.
 
-
-def readable_table(rows: Sequence[Sequence[str]]) -> str:
-    """One line a row; empty rows are dropped, empty cells at the end of a row too."""
-    lines = []
-    for row in rows:
-        cells = list(row)
-        while cells and not cells[-1]:
-            cells.pop()
-        if cells:
-            lines.append(CELL.join(cells).strip())
-    return "\n".join(lines)
-
-
-def to_html(rows: Sequence[Sequence[str]]) -> str:
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table>{body}</table>"
-
-
-def parse_cells(markup: str) -> list[list[str]]:
-    """The cells of an HTML table, row by row; a caption is a row of its own; a table in a cell is
-    part of that cell.
-
-    Gives an empty list if the markup cannot be read.
+    header_rows: if None, the first row that has more than one cell is taken for the header.
     """
+    cells = [[squeeze(cell) for cell in row] for row in rows]
+    width = max((len(row) for row in cells), default=0)
+    grid = tuple(tuple(row + [""] * (width - len(row))) for row in cells)
+    table = Table(
+        rows=grid,
+        header_rows=_count_header_rows(grid) if header_rows is None else header_rows,
+        header_columns=header_columns,
+        spans=tuple(spans),
+        caption=squeeze(caption),
+        notes=tuple(squeeze(note) for note in notes),
+        box=box,
+    )
+    return element_of(table, page=page, page_name=page_name)
+
+
+def element_of(table: Table, *, page: int | None = None, page_name: str | None = None) -> Element:
+    return Element(
+        kind="table", text=readable_table(table), page=page, page_name=page_name, table=table
+    )
+
+
+def squeeze(text: str) -> str:
+    """Cell text on one line."""
+    return _SPACE.sub(" ", text).strip()
+
+
+def readable_table(table: Table) -> str:
+    """The caption, the notes, then one line a row.
+
+    Cells are joined with " | ", so that each stands under its header; what is dropped are empty
+    rows, columns that are empty throughout, and empty cells at the end of a row. A bar inside a cell is written as "\\\\|".
+    """
+    lines = [line for line in (table.caption, *table.notes) if line]
+    return "\n".join([*lines, *row_lines(table.rows)])
+
+
+def row_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """One line for each row that has a cell with text, as they stand in the document's text."""
+    used = [any(row[column] for row in rows) for column in range(len(rows[0]) if rows else 0)]
+    for row in rows:
+        if any(row):
+            kept = [cell for cell, wanted in zip(row, used, strict=True) if wanted]
+            while not kept[-1]:
+                kept.pop()
+            yield CELL.join(cell.replace("|", ESCAPED) for cell in kept).strip()
+
+
+def _count_header_rows(rows: Sequence[Sequence[str]]) -> int:
+    """Rows down to the first with more than one filled cell; the ones above it are titles."""
+    for number, row in enumerate(rows, start=1):
+        if sum(bool(cell) for cell in row) > 1:
+            return number if number < len(rows) else 0
+    return 0
+
+
+def parse_table(markup: str) -> Table | None:
+    """An HTML table as a grid; a table in a cell is part of that cell. None if it has no cells."""
     try:
         root = lxml_html.fromstring(markup, parser=lxml_html.HTMLParser(huge_tree=True))
     except (etree.ParserError, etree.XMLSyntaxError, ValueError):
-        return []
-    found: list[list[str]] = []
-    for row in root.iter("tr", "caption"):
-        if sum(1 for _ in row.iterancestors("table")) > 1:
-            continue
-        if row.tag == "caption":
-            found.append([_text_of(row)])
-        else:
-            found.append([_text_of(cell) for cell in row if cell.tag in ("td", "th")])
-    return found
+        return None
+    node = root if root.tag == "table" else next(root.iter("table"), None)
+    return table_of(node) if node is not None else None
 
 
-def _text_of(node: lxml_html.HtmlElement) -> str:
-    return _SPACE.sub(" ", " ".join(node.itertext())).strip()
+def table_of(node: lxml_html.HtmlElement) -> Table | None:
+    """The grid of a `table` node, with its caption. None if it has no cells."""
+    rows = [row for row in node.iter("tr") if _is_own(row, node)]
+    grid, spans, heads = _spread_cells(rows)
+    if not any(any(row) for row in grid):
+        return None
+    caption = next((each for each in node.iter("caption") if _is_own(each, node)), None)
+    header_rows, header_columns = _count_headers(grid, rows, heads)
+    return Table(
+        rows=grid,
+        header_rows=header_rows,
+        header_columns=header_columns,
+        spans=spans,
+        caption=squeeze(" ".join(caption.itertext())) if caption is not None else "",
+    )
+
+
+def _is_own(node: lxml_html.HtmlElement, table: lxml_html.HtmlElement) -> bool:
+    return next(node.iterancestors("table"), None) is table
+
+
+def _spread_cells(
+    rows: Sequence[lxml_html.HtmlElement],
+) -> tuple[tuple[tuple[str, ...], ...], tuple[Span, ...], frozenset[tuple[int, int]]]:
+    """(the grid, spans, places of header cells)"""
+    placed: dict[tuple[int, int], str] = {}
+    spans: list[Span] = []
+    heads: set[tuple[int, int]] = set()
+    for number, row in enumerate(rows):
+        column = 0
+        for cell in row:
+            if cell.tag not in ("td", "th"):
+                continue
+            while (number, column) in placed:
+                column += 1
+            height = min(_span_of(cell, "rowspan") or len(rows), len(rows) - number)
+            width = _span_of(cell, "colspan") or 1
+            if len(placed) + height * width > MAX_PLACES:
+                height = width = 1
+            text = squeeze(" ".join(cell.itertext()))
+            covered = [(number + i, column + j) for i in range(height) for j in range(width)]
+            placed.update((place, text) for place in covered if place not in placed)
+            heads.update(covered if cell.tag == "th" else ())
+            if height * width > 1:
+                spans.append((number, column, height, width))
+            column += width
+    width = max((column + 1 for _, column in placed), default=0)
+    grid = tuple(
+        tuple(placed.get((number, column), "") for column in range(width))
+        for number in range(len(rows))
+    )
+    return grid, tuple(spans), frozenset(heads)
+
+
+def _span_of(cell: lxml_html.HtmlElement, name: str) -> int:
+    """Its span, bounded; 0 means to the end of the table."""
+    told = (cell.get(name) or "").strip()
+    return min(int(told), MAX_SPAN) if told.isascii() and told.isdigit() else 1
+
+
+def _count_headers(
+    grid: Sequence[Sequence[str]],
+    rows: Sequence[lxml_html.HtmlElement],
+    heads: frozenset[tuple[int, int]],
+) -> tuple[int, int]:
+    """Header rows and columns by their marks (`thead`, `th`), else the first full row."""
+    width = len(grid[0])
+    top = 0
+    while top < len(rows) and (
+        next(rows[top].iterancestors("thead"), None) is not None
+        or all((top, column) in heads or not grid[top][column] for column in range(width))
+    ):
+        top += 1
+    top = top if 0 < top < len(grid) else _count_header_rows(grid)
+    left = 0
+    while left < width and all((number, left) in heads for number in range(top, len(grid))):
+        left += 1
+    return top, left if left < width else 0

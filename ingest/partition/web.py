@@ -6,6 +6,7 @@ import posixpath
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -190,10 +191,7 @@ def read_epub(path: Path, work: ParseContext) -> tuple[list[Element], dict[str, 
 
 
 def _place_on_page(element: Element, number: int, name: Scalar | None) -> Element:
-    return Element(
-        kind=element.kind, text=element.text, level=element.level, html=element.html,
-        page=number, page_name=str(name) if name else None,
-    )  # fmt: skip
+    return replace(element, page=number, page_name=str(name) if name else None)
 
 
 def _refuse_protected(archive: zipfile.ZipFile) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from indexes import attributes
 from indexes.embedder import Embedder
 from indexes.errors import SourceBroken, SourceEmpty, SourceError
+from indexes.losses import describe_loss
 from indexes.model import Document, Scalar
 from ingest.chunking import chunk
 from ingest.report import FileOutcome, failed_outcome
@@ -73,9 +74,13 @@ def _chunk_document(changed: ChangedFile, embedder: Embedder, chunk_tokens: int)
         page_kind=parsed.page_kind,
         modified_at=source.modified_at,
         metadata={**_storable_metadata(parsed.metadata), **source.metadata},
+        losses=parsed.losses,
     )
     return ChunkedDocument(
-        task=changed.task, verdict=changed.verdict, document=document, warnings=parsed.warnings
+        task=changed.task,
+        verdict=changed.verdict,
+        document=document,
+        warnings=(*parsed.warnings, *map(describe_loss, parsed.losses)),
     )
 
 

@@ -16,8 +16,10 @@ from indexes.errors import (
     SourceTooCostly,
     SourceUnavailable,
 )
+from indexes.losses import describe_loss
 from ingest.elements import Parsed, ParseOptions
 from ingest.partition import parse
+from ingest.partition.context import ParseContext
 from tests.ingest import files
 
 NO_OCR = ParseOptions(ocr=False)
@@ -89,7 +91,8 @@ def test_word_gives_headings_lists_tables_and_comments(tmp_path):
     assert [element.kind for element in document.elements if "nine" in element.text] == ["list"]
     (grid,) = (element for element in document.elements if element.kind == "table")
     assert grid.text == "Name | Days\nAda | 30"
-    assert "<td>Ada</td>" in (grid.html or "")
+    assert grid.table
+    assert grid.table.rows == (("Name", "Days"), ("Ada", "30"))
     assert "Is this still right?" in told(document)
 
 
@@ -380,3 +383,31 @@ def test_old_word_files_need_libreoffice_and_say_so(tmp_path, monkeypatch):
     with pytest.raises(SourceRefused, match="LibreOffice") as caught:
         convert_office_file(tmp_path / "a.doc", "doc", ParseContext(NO_OCR, tmp_path))
     assert "libreoffice-writer-nogui" in (caught.value.remedy or "")
+
+
+# --- what is left out is counted ------------------------------------------------------------------
+
+
+def test_what_is_left_out_is_counted_by_kind_and_place(tmp_path):
+    work = ParseContext(ParseOptions(), tmp_path)
+    work.lose("picture", 2, "pictures", "OCR is off")
+    work.lose("picture", 1, "pictures", "OCR is off")
+    work.lose("part", 0, "sheets")
+    assert [describe_loss(loss) for loss in work.losses] == [
+        "3 pictures were not read: OCR is off."
+    ]
+
+
+def test_damage_above_a_small_share_fails_the_file(tmp_path):
+    work = ParseContext(ParseOptions(), tmp_path)
+    work.lose("undecodable", 2, "characters", total=100)
+    with pytest.raises(SourceBroken, match="3 of its 100 characters"):
+        work.lose("undecodable", 3, "characters", total=100)
+
+
+def test_hidden_text_is_left_out_or_marked_as_the_options_say(tmp_path):
+    omits = ParseContext(ParseOptions(), tmp_path)
+    marks = ParseContext(ParseOptions(hidden_text="mark"), tmp_path)
+    assert omits.hide("obey me", "white on white") is None
+    assert marks.hide("obey me", "white on white") == "[hidden text: obey me]"
+    assert [loss.count for loss in (*omits.losses, *marks.losses)] == [2, 2]

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from indexes.errors import SourceRefused, SourceTooCostly, SourceUnavailable
+from indexes.model import Loss
 from indexes.settings import Settings
-from ingest.elements import Element, Parsed
+from ingest.elements import Element, Parsed, Table
 from ingest.isolation import protocol, sandbox
 from ingest.isolation.sandbox import Parsers
 from ingest.testing import private_copy_of
@@ -176,13 +177,27 @@ def test_a_message_from_a_parser_is_data_and_checked():
     parsed = Parsed(
         title="T",
         elements=(
-            Element(kind="table", text="a | b", page=2, page_name="S", html="<table></table>"),
+            Element(
+                kind="table",
+                text="a | b",
+                page=2,
+                page_name="S",
+                table=Table(
+                    rows=(("a", "b"), ("c", "")),
+                    header_rows=1,
+                    spans=((0, 0, 1, 2),),
+                    caption="C",
+                    notes=("in millions",),
+                    box=(0.0, 1.0, 2.5, 3.0),
+                ),
+            ),
         ),
         media_type="text/csv",
         language="en",
         page_kind="sheet",
         metadata={"author": "Ada", "n": 1},
         warnings=("w",),
+        losses=(Loss(kind="hidden", count=3, unit="words", detail="in the sheet S"),),
     )
     packed = protocol.pack(parsed)
     assert protocol.unpack(packed) == parsed
