@@ -2,10 +2,9 @@
 embedder is hashed.
 """
 
-import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -125,4 +124,4 @@ def as_bytes(result: SearchResult) -> bytes:
     """Everything of a result, to the last digit of a score; its sealed position is another one each
     time anyway.
     """
-    return json.dumps(asdict(replace(result, position="")), sort_keys=True).encode()
+    return repr(replace(result, position="")).encode()

@@ -158,7 +158,7 @@ def _stored(
                 document = Document(
                     uri=f"set:{source.id}",
                     path=source.id,
-                    title=source.title,
+                    title=source.title or source.id,
                     media_type="text/plain",
                     text=text,
                     chunks=chunks,

@@ -7,15 +7,18 @@ attributes are compared as they are, metadata by digests of key, kind and value,
 fail.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from itertools import starmap
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, select
 
 from indexes import attributes
 from indexes.catalog.access import READABLE_SETS
+from indexes.catalog.database import Prepared
 from indexes.catalog.schema import documents
 from indexes.errors import BadFilter
 from indexes.model import Scalar
@@ -79,33 +82,75 @@ class Filters:
         return self == Filters()
 
 
-def select_matching(filters: Filters) -> Select[tuple[int]]:
+def matching(
+    connection: Connection, filters: Filters, asker: Mapping[str, Any]
+) -> Sequence[tuple[int]]:
     """Ids of the documents that the asker may read and that the filter lets through."""
+    return statement_of(filters).rows(connection, {**asker, **values_of(connection, filters)})
+
+
+def statement_of(filters: Filters) -> Prepared:
+    """The statement of every filter that asks for the same things, whatever their values."""
+    return _statement(_conditions_named(filters), len(filters.metadata))
+
+
+def _conditions_named(filters: Filters) -> tuple[str, ...]:
+    given = {
+        "collection": filters.collection is not None,
+        "path_prefix": bool(filters.path_prefix),
+        "media_types": bool(filters.media_types),
+        "language": filters.language is not None,
+        "modified_after": filters.modified_after is not None,
+        "modified_before": filters.modified_before is not None,
+    }
+    return tuple(name for name, wanted in given.items() if wanted)
+
+
+@lru_cache(maxsize=256)
+def _statement(named: tuple[str, ...], metadata: int) -> Prepared:
     columns = [documents.c[name] for name in _COMPARED]
     let_in = documents.c.reader_set_id.in_(select(READABLE_SETS.c.reader_set_id))
     readable = (
         select(documents.c.id, *columns).where(let_in).cte("readable").prefix_with("MATERIALIZED")
     )
-    return select(readable.c.id).where(*_conditions(filters, readable.c))
+    column = readable.c
+    first_chars = func.substr(column.path, 1, bindparam("prefix_chars", type_=Integer))
+    conditions: dict[str, ColumnElement[bool]] = {
+        "collection": column.collection == bindparam("collection"),
+        "path_prefix": first_chars == bindparam("path_prefix"),
+        "media_types": column.media_type.in_(bindparam("media_types", expanding=True)),
+        "language": column.language == bindparam("language"),
+        "modified_after": column.modified_at >= bindparam("modified_after"),
+        "modified_before": column.modified_at < bindparam("modified_before"),
+    }
+    digests = [
+        column.metadata_digests.contains(bindparam(f"metadata_{number}"))
+        for number in range(metadata)
+    ]
+    return Prepared(select(column.id).where(*(conditions[name] for name in named), *digests))
 
 
-def _conditions(filters: Filters, column: Any) -> list[ColumnElement[bool]]:
-    """The filter as conditions on columns of readable documents, with every value bound."""
-    conditions: list[ColumnElement[bool]] = []
-    if filters.collection is not None:
-        conditions.append(column.collection == filters.collection)
-    if filters.path_prefix:
-        conditions.append(
-            func.substr(column.path, 1, len(filters.path_prefix)) == filters.path_prefix
-        )
-    if filters.media_types:
-        conditions.append(column.media_type.in_(filters.media_types))
-    if filters.language is not None:
-        conditions.append(column.language == filters.language)
-    if filters.modified_after is not None:
-        conditions.append(column.modified_at >= filters.modified_after)
-    if filters.modified_before is not None:
-        conditions.append(column.modified_at < filters.modified_before)
-    for key, value in filters.metadata.items():
-        conditions.append(column.metadata_digests.contains(attributes.metadata_digest(key, value)))
-    return conditions
+def values_of(connection: Connection, filters: Filters) -> dict[str, Any]:
+    """What the filter compares with, as the driver takes it, by the names in the statement."""
+    as_sent = _moments_as_sent(connection)
+    prefix = filters.path_prefix or ""
+    values = {
+        "collection": filters.collection,
+        "path_prefix": prefix,
+        "media_types": list(filters.media_types),
+        "language": filters.language,
+        "modified_after": as_sent(filters.modified_after),
+        "modified_before": as_sent(filters.modified_before),
+    }
+    given = {name: values[name] for name in _conditions_named(filters)}
+    if prefix:
+        given["prefix_chars"] = len(prefix)
+    digests = starmap(attributes.metadata_digest, filters.metadata.items())
+    return given | {f"metadata_{number}": digest for number, digest in enumerate(digests)}
+
+
+def _moments_as_sent(connection: Connection) -> Callable[[datetime | None], Any]:
+    """How the driver takes a moment."""
+    kind: Any = documents.c.modified_at.type
+    processor = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    return processor or (lambda moment: moment)

@@ -28,7 +28,7 @@ from indexes.catalog.access import (
     readable_sets,
 )
 from indexes.catalog.database import Prepared, in_batches
-from indexes.catalog.filters import Filters, select_matching
+from indexes.catalog.filters import Filters, matching
 from indexes.catalog.index_input import IndexInput
 from indexes.catalog.schema import (
     chunks,
@@ -219,7 +219,8 @@ class ReadState(IndexInput):
 
     def matching(self, filters: Filters, principal: Principal) -> list[int]:
         """Ids of the documents that the filter lets through, among those the principal may read."""
-        return list(self._connection.scalars(select_matching(filters), asker_parameters(principal)))
+        found = matching(self._connection, filters, asker_parameters(principal))
+        return [document_id for (document_id,) in found]
 
 
 def _hit_of(stored: Sequence[Any], score: float) -> Hit:

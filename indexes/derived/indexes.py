@@ -11,7 +11,8 @@ that this touches in passing still has to be followed in its own right, since th
 for it, too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from threading import Lock
@@ -139,12 +140,8 @@ class DerivedIndexes:
         Whatever goes wrong in the middle, nothing of this can be used any more. Raises ThrownAway
         if another thread has discarded it since the changes were worked out.
         """
-        self._check_usable()
-        try:
+        with self._whole_or_discarded():
             self._apply(changes, self.vectors)
-        except BaseException:
-            self.discard()
-            raise
 
     def switch_generation(
         self, generation: IndexGeneration, vectors: VectorStore, changes: Changes
@@ -152,10 +149,15 @@ class DerivedIndexes:
         """Apply changes to the words, and search with another generation's vectors, which have them
         already. Raises ThrownAway like `apply`.
         """
-        self._check_usable()
-        try:
+        with self._whole_or_discarded():
             self._apply(changes, None)
             self.generation, self.vectors = generation, vectors
+
+    @contextmanager
+    def _whole_or_discarded(self) -> Iterator[None]:
+        self._check_usable()
+        try:
+            yield
         except BaseException:
             self.discard()
             raise

@@ -192,13 +192,17 @@ def _do(story: Story, verb: str, **given: Any) -> None:
         story.model.took(edit)
 
 
-def assert_right(story: Story, searcher: Searcher, why: str) -> None:
+def right_answers(story: Story) -> list[bytes]:
+    """Those of a searcher that is built this moment."""
+    return answers(story.started("fresh"), list(ASKERS), "alpha beta", Filters(path_prefix="a"))
+
+
+def assert_right(story: Story, searcher: Searcher, expected: list[bytes], why: str) -> None:
     searcher.corpus.follow()
     # topics are learnt once, and may not have been taken over because of the fault
     searcher.corpus.maintenance.run()
     found = answers(searcher, list(ASKERS), "alpha beta", Filters(path_prefix="a"))
-    fresh = story.started("fresh")
-    assert found == answers(fresh, list(ASKERS), "alpha beta", Filters(path_prefix="a")), why
+    assert found == expected, why
     with searcher.corpus.everything() as (state, derived):
         assert verify(state, derived, whole=True).differences == (), why
 
@@ -230,10 +234,12 @@ def fail_at(story: Story, faults: Faults, step: Callable[[Story], None], at: int
         assert not of_the_database, "what a database says is told in our words"
     reached = faults.raised != ""
     why = f"after a fault at call {at} of {step.__name__}: {faults.raised}"
+    expected = right_answers(story)
     if at % 2:
         story.first.corpus.maintenance.save()
-        assert_right(story, story.started("home"), f"{why}, from the checkpoint of right after it")
-    assert_right(story, story.first, why)
+        from_checkpoint = f"{why}, from the checkpoint of right after it"
+        assert_right(story, story.started("home"), expected, from_checkpoint)
+    assert_right(story, story.first, expected, why)
     return reached
 
 

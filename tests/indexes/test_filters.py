@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from indexes.catalog import migrations
 from indexes.catalog.access import asker_parameters
-from indexes.catalog.filters import select_matching
+from indexes.catalog.filters import statement_of, values_of
 from indexes.errors import BadFilter, BadInput, ClearanceError, NotFound
 from indexes.model import Principal, Readers
 from indexes.search.searcher import Filters
@@ -154,9 +154,9 @@ def plan(world: World, wanted: Filters) -> list[str]:
     database = world.catalog._database
     with database.reading() as connection:
         worded = (
-            select_matching(wanted)
-            .compile(dialect=connection.dialect)
-            .construct_expanded_state(asker_parameters(ADA))
+            statement_of(wanted)
+            .statement.compile(dialect=connection.dialect)
+            .construct_expanded_state({**asker_parameters(ADA), **values_of(connection, wanted)})
         )
         if database.is_sqlite:
             values = [worded.parameters[name] for name in worded.positiontup or ()]
