@@ -1,13 +1,14 @@
 """What a run will do, as values: a pure comparison of the files with what the catalog holds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from indexes.errors import SourceError
 from indexes.model import Readers, StoredDocument
 from ingest.access import NOBODY, narrow_readers
-from ingest.sources import Scan, SourceFile
+from ingest.archives import INSIDE
+from ingest.sources import Scan, SourceFile, is_closed_archive
 
 Verdict = Literal["new", "changed", "relabelled", "moved", "unchanged"]
 
@@ -90,9 +91,10 @@ def make_plan(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool)
     tasks: list[Task] = []
     for source in found.sources:
         known = stored.get(source.uri)
-        safe = narrow_readers(known.readers, source.readers or NOBODY) if known else NOBODY
-        if known and safe != known.readers:
-            relabels.append(Relabel(uri=source.uri, readers=safe if source.readers else NOBODY))
+        for one in _stored_of(source, stored):
+            safe = narrow_readers(one.readers, source.readers or NOBODY)
+            if safe != one.readers:
+                relabels.append(Relabel(uri=one.uri, readers=safe if source.readers else NOBODY))
         if source.problem is not None or source.readers is None:
             refusals.append(_make_refusal(source, stored=known is not None))
         else:
@@ -106,6 +108,17 @@ def make_plan(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool)
         refused=tuple(refusals),
         tasks=tuple(tasks),
     )
+
+
+def _stored_of(
+    source: SourceFile, stored: Mapping[str, StoredDocument]
+) -> Iterator[StoredDocument]:
+    """What is stored of a file; of an archive that cannot be opened, of all that was in it."""
+    if source.uri in stored:
+        yield stored[source.uri]
+    if is_closed_archive(source):
+        inside = source.uri + INSIDE
+        yield from (stored[uri] for uri in sorted(stored) if uri.startswith(inside))
 
 
 def _make_refusal(source: SourceFile, *, stored: bool) -> Refusal:

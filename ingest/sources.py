@@ -23,6 +23,7 @@ from indexes.errors import (
     BadInput,
     NoReaders,
     NotFound,
+    SourceEmpty,
     SourceError,
     SourceRefused,
     SourceUnavailable,
@@ -31,6 +32,7 @@ from indexes.formats import BY_ENDING, KNOWN_ENDINGS
 from indexes.model import Actor, Readers, Scalar
 from indexes.settings import Settings
 from ingest.access import NOBODY, FolderRule, Rules
+from ingest.archives import INSIDE, ArchiveShelf, Member, is_archive
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.tree import Tree, TreeEntry, file_stamp, unavailable_source
 
@@ -51,6 +53,8 @@ class Origin:
     parts: tuple[str, ...]
     rules: Rules
     of_source: Readers  # the rule of the whole source
+    shelf: ArchiveShelf  # where archives of this run are opened
+    member: Member | None = None  # the file in the archive, if it is in one
 
     def readers(self, file: Path, folder_rule: FolderRule) -> Readers:
         """Raises NoReaders."""
@@ -80,6 +84,13 @@ class SourceFile:
     source_id: int | None = None
     # None if its text is not in a file of its own
     origin: Origin | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def place(self) -> Path:
+        """The file on the disk: of a member its archive."""
+        if self.origin is None:
+            return self.file
+        return self.origin.tree.place.joinpath(*self.origin.parts)
 
     @property
     def modified_at(self) -> datetime:
@@ -119,7 +130,9 @@ class Root:
         )
 
     def covers(self, uri: str) -> bool:
-        return uri.startswith(self.prefix) if self.is_folder else uri == self.prefix
+        if self.is_folder:
+            return uri.startswith(self.prefix)
+        return uri == self.prefix or uri.startswith(self.prefix + INSIDE)
 
     def path(self, place: Path) -> str:
         """The path that readers see, as text that can be stored, whatever bytes the name has."""
@@ -131,6 +144,7 @@ class Root:
 
     def path_of(self, uri: str) -> str:
         """The path that readers see, for a uri that this root covers."""
+        uri = uri.replace(INSIDE, "/")
         if self.source is not None:
             return self.source.path_of(uri)
         below = unquote(uri.removeprefix(self.prefix), errors="replace")
@@ -250,6 +264,7 @@ def scan(
     """
     sources: list[SourceFile] = []
     unreadable: list[SourceFile] = []
+    shelf = ArchiveShelf()
     for root in roots:
         if root.tree is None:
             raise ValueError(f"{root.place} was not opened")
@@ -259,10 +274,13 @@ def scan(
                 unreadable.append(_folder_problem(file, root, entry.problem))
             elif file not in skip:
                 of_source = root.source.readers if root.source else NOBODY
-                origin = Origin(tree=root.tree, parts=entry.parts, rules=rules, of_source=of_source)
-                sources.append(_make_source(file, root, entry, origin, collection, max_bytes))
+                origin = Origin(
+                    tree=root.tree, parts=entry.parts, rules=rules, of_source=of_source, shelf=shelf
+                )
+                made = _make_source(file, root, entry, origin, collection, max_bytes)
+                sources += _list_archive(made, max_bytes) if is_archive(file.name) else [made]
     unreadable += _files_not_found(
-        roots, rules.manifest_files - {source.file for source in sources} - skip
+        roots, rules.manifest_files - {source.place for source in sources} - skip
     )
     unseen = [
         source
@@ -270,6 +288,7 @@ def scan(
         if isinstance(source.problem, SourceUnavailable)
     ]
     blind = tuple(source.uri.rstrip("/") + "/" for source in unseen)
+    blind += tuple(source.uri + INSIDE for source in sources if is_closed_archive(source))
     return Scan(
         roots=tuple(roots), sources=tuple(sources), unreadable=tuple(unreadable), blind=blind
     )
@@ -290,7 +309,7 @@ def open_judged_file(source: SourceFile) -> Iterator[BinaryIO]:
     try:
         with origin.tree.open_file(origin.parts, origin.rules) as (file, folder_rule):
             try:
-                readers = origin.readers(source.file, folder_rule)
+                readers = origin.readers(source.place, folder_rule)
             except NoReaders:
                 readers = None
             if readers != source.rule:
@@ -298,7 +317,12 @@ def open_judged_file(source: SourceFile) -> Iterator[BinaryIO]:
                     "Its rule was changed meanwhile.", remedy="Run the same command again."
                 )
             _check_unchanged(file, source)
-            yield file
+            if origin.member is None:
+                yield file
+            else:
+                name = origin.parts[-1]
+                with origin.shelf.open(file, name, source.stamp, origin.member) as inner:
+                    yield inner
             _check_unchanged(file, source)
     except OSError as error:
         raise unavailable_source(error) from error
@@ -381,14 +405,60 @@ def _kind_problem(file: Path, about: os.stat_result, max_bytes: int) -> SourceRe
         )
     if not stat.S_ISREG(about.st_mode):
         return SourceRefused("It is not a regular file.")
-    if file.suffix.lower() not in BY_ENDING:
+    if not is_archive(file.name) and file.suffix.lower() not in BY_ENDING:
         unknown = f"Files ending in {file.suffix or 'nothing'} cannot be read."
         return SourceRefused(unknown, remedy=KNOWN_ENDINGS)
-    if about.st_size > max_bytes:
-        return SourceRefused(
-            f"It has {about.st_size:,} bytes.", remedy="Split it, or raise CLEARANCE_MAX_FILE_MB."
-        )
-    return None
+    return _size_problem(about.st_size, max_bytes)
+
+
+def _size_problem(size: int, max_bytes: int) -> SourceRefused | None:
+    if size <= max_bytes:
+        return None
+    return SourceRefused(
+        f"It has {size:,} bytes.", remedy="Split it, or raise CLEARANCE_MAX_FILE_MB."
+    )
+
+
+def is_closed_archive(source: SourceFile) -> bool:
+    """Whether it is an archive that could not be opened, so that nobody knows what is in it."""
+    inside = source.origin is not None and source.origin.member is not None
+    return is_archive(source.file.name) and not inside
+
+
+def _list_archive(archive: SourceFile, max_bytes: int) -> list[SourceFile]:
+    """The files in an archive, under the rule that governs it; the archive itself, with what is
+    wrong, if it cannot be opened.
+    """
+    origin = archive.origin
+    if archive.problem is not None or origin is None:
+        return [archive]
+    try:
+        with open_judged_file(archive) as file:
+            found = origin.shelf.list_members(file, archive.file.name, archive.stamp, max_bytes)
+    except SourceError as error:
+        return [replace(archive, problem=error)]
+    if not found:
+        return [replace(archive, problem=SourceEmpty("There is no file in it."))]
+    return [_make_member(archive, origin, member, max_bytes) for member in found]
+
+
+def _make_member(archive: SourceFile, origin: Origin, member: Member, max_bytes: int) -> SourceFile:
+    file = archive.file / member.name
+    problem = member.problem or _size_problem(member.size, max_bytes)
+    if problem is None and file.suffix.lower() not in BY_ENDING:
+        unknown = f"Files ending in {file.suffix or 'nothing'} cannot be read."
+        problem = SourceRefused(unknown, remedy=KNOWN_ENDINGS)
+    return replace(
+        archive,
+        file=file,
+        uri=archive.uri + member.uri,
+        path=f"{archive.path}/{member.path}",
+        modified_ns=member.modified_ns or archive.modified_ns,
+        size=member.size,
+        problem=problem,
+        title=None,
+        origin=replace(origin, member=member),
+    )
 
 
 def _files_not_found(roots: Sequence[Root], named: frozenset[Path]) -> Iterator[SourceFile]:

@@ -150,7 +150,7 @@ class Tree:
             return
         rule = _nearer(rules.rule_in_folder(folder, self.place.joinpath(*parts)), rule)
         for name in names:
-            if not _is_ignored(name):
+            if not is_ignored(name):
                 yield from self._walk_entry(folder, (*parts, name), rule, rules)
 
     def close(self) -> None:
@@ -184,5 +184,6 @@ def _nearer(own: FolderRule, above: FolderRule) -> FolderRule:
     return above if own is None else own
 
 
-def _is_ignored(name: str) -> bool:
+def is_ignored(name: str) -> bool:
+    """Whether editors and systems leave such files behind, or hide them."""
     return name.startswith(".") or any(fnmatch(name.lower(), pattern) for pattern in IGNORED)
