@@ -118,6 +118,17 @@ class SectionMark:
     section: tuple[str, ...]  # outermost first
 
 
+@dataclass(frozen=True, slots=True)
+class TableMark:
+    """A table, or a part of one, inside a chunk; its header stands before `body`, or above the
+    chunk.
+    """
+
+    start: int  # character offsets in the document's text
+    body: int  # where the rows of values begin
+    end: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A stretch of one document, small enough to embed and to cite."""
@@ -135,6 +146,7 @@ class Chunk:
     # caption, notes and header rows of the table that it begins in; empty if it begins in none,
     # or shows them itself
     header: str = ""
+    tables: tuple[TableMark, ...] = ()  # that stand in it, in reading order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +210,7 @@ class Hit:
     score: float  # as ranked: cosine for dense, BM25 for keyword, fused otherwise
     headings: tuple[SectionMark, ...] = ()  # inside it
     header: str = ""  # of the table that it begins in, if it does not show it itself
+    tables: tuple[TableMark, ...] = ()  # that stand in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -310,6 +310,7 @@ def _write_body(connection: Connection, document_id: int, document: Document) ->
             "embedded": chunk.embedded or chunk.text,
             "header": chunk.header,
             "headings": [[mark.start, list(mark.section)] for mark in chunk.headings],
+            "tables": [[mark.start, mark.body, mark.end] for mark in chunk.tables],
         }
         for chunk in document.chunks
     ]

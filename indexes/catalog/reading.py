@@ -37,7 +37,7 @@ from indexes.catalog.schema import (
     reader_sets,
 )
 from indexes.errors import NotFound
-from indexes.model import DocumentView, Hit, PageMark, Principal, Row, SectionMark
+from indexes.model import DocumentView, Hit, PageMark, Principal, Row, SectionMark, TableMark
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +66,7 @@ _HITS = (
         chunks.c.pages,
         chunks.c.header,
         chunks.c.headings,
+        chunks.c.tables,
         documents.c.page_kind,
     )
     .join(documents, documents.c.id == chunks.c.document_id)
@@ -237,7 +238,7 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
         *of_chunk,
         page_kind,
     ) = stored
-    ordinal, text, start, end, section, pages, header, headings = of_chunk
+    ordinal, text, start, end, section, pages, header, headings, tables = of_chunk
     return Hit(
         row=Row(row),
         id=public_id,
@@ -257,6 +258,7 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
         score=score,
         header=header,
         headings=_section_marks(_decode_json(headings)),
+        tables=tuple(TableMark(*mark) for mark in _decode_json(tables)),
     )
 
 

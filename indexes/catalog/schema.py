@@ -243,6 +243,7 @@ chunks = _table(
     # of the table that it begins in, if it does not show it itself
     Column("header", Text, nullable=False, server_default=""),
     Column("headings", JSON, nullable=False, server_default="[]"),  # that stand inside it
+    Column("tables", JSON, nullable=False, server_default="[]"),
     Index("ix_chunks_document_id_ordinal", "document_id", "ordinal", unique=True),
 )
 

@@ -1,4 +1,5 @@
-"""What a document lacks of its file, the header above a part of a table, and headings inside passages.
+"""What a document lacks of its file; in passages, the headings and tables inside, and the header
+above a part of a table.
 
 Documents that are stored already have none of it until they are ingested again.
 """
@@ -16,3 +17,4 @@ def upgrade() -> None:
     op.add_column("documents", sa.Column("losses", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("chunks", sa.Column("header", sa.Text(), nullable=False, server_default=""))
     op.add_column("chunks", sa.Column("headings", sa.JSON(), nullable=False, server_default="[]"))
+    op.add_column("chunks", sa.Column("tables", sa.JSON(), nullable=False, server_default="[]"))
