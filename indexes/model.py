@@ -212,6 +212,11 @@ class Hit:
     header: str = ""  # of the table that it begins in, if it does not show it itself
     tables: tuple[TableMark, ...] = ()  # that stand in it
 
+    @property
+    def shown(self) -> str:
+        """The text, below the header of the table that it begins in."""
+        return f"{self.header}\n{self.text}" if self.header else self.text
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentView:
