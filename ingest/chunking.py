@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from indexes.errors import SourceEmpty
 from indexes.model import Chunk, PageMark, SectionMark, TableMark
-from ingest.elements import Element, Parsed
+from ingest.elements import CutOptions, CutText, Element, Parsed
 from ingest.splitting import Splitter, TextSpan
 from ingest.table_text import TableText
 
 if TYPE_CHECKING:
-    from indexes.embedder import Embedder
+    from indexes.embedder import TokenCounter
 
 # title and section path take at most one in so many tokens of a chunk; a table's header too
 PREFIX_SHARE = 3
@@ -27,6 +28,7 @@ SMALL_SHARE = 3  # a section below one in so many tokens of a chunk looks for co
 # above it, is embedded without that
 ALONE_SHARE = 6
 HEADING_CHARS = 160
+MAX_TITLE_CHARS = 300
 PATH_SIGN = " > "
 
 
@@ -69,8 +71,23 @@ class _Draft:
     whole: bool = False  # it is a whole section, or several: others may join it
 
 
+def cut(parsed: Parsed, options: CutOptions, counter: "TokenCounter") -> Parsed:
+    """The same document, cut, without its elements. Raises SourceEmpty if there is no text."""
+    title = storable_title(options.title or parsed.title or "", options.fallback_title)
+    text, chunks = chunk(parsed, title, counter, options.chunk_tokens)
+    if not chunks:
+        raise SourceEmpty()
+    return replace(parsed, elements=(), cut=CutText(title=title, text=text, chunks=chunks))
+
+
+def storable_title(given: str, fallback: str) -> str:
+    """The title as one line that is not too long; if nothing is left of it, the other one."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in given).split())
+    return shown[:MAX_TITLE_CHARS] or fallback
+
+
 def chunk(
-    parsed: Parsed, title: str, embedder: "Embedder", chunk_tokens: int
+    parsed: Parsed, title: str, embedder: "TokenCounter", chunk_tokens: int
 ) -> tuple[str, tuple[Chunk, ...]]:
     """The document's text and its chunks in reading order; every visible character of the text is
     in exactly one chunk.
@@ -285,7 +302,7 @@ class _Chunker:
     def fit(self, drafts: Sequence[_Draft]) -> list[_Draft]:
         """The drafts, those cut again whose tokens together are more than those of their parts."""
         done: list[_Draft] = []
-        counts = self.splitter.count([self.embedded_text(draft) for draft in drafts])
+        counts = self.splitter.count(self.embedded_text(draft) for draft in drafts)
         for draft, count in zip(drafts, counts, strict=True):
             done += [draft] if count <= self.budget else self._halve(draft)
         return done
@@ -381,7 +398,7 @@ class _Chunker:
 
     def _count_said(self, spans: Sequence[TextSpan]) -> list[int]:
         """Tokens of each stretch as it is embedded."""
-        return self.splitter.count([self.tables.say(span.start, span.end) for span in spans])
+        return self.splitter.count(self.tables.say(span.start, span.end) for span in spans)
 
     def _lead(self, start: int) -> str:
         """What is embedded above a part of a table, within its share of the budget: if it is too

@@ -22,7 +22,7 @@ class LosingParsers:
     def __init__(self, *losses: Loss) -> None:
         self.losses = losses
 
-    def submit(self, document) -> "Future[Parsed]":
+    def submit(self, document, cutting) -> "Future[Parsed]":
         document.close()
         parsed = Parsed(
             title=None, elements=(Element(kind="text", text="The canteen opens at noon."),),

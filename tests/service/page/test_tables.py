@@ -21,7 +21,9 @@ def test_a_table_in_an_answer_is_drawn_and_its_marker_opens_the_row_in_its_table
     ada: Person,
 ) -> None:
     shelve(ada.house, "zeppelins.txt", [f"The zeppelins of the harbour.\n\n{TABLE}\n\nNo more."])
-    ada.house.model.reply = "They are:\n\n| Zeppelin | Length |\n|---|---|\n| Norge | 106 [1] |\n\nSo much."
+    ada.house.model.reply = (
+        "They are:\n\n| Zeppelin | Length |\n|---|---|\n| Norge | 106 [1] |\n\nSo much."
+    )
     ada.ask("How long is the zeppelin Norge?")
     expect(ada.page.locator(".cite").first).to_be_visible()
     assert [row[0] for row in cells(ada, "#turns")] == ["Zeppelin", "Norge"]
