@@ -102,7 +102,7 @@ def chunk(
     chunker = _Chunker(
         text, title, Splitter(text, embedder), tables, min(chunk_tokens, embedder.max_tokens)
     )
-    drafts = chunker.fit(_join_small_sections(chunker, sections))
+    fitting = chunker.fit(_join_small_sections(chunker, sections))
     marks = _page_marks(blocks)
     headings = _section_marks(sections)
     chunks = tuple(
@@ -113,12 +113,12 @@ def chunk(
             end=draft.end,
             section=tuple(heading.text for heading in draft.path),
             pages=_pages_of(marks, draft),
-            embedded=chunker.embedded_text(draft),
+            embedded=embedded,
             headings=_headings_in(headings, draft),
             header=tables.header_above(draft.start),
             tables=tables.marks(draft.start, draft.end),
         )
-        for ordinal, draft in enumerate(drafts)
+        for ordinal, (draft, embedded) in enumerate(fitting)
     )
     return text, chunks
 
@@ -260,12 +260,12 @@ class _Chunker:
         self._prefixes: dict[tuple[str, ...], str] = {}
         self._rooms: dict[tuple[str, ...], int] = {}
         self._leads: dict[str, str] = {}
+        self._lines_of: dict[int, list[int]] = {}  # tokens of the lines of tables, by place
 
     def cut(self, sections: Sequence[_Section]) -> Iterator[list[_Draft]]:
         """Each section's drafts."""
-        counts = self._count_said(
-            [TextSpan(block.start, block.end) for section in sections for block in section.blocks]
-        )
+        blocks = [block for section in sections for block in section.blocks]
+        counts = self._count_blocks(blocks)
         at = 0
         for section in sections:
             yield self._cut_section(section, counts[at : at + len(section.blocks)])
@@ -299,19 +299,22 @@ class _Chunker:
         parts = ("" if text.startswith(named) else named, self._lead(draft.start), text)
         return "\n".join(part for part in parts if part)
 
-    def fit(self, drafts: Sequence[_Draft]) -> list[_Draft]:
-        """The drafts, those cut again whose tokens together are more than those of their parts."""
-        done: list[_Draft] = []
-        counts = self.splitter.count(self.embedded_text(draft) for draft in drafts)
-        for draft, count in zip(drafts, counts, strict=True):
-            done += [draft] if count <= self.budget else self._halve(draft)
+    def fit(self, drafts: Sequence[_Draft]) -> list[tuple[_Draft, str]]:
+        """The drafts with what is embedded of each; those cut again whose tokens together are more
+        than those of their parts.
+        """
+        done: list[tuple[_Draft, str]] = []
+        texts = [self.embedded_text(draft) for draft in drafts]
+        for draft, text, count in zip(drafts, texts, self.splitter.count(texts), strict=True):
+            done += [(draft, text)] if count <= self.budget else self._halve(draft)
         return done
 
-    def _halve(self, draft: _Draft) -> list[_Draft]:
+    def _halve(self, draft: _Draft) -> list[tuple[_Draft, str]]:
         own = self.splitter.count([self.text[draft.start : draft.end]])[0]
         # nearly all of it is what stands above: without that it fits
         if draft.end - draft.start <= 1 or own * ALONE_SHARE <= self.budget:
-            return [replace(draft, path=(), alone=True)]
+            alone = replace(draft, path=(), alone=True)
+            return [(alone, self.embedded_text(alone))]
         middle = self._find_middle(draft.start, draft.end)
         halves = [
             self.splitter.trim(draft.start, middle),
@@ -355,9 +358,9 @@ class _Chunker:
         assert table is not None
         header = self._lead(table.body_start)
         below = room - (self.splitter.count([header])[0] + 1 if header else 0)
-        lines = [TextSpan(*line) for line in table.lines]
         pieces: list[tuple[TextSpan, int]] = []
-        for line, count in zip(lines, self._count_said(lines), strict=True):
+        for place, count in zip(table.lines, self._lines_of.pop(block.start), strict=True):
+            line = TextSpan(*place)
             pieces += [(line, count)] if count <= below else self._cut_row(table, line, below)
         short = 2 * sum(count + 1 for _, count in lead) <= below
         before = [] if short else self._pack(lead, path, room)
@@ -395,6 +398,27 @@ class _Chunker:
             return cut
         half, quarter = (end - start) // 2, (end - start) // 4
         return min(self.splitter.best_cut(start, start + half + 1, start + quarter), end - 1)
+
+    def _count_blocks(self, blocks: Sequence[_Block]) -> list[int]:
+        """Tokens of each block; of a table, those of its lines, which are kept for cutting it."""
+        spans = [TextSpan(block.start, block.end) for block in blocks]
+        counts = iter(
+            self._count_said(
+                [s for s, b in zip(spans, blocks, strict=True) if b.element.kind != "table"]
+            )
+        )
+        found: list[int] = []
+        for block in blocks:
+            table = self.tables.at(block.start) if block.element.kind == "table" else None
+            if table is None:
+                found.append(next(counts))
+                continue
+            lines = self._count_said([TextSpan(*line) for line in table.lines])
+            if table.is_prose:  # each row says its header itself
+                lines[table.header] = [0] * len(lines[table.header])
+            found.append(sum(lines) + len(lines))
+            self._lines_of[block.start] = lines
+        return found
 
     def _count_said(self, spans: Sequence[TextSpan]) -> list[int]:
         """Tokens of each stretch as it is embedded."""

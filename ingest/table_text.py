@@ -5,7 +5,7 @@ stands above it: "Purchases of equipment: 2018: 1,577; 2017: 1,400", unless that
 to say it: then the rows stay rows, below their header.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -49,12 +49,19 @@ class TableText:
         if self._below >= len(self.lines):
             self._below = lead
         self._titles, self._heads, self._labels = self._read_header()
+        self._prefixes = [f"{head}: " if head else "" for head in self._heads]
+        self._is_label_headed = any(self._heads[: self._labels])
         self.is_prose = self._is_better_as_prose()
 
     @property
     def body_start(self) -> int:
         """Where the first row of values begins."""
         return self.lines[self._below][0] if self._below < len(self.lines) else self.end
+
+    @property
+    def header(self) -> slice:
+        """Which of the lines are header rows."""
+        return slice(self._lead, self._below)
 
     @property
     def rows(self) -> Sequence[TextRange]:
@@ -192,21 +199,32 @@ class TableText:
         )
 
     def _say_row(self, number: int, start: int, end: int) -> str:
+        if (start, end) == self.lines[number]:
+            return self._say_whole_row(number)
         cells = self._cells(number)
-        if not cells:
-            return self._text[start:end]
-        whole = (start, end) == self.lines[number]
-        if whole and len(cells) > 1 and len({cell.text for cell in cells}) == 1:
-            return cells[0].text  # merged over the whole row
         labels = [cell for cell in cells if cell.column < self._labels]
         values = [cell for cell in cells if cell.column >= self._labels]
         said = [part for cell in values if (part := self._say_cell(cell, start, end))]
         named = [part for cell in labels if (part := self._say_cell(cell, start, end, said))]
-        if not named or not said:
+        return self._put_together(named, said)
+
+    def _say_whole_row(self, number: int) -> str:
+        assert self._table is not None
+        row = self._table.rows[self._row_numbers[number - self._lead]]
+        filled = [column for column in self._used if row[column]]
+        first = row[filled[0]]
+        if len(filled) > 1 and all(row[column] == first for column in filled):
+            return first  # merged over the whole row
+        said = [f"{self._prefixes[column]}{row[column]}" for column in filled]
+        labels = bisect_left(filled, self._labels)
+        return self._put_together(said[:labels], said[labels:])
+
+    def _put_together(self, named: Sequence[str], said: Sequence[str]) -> str:
+        """What names a row, and its values."""
+        if not named or not said or self._is_label_headed:
             return "; ".join((*named, *said))
         name = "; ".join(named)
-        headed = any(self._heads[cell.column] for cell in labels)
-        return f"{name}{'; ' if headed else ' ' if name.endswith(':') else ': '}{'; '.join(said)}"
+        return f"{name}{' ' if name.endswith(':') else ': '}{'; '.join(said)}"
 
     def _say_cell(self, cell: _CellPlace, start: int, end: int, said: Sequence[str] = ()) -> str:
         """The part of the cell between two places, with its header; empty if there is none.
@@ -222,8 +240,7 @@ class TableText:
         return self._with_head(cell.column, part) if part else ""
 
     def _with_head(self, column: int, text: str) -> str:
-        head = self._heads[column]
-        return f"{head}: {text}" if head else text
+        return self._prefixes[column] + text
 
     # --- places ---------------------------------------------------------------------------------
 
