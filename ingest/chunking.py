@@ -414,8 +414,6 @@ class _Chunker:
                 found.append(next(counts))
                 continue
             lines = self._count_said([TextSpan(*line) for line in table.lines])
-            if table.is_prose:  # each row says its header itself
-                lines[table.header] = [0] * len(lines[table.header])
             found.append(sum(lines) + len(lines))
             self._lines_of[block.start] = lines
         return found
@@ -429,9 +427,9 @@ class _Chunker:
         long, its last lines.
         """
         table = self.tables.at(start)
-        lead = table.lead_above(start) if table else ""
+        lines = table.lead_above(start) if table else []
+        lead = "\n".join(lines)
         if lead not in self._leads:
-            lines = lead.split("\n") if lead else []
             while lines and self.splitter.count(["\n".join(lines)])[0] * PREFIX_SHARE > self.budget:
                 lines = lines[1:]
             self._leads[lead] = "\n".join(lines)

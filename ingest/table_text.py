@@ -13,10 +13,10 @@ from ingest.elements import Table
 from ingest.partition.tables import CELL, ESCAPED, readable_table, row_lines
 
 MAX_HEAD_CHARS = 100  # a longer header is a paragraph and not repeated with every value
+MAX_HEAD_LINE_CHARS = 300  # of all headers of a table, to be named once before its rows
 MAX_LABEL_CHARS = 200  # the same of what names a row, if the row is cut
 MAX_HEADER_CHARS = 2_000  # of the lines above a part of a table that are kept with it
 MAX_PROSE_RATE = 3  # so many times the letters of the rows, and prose is no help
-LEAST_HEADED = 0.5  # of the columns that are said with their header
 
 TextRange = tuple[int, int]
 
@@ -52,16 +52,13 @@ class TableText:
         self._prefixes = [f"{head}: " if head else "" for head in self._heads]
         self._is_label_headed = any(self._heads[: self._labels])
         self.is_prose = self._is_better_as_prose()
+        line = ", ".join(head for head in self._heads if head)
+        self._head_line = (line,) if len(line) <= MAX_HEAD_LINE_CHARS else ()
 
     @property
     def body_start(self) -> int:
         """Where the first row of values begins."""
         return self.lines[self._below][0] if self._below < len(self.lines) else self.end
-
-    @property
-    def header(self) -> slice:
-        """Which of the lines are header rows."""
-        return slice(self._lead, self._below)
 
     @property
     def rows(self) -> Sequence[TextRange]:
@@ -89,13 +86,14 @@ class TableText:
             return ""
         return "\n".join((*kept[len(heads) :], *kept[: len(heads)]))
 
-    def lead_above(self, start: int) -> str:
-        """What of the lines above this place prose does not say with every row."""
+    def lead_above(self, start: int) -> list[str]:
+        """What is embedded of the lines above this place, one a line, the most important last."""
         if not self.is_prose:
-            return self.header_above(start)
-        above = [line for line in self.lines[: self._lead] if line[1] <= start]
-        titles = self._titles if start >= self.body_start else []
-        return "\n".join((*(self._text[slice(*line)] for line in above), *titles))
+            return self.header_above(start).splitlines()
+        above = [self._text[slice(*line)] for line in self.lines[: self._lead] if line[1] <= start]
+        if start < self.body_start:
+            return above
+        return [*self._head_line, *above, *self._titles]
 
     def say(self, start: int, end: int) -> str:
         """The part of the table that stands at this place of the text, as the embedder reads it.
@@ -108,7 +106,7 @@ class TableText:
         if end <= self.body_start:
             return self._text[start:end]
         said = [self._text[slice(*line)] for line in self.lines[: self._lead] if line[0] >= start]
-        said += self._titles if start < self.body_start else []
+        said += (*self._titles, *self._head_line) if start < self.body_start else ()
         first = max(self._below, self._line_at(start))
         for number in range(first, len(self.lines)):
             begin, stop = self.lines[number]
@@ -179,8 +177,9 @@ class TableText:
             return False
         used = self._used
         values = [column for column in used if column >= self._labels]
-        headed = [column for column in values if self._heads[column]]
-        if len(used) < 2 or len(headed) < max(1, LEAST_HEADED * len(values)):
+        heads = [self._heads[column] for column in values]
+        # below a header that is empty or like another one, only its place tells what a value is
+        if len(used) < 2 or not heads or not all(heads) or len(set(heads)) < len(heads):
             return False
         if any(len(self._heads[column]) > MAX_HEAD_CHARS for column in used):
             return False

@@ -140,8 +140,10 @@ def test_empty_cells_are_not_said():
             header_rows=1,
         ),
         make_table([["Total", "", ""], ["x", "1", "2"]], header_rows=1),
+        make_table([["", "Winter", "", "Summer"], ["a", "1", "2", "3"]], header_rows=1),
+        make_table([["", "Winter", "Winter"], ["a", "1", "2"]], header_rows=1),
     ],
-    ids=["no header", "one column", "paragraphs as headers", "much longer", "nothing above values"],
+    ids=["none", "one column", "paragraphs", "much longer", "no values", "a gap", "two alike"],
 )
 def test_rows_stay_rows_if_prose_says_nothing_more_or_takes_too_long(table):
     _, chunks = cut(table, tokens=200, title="T")
@@ -158,6 +160,13 @@ def test_rows_that_stay_rows_carry_their_header_too():
     assert len(chunks) > 3
     assert all(" | ".join(head) in one.embedded for one in chunks)
     assert all(one.header == "Codes\n" + " | ".join(head) for one in chunks[1:])
+
+
+def test_the_headers_are_named_once_before_the_rows_of_every_part():
+    _, chunks = cut(long_table())
+    for one in chunks:
+        assert one.embedded.index("2017 Actual") < one.embedded.index("Region: Region")
+        assert one.embedded.count("Region, 2018 Plan, 2018 Actual, 2017 Actual\n") == 1
 
 
 def test_a_title_over_the_whole_table_is_said_once_and_not_with_every_value():
@@ -183,7 +192,7 @@ def test_a_table_between_paragraphs_shares_their_chunk():
     _, (one,) = cut(
         text("Prices follow."), make_table(CASH_FLOW, header_columns=1), text("So much.")
     )
-    assert one.embedded.startswith("Report\nPrices follow.\n\nPurchases")
+    assert one.embedded.startswith("Report\nPrices follow.\n\n2018, 2017\nPurchases")
     assert one.embedded.endswith("Dividends paid: 2018: 25\n\nSo much.")
 
 
