@@ -141,6 +141,9 @@ class Chunk:
     # the page it starts on, then each page that begins inside it; empty: no pages
     pages: tuple[PageMark, ...] = ()
     embedded: str = ""  # what the embedder sees: title and section path, then the text as prose
+    # what keyword search reads, if that is not what is embedded: rows of tables as they stand,
+    # since headers that are said with every value would count too often
+    words: str = ""
     # headings that stand inside it, in reading order; none: it is all of one section
     headings: tuple[SectionMark, ...] = ()
     # caption, notes and header rows of the table that it begins in; empty if it begins in none,

@@ -114,6 +114,7 @@ def chunk(
             section=tuple(heading.text for heading in draft.path),
             pages=_pages_of(marks, draft),
             embedded=embedded,
+            words=chunker.words(draft),
             headings=_headings_in(headings, draft),
             header=tables.header_above(draft.start),
             tables=tables.marks(draft.start, draft.end),
@@ -231,6 +232,10 @@ class _Tables:
             at = min(end, table.end)
         return "".join((*parts, self._text[at:end]))
 
+    def has_prose(self, start: int, end: int) -> bool:
+        """Whether a table between two places is said as prose."""
+        return any(table.is_prose for table in self._between(start, end))
+
     def marks(self, start: int, end: int) -> tuple[TableMark, ...]:
         """Where tables stand between two places."""
         return tuple(
@@ -294,10 +299,22 @@ class _Chunker:
         if draft.alone:
             return self.text[draft.start : draft.end]
         text = self.tables.say(draft.start, draft.end)
+        parts = (self._named(draft, text), self._lead(draft.start), text)
+        return "\n".join(part for part in parts if part)
+
+    def words(self, draft: _Draft) -> str:
+        """What keyword search reads, if that is not what the embedder sees."""
+        if draft.alone or not self.tables.has_prose(draft.start, draft.end):
+            return ""
+        text = self.text[draft.start : draft.end]
+        parts = (self._named(draft, text), self.tables.header_above(draft.start), text)
+        return "\n".join(part for part in parts if part)
+
+    def _named(self, draft: _Draft, text: str) -> str:
+        """Title and headings that the text does not show itself."""
         above = tuple(one.text for one in draft.path if not draft.start <= one.start < draft.end)
         named = self._prefix(above)
-        parts = ("" if text.startswith(named) else named, self._lead(draft.start), text)
-        return "\n".join(part for part in parts if part)
+        return "" if text.startswith(named) else named
 
     def fit(self, drafts: Sequence[_Draft]) -> list[tuple[_Draft, str]]:
         """The drafts with what is embedded of each; those cut again whose tokens together are more

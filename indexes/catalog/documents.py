@@ -308,6 +308,7 @@ def _write_body(connection: Connection, document_id: int, document: Document) ->
             "section": list(chunk.section),
             "pages": [[mark.start, mark.number, mark.name] for mark in chunk.pages],
             "embedded": chunk.embedded or chunk.text,
+            "words": chunk.words,
             "header": chunk.header,
             "headings": [[mark.start, list(mark.section)] for mark in chunk.headings],
             "tables": [[mark.start, mark.body, mark.end] for mark in chunk.tables],

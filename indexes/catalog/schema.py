@@ -240,6 +240,8 @@ chunks = _table(
     Column("section", JSON, nullable=False),
     Column("pages", JSON, nullable=False),
     Column("embedded", Text, nullable=False),
+    # what keyword search reads; empty: what is embedded
+    Column("words", Text, nullable=False, server_default=""),
     # of the table that it begins in, if it does not show it itself
     Column("header", Text, nullable=False, server_default=""),
     Column("headings", JSON, nullable=False, server_default="[]"),  # that stand inside it

@@ -135,7 +135,7 @@ def pack(parsed: Parsed) -> Iterator[dict[str, Any]]:
     chars = 0
     for number, one in enumerate(chunks, start=1):
         batch.append(_pack_chunk(one))
-        chars += len(one.embedded) + len(one.header)
+        chars += len(one.embedded) + len(one.words) + len(one.header)
         if chars >= BATCH_CHARS or number == len(chunks):
             yield {"chunks": batch}
             batch, chars = [], 0
@@ -151,6 +151,7 @@ def _pack_chunk(chunk: Chunk) -> list[Any]:
         chunk.embedded,
         [(mark.start, mark.section) for mark in chunk.headings],
         chunk.header,
+        chunk.words,
         [(mark.start, mark.body, mark.end) for mark in chunk.tables],
     ]
 
@@ -219,7 +220,8 @@ def _unpack_chunk(told: Sequence[Any], text: str, ordinal: int, least: int) -> C
         embedded=str(told[4]),
         headings=tuple(SectionMark(int(at), _unpack_section(section)) for at, section in told[5]),
         header=str(told[6])[:MAX_ABOVE_CHARS],
-        tables=tuple(TableMark(int(at), int(body), int(stop)) for at, body, stop in told[7]),
+        tables=tuple(TableMark(int(at), int(body), int(stop)) for at, body, stop in told[8]),
+        words=str(told[7]),
     )
 
 

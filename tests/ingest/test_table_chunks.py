@@ -169,6 +169,13 @@ def test_the_headers_are_named_once_before_the_rows_of_every_part():
         assert one.embedded.count("Region, 2018 Plan, 2018 Actual, 2017 Actual\n") == 1
 
 
+def test_keyword_search_reads_rows_with_their_header_once_and_not_with_every_value():
+    _, chunks = cut(heading("Sales"), long_table(caption="Table 4"))
+    for one in chunks[1:]:
+        assert one.words == f"Report > Sales\n{one.header}\n{one.text}"
+    assert cut(text("No table."))[1][0].words == ""
+
+
 def test_a_title_over_the_whole_table_is_said_once_and_not_with_every_value():
     rows = [["Budget 2020", "", ""], ["", "Plan", "Actual"], ["Rent", "7", "8"], ["Fuel", "1", "2"]]
     _, (one,) = cut(make_table(rows, header_rows=2))
