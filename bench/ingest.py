@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from bench.actor import BENCH
 from indexes import settings as configuration
 from indexes.catalog import Catalog
-from indexes.embedder import Embedder, load
+from indexes.embedder import CounterRecipe, Embedder, load
 from ingest.embedders import Embedders
 from ingest.report import IngestReport, PlainProgress
 from ingest.requests import IngestRequest, perform_ingest
@@ -46,6 +46,9 @@ class Watched:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         return self._embedder.count(texts)
+
+    def counter_recipe(self) -> CounterRecipe:
+        return self._embedder.counter_recipe()
 
     def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
         begun = time.perf_counter()

@@ -110,6 +110,25 @@ class PageMark:
     name: str | None = None  # a sheet's name, a part's title
 
 
+@dataclass(frozen=True, slots=True)
+class SectionMark:
+    """From this character of the document on, the text stands under these headings."""
+
+    start: int  # character offset in the document's text: where the innermost heading stands
+    section: tuple[str, ...]  # outermost first
+
+
+@dataclass(frozen=True, slots=True)
+class TableMark:
+    """A table, or a part of one, inside a chunk; its header stands before `body`, or above the
+    chunk.
+    """
+
+    start: int  # character offsets in the document's text
+    body: int  # where the rows of values begin
+    end: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A stretch of one document, small enough to embed and to cite."""
@@ -121,7 +140,16 @@ class Chunk:
     section: tuple[str, ...] = ()  # headings above it, outermost first
     # the page it starts on, then each page that begins inside it; empty: no pages
     pages: tuple[PageMark, ...] = ()
-    embedded: str = ""  # what the embedder sees: title and section path before the text
+    embedded: str = ""  # what the embedder sees: title and section path, then the text as prose
+    # what keyword search reads, if that is not what is embedded: rows of tables as they stand,
+    # since headers that are said with every value would count too often
+    words: str = ""
+    # headings that stand inside it, in reading order; none: it is all of one section
+    headings: tuple[SectionMark, ...] = ()
+    # caption, notes and header rows of the table that it begins in; empty if it begins in none,
+    # or shows them itself
+    header: str = ""
+    tables: tuple[TableMark, ...] = ()  # that stand in it, in reading order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +211,14 @@ class Hit:
     pages: tuple[PageMark, ...]
     page_kind: PageKind | None
     score: float  # as ranked: cosine for dense, BM25 for keyword, fused otherwise
+    headings: tuple[SectionMark, ...] = ()  # inside it
+    header: str = ""  # of the table that it begins in, if it does not show it itself
+    tables: tuple[TableMark, ...] = ()  # that stand in it
+
+    @property
+    def shown(self) -> str:
+        """The text, below the header of the table that it begins in."""
+        return f"{self.header}\n{self.text}" if self.header else self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

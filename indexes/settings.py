@@ -62,7 +62,9 @@ class Settings(BaseSettings):
         256, ge=32, le=8192, description="Upper bound of a chunk, in the embedder's tokens."
     )
     parse_workers: int = Field(2, ge=1, le=64)
-    parse_timeout_s: float = Field(120.0, gt=0, description="Wall-clock limit for one document.")
+    parse_timeout_s: float = Field(
+        120.0, gt=0, description="Processor time for one document; ten times as much by the clock."
+    )
     parse_memory_mb: int = Field(
         4096, ge=512, description="Memory for one document, beyond what the parsing libraries take."
     )

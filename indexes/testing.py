@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from indexes.derived.ties import ties_of
 from indexes.derived.vectors.store import Floats, Ints, Learnt, Ranked, VectorContents, of_each
+from indexes.embedder import CounterRecipe
 from indexes.errors import IndexDamaged
 from indexes.text.scripts import UNSPACED
 
@@ -53,6 +54,9 @@ class HashingEmbedder:
     def count(self, texts: Sequence[str]) -> list[int]:
         return [sum(1 for _ in _TOKEN.finditer(text)) for text in texts]
 
+    def counter_recipe(self) -> CounterRecipe:
+        return CounterRecipe("indexes.testing:make_counter", b"", self.max_tokens)
+
     def _cut(self, text: str) -> str:
         """What a model would see of the text: its first max_tokens tokens."""
         end = 0
@@ -81,6 +85,11 @@ def _features(text: str) -> list[str]:
         else:
             features.append(run)
     return features
+
+
+def make_counter(data: bytes, max_tokens: int) -> HashingEmbedder:
+    """A TokenCounter from a recipe."""
+    return HashingEmbedder(max_tokens=max_tokens)
 
 
 class BruteForceStore:

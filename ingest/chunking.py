@@ -2,28 +2,34 @@
 own tokenizer.
 
 Headings make sections; a section is cut at its blocks, a long block at its sentences, a long
-sentence at a clause or a space. Short neighbouring sections share a chunk. Everything is one pass
-over the text, whatever it looks like.
+sentence at a clause or a space, a table at its rows. Short neighbouring sections share a chunk.
+Everything is one pass over the text, whatever it looks like.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from indexes.model import Chunk, PageMark
-from ingest.elements import Element, Parsed
+from indexes.errors import SourceEmpty
+from indexes.model import Chunk, PageMark, SectionMark, TableMark
+from ingest.elements import CutOptions, CutText, Element, Parsed
 from ingest.splitting import Splitter, TextSpan
+from ingest.table_text import TableText
 
 if TYPE_CHECKING:
-    from indexes.embedder import Embedder
+    from indexes.embedder import TokenCounter
 
-# title and section path take at most one in so many tokens of a chunk; a table's header row too
+# title and section path take at most one in so many tokens of a chunk; a table's header too
 PREFIX_SHARE = 3
 SMALL_SHARE = 3  # a section below one in so many tokens of a chunk looks for company
+# what has less than one in so many tokens of a chunk, and still does not fit below what stands
+# above it, is embedded without that
+ALONE_SHARE = 6
 HEADING_CHARS = 160
+MAX_TITLE_CHARS = 300
 PATH_SIGN = " > "
-CELL_SIGN = " | "
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +61,50 @@ class _Section:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A chunk to be: a stretch of text, the headings above it, and a table's header row if it
-    starts below that.
-    """
+    """A chunk to be: a stretch of text, and the headings above it."""
 
     start: int
     end: int
     tokens: int
     path: _Path
-    header: str = ""
+    alone: bool = False  # embedded without anything above it
     whole: bool = False  # it is a whole section, or several: others may join it
 
 
+def cut(parsed: Parsed, options: CutOptions, counter: "TokenCounter") -> Parsed:
+    """The same document, cut, without its elements. Raises SourceEmpty if there is no text."""
+    title = storable_title(options.title or parsed.title or "", options.fallback_title)
+    text, chunks = chunk(parsed, title, counter, options.chunk_tokens)
+    if not chunks:
+        raise SourceEmpty()
+    return replace(parsed, elements=(), cut=CutText(title=title, text=text, chunks=chunks))
+
+
+def storable_title(given: str, fallback: str) -> str:
+    """The title as one line that is not too long; if nothing is left of it, the other one."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in given).split())
+    return shown[:MAX_TITLE_CHARS] or fallback
+
+
 def chunk(
-    parsed: Parsed, title: str, embedder: "Embedder", chunk_tokens: int
+    parsed: Parsed, title: str, embedder: "TokenCounter", chunk_tokens: int
 ) -> tuple[str, tuple[Chunk, ...]]:
     """The document's text and its chunks in reading order; every visible character of the text is
     in exactly one chunk.
 
-    What is embedded (title, section path, repeated header row, text) has at most `chunk_tokens`
-    tokens, and at most what the embedder takes. Equal input gives equal output.
+    What is embedded (title, section path, what stands above a part of a table, the text with its
+    tables as prose) has at most `chunk_tokens` tokens, and at most what the embedder takes. Equal
+    input gives equal output.
     """
     text, blocks = _lay_out(parsed.elements)
+    sections = list(_sections(blocks))
+    tables = _Tables(text, blocks)
     chunker = _Chunker(
-        text, title, Splitter(text, embedder), min(chunk_tokens, embedder.max_tokens)
+        text, title, Splitter(text, embedder), tables, min(chunk_tokens, embedder.max_tokens)
     )
-    drafts = chunker.fit(_join_small_sections(chunker, list(_sections(blocks))))
+    fitting = chunker.fit(_join_small_sections(chunker, sections))
     marks = _page_marks(blocks)
+    headings = _section_marks(sections)
     chunks = tuple(
         Chunk(
             ordinal=ordinal,
@@ -90,9 +113,13 @@ def chunk(
             end=draft.end,
             section=tuple(heading.text for heading in draft.path),
             pages=_pages_of(marks, draft),
-            embedded=chunker.embedded_text(draft),
+            embedded=embedded,
+            words=chunker.words(draft),
+            headings=_headings_in(headings, draft),
+            header=tables.header_above(draft.start),
+            tables=tables.marks(draft.start, draft.end),
         )
-        for ordinal, draft in enumerate(drafts)
+        for ordinal, (draft, embedded) in enumerate(fitting)
     )
     return text, chunks
 
@@ -172,20 +199,78 @@ def _count_shared_headings(one: _Path, other: _Path) -> int:
     )
 
 
+class _Tables:
+    """The tables of one document, by place."""
+
+    def __init__(self, text: str, blocks: Iterable[_Block]) -> None:
+        self._text = text
+        self._tables = [
+            TableText(text, block.start, block.end, block.element.table)
+            for block in blocks
+            if block.element.kind == "table"
+        ]
+        self._starts = [table.start for table in self._tables]
+
+    def at(self, place: int) -> TableText | None:
+        """The table that holds this character."""
+        number = bisect_right(self._starts, place) - 1
+        table = self._tables[number] if number >= 0 else None
+        return table if table and place < table.end else None
+
+    def header_above(self, start: int) -> str:
+        """Of the table that goes on at this place."""
+        table = self.at(start)
+        return table.header_above(start) if table else ""
+
+    def say(self, start: int, end: int) -> str:
+        """The text between two places with its tables as prose."""
+        parts: list[str] = []
+        at = start
+        for table in self._between(start, end):
+            parts.append(self._text[at : max(at, table.start)])
+            parts.append(table.say(at, end))
+            at = min(end, table.end)
+        return "".join((*parts, self._text[at:end]))
+
+    def has_prose(self, start: int, end: int) -> bool:
+        """Whether a table between two places is said as prose."""
+        return any(table.is_prose for table in self._between(start, end))
+
+    def marks(self, start: int, end: int) -> tuple[TableMark, ...]:
+        """Where tables stand between two places."""
+        return tuple(
+            TableMark(
+                max(start, table.start),
+                min(end, max(start, table.body_start)),
+                min(end, table.end),
+            )
+            for table in self._between(start, end)
+        )
+
+    def _between(self, start: int, end: int) -> Sequence[TableText]:
+        first = max(0, bisect_right(self._starts, start) - 1)
+        if first < len(self._tables) and self._tables[first].end <= start:
+            first += 1
+        return self._tables[first : bisect_left(self._starts, end)]
+
+
 class _Chunker:
     """Cuts the sections of one document."""
 
-    def __init__(self, text: str, title: str, splitter: Splitter, budget: int) -> None:
-        self.text, self.splitter, self.budget = text, splitter, budget
+    def __init__(
+        self, text: str, title: str, splitter: Splitter, tables: _Tables, budget: int
+    ) -> None:
+        self.text, self.splitter, self.tables, self.budget = text, splitter, tables, budget
         self.title = splitter.shorten(" ".join(title.split()), budget // (2 * PREFIX_SHARE))
         self._prefixes: dict[tuple[str, ...], str] = {}
         self._rooms: dict[tuple[str, ...], int] = {}
+        self._leads: dict[str, str] = {}
+        self._lines_of: dict[int, list[int]] = {}  # tokens of the lines of tables, by place
 
     def cut(self, sections: Sequence[_Section]) -> Iterator[list[_Draft]]:
         """Each section's drafts."""
-        counts = self.splitter.count_spans(
-            [TextSpan(block.start, block.end) for section in sections for block in section.blocks]
-        )
+        blocks = [block for section in sections for block in section.blocks]
+        counts = self._count_blocks(blocks)
         at = 0
         for section in sections:
             yield self._cut_section(section, counts[at : at + len(section.blocks)])
@@ -208,35 +293,51 @@ class _Chunker:
         )
 
     def embedded_text(self, draft: _Draft) -> str:
-        """What the embedder sees: the headings that the text does not show itself, a table's header
-        row, the text.
+        """What the embedder sees: the headings that the text does not show itself, what stands above
+        a part of a table, the text.
         """
-        above = tuple(one.text for one in draft.path if not draft.start <= one.start < draft.end)
-        text = self.text[draft.start : draft.end]
-        named = self._prefix(above)
-        parts = ("" if text.startswith(named) else named, draft.header, text)
+        if draft.alone:
+            return self.text[draft.start : draft.end]
+        text = self.tables.say(draft.start, draft.end)
+        parts = (self._named(draft, text), self._lead(draft.start), text)
         return "\n".join(part for part in parts if part)
 
-    def fit(self, drafts: Sequence[_Draft]) -> list[_Draft]:
-        """The drafts, those cut again whose tokens together are more than those of their parts."""
-        done: list[_Draft] = []
-        counts = self.splitter.count([self.embedded_text(draft) for draft in drafts])
-        for draft, count in zip(drafts, counts, strict=True):
-            done += [draft] if count <= self.budget else self._halve(draft)
+    def words(self, draft: _Draft) -> str:
+        """What keyword search reads, if that is not what the embedder sees."""
+        if draft.alone or not self.tables.has_prose(draft.start, draft.end):
+            return ""
+        text = self.text[draft.start : draft.end]
+        parts = (self._named(draft, text), self.tables.header_above(draft.start), text)
+        return "\n".join(part for part in parts if part)
+
+    def _named(self, draft: _Draft, text: str) -> str:
+        """Title and headings that the text does not show itself."""
+        above = tuple(one.text for one in draft.path if not draft.start <= one.start < draft.end)
+        named = self._prefix(above)
+        return "" if text.startswith(named) else named
+
+    def fit(self, drafts: Sequence[_Draft]) -> list[tuple[_Draft, str]]:
+        """The drafts with what is embedded of each; those cut again whose tokens together are more
+        than those of their parts.
+        """
+        done: list[tuple[_Draft, str]] = []
+        texts = [self.embedded_text(draft) for draft in drafts]
+        for draft, text, count in zip(drafts, texts, self.splitter.count(texts), strict=True):
+            done += [(draft, text)] if count <= self.budget else self._halve(draft)
         return done
 
-    def _halve(self, draft: _Draft) -> list[_Draft]:
-        length = draft.end - draft.start
-        if length <= 1:  # one character with its headings: without them it fits
-            return [replace(draft, path=(), header="")]
-        middle = self.splitter.best_cut(
-            draft.start, draft.start + max(1, length // 2 + 1), draft.start + length // 4
-        )
+    def _halve(self, draft: _Draft) -> list[tuple[_Draft, str]]:
+        own = self.splitter.count([self.text[draft.start : draft.end]])[0]
+        # nearly all of it is what stands above: without that it fits
+        if draft.end - draft.start <= 1 or own * ALONE_SHARE <= self.budget:
+            alone = replace(draft, path=(), alone=True)
+            return [(alone, self.embedded_text(alone))]
+        middle = self._find_middle(draft.start, draft.end)
         halves = [
             self.splitter.trim(draft.start, middle),
             self.splitter.trim(middle, draft.end),
         ]
-        tokens = self.splitter.count_spans(halves)
+        tokens = self._count_said(halves)
         parts = [
             replace(draft, start=half.start, end=half.end, tokens=count, whole=False)
             for half, count in zip(halves, tokens, strict=True)
@@ -265,32 +366,91 @@ class _Chunker:
     def _cut_table(
         self, block: _Block, lead: list[tuple[TextSpan, int]], path: _Path, room: int
     ) -> list[_Draft]:
-        """Row groups; every group but the first has the header row before it in what is embedded.
+        """Groups of rows; what stands above the rows is embedded with every group.
 
         `lead` is what stands before the table: with the first rows if it is short, else in
         chunks of its own.
         """
-        rows = self.splitter.lines(block.start, block.end)
-        header = self._find_header_row(rows, room)
+        table = self.tables.at(block.start)
+        assert table is not None
+        header = self._lead(table.body_start)
         below = room - (self.splitter.count([header])[0] + 1 if header else 0)
         pieces: list[tuple[TextSpan, int]] = []
-        for row, count in zip(rows, self.splitter.count_spans(rows), strict=True):
-            pieces += (
-                [(row, count)]
-                if count <= below
-                else self.splitter.pieces(row.start, row.end, below)
-            )
+        for place, count in zip(table.lines, self._lines_of.pop(block.start), strict=True):
+            line = TextSpan(*place)
+            pieces += [(line, count)] if count <= below else self._cut_row(table, line, below)
         short = 2 * sum(count + 1 for _, count in lead) <= below
         before = [] if short else self._pack(lead, path, room)
-        drafts = self._pack([*lead, *pieces] if short else pieces, path, below)
-        return [*before, drafts[0], *(replace(draft, header=header) for draft in drafts[1:])]
+        return [*before, *self._pack([*lead, *pieces] if short else pieces, path, below)]
 
-    def _find_header_row(self, rows: Sequence[TextSpan], room: int) -> str:
-        for row in rows[:2]:  # the first row may be a caption
-            line = self.text[row.start : row.end]
-            if CELL_SIGN in line:
-                return line if self.splitter.count([line])[0] * PREFIX_SHARE <= room else ""
-        return ""
+    def _cut_row(self, table: TableText, row: TextSpan, room: int) -> list[tuple[TextSpan, int]]:
+        """A row that does not fit: cut between its cells, a cell that does not fit like a text."""
+        begins = table.cells((row.start, row.end))
+        if not begins:
+            return self.splitter.pieces(row.start, row.end, room)
+        edges = [row.start, *begins[1:], row.end]  # the bar behind a cell goes with it
+        cells = [self.splitter.trim(*edge) for edge in pairwise(edges)]
+        pieces: list[tuple[TextSpan, int]] = []
+        for cell, count in zip(cells, self._count_said(cells), strict=True):
+            if count <= room:
+                pieces.append((cell, count))
+                continue
+            over = count - self.splitter.count_spans([cell])[0]  # of its label and its header
+            pieces += [
+                (piece, tokens + over)
+                for piece, tokens in self.splitter.pieces(
+                    cell.start, cell.end, max(1, room - max(0, over))
+                )
+            ]
+        return pieces
+
+    def _find_middle(self, start: int, end: int) -> int:
+        """Where to halve a stretch: where a row of a table begins, else a cell, else after a clause
+        or at a space.
+        """
+        middle = start + (end - start) // 2
+        table = self.tables.at(middle)
+        cut = table.boundary(start, end, middle) if table else None
+        if cut is not None:
+            return cut
+        half, quarter = (end - start) // 2, (end - start) // 4
+        return min(self.splitter.best_cut(start, start + half + 1, start + quarter), end - 1)
+
+    def _count_blocks(self, blocks: Sequence[_Block]) -> list[int]:
+        """Tokens of each block; of a table, those of its lines, which are kept for cutting it."""
+        spans = [TextSpan(block.start, block.end) for block in blocks]
+        counts = iter(
+            self._count_said(
+                [s for s, b in zip(spans, blocks, strict=True) if b.element.kind != "table"]
+            )
+        )
+        found: list[int] = []
+        for block in blocks:
+            table = self.tables.at(block.start) if block.element.kind == "table" else None
+            if table is None:
+                found.append(next(counts))
+                continue
+            lines = self._count_said([TextSpan(*line) for line in table.lines])
+            found.append(sum(lines) + len(lines))
+            self._lines_of[block.start] = lines
+        return found
+
+    def _count_said(self, spans: Sequence[TextSpan]) -> list[int]:
+        """Tokens of each stretch as it is embedded."""
+        return self.splitter.count(self.tables.say(span.start, span.end) for span in spans)
+
+    def _lead(self, start: int) -> str:
+        """What is embedded above a part of a table, within its share of the budget: if it is too
+        long, its last lines.
+        """
+        table = self.tables.at(start)
+        lines = table.lead_above(start) if table else []
+        lead = "\n".join(lines)
+        if lead not in self._leads:
+            while lines and self.splitter.count(["\n".join(lines)])[0] * PREFIX_SHARE > self.budget:
+                lines = lines[1:]
+            self._leads[lead] = "\n".join(lines)
+        return self._leads[lead]
 
     def _pack(self, pieces: Sequence[tuple[TextSpan, int]], path: _Path, room: int) -> list[_Draft]:
         """Pieces put together in order into drafts of about equal size, none above the room."""
@@ -333,6 +493,27 @@ class _Chunker:
         return self._prefixes[names]
 
 
+def _section_marks(sections: Iterable[_Section]) -> list[SectionMark]:
+    """Every heading at its place, with those above it. Only the last of those that follow each
+    other has a mark.
+    """
+    marks: list[SectionMark] = []
+    for section in sections:
+        if section.path and section.path[-1].start >= section.blocks[0].start:
+            names = tuple(heading.text for heading in section.path)
+            marks.append(SectionMark(section.blocks[0].start, names))
+    return marks
+
+
+def _headings_in(marks: Sequence[SectionMark], draft: _Draft) -> tuple[SectionMark, ...]:
+    """Those in the draft; none if it is all of one section."""
+    first = bisect_left(marks, draft.start, key=lambda mark: mark.start)
+    last = bisect_left(marks, draft.end, key=lambda mark: mark.start)
+    inside = tuple(marks[first:last])
+    names = tuple(heading.text for heading in draft.path)
+    return () if all(mark.section == names for mark in inside) else inside
+
+
 def _page_marks(blocks: Sequence[_Block]) -> list[PageMark]:
     """Where each page begins. Blocks without a page stand on the page before them."""
     marks: list[PageMark] = []
@@ -344,6 +525,5 @@ def _page_marks(blocks: Sequence[_Block]) -> list[PageMark]:
 
 
 def _pages_of(marks: Sequence[PageMark], draft: _Draft) -> tuple[PageMark, ...]:
-    starts = [mark.start for mark in marks]
-    first = max(0, bisect_right(starts, draft.start) - 1)
-    return tuple(marks[first : bisect_left(starts, draft.end)])
+    first = max(0, bisect_right(marks, draft.start, key=lambda mark: mark.start) - 1)
+    return tuple(marks[first : bisect_left(marks, draft.end, key=lambda mark: mark.start)])

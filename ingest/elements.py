@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from indexes.formats import PageKind
-from indexes.model import Loss, Scalar
+from indexes.model import Chunk, Loss, Scalar
 
 ElementKind = Literal["heading", "text", "table", "list", "code"]
 
@@ -42,8 +42,28 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CutText:
+    """The text of a document and its chunks, as `ingest.chunking` makes them of elements."""
+
+    title: str
+    text: str
+    chunks: tuple[Chunk, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutOptions:
+    """How a document is to be cut, and what it is called if it does not say itself."""
+
+    chunk_tokens: int
+    title: str | None  # whatever the file says
+    fallback_title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """One source file as elements. There is always at least one element with text."""
+    """One source file as elements. There is always at least one element with text, unless they have
+    been cut already.
+    """
 
     title: str | None  # as the file itself names it; None if it does not
     elements: tuple[Element, ...]
@@ -53,6 +73,7 @@ class Parsed:
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  # what a reader should know, in sentences
     losses: tuple[Loss, ...] = ()  # what stands in the file and not in the elements
+    cut: CutText | None = None  # then there are no elements any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

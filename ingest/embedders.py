@@ -3,7 +3,7 @@
 import threading
 
 from indexes.catalog import Catalog
-from indexes.embedder import Embedder, LoadEmbedder
+from indexes.embedder import CounterRecipe, Embedder, LoadEmbedder
 from indexes.errors import ModelMismatch
 from indexes.model import Actor, IndexGeneration
 
@@ -17,6 +17,7 @@ class Embedders:
         self._model = model
         self._load = load
         self._loaded: dict[str, Embedder] = {}
+        self._recipe: CounterRecipe | None = None
         self._lock = threading.RLock()
 
     @property
@@ -33,6 +34,14 @@ class Embedders:
                 )
                 self._loaded[self._model] = embedder
             return self._loaded[self._model]
+
+    @property
+    def recipe(self) -> CounterRecipe:
+        """Counts the tokens of `main` in another process. Made once."""
+        with self._lock:
+            if self._recipe is None:
+                self._recipe = self.main.counter_recipe()
+            return self._recipe
 
     def by_generation(self) -> list[tuple[IndexGeneration, Embedder]]:
         """Every generation that a document needs vectors for now, with its embedder."""

@@ -3,12 +3,14 @@
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import IO, Any, Literal, Protocol, Self
 
 from indexes.cli.terminal import printable, progress_bar
 from indexes.errors import ClearanceError, NoReaders, SourceRefused
+from indexes.losses import add_up_losses, name_losses
+from indexes.model import Loss
 from ingest.isolation.confinement import Confinement
 from ingest.rule_names import UnknownName
 
@@ -39,6 +41,7 @@ class FileOutcome:
     reason: str | None = None
     remedy: str | None = None
     warnings: tuple[str, ...] = ()
+    losses: tuple[Loss, ...] = ()  # what stands in the file and was not stored; also in `warnings`
     uri: str | None = None  # for the catalog; never told
     stale: bool = False  # an older version of this file is still in the catalog
 
@@ -53,6 +56,7 @@ class FileOutcome:
             "reason": self.reason,
             "remedy": self.remedy,
             "warnings": list(self.warnings),
+            "losses": [asdict(loss) for loss in self.losses],
         }
 
 
@@ -116,6 +120,16 @@ class IngestReport:
         return [outcome for outcome in self.outcomes if outcome.status in PROBLEMS]
 
     @property
+    def lacking(self) -> list[FileOutcome]:
+        """Files that were stored without all that stands in them."""
+        return [outcome for outcome in self.outcomes if outcome.losses]
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What all files of this run lack, added up."""
+        return add_up_losses(loss for outcome in self.lacking for loss in outcome.losses)
+
+    @property
     def succeeded(self) -> bool:
         return not (self.problems or self.interrupted or self.error)
 
@@ -136,6 +150,8 @@ class IngestReport:
             "sources": self.sources,
             "missing": self.missing,
             "totals": self.totals,
+            "lacking": len(self.lacking),
+            "losses": [asdict(loss) for loss in self.losses],
             "chunks": chunks,
             "seconds": round(self.seconds, 3),
             "documents_per_second": round(_rate(len(self.written), self.seconds), 3),
@@ -168,6 +184,9 @@ class IngestReport:
                 f"{len(self.written)} documents, {chunks} chunks in {self.seconds:.1f} s "
                 f"({per_document:.2f} documents/s, {per_chunk:.1f} chunks/s)."
             )
+        if self.losses:
+            files = "1 file lacks" if len(self.lacking) == 1 else f"{len(self.lacking)} files lack"
+            yield printable(f"{files} something: {name_losses(self.losses)}.")
         if self.missing:
             yield f"{self.missing} documents have no file any more and stay; --prune removes them."
         if self.interrupted:

@@ -36,7 +36,7 @@ from ingest.archives import INSIDE, ArchiveShelf, Member, is_archive
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.tree import Tree, TreeEntry, file_stamp, unavailable_source
 
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """Raise it when parsing or chunking gives something else for the same bytes: every file is then
 read again.
 """
@@ -358,7 +358,7 @@ def make_private_copy(
 
 
 def _shape_digest(source: SourceFile, settings: Settings) -> "hashlib._Hash":
-    shape = (PIPELINE_VERSION, settings.chunk_tokens, settings.ocr)
+    shape = (PIPELINE_VERSION, settings.chunk_tokens, settings.ocr, settings.hidden_text)
     told = (source.title, source.collection, dict(source.metadata))
     return hashlib.sha256(json.dumps([shape, told], sort_keys=True).encode())
 

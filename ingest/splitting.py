@@ -4,14 +4,14 @@ Every step is linear in the text.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from indexes.text.sentences import CLAUSE_ENDS, CLOSING, ENDS, ENDS_BEFORE_SPACE
 
 if TYPE_CHECKING:
-    from indexes.embedder import Embedder
+    from indexes.embedder import TokenCounter
 
 
 BATCH_CHARS = 2_000_000  # characters given to the tokenizer at once
@@ -38,13 +38,13 @@ class TextSpan:
 class Splitter:
     """Cuts one document's text into pieces that fit a number of tokens."""
 
-    def __init__(self, text: str, embedder: "Embedder") -> None:
+    def __init__(self, text: str, embedder: "TokenCounter") -> None:
         self.text = text
         self._embedder = embedder
         self._chars_per_token = 3.0  # follows the text while it is cut
 
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text."""
+    def count(self, texts: Iterable[str]) -> list[int]:
+        """Tokens of each text. Only some of them are held at a time."""
         counts: list[int] = []
         batch: list[str] = []
         chars = 0
@@ -57,7 +57,7 @@ class Splitter:
         return counts + (self._embedder.count(batch) if batch else [])
 
     def count_spans(self, spans: Sequence[TextSpan]) -> list[int]:
-        return self.count([self.text[span.start : span.end] for span in spans])
+        return self.count(self.text[span.start : span.end] for span in spans)
 
     def shorten(self, text: str, tokens: int) -> str:
         """The text's beginning, at most so many tokens long."""

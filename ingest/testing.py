@@ -76,6 +76,12 @@ def _refuse(rest: str, page_read: Callable[[], None]) -> str:
     raise SourceRefused(rest, remedy="Ask nicely.")
 
 
+def _wait(rest: str, page_read: Callable[[], None]) -> str:
+    """Uses no time of the processor, as on a machine with other things to do."""
+    time.sleep(float(rest))
+    return rest
+
+
 def _slow_pages(rest: str, page_read: Callable[[], None]) -> str:
     for _ in range(int(rest)):
         time.sleep(0.4)
@@ -97,6 +103,7 @@ _DEEDS: dict[str, Callable[[str, Callable[[], None]], str]] = {
     "fill-disk": _fill_disk,
     "refuse": _refuse,
     "slow-pages": _slow_pages,
+    "wait": _wait,
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.embedder import Embedder
+from indexes.embedder import CounterRecipe, Embedder
 
 PART = 16  # texts between two commits: what an interrupted run loses
 PROGRESS_S = 20.0
@@ -52,6 +52,9 @@ class RememberingEmbedder:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         return self._embedder.count(texts)
+
+    def counter_recipe(self) -> CounterRecipe:
+        return self._embedder.counter_recipe()
 
     def _all(
         self, role: str, texts: Sequence[str], embed: Callable[[Sequence[str]], Vectors]

@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -269,6 +269,7 @@ def _write_head(connection: Connection, document: Document) -> tuple[int, str, t
         "reader_set_id": reader_set_id,
         "token": secrets.token_bytes(32),
         "source_id": document.source_id,
+        "losses": [asdict(loss) for loss in document.losses],
     }
     found = connection.execute(_select_head(document.uri)).first()
     if found is not None:
@@ -307,6 +308,10 @@ def _write_body(connection: Connection, document_id: int, document: Document) ->
             "section": list(chunk.section),
             "pages": [[mark.start, mark.number, mark.name] for mark in chunk.pages],
             "embedded": chunk.embedded or chunk.text,
+            "words": chunk.words,
+            "header": chunk.header,
+            "headings": [[mark.start, list(mark.section)] for mark in chunk.headings],
+            "tables": [[mark.start, mark.body, mark.end] for mark in chunk.tables],
         }
         for chunk in document.chunks
     ]

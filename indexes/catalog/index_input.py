@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, exists, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal_column,
+    select,
+)
 
 from indexes.catalog.checking import find_problems
 from indexes.catalog.database import Prepared, in_batches
@@ -81,6 +90,7 @@ _NOW = Prepared(
     .order_by(states.c.number.desc())
     .limit(literal_column("1"))
 )
+_WORDS = case((chunks.c.words == "", chunks.c.embedded), else_=chunks.c.words)
 _REBUILD_NUMBER = select(changes.c.number).where(changes.c.kind == "rebuild")
 
 
@@ -250,18 +260,25 @@ class IndexInput:
         return found
 
     def embedded_texts(self, document_ids: Sequence[int]) -> dict[int, list[str]]:
-        """What the embedder and the keyword index see of each chunk, by document, in the order of
-        the chunks.
-        """
+        """What the embedder sees of each chunk, by document, in the order of the chunks."""
+        return self._texts(document_ids, chunks.c.embedded)
+
+    def keyword_texts(self, document_ids: Sequence[int]) -> dict[int, list[str]]:
+        """What the keyword index sees of each chunk, by document, in the order of the chunks."""
+        return self._texts(document_ids, _WORDS)
+
+    def _texts(
+        self, document_ids: Sequence[int], of_chunk: ColumnElement[str]
+    ) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
         for batch in in_batches(document_ids):
             wanted = (
-                select(chunks.c.document_id, chunks.c.embedded)
+                select(chunks.c.document_id, of_chunk)
                 .where(chunks.c.document_id.in_(batch))
                 .order_by(chunks.c.document_id, chunks.c.ordinal)
             )
-            for document_id, embedded in self._connection.execute(wanted):
-                found.setdefault(document_id, []).append(embedded)
+            for document_id, text in self._connection.execute(wanted):
+                found.setdefault(document_id, []).append(text)
         return found
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import (
+    JSON,
     Integer,
     RowMapping,
     case,
@@ -33,7 +34,7 @@ from indexes.catalog.schema import (
     sources,
 )
 from indexes.errors import BadInput, NotFound
-from indexes.model import Actor, Readers
+from indexes.model import Actor, Loss, Readers
 
 State = Literal["stored", "stale", "failed", "refused", "gone"]
 STATES: tuple[State, ...] = ("stored", "stale", "failed", "refused", "gone")
@@ -59,6 +60,7 @@ class ListedDocument:
     remedy: str | None
     failed_at: datetime | None
     stored_at: datetime | None
+    losses: tuple[Loss, ...] = ()  # what stands in its file and not in its text
 
 
 class Listing:
@@ -148,7 +150,7 @@ def _select_documents() -> Any:
         select(
             documents.c.uri, documents.c.public_id, sources.c.name.label("source"), documents.c.path,
             documents.c.title, state.label("state"), size.label("chunks"), documents.c.reader_set_id,
-            problem.reason, problem.remedy, problem.failed_at, documents.c.stored_at,
+            problem.reason, problem.remedy, problem.failed_at, documents.c.stored_at, documents.c.losses,
         )
         .select_from(documents)
         .outerjoin(sources, sources.c.id == documents.c.source_id)
@@ -160,7 +162,7 @@ def _select_documents() -> Any:
             problem.uri, nothing.label("public_id"), sources.c.name.label("source"), problem.path,
             nothing.label("title"), problem.status.label("state"), literal(0).label("chunks"),
             cast(nothing, Integer).label("reader_set_id"), problem.reason, problem.remedy, problem.failed_at,
-            cast(nothing, Moment).label("stored_at"),
+            cast(nothing, Moment).label("stored_at"), cast(nothing, JSON).label("losses"),
         )
         .select_from(ingest_failures)
         .outerjoin(sources, sources.c.id == problem.source_id)
@@ -184,4 +186,5 @@ def _document_of(row: RowMapping, readers: Mapping[int, Readers]) -> ListedDocum
         remedy=row["remedy"],
         failed_at=row["failed_at"],
         stored_at=row["stored_at"],
+        losses=tuple(Loss(**told) for told in row["losses"] or ()),
     )

@@ -37,7 +37,7 @@ from indexes.catalog.schema import (
     reader_sets,
 )
 from indexes.errors import NotFound
-from indexes.model import DocumentView, Hit, PageMark, Principal, Row
+from indexes.model import DocumentView, Hit, PageMark, Principal, Row, SectionMark, TableMark
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +64,9 @@ _HITS = (
         chunks.c.end,
         chunks.c.section,
         chunks.c.pages,
+        chunks.c.header,
+        chunks.c.headings,
+        chunks.c.tables,
         documents.c.page_kind,
     )
     .join(documents, documents.c.id == chunks.c.document_id)
@@ -236,7 +239,7 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
         *of_chunk,
         page_kind,
     ) = stored
-    ordinal, text, start, end, section, pages = of_chunk
+    ordinal, text, start, end, section, pages, header, headings, tables = of_chunk
     return Hit(
         row=Row(row),
         id=public_id,
@@ -254,6 +257,9 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
         pages=_page_marks(_decode_json(pages)),
         page_kind=page_kind,
         score=score,
+        header=header,
+        headings=_section_marks(_decode_json(headings)),
+        tables=tuple(TableMark(*mark) for mark in _decode_json(tables)),
     )
 
 
@@ -278,6 +284,10 @@ def _decode_json(stored: Any) -> Any:
     if not isinstance(stored, str):
         return stored
     return json.loads(stored) if stored != "[]" else ()
+
+
+def _section_marks(stored: Sequence[Sequence[Any]]) -> tuple[SectionMark, ...]:
+    return tuple(SectionMark(start, tuple(section)) for start, section in stored)
 
 
 def _page_marks(stored: Sequence[Sequence[Any]]) -> tuple[PageMark, ...]:

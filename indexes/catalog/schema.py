@@ -213,6 +213,8 @@ documents = _table(
     Column("token", LargeBinary(32), nullable=False),
     # what filters compare: a digest for each key
     Column("metadata_digests", Text, nullable=False, server_default=""),
+    # what stands in its file and not in its text; for operators
+    Column("losses", JSON, nullable=False, server_default="[]"),
     Index("ix_documents_reader_set_id", "reader_set_id"),
     # decides without reading a document
     Index("ix_documents_public_id_reader_set_id", "public_id", "reader_set_id"),
@@ -238,6 +240,12 @@ chunks = _table(
     Column("section", JSON, nullable=False),
     Column("pages", JSON, nullable=False),
     Column("embedded", Text, nullable=False),
+    # what keyword search reads; empty: what is embedded
+    Column("words", Text, nullable=False, server_default=""),
+    # of the table that it begins in, if it does not show it itself
+    Column("header", Text, nullable=False, server_default=""),
+    Column("headings", JSON, nullable=False, server_default="[]"),  # that stand inside it
+    Column("tables", JSON, nullable=False, server_default="[]"),
     Index("ix_chunks_document_id_ordinal", "document_id", "ordinal", unique=True),
 )
 

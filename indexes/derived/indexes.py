@@ -127,7 +127,7 @@ class DerivedIndexes:
                 gone.append(before)
             if now is not None:
                 new.append(now)
-        texts = state.embedded_texts([placed.document_id for placed in new])
+        texts = state.keyword_texts([placed.document_id for placed in new])
         words = tuple(
             self.keywords.analyse(placed.rows, texts.get(placed.document_id, [])) for placed in new
         )

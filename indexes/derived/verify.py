@@ -182,7 +182,7 @@ def _contents_from_catalog(
     )
     for some in in_batches(expected):
         ids = [placed.document_id for placed in some]
-        texts, vectors = state.embedded_texts(ids), state.vectors(derived.generation, ids)
+        texts, vectors = state.keyword_texts(ids), state.vectors(derived.generation, ids)
         for placed in some:
             analysed = analysing.analyse(placed.rows, texts.get(placed.document_id, []))
             lengths += map(blocks.lengths, analysed)

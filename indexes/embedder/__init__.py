@@ -6,6 +6,7 @@
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,28 @@ log = logging.getLogger(__name__)
 
 MOST_THREADS = 8
 """More do not make one text of a small model faster."""
+
+
+class TokenCounter(Protocol):
+    """What cutting a text takes of an embedder."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Of one text."""
+        ...
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, without prefix and special tokens, and without cutting."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CounterRecipe:
+    """How another process makes a TokenCounter that counts like an embedder, without its model."""
+
+    maker: str  # "module:function", to be called with the other two
+    data: bytes = field(repr=False)
+    max_tokens: int
 
 
 class Embedder(Protocol):
@@ -62,6 +85,10 @@ class Embedder(Protocol):
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, without prefix and special tokens, and without cutting."""
+        ...
+
+    def counter_recipe(self) -> CounterRecipe:
+        """For a process that may have neither the model nor its files."""
         ...
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
-from indexes.embedder.sentences import drop_surrogates
+from indexes.embedder.counting import drop_surrogates
 from indexes.errors import BadConfiguration
 from indexes.settings import Settings
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from indexes.embedder import CounterRecipe
+from indexes.embedder.counting import count_tokens, drop_surrogates
 from indexes.errors import BadConfiguration
 
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
@@ -109,12 +111,11 @@ class SentenceTransformerEmbedder:
         return found
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        if not texts:
-            return []
-        encoded = self.backend.tokenizer.encode_batch_fast(
-            [drop_surrogates(text) for text in texts], add_special_tokens=False
-        )
-        return [len(tokens) for tokens in encoded]
+        return count_tokens(self.backend.tokenizer, texts)
+
+    def counter_recipe(self) -> CounterRecipe:
+        data = self.backend.tokenizer.to_str().encode()
+        return CounterRecipe("indexes.embedder.counting:make_counter", data, self.max_tokens)
 
     def _tokens_left(self, max_length: int) -> int:
         specials = self.backend.tokenizer.num_special_tokens_to_add(False)
@@ -140,11 +141,6 @@ class SentenceTransformerEmbedder:
             )
         unit: NDArray[np.float32] = (wide / lengths).astype(np.float32)
         return unit
-
-
-def drop_surrogates(text: str) -> str:
-    """The text without halves of surrogate pairs, which JSON can carry and no tokenizer reads."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _fingerprint(facts: ModelFacts, query_prefix: str, passage_prefix: str) -> str:

@@ -6,20 +6,35 @@ and why.
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from indexes.model import Hit, Omission, OmissionReason
 from indexes.text.near_copies import SeenTexts, Wording, wording_of
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A hit that was looked at, and how many were before it."""
+
+    place: int
+    hit: Hit
+    wording: Wording
+
+
 class Selection:
-    """At most k hits, only so many of one document, and none that adds nothing to a better one."""
+    """At most k hits, only so many of one document, and none that adds nothing to a better one.
+
+    If others do not fill it up, a document may have more than its share.
+    """
 
     def __init__(self, k: int, per_document: int) -> None:
         self._k, self._per_document = k, per_document
-        self._kept: list[Hit] = []
+        self._seen = 0
+        self._kept: list[_Seen] = []
         self._texts = SeenTexts()  # of the hits that are kept
         self._taken: Counter[str] = Counter()  # how many are kept of each document
-        self._left_out: list[Omission] = []
+        self._copies: list[_Seen] = []  # at most k of them, and
+        self._surplus: list[_Seen] = []  # at most k beyond the share of their document
 
     @property
     def full(self) -> bool:
@@ -29,40 +44,67 @@ class Selection:
     @property
     def kept(self) -> tuple[Hit, ...]:
         """At most k hits, in the order in which they came."""
-        return tuple(self._kept)
+        return tuple(seen.hit for seen in sorted(self._kept, key=_place))
 
     @property
     def left_out(self) -> tuple[Omission, ...]:
-        """In the order in which they came; only the first k, since a document may be very long."""
-        return tuple(self._left_out)
+        """In the order in which they came; only the first k, since a document may be very long, and
+        none that ranks below the last of k hits.
+        """
+        reasons: list[tuple[_Seen, OmissionReason]] = [
+            *((seen, "duplicate") for seen in self._copies),
+            *((seen, "document_cap") for seen in self._surplus),
+        ]
+        reasons.sort(key=lambda left: left[0].place)
+        last = max(map(_place, self._kept)) if self.full and self._kept else self._seen
+        told = [(seen.hit, reason) for seen, reason in reasons[: self._k] if seen.place <= last]
+        return tuple(Omission(hit, reason) for hit, reason in told)
 
     def take(self, hits: Iterable[Hit]) -> None:
         """Looks at hits until k are kept. Each must rank below all that were taken before."""
         for hit in hits:
             if self.full:
                 return
+            self._seen += 1
             is_one_too_many = self._taken[hit.document_id] >= self._per_document
-            if is_one_too_many and len(self._left_out) == self._k:
-                continue  # nobody is told of it, so its text need not be looked at
-            wording = wording_of(hit.text)
-            if self._texts.hold(wording) or self._stands_inside_one(hit):
-                self._leave_out(hit, "duplicate")
+            if is_one_too_many and len(self._surplus) == self._k:
+                continue  # it can neither be told nor kept, so its text need not be looked at
+            # the same row under another header is news
+            seen = _Seen(self._seen, hit, wording_of(hit.shown))
+            if self._adds_nothing(seen):
+                self._copies += [seen] if len(self._copies) < self._k else []
             elif is_one_too_many:
-                self._leave_out(hit, "document_cap")
+                self._surplus.append(seen)
             else:
-                self._keep(hit, wording)
+                self._keep(seen)
 
-    def _stands_inside_one(self, hit: Hit) -> bool:
-        return any(
-            hit.document_id == kept.document_id and kept.start <= hit.start and hit.end <= kept.end
+    def fill_up(self) -> None:
+        """Once there are no more hits: places that are left go to the best of what exceeded the
+        share of its document.
+        """
+        surplus, self._surplus = self._surplus, []
+        for seen in surplus:
+            if self.full:
+                self._surplus.append(seen)
+            elif self._adds_nothing(seen):
+                self._copies.append(seen)
+            else:
+                self._keep(seen)
+
+    def _adds_nothing(self, seen: _Seen) -> bool:
+        hit = seen.hit
+        return self._texts.hold(seen.wording) or any(
+            hit.document_id == kept.hit.document_id
+            and kept.hit.start <= hit.start
+            and hit.end <= kept.hit.end
             for kept in self._kept
         )
 
-    def _keep(self, hit: Hit, wording: Wording) -> None:
-        self._taken[hit.document_id] += 1
-        self._kept.append(hit)
-        self._texts.add(wording)
+    def _keep(self, seen: _Seen) -> None:
+        self._taken[seen.hit.document_id] += 1
+        self._kept.append(seen)
+        self._texts.add(seen.wording)
 
-    def _leave_out(self, hit: Hit, reason: OmissionReason) -> None:
-        if len(self._left_out) < self._k:
-            self._left_out.append(Omission(hit, reason))
+
+def _place(seen: _Seen) -> int:
+    return seen.place

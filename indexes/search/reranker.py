@@ -27,6 +27,6 @@ def rerank(reranker: Reranker, question: str, hits: Sequence[Hit]) -> tuple[Hit,
     best, rest = hits[:RERANK_DEPTH], hits[RERANK_DEPTH:]
     if not best:
         return tuple(rest)
-    scored = zip(best, reranker.scores(question, [hit.text for hit in best]), strict=True)
+    scored = zip(best, reranker.scores(question, [hit.shown for hit in best]), strict=True)
     reranked = [replace(hit, score=float(score)) for hit, score in scored]
     return (*sorted(reranked, key=lambda hit: -hit.score), *rest)

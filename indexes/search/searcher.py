@@ -114,8 +114,10 @@ class Searcher:
         )
         if self._reranker is None:
             return found
-        reranked = rerank(self._reranker, question, found.hits)
-        return replace(found, hits=reranked[:k], left_out=found.left_out[:k])
+        best = Selection(k, self._settings.passages_per_document)
+        best.take(rerank(self._reranker, question, found.hits))
+        best.fill_up()
+        return replace(found, hits=best.kept, left_out=(*best.left_out, *found.left_out)[:k])
 
     def _search_indexes(
         self,
@@ -231,6 +233,7 @@ class Searcher:
                 if selection.full:
                     return selection
             if len(ranked) < depth:
+                selection.fill_up()
                 return selection
             depth *= 4
 

@@ -25,6 +25,7 @@ from indexes.cli.common import (
 )
 from indexes.cli.terminal import printable
 from indexes.errors import BadInput
+from indexes.losses import describe_loss, name_losses
 from ingest.lock import ingest_lock
 
 sources = typer.Typer(help="Folders whose documents are known under a name.", no_args_is_help=True)
@@ -151,7 +152,9 @@ def show_document(document_id: str, as_json: Json = False) -> None:
     """One document by its id."""
     with open_catalog() as catalog:
         found = catalog.listing.get(document_id)
-    lines = [printable(f"{key}: {value}") for key, value in asdict(found).items()]
+    plain = {key: value for key, value in asdict(found).items() if key != "losses"}
+    lines = [printable(f"{key}: {value}") for key, value in plain.items()]
+    lines += [printable(f"lacks: {describe_loss(loss)}") for loss in found.losses]
     print_result(asdict(found), lines, as_json)
 
 
@@ -200,6 +203,7 @@ def _line(source: dict[str, Any]) -> str:
 def _document_line(one: ListedDocument) -> str:
     readers = ", ".join((*one.allow, *(f"not {name}" for name in one.deny))) or "nobody"
     problem = f"  {one.error}" if one.error else ""
+    problem += f"  (lacks {name_losses(one.losses)})" if one.losses else ""
     return printable(
         f"{one.id or '-':<20}  {one.state:<8} {one.source or '-'}  {one.path}  [{readers}]{problem}"
     )

@@ -14,6 +14,7 @@ the parent goes away, so does everything here.
 import contextlib
 import errno
 import gc
+import hashlib
 import importlib
 import json
 import math
@@ -23,19 +24,50 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from indexes.errors import SourceBroken, SourceError, SourceTooCostly, SourceUnavailable
-from ingest.elements import Parsed, ParseOptions
+from ingest.elements import CutOptions, Parsed, ParseOptions
 from ingest.isolation import confinement, landlock, protocol
 
 MEGABYTE = 1 << 20
 MAX_FILE_BYTES = 512 * MEGABYTE  # that a worker may write to one file
 MAX_OPEN_FILES = 256
 COPY_BYTES = 1 << 30  # at most, in one call
+CUTTER = "ingest.chunking:cut"  # by name: this room knows nothing of what it runs
 Parser = Callable[..., Parsed]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is done with a document: it is parsed, and cut if there is something to count with."""
+
+    parse: Parser
+    cut: Parser
+    counter: Any = None
+
+
+class _Counters:
+    """Counters of tokens, each made once, before any process is forked that uses it."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, int, bytes], Any] = {}
+
+    def counter_of(self, request: Mapping[str, Any], file: int) -> Any:
+        """file: what the counter is made of; it is closed."""
+        with os.fdopen(file, "rb") as given:
+            given.seek(0)
+            data = given.read()
+        key = request["maker"], request["max_tokens"], hashlib.sha256(data).digest()
+        if key not in self._made:
+            self._made.clear()
+            self._made[key] = _load(request["maker"])(data, request["max_tokens"])
+            gc.collect()
+            gc.freeze()
+        return self._made[key]
 
 
 def main(descriptor: int, parser_name: str) -> None:
@@ -45,30 +77,38 @@ def main(descriptor: int, parser_name: str) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=descriptor)
-    module_name, function = parser_name.split(":")
-    module = importlib.import_module(module_name)
+    module = importlib.import_module(parser_name.split(":")[0])
     getattr(module, "warm_up", lambda: None)()
+    plain = _Work(_load(parser_name), _load(CUTTER))
+    counters = _Counters()
     landlock.code_folders()  # once, for all that are forked
     gc.collect()
     gc.freeze()
-    parser: Parser = getattr(module, function)
     workers: set[int] = set()
     control.send(b'{"ready": true}')
     while True:
-        data, descriptors, _, _ = socket.recv_fds(control, 65_536, 1)
+        data, descriptors, _, _ = socket.recv_fds(control, 65_536, 2)
         if not data:
             break
         request = json.loads(data)
         if "kill" in request:
             control.send(json.dumps({"killed": _kill_worker(request["kill"], workers)}).encode())
         else:
-            control.send(
-                json.dumps(
-                    {"pid": _fork_worker(descriptors[0], control, parser, request, workers)}
-                ).encode()
-            )
+            work = plain
+            if "maker" in request:
+                counter = counters.counter_of(request, descriptors[1])
+                work = replace(plain, counter=counter)
+            pid = _fork_worker(descriptors[0], control, work, request, workers)
+            control.send(json.dumps({"pid": pid}).encode())
     for pid in tuple(workers):
         _kill_worker(pid, workers)
+
+
+def _load(name: str) -> Callable[..., Any]:
+    """name: "module:function"."""
+    module, function = name.split(":")
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return loaded
 
 
 def _kill_worker(pid: int, workers: set[int]) -> bool:
@@ -87,7 +127,7 @@ def _kill_worker(pid: int, workers: set[int]) -> bool:
 def _fork_worker(
     descriptor: int,
     control: socket.socket,
-    parser: Parser,
+    work: _Work,
     limits: dict[str, Any],
     workers: set[int],
 ) -> int:
@@ -97,7 +137,7 @@ def _fork_worker(
         try:
             control.close()
             os.setsid()
-            code = _serve_apart(socket.socket(fileno=descriptor), parser, limits)
+            code = _serve_apart(socket.socket(fileno=descriptor), work, limits)
         finally:
             os._exit(code)
     os.close(descriptor)
@@ -105,7 +145,7 @@ def _fork_worker(
     return pid
 
 
-def _serve_apart(connection: socket.socket, parser: Parser, limits: dict[str, Any]) -> int:
+def _serve_apart(connection: socket.socket, work: _Work, limits: dict[str, Any]) -> int:
     """Makes a place apart and serves there.
 
     The first process of a process space is forked: it cannot move itself.
@@ -119,13 +159,13 @@ def _serve_apart(connection: socket.socket, parser: Parser, limits: dict[str, An
             os.waitpid(child, 0)
             return 0
         confinement.die_with_parent()
-    _serve(connection, parser, limits, progress)
+    _serve(connection, work, limits, progress)
     return 0
 
 
 def _serve(
     connection: socket.socket,
-    parser: Parser,
+    work: _Work,
     limits: dict[str, Any],
     progress: confinement.Progress,
 ) -> None:
@@ -146,7 +186,7 @@ def _serve(
                 os.setpgid(0, 0)
                 confinement.die_with_parent()
                 _parse_confined(
-                    socket.socket(fileno=channel), document, parser, {**limits, **task}, progress
+                    socket.socket(fileno=channel), document, work, {**limits, **task}, progress
                 )
                 code = 0
             finally:
@@ -189,7 +229,7 @@ def _clear_after(child: int, progress: confinement.Progress) -> None:
 def _parse_confined(
     channel: socket.socket,
     document: int,
-    parser: Parser,
+    work: _Work,
     task: dict[str, Any],
     progress: confinement.Progress,
 ) -> None:
@@ -205,7 +245,7 @@ def _parse_confined(
         written = 0
         while part := os.sendfile(copy.fileno(), document, written, COPY_BYTES):
             written += part
-    protocol.send(channel, _parse_to_reply(channel, parser, path, options, task))
+    _reply(channel, work, path, options, task)
 
 
 def _limit_process(limits: dict[str, Any]) -> None:
@@ -234,40 +274,57 @@ def _mapped_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def _parse_to_reply(
+def _reply(
     connection: socket.socket,
-    parser: Parser,
+    work: _Work,
     path: Path,
     options: ParseOptions,
-    limits: dict[str, Any],
-) -> dict[str, Any]:
-    """The document or the error, as plain values: a library's exceptions may not survive a trip
-    between processes.
+    task: dict[str, Any],
+) -> None:
+    """Sends the document or the error, as plain values: a library's exceptions may not survive a
+    trip between processes.
     """
+    try:
+        for message in protocol.pack(_parse_and_cut(connection, work, path, options, task)):
+            protocol.send(connection, message)
+    except protocol.ConnectionClosed:
+        raise
+    except Exception as error:
+        protocol.send(connection, _error_reply(error))
+
+
+def _parse_and_cut(
+    connection: socket.socket,
+    work: _Work,
+    path: Path,
+    options: ParseOptions,
+    task: dict[str, Any],
+) -> Parsed:
 
     def page_read() -> None:
-        _allow_cpu(limits["page_s"], more=True)
+        _allow_cpu(task["page_s"], more=True)
         protocol.send(connection, {"beat": True})
 
-    _allow_cpu(limits["cpu_s"])
-    try:
-        return protocol.pack(parser(path, options, page_read))
-    except SourceError as error:
+    _allow_cpu(task["cpu_s"])
+    parsed = work.parse(path, options, page_read)
+    if task["cutting"] is None or work.counter is None:
+        return parsed
+    _allow_cpu(task["cpu_s"])
+    return work.cut(parsed, CutOptions(**task["cutting"]), work.counter)
+
+
+def _error_reply(error: Exception) -> dict[str, Any]:
+    if isinstance(error, SourceError):
         return protocol.pack_error(error)
-    except MemoryError:
-        return protocol.pack_error(
-            SourceTooCostly("It needs more memory than one document may use.")
-        )
-    except OSError as error:
-        if error.errno == errno.EFBIG:
-            return protocol.pack_error(
-                SourceTooCostly("Its parser wrote a file larger than it may.")
-            )
+    if isinstance(error, MemoryError):
+        costly = SourceTooCostly("It needs more memory than one document may use.")
+        return protocol.pack_error(costly)
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return protocol.pack_error(SourceTooCostly("Its parser wrote a file larger than it may."))
+    if isinstance(error, OSError):
         return protocol.pack_error(SourceUnavailable(f"{error.strerror or error}."))
-    except Exception as error:
-        return protocol.pack_error(
-            SourceBroken(f"It cannot be parsed ({type(error).__name__}: {str(error)[:200]}).")
-        )
+    told = f"{type(error).__name__}: {str(error)[:200]}"
+    return protocol.pack_error(SourceBroken(f"It cannot be parsed ({told})."))
 
 
 def _allow_cpu(seconds: float, *, more: bool = False) -> None:

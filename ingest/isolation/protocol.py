@@ -8,8 +8,8 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any, cast, get_args
 
 from indexes.errors import (
@@ -21,10 +21,12 @@ from indexes.errors import (
     SourceUnavailable,
 )
 from indexes.formats import PageKind
-from indexes.model import Loss, LossKind
-from ingest.elements import Element, ElementKind, Parsed, Table
+from indexes.model import Chunk, Loss, LossKind, PageMark, SectionMark, TableMark
+from ingest.elements import CutText, Element, ElementKind, Parsed, Table
 
-MAX_FRAME = 512_000_000
+MAX_FRAME = 512_000_000  # bytes, of one frame, and of all frames of one document together
+BATCH_CHARS = 4_000_000  # of the chunks in one frame, roughly
+MAX_ABOVE_CHARS = 10_000  # of what may stand above a chunk: it comes from a process that may lie
 _LENGTH = struct.Struct(">Q")
 _ERRORS = {
     error.__name__: error
@@ -79,16 +81,23 @@ def receive(connection: socket.socket, deadline: float | None = None) -> dict[st
 
     Raises ConnectionClosed, DeadlinePassed, and SourceTooCostly for a giant frame.
     """
+    return _receive_within(connection, deadline, MAX_FRAME)[0]
+
+
+def _receive_within(
+    connection: socket.socket, deadline: float | None, room: int
+) -> tuple[dict[str, Any], int]:
+    """The next frame, and how many bytes it had. Raises what `receive` raises."""
     (length,) = _LENGTH.unpack(_receive_exactly(connection, _LENGTH.size, deadline))
-    if length > MAX_FRAME:
-        raise SourceTooCostly("It holds more text than one document may.")
+    if length > room:
+        raise SourceTooCostly("It holds more text than one document may.", remedy="Split the file.")
     try:
         message = json.loads(_receive_exactly(connection, length, deadline))
     except (ValueError, RecursionError) as error:
         raise ConnectionClosed from error
     if not isinstance(message, dict):
         raise ConnectionClosed
-    return message
+    return message, length
 
 
 def _receive_exactly(connection: socket.socket, count: int, deadline: float | None) -> bytes:
@@ -110,25 +119,114 @@ def _receive_exactly(connection: socket.socket, count: int, deadline: float | No
     return bytes(data)
 
 
-def pack(parsed: Parsed) -> dict[str, Any]:
-    return {"parsed": {**asdict(parsed), "metadata": dict(parsed.metadata)}}
+def pack(parsed: Parsed) -> Iterator[dict[str, Any]]:
+    """The frames of a document: one, and if it has been cut, its chunks after that."""
+    plain = asdict(replace(parsed, cut=None, metadata={}))
+    first = {"parsed": {**plain, "metadata": dict(parsed.metadata)}}
+    if parsed.cut is None:
+        yield first
+        return
+    chunks = parsed.cut.chunks
+    yield {
+        **first,
+        "cut": {"title": parsed.cut.title, "text": parsed.cut.text, "chunks": len(chunks)},
+    }
+    batch: list[list[Any]] = []
+    chars = 0
+    for number, one in enumerate(chunks, start=1):
+        batch.append(_pack_chunk(one))
+        chars += len(one.embedded) + len(one.words) + len(one.header)
+        if chars >= BATCH_CHARS or number == len(chunks):
+            yield {"chunks": batch}
+            batch, chars = [], 0
+
+
+def _pack_chunk(chunk: Chunk) -> list[Any]:
+    """Without its text, which the document's text holds."""
+    return [
+        chunk.start,
+        chunk.end,
+        chunk.section,
+        [(mark.start, mark.number, mark.name) for mark in chunk.pages],
+        chunk.embedded,
+        [(mark.start, mark.section) for mark in chunk.headings],
+        chunk.header,
+        chunk.words,
+        [(mark.start, mark.body, mark.end) for mark in chunk.tables],
+    ]
 
 
 def pack_error(error: SourceError) -> dict[str, Any]:
     return {"error": type(error).__name__, "detail": error.detail, "remedy": error.remedy}
 
 
-def unpack(message: Mapping[str, Any]) -> Parsed:
-    """What the child sent, checked; raises the SourceError that it names."""
+def receive_parsed(
+    first: Mapping[str, Any], connection: socket.socket, deadline: float | None = None
+) -> Parsed:
+    """What the child sent, checked; raises the SourceError that it names, and what `receive` raises.
+
+    first: its first frame; more follow if the document has been cut.
+    """
+    _raise_error(first)
+    try:
+        parsed = _unpack_parsed(first["parsed"])
+        if first.get("cut") is None:
+            return parsed
+        return replace(parsed, cut=_receive_cut(first["cut"], connection, deadline))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise SourceBroken("Its parser sent something that is no document.") from error
+
+
+def _receive_cut(
+    told: Mapping[str, Any], connection: socket.socket, deadline: float | None
+) -> CutText:
+    text, wanted = str(told["text"]), int(told["chunks"])
+    chunks: list[Chunk] = []
+    room = MAX_FRAME - len(text)
+    while len(chunks) < wanted:
+        message, length = _receive_within(connection, deadline, room)
+        room -= length
+        _raise_error(message)
+        if not message["chunks"]:
+            raise ValueError("an empty frame")
+        for each in message["chunks"]:
+            chunks.append(_unpack_chunk(each, text, len(chunks), chunks[-1].end if chunks else 0))
+    return CutText(title=str(told["title"]), text=text, chunks=tuple(chunks))
+
+
+def _raise_error(message: Mapping[str, Any]) -> None:
+    """Raises the SourceError that the child names, if it does."""
     if "error" in message:
         kind = _ERRORS.get(str(message["error"]), SourceBroken)
         raise kind(
             _text_or_none(message.get("detail")), remedy=_text_or_none(message.get("remedy"))
         )
-    try:
-        return _unpack_parsed(message["parsed"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SourceBroken("Its parser sent something that is no document.") from error
+
+
+def _unpack_chunk(told: Sequence[Any], text: str, ordinal: int, least: int) -> Chunk:
+    """Raises ValueError for a place that is none, or that the chunk before it holds."""
+    start, end = int(told[0]), int(told[1])
+    if not least <= start < end <= len(text):
+        raise ValueError("a chunk outside of its text")
+    return Chunk(
+        ordinal=ordinal,
+        text=text[start:end],
+        start=start,
+        end=end,
+        section=_unpack_section(told[2]),
+        pages=tuple(
+            PageMark(int(at), int(number), _text_or_none(name)) for at, number, name in told[3]
+        ),
+        embedded=str(told[4]),
+        headings=tuple(SectionMark(int(at), _unpack_section(section)) for at, section in told[5]),
+        header=str(told[6])[:MAX_ABOVE_CHARS],
+        tables=tuple(TableMark(int(at), int(body), int(stop)) for at, body, stop in told[8]),
+        words=str(told[7]),
+    )
+
+
+def _unpack_section(told: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(str(name) for name in told)
 
 
 def _unpack_parsed(told: Mapping[str, Any]) -> Parsed:

@@ -2,8 +2,9 @@
 stuck service.
 
 `Parsers` keeps a few workers, one document at a time each. Every limit is the kernel's: address
-space, processor time, file size, and a wall clock kept here. A worker that breaks one is killed
-with everything it started, and replaced.
+space, processor time, file size. A clock is kept here for those that wait and use no time of the
+processor; it allows much more, so that a busy machine fails no document. A worker that breaks a
+limit is killed with everything it started, and replaced.
 """
 
 import contextlib
@@ -19,16 +20,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from indexes.embedder import CounterRecipe
 from indexes.errors import ParsersNotConfined, SourceError, SourceTooCostly, SourceUnavailable
 from indexes.settings import Settings
-from ingest.elements import Parsed, ParseOptions
+from ingest.elements import CutOptions, Parsed, ParseOptions
 from ingest.isolation import protocol
 from ingest.isolation.confinement import Confinement
 from ingest.isolation.private_copy import PrivateCopy
@@ -36,6 +38,7 @@ from ingest.isolation.private_copy import PrivateCopy
 PARSER = "ingest.partition:parse"
 _SERVER_MODULE = "ingest.isolation.fork_server"
 ENDING_S = 5.0  # for the process of a document to be gone
+WALL_FACTOR = 10.0  # so many times the processor time of a document may pass by the clock
 OCR_PAGE_S = 20.0  # more time for every page that OCR has finished: a long scan is slow, not stuck
 START_TIMEOUT_S = 120.0
 CONTROL_TIMEOUT_S = 30.0
@@ -52,8 +55,19 @@ _FIXED_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_THREAD_LIMIT": "1",
+    "TOKENIZERS_PARALLELISM": "false",
 }
-_Task = tuple[PrivateCopy, Future[Parsed]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How a document is cut where it is parsed, and what counts its tokens there."""
+
+    recipe: CounterRecipe
+    options: CutOptions
+
+
+_Task = tuple[PrivateCopy, Cutting | None, Future[Parsed]]
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +91,15 @@ class Parsers:
         *,
         parser: str = PARSER,
         tell: Callable[[Confinement], None] = lambda held: log.info("%s", held.describe()),
+        wall_factor: float = WALL_FACTOR,
     ) -> None:
-        """tell: is called with what holds the parsing processes, once and again if that changes."""
+        """tell: is called with what holds the parsing processes, once and again if that changes.
+        wall_factor: how many times its processor time a document may take by the clock.
+        """
         self._options = options or _options_of(settings)
         self._server = _ForkServer(settings, parser, tell)
         self._timeout_s = settings.parse_timeout_s
+        self._wall_factor = wall_factor
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._threads = [
@@ -91,8 +109,8 @@ class Parsers:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, document: PrivateCopy) -> "Future[Parsed]":
-        """The document, in the future.
+    def submit(self, document: PrivateCopy, cutting: Cutting | None = None) -> "Future[Parsed]":
+        """The document, in the future; cut, if that is asked for.
 
         Its result raises subclasses of SourceError and nothing else.
 
@@ -103,7 +121,7 @@ class Parsers:
             document.close()
             future.set_exception(SourceUnavailable("Parsing has been stopped."))
         else:
-            self._tasks.put((document, future))
+            self._tasks.put((document, cutting, future))
         return future
 
     def check(self) -> Confinement:
@@ -126,7 +144,7 @@ class Parsers:
                 task = self._tasks.get_nowait()
                 if task is not None:
                     task[0].close()
-                    task[1].cancel()
+                    task[2].cancel()
         for _ in self._threads:
             self._tasks.put(None)
         self._server.close()
@@ -147,15 +165,21 @@ class Parsers:
     def _serve(self) -> None:
         worker: _Worker | None = None
         while (task := self._tasks.get()) is not None:
-            document, future = task
+            document, cutting, future = task
             if self._closed.is_set() or not future.set_running_or_notify_cancel():
                 document.close()
                 future.cancel()
                 continue
             try:
                 with document:
-                    worker = worker or self._server.spawn()
-                    parsed = worker.parse(document, self._options, self._timeout_s)
+                    recipe = cutting.recipe if cutting else None
+                    if worker and recipe and worker.recipe is not recipe:
+                        worker.end()
+                        worker = None
+                    worker = worker or self._server.spawn(recipe)
+                    parsed = worker.parse(
+                        document, self._options, cutting, self._timeout_s, self._wall_factor
+                    )
                 future.set_result(parsed)
             except SourceError as error:
                 future.set_exception(
@@ -186,7 +210,9 @@ class _Worker:
         connection: socket.socket,
         scratch: Path,
         tell: Callable[[Confinement], None],
+        recipe: CounterRecipe | None,
     ) -> None:
+        self.recipe = recipe  # of the counter that its processes have
         self._server, self._pid, self._connection, self._scratch = (
             server,
             pid,
@@ -197,34 +223,47 @@ class _Worker:
         self.spent = False
         self._dead = False
 
-    def parse(self, document: PrivateCopy, options: ParseOptions, timeout_s: float) -> Parsed:
-        """Raises SourceError. After a limit was broken the worker is spent and its process is dead."""
-        deadline, pages = time.monotonic() + timeout_s, 0
+    def parse(
+        self,
+        document: PrivateCopy,
+        options: ParseOptions,
+        cutting: Cutting | None,
+        timeout_s: float,
+        wall_factor: float,
+    ) -> Parsed:
+        """Raises SourceError. After a limit was broken the worker is spent and its process is dead.
+
+        timeout_s: of processor time; the clock allows so many times as much.
+        """
+        deadline, pages = time.monotonic() + wall_factor * timeout_s, 0
+        cut_options = cutting.options if cutting else None
         try:
             ending = Path(document.name).suffix
             with (
                 document.in_memory() as sealed,
-                self._hand_over(sealed, ending, options) as channel,
+                self._hand_over(sealed, ending, options, cut_options) as channel,
             ):
                 self._await_confinement(channel)
                 while "beat" in (message := protocol.receive(channel, deadline)):
                     pages += 1
                     if pages <= options.max_ocr_pages:
-                        deadline += OCR_PAGE_S
-            parsed = protocol.unpack(message)
+                        deadline += wall_factor * OCR_PAGE_S
+                parsed = protocol.receive_parsed(message, channel, deadline)
             self._await_end()
             return parsed
         except protocol.DeadlinePassed as error:
             self.end()
             allowed = timeout_s + OCR_PAGE_S * min(pages, options.max_ocr_pages)
             raise SourceTooCostly(
-                f"It was not parsed within {allowed:g} seconds.",
+                f"It was not parsed within {wall_factor * allowed:g} seconds.",
                 remedy="Split the file, or raise CLEARANCE_PARSE_TIMEOUT_S.",
             ) from error
         except protocol.ConnectionClosed as error:
+            ended = self._await_end()
+            limit = "TIMEOUT_S" if ended == _OUT_OF_TIME else "MEMORY_MB"
             raise SourceTooCostly(
-                f"Its parser {self._await_end()}.",
-                remedy="Split the file, or raise CLEARANCE_PARSE_MEMORY_MB.",
+                f"Its parser {ended}.",
+                remedy=f"Split the file, or raise CLEARANCE_PARSE_{limit}.",
             ) from error
         except SourceError:
             self._await_end()
@@ -234,7 +273,7 @@ class _Worker:
         """What holds a process here. Raises SourceUnavailable, ParsersNotConfined."""
         document = os.memfd_create("nothing", os.MFD_CLOEXEC)
         try:
-            with self._hand_over(document, "", None) as channel:
+            with self._hand_over(document, "", None, None) as channel:
                 held = self._await_confinement(channel)
             self._await_end()
             return held
@@ -246,7 +285,11 @@ class _Worker:
 
     @contextlib.contextmanager
     def _hand_over(
-        self, document: int, suffix: str, options: ParseOptions | None
+        self,
+        document: int,
+        suffix: str,
+        options: ParseOptions | None,
+        cut_options: CutOptions | None,
     ) -> Iterator[socket.socket]:
         """The way to a new process that has the document, by descriptor: it cannot open files by
         their names.
@@ -257,6 +300,7 @@ class _Worker:
                 task = {
                     "suffix": os.fsencode(suffix).hex(),
                     "options": asdict(options) if options else None,
+                    "cutting": asdict(cut_options) if cut_options else None,
                 }
                 protocol.send(self._connection, task, (document, theirs.fileno()))
             yield ours
@@ -295,18 +339,34 @@ class _Worker:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
+_OUT_OF_TIME = "used more processor time than one document may"
+
+
 def _describe_end(code: int) -> str:
     """code: as `os.waitstatus_to_exitcode` tells."""
     if code >= 0:
         return "ended without an answer"
     number = -code
     if number == signal.SIGXCPU:
-        return "used more processor time than one document may"
+        return _OUT_OF_TIME
     if number == signal.SIGXFSZ:
         return "wrote a file larger than it may"
     if number == signal.SIGKILL:
         return "was killed, most likely for the memory it used"
     return f"crashed ({signal.Signals(number).name})"
+
+
+@contextlib.contextmanager
+def _recipe_file(recipe: CounterRecipe | None) -> Iterator[int | None]:
+    """What a counter is made of, in memory, for a process that can open no file of ours."""
+    if recipe is None:
+        yield None
+        return
+    with os.fdopen(os.memfd_create("counter", os.MFD_CLOEXEC), "w+b", buffering=0) as file:
+        view = memoryview(recipe.data)
+        while view:
+            view = view[file.write(view) :]
+        yield file.fileno()
 
 
 class _ForkServer:
@@ -333,18 +393,25 @@ class _ForkServer:
         self._closed = False
         self._spawned = 0
 
-    def spawn(self) -> _Worker:
-        """A fresh worker. Raises SourceUnavailable if none can be started."""
+    def spawn(self, recipe: CounterRecipe | None = None) -> _Worker:
+        """A fresh worker, whose processes have this counter. Raises SourceUnavailable if none can be
+        started.
+        """
         with self._lock:
             control = self._ensure_started()
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
             self._spawned += 1
             scratch = self._scratch / f"worker-{self._spawned}"
             scratch.mkdir(mode=0o700)
-            with theirs:
-                request = json.dumps({**self._limits, "scratch": str(scratch)}).encode()
-                reply = self._ask(control, request, theirs.fileno())
-            return _Worker(self, int(reply["pid"]), ours, scratch, self._require_confinement)
+            request: dict[str, Any] = {**self._limits, "scratch": str(scratch)}
+            with theirs, _recipe_file(recipe) as file:
+                if recipe and file is not None:
+                    request |= {"maker": recipe.maker, "max_tokens": recipe.max_tokens}
+                files = (theirs.fileno(), *(() if file is None else (file,)))
+                reply = self._ask(control, json.dumps(request).encode(), files)
+            return _Worker(
+                self, int(reply["pid"]), ours, scratch, self._require_confinement, recipe
+            )
 
     def _require_confinement(self, held: Confinement) -> None:
         """Tells what holds a parsing process, if that is new. Raises ParsersNotConfined."""
@@ -370,13 +437,13 @@ class _ForkServer:
             self._stop()
 
     def _ask(
-        self, control: socket.socket, request: bytes, descriptor: int | None = None
+        self, control: socket.socket, request: bytes, files: Sequence[int] = ()
     ) -> dict[str, Any]:
         try:
-            if descriptor is None:
+            if not files:
                 control.send(request)
             else:
-                socket.send_fds(control, [request], [descriptor])
+                socket.send_fds(control, [request], files)
             data = control.recv(65_536)
         except OSError as error:
             self._stop()

@@ -1,20 +1,23 @@
-"""Parsed files to documents with chunks."""
+"""Parsed files to documents with chunks.
+
+Files have been cut where they were parsed, in a process that may fail. What was not parsed there,
+such as a row of a labelled set, is cut here.
+"""
 
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
 from indexes import attributes
-from indexes.embedder import Embedder
-from indexes.errors import SourceBroken, SourceEmpty, SourceError
+from indexes.errors import SourceBroken, SourceError
 from indexes.losses import describe_loss
 from indexes.model import Document, Scalar
-from ingest.chunking import chunk
+from ingest.chunking import cut, storable_title
+from ingest.elements import CutOptions, CutText, Parsed
 from ingest.report import FileOutcome, failed_outcome
+from ingest.sources import SourceFile
 from ingest.steps.values import ChangedFile, ChunkedDocument, UnchangedFile, WriteTools
 
-MAX_TITLE_CHARS = 300
 # of what a file says about itself; the rest is for its manifest
 MAX_OWN_ITEMS = attributes.MAX_ITEMS // 2
 
@@ -29,9 +32,8 @@ def chunk_documents(
         if not isinstance(item, ChangedFile):
             yield item
             continue
-        embedder = tools.embedders.main
         try:
-            yield _chunk_document(item, embedder, tools.settings.chunk_tokens)
+            yield _chunk_document(item, tools)
         except SourceError as error:
             yield failed_outcome(
                 item.task.source.path,
@@ -41,32 +43,26 @@ def chunk_documents(
             )
 
 
-def _chunk_document(changed: ChangedFile, embedder: Embedder, chunk_tokens: int) -> ChunkedDocument:
+def cut_options(source: SourceFile, chunk_tokens: int) -> CutOptions:
+    """How this file is cut, wherever that happens."""
+    stem = os.fsencode(source.file.stem).decode("utf-8", "replace")
+    return CutOptions(chunk_tokens=chunk_tokens, title=source.title, fallback_title=stem)
+
+
+def _chunk_document(changed: ChangedFile, tools: WriteTools) -> ChunkedDocument:
     """Raises SourceEmpty, SourceBroken."""
     source, parsed = changed.task.source, changed.parsed
     if parsed is None:
         raise SourceBroken("It was not parsed.")
-    title = _storable_title(source.title or parsed.title or "", fallback=source.file)
-    try:
-        text, chunks = chunk(parsed, title, embedder, chunk_tokens)
-    except SourceError:
-        raise
-    # whatever a strange text does to a tokenizer must not stop the other files
-    except Exception as error:
-        log.exception("Cutting %r failed", source.path)
-        raise SourceBroken(
-            f"It cannot be cut into passages ({type(error).__name__}: {error})."
-        ) from error
-    if not chunks:
-        raise SourceEmpty()
+    done = parsed.cut or _cut_here(parsed, source, tools)
     document = Document(
         uri=source.uri,
         source_id=source.source_id,
         path=source.path,
-        title=title,
+        title=storable_title(done.title, "untitled"),
         media_type=parsed.media_type,
-        text=text,
-        chunks=chunks,
+        text=done.text,
+        chunks=done.chunks,
         content_hash=changed.content_hash,
         readers=changed.task.readers,
         collection=source.collection,
@@ -84,14 +80,26 @@ def _chunk_document(changed: ChangedFile, embedder: Embedder, chunk_tokens: int)
     )
 
 
+def _cut_here(parsed: Parsed, source: SourceFile, tools: WriteTools) -> CutText:
+    """Raises SourceEmpty, SourceBroken."""
+    options, embedder = cut_options(source, tools.settings.chunk_tokens), tools.embedders.main
+    try:
+        made = cut(parsed, options, embedder).cut
+    except SourceError:
+        raise
+    # whatever a strange text does to a tokenizer must not stop the other files
+    except Exception as error:
+        log.exception("Cutting %r failed", source.path)
+        raise SourceBroken(
+            f"It cannot be cut into passages ({type(error).__name__}: {error})."
+        ) from error
+    assert made is not None
+    return made
+
+
 def _storable_metadata(metadata: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """What a file says about itself, without what no catalog takes: that is no reason to leave the
     file out.
     """
     sound = [item for item in metadata.items() if not attributes.metadata_problem(dict([item]))]
     return dict(sound[:MAX_OWN_ITEMS])
-
-
-def _storable_title(given: str, fallback: Path) -> str:
-    shown = " ".join("".join(c if c.isprintable() else " " for c in given).split())
-    return shown[:MAX_TITLE_CHARS] or os.fsencode(fallback.stem).decode("utf-8", "replace")

@@ -9,9 +9,11 @@ from indexes.settings import Settings
 from ingest.elements import Parsed
 from ingest.flow import Flow
 from ingest.isolation.private_copy import PrivateCopy
+from ingest.isolation.sandbox import Cutting
 from ingest.plan import Task
 from ingest.report import FileOutcome, failed_outcome
 from ingest.sources import content_hash, make_private_copy, open_judged_file
+from ingest.steps.chunk import cut_options
 from ingest.steps.values import ChangedFile, IngestTools, UnchangedFile
 
 _POLL_S = 0.2
@@ -30,7 +32,10 @@ def parse_files(
             item = _read_file(task, tools.settings)
             if isinstance(item, tuple):
                 changed, document = item
-                pending[tools.parsers.submit(document)] = changed
+                cutting = Cutting(
+                    tools.embedders.recipe, cut_options(task.source, tools.settings.chunk_tokens)
+                )
+                pending[tools.parsers.submit(document, cutting)] = changed
             else:
                 yield item
             yield from _take_parsed(pending, flow, fewer_than=most)

@@ -49,6 +49,7 @@ def store_item(
         status=chunked.verdict,
         chunks=len(chunked.document.chunks),
         warnings=chunked.warnings + ((change,) if change else ()),
+        losses=chunked.document.losses,
         uri=source.uri,
     )
 

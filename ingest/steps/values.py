@@ -14,18 +14,19 @@ from indexes.settings import Settings
 from ingest.elements import Parsed
 from ingest.embedders import Embedders
 from ingest.isolation.private_copy import PrivateCopy
+from ingest.isolation.sandbox import Cutting
 from ingest.plan import Task, Verdict
 
 Vectors = NDArray[np.float32]
 
 
 class ParserPool(Protocol):
-    """Files to elements, elsewhere: `ingest.isolation.Parsers`.
+    """Files to documents that are parsed and cut, elsewhere: `ingest.isolation.Parsers`.
 
     A result raises SourceError and nothing else.
     """
 
-    def submit(self, document: PrivateCopy) -> Future[Parsed]: ...
+    def submit(self, document: PrivateCopy, cutting: Cutting) -> Future[Parsed]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

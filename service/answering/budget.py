@@ -7,7 +7,6 @@ from itertools import accumulate, pairwise
 
 from indexes.errors import QuestionTooLong
 from indexes.model import Hit
-from indexes.text.sentences import sentences
 from service.answering.prompt import (
     LeftOut,
     Passage,
@@ -18,6 +17,7 @@ from service.answering.prompt import (
     pack_passages,
     render_prompt,
 )
+from service.answering.tables import split_units
 from service.llm.port import LanguageModel, Prompt
 from service.templates.template import Template
 
@@ -255,8 +255,8 @@ def _list_cuts(hits: Sequence[Hit]) -> list[_Cut]:
     cuts = [_Cut(0, 0, 0.0)]
     size = 0.0
     for rank, hit in enumerate(hits):
-        size += LABEL_TOKENS
-        ends = [end for _, end in sentences(hit.text)][:-1]
+        size += LABEL_TOKENS + estimate_tokens(hit.header)
+        ends = [end for _, end in split_units(hit.text, hit.start, hit.tables)][:-1]
         if rank == 0:  # the best hit is shown in any case, if need be a part of its first sentence
             ends = [*range(FRAGMENT, ends[0] if ends else len(hit.text), FRAGMENT), *ends]
         begin = 0
@@ -292,7 +292,7 @@ def _add_ledger(
 ) -> FittedPrompt:
     question = estimate_tokens(request.question_beside(history))
     earlier = sum(_estimate_turn(turn) for turn in history)
-    shown = [estimate_tokens(passage.text) + LABEL_TOKENS for passage in draft.passages]
+    shown = [estimate_tokens(passage.shown) + LABEL_TOKENS for passage in draft.passages]
     parts = apportion(
         draft.tokens, [max(fixed - question - earlier, 1.0), question, earlier, *shown]
     )
@@ -352,7 +352,8 @@ def _estimate_prompt(prompt: Prompt) -> float:
 
 
 def _estimate_piece(piece: Piece) -> float:
-    return estimate_tokens(piece.hit.text[: piece.length]) + LABEL_TOKENS
+    shown = f"{piece.hit.header}{piece.hit.text[: piece.length]}"
+    return estimate_tokens(shown) + LABEL_TOKENS
 
 
 def _estimate_turn(turn: Turn) -> float:

@@ -11,6 +11,7 @@ from indexes.text.scripts import script
 from indexes.text.sentences import sentences
 from indexes.text.words import terms
 from service.answering.prompt import Passage, PassageSpan
+from service.answering.tables import header_of, section_of, split_units
 from service.answering.untrusted import InertText, keep_visible
 
 SUPPORT = 0.5  # share of a sentence's content words that the cited passage must hold
@@ -52,20 +53,29 @@ class Citation:
     span: tuple[int, int]  # the marker in Answer.text
     # the passage has all numbers of the cited sentence, and enough of its words or its meaning
     supported: bool
+    header: str = ""  # caption, notes and header rows above the quote, if it is a row of a table
 
 
 class Sentence:
-    """One sentence of a passage, with its content words."""
+    """One sentence of a passage, or one row of a table, with its content words."""
 
     def __init__(self, span: PassageSpan, start: int, end: int) -> None:
         self.span = span
         self.start = span.start + start  # in the document
         self.end = span.start + end
         self.text = span.text[start:end]
+        # above a row of a table: caption, notes, header rows
+        self.header = header_of(self.start, span.text, span.start, span.tables, span.header)
 
     @cached_property
     def forms(self) -> frozenset[str]:
-        return frozenset(term.form for term in terms(self.text))
+        """Of a row, those of its header too: they say what its values are."""
+        return frozenset(term.form for term in terms(f"{self.header}\n{self.text}"))
+
+    @property
+    def section(self) -> tuple[str, ...]:
+        """The headings above it."""
+        return section_of(self.start, self.span.headings, self.span.section)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +95,13 @@ class Doubt:
 
 
 def split_sentences(passage: Passage) -> list[Sentence]:
-    """The sentences of a passage in reading order; none crosses from one unbroken stretch into the
-    next.
+    """The sentences of a passage and the rows of its tables, in reading order; none crosses from one
+    unbroken stretch into the next.
     """
     return [
-        Sentence(span, start, end) for span in passage.spans for start, end in sentences(span.text)
+        Sentence(span, start, end)
+        for span in passage.spans
+        for start, end in split_units(span.text, span.start, span.tables)
     ]
 
 
@@ -104,13 +116,14 @@ def make_citation(
         title=passage.title,
         path=passage.path,
         media_type=passage.media_type,
-        section=sentence.span.section,
+        section=sentence.section,
         page=find_page(sentence.span.pages, sentence.start, passage.page_kind),
         start=sentence.start,
         end=sentence.end,
         quote=sentence.text,
         span=span,
         supported=supported,
+        header=sentence.header,
     )
 
 

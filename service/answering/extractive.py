@@ -23,6 +23,7 @@ from service.answering.untrusted import disarm, make_inert
 # share of the question's words that a sentence, and in part what stands around it, must hold
 ENOUGH = 0.5
 AT_MOST = 3  # sentences
+MAX_HEADER_CHARS = 600  # of what is quoted above a row; if there is more, its last lines
 # of the score of a document's best sentence, for another one of it to be quoted too
 NEARLY_AS_GOOD = 0.8
 # what a word counts in the sentence next to it, in the title or elsewhere in the passage
@@ -143,13 +144,21 @@ def compose_answer(chosen: Sequence[Quote]) -> list[tuple[str, Citation]]:
     pieces: list[tuple[str, Citation]] = []
     length = 0
     for quote in chosen:
-        words = make_inert(disarm(" ".join(quote.sentence.text.split())))
+        words = make_inert(disarm(_quoted_lines(quote.sentence)))
         marker = f"[{quote.passage.n}]"
         text = f"{chr(10) if pieces else ''}“{words}” {marker}"
         length += len(text)
         span = (length - len(marker), length)
         pieces.append((text, make_citation(quote.passage, quote.sentence, span, supported=True)))
     return pieces
+
+
+def _quoted_lines(sentence: Sentence) -> str:
+    """A sentence on one line; a row of a table below what stands above it."""
+    above = [line for line in sentence.header.split("\n") if line]
+    while above and sum(map(len, above)) > MAX_HEADER_CHARS:
+        above = above[1:]
+    return "\n".join(" ".join(line.split()) for line in (*above, sentence.text))
 
 
 def _weigh_words(question: str, evidence: Sequence[Sentence]) -> _Question | None:
@@ -210,7 +219,7 @@ def _score_hints(asked: _Question, sentence: Sentence) -> float:
     wanted = list(pairwise(asked.words))
     if wanted and script(asked.text) == "en":
         hint += PHRASE * sum(pair in pairs for pair in wanted) / len(wanted)
-    if not ends_sentence(sentence.text):
+    if not ends_sentence(sentence.text) and not sentence.header:
         hint -= HINT  # a heading or a fragment
     return hint
 

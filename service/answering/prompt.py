@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, Literal, Self
 
 from indexes.formats import PageKind
-from indexes.model import Hit, OmissionReason, PageMark
+from indexes.model import Hit, OmissionReason, PageMark, SectionMark, TableMark
 from service.answering.untrusted import disarm, make_label
 from service.llm.port import Message, Prompt
 from service.templates.language import fill_template
@@ -72,6 +72,9 @@ class PassageSpan:
     end: int
     section: tuple[str, ...]
     pages: tuple[PageMark, ...]
+    headings: tuple[SectionMark, ...] = ()  # inside it
+    tables: tuple[TableMark, ...] = ()
+    header: str = ""  # of the table that it begins in, if it does not show it itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,16 @@ class Passage:
     @property
     def text(self) -> str:
         return "\n".join(span.text for span in self.spans)
+
+    @property
+    def header(self) -> str:
+        """Caption, notes and header rows of the table that it begins in; empty if it shows them."""
+        return self.spans[0].header
+
+    @property
+    def shown(self) -> str:
+        """The text, below the header of the table that it begins in."""
+        return f"{self.header}\n{self.text}" if self.header else self.text
 
     @property
     def start(self) -> int:
@@ -145,7 +158,7 @@ def make_boundary(secret: bytes, view_id: str, question: str, passages: Iterable
     for part in (
         view_id,
         question,
-        *(f"{passage.id} {passage.start} {passage.text}" for passage in passages),
+        *(f"{passage.id} {passage.start} {passage.shown}" for passage in passages),
     ):
         data = part.encode("utf-8", "surrogatepass")
         seal.update(len(data).to_bytes(8, "big") + data)
@@ -264,10 +277,22 @@ def _extend_spans(spans: list[PassageSpan], piece: Piece) -> None:
             end=piece.end,
             section=last.section,
             pages=pages,
+            headings=(*last.headings, *hit.headings),
+            tables=(*last.tables, *hit.tables),
+            header=last.header,
         )
     elif text:
         spans.append(
-            PassageSpan(text=text, start=start, end=piece.end, section=hit.section, pages=hit.pages)
+            PassageSpan(
+                text=text,
+                start=start,
+                end=piece.end,
+                section=hit.section,
+                pages=hit.pages,
+                headings=hit.headings,
+                tables=hit.tables,
+                header=hit.header,
+            )
         )
 
 
@@ -275,7 +300,7 @@ def _template_values(passage: Passage, mark: str, *, lines: bool) -> dict[str, A
     """A passage as templates see it: only disarmed text. lines: whether anything asks for it as one
     line.
     """
-    text = disarm(passage.text, mark).strip()
+    text = disarm(passage.shown, mark).strip()
     return {
         "n": passage.n,
         "title": make_label(passage.title, mark),

@@ -21,6 +21,13 @@ MARK_SCHEMA: dict[str, Any] = {  # a triple in words that every generator of cli
 }
 
 
+HEADER: Any = Field(
+    "",
+    description="Caption, notes and header rows of the table that it begins in, one a line, cells between ` | `;"
+    " empty if it begins in none, or shows them itself.",
+)
+
+
 def _describe_pair(schema: dict[str, Any]) -> None:
     """Two numbers, in words that every generator of clients understands."""
     schema["items"] = schema.pop("prefixItems")[0]
@@ -52,6 +59,7 @@ class SpanReply(Reply):
     start: int
     end: int
     section: tuple[str, ...]
+    header: str = HEADER
 
 
 class PassageReply(Reply):
@@ -70,6 +78,7 @@ class PassageReply(Reply):
     score: float
     spans: tuple[SpanReply, ...]
     cut: bool
+    header: str = HEADER
 
     @classmethod
     def of(cls, passage: Passage) -> Self:
@@ -97,6 +106,9 @@ class CitationReply(Reply):
         description="Where the marker stands in the answer.", json_schema_extra=_describe_pair
     )
     supported: bool
+    header: str = Field(
+        "", description="Caption, notes and header rows above the quote, if it is a row of a table."
+    )
 
 
 class UsageReply(Reply):
@@ -210,6 +222,7 @@ class HitReply(Reply):
     start: int
     end: int
     score: float
+    header: str = HEADER
 
     @classmethod
     def of(cls, hit: Hit) -> Self:

@@ -1,6 +1,8 @@
-// The little Markdown an answer may hold: paragraphs, lists, bold, code, and markers [n]. All else stays as it is written.
+// The little Markdown an answer may hold: paragraphs, lists, tables, bold, code, and markers [n]. All else stays as it is
+// written.
 
 import { h } from "./dom.js";
+import { isRow, isRule, table, unescaped } from "./tables.js";
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 const HEADING = /^ {0,3}#{1,6}\s+/;
@@ -48,6 +50,11 @@ function blocks(text) {
     } else if (ITEM.test(line.text)) {
       if (open?.kind !== "list") found.push((open = { kind: "list", lines: [] }));
       open.lines.push(line);
+    } else if (open?.kind === "table" && isRule(line.text)) {
+      open.lines.push(line);
+    } else if (isRow(line.text) && (open?.kind !== "list" || blank)) {
+      if (open?.kind !== "table") found.push((open = { kind: "table", lines: [] }));
+      open.lines.push(line);
     } else if (open?.kind === "list" && !blank) {
       open.lines.push(line); // goes on where the item broke its line
     } else {
@@ -77,6 +84,7 @@ function made(block, cite) {
   if (block.kind === "code") return h("pre", {}, h("code", {}, block.lines.map((line) => line.text).join("\n")));
   if (block.kind === "heading") return h("p", { className: "heading", dir: "auto" }, written(block.lines, cite));
   if (block.kind === "list") return listed(block.lines, cite);
+  if (block.kind === "table") return tabled(block.lines, cite);
   return h("p", { dir: "auto" }, written(block.lines, cite));
 }
 
@@ -100,11 +108,18 @@ function listed(all, cite) {
   return open[0].list;
 }
 
+/** One row alone is a line with bars in it. */
+function tabled(all, cite) {
+  const rows = all.filter((line) => !isRule(line.text));
+  if (rows.length < 2) return h("p", { dir: "auto" }, written(rows, cite));
+  return table(rows, ({ text, start }, from, to) => inline({ text: text.slice(from, to), start: start + from }, cite, unescaped));
+}
+
 function written(all, cite) {
   return all.flatMap((line, place) => (place ? ["\n", ...inline(line, cite)] : inline(line, cite)));
 }
 
-function inline({ text, start }, cite) {
+function inline({ text, start }, cite, read = (words) => words) {
   const nodes = [];
   let done = 0;
   for (const found of text.matchAll(INLINE)) {
@@ -117,10 +132,10 @@ function inline({ text, start }, cite) {
           ? h("strong", {}, inline({ text: bold, start: position + 2 }, cite))
           : cite(Number(n), position);
     if (!node) continue;
-    const before = text.slice(done, found.index);
+    const before = read(text.slice(done, found.index));
     nodes.push((code ?? bold) ? before : before.replace(/ $/, NARROW), node);
     done = found.index + whole.length;
   }
-  nodes.push(text.slice(done));
+  nodes.push(read(text.slice(done)));
   return nodes.filter((node) => node !== "");
 }

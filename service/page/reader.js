@@ -1,6 +1,7 @@
 // A passage in its document, with what stands around it.
 
 import { at, h } from "./dom.js";
+import { isRow, table, unescaped } from "./tables.js";
 import { known, place, say } from "./words.js";
 
 const MORE = 4000; // characters before or after, each time more is asked for
@@ -68,7 +69,7 @@ export class Reader {
       h("p", { className: "path", dir: "auto" }, passage.path),
       citation && !citation.supported ? say(h("p", { className: "aside" }), "unsupported_note") : "",
       this.#more("before", this.start > 0),
-      h("div", { className: "page", dir: "auto", lang: passage.language ?? "" }, this.#pieces()),
+      h("div", { className: "page", dir: "auto", lang: passage.language ?? "" }, this.#above(), this.#lines()),
       this.#more("after", this.start + this.text.length < this.characters),
       say(h("p", { className: "fine" }), "checked"),
     );
@@ -81,14 +82,63 @@ export class Reader {
       mark.scrollIntoView({ block: "center" });
   }
 
-  /** The text cut where a page, the passage or the quote begins or ends. */
-  #pieces() {
+  /** What stands above a table that has begun before the text that is shown. */
+  #above() {
+    const { passage, citation } = this;
+    const header = citation?.header || passage.header;
+    const shown = this.text.slice(0, passage.start - this.start).join("");
+    const last = header?.split("\n").at(-1);
+    if (!header || shown.includes(last)) return "";
+    const rows = header.split("\n").map((text) => ({ text }));
+    const words = rows.filter((row) => !isRow(row.text)).map((row) => h("p", { dir: "auto" }, row.text));
+    const cells = rows.filter((row) => isRow(row.text));
+    const heads = cells.length ? table(cells, (row, from, to) => unescaped(row.text.slice(from, to))) : "";
+    return h("div", { className: "above" }, words, heads);
+  }
+
+  /** The text, with runs of rows as tables. */
+  #lines() {
+    const lines = [];
+    let line = { from: this.start, text: "" };
+    for (const piece of this.text.join("").split("\n")) {
+      line = { from: line.from + [...line.text].length + (lines.length ? 1 : 0), text: piece };
+      lines.push(line);
+    }
+    const nodes = [];
+    for (let first = 0; first < lines.length; ) {
+      const rows = isRow(lines[first].text);
+      let next = first + 1;
+      while (next < lines.length && isRow(lines[next].text) === rows) next += 1;
+      const from = lines[first].from;
+      const last = lines[next - 1];
+      const to = last.from + [...last.text].length;
+      if (rows && next - first > 1) nodes.push(this.#table(lines.slice(first, next)));
+      else nodes.push(...this.#pieces(from, to));
+      if (next < lines.length && !(rows && next - first > 1)) nodes.push("\n");
+      first = next;
+    }
+    return nodes;
+  }
+
+  #table(rows) {
+    return table(rows, (row, from, to) => {
+      const before = row.from + [...row.text.slice(0, from)].length;
+      const length = [...row.text.slice(from, to)].length;
+      return this.#pieces(before, before + length).map((node) => {
+        if (typeof node === "string") return unescaped(node);
+        if (node.tagName === "MARK") node.textContent = unescaped(node.textContent);
+        return node;
+      });
+    });
+  }
+
+  /** A stretch of the text cut where a page, the passage or the quote begins or ends. */
+  #pieces(first, last) {
     const { passage, citation, start } = this;
-    const end = start + this.text.length;
     const inside = (from, to, offset) => offset >= from && offset < to;
-    const cuts = new Set([start, end, passage.start, passage.end, ...this.marks.keys()]);
+    const cuts = new Set([first, last, passage.start, passage.end, ...this.marks.keys()]);
     if (citation) cuts.add(citation.start).add(citation.end);
-    const ordered = [...cuts].filter((cut) => cut >= start && cut <= end).sort((one, other) => one - other);
+    const ordered = [...cuts].filter((cut) => cut >= first && cut <= last).sort((one, other) => one - other);
     return ordered.slice(0, -1).flatMap((from, index) => {
       const text = this.text.slice(from - start, ordered[index + 1] - start).join("");
       const quoted = citation && inside(citation.start, citation.end, from);

@@ -1,6 +1,7 @@
 """What every embedder promises, asked of the stand-in and of the real model with both backends."""
 
 import dataclasses
+import importlib
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -143,6 +144,15 @@ class CountingBackend:
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.batches.append(list(texts))
         return np.array([[len(text), text.count("!")] for text in texts], np.float32)
+
+
+def test_another_process_can_count_like_the_embedder_without_its_model(embedder: Embedder) -> None:
+    recipe = embedder.counter_recipe()
+    module, function = recipe.maker.split(":")
+    counter = getattr(importlib.import_module(module), function)(recipe.data, recipe.max_tokens)
+    texts = ["", PAY, LUNCH_ZH, PAY * 400, "\ud800 half"]
+    assert counter.count(texts) == embedder.count(texts)
+    assert counter.max_tokens == embedder.max_tokens
 
 
 def test_on_a_gpu_batches_hold_texts_of_similar_length_and_come_back_in_order() -> None:

@@ -340,7 +340,7 @@ def test_an_error_while_the_catalog_is_read_costs_nothing_but_that_search(
     staff.put("pay", "Salaries fall", "group:hr")
     before = staff.searcher.corpus.held.current
     with monkeypatch.context() as patch:
-        patch.setattr(ReadState, "embedded_texts", lambda *given: 1 / 0)
+        patch.setattr(ReadState, "keyword_texts", lambda *given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             staff.search("ada", "salaries")
     assert staff.searcher.corpus.held.current is before

@@ -183,7 +183,7 @@ def test_one_document_does_not_crowd_out_the_others_and_copies_collapse(world: W
     world.put(
         "price 20", "the price of the quick brown fox near the river bank is 20 euro", "public"
     )
-    titles = world.titles("ada", "alpha beta gamma quick brown fox", k=20)
+    titles = world.titles("ada", "alpha beta gamma quick brown fox", k=7)
     assert titles.count("long") == world.settings.passages_per_document
     assert len([t for t in titles if t.startswith("copy")]) == 1
     assert {"price 10", "price 20"} <= set(titles)

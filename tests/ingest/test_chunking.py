@@ -106,6 +106,21 @@ def test_short_sections_under_one_heading_share_a_chunk():
     assert [c.section for c in chunks] == [("Menu",)]
 
 
+def test_a_chunk_of_several_sections_tells_where_each_begins():
+    whole, (one,) = cut(
+        heading("Menu"), heading("Soup", 2), text("Leek."), heading("Main", 2), text("Pie.")
+    )
+    assert [(whole[m.start :].split("\n")[0], m.section) for m in one.headings] == [
+        ("Menu", ("Menu", "Soup")),
+        ("Main", ("Menu", "Main")),
+    ]
+
+
+def test_a_chunk_of_one_section_tells_no_headings():
+    _, chunks = cut(heading("Menu"), text("Leek. " * 60))
+    assert [one.headings for one in chunks] == [()] * len(chunks)
+
+
 def test_sections_of_different_chapters_stay_apart():
     body = "word " * 30
     _, chunks = cut(

@@ -32,9 +32,9 @@ def line(report, path):
 def failing(pool, *names):
     """Parsers to which the named files look damaged."""
 
-    def submit(document):
+    def submit(document, cutting):
         if document.name not in names:
-            return pool.submit(document)
+            return pool.submit(document, cutting)
         document.close()
         future: concurrent.futures.Future[Parsed] = concurrent.futures.Future()
         future.set_exception(SourceBroken("Its end is missing.", remedy="Get another copy."))
@@ -46,9 +46,9 @@ def failing(pool, *names):
 def watching(pool, note):
     """Parsers that call `note` before every file."""
 
-    def submit(document):
+    def submit(document, cutting):
         note(document)
-        return pool.submit(document)
+        return pool.submit(document, cutting)
 
     return SimpleNamespace(submit=submit)
 

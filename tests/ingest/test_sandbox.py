@@ -1,32 +1,46 @@
 """What a bad document can do to the rest: nothing."""
 
 import contextlib
+import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from indexes.errors import SourceRefused, SourceTooCostly, SourceUnavailable
+from indexes.errors import (
+    SourceBroken,
+    SourceEmpty,
+    SourceRefused,
+    SourceTooCostly,
+    SourceUnavailable,
+)
 from indexes.model import Loss
 from indexes.settings import Settings
-from ingest.elements import Element, Parsed, Table
+from indexes.testing import HashingEmbedder
+from ingest.chunking import chunk, cut
+from ingest.elements import CutOptions, Element, Parsed, Table
 from ingest.isolation import protocol, sandbox
-from ingest.isolation.sandbox import Parsers
+from ingest.isolation.sandbox import Cutting, Parsers
+from ingest.partition.tables import make_table
 from ingest.testing import private_copy_of
 
 OBEY = "ingest.testing:obey"
+CUT_OPTIONS = CutOptions(chunk_tokens=64, title=None, fallback_title="a")
 
 
 @pytest.fixture(scope="module")
 def parsers() -> Iterator[Parsers]:
     settings = Settings(parse_workers=1, parse_timeout_s=1.5, parse_memory_mb=512)
-    with Parsers(settings, parser=OBEY) as pool:
+    with Parsers(settings, parser=OBEY, wall_factor=1) as pool:
         yield pool
 
 
@@ -199,11 +213,107 @@ def test_a_message_from_a_parser_is_data_and_checked():
         warnings=("w",),
         losses=(Loss(kind="hidden", count=3, unit="words", detail="in the sheet S"),),
     )
-    packed = protocol.pack(parsed)
-    assert protocol.unpack(packed) == parsed
+    (packed,) = json.loads(json.dumps(list(protocol.pack(parsed))))
+    assert arrived([packed]) == parsed
     packed["parsed"]["elements"][0]["kind"] = "surprise"
-    with pytest.raises(Exception, match="no document"):
-        protocol.unpack(packed)
+    with pytest.raises(SourceBroken, match="no document"):
+        arrived([packed])
+
+
+def arrived(frames: list[dict[str, Any]]) -> Parsed:
+    """What the parent makes of these frames."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        sender = threading.Thread(target=send_all, args=(theirs, frames))
+        sender.start()
+        try:
+            return protocol.receive_parsed(protocol.receive(ours), ours, time.monotonic() + 20)
+        finally:
+            ours.close()
+            sender.join()
+
+
+def send_all(connection: socket.socket, frames: list[dict[str, Any]]) -> None:
+    with contextlib.suppress(protocol.ConnectionClosed):
+        for frame in frames:
+            protocol.send(connection, frame)
+
+
+def cut_document() -> Parsed:
+    """Several chunks, with pages, headings, and a table that goes on."""
+    rows = [("Name", "Days"), *((f"Person {n}", str(n)) for n in range(40))]
+    elements = (
+        Element(kind="heading", text="Leave", level=1, page=1),
+        Element(kind="text", text="Everybody has some.", page=1),
+        Element(kind="heading", text="Table", level=2, page=2),
+        make_table(rows, page=2, caption="Days of leave"),
+    )
+    parsed = Parsed(
+        title="T", elements=elements, media_type="text/plain", language=None, page_kind="page"
+    )
+    return cut(parsed, CUT_OPTIONS, HashingEmbedder())
+
+
+def test_a_document_that_was_cut_arrives_in_frames_as_it_was_sent(monkeypatch):
+    monkeypatch.setattr(protocol, "BATCH_CHARS", 300)
+    parsed = cut_document()
+    frames = list(protocol.pack(parsed))
+    assert len(frames) > 3
+    assert parsed.cut
+    assert [chunk for chunk in parsed.cut.chunks if chunk.header and chunk.tables and chunk.pages]
+    assert arrived(frames) == parsed
+
+
+@pytest.mark.parametrize("places", [(-1, 5), (5, 5), (9, 4), (0, 10**9), (3, 6)], ids=str)
+def test_a_chunk_that_is_no_stretch_of_the_text_behind_the_one_before_it_is_refused(places):
+    first, *more = protocol.pack(cut_document())
+    more[0]["chunks"][1][:2] = places
+    with pytest.raises(SourceBroken, match="no document"):
+        arrived([first, *more])
+
+
+def test_chunks_that_are_too_many_for_one_document_are_refused_before_they_are_read(monkeypatch):
+    frames = list(protocol.pack(cut_document()))
+    monkeypatch.setattr(protocol, "MAX_FRAME", len(json.dumps(frames[0])) + 100)
+    with pytest.raises(SourceTooCostly, match="more text"):
+        arrived(frames)
+
+
+def test_a_document_is_cut_where_it_is_parsed_with_the_counter_of_the_embedder(parsers, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("say " + "The canteen opens at noon. " * 90, encoding="utf-8")
+    for limit in (500, 30):
+        embedder = HashingEmbedder(max_tokens=limit)
+        cutting = Cutting(embedder.counter_recipe(), CUT_OPTIONS)
+        parsed = parsers.submit(private_copy_of(path), cutting).result(timeout=30)
+        text, chunks = chunk(said_document(path), "a", embedder, CUT_OPTIONS.chunk_tokens)
+        assert parsed.elements == ()
+        assert parsed.cut
+        assert (parsed.cut.title, parsed.cut.text, parsed.cut.chunks) == ("a", text, chunks)
+
+
+def said_document(path) -> Parsed:
+    element = Element(kind="text", text=path.read_text(encoding="utf-8").removeprefix("say "))
+    return Parsed(
+        title=None, elements=(element,), media_type="text/plain", language=None, page_kind=None
+    )
+
+
+def test_a_text_that_is_nothing_but_space_is_refused_where_it_is_cut(parsers, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("say   ", encoding="utf-8")
+    cutting = Cutting(HashingEmbedder().counter_recipe(), CUT_OPTIONS)
+    assert isinstance(
+        parsers.submit(private_copy_of(path), cutting).exception(timeout=30), SourceEmpty
+    )
+
+
+def test_time_in_which_a_document_waits_for_the_machine_does_not_count(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("wait 0.9", encoding="utf-8")
+    settings = Settings(parse_workers=1, parse_timeout_s=0.3)
+    with Parsers(settings, parser=OBEY) as pool:
+        assert said(pool.submit(private_copy_of(path))) == "0.9"
 
 
 def test_a_killed_service_leaves_no_process_and_no_folder_behind(tmp_path):

@@ -18,7 +18,7 @@ from tests.world import TESTER, World
 
 ADA = Principal(name="user:ada")
 FOX = "the quick brown fox jumps over the lazy dog near the river bank"
-QUESTION = Ask(question="the quick brown fox, alpha gamma", k=20)
+QUESTION = Ask(question="the quick brown fox, alpha gamma", k=6)
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.put("long", [f"alpha gamma number {n} of many words {n * 7}" for n in range(6)], "public")
     world.put("copy one", FOX, "group:hr")
     world.put("copy two", FOX.upper(), "group:hr")
+    world.put("other", "a letter", "public")  # takes the last place
     world.put("hidden copy", FOX, "group:eng")
     yield world
     world.close()
@@ -58,7 +59,7 @@ def test_what_was_left_out_keeps_its_reason_if_the_evidence_is_weak(world: World
     kept = {"hybrid": {"en": always, "zh": always}}
     world.catalog.generations.keep_setting(found[0], SETTING, kept, by=TESTER)
     answer = asyncio.run(answerer(world).answer(QUESTION, ADA))
-    weak = [("copy", "weak_evidence"), *4 * [("long", "weak_evidence")]]
+    weak = [("copy", "weak_evidence"), *4 * [("long", "weak_evidence")], ("other", "weak_evidence")]
     assert named(answer) == sorted([("copy", "duplicate"), *2 * [("long", "document_cap")], *weak])
 
 

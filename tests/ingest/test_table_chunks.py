@@ -1,0 +1,265 @@
+"""How tables are cut: no row without its header, values said in words, rows quoted as rows."""
+
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexes.testing import HashingEmbedder
+from ingest.chunking import chunk
+from ingest.elements import Element, Parsed
+from ingest.partition.tables import make_table
+
+CASH_FLOW = (
+    ("", "2018", "2017"),
+    ("Purchases of property, plant and equipment", "1,577", "1,400"),
+    ("Dividends paid", "25", ""),
+)
+LEVELS = (("", "2018", "2018", "2017"), ("Region", "Plan", "Actual", "Actual"))
+
+
+def cut(*elements: Element, title: str = "Report", tokens: int = 64):
+    parsed = Parsed(
+        title=None, elements=elements, media_type="text/plain", language=None, page_kind=None
+    )
+    return chunk(parsed, title, HashingEmbedder(), tokens)
+
+
+def heading(text: str, level: int = 1) -> Element:
+    return Element(kind="heading", text=text, level=level)
+
+
+def text(body: str) -> Element:
+    return Element(kind="text", text=body)
+
+
+def long_table(rows: int = 60, **more) -> Element:
+    body = [(f"Region {n}", f"{n}1", f"{n}2", f"{n}3") for n in range(rows)]
+    return make_table([*LEVELS, *body], header_rows=2, **more)
+
+
+def test_what_is_embedded_names_every_value_and_what_is_quoted_stays_the_row():
+    table = make_table(CASH_FLOW, header_columns=1, notes=["millions of dollars"])
+    _, (one,) = cut(table)
+    assert "Purchases of property, plant and equipment: 2018: 1,577; 2017: 1,400" in one.embedded
+    assert "Dividends paid: 2018: 25\n" in one.embedded + "\n"
+    assert "millions of dollars" in one.embedded
+    assert "Purchases of property, plant and equipment | 1,577 | 1,400" in one.text
+    assert " | " not in one.embedded
+
+
+def test_several_header_levels_are_joined_in_front_of_each_value():
+    table = long_table(3)
+    _, (one,) = cut(table, tokens=128)
+    assert "Region: Region 1; 2018 Plan: 11; 2018 Actual: 12; 2017 Actual: 13" in one.embedded
+
+
+def test_every_part_of_a_long_table_has_caption_notes_and_all_header_rows():
+    table = long_table(caption="Table 4. Sales by region", notes=["in thousands of euros"])
+    whole, chunks = cut(heading("Sales"), table)
+    above = "Table 4. Sales by region\nin thousands of euros\n | 2018 | 2018 | 2017\n".replace(
+        "\n |", "\n|"
+    )
+    assert len(chunks) > 5
+    assert chunks[0].header == ""
+    for one in chunks[1:]:
+        assert one.header == above + "Region | Plan | Actual | Actual"
+        assert "Table 4. Sales by region" in one.embedded
+        assert "in thousands of euros" in one.embedded
+    for number in range(60):
+        said = f"Region: Region {number}; 2018 Plan: {number}1; 2018 Actual: {number}2; 2017 Actual: {number}3"
+        assert sum(said in one.embedded for one in chunks) == 1
+    assert whole.count("Region | Plan") == 1
+
+
+def test_no_chunk_begins_or_ends_inside_a_row_that_fits():
+    table = long_table()
+    lines = set(table.text.split("\n"))
+    for tokens in (48, 64, 100):
+        _, chunks = cut(table, title="", tokens=tokens)
+        assert all(line in lines for one in chunks for line in one.text.split("\n"))
+
+
+def test_a_chunk_tells_where_its_tables_stand_and_where_their_rows_begin():
+    whole, chunks = cut(text("Before it."), long_table(12), text("After it."))
+    marks = [mark for one in chunks for mark in one.tables]
+    assert (
+        whole[marks[0].start : marks[0].body].split("\n")[-2] == "Region | Plan | Actual | Actual"
+    )
+    assert all(
+        one.start <= mark.start <= mark.body <= mark.end <= one.end
+        for one in chunks
+        for mark in one.tables
+    )
+    assert all(mark.start == mark.body for one in chunks[1:] for mark in one.tables)
+    assert not cut(text("No table here."))[1][0].tables
+
+
+def test_a_row_longer_than_a_chunk_is_cut_between_cells_each_with_label_and_header():
+    columns = [f"Measure {n}" for n in range(40)]
+    table = make_table([["Country", *columns], ["Norway", *(f"{n}.5" for n in range(40))]])
+    _, chunks = cut(table)
+    assert len(chunks) > 2
+    for number in range(40):
+        held = [one for one in chunks if f"Measure {number}: {number}.5" in one.embedded]
+        assert len(held) == 1
+        assert "Country: Norway" in held[0].embedded
+    inside = next(one for one in chunks if one.text.startswith("1") and "Country" not in one.text)
+    first = inside.text.split(" | ")[0].removesuffix(".5")
+    assert inside.header.split("\n") == ["Norway", " | ".join(columns[int(first) :])]
+
+
+def test_a_cell_longer_than_a_chunk_keeps_its_label_and_its_header():
+    table = make_table([["Name", "Duties"], ["Ann", "keeps the books. " * 60], ["Bo", "cooks"]])
+    _, chunks = cut(table)
+    parts = [one for one in chunks if "keeps the books" in one.text]
+    assert len(parts) > 2
+    assert all("Name: Ann" in one.embedded and "Duties: " in one.embedded for one in parts)
+
+
+def test_empty_cells_are_not_said():
+    rows = [["Item", *(f"Month {n}" for n in range(12))], ["Rent", *[""] * 11, "700"]]
+    _, (one,) = cut(make_table(rows))
+    assert one.embedded.endswith("Item: Rent; Month 11: 700")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        make_table([["a", "b"], ["c", "d"]], header_rows=0),
+        make_table([["Only"], ["one"], ["column"]], header_rows=1),
+        make_table([["word " * 40, "other " * 40], ["1", "2"]], header_rows=1),
+        make_table(
+            [
+                ["", *["A rather long header of a column"] * 8],
+                ["x", *"12345678"],
+                ["y", *"12345678"],
+            ],
+            header_rows=1,
+        ),
+        make_table([["Total", "", ""], ["x", "1", "2"]], header_rows=1),
+        make_table([["", "Winter", "", "Summer"], ["a", "1", "2", "3"]], header_rows=1),
+        make_table([["", "Winter", "Winter"], ["a", "1", "2"]], header_rows=1),
+    ],
+    ids=["none", "one column", "paragraphs", "much longer", "no values", "a gap", "two alike"],
+)
+def test_rows_stay_rows_if_prose_says_nothing_more_or_takes_too_long(table):
+    _, chunks = cut(table, tokens=200, title="T")
+    assert "\n".join(one.text for one in chunks) == table.text
+    assert all(one.text in one.embedded for one in chunks)
+
+
+def test_rows_that_stay_rows_carry_their_header_too():
+    head = ["Longer than its values are", *["A rather long header of a column"] * 4]
+    table = make_table(
+        [head, *([str(n), *"1234"] for n in range(60))], header_rows=1, caption="Codes"
+    )
+    _, chunks = cut(table, tokens=128)
+    assert len(chunks) > 3
+    assert all(" | ".join(head) in one.embedded for one in chunks)
+    assert all(one.header == "Codes\n" + " | ".join(head) for one in chunks[1:])
+
+
+def test_the_headers_are_named_once_before_the_rows_of_every_part():
+    _, chunks = cut(long_table())
+    for one in chunks:
+        assert one.embedded.index("2017 Actual") < one.embedded.index("Region: Region")
+        assert one.embedded.count("Region, 2018 Plan, 2018 Actual, 2017 Actual\n") == 1
+
+
+def test_keyword_search_reads_rows_with_their_header_once_and_not_with_every_value():
+    _, chunks = cut(heading("Sales"), long_table(caption="Table 4"))
+    for one in chunks[1:]:
+        assert one.words == f"Report > Sales\n{one.header}\n{one.text}"
+    assert cut(text("No table."))[1][0].words == ""
+
+
+def test_a_title_over_the_whole_table_is_said_once_and_not_with_every_value():
+    rows = [["Budget 2020", "", ""], ["", "Plan", "Actual"], ["Rent", "7", "8"], ["Fuel", "1", "2"]]
+    _, (one,) = cut(make_table(rows, header_rows=2))
+    assert one.embedded.count("Budget 2020") == 1
+    assert "Rent: Plan: 7; Actual: 8" in one.embedded
+
+
+def test_a_row_that_is_merged_over_all_columns_is_said_once():
+    rows = [["Item", "Plan", "Actual"], ["Housing"] * 3, ["Rent", "7", "8"]]
+    _, (one,) = cut(make_table(rows, spans=[(1, 0, 1, 3)]))
+    assert one.embedded.count("Housing") == 1
+
+
+def test_a_bar_in_a_cell_is_a_bar_in_what_is_embedded_and_marked_in_the_text():
+    _, (one,) = cut(make_table([["Name", "Sign"], ["pipe", "a|b"]]))
+    assert "Sign: a|b" in one.embedded
+    assert "pipe | a\\|b" in one.text
+
+
+def test_a_table_between_paragraphs_shares_their_chunk():
+    _, (one,) = cut(
+        text("Prices follow."), make_table(CASH_FLOW, header_columns=1), text("So much.")
+    )
+    assert one.embedded.startswith("Report\nPrices follow.\n\n2018, 2017\nPurchases")
+    assert one.embedded.endswith("Dividends paid: 2018: 25\n\nSo much.")
+
+
+def test_an_endless_header_leaves_room_for_rows():
+    table = long_table(
+        60, caption="A caption that goes on. " * 40, notes=["A note that goes on. " * 40]
+    )
+    _, chunks = cut(table)
+    assert all(len(one.header) <= 2_000 for one in chunks)
+    assert all("2018 Plan: 301" in one.embedded for one in chunks if "Region 30 |" in one.text)
+
+
+cells = (
+    st.text(alphabet="ab é你1.,|:;-…\U0001f600", max_size=12)
+    | st.just("")
+    | st.just("long words " * 30)
+)
+
+
+@st.composite
+def tables(draw):
+    width = draw(st.integers(1, 6))
+    rows = draw(st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1, max_size=8))
+    return make_table(
+        rows,
+        header_rows=draw(st.none() | st.integers(0, len(rows))),
+        header_columns=draw(st.integers(0, width)),
+        caption=draw(cells),
+        notes=draw(st.lists(cells, max_size=2)),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    found=st.lists(tables() | st.just(text("A paragraph. " * 9)), max_size=4),
+    tokens=st.integers(24, 200),
+)
+def test_every_cell_is_in_one_chunk_and_what_is_embedded_fits(found, tokens):
+    whole, chunks = cut(*found, tokens=tokens)
+    squeezed = "".join(whole.split())
+    assert "".join("".join(one.text.split()) for one in chunks) == squeezed
+    assert all(one.text == whole[one.start : one.end] for one in chunks)
+    counts = HashingEmbedder().count([one.embedded for one in chunks])
+    assert all(count <= tokens for count in counts)
+    for one in chunks:
+        said = set(re.findall(r"\w+", one.embedded))
+        assert set(re.findall(r"\w+", "\n".join(
+            one.text[mark.body - one.start : mark.end - one.start] for mark in one.tables
+        ))) <= said  # fmt: skip
+
+
+@pytest.mark.slow
+def test_time_for_a_table_grows_with_its_rows_and_not_faster():
+    def seconds(rows: int) -> float:
+        table = make_table(
+            [("Name", "City", "Sum"), *((f"n{i}", "Rome", str(i)) for i in range(rows))]
+        )
+        started = time.process_time()
+        cut(table, tokens=256)
+        return time.process_time() - started
+
+    seconds(1_000)
+    assert seconds(20_000) < 12 * max(seconds(5_000), 0.1)

@@ -1,0 +1,48 @@
+"""Tables are shown as tables, in answers and in passages, and stay text all the same."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.service.page.person import Person, shelve
+
+pytestmark = pytest.mark.slow
+
+TABLE = "Zeppelin | Length | Note\nHindenburg | 245 | <b>bold</b>\nNorge | 106 | a\\|b"
+
+
+def cells(person: Person, where: str) -> list[list[str]]:
+    rows: list[list[str]] = person.page.locator(f"{where} table.cells").first.evaluate(
+        "table => [...table.rows].map((row) => [...row.cells].map((cell) => cell.innerText))"
+    )
+    return rows
+
+
+def test_a_table_in_an_answer_is_drawn_and_its_marker_opens_the_row_in_its_table(
+    ada: Person,
+) -> None:
+    shelve(ada.house, "zeppelins.txt", [f"The zeppelins of the harbour.\n\n{TABLE}\n\nNo more."])
+    ada.house.model.reply = (
+        "They are:\n\n| Zeppelin | Length |\n|---|---|\n| Norge | 106 [1] |\n\nSo much."
+    )
+    ada.ask("How long is the zeppelin Norge?")
+    expect(ada.page.locator(".cite").first).to_be_visible()
+    assert [row[0] for row in cells(ada, "#turns")] == ["Zeppelin", "Norge"]
+    assert ada.page.locator("#turns td .cite").count() == 1
+    ada.page.locator(".cite").first.click()
+    expect(ada.panel.locator("mark").first).to_be_visible()
+    assert cells(ada, "#panel") == [
+        ["Zeppelin", "Length", "Note"],
+        ["Hindenburg", "245", "<b>bold</b>"],
+        ["Norge", "106", "a|b"],
+    ]
+    quoted = ada.panel.locator("mark.quote").all_inner_texts()
+    assert quoted == ["Norge", "106", "a|b"]
+    assert "No more." in ada.panel.locator(".page").inner_text()
+
+
+def test_one_line_with_a_bar_is_no_table(ada: Person) -> None:
+    shelve(ada.house, "zeppelins.txt", ["The zeppelin | the balloon. Both fly."])
+    ada.house.model.reply = "Zeppelin | balloon [1]."
+    ada.ask("What flies, a zeppelin?")
+    expect(ada.page.locator(".cite").first).to_be_visible()
+    assert ada.page.locator("#turns table.cells").count() == 0
