@@ -218,6 +218,8 @@ class _Book:
             self.left -= len(kept)
             if kept:
                 reading.sheet.rows[row] = kept
+            else:
+                reading.sheet.unseen_rows.add(row)
         reading.sheet.merged += [
             (first, column, first + down - 1, column + across - 1)
             for column, across, down in merged

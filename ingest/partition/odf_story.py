@@ -18,7 +18,7 @@ TAGS = (
     "covered-table-cell", "page", "notes", "note", "annotation", "tracked-changes", "section", "frame", "text-box",
     "image", "object", "header", "footer", "forms",
 )  # fmt: skip
-MAX_BLOCKS = 2_000_000
+MAX_BLOCKS = 1_000_000
 MAX_STYLES = 20  # that one is based on, one after the other
 DELETED, VANISHED, HIDDEN_SLIDE, HIDDEN_SECTION = (
     "in tracked deletions", "in hidden characters", "in hidden slides", "in hidden sections",
@@ -172,29 +172,25 @@ class OdfStory:
         parts: list[str] = []
         unseen: list[str] = []
         readings: list[str] = []
-        depth_hidden = depth_outside = 0
+        hidden_in = outside = 0
         base = ""
         for event, piece in etree.iterwalk(node, events=("start", "end")):
             name = local(piece)
-            into = unseen if hidden or depth_hidden else parts
+            step = 1 if event == "start" else -1
+            outside += step * (name in _OUTSIDE)
+            if name == "span" and self.style_hides("text", value_of(piece, "style-name")):
+                hidden_in += step
+            into = unseen if hidden or hidden_in else parts
             if event == "start":
-                depth_outside += name in _OUTSIDE
-                depth_hidden += name == "span" and self.style_hides(
-                    "text", value_of(piece, "style-name")
-                )
-                if not depth_outside and name not in ("ruby-text", ""):
+                if not outside and name not in ("ruby-text", ""):
                     into.append(_sign(name, piece) + (piece.text or ""))
                 continue
-            depth_outside -= name in _OUTSIDE
-            depth_hidden -= name == "span" and self.style_hides(
-                "text", value_of(piece, "style-name")
-            )
             if name == "ruby-base":
                 base = "".join(piece.itertext())
             elif name == "ruby-text":
                 readings.append(f"{base}: {''.join(piece.itertext()).strip()}")
-            if piece is not node and piece.tail and not depth_outside:
-                (unseen if hidden or depth_hidden else parts).append(piece.tail)
+            if piece is not node and piece.tail and not outside:
+                into.append(piece.tail)
         if any(self._hidden_sections):
             unseen, parts = unseen + parts, []
         why = HIDDEN_SECTION if any(self._hidden_sections) else VANISHED

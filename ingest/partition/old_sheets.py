@@ -52,13 +52,18 @@ class _Book:
 
     def _read_cells(self, found: Any, sheet: Sheet) -> None:
         dropped = 0
+        sheet.unseen_columns = {
+            number + 1 for number, about in found.colinfo_map.items() if about.hidden
+        }
         for row in range(found.nrows):
             cells: list[Cell] = []
+            unseen = False
             for column, kind in enumerate(found.row_types(row)):
                 if kind in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK):
                     continue
                 text, is_number = self._text(found, row, column, kind)
                 why = self._why_unseen(found, sheet, row, column)
+                unseen = unseen or bool(why)
                 shown = self.work.hide(text, why) if why else text
                 if not shown or not (shown := shown.strip()):
                     continue
@@ -69,6 +74,8 @@ class _Book:
                 cells.append(Cell(column + 1, shown, is_number))
             if cells:
                 sheet.rows[row + 1] = cells
+            elif unseen:
+                sheet.unseen_rows.add(row + 1)
         if dropped:
             self.work.lose("limit", dropped, "cells", f"of the sheet {sheet.name}")
 
@@ -92,10 +99,10 @@ class _Book:
     def _why_unseen(self, found: Any, sheet: Sheet, row: int, column: int) -> str:
         if found.visibility:
             return f"in the hidden sheet {sheet.name}"
-        about_row, about_column = found.rowinfo_map.get(row), found.colinfo_map.get(column)
+        about_row = found.rowinfo_map.get(row)
         if about_row is not None and about_row.hidden:
             return f"in hidden rows of the sheet {sheet.name}"
-        if about_column is not None and about_column.hidden:
+        if column + 1 in sheet.unseen_columns:
             return f"in hidden columns of the sheet {sheet.name}"
         return ""
 

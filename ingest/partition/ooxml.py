@@ -83,7 +83,9 @@ class Package:
         self._tell_damage(name, root is None or _is_cut(parser.error_log))
         return root
 
-    def stream(self, name: str, *tags: str) -> Iterator[tuple[str, etree._Element]]:
+    def stream(
+        self, name: str, *tags: str, events: tuple[str, ...] = ("start", "end")
+    ) -> Iterator[tuple[str, etree._Element]]:
         """("start" or "end", node) for every node of these local names; nothing of a missing part.
 
         Finished nodes go from memory one by one, so a part may be of any size: a node is whole at
@@ -94,9 +96,9 @@ class Package:
         wanted = [f"{{*}}{tag}" for tag in tags]
         try:
             with self.archive.open(name) as source:
-                events = etree.iterparse(source, events=("start", "end"), tag=wanted, **_SAFE)
-                yield from events
-                self._tell_damage(name, _is_cut(events.error_log))
+                found = etree.iterparse(source, events=events, tag=wanted, **_SAFE)
+                yield from found
+                self._tell_damage(name, _is_cut(found.error_log))
         except _UNREADABLE:
             self._tell_damage(name, True)
 

@@ -7,25 +7,26 @@ table above it.
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from ingest.elements import Element
 from ingest.partition.grids import count_header_rows
-from ingest.partition.tables import MAX_PLACES, Span, make_table
+from ingest.partition.tables import CELL, MAX_PLACES, Span, make_table
 
 MAX_TITLE_CHARS = 200
 MAX_TITLE_LINES = 4
 MAX_HEADER_ROWS = 6
+MAX_GAP = 1_000  # rows looked through for one that is empty
 DEFAULT_NAME = re.compile(
-    r"^(sheet|tabelle|feuil|hoja|foglio|blad|munka|工作表|シート)\s*\d+$", re.IGNORECASE
+    r"^(sheet|tabelle|feuil|hoja|foglio|blad|munka|工作表|シート)\s*\d*$", re.IGNORECASE
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell with text, and what its text is."""
+class Cell(NamedTuple):
+    """A cell with text, and what its text is. A tuple, because a sheet has millions of them."""
 
     column: int  # from 1
     text: str
@@ -46,6 +47,9 @@ class Sheet:
     # by (row, first column) where a table begins: how many header rows the file says it has
     headers: dict[tuple[int, int], int] = field(default_factory=dict)
     frozen_rows: int = 0  # so many rows stay in sight when the sheet is scrolled
+    # rows and columns whose cells were left out: there is no gap where they stood
+    unseen_rows: set[int] = field(default_factory=set)
+    unseen_columns: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,19 @@ class _Block:
         used = [cell.column for _, cells in self.rows for cell in cells]
         return min(used), max(used)
 
+    @property
+    def used_columns(self) -> list[int]:
+        """In order; columns that are empty throughout are none of the table's."""
+        return sorted({cell.column for _, cells in self.rows for cell in cells})
+
 
 def sheet_elements(sheet: Sheet) -> Iterator[Element]:
     """The sheet's name, unless the program gave it, and its tables and lines in their order."""
-    blocks = [block for part in _bands(_spread_merged(sheet)) for block in _split_columns(part)]
+    blocks = [
+        block
+        for part in _bands(_spread_merged(sheet), sheet)
+        for block in _split_columns(part, sheet)
+    ]
     if not blocks:
         return
     if not DEFAULT_NAME.match(sheet.name):
@@ -124,13 +137,13 @@ def _with_copies(cells: list[Cell], copies: Sequence[Cell] | None) -> tuple[Cell
 # --- where tables begin and end -----------------------------------------------------------------
 
 
-def _bands(rows: Iterable[tuple[int, tuple[Cell, ...]]]) -> Iterator[_Block]:
+def _bands(rows: Iterable[tuple[int, tuple[Cell, ...]]], sheet: Sheet) -> Iterator[_Block]:
     """Rows without an empty row between them."""
     band: list[tuple[int, tuple[Cell, ...]]] = []
     for number, cells in rows:
         if not cells:
             continue
-        if band and number > band[-1][0] + 1:
+        if band and _is_gap(band[-1][0], number, sheet.unseen_rows):
             yield _Block(tuple(band))
             band = []
         band.append((number, cells))
@@ -138,11 +151,16 @@ def _bands(rows: Iterable[tuple[int, tuple[Cell, ...]]]) -> Iterator[_Block]:
         yield _Block(tuple(band))
 
 
-def _split_columns(band: _Block) -> Iterator[_Block]:
+def _is_gap(before: int, after: int, unseen: Set[int]) -> bool:
+    """Whether something empty stands between two rows or columns, and not only what was left out."""
+    return any(between not in unseen for between in range(before + 1, min(after, before + MAX_GAP)))
+
+
+def _split_columns(band: _Block, sheet: Sheet) -> Iterator[_Block]:
     """The lists that stand side by side in it, or the band itself."""
     body = [(number, cells) for number, cells in band.rows if not _is_line(cells)]
     used = sorted({cell.column for _, cells in body for cell in cells})
-    edges = [right for left, right in pairwise(used) if right > left + 1]
+    edges = [right for left, right in pairwise(used) if _is_gap(left, right, sheet.unseen_columns)]
     starts = [used[0] if used else 0]
     for edge in edges:
         left = [column for column in used if starts[-1] <= column < edge]
@@ -158,14 +176,14 @@ def _split_columns(band: _Block) -> Iterator[_Block]:
             (number, tuple(cell for cell in cells if start <= cell.column < end))
             for number, cells in band.rows
         )
-        yield from _bands(rows)
+        yield from _bands(rows, sheet)
 
 
 def _begins_list(
     rows: Sequence[tuple[int, tuple[Cell, ...]]], used: Sequence[int], edge: int
 ) -> bool:
     """Whether another list begins at this column: a header, names below it, more columns."""
-    if not any(column == edge + 1 for column in used):
+    if not any(column > edge for column in used):
         return False
     column = [cell for _, cells in rows for cell in cells if cell.column == edge]
     head, body = column[0], column[1:]
@@ -236,12 +254,16 @@ def _table_elements(sheet: Sheet, block: _Block, above: Sequence[str]) -> Iterat
             yield _line_of(sheet, line)
     kept = [line for line in titles if len(line) <= MAX_TITLE_CHARS]
     kept = kept if len(titles) <= 2 * MAX_TITLE_LINES else []
-    left, right = _Block(tuple(rows)).columns
-    grid = [_dense(cells, left, right) for _, cells in rows]
-    spans = _spans_within(sheet, [number for number, _ in rows], left, right)
+    places = {column: at for at, column in enumerate(_Block(tuple(rows)).used_columns)}
+    if len(places) * len(rows) > MAX_PLACES:  # a few cells far apart
+        lines = (CELL.join(cell.text for cell in cells) for _, cells in rows)
+        yield _line_of(sheet, "\n".join([*kept, *lines]))
+        return
+    grid = [_dense(cells, places) for _, cells in rows]
+    spans = _spans_within(sheet, [number for number, _ in rows], places)
     element = make_table(
         grid,
-        header_rows=_count_headers(sheet, rows, grid, spans, left),
+        header_rows=_count_headers(sheet, rows, grid, spans),
         spans=spans,
         caption=kept[0] if kept else "",
         notes=kept[1:],
@@ -259,21 +281,23 @@ def _is_vertical(rows: Sequence[tuple[int, tuple[Cell, ...]]]) -> bool:
     )
 
 
-def _dense(cells: Sequence[Cell], left: int, right: int) -> list[str]:
-    row = [""] * (right - left + 1)
+def _dense(cells: Sequence[Cell], places: Mapping[int, int]) -> list[str]:
+    row = [""] * len(places)
     for cell in cells:
-        row[cell.column - left] = cell.text
+        row[places[cell.column]] = cell.text
     return row
 
 
-def _spans_within(sheet: Sheet, numbers: Sequence[int], left: int, right: int) -> list[Span]:
+def _spans_within(sheet: Sheet, numbers: Sequence[int], places: Mapping[int, int]) -> list[Span]:
+    """The merged cells of these rows and columns, by their places in the grid."""
     spans: list[Span] = []
+    columns = list(places)
     for top, first, bottom, last in sheet.merged:
         begin, end = bisect_left(numbers, top), bisect_right(numbers, bottom)
-        wide = min(last, right) - first + 1
-        inside = begin < end and numbers[begin] == top and first >= left and wide >= 1
+        wide = bisect_right(columns, last) - bisect_left(columns, first)
+        inside = begin < end and numbers[begin] == top and first in places
         if inside and (end - begin) * wide > 1:
-            spans.append((begin, first - left, end - begin, wide))
+            spans.append((begin, places[first], end - begin, wide))
     return spans
 
 
@@ -282,7 +306,6 @@ def _count_headers(
     rows: Sequence[tuple[int, tuple[Cell, ...]]],
     grid: Sequence[Sequence[str]],
     spans: Sequence[Span],
-    left: int,
 ) -> int:
     """How many rows at the top name the columns: by the file's own marks, then by what they hold."""
     first = rows[0][0]
@@ -295,7 +318,7 @@ def _count_headers(
     if len(rows) < 2 or not _may_name_columns(rows[0][1]):
         return 0
     count = count_header_rows(grid, spans)
-    if count == 1 and _has_second_header(rows, left):
+    if count == 1 and _has_second_header(rows):
         return 2
     return count
 
@@ -326,7 +349,7 @@ def _is_figure(text: str) -> bool:
     return not re.search(r"[/:年月日]|\d[-.]\d+[-.]\d|[A-Za-z]{3}", text)
 
 
-def _has_second_header(rows: Sequence[tuple[int, tuple[Cell, ...]]], left: int) -> bool:
+def _has_second_header(rows: Sequence[tuple[int, tuple[Cell, ...]]]) -> bool:
     """Whether the first row names groups, with gaps between them, and the second their columns."""
     if len(rows) < 3:
         return False
@@ -336,5 +359,5 @@ def _has_second_header(rows: Sequence[tuple[int, tuple[Cell, ...]]], left: int) 
         and not any(cell.is_number for cell in second)
         and any(cell.is_number for cell in third)
         and len(second) >= len(third)
-        and (len(top) > 1 or top[0].column > left)
+        and (len(top) > 1 or top[0].column > second[0].column)
     )

@@ -24,7 +24,7 @@ TAGS = (
     "p", "pPr", "r", "oMath", "rt", "rubyBase", "ruby", "tbl", "tblPr", "tr", "trPr", "tc", "tcPr", "txbxContent",
     "AlternateContent", "Choice", "Fallback", "del", "moveFrom", "footnote", "endnote", "comment", "altChunk",
 )  # fmt: skip
-MAX_BLOCKS = 2_000_000  # paragraphs and cells of one part, empty ones too
+MAX_BLOCKS = 1_000_000  # paragraphs and cells of one part, empty ones too
 TINY = 2  # half points: letters that nobody can read
 WHITE = "FFFFFF"
 DELETED, VANISHED, UNSEEN, DOT = (
@@ -189,6 +189,8 @@ class Story:
         if any(self._fields) and paragraph.instructions:  # a field that never came to its result
             paragraph.pieces += [(text, "") for text in paragraph.instructions]
             self._fields = [False] * len(self._fields)
+        if not (paragraph.pieces or paragraph.anchored or paragraph.numbering or flow.carried):
+            return self._flush_after_block()
         pieces = flow.carried + paragraph.pieces
         flow.carried = []
         if paragraph.end_deleted and not self._skipped:
@@ -196,8 +198,7 @@ class Story:
         else:
             self._emit(flow, paragraph, pieces)
         flow.elements += paragraph.anchored
-        if len(self._flows) == 1:
-            self._flush()
+        return self._flush_after_block()
 
     def _emit(self, flow: Flow, paragraph: _Paragraph, pieces: list[Piece]) -> None:
         text = self._seen_text(pieces)
@@ -252,6 +253,10 @@ class Story:
                 parts.append(f" {shown} ")
         return clean("".join(parts)).replace("\u00ad", "").strip()
 
+    def _flush_after_block(self) -> None:
+        if len(self._flows) == 1 and self._pending:
+            self._flush()
+
     def _flush(self) -> None:
         self._flows[0].elements += self._pending
         self._pending = []
@@ -292,6 +297,8 @@ class Story:
     def _why_unseen(self, about: etree._Element | None, paragraph: _Paragraph) -> str:
         if self._deleted:
             return DELETED
+        if about is None:
+            return VANISHED if paragraph.style.hidden else ""
         vanish = child(about, "vanish")
         style = self.styles.style(value_of(child(about, "rStyle")))
         if is_on(vanish) if vanish is not None else style.hidden or paragraph.style.hidden:
@@ -315,6 +322,8 @@ class Story:
         )
 
     def _is_bold(self, about: etree._Element | None, paragraph: _Paragraph) -> bool:
+        if about is None:
+            return paragraph.style.bold
         bold = child(about, "b")
         style = self.styles.style(value_of(child(about, "rStyle")))
         return is_on(bold) if bold is not None else style.bold or paragraph.style.bold

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from lxml import etree
@@ -34,6 +35,7 @@ from ingest.partition.text import clean
 
 MAX_CELLS = 2_000_000  # with text, of one file
 MAX_COLUMNS, MAX_ROWS = 16_384, 1_048_576
+RELEASED_TOGETHER = 1_000  # cells of one row
 SHEET_TAGS = (
     "c", "row", "col", "mergeCell", "pane", "oddHeader", "oddFooter", "evenHeader", "evenFooter", "firstHeader",
     "firstFooter",
@@ -41,6 +43,7 @@ SHEET_TAGS = (
 _HEADER_CODES = re.compile(r"&(?:[LCRPNDTFAGZBIUESXYK]|\"[^\"]*\"|\d+)")
 _PLACE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_DIGITS = "0123456789"
 _WHITE = frozenset({"FFFFFFFF", "00FFFFFF", "FFFFFF"})
 _THREADED = "[Threaded comment]"
 
@@ -51,6 +54,9 @@ class _Form:
 
     code: str = GENERAL
     white: bool = False
+
+
+_PLAIN = _Form()
 
 
 def read_workbook(path: Path, work: ParseContext) -> ReadResult:
@@ -71,7 +77,6 @@ class _Reading:
     cells: list[tuple[Cell, str]] = field(default_factory=list)  # of this row; why nobody sees it
     row: int = 0
     column: int = 0
-    hidden_columns: set[int] = field(default_factory=set)
     printed: list[str] = field(default_factory=list)
 
 
@@ -95,10 +100,9 @@ class _Workbook:
         self.embedded: list[str] = []
 
     def _read_strings(self, name: str) -> Iterator[str]:
-        for event, node in self.package.stream(name, "si"):
-            if event == "end":
-                yield _rich_text(node)
-                release(node)
+        for _, node in self.package.stream(name, "si", events=("end",)):
+            yield _rich_text(node)
+            release(node)
 
     def elements(self) -> Iterator[Element]:
         for number, node in enumerate(self.book.root.iter("{*}sheet"), start=1):
@@ -139,17 +143,21 @@ class _Workbook:
     # --- cells ----------------------------------------------------------------------------------
 
     def _read_cells(self, name: str, reading: _Reading) -> None:
-        dropped = 0
-        for event, node in self.package.stream(name, *SHEET_TAGS):
-            if event == "start":
-                continue
+        dropped, sheet = 0, reading.sheet
+        for _, node in self.package.stream(name, *SHEET_TAGS, events=("end",)):
             tag = local(node)
             if tag == "c":
+                reading.column += 1
                 dropped += not self._read_cell(node, reading)
-                release(node)
+                if reading.column % RELEASED_TOGETHER == 0:
+                    release(node)
             elif tag == "row":
                 self._end_row(node, reading)
                 release(node)
+                if reading.row > MAX_ROWS:
+                    limit = f"of the sheet {sheet.name} beyond its row {MAX_ROWS:,}"
+                    self.work.lose("limit", 1, "parts", limit)
+                    break
             else:
                 _read_beside(tag, node, reading)
         if dropped:
@@ -159,22 +167,28 @@ class _Workbook:
 
     def _read_cell(self, node: etree._Element, reading: _Reading) -> bool:
         """Adds the cell to its row. False if it has text and there is no room for it."""
-        place = _PLACE.fullmatch(node.get("r") or "")
-        reading.column = _column_number(place.group(1)) if place else reading.column + 1
+        if not len(node):
+            return True
+        place = node.get("r")
+        if place:
+            reading.column = _column_number(place.rstrip(_DIGITS))
+        column = reading.column
         form = self._form(node.get("s"))
         text, is_number, raw = self._value(node, form)
-        if not raw or not 0 < reading.column <= MAX_COLUMNS:
+        if not raw or not 0 < column <= MAX_COLUMNS:
             return True
         if self.left <= 0:
             return False
         self.left -= 1
         why = self._why_unseen(reading, form, text)
-        reading.cells.append((Cell(reading.column, text or raw, is_number), why))
+        reading.cells.append((Cell(column, text or raw, is_number), why))
         return True
 
     def _form(self, style: str | None) -> _Form:
+        if style is None:
+            return self.forms[0] if self.forms else _PLAIN
         number = number_of(style)
-        return self.forms[number] if 0 <= number < len(self.forms) else _Form()
+        return self.forms[number] if 0 <= number < len(self.forms) else _PLAIN
 
     def _value(self, node: etree._Element, form: _Form) -> tuple[str, bool, str]:
         """(what it shows, whether it is a number, what it holds)"""
@@ -210,6 +224,8 @@ class _Workbook:
         return text, kind == "d", text
 
     def _number(self, value: str, form: _Form) -> tuple[str, bool, str]:
+        if form.code == GENERAL and value.isdigit() and len(value) < 16:
+            return value.lstrip("0") or "0", True, value
         try:
             number = float(value)
             shown = (
@@ -226,7 +242,7 @@ class _Workbook:
         name = reading.sheet.name
         if reading.hidden:
             return f"in the hidden sheet {name}"
-        if reading.column in reading.hidden_columns:
+        if reading.column in reading.sheet.unseen_columns:
             return f"in hidden columns of the sheet {name}"
         if not text:
             return f"in cells of the sheet {name} whose format shows nothing"
@@ -244,7 +260,11 @@ class _Workbook:
                 why = f"in hidden rows of the sheet {reading.sheet.name}"
             shown = self.work.hide(cell.text, why) if why else cell.text
             if shown and (shown := shown.strip()):
-                kept.append(cell if shown is cell.text else replace(cell, text=shown))
+                kept.append(
+                    cell if shown is cell.text else Cell(cell.column, shown, cell.is_number)
+                )
+        if reading.cells and not kept:
+            reading.sheet.unseen_rows.add(number)
         reading.cells = []
         if kept and number <= MAX_ROWS:
             reading.sheet.rows.setdefault(number, []).extend(kept)
@@ -324,7 +344,8 @@ def _read_beside(tag: str, node: etree._Element, reading: _Reading) -> None:
     if tag == "col":
         if node.get("hidden") in ("1", "true") or node.get("width") == "0":
             first, last = number_of(node.get("min")), number_of(node.get("max"))
-            reading.hidden_columns.update(range(max(1, first), min(last, MAX_COLUMNS) + 1))
+            hidden = range(max(1, first), min(last, MAX_COLUMNS) + 1)
+            reading.sheet.unseen_columns.update(hidden)
     elif tag == "mergeCell":
         area = _area(node.get("ref") or "")
         if area is not None:
@@ -348,9 +369,13 @@ def _area(reference: str) -> tuple[int, int, int, int] | None:
     return top, _column_number(first.group(1)), bottom, _column_number(last.group(1))
 
 
+@lru_cache(maxsize=MAX_COLUMNS)
 def _column_number(letters: str) -> int:
+    """1 for "A"; 0 if these are no letters of a column."""
     number = 0
     for letter in letters:
+        if not "A" <= letter <= "Z" or number > MAX_COLUMNS:
+            return 0
         number = number * 26 + ord(letter) - 64
     return number
 
