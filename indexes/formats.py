@@ -36,8 +36,12 @@ _MS = "application/vnd.ms-"
 _HOME = "ingest.partition."
 
 
-def _zip(name: str, kind: str, mark: str, reader: str, page: PageKind | None = None) -> Format:
-    return Format(name, (f".{name}",), kind, "zip", _HOME + reader, page, _ZIP, mark)
+def _zip(
+    name: str, kind: str, mark: str, reader: str, page: PageKind | None = None, also: str = ""
+) -> Format:
+    """also: more endings, with spaces between."""
+    endings = (f".{name}", *also.split())
+    return Format(name, endings, kind, "zip", _HOME + reader, page, _ZIP, mark)
 
 
 def _ole(name: str, kind: str, mark: str, reader: str, page: PageKind | None = None) -> Format:
@@ -55,18 +59,36 @@ def _text(name: str, kind: str, reader: str, *endings: str) -> Format:
 
 
 _TABLE = (
-    _zip("docx", _OFFICE + "wordprocessingml.document", "word/", "office_files:read_docx"),
     _zip(
-        "pptx", _OFFICE + "presentationml.presentation", "ppt/", "office_files:read_pptx", "slide"
+        "docx",
+        _OFFICE + "wordprocessingml.document",
+        "word/",
+        "word:read_word",
+        also=".docm .dotx .dotm",
     ),
-    _zip("xlsx", _OFFICE + "spreadsheetml.sheet", "xl/", "office_files:read_xlsx", "sheet"),
-    _zip("odt", _OPEN + "text", "content.xml", "office_files:read_odt"),
+    _zip(
+        "pptx",
+        _OFFICE + "presentationml.presentation",
+        "ppt/",
+        "slides:read_slides",
+        "slide",
+        also=".pptm .ppsx .ppsm .potx .potm",
+    ),
+    _zip(
+        "xlsx",
+        _OFFICE + "spreadsheetml.sheet",
+        "xl/",
+        "workbooks:read_workbook",
+        "sheet",
+        also=".xlsm .xltx .xltm",
+    ),
+    _zip("odt", _OPEN + "text", "content.xml", "odf:read_text"),
     _zip("odp", _OPEN + "presentation", "content.xml", "odf:read_presentation", "slide"),
     _zip("ods", _OPEN + "spreadsheet", "content.xml", "odf:read_spreadsheet", "sheet"),
     _zip("epub", "application/epub+zip", "META-INF/container.xml", "web:read_epub", "part"),
     _ole("doc", "application/msword", "WordDocument", "office_files:read_doc"),
     _ole("ppt", _MS + "powerpoint", "PowerPoint Document", "office_files:read_ppt", "slide"),
-    _ole("xls", _MS + "excel", "Workbook", "office_files:read_xls", "sheet"),
+    _ole("xls", _MS + "excel", "Workbook", "old_sheets:read_old_workbook", "sheet"),
     _ole("msg", _MS + "outlook", "__properties_version1.0", "mail:read_msg"),
     Format(
         "rtf",

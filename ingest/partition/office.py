@@ -1,5 +1,4 @@
-"""Home of unstructured: Word, PowerPoint, Excel, HTML, Markdown, RTF and OpenDocument text to our
-elements.
+"""Home of unstructured: HTML, Markdown and RTF to our elements.
 
 It is imported on first use, in a worker only: the import costs seconds, and reads its settings from
 the environment.
@@ -39,47 +38,12 @@ _KINDS: dict[str, ElementKind] = {
     "CodeSnippet": "code",
 }
 _SKIPPED = frozenset({"PageBreak", "Image"})
-_DEFAULT_SHEET = re.compile(
-    r"^(sheet|tabelle|feuil|hoja|foglio|blad|munka|工作表|シート)\s*\d+$", re.IGNORECASE
-)
 _PASSWORD = re.compile(r"password|encrypted|decrypt", re.IGNORECASE)
-
-
-def partition_word(path: Path) -> list[Element]:
-    return _convert_all(
-        lambda: _partitioner("docx")(filename=str(path), **_partition_options("docx"))
-    )
-
-
-def partition_slides(path: Path) -> list[Element]:
-    found = _convert_all(
-        lambda: _partitioner("pptx")(
-            filename=str(path), include_slide_notes=True, **_partition_options("pptx")
-        )
-    )
-    return list(_fix_slide_headings(found))
-
-
-def partition_sheets(path: Path) -> list[Element]:
-    """Cells as tables, sheet by sheet.
-
-    A sheet's name is a heading, unless it is the one that the program gave.
-    """
-    found = _convert_all(
-        lambda: _partitioner("xlsx")(filename=str(path), **_partition_options("xlsx"))
-    )
-    return list(_add_sheet_headings(found))
 
 
 def partition_rich_text(path: Path) -> list[Element]:
     return _convert_all(
         lambda: _partitioner("rtf")(filename=str(path), **_partition_options("rtf"))
-    )
-
-
-def partition_open_text(path: Path) -> list[Element]:
-    return _convert_all(
-        lambda: _partitioner("odt")(filename=str(path), **_partition_options("odt"))
     )
 
 
@@ -97,7 +61,7 @@ def partition_markdown(text: str) -> list[Element]:
 
 def warm_up() -> None:
     """Imports what every document needs, so that workers forked afterwards share it."""
-    for name in ("docx", "pptx", "xlsx", "html", "md"):
+    for name in ("html", "md"):
         _partitioner(name)
 
 
@@ -174,37 +138,3 @@ def _convert_element(found: Any) -> Iterator[Element]:
 def _convert_table(text: str, markup: str | None, place: dict[str, Any]) -> Element:
     table = tables.parse_table(markup) if markup else None
     return tables.element_of(table, **place) if table else Element(kind="table", text=text, **place)
-
-
-def _fix_slide_headings(found: list[Element]) -> Iterator[Element]:
-    """Only the first title of a slide is a heading; the others are lines that look like one."""
-    titled: set[int | None] = set()
-    for element in found:
-        if element.kind != "heading":
-            yield element
-        elif element.page in titled:
-            yield Element(kind="text", text=element.text, page=element.page)
-        else:
-            titled.add(element.page)
-            yield Element(kind="heading", text=element.text, level=1, page=element.page)
-
-
-def _add_sheet_headings(found: list[Element]) -> Iterator[Element]:
-    named: set[int | None] = set()
-    for element in found:
-        if element.page not in named:
-            named.add(element.page)
-            if element.page_name and not _DEFAULT_SHEET.match(element.page_name):
-                yield Element(
-                    kind="heading",
-                    text=element.page_name,
-                    level=1,
-                    page=element.page,
-                    page_name=element.page_name,
-                )
-        if element.kind == "heading":  # a cell on a row of its own
-            yield Element(
-                kind="text", text=element.text, page=element.page, page_name=element.page_name
-            )
-        else:
-            yield element

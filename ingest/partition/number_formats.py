@@ -1,0 +1,334 @@
+"""Numbers as a spreadsheet shows them: format codes of Excel (ECMA-376, 18.8.31) put into effect.
+
+Dates whose order the reader's own system decides are written as ISO dates. Names of months and days
+are English; grouping and decimal signs are those of the format codes themselves.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from functools import lru_cache
+
+GENERAL = "General"
+ISO_DATE, ISO_MOMENT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm"
+MAX_CODE_CHARS = 500
+MAX_DECIMALS = 30
+_LAST_DAY = 2_958_466  # serial number after 9999-12-31
+_CJK_DATE, _CJK_MONTH, _CJK_DAY = 'yyyy"年"m"月"d"日"', 'yyyy"年"m"月"', 'm"月"d"日"'
+
+BUILTIN: Mapping[int, str] = {
+    0: GENERAL, 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 5: '"$"#,##0;("$"#,##0)', 6: '"$"#,##0;("$"#,##0)',
+    7: '"$"#,##0.00;("$"#,##0.00)', 8: '"$"#,##0.00;("$"#,##0.00)', 9: "0%", 10: "0.00%", 11: "0.00E+00",
+    12: "# ?/?", 13: "# ??/??", 14: ISO_DATE, 15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy", 18: "h:mm AM/PM",
+    19: "h:mm:ss AM/PM", 20: "h:mm", 21: "h:mm:ss", 22: ISO_MOMENT, 37: "#,##0;(#,##0)", 38: "#,##0;(#,##0)",
+    39: "#,##0.00;(#,##0.00)", 40: "#,##0.00;(#,##0.00)", 41: "#,##0;(#,##0);-", 42: '"$"#,##0;("$"#,##0);"$"-',
+    43: "#,##0.00;(#,##0.00);-", 44: '"$"#,##0.00;("$"#,##0.00);"$"-', 45: "mm:ss", 46: "[h]:mm:ss", 47: "mm:ss.0",
+    48: "##0.0E+0", 49: "@", 27: _CJK_MONTH, 28: _CJK_DAY, 29: _CJK_DAY, 30: "m-d-yy", 31: _CJK_DATE,
+    32: 'h"时"mm"分"', 33: 'h"时"mm"分"ss"秒"', 34: "h:mm AM/PM", 35: "h:mm:ss AM/PM", 36: _CJK_MONTH, 50: _CJK_MONTH,
+    51: _CJK_DAY, 52: _CJK_MONTH, 53: _CJK_DAY, 54: _CJK_DAY, 55: "h:mm AM/PM", 56: "h:mm:ss AM/PM", 57: _CJK_MONTH,
+    58: _CJK_DAY,
+}  # fmt: skip
+"""The codes that files only number, as a system set to English or Chinese shows them."""
+
+_TOKEN = re.compile(
+    r'"[^"]*"?|\\.|_.|\*.|\[[^\]]*\]|am/pm|a/p|上午/下午|general|e[+-]|y+|m+|d+|h+|s+|aaa+|[ge]+|[0#?]|.',
+    re.IGNORECASE | re.DOTALL,
+)
+_CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)(-?[\d.]+)\]")
+_CURRENCY = re.compile(r"\[\$([^\]-]*)(?:-([^\]]*))?\]")
+_ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
+_DATE_WORDS = re.compile(r"(?:y+|m+|d+|h+|s+|aaa+|[ge]+)$", re.IGNORECASE)
+_HALF_DAYS = ("am/pm", "a/p", "上午/下午")
+_SYSTEM_DATES = ("f800", "f400")  # "long date" and "time" as the system has them
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """One part of a code, between its semicolons."""
+
+    tokens: tuple[str, ...]
+    condition: tuple[str, float] | None
+    is_date: bool
+
+
+def format_number(value: float, code: str, *, from_1904: bool = False) -> str:
+    """What a cell with this number and this code shows; "" if the code shows nothing."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return str(value)
+    sections = _sections(code[:MAX_CODE_CHARS])
+    section, positive = _choose(sections, value)
+    if section.is_date:
+        return _write_date(section.tokens, value, from_1904)
+    return _write_number(section.tokens, abs(value) if positive else value)
+
+
+def is_date_code(code: str) -> bool:
+    return _sections(code[:MAX_CODE_CHARS])[0].is_date
+
+
+@lru_cache(maxsize=1_000)
+def _sections(code: str) -> tuple[_Section, ...]:
+    parts: list[list[str]] = [[]]
+    for token in _TOKEN.findall(code):
+        if token == ";":
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return tuple(map(_section, parts[:4]))
+
+
+def _section(tokens: Sequence[str]) -> _Section:
+    told = next(filter(None, map(_CONDITION.fullmatch, tokens)), None)
+    try:
+        condition = (told.group(1), float(told.group(2))) if told else None
+    except ValueError:
+        condition = None
+    is_date = any(
+        (_DATE_WORDS.match(token) and token.lower() not in ("g", "e"))
+        or _ELAPSED.fullmatch(token)
+        or _system_date(token)
+        for token in tokens
+    )
+    return _Section(tuple(tokens), condition, is_date)
+
+
+def _system_date(token: str) -> bool:
+    locale = _CURRENCY.fullmatch(token)
+    return bool(locale and (locale.group(2) or "").lower() in _SYSTEM_DATES)
+
+
+def _choose(sections: Sequence[_Section], value: float) -> tuple[_Section, bool]:
+    """(the section for this value, whether it says itself that the value is negative)"""
+    for section in sections:
+        if section.condition and _holds(section.condition, value):
+            return section, len(sections) > 1 and value < 0 and section is not sections[0]
+    if any(section.condition for section in sections):
+        free = [section for section in sections if not section.condition]
+        return (free[-1] if free else sections[-1]), False
+    numeric = sections[:3]
+    if value < 0 and len(numeric) > 1:
+        return numeric[1], True
+    return (numeric[2] if value == 0 and len(numeric) > 2 else numeric[0]), False
+
+
+def _holds(condition: tuple[str, float], value: float) -> bool:
+    sign, limit = condition
+    return {
+        "<": value < limit,
+        ">": value > limit,
+        "<=": value <= limit,
+        ">=": value >= limit,
+        "=": value == limit,
+        "<>": value != limit,
+    }[sign]
+
+
+def _literal(token: str) -> str:
+    """What a token that is no placeholder shows."""
+    if token.startswith('"'):
+        return token.strip('"')
+    if token.startswith("\\"):
+        return token[1:]
+    if len(token) == 2 and token[0] in "_*":
+        return " " if token[0] == "_" else ""
+    currency = _CURRENCY.fullmatch(token)
+    if currency:
+        return currency.group(1)
+    return "" if token.startswith("[") else token
+
+
+def general(value: float) -> str:
+    """A number without a format: whole, or with the digits that a double has."""
+    if value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    return f"{value:.15g}".upper()
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+def _write_number(tokens: Sequence[str], value: float) -> str:
+    if any(token.lower() == "general" or token == "@" for token in tokens):
+        shown = "".join(
+            general(value) if token.lower() == "general" or token == "@" else _literal(token)
+            for token in tokens
+        )
+        return shown.strip()
+    slots = [at for at, token in enumerate(tokens) if token in ("0", "#", "?")]
+    if not slots:
+        shown = "".join(map(_literal, tokens)).strip()
+        return f"-{shown}" if value < 0 and shown else shown
+    if any(token[0] in "eE" and token[1:] in ("+", "-") for token in tokens):
+        return _write_power(tokens, value)
+    if "/" in tokens[slots[0] : slots[-1]]:
+        return _write_fraction(tokens, value)
+    return _write_plain(tokens, slots, value)
+
+
+def _write_plain(tokens: Sequence[str], slots: Sequence[int], value: float) -> str:
+    point = next((at for at, token in enumerate(tokens) if token == "."), len(tokens))
+    whole = [at for at in slots if at < point]
+    parts = [at for at in slots if at > point][:MAX_DECIMALS]
+    scale = sum(token == "%" for token in tokens) * 2 - 3 * _trailing_commas(tokens, slots)
+    number = Decimal(repr(value)).scaleb(scale)
+    rounded = abs(number).quantize(Decimal(1).scaleb(-len(parts)), rounding=ROUND_HALF_UP)
+    digits, _, decimals = f"{rounded:f}".partition(".")
+    digits = digits.lstrip("0")
+    decimals = _trim(decimals, [tokens[at] for at in parts])
+    grouped = any(tokens[at] == "," for at in range(whole[0], whole[-1])) if whole else False
+    placed = _place_digits(tokens, whole, digits, grouped=grouped)
+    negative = number < 0 and any(char not in "0" for char in digits + decimals)
+    shown: list[str] = []
+    for at, token in enumerate(tokens):
+        if at in placed:
+            shown.append(placed[at])
+        elif at == point:
+            shown.append(("" if whole else digits) + (f".{decimals}" if decimals else ""))
+        elif at not in slots and token != ",":
+            shown.append(_literal(token))
+    text = " ".join("".join(shown).split())
+    return f"-{text}" if negative else text
+
+
+def _trailing_commas(tokens: Sequence[str], slots: Sequence[int]) -> int:
+    """Commas right after the last digit: each divides by a thousand."""
+    count, at = 0, slots[-1] + 1
+    while at < len(tokens) and tokens[at] == ",":
+        count, at = count + 1, at + 1
+    return count
+
+
+def _trim(decimals: str, places: Sequence[str]) -> str:
+    """The decimals without zeros where the code does not ask for them."""
+    kept = len(decimals)
+    while kept and decimals[kept - 1] == "0" and places[kept - 1] != "0":
+        kept -= 1
+    return decimals[:kept]
+
+
+def _place_digits(
+    tokens: Sequence[str], whole: Sequence[int], digits: str, *, grouped: bool
+) -> dict[int, str]:
+    """The digits before the point at their placeholders; the first takes all that are left over."""
+    wanted = sum(tokens[at] == "0" for at in whole)
+    first_zero = next((i for i, at in enumerate(whole) if tokens[at] == "0"), len(whole))
+    filled = digits.rjust(max(wanted, len(whole) - first_zero), "0")
+    if grouped:
+        text = f"{int(filled):,}".rjust(0) if filled and len(filled) <= len(digits) else filled
+        return {at: (text if i == 0 else "") for i, at in enumerate(whole)}
+    placed: dict[int, str] = {}
+    for at in reversed(whole[1:]):
+        placed[at], filled = filled[-1:], filled[:-1]
+    if whole:
+        placed[whole[0]] = filled
+    return placed
+
+
+def _write_power(tokens: Sequence[str], value: float) -> str:
+    mark = next(
+        at for at, token in enumerate(tokens) if token[0] in "eE" and token[1:] in ("+", "-")
+    )
+    point = next((at for at, token in enumerate(tokens) if token == "."), mark)
+    decimals = sum(token in ("0", "#", "?") for token in tokens[point:mark])
+    places = sum(token in ("0", "#", "?") for token in tokens[mark:])
+    mantissa, _, power = f"{value:.{min(decimals, MAX_DECIMALS)}E}".partition("E")
+    exponent = int(power)
+    sign = "-" if exponent < 0 else "+" if tokens[mark][1] == "+" else ""
+    return f"{mantissa}E{sign}{abs(exponent):0{max(1, places)}d}"
+
+
+def _write_fraction(tokens: Sequence[str], value: float) -> str:
+    at = max(i for i, token in enumerate(tokens) if token == "/")
+    below = "".join(tokens[at + 1 :]).strip()
+    fixed = re.match(r"[1-9]\d*", below)
+    limit = 10 ** min(4, sum(token in ("0", "#", "?") for token in tokens[at + 1 :])) - 1
+    amount = abs(Fraction(repr(value)))
+    part = (
+        Fraction(round(amount * int(fixed.group())), int(fixed.group()))
+        if fixed
+        else amount.limit_denominator(max(1, limit))
+    )
+    whole = int(part) if any(token == " " for token in tokens[:at]) else 0
+    rest = part - whole
+    shown = " ".join(
+        filter(None, (str(whole) if whole or not rest else "", str(rest) if rest else ""))
+    )
+    return f"-{shown}" if value < 0 else shown
+
+
+# --- dates and times ----------------------------------------------------------------------------
+
+
+def _write_date(tokens: Sequence[str], value: float, from_1904: bool) -> str:
+    days = value + 1_462 if from_1904 else value
+    if not 0 <= days < _LAST_DAY:
+        return general(value)
+    fine = any(token == "0" for token in tokens)
+    seconds = round(days * 86_400, 3 if fine else 0)
+    begin = datetime(1899, 12, 30) if days >= 60 else datetime(1899, 12, 31)
+    moment = begin + timedelta(seconds=seconds)
+    if any(map(_system_date, tokens)):
+        return moment.strftime("%Y-%m-%d") if days >= 1 else moment.strftime("%H:%M:%S")
+    half = any(token.lower() in _HALF_DAYS for token in tokens)
+    words = [token for token in tokens if _DATE_WORDS.match(token) or _ELAPSED.fullmatch(token)]
+    shown: list[str] = []
+    number = 0
+    for at, token in enumerate(tokens):
+        elapsed = _ELAPSED.fullmatch(token)
+        if elapsed:
+            shown.append(_elapsed(elapsed.group(1).lower(), seconds))
+            number += 1
+        elif _DATE_WORDS.match(token):
+            minutes = token[0] in "mM" and _is_minute(words, number)
+            shown.append(_date_word(token.lower(), moment, half=half, minutes=minutes))
+            number += 1
+        elif token.lower() in _HALF_DAYS:
+            shown.append("AM" if moment.hour < 12 else "PM")
+        elif token == "0":
+            before = sum(each == "0" for each in tokens[:at])
+            shown.append(f"{moment.microsecond:06d}"[before : before + 1])
+        else:
+            shown.append(_literal(token))
+    return "".join(shown).strip()
+
+
+def _is_minute(words: Sequence[str], number: int) -> bool:
+    """An m after hours or before seconds is minutes, any other is months."""
+    before = words[number - 1].strip("[]")[0] in "hH" if number else False
+    after = words[number + 1].strip("[]")[0] in "sS" if number + 1 < len(words) else False
+    return len(words[number]) <= 2 and (before or after)
+
+
+def _elapsed(word: str, seconds: float) -> str:
+    unit = {"h": 3_600, "m": 60, "s": 1}[word[0]]
+    return f"{int(seconds // unit):0{len(word)}d}"
+
+
+def _date_word(word: str, moment: datetime, *, half: bool, minutes: bool) -> str:
+    size, kind = len(word), word[0]
+    if kind in "ye":
+        return f"{moment.year % 100:02d}" if size <= 2 and kind == "y" else str(moment.year)
+    if kind == "m" and minutes:
+        return f"{moment.minute:0{size}d}"
+    if kind == "m":
+        name = _MONTHS[moment.month - 1]
+        return {3: name[:3], 4: name, 5: name[0]}.get(size, f"{moment.month:0{min(size, 2)}d}")
+    if kind in "da":
+        name = _DAYS[moment.weekday()]
+        if kind == "a" or size > 2:
+            return name[:3] if size == 3 else name
+        return f"{moment.day:0{size}d}"
+    if kind == "h":
+        hour = (moment.hour % 12 or 12) if half else moment.hour
+        return f"{hour:0{min(size, 2)}d}"
+    if kind == "s":
+        return f"{moment.second:0{min(size, 2)}d}"
+    return ""

@@ -1,0 +1,124 @@
+"""Old binary Excel files through xlrd, into the same model as all other sheets."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import xlrd
+
+from indexes.errors import SourceBroken, SourceError
+from ingest.elements import Element
+from ingest.partition.context import ParseContext
+from ingest.partition.number_formats import GENERAL, format_number
+from ingest.partition.reading import ReadResult
+from ingest.partition.sheet_tables import Cell, Sheet, sheet_elements
+from ingest.partition.text import clean
+
+MAX_CELLS = 2_000_000
+
+
+def read_old_workbook(path: Path, work: ParseContext) -> ReadResult:
+    """An .xls file. Raises SourceBroken."""
+    try:
+        with (work.scratch / "xlrd.log").open("w") as log:
+            book = xlrd.open_workbook(str(path), logfile=log, formatting_info=True, on_demand=True)
+            return list(_Book(book, work).elements()), {}
+    except (SourceError, MemoryError):
+        raise
+    except Exception as error:  # xlrd raises what its structures happen to raise
+        told = f"{type(error).__name__}: {error}"[:300]
+        raise SourceBroken(f"It cannot be parsed ({told}).") from error
+
+
+class _Book:
+    def __init__(self, book: Any, work: ParseContext) -> None:
+        self.book, self.work = book, work
+        self.left = MAX_CELLS
+
+    def elements(self) -> Iterator[Element]:
+        for number in range(self.book.nsheets):
+            found = self.book.sheet_by_index(number)
+            sheet = Sheet(clean(found.name).strip() or f"Sheet{number + 1}", number + 1)
+            sheet.merged = [
+                (top + 1, left + 1, bottom, right)
+                for top, bottom, left, right in found.merged_cells
+            ]
+            if found.has_pane_record and found.panes_are_frozen:
+                sheet.frozen_rows = found.horz_split_pos
+            self._read_cells(found, sheet)
+            yield from sheet_elements(sheet)
+            yield from self._comments(found, sheet)
+            self.book.unload_sheet(number)
+
+    def _read_cells(self, found: Any, sheet: Sheet) -> None:
+        dropped = 0
+        sheet.unseen_columns = {
+            number + 1 for number, about in found.colinfo_map.items() if about.hidden
+        }
+        for row in range(found.nrows):
+            cells: list[Cell] = []
+            unseen = False
+            for column, kind in enumerate(found.row_types(row)):
+                if kind in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK):
+                    continue
+                text, is_number = self._text(found, row, column, kind)
+                why = self._why_unseen(found, sheet, row, column)
+                unseen = unseen or bool(why)
+                shown = self.work.hide(text, why) if why else text
+                if not shown or not (shown := shown.strip()):
+                    continue
+                if self.left <= 0:
+                    dropped += 1
+                    continue
+                self.left -= 1
+                cells.append(Cell(column + 1, shown, is_number))
+            if cells:
+                sheet.rows[row + 1] = cells
+            elif unseen:
+                sheet.unseen_rows.add(row + 1)
+        if dropped:
+            self.work.lose("limit", dropped, "cells", f"of the sheet {sheet.name}")
+
+    def _text(self, found: Any, row: int, column: int, kind: int) -> tuple[str, bool]:
+        """(what the cell shows, whether it is a number)"""
+        value = found.cell_value(row, column)
+        if kind == xlrd.XL_CELL_BOOLEAN:
+            return ("TRUE" if value else "FALSE"), False
+        if kind == xlrd.XL_CELL_ERROR:
+            return xlrd.error_text_from_code.get(value, "#ERROR!"), False
+        if kind not in (xlrd.XL_CELL_NUMBER, xlrd.XL_CELL_DATE):
+            return clean(str(value)), False
+        style = self.book.xf_list[found.cell_xf_index(row, column)]
+        form = self.book.format_map.get(style.format_key)
+        code = form.format_str if form is not None else GENERAL
+        try:
+            return format_number(value, code, from_1904=bool(self.book.datemode)), True
+        except (ValueError, OverflowError, ArithmeticError):
+            return str(value), True
+
+    def _why_unseen(self, found: Any, sheet: Sheet, row: int, column: int) -> str:
+        if found.visibility:
+            return f"in the hidden sheet {sheet.name}"
+        about_row = found.rowinfo_map.get(row)
+        if about_row is not None and about_row.hidden:
+            return f"in hidden rows of the sheet {sheet.name}"
+        if column + 1 in sheet.unseen_columns:
+            return f"in hidden columns of the sheet {sheet.name}"
+        return ""
+
+    def _comments(self, found: Any, sheet: Sheet) -> Iterator[Element]:
+        for (row, column), note in sorted(found.cell_note_map.items()):
+            author = clean(note.author or "").strip()
+            text = clean(note.text or "").strip()
+            text = text.removeprefix(f"{author}:").strip() if author else text
+            why = f"in the hidden sheet {sheet.name}" if found.visibility else ""
+            shown = self.work.hide(text, why) if why else text
+            if shown:
+                by = f" by {author}" if author else ""
+                place = f"{xlrd.colname(column)}{row + 1}"
+                yield Element(
+                    kind="text",
+                    text=f"Comment on {place}{by}: {shown}",
+                    page=sheet.number,
+                    page_name=sheet.name,
+                )

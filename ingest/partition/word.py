@@ -1,0 +1,101 @@
+"""Word files: the body in its order, notes and comments after the block that refers to them, headers
+and footers once, embedded files last.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lxml import etree
+
+from ingest.elements import Element
+from ingest.partition.context import ParseContext
+from ingest.partition.drawings import chart_elements, diagram_elements
+from ingest.partition.embedded import read_embedded, read_in_place
+from ingest.partition.ooxml import Package, open_package
+from ingest.partition.pictures import Pictures
+from ingest.partition.reading import ReadResult
+from ingest.partition.word_story import Story
+from ingest.partition.word_styles import Numbering, Styles, read_numbering
+
+NOTES = ("footnotes", "endnotes", "comments")
+MARGINS = ("header", "footer")
+
+
+def read_word(path: Path, work: ParseContext) -> ReadResult:
+    """A Word file of today's format. Raises SourceBroken, SourceEmpty."""
+    with open_package(path, work) as package:
+        document = _Document(package, work)
+        elements = list(document.elements())
+        document.pictures.require_text(elements)
+        return elements, package.about()
+
+
+class _Document:
+    """The parts of one file and what they share."""
+
+    def __init__(self, package: Package, work: ParseContext) -> None:
+        self.package, self.work = package, work
+        self.pictures = Pictures(package, work)
+        self.embedded: list[str] = []
+        self.name = package.main("word/document.xml")
+        self.parts: dict[str, list[str]] = {}
+        for each in package.relations(self.name).values():
+            self.parts.setdefault(each.kind, []).append(each.target)
+        self.styles = Styles(self._first("styles"))
+        self.numbering = read_numbering(self._first("numbering"))
+
+    def _first(self, kind: str) -> etree._Element | None:
+        names = self.parts.get(kind)
+        return self.package.xml(names[0]) if names else None
+
+    def elements(self) -> Iterator[Element]:
+        notes: dict[str, list[Element]] = {}
+        for kind in NOTES:
+            for name in self.parts.get(kind, []):
+                told = self._story(Numbering())
+                told.read(name)
+                notes |= {f"{kind} {key}": blocks for key, blocks in told.notes.items()}
+        body = self._story(self.numbering)
+        body.referred = notes
+        body.read(self.name)
+        yield from body.elements
+        for key, blocks in notes.items():
+            if key not in body.used:
+                yield from blocks
+        yield from self._margins()
+        for name in dict.fromkeys(self.embedded):
+            yield from read_embedded(self.package, name, self.work)
+
+    def _story(self, numbering: Numbering) -> Story:
+        return Story(self.package, self.work, self.styles, numbering, self._read_part)
+
+    def _margins(self) -> Iterator[Element]:
+        """Headers and footers, each text once."""
+        told: set[str] = set()
+        for kind in MARGINS:
+            for name in self.parts.get(kind, []):
+                story = self._story(Numbering())
+                story.read(name)
+                for element in story.elements:
+                    if element.text not in told:
+                        told.add(element.text)
+                        yield _as_text(element)
+
+    def _read_part(self, kind: str, name: str) -> list[Element]:
+        """What a relation of the text leads to."""
+        if kind == "image":
+            return self.pictures.read(name)
+        if kind in ("chart", "chartEx"):
+            return list(chart_elements(self.package, name))
+        if kind == "diagramData":
+            return list(diagram_elements(self.package, name))
+        if kind == "aFChunk":
+            return read_in_place(self.package, name, self.work)
+        if kind in ("package", "oleObject"):
+            self.embedded.append(name)
+        return []
+
+
+def _as_text(element: Element) -> Element:
+    """A line of the margin that looks like a heading is none."""
+    return Element(kind="text", text=element.text) if element.kind == "heading" else element
