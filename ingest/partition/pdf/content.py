@@ -67,7 +67,8 @@ def read_content(page: pdfium.PdfPage, number: int) -> PageContent:
     textpage = page.get_textpage()
     try:
         count = textpage.count_chars()
-        turn = _text_turn(textpage.raw, count, page.get_rotation() // 90)
+        rotation = page.get_rotation() // 90
+        turn = _text_turn(textpage.raw, count, rotation)
         view = _View(*page.get_cropbox(), turn)
         drawing, orders = _read_drawing(page, view)
         codes, boxes = _read_letters(textpage.raw, count)
@@ -84,7 +85,7 @@ def read_content(page: pdfium.PdfPage, number: int) -> PageContent:
         textpage.close()
     width, height = view.size
     return PageContent(
-        number, width, height, words, drawing, unreadable, visible=len(letters)
+        number, width, height, words, drawing, unreadable, len(letters), (turn - rotation) % 4
     )
 
 
@@ -252,6 +253,7 @@ def _read_drawing(page: pdfium.PdfPage, view: _View) -> tuple[Drawing, dict[int,
     upright: list[Rule] = []
     shapes: list[Shape] = []
     pictures: list[Box] = []
+    shades: list[Box] = []
     orders: dict[int, int] = {}
     outlines = 0
     for order, (handle, kind, matrix) in enumerate(_objects(page), start=1):
@@ -263,10 +265,15 @@ def _read_drawing(page: pdfium.PdfPage, view: _View) -> tuple[Drawing, dict[int,
             continue
         if kind == pdfium_c.FPDF_PAGEOBJ_IMAGE:
             pictures.append(box)
+        elif kind == pdfium_c.FPDF_PAGEOBJ_SHADING:
+            shades.append(box)
         elif kind == pdfium_c.FPDF_PAGEOBJ_PATH:
             outlines += 1
             _take_path(handle, box, matrix, view, order, level, upright, shapes)
-    return Drawing(tuple(level), tuple(upright), tuple(shapes), tuple(pictures), outlines), orders
+    drawing = Drawing(
+        tuple(level), tuple(upright), tuple(shapes), tuple(pictures), tuple(shades), outlines
+    )
+    return drawing, orders
 
 
 def _objects(
@@ -369,8 +376,8 @@ def _take_path(
         if part.height <= RULE_WIDTH or part.width <= RULE_WIDTH:
             if stroke.value or count > 6:
                 _take_rule(part, level, upright)
-    if colour is not None and 4 <= count <= 6:
-        shapes.append(Shape(box, colour, order))
+    if colour is not None:
+        shapes.append(Shape(box, colour, order, square=4 <= count <= 6))
 
 
 def _take_rule(box: Box, level: list[Rule], upright: list[Rule]) -> None:

@@ -67,8 +67,9 @@ class Shape:
     """A filled area."""
 
     box: Box
-    colour: int
-    order: int
+    colour: int  # 0xRRGGBB
+    order: int  # of its object among those of the page
+    square: bool = True  # a rectangle, with upright and level sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Drawing:
     upright: tuple[Rule, ...] = ()
     shapes: tuple[Shape, ...] = ()
     pictures: tuple[Box, ...] = ()
+    shades: tuple[Box, ...] = ()  # areas filled with a pattern or a run of colours
     outlines: int = 0  # drawn paths of any kind
 
 
@@ -93,6 +95,4 @@ class PageContent:
     drawing: Drawing = Drawing()
     unreadable: int = 0  # letters without a Unicode value
     visible: int = 0  # all letters
-    damaged: bool = False
-    label: str | None = None  # what is printed on it as its number, as the file says
-    notes: tuple[str, ...] = ()  # what was filled into its form and written as comments
+    quarter_turns: int = 0  # clockwise, from the page as viewers show it to the one read here

@@ -85,6 +85,7 @@ def _unruled_table(page, rows, columns, level, places, ruled=False) -> FoundTabl
         words,
         tuple(column.left for column in columns),
         ruled,
+        row_pages=(page.number,) * height,
     )
 
 
@@ -123,6 +124,7 @@ def _ruled_table(
         frozenset(inside),
         tuple(lattice.columns),
         ruled=True,
+        row_pages=(page.number,) * rows,
     )
 
 

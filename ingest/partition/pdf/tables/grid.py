@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
+from ingest.partition.lines import join_lines
 from ingest.partition.pdf.page import Box, Word
-from ingest.partition.pdf.rows import words_text, words_to_rows
+from ingest.partition.pdf.rows import is_number, words_text, words_to_rows
 
 Span = tuple[int, int, int, int]
 
@@ -20,8 +21,6 @@ class Cell:
 
     @property
     def text(self) -> str:
-        from ingest.partition.lines import join_lines
-
         rows = words_to_rows(self.words)
         return join_lines(
             [words_text([word for piece in row.pieces for word in piece.words]) for row in rows]
@@ -43,9 +42,15 @@ class FoundTable:
     caption: str = ""
     notes: tuple[str, ...] = ()
     header_columns: int = 0
+    row_pages: tuple[int, ...] = ()  # the page of each row
 
-    def with_caption(self, caption: str, notes: tuple[str, ...], words: frozenset[int]) -> "FoundTable":
-        return replace(self, caption=caption, notes=notes, words=self.words | words)
+    def with_caption(self, caption: str, notes: tuple[str, ...]) -> "FoundTable":
+        return replace(self, caption=caption, notes=notes)
+
+    @property
+    def words_only(self) -> bool:
+        """Whether no cell beside the first column and below the header is a figure."""
+        return not any(is_number(cell) for row in self.rows[1:] for cell in row[1:])
 
 
 def spread(cells: list[Cell], height: int, width: int) -> tuple[list[list[str]], list[Span]]:

@@ -48,7 +48,7 @@ def shape_sides(shapes: Sequence[Shape]) -> tuple[list[Rule], list[Rule]]:
     level: list[Rule] = []
     upright: list[Rule] = []
     seen: dict[tuple[int, int, str], set[int]] = defaultdict(set)
-    shapes = [shape for shape in shapes if shape.colour != WHITE][:MAX_RULES]
+    shapes = [shape for shape in shapes if shape.square and shape.colour != WHITE][:MAX_RULES]
     for shape in shapes:
         box = shape.box
         for at, side in ((box.top, "top"), (box.bottom, "bottom")):
