@@ -16,6 +16,13 @@ from numpy.typing import NDArray
 
 from ingest.partition.lines import SOFT_BREAKS
 from ingest.partition.pdf.page import Box, Drawing, PageContent, Rule, Shape, Word
+from ingest.partition.pdf.silent import (
+    EAST_ASIAN,
+    SecondReader,
+    SilentObject,
+    merge_words,
+    silent_words,
+)
 
 RULE_WIDTH = 2.5  # points; a thicker bar is a shape
 MIN_RULE = 4.0
@@ -56,6 +63,10 @@ class _View:
             return self.top - y, self.right - x
         return x - self.left, self.top - y
 
+    def place_point(self, x: float, y: float) -> tuple[float, float]:
+        across, down = self.place(np.array(x), np.array(y))
+        return float(across), float(down)
+
     def place_box(self, left: float, bottom: float, right: float, top: float) -> Box:
         across, down = self.place(np.array([left, right]), np.array([bottom, top]))
         return Box(
@@ -63,14 +74,17 @@ class _View:
         )
 
 
-def read_content(page: pdfium.PdfPage, number: int) -> PageContent:
+def read_content(
+    page: pdfium.PdfPage, number: int, second: SecondReader | None = None
+) -> PageContent:
+    """second: asked for letters that PDFium leaves out."""
     textpage = page.get_textpage()
     try:
         count = textpage.count_chars()
         rotation = page.get_rotation() // 90
         turn = _text_turn(textpage.raw, count, rotation)
         view = _View(*page.get_cropbox(), turn)
-        drawing, orders = _read_drawing(page, view)
+        drawing, orders, silent = _read_drawing(page, view)
         codes, boxes = _read_letters(textpage.raw, count)
         letters = codes[(codes > 32) | (codes == 0)]
         unreadable = int(
@@ -81,6 +95,9 @@ def read_content(page: pdfium.PdfPage, number: int) -> PageContent:
             ).sum()
         )
         words = tuple(_read_words(textpage.raw, codes, boxes, view, orders))
+        if silent and second is not None and (codes >= EAST_ASIAN).any():
+            more = list(silent_words(silent, second.letters(number - 1), view))
+            words = tuple(merge_words(words, more))
     finally:
         textpage.close()
     width, height = view.size
@@ -247,8 +264,13 @@ class _Styles:
 # --- drawing --------------------------------------------------------------------------------------
 
 
-def _read_drawing(page: pdfium.PdfPage, view: _View) -> tuple[Drawing, dict[int, int]]:
-    """The drawing, and the place of each text object in the order in which objects are drawn."""
+def _read_drawing(
+    page: pdfium.PdfPage, view: _View
+) -> tuple[Drawing, dict[int, int], list[SilentObject]]:
+    """The drawing, the place of each text object in the order in which objects are drawn, and the
+    text objects without breadth.
+    """
+    silent: list[SilentObject] = []
     level: list[Rule] = []
     upright: list[Rule] = []
     shapes: list[Shape] = []
@@ -259,6 +281,9 @@ def _read_drawing(page: pdfium.PdfPage, view: _View) -> tuple[Drawing, dict[int,
     for order, (handle, kind, matrix) in enumerate(_objects(page), start=1):
         if kind == pdfium_c.FPDF_PAGEOBJ_TEXT:
             orders[ctypes.cast(handle, ctypes.c_void_p).value or 0] = order
+            if _has_no_breadth(handle):
+                x, y = _apply(_multiply(_matrix_of(handle), matrix), 0.0, 0.0)
+                silent.append(SilentObject(x, y, order))
             continue
         box = _box_of(handle, matrix, view)
         if box is None:
@@ -273,7 +298,13 @@ def _read_drawing(page: pdfium.PdfPage, view: _View) -> tuple[Drawing, dict[int,
     drawing = Drawing(
         tuple(level), tuple(upright), tuple(shapes), tuple(pictures), tuple(shades), outlines
     )
-    return drawing, orders
+    return drawing, orders, silent
+
+
+def _has_no_breadth(handle: pdfium_c.FPDF_PAGEOBJECT) -> bool:
+    if not pdfium_c.FPDFPageObj_GetBounds(handle, *_EDGES):
+        return False
+    return abs(_EDGES[2].value - _EDGES[0].value) < 0.01
 
 
 def _objects(

@@ -27,6 +27,7 @@ from ingest.partition.pdf.rows import words_text
 from ingest.partition.pdf.running import running_lines
 from ingest.partition.pdf.scans import SCANNED_BELOW, read_parts, scanned_parts
 from ingest.partition.pdf.scripts import join_scripts
+from ingest.partition.pdf.silent import SecondReader
 from ingest.partition.pdf.tables.captions import take_captions
 from ingest.partition.pdf.tables.find import find_tables
 from ingest.partition.pdf.tables.grid import FoundTable
@@ -54,12 +55,14 @@ def read_pdf(path: Path, work: ParseContext) -> ReadResult:
     text to be had.
     """
     with _open_document(path) as document:
-        pages = read_pages(document, work)
+        pages = read_pages(document, work, SecondReader(path))
         about, attached = _read_about(document), list(_read_attached_files(document, work))
     return _to_elements(pages) + list(read_attachments(attached, work)), about
 
 
-def read_pages(document: pdfium.PdfDocument, work: ParseContext) -> list[Page]:
+def read_pages(
+    document: pdfium.PdfDocument, work: ParseContext, second: SecondReader | None = None
+) -> list[Page]:
     """All pages, without running headers and footers, captions put into their tables and tables
     that go on over pages joined.
     """
@@ -71,7 +74,7 @@ def read_pages(document: pdfium.PdfDocument, work: ParseContext) -> list[Page]:
         )
     if document.get_formtype() != pdfium_c.FORMTYPE_NONE:
         document.init_forms()
-    reader = _PageReader(document, work)
+    reader = _PageReader(document, work, second)
     pages = [reader.read(index) for index in range(count)]
     reader.tell()
     pages = _drop_running_lines(pages, work)
@@ -96,8 +99,10 @@ def _open_document(path: Path) -> pdfium.PdfDocument:
 class _PageReader:
     """Reads pages one by one and counts what it cannot read."""
 
-    def __init__(self, document: pdfium.PdfDocument, work: ParseContext) -> None:
-        self.document, self.work = document, work
+    def __init__(
+        self, document: pdfium.PdfDocument, work: ParseContext, second: SecondReader | None
+    ) -> None:
+        self.document, self.work, self.second = document, work, second
         self.damaged = self.empty = self.unread = self.photographs = self.text_pages = 0
 
     def read(self, index: int) -> Page:
@@ -108,7 +113,7 @@ class _PageReader:
             self.damaged += 1
             return Page(index + 1, label=label)
         try:
-            content = read_content(page, index + 1)
+            content = read_content(page, index + 1, self.second)
             notes = tuple(read_notes(page))
         finally:
             page.close()

@@ -9,10 +9,14 @@ from ingest.partition.pdf.page import Box, Word
 SAME_ROW = 0.45  # of a letter's size between baselines of one row
 PIECE_GAP = 0.85  # of a letter's size; more white space than that parts two pieces
 _LEADER = re.compile(r"^[.·…_‥]{2,}$|^(?:[.·…_]\s?){3,}$")
+_DOTS = frozenset(".·…_")
 _OPENING = re.compile(r"^[$€£¥(<>~–—-]{1,3}$|^(?:US|C|A|HK|R)\$$")
 _CLOSING = re.compile(r"^[%)*†‡°]{1,3}$")
 _NUMBER = re.compile(
     r"^[(\[]?[-–—−+±<>~≈$€£¥]{0,3}\s?[(]?[$€£¥]?\s?\d[\d\s.,'’:/%-]*[)\]]?\s?[%*†‡€$£a-z]{0,3}[)\]]?(\^.*)?$"
+)
+_YEAR = re.compile(
+    r"^(?:(?:FY|CY|Q[1-4]|H[12])\s?['’]?)?(?:19|20)\d\d(?:[/–-]\d{2,4})?[a-zA-Z*]?(?:\s?\(?[a-z*\d]{1,2}\)?)?$"
 )
 _NOTHING = re.compile(r"^(?:[-–—−*x✓.…:]{1,3}|n/?a\.?|nil|none|nm|\(\d{1,2}\))$", re.IGNORECASE)
 
@@ -84,6 +88,11 @@ def is_number(text: str) -> bool:
     return bool(_NUMBER.match(text) or _NOTHING.match(text))
 
 
+def is_year(text: str) -> bool:
+    """Whether it names a year or a part of one, as the header of a column does."""
+    return bool(_YEAR.match(text))
+
+
 def words_text(words: Sequence[Word]) -> str:
     """Words from left to right as text; what the file sets without a space stays together."""
     text = ""
@@ -124,8 +133,9 @@ def _row_for(word: Word, rows: Sequence[list[Word]], bases: Sequence[float]) -> 
 
 def _make_row(words: list[Word]) -> Row | None:
     words.sort(key=lambda word: word.box.left)
-    leaders = [word for word in words if _LEADER.match(word.text)]
-    words = [word for word in words if not _LEADER.match(word.text)]
+    leaders = _leaders(words)
+    dots = {id(word) for word in leaders}
+    words = [word for word in words if id(word) not in dots]
     if not words:
         return None
     pieces: list[list[Word]] = []
@@ -135,6 +145,13 @@ def _make_row(words: list[Word]) -> Row | None:
         else:
             pieces.append([word])
     return Row([Piece(each) for each in _join_signs(pieces)], leaders=bool(leaders))
+
+
+def _leaders(words: Sequence[Word]) -> list[Word]:
+    """Words of dots that lead from one piece of a row to the next."""
+    dots = [word for word in words if word.text in _DOTS]
+    single = dots if len(dots) > 2 else []
+    return single + [word for word in words if _LEADER.match(word.text)]
 
 
 def _parts(before: Word, after: Word, leaders: Sequence[Word]) -> bool:

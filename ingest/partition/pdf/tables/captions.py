@@ -11,10 +11,10 @@ MAX_LINES = 4
 MAX_CHARS = 160
 MAX_STEP = 3.0  # of a letter's size, from one baseline to the next or to the table
 _NAMED = re.compile(
-    r"^(?:table|tab\.|schedule|exhibit|tabelle|tableau|tabla|tabela|tabella|表|附表)\s*"
-    r"(?:[\d一二三四五六七八九十]+|[A-Z]{0,3}\d*)\s*(?:[.:–—-]|\s|$)",
-    re.IGNORECASE,
+    r"^(?:(?:[Tt]able|TABLE|[Tt]ab\.|[Ss]chedule|SCHEDULE|[Ee]xhibit|EXHIBIT|Tabelle|Tableau|Tabla|Tabela|Tabella)\s*"
+    r"(?:\d|[IVX]+\b|[A-Z]{1,3}\.?\d|[A-Z]\b)|附?表\s*[\d一二三四五六七八九十])"
 )
+_LISTED = re.compile(r"^(?:[•●○▪■◦‣∙·*–—-]|\(?\w{1,2}[.)])\s")
 _UNIT = re.compile(
     r"^[(\[]?\s*(?:all\s)?(?:amounts|figures|dollars|data|unit|in|expressed|values|€|\$|£|¥|usd|eur|gbp|chf|"
     r"millions?|thousands?|billions?|per ?cent|%|angaben|beträge|en millions?|单位|單位|金额|百万|千)"
@@ -82,6 +82,8 @@ def _without_prose(found: list[Line], done: Sequence[Item]) -> list[Line]:
 def _ends_paragraph(line: Line, done: Sequence[Item]) -> bool:
     """Whether a line is the last of some running text rather than a line of its own."""
     if line.text.endswith((".", "。", ";", ",")) or line.text[:1].islower():
+        return True
+    if _LISTED.match(line.text):
         return True
     place = next(index for index, item in enumerate(done) if item is line)
     before = done[place - 1] if place else None

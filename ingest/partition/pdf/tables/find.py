@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ingest.partition.pdf.page import Box, PageContent, Word
-from ingest.partition.pdf.rows import Row, words_to_rows
+from ingest.partition.pdf.rows import Row, is_number, is_year, words_text, words_to_rows
 from ingest.partition.pdf.tables.columns import find_columns
 from ingest.partition.pdf.tables.grid import Cell, FoundTable, spread
 from ingest.partition.pdf.tables.lattice import (
@@ -114,6 +114,8 @@ def _ruled_table(
     again = _open_lattice(page, lattice, inside, filled)
     if again is not None:
         return again
+    if _is_frame(filled):
+        return None
     grid, spans = spread(cells, rows, columns)
     return FoundTable(
         page.number,
@@ -214,13 +216,16 @@ def _count(cells: Sequence[Cell]) -> tuple[int, int]:
 
 
 def _count_header_rows(cells: Sequence[Cell], grid: Sequence[Sequence[str]]) -> int:
-    """Rows above the first with a figure beside its first column; one if all are words."""
-    from ingest.partition.pdf.rows import is_number
-    from ingest.partition.pdf.tables.stream import _YEAR
-
+    """Rows above the first with a figure beside its first column, down to the first that names the
+    first column, too.
+    """
+    tall = {cell.end_row for cell in cells if cell.row == 0 and cell.column == 0}
+    least = max(tall, default=1)
     for number, row in enumerate(grid):
-        if any(text and is_number(text) and not _YEAR.match(text) for text in row[1:]):
+        if any(text and is_number(text) and not is_year(text) for text in row[1:]):
             return number if number < len(grid) else 0
+        if number >= least and grid[number - 1][0] and grid[number - 1] != row:
+            return number
     return 1 if len(grid) > 1 else 0
 
 
@@ -241,16 +246,30 @@ def _open_lattice(
 
 
 def _has_stacked_rows(filled: Sequence[Cell]) -> bool:
-    """Whether cells beside each other hold several rows of figures each."""
-    from ingest.partition.pdf.rows import is_number, words_text
-
-    stacked: dict[int, int] = {}
+    """Whether cells beside each other hold several rows each: of figures, or of short names in lines
+    of one height.
+    """
+    figures: dict[int, int] = {}
+    names: dict[tuple[int, tuple[int, ...]], int] = {}
     for cell in filled:
-        lines = words_to_rows(cell.words)
-        texts = [words_text([w for p in row.pieces for w in p.words]) for row in lines]
-        if len(texts) > 2 and sum(map(is_number, texts)) > 0.7 * len(texts):
-            stacked[cell.row] = stacked.get(cell.row, 0) + 1
-    return any(count >= 2 for count in stacked.values())
+        rows = words_to_rows(cell.words)
+        texts = [words_text([word for piece in row.pieces for word in piece.words]) for row in rows]
+        if len(texts) > 1 and all(map(is_number, texts)):
+            figures[cell.row] = figures.get(cell.row, 0) + 1
+        if len(texts) > 2 and not any(text[:1].islower() for text in texts):
+            if max(len(text.split()) for text in texts) <= 4:
+                key = cell.row, tuple(round(row.baseline / 2) for row in rows)
+                names[key] = names.get(key, 0) + 1
+    return any(count >= 2 for count in (*figures.values(), *names.values()))
+
+
+def _is_frame(filled: Sequence[Cell]) -> bool:
+    """Whether one cell holds most of the words in many lines: a page in a frame, not a table."""
+    words = [len(cell.words) for cell in filled]
+    largest = filled[words.index(max(words))]
+    rows = words_to_rows(largest.words)
+    tabular = sum(len(row.pieces) > 1 for row in rows)
+    return len(rows) > 5 and (2 * max(words) > sum(words) or tabular > 3)
 
 
 def _has_hidden_columns(filled: Sequence[Cell], rows: Sequence[Row]) -> bool:

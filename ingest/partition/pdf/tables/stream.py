@@ -5,8 +5,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ingest.partition.pdf.page import Rule
-from ingest.partition.pdf.rows import Piece, Row, is_number
+from ingest.partition.pdf.page import Rule, Word
+from ingest.partition.pdf.rows import Piece, Row, is_year
 from ingest.partition.pdf.tables.columns import Column, find_columns, place_piece
 from ingest.partition.pdf.tables.grid import Cell
 
@@ -15,12 +15,12 @@ LOOK_AHEAD = 3  # rows with one piece that may stand between rows with several
 PROSE_WORDS = 7  # a piece with more of them is running text
 MIN_FIGURES = 0.5  # of the cells beside the first column
 TEXT_CELL_WORDS = 5
+CLOSE_ROWS = 0.25
 MIN_FILLED = 0.38  # of the places; less are the words of a chart
 _BULLET = re.compile(r"^(?:[•●○▪■□◦‣∙·\-–—*oØ§➢✓]|\(?[0-9]{1,3}[.)]|\(?[a-zA-Z][.)]|\(?[ivxIVX]{1,5}[.)]|[0-9]{1,2}(?:\.[0-9]{1,2}){1,4}\.?|\[\d{1,3}\])$")
 _CAPTION = re.compile(
     r"^(?:table|tab\.|figure|fig\.|chart|graph|box|tabelle|abbildung|tableau|tabla|tabela|表|圖|图)\s*[\dA-Z一二三四五六七八九十]", re.IGNORECASE
 )
-_YEAR = re.compile(r"^(?:(?:FY|CY|Q[1-4]|H[12])\s?['’]?)?(?:19|20)\d\d(?:[/–-]\d{2,4})?[a-zA-Z*]?(?:\s?\(?[a-z*\d]{1,2}\)?)?$")
 _EQUATION = re.compile(r"^\(\d{1,3}(?:\.\d{1,3})*[a-z]?\)$")
 
 
@@ -153,7 +153,7 @@ def _as_table(rows: list[Row], level: Sequence[Rule]) -> Block | None:
     values = [piece for column, piece, _ in cells if column > 0]
     if not values:
         return None
-    if len(cells) < MIN_FILLED * len(tabular) * len(columns):
+    if len(cells) < MIN_FILLED * len(tabular) * len(columns) or _is_formula(rows):
         return None
     figures = sum(piece.numeric for piece in values) / len(values)
     if figures >= MIN_FIGURES:
@@ -163,15 +163,25 @@ def _as_table(rows: list[Row], level: Sequence[Rule]) -> Block | None:
     return Block(rows, columns) if good else None
 
 
+def _is_formula(rows: Sequence[Row]) -> bool:
+    """Whether rows stand closer than lines of text do, as the parts of formulas and drawings."""
+    close = sum(
+        below.baseline - above.baseline < 0.9 * min(above.size, below.size)
+        for above, below in zip(rows, rows[1:], strict=False)
+    )
+    return close > CLOSE_ROWS * (len(rows) - 1)
+
+
 def _has_figures(
     tabular: Sequence[Row], columns: Sequence[Column], cells: Sequence[tuple[int, Piece, Row]]
 ) -> bool:
-    if len(columns) == 2:
-        second = [piece.text for column, piece, _ in cells if column == 1]
-        if len(tabular) < 3 or all(_EQUATION.match(text) for text in second):
-            return False
-        if _is_contents(tabular, second):
-            return False
+    last = [piece.text for column, piece, _ in cells if column == len(columns) - 1]
+    if _is_contents(tabular, last, len(columns)):
+        return False
+    if len(columns) == 2 and (
+        len(tabular) < 3 or all(_EQUATION.match(text) for text in last)
+    ):
+        return False
     first = [piece for column, piece, _ in cells if column == 0]
     if first and all(_BULLET.match(piece.text) for piece in first) and len(columns) == 2:
         return False
@@ -180,14 +190,15 @@ def _has_figures(
     return True
 
 
-def _is_contents(rows: Sequence[Row], second: Sequence[str]) -> bool:
-    """Whether the second column holds page numbers: whole, small, growing."""
-    numbers = [int(text) for text in second if text.isascii() and text.isdigit()]
-    if len(numbers) < 0.8 * len(second) or len(numbers) < 3:
+def _is_contents(rows: Sequence[Row], last: Sequence[str], width: int) -> bool:
+    """Whether the last column holds page numbers: whole, small, growing."""
+    dotted = sum(row.leaders for row in rows) > 0.4 * len(rows)
+    numbers = [int(text) for text in last if text.isascii() and text.isdigit()]
+    if len(numbers) < 0.8 * len(last) or len(numbers) < 3 or (width > 2 and not dotted):
         return False
     growing = sum(a <= b for a, b in zip(numbers, numbers[1:], strict=False))
     return growing >= 0.9 * (len(numbers) - 1) and (
-        max(numbers) < 2_000 and (any(row.leaders for row in rows) or len(numbers) > 4)
+        max(numbers) < 2_000 and (dotted or len(numbers) > 4)
     )
 
 
@@ -206,7 +217,8 @@ def _has_words(
     aligned = _aligned_share(cells, len(columns))
     framed = _is_framed(tabular, level)
     if framed:
-        return len(columns) >= 2 and flowing < 0.45 and words <= 10 and aligned >= 0.6
+        full = len(texts) >= 0.5 * len(columns) * len(tabular)
+        return full and flowing < 0.45 and words <= 10 and aligned >= 0.6
     return (
         len(columns) >= 3
         and len(tabular) >= 3
@@ -263,11 +275,38 @@ def _with_header(block: Block, rows: Sequence[Row], at: int) -> Block:
         if step > 1.9 * max(row.size, below.size) or _CAPTION.match(row.pieces[0].text):
             break
         over = row.left > first.right - 2 and row.right <= block.columns[-1].right + 40
-        if not over or any(is_prose(piece) for piece in row.pieces):
+        split = _split_over(row, block.columns) if len(row.pieces) < len(block.columns) else None
+        if any(is_prose(piece) for piece in row.pieces) and split is None:
             break
-        head.insert(0, row)
+        if not over and (split is None or head):
+            break
+        head.insert(0, split or row)
         at -= 1
     return Block(head + block.rows, block.columns) if head else block
+
+
+def _split_over(row: Row, columns: Sequence[Column]) -> Row | None:
+    """A row of headers that stand too close to be pieces, cut where its columns part; None if its
+    words do not stand over most of the columns.
+    """
+    words = sorted(
+        (word for piece in row.pieces for word in piece.words), key=lambda word: word.box.left
+    )
+    over: list[list[Word]] = [[] for _ in columns]
+    for word in words:
+        middle = (word.box.left + word.box.right) / 2
+        place = min(
+            range(len(columns)),
+            key=lambda k: max(columns[k].left - middle, middle - columns[k].right, 0.0),
+        )
+        column = columns[place]
+        if max(column.left - middle, middle - column.right) > 1.5 * word.size:
+            return None
+        over[place].append(word)
+    pieces = [Piece(each) for each in over if each]
+    if len(pieces) < max(2, 0.7 * len(columns)) or len(words) > 4 * len(columns):
+        return None
+    return Row(pieces)
 
 
 # --- its cells ------------------------------------------------------------------------------------
@@ -287,7 +326,7 @@ class _Line:
     @property
     def figures(self) -> bool:
         return any(
-            start > 0 and piece.numeric and not _YEAR.match(piece.text)
+            start > 0 and piece.numeric and not is_year(piece.text)
             for start, _, piece in self.placed
         )
 
@@ -317,7 +356,19 @@ def count_head(printed: Sequence[_Line]) -> int:
     for index, line in enumerate(printed):
         if line.figures:
             return _back_to_label(printed, index)
+        if index and _is_full(printed[index - 1]) and _is_full(line) and _is_apart(printed, index):
+            return index
     return 1 if len(printed) > 1 else 0
+
+
+def _is_full(line: _Line) -> bool:
+    return 0 in line.filled and len(line.filled) > 1
+
+
+def _is_apart(printed: Sequence[_Line], index: int) -> bool:
+    """Whether a printed row is no further line of the one above it."""
+    above, line = printed[index - 1].row, printed[index].row
+    return line.baseline - above.baseline > 1.35 * max(above.size, line.size)
 
 
 def _back_to_label(printed: Sequence[_Line], index: int) -> int:
@@ -373,9 +424,11 @@ def _is_one_row(group: Sequence[_Line], line: _Line, usual: float, *, header: bo
     label = next((piece.text for start, _, piece in line.placed if start == 0), "")
     if not label:
         return not line.figures and (tight or step < 1.3 * size) and not before.spanning
-    return label[:1].islower() or (
-        tight and line.filled == {0} and not before.row.pieces[0].text.endswith(":")
-    ) and step < 1.3 * size
+    alone = line.filled == {0} or before.filled == {0}
+    if label[:1].islower():
+        return alone or (tight and all(piece.text[:1].islower() for _, _, piece in line.placed))
+    ends = before.row.pieces[0].text.endswith(":")
+    return tight and line.filled == {0} and not ends and step < 1.3 * size
 
 
 def _cells_of(
