@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ingest.partition.pdf.rows import Piece, Row
+from ingest.partition.pdf.rows import Piece, Row, is_year
 
 MIN_GUTTER = 2.5  # points
 
@@ -31,6 +31,20 @@ def find_columns(rows: Sequence[Row], posts: Sequence[float] = ()) -> list[Colum
     part columns whatever the white space says.
     """
     several = [row for row in rows if len(row.pieces) > 1] or list(rows)
+    body = [row for row in several if _has_figures(row)]
+    if len(body) >= 3:
+        most = max(len(row.pieces) for row in several)
+        columns = _columns_of(body, posts)
+        if len(columns) >= most:
+            return columns
+    return _columns_of(several, posts)
+
+
+def _has_figures(row: Row) -> bool:
+    return any(piece.numeric and not is_year(piece.text) for piece in row.pieces[1:])
+
+
+def _columns_of(several: Sequence[Row], posts: Sequence[float]) -> list[Column]:
     tolerated = _tolerated(len(several))
     spans = _stretches([(p.left, p.right) for row in several for p in row.pieces], tolerated)
     columns = [Column(left, right) for left, right in _cut_at_posts(spans, posts)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.partition.pdf.page import Rule, Word
-from ingest.partition.pdf.rows import Piece, Row, is_year
+from ingest.partition.pdf.rows import Piece, Row, is_number, is_year
 from ingest.partition.pdf.tables.columns import Column, find_columns, place_piece
 from ingest.partition.pdf.tables.grid import Cell
 
@@ -15,11 +15,20 @@ LOOK_AHEAD = 3  # rows with one piece that may stand between rows with several
 PROSE_WORDS = 7  # a piece with more of them is running text
 MIN_FIGURES = 0.5  # of the cells beside the first column
 TEXT_CELL_WORDS = 5
-CLOSE_ROWS = 0.25
+CLOSE_ROWS = 0.25  # of all steps
+WIDER = 1.6  # than the usual step between rows
 MIN_FILLED = 0.38  # of the places; less are the words of a chart
 _BULLET = re.compile(r"^(?:[•●○▪■□◦‣∙·\-–—*oØ§➢✓]|\(?[0-9]{1,3}[.)]|\(?[a-zA-Z][.)]|\(?[ivxIVX]{1,5}[.)]|[0-9]{1,2}(?:\.[0-9]{1,2}){1,4}\.?|\[\d{1,3}\])$")
 _CAPTION = re.compile(
     r"^(?:table|tab\.|figure|fig\.|chart|graph|box|tabelle|abbildung|tableau|tabla|tabela|表|圖|图)\s*[\dA-Z一二三四五六七八九十]", re.IGNORECASE
+)
+_NOTE = re.compile(
+    r"^(?:sources?|notes?|quellen?|anmerkung(?:en)?|hinweise?|fuentes?|来源|資料來源|注|备注)\s*[:.：]",
+    re.IGNORECASE,
+)
+_OPEN_END = re.compile(
+    r"(?:\b(?:of|and|or|the|for|to|in|by|from|with|on|at|a|an|und|oder|der|die|des|von|für)|[,&/–-])$",
+    re.IGNORECASE,
 )
 _EQUATION = re.compile(r"^\(\d{1,3}(?:\.\d{1,3})*[a-z]?\)$")
 
@@ -77,6 +86,8 @@ def _grow(rows: Sequence[Row], start: int) -> int:
     while end < len(rows):
         row, before = rows[end], rows[end - 1]
         step = row.baseline - before.baseline
+        if _NOTE.match(row.pieces[0].text) or _begins_anew(rows[start:end], row):
+            break
         if step > MAX_STEP * max(row.size, before.size, 1) or _CAPTION.match(row.pieces[0].text):
             break
         if end - last >= LOOK_AHEAD + 1:
@@ -84,19 +95,26 @@ def _grow(rows: Sequence[Row], start: int) -> int:
         common = _intersect(gaps, _gaps(row))
         if is_tabular(row):
             if not _inner(common, rows[start:end], row):
-                if not _is_heading_row(row, gaps):
-                    break
-            else:
-                gaps = common
-                last = end + 1
+                break
+            gaps = common
+            last = end + 1
         elif is_prose(row.pieces[0]) and not _inner(common, rows[start:last], row):
             break
         end += 1
     return last
 
 
-def _is_heading_row(row: Row, gaps: Sequence[tuple[float, float]]) -> bool:
-    return False
+def _begins_anew(above: Sequence[Row], row: Row) -> bool:
+    """Whether more white than usual stands above a row without figures: that of another table."""
+    steps = [
+        below.baseline - one.baseline for one, below in zip(above, above[1:], strict=False)
+    ]
+    if len(steps) < 2 or any(piece.numeric and not is_year(piece.text) for piece in row.pieces):
+        return False
+    step = row.baseline - above[-1].baseline
+    return step > WIDER * statistics.median(steps) and step > 1.8 * row.size and (
+        len(row.pieces) > 1 or row.left > min(one.left for one in above) + 20
+    )
 
 
 _FAR = 1e6
@@ -343,12 +361,24 @@ def build_cells(
         _Line(row, [(*place_piece(piece, columns), piece) for piece in row.pieces]) for row in rows
     ]
     head = count_head(printed)
+    for line in printed[:head]:
+        line.placed = _place_head(line, columns)
     groups = _group_lines(printed, head, lines)
     header_rows = sum(1 for group in groups if printed.index(group[0]) < head)
     cells: list[Cell] = []
     for number, group in enumerate(groups):
         cells += _cells_of(group, number, columns, header=number < header_rows - 1, body=number >= header_rows)
     return cells, len(groups), header_rows
+
+
+def _place_head(line: _Line, columns: Sequence[Column]) -> list[tuple[int, int, Piece]]:
+    """Headers one to each column, if there are as many as columns, wherever they stand over them."""
+    pieces = line.row.pieces
+    if len(pieces) == len(columns):
+        return [(place, place + 1, piece) for place, piece in enumerate(pieces)]
+    if len(pieces) == len(columns) - 1 and pieces[0].left > columns[0].right - 2:
+        return [(place, place + 1, piece) for place, piece in enumerate(pieces, start=1)]
+    return line.placed
 
 
 def count_head(printed: Sequence[_Line]) -> int:
@@ -425,7 +455,9 @@ def _is_one_row(group: Sequence[_Line], line: _Line, usual: float, *, header: bo
     if not label:
         return not line.figures and (tight or step < 1.3 * size) and not before.spanning
     alone = line.filled == {0} or before.filled == {0}
-    if label[:1].islower():
+    if before.filled == {0} and _OPEN_END.search(before.row.pieces[0].text):
+        return True
+    if label[:1].islower() or (label.startswith("(") and not is_number(label)):
         return alone or (tight and all(piece.text[:1].islower() for _, _, piece in line.placed))
     ends = before.row.pieces[0].text.endswith(":")
     return tight and line.filled == {0} and not ends and step < 1.3 * size
