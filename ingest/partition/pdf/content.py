@@ -64,6 +64,8 @@ class _View:
         return x - self.left, self.top - y
 
     def place_point(self, x: float, y: float) -> tuple[float, float]:
+        if self.turn == 0:
+            return x - self.left, self.top - y
         across, down = self.place(np.array(x), np.array(y))
         return float(across), float(down)
 
@@ -150,22 +152,34 @@ def _read_words(
     solid = (codes > 32) | (codes == HYPHEN)
     lines = np.cumsum((codes == 10) | (codes == 13))
     starts = _word_starts(codes, solid, left, right, top, bottom)
-    ends = np.append(starts[1:], len(codes))
+    if not len(starts):
+        return
+    far = 1e9
+    edges = zip(
+        np.minimum.reduceat(np.where(solid, left, far), starts).tolist(),
+        np.minimum.reduceat(np.where(solid, top, far), starts).tolist(),
+        np.maximum.reduceat(np.where(solid, right, -far), starts).tolist(),
+        np.maximum.reduceat(np.where(solid, bottom, -far), starts).tolist(),
+        strict=True,
+    )
+    letters = [_letter_of(code) for code in codes.tolist()]
+    places = starts.tolist()
     style = _Styles(raw, view, orders)
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        while end > start and not solid[end - 1]:
-            end -= 1
-        text = _text_of(codes[start:end])
-        if not text:
-            continue
-        box = Box(
-            float(left[start:end].min()),
-            float(top[start:end].min()),
-            float(right[start:end].max()),
-            float(bottom[start:end].max()),
-        )
-        spaced = start == 0 or not solid[start - 1]
-        yield style.word(text, start, box, int(lines[start]), spaced)
+    line_of, is_solid = lines[starts].tolist(), solid.tolist()
+    for start, end, line, box in zip(
+        places, [*places[1:], len(letters)], line_of, edges, strict=True
+    ):
+        text = "".join(letters[start:end])
+        if "\ud800" <= max(text) <= "\udfff":  # halves of pairs come one by one
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        spaced = start == 0 or not is_solid[start - 1]
+        yield style.word(text, start, Box(*box), line, spaced)
+
+
+def _letter_of(code: int) -> str:
+    if code == HYPHEN:
+        return SOFT_BREAKS[0]
+    return chr(code) if code > 32 else ""
 
 
 def _word_starts(
@@ -191,15 +205,6 @@ def _word_starts(
     return np.flatnonzero(solid & (~before | jumps))
 
 
-def _text_of(codes: NDArray[np.int64]) -> str:
-    text = "".join(
-        SOFT_BREAKS[0] if code == HYPHEN else chr(code) for code in codes.tolist() if code > 0
-    )
-    if any("\ud800" <= char <= "\udfff" for char in text):  # halves of pairs come one by one
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 class _Styles:
     """Asks what a word looks like, once for each text object of the file."""
 
@@ -214,7 +219,7 @@ class _Styles:
 
     def word(self, text: str, index: int, box: Box, line: int, spaced: bool) -> Word:
         pdfium_c.FPDFText_GetCharOrigin(self.raw, index, self.x, self.y)
-        _, down = self.view.place(np.array(self.x.value), np.array(self.y.value))
+        _, down = self.view.place_point(self.x.value, self.y.value)
         handle = pdfium_c.FPDFText_GetTextObject(self.raw, index)
         key = ctypes.cast(handle, ctypes.c_void_p).value or 0
         found = self.known.get(key)
@@ -226,7 +231,7 @@ class _Styles:
         return Word(
             text,
             box,
-            float(down),
+            down,
             size,
             line,
             spaced,

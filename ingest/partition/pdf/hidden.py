@@ -1,6 +1,9 @@
 """Words that no reader of a page sees: the favourite place of instructions meant for machines."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from ingest.partition.pdf.page import PageContent, Shape, Word
 
@@ -9,6 +12,7 @@ SAME_COLOUR = 12  # of 255, in each part of a colour
 LAYER_SHARE = 0.25  # of the page; a picture so large may have its words behind it, unseen
 COVER_SHARE = 0.5  # of the page; a larger area on top of words is taken for part of the paper
 WHITE = 0xFFFFFF
+MAX_GROUNDS = 3_000  # filled areas of one page; more are a drawing
 
 
 def hidden_words(page: PageContent) -> dict[int, str]:
@@ -18,7 +22,7 @@ def hidden_words(page: PageContent) -> dict[int, str]:
         for picture in page.drawing.pictures
         if picture.area >= LAYER_SHARE * page.width * page.height
     ]
-    grounds = list(page.drawing.shapes)
+    over = _grounds_of(page)
     found: dict[int, str] = {}
     for index, word in enumerate(page.words):
         across, down = (word.box.left + word.box.right) / 2, word.middle
@@ -29,8 +33,26 @@ def hidden_words(page: PageContent) -> dict[int, str]:
         elif word.unseen:
             if not any(layer.holds(across, down) for layer in layers):
                 found[index] = "drawn in no colour"
-        elif reason := _ground_hides(page, word, grounds):
+        elif (index in over or _alike(word.colour, WHITE)) and (
+            reason := _ground_hides(page, word, over.get(index, ()))
+        ):
             found[index] = reason
+    return found
+
+
+def _grounds_of(page: PageContent) -> dict[int, list[Shape]]:
+    """The filled areas that a word's middle lies in, by the word's place."""
+    shapes = [s for s in page.drawing.shapes if s.box.height > 1][:MAX_GROUNDS]
+    if not shapes or not page.words:
+        return {}
+    boxes = np.array([(s.box.left, s.box.top, s.box.right, s.box.bottom) for s in shapes])
+    across = np.array([(word.box.left + word.box.right) / 2 for word in page.words])
+    down = np.array([word.middle for word in page.words])
+    found: dict[int, list[Shape]] = defaultdict(list)
+    for shape, (left, top, right, bottom) in zip(shapes, boxes.tolist(), strict=True):
+        inside = (across >= left) & (across <= right) & (down >= top) & (down <= bottom)
+        for index in np.flatnonzero(inside).tolist():
+            found[index].append(shape)
     return found
 
 
@@ -40,9 +62,6 @@ def _ground_hides(page: PageContent, word: Word, grounds: Sequence[Shape]) -> st
     suspicious = _alike(word.colour, WHITE)
     under = WHITE
     for ground in grounds:
-        box = ground.box
-        if not box.holds(across, down):
-            continue
         if word.order and ground.order > word.order:
             if _covers(page, ground, word):
                 return "behind a filled area"

@@ -95,13 +95,15 @@ def _unruled_table(page, rows, columns, level, places, ruled=False) -> FoundTabl
 def _ruled_table(
     page: PageContent, lattice: Lattice, free: dict[int, Word]
 ) -> FoundTable | None:
+    if len(lattice.columns) < 3 and len(lattice.rows) < 3:
+        return None
     box = lattice.box
     inside = {
         index: word
         for index, word in free.items()
         if box.holds((word.box.left + word.box.right) / 2, word.middle)
     }
-    if not inside or len(lattice.columns) < 3 and len(lattice.rows) < 3:
+    if not inside:
         return None
     cells = _fill(lattice, inside)
     cells = _drop_needless(cells)
