@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pypdfium2 as pdfium
@@ -30,10 +31,33 @@ MAX_OBJECTS = 20_000  # looked at on one page; more is a map or an attack
 MAX_SEGMENTS = 2_000  # of one path
 MAX_FORM_DEPTH = 4
 ANGLE_SAMPLES = 40
-BOLD = 600
 HYPHEN = 2  # PDFium's mark for a hyphen made by the line end
 PRIVATE_FIRST, PRIVATE_LAST, REPLACED = 0xE000, 0xF8FF, 0xFFFD
 INVISIBLE_MODES = (pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium_c.FPDF_TEXTRENDERMODE_CLIP)
+
+def _fast(function: Any, result: Any, *arguments: Any) -> Any:
+    """A PDFium function that takes and gives handles as numbers, which is half the price."""
+    return ctypes.CFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value)
+
+
+_ADDRESS, _INT = ctypes.c_void_p, ctypes.c_int
+_get_unicode = _fast(pdfium_c.FPDFText_GetUnicode, ctypes.c_uint, _ADDRESS, _INT)
+_get_text_object = _fast(pdfium_c.FPDFText_GetTextObject, _ADDRESS, _ADDRESS, _INT)
+_get_object = _fast(pdfium_c.FPDFPage_GetObject, _ADDRESS, _ADDRESS, _INT)
+_get_form_object = _fast(pdfium_c.FPDFFormObj_GetObject, _ADDRESS, _ADDRESS, ctypes.c_ulong)
+_count_form_objects = _fast(pdfium_c.FPDFFormObj_CountObjects, _INT, _ADDRESS)
+_get_type = _fast(pdfium_c.FPDFPageObj_GetType, _INT, _ADDRESS)
+_get_bounds = _fast(pdfium_c.FPDFPageObj_GetBounds, _INT, *[_ADDRESS] * 5)
+_get_matrix = _fast(pdfium_c.FPDFPageObj_GetMatrix, _INT, _ADDRESS, _ADDRESS)
+_get_fill = _fast(pdfium_c.FPDFPageObj_GetFillColor, _INT, *[_ADDRESS] * 5)
+_get_draw_mode = _fast(pdfium_c.FPDFPath_GetDrawMode, _INT, *[_ADDRESS] * 3)
+_count_segments = _fast(pdfium_c.FPDFPath_CountSegments, _INT, _ADDRESS)
+_get_segment = _fast(pdfium_c.FPDFPath_GetPathSegment, _ADDRESS, _ADDRESS, _INT)
+_get_segment_type = _fast(pdfium_c.FPDFPathSegment_GetType, _INT, _ADDRESS)
+_get_segment_point = _fast(pdfium_c.FPDFPathSegment_GetPoint, _INT, *[_ADDRESS] * 3)
+_get_segment_close = _fast(pdfium_c.FPDFPathSegment_GetClose, _INT, _ADDRESS)
+_get_render_mode = _fast(pdfium_c.FPDFTextObj_GetTextRenderMode, _INT, _ADDRESS)
+_get_origin = _fast(pdfium_c.FPDFText_GetCharOrigin, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS)
 
 _Matrix = tuple[float, float, float, float, float, float]
 _Floats = NDArray[np.float64]
@@ -126,9 +150,8 @@ def _text_turn(raw: pdfium_c.FPDF_TEXTPAGE, count: int, turned: int) -> int:
 
 def _read_letters(raw: pdfium_c.FPDF_TEXTPAGE, count: int) -> tuple[NDArray[np.int64], _Floats]:
     """Each letter's code and its left, top, right and bottom as PDFium gives them."""
-    codes = np.fromiter(
-        (pdfium_c.FPDFText_GetUnicode(raw, index) for index in range(count)), np.int64, count
-    )
+    handle = _address(raw)
+    codes = np.fromiter((_get_unicode(handle, index) for index in range(count)), np.int64, count)
     rectangles = (pdfium_c.FS_RECTF * max(1, count))()
     ask = pdfium_c.FPDFText_GetLooseCharBox
     for index in range(count):
@@ -215,17 +238,18 @@ class _Styles:
         self.x, self.y = ctypes.c_double(), ctypes.c_double()
         self.paint = [ctypes.c_uint() for _ in range(4)]
         self.matrix = pdfium_c.FS_MATRIX()
-        self.known: dict[int, tuple[float, bool, bool, int, bool]] = {}
+        self.handle = _address(raw)
+        self.origin = ctypes.addressof(self.x), ctypes.addressof(self.y)
+        self.known: dict[int, tuple[float, bool, int, bool]] = {}
 
     def word(self, text: str, index: int, box: Box, line: int, spaced: bool) -> Word:
-        pdfium_c.FPDFText_GetCharOrigin(self.raw, index, self.x, self.y)
+        _get_origin(self.handle, index, *self.origin)
         _, down = self.view.place_point(self.x.value, self.y.value)
-        handle = pdfium_c.FPDFText_GetTextObject(self.raw, index)
-        key = ctypes.cast(handle, ctypes.c_void_p).value or 0
+        key = _get_text_object(self.handle, index) or 0
         found = self.known.get(key)
         if found is None:
-            found = self.known[key] = self._look(handle, index)
-        size, bold, turned, colour, unseen = found
+            found = self.known[key] = self._look(key, index)
+        size, turned, colour, unseen = found
         if turned:
             size = size or box.width
         return Word(
@@ -235,7 +259,6 @@ class _Styles:
             size,
             line,
             spaced,
-            bold,
             turned,
             colour,
             unseen,
@@ -243,8 +266,8 @@ class _Styles:
         )
 
     def _look(
-        self, handle: pdfium_c.FPDF_PAGEOBJECT, index: int
-    ) -> tuple[float, bool, bool, int, bool]:
+        self, handle: int, index: int
+    ) -> tuple[float, bool, int, bool]:
         raw, paint, matrix = self.raw, self.paint, self.matrix
         size = float(pdfium_c.FPDFText_GetFontSize(raw, index))
         turn = 0
@@ -252,14 +275,13 @@ class _Styles:
             scale = math.hypot(matrix.c, matrix.d)
             size = size * scale if scale > 0 else size
             turn = round(math.atan2(matrix.b, matrix.a) / (math.pi / 2) * 4) % 16
-        bold = pdfium_c.FPDFText_GetFontWeight(raw, index) >= BOLD
         colour, alpha = 0, 255
         if pdfium_c.FPDFText_GetFillColor(raw, index, *paint):
             red, green, blue, alpha = (part.value for part in paint)
             colour = red << 16 | green << 8 | blue
-        mode = pdfium_c.FPDFTextObj_GetTextRenderMode(handle) if handle else 0
+        mode = _get_render_mode(handle) if handle else 0
         turned = (turn - 4 * self._upright()) % 16 not in (0,)
-        return round(size * 2) / 2, bold, turned, colour, mode in INVISIBLE_MODES or alpha == 0
+        return round(size * 2) / 2, turned, colour, mode in INVISIBLE_MODES or alpha == 0
 
     def _upright(self) -> int:
         """The quarter turns that an upright letter's matrix has in this view."""
@@ -285,7 +307,7 @@ def _read_drawing(
     outlines = 0
     for order, (handle, kind, matrix) in enumerate(_objects(page), start=1):
         if kind == pdfium_c.FPDF_PAGEOBJ_TEXT:
-            orders[ctypes.cast(handle, ctypes.c_void_p).value or 0] = order
+            orders[handle] = order
             if _has_no_breadth(handle):
                 x, y = _apply(_multiply(_matrix_of(handle), matrix), 0.0, 0.0)
                 silent.append(SilentObject(x, y, order))
@@ -306,19 +328,19 @@ def _read_drawing(
     return drawing, orders, silent
 
 
-def _has_no_breadth(handle: pdfium_c.FPDF_PAGEOBJECT) -> bool:
-    if not pdfium_c.FPDFPageObj_GetBounds(handle, *_EDGES):
+def _has_no_breadth(handle: int) -> bool:
+    if not _get_bounds(handle, *_EDGE_PLACES):
         return False
     return abs(_EDGES[2].value - _EDGES[0].value) < 0.01
 
 
 def _objects(
     page: pdfium.PdfPage,
-) -> Iterator[tuple[pdfium_c.FPDF_PAGEOBJECT, int, _Matrix]]:
+) -> Iterator[tuple[int, int, _Matrix]]:
     """(object, its kind, the matrix of the forms around it), in the order in which they are drawn."""
     seen = 0
-    stack: list[tuple[Iterator[pdfium_c.FPDF_PAGEOBJECT], _Matrix]] = [
-        (_page_objects(page), (1.0, 0.0, 0.0, 1.0, 0.0, 0.0))
+    stack: list[tuple[Iterator[int], _Matrix]] = [
+        (_page_objects(page), PLAIN)
     ]
     while stack and seen < MAX_OBJECTS:
         handles, outer = stack[-1]
@@ -327,27 +349,28 @@ def _objects(
             stack.pop()
             continue
         seen += 1
-        kind = pdfium_c.FPDFPageObj_GetType(handle)
+        kind = _get_type(handle)
         if kind != pdfium_c.FPDF_PAGEOBJ_FORM:
             yield handle, kind, outer
         elif len(stack) <= MAX_FORM_DEPTH:
             stack.append((_form_objects(handle), _multiply(_matrix_of(handle), outer)))
 
 
-def _page_objects(page: pdfium.PdfPage) -> Iterator[pdfium_c.FPDF_PAGEOBJECT]:
+def _page_objects(page: pdfium.PdfPage) -> Iterator[int]:
+    raw = _address(page.raw)
     for index in range(pdfium_c.FPDFPage_CountObjects(page.raw)):
-        yield pdfium_c.FPDFPage_GetObject(page.raw, index)
+        yield _get_object(raw, index) or 0
 
 
-def _form_objects(form: pdfium_c.FPDF_PAGEOBJECT) -> Iterator[pdfium_c.FPDF_PAGEOBJECT]:
-    for index in range(max(0, pdfium_c.FPDFFormObj_CountObjects(form))):
-        yield pdfium_c.FPDFFormObj_GetObject(form, index)
+def _form_objects(form: int) -> Iterator[int]:
+    for index in range(max(0, _count_form_objects(form))):
+        yield _get_form_object(form, index) or 0
 
 
-def _matrix_of(handle: pdfium_c.FPDF_PAGEOBJECT) -> _Matrix:
+def _matrix_of(handle: int) -> _Matrix:
     matrix = pdfium_c.FS_MATRIX()
-    if not pdfium_c.FPDFPageObj_GetMatrix(handle, matrix):
-        return (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+    if not _get_matrix(handle, ctypes.addressof(matrix)):
+        return PLAIN
     return (matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f)
 
 
@@ -364,18 +387,28 @@ def _multiply(one: _Matrix, two: _Matrix) -> _Matrix:
     )
 
 
+PLAIN: _Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+
+
+def _address(pointer: Any) -> int:
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0
+
+
 def _apply(matrix: _Matrix, x: float, y: float) -> tuple[float, float]:
     a, b, c, d, e, f = matrix
     return a * x + c * y + e, b * x + d * y + f
 
 
 _EDGES = [ctypes.c_float() for _ in range(4)]
+_EDGE_PLACES = tuple(map(ctypes.addressof, _EDGES))
 
 
-def _box_of(handle: pdfium_c.FPDF_PAGEOBJECT, matrix: _Matrix, view: _View) -> Box | None:
-    if not pdfium_c.FPDFPageObj_GetBounds(handle, *_EDGES):
+def _box_of(handle: int, matrix: _Matrix, view: _View) -> Box | None:
+    if not _get_bounds(handle, *_EDGE_PLACES):
         return None
     left, bottom, right, top = (edge.value for edge in _EDGES)
+    if matrix == PLAIN:
+        return _place_quickly(view, left, bottom, right, top)
     corners = [_apply(matrix, x, y) for x in (left, right) for y in (bottom, top)]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     return _place_quickly(view, min(xs), min(ys), max(xs), max(ys))
@@ -388,7 +421,7 @@ def _place_quickly(view: _View, left: float, bottom: float, right: float, top: f
 
 
 def _take_path(
-    handle: pdfium_c.FPDF_PAGEOBJECT,
+    handle: int,
     box: Box,
     matrix: _Matrix,
     view: _View,
@@ -399,18 +432,18 @@ def _take_path(
 ) -> None:
     """A path's part in the tables of a page: thin ones are ruled lines, boxes have four."""
     fill, stroke = ctypes.c_int(), ctypes.c_int()
-    pdfium_c.FPDFPath_GetDrawMode(handle, fill, stroke)
+    _get_draw_mode(handle, ctypes.addressof(fill), ctypes.addressof(stroke))
     if not fill.value and not stroke.value:
         return
     if box.height <= RULE_WIDTH or box.width <= RULE_WIDTH:
         _take_rule(box, level, upright)
         return
     colour = _fill_colour(handle) if fill.value else None
-    count = min(pdfium_c.FPDFPath_CountSegments(handle), MAX_SEGMENTS)
-    whole = _multiply(_matrix_of(handle), matrix)
-    for part in _straight_parts(handle, count, whole, view):
-        if part.height <= RULE_WIDTH or part.width <= RULE_WIDTH:
-            if stroke.value or count > 6:
+    count = min(_count_segments(handle), MAX_SEGMENTS)
+    if stroke.value or count > 6:
+        whole = _multiply(_matrix_of(handle), matrix)
+        for part in _straight_parts(handle, count, whole, view):
+            if part.height <= RULE_WIDTH or part.width <= RULE_WIDTH:
                 _take_rule(part, level, upright)
     if colour is not None:
         shapes.append(Shape(box, colour, order, square=4 <= count <= 6))
@@ -424,15 +457,16 @@ def _take_rule(box: Box, level: list[Rule], upright: list[Rule]) -> None:
 
 
 def _straight_parts(
-    handle: pdfium_c.FPDF_PAGEOBJECT, count: int, matrix: _Matrix, view: _View
+    handle: int, count: int, matrix: _Matrix, view: _View
 ) -> Iterator[Box]:
     """The lines of a path, each as a box without breadth."""
     x, y = ctypes.c_float(), ctypes.c_float()
+    places = ctypes.addressof(x), ctypes.addressof(y)
     begin = here = (0.0, 0.0)
     for index in range(count):
-        segment = pdfium_c.FPDFPath_GetPathSegment(handle, index)
-        kind = pdfium_c.FPDFPathSegment_GetType(segment)
-        if not pdfium_c.FPDFPathSegment_GetPoint(segment, x, y):
+        segment = _get_segment(handle, index)
+        kind = _get_segment_type(segment)
+        if not _get_segment_point(segment, *places):
             continue
         point = _apply(matrix, x.value, y.value)
         if kind == pdfium_c.FPDF_SEGMENT_MOVETO:
@@ -440,7 +474,7 @@ def _straight_parts(
         elif kind == pdfium_c.FPDF_SEGMENT_LINETO:
             yield _between(here, point, view)
         here = point
-        if pdfium_c.FPDFPathSegment_GetClose(segment):
+        if _get_segment_close(segment):
             yield _between(here, begin, view)
             here = begin
 
@@ -451,10 +485,10 @@ def _between(one: tuple[float, float], two: tuple[float, float], view: _View) ->
     )
 
 
-def _fill_colour(handle: pdfium_c.FPDF_PAGEOBJECT) -> int | None:
+def _fill_colour(handle: int) -> int | None:
     """0xRRGGBB; None if it lets through what is behind it."""
     paint = [ctypes.c_uint() for _ in range(4)]
-    if not pdfium_c.FPDFPageObj_GetFillColor(handle, *paint):
+    if not _get_fill(handle, *map(ctypes.addressof, paint)):
         return None
     red, green, blue, alpha = (part.value for part in paint)
     return red << 16 | green << 8 | blue if alpha > 128 else None

@@ -4,10 +4,12 @@ Places are points as the reader sees the page: from its left edge, and downwards
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
+    """A tuple, as words are: a page has thousands of both."""
+
     left: float
     top: float
     right: float
@@ -29,8 +31,7 @@ class Box:
         return self.left <= across <= self.right and self.top <= down <= self.bottom
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """Letters without white space between them."""
 
     text: str
@@ -39,7 +40,6 @@ class Word:
     size: float  # in points, as printed
     line: int  # words of one line in the order of the file have one number
     spaced: bool = True  # white space stands before it in the file
-    bold: bool = False
     turned: bool = False  # runs in another direction than most of the page
     colour: int = 0  # 0xRRGGBB
     unseen: bool = False  # drawn in no colour at all

@@ -9,7 +9,7 @@ from ingest.partition.pdf.page import Box, Word
 SAME_ROW = 0.45  # of a letter's size between baselines of one row
 PIECE_GAP = 0.85  # of a letter's size; more white space than that parts two pieces
 _LEADER = re.compile(r"^[.·…_‥]{2,}$|^(?:[.·…_]\s?){3,}$")
-_DOTS = frozenset(".·…_")
+_DOTS = frozenset(".·…_‥")
 _OPENING = re.compile(r"^[$€£¥(<>~–—-]{1,3}$|^(?:US|C|A|HK|R)\$$")
 _CLOSING = re.compile(r"^[%)*†‡°]{1,3}$")
 _NUMBER = re.compile(
@@ -30,18 +30,14 @@ class Piece:
     right: float = 0.0
     text: str = ""
 
+    numeric: bool = False
+
     def __post_init__(self) -> None:
-        self.left = min(word.box.left for word in self.words)
-        self.right = max(word.box.right for word in self.words)
-        self.text = words_text(self.words)
-
-    @property
-    def size(self) -> float:
-        return max(word.size for word in self.words)
-
-    @property
-    def numeric(self) -> bool:
-        return is_number(self.text)
+        words = self.words
+        self.left = words[0].box.left
+        self.right = max([word.box.right for word in words])
+        self.text = words_text(words) if len(words) > 1 else words[0].text
+        self.numeric = is_number(self.text)
 
     @property
     def middle(self) -> float:
@@ -60,9 +56,10 @@ class Row:
     bottom: float = field(default=0.0)
 
     def __post_init__(self) -> None:
-        words = [word for piece in self.pieces for word in piece.words]
-        self.size = max(word.size for word in words)
-        self.baseline = max(words, key=lambda word: word.size).baseline
+        largest = max(
+            [word for piece in self.pieces for word in piece.words], key=lambda word: word.size
+        )
+        self.size, self.baseline = largest.size, largest.baseline
         self.top = self.baseline - 0.75 * self.size
         self.bottom = self.baseline + 0.22 * self.size
 
@@ -72,7 +69,7 @@ class Row:
 
     @property
     def right(self) -> float:
-        return max(piece.right for piece in self.pieces)
+        return max([piece.right for piece in self.pieces])
 
     @property
     def middle_line(self) -> float:
@@ -107,32 +104,47 @@ def words_text(words: Sequence[Word]) -> str:
     return text
 
 
+def words_to_lines(words: Iterable[Word]) -> list[list[Word]]:
+    """Words of one baseline together, from top to bottom; within a line in no order."""
+    lines: list[list[Word]] = []
+    bases: list[float] = []
+    spreads: list[float] = []  # how far a word's baseline may be from that of its line
+    for word in sorted(words, key=_by_baseline):
+        baseline, size = word.baseline, word.size
+        near = SAME_ROW * (size if size > 4 else 4.0)
+        for place in range(len(lines) - 1, max(-1, len(lines) - 4), -1):
+            apart = abs(baseline - bases[place])
+            if apart <= near and apart <= spreads[place]:
+                lines[place].append(word)
+                break
+        else:
+            lines.append([word])
+            bases.append(baseline)
+            spreads.append(near)
+    return lines
+
+
+def _by_baseline(word: Word) -> float:
+    return word.baseline
+
+
+def lines_text(words: Iterable[Word]) -> list[str]:
+    """The text of each line."""
+    return [words_text(sorted(line, key=_by_left)) for line in words_to_lines(words)]
+
+
+def _by_left(word: Word) -> float:
+    return word.box.left
+
+
 def words_to_rows(words: Iterable[Word]) -> list[Row]:
     """Rows from top to bottom."""
-    rows: list[list[Word]] = []
-    bases: list[float] = []
-    for word in sorted(words, key=lambda word: (word.baseline, word.box.left)):
-        place = _row_for(word, rows, bases)
-        if place is None:
-            rows.append([word])
-            bases.append(word.baseline)
-        else:
-            rows[place].append(word)
-    made = [_make_row(row) for row in rows]
+    made = [_make_row(line) for line in words_to_lines(words)]
     return sorted((row for row in made if row is not None), key=lambda row: row.baseline)
 
 
-def _row_for(word: Word, rows: Sequence[list[Word]], bases: Sequence[float]) -> int | None:
-    """The row near the end of the list that a word belongs to."""
-    for place in range(len(rows) - 1, max(-1, len(rows) - 4), -1):
-        size = max(4.0, min(word.size, rows[place][0].size) or 4.0)
-        if abs(word.baseline - bases[place]) <= SAME_ROW * size:
-            return place
-    return None
-
-
 def _make_row(words: list[Word]) -> Row | None:
-    words.sort(key=lambda word: word.box.left)
+    words.sort(key=_by_left)
     leaders = _leaders(words)
     dots = {id(word) for word in leaders}
     words = [word for word in words if id(word) not in dots]
@@ -149,21 +161,24 @@ def _make_row(words: list[Word]) -> Row | None:
 
 def _leaders(words: Sequence[Word]) -> list[Word]:
     """Words of dots that lead from one piece of a row to the next."""
-    dots = [word for word in words if word.text in _DOTS]
-    single = dots if len(dots) > 2 else []
-    return single + [word for word in words if _LEADER.match(word.text)]
+    dots = [word for word in words if word.text[:1] in _DOTS]
+    single = [word for word in dots if len(word.text) == 1]
+    return (single if len(single) > 2 else []) + [
+        word for word in dots if len(word.text) > 1 and _LEADER.match(word.text)
+    ]
 
 
 def _parts(before: Word, after: Word, leaders: Sequence[Word]) -> bool:
     gap = after.box.left - before.box.right
-    size = max(min(before.size, after.size), 1.0)
-    if gap > PIECE_GAP * size:
+    if gap > PIECE_GAP * max(min(before.size, after.size), 1.0):
         return True
-    return any(before.box.right <= lead.box.left + 1 <= after.box.left + 1 for lead in leaders)
+    return bool(leaders) and any(before.box.right <= lead.box.left + 1 <= after.box.left + 1 for lead in leaders)
 
 
 def _join_signs(pieces: list[list[Word]]) -> list[list[Word]]:
     """Currency signs that stand apart from their figures put before them, percent signs after."""
+    if not any(len(piece) == 1 and len(piece[0].text) <= 3 for piece in pieces):
+        return pieces
     joined: list[list[Word]] = []
     held: list[Word] = []
     for piece in pieces:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from ingest.partition.pdf.page import Box, Word
 
@@ -49,4 +48,4 @@ def _join(held: Word, word: Word, *, raised: bool) -> Word:
     plain = not raised or (held.text[-1:].isdigit() and _ORDINAL.match(word.text))
     box = Box(held.box.left, held.box.top, max(held.box.right, word.box.right), held.box.bottom)
     sign = "" if plain or "^" in held.text else "^"
-    return replace(held, text=f"{held.text}{sign}{word.text}", box=box)
+    return held._replace(text=f"{held.text}{sign}{word.text}", box=box)

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from ingest.partition.pdf.page import Box, PageContent, Word
-from ingest.partition.pdf.rows import Row, is_number, is_year, words_text, words_to_rows
+from ingest.partition.pdf.rows import (
+    Row,
+    is_number,
+    is_year,
+    lines_text,
+    words_to_lines,
+    words_to_rows,
+)
 from ingest.partition.pdf.tables.columns import find_columns
 from ingest.partition.pdf.tables.grid import Cell, FoundTable, spread
 from ingest.partition.pdf.tables.lattice import (
@@ -254,13 +261,15 @@ def _has_stacked_rows(filled: Sequence[Cell]) -> bool:
     figures: dict[int, int] = {}
     names: dict[tuple[int, tuple[int, ...]], int] = {}
     for cell in filled:
-        rows = words_to_rows(cell.words)
-        texts = [words_text([word for piece in row.pieces for word in piece.words]) for row in rows]
+        if len(cell.words) < 2:
+            continue
+        texts = lines_text(cell.words)
         if len(texts) > 1 and all(map(is_number, texts)):
             figures[cell.row] = figures.get(cell.row, 0) + 1
         if len(texts) > 2 and not any(text[:1].islower() for text in texts):
             if max(len(text.split()) for text in texts) <= 4:
-                key = cell.row, tuple(round(row.baseline / 2) for row in rows)
+                lines = words_to_lines(cell.words)
+                key = cell.row, tuple(round(line[0].baseline / 2) for line in lines)
                 names[key] = names.get(key, 0) + 1
     return any(count >= 2 for count in (*figures.values(), *names.values()))
 
@@ -278,6 +287,6 @@ def _has_hidden_columns(filled: Sequence[Cell], rows: Sequence[Row]) -> bool:
     """Whether in many rows the figures of one cell stand apart as those of several do."""
     apart = 0
     for cell in filled:
-        for row in words_to_rows(cell.words):
+        for row in words_to_rows(cell.words) if len(cell.words) > 1 else ():
             apart += len(row.pieces) > 1 and any(piece.numeric for piece in row.pieces[1:])
     return apart >= 3 and apart > 0.3 * len(rows)

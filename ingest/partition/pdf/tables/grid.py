@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from ingest.partition.lines import join_lines
 from ingest.partition.pdf.page import Box, Word
-from ingest.partition.pdf.rows import is_number, words_text, words_to_rows
+from ingest.partition.pdf.rows import is_number, lines_text
 
 Span = tuple[int, int, int, int]
 
@@ -21,10 +21,7 @@ class Cell:
 
     @property
     def text(self) -> str:
-        rows = words_to_rows(self.words)
-        return join_lines(
-            [words_text([word for piece in row.pieces for word in piece.words]) for row in rows]
-        )
+        return join_lines(lines_text(self.words))
 
 
 @dataclass(frozen=True, slots=True)
