@@ -11,7 +11,9 @@ _STARTS_WITHOUT_SPACE = re.compile(f"[{NO_SPACE_AT_LINE_END}]")
 SOFT_BREAKS = "\x02\ufffe\u00ad"
 _HYPHENS = "-\u2010\u2011" + SOFT_BREAKS
 _HYPHEN_END = re.compile(rf"\w[{_HYPHENS}]$")
-_ADDRESS = re.compile(r"(?:https?://|ftp://|www\.|mailto:)\S*$|\S+@\S+$|\S+/\S*[/_\-]\S*$", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"(?:https?://|ftp://|www\.|mailto:)\S*$|\S+@\S+$|\S+/\S*[/_\-]\S*$", re.IGNORECASE
+)
 _ADDRESS_BREAK = re.compile(r"(?:https?://|ftp://|www\.)\S*[/_?&=#]$", re.IGNORECASE)
 _SHORT_NAME = re.compile(r"(?:^|[\s(\[\"'„“/])(?:[A-Z]{1,5}|\S*\d\S*)$")  # KD, R, 4711, B2B
 _PAIR = re.compile(r"(?:and|or|und|oder|bzw|sowie|et|ou|y|o|e|to|bis)\b", re.IGNORECASE)

@@ -29,9 +29,17 @@ _FORM = re.compile(
     r"w-?\d[a-z]?|1040\w*)(?:\s+form)?$",
     re.IGNORECASE,
 )
-_CODE = re.compile(r"^[\W\d_]+$|^[^\s_]+(?:_[^\s_]*)+$|^[0-9a-f]{16,}$|^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.I)
-_FILE_NAME = re.compile(r"^\S*\.(?:docx?|xlsx?|pptx?|pdf|indd|qxd|qxp|tex|dvi|rtf|odt|ods|odp|txt|html?|pages|fm|p65|pub|wpd|cdr|ai|eps|tiff?|jpe?g|png)$|^[a-z]:\\|^(?:file|https?)://", re.IGNORECASE)
-_NAME_WITH_ENDING = re.compile(r".\.(?:docx?|xlsx?|pptx?|pdf|indd|qxd|qxp|tex|dvi|p65|fm|wpd)$", re.IGNORECASE)
+_CODE = re.compile(
+    r"^[\W\d_]+$|^[^\s_]+(?:_[^\s_]*)+$|^[0-9a-f]{16,}$|^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+    re.I,
+)
+_FILE_NAME = re.compile(
+    r"^\S*\.(?:docx?|xlsx?|pptx?|pdf|indd|qxd|qxp|tex|dvi|rtf|odt|ods|odp|txt|html?|pages|fm|p65|pub|wpd|cdr|ai|eps|tiff?|jpe?g|png)$|^[a-z]:\\|^(?:file|https?)://",
+    re.IGNORECASE,
+)
+_NAME_WITH_ENDING = re.compile(
+    r".\.(?:docx?|xlsx?|pptx?|pdf|indd|qxd|qxp|tex|dvi|p65|fm|wpd)$", re.IGNORECASE
+)
 
 
 def choose_title(told: str | None, elements: Sequence[Element]) -> str | None:

@@ -35,9 +35,14 @@ HYPHEN = 2  # PDFium's mark for a hyphen made by the line end
 PRIVATE_FIRST, PRIVATE_LAST, REPLACED = 0xE000, 0xF8FF, 0xFFFD
 INVISIBLE_MODES = (pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium_c.FPDF_TEXTRENDERMODE_CLIP)
 
+
+def _address(pointer: Any) -> int:
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0
+
+
 def _fast(function: Any, result: Any, *arguments: Any) -> Any:
     """A PDFium function that takes and gives handles as numbers, which is half the price."""
-    return ctypes.CFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value)
+    return ctypes.CFUNCTYPE(result, *arguments)(_address(function))
 
 
 _ADDRESS, _INT = ctypes.c_void_p, ctypes.c_int
@@ -95,9 +100,7 @@ class _View:
 
     def place_box(self, left: float, bottom: float, right: float, top: float) -> Box:
         across, down = self.place(np.array([left, right]), np.array([bottom, top]))
-        return Box(
-            float(across.min()), float(down.min()), float(across.max()), float(down.max())
-        )
+        return Box(float(across.min()), float(down.min()), float(across.max()), float(down.max()))
 
 
 def read_content(
@@ -109,7 +112,8 @@ def read_content(
         count = textpage.count_chars()
         rotation = page.get_rotation() // 90
         turn = _text_turn(textpage.raw, count, rotation)
-        view = _View(*page.get_cropbox(), turn)
+        left, bottom, right, top = page.get_cropbox()
+        view = _View(left, bottom, right, top, turn)
         drawing, orders, silent = _read_drawing(page, view)
         codes, boxes = _read_letters(textpage.raw, count)
         letters = codes[(codes > 32) | (codes == 0)]
@@ -231,9 +235,7 @@ def _word_starts(
 class _Styles:
     """Asks what a word looks like, once for each text object of the file."""
 
-    def __init__(
-        self, raw: pdfium_c.FPDF_TEXTPAGE, view: _View, orders: dict[int, int]
-    ) -> None:
+    def __init__(self, raw: pdfium_c.FPDF_TEXTPAGE, view: _View, orders: dict[int, int]) -> None:
         self.raw, self.view, self.orders = raw, view, orders
         self.x, self.y = ctypes.c_double(), ctypes.c_double()
         self.paint = [ctypes.c_uint() for _ in range(4)]
@@ -265,9 +267,7 @@ class _Styles:
             self.orders.get(key, 0),
         )
 
-    def _look(
-        self, handle: int, index: int
-    ) -> tuple[float, bool, int, bool]:
+    def _look(self, handle: int, index: int) -> tuple[float, bool, int, bool]:
         raw, paint, matrix = self.raw, self.paint, self.matrix
         size = float(pdfium_c.FPDFText_GetFontSize(raw, index))
         turn = 0
@@ -339,9 +339,7 @@ def _objects(
 ) -> Iterator[tuple[int, int, _Matrix]]:
     """(object, its kind, the matrix of the forms around it), in the order in which they are drawn."""
     seen = 0
-    stack: list[tuple[Iterator[int], _Matrix]] = [
-        (_page_objects(page), PLAIN)
-    ]
+    stack: list[tuple[Iterator[int], _Matrix]] = [(_page_objects(page), PLAIN)]
     while stack and seen < MAX_OBJECTS:
         handles, outer = stack[-1]
         handle = next(handles, None)
@@ -388,10 +386,6 @@ def _multiply(one: _Matrix, two: _Matrix) -> _Matrix:
 
 
 PLAIN: _Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
-
-
-def _address(pointer: Any) -> int:
-    return ctypes.cast(pointer, ctypes.c_void_p).value or 0
 
 
 def _apply(matrix: _Matrix, x: float, y: float) -> tuple[float, float]:
@@ -456,9 +450,7 @@ def _take_rule(box: Box, level: list[Rule], upright: list[Rule]) -> None:
         upright.append(Rule((box.left + box.right) / 2, box.top, box.bottom))
 
 
-def _straight_parts(
-    handle: int, count: int, matrix: _Matrix, view: _View
-) -> Iterator[Box]:
+def _straight_parts(handle: int, count: int, matrix: _Matrix, view: _View) -> Iterator[Box]:
     """The lines of a path, each as a box without breadth."""
     x, y = ctypes.c_float(), ctypes.c_float()
     places = ctypes.addressof(x), ctypes.addressof(y)

@@ -31,7 +31,7 @@ from ingest.partition.pdf.silent import SecondReader
 from ingest.partition.pdf.tables.captions import take_captions
 from ingest.partition.pdf.tables.find import find_tables
 from ingest.partition.pdf.tables.grid import FoundTable
-from ingest.partition.pdf.tables.joining import continues, join_pages
+from ingest.partition.pdf.tables.joining import carry_over, continues
 from ingest.partition.reading import ReadResult
 from ingest.partition.tables import make_table
 
@@ -63,8 +63,8 @@ def read_pdf(path: Path, work: ParseContext) -> ReadResult:
 def read_pages(
     document: pdfium.PdfDocument, work: ParseContext, second: SecondReader | None = None
 ) -> list[Page]:
-    """All pages, without running headers and footers, captions put into their tables and tables
-    that go on over pages joined.
+    """All pages, without running headers and footers, captions put into their tables, and tables
+    that go on over pages under one header.
     """
     count = len(document)
     if count > work.options.max_pages:
@@ -212,33 +212,19 @@ def _drop_running_lines(pages: Sequence[Page], work: ParseContext) -> list[Page]
 
 
 def _join_tables(pages: Sequence[Page]) -> list[Page]:
-    """The pages, tables that go on over several of them where they begin."""
-    joined = [list(page.items) for page in pages]
-    at = 0
-    while at < len(pages):
-        group = [at]
-        while _goes_on(joined, group[-1]):
-            group.append(group[-1] + 1)
-            if len(joined[group[-1]]) > 1:
-                break
-        if len(group) > 1:
-            parts = [joined[group[0]][-1], *(joined[place][0] for place in group[1:])]
-            joined[group[0]][-1] = join_pages([part for part in parts if isinstance(part, FoundTable)])
-            for place in group[1:]:
-                joined[place].pop(0)
-        at = group[-1] + (len(group) == 1)
-    return [
-        replace(page, items=tuple(items)) for page, items in zip(pages, joined, strict=True)
-    ]
-
-
-def _goes_on(items: Sequence[Sequence[Item]], place: int) -> bool:
-    if place + 1 >= len(items) or not items[place] or not items[place + 1]:
-        return False
-    above, below = items[place][-1], items[place + 1][0]
-    return (
-        isinstance(above, FoundTable) and isinstance(below, FoundTable) and continues(above, below)
-    )
+    """The pages, tables that go on from the page before under the header where they begin."""
+    done = list(pages[:1])
+    for page in pages[1:]:
+        above = done[-1].items[-1] if done[-1].items else None
+        below = page.items[0] if page.items else None
+        if (
+            isinstance(above, FoundTable)
+            and isinstance(below, FoundTable)
+            and continues(above, below)
+        ):
+            page = replace(page, items=(carry_over(above, below), *page.items[1:]))
+        done.append(page)
+    return done
 
 
 # --- elements -------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 """Words of a page to printed lines in reading order."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ingest.partition.pdf.page import Word
-from ingest.partition.pdf.rows import Row, words_text, words_to_rows
+from ingest.partition.pdf.rows import words_text, words_to_rows
 from ingest.partition.pdf.tables.grid import FoundTable
 from ingest.partition.pdf.tables.layout import split_zones
 
@@ -79,9 +80,7 @@ def _in_order(
 ) -> Sequence[tuple[int, Word]]:
     """As in the file, or column after column if the file goes from one to the other line by line."""
     numbers = [zones.get(id(word), -1) for _, word in words]
-    turns = sum(
-        one != other for one, other in zip(numbers, numbers[1:], strict=False)
-    )
+    turns = sum(one != other for one, other in itertools.pairwise(numbers))
     if turns <= 2 * len(set(numbers)):
         return words
     last = 0
@@ -134,12 +133,8 @@ def _size_of(words: Sequence[Word]) -> float:
 
 def _pieces(words: Sequence[Word]) -> tuple[str, ...]:
     parts: list[list[Word]] = [[words[0]]]
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in itertools.pairwise(words):
         if word.box.left - before.box.right > WIDE * max(word.size, 1):
             parts.append([])
         parts[-1].append(word)
     return tuple(words_text(part) for part in parts)
-
-
-def row_of(words: Sequence[Word]) -> list[Row]:
-    return words_to_rows(words)

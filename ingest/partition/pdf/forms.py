@@ -46,9 +46,7 @@ def _read_field(form: pdfium_c.FPDF_FORMHANDLE, annotation: pdfium_c.FPDF_ANNOTA
     elif kind in (pdfium_c.FPDF_FORMFIELD_PUSHBUTTON, pdfium_c.FPDF_FORMFIELD_SIGNATURE):
         return ""
     else:
-        value = _chosen(form, annotation) or _ask(
-            ask.FPDFAnnot_GetFormFieldValue, form, annotation
-        )
+        value = _chosen(form, annotation) or _ask(ask.FPDFAnnot_GetFormFieldValue, form, annotation)
     if not value:
         return ""
     return f"{name.rstrip(' :')}: {value}" if name else value

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from indexes.text.sentences import BULLETS, CLOSING, ENDS, ENDS_BEFORE_SPACE
-from ingest.elements import Element
+from ingest.elements import Element, ElementKind
 from ingest.partition.lines import join_lines
 from ingest.partition.pdf.flow import Line
 
@@ -63,7 +63,7 @@ def paragraphs(
         if level is not None:
             yield Element(kind="heading", text=text, level=level, page=page, page_name=name)
         else:
-            kind = "list" if _BULLET.match(text) else "text"
+            kind: ElementKind = "list" if _BULLET.match(text) else "text"
             yield Element(kind=kind, text=text, page=page, page_name=name)
 
 

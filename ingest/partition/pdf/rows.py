@@ -172,7 +172,9 @@ def _parts(before: Word, after: Word, leaders: Sequence[Word]) -> bool:
     gap = after.box.left - before.box.right
     if gap > PIECE_GAP * max(min(before.size, after.size), 1.0):
         return True
-    return bool(leaders) and any(before.box.right <= lead.box.left + 1 <= after.box.left + 1 for lead in leaders)
+    return bool(leaders) and any(
+        before.box.right <= lead.box.left + 1 <= after.box.left + 1 for lead in leaders
+    )
 
 
 def _join_signs(pieces: list[list[Word]]) -> list[list[Word]]:

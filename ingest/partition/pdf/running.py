@@ -14,9 +14,9 @@ _DIGITS = re.compile(r"\d+")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _PARTS = re.compile(r"\s+[|•·–—]\s+|\s{2,}|\t")
 _ROMAN = re.compile(r"^[ivxlc]+$", re.IGNORECASE)
-_PAGE_WORDS = frozenset(
-    "page pages p pg of seite seiten s von blatt pagina página pág strana str strona sida side "
-    "sayfa de sur di av z 第 页 頁 共 ページ 쪽 стр страница из".split()
+_PAGE_WORD = re.compile(
+    r"^(?:pages?|pp?|pg|of|seiten?|s|von|blatt|pagina|página|pág|strana|str|strona|sida|side|sayfa|"
+    r"de|sur|di|av|z|стр|страница|из|[第页頁共ページ쪽]+)$"
 )
 
 
@@ -31,7 +31,7 @@ class _Edge:
 
 
 def running_lines(
-    pages: Sequence[tuple[int, str | None, Sequence[Line]]], first: bool = True
+    pages: Sequence[tuple[int, str | None, Sequence[Line]]],
 ) -> list[set[int]]:
     """For each page (number, printed number, lines) the ids of the lines that only repeat what
     stands in their place on an earlier page. Page numbers apart, nothing that tells a number of
@@ -52,7 +52,7 @@ def running_lines(
                 name = edge.key, side
                 if counts[name] < MIN_PAGES or not _in_place(edge.line.top, places[name]):
                     break
-                if name in seen or not first:
+                if name in seen:
                     dropped.add(id(edge.line))
         seen |= {(edge.key, edge.place[0]) for edge in each}
         found.append(dropped)
@@ -85,12 +85,8 @@ def _mask(part: str, number: int, label: str | None) -> str:
     if _ROMAN.match(bare) and len(bare) < 8:
         return "#roman"
     words = [word.casefold() for word in _LETTERS.findall(part)]
-    if _DIGITS.search(part) and all(_is_page_word(word) for word in words):
+    if _DIGITS.search(part) and all(map(_PAGE_WORD.match, words)):
         figures = _DIGITS.findall(part)
         if len(figures) <= 2 and len(figures[0]) <= 4 and not re.search(r"\d[.,:]\d", part):
             return f"{int(figures[0]) - number}# " + " ".join(words)
     return part
-
-
-def _is_page_word(word: str) -> bool:
-    return word in _PAGE_WORDS or all(char in "第页頁共ページ쪽" for char in word)

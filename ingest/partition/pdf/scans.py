@@ -14,7 +14,9 @@ PICTURED_SHARE = 0.1  # of the page; less is a logo
 # drawn shapes on a page without letters that may be text turned into outlines
 OUTLINED_LETTERS = 30
 UNREADABLE_SHARE = 0.3  # of letters without a Unicode value: the text layer is of no use
-MOSTLY = 0.5  # of the page; so much of it in pictures makes a scan of it, whatever stands at its edges
+MOSTLY = (
+    0.5  # of the page; so much of it in pictures makes a scan of it, whatever stands at its edges
+)
 LARGE = 0.18  # of the page; a picture so large may be a page of its own
 MARGIN = 0.08  # of the page's height, where stamps and fax lines stand
 FEW_LETTERS = 40  # on a picture; more of them are printed over it
@@ -52,7 +54,9 @@ def scanned_parts(page: PageContent, seen: Sequence[Word]) -> tuple[Box, ...]:
 
 def clip(box: Box, within: Box) -> Box:
     left, top = max(box.left, within.left), max(box.top, within.top)
-    return Box(left, top, max(left, min(box.right, within.right)), max(top, min(box.bottom, within.bottom)))
+    return Box(
+        left, top, max(left, min(box.right, within.right)), max(top, min(box.bottom, within.bottom))
+    )
 
 
 def _around(boxes: Sequence[Box]) -> Box:

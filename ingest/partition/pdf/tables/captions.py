@@ -55,7 +55,7 @@ def _lines_above(done: Sequence[Item], table: FoundTable, sizes: HeadingSizes) -
         beside = item.right < table.box.left or item.left > table.box.right
         if not -0.5 * item.size <= step <= MAX_STEP * item.size or beside:
             break
-        if len(item.text) > MAX_CHARS or item.text.endswith((":", "：")) and not found:
+        if len(item.text) > MAX_CHARS or (item.text.endswith((":", "：")) and not found):
             break
         if sizes.level_of(item.text, item.size) is not None:
             break
@@ -90,8 +90,10 @@ def _ends_paragraph(line: Line, done: Sequence[Item]) -> bool:
     if not isinstance(before, Line):
         return False
     step = line.top - before.top
-    return 0 < step < 1.45 * line.size and abs(before.size - line.size) < 0.6 and (
-        len(before.text) > 60
+    return (
+        0 < step < 1.45 * line.size
+        and abs(before.size - line.size) < 0.6
+        and (len(before.text) > 60)
     )
 
 

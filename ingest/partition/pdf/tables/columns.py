@@ -115,8 +115,6 @@ def place_piece(piece: Piece, columns: Sequence[Column]) -> tuple[int, int]:
         return over[0], over[-1] + 1
     nearest = min(
         range(len(columns)),
-        key=lambda index: max(
-            columns[index].left - piece.right, piece.left - columns[index].right
-        ),
+        key=lambda index: max(columns[index].left - piece.right, piece.left - columns[index].right),
     )
     return nearest, nearest + 1

@@ -1,8 +1,8 @@
 """The tables of one page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ingest.partition.pdf.page import Box, PageContent, Word
+from ingest.partition.pdf.page import Box, PageContent, Rule, Word
 from ingest.partition.pdf.rows import (
     Row,
     is_number,
@@ -11,7 +11,7 @@ from ingest.partition.pdf.rows import (
     words_to_lines,
     words_to_rows,
 )
-from ingest.partition.pdf.tables.columns import find_columns
+from ingest.partition.pdf.tables.columns import Column, find_columns
 from ingest.partition.pdf.tables.grid import Cell, FoundTable, spread
 from ingest.partition.pdf.tables.lattice import (
     Lattice,
@@ -66,7 +66,16 @@ def _lattices(page: PageContent) -> list[Lattice]:
     ]
 
 
-def _unruled_table(page, rows, columns, level, places, ruled=False) -> FoundTable:  # type: ignore[no-untyped-def]
+def _unruled_table(
+    page: PageContent,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    level: Sequence[Rule],
+    places: Mapping[int, int],
+    *,
+    ruled: bool = False,
+) -> FoundTable:
+    """places: of words among those of the page, by their ids."""
     box = Box(
         min(row.left for row in rows),
         rows[0].top,
@@ -92,16 +101,13 @@ def _unruled_table(page, rows, columns, level, places, ruled=False) -> FoundTabl
         words,
         tuple(column.left for column in columns),
         ruled,
-        row_pages=(page.number,) * height,
     )
 
 
 # --- ruled ----------------------------------------------------------------------------------------
 
 
-def _ruled_table(
-    page: PageContent, lattice: Lattice, free: dict[int, Word]
-) -> FoundTable | None:
+def _ruled_table(page: PageContent, lattice: Lattice, free: dict[int, Word]) -> FoundTable | None:
     if len(lattice.columns) < 3 and len(lattice.rows) < 3:
         return None
     box = lattice.box
@@ -135,7 +141,6 @@ def _ruled_table(
         frozenset(inside),
         tuple(lattice.columns),
         ruled=True,
-        row_pages=(page.number,) * rows,
     )
 
 
@@ -203,9 +208,7 @@ def _needed(ranges: Sequence[tuple[int, int]], count: int) -> list[int]:
     return kept
 
 
-def _keep_places(
-    cells: Sequence[Cell], rows: Sequence[int], columns: Sequence[int]
-) -> list[Cell]:
+def _keep_places(cells: Sequence[Cell], rows: Sequence[int], columns: Sequence[int]) -> list[Cell]:
     row_at = {old: new for new, old in enumerate(rows)}
     column_at = {old: new for new, old in enumerate(columns)}
     kept = []
@@ -250,7 +253,7 @@ def _open_lattice(
     if len(columns) < 2:
         return None
     places = {id(word): index for index, word in inside.items()}
-    level = [rule for rule in merge_rules(page.drawing.level)]
+    level = list(merge_rules(page.drawing.level))
     return _unruled_table(page, rows, columns, level, places, ruled=True)
 
 
@@ -266,11 +269,11 @@ def _has_stacked_rows(filled: Sequence[Cell]) -> bool:
         texts = lines_text(cell.words)
         if len(texts) > 1 and all(map(is_number, texts)):
             figures[cell.row] = figures.get(cell.row, 0) + 1
-        if len(texts) > 2 and not any(text[:1].islower() for text in texts):
-            if max(len(text.split()) for text in texts) <= 4:
-                lines = words_to_lines(cell.words)
-                key = cell.row, tuple(round(line[0].baseline / 2) for line in lines)
-                names[key] = names.get(key, 0) + 1
+        named = not any(text[:1].islower() or len(text.split()) > 4 for text in texts)
+        if len(texts) > 2 and named:
+            lines = words_to_lines(cell.words)
+            key = cell.row, tuple(round(line[0].baseline / 2) for line in lines)
+            names[key] = names.get(key, 0) + 1
     return any(count >= 2 for count in (*figures.values(), *names.values()))
 
 

@@ -39,7 +39,6 @@ class FoundTable:
     caption: str = ""
     notes: tuple[str, ...] = ()
     header_columns: int = 0
-    row_pages: tuple[int, ...] = ()  # the page of each row
 
     def with_caption(self, caption: str, notes: tuple[str, ...]) -> "FoundTable":
         return replace(self, caption=caption, notes=notes)

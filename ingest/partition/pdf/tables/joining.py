@@ -36,26 +36,29 @@ def _fold(row: Sequence[str]) -> list[str]:
 
 
 def _has_own_header(above: FoundTable, below: FoundTable) -> bool:
-    """Whether the lower table begins with names of columns: it has figures, but not in its first
-    row, or all its columns are named there.
+    """Whether the lower table begins with names of columns. One of words alone cannot be told from
+    one without them: it has none if the upper one is of words, too.
     """
-    if not below.header_rows:
-        return False
-    return not below.words_only or not above.words_only
+    return bool(below.header_rows) and not (below.words_only and above.words_only)
 
 
-def join_pages(tables: Sequence[FoundTable]) -> FoundTable:
-    """One table of parts on pages that follow each other; repeated headers are left out."""
-    first = tables[0]
-    rows, spans, pages = list(first.rows), list(first.spans), list(first.row_pages)
-    for part in tables[1:]:
-        skip = first.header_rows if _repeats_header(first, part) else 0
-        shift = len(rows) - skip
-        rows += part.rows[skip:]
-        pages += part.row_pages[skip:]
-        spans += [
-            (row + shift, column, height, width)
-            for row, column, height, width in part.spans
-            if row >= skip
-        ]
-    return replace(first, rows=tuple(rows), spans=tuple(spans), row_pages=tuple(pages))
+def carry_over(above: FoundTable, below: FoundTable) -> FoundTable:
+    """The lower part as a table that can be understood alone: under the header, the name and the
+    unit of the upper one. Each part stays on its own page, where its rows are cited from.
+    """
+    head = above.header_rows
+    rows, spans = below.rows, below.spans
+    if head and not _repeats_header(above, below):
+        rows = above.rows[:head] + rows
+        spans = tuple(span for span in above.spans if span[0] + span[2] <= head) + tuple(
+            (row + head, column, height, width) for row, column, height, width in spans
+        )
+    return replace(
+        below,
+        rows=rows,
+        spans=spans,
+        header_rows=head,
+        header_columns=above.header_columns,
+        caption=above.caption,
+        notes=above.notes,
+    )

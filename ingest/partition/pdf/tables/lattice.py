@@ -97,9 +97,7 @@ def merge_rules(rules: Sequence[Rule]) -> list[Rule]:
     return merged
 
 
-def _components(
-    flat: Sequence[Rule], tall: Sequence[Rule]
-) -> list[tuple[list[Rule], list[Rule]]]:
+def _components(flat: Sequence[Rule], tall: Sequence[Rule]) -> list[tuple[list[Rule], list[Rule]]]:
     """Lines grouped by what crosses or touches what."""
     ys = np.array([rule.at for rule in flat])[:, None]
     x0 = np.array([rule.start for rule in flat])[:, None] - NEAR
@@ -127,10 +125,10 @@ def _components(
 
 
 def _make_lattice(lines: Sequence[Rule], posts: Sequence[Rule]) -> Lattice | None:
-    left = min(min(rule.start for rule in lines), posts_edge(posts, min))
-    right = max(max(rule.end for rule in lines), posts_edge(posts, max))
-    top = min(min(rule.start for rule in posts), lines_edge(lines, min))
-    bottom = max(max(rule.end for rule in posts), lines_edge(lines, max))
+    left = min(min(rule.start for rule in lines), min(rule.at for rule in posts))
+    right = max(max(rule.end for rule in lines), max(rule.at for rule in posts))
+    top = min(min(rule.start for rule in posts), min(rule.at for rule in lines))
+    bottom = max(max(rule.end for rule in posts), max(rule.at for rule in lines))
     columns = _marks([left, right, *(rule.at for rule in posts)])
     rows = _marks([top, bottom, *(rule.at for rule in lines)])
     height, width = len(rows) - 1, len(columns) - 1
@@ -151,14 +149,6 @@ def _make_lattice(lines: Sequence[Rule], posts: Sequence[Rule]) -> Lattice | Non
                 if _covers(rule, columns[column], columns[column + 1]):
                     above[row][column] = True
     return Lattice(columns, rows, left_of, above)
-
-
-def posts_edge(posts: Sequence[Rule], choose) -> float:  # type: ignore[no-untyped-def]
-    return float(choose(rule.at for rule in posts))
-
-
-def lines_edge(lines: Sequence[Rule], choose) -> float:  # type: ignore[no-untyped-def]
-    return float(choose(rule.at for rule in lines))
 
 
 def _marks(values: Sequence[float]) -> list[float]:

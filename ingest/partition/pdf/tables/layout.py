@@ -1,6 +1,6 @@
 """Columns of running text: a page is cut along the white between them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ingest.partition.pdf.rows import Piece, Row
 
@@ -31,21 +31,22 @@ def _join_full(zones: list[list[Row]]) -> list[list[Row]]:
     """Rows across all columns that follow each other are one zone again."""
     joined: list[list[Row]] = []
     for zone in zones:
-        if joined and len(zone) == 1 and getattr(joined[-1], "__len__", None) and _follows(joined[-1], zone):
+        if joined and len(zone) == 1 and _goes_on(joined[-1], zone[0]):
             joined[-1] = joined[-1] + zone
         else:
             joined.append(zone)
     return joined
 
 
-def _follows(zone: list[Row], one: list[Row]) -> bool:
-    return len(zone) >= 1 and abs(one[0].baseline - zone[-1].baseline) < 3 * one[0].size and zone[
-        -1
-    ].left < one[0].right and zone[-1].right > one[0].left and _crosses_like(zone, one)
-
-
-def _crosses_like(zone: list[Row], one: list[Row]) -> bool:
-    return zone[0].right - zone[0].left > 0.5 * (one[0].right - one[0].left)
+def _goes_on(zone: Sequence[Row], row: Row) -> bool:
+    """Whether a row across all columns is the next one of a zone that is as wide."""
+    last = zone[-1]
+    return (
+        0 < row.baseline - last.baseline < 3 * row.size
+        and last.left < row.right
+        and last.right > row.left
+        and zone[0].right - zone[0].left > 0.5 * (row.right - row.left)
+    )
 
 
 def _split_band(rows: list[Row], gutter: float, width: float, depth: int) -> list[list[Row]]:
@@ -56,7 +57,7 @@ def _split_band(rows: list[Row], gutter: float, width: float, depth: int) -> lis
     return split_zones(left, width, depth + 1) + split_zones(right, width, depth + 1)
 
 
-def _side(rows: Sequence[Row], wanted) -> list[Row]:  # type: ignore[no-untyped-def]
+def _side(rows: Sequence[Row], wanted: Callable[[Piece], bool]) -> list[Row]:
     made = []
     for row in rows:
         pieces = [piece for piece in row.pieces if wanted(piece)]
@@ -100,9 +101,8 @@ def _is_running(piece: Piece, width: float) -> bool:
     words = piece.text.split()
     if any("\u3040" <= char <= "\u9fff" for char in piece.text):
         return piece.right - piece.left > 0.2 * width
-    return (
-        len(words) >= COLUMN_WORDS
-        and sum(word[:1].isalpha() for word in words) >= 0.6 * len(words)
+    return len(words) >= COLUMN_WORDS and sum(word[:1].isalpha() for word in words) >= 0.6 * len(
+        words
     )
 
 

@@ -1,5 +1,6 @@
 """Tables without ruled grids: rows whose pieces stand under each other."""
 
+import itertools
 import re
 import statistics
 from collections.abc import Sequence
@@ -18,9 +19,12 @@ TEXT_CELL_WORDS = 5
 CLOSE_ROWS = 0.25  # of all steps
 WIDER = 1.6  # than the usual step between rows
 MIN_FILLED = 0.38  # of the places; less are the words of a chart
-_BULLET = re.compile(r"^(?:[•●○▪■□◦‣∙·\-–—*oØ§➢✓]|\(?[0-9]{1,3}[.)]|\(?[a-zA-Z][.)]|\(?[ivxIVX]{1,5}[.)]|[0-9]{1,2}(?:\.[0-9]{1,2}){1,4}\.?|\[\d{1,3}\])$")
+_BULLET = re.compile(
+    r"^(?:[•●○▪■□◦‣∙·\-–—*oØ§➢✓]|\(?[0-9]{1,3}[.)]|\(?[a-zA-Z][.)]|\(?[ivxIVX]{1,5}[.)]|[0-9]{1,2}(?:\.[0-9]{1,2}){1,4}\.?|\[\d{1,3}\])$"
+)
 _CAPTION = re.compile(
-    r"^(?:table|tab\.|figure|fig\.|chart|graph|box|tabelle|abbildung|tableau|tabla|tabela|表|圖|图)\s*[\dA-Z一二三四五六七八九十]", re.IGNORECASE
+    r"^(?:table|tab\.|figure|fig\.|chart|graph|box|tabelle|abbildung|tableau|tabla|tabela|表|圖|图)\s*[\dA-Z一二三四五六七八九十]",
+    re.IGNORECASE,
 )
 _NOTE = re.compile(
     r"^(?:sources?|notes?|quellen?|anmerkung(?:en)?|hinweise?|fuentes?|来源|資料來源|注|备注)\s*[:.：]",
@@ -106,14 +110,14 @@ def _grow(rows: Sequence[Row], start: int) -> int:
 
 def _begins_anew(above: Sequence[Row], row: Row) -> bool:
     """Whether more white than usual stands above a row without figures: that of another table."""
-    steps = [
-        below.baseline - one.baseline for one, below in zip(above, above[1:], strict=False)
-    ]
+    steps = [below.baseline - one.baseline for one, below in itertools.pairwise(above)]
     if len(steps) < 2 or any(piece.numeric and not is_year(piece.text) for piece in row.pieces):
         return False
     step = row.baseline - above[-1].baseline
-    return step > WIDER * statistics.median(steps) and step > 1.8 * row.size and (
-        len(row.pieces) > 1 or row.left > min(one.left for one in above) + 20
+    return (
+        step > WIDER * statistics.median(steps)
+        and step > 1.8 * row.size
+        and (len(row.pieces) > 1 or row.left > min(one.left for one in above) + 20)
     )
 
 
@@ -147,7 +151,7 @@ def _intersect(
 def _inner(gaps: Sequence[tuple[float, float]], rows: Sequence[Row], row: Row) -> bool:
     """Whether white space common to all stands between pieces, not only beside them."""
     return any(
-        -_FAR < left
+        left > -_FAR
         and right < _FAR
         and any(one.left < left + 1 for one in rows)
         and any(one.right > right - 1 for one in rows)
@@ -174,10 +178,11 @@ def _as_table(rows: list[Row], level: Sequence[Rule]) -> Block | None:
     if len(cells) < MIN_FILLED * len(tabular) * len(columns) or _is_formula(rows):
         return None
     figures = sum(piece.numeric for piece in values) / len(values)
-    if figures >= MIN_FIGURES:
-        good = _has_figures(tabular, columns, cells)
-    else:
-        good = _has_words(tabular, columns, cells, level)
+    good = (
+        _has_figures(tabular, columns, cells)
+        if figures >= MIN_FIGURES
+        else _has_words(tabular, columns, cells, level)
+    )
     return Block(rows, columns) if good else None
 
 
@@ -185,7 +190,7 @@ def _is_formula(rows: Sequence[Row]) -> bool:
     """Whether rows stand closer than lines of text do, as the parts of formulas and drawings."""
     close = sum(
         below.baseline - above.baseline < 0.9 * min(above.size, below.size)
-        for above, below in zip(rows, rows[1:], strict=False)
+        for above, below in itertools.pairwise(rows)
     )
     return close > CLOSE_ROWS * (len(rows) - 1)
 
@@ -196,9 +201,7 @@ def _has_figures(
     last = [piece.text for column, piece, _ in cells if column == len(columns) - 1]
     if _is_contents(tabular, last, len(columns)):
         return False
-    if len(columns) == 2 and (
-        len(tabular) < 3 or all(_EQUATION.match(text) for text in last)
-    ):
+    if len(columns) == 2 and (len(tabular) < 3 or all(_EQUATION.match(text) for text in last)):
         return False
     first = [piece for column, piece, _ in cells if column == 0]
     if first and all(_BULLET.match(piece.text) for piece in first) and len(columns) == 2:
@@ -214,7 +217,7 @@ def _is_contents(rows: Sequence[Row], last: Sequence[str], width: int) -> bool:
     numbers = [int(text) for text in last if text.isascii() and text.isdigit()]
     if len(numbers) < 0.8 * len(last) or len(numbers) < 3 or (width > 2 and not dotted):
         return False
-    growing = sum(a <= b for a, b in zip(numbers, numbers[1:], strict=False))
+    growing = sum(a <= b for a, b in itertools.pairwise(numbers))
     return growing >= 0.9 * (len(numbers) - 1) and (
         max(numbers) < 2_000 and (dotted or len(numbers) > 4)
     )
@@ -367,7 +370,9 @@ def build_cells(
     header_rows = sum(1 for group in groups if printed.index(group[0]) < head)
     cells: list[Cell] = []
     for number, group in enumerate(groups):
-        cells += _cells_of(group, number, columns, header=number < header_rows - 1, body=number >= header_rows)
+        cells += _cells_of(
+            group, number, columns, header=number < header_rows - 1, body=number >= header_rows
+        )
     return cells, len(groups), header_rows
 
 
@@ -403,14 +408,12 @@ def _is_apart(printed: Sequence[_Line], index: int) -> bool:
 
 def _back_to_label(printed: Sequence[_Line], index: int) -> int:
     """Section names in the first column right above the first figures belong to the body."""
-    while index > 1 and printed[index - 1].filled == {0} :
+    while index > 1 and printed[index - 1].filled == {0}:
         index -= 1
     return index
 
 
-def _group_lines(
-    printed: Sequence[_Line], head: int, lines: Sequence[float]
-) -> list[list[_Line]]:
+def _group_lines(printed: Sequence[_Line], head: int, lines: Sequence[float]) -> list[list[_Line]]:
     """Printed rows that are one row of the table."""
     usual = _usual_step(printed)
     groups: list[list[_Line]] = []
@@ -430,7 +433,7 @@ def _usual_step(printed: Sequence[_Line]) -> float:
     """From one row with figures to the next, in points."""
     steps = [
         after.row.baseline - before.row.baseline
-        for before, after in zip(printed, printed[1:], strict=False)
+        for before, after in itertools.pairwise(printed)
         if before.figures and after.figures
     ]
     return statistics.median(steps) if steps else 0.0
@@ -495,7 +498,9 @@ def _spread_ranges(line: _Line, columns: Sequence[Column]) -> list[tuple[int, in
             continue
         low = max((line.placed[k][1] for k in range(place)), default=1)
         low = max(low, 1)
-        high = min((line.placed[k][0] for k in range(place + 1, len(line.placed))), default=len(columns))
+        high = min(
+            (line.placed[k][0] for k in range(place + 1, len(line.placed))), default=len(columns)
+        )
         best, size = (start, end), end - start
         for a in range(low, start + 1):
             for b in range(end, high + 1):
