@@ -25,7 +25,7 @@ from ingest.partition.pdf.page import Box, PageContent, Word
 from ingest.partition.pdf.paragraphs import HeadingSizes, heading_sizes, paragraphs
 from ingest.partition.pdf.rows import words_text
 from ingest.partition.pdf.running import running_lines
-from ingest.partition.pdf.scans import SCANNED_BELOW, read_parts, scanned_parts
+from ingest.partition.pdf.scans import SCANNED_BELOW, UNREADABLE_SHARE, read_parts, scanned_parts
 from ingest.partition.pdf.scripts import join_scripts
 from ingest.partition.pdf.silent import SecondReader
 from ingest.partition.pdf.tables.captions import take_captions
@@ -104,6 +104,7 @@ class _PageReader:
     ) -> None:
         self.document, self.work, self.second = document, work, second
         self.damaged = self.empty = self.unread = self.photographs = self.text_pages = 0
+        self.unreadable = 0
 
     def read(self, index: int) -> Page:
         label = self._label(index)
@@ -124,7 +125,10 @@ class _PageReader:
         shown = [word for index, word in enumerate(content.words) if index not in hidden]
         parts = scanned_parts(content, shown)
         scanned = self._scan(content, parts, shown)
-        useless = bool(scanned) and parts and content.unreadable > 0.3 * content.visible
+        useless = (
+            bool(scanned) and parts and content.unreadable > UNREADABLE_SHARE * content.visible
+        )
+        self.unreadable += 0 if useless else content.unreadable
         words = [] if useless else list(join_scripts(shown))
         tables = find_tables(replace(content, words=tuple(words)))
         items = read_flow(list(enumerate(words)), content.width, tables)
@@ -156,7 +160,7 @@ class _PageReader:
             self.unread += 1
             return []
         certain = len(shown) == 0 or sum(len(word.text) for word in shown) < SCANNED_BELOW
-        certain = certain or content.unreadable > 0.3 * content.visible
+        certain = certain or content.unreadable > UNREADABLE_SHARE * content.visible
         if not self.work.may_read_picture():
             return []
         found = read_parts(self.document, content, parts, shown, certain=certain)
@@ -181,6 +185,8 @@ class _PageReader:
         work.lose("picture", self.unread, "pages", "pictures of text, and OCR is off")
         work.lose("part", self.damaged, "pages", "damaged")
         work.lose("part", self.empty, "pages", "drawn without text")
+        work.lose("picture", self.photographs, "pages", "photographs without a sign of text")
+        work.lose("undecodable", self.unreadable, "characters", "their font tells no letters")
 
 
 # --- over all pages -------------------------------------------------------------------------------

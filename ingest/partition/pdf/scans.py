@@ -21,10 +21,6 @@ LARGE = 0.18  # of the page; a picture so large may be a page of its own
 MARGIN = 0.08  # of the page's height, where stamps and fax lines stand
 FEW_LETTERS = 40  # on a picture; more of them are printed over it
 DPI_SCALE = 200 / 72
-# a picture of text: most of it one light or dark ground, and some of it letters
-GROUND_SHARE = 0.5
-INK_SHARE = (0.004, 0.35)
-SMALL_SIDE = 400  # pixels; enough to tell a photograph from a page
 
 
 def scanned_parts(page: PageContent, seen: Sequence[Word]) -> tuple[Box, ...]:
@@ -41,6 +37,8 @@ def scanned_parts(page: PageContent, seen: Sequence[Word]) -> tuple[Box, ...]:
         least = PICTURED_SHARE if letters else PICTURED_SHARE / 10
         outlined = not letters and page.drawing.outlines >= OUTLINED_LETTERS
         return (whole,) if covered >= least or outlined else ()
+    if sum(len(word.text) for word in seen if word.unseen) >= SCANNED_BELOW:
+        return ()  # somebody has read its pictures before
     if covered >= MOSTLY:
         around = _around([box for box in pictures if box.area > 0])
         if _letters_on(around, seen, margin=MARGIN * page.height, page=page) < FEW_LETTERS:
@@ -100,7 +98,7 @@ def read_parts(
     looked = False
     for part in parts:
         piece = _cut(pixels, part, scale)
-        if piece.size and (certain or looks_like_text(piece)):
+        if piece.size and (certain or ocr.looks_like_text(piece)):
             looked = True
             found += ocr.read_pixels(np.ascontiguousarray(piece), page.number)
     return found if looked else None
@@ -133,15 +131,3 @@ def _cut(pixels: ocr.Pixels, box: Box, scale: float) -> ocr.Pixels:
         max(0, round(edge * scale)) for edge in (box.left, box.top, box.right, box.bottom)
     )
     return pixels[top:bottom, left:right]
-
-
-def looks_like_text(pixels: ocr.Pixels) -> bool:
-    """Whether a picture has one ground and something on it, unlike a photograph."""
-    step = max(1, min(pixels.shape[:2]) // SMALL_SIDE)
-    grey = pixels[::step, ::step].mean(axis=2)
-    counts, edges = np.histogram(grey, bins=32, range=(0, 256))
-    place = int(counts.argmax())
-    ground = counts[max(0, place - 1) : place + 2].sum() / max(1, grey.size)
-    middle = (edges[place] + edges[place + 1]) / 2
-    ink = float((np.abs(grey - middle) > 80).mean())
-    return bool(ground >= GROUND_SHARE and INK_SHARE[0] <= ink <= INK_SHARE[1])

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from ingest.partition.lines import join_lines
 from ingest.partition.pdf.page import Box, Word
-from ingest.partition.pdf.rows import is_number, lines_text
+from ingest.partition.pdf.rows import is_number, is_year, lines_text
 
 Span = tuple[int, int, int, int]
 
@@ -38,10 +38,16 @@ class FoundTable:
     ruled: bool = False
     caption: str = ""
     notes: tuple[str, ...] = ()
-    header_columns: int = 0
 
     def with_caption(self, caption: str, notes: tuple[str, ...]) -> "FoundTable":
         return replace(self, caption=caption, notes=notes)
+
+    @property
+    def header_columns(self) -> int:
+        """1 if the first column names the rows: words, where others have figures."""
+        names = [row[0] for row in self.rows[self.header_rows :] if row[0]]
+        plain = sum(not is_number(name) or is_year(name) for name in names)
+        return int(bool(names) and 2 * plain > len(names) and not self.words_only)
 
     @property
     def words_only(self) -> bool:

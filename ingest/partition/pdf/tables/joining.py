@@ -58,7 +58,6 @@ def carry_over(above: FoundTable, below: FoundTable) -> FoundTable:
         rows=rows,
         spans=spans,
         header_rows=head,
-        header_columns=above.header_columns,
         caption=above.caption,
         notes=above.notes,
     )
