@@ -10,7 +10,7 @@ from ingest.partition.pdf.page import Box, Rule, Shape
 
 NEAR = 3.0  # points between lines that are meant to be one, or to meet
 MAX_RULES = 1_500  # in either direction; more is a drawing
-MAX_PLACES = 40_000
+MAX_PLACES = 12_000  # of one grid; more is squared paper
 WHITE = 0xFFFFFF
 COVERED = 0.55  # of a cell's side; a line over so much of it parts it from its neighbour
 

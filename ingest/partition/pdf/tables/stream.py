@@ -17,6 +17,7 @@ PROSE_WORDS = 7  # a piece with more of them is running text
 MIN_FIGURES = 0.5  # of the cells beside the first column
 TEXT_CELL_WORDS = 5
 CLOSE_ROWS = 0.25  # of all steps
+MAX_FRAME = 2.2  # times as wide as the rows between two lines
 WIDER = 1.6  # than the usual step between rows
 MIN_FILLED = 0.38  # of the places; less are the words of a chart
 _BULLET = re.compile(
@@ -63,7 +64,7 @@ def find_blocks(rows: Sequence[Row], level: Sequence[Rule]) -> list[Block]:
             found.append(_with_header(block, rows, at))
             at = end
         else:
-            at += 1
+            at = end if _lists_pages(rows[at:end]) else at + 1
     return found
 
 
@@ -211,6 +212,13 @@ def _has_figures(
     return True
 
 
+def _lists_pages(rows: Sequence[Row]) -> bool:
+    """Whether rows are entries of contents or of an index, not one of which makes a table."""
+    tabular = [row for row in rows if len(row.pieces) > 1]
+    width = max((len(row.pieces) for row in tabular), default=0)
+    return bool(tabular) and _is_contents(tabular, [row.pieces[-1].text for row in tabular], width)
+
+
 def _is_contents(rows: Sequence[Row], last: Sequence[str], width: int) -> bool:
     """Whether the last column holds page numbers: whole, small, growing."""
     dotted = sum(row.leaders for row in rows) > 0.4 * len(rows)
@@ -279,7 +287,7 @@ def _is_framed(rows: Sequence[Row], level: Sequence[Rule]) -> bool:
         rule.at
         for rule in level
         if min(rule.end, right) - max(rule.start, left) > 0.8 * (right - left)
-        and rule.end - rule.start < 1.4 * (right - left)
+        and rule.end - rule.start < MAX_FRAME * (right - left)
     ]
     return any(top - 2.5 * size <= at <= top + size for at in wide) and any(
         bottom - 0.5 * size <= at <= bottom + 2 * size for at in wide
