@@ -26,6 +26,7 @@ from ingest.partition import office
 from ingest.partition.context import ParseContext
 from ingest.partition.kinds import identify_format
 from ingest.partition.reading import reader_of
+from ingest.partition.titles import choose_title
 
 _UNPRINTABLE = {code: None for code in range(32) if code not in (9, 10)} | {
     0x7F: None,
@@ -68,9 +69,9 @@ def _parse(path: Path, work: ParseContext) -> Parsed:
     if not any(char.isalnum() for element in elements for char in element.text):
         raise SourceEmpty(_describe_emptiness(kind, work))
     paged = any(element.page is not None for element in elements)
-    title = about.pop("title", None)
+    told = about.pop("title", None)
     return Parsed(
-        title=str(title).strip() or None if title else _first_heading(elements),
+        title=choose_title(str(told) if told else None, elements),
         elements=elements,
         media_type=kind.media_type,
         language=_detect_language(elements),
@@ -95,14 +96,6 @@ def _clean_element(element: Element) -> Element | None:
     if text == element.text:
         return element
     return replace(element, text=text)
-
-
-def _first_heading(elements: tuple[Element, ...]) -> str | None:
-    """The title of a file that names none: its first heading, if it begins with one."""
-    for element in elements[:5]:
-        if element.kind == "heading":
-            return element.text
-    return None
 
 
 def _detect_language(elements: tuple[Element, ...]) -> str | None:

@@ -1,0 +1,140 @@
+"""Words of a page to printed lines in reading order."""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ingest.partition.pdf.page import Word
+from ingest.partition.pdf.rows import words_text, words_to_rows
+from ingest.partition.pdf.tables.grid import FoundTable
+from ingest.partition.pdf.tables.layout import split_zones
+
+SAME_LINE = 0.35  # of a letter's size between baselines
+WIDE = 1.5  # of a letter's size; words so far apart are pieces of a line of their own kind
+_LEADERS = re.compile(r"\s*+(?:[.·…_]\s?){5,}+")  # between a contents entry and its page number
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One printed line."""
+
+    text: str
+    size: float
+    left: float
+    right: float
+    top: float  # its baseline; only steps from one line to the next matter
+    pieces: tuple[str, ...] = ()  # parted by wide white space
+
+
+Item = Line | FoundTable
+
+
+def read_flow(
+    words: Sequence[tuple[int, Word]], width: float, tables: Sequence[FoundTable]
+) -> list[Item]:
+    """Lines in reading order, and each table at the place of its first word.
+
+    words: with their places among those of the page, in the order of the file.
+    """
+    claimed = {index: table for table in tables for index in table.words}
+    free = [(index, word) for index, word in words if index not in claimed]
+    zones = _zones([word for _, word in free if not word.turned], width)
+    ordered = _in_order(free, zones)
+    starts = sorted(((min(table.words), table) for table in tables), key=lambda each: each[0])
+    items: list[Item] = []
+    held: list[Word] = []
+    at = 0
+    for index, word in ordered:
+        while at < len(starts) and starts[at][0] < index:
+            items += _lines([held])
+            held = []
+            items.append(starts[at][1])
+            at += 1
+        if held and not _same_line(held[-1], word, zones):
+            items += _lines([held])
+            held = []
+        held.append(word)
+    items += _lines([held])
+    return [*items, *(table for _, table in starts[at:])]
+
+
+def _zones(words: Sequence[Word], width: float) -> dict[int, int]:
+    """The column of running text that a word stands in, by the word's id; empty if there is but
+    one.
+    """
+    zones = split_zones(words_to_rows(words), width)
+    if len(zones) < 2:
+        return {}
+    return {
+        id(word): number
+        for number, rows in enumerate(zones)
+        for row in rows
+        for piece in row.pieces
+        for word in piece.words
+    }
+
+
+def _in_order(
+    words: Sequence[tuple[int, Word]], zones: dict[int, int]
+) -> Sequence[tuple[int, Word]]:
+    """As in the file, or column after column if the file goes from one to the other line by line."""
+    numbers = [zones.get(id(word), -1) for _, word in words]
+    turns = sum(one != other for one, other in itertools.pairwise(numbers))
+    if turns <= 2 * len(set(numbers)):
+        return words
+    last = 0
+    keyed = []
+    for place, number in enumerate(numbers):
+        last = number if number >= 0 else last
+        keyed.append((last, place))
+    return [words[place] for _, place in sorted(keyed)]
+
+
+def _same_line(before: Word, word: Word, zones: dict[int, int]) -> bool:
+    if before.turned or word.turned:
+        return before.turned and word.turned and before.line == word.line
+    if zones and zones.get(id(before)) != zones.get(id(word)):
+        return False
+    size = max(min(before.size, word.size), 1.0)
+    return (
+        abs(word.baseline - before.baseline) < SAME_LINE * size
+        and word.box.left > before.box.left - 0.1 * size
+    )
+
+
+def _lines(groups: Sequence[Sequence[Word]]) -> Iterator[Line]:
+    for words in groups:
+        if not words:
+            continue
+        if words[0].turned:
+            text = "".join((" " if word.spaced else "") + word.text for word in words).strip()
+        else:
+            text = words_text(words)
+        text = _LEADERS.sub(" … ", text).strip()
+        if text:
+            yield Line(
+                text,
+                _size_of(words),
+                min(word.box.left for word in words),
+                max(word.box.right for word in words),
+                words[0].baseline,
+                _pieces(words),
+            )
+
+
+def _size_of(words: Sequence[Word]) -> float:
+    """The size that most of its letters have."""
+    weights: dict[float, int] = {}
+    for word in words:
+        weights[word.size] = weights.get(word.size, 0) + len(word.text)
+    return max(weights.items(), key=lambda item: (item[1], item[0]))[0]
+
+
+def _pieces(words: Sequence[Word]) -> tuple[str, ...]:
+    parts: list[list[Word]] = [[words[0]]]
+    for before, word in itertools.pairwise(words):
+        if word.box.left - before.box.right > WIDE * max(word.size, 1):
+            parts.append([])
+        parts[-1].append(word)
+    return tuple(words_text(part) for part in parts)

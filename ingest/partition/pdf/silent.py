@@ -1,0 +1,85 @@
+"""Letters that PDFium leaves out: single Chinese, Japanese or Korean ones in a font that is not in
+the file.
+
+It skips a text object without breadth, and one letter for which no installed font has a shape has
+none. Where there may be such objects, a second library is asked what stands in their places.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ingest.partition.pdf.page import Box, Word
+
+MAX_PAGES = 200  # asked about in one file: the second library is slow
+NEAR = 0.6  # points between the places that the two libraries tell
+EAST_ASIAN = 0x2E80  # letters from here on
+
+
+@dataclass(frozen=True, slots=True)
+class SilentObject:
+    """A text object without breadth, at its place in the file's own coordinates."""
+
+    x: float
+    y: float
+    order: int
+
+
+class SecondReader:
+    """pypdf, opened when it is first needed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.pages_left = MAX_PAGES
+
+    @cached_property
+    def _reader(self) -> Any:
+        from pypdf import PdfReader
+
+        return PdfReader(self.path, strict=False)
+
+    def letters(self, index: int) -> list[tuple[str, float, float, float]]:
+        """(text, x, y, size) of everything short on a page; nothing if it cannot be read."""
+        if self.pages_left <= 0:
+            return []
+        self.pages_left -= 1
+        found: list[tuple[str, float, float, float]] = []
+
+        def visit(text: str, cm: Sequence[float], tm: Sequence[float], _: Any, size: float) -> None:
+            bare = text.strip()
+            if 0 < len(bare) <= 2:
+                x = tm[4] * cm[0] + tm[5] * cm[2] + cm[4]
+                y = tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
+                found.append((bare, x, y, abs(size * tm[3] * cm[3]) or size))
+
+        try:
+            self._reader.pages[index].extract_text(visitor_text=visit)
+        except Exception:  # what it cannot read, PDFium has read but for these letters
+            return []
+        return found
+
+
+def silent_words(
+    objects: Sequence[SilentObject], letters: Sequence[tuple[str, float, float, float]], view: Any
+) -> Iterator[Word]:
+    """What stands where objects are silent."""
+    for each in objects:
+        for text, x, y, size in letters:
+            if abs(x - each.x) <= NEAR and abs(y - each.y) <= NEAR:
+                box: Box = view.place_box(x, y - 0.2 * size, x + len(text) * size, y + 0.8 * size)
+                _, down = view.place_point(x, y)
+                yield Word(text, box, down, size, line=-1, order=each.order)
+                break
+
+
+def merge_words(words: Sequence[Word], more: Sequence[Word]) -> list[Word]:
+    """Both, in the order of the file."""
+    merged = list(words)
+    for word in more:
+        place = next(
+            (index for index, other in enumerate(merged) if other.order > word.order), len(merged)
+        )
+        merged.insert(place, word)
+    return merged

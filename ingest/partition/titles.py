@@ -1,0 +1,72 @@
+"""What names a document: what its file says, if a person wrote that, else its first page."""
+
+import re
+from collections.abc import Sequence
+
+from ingest.elements import Element
+
+FIRST_ELEMENTS = 40  # of the first page; the name of a document stands among them
+FIRST_UNPAGED = 5  # the same where there are no pages
+MAX_TITLE = 200
+_PROGRAMS = re.compile(
+    r"^(?:microsoft (?:word|excel|powerpoint|office)|powerpoint|word|excel|openoffice|libreoffice|"
+    r"adobe|acrobat|quark\w*|indesign|pagemaker|latex|corel\w*|google docs?|crystal reports?)\b.*"
+    r"(?:-|presentation|document|workbook|\.\w{2,5}$)|^powerpoint[- ]präsentation$|"
+    r"^présentation powerpoint$|^(?:diapositive|folie|slide) ?1?$",
+    re.IGNORECASE,
+)
+_EMPTY = re.compile(
+    r"^(?:untitled|unbenannt|sans titre|sin título|ohne titel|无标题|未命名|titre|title|titel|"
+    r"(?:new )?document|dokument|print|report|scan|scanned(?: document| image)?|image|doc|file|"
+    r"blank(?: page)?|template|cover|default|unknown|none|null|n/?a|test|"
+    r"(?:untitled|document|dokument|book|mappe|sheet|tabelle|presentation|präsentation|form|"
+    r"layout|page|scan|img|image|doc)[ _-]*\d+)(?: \(?\d+\)?)?(?:\.\w{2,5})?$",
+    re.IGNORECASE,
+)
+_ACCESSION = re.compile(r"^\d{10}-?\d{2}-?\d{6}$")
+_FORM = re.compile(
+    r"^(?:form\s+)?(?:10-?[kq](?:/a|405)?|8-?k(?:/a)?|20-?f|6-?k|40-?f|def ?14a|s-[1348]|"
+    r"w-?\d[a-z]?|1040\w*)(?:\s+form)?$",
+    re.IGNORECASE,
+)
+_CODE = re.compile(
+    r"^[\W\d_]+$|^[^\s_]+(?:_[^\s_]*)+$|^[0-9a-f]{16,}$|^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+    re.I,
+)
+_FILE_NAME = re.compile(
+    r"^\S*\.(?:docx?|xlsx?|pptx?|pdf|indd|qxd|qxp|tex|dvi|rtf|odt|ods|odp|txt|html?|pages|fm|p65|pub|wpd|cdr|ai|eps|tiff?|jpe?g|png)$|^[a-z]:\\|^(?:file|https?)://",
+    re.IGNORECASE,
+)
+_NAME_WITH_ENDING = re.compile(
+    r".\.(?:docx?|xlsx?|pptx?|pdf|indd|qxd|qxp|tex|dvi|p65|fm|wpd)$", re.IGNORECASE
+)
+
+
+def choose_title(told: str | None, elements: Sequence[Element]) -> str | None:
+    """What the file says, unless that is what a program or a storage left behind; else the largest
+    heading of its first page; None if neither is a name.
+    """
+    told = " ".join((told or "").split())
+    return told if told and is_title(told) else largest_heading(elements)
+
+
+def is_title(text: str) -> bool:
+    """Whether a person may have named a document so."""
+    if not any(char.isalpha() for char in text):
+        return False
+    return not any(
+        rule.search(text)
+        for rule in (_PROGRAMS, _EMPTY, _ACCESSION, _FORM, _CODE, _FILE_NAME, _NAME_WITH_ENDING)
+    )
+
+
+def largest_heading(elements: Sequence[Element]) -> str | None:
+    """The heading in the largest letters on the first page, the first of them."""
+    page = elements[0].page if elements else None
+    first = [
+        element
+        for element in elements[: FIRST_UNPAGED if page is None else FIRST_ELEMENTS]
+        if element.kind == "heading" and element.page == page and len(element.text) <= MAX_TITLE
+    ]
+    named = [element for element in first if is_title(element.text)]
+    return min(named, key=lambda element: element.level).text if named else None
