@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from indexes import attributes
 from indexes.catalog.access import asker_parameters, confirm, may_read
@@ -275,7 +275,7 @@ def _select_head(uri: str) -> Select[Any]:
     )
 
 
-def _find_heads(connection: Connection, uris: Sequence[str]) -> list[Row[Any]]:
+def _find_heads(connection: Connection, uris: Sequence[str]) -> list[Any]:
     """(id, uri, reader set) of those that are there."""
     wanted = select(documents.c.id, documents.c.uri, documents.c.reader_set_id)
     return [
