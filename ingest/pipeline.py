@@ -14,7 +14,7 @@ from ingest.report import FileOutcome, IngestReport
 from ingest.steps.chunk import chunk_documents
 from ingest.steps.embed import embed_documents
 from ingest.steps.parse import parse_files
-from ingest.steps.store import note_outcome, store_item
+from ingest.steps.store import note_outcome, relabel_together, store_item
 from ingest.steps.values import (
     ChangedFile,
     ChunkedDocument,
@@ -27,6 +27,7 @@ from ingest.steps.withdraw import withdraw
 
 # chunks sorted by length together; also what a kill can cost in embedding work
 WINDOW_TOKENS = 32_768
+TOGETHER = 250  # files that get their readers in one transaction, at most
 
 
 def run(plan: Plan, tools: IngestTools, report: IngestReport) -> None:
@@ -59,10 +60,12 @@ def write(
     embedded = flow.run_ahead(
         embed_documents(chunked, window, tools, flow), limit=window, weigh=_count_chunks
     )
-    for item in embedded:
-        outcome = store_item(item, tools)
-        note_outcome(outcome, tools)
-        report.add(outcome)
+    while ready := embedded.take_window(TOGETHER):
+        relabelled = relabel_together(ready, tools)
+        for item in ready:
+            outcome = store_item(item, tools, relabelled)
+            note_outcome(outcome, tools)
+            report.add(outcome)
 
 
 def _count_chunks(item: UnchangedFile | ChunkedDocument | EmbeddedDocument | FileOutcome) -> int:

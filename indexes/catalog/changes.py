@@ -7,7 +7,7 @@ put back from a copy and written to again has the same numbers and is another on
 """
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
@@ -36,6 +36,15 @@ _touched: BindParameter[int] = bindparam("touched", expanding=True)
 _OF_DOCUMENT = delete(document_changes).where(
     document_changes.c.document_id == bindparam("document"),
     document_changes.c.reader_set_id.in_(_touched),
+)
+_OF_PAIR = delete(document_changes).where(
+    document_changes.c.document_id == bindparam("document"),
+    document_changes.c.reader_set_id == bindparam("held_by"),
+)
+_TOUCH_ONE = (
+    update(reader_sets)
+    .where(reader_sets.c.id == bindparam("held_by"))
+    .values(changed=bindparam("number"))
 )
 _ADD_OF_DOCUMENT = insert(document_changes)
 _TOUCH = (
@@ -95,6 +104,28 @@ def note_document(connection: Connection, document_id: int, touched: Collection[
     connection.execute(_TOUCH, {"touched": these, "number": number})
 
 
+def note_documents(connection: Connection, changed: Sequence[tuple[int, Collection[int]]]) -> None:
+    """`note_document` for each of these, in this order, in few statements.
+
+    changed: document and the reader sets that it touches; no document twice. Each has a state of
+    its own, so that whoever follows may stop behind any of them.
+    """
+    newest: dict[int, int] = {}  # number by reader set
+    rows: list[dict[str, int]] = []
+    if not changed:
+        return
+    numbers = _new_states(connection, len(changed))
+    for (document_id, touched), number in zip(changed, numbers, strict=True):
+        for each in sorted(set(touched)):
+            newest[each] = number
+            rows.append({"reader_set_id": each, "document_id": document_id, "number": number})
+    pairs = [{"document": row["document_id"], "held_by": row["reader_set_id"]} for row in rows]
+    connection.execute(_OF_PAIR, pairs)
+    connection.execute(_ADD_OF_DOCUMENT, rows)
+    touches = [{"held_by": each, "number": number} for each, number in newest.items()]
+    connection.execute(_TOUCH_ONE, touches)
+
+
 def _new_state(connection: Connection) -> int:
     """The number of the state that this change leads to.
 
@@ -102,6 +133,19 @@ def _new_state(connection: Connection) -> int:
     """
     number: int = connection.execute(_NEW_STATE, {"token": secrets.token_bytes(16)}).scalar_one()
     if number % FORGOTTEN_TOGETHER == 0:
-        for forget in _FORGET:
-            connection.execute(forget, {"oldest": number - KEPT_STATES})
+        _forget_old_states(connection, number)
     return number
+
+
+def _new_states(connection: Connection, count: int) -> Sequence[int]:
+    """The numbers of as many states, ascending, made in one statement."""
+    tokens = [{"token": secrets.token_bytes(16)} for _ in range(count)]
+    numbers = sorted(connection.execute(_NEW_STATE, tokens).scalars())
+    if numbers[-1] // FORGOTTEN_TOGETHER > (numbers[0] - 1) // FORGOTTEN_TOGETHER:
+        _forget_old_states(connection, numbers[-1])
+    return numbers
+
+
+def _forget_old_states(connection: Connection, newest: int) -> None:
+    for forget in _FORGET:
+        connection.execute(forget, {"oldest": newest - KEPT_STATES})

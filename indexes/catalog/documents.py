@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from indexes import attributes
 from indexes.catalog.access import asker_parameters, confirm, may_read
-from indexes.catalog.changes import note, note_document
-from indexes.catalog.database import Database, Prepared
+from indexes.catalog.changes import note, note_document, note_documents
+from indexes.catalog.database import Database, Prepared, in_batches
 from indexes.catalog.generations import writable_generations
 from indexes.catalog.people import principal_ids
 from indexes.catalog.schema import (
@@ -93,6 +93,33 @@ class Documents:
             )
             note_document(connection, found.id, (found.reader_set_id, new))
         return True
+
+    def relabel_all(self, readers: Mapping[str, Readers], *, by: Actor) -> None:
+        """`relabel` for many, by uri, all or none. Raises UnknownPrincipal."""
+        with self._database.writing(by) as connection:
+            new = {each: intern_readers(connection, each) for each in set(readers.values())}
+            found = _find_heads(connection, list(readers))
+            _put_into_sets(
+                connection,
+                [(one.id, one.reader_set_id, new[readers[one.uri]]) for one in found],
+            )
+
+    def narrow_all(self, readers: Mapping[str, Readers], *, by: Actor) -> None:
+        """`narrow` for many, by uri, all or none. Raises UnknownPrincipal."""
+        with self._database.writing(by) as connection:
+            found = _find_heads(connection, list(readers))
+            new: dict[tuple[int, Readers], int] = {}
+            for one in found:
+                key = one.reader_set_id, readers[one.uri]
+                if key not in new:
+                    new[key] = _intern_entries(connection, narrowed_entries(connection, *key))
+            _put_into_sets(
+                connection,
+                [
+                    (one.id, one.reader_set_id, new[one.reader_set_id, readers[one.uri]])
+                    for one in found
+                ],
+            )
 
     def narrow(self, uri: str, readers: Readers, *, by: Actor) -> bool:
         """Let only those go on reading whom these readers name, too, and deny whom they deny.
@@ -246,6 +273,28 @@ def _select_head(uri: str) -> Select[Any]:
     return select(documents.c.id, documents.c.public_id, documents.c.reader_set_id).where(
         documents.c.uri == uri
     )
+
+
+def _find_heads(connection: Connection, uris: Sequence[str]) -> list[Any]:
+    """(id, uri, reader set) of those that are there."""
+    wanted = select(documents.c.id, documents.c.uri, documents.c.reader_set_id)
+    return [
+        row
+        for batch in in_batches(uris)
+        for row in connection.execute(wanted.where(documents.c.uri.in_(batch)))
+    ]
+
+
+def _put_into_sets(connection: Connection, moves: Sequence[tuple[int, int, int]]) -> None:
+    """moves: document, the reader set that holds it, the one that will."""
+    by_set: dict[int, list[int]] = {}
+    for document_id, _, new in moves:
+        by_set.setdefault(new, []).append(document_id)
+    for new, ids in by_set.items():
+        for batch in in_batches(ids):
+            moved = update(documents).where(documents.c.id.in_(batch))
+            connection.execute(moved.values(reader_set_id=new))
+    note_documents(connection, [(document_id, (old, new)) for document_id, old, new in moves])
 
 
 def _write_head(connection: Connection, document: Document) -> tuple[int, str, tuple[int, ...]]:

@@ -37,6 +37,8 @@ def printable(text: str) -> str:
     """The text without anything that could steer a terminal: names and answers are written by
     strangers.
     """
+    if text.isprintable():  # nearly always, and asked of the whole it costs nothing
+        return text
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

@@ -1,6 +1,6 @@
 """What is left to write of each file, and its line in the report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from indexes.errors import BadInput, ClearanceError, ModelMismatch, SourceBroken, UnknownPrincipal
 from indexes.model import Document
@@ -13,16 +13,18 @@ _PUT_ATTEMPTS = 3
 
 
 def store_item(
-    item: UnchangedFile | EmbeddedDocument | FileOutcome, tools: WriteTools
+    item: UnchangedFile | EmbeddedDocument | FileOutcome,
+    tools: WriteTools,
+    relabelled: frozenset[str] = frozenset(),
 ) -> FileOutcome:
-    """Write what is left to write of one file.
+    """Write what is left to write of one file. relabelled: uris of those that have their readers.
 
     The only writer of a run is the thread that calls this.
     """
     if isinstance(item, FileOutcome):
         return item
     if isinstance(item, UnchangedFile):
-        if item.verdict == "relabelled":
+        if item.verdict == "relabelled" and item.task.source.uri not in relabelled:
             try:
                 tools.catalog.documents.relabel(
                     item.task.source.uri, item.task.readers, by=tools.by
@@ -52,6 +54,27 @@ def store_item(
         losses=chunked.document.losses,
         uri=source.uri,
     )
+
+
+def relabel_together(
+    items: Sequence[UnchangedFile | EmbeddedDocument | FileOutcome], tools: WriteTools
+) -> frozenset[str]:
+    """New readers of all files among these that need nothing else, in one transaction.
+
+    Returns their uris. None if one of their rules cannot be stored: each is then tried alone.
+    """
+    readers = {
+        item.task.source.uri: item.task.readers
+        for item in items
+        if isinstance(item, UnchangedFile) and item.verdict == "relabelled"
+    }
+    if not readers:
+        return frozenset()
+    try:
+        tools.catalog.documents.relabel_all(readers, by=tools.by)
+    except UnknownPrincipal:
+        return frozenset()
+    return frozenset(readers)
 
 
 def unchanged_outcome(task: Task, verdict: Verdict) -> FileOutcome:

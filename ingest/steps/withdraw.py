@@ -3,6 +3,7 @@ is read.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 
 from indexes.errors import UnknownPrincipal
 from ingest import moves
@@ -12,14 +13,16 @@ from ingest.report import FileOutcome, IngestReport, failed_outcome
 from ingest.steps.store import note_outcome
 from ingest.steps.values import WriteTools
 
+TOGETHER = 250  # documents that lose readers in one transaction, at most
+
 
 def withdraw(plan: Plan, tools: WriteTools, report: IngestReport) -> Plan:
     """What takes text away from someone, and then the lines of files that are not read.
 
     Returns the plan of what is left to do.
     """
-    for relabel in plan.relabel:
-        _narrow_readers(relabel, tools)
+    for start in range(0, len(plan.relabel), TOGETHER):
+        _narrow_together(plan.relabel[start : start + TOGETHER], tools)
     plan = moves.carry_out(plan, tools.catalog, tools.settings, tools.by)
     if plan.prune:
         _prune(plan, tools, report)
@@ -60,6 +63,14 @@ def _prune(plan: Plan, tools: WriteTools, report: IngestReport) -> None:
             tools.catalog.documents.delete(gone.uri, by=tools.by)
             tools.catalog.failures.clear(gone.uri, by=tools.by)
             report.add(FileOutcome(path=gone.path, status="removed"))
+
+
+def _narrow_together(relabels: Sequence[Relabel], tools: WriteTools) -> None:
+    try:
+        tools.catalog.documents.narrow_all({one.uri: one.readers for one in relabels}, by=tools.by)
+    except UnknownPrincipal:
+        for one in relabels:
+            _narrow_readers(one, tools)
 
 
 def _narrow_readers(relabel: Relabel, tools: WriteTools) -> None:
