@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from indexes.errors import SourceBroken
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.drawings import (
@@ -80,7 +81,7 @@ class _Deck:
         name = self.package.main("ppt/presentation.xml")
         deck = self.package.part(name)
         if deck is None:
-            return
+            raise SourceBroken("It has no presentation.")
         size = child(deck.root, "sldSz")
         if size is not None:
             self.size = number_of(size.get("cx")), number_of(size.get("cy"))
