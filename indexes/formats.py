@@ -96,7 +96,7 @@ _TABLE = (
         "PowerPoint Document",
         "office_files:read_ppt",
         "slide",
-        ".pps .pot",
+        ".pps",
     ),
     _ole("xls", _MS + "excel", "Workbook", "old_sheets:read_old_workbook", "sheet", ".xlt"),
     _ole("msg", _MS + "outlook", "__properties_version1.0", "mail:read_msg"),
