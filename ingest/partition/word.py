@@ -1,5 +1,5 @@
-"""Word files: the body in its order, notes and comments after the block that refers to them, headers
-and footers once, embedded files last.
+"""Word files: the body in its order, notes and comments after the block that refers to them,
+headers and footers once, embedded files last.
 """
 
 from collections.abc import Iterator

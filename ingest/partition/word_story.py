@@ -1,8 +1,8 @@
 """One stream of Word markup, read once and in its order: a body, a header, the notes, the comments.
 
 Fields, content controls, smart tags, insertions and formulas stand where they stand in the
-sentence; what is deleted, or was moved from here, does not. Nothing here recurs, and finished markup goes from memory at
-once, whatever the size of the part.
+sentence; what is deleted, or was moved from here, does not. Nothing here recurs, and finished
+markup goes from memory at once, whatever the size of the part.
 """
 
 from collections.abc import Callable, Iterator, Mapping

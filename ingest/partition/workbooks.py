@@ -118,7 +118,7 @@ class _Workbook:
             yield from self._sheet(target.target, Sheet(name, number), hidden)
         if self.uncomputed:
             self.work.warn(
-                f"{self.uncomputed} formulas have no stored value; the formulas are shown instead."
+                f"Formulas without a stored value: {self.uncomputed}. They are shown instead of it."
             )
         for embedded in dict.fromkeys(self.embedded):
             yield from read_embedded(self.package, embedded, self.work)
