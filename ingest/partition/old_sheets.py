@@ -1,12 +1,15 @@
 """Old binary Excel files through xlrd, into the same model as all other sheets."""
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import olefile
 import xlrd
 
 from indexes.errors import SourceBroken, SourceError
+from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.number_formats import GENERAL, format_number
@@ -15,6 +18,7 @@ from ingest.partition.sheet_tables import Cell, Sheet, sheet_elements
 from ingest.partition.text import clean
 
 MAX_CELLS = 2_000_000
+UTF8 = 65_001  # as a code page of Windows
 
 
 def read_old_workbook(path: Path, work: ParseContext) -> ReadResult:
@@ -22,12 +26,30 @@ def read_old_workbook(path: Path, work: ParseContext) -> ReadResult:
     try:
         with (work.scratch / "xlrd.log").open("w") as log:
             book = xlrd.open_workbook(str(path), logfile=log, formatting_info=True, on_demand=True)
-            return list(_Book(book, work).elements()), {}
+            return list(_Book(book, work).elements()), _about(path)
     except (SourceError, MemoryError):
         raise
     except Exception as error:  # xlrd raises what its structures happen to raise
         told = f"{type(error).__name__}: {error}"[:300]
         raise SourceBroken(f"It cannot be parsed ({told}).") from error
+
+
+def _about(path: Path) -> dict[str, Scalar]:
+    """What the file says of itself."""
+    with olefile.OleFileIO(str(path)) as ole:
+        found = ole.get_metadata()
+    page = f"cp{found.codepage}" if found.codepage and found.codepage > 0 else "utf-8"
+    try:
+        page = "utf-8" if found.codepage == UTF8 else codecs.lookup(page).name
+    except LookupError:
+        page = "cp1252"
+    told: dict[str, Scalar] = {}
+    for name in ("title", "author", "subject", "keywords"):
+        value = getattr(found, name)
+        text = value.decode(page, "replace") if isinstance(value, bytes) else str(value or "")
+        if text.strip():
+            told[name] = clean(text).strip()
+    return told
 
 
 class _Book:

@@ -56,6 +56,7 @@ class Package:
     def __init__(self, archive: zipfile.ZipFile, work: ParseContext) -> None:
         self.archive, self.work = archive, work
         self.names = set(archive.namelist())
+        self.damaged = False
 
     def main(self, usual: str) -> str:
         """The name of the part that holds the document itself."""
@@ -104,6 +105,7 @@ class Package:
 
     def _tell_damage(self, name: str, damaged: bool) -> None:
         if damaged:
+            self.damaged = True
             self.work.lose("part", 1, "parts", f"{name} is damaged and was read as far as it goes")
 
     def relations(self, name: str) -> dict[str, Relation]:

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from indexes.errors import SourceEmpty
+from indexes.errors import SourceBroken, SourceEmpty
 from indexes.formats import PICTURE_ENDINGS
 from ingest.elements import Element
 from ingest.partition import ocr
@@ -63,7 +63,11 @@ class Pictures:
         return []
 
     def require_text(self, elements: list[Element]) -> None:
-        """Raises SourceEmpty if the file holds nothing but pictures that may not be read."""
+        """Raises SourceBroken if nothing of a damaged file can be read, SourceEmpty if it holds
+        nothing but pictures that may not be.
+        """
+        if not elements and self.package.damaged:
+            raise SourceBroken("Its structure is damaged, and no text can be read from it.")
         if not elements and self.unread and not self.work.options.ocr:
             raise SourceEmpty(
                 "It holds only pictures and OCR is off.", remedy="Set CLEARANCE_OCR=true."

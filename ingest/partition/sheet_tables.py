@@ -1,8 +1,8 @@
 """The cells of one sheet, from whatever spreadsheet, as the tables that a reader sees on it.
 
 Tables stand apart by empty rows, or by an empty column with another list beside it. Lines with one
-cell above a table name it. A part below an empty row that only goes on has no header of its own, so it stays with the
-table above it.
+cell above a table name it. A part below an empty row that only goes on has no header of its own, so
+it stays with the table above it.
 """
 
 import re

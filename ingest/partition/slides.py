@@ -2,12 +2,13 @@
 to bottom, then its notes and comments.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lxml import etree
 
+from indexes.errors import SourceBroken
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.drawings import (
@@ -80,7 +81,7 @@ class _Deck:
         name = self.package.main("ppt/presentation.xml")
         deck = self.package.part(name)
         if deck is None:
-            return
+            raise SourceBroken("It has no presentation.")
         size = child(deck.root, "sldSz")
         if size is not None:
             self.size = number_of(size.get("cx")), number_of(size.get("cy"))
@@ -120,14 +121,22 @@ class _Deck:
             if root is None:
                 continue
             without_fallbacks(root)
-            said = [
-                text
-                for shape in root.iter("{*}sp")
-                if _placeholder(shape) not in (SLIDE_NUMBER, *MARGINS, "sldImg")
-                for text in paragraphs(shape)
-            ]
+            said: list[str] = []
+            for shape in root.iter("{*}sp"):
+                kind = _placeholder(shape)
+                if kind in MARGINS:
+                    yield from self.margin(paragraphs(shape), number)
+                elif kind not in (SLIDE_NUMBER, "sldImg"):
+                    said += paragraphs(shape)
             if said:
                 yield Element(kind="text", text="Notes: " + "\n".join(said), page=number)
+
+    def margin(self, lines: Iterable[str], number: int) -> Iterator[Element]:
+        """Lines that stand on many slides, each once."""
+        for text in lines:
+            if text not in self.told:
+                self.told.add(text)
+                yield Element(kind="text", text=text, page=number)
 
     def _comments(self, slide: Part, number: int) -> Iterator[Element]:
         for name in slide.related("comments"):
@@ -218,11 +227,10 @@ class _Slide:
             text = " ".join(" ".join(text.split()) for _, text in said)
             yield Element(kind="heading", text=text, level=1, page=self.number)
             return
+        if kind in MARGINS:
+            yield from self.deck.margin((text for _, text in said), self.number)
+            return
         for paragraph, text in said:
-            if kind in MARGINS:
-                if text in self.deck.told:
-                    continue
-                self.deck.told.add(text)
             listed = _is_item(paragraph) or (kind in ("body", "obj") and len(said) > 1)
             yield Element(kind="list" if listed else "text", text=text, page=self.number)
 
@@ -301,10 +309,7 @@ class _Slide:
             for node in pattern.root.iter("{*}sp") if pattern is not None else ():
                 if child(node, "nvSpPr", "nvPr", "ph") is not None:
                     continue
-                for text in paragraphs(node):
-                    if text not in self.deck.told:
-                        self.deck.told.add(text)
-                        yield Element(kind="text", text=text, page=self.number)
+                yield from self.deck.margin(paragraphs(node), self.number)
 
 
 def hide_element(work: ParseContext, element: Element, why: str) -> Iterator[Element]:

@@ -1,5 +1,5 @@
-"""Word files: the body in its order, notes and comments after the block that refers to them, headers
-and footers once, embedded files last.
+"""Word files: the body in its order, notes and comments after the block that refers to them,
+headers and footers once, embedded files last.
 """
 
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from indexes.errors import SourceBroken
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.drawings import chart_elements, diagram_elements
@@ -38,6 +39,8 @@ class _Document:
         self.pictures = Pictures(package, work)
         self.embedded: list[str] = []
         self.name = package.main("word/document.xml")
+        if self.name not in package.names:
+            raise SourceBroken("It has no document.")
         self.parts: dict[str, list[str]] = {}
         for each in package.relations(self.name).values():
             self.parts.setdefault(each.kind, []).append(each.target)

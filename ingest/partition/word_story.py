@@ -1,8 +1,8 @@
 """One stream of Word markup, read once and in its order: a body, a header, the notes, the comments.
 
 Fields, content controls, smart tags, insertions and formulas stand where they stand in the
-sentence; what is deleted, or was moved from here, does not. Nothing here recurs, and finished markup goes from memory at
-once, whatever the size of the part.
+sentence; what is deleted, or was moved from here, does not. Nothing here recurs, and finished
+markup goes from memory at once, whatever the size of the part.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +14,8 @@ from lxml import etree
 
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
-from ingest.partition.formulas import linear_text
 from ingest.partition.grids import Placed, cell_text, spread, table_elements
+from ingest.partition.omml import linear_text
 from ingest.partition.ooxml import Package, child, is_on, local, number_of, release, value_of
 from ingest.partition.text import clean
 from ingest.partition.word_styles import Numbering, Style, Styles, symbol

@@ -118,7 +118,7 @@ class _Workbook:
             yield from self._sheet(target.target, Sheet(name, number), hidden)
         if self.uncomputed:
             self.work.warn(
-                f"{self.uncomputed} formulas have no stored value; the formulas are shown instead."
+                f"Formulas without a stored value: {self.uncomputed}. They are shown instead of it."
             )
         for embedded in dict.fromkeys(self.embedded):
             yield from read_embedded(self.package, embedded, self.work)
@@ -399,24 +399,29 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def _read_forms(root: etree._Element | None) -> list[_Form]:
+    """The form of every cell style, by its number."""
     if root is None:
         return []
     codes = dict(BUILTIN) | {
         number_of(value_of(node, "numFmtId"), -1): value_of(node, "formatCode") or GENERAL
         for node in root.iter("{*}numFmt")
     }
-    fonts, fills = (
-        list(found) if (found := child(root, name)) is not None else []
-        for name in ("fonts", "fills")
-    )
+    whites = [_is_white(font) for font in _listed(root, "fonts")]
+    bare = [_is_bare(fill) for fill in _listed(root, "fills")]
     forms: list[_Form] = []
-    for node in child(root, "cellXfs") if child(root, "cellXfs") is not None else ():  # type: ignore[union-attr]
-        font, fill = number_of(value_of(node, "fontId")), number_of(value_of(node, "fillId"))
-        white = _is_white(fonts[font]) if 0 <= font < len(fonts) else False
-        bare = _is_bare(fills[fill]) if 0 <= fill < len(fills) else True
-        code = codes.get(number_of(value_of(node, "numFmtId")), GENERAL)
-        forms.append(_Form(GENERAL if code.lower() == "general" else code, white and bare))
+    for node in _listed(root, "cellXfs"):
+        font, fill, code = (
+            number_of(value_of(node, name)) for name in ("fontId", "fillId", "numFmtId")
+        )
+        unseen = whites[font : font + 1] == [True] and bare[fill : fill + 1] != [False]
+        shown = codes.get(code, GENERAL)
+        forms.append(_Form(GENERAL if shown.lower() == "general" else shown, unseen))
     return forms
+
+
+def _listed(root: etree._Element, name: str) -> list[etree._Element]:
+    holder = child(root, name)
+    return list(holder) if holder is not None else []
 
 
 def _is_white(font: etree._Element) -> bool:

@@ -84,7 +84,7 @@ def test_a_formula_without_a_stored_value_is_shown_and_warned_of(tmp_path):
     book(tmp_path / "a.xlsx", ["Item", "Amount"], ["Rope", 10], ["Total", "=SUM(B2:B2)"])
     document = read(tmp_path / "a.xlsx")
     assert "Total | =SUM(B2:B2)" in texts(document)[0]
-    assert "1 formulas have no stored value" in document.warnings[0]
+    assert "Formulas without a stored value: 1." in document.warnings[0]
 
 
 def test_hidden_sheets_rows_columns_and_cells_are_left_out_and_counted(tmp_path):

@@ -5,6 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from indexes.errors import SourceBroken
 from ingest.elements import ParseOptions
 from ingest.partition import word_story
 from tests.ingest import files
@@ -346,3 +347,9 @@ def test_deep_nesting_is_read(tmp_path):
 def test_every_word_of_an_ordinary_file_arrives(tmp_path):
     path = files.word(tmp_path / "a.docx")
     assert share_of_words(path, read(path)) == 1
+
+
+@pytest.mark.parametrize("body", ["no markup at all", ""])
+def test_a_file_of_which_nothing_can_be_read_is_damaged_and_not_empty(tmp_path, body):
+    with pytest.raises(SourceBroken, match="damaged"):
+        read(pack(tmp_path / "a.docx", {"word/document.xml": body}))
