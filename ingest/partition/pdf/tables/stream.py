@@ -35,6 +35,7 @@ _OPEN_END = re.compile(
     r"(?:\b(?:of|and|or|the|for|to|in|by|from|with|on|at|a|an|und|oder|der|die|des|von|für)|[,&/–-])$",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"[^\W\d_]{3}|[\u3040-\u9fff\uac00-\ud7af]")
 _EQUATION = re.compile(r"^\(\d{1,3}(?:\.\d{1,3})*[a-z]?\)$")
 
 
@@ -106,7 +107,26 @@ def _grow(rows: Sequence[Row], start: int) -> int:
         elif is_prose(row.pieces[0]) and not _inner(common, rows[start:last], row):
             break
         end += 1
-    return last
+    return last + _further_lines(rows, start, last)
+
+
+def _further_lines(rows: Sequence[Row], start: int, last: int) -> int:
+    """How many rows below the last one with several pieces go on with its name."""
+    edge = min((row.pieces[1].left for row in rows[start:last] if len(row.pieces) > 1), default=0)
+    count = 0
+    while last + count < len(rows) and count < 2:
+        row, before = rows[last + count], rows[last + count - 1]
+        goes_on = _OPEN_END.search(before.pieces[0].text) or row.pieces[0].text[:1].islower()
+        if (
+            len(row.pieces) > 1
+            or row.right > edge
+            or row.baseline - before.baseline > 1.35 * row.size
+            or row.left < before.left - 2
+            or not goes_on
+        ):
+            break
+        count += 1
+    return count
 
 
 def _begins_anew(above: Sequence[Row], row: Row) -> bool:
@@ -176,7 +196,9 @@ def _as_table(rows: list[Row], level: Sequence[Rule]) -> Block | None:
     values = [piece for column, piece, _ in cells if column > 0]
     if not values:
         return None
-    if len(cells) < MIN_FILLED * len(tabular) * len(columns) or _is_formula(rows):
+    if len(cells) < MIN_FILLED * len(tabular) * len(columns):
+        return None
+    if _is_formula(rows) or _is_empty_talk(rows):
         return None
     figures = sum(piece.numeric for piece in values) / len(values)
     good = (
@@ -191,9 +213,28 @@ def _is_formula(rows: Sequence[Row]) -> bool:
     """Whether rows stand closer than lines of text do, as the parts of formulas and drawings."""
     close = sum(
         below.baseline - above.baseline < 0.9 * min(above.size, below.size)
+        and _overlap(above, below)
         for above, below in itertools.pairwise(rows)
     )
     return close > CLOSE_ROWS * (len(rows) - 1)
+
+
+def _overlap(above: Row, below: Row) -> bool:
+    """Whether pieces of two rows stand under each other; those of one whose cells are set to the
+    middle of its height do not.
+    """
+    return any(
+        one.left < other.right and other.left < one.right
+        for one in above.pieces
+        for other in below.pieces
+    )
+
+
+def _is_empty_talk(rows: Sequence[Row]) -> bool:
+    """Whether hardly a cell has a word or a figure of several digits: signs of a drawing."""
+    texts = [piece.text for row in rows for piece in row.pieces]
+    words = sum(bool(_WORD.search(text)) for text in texts)
+    return words < 2 and statistics.mean(map(len, texts)) < 3
 
 
 def _has_figures(
@@ -374,7 +415,7 @@ def build_cells(
     head = count_head(printed)
     for line in printed[:head]:
         line.placed = _place_head(line, columns)
-    groups = _group_lines(printed, head, lines)
+    groups = _group_lines(printed, head, lines, columns)
     header_rows = sum(1 for group in groups if printed.index(group[0]) < head)
     cells: list[Cell] = []
     for number, group in enumerate(groups):
@@ -421,7 +462,9 @@ def _back_to_label(printed: Sequence[_Line], index: int) -> int:
     return index
 
 
-def _group_lines(printed: Sequence[_Line], head: int, lines: Sequence[float]) -> list[list[_Line]]:
+def _group_lines(
+    printed: Sequence[_Line], head: int, lines: Sequence[float], columns: Sequence[Column]
+) -> list[list[_Line]]:
     """Printed rows that are one row of the table."""
     usual = _usual_step(printed)
     groups: list[list[_Line]] = []
@@ -429,7 +472,7 @@ def _group_lines(printed: Sequence[_Line], head: int, lines: Sequence[float]) ->
         if groups and (index < head) == (index - 1 < head):
             before = groups[-1][-1]
             if not _ruled_between(before, line, lines) and _is_one_row(
-                groups[-1], line, usual, header=index < head
+                groups[-1], line, usual, columns, header=index < head
             ):
                 groups[-1].append(line)
                 continue
@@ -451,14 +494,33 @@ def _ruled_between(above: _Line, below: _Line, lines: Sequence[float]) -> bool:
     return any(above.row.baseline - 1 < at < below.row.middle_line for at in lines)
 
 
-def _is_one_row(group: Sequence[_Line], line: _Line, usual: float, *, header: bool) -> bool:
+def _stands_over(line: _Line, columns: Sequence[Column]) -> bool:
+    """Whether a header is the middle of several columns and wider than the one under it."""
+    return any(
+        end - start > 1 and piece.right - piece.left > 1.1 * columns[place[0]].width
+        for (start, end), (*place, piece) in zip(
+            _spread_ranges(line, columns), line.placed, strict=True
+        )
+    )
+
+
+def _is_one_row(
+    group: Sequence[_Line],
+    line: _Line,
+    usual: float,
+    columns: Sequence[Column],
+    *,
+    header: bool,
+) -> bool:
     before = group[-1]
     size = max(line.row.size, before.row.size, 1)
     step = line.row.baseline - before.row.baseline
     if step > 1.5 * size:
         return False
+    if step < 0.9 * size and not before.filled & line.filled:
+        return True  # set to the middle of the height of their row
     if header:
-        return not before.spanning and not line.spanning
+        return not before.spanning and not line.spanning and not _stands_over(before, columns)
     if line.figures and any(one.figures for one in group):
         return False
     tight = usual > 0 and step < 0.88 * usual
@@ -471,6 +533,8 @@ def _is_one_row(group: Sequence[_Line], line: _Line, usual: float, *, header: bo
     if label[:1].islower() or (label.startswith("(") and not is_number(label)):
         return alone or (tight and all(piece.text[:1].islower() for _, _, piece in line.placed))
     ends = before.row.pieces[0].text.endswith(":")
+    if line.filled == {0} and _OPEN_END.search(before.row.pieces[0].text):
+        return True
     return tight and line.filled == {0} and not ends and step < 1.3 * size
 
 
