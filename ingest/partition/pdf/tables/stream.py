@@ -17,6 +17,7 @@ PROSE_WORDS = 7  # a piece with more of them is running text
 MIN_FIGURES = 0.5  # of the cells beside the first column
 TEXT_CELL_WORDS = 5
 CLOSE_ROWS = 0.25  # of all steps
+SPLIT_GAP = 0.4  # of a letter's size, between headers that stand close
 MAX_FRAME = 2.2  # times as wide as the rows between two lines
 WIDER = 1.6  # than the usual step between rows
 MIN_FILLED = 0.38  # of the places; less are the words of a chart
@@ -363,6 +364,7 @@ def _split_over(row: Row, columns: Sequence[Column]) -> Row | None:
         (word for piece in row.pieces for word in piece.words), key=lambda word: word.box.left
     )
     over: list[list[Word]] = [[] for _ in columns]
+    before: tuple[int, Word] | None = None
     for word in words:
         middle = (word.box.left + word.box.right) / 2
         place = min(
@@ -372,6 +374,10 @@ def _split_over(row: Row, columns: Sequence[Column]) -> Row | None:
         column = columns[place]
         if max(column.left - middle, middle - column.right) > 1.5 * word.size:
             return None
+        gap = word.box.left - before[1].box.right if before and before[0] != place else word.size
+        if gap < SPLIT_GAP * word.size:
+            return None
+        before = place, word
         over[place].append(word)
     pieces = [Piece(each) for each in over if each]
     if len(pieces) < max(2, 0.7 * len(columns)) or len(words) > 4 * len(columns):
@@ -469,10 +475,11 @@ def _group_lines(
     usual = _usual_step(printed)
     groups: list[list[_Line]] = []
     for index, line in enumerate(printed):
+        below = printed[index + 1] if index + 1 < len(printed) else None
         if groups and (index < head) == (index - 1 < head):
             before = groups[-1][-1]
             if not _ruled_between(before, line, lines) and _is_one_row(
-                groups[-1], line, usual, columns, header=index < head
+                groups[-1], line, below, usual, columns, header=index < head
             ):
                 groups[-1].append(line)
                 continue
@@ -504,9 +511,18 @@ def _stands_over(line: _Line, columns: Sequence[Column]) -> bool:
     )
 
 
+def _is_beside(above: _Line, below: _Line) -> bool:
+    """Whether two lines overlap in height and fill other columns, as cells of one row do."""
+    size = max(above.row.size, below.row.size, 1)
+    return below.row.baseline - above.row.baseline < 0.9 * size and not (
+        above.filled & below.filled
+    )
+
+
 def _is_one_row(
     group: Sequence[_Line],
     line: _Line,
+    below: _Line | None,
     usual: float,
     columns: Sequence[Column],
     *,
@@ -517,7 +533,7 @@ def _is_one_row(
     step = line.row.baseline - before.row.baseline
     if step > 1.5 * size:
         return False
-    if step < 0.9 * size and not before.filled & line.filled:
+    if _is_beside(before, line):
         return True  # set to the middle of the height of their row
     if header:
         return not before.spanning and not line.spanning and not _stands_over(before, columns)
@@ -525,6 +541,8 @@ def _is_one_row(
         return False
     tight = usual > 0 and step < 0.88 * usual
     label = next((piece.text for start, _, piece in line.placed if start == 0), "")
+    if below is not None and _is_beside(line, below) and not _is_beside(before, line):
+        return False  # it begins the row of the line below
     if not label:
         return not line.figures and (tight or step < 1.3 * size) and not before.spanning
     alone = line.filled == {0} or before.filled == {0}
