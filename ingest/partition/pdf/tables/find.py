@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from ingest.partition.pdf.page import Box, PageContent, Rule, Word
 from ingest.partition.pdf.rows import (
     Row,
+    is_leader,
     is_number,
     is_year,
     lines_text,
@@ -91,7 +92,7 @@ def _unruled_table(
     grid, spans = spread(cells, height, len(columns))
     words = frozenset(
         places[id(word)] for row in rows for piece in row.pieces for word in piece.words
-    )
+    ) | frozenset(index for index, word in enumerate(page.words) if is_leader(word, box))
     return FoundTable(
         page.number,
         box,

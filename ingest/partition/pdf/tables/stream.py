@@ -17,6 +17,7 @@ PROSE_WORDS = 7  # a piece with more of them is running text
 MIN_FIGURES = 0.5  # of the cells beside the first column
 TEXT_CELL_WORDS = 5
 CLOSE_ROWS = 0.25  # of all steps
+NEAR_MIDDLE = 6.0  # points between the middle of a header and that of its columns
 SPLIT_GAP = 0.4  # of a letter's size, between headers that stand close
 MAX_FRAME = 2.2  # times as wide as the rows between two lines
 WIDER = 1.6  # than the usual step between rows
@@ -112,18 +113,25 @@ def _grow(rows: Sequence[Row], start: int) -> int:
 
 
 def _further_lines(rows: Sequence[Row], start: int, last: int) -> int:
-    """How many rows below the last one with several pieces go on with its name."""
-    edge = min((row.pieces[1].left for row in rows[start:last] if len(row.pieces) > 1), default=0)
+    """How many rows below the last one with several pieces go on with one of its cells."""
     count = 0
-    while last + count < len(rows) and count < 2:
+    while last + count < len(rows) and count < 3:
         row, before = rows[last + count], rows[last + count - 1]
-        goes_on = _OPEN_END.search(before.pieces[0].text) or row.pieces[0].text[:1].islower()
+        above = next(
+            (
+                piece
+                for piece in before.pieces
+                if -2 < row.left - piece.left < 2 * row.size and row.left < piece.right
+            ),
+            None,
+        )
         if (
-            len(row.pieces) > 1
-            or row.right > edge
+            above is None
+            or len(row.pieces) > 1
+            or len(before.pieces) == 1 == count + 1
+            or row.right > above.right + 60
             or row.baseline - before.baseline > 1.35 * row.size
-            or row.left < before.left - 2
-            or not goes_on
+            or not (_OPEN_END.search(above.text) or row.pieces[0].text[:1].islower())
         ):
             break
         count += 1
@@ -502,13 +510,17 @@ def _ruled_between(above: _Line, below: _Line, lines: Sequence[float]) -> bool:
 
 
 def _stands_over(line: _Line, columns: Sequence[Column]) -> bool:
-    """Whether a header is the middle of several columns and wider than the one under it."""
-    return any(
-        end - start > 1 and piece.right - piece.left > 1.1 * columns[place[0]].width
-        for (start, end), (*place, piece) in zip(
-            _spread_ranges(line, columns), line.placed, strict=True
-        )
+    """Whether headers stand over several columns each: one that is wider than the header under it,
+    or several that share the columns.
+    """
+    ranges = _spread_ranges(line, columns)
+    wide = any(
+        end - start > 1 and piece.right - piece.left > 1.1 * columns[place].width
+        for (start, end), (place, _, piece) in zip(ranges, line.placed, strict=True)
     )
+    over = [each for each in ranges if each[0] > 0]
+    shared = len(over) > 1 and all(end - start > 1 for start, end in over)
+    return wide or (shared and sum(end - start for start, end in over) >= len(columns) - 1)
 
 
 def _is_beside(above: _Line, below: _Line) -> bool:
@@ -578,25 +590,44 @@ def _cells_of(
 
 
 def _spread_ranges(line: _Line, columns: Sequence[Column]) -> list[tuple[int, int]]:
-    """The columns that each header of a level above the last one stands over: as many as it is the
-    middle of, without those that another one lies over.
+    """The columns that each header of a level above the last one stands over: those that it is the
+    middle of, as many as there are, without those of another one.
     """
-    ranges = []
+    ranges: list[tuple[int, int]] = []
+    low = 1
     for place, (start, end, piece) in enumerate(line.placed):
         if start == 0:
             ranges.append((start, end))
             continue
-        low = max((line.placed[k][1] for k in range(place)), default=1)
-        low = max(low, 1)
-        high = min(
-            (line.placed[k][0] for k in range(place + 1, len(line.placed))), default=len(columns)
-        )
-        best, size = (start, end), end - start
-        for a in range(low, start + 1):
-            for b in range(end, high + 1):
-                middle = (columns[a].left + columns[b - 1].right) / 2
-                width = columns[b - 1].right - columns[a].left
-                if b - a > size and abs(middle - piece.middle) <= 0.08 * width + 4:
-                    best, size = (a, b), b - a
+        after = line.placed[place + 1][0] if place + 1 < len(line.placed) else len(columns)
+        best = _middle_range(piece, (max(start, low), max(end, low + 1)), low, after, columns)
         ranges.append(best)
+        low = best[1]
     return ranges
+
+
+def _middle_range(
+    piece: Piece, base: tuple[int, int], low: int, high: int, columns: Sequence[Column]
+) -> tuple[int, int]:
+    """The range of columns around the base whose middle is nearest to that of a header, the largest
+    if there are several; the base itself if it is of several columns and that is their middle.
+    """
+
+    def off(start: int, end: int) -> float:
+        return abs((columns[start].left + columns[end - 1].right) / 2 - piece.middle)
+
+    start, end = base
+    if end > len(columns):
+        return start, min(end, len(columns))
+    width = columns[end - 1].right - columns[start].left
+    if end - start > 1 and off(start, end) <= 0.1 * width + 3:
+        return base
+    ranges = [(a, b) for a in range(low, start + 1) for b in range(end, max(end, high) + 1)] or [
+        base
+    ]
+    several = [each for each in ranges if each[1] - each[0] > 1 and off(*each) <= NEAR_MIDDLE]
+    if several and off(*base) > NEAR_MIDDLE:
+        return min(several, key=lambda each: (each[1] - each[0], off(*each)))
+    nearest = min(off(a, b) for a, b in ranges)
+    near = [(a, b) for a, b in ranges if off(a, b) <= nearest + 1.5]
+    return max(near, key=lambda each: each[1] - each[0])
