@@ -83,12 +83,7 @@ def _unruled_table(
         max(row.right for row in rows),
         rows[-1].bottom,
     )
-    lines = [
-        rule.at
-        for rule in level
-        if min(rule.end, box.right) - max(rule.start, box.left) > 0.7 * box.width
-    ]
-    cells, height, head = build_cells(rows, columns, lines)
+    cells, height, head = build_cells(rows, columns, level)
     grid, spans = spread(cells, height, len(columns))
     words = frozenset(
         places[id(word)] for row in rows for piece in row.pieces for word in piece.words

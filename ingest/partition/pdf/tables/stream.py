@@ -4,7 +4,7 @@ import itertools
 import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ingest.partition.pdf.page import Rule, Word
 from ingest.partition.pdf.rows import Piece, Row, is_number, is_year
@@ -17,6 +17,7 @@ PROSE_WORDS = 7  # a piece with more of them is running text
 MIN_FIGURES = 0.5  # of the cells beside the first column
 TEXT_CELL_WORDS = 5
 CLOSE_ROWS = 0.25  # of all steps
+ROW_RULE = 0.7  # of a table's width; a line so long parts rows
 NEAR_MIDDLE = 6.0  # points between the middle of a header and that of its columns
 SPLIT_GAP = 0.4  # of a letter's size, between headers that stand close
 MAX_FRAME = 2.2  # times as wide as the rows between two lines
@@ -402,6 +403,8 @@ class _Line:
 
     row: Row
     placed: list[tuple[int, int, Piece]]
+    # of headers with a line under them, by their place: the columns that the line goes over
+    ruled: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def filled(self) -> set[int]:
@@ -420,15 +423,26 @@ class _Line:
 
 
 def build_cells(
-    rows: Sequence[Row], columns: Sequence[Column], lines: Sequence[float] = ()
+    rows: Sequence[Row], columns: Sequence[Column], level: Sequence[Rule] = ()
 ) -> tuple[list[Cell], int, int]:
-    """(cells, rows, header rows) of a block. lines: ruled lines that part rows."""
+    """(cells, rows, header rows) of a block. level: ruled lines on its page."""
+    left, right = columns[0].left, columns[-1].right
+    lines = [
+        rule.at
+        for rule in level
+        if min(rule.end, right) - max(rule.start, left) > ROW_RULE * (right - left)
+    ]
     printed = [
         _Line(row, [(*place_piece(piece, columns), piece) for piece in row.pieces]) for row in rows
     ]
     head = count_head(printed)
     for line in printed[:head]:
         line.placed = _place_head(line, columns)
+        line.ruled = {
+            place: columns_over
+            for place, (_, _, piece) in enumerate(line.placed)
+            if (columns_over := _columns_under(piece, line.row, columns, level)) is not None
+        }
     groups = _group_lines(printed, head, lines, columns)
     header_rows = sum(1 for group in groups if printed.index(group[0]) < head)
     cells: list[Cell] = []
@@ -509,6 +523,28 @@ def _ruled_between(above: _Line, below: _Line, lines: Sequence[float]) -> bool:
     return any(above.row.baseline - 1 < at < below.row.middle_line for at in lines)
 
 
+def _columns_under(
+    piece: Piece, row: Row, columns: Sequence[Column], level: Sequence[Rule]
+) -> tuple[int, int] | None:
+    """The columns that a line right under a header goes over; None if there is no such line, or if
+    it goes under the whole row.
+    """
+    for rule in level:
+        if not row.baseline - 1 <= rule.at <= row.baseline + row.size:
+            continue
+        beside = [one for one in row.pieces if rule.start < one.middle < rule.end]
+        if len(beside) > 1 or rule.start > piece.left + 3 or rule.end < piece.right - 3:
+            continue
+        over = [
+            index
+            for index, column in enumerate(columns)
+            if min(rule.end, column.right) - max(rule.start, column.left) > 0.5 * column.width
+        ]
+        if over and over[0] > 0:
+            return over[0], over[-1] + 1
+    return None
+
+
 def _stands_over(line: _Line, columns: Sequence[Column]) -> bool:
     """Whether headers stand over several columns each: one that is wider than the header under it,
     or several that share the columns.
@@ -518,6 +554,8 @@ def _stands_over(line: _Line, columns: Sequence[Column]) -> bool:
         end - start > 1 and piece.right - piece.left > 1.1 * columns[place].width
         for (start, end), (place, _, piece) in zip(ranges, line.placed, strict=True)
     )
+    if any(end - start > 1 for start, end in line.ruled.values()):
+        return True
     over = [each for each in ranges if each[0] > 0]
     shared = len(over) > 1 and all(end - start > 1 for start, end in over)
     return wide or (shared and sum(end - start for start, end in over) >= len(columns) - 1)
@@ -599,6 +637,10 @@ def _spread_ranges(line: _Line, columns: Sequence[Column]) -> list[tuple[int, in
         if start == 0:
             ranges.append((start, end))
             continue
+        if place in line.ruled:
+            ranges.append(line.ruled[place])
+            low = ranges[-1][1]
+            continue
         after = line.placed[place + 1][0] if place + 1 < len(line.placed) else len(columns)
         best = _middle_range(piece, (max(start, low), max(end, low + 1)), low, after, columns)
         ranges.append(best)
@@ -629,5 +671,5 @@ def _middle_range(
     if several and off(*base) > NEAR_MIDDLE:
         return min(several, key=lambda each: (each[1] - each[0], off(*each)))
     nearest = min(off(a, b) for a, b in ranges)
-    near = [(a, b) for a, b in ranges if off(a, b) <= nearest + 1.5]
+    near = [(a, b) for a, b in ranges if off(a, b) <= nearest + 3]
     return max(near, key=lambda each: each[1] - each[0])
