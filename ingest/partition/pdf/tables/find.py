@@ -12,6 +12,8 @@ from ingest.partition.pdf.rows import (
     words_to_lines,
     words_to_rows,
 )
+from ingest.partition.pdf.tables.blocks import find_blocks
+from ingest.partition.pdf.tables.building import build_cells
 from ingest.partition.pdf.tables.columns import Column, find_columns
 from ingest.partition.pdf.tables.grid import Cell, FoundTable, spread
 from ingest.partition.pdf.tables.lattice import (
@@ -22,7 +24,6 @@ from ingest.partition.pdf.tables.lattice import (
     shape_sides,
 )
 from ingest.partition.pdf.tables.layout import split_zones
-from ingest.partition.pdf.tables.stream import build_cells, find_blocks
 
 MAX_WORDS = 6_000  # of one page; more is no table that anybody reads
 MIN_FILLED = 0.25  # of the places of a ruled grid; less is a chart or a form
