@@ -237,7 +237,8 @@ def test_a_hyphen_at_a_line_end_joins_words_and_never_names(lines, joined):
         ("It holds 10", "6", 5, "10^6"),
         ("on the 2", "nd", 5, "2nd"),
         ("a tank of H", "2", -3, "H2"),
-        ("as was shown", "51", 5, "shown^51"),
+        ("as was shown", "51", 5, "shown51"),
+        ("an area of 4 km", "2", 5, "km^2"),
         ("times x", "−3", 5, "x^−3"),
     ],
 )

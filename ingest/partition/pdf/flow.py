@@ -112,7 +112,7 @@ def _lines(groups: Sequence[Sequence[Word]]) -> Iterator[Line]:
         else:
             text = words_text(words)
         text = _LEADERS.sub(" … ", text).strip()
-        if text:
+        if text.strip("… "):
             yield Line(
                 text,
                 _size_of(words),

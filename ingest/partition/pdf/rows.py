@@ -159,6 +159,12 @@ def _make_row(words: list[Word]) -> Row | None:
     return Row([Piece(each) for each in _join_signs(pieces)], leaders=bool(leaders))
 
 
+def is_leader(word: Word, within: Box) -> bool:
+    """Whether it is made of dots that lead through a table."""
+    dots = word.text[:1] in _DOTS and not word.text.strip("".join(_DOTS))
+    return dots and within.holds((word.box.left + word.box.right) / 2, word.middle)
+
+
 def _leaders(words: Sequence[Word]) -> list[Word]:
     """Words of dots that lead from one piece of a row to the next."""
     dots = [word for word in words if word.text[:1] in _DOTS]

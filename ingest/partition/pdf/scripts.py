@@ -10,10 +10,14 @@ RAISED = (0.15, 0.95)  # of the size of the letters before them, upwards
 LOWERED = (0.06, 0.6)
 _ORDINAL = re.compile(r"^(?:st|nd|rd|th|er|ère|re|e|ème|o|a|º|ª)$", re.IGNORECASE)
 
+# a unit or a variable, which has powers; raised letters at other words are marks of notes
+_QUANTITY = re.compile(r"(?:^|[^A-Za-z])(?:[kcdmµn]?m|ft|yd|mi|sec|s|[a-zA-Z])$")
+
 
 def join_scripts(words: Iterable[Word]) -> Iterator[Word]:
-    """The words, raised ones written after a "^" and joined to what they stand at, lowered ones
-    joined plainly. Ordinals ("2nd") are joined plainly, too.
+    """The words, raised ones joined to what they stand at: with a "^" before them at a figure, a
+    unit or a variable, plainly at other words, whose notes they are. Lowered ones and ordinals
+    ("2nd") are joined plainly.
     """
     held: Word | None = None
     base: Word | None = None  # what the held word began as: its size and baseline decide
@@ -45,7 +49,11 @@ def _shift(base: Word | None, held: Word | None, word: Word) -> int:
 
 
 def _join(held: Word, word: Word, *, raised: bool) -> Word:
-    plain = not raised or (held.text[-1:].isdigit() and _ORDINAL.match(word.text))
+    plain = not raised or (
+        bool(_ORDINAL.match(word.text))
+        if held.text[-1:].isdigit()
+        else held.text[-1:].isalpha() and not _QUANTITY.search(held.text)
+    )
     box = Box(held.box.left, held.box.top, max(held.box.right, word.box.right), held.box.bottom)
     sign = "" if plain or "^" in held.text else "^"
     return held._replace(text=f"{held.text}{sign}{word.text}", box=box)

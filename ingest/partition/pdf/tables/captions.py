@@ -23,7 +23,8 @@ _UNIT = re.compile(
 )
 _PERIOD = re.compile(
     r"^(?:\(?(?:as (?:of|at)|at|for|during|from|(?:the )?(?:fiscal )?years?|(?:three|six|nine|twelve) "
-    r"months|quarter|zum|per|au|al)\b).*\b(?:19|20)\d\d\b.*$",
+    r"months|quarter|zum|per|au|al)\b).*(?:\b(?:19|20)\d\d\b|\b(?:january|february|march|april|may|june|july|"
+    r"august|september|october|november|december|januar|märz|juni|juli|oktober|dezember)\b).*$",
     re.IGNORECASE,
 )
 

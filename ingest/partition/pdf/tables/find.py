@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from ingest.partition.pdf.page import Box, PageContent, Rule, Word
 from ingest.partition.pdf.rows import (
     Row,
+    is_leader,
     is_number,
     is_year,
     lines_text,
     words_to_lines,
     words_to_rows,
 )
+from ingest.partition.pdf.tables.blocks import find_blocks
+from ingest.partition.pdf.tables.building import build_cells
 from ingest.partition.pdf.tables.columns import Column, find_columns
 from ingest.partition.pdf.tables.grid import Cell, FoundTable, spread
 from ingest.partition.pdf.tables.lattice import (
@@ -21,7 +24,6 @@ from ingest.partition.pdf.tables.lattice import (
     shape_sides,
 )
 from ingest.partition.pdf.tables.layout import split_zones
-from ingest.partition.pdf.tables.stream import build_cells, find_blocks
 
 MAX_WORDS = 6_000  # of one page; more is no table that anybody reads
 MIN_FILLED = 0.25  # of the places of a ruled grid; less is a chart or a form
@@ -82,16 +84,11 @@ def _unruled_table(
         max(row.right for row in rows),
         rows[-1].bottom,
     )
-    lines = [
-        rule.at
-        for rule in level
-        if min(rule.end, box.right) - max(rule.start, box.left) > 0.7 * box.width
-    ]
-    cells, height, head = build_cells(rows, columns, lines)
+    cells, height, head = build_cells(rows, columns, level)
     grid, spans = spread(cells, height, len(columns))
     words = frozenset(
         places[id(word)] for row in rows for piece in row.pieces for word in piece.words
-    )
+    ) | frozenset(index for index, word in enumerate(page.words) if is_leader(word, box))
     return FoundTable(
         page.number,
         box,

@@ -1,0 +1,297 @@
+"""Printed rows in columns to the cells of a table."""
+
+import itertools
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ingest.partition.pdf.page import Rule
+from ingest.partition.pdf.rows import Piece, Row, is_number, is_year
+from ingest.partition.pdf.tables.columns import Column, place_piece
+from ingest.partition.pdf.tables.grid import Cell
+
+OPEN_END = re.compile(
+    r"(?:\b(?:of|and|or|the|for|to|in|by|from|with|on|at|a|an|und|oder|der|die|des|von|für)|[,&/–-])$",
+    re.IGNORECASE,
+)
+ROW_RULE = 0.7  # of a table's width; a line so long parts rows
+NEAR_MIDDLE = 6.0  # points between the middle of a header and that of its columns
+
+
+@dataclass(slots=True)
+class _Line:
+    """A printed row of a table: its pieces with the columns they lie over."""
+
+    row: Row
+    placed: list[tuple[int, int, Piece]]
+    # of headers with a line under them, by their place: the columns that the line goes over
+    ruled: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def filled(self) -> set[int]:
+        return {column for start, end, _ in self.placed for column in range(start, end)}
+
+    @property
+    def figures(self) -> bool:
+        return any(
+            start > 0 and piece.numeric and not is_year(piece.text)
+            for start, _, piece in self.placed
+        )
+
+    @property
+    def spanning(self) -> bool:
+        return any(end - start > 1 for start, end, _ in self.placed)
+
+
+def build_cells(
+    rows: Sequence[Row], columns: Sequence[Column], level: Sequence[Rule] = ()
+) -> tuple[list[Cell], int, int]:
+    """(cells, rows, header rows) of a block. level: ruled lines on its page."""
+    left, right = columns[0].left, columns[-1].right
+    lines = [
+        rule.at
+        for rule in level
+        if min(rule.end, right) - max(rule.start, left) > ROW_RULE * (right - left)
+    ]
+    printed = [
+        _Line(row, [(*place_piece(piece, columns), piece) for piece in row.pieces]) for row in rows
+    ]
+    head = count_head(printed)
+    for line in printed[:head]:
+        line.placed = _place_head(line, columns)
+        line.ruled = {
+            place: columns_over
+            for place, (_, _, piece) in enumerate(line.placed)
+            if (columns_over := _columns_under(piece, line.row, columns, level)) is not None
+        }
+    groups = _group_lines(printed, head, lines, columns)
+    header_rows = sum(1 for group in groups if printed.index(group[0]) < head)
+    cells: list[Cell] = []
+    for number, group in enumerate(groups):
+        cells += _cells_of(
+            group, number, columns, header=number < header_rows - 1, body=number >= header_rows
+        )
+    return cells, len(groups), header_rows
+
+
+def _place_head(line: _Line, columns: Sequence[Column]) -> list[tuple[int, int, Piece]]:
+    """Headers one to each column, if there are as many as columns, wherever they stand over them."""
+    pieces = line.row.pieces
+    if len(pieces) == len(columns):
+        return [(place, place + 1, piece) for place, piece in enumerate(pieces)]
+    if len(pieces) == len(columns) - 1 and pieces[0].left > columns[0].right - 2:
+        return [(place, place + 1, piece) for place, piece in enumerate(pieces, start=1)]
+    return line.placed
+
+
+def count_head(printed: Sequence[_Line]) -> int:
+    """How many printed rows stand above the first with figures; 1 if there are none at all."""
+    for index, line in enumerate(printed):
+        if line.figures:
+            return _back_to_label(printed, index)
+        if index and _is_full(printed[index - 1]) and _is_full(line) and _is_apart(printed, index):
+            return index
+    return 1 if len(printed) > 1 else 0
+
+
+def _is_full(line: _Line) -> bool:
+    return 0 in line.filled and len(line.filled) > 1
+
+
+def _is_apart(printed: Sequence[_Line], index: int) -> bool:
+    """Whether a printed row is no further line of the one above it."""
+    above, line = printed[index - 1].row, printed[index].row
+    return line.baseline - above.baseline > 1.35 * max(above.size, line.size)
+
+
+def _back_to_label(printed: Sequence[_Line], index: int) -> int:
+    """Section names in the first column right above the first figures belong to the body."""
+    while index > 1 and printed[index - 1].filled == {0}:
+        index -= 1
+    return index
+
+
+def _group_lines(
+    printed: Sequence[_Line], head: int, lines: Sequence[float], columns: Sequence[Column]
+) -> list[list[_Line]]:
+    """Printed rows that are one row of the table."""
+    usual = _usual_step(printed)
+    groups: list[list[_Line]] = []
+    for index, line in enumerate(printed):
+        below = printed[index + 1] if index + 1 < len(printed) else None
+        if groups and (index < head) == (index - 1 < head):
+            before = groups[-1][-1]
+            if not _ruled_between(before, line, lines) and _is_one_row(
+                groups[-1], line, below, usual, columns, header=index < head
+            ):
+                groups[-1].append(line)
+                continue
+        groups.append([line])
+    return groups
+
+
+def _usual_step(printed: Sequence[_Line]) -> float:
+    """From one row with figures to the next, in points."""
+    steps = [
+        after.row.baseline - before.row.baseline
+        for before, after in itertools.pairwise(printed)
+        if before.figures and after.figures
+    ]
+    return statistics.median(steps) if steps else 0.0
+
+
+def _ruled_between(above: _Line, below: _Line, lines: Sequence[float]) -> bool:
+    return any(above.row.baseline - 1 < at < below.row.middle_line for at in lines)
+
+
+def _columns_under(
+    piece: Piece, row: Row, columns: Sequence[Column], level: Sequence[Rule]
+) -> tuple[int, int] | None:
+    """The columns that a line right under a header goes over; None if there is no such line, or if
+    it goes under the whole row.
+    """
+    for rule in level:
+        if not row.baseline - 1 <= rule.at <= row.baseline + row.size:
+            continue
+        beside = [one for one in row.pieces if rule.start < one.middle < rule.end]
+        if len(beside) > 1 or rule.start > piece.left + 3 or rule.end < piece.right - 3:
+            continue
+        over = [
+            index
+            for index, column in enumerate(columns)
+            if min(rule.end, column.right) - max(rule.start, column.left) > 0.5 * column.width
+        ]
+        if over and over[0] > 0:
+            return over[0], over[-1] + 1
+    return None
+
+
+def _stands_over(line: _Line, columns: Sequence[Column]) -> bool:
+    """Whether headers stand over several columns each: one that is wider than the header under it,
+    or several that share the columns.
+    """
+    ranges = _spread_ranges(line, columns)
+    wide = any(
+        end - start > 1 and piece.right - piece.left > 1.1 * columns[place].width
+        for (start, end), (place, _, piece) in zip(ranges, line.placed, strict=True)
+    )
+    if any(end - start > 1 for start, end in line.ruled.values()):
+        return True
+    over = [each for each in ranges if each[0] > 0]
+    shared = len(over) > 1 and all(end - start > 1 for start, end in over)
+    return wide or (shared and sum(end - start for start, end in over) >= len(columns) - 1)
+
+
+def _is_beside(above: _Line, below: _Line) -> bool:
+    """Whether two lines overlap in height and fill other columns, as cells of one row do."""
+    size = max(above.row.size, below.row.size, 1)
+    return below.row.baseline - above.row.baseline < 0.9 * size and not (
+        above.filled & below.filled
+    )
+
+
+def _is_one_row(
+    group: Sequence[_Line],
+    line: _Line,
+    below: _Line | None,
+    usual: float,
+    columns: Sequence[Column],
+    *,
+    header: bool,
+) -> bool:
+    before = group[-1]
+    size = max(line.row.size, before.row.size, 1)
+    step = line.row.baseline - before.row.baseline
+    if step > 1.5 * size:
+        return False
+    if _is_beside(before, line):
+        return True  # set to the middle of the height of their row
+    if header:
+        return not before.spanning and not line.spanning and not _stands_over(before, columns)
+    if line.figures and any(one.figures for one in group):
+        return False
+    tight = usual > 0 and step < 0.88 * usual
+    label = next((piece.text for start, _, piece in line.placed if start == 0), "")
+    if below is not None and _is_beside(line, below) and not _is_beside(before, line):
+        return False  # it begins the row of the line below
+    if not label:
+        return not line.figures and (tight or step < 1.3 * size) and not before.spanning
+    alone = line.filled == {0} or before.filled == {0}
+    if before.filled == {0} and OPEN_END.search(before.row.pieces[0].text):
+        return True
+    if label[:1].islower() or (label.startswith("(") and not is_number(label)):
+        return alone or (tight and all(piece.text[:1].islower() for _, _, piece in line.placed))
+    ends = before.row.pieces[0].text.endswith(":")
+    if line.filled == {0} and OPEN_END.search(before.row.pieces[0].text):
+        return True
+    return tight and line.filled == {0} and not ends and step < 1.3 * size
+
+
+def _cells_of(
+    group: Sequence[_Line], number: int, columns: Sequence[Column], *, header: bool, body: bool
+) -> list[Cell]:
+    cells: dict[tuple[int, int], Cell] = {}
+    for line in group:
+        ranges = _spread_ranges(line, columns) if header else None
+        for place, (start, end, piece) in enumerate(line.placed):
+            if body and (start == 0 or len(line.placed) == 1):
+                end = start + 1
+            if ranges is not None:
+                start, end = ranges[place]
+            cell = next(
+                (one for one in cells.values() if one.column < end and start < one.end_column),
+                None,
+            )
+            if cell is None:
+                cell = cells[start, end] = Cell(number, start, number + 1, end)
+            cell.words += piece.words
+    return list(cells.values())
+
+
+def _spread_ranges(line: _Line, columns: Sequence[Column]) -> list[tuple[int, int]]:
+    """The columns that each header of a level above the last one stands over: those that it is the
+    middle of, as many as there are, without those of another one.
+    """
+    ranges: list[tuple[int, int]] = []
+    low = 1
+    for place, (start, end, piece) in enumerate(line.placed):
+        if start == 0:
+            ranges.append((start, end))
+            continue
+        if place in line.ruled:
+            ranges.append(line.ruled[place])
+            low = ranges[-1][1]
+            continue
+        after = line.placed[place + 1][0] if place + 1 < len(line.placed) else len(columns)
+        best = _middle_range(piece, (max(start, low), max(end, low + 1)), low, after, columns)
+        ranges.append(best)
+        low = best[1]
+    return ranges
+
+
+def _middle_range(
+    piece: Piece, base: tuple[int, int], low: int, high: int, columns: Sequence[Column]
+) -> tuple[int, int]:
+    """The range of columns around the base whose middle is nearest to that of a header, the largest
+    if there are several; the base itself if it is of several columns and that is their middle.
+    """
+
+    def off(start: int, end: int) -> float:
+        return abs((columns[start].left + columns[end - 1].right) / 2 - piece.middle)
+
+    start, end = base
+    if end > len(columns):
+        return start, min(end, len(columns))
+    width = columns[end - 1].right - columns[start].left
+    if end - start > 1 and off(start, end) <= 0.1 * width + 3:
+        return base
+    ranges = [(a, b) for a in range(low, start + 1) for b in range(end, max(end, high) + 1)] or [
+        base
+    ]
+    several = [each for each in ranges if each[1] - each[0] > 1 and off(*each) <= NEAR_MIDDLE]
+    if several and off(*base) > NEAR_MIDDLE:
+        return min(several, key=lambda each: (each[1] - each[0], off(*each)))
+    nearest = min(off(a, b) for a, b in ranges)
+    near = [(a, b) for a, b in ranges if off(a, b) <= nearest + 3]
+    return max(near, key=lambda each: each[1] - each[0])
