@@ -63,7 +63,7 @@ _TABLE = (
     _zip("odt", _OPEN + "text", "content.xml", "office_files:read_odt"),
     _zip("odp", _OPEN + "presentation", "content.xml", "odf:read_presentation", "slide"),
     _zip("ods", _OPEN + "spreadsheet", "content.xml", "odf:read_spreadsheet", "sheet"),
-    _zip("epub", "application/epub+zip", "META-INF/container.xml", "web:read_epub", "part"),
+    _zip("epub", "application/epub+zip", "META-INF/container.xml", "epub:read_epub", "part"),
     _ole("doc", "application/msword", "WordDocument", "office_files:read_doc"),
     _ole("ppt", _MS + "powerpoint", "PowerPoint Document", "office_files:read_ppt", "slide"),
     _ole("xls", _MS + "excel", "Workbook", "office_files:read_xls", "sheet"),

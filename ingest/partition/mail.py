@@ -13,8 +13,9 @@ from ingest.elements import Element
 from ingest.partition import web
 from ingest.partition.attachments import Attachment, read_attachments
 from ingest.partition.context import ParseContext
+from ingest.partition.encodings import clean, decode
 from ingest.partition.reading import ReadResult
-from ingest.partition.text import clean, decode, parse_paragraphs
+from ingest.partition.text import parse_paragraphs
 
 HEADERS = ("From", "To", "Cc", "Date")
 MAX_PARTS = 2_000
@@ -128,7 +129,7 @@ def _body_elements(part: Message, work: ParseContext) -> list[Element]:
     data, charset = _bytes_of(part), part.get_content_charset()
     if part.get_content_type() == "text/html":
         return web.parse_html_bytes(data, work, charset)[0]
-    return list(parse_paragraphs(decode(data, work.options.encodings, charset)[0]))
+    return list(parse_paragraphs(decode(data, work, charset)))
 
 
 def _read_header(message: Message, name: str) -> str:
@@ -201,6 +202,6 @@ def parse_outlook_mail(path: Path, work: ParseContext) -> Mail:
     body = (
         list(parse_paragraphs(clean(plain)))
         if plain.strip() or not rich
-        else web.parse_html(clean(rich))[0]
+        else web.parse_html(clean(rich), work)[0]
     )
     return Mail(_envelope_elements(about) + body, about, attachments)
