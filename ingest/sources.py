@@ -27,7 +27,7 @@ from indexes.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from indexes.formats import BY_ENDING, KNOWN_ENDINGS
+from indexes.formats import KNOWN_ENDINGS, UNREAD_ENDINGS
 from indexes.model import Actor, Readers, Scalar
 from indexes.settings import Settings
 from ingest.access import NOBODY, FolderRule, Rules
@@ -381,8 +381,8 @@ def _kind_problem(file: Path, about: os.stat_result, max_bytes: int) -> SourceRe
         )
     if not stat.S_ISREG(about.st_mode):
         return SourceRefused("It is not a regular file.")
-    if file.suffix.lower() not in BY_ENDING:
-        unknown = f"Files ending in {file.suffix or 'nothing'} cannot be read."
+    if file.suffix.lower() in UNREAD_ENDINGS:
+        unknown = f"Files ending in {file.suffix} cannot be read."
         return SourceRefused(unknown, remedy=KNOWN_ENDINGS)
     if about.st_size > max_bytes:
         return SourceRefused(

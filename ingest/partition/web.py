@@ -116,3 +116,8 @@ def _parse_front_matter(block: str) -> dict[str, Scalar] | None:
         for key, value in told.items()
         if isinstance(value, str | int | float | bool)
     }
+
+
+def warm_up() -> None:
+    """Loads what Markdown needs, so that workers forked afterwards share it."""
+    _markdown_parser()
