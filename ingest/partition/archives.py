@@ -1,7 +1,6 @@
 """Archives: every file in them is a part of the document, under a heading with its path."""
 
 import bz2
-import gzip
 import lzma
 import re
 import tarfile
@@ -10,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from indexes.errors import SourceBroken, SourceEmpty, SourceRefused
 from ingest.elements import Element
@@ -44,7 +43,9 @@ def read_zip(path: Path, work: ParseContext) -> ReadResult:
     """The files of a zip archive. Raises SourceRefused, SourceBroken, SourceEmpty."""
     with zipfile.ZipFile(path) as archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        return _read_members([_zip_member(archive, entry) for entry in entries], work), NO_TITLE.copy()
+        return _read_members(
+            [_zip_member(archive, entry) for entry in entries], work
+        ), NO_TITLE.copy()
 
 
 def _zip_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> _Member:
@@ -99,34 +100,55 @@ def _tar_members(archive: tarfile.TarFile, work: ParseContext) -> Iterator[_Memb
 
 def _unpack(path: Path, work: ParseContext) -> Path:
     """The content of a compressed file, in the scratch folder. Raises SourceRefused, SourceBroken."""
-    with path.open("rb") as file:
-        head = file.read(4_096)
-    most = work.options.max_unpacked_mb * MEGABYTE
-    packed = path.stat().st_size
-    place = work.scratch / f"unpacked-{work.depth}{_inner_suffix(head)}"
+    most, packed = work.options.max_unpacked_mb * MEGABYTE, path.stat().st_size
     written = 0
-    try:
-        with _open_packed(path, head) as source, place.open("wb") as target:
-            while block := source.read(COPY_BYTES):
-                written += len(block)
-                if written > most:
-                    raise SourceRefused(f"It unpacks to more than {most / MEGABYTE:.0f} MB.")
-                if written > MEGABYTE and written > work.options.max_unpack_ratio * packed:
-                    ratio = work.options.max_unpack_ratio
-                    raise SourceRefused(f"It unpacks to more than {ratio} times its size.")
-                target.write(block)
-    except _BROKEN as error:
-        if written < 1 or (isinstance(error, OSError) and error.errno):
-            raise SourceBroken(f"It cannot be unpacked: {error}.") from error
-        work.warn("It is damaged; only its beginning could be unpacked.")
-        work.lose("part", 1, "ends of a packed file")
+    with path.open("rb") as source:
+        head = source.read(4_096)
+        source.seek(0)
+        place = work.scratch / f"unpacked-{work.depth}{_inner_suffix(head)}"
+        try:
+            with place.open("wb") as target:
+                for block in _unpacked_blocks(source, head):
+                    written += len(block)
+                    _check_size(written, packed, most, work.options.max_unpack_ratio)
+                    target.write(block)
+        except (zlib.error, lzma.LZMAError, EOFError, ValueError, OSError) as error:
+            if not written or getattr(error, "errno", None):
+                raise SourceBroken(f"It cannot be unpacked: {error}.") from error
+            work.warn("It is damaged; only its beginning could be unpacked.")
+            work.lose("part", 1, "ends of packed files")
     return place
 
 
-def _open_packed(path: Path, head: bytes) -> IO[bytes] | gzip.GzipFile:
-    if head.startswith(b"\x1f\x8b"):
-        return gzip.open(path)
-    return bz2.open(path) if head.startswith(b"BZh") else lzma.open(path)
+def _check_size(written: int, packed: int, most: int, ratio: int) -> None:
+    if written > most:
+        raise SourceRefused(f"It unpacks to more than {most / MEGABYTE:.0f} MB.")
+    if written > MEGABYTE and written > ratio * packed:
+        raise SourceRefused(f"It unpacks to more than {ratio} times its size.")
+
+
+def _unpacked_blocks(source: IO[bytes], head: bytes) -> Iterator[bytes]:
+    """What every stream of a compressed file holds, block by block, as far as it goes.
+
+    Raises EOFError at a missing end.
+    """
+    make: Callable[[], Any] = lambda: zlib.decompressobj(31)  # noqa: E731
+    if not head.startswith(b"\x1f\x8b"):
+        make = bz2.BZ2Decompressor if head.startswith(b"BZh") else lzma.LZMADecompressor
+    stream, data = make(), b""
+    while True:
+        data = data or source.read(COPY_BYTES)
+        if not data and getattr(stream, "needs_input", True):
+            raise EOFError("its end is missing")
+        block = stream.decompress(data, COPY_BYTES)
+        data = getattr(stream, "unconsumed_tail", b"")
+        if block:
+            yield block
+        if stream.eof:
+            data = (stream.unused_data or source.read(COPY_BYTES)).lstrip(b"\0")
+            if not data.startswith(head[:2]):
+                return  # the end, or bytes that belong to no stream
+            stream = make()
 
 
 def _inner_suffix(head: bytes) -> str:

@@ -29,11 +29,14 @@ _BLOCKS = frozenset((
     "svg", "table", "tbody", "td", "text", "tfoot", "th", "thead", "tr", "ul", "xmp",
 ))  # fmt: skip
 _SKIPPED = frozenset((
-    "head", "script", "style", "meta", "link", "base", "param", "source", "track", "col", "colgroup", "rp",
+    "head", "script", "style", "meta", "link", "base", "param", "source", "track", "col", "colgroup", 
     "metadata", "keygen",
 ))  # fmt: skip
 _PARTS_OF_TABLES = frozenset({"thead", "tbody", "tfoot", "tr", "td", "th", "caption"})
 _KEEPS_LINES = frozenset({"pre", "xmp", "listing", "plaintext"})
+_APART = frozenset(
+    {"button", "label", "output", "meter", "progress", "object", "canvas", "video", "audio"}
+)
 _STRUCK = frozenset({"del", "s", "strike"})
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _NEVER_SHOWN = {"template": "in a template", "noscript": "shown only without scripts"}
@@ -61,6 +64,7 @@ class _PageReader:
         self.special: Mapping[str, Callable[[Node, Look, PageWriter], None]] = {
             "br": lambda node, look, writer: writer.add_break(),
             "img": self._read_picture,
+            "area": self._read_picture,
             "input": self._read_input,
             "select": self._read_choice,
             "textarea": self._read_text_field,
@@ -101,7 +105,7 @@ class _PageReader:
                 steps.append(("text", child.tail, look))
             if isinstance(child.tag, str):
                 steps.append(("open", child, look))
-        if node.text:
+        if node.text and tag != "rp":  # brackets for browsers that know no ruby
             steps.append(("text", node.text, look))
         return steps
 
@@ -128,7 +132,7 @@ class _PageReader:
             writer.add("“", look.hidden)
         if tag == "rt":
             writer.add("(", look.hidden)
-        if tag == "button":
+        if tag in _APART:
             writer.add(" ", look.hidden)
 
     def _close(self, node: Node, look: Look, writer: PageWriter) -> None:
@@ -137,7 +141,7 @@ class _PageReader:
             writer.add("~~", look.hidden)
         if tag in ("q", "rt"):
             writer.add("”" if tag == "q" else ")", look.hidden)
-        if tag == "button":
+        if tag in _APART:
             writer.add(" ", look.hidden)
         if tag in _BLOCKS or look.block:
             writer.end_block()

@@ -59,6 +59,7 @@ _SKIPPED = frozenset(
         "keywords", "subject", "operator", "manager", "company", "category", "doccomm", "hlinkbase", "info",
     }
 )  # fmt: skip
+_BOXES = frozenset({"shptxt", "dptxbxtext"})
 _NOTES = frozenset({"footnote", "annotation"})
 _EDGES = {"header": "header", "headerl": "header", "headerr": "header", "headerf": "header",
           "footer": "footer", "footerl": "footer", "footerr": "footer", "footerf": "footer"}  # fmt: skip
@@ -204,10 +205,9 @@ class _Reader:
             self._bytes(sign)
         elif sign in b"\r\n":
             self._word("par", None)
-        elif sign == b"~":
-            self._text(" ")
-        elif sign == b"_":
-            self._text("-")
+        elif sign in b"~_" and not self.to_skip:
+            self._flush()
+            self._text("-" if sign == b"_" else " ")
 
     def _bytes(self, data: bytes) -> None:
         if self.to_skip:
@@ -249,6 +249,10 @@ class _Reader:
                     (one.flow for one in reversed(self.stack) if one.flow is not None), self.body
                 )
                 state.place = ""
+                if word in _BOXES:
+                    box = _Flow("box")
+                    state.flow.notes.append(box)
+                    state.flow = box
             return True
         if word in _NOTES and state.flow is not None:
             note = _Flow(word)

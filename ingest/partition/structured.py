@@ -256,6 +256,9 @@ def _yaml_elements(text: str, work: ParseContext) -> Iterator[Element]:
     yield from block.end()
 
 
+_YamlStep: TypeAlias = tuple[tuple[str, ...], yaml.Node, yaml.Mark]
+
+
 class _YamlValues:
     """The values of all documents of a file with their places."""
 
@@ -267,34 +270,33 @@ class _YamlValues:
         self.inside: set[int] = set()  # lines within a value, in which no comment can stand
 
     def read(self, document: yaml.Node) -> None:
-        waiting: list[tuple[tuple[str, ...], yaml.Node]] = [((), document)]
+        waiting: list[_YamlStep] = [((), document, document.start_mark)]
         seen: set[int] = set()
         while waiting:
-            path, node = waiting.pop()
-            start = node.start_mark
-            if isinstance(node, yaml.ScalarNode):
+            path, node, place = waiting.pop()
+            if id(node) in seen:  # it stands elsewhere, with a name
+                told = f"the same as in line {node.start_mark.line + 1}"
+                self.lines.append((place.line, place.column, path, told))
+            elif isinstance(node, yaml.ScalarNode):
                 self._take(node)
+                start = node.start_mark
                 self.lines.append((start.line, start.column, path, node.value.rstrip("\n")))
-            elif id(node) in seen:
-                told = f"the same as in line {start.line + 1}"
-                self.lines.append((start.line, start.column, path, told))
             else:
                 seen.add(id(node))
                 waiting += reversed(list(self._below(path, node)))
                 if not node.value:
-                    self.lines.append((start.line, start.column, path, ""))
+                    self.lines.append((place.line, place.column, path, ""))
 
-    def _below(
-        self, path: tuple[str, ...], node: Any
-    ) -> Iterator[tuple[tuple[str, ...], yaml.Node]]:
+    def _below(self, path: tuple[str, ...], node: Any) -> Iterator["_YamlStep"]:
         if isinstance(node, yaml.MappingNode):
             for key, inner in node.value:
                 self._take(key)
-                yield (*path, key.value if isinstance(key, yaml.ScalarNode) else "?"), inner
+                name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+                yield (*path, name), inner, key.start_mark
         else:
             plain = all(isinstance(one, yaml.ScalarNode) for one in node.value)
             for number, one in enumerate(node.value, start=1):
-                yield (path if plain else (*path, str(number))), one
+                yield (path if plain else (*path, str(number))), one, node.start_mark
 
     def _take(self, node: yaml.Node) -> None:
         start, end = node.start_mark, node.end_mark

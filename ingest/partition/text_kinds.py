@@ -38,9 +38,10 @@ def judge_text(path: Path, named: Format | None, head: bytes, told: Format | Non
         return FORMATS[seen or _judge_rows(start, least=3) or "txt"]
     if seen == "ipynb" and named.name == "json":
         return FORMATS["ipynb"]
-    if named.name in _OTHERWISE and seen in _OTHERWISE[named.name]:
-        return FORMATS[seen]
-    return named
+    if seen not in _OTHERWISE.get(named.name, ()):
+        return named
+    is_fragment = seen == "html" and not _WEB_PAGE.match(start)
+    return named if is_fragment and named.name not in ("csv", "tsv") else FORMATS[seen]
 
 
 _OTHERWISE = {
