@@ -21,7 +21,8 @@ from ingest.partition.text import parse_paragraphs
 
 HEADERS = ("From", "To", "Cc", "Date")
 MAX_PARTS = 2_000
-ENOUGH = 0.8  # HTML with so large a share of the words of plain text is taken for its structure
+ENOUGH = 0.8  # a version with so large a share of the words of another is taken for its tables
+SAME = 0.05  # so few words of HTML are not in plain text if the two say the same
 OWN_WORDS = 40  # a rejected version with so many words of its own is kept as well
 OWN_SHARE = 0.3
 _SECRET_TYPES = frozenset(
@@ -36,6 +37,15 @@ UNLOCK_BODY = "Decrypt the message in the mail program and store it again."
 _BROKEN = (ValueError, LookupError, RecursionError, AttributeError, TypeError, AssertionError)
 _WORD = re.compile(r"https?://\S+|(\w+)")
 _ENRICHED = re.compile(r"</?[\w-]+>")
+_STUB = re.compile(
+    r"\b(?:html|browser|e?-?mail (?:program|client|reader|software)|online version|web version|view (?:this|it|the)"
+    r"|(?:can ?not|can't|unable to) (?:show|display|view|read)|not support\w*|click here|sent from my|outlook"
+    r"|nicht (?:dargestellt|angezeigt|unterstützt)|E-Mail-Programm|navigateur|messagerie|navegador|correo)\b"
+    r"|不支持|无法显示|瀏覽器|浏览器|表示できません",
+    re.IGNORECASE,
+)
+"""What a note says whose only purpose is to point to the other version."""
+
 _QUOTES = re.compile(r">+(?: ?>)*")
 
 
@@ -170,28 +180,50 @@ def _choose(contents: list[_Content], kinds: list[str]) -> _Content:
     calendar = [
         content for content, kind in zip(contents, kinds, strict=True) if kind == "text/calendar"
     ]
-    versions = [content for content in contents if content not in calendar]
-    best = _Content([], [])
-    words: set[str] = set()
-    for content in versions:
-        own = _words_of(content)
-        richer = content.rich and not best.rich and len(own) >= ENOUGH * len(words)
-        if (
-            len(own) > len(words) and not (best.rich and ENOUGH * len(own) <= len(words))
-        ) or richer:
+    versions = [(content, _words_of(content)) for content in contents if content not in calendar]
+    best, words = _Content([], []), set[str]()
+    for content, own in versions:
+        if _says_more(content, own, best, words):
             best, words = content, own
-    whole = _Content([], [])
-    for content in versions:
-        own = _words_of(content)
-        unseen = own - words
-        if content is best or (len(unseen) >= OWN_WORDS and len(unseen) > OWN_SHARE * len(own)):
-            whole.add(_Content(content.elements, []))
+    whole = _Content([], [], best.rich)
+    for content, own in versions:
+        if content is best or _says_other_things(content, own, words):
+            whole.elements += content.elements
     for content in calendar:
-        whole.add(_Content(_unsaid(content.elements, words), []))
+        whole.elements += _unsaid(content.elements, words)
     for content in contents:
         whole.attachments += content.attachments
-    whole.rich = best.rich
     return whole
+
+
+def _says_more(one: _Content, own: set[str], other: _Content, words: set[str]) -> bool:
+    """Whether this version is the better one; of equals, that with tables, then plain text."""
+    if not own or not words:
+        return bool(own)
+    if _has_tables(one) != _has_tables(other):
+        return (
+            len(own) >= ENOUGH * len(words) if _has_tables(one) else len(words) < ENOUGH * len(own)
+        )
+    if one.rich == other.rich:
+        return len(own) > len(words)
+    rich, plain = (own, words) if one.rich else (words, own)
+    says_the_same = len(rich - plain) <= max(2, SAME * len(rich))
+    return one.rich == (not says_the_same and len(rich) >= ENOUGH * len(plain))
+
+
+def _has_tables(content: _Content) -> bool:
+    return any(element.kind == "table" for element in content.elements)
+
+
+def _says_other_things(content: _Content, own: set[str], words: set[str]) -> bool:
+    """Whether a version that is not the best has much of its own, and is no note that says to
+    look at the other one.
+    """
+    unseen = own - words
+    if len(unseen) >= OWN_WORDS:
+        return len(unseen) > OWN_SHARE * len(own)
+    text = " ".join(element.text for element in content.elements)
+    return len(unseen) > len(own) // 2 and not _STUB.search(text)
 
 
 def _unsaid(elements: list[Element], words: set[str]) -> list[Element]:
