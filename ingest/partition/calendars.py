@@ -120,14 +120,14 @@ def _entry_elements(entry: str, held: list[_Property], work: ParseContext) -> It
     if not title and "N" in names:
         title = " ".join(part for part in _fields(names["N"].value) if part)
     yield Element(kind="heading", text=" ".join(title.split()) or _UNNAMED[entry], level=1)
-    lines: list[str] = []
+    lines: dict[str, None] = {}
     for each in held:
         if each is heading or each.name in _SILENT:
             continue
         if each.name in _PICTURES:
             work.lose("picture", 1, "pictures", "of a contact")
-        elif (line := _property_line(each, work)) and line not in lines:
-            lines.append(line)
+        elif line := _property_line(each, work):
+            lines[line] = None
     if lines:
         yield Element(kind="text", text="\n".join(lines))
 

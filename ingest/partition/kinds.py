@@ -121,7 +121,12 @@ def _contradicts(kind: Format, named: Format) -> bool:
     """Whether a reader of the name would be surprised."""
     if kind.family == "image" and named.family == "image":
         return False
-    return {kind.name, named.name} not in ({"json", "ipynb"}, {"eml", "mht"}, {"json", "jsonl"})
+    return {kind.name, named.name} not in (
+        {"json", "ipynb"},
+        {"eml", "mht"},
+        {"eml", "mbox"},
+        {"json", "jsonl"},
+    )
 
 
 def _describe(kind: Format) -> str:

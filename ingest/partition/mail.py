@@ -1,5 +1,6 @@
 """E-mail in the Internet's format: headers, the bodies that say most, and the attached files."""
 
+import binascii
 import email
 import email.policy
 import re
@@ -245,8 +246,7 @@ def _read_leaf(part: Message, number: int, work: ParseContext) -> _Content:
     named = file_name(part)
     is_file = part.get_content_disposition() == "attachment" or bool(named)
     if kind in _BODY_TYPES and not is_file:
-        elements, _ = _read_text_part(part, work)
-        files = _encoded_files(part) if kind == "text/plain" else []
+        elements, files = _read_body(part, work)
         return _Content(elements, files, kind != "text/plain")
     if kind in ("message/rfc822", "message/global"):
         return _Content([], [_message_attachment(part, number)])
@@ -271,6 +271,21 @@ def bytes_of(part: Message) -> bytes:
     return data if isinstance(data, bytes) else b""
 
 
+def _read_body(part: Message, work: ParseContext) -> tuple[list[Element], list[Attachment]]:
+    """A body, and the files that stand in its text."""
+    if part.get_content_type() != "text/plain":
+        return _read_text_part(part, work)[0], []
+    text, files = _split_encoded_files(_plain_text(part, work))
+    return list(parse_paragraphs(text)), files
+
+
+def _plain_text(part: Message, work: ParseContext) -> str:
+    text = decode(bytes_of(part), work, _charset_of(part))
+    if str(part.get_param("format", "")).lower() == "flowed":
+        return _unflow(text, str(part.get_param("delsp", "")).lower() == "yes")
+    return text
+
+
 def _read_text_part(part: Message, work: ParseContext) -> ReadResult:
     """A body by its type, in the charset that it names."""
     kind = part.get_content_type()
@@ -285,14 +300,14 @@ def _read_text_part(part: Message, work: ParseContext) -> ReadResult:
         return web.parse_html_bytes(data, work, charset)
     if kind in ("text/rtf", "application/rtf"):
         return rtf.parse_rtf(data, work)
+    if kind == "text/plain":
+        return list(parse_paragraphs(_plain_text(part, work))), {}
     text = decode(data, work, charset)
     if kind in ("text/calendar", "text/x-vcard", "text/vcard", "text/directory"):
         return list(calendars.parse_entries(text, work)), {}
     if kind in ("text/enriched", "text/richtext"):
         return list(parse_paragraphs(_ENRICHED.sub("", text))), {}
-    if str(part.get_param("format", "")).lower() == "flowed":
-        text = _unflow(text, str(part.get_param("delsp", "")).lower() == "yes")
-    return list(parse_paragraphs(_ENCODED_FILE.sub("", text))), {}
+    return list(parse_paragraphs(text)), {}
 
 
 def _payload_parts(part: Message) -> list[Message]:
@@ -327,30 +342,35 @@ def _unflow(text: str, joins_words: bool) -> str:
     return "\n".join(made)
 
 
-_ENCODED_FILE = re.compile(
-    r"^begin [0-7]{3} [^\n]{1,200}\n(?:[ -`]{1,61}[^\n]{0,3}\n)*?`?\n?end[ \t]*$", re.MULTILINE
-)
+_FILE_BEGINS = re.compile(r"begin [0-7]{3} (\S[^\n]{0,200})$")
 
 
-def _encoded_files(part: Message) -> list[Attachment]:
-    """Files that old programs write into the text itself (uuencode)."""
-    import binascii
-
-    data = bytes_of(part)
-    if b"\nend" not in data:
-        return []
-    text = data.decode("latin-1").replace("\r\n", "\n")
+def _split_encoded_files(text: str) -> tuple[str, list[Attachment]]:
+    """The text without the files that old programs write into it (uuencode), and these files."""
+    kept: list[str] = []
     files: list[Attachment] = []
-    for found in _ENCODED_FILE.finditer(text):
-        head, *lines = found.group().split("\n")
-        try:
-            content = b"".join(
-                binascii.a2b_uu(line) for line in lines if line not in ("", "`", "end")
-            )
-        except binascii.Error:
-            continue
-        files.append(Attachment(head.split(" ", 2)[2], content))
-    return files
+    held: list[str] = []  # lines of a file that may be one
+    name = ""
+    for line in text.split("\n"):
+        if name and line.strip() == "end":
+            data = _unpack_lines(held[1:])
+            files += [Attachment(name, data)] if data else []
+            kept += [*held, line] if not data else []
+            name, held = "", []
+        elif begins := _FILE_BEGINS.match(line):
+            kept += held
+            name, held = begins.group(1), [line]
+        else:
+            (held if name else kept).append(line)
+    return "\n".join([*kept, *held]), files
+
+
+def _unpack_lines(lines: list[str]) -> bytes:
+    """The bytes that these lines stand for; empty if they stand for none."""
+    try:
+        return b"".join(binascii.a2b_uu(line) for line in lines if line not in ("", "`"))
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _message_attachment(part: Message, number: int) -> Attachment:

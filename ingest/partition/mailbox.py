@@ -1,7 +1,6 @@
 """Mailboxes: one message after another in one file, each a part of the document."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +20,12 @@ _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 def read_mbox(path: Path, work: ParseContext) -> ReadResult:
     """The messages of a mailbox, each a part with its subject as heading."""
+    messages = _split_messages(path.read_bytes())
+    if len(messages) == 1:
+        message = mail.parse_internet_mail(messages[0], work)
+        return [*message.elements, *read_attachments(message.attachments, work)], message.about
     elements: list[Element] = []
-    for number, data in enumerate(_split_messages(path.read_bytes()), start=1):
+    for number, data in enumerate(messages, start=1):
         if number > MAX_MESSAGES:
             work.lose("limit", 1, "messages", f"only the first {MAX_MESSAGES} are read")
             continue
@@ -43,10 +46,10 @@ def _place(element: Element, number: int, name: str, *, first: bool) -> Element:
     return replace(element, level=level, page=number, page_name=name)
 
 
-def _split_messages(data: bytes) -> Iterator[bytes]:
-    starts = [(found.start(), found.end()) for found in _FROM_LINE.finditer(data)]
-    ends = [start for start, _ in starts[1:]] + [len(data)]
-    if not starts:
-        starts, ends = [(0, 0)], [len(data)]
-    for (_, start), end in zip(starts, ends, strict=True):
-        yield _QUOTED_FROM.sub(rb"\1", data[start:end])
+def _split_messages(data: bytes) -> list[bytes]:
+    places = [(found.start(), found.end()) for found in _FROM_LINE.finditer(data)] or [(0, 0)]
+    ends = [start for start, _ in places[1:]] + [len(data)]
+    return [
+        _QUOTED_FROM.sub(rb"\1", data[start:end])
+        for (_, start), end in zip(places, ends, strict=True)
+    ]

@@ -37,6 +37,7 @@ _KEEPS_LINES = frozenset({"pre", "xmp", "listing", "plaintext"})
 _APART = frozenset(
     {"button", "label", "output", "meter", "progress", "object", "canvas", "video", "audio"}
 )
+_SIDE_BY_SIDE = frozenset({"a", "kbd"})  # two of them without anything between are two words
 _STRUCK = frozenset({"del", "s", "strike"})
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _NEVER_SHOWN = {"template": "in a template", "noscript": "shown only without scripts"}
@@ -132,7 +133,7 @@ class _PageReader:
             writer.add("“", look.hidden)
         if tag == "rt":
             writer.add("(", look.hidden)
-        if tag in _APART:
+        if tag in _APART or (tag in _SIDE_BY_SIDE and _touches_its_like(node)):
             writer.add(" ", look.hidden)
 
     def _close(self, node: Node, look: Look, writer: PageWriter) -> None:
@@ -231,8 +232,9 @@ class _PageReader:
                     child.drop_tag()  # a form between a row and its cells
         loose = " ".join(" ".join(_loose_texts(node)).split())
         written = [row for row in node.iter("tr") if "".join(row.itertext()).strip()]
+        looks: dict[Node, Look] = {node: look}
         for cell in list(node.iter("td", "th", "caption")):
-            self._flatten(cell, self._look_through(node, cell, look), writer)
+            self._flatten(cell, self._look_inside(cell.getparent(), looks), writer)
         for row in written:
             if not "".join(row.itertext()).strip():  # hidden throughout
                 row.drop_tree()
@@ -244,18 +246,21 @@ class _PageReader:
             writer.add_table(table)
         return True
 
-    def _look_through(self, table: Node, cell: Node, look: Look) -> Look:
-        """How what stands around a cell looks."""
+    def _look_inside(self, node: Node, looks: dict[Node, Look]) -> Look:
+        """How text inside a part of a table looks; `looks` has the table's and what is known."""
         between: list[Node] = []
-        for above in cell.iterancestors():
-            if above is table:
-                break
-            between.append(above)
-        for node in reversed(between):
-            look = self._look(node, look)
+        while node not in looks:
+            between.append(node)
+            node = node.getparent()
+        look = looks[node]
+        for inner in reversed(between):
+            looks[inner] = look = self._look(inner, look)
         return look
 
     def _flatten(self, cell: Node, around: Look, writer: PageWriter) -> None:
+        if not len(cell) and not self._look(cell, around).hidden:
+            cell.text = (cell.text or "").replace("\xad", "")
+            return
         inner = PageWriter(self.work)
         self.read(cell, around, inner)
         text = inner.plain()
@@ -312,6 +317,11 @@ def _heading_level(node: Node) -> int:
     if node.get("role") == "heading":
         return min(_whole_number(node.get("aria-level")) or 2, 9)
     return 0
+
+
+def _touches_its_like(node: Node) -> bool:
+    before = node.getprevious()
+    return before is not None and before.tag == node.tag and not before.tail
 
 
 def _is_menu(node: Node) -> bool:

@@ -97,6 +97,7 @@ class _Flow:
     """A run of paragraphs: the body, a note, a header."""
 
     kind: str = "body"
+    depth: int = 0  # of the group that it is the text of
     elements: list[Element] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
@@ -172,6 +173,8 @@ class _Reader:
                 break
         if self.stack:
             self.work.warn("It ends within a group; its end may be missing.")
+        while self.stack:
+            self._brace(b"}")
         self._flush()
 
     def _brace(self, brace: bytes) -> None:
@@ -188,15 +191,9 @@ class _Reader:
             self.starred = False
         elif self.stack:
             inner, self.state = self.state, self.stack.pop()
-            if inner.flow is not None and inner.flow is not self.state.flow:
-                self._end_flow(inner.flow)
-
-    def _end_flow(self, flow: _Flow) -> None:
-        """A note or an edge of the page is complete, unless it goes on in the group around it."""
-        if any(state.flow is flow for state in self.stack):
-            return
-        self._end_paragraph(flow)
-        self._end_table(flow)
+            if inner.flow is not None and inner.flow.depth > len(self.stack):
+                self._end_paragraph(inner.flow)
+                self._end_table(inner.flow)
 
     def _sign(self, sign: bytes) -> None:
         if sign == b"*":
@@ -250,17 +247,17 @@ class _Reader:
                 )
                 state.place = ""
                 if word in _BOXES:
-                    box = _Flow("box")
+                    box = _Flow("box", len(self.stack))
                     state.flow.notes.append(box)
                     state.flow = box
             return True
         if word in _NOTES and state.flow is not None:
-            note = _Flow(word)
+            note = _Flow(word, len(self.stack))
             state.flow.notes.append(note)
             state.flow, state.hidden, state.shift = note, False, ""
             return True
         if word in _EDGES and state.flow is not None:
-            edge = _Flow(_EDGES[word])
+            edge = _Flow(_EDGES[word], len(self.stack))
             self.edges[edge.kind].append(edge)
             state.flow = edge
             return True

@@ -8,7 +8,6 @@ other media than a screen. Nothing is fetched.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import TypeAlias
 
 from lxml import html as lxml_html
@@ -19,7 +18,6 @@ Declarations: TypeAlias = Mapping[str, str]
 
 MAX_RULES = 5_000  # of a page's own style sheets; more are not looked at
 MAX_RULES_A_NAME = 100
-MAX_ABOVE = 60  # elements around one that a selector is compared with
 FAR_AWAY = -400.0  # pixels left of or above the page from which on nothing of it is seen
 SAME_COLOUR = 24  # difference of the channels together up to which letters cannot be seen
 TINY = 1.0  # pixels: letters up to this size cannot be read
@@ -69,7 +67,8 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    steps: tuple[tuple[str, ...], ...]  # compounds from the outermost to the element itself
+    own: frozenset[str]  # names that the element itself has
+    around: frozenset[str]  # and names that elements around it have
     told: Declarations
     weight: tuple[int, int, int]
     number: int
@@ -80,6 +79,7 @@ class Styles:
     """The style sheets of one page."""
 
     rules: dict[str, list[_Rule]] = field(default_factory=dict)  # by one name of the last compound
+    _above: dict[Node, frozenset[str]] = field(default_factory=dict)
     complete: bool = True  # False if colours may come from sheets or rules that were not read
 
     def look(self, node: Node, around: Look) -> Look:
@@ -105,23 +105,43 @@ class Styles:
         return Look() if self.complete else Look(ground=None)
 
     def _declarations_of(self, node: Node) -> dict[str, str]:
-        names = [node.tag, *(f".{name}" for name in (node.get("class") or "").split()[:20]), "*"]
-        if node.get("id"):
-            names.append(f"#{node.get('id')}")
+        names = _names_of(node)
         inline = node.get("style")
-        found = [
-            rule for name in names for rule in self.rules.get(name, ()) if _matches(rule, node)
-        ]
-        found.sort(key=lambda rule: (rule.weight, rule.number))
-        own = _parse_declarations(inline) if inline else {}
         told: dict[str, str] = {}
-        for each in (*(rule.told for rule in found), own):
-            told.update(
-                (name, value)
-                for name, value in each.items()
-                if "!important" not in told.get(name, "") or "!important" in value
-            )
+        if self.rules:
+            above = self._names_around(node, names)
+            found = [
+                rule
+                for name in (*names, "*")
+                for rule in self.rules.get(name, ())
+                if rule.own <= names and rule.around <= above
+            ]
+            found.sort(key=lambda rule: (rule.weight, rule.number))
+            for rule in found:
+                _override(told, rule.told)
+        if inline:
+            _override(told, _parse_declarations(inline))
         return told
+
+    def _names_around(self, node: Node, names: frozenset[str]) -> frozenset[str]:
+        """Names of the elements around a node; those of the node itself are kept for its children."""
+        above = self._above.get(node.getparent(), frozenset())
+        self._above[node] = above if names <= above else above | names
+        return above
+
+
+def _names_of(node: Node) -> frozenset[str]:
+    """Its tag, its classes with a dot, its id with a sharp sign."""
+    names = {node.tag, *(f".{name}" for name in (node.get("class") or "").split()[:20])}
+    return frozenset(names | {f"#{node.get('id')}"} if node.get("id") else names)
+
+
+def _override(told: dict[str, str], with_these: Declarations) -> None:
+    told.update(
+        (name, value)
+        for name, value in with_these.items()
+        if "!important" not in told.get(name, "") or "!important" in value
+    )
 
 
 _PRESENTATION = frozenset({"color", "bgcolor", "text", "background"})
@@ -162,7 +182,9 @@ def _add_rule(styles: Styles, selector: str, told: Declarations, number: int) ->
     key = max(steps[-1], key=lambda name: (name[0] == "#", name[0] == ".", name))
     known = styles.rules.setdefault(key, [])
     if len(known) < MAX_RULES_A_NAME:
-        known.append(_Rule(steps, told, weight, number))
+        own = frozenset(steps[-1]) - {"*"}
+        around = frozenset(name for step in steps[:-1] for name in step) - {"*"}
+        known.append(_Rule(own, around, told, weight, number))
 
 
 def _read_rules(sheet: str, styles: Styles) -> Iterator[tuple[Sequence[str], Declarations]]:
@@ -213,31 +235,6 @@ def _parse_declarations(text: str) -> dict[str, str]:
             if value:
                 told[name] = value
     return told
-
-
-def _matches(rule: _Rule, node: Node) -> bool:
-    if not _is(node, rule.steps[-1]):
-        return False
-    waiting = list(rule.steps[:-1])
-    for above in islice(node.iterancestors(), MAX_ABOVE) if waiting else ():
-        if waiting and _is(above, waiting[-1]):
-            waiting.pop()
-    return not waiting
-
-
-def _is(node: Node, names: Sequence[str]) -> bool:
-    classes = (node.get("class") or "").split()
-    return all(
-        name == "*"
-        or (
-            name[1:] in classes
-            if name[0] == "."
-            else name[1:] == node.get("id")
-            if name[0] == "#"
-            else name == node.tag
-        )
-        for name in names
-    )
 
 
 def _why_unseen(node: Node, told: Declarations) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 DECLARED_WITHIN = 4_096
-MAX_MARKDOWN_NESTING = 100
+MAX_MARKDOWN_NESTING = 300  # of what the parser counts: a list in a list counts twice
 _META_CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""")
 _XML_HEADER = re.compile(r"^\s*<\?xml[^>]*\?>")
@@ -35,7 +35,7 @@ _BLOCK_ENDS = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-_DEEP_MARKDOWN = re.compile(r"^(?:[ \t]*>){90}|^[ \t]{200,}[-*+\d]", re.MULTILINE)
+_DEEP_MARKDOWN = re.compile(r"^(?:[ \t]*>){60}|^[ \t]{120,}[-*+\d]", re.MULTILINE)
 
 
 def read_html(path: Path, work: ParseContext) -> ReadResult:
@@ -91,8 +91,12 @@ def parse_markdown(text: str, work: ParseContext) -> list[Element]:
     if _DEEP_MARKDOWN.search(text):
         work.warn("It is nested too deeply; its text was read without its structure.")
         return list(parse_paragraphs(text))
-    elements, _ = parse_html(_markdown_parser().render(text), work)
-    return elements
+    try:
+        markup = _markdown_parser().render(text)
+    except RecursionError:
+        work.warn("It is nested too deeply; its text was read without its structure.")
+        return list(parse_paragraphs(text))
+    return parse_html(markup, work)[0]
 
 
 @cache

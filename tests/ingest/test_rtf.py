@@ -121,6 +121,11 @@ def test_pictures_and_missing_ends_are_told(tmp_path):
     assert document.warnings
 
 
+def test_a_note_that_is_never_closed_is_read(tmp_path):
+    document = parsed(tmp_path / "a.rtf", r"{\rtf1 fee {\footnote half {\footnote of it")
+    assert share_of_words(document, "fee half of it") == 1.0
+
+
 def test_groups_nested_deeply_lose_nothing(tmp_path):
     assert (
         text_of(

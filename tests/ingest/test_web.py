@@ -183,10 +183,26 @@ def test_folded_answers_in_markdown_stand_below_their_questions(tmp_path):
     ]  # fmt: skip
 
 
-def test_markdown_nested_deeper_than_any_parser_goes_loses_nothing(tmp_path):
-    document = parsed(tmp_path / "a.md", "> " * 500 + "deep\n\nafter\n")
-    assert share_of_words(document, "deep after") == 1.0
+@pytest.mark.parametrize(
+    "deep", ["> " * 500 + "deep", "".join(f"{'  ' * n}- deep{n}\n" for n in range(300))]
+)
+def test_markdown_nested_deeper_than_any_parser_goes_loses_nothing(tmp_path, deep):
+    document = parsed(tmp_path / "a.md", f"{deep}\n\nafter\n")
+    assert share_of_words(document, f"{deep} after") == 1.0
     assert document.warnings
+
+
+def test_lists_in_lists_in_markdown_are_read(tmp_path):
+    text = "".join(f"{'  ' * n}- item{n}\n" for n in range(55))
+    document = parsed(tmp_path / "a.md", text)
+    assert share_of_words(document, text) == 1.0
+    assert not document.warnings
+
+
+def test_neighbours_that_a_page_sets_apart_are_words_of_their_own(tmp_path):
+    document = read(tmp_path, "<p><a>one</a><a>two</a><kbd>three</kbd><kbd>four</kbd></p>")
+    assert share_of_words(document, "one two three four") >= 0.5
+    assert "one two" in text_of(document)
 
 
 def test_pictures_inside_a_page_are_counted(tmp_path):
