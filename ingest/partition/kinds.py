@@ -141,10 +141,14 @@ def _describe(kind: Format) -> str:
 def _judge_zip(path: Path, named: Format | None, options: ParseOptions) -> Format:
     """Which container it is. Raises SourceBroken, SourceRefused."""
     names, told, locked, all_locked = _check_zip(path, options)
+    declared = "[Content_Types].xml" in names or "mimetype" in names
     fitting = [
         each
         for each in FORMATS.values()
-        if each.family == "zip" and each.mark and any(name.startswith(each.mark) for name in names)
+        if each.family == "zip"
+        and each.mark
+        and (declared or each is named or each.mark.startswith("META-INF/"))
+        and any(name.startswith(each.mark) for name in names)
     ]
     told_kind = next((each for each in fitting if told and each.media_type.encode() == told), None)
     kind = told_kind or (named if named in fitting else next(iter(fitting), FORMATS["zip"]))

@@ -374,6 +374,13 @@ def test_an_archive_of_nothing_readable_says_why(tmp_path):
         parsed(tmp_path / "b.zip", zipped({}))
 
 
+def test_an_archive_with_a_folder_named_like_a_part_of_word_is_an_archive(tmp_path):
+    document = parsed(
+        tmp_path / "a.zip", zipped({"word/first.txt": b"A kite.", "content.xml": b"<a>A drum.</a>"})
+    )
+    assert headings(document) == [(1, "word/first.txt"), (1, "content.xml")]
+
+
 def test_names_in_old_archives_are_read(tmp_path):
     data = zipped({"Ubersicht.txt": b"Words."}).replace(b"Ubersicht", "Übersicht".encode("cp437"))
     assert headings(parsed(tmp_path / "a.zip", data)) == [(1, "Übersicht.txt")]
