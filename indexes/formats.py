@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Family = Literal["zip", "ole", "rtf", "pdf", "image", "text"]
+Family = Literal["zip", "packed", "ole", "tnef", "rtf", "pdf", "image", "text"]
 PageKind = Literal["page", "slide", "sheet", "part"]
 
 
@@ -25,7 +25,7 @@ class Format:
     reader: str  # "module:function": from a path and the running parse to elements and metadata
     page_kind: PageKind | None = None  # what a page is called; None: the format has no pages
     begins: tuple[bytes, ...] = ()  # the first bytes, any one of these; empty: plain text
-    mark: str = ""  # a zip entry or an OLE stream that only this format has
+    mark: str = ""  # a zip entry or an OLE stream that only this format has; empty: any container
 
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -61,6 +61,19 @@ def _text(name: str, kind: str, reader: str, *endings: str) -> Format:
     return Format(name, endings, kind, "text", _HOME + reader)
 
 
+def _part(name: str, kind: str, reader: str, *endings: str) -> Format:
+    return Format(name, endings, kind, "text", _HOME + reader, "part")
+
+
+_CODE_NAMES = """
+    py pyi js mjs cjs ts jsx tsx java kt kts scala groovy go rs c h cc cpp cxx hh hpp hxx cs vb fs swift
+    m mm rb php pl pm lua r jl hs ml ex exs erl clj lisp el dart zig nim sql sh bash zsh fish ps1 psm1
+    bat cmd awk sed vim css scss sass less vue svelte graphql proto thrift tf hcl cmake mk gradle
+    dockerfile patch diff asm s f f90 f95 pas ada cob cbl bas vbs v sv vhd vhdl tcl jsonc json5 lock lst
+    po pot
+"""
+_CODE = tuple(f".{ending}" for ending in _CODE_NAMES.split())
+
 _TABLE = (
     _zip(
         "docx",
@@ -88,7 +101,7 @@ _TABLE = (
     _zip("odt", _OPEN + "text", "content.xml", "odf:read_text"),
     _zip("odp", _OPEN + "presentation", "content.xml", "odf:read_presentation", "slide"),
     _zip("ods", _OPEN + "spreadsheet", "content.xml", "odf:read_spreadsheet", "sheet"),
-    _zip("epub", "application/epub+zip", "META-INF/container.xml", "web:read_epub", "part"),
+    _zip("epub", "application/epub+zip", "META-INF/container.xml", "epub:read_epub", "part"),
     _ole("doc", "application/msword", "WordDocument", "office_files:read_doc", also=".dot"),
     _ole(
         "ppt",
@@ -99,15 +112,34 @@ _TABLE = (
         ".pps",
     ),
     _ole("xls", _MS + "excel", "Workbook", "old_sheets:read_old_workbook", "sheet", ".xlt"),
-    _ole("msg", _MS + "outlook", "__properties_version1.0", "mail:read_msg"),
+    _ole("msg", _MS + "outlook", "__properties_version1.0", "outlook:read_msg"),
     Format(
         "rtf",
         (".rtf",),
         "application/rtf",
         "rtf",
-        _HOME + "office_files:read_rtf",
+        _HOME + "rtf:read_rtf",
         None,
         (b"{\\rtf",),
+    ),
+    _zip("zip", "application/zip", "", "archives:read_zip", "part"),
+    Format(
+        "packed",
+        (".tar", ".tgz", ".gz", ".tbz", ".tbz2", ".bz2", ".txz", ".xz"),
+        "application/gzip",
+        "packed",
+        _HOME + "archives:read_packed",
+        "part",
+        (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"),
+    ),
+    Format(
+        "tnef",
+        (".tnef",),
+        "application/ms-tnef",
+        "tnef",
+        _HOME + "tnef:read_tnef",
+        None,
+        (b'x\x9f>"',),
     ),
     Format("pdf", (".pdf",), "application/pdf", "pdf", _HOME + "pdf:read_pdf", "page", (b"%PDF-",)),
     _image("png", (b"\x89PNG\r\n\x1a\n",), ".png"),
@@ -118,10 +150,80 @@ _TABLE = (
     _image("webp", (b"RIFF",), ".webp"),
     _text("html", "text/html", "web:read_html", ".html", ".htm", ".xhtml"),
     _text("md", "text/markdown", "web:read_markdown", ".md", ".markdown", ".mdown"),
-    _text("txt", "text/plain", "text:read_plain", ".txt", ".text", ".log", ".rst"),
+    _text(
+        "txt",
+        "text/plain",
+        "text:read_plain",
+        ".txt",
+        ".text",
+        ".rst",
+        ".adoc",
+        ".asc",
+        ".org",
+        ".nfo",
+        ".srt",
+        ".vtt",
+        ".tex",
+        ".bib",
+    ),
+    _text("log", "text/plain", "text:read_code", ".log", ".out", ".err"),
     _text("csv", "text/csv", "text:read_comma_separated", ".csv"),
     _text("tsv", "text/tab-separated-values", "text:read_tab_separated", ".tsv", ".tab"),
     _text("eml", "message/rfc822", "mail:read_eml", ".eml"),
+    _part("mbox", "application/mbox", "mailbox:read_mbox", ".mbox", ".mbx"),
+    _text("mht", "multipart/related", "mail:read_saved_page", ".mht", ".mhtml"),
+    _text("ics", "text/calendar", "calendars:read_calendar", ".ics", ".ifb", ".vcs"),
+    _text("vcf", "text/vcard", "calendars:read_contacts", ".vcf", ".vcard"),
+    _text(
+        "json",
+        "application/json",
+        "structured:read_json",
+        ".json",
+        ".geojson",
+        ".jsonld",
+        ".har",
+        ".webmanifest",
+    ),
+    _text("jsonl", "application/x-ndjson", "structured:read_json_lines", ".jsonl", ".ndjson"),
+    _text("ipynb", "application/x-ipynb+json", "notebooks:read_notebook", ".ipynb"),
+    _text("yaml", "application/yaml", "structured:read_yaml", ".yaml", ".yml"),
+    _text(
+        "ini",
+        "text/x-ini",
+        "structured:read_settings",
+        ".toml",
+        ".ini",
+        ".cfg",
+        ".conf",
+        ".cnf",
+        ".properties",
+    ),
+    _text(
+        "xml",
+        "application/xml",
+        "markup:read_xml",
+        ".xml",
+        ".rss",
+        ".atom",
+        ".opml",
+        ".kml",
+        ".gpx",
+        ".svg",
+        ".xsd",
+        ".xsl",
+        ".xslt",
+        ".wsdl",
+        ".plist",
+        ".resx",
+        ".xlf",
+        ".xliff",
+        ".tmx",
+        ".dita",
+        ".docbook",
+        ".fodt",
+        ".fods",
+    ),
+    _text("code", "text/x-source", "text:read_code", *_CODE),
 )
 
 FORMATS: Mapping[str, Format] = {each.name: each for each in _TABLE}
@@ -131,7 +233,17 @@ BY_ENDING: Mapping[str, Format] = {ending: each for each in _TABLE for ending in
 """The format of every ending, in lower case, with its dot."""
 
 KNOWN_ENDINGS = "Known endings: " + " ".join(sorted(BY_ENDING)) + "."
-"""The remedy for a file whose ending is not in the table."""
-
+"""The remedy for a file that cannot be read."""
 
 PICTURE_ENDINGS = tuple(ending for ending, each in BY_ENDING.items() if each.family == "image")
+
+_UNREAD_NAMES = """
+    mp3 mp4 m4a m4v mkv avi mov wmv webm flv mpg mpeg ogg ogv opus wav flac aac wma mid exe dll so dylib
+    o a lib obj class pyc pyo wasm msi deb rpm apk app dmg iso img vmdk vdi qcow2 vhdx bin rar 7z cab
+    jar war ttf otf woff woff2 eot ico icns psd ai blend stl dwg dxf sqlite sqlite3 db mdb accdb parquet
+    feather npy npz pkl pickle h5 hdf5 pt pth onnx safetensors gguf swp lnk part crdownload p7s p7m p12
+    pfx jks keystore kdbx
+"""
+UNREAD_ENDINGS = frozenset(f".{ending}" for ending in _UNREAD_NAMES.split())
+"""Endings of sound, films, programs, data bases, keys and the like: such files are refused without being
+read. Everything else is judged by its content."""

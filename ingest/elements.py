@@ -89,6 +89,7 @@ class ParseOptions:
     max_entries: int = 10_000
     max_pages: int = 5_000
     max_ocr_pages: int = 300
-    max_attachments: int = 50
+    max_attachments: int = 50  # of one message
+    max_members: int = 1_000  # files inside one file altogether, whatever holds them
     max_attachment_depth: int = 3
     encodings: tuple[str, ...] = ("gb18030", "big5hkscs", "cp932", "cp949", "cp1251", "cp1252")

@@ -21,7 +21,8 @@ from ingest import pipeline, plan
 from ingest.access import command_line_rule
 from ingest.elements import Parsed
 from ingest.flow import Flow
-from ingest.partition.text import clean, parse_paragraphs
+from ingest.partition.encodings import clean
+from ingest.partition.text import parse_paragraphs
 from ingest.plan import Plan, Task
 from ingest.report import FileOutcome, IngestReport
 from ingest.rule_names import resolve_names

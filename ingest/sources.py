@@ -28,7 +28,7 @@ from indexes.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from indexes.formats import BY_ENDING, KNOWN_ENDINGS
+from indexes.formats import KNOWN_ENDINGS, UNREAD_ENDINGS
 from indexes.model import Actor, Readers, Scalar
 from indexes.settings import Settings
 from ingest.access import NOBODY, FolderRule, Rules
@@ -405,8 +405,8 @@ def _kind_problem(file: Path, about: os.stat_result, max_bytes: int) -> SourceRe
         )
     if not stat.S_ISREG(about.st_mode):
         return SourceRefused("It is not a regular file.")
-    if not is_archive(file.name) and file.suffix.lower() not in BY_ENDING:
-        unknown = f"Files ending in {file.suffix or 'nothing'} cannot be read."
+    if not is_archive(file.name) and file.suffix.lower() in UNREAD_ENDINGS:
+        unknown = f"Files ending in {file.suffix} cannot be read."
         return SourceRefused(unknown, remedy=KNOWN_ENDINGS)
     return _size_problem(about.st_size, max_bytes)
 
@@ -445,8 +445,8 @@ def _list_archive(archive: SourceFile, max_bytes: int) -> list[SourceFile]:
 def _make_member(archive: SourceFile, origin: Origin, member: Member, max_bytes: int) -> SourceFile:
     file = archive.file / member.name
     problem = member.problem or _size_problem(member.size, max_bytes)
-    if problem is None and file.suffix.lower() not in BY_ENDING:
-        unknown = f"Files ending in {file.suffix or 'nothing'} cannot be read."
+    if problem is None and file.suffix.lower() in UNREAD_ENDINGS:
+        unknown = f"Files ending in {file.suffix} cannot be read."
         problem = SourceRefused(unknown, remedy=KNOWN_ENDINGS)
     return replace(
         archive,

@@ -22,7 +22,7 @@ from indexes.formats import FORMATS, Format
 from indexes.model import Scalar
 from indexes.text.language import SAMPLE_CHARS, detect_language
 from ingest.elements import Element, Parsed, ParseOptions
-from ingest.partition import office
+from ingest.partition import office, web
 from ingest.partition.context import ParseContext
 from ingest.partition.kinds import identify_format
 from ingest.partition.reading import reader_of
@@ -63,15 +63,16 @@ def parse(
 
 
 def _parse(path: Path, work: ParseContext) -> Parsed:
-    kind = identify_format(path, work.options)
+    kind = identify_format(path, work)
     found, about = reader_of(kind)(path, work)
     elements = tuple(element for element in map(_clean_element, found) if element is not None)
     if not any(char.isalnum() for element in elements for char in element.text):
         raise SourceEmpty(_describe_emptiness(kind, work))
     paged = any(element.page is not None for element in elements)
-    told = about.pop("title", None)
+    title = about.pop("title", None)
+    told = None if title is None else str(title)
     return Parsed(
-        title=choose_title(str(told) if told else None, elements),
+        title=choose_title(told, elements),
         elements=elements,
         media_type=kind.media_type,
         language=_detect_language(elements),
@@ -120,3 +121,4 @@ def warm_up() -> None:
     for kind in FORMATS.values():
         reader_of(kind)
     office.warm_up()
+    web.warm_up()

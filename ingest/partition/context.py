@@ -33,7 +33,8 @@ class ParseContext:
     warnings: list[str] = field(default_factory=list)
     lost: dict[tuple[LossKind, str, str], int] = field(default_factory=dict)
     depth: int = 0
-    attachments: int = 0
+    attachments: int = 0  # files inside this file that were met so far
+    unpacked: int = 0  # bytes of them
     ocr_pages: int = 0
 
     def warn(self, text: str) -> None:

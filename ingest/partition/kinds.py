@@ -1,5 +1,6 @@
-"""What a file is: by its name and by its first bytes, which must agree before any parser sees it."""
+"""What a file is: its content decides, its name only helps, and whatever is at odds is told."""
 
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -7,26 +8,46 @@ import msoffcrypto
 import olefile
 
 from indexes.errors import SourceBroken, SourceEmpty, SourceRefused
-from indexes.formats import BY_ENDING, FORMATS, KNOWN_ENDINGS, Family, Format
+from indexes.formats import BY_ENDING, FORMATS, KNOWN_ENDINGS, UNREAD_ENDINGS, Family, Format
 from ingest.elements import ParseOptions
+from ingest.partition.context import ParseContext
+from ingest.partition.text_kinds import judge_text
 
 MEGABYTE = 1_000_000
 HEAD_BYTES = 8_192
 PDF_WITHIN = 1_024  # a PDF may begin after other bytes
 UTF_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+LOCKED = "It is protected with a password."
+UNLOCK = "Store a copy without the password."
+_MANIFEST = "META-INF/manifest.xml"
+_TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 
 
-def identify_format(path: Path, options: ParseOptions) -> Format:
-    """The format of a file whose name and content agree and whose size is bounded.
+def identify_format(path: Path, work: ParseContext) -> Format:
+    """The format of a file by its content; a warning if its name tells another one.
 
-    Raises SourceRefused (unknown, too large, encrypted, a bomb, name and content at odds),
-    SourceBroken, SourceEmpty.
+    Raises SourceRefused (of no known kind, too large, encrypted, a bomb), SourceBroken,
+    SourceEmpty.
     """
     suffix = path.suffix.lower()
-    kind = BY_ENDING.get(suffix)
-    if kind is None:
-        unknown = f"Files ending in {suffix or 'nothing'} cannot be read."
-        raise SourceRefused(unknown, remedy=KNOWN_ENDINGS)
+    named = BY_ENDING.get(suffix)
+    if suffix in UNREAD_ENDINGS:
+        raise SourceRefused(f"Files ending in {suffix} cannot be read.", remedy=KNOWN_ENDINGS)
+    _check_size(path, work.options)
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    family = _family_of(head)
+    if family is None:
+        _refuse_unknown(named, suffix)
+    kind = _judge(path, family, named, head, work.options)
+    if named is not None and kind is not named and _contradicts(kind, named):
+        work.warn(
+            f"It is named {suffix} but holds {_describe(kind)}; it was read as what it holds."
+        )
+    return kind
+
+
+def _check_size(path: Path, options: ParseOptions) -> None:
     size = path.stat().st_size
     if size == 0:
         raise SourceEmpty("It has no bytes.")
@@ -35,14 +56,13 @@ def identify_format(path: Path, options: ParseOptions) -> Format:
             f"It has {size / MEGABYTE:.0f} MB; the limit is {options.max_file_mb} MB.",
             remedy="Split the file, or raise CLEARANCE_MAX_FILE_MB.",
         )
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    _require_agreement(kind, _family_of(head), suffix, path)
-    if kind.family == "zip":
-        _check_zip(path, kind, options)
-    elif kind.family == "ole":
-        _check_ole(path, kind)
-    return kind
+
+
+def _refuse_unknown(named: Format | None, suffix: str) -> None:
+    if named is not None and named.family != "text":
+        raise SourceBroken(f"It is named {suffix} but does not begin like one.")
+    called = f"It is named {suffix} but" if named is not None else "It"
+    raise SourceRefused(f"{called} holds binary data of no known kind.", remedy=KNOWN_ENDINGS)
 
 
 def _family_of(head: bytes) -> Family | None:
@@ -50,13 +70,19 @@ def _family_of(head: bytes) -> Family | None:
     for each in FORMATS.values():
         if _begins_like(each, head):
             return each.family
+    if head[_TAR_MARK_AT:].startswith(_TAR_MARK):
+        return "packed"
     return "text" if _looks_like_text(head) else None
 
 
 def _begins_like(kind: Format, head: bytes) -> bool:
     """Whether a file that begins so could be of this format."""
     if kind.family == "pdf":
-        return any(first in head[:PDF_WITHIN] for first in kind.begins)
+        if head.lstrip(b"\xef\xbb\xbf \t\r\n\0").startswith(kind.begins):
+            return True
+        return any(first in head[:PDF_WITHIN] for first in kind.begins) and not _looks_like_text(
+            head
+        )
     if not (head.lstrip() if kind.family == "rtf" else head).startswith(kind.begins):
         return False
     if kind.name == "bmp":  # two letters also begin ordinary words; the header says more
@@ -71,52 +97,84 @@ def _looks_like_text(head: bytes) -> bool:
     if max(evens, odds) * 5 >= len(head):  # UTF-16 without a mark has its zeros on one side
         return min(evens, odds) * 20 < max(evens, odds)
     controls = sum(byte < 9 or (13 < byte < 32 and byte not in (26, 27)) for byte in head)
-    return controls <= len(head) // 50
+    return controls <= max(1, len(head) // 50)
 
 
-def _require_agreement(kind: Format, family: Family | None, suffix: str, path: Path) -> None:
-    if family == kind.family:
-        return
-    if kind.family == "zip" and family == "ole":
-        if _is_encrypted(path):
-            raise SourceRefused(
-                "It is protected with a password.", remedy="Store a copy without the password."
-            )
-        raise SourceRefused(
-            f"It is named {suffix} but holds an old binary Office file.",
-            remedy=_rename_remedy("doc, xls or ppt"),
-        )
-    if family is None and kind.family != "text":
-        raise SourceBroken(f"It is named {suffix} but does not begin like one.")
-    content = {
-        "zip": "a zip container",
-        "ole": "an old binary Office file",
-        None: "binary data",
-    }.get(family, f"{family} data")
-    raise SourceRefused(
-        f"It is named {suffix} but holds {content}.", remedy=_rename_remedy("what it is")
+def _judge(
+    path: Path, family: Family | None, named: Format | None, head: bytes, options: ParseOptions
+) -> Format:
+    if family == "zip":
+        return _judge_zip(path, named, options)
+    if family == "ole":
+        return _judge_ole(path, named)
+    if family == "text":
+        return judge_text(path, named if named and named.family == "text" else None, head, named)
+    if named is not None and named.family == family and family != "image":
+        return named
+    return next(
+        (each for each in FORMATS.values() if each.family == family and _begins_like(each, head)),
+        FORMATS["packed"],
     )
 
 
-def _rename_remedy(what: str) -> str:
-    return f"Give the file the ending of {what}."
+def _contradicts(kind: Format, named: Format) -> bool:
+    """Whether a reader of the name would be surprised."""
+    if kind.family == "image" and named.family == "image":
+        return False
+    return {kind.name, named.name} not in (
+        {"json", "ipynb"},
+        {"eml", "mht"},
+        {"eml", "mbox"},
+        {"json", "jsonl"},
+    )
 
 
-def _check_zip(path: Path, kind: Format, options: ParseOptions) -> None:
+def _describe(kind: Format) -> str:
+    return {
+        "zip": f"a .{kind.name} container",
+        "packed": "an archive",
+        "ole": f"an old binary Office file (.{kind.name})",
+        "text": f"text (.{kind.name})",
+    }.get(kind.family, f"{kind.family} data")
+
+
+def _judge_zip(path: Path, named: Format | None, options: ParseOptions) -> Format:
+    """Which container it is. Raises SourceBroken, SourceRefused."""
+    names, told, locked, all_locked = _check_zip(path, options)
+    declared = "[Content_Types].xml" in names or "mimetype" in names
+    fitting = [
+        each
+        for each in FORMATS.values()
+        if each.family == "zip"
+        and each.mark
+        and (declared or each is named or each.mark.startswith("META-INF/"))
+        and any(name.startswith(each.mark) for name in names)
+    ]
+    told_kind = next((each for each in fitting if told and each.media_type.encode() == told), None)
+    kind = told_kind or (named if named in fitting else next(iter(fitting), FORMATS["zip"]))
+    plain = kind.name == "zip"
+    if all_locked if plain else locked:
+        raise SourceRefused(LOCKED, remedy=UNLOCK)
+    if plain and not any(not name.endswith("/") for name in names):
+        wanted = named.name if named is not None and named.family == "zip" else "zip"
+        raise SourceRefused(
+            f"Its container is not that of a .{wanted} file: there is nothing in it.",
+            remedy="Give the file the ending of what it is.",
+        )
+    return kind
+
+
+def _check_zip(path: Path, options: ParseOptions) -> tuple[list[str], bytes, bool, bool]:
+    """(names of its entries, the media type that it tells, whether one, whether all are locked)"""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            manifest = (
-                archive.read("META-INF/manifest.xml")
-                if _is_small(archive, "META-INF/manifest.xml")
-                else b""
-            )
+            manifest = archive.read(_MANIFEST) if _is_small(archive, _MANIFEST) else b""
+            told = archive.read("mimetype").strip() if _is_small(archive, "mimetype") else b""
     except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
         raise SourceBroken(f"Its zip container cannot be read: {error}.") from error
     except RuntimeError as error:  # zipfile's way to ask for a password
-        raise SourceRefused(
-            "It is protected with a password.", remedy="Store a copy without the password."
-        ) from error
+        raise SourceRefused(LOCKED, remedy=UNLOCK) from error
     if len(entries) > options.max_entries:
         raise SourceRefused(
             f"Its container has {len(entries)} entries; the limit is {options.max_entries}."
@@ -130,37 +188,41 @@ def _check_zip(path: Path, kind: Format, options: ParseOptions) -> None:
         raise SourceRefused(
             f"It unpacks to {unpacked / packed:.0f} times its size; the limit is {options.max_unpack_ratio}."
         )
-    if any(entry.flag_bits & 1 for entry in entries) or b"encryption-data" in manifest:
-        raise SourceRefused(
-            "It is protected with a password.", remedy="Store a copy without the password."
-        )
-    names = [entry.filename for entry in entries]
-    if not any(name.startswith(kind.mark) for name in names):
-        raise SourceRefused(
-            f"Its container is not that of a .{kind.name} file.",
-            remedy=_rename_remedy("what it is"),
-        )
+    locked = [bool(entry.flag_bits & 1) for entry in entries if not entry.is_dir()]
+    sealed = b"encryption-data" in manifest
+    return (
+        [entry.filename for entry in entries],
+        told,
+        any(locked) or sealed,
+        bool(locked) and all(locked),
+    )
 
 
 def _is_small(archive: zipfile.ZipFile, name: str) -> bool:
     return name in archive.namelist() and archive.getinfo(name).file_size < MEGABYTE
 
 
-def _check_ole(path: Path, kind: Format) -> None:
+def _judge_ole(path: Path, named: Format | None) -> Format:
+    """Which old Office file it is. Raises SourceBroken, SourceRefused."""
     try:
         with olefile.OleFileIO(path) as ole:
             streams = {entry[0] for entry in ole.listdir()}
     except Exception as error:  # olefile raises what its structures happen to raise
         raise SourceBroken(f"Its container cannot be read: {error}.") from error
-    if kind.name != "msg" and _is_encrypted(path):
+    if "EncryptedPackage" in streams or (
+        "__properties_version1.0" not in streams and _is_encrypted(path)
+    ):
+        raise SourceRefused(LOCKED, remedy=UNLOCK)
+    if "Book" in streams:
+        return FORMATS["xls"]
+    fitting = [each for each in FORMATS.values() if each.family == "ole" and each.mark in streams]
+    if not fitting:
+        called = named.name if named is not None else "known"
         raise SourceRefused(
-            "It is protected with a password.", remedy="Store a copy without the password."
+            f"Its container is not that of a .{called} file.",
+            remedy="Give the file the ending of what it is.",
         )
-    if kind.mark not in streams and not (kind.name == "xls" and "Book" in streams):
-        raise SourceRefused(
-            f"Its container is not that of a .{kind.name} file.",
-            remedy=_rename_remedy("what it is"),
-        )
+    return named if named in fitting else fitting[0]
 
 
 def _is_encrypted(path: Path) -> bool:
@@ -168,4 +230,11 @@ def _is_encrypted(path: Path) -> bool:
         with path.open("rb") as file:
             return bool(msoffcrypto.OfficeFile(file).is_encrypted())
     except Exception:  # a file that it cannot judge is left to the parser
+        return False
+
+
+def is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except OSError:
         return False

@@ -1,28 +1,53 @@
-"""E-mail: headers and body as elements, and the attached files. Home of the Outlook reader."""
+"""E-mail in the Internet's format: headers, the bodies that say most, and the attached files."""
 
+import binascii
 import email
 import email.policy
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.message import EmailMessage, Message
+from email.message import Message
 from pathlib import Path
 
 from indexes.errors import SourceBroken, SourceRefused
 from indexes.model import Scalar
 from ingest.elements import Element
-from ingest.partition import web
+from ingest.partition import calendars, rtf, web
 from ingest.partition.attachments import Attachment, read_attachments
 from ingest.partition.context import ParseContext
+from ingest.partition.encodings import decode
+from ingest.partition.mail_headers import file_name, read_header
 from ingest.partition.reading import ReadResult
-from ingest.partition.text import clean, decode, parse_paragraphs
+from ingest.partition.text import parse_paragraphs
 
 HEADERS = ("From", "To", "Cc", "Date")
 MAX_PARTS = 2_000
+ENOUGH = 0.8  # a version with so large a share of the words of another is taken for its tables
+SAME = 0.05  # so few words of HTML are not in plain text if the two say the same
+OWN_WORDS = 40  # a rejected version with so many words of its own is kept as well
+OWN_SHARE = 0.3
 _SECRET_TYPES = frozenset(
     {"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"}
 )
-_LOCKED = "Its body is encrypted."
-_UNLOCK = "Decrypt the message in the mail program and store it again."
+_BODY_TYPES = frozenset(
+    {"text/plain", "text/html", "text/calendar", "text/enriched", "text/richtext", "text/rtf", "application/rtf",
+     "message/delivery-status", "text/rfc822-headers", "text/x-vcard", "text/vcard", "text/directory"}
+)  # fmt: skip
+LOCKED_BODY = "Its body is encrypted."
+UNLOCK_BODY = "Decrypt the message in the mail program and store it again."
+_BROKEN = (ValueError, LookupError, RecursionError, AttributeError, TypeError, AssertionError)
+_WORD = re.compile(r"https?://\S+|(\w+)")
+_ENRICHED = re.compile(r"</?[\w-]+>")
+_STUB = re.compile(
+    r"\b(?:html|browser|e?-?mail (?:program|client|reader|software)|online version|web version|view (?:this|it|the)"
+    r"|(?:can ?not|can't|unable to) (?:show|display|view|read)|not support\w*|click here|sent from my|outlook"
+    r"|nicht (?:dargestellt|angezeigt|unterstützt)|E-Mail-Programm|navigateur|messagerie|navegador|correo)\b"
+    r"|不支持|无法显示|瀏覽器|浏览器|表示できません",
+    re.IGNORECASE,
+)
+"""What a note says whose only purpose is to point to the other version."""
+
+_QUOTES = re.compile(r">+(?: ?>)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,175 +57,342 @@ class Mail:
     attachments: list[Attachment]
 
 
+@dataclass(slots=True)
+class _Content:
+    """What one part of a message, with all parts inside it, gives."""
+
+    elements: list[Element]
+    attachments: list[Attachment]
+    rich: bool = False  # it has structure: HTML or the like
+
+    def add(self, other: "_Content") -> None:
+        self.elements += other.elements
+        self.attachments += other.attachments
+        self.rich = self.rich or other.rich
+
+
 def read_eml(path: Path, work: ParseContext) -> ReadResult:
-    return _with_attachments(parse_internet_mail(path, work), work)
-
-
-def read_msg(path: Path, work: ParseContext) -> ReadResult:
-    return _with_attachments(parse_outlook_mail(path, work), work)
-
-
-def _with_attachments(message: Mail, work: ParseContext) -> ReadResult:
     """The message, then the files that came with it."""
+    message = parse_internet_mail(path.read_bytes(), work)
     return message.elements + list(read_attachments(message.attachments, work)), message.about
 
 
-def parse_internet_mail(path: Path, work: ParseContext) -> Mail:
+def read_saved_page(path: Path, work: ParseContext) -> ReadResult:
+    """A web page that was stored with everything it shows. Raises SourceBroken."""
+    message = _parse(path.read_bytes())
+    parts = [part for part in _walk(message) if part.get_content_maintype() == "text"]
+    pages = [part for part in parts if part.get_content_type() in ("text/html", "text/plain")]
+    pictures = sum(part.get_content_maintype() == "image" for part in _walk(message))
+    work.lose("picture", pictures, "pictures", "of the stored page")
+    elements: list[Element] = []
+    about: dict[str, Scalar] = {}
+    for page in pages:
+        found, told = _read_text_part(page, work)
+        elements += found
+        about = about or told
+    subject = read_header(message, "Subject")
+    return elements, {"title": subject, **about} if subject else about
+
+
+def parse_internet_mail(data: bytes, work: ParseContext) -> Mail:
     """A message in the Internet's format. Raises SourceRefused for an encrypted one, SourceBroken."""
-    try:
-        message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-        parts = list(_leaf_parts(message))
-    except (
-        ValueError,
-        LookupError,
-        RecursionError,
-        AttributeError,
-        TypeError,
-        IndexError,
-    ) as error:
-        raise SourceBroken(f"Its parts cannot be read ({type(error).__name__}).") from error
+    message = _parse(data)
     if not message.keys():
         raise SourceBroken("It has no mail headers.")
-    if any(_is_encrypted(part) for part in parts):
-        raise SourceRefused(_LOCKED, remedy=_UNLOCK)
-    bodies = [part for part in parts if _is_body(part)]
-    chosen = _choose_bodies(message, bodies)
-    attachments = [
-        _make_attachment(part, n)
-        for n, part in enumerate((p for p in parts if not _is_body(p)), start=1)
-    ]
+    try:
+        for part in _walk(message):
+            if _is_encrypted(part):
+                raise SourceRefused(LOCKED_BODY, remedy=UNLOCK_BODY)
+        content = _read_content(message, work)
+    except _BROKEN as error:
+        raise SourceBroken(f"Its parts cannot be read ({type(error).__name__}).") from error
     about: dict[str, Scalar] = {
-        name.lower(): text for name in HEADERS if (text := _read_header(message, name))
+        name.lower(): text for name in HEADERS if (text := read_header(message, name))
     }
-    about["title"] = _read_header(message, "Subject")
-    return Mail(
-        _envelope_elements(about) + [e for part in chosen for e in _body_elements(part, work)],
-        about,
-        attachments,
-    )
+    if subject := read_header(message, "Subject"):
+        about["title"] = subject
+    return Mail(envelope_elements(about) + content.elements, about, content.attachments)
 
 
-def _leaf_parts(message: Message) -> Iterator[Message]:
-    """The parts that carry something; a forwarded message is one part. Bounded, without recursion."""
+def _parse(data: bytes) -> Message:
+    try:
+        return email.message_from_bytes(data.lstrip(b"\r\n"), policy=email.policy.compat32)
+    except _BROKEN as error:
+        raise SourceBroken(f"Its parts cannot be read ({type(error).__name__}).") from error
+
+
+def _walk(message: Message) -> Iterator[Message]:
+    """All parts but those of attached messages. Bounded, without recursion."""
     waiting, seen = [message], 0
     while waiting:
         part = waiting.pop()
         seen += 1
         if seen > MAX_PARTS:
             raise SourceRefused(f"It has more than {MAX_PARTS} parts.")
-        if part.get_content_maintype() == "multipart" and isinstance(part.get_payload(), list):
-            if part.get_content_type() == "multipart/encrypted":
-                raise SourceRefused(_LOCKED, remedy=_UNLOCK)
-            waiting += reversed(
-                [child for child in part.get_payload() if isinstance(child, Message)]
-            )
-        else:
-            yield part
+        yield part
+        if part.get_content_maintype() == "multipart":
+            waiting += reversed(_inner_parts(part))
+
+
+def _inner_parts(part: Message) -> list[Message]:
+    inner = part.get_payload()
+    return [one for one in inner if isinstance(one, Message)] if isinstance(inner, list) else []
 
 
 def _is_encrypted(part: Message) -> bool:
     kind = part.get_content_type()
+    if kind == "multipart/encrypted":
+        return True
     return kind in _SECRET_TYPES and str(part.get_param("smime-type", "")) != "signed-data"
 
 
-def _is_body(part: Message) -> bool:
-    return (
-        part.get_content_type() in ("text/plain", "text/html")
-        and part.get_content_disposition() != "attachment"
-        and (not part.get_filename())
-    )
+def _read_content(message: Message, work: ParseContext) -> _Content:
+    """Bodies in their order, of alternatives the one that says most, and attachments.
+
+    Walks with a stack: a part is put together when all parts inside it are.
+    """
+    made: dict[int, _Content] = {}
+    waiting: list[tuple[Message, bool]] = [(message, False)]
+    while waiting:
+        part, ready = waiting.pop()
+        inner = _inner_parts(part) if part.get_content_maintype() == "multipart" else []
+        if inner and not ready:
+            waiting.append((part, True))
+            waiting += [(one, False) for one in reversed(inner)]
+        elif inner:
+            contents = [made.pop(id(one)) for one in inner]
+            choose = part.get_content_type() == "multipart/alternative"
+            kinds = [one.get_content_type() for one in inner]
+            made[id(part)] = _choose(contents, kinds) if choose else _join(contents)
+        else:
+            made[id(part)] = _read_leaf(part, len(made) + 1, work)
+    return made[id(message)]
 
 
-def _choose_bodies(message: Message, bodies: list[Message]) -> list[Message]:
-    """Plain text if there is enough of it, else the HTML that says the same."""
-    plain = [part for part in bodies if part.get_content_type() == "text/plain"]
-    rich = [part for part in bodies if part.get_content_type() == "text/html"]
-    written = sum(len(_bytes_of(part).strip()) for part in plain)
-    return plain if written >= 40 or not rich else rich
+def _join(contents: list[_Content]) -> _Content:
+    whole = _Content([], [])
+    for content in contents:
+        whole.add(content)
+    return whole
 
 
-def _bytes_of(part: Message) -> bytes:
+def _choose(contents: list[_Content], kinds: list[str]) -> _Content:
+    """Of versions of one text the one that says most; invitations beside it, attachments of all."""
+    calendar = [
+        content for content, kind in zip(contents, kinds, strict=True) if kind == "text/calendar"
+    ]
+    versions = [(content, _words_of(content)) for content in contents if content not in calendar]
+    best, words = _Content([], []), set[str]()
+    for content, own in versions:
+        if _says_more(content, own, best, words):
+            best, words = content, own
+    whole = _Content([], [], best.rich)
+    for content, own in versions:
+        if content is best or _says_other_things(content, own, words):
+            whole.elements += content.elements
+    for content in calendar:
+        whole.elements += _unsaid(content.elements, words)
+    for content in contents:
+        whole.attachments += content.attachments
+    return whole
+
+
+def _says_more(one: _Content, own: set[str], other: _Content, words: set[str]) -> bool:
+    """Whether this version is the better one; of equals, that with tables, then plain text."""
+    if not own or not words:
+        return bool(own)
+    if _has_tables(one) != _has_tables(other):
+        return (
+            len(own) >= ENOUGH * len(words) if _has_tables(one) else len(words) < ENOUGH * len(own)
+        )
+    if one.rich == other.rich:
+        return len(own) > len(words)
+    rich, plain = (own, words) if one.rich else (words, own)
+    says_the_same = len(rich - plain) <= max(2, SAME * len(rich))
+    return one.rich == (not says_the_same and len(rich) >= ENOUGH * len(plain))
+
+
+def _has_tables(content: _Content) -> bool:
+    return any(element.kind == "table" for element in content.elements)
+
+
+def _says_other_things(content: _Content, own: set[str], words: set[str]) -> bool:
+    """Whether a version that is not the best has much of its own, and is no note that says to
+    look at the other one.
+    """
+    unseen = own - words
+    if len(unseen) >= OWN_WORDS:
+        return len(unseen) > OWN_SHARE * len(own)
+    text = " ".join(element.text for element in content.elements)
+    return len(unseen) > len(own) // 2 and not _STUB.search(text)
+
+
+def _unsaid(elements: list[Element], words: set[str]) -> list[Element]:
+    """Entries of an invitation, if they say what the message does not."""
+    told = set().union(*(_split_words(element.text) for element in elements)) if elements else set()
+    return elements if told - words else []
+
+
+def _words_of(content: _Content) -> set[str]:
+    return set().union(*(_split_words(element.text) for element in content.elements), set())
+
+
+def _split_words(text: str) -> set[str]:
+    return {found.casefold() for found in _WORD.findall(text) if found}
+
+
+def _read_leaf(part: Message, number: int, work: ParseContext) -> _Content:
+    kind = part.get_content_type()
+    named = file_name(part)
+    is_file = part.get_content_disposition() == "attachment" or bool(named)
+    if kind in _BODY_TYPES and not is_file:
+        elements, files = _read_body(part, work)
+        return _Content(elements, files, kind != "text/plain")
+    if kind in ("message/rfc822", "message/global"):
+        return _Content([], [_message_attachment(part, number)])
+    if kind in ("message/partial", "message/external-body"):
+        work.lose("part", 1, "parts", kind)
+        return _Content([], [])
+    if part.get_content_maintype() == "multipart":
+        return _Content([], [])
+    name = named or f"part {number}{_ENDINGS.get(kind, '')}"
+    return _Content([], [Attachment(name, bytes_of(part))])
+
+
+_ENDINGS = {
+    "text/plain": ".txt", "text/html": ".html", "text/csv": ".csv", "text/calendar": ".ics", "text/markdown": ".md",
+    "text/x-vcard": ".vcf", "text/vcard": ".vcf", "application/json": ".json", "text/xml": ".xml",
+    "text/tab-separated-values": ".tsv",
+}  # fmt: skip
+
+
+def bytes_of(part: Message) -> bytes:
     data = part.get_payload(decode=True)
     return data if isinstance(data, bytes) else b""
 
 
-def _body_elements(part: Message, work: ParseContext) -> list[Element]:
-    data, charset = _bytes_of(part), part.get_content_charset()
-    if part.get_content_type() == "text/html":
-        return web.parse_html_bytes(data, work, charset)[0]
-    return list(parse_paragraphs(decode(data, work.options.encodings, charset)[0]))
+def _read_body(part: Message, work: ParseContext) -> tuple[list[Element], list[Attachment]]:
+    """A body, and the files that stand in its text."""
+    if part.get_content_type() != "text/plain":
+        return _read_text_part(part, work)[0], []
+    text, files = _split_encoded_files(_plain_text(part, work))
+    return list(parse_paragraphs(text)), files
 
 
-def _read_header(message: Message, name: str) -> str:
+def _plain_text(part: Message, work: ParseContext) -> str:
+    text = decode(bytes_of(part), work, _charset_of(part))
+    if str(part.get_param("format", "")).lower() == "flowed":
+        return _unflow(text, str(part.get_param("delsp", "")).lower() == "yes")
+    return text
+
+
+def _read_text_part(part: Message, work: ParseContext) -> ReadResult:
+    """A body by its type, in the charset that it names."""
+    kind = part.get_content_type()
+    if kind == "message/delivery-status":
+        fields = [
+            "\n".join(f"{name}: {value}" for name, value in one.items())
+            for one in _payload_parts(part)
+        ]
+        return [element for text in fields for element in parse_paragraphs(text)], {}
+    data, charset = bytes_of(part), _charset_of(part)
+    if kind == "text/html":
+        return web.parse_html_bytes(data, work, charset)
+    if kind in ("text/rtf", "application/rtf"):
+        return rtf.parse_rtf(data, work)
+    if kind == "text/plain":
+        return list(parse_paragraphs(_plain_text(part, work))), {}
+    text = decode(data, work, charset)
+    if kind in ("text/calendar", "text/x-vcard", "text/vcard", "text/directory"):
+        return list(calendars.parse_entries(text, work)), {}
+    if kind in ("text/enriched", "text/richtext"):
+        return list(parse_paragraphs(_ENRICHED.sub("", text))), {}
+    return list(parse_paragraphs(text)), {}
+
+
+def _payload_parts(part: Message) -> list[Message]:
+    inner = part.get_payload()
+    return [one for one in inner if isinstance(one, Message)] if isinstance(inner, list) else []
+
+
+def _charset_of(part: Message) -> str | None:
     try:
-        return clean(" ".join(str(message.get(name, "")).split()))
-    # the header parser gives up on some real headers
-    except (ValueError, IndexError, AttributeError, TypeError):
-        return ""
+        return part.get_content_charset()
+    except _BROKEN:
+        return None
 
 
-def _envelope_elements(about: dict[str, Scalar]) -> list[Element]:
+def _unflow(text: str, joins_words: bool) -> str:
+    """Paragraphs that were broken into lines for sending (format=flowed), whole again."""
+    made: list[str] = []
+    open_depth: str | None = None
+    for line in text.split("\n"):
+        quoted = _QUOTES.match(line)
+        depth = quoted.group().replace(" ", "") if quoted else ""
+        body = line[quoted.end() :] if quoted else line
+        body = body.removeprefix(" ")
+        if open_depth == depth and made and body != "-- ":
+            made[-1] += body
+        else:
+            made.append(f"{depth} {body}" if depth else body)
+        flows = body.endswith(" ") and body != "-- "
+        if flows and joins_words:
+            made[-1] = made[-1][:-1]
+        open_depth = depth if flows else None
+    return "\n".join(made)
+
+
+_FILE_BEGINS = re.compile(r"begin [0-7]{3} (\S[^\n]{0,200})$")
+
+
+def _split_encoded_files(text: str) -> tuple[str, list[Attachment]]:
+    """The text without the files that old programs write into it (uuencode), and these files."""
+    kept: list[str] = []
+    files: list[Attachment] = []
+    held: list[str] = []  # lines of a file that may be one
+    name = ""
+    for line in text.split("\n"):
+        if name and line.strip() == "end":
+            data = _unpack_lines(held[1:])
+            files += [Attachment(name, data)] if data else []
+            kept += [*held, line] if not data else []
+            name, held = "", []
+        elif begins := _FILE_BEGINS.match(line):
+            kept += held
+            name, held = begins.group(1), [line]
+        else:
+            (held if name else kept).append(line)
+    return "\n".join([*kept, *held]), files
+
+
+def _unpack_lines(lines: list[str]) -> bytes:
+    """The bytes that these lines stand for; empty if they stand for none."""
+    try:
+        return b"".join(binascii.a2b_uu(line) for line in lines if line not in ("", "`"))
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _message_attachment(part: Message, number: int) -> Attachment:
+    """A message inside a message, named by its subject."""
+    nested = next(iter(_payload_parts(part)), None)
+    if nested is None:
+        return Attachment(f"message {number}.eml", bytes_of(part))
+    subject = read_header(nested, "Subject")
+    return Attachment(f"{subject or f'message {number}'}.eml", _as_bytes(nested))
+
+
+def _as_bytes(message: Message) -> bytes:
+    try:
+        return message.as_bytes()
+    except (*_BROKEN, UnicodeError):
+        return message.as_string().encode("utf-8", "surrogateescape")
+
+
+def envelope_elements(about: dict[str, Scalar]) -> list[Element]:
     """Subject, sender and date are text too: people ask for them."""
     lines = [f"{name}: {about[name.lower()]}" for name in HEADERS if about.get(name.lower())]
     heading = (
         [Element(kind="heading", text=str(about["title"]), level=1)] if about.get("title") else []
     )
     return heading + ([Element(kind="text", text="\n".join(lines))] if lines else [])
-
-
-def _make_attachment(part: Message, number: int) -> Attachment:
-    if part.get_content_type() == "message/rfc822":
-        inner = part.get_payload()
-        nested = (
-            inner[0]
-            if isinstance(inner, list) and inner and isinstance(inner[0], Message)
-            else None
-        )
-        subject = _read_header(nested, "Subject") if isinstance(nested, EmailMessage) else ""
-        return Attachment(
-            f"{subject or f'message {number}'}.eml",
-            nested.as_bytes() if nested is not None else b"",
-        )
-    try:
-        name = part.get_filename()
-    except (ValueError, TypeError, AttributeError, IndexError):
-        name = None
-    return Attachment(name or f"part {number}.{part.get_content_subtype()}", _bytes_of(part))
-
-
-def parse_outlook_mail(path: Path, work: ParseContext) -> Mail:
-    """A message in Outlook's format. Raises SourceRefused for an encrypted one, SourceBroken."""
-    from oxmsg import Message as OutlookMessage
-
-    try:
-        message = OutlookMessage.load(str(path))
-        if (
-            "SMIME" in (message.message_class or "").upper()
-            and "MULTIPARTSIGNED" not in message.message_class.upper()
-        ):
-            raise SourceRefused(_LOCKED, remedy=_UNLOCK)
-        plain, rich = message.body or "", message.html_body or ""
-        to = ", ".join(
-            f"{person.name} <{person.email_address}>".strip() for person in message.recipients
-        )
-        told = {
-            "from": message.sender or "",
-            "to": to,
-            "date": str(message.sent_date or ""),
-            "title": message.subject or "",
-        }
-        attachments = [
-            Attachment(a.file_name or "attachment", a.file_bytes or b"")
-            for a in message.attachments
-        ]
-    except SourceRefused:
-        raise
-    except Exception as error:  # the reader raises what its structures happen to raise
-        raise SourceBroken(f"It cannot be read ({type(error).__name__}: {error}).") from error
-    about: dict[str, Scalar] = {name: clean(text) for name, text in told.items() if text}
-    body = (
-        list(parse_paragraphs(clean(plain)))
-        if plain.strip() or not rich
-        else web.parse_html(clean(rich))[0]
-    )
-    return Mail(_envelope_elements(about) + body, about, attachments)

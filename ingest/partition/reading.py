@@ -14,6 +14,9 @@ from ingest.partition.context import ParseContext
 ReadResult = tuple[list[Element], dict[str, Scalar]]
 """The elements of a file and what it says of itself (`title`, `author`, …)."""
 
+NO_TITLE: dict[str, Scalar] = {"title": ""}
+"""What a reader tells if no heading of the file names the whole of it."""
+
 Reader = Callable[[Path, ParseContext], ReadResult]
 
 

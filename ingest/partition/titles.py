@@ -23,6 +23,13 @@ _EMPTY = re.compile(
     r"layout|page|scan|img|image|doc)[ _-]*\d+)(?: \(?\d+\)?)?(?:\.\w{2,5})?$",
     re.IGNORECASE,
 )
+_LEFT_BEHIND = re.compile(
+    r"untitled(?:[ _-]?(?:document|page|presentation|\d+))?|unbenannt\w*|sans[ -]titre\d*|sin t[ií]tulo\d*|senza titolo"
+    r"|無題|无标题(?:文档)?|新しい?ドキュメント|new (?:page|document)(?: \d+)?|(?:document|page|index|home|default|title|test)\d*"
+    r"|(?:powerpoint|keynote) presentation|presentation\d*|slide \d+|book\d+|sheet\d+|dokument\d*|文档\d*|文書\d*"
+    r"|microsoft (?:word|powerpoint|excel) - .*|\(?anonymous\)?|no title|null|undefined|react app|vite app",
+    re.IGNORECASE,
+)
 _ACCESSION = re.compile(r"^\d{10}-?\d{2}-?\d{6}$")
 _FORM = re.compile(
     r"^(?:form\s+)?(?:10-?[kq](?:/a|405)?|8-?k(?:/a)?|20-?f|6-?k|40-?f|def ?14a|s-[1348]|"
@@ -45,14 +52,23 @@ _NAME_WITH_ENDING = re.compile(
 def choose_title(told: str | None, elements: Sequence[Element]) -> str | None:
     """What the file says, unless that is what a program or a storage left behind; else the largest
     heading of its first page; None if neither is a name.
+
+    told: if it is empty, the file has no title, whatever its headings say.
     """
-    told = " ".join((told or "").split())
-    return told if told and is_title(told) else largest_heading(elements)
+    if told == "":
+        return None
+    return worthy_title(told or "") or largest_heading(elements)
+
+
+def worthy_title(given: str) -> str:
+    """The title on one line; empty if it only names a program, a form, a number or a file."""
+    title = " ".join(given.split())
+    return title if is_title(title) else ""
 
 
 def is_title(text: str) -> bool:
     """Whether a person may have named a document so."""
-    if not any(char.isalpha() for char in text):
+    if not any(char.isalpha() for char in text) or _LEFT_BEHIND.fullmatch(text):
         return False
     return not any(
         rule.search(text)

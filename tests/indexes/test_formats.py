@@ -10,7 +10,15 @@ from typing import get_args
 
 import pytest
 
-from indexes.formats import BY_ENDING, FORMATS, KNOWN_ENDINGS, PICTURE_ENDINGS, Family, PageKind
+from indexes.formats import (
+    BY_ENDING,
+    FORMATS,
+    KNOWN_ENDINGS,
+    PICTURE_ENDINGS,
+    UNREAD_ENDINGS,
+    Family,
+    PageKind,
+)
 from ingest.partition.reading import reader_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -37,7 +45,7 @@ def test_every_format_is_complete():
         assert kind.family in get_args(Family)
         assert kind.page_kind in (None, *get_args(PageKind))
         assert bool(kind.begins) == (kind.family != "text")
-        assert bool(kind.mark) == (kind.family in ("zip", "ole"))
+        assert bool(kind.mark) == (kind.family in ("zip", "ole") and name != "zip")
 
 
 def test_the_endings_that_were_ever_read_are_still_read():
@@ -49,6 +57,10 @@ def test_the_endings_that_were_ever_read_are_still_read():
     assert {*first.split(), *since.split()} <= BY_ENDING.keys()
     assert "Known endings: " + " ".join(sorted(BY_ENDING)) + "." == KNOWN_ENDINGS
     assert {".png", ".jpg", ".tiff"} < set(PICTURE_ENDINGS)
+
+
+def test_what_is_refused_unread_is_no_ending_that_is_read():
+    assert not UNREAD_ENDINGS & set(BY_ENDING)
 
 
 def test_the_table_loads_nothing_but_the_standard_library():

@@ -1,9 +1,12 @@
 """Small files of every format, made on the spot."""
 
 import io
+import struct
 import zipfile
+from collections.abc import Sequence
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import docx
 import openpyxl
@@ -135,3 +138,146 @@ def picture(text: str, turned: int = 0) -> bytes:
     out = io.BytesIO()
     image.rotate(turned, expand=True, fillcolor="white").save(out, "PNG")
     return out.getvalue()
+
+
+# --- Outlook's container ---
+
+Tree = dict[str, Any]  # names to bytes (a stream) or to a Tree (a storage)
+
+
+def container(tree: Tree) -> bytes:
+    """An OLE container with these storages and streams."""
+    free, end, fat_mark = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+    entries: list[dict[str, Any]] = [{"name": "Root Entry", "kind": 5, "data": b"", "child": free}]
+
+    def balanced(ids: list[int]) -> int:
+        if not ids:
+            return free
+        middle = len(ids) // 2
+        entries[ids[middle]] |= {
+            "left": balanced(ids[:middle]),
+            "right": balanced(ids[middle + 1 :]),
+        }
+        return ids[middle]
+
+    def add(parent: int, branch: Tree) -> None:
+        ids = []
+        for name in sorted(branch, key=lambda name: (len(name), name.upper())):
+            inner = branch[name]
+            ids.append(len(entries))
+            entries.append(
+                {
+                    "name": name,
+                    "kind": 2 if isinstance(inner, bytes) else 1,
+                    "data": inner if isinstance(inner, bytes) else b"",
+                    "child": free,
+                }
+            )
+            if not isinstance(inner, bytes):
+                add(ids[-1], inner)
+        entries[parent]["child"] = balanced(ids)
+
+    add(0, tree)
+    small, small_next = b"", list[int]()
+    sectors, after = list[bytes](), list[int]()
+
+    def chain(data: bytes) -> int:
+        if not data:
+            return end
+        first, count = len(sectors), -(-len(data) // 512)
+        sectors.extend(data[512 * n : 512 * n + 512].ljust(512, b"\0") for n in range(count))
+        after.extend([*range(first + 1, first + count), end])
+        return first
+
+    for entry in entries[1:]:
+        data = entry["data"]
+        if entry["kind"] == 2 and 0 < len(data) < 4096:
+            first, count = len(small_next), -(-len(data) // 64)
+            small += data.ljust(64 * count, b"\0")
+            small_next += [*range(first + 1, first + count), end]
+            entry["start"] = first
+        else:
+            entry["start"] = chain(data) if entry["kind"] == 2 else 0
+    entries[0] |= {"start": chain(small), "data": small}
+    map_data = struct.pack(f"<{len(small_next)}I", *small_next)
+    map_data = map_data.ljust(-(-len(map_data) // 512) * 512, b"\xff")
+    small_map = chain(map_data)
+    rows = b""
+    for entry in entries:
+        name = entry["name"].encode("utf-16-le") + b"\0\0"
+        rows += name.ljust(64, b"\0") + struct.pack(
+            "<HBBIII",
+            len(name),
+            entry["kind"],
+            1,
+            entry.get("left", free),
+            entry.get("right", free),
+            entry["child"],
+        )
+        rows += bytes(36) + struct.pack("<IQ", entry["start"], len(entry["data"]))
+    empty = bytes(64) + struct.pack("<HBBIII", 0, 0, 0, free, free, free) + bytes(48)
+    rows += empty * (-len(entries) % 4)
+    directory = chain(rows)
+    count = 1
+    while count * 128 < len(after) + count:
+        count += 1
+    table = [*after, *([fat_mark] * count)]
+    table += [free] * (count * 128 - len(table))
+    header = (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+        + bytes(16)
+        + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6)
+        + bytes(6)
+    )
+    header += struct.pack(
+        "<IIIIIIIIII", 0, count, directory, 0, 4096, small_map, len(map_data) // 512, end, 0, 0
+    )[:36]
+    places = [len(sectors) + n for n in range(count)]
+    header += struct.pack("<109I", *places, *([free] * (109 - count)))
+    return header + b"".join(sectors) + struct.pack(f"<{len(table)}I", *table)
+
+
+def outlook(
+    subject: str,
+    body: str,
+    attached: Sequence[tuple[str, bytes | Tree]] = (),
+    *,
+    code_page: int = 0,
+    inner: bool = False,
+) -> Tree:
+    """A message as a tree for `container`; what is attached is bytes or a message.
+
+    code_page: of its texts; 0: they are Unicode.
+    """
+    tree: Tree = {}
+    rows = struct.pack("<HHIII", 3, 0x340D, 6, 0x40000, 0)
+    if code_page:
+        rows += struct.pack("<HHIII", 3, 0x3FFD, 6, code_page, 0)
+
+    def text(into: Tree, number: int, value: str) -> bytes:
+        kind = 0x1E if code_page else 0x1F
+        data = value.encode(f"cp{code_page}" if code_page else "utf-16-le")
+        into[f"__substg1.0_{number:04X}{kind:04X}"] = data
+        return struct.pack("<HHIII", kind, number, 6, len(data) + 2, 0)
+
+    rows += text(tree, 0x001A, "IPM.Note") + text(tree, 0x0037, subject) + text(tree, 0x1000, body)
+    for number, (name, data) in enumerate(attached):
+        place: Tree = {}
+        given = text(place, 0x3001, name) + text(place, 0x3707, name)
+        if isinstance(data, bytes):
+            place["__substg1.0_37010102"] = data
+            given += struct.pack("<HHIII", 0x102, 0x3701, 6, len(data), 0) + struct.pack(
+                "<HHIII", 3, 0x3705, 6, 1, 0
+            )
+        else:
+            place["__substg1.0_3701000D"] = data
+            given += struct.pack("<HHIII", 0x0D, 0x3701, 6, 0xFFFFFFFF, 1) + struct.pack(
+                "<HHIII", 3, 0x3705, 6, 5, 0
+            )
+        place["__properties_version1.0"] = bytes(8) + given
+        tree[f"__attach_version1.0_#{number:08X}"] = place
+    head = bytes(8) + struct.pack("<IIII", 0, len(attached), 0, len(attached))
+    tree["__properties_version1.0"] = head + (b"" if inner else bytes(8)) + rows
+    if not inner:
+        tree["__nameid_version1.0"] = {f"__substg1.0_{n:04X}0102": b"" for n in (2, 3, 4)}
+    return tree

@@ -119,7 +119,7 @@ def test_a_manifest_names_title_collection_and_metadata(world, tmp_path):
 def test_a_file_that_fails_is_a_line_with_reason_and_remedy_and_the_others_go_on(world):
     world.write("a.txt")
     world.write("b.txt")
-    world.write("broken.docx", "this is no container")
+    world.write("broken.docx", "PK\x03\x04 cut off")
     world.write("empty.txt", "")
     report = world.ingest(allow=("group:hr",))
     assert report["code"] == 1

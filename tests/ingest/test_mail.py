@@ -1,0 +1,277 @@
+"""Mail: the version that says most, everything that came with it, every charset that mail has."""
+
+import base64
+import struct
+
+import pytest
+
+from ingest.elements import ParseOptions
+from ingest.partition.mapi import unpack_rtf
+from tests.ingest import files
+from tests.ingest.completeness import share_of_words, text_of
+from tests.ingest.parsing import headings, losses, parsed
+
+STUB = "Your mail program cannot show this message. Please open it in your browser instead."
+RICH = "<h1>Ferry</h1><p>The ferry leaves from jetty nine and takes bicycles from the first of April on.</p>"
+
+
+def part(kind: str, text: str, more: str = "") -> str:
+    return f"Content-Type: {kind}; charset=utf-8\n{more}\n{text}\n"
+
+
+def multipart(kind: str, *parts: str) -> str:
+    mark = f"cut{abs(hash(parts)) % 10_000}"
+    inner = "".join(f"--{mark}\n{one}" for one in parts)
+    return f'Content-Type: multipart/{kind}; boundary="{mark}"\n\n{inner}--{mark}--\n'
+
+
+def mail(rest: str, subject: str = "News") -> str:
+    return f"From: a@example.org\nTo: b@example.org\nSubject: {subject}\nMIME-Version: 1.0\n{rest}"
+
+
+def read(tmp_path, rest: str | bytes, **options):
+    content = rest if isinstance(rest, bytes) else mail(rest)
+    return parsed(tmp_path / "a.eml", content, ParseOptions(ocr=False, **options))
+
+
+def test_a_stub_never_stands_for_the_body(tmp_path):
+    document = read(
+        tmp_path, multipart("alternative", part("text/plain", STUB), part("text/html", RICH))
+    )
+    assert "jetty nine" in text_of(document)
+    assert "mail program" not in text_of(document)
+
+
+def test_a_stub_of_html_never_stands_for_the_body(tmp_path):
+    plain = "The ferry leaves from jetty nine and takes bicycles from the first of April on."
+    stub = "<p>Open in browser</p>"
+    document = read(
+        tmp_path, multipart("alternative", part("text/plain", plain), part("text/html", stub))
+    )
+    assert "jetty nine" in text_of(document)
+
+
+def test_two_versions_of_one_text_are_one_text_with_its_tables(tmp_path):
+    plain = "Fares Ticket Fare Bicycle 25 https://example.org/a/very/long/link?x=1"
+    rich = "<p>Fares</p><table><tr><th>Ticket<th>Fare<tr><td>Bicycle<td>25</table>"
+    document = read(
+        tmp_path, multipart("alternative", part("text/plain", plain), part("text/html", rich))
+    )
+    assert "Ticket | Fare\nBicycle | 25" in text_of(document)
+    assert text_of(document).count("Bicycle") == 1
+
+
+def test_two_versions_that_say_different_things_are_both_kept(tmp_path):
+    plain = " ".join(f"plain{n}" for n in range(80))
+    rich = "<p>" + " ".join(f"rich{n}" for n in range(100)) + "</p>"
+    document = read(
+        tmp_path, multipart("alternative", part("text/plain", plain), part("text/html", rich))
+    )
+    assert share_of_words(document, f"{plain} {rich.strip('</p>')}") == 1.0
+
+
+def test_an_alternative_may_be_a_group_with_files(tmp_path):
+    table = (
+        'Content-Type: text/csv\nContent-Disposition: attachment; filename="list.csv"\n\na,b\n1,2\n'
+    )
+    inner = multipart("mixed", part("text/html", RICH), table)
+    document = read(
+        tmp_path, multipart("alternative", part("text/plain", "Sent from my phone."), inner)
+    )
+    assert share_of_words(document, "jetty nine a b 1 2") == 1.0
+
+
+def test_every_body_of_a_mixed_message_is_read_in_its_order(tmp_path):
+    parts = [
+        part("text/html", "<p>one</p>"),
+        part("text/plain", "two"),
+        part("text/html", "<p>three</p>"),
+    ]
+    text = text_of(read(tmp_path, multipart("mixed", *parts)))
+    assert text.index("one") < text.index("two") < text.index("three")
+
+
+CALENDAR = (
+    "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20250314T130000Z\nSUMMARY:Talk\nLOCATION:Boat hall\n"
+    "DESCRIPTION:Bring helmets\\, boots.\nEND:VEVENT\nEND:VCALENDAR"
+)
+
+
+def test_an_invitation_is_read_beside_the_message(tmp_path):
+    document = read(
+        tmp_path,
+        multipart(
+            "alternative", part("text/plain", "You are invited."), part("text/calendar", CALENDAR)
+        ),
+    )
+    assert (
+        "Begins: 2025-03-14 13:00 UTC\nPlace: Boat hall\nDescription: Bring helmets, boots."
+        in text_of(document)
+    )
+    assert "You are invited." in text_of(document)
+
+
+def test_attached_calendars_contacts_and_files_without_an_ending_are_read(tmp_path):
+    message = files.letter(
+        "Files", "See the files.", ("invite.ics", CALENDAR.encode()),
+        ("ada.vcf", b"BEGIN:VCARD\nFN:Ada\nTEL:123\nEND:VCARD"), ("notes", b"Just words."),
+        ("data.xyz", b"a,b,c\n1,2,3\n4,5,6\n"),
+    )  # fmt: skip
+    document = read(tmp_path, bytes(message))
+    assert share_of_words(document, "Boat hall Ada 123 Just words 4 5 6") == 1.0
+    assert not document.losses
+
+
+def test_an_attachment_that_cannot_be_read_is_lost_by_name_and_told_why(tmp_path):
+    message = files.letter("Data", "See the raw data.", ("raw.xyz", bytes(range(256)) * 9))
+    document = read(tmp_path, bytes(message))
+    assert losses(document) == ["1 files could not be read: raw.xyz."]
+    assert any("binary data" in warning for warning in document.warnings)
+
+
+@pytest.mark.parametrize(
+    ("header", "subject"),
+    [
+        ("仓库盘点安排".encode("gb18030"), "仓库盘点安排"),
+        ("Größe".encode(), "Größe"),
+        (b"=?gb2312?B?" + base64.b64encode("镕基".encode("gbk")) + b"?=", "镕基"),
+        (b"=?utf-8?Q?Gr=C3?= =?utf-8?Q?=B6=C3=9Fe?= now", "Größe now"),
+        (b"=?iso-8859-1?Q?caf=E9?=\n =?iso-8859-1?Q?_noir?=", "café noir"),
+        (b"=?x-unknown?Q?caf=E9?=", "café"),
+        (b"plain =? not encoded", "plain =? not encoded"),
+    ],
+)
+def test_a_header_is_read_whatever_its_bytes(tmp_path, header, subject):
+    head = b"From: a@example.org\nSubject: " + header
+    body = "\nContent-Type: text/plain; charset=gb18030\n\n请各班组在周五下班前完成盘点。\n".encode(
+        "gb18030"
+    )
+    assert read(tmp_path, head + body).title == subject
+
+
+def test_a_file_name_in_raw_bytes_is_read(tmp_path):
+    message = mail(multipart("mixed", part("text/plain", "hi"), "HERE"), "x").encode()
+    inner = 'Content-Type: text/plain; name="Übersicht.txt"\n\nwords\n'.encode("cp1252")
+    document = read(tmp_path, message.replace(b"HERE", inner))
+    assert "Übersicht.txt" in [text for _, text in headings(document)]
+
+
+def test_text_that_was_broken_for_sending_is_whole_again(tmp_path):
+    rest = "Content-Type: text/plain; format=flowed\n\nThis goes \non here.\n> quoted \n> too\n-- \nAda\n"
+    assert "This goes on here.\n> quoted too\n--\nAda" in text_of(read(tmp_path, rest))
+
+
+def test_a_file_written_into_the_text_is_read(tmp_path):
+    import binascii
+
+    body = binascii.b2a_uu(b"Planks are oak.").decode()
+    rest = f"Content-Type: text/plain\n\nSee below.\nbegin 644 planks.txt\n{body}`\nend\n"
+    document = read(tmp_path, rest)
+    assert text_of(document).endswith("See below.\nplanks.txt\nPlanks are oak.")
+
+
+def test_a_report_of_delivery_is_text(tmp_path):
+    status = "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; b@c\nStatus: 5.1.1\n"
+    document = read(tmp_path, multipart("report", part("text/plain", "It failed."), status))
+    assert share_of_words(document, "It failed Final-Recipient 5.1.1") == 1.0
+
+
+def test_messages_of_a_mailbox_are_parts_with_their_subjects(tmp_path):
+    box = (
+        "From a Mon Mar  3 10:00:00 2025\nFrom: a@x\nSubject: Hedge\n\nThe hedge is cut.\n>From here on.\n\n"
+        "From b Tue Mar  4 10:00:00 2025\nFrom: b@x\nSubject: Lawn\n\nFrom now on the lawn is cut.\n"
+    )
+    for name in ("a.mbox", "mail-without-ending"):
+        document = parsed(tmp_path / name, box)
+        assert headings(document) == [(1, "Hedge"), (1, "Lawn")]
+        assert [(e.page, e.page_name) for e in document.elements if "cut" in e.text] == [
+            (1, "Hedge"),
+            (2, "Lawn"),
+        ]
+        assert share_of_words(document, "The hedge is cut From here on now the lawn") == 1.0
+
+
+def test_a_saved_page_is_read_as_a_page(tmp_path):
+    page = multipart(
+        "related",
+        part("text/html", "<title>Quay</title><p>Ring four.</p>"),
+        "Content-Type: image/png\n\nx\n",
+    )
+    document = parsed(
+        tmp_path / "a.mht", f"From: <Saved>\nSubject: Page\nMIME-Version: 1.0\n{page}"
+    )
+    assert (document.title, text_of(document)) == ("Quay", "Ring four.")
+    assert losses(document) == ["1 pictures were not read: of the stored page."]
+
+
+# --- Outlook ------------------------------------------------------------------------------------
+
+
+def tnef(body: str, name: str, data: bytes) -> bytes:
+    def attribute(level: int, number: int, value: bytes) -> bytes:
+        return (
+            struct.pack("<BII", level, number, len(value))
+            + value
+            + struct.pack("<H", sum(value) & 0xFFFF)
+        )
+
+    return (
+        struct.pack("<IH", 0x223E9F78, 1)
+        + attribute(1, 0x00069007, struct.pack("<II", 1251, 0))
+        + attribute(1, 0x0002800C, body.encode("cp1251") + b"\r\n\0")
+        + attribute(2, 0x00069002, b"\0" * 14)
+        + attribute(2, 0x00018010, name.encode("cp1251") + b"\0")
+        + attribute(2, 0x0006800F, data)
+    )
+
+
+def test_winmail_dat_is_its_body_and_its_files_in_its_code_page(tmp_path):
+    wrapped = tnef("Канал чистят в июне.", "цены.txt", b"Dredging costs 90.")
+    document = read(
+        tmp_path, bytes(files.letter("Plan", "See the file.", ("winmail.dat", wrapped)))
+    )
+    assert share_of_words(document, "Канал чистят в июне цены Dredging costs 90") == 1.0
+    assert share_of_words(parsed(tmp_path / "a.tnef", wrapped), "Канал чистят Dredging") == 1.0
+
+
+def test_a_winmail_dat_whose_end_is_missing_is_damaged_and_told(tmp_path):
+    cut = tnef("Body", "a.txt", b"x" * 500)[:-100]
+    document = read(tmp_path, bytes(files.letter("Plan", "See the file.", ("winmail.dat", cut))))
+    assert losses(document) == ["1 files could not be read: winmail.dat."]
+
+
+def test_an_outlook_message_is_read_in_its_code_page_with_messages_inside(tmp_path):
+    inner = files.outlook("Старое", "Ночной паром отменён.", code_page=1251, inner=True)
+    tree = files.outlook(
+        "Расписание",
+        "История линии приложена.",
+        [("a.txt", b"Hemp."), ("m", inner)],
+        code_page=1251,
+    )
+    document = parsed(tmp_path / "a.msg", files.container(tree))
+    assert document.title == "Расписание"
+    assert (
+        share_of_words(document, "История линии приложена Старое Ночной паром отменён Hemp") == 1.0
+    )
+    assert (2, "Старое") in headings(document)
+
+
+def test_messages_in_messages_are_followed_only_so_far_and_counted(tmp_path):
+    tree = files.outlook("Letter 0", "This is letter 0.", inner=True)
+    for n in range(1, 7):
+        tree = files.outlook(f"Letter {n}", f"This is letter {n}.", [("m", tree)], inner=n < 6)
+    document = parsed(tmp_path / "a.msg", files.container(tree))
+    assert "letter 3." in text_of(document)
+    assert "letter 2." not in text_of(document)
+    assert losses(document) == [
+        "1 files lie beyond a limit and were not read: more than 3 files deep."
+    ]
+
+
+def test_packed_rich_text_is_unpacked():
+    packed = (
+        b"\x2d\x00\x00\x00\x2b\x00\x00\x00\x4c\x5a\x46\x75\xf1\xc5\xc7\xa7\x03\x00\x0a\x00\x72\x63\x70\x67\x31\x32\x35"
+        b"\x42\x32\x0a\xf3\x20\x68\x65\x6c\x09\x00\x20\x62\x77\x05\xb0\x6c\x64\x7d\x0a\x80\x0f\xa0"
+    )
+    assert unpack_rtf(packed) == b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n"
+    assert unpack_rtf(b"damaged") == b""
