@@ -130,8 +130,8 @@ class _PageReader:
         )
         self.unreadable += 0 if useless else content.unreadable
         words = [] if useless else list(join_scripts(shown))
-        tables = find_tables(replace(content, words=tuple(words)))
-        items = read_flow(list(enumerate(words)), content.width, tables)
+        tables, columns = find_tables(replace(content, words=tuple(words)))
+        items = read_flow(words, tables, columns)
         items += self._marked(content, hidden)
         drawn = content.drawing.pictures or content.drawing.outlines
         self.empty += not items and not scanned and not notes and bool(drawn) and not parts

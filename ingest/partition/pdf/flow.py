@@ -2,13 +2,12 @@
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.partition.pdf.page import Word
-from ingest.partition.pdf.rows import words_text, words_to_rows
+from ingest.partition.pdf.rows import words_text
 from ingest.partition.pdf.tables.grid import FoundTable
-from ingest.partition.pdf.tables.layout import split_zones
 
 SAME_LINE = 0.35  # of a letter's size between baselines
 WIDE = 1.5  # of a letter's size; words so far apart are pieces of a line of their own kind
@@ -31,15 +30,15 @@ Item = Line | FoundTable
 
 
 def read_flow(
-    words: Sequence[tuple[int, Word]], width: float, tables: Sequence[FoundTable]
+    words: Sequence[Word], tables: Sequence[FoundTable], columns: Mapping[int, int]
 ) -> list[Item]:
     """Lines in reading order, and each table at the place of its first word.
 
-    words: with their places among those of the page, in the order of the file.
+    words: in the order of the file. columns: of running text, by a word's place.
     """
-    claimed = {index: table for table in tables for index in table.words}
-    free = [(index, word) for index, word in words if index not in claimed]
-    zones = _zones([word for _, word in free if not word.turned], width)
+    claimed = {index for table in tables for index in table.words}
+    free = [(index, word) for index, word in enumerate(words) if index not in claimed]
+    zones = {id(words[index]): number for index, number in columns.items()}
     ordered = _in_order(free, zones)
     starts = sorted(((min(table.words), table) for table in tables), key=lambda each: each[0])
     items: list[Item] = []
@@ -57,22 +56,6 @@ def read_flow(
         held.append(word)
     items += _lines([held])
     return [*items, *(table for _, table in starts[at:])]
-
-
-def _zones(words: Sequence[Word], width: float) -> dict[int, int]:
-    """The column of running text that a word stands in, by the word's id; empty if there is but
-    one.
-    """
-    zones = split_zones(words_to_rows(words), width)
-    if len(zones) < 2:
-        return {}
-    return {
-        id(word): number
-        for number, rows in enumerate(zones)
-        for row in rows
-        for piece in row.pieces
-        for word in piece.words
-    }
 
 
 def _in_order(

@@ -29,18 +29,13 @@ MAX_WORDS = 6_000  # of one page; more is no table that anybody reads
 MIN_FILLED = 0.25  # of the places of a ruled grid; less is a chart or a form
 
 
-def find_tables(page: PageContent, ignored: frozenset[int] = frozenset()) -> list[FoundTable]:
-    """Ruled tables first, then those that white space alone makes, from top to bottom.
-
-    ignored: places of words that belong to no table.
+def find_tables(page: PageContent) -> tuple[list[FoundTable], dict[int, int]]:
+    """(tables, columns of running text): ruled tables and those that white space alone makes, from
+    top to bottom; and, if there are several, the column that a word stands in, by its place.
     """
     if len(page.words) > MAX_WORDS:
-        return []
-    free = {
-        index: word
-        for index, word in enumerate(page.words)
-        if index not in ignored and not word.turned
-    }
+        return [], {}
+    free = {index: word for index, word in enumerate(page.words) if not word.turned}
     found: list[FoundTable] = []
     level = merge_rules(page.drawing.level)
     for lattice in _lattices(page):
@@ -50,10 +45,22 @@ def find_tables(page: PageContent, ignored: frozenset[int] = frozenset()) -> lis
             for index in table.words:
                 free.pop(index, None)
     places = {id(word): index for index, word in free.items()}
-    for rows in split_zones(words_to_rows(free.values()), page.width):
+    zones = split_zones(words_to_rows(free.values()), page.width)
+    for rows in zones:
         for block in find_blocks(rows, level):
             found.append(_unruled_table(page, block.rows, block.columns, level, places))
-    return sorted(found, key=lambda table: (table.box.top, table.box.left))
+    found.sort(key=lambda table: (table.box.top, table.box.left))
+    return found, _zone_numbers(zones, places) if len(zones) > 1 else {}
+
+
+def _zone_numbers(zones: Sequence[Sequence[Row]], places: Mapping[int, int]) -> dict[int, int]:
+    return {
+        places[id(word)]: number
+        for number, rows in enumerate(zones)
+        for row in rows
+        for piece in row.pieces
+        for word in piece.words
+    }
 
 
 def _lattices(page: PageContent) -> list[Lattice]:
@@ -61,7 +68,11 @@ def _lattices(page: PageContent) -> list[Lattice]:
     drawing = page.drawing
     ruled = find_lattices(drawing.level, drawing.upright)
     level, upright = shape_sides(drawing.shapes)
-    filled = find_lattices([*drawing.level, *level], [*drawing.upright, *upright])
+    filled = (
+        find_lattices([*drawing.level, *level], [*drawing.upright, *upright])
+        if level or upright
+        else []
+    )
     return [
         *sorted(ruled, key=lambda one: one.box.area),
         *sorted(filled, key=lambda one: one.box.area),
