@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
@@ -15,9 +16,11 @@ from indexes.model import Actor
 from indexes.settings import Settings
 from ingest import pipeline, plan
 from ingest.access import Rules, command_line_rule, read_manifest
+from ingest.elements import Parsed
 from ingest.embedders import Embedders
 from ingest.isolation.confinement import Confinement
-from ingest.isolation.sandbox import Parsers
+from ingest.isolation.private_copy import PrivateCopy
+from ingest.isolation.sandbox import Cutting, Parsers
 from ingest.preview import preview
 from ingest.report import IngestReport
 from ingest.rule_names import resolve_names
@@ -30,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 @runtime_checkable
-class ConfinedParsers(Protocol):
+class ConfinedParsers(ParserPool, Protocol):
     """Parsers that can say what holds their processes, before they are given anything."""
 
     def check(self) -> Confinement: ...
@@ -115,11 +118,10 @@ def perform_ingest(
         preview(planned, settings, report)
         return
     with (make_parsers or Parsers)(settings) as parsers:
+        told = _ToldParsers(parsers, report) if isinstance(parsers, ConfinedParsers) else parsers
         tools = IngestTools(
-            catalog=catalog, settings=settings, embedders=embedders, parsers=parsers, by=by
+            catalog=catalog, settings=settings, embedders=embedders, parsers=told, by=by
         )
-        if planned.tasks and isinstance(parsers, ConfinedParsers):
-            _tell_confinement(parsers, report)
         try:
             pipeline.run(planned, tools, report)
         except (ClearanceError, MemoryError):
@@ -130,14 +132,27 @@ def perform_ingest(
             raise CorpusError(f"{type(error).__name__}: {error}", remedy=remedy) from error
 
 
-def _tell_confinement(parsers: ConfinedParsers, report: IngestReport) -> None:
-    """Raises ParsersNotConfined, before anything is read.
-
-    If a parser cannot start, each file says so.
+class _ToldParsers:
+    """Parsers whose confinement is looked at and reported before the first file goes to them, so
+    that a run which reads nothing starts none.
     """
-    with suppress(SourceUnavailable):
-        report.confinement = parsers.check()
-        report.watcher.say(report.confinement.describe())
+
+    def __init__(self, parsers: ConfinedParsers, report: IngestReport) -> None:
+        self._parsers, self._report = parsers, report
+        self._told = False
+
+    def submit(self, document: PrivateCopy, cutting: Cutting) -> Future[Parsed]:
+        """Raises ParsersNotConfined. If a parser cannot start, each file says so."""
+        if not self._told:
+            try:
+                with suppress(SourceUnavailable):
+                    self._report.confinement = self._parsers.check()
+                    self._report.watcher.say(self._report.confinement.describe())
+            except BaseException:
+                document.close()
+                raise
+            self._told = True
+        return self._parsers.submit(document, cutting)
 
 
 def embedder_loader(settings: Settings, say: Callable[[str], None] = log.info) -> LoadEmbedder:

@@ -379,11 +379,11 @@ def _make_source(
         readers = origin.readers(file, entry.rule)
     except NoReaders as error:
         problem = problem or error
-    told = origin.rules.entry_of(file)
+    told, source = origin.rules.entry_of(file), root.source  # whose folder is the tree's
     return SourceFile(
         file=file,
-        uri=root.uri(file),
-        path=root.path(file),
+        uri=source.uri(entry.parts) if source else root.uri(file),
+        path=source.path(entry.parts) if source else root.path(file),
         modified_ns=entry.about.st_mtime_ns if entry.about else 0,
         stamp=file_stamp(entry.about) if entry.about else (),
         size=entry.about.st_size if entry.about else 0,
@@ -393,7 +393,7 @@ def _make_source(
         title=told.title,
         collection=told.collection or collection,
         metadata=told.metadata,
-        source_id=root.source.id if root.source else None,
+        source_id=source.id if source else None,
         origin=origin,
     )
 

@@ -8,11 +8,12 @@ report and never another folder's text.
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatch
+from fnmatch import translate
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -32,6 +33,7 @@ IGNORED = (
     "desktop.ini",
     "__macosx",
 )
+_IGNORED = re.compile("|".join(map(translate, IGNORED)))
 _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
@@ -186,4 +188,4 @@ def _nearer(own: FolderRule, above: FolderRule) -> FolderRule:
 
 def is_ignored(name: str) -> bool:
     """Whether editors and systems leave such files behind, or hide them."""
-    return name.startswith(".") or any(fnmatch(name.lower(), pattern) for pattern in IGNORED)
+    return name.startswith(".") or _IGNORED.match(name.lower()) is not None
