@@ -4,8 +4,9 @@
 
 DIR has `docs/manifest.jsonl`: one file a row, with snippets of its text and where they stand. A
 snippet counts as found when the parsed text of its page or slide has it, both in NFKC and without
-white space; formats without fixed pages are searched whole. Every file goes through the sandbox, as
-in ingestion. Fails when a file ends otherwise than its row says.
+white space; formats without fixed pages are searched whole. Text that readers of a file do not see
+is kept between marks, since some snippets stand in hidden sheets. Every file goes through the sandbox,
+as in ingestion. Fails when a file ends otherwise than its row says.
 """
 
 import argparse
@@ -49,7 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     docs = options.data / "docs"
     rows: dict[str, Row] = {}
-    settings = Settings(parse_workers=1, parse_timeout_s=options.timeout, ocr=not options.no_ocr)
+    settings = Settings(
+        parse_workers=1,
+        parse_timeout_s=options.timeout,
+        ocr=not options.no_ocr,
+        hidden_text="mark",
+    )
     with Parsers(settings) as parsers:
         warm = docs / "txt" / "book-war-and-peace-1p.txt"
         # the libraries are loaded once, whatever is parsed
