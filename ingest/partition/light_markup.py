@@ -91,8 +91,8 @@ def _read_markup(text: str, markup: str, expected: str, work: ParseContext) -> l
     place.write_text(head + text, encoding="utf-8")
     try:
         elements, page = partition_markup(place, markup)
-    except SourceBroken as error:
-        work.warn(f"{error} It was read as plain text.")
+    except SourceBroken:
+        work.warn("Its structure cannot be read; it was read as plain text.")
         return list(parse_paragraphs(text))
     finally:
         place.unlink()
