@@ -20,9 +20,9 @@ from datetime import UTC, datetime
 from typing import IO, Any, BinaryIO, Protocol
 from urllib.parse import quote
 
-from indexes.errors import NoReaders, SourceBroken, SourceError, SourceRefused
-from ingest.access import check_names
-from ingest.lookalikes import ACCESS_FILE
+from indexes.errors import SourceBroken, SourceError, SourceRefused
+from ingest.elements import ParseOptions
+from ingest.lookalikes import refuse_rules_inside
 from ingest.tree import is_ignored
 
 MAX_MEMBERS = 10_000
@@ -104,7 +104,7 @@ class ArchiveShelf:
         """
         with _in_our_words("It is no archive that can be read"):
             found = list(self._open(file, name, stamp, max_bytes).members())
-        _refuse_rules(name, [member.name for member in found])
+        refuse_rules_inside(member.name for member in found)
         total = sum(member.size for member in found)
         if total > UNPACKED_FILES * max_bytes:
             raise _too_large(max_bytes)
@@ -159,17 +159,13 @@ class _Zip:
         self._archive = zipfile.ZipFile(file)
 
     def members(self) -> Iterator[Member]:
-        for number, entry in enumerate(self._archive.infolist()):
-            _check_count(number)
+        entries = self._archive.infolist()
+        _check_count(len(entries) - 1)
+        for number, (entry, name) in enumerate(zip(entries, _zip_names(entries), strict=True)):
             if not entry.is_dir():
                 locked = bool(entry.flag_bits & 1)
-                yield _make_member(
-                    number,
-                    entry.filename,
-                    entry.file_size,
-                    _zip_time(entry.date_time),
-                    locked=locked,
-                )
+                modified_ns = _zip_time(entry.date_time)
+                yield _make_member(number, name, entry.file_size, modified_ns, locked=locked)
 
     def open(self, number: int) -> IO[bytes]:
         return self._archive.open(self._archive.infolist()[number])
@@ -192,10 +188,11 @@ class _Tar:
         self._entries: list[tarfile.TarInfo] = []
 
     def members(self) -> Iterator[Member]:
-        for number, entry in enumerate(self._list()):
+        entries = self._list()
+        for number, (entry, name) in enumerate(zip(entries, _tar_names(entries), strict=True)):
             if entry.isdir():
                 continue
-            member = _make_member(number, entry.name, entry.size, int(entry.mtime * 1e9))
+            member = _make_member(number, name, entry.size, int(entry.mtime * 1e9))
             if not entry.isreg():
                 linked = SourceRefused("It is a link or a device, not a file.")
                 member = replace(member, size=0, problem=linked)
@@ -239,6 +236,23 @@ def _uncompressed(file: BinaryIO, most: int) -> BinaryIO:
     return copy
 
 
+def _zip_names(entries: list[zipfile.ZipInfo]) -> list[str]:
+    if all(entry.filename.isascii() for entry in entries):
+        return [entry.filename for entry in entries]
+    from ingest.partition.encodings import zip_names  # which loads the parsers
+
+    return zip_names(entries)
+
+
+def _tar_names(entries: list[tarfile.TarInfo]) -> list[str]:
+    raw = [entry.name.encode("utf-8", "surrogateescape") for entry in entries]
+    if all(name.isascii() for name in raw):
+        return [entry.name for entry in entries]
+    from ingest.partition.encodings import decode_names
+
+    return decode_names(raw, ParseOptions().encodings)
+
+
 def _make_member(
     number: int, name: str, size: int, modified_ns: int, *, locked: bool = False
 ) -> Member:
@@ -270,24 +284,6 @@ def _zip_time(told: tuple[int, int, int, int, int, int]) -> int:
         return int(datetime(*told, tzinfo=UTC).timestamp()) * 1_000_000_000
     except ValueError:
         return 0
-
-
-def _refuse_rules(archive: str, names: list[str]) -> None:
-    by_folder: dict[str, list[str]] = {}
-    for name in names:
-        folder, _, base = name.rpartition("/")
-        by_folder.setdefault(folder, []).append(base)
-    remedy = "Unpack it into a folder, where rules are read."
-    for folder, bases in by_folder.items():
-        if ACCESS_FILE in bases:
-            where = f"{folder}/{ACCESS_FILE}" if folder else ACCESS_FILE
-            raise SourceRefused(
-                f"It holds a rule, {where}, and rules in it are not read.", remedy=remedy
-            )
-        try:
-            check_names(f"{archive}/{folder}".rstrip("/"), bases)
-        except NoReaders as error:
-            raise SourceRefused(str(error), remedy=remedy) from error
 
 
 def _check_count(number: int) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from indexes.confusables import edit_distance, plain_letters
+from indexes.errors import SourceRefused
 
 ACCESS_FILE = ".access.yaml"
 _STEM = "access"
@@ -56,6 +57,27 @@ def find_lookalikes(names: Iterable[str]) -> list[str]:
         and _looks_like_a_rule(name)
         and not (open_now and _EDITORS_OWN.fullmatch(name))
     )
+
+
+def refuse_rules_inside(paths: Iterable[str]) -> None:
+    """Raises SourceRefused if one of the files in an archive is a rule or looks like one.
+
+    Nobody reads rules there, so what they were meant to hide would go to everybody who may read
+    the archive.
+    """
+    by_folder: dict[str, set[str]] = {}
+    for path in paths:
+        folder, _, name = path.replace("\\", "/").rpartition("/")
+        by_folder.setdefault(folder, set()).add(name)
+    for folder, names in by_folder.items():
+        for name in [ACCESS_FILE] if ACCESS_FILE in names else find_lookalikes(names)[:1]:
+            path = f"{folder}/{name}".lstrip("/")
+            shown = path if path.isprintable() and path.isascii() else ascii(path)
+            what = "a rule" if name == ACCESS_FILE else "what looks like a rule"
+            raise SourceRefused(
+                f"It holds {what}, {shown}, and rules in it are not read.",
+                remedy="Unpack it into a folder, where rules are read.",
+            )
 
 
 def _looks_like_a_rule(name: str) -> bool:

@@ -22,7 +22,7 @@ from indexes.formats import FORMATS, Format
 from indexes.model import Scalar
 from indexes.text.language import SAMPLE_CHARS, detect_language
 from ingest.elements import Element, Parsed, ParseOptions
-from ingest.partition import office, web
+from ingest.partition import general, web
 from ingest.partition.context import ParseContext
 from ingest.partition.kinds import identify_format
 from ingest.partition.reading import reader_of
@@ -120,5 +120,5 @@ def warm_up() -> None:
     """
     for kind in FORMATS.values():
         reader_of(kind)
-    office.warm_up()
+    general.warm_up()
     web.warm_up()

@@ -13,9 +13,10 @@ from typing import IO, Any
 
 from indexes.errors import SourceBroken, SourceEmpty, SourceRefused
 from ingest.elements import Element
+from ingest.lookalikes import refuse_rules_inside
 from ingest.partition.attachments import lose_part, may_go_deeper, read_part
 from ingest.partition.context import ParseContext
-from ingest.partition.encodings import decode_bytes
+from ingest.partition.encodings import decode_names, zip_names
 from ingest.partition.kinds import LOCKED, MEGABYTE, UNLOCK, identify_format, is_tar
 from ingest.partition.reading import NO_TITLE, ReadResult, reader_of
 
@@ -26,7 +27,6 @@ _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
     ValueError, OSError,
 )  # fmt: skip
-_UNICODE_NAME = 0x800  # the flag of a zip entry whose name is UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +43,17 @@ def read_zip(path: Path, work: ParseContext) -> ReadResult:
     """The files of a zip archive. Raises SourceRefused, SourceBroken, SourceEmpty."""
     with zipfile.ZipFile(path) as archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        return _read_members(
-            [_zip_member(archive, entry) for entry in entries], work
-        ), NO_TITLE.copy()
+        names = zip_names(entries)
+        refuse_rules_inside(names)
+        members = [_zip_member(archive, *each) for each in zip(entries, names, strict=True)]
+        return _read_members(members, work), NO_TITLE.copy()
 
 
-def _zip_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> _Member:
+def _zip_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> _Member:
     def read(most: int) -> bytes:
         with archive.open(entry) as file:
             return file.read(most)
 
-    name = entry.filename
-    if not entry.flag_bits & _UNICODE_NAME and not name.isascii():
-        name = decode_bytes(
-            name.encode("cp437", "replace"), ("cp437", "cp850", "gb18030", "cp866")
-        ).text
     return _Member(name, entry.file_size, read, LOCKED if entry.flag_bits & 1 else "")
 
 
@@ -85,15 +81,18 @@ def is_plain_tar(path: Path) -> bool:
 
 
 def _tar_members(archive: tarfile.TarFile, work: ParseContext) -> Iterator[_Member]:
-    for entry in archive:
+    entries = archive.getmembers()
+    raw = [entry.name.encode("utf-8", "surrogateescape") for entry in entries]
+    names = decode_names(raw, work.options.encodings)
+    refuse_rules_inside(names)
+    for entry, name in zip(entries, names, strict=True):
         if entry.isfile():
 
             def read(most: int, entry: tarfile.TarInfo = entry) -> bytes:
                 file = archive.extractfile(entry)
                 return file.read(most) if file is not None else b""
 
-            name = entry.name.encode("utf-8", "surrogateescape")
-            yield _Member(decode_bytes(name, work.options.encodings).text, entry.size, read)
+            yield _Member(name, entry.size, read)
         elif not entry.isdir():
             work.lose("part", 1, "links and devices", "in the archive")
 

@@ -31,7 +31,6 @@ _NAMES = {
 _PICTURES = frozenset({"PHOTO", "LOGO"})
 _UNNAMED = {"VEVENT": "Event", "VTODO": "Task", "VJOURNAL": "Journal", "VCARD": "Contact"}
 _FOLD = re.compile(r"\n[ \t]")
-_SOFT_BREAK = re.compile(r"=\n")
 _LINE = re.compile(r'(?:[\w-]+\.)?([\w-]+)((?:;[^:;"]+(?:"[^"]*")?[^:;"]*)*):(.*)', re.DOTALL)
 _DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)?(Z?))?")
 _ESCAPES = re.compile(r"\\(.)", re.DOTALL)

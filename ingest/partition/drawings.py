@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from lxml import etree
 
 from ingest.elements import Element
+from ingest.partition.encodings import clean
 from ingest.partition.number_formats import format_number
 from ingest.partition.omml import linear_text
 from ingest.partition.ooxml import Package, child, local, number_of, value_of
 from ingest.partition.tables import make_table
-from ingest.partition.text import clean
 
 MAX_POINTS = 100_000  # of one series of a chart
 SLIDE_NUMBER = "slidenum"

@@ -7,6 +7,7 @@ counted. The only other place that decodes is whoever reads a format that leaves
 import codecs
 import contextlib
 import re
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,8 @@ _ALIASES = {
     "utf8": "utf-8", "x-utf-8": "utf-8", "unicode-1-1-utf-8": "utf-8", "unicode-1-1-utf-7": "utf-7",
     "iso-8859-8-i": "cp1255", "iso-8859-8": "cp1255", "iso-8859-8-e": "cp1255", "x-user-defined": "cp1252",
 }  # fmt: skip
+ZIP_ENCODINGS = ("cp437", "cp850", "gb18030", "cp866")  # of names, the more usual first
+_UNICODE_NAME = 0x800  # the flag of a zip entry whose name is UTF-8
 _SAY_NOTHING = frozenset({"ascii", "us-ascii", "binary", "8bit", "7bit", "unknown-8bit", "default"})
 _STATEFUL = frozenset({"iso2022_jp", "iso2022_kr", "iso2022_jp_2", "hz", "utf_7", "iso2022_jp_ext"})
 _ISO_2022_JP = re.compile(rb"\x1b\$[@B]|\x1b\([JI]")
@@ -87,6 +90,25 @@ def decode_bytes(data: bytes, preferred: Sequence[str], declared: str | None = N
     known = data.decode("utf-8", "ignore").count(REPLACED) if encoding.startswith("utf-8") else 0
     text = _decode_leniently(data, encoding)
     return Decoded(clean(text), encoding, max(0, text.count(REPLACED) - known))
+
+
+def zip_names(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
+    """The names of files in a zip: those that do not say that they are UTF-8 by evidence."""
+    old = [
+        number
+        for number, entry in enumerate(entries)
+        if not entry.flag_bits & _UNICODE_NAME and not entry.filename.isascii()
+    ]
+    raw = [entries[number].filename.encode("cp437", "replace") for number in old]
+    told = dict(zip(old, decode_names(raw, ZIP_ENCODINGS), strict=True))
+    return [told.get(number, entry.filename) for number, entry in enumerate(entries)]
+
+
+def decode_names(names: Sequence[bytes], preferred: Sequence[str]) -> list[str]:
+    """The names of files in an archive, in the one encoding that fits them best together."""
+    beyond = b"\n".join(name for name in names if not name.isascii())
+    encoding = decode_bytes(beyond, preferred).encoding if beyond else "utf-8"
+    return [clean(_decode_leniently(name, encoding)) for name in names]
 
 
 def clean(text: str) -> str:

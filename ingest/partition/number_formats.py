@@ -70,10 +70,6 @@ def format_number(value: float, code: str, *, from_1904: bool = False) -> str:
     return _write_number(section.tokens, abs(value) if positive else value)
 
 
-def is_date_code(code: str) -> bool:
-    return _sections(code[:MAX_CODE_CHARS])[0].is_date
-
-
 @lru_cache(maxsize=1_000)
 def _sections(code: str) -> tuple[_Section, ...]:
     parts: list[list[str]] = [[]]

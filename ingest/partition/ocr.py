@@ -3,7 +3,6 @@
 Home of rapidocr and Pillow; models come inside rapidocr's wheel, nothing is fetched.
 """
 
-import io
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from ingest.partition.reading import ReadResult
 LONG_SIDE = 2_400  # pixels; the detector works on 2,000 at most
 MAX_PIXELS = 120_000_000
 MIN_SIDE = 12
-MIN_TEXT_SIDE = 40  # pixels; a picture within a document that is narrower is an ornament
 SMALL_SIDE = 400  # pixels; enough to tell a photograph from a page
 # a picture of text: most of it one light or dark ground, and some of it letters
 GROUND_SHARE = 0.5
@@ -57,35 +55,6 @@ def read_picture(path: Path, work: ParseContext) -> ReadResult:
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
         raise SourceBroken(f"Its picture cannot be read: {error}.") from error
     return elements, {}
-
-
-def read_picture_bytes(data: bytes, page: int | None, work: ParseContext) -> list[Element]:
-    """The text of a picture that stands in a document of another format; empty if it has none.
-
-    A picture that is not read, because OCR is off, its limit is reached or it is damaged, is
-    counted. A photograph, and one too small for letters, is passed over.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if min(image.size) < MIN_TEXT_SIDE:
-                return []
-            pixels = to_pixels(image)
-    except (Image.DecompressionBombError, MemoryError):
-        work.lose("picture", 1, "pictures", "too many pixels")
-        return []
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError):
-        work.lose("picture", 1, "pictures", "damaged, or in a format that is not read")
-        return []
-    if not looks_like_text(pixels):
-        return []
-    if not work.options.ocr:
-        work.lose("picture", 1, "pictures", "OCR is off")
-        return []
-    if not work.may_read_picture():
-        return []
-    found = read_pixels(pixels, page)
-    work.page_read()
-    return found
 
 
 def looks_like_text(pixels: Pixels) -> bool:

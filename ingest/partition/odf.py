@@ -10,12 +10,12 @@ from indexes.errors import SourceBroken
 from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
+from ingest.partition.encodings import clean
 from ingest.partition.odf_story import OdfStory, OdfStyle
 from ingest.partition.ooxml import Package, local, number_of, open_package, release, value_of
 from ingest.partition.pictures import Pictures
 from ingest.partition.reading import ReadResult
 from ingest.partition.sheet_tables import Cell, Sheet, sheet_elements
-from ingest.partition.text import clean
 
 CONTENT, STYLES = "content.xml", "styles.xml"
 MAX_REPEATED = 1_000  # a cell or row may claim to stand there a million times

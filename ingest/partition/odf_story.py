@@ -7,11 +7,11 @@ from lxml import etree
 
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
+from ingest.partition.encodings import clean
 from ingest.partition.grids import Placed, cell_text, spread, table_elements
 from ingest.partition.ooxml import Package, child, local, number_of, release, value_of
 from ingest.partition.pictures import Pictures
 from ingest.partition.tables import MAX_SPAN, make_table
-from ingest.partition.text import clean
 
 TAGS = (
     "style", "p", "h", "list-item", "list-header", "table", "table-header-rows", "table-row", "table-cell",

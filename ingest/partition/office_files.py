@@ -1,8 +1,8 @@
-"""Old Office files and RTF: those that another program or library has to read."""
+"""Old Word and PowerPoint files: LibreOffice converts them, then the readers of today's read them."""
 
 from pathlib import Path
 
-from ingest.partition import convert, office
+from ingest.partition import convert
 from ingest.partition.context import ParseContext
 from ingest.partition.reading import ReadResult
 from ingest.partition.slides import read_slides
@@ -15,7 +15,3 @@ def read_doc(path: Path, work: ParseContext) -> ReadResult:
 
 def read_ppt(path: Path, work: ParseContext) -> ReadResult:
     return read_slides(convert.convert_office_file(path, "ppt", work), work)
-
-
-def read_rtf(path: Path, work: ParseContext) -> ReadResult:
-    return office.partition_rich_text(path), {}

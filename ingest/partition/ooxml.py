@@ -16,7 +16,7 @@ from lxml import etree
 from indexes.errors import SourceBroken
 from indexes.model import Scalar
 from ingest.partition.context import ParseContext
-from ingest.partition.text import clean
+from ingest.partition.encodings import clean
 
 MAX_TREE_BYTES = 50_000_000  # of a part that is held whole: its tree takes twenty times as much
 _SAFE = {"resolve_entities": False, "no_network": True, "huge_tree": True, "recover": True}

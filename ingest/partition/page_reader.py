@@ -164,7 +164,7 @@ class _PageReader:
         first = _whole_number(above.get("start"))
         number = told if told is not None else self.numbers.get(above, (first or 1) - 1) + 1
         self.numbers[above] = number
-        return f"{_written_number(number, above.get('type') or '1')}. "
+        return f"{written_number(number, above.get('type') or '1')}. "
 
     def _read_picture(self, node: Node, look: Look, writer: PageWriter) -> None:
         if alt := (node.get("alt") or "").strip():
@@ -333,7 +333,8 @@ def _whole_number(told: str | None) -> int | None:
     return int(told) if told.lstrip("-").isdecimal() and len(told) < 8 and told.isascii() else None
 
 
-def _written_number(number: int, kind: str) -> str:
+def written_number(number: int, kind: str) -> str:
+    """A number as a list of this kind (1, a, A, i, I) writes it."""
     if kind in ("a", "A") and 0 < number <= 26:
         return chr(ord(kind) + number - 1)
     if kind in ("i", "I") and 0 < number < 50:

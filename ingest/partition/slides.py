@@ -19,6 +19,7 @@ from ingest.partition.drawings import (
     without_fallbacks,
 )
 from ingest.partition.embedded import read_embedded
+from ingest.partition.encodings import clean
 from ingest.partition.grids import Placed, spread, table_elements
 from ingest.partition.ooxml import (
     Package,
@@ -31,7 +32,6 @@ from ingest.partition.ooxml import (
 )
 from ingest.partition.pictures import Pictures
 from ingest.partition.reading import ReadResult
-from ingest.partition.text import clean
 
 TITLES = ("title", "ctrTitle")
 MARGINS = ("ftr", "dt", "hdr")

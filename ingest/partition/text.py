@@ -11,7 +11,6 @@ from indexes.errors import SourceBroken
 from indexes.text.sentences import BULLETS
 from ingest.elements import Element, ElementKind
 from ingest.partition.context import ParseContext
-from ingest.partition.encodings import clean as clean
 from ingest.partition.encodings import decode
 from ingest.partition.reading import ReadResult
 from ingest.partition.tables import make_table

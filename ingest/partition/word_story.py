@@ -14,10 +14,10 @@ from lxml import etree
 
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
+from ingest.partition.encodings import clean
 from ingest.partition.grids import Placed, cell_text, spread, table_elements
 from ingest.partition.omml import linear_text
 from ingest.partition.ooxml import Package, child, is_on, local, number_of, release, value_of
-from ingest.partition.text import clean
 from ingest.partition.word_styles import Numbering, Style, Styles, symbol
 
 TAGS = (

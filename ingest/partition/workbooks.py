@@ -18,6 +18,7 @@ from ingest.partition.drawings import (
     without_fallbacks,
 )
 from ingest.partition.embedded import read_embedded
+from ingest.partition.encodings import clean
 from ingest.partition.number_formats import BUILTIN, GENERAL, format_number, general
 from ingest.partition.ooxml import (
     Package,
@@ -31,7 +32,6 @@ from ingest.partition.ooxml import (
 from ingest.partition.pictures import Pictures
 from ingest.partition.reading import ReadResult
 from ingest.partition.sheet_tables import Cell, Sheet, sheet_elements
-from ingest.partition.text import clean
 
 MAX_CELLS = 2_000_000  # with text, of one file
 MAX_COLUMNS, MAX_ROWS = 16_384, 1_048_576

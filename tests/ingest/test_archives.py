@@ -113,6 +113,33 @@ def test_an_archive_with_a_rule_in_it_is_refused_whole(world, name):
     assert world.stored() == {}
 
 
+OLD_NAMES = {
+    "Übersicht.txt": "cp437",
+    "阀门说明.txt": "gb18030",
+    "Обзор.txt": "cp866",
+    "résumé.txt": "utf-8",
+}
+
+
+@pytest.mark.parametrize("name", OLD_NAMES)
+def test_names_in_old_archives_are_decoded_by_evidence(world, name):
+    raw = name.encode(OLD_NAMES[name])
+    stand_in = "x" * len(raw)
+    file = make_zip(world.docs / "a.zip", **{stand_in: "Apples.", "pay/two.txt": "Pears."})
+    file.write_bytes(file.read_bytes().replace(stand_in.encode(), raw))
+    paths = {line["path"] for line in world.ingest(allow=("group:hr",))["files"]}
+    assert paths == {f"docs/a.zip/{name}", "docs/a.zip/pay/two.txt"}
+
+
+def test_names_in_old_tars_are_decoded_by_evidence(world):
+    with tarfile.open(world.docs / "a.tar", "w", encoding="gb18030") as archive:
+        entry = tarfile.TarInfo("阀门说明.txt")
+        entry.size = 6
+        archive.addfile(entry, io.BytesIO(b"apples"))
+    (line,) = world.ingest(allow=("group:hr",))["files"]
+    assert line["path"] == "docs/a.tar/阀门说明.txt"
+
+
 def test_names_that_lead_out_of_the_archive_links_and_copies_are_told(world):
     with tarfile.open(world.docs / "a.tar", "w") as archive:
         for name in ("../../out.txt", "same.txt", "same.txt", "/rooted.txt"):

@@ -386,6 +386,21 @@ def test_names_in_old_archives_are_read(tmp_path):
     assert headings(parsed(tmp_path / "a.zip", data)) == [(1, "Übersicht.txt")]
 
 
+@pytest.mark.parametrize("rule", [".access.yaml", "pay/.access.yaml", "pay\\.Access.yml"])
+@pytest.mark.parametrize("pack", ["zip", "tar"])
+def test_an_archive_inside_a_file_that_holds_a_rule_is_refused_and_counted(tmp_path, rule, pack):
+    members = {"salaries.txt": b"Salaries.", rule: b"allow: [group:hr]"}
+    data = zipped(members) if pack == "zip" else tarred(members, "w")
+    with pytest.raises(SourceRefused, match="rule"):
+        parsed(tmp_path / "alone", data)
+    document = parsed(
+        tmp_path / "a.zip", zipped({f"inner.{pack}": data, "one.txt": b"Apples are red."})
+    )
+    assert "Salaries" not in str(document.elements)
+    assert [(loss.kind, loss.detail) for loss in document.losses] == [("part", f"inner.{pack}")]
+    assert "rules in it are not read" in document.warnings[0]
+
+
 def test_a_cut_archive_is_damaged_or_told(tmp_path):
     data = gzip.compress(b"words of a log\n" * 5_000)
     document = parsed(tmp_path / "a.gz", data[:-20], NO_OCR)

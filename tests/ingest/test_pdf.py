@@ -1,6 +1,5 @@
 """What is read on a PDF page, what is left out, and what is told of that."""
 
-import io
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from reportlab.pdfgen.canvas import Canvas
 
 from ingest.elements import Element, Parsed, ParseOptions
 from ingest.partition import ocr, parse
-from ingest.partition.context import ParseContext
 from ingest.partition.lines import join_lines
 from ingest.partition.titles import choose_title, is_title
 
@@ -193,15 +191,6 @@ def test_photographs_do_not_look_like_text():
     ramp = Image.linear_gradient("L").resize((600, 400)).convert("RGB")
     assert not ocr.looks_like_text(ocr.to_pixels(ramp))
     assert ocr.looks_like_text(ocr.to_pixels(picture(["Monday: paint", "the fence"])))
-
-
-def test_a_picture_in_a_document_is_counted_if_it_is_not_read(tmp_path):
-    stored = io.BytesIO()
-    picture(["Monday"]).save(stored, "PNG")
-    work = ParseContext(NO_OCR, tmp_path)
-    assert ocr.read_picture_bytes(stored.getvalue(), None, work) == []
-    assert ocr.read_picture_bytes(b"no picture", None, work) == []
-    assert [(loss.kind, loss.count) for loss in work.losses] == [("picture", 1), ("picture", 1)]
 
 
 # --- lines ----------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ import pypdfium2.raw as pdfium_c
 
 MAX_NOTES = 2_000
 MAX_CHARS = 100_000  # of one value
-BUTTONS = (pdfium_c.FPDF_FORMFIELD_CHECKBOX, pdfium_c.FPDF_FORMFIELD_RADIOBUTTON)
 _COMMENTS = (pdfium_c.FPDF_ANNOT_TEXT, pdfium_c.FPDF_ANNOT_FREETEXT)
 
 
