@@ -165,7 +165,7 @@ class _Zip:
                 locked = bool(entry.flag_bits & 1)
                 yield _make_member(
                     number,
-                    entry.filename,
+                    _name_of_entry(entry),
                     entry.file_size,
                     _zip_time(entry.date_time),
                     locked=locked,
@@ -212,6 +212,10 @@ class _Tar:
             for number, entry in enumerate(self._archive):
                 _check_count(number)
                 self._entries.append(entry)
+            # a tar that was cut between two files looks like a shorter one
+            if self._archive.offset + tarfile.BLOCKSIZE > os.fstat(self._file.fileno()).st_size:
+                self._entries = []
+                raise EOFError("its end is missing")
         return self._entries
 
     def close(self) -> None:
@@ -263,6 +267,15 @@ def _number_copies(members: list[Member]) -> Iterator[Member]:
     for member in members:
         seen[member.name] = seen.get(member.name, 0) + 1
         yield replace(member, copy=seen[member.name])
+
+
+def _name_of_entry(entry: zipfile.ZipInfo) -> str:
+    if entry.filename.isascii():
+        return entry.filename
+    # rare, and it loads what parsing needs
+    from ingest.partition.archive_entries import name_of_entry
+
+    return name_of_entry(entry)
 
 
 def _zip_time(told: tuple[int, int, int, int, int, int]) -> int:

@@ -58,6 +58,22 @@ def find_lookalikes(names: Iterable[str]) -> list[str]:
     )
 
 
+def find_rules(paths: Iterable[str]) -> list[str]:
+    """Of the paths in one archive, sorted, those of rules and of what looks like one.
+
+    Archives bring no rules, so whoever packed these meant readers that nobody will look up.
+    """
+    folders: dict[str, list[str]] = {}
+    for path in paths:
+        folder, slash, name = path.replace("\\", "/").rpartition("/")
+        folders.setdefault(folder + slash, []).append(name)
+    return sorted(
+        folder + name
+        for folder, names in folders.items()
+        for name in (*(each for each in names if each == ACCESS_FILE), *find_lookalikes(names))
+    )
+
+
 def _looks_like_a_rule(name: str) -> bool:
     plain = plain_letters(_drop_invisible(name))
     words = [

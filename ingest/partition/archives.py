@@ -13,6 +13,8 @@ from typing import IO, Any
 
 from indexes.errors import SourceBroken, SourceEmpty, SourceRefused
 from ingest.elements import Element
+from ingest.lookalikes import find_rules
+from ingest.partition.archive_entries import has_tar_end, name_of_entry
 from ingest.partition.attachments import lose_part, may_go_deeper, read_part
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import decode_bytes
@@ -20,13 +22,13 @@ from ingest.partition.kinds import LOCKED, MEGABYTE, UNLOCK, identify_format, is
 from ingest.partition.reading import NO_TITLE, ReadResult, reader_of
 
 COPY_BYTES = 1 << 20
+MAX_ENTRIES = 100_000  # of a tar, directories and links among them
 # what file managers leave behind; it holds no text of anybody
 _LITTER = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
     ValueError, OSError,
 )  # fmt: skip
-_UNICODE_NAME = 0x800  # the flag of a zip entry whose name is UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,18 @@ def read_zip(path: Path, work: ParseContext) -> ReadResult:
     """The files of a zip archive. Raises SourceRefused, SourceBroken, SourceEmpty."""
     with zipfile.ZipFile(path) as archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        return _read_members(
-            [_zip_member(archive, entry) for entry in entries], work
-        ), NO_TITLE.copy()
+        members = [_zip_member(archive, entry) for entry in entries]
+        _refuse_rules(member.name for member in members)
+        return _read_members(members, work), NO_TITLE.copy()
+
+
+def _refuse_rules(names: Iterable[str]) -> None:
+    """Raises SourceRefused for an archive that says itself who may read its files."""
+    if rules := find_rules(names):
+        raise SourceRefused(
+            f"It holds a rule, {ascii(rules[0])[1:-1]}, and rules in it are not read.",
+            remedy="Unpack it into a folder, where rules are read.",
+        )
 
 
 def _zip_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> _Member:
@@ -53,12 +64,8 @@ def _zip_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> _Member:
         with archive.open(entry) as file:
             return file.read(most)
 
-    name = entry.filename
-    if not entry.flag_bits & _UNICODE_NAME and not name.isascii():
-        name = decode_bytes(
-            name.encode("cp437", "replace"), ("cp437", "cp850", "gb18030", "cp866")
-        ).text
-    return _Member(name, entry.file_size, read, LOCKED if entry.flag_bits & 1 else "")
+    locked = LOCKED if entry.flag_bits & 1 else ""
+    return _Member(name_of_entry(entry), entry.file_size, read, locked)
 
 
 def read_packed(path: Path, work: ParseContext) -> ReadResult:
@@ -74,9 +81,30 @@ def read_packed(path: Path, work: ParseContext) -> ReadResult:
         return reader_of(identify_format(inner, work))(inner, work)
     try:
         with tarfile.open(inner, "r:") as archive:
-            return _read_members(_tar_members(archive, work), work), NO_TITLE.copy()
+            entries, whole = _list_tar(archive, inner.stat().st_size)
+            members = list(_tar_members(archive, entries, work))
+            _refuse_rules(member.name for member in members)
+            if not whole:
+                work.warn("It is damaged; files at its end are missing.")
+                work.lose("part", 1, "ends of archives")
+            return _read_members(members, work), NO_TITLE.copy()
     except tarfile.TarError as error:
         raise SourceBroken(f"It cannot be unpacked: {error}.") from error
+
+
+def _list_tar(archive: tarfile.TarFile, size: int) -> tuple[list[tarfile.TarInfo], bool]:
+    """The entries of a tar, and whether it goes on to its end. Raises SourceRefused."""
+    entries: list[tarfile.TarInfo] = []
+    try:
+        for entry in archive:
+            entries.append(entry)
+            if len(entries) > MAX_ENTRIES:
+                raise SourceRefused(f"It has more than {MAX_ENTRIES:,} entries.")
+    except tarfile.ReadError:  # what stands before the damage can be read
+        if not entries:
+            raise
+        return entries, False
+    return entries, has_tar_end(archive, size)
 
 
 def is_plain_tar(path: Path) -> bool:
@@ -84,8 +112,10 @@ def is_plain_tar(path: Path) -> bool:
         return file.read(512)[257:262] == b"ustar"
 
 
-def _tar_members(archive: tarfile.TarFile, work: ParseContext) -> Iterator[_Member]:
-    for entry in archive:
+def _tar_members(
+    archive: tarfile.TarFile, entries: Iterable[tarfile.TarInfo], work: ParseContext
+) -> Iterator[_Member]:
+    for entry in entries:
         if entry.isfile():
 
             def read(most: int, entry: tarfile.TarInfo = entry) -> bytes:

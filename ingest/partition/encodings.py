@@ -131,7 +131,7 @@ def _choose_encoding(data: bytes, preferred: Sequence[str], declared: str | None
     if 2 * invalid <= valid:
         return "utf-8"
     tried = ["utf-8"] if valid and told == "utf-8" else []
-    return _likeliest_encoding(data, [*tried, *preferred, *MORE_ENCODINGS])
+    return likeliest_encoding(data, [*tried, *preferred, *MORE_ENCODINGS])
 
 
 def _wide_encoding(sample: bytes) -> str | None:
@@ -165,7 +165,7 @@ def _is_as_declared(data: bytes, told: str, valid: int, invalid: int) -> bool:
     return plausibility(text) >= plausibility(sample.decode("utf-8", "replace"))
 
 
-def _likeliest_encoding(data: bytes, candidates: Sequence[str]) -> str:
+def likeliest_encoding(data: bytes, candidates: Sequence[str]) -> str:
     """The encoding whose text looks most like what people write; of equal ones the first."""
     sample = _evidence(data)
     best, most = candidates[0], -2.0
