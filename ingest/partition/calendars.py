@@ -3,7 +3,7 @@
 import quopri
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingest.elements import Element
@@ -13,7 +13,7 @@ from ingest.partition.encodings import decode_bytes
 from ingest.partition.reading import NO_TITLE, ReadResult
 from ingest.partition.text import read_text
 
-_ENTRIES = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VCARD"})
+_ENTRIES = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VCARD"})
 _SILENT = frozenset(  # for programs, not for people
     {
         "BEGIN", "END", "VERSION", "PRODID", "UID", "DTSTAMP", "SEQUENCE", "CREATED", "LAST-MODIFIED", "REV", "TRANSP",
@@ -28,8 +28,16 @@ _NAMES = {
     "NOTE": "Note", "BDAY": "Birthday", "ROLE": "Role", "NICKNAME": "Nickname", "COMPLETED": "Completed",
     "EXDATE": "Not on", "RESOURCES": "Resources", "SUMMARY": "Summary", "FN": "Name", "LABEL": "Address",
 }  # fmt: skip
+_LOOSE = ""  # the name of a line that is no property
 _PICTURES = frozenset({"PHOTO", "LOGO"})
-_UNNAMED = {"VEVENT": "Event", "VTODO": "Task", "VJOURNAL": "Journal", "VCARD": "Contact"}
+_DATA = frozenset({"KEY", "SOUND"})
+_UNNAMED = {
+    "VEVENT": "Event",
+    "VTODO": "Task",
+    "VJOURNAL": "Journal",
+    "VFREEBUSY": "Busy times",
+    "VCARD": "Contact",
+}
 _FOLD = re.compile(r"\n[ \t]")
 _SOFT_BREAK = re.compile(r"=\n")
 _LINE = re.compile(r'(?:[\w-]+\.)?([\w-]+)((?:;[^:;"]+(?:"[^"]*")?[^:;"]*)*):(.*)', re.DOTALL)
@@ -78,6 +86,8 @@ def parse_entries(text: str, work: ParseContext) -> Iterator[Element]:
             else:
                 yield from _entry_elements(entry, held, work)
                 entry = ""
+        elif entry and not below and each.name == _LOOSE and held:
+            held[-1] = replace(held[-1], value=f"{held[-1].value}\n{each.value}")
         elif entry and not below:
             held.append(each)
         elif each.name in ("X-WR-CALNAME", "X-WR-CALDESC"):
@@ -104,6 +114,8 @@ def _properties(text: str) -> Iterator[_Property]:
                 name.upper(): value.strip('"') for name, value in _PARAMETER.findall(found.group(2))
             }
             yield _Property(found.group(1).upper(), told, _decoded(found.group(3), told))
+        elif line.strip():  # a long text that was not folded as it should be
+            yield _Property(_LOOSE, {}, line)
 
 
 def _decoded(value: str, told: dict[str, str]) -> str:
@@ -138,6 +150,11 @@ def _property_line(each: _Property, work: ParseContext) -> str:
         text = "\n".join(element.text for element in found)
         return f"Description: {text}" if text else ""
     if each.name.startswith("X-"):
+        return ""
+    if each.name == _LOOSE:
+        return each.value.strip()
+    if each.name in _DATA and each.told.get("ENCODING"):
+        work.lose("part", 1, "files", "attached to an entry")
         return ""
     if each.name == "ATTACH" and not each.value.lower().startswith(("http", "mailto")):
         work.lose("part", 1, "files", "attached to an entry")

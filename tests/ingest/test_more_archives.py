@@ -17,7 +17,8 @@ RULED = {".access.yaml": "allow: [group:hr]", "pay.txt": "Salaries.", "b/one.txt
 
 
 def packed(make, tmp_path: Path, **files: str) -> bytes:
-    return make(tmp_path / "packed", **files).read_bytes()
+    made: Path = make(tmp_path / "packed", **files)
+    return made.read_bytes()
 
 
 @pytest.mark.parametrize("make", [make_zip, make_tar("gz")])
