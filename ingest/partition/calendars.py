@@ -3,7 +3,8 @@
 import quopri
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from ingest.elements import Element
@@ -86,8 +87,6 @@ def parse_entries(text: str, work: ParseContext) -> Iterator[Element]:
             else:
                 yield from _entry_elements(entry, held, work)
                 entry = ""
-        elif entry and not below and each.name == _LOOSE and held:
-            held[-1] = replace(held[-1], value=f"{held[-1].value}\n{each.value}")
         elif entry and not below:
             held.append(each)
         elif each.name in ("X-WR-CALNAME", "X-WR-CALDESC"):
@@ -114,7 +113,7 @@ def _properties(text: str) -> Iterator[_Property]:
                 name.upper(): value.strip('"') for name, value in _PARAMETER.findall(found.group(2))
             }
             yield _Property(found.group(1).upper(), told, _decoded(found.group(3), told))
-        elif line.strip():  # a long text that was not folded as it should be
+        elif line.strip():
             yield _Property(_LOOSE, {}, line)
 
 
@@ -133,7 +132,7 @@ def _entry_elements(entry: str, held: list[_Property], work: ParseContext) -> It
         title = " ".join(part for part in _fields(names["N"].value) if part)
     yield Element(kind="heading", text=" ".join(title.split()) or _UNNAMED[entry], level=1)
     lines: dict[str, None] = {}
-    for each in held:
+    for each in _with_loose_lines(held):
         if each is heading or each.name in _SILENT:
             continue
         if each.name in _PICTURES:
@@ -142,6 +141,17 @@ def _entry_elements(entry: str, held: list[_Property], work: ParseContext) -> It
             lines[line] = None
     if lines:
         yield Element(kind="text", text="\n".join(lines))
+
+
+def _with_loose_lines(held: list[_Property]) -> Iterator[_Property]:
+    """The properties; lines that are none belong to the one above, which was not folded as it
+    should be.
+    """
+    for is_loose, group in groupby(held, key=lambda each: each.name == _LOOSE):
+        if is_loose:
+            yield _Property(_LOOSE, {}, "\n".join(each.value for each in group))
+        else:
+            yield from group
 
 
 def _property_line(each: _Property, work: ParseContext) -> str:

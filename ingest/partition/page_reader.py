@@ -342,12 +342,14 @@ def _data_tables(root: Node) -> frozenset[Node]:
     headed: set[Node] = set()
     filled: set[Node] = set()
     nesting: set[Node] = set()
+    above_it: dict[Node, Node] = {}
     for node in root.iter():
         above = node.getparent()
         table = within.get(above) if above is not None else None
         if node.tag == "table":
             if table is not None:
                 nesting.add(table)
+                above_it[node] = table
             if (node.get("role") or "").lower() in ("presentation", "none"):
                 layout.add(node)
             table = node
@@ -362,7 +364,8 @@ def _data_tables(root: Node) -> frozenset[Node]:
             filled.add(table)
         if node.tag in ("td", "th") and node.getprevious() is not None:
             wide.add(table)
-    found = wide - layout - (nesting - (headed & filled))
+    deep = {above_it[table] for table in nesting if table in above_it}
+    found = wide - layout - deep - (nesting - (headed & filled))
     return frozenset(table for table in found if table in headed or not _has_long_cell(table))
 
 

@@ -125,8 +125,8 @@ def parse_delimited(text: str, delimiter: str, work: ParseContext) -> Iterator[E
     """Delimited rows as one table; ragged rows keep every cell they have. Raises SourceBroken."""
     csv.field_size_limit(MAX_CELL_CHARS)
     remarks, lines = _split_remarks(text.split("\n"), delimiter)
-    for remark in remarks:
-        yield Element(kind="text", text=remark)
+    for piece in _split_long("\n".join(remarks)):
+        yield Element(kind="text", text=piece)
     try:
         rows = list(_read_rows(lines, delimiter, work))
     except csv.Error as error:

@@ -3,7 +3,6 @@
 import re
 from functools import cache
 from html import unescape
-from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 DECLARED_WITHIN = 4_096
+MAX_MARKDOWN_COLUMNS = 200
 MAX_MARKDOWN_NESTING = 300  # of what the parser counts: a list in a list counts twice
 _PAGE_PARTS = ("head", "html", "body")  # a title elsewhere is that of a drawing
 _META_CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
@@ -106,14 +106,19 @@ def parse_markdown(text: str, work: ParseContext) -> list[Element]:
 def _widen_tables(text: str) -> str:
     """The text with tables as wide as their widest row, for cells beyond the header would be lost."""
     lines = text.split("\n")
-    for number, line in enumerate(lines):
-        if number and "|" in line and _DELIMITERS.fullmatch(line) and "|" in lines[number - 1]:
-            wide = _count_bars(line)
-            below = takewhile(lambda row: "|" in row, islice(lines, number + 1, None))
-            more = max(map(_count_bars, below), default=0) - wide
-            if more > 0 and _count_bars(lines[number - 1]) == wide:
-                lines[number - 1] = f"{lines[number - 1].rstrip().removesuffix('|')}|{' |' * more}"
-                lines[number] = f"{line.rstrip().removesuffix('|')}|{'---|' * more}"
+    widest = 0  # of the rows below
+    for number in range(len(lines) - 1, 0, -1):
+        line, header = lines[number], lines[number - 1]
+        if "|" not in line:
+            widest = 0
+            continue
+        bars = _count_bars(line)
+        if widest > bars == _count_bars(header) and "|" in header and _DELIMITERS.fullmatch(line):
+            more = min(widest, MAX_MARKDOWN_COLUMNS) - bars
+            lines[number - 1] = f"{header.rstrip().removesuffix('|')}|{' |' * more}"
+            lines[number] = f"{line.rstrip().removesuffix('|')}|{'---|' * more}"
+            widest = 0
+        widest = max(widest, bars)
     return "\n".join(lines)
 
 
