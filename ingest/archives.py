@@ -209,6 +209,10 @@ class _Tar:
             for number, entry in enumerate(self._archive):
                 _check_count(number)
                 self._entries.append(entry)
+            # a tar that was cut between two files looks like a shorter one
+            if self._archive.offset + tarfile.BLOCKSIZE > os.fstat(self._file.fileno()).st_size:
+                self._entries = []
+                raise EOFError("its end is missing")
         return self._entries
 
     def close(self) -> None:

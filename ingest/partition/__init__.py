@@ -28,10 +28,10 @@ from ingest.partition.kinds import identify_format
 from ingest.partition.reading import reader_of
 from ingest.partition.titles import choose_title
 
-_UNPRINTABLE = {code: None for code in range(32) if code not in (9, 10)} | {
-    0x7F: None,
-    0xFFFE: None,
-    0xFFFF: None,
+_UNPRINTABLE: dict[int, str | None] = {
+    **{code: None for code in (*range(32), 0x7F, 0xFFFE, 0xFFFF) if code not in (9, 10)},
+    **dict.fromkeys((0x0B, 0x0C), "\n"),  # they part words: the end of a line or a page,
+    **dict.fromkeys(range(0x1C, 0x20), " "),  # of a record or a field
 }
 
 

@@ -6,7 +6,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -14,6 +14,7 @@ from typing import IO, Any
 from indexes.errors import SourceBroken, SourceEmpty, SourceRefused
 from ingest.elements import Element
 from ingest.lookalikes import refuse_rules_inside
+from ingest.partition.archive_entries import has_tar_end
 from ingest.partition.attachments import lose_part, may_go_deeper, read_part
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import decode_names, zip_names
@@ -21,6 +22,7 @@ from ingest.partition.kinds import LOCKED, MEGABYTE, UNLOCK, identify_format, is
 from ingest.partition.reading import NO_TITLE, ReadResult, reader_of
 
 COPY_BYTES = 1 << 20
+MAX_ENTRIES = 100_000  # of a tar, directories and links among them
 # what file managers leave behind; it holds no text of anybody
 _LITTER = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
 _BROKEN = (
@@ -70,9 +72,29 @@ def read_packed(path: Path, work: ParseContext) -> ReadResult:
         return reader_of(identify_format(inner, work))(inner, work)
     try:
         with tarfile.open(inner, "r:") as archive:
-            return _read_members(_tar_members(archive, work), work), NO_TITLE.copy()
+            entries, whole = _list_tar(archive, inner.stat().st_size)
+            members = list(_tar_members(archive, entries, work))
+            if not whole:
+                work.warn("It is damaged; files at its end are missing.")
+                work.lose("part", 1, "ends of archives")
+            return _read_members(members, work), NO_TITLE.copy()
     except tarfile.TarError as error:
         raise SourceBroken(f"It cannot be unpacked: {error}.") from error
+
+
+def _list_tar(archive: tarfile.TarFile, size: int) -> tuple[list[tarfile.TarInfo], bool]:
+    """The entries of a tar, and whether it goes on to its end. Raises SourceRefused."""
+    entries: list[tarfile.TarInfo] = []
+    try:
+        for entry in archive:
+            entries.append(entry)
+            if len(entries) > MAX_ENTRIES:
+                raise SourceRefused(f"It has more than {MAX_ENTRIES:,} entries.")
+    except tarfile.ReadError:  # what stands before the damage can be read
+        if not entries:
+            raise
+        return entries, False
+    return entries, has_tar_end(archive, size)
 
 
 def is_plain_tar(path: Path) -> bool:
@@ -80,8 +102,9 @@ def is_plain_tar(path: Path) -> bool:
         return file.read(512)[257:262] == b"ustar"
 
 
-def _tar_members(archive: tarfile.TarFile, work: ParseContext) -> Iterator[_Member]:
-    entries = archive.getmembers()
+def _tar_members(
+    archive: tarfile.TarFile, entries: Sequence[tarfile.TarInfo], work: ParseContext
+) -> Iterator[_Member]:
     raw = [entry.name.encode("utf-8", "surrogateescape") for entry in entries]
     names = decode_names(raw, work.options.encodings)
     refuse_rules_inside(names)

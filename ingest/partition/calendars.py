@@ -4,6 +4,7 @@ import quopri
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from ingest.elements import Element
@@ -13,7 +14,7 @@ from ingest.partition.encodings import decode_bytes
 from ingest.partition.reading import NO_TITLE, ReadResult
 from ingest.partition.text import read_text
 
-_ENTRIES = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VCARD"})
+_ENTRIES = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VCARD"})
 _SILENT = frozenset(  # for programs, not for people
     {
         "BEGIN", "END", "VERSION", "PRODID", "UID", "DTSTAMP", "SEQUENCE", "CREATED", "LAST-MODIFIED", "REV", "TRANSP",
@@ -28,8 +29,16 @@ _NAMES = {
     "NOTE": "Note", "BDAY": "Birthday", "ROLE": "Role", "NICKNAME": "Nickname", "COMPLETED": "Completed",
     "EXDATE": "Not on", "RESOURCES": "Resources", "SUMMARY": "Summary", "FN": "Name", "LABEL": "Address",
 }  # fmt: skip
+_LOOSE = ""  # the name of a line that is no property
 _PICTURES = frozenset({"PHOTO", "LOGO"})
-_UNNAMED = {"VEVENT": "Event", "VTODO": "Task", "VJOURNAL": "Journal", "VCARD": "Contact"}
+_DATA = frozenset({"KEY", "SOUND"})
+_UNNAMED = {
+    "VEVENT": "Event",
+    "VTODO": "Task",
+    "VJOURNAL": "Journal",
+    "VFREEBUSY": "Busy times",
+    "VCARD": "Contact",
+}
 _FOLD = re.compile(r"\n[ \t]")
 _LINE = re.compile(r'(?:[\w-]+\.)?([\w-]+)((?:;[^:;"]+(?:"[^"]*")?[^:;"]*)*):(.*)', re.DOTALL)
 _DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)?(Z?))?")
@@ -103,6 +112,8 @@ def _properties(text: str) -> Iterator[_Property]:
                 name.upper(): value.strip('"') for name, value in _PARAMETER.findall(found.group(2))
             }
             yield _Property(found.group(1).upper(), told, _decoded(found.group(3), told))
+        elif line.strip():
+            yield _Property(_LOOSE, {}, line)
 
 
 def _decoded(value: str, told: dict[str, str]) -> str:
@@ -120,7 +131,7 @@ def _entry_elements(entry: str, held: list[_Property], work: ParseContext) -> It
         title = " ".join(part for part in _fields(names["N"].value) if part)
     yield Element(kind="heading", text=" ".join(title.split()) or _UNNAMED[entry], level=1)
     lines: dict[str, None] = {}
-    for each in held:
+    for each in _with_loose_lines(held):
         if each is heading or each.name in _SILENT:
             continue
         if each.name in _PICTURES:
@@ -131,12 +142,28 @@ def _entry_elements(entry: str, held: list[_Property], work: ParseContext) -> It
         yield Element(kind="text", text="\n".join(lines))
 
 
+def _with_loose_lines(held: list[_Property]) -> Iterator[_Property]:
+    """The properties; lines that are none belong to the one above, which was not folded as it
+    should be.
+    """
+    for is_loose, group in groupby(held, key=lambda each: each.name == _LOOSE):
+        if is_loose:
+            yield _Property(_LOOSE, {}, "\n".join(each.value for each in group))
+        else:
+            yield from group
+
+
 def _property_line(each: _Property, work: ParseContext) -> str:
     if each.name == "X-ALT-DESC":
         found = web.parse_html(_unescape(each.value), work)[0]
         text = "\n".join(element.text for element in found)
         return f"Description: {text}" if text else ""
     if each.name.startswith("X-"):
+        return ""
+    if each.name == _LOOSE:
+        return each.value.strip()
+    if each.name in _DATA and each.told.get("ENCODING"):
+        work.lose("part", 1, "files", "attached to an entry")
         return ""
     if each.name == "ATTACH" and not each.value.lower().startswith(("http", "mailto")):
         work.lose("part", 1, "files", "attached to an entry")

@@ -26,6 +26,8 @@ MARKS = (
 )
 REPLACED = "\ufffd"
 FEW = 3  # so many replaced characters are no damage, however short the text is
+MAX_BAD_A_CHARACTER = 3  # bytes, up to which a text with few characters may be broken UTF-8
+WIDE_ENOUGH = 0.7  # plausibility from which on bytes are taken for UTF-16 without a mark
 MAX_BAD_SHARE = 0.25  # of the characters beyond ASCII; more, and a declared encoding is a mistake
 MORE_ENCODINGS = (
     "euc-jp", "koi8-u", "cp866", "iso8859-5", "mac-cyrillic", "cp1250", "iso8859-2", "cp1253",
@@ -49,6 +51,7 @@ _SAY_NOTHING = frozenset({"ascii", "us-ascii", "binary", "8bit", "7bit", "unknow
 _STATEFUL = frozenset({"iso2022_jp", "iso2022_kr", "iso2022_jp_2", "hz", "utf_7", "iso2022_jp_ext"})
 _ISO_2022_JP = re.compile(rb"\x1b\$[@B]|\x1b\([JI]")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_CONTROL = re.compile(rb"[\x00-\x08]")
 _HALVES = re.compile(rb"\xed[\xa0-\xbf]")
 _SINGLE_BYTES = frozenset(
     codecs.lookup(name).name for name in MORE_ENCODINGS if name != "euc-jp"
@@ -140,7 +143,7 @@ def _choose_encoding(data: bytes, preferred: Sequence[str], declared: str | None
     for mark, name in MARKS:
         if data.startswith(mark):
             return name
-    if wide := _wide_encoding(data[:SAMPLE_BYTES]):
+    if wide := wide_encoding(data[:SAMPLE_BYTES]):
         return wide
     told = codec_of(declared)
     if told in _STATEFUL:
@@ -152,16 +155,36 @@ def _choose_encoding(data: bytes, preferred: Sequence[str], declared: str | None
         return told
     if 2 * invalid <= valid:
         return "utf-8"
-    tried = ["utf-8"] if valid and told == "utf-8" else []
-    return _likeliest_encoding(data, [*tried, *preferred, *MORE_ENCODINGS])
+    likeliest = likeliest_encoding(data, [*preferred, *MORE_ENCODINGS])
+    return "utf-8" if _is_rather_utf_8(data, valid, invalid, likeliest) else likeliest
 
 
-def _wide_encoding(sample: bytes) -> str | None:
-    """UTF-16 without a mark: Latin text has its zeros on one side only."""
+def _is_rather_utf_8(data: bytes, valid: int, invalid: int, other: str) -> bool:
+    """Whether a text with few characters beyond ASCII is broken UTF-8, not sound in another encoding.
+
+    Letters of other encodings hardly ever follow one another so that they are UTF-8 by chance.
+    """
+    if not valid or valid * MAX_BAD_A_CHARACTER < invalid:
+        return False
+    sample = _evidence(data)
+    sound = plausibility(sample.decode("utf-8", "ignore"))
+    return sound * valid / (valid + invalid / 4) > plausibility(sample.decode(other, "replace"))
+
+
+def wide_encoding(sample: bytes) -> str | None:
+    """UTF-16 without a mark: Latin text has its zeros on one side only, other text has bytes that
+    stand in no text of single bytes. None if it is not that.
+    """
     evens, odds = sample[::2].count(0), sample[1::2].count(0)
-    if max(evens, odds) * 5 < len(sample):
+    if max(evens, odds) * 5 >= len(sample):
+        return "utf-16-le" if odds > evens else "utf-16-be"
+    if not _CONTROL.search(sample):
         return None
-    return "utf-16-le" if odds > evens else "utf-16-be"
+    for name in ("utf-16-le", "utf-16-be"):
+        text = sample[: len(sample) & ~1].decode(name, "replace")[:-1]
+        if plausibility(text) >= WIDE_ENOUGH and not any(char < "\t" for char in text):
+            return name
+    return None
 
 
 def _count_utf_8(data: bytes) -> tuple[int, int]:
@@ -173,7 +196,7 @@ def _count_utf_8(data: bytes) -> tuple[int, int]:
 def _is_as_declared(data: bytes, told: str, valid: int, invalid: int) -> bool:
     """Whether the bytes bear out what is said of them."""
     if told == "utf-8":
-        return 2 * invalid <= valid
+        return invalid <= valid
     sample = _evidence(data)
     text = sample.decode(told, "replace")
     beyond = sum(char > "\x7f" for char in text)
@@ -187,7 +210,7 @@ def _is_as_declared(data: bytes, told: str, valid: int, invalid: int) -> bool:
     return plausibility(text) >= plausibility(sample.decode("utf-8", "replace"))
 
 
-def _likeliest_encoding(data: bytes, candidates: Sequence[str]) -> str:
+def likeliest_encoding(data: bytes, candidates: Sequence[str]) -> str:
     """The encoding whose text looks most like what people write; of equal ones the first."""
     sample = _evidence(data)
     best, most = candidates[0], -2.0

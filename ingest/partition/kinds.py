@@ -11,6 +11,7 @@ from indexes.errors import SourceBroken, SourceEmpty, SourceRefused
 from indexes.formats import BY_ENDING, FORMATS, KNOWN_ENDINGS, UNREAD_ENDINGS, Family, Format
 from ingest.elements import ParseOptions
 from ingest.partition.context import ParseContext
+from ingest.partition.encodings import wide_encoding
 from ingest.partition.text_kinds import judge_text
 
 MEGABYTE = 1_000_000
@@ -96,6 +97,8 @@ def _looks_like_text(head: bytes) -> bool:
     evens, odds = head[::2].count(0), head[1::2].count(0)
     if max(evens, odds) * 5 >= len(head):  # UTF-16 without a mark has its zeros on one side
         return min(evens, odds) * 20 < max(evens, odds)
+    if wide_encoding(head):
+        return True
     controls = sum(byte < 9 or (13 < byte < 32 and byte not in (26, 27)) for byte in head)
     return controls <= max(1, len(head) // 50)
 

@@ -1,6 +1,8 @@
 """E-mail in the Internet's format: headers, the bodies that say most, and the attached files."""
 
+import base64
 import binascii
+import codecs
 import email
 import email.policy
 import re
@@ -31,6 +33,7 @@ _SECRET_TYPES = frozenset(
 )
 _BODY_TYPES = frozenset(
     {"text/plain", "text/html", "text/calendar", "text/enriched", "text/richtext", "text/rtf", "application/rtf",
+     "text/x-amp-html", "text/watch-html",
      "message/delivery-status", "text/rfc822-headers", "text/x-vcard", "text/vcard", "text/directory"}
 )  # fmt: skip
 LOCKED_BODY = "Its body is encrypted."
@@ -47,6 +50,7 @@ _STUB = re.compile(
 )
 """What a note says whose only purpose is to point to the other version."""
 
+_FOR_OLD_PROGRAMS = re.compile(r"\bmime\b|multi-?part", re.IGNORECASE)
 _QUOTES = re.compile(r">+(?: ?>)*")
 
 
@@ -116,7 +120,8 @@ def parse_internet_mail(data: bytes, work: ParseContext) -> Mail:
 
 def _parse(data: bytes) -> Message:
     try:
-        return email.message_from_bytes(data.lstrip(b"\r\n"), policy=email.policy.compat32)
+        data = data.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+        return email.message_from_bytes(data, policy=email.policy.compat32)
     except _BROKEN as error:
         raise SourceBroken(f"Its parts cannot be read ({type(error).__name__}).") from error
 
@@ -164,9 +169,17 @@ def _read_content(message: Message, work: ParseContext) -> _Content:
             choose = part.get_content_type() == "multipart/alternative"
             kinds = [one.get_content_type() for one in inner]
             made[id(part)] = _choose(contents, kinds) if choose else _join(contents)
+            _lose_around(part, work)
         else:
             made[id(part)] = _read_leaf(part, len(made) + 1, work)
     return made[id(message)]
+
+
+def _lose_around(part: Message, work: ParseContext) -> None:
+    """Counts what stands before the first part and behind the last, which no program shows."""
+    for text in (part.preamble, part.epilogue):
+        if text and not _FOR_OLD_PROGRAMS.search(text):
+            work.lose("hidden", len(text.split()), "words", "outside the parts of the message")
 
 
 def _join(contents: list[_Content]) -> _Content:
@@ -253,11 +266,25 @@ def _read_leaf(part: Message, number: int, work: ParseContext) -> _Content:
     if kind in ("message/partial", "message/external-body"):
         work.lose("part", 1, "parts", kind)
         return _Content([], [])
-    if part.get_content_maintype() == "multipart":
+    if part.get_content_maintype() == "multipart":  # its boundary is missing: it is one text
+        return _Content(list(parse_paragraphs(_raw_text(part, work))), [])
+    if kind in _SIGNATURES:
         return _Content([], [])
     name = named or f"part {number}{_ENDINGS.get(kind, '')}"
     return _Content([], [Attachment(name, bytes_of(part))])
 
+
+def _raw_text(part: Message, work: ParseContext) -> str:
+    payload = part.get_payload()
+    if not isinstance(payload, str):
+        return ""
+    return decode(payload.encode("utf-8", "surrogateescape"), work)
+
+
+_SIGNATURES = frozenset(
+    {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
+)
+"""They sign the text beside them and say nothing themselves."""
 
 _ENDINGS = {
     "text/plain": ".txt", "text/html": ".html", "text/csv": ".csv", "text/calendar": ".ics", "text/markdown": ".md",
@@ -268,7 +295,39 @@ _ENDINGS = {
 
 def bytes_of(part: Message) -> bytes:
     data = part.get_payload(decode=True)
-    return data if isinstance(data, bytes) else b""
+    data = data if isinstance(data, bytes) else b""
+    if str(part.get("Content-Transfer-Encoding", "")).strip().lower() != "base64":
+        return data
+    rest = _behind_base64(part.get_payload())
+    return data if rest is None else rest
+
+
+def _behind_base64(payload: object) -> bytes | None:
+    """The bytes of a part to whose packed text others were added, packed or plain, as lists for
+    mail do below every message; None if it is all one.
+    """
+    if not isinstance(payload, str):
+        return None
+    lines = payload.rstrip().split("\n")
+    end = next((n for n, _ in enumerate(lines) if n and _is_plain(lines, n)), len(lines))
+    packed = _PACKED.findall("".join(lines[:end]))
+    if end == len(lines) and len(packed) < 2:
+        return None
+    try:
+        made = [base64.b64decode(f"{piece.rstrip('=')}===") for piece in packed]
+    except (binascii.Error, ValueError):
+        return None
+    return b"\n".join((*made, *(line.encode("utf-8", "surrogateescape") for line in lines[end:])))
+
+
+def _is_plain(lines: list[str], number: int) -> bool:
+    """Whether packed text ends above a line."""
+    above = lines[number - 1].strip()
+    return (not above or above.endswith("=")) and bool(_UNPACKED.search(lines[number].strip()))
+
+
+_PACKED = re.compile(r"[^=]+=*")
+_UNPACKED = re.compile(r"[^A-Za-z0-9+/=]")
 
 
 def _read_body(part: Message, work: ParseContext) -> tuple[list[Element], list[Attachment]]:
@@ -296,7 +355,7 @@ def _read_text_part(part: Message, work: ParseContext) -> ReadResult:
         ]
         return [element for text in fields for element in parse_paragraphs(text)], {}
     data, charset = bytes_of(part), _charset_of(part)
-    if kind == "text/html":
+    if kind in ("text/html", "text/x-amp-html", "text/watch-html"):
         return web.parse_html_bytes(data, work, charset)
     if kind in ("text/rtf", "application/rtf"):
         return rtf.parse_rtf(data, work)

@@ -13,7 +13,7 @@ from ingest.partition.reading import NO_TITLE, ReadResult
 
 MAX_MESSAGES = 5_000
 _FROM_LINE = re.compile(
-    rb"(?:\A|\r?\n\r?\n|\A\s+)From [^\r\n]*\d{4}[^\r\n]*\r?\n(?=[!-9;-~]+:|>From )"
+    rb"(?:\A|\r?\n\r?\n|\A\s+)From [^\r\n]*\d:\d\d[^\r\n]*\r?\n(?=[!-9;-~]+:|>From )"
 )
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 

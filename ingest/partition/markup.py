@@ -32,6 +32,10 @@ _PARAGRAPHS = frozenset(
     {"p", "para", "simpara", "title", "li", "listitem", "entry", "term", "text", "desc"}
 )
 
+_BLOCKS = frozenset(
+    {"p", "para", "simpara", "title", "li", "listitem", "entry", "row", "td", "tr", "br", "lb"}
+)
+
 
 def read_xml(path: Path, work: ParseContext) -> ReadResult:
     data = path.read_bytes()
@@ -105,12 +109,22 @@ def _heading_or_text(node: Node, text: str) -> Element:
 
 
 def _texts(node: Node) -> Iterator[str]:
-    """All text inside an element, with that of entities that nobody resolved as it is written."""
-    for each in node.iter():
-        if isinstance(each, etree._Entity) or isinstance(each.tag, str):
-            yield each.text or ""
-        if each is not node:
-            yield each.tail or ""
+    """All text inside an element in its order, with that of entities that nobody resolved as it is
+    written; blocks inside it are words apart.
+    """
+    waiting: list[Node | str] = [node]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+            continue
+        is_element = isinstance(item.tag, str)
+        if is_element or isinstance(item, etree._Entity):
+            yield item.text or ""
+        for child in reversed(item) if is_element else ():
+            is_block = isinstance(child.tag, str) and _name(child.tag).lower() in _BLOCKS
+            apart = " " if is_block else ""
+            waiting += [apart + (child.tail or ""), child, apart]
 
 
 def _is_paragraph(node: Node) -> bool:

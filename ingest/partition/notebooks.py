@@ -1,6 +1,5 @@
 """Notebooks: their cells in order, text as Markdown, code as code, results below it."""
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,9 @@ from ingest.elements import Element
 from ingest.partition import structured, web
 from ingest.partition.context import ParseContext
 from ingest.partition.reading import ReadResult
-from ingest.partition.text import parse_code, read_text
+from ingest.partition.text import parse_code, read_text, without_colours
 
 MAX_OUTPUT_CHARS = 20_000  # of one cell
-_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def read_notebook(path: Path, work: ParseContext) -> ReadResult:
@@ -80,7 +78,7 @@ def _read_output(output: Mapping[str, Any], work: ParseContext) -> Iterator[Elem
         )
     if any(str(name).startswith("image/") or name in ("png", "jpeg", "svg") for name in data):
         work.lose("picture", 1, "pictures", "among the results of the code")
-    text = _COLOURS.sub("", text)
+    text = without_colours(text)
     work.lose("limit", len(text) - MAX_OUTPUT_CHARS, "characters", "of a long result")
     yield from parse_code(text[:MAX_OUTPUT_CHARS])
 

@@ -4,6 +4,7 @@ What is no block is running text, whatever its name. What a page does not show i
 come after the content, tables become grids if they are no mere layout.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ _BLOCKS = frozenset((
     "menu", "nav", "ol", "optgroup", "option", "p", "plaintext", "pre", "search", "section", "summary",
     "svg", "table", "tbody", "td", "text", "tfoot", "th", "thead", "tr", "ul", "xmp",
 ))  # fmt: skip
+_DOCUMENT_ENDS = re.compile(r"</(?:html|body)\s*>", re.IGNORECASE)
 _SKIPPED = frozenset((
     "head", "script", "style", "meta", "link", "base", "param", "source", "track", "col", "colgroup", 
     "metadata", "keygen",
@@ -35,7 +37,19 @@ _SKIPPED = frozenset((
 _PARTS_OF_TABLES = frozenset({"thead", "tbody", "tfoot", "tr", "td", "th", "caption"})
 _KEEPS_LINES = frozenset({"pre", "xmp", "listing", "plaintext"})
 _APART = frozenset(
-    {"button", "label", "output", "meter", "progress", "object", "canvas", "video", "audio"}
+    {
+        "button",
+        "label",
+        "output",
+        "meter",
+        "progress",
+        "object",
+        "canvas",
+        "video",
+        "audio",
+        "title",
+        "desc",
+    }
 )
 _SIDE_BY_SIDE = frozenset({"a", "kbd"})  # two of them without anything between are two words
 _STRUCK = frozenset({"del", "s", "strike"})
@@ -59,8 +73,16 @@ def read_page(root: Node, work: ParseContext) -> list[Element]:
 class _PageReader:
     """Walks with a stack: nesting may be deep."""
 
-    def __init__(self, work: ParseContext, styles: Styles, data_tables: frozenset[Node]) -> None:
+    def __init__(
+        self,
+        work: ParseContext,
+        styles: Styles,
+        data_tables: frozenset[Node],
+        *,
+        in_frame: bool = False,
+    ) -> None:
         self.work, self.styles, self.data_tables = work, styles, data_tables
+        self.in_frame = in_frame
         self.numbers: dict[Node, int] = {}
         self.special: Mapping[str, Callable[[Node, Look, PageWriter], None]] = {
             "br": lambda node, look, writer: writer.add_break(),
@@ -90,7 +112,7 @@ class _PageReader:
         """What is to be read of it, the last first."""
         look = self._look(node, around)
         tag = node.tag
-        if tag in _SKIPPED or (tag == "title" and node.getparent().tag in ("head", "html")):
+        if tag in _SKIPPED or (tag == "title" and node.getparent().tag in ("head", "html", "body")):
             return []
         if tag in self.special:
             self.special[tag](node, look, writer)
@@ -113,6 +135,8 @@ class _PageReader:
     def _look(self, node: Node, around: Look) -> Look:
         look = self.styles.look(node, around)
         why = _NEVER_SHOWN.get(node.tag)
+        if node.tag == "dialog" and node.get("open") is None:
+            why = "in a dialog that is closed"
         return replace(look, unseen=why) if why and not look.unseen else look
 
     def _begin(self, node: Node, look: Look, writer: PageWriter) -> None:
@@ -162,7 +186,10 @@ class _PageReader:
             return ""
         told = _whole_number(item.get("value"))
         first = _whole_number(above.get("start"))
-        number = told if told is not None else self.numbers.get(above, (first or 1) - 1) + 1
+        step = -1 if above.get("reversed") is not None else 1
+        if first is None:
+            first = 1 if step > 0 else len(above.findall("li"))
+        number = told if told is not None else self.numbers.get(above, first - step) + step
         self.numbers[above] = number
         return f"{written_number(number, above.get('type') or '1')}. "
 
@@ -173,8 +200,19 @@ class _PageReader:
             self.work.lose("picture", 1, "pictures", "inside the page")
 
     def _read_frame(self, node: Node, look: Look, writer: PageWriter) -> None:
-        if node.get("srcdoc"):
-            self.work.lose("part", 1, "frames", "inside the page")
+        markup = node.get("srcdoc") or ""
+        if self.in_frame:
+            self.work.lose("part", 1 if markup else 0, "frames", "inside a frame of the page")
+            return
+        root, _ = parse_tree(markup) if markup.strip() else (None, True)
+        if root is None:
+            return
+        inner = _PageReader(self.work, styles_of(root), _data_tables(root), in_frame=True)
+        writer.end_block()
+        inner.read(
+            root, replace(look, ground=None) if look.hidden else inner.styles.start(), writer
+        )
+        writer.end_block()
 
     def _read_input(self, node: Node, look: Look, writer: PageWriter) -> None:
         kind = (node.get("type") or "text").lower()
@@ -198,6 +236,7 @@ class _PageReader:
         options = [
             (option, " ".join("".join(option.itertext()).split()) or (option.get("label") or ""))
             for option in node.iter("option")
+            if option.get("hidden") is None or self._hide(option)
         ]
         chosen = [text for option, text in options if option.get("selected") is not None]
         if not chosen and options and node.get("multiple") is None:
@@ -207,6 +246,10 @@ class _PageReader:
         if others:
             writer.add(f"[other choices: {', '.join(others[:MAX_CHOICES])}] ", look.hidden)
             self.work.lose("limit", len(others) - MAX_CHOICES, "choices", "of a list in a form")
+
+    def _hide(self, node: Node) -> bool:
+        self.work.hide("".join(node.itertext()), "not displayed")
+        return False
 
     def _read_formula(self, node: Node, look: Look, writer: PageWriter) -> None:
         writer.add(f" {formula_text(node)} ", look.hidden)
@@ -226,14 +269,19 @@ class _PageReader:
     def _read_table(self, node: Node, look: Look, writer: PageWriter) -> bool:
         """A table as a grid, its cells read like any other text; False if nothing is left of it."""
         writer.end_block()
-        for row in list(node.iter("tr")):
+        rows = [row for row in node.iter("tr") if _is_part_of(row, node)]
+        for row in rows:
             for child in [child for child in row if child.tag not in ("td", "th")]:
                 if isinstance(child.tag, str) and any(True for _ in child.iter("td", "th")):
                     child.drop_tag()  # a form between a row and its cells
         loose = " ".join(" ".join(_loose_texts(node)).split())
-        written = [row for row in node.iter("tr") if "".join(row.itertext()).strip()]
+        for foot in node.findall("tfoot"):  # shown below the rows, wherever it is written
+            foot.tail = None
+            node.append(foot)
+        written = [row for row in rows if "".join(row.itertext()).strip()]
         looks: dict[Node, Look] = {node: look}
-        for cell in list(node.iter("td", "th", "caption")):
+        cells = [cell for cell in node.iter("td", "th", "caption") if _is_part_of(cell, node)]
+        for cell in cells:
             self._flatten(cell, self._look_inside(cell.getparent(), looks), writer)
         for row in written:
             if not "".join(row.itertext()).strip():  # hidden throughout
@@ -269,9 +317,16 @@ class _PageReader:
         cell.text = text
 
 
+def _is_part_of(node: Node, table: Node) -> bool:
+    """Whether no other table stands between the two."""
+    return next(node.iterancestors("table"), None) is table
+
+
 def _loose_texts(table: Node) -> Iterator[str]:
     """Texts inside a table that stand in none of its cells."""
     for node in table.iter("table", "thead", "tbody", "tfoot", "tr"):
+        if node is not table and not _is_part_of(node, table):
+            continue
         yield " ".join((node.text or "").split())
         for child in node:
             yield " ".join((child.tail or "").split())
@@ -285,12 +340,16 @@ def _data_tables(root: Node) -> frozenset[Node]:
     layout: set[Node] = set()
     wide: set[Node] = set()
     headed: set[Node] = set()
+    filled: set[Node] = set()
+    nesting: set[Node] = set()
+    above_it: dict[Node, Node] = {}
     for node in root.iter():
         above = node.getparent()
         table = within.get(above) if above is not None else None
         if node.tag == "table":
             if table is not None:
-                layout.add(table)
+                nesting.add(table)
+                above_it[node] = table
             if (node.get("role") or "").lower() in ("presentation", "none"):
                 layout.add(node)
             table = node
@@ -301,9 +360,12 @@ def _data_tables(root: Node) -> frozenset[Node]:
             layout.add(table)
         elif node.tag == "th":
             headed.add(table)
+        elif node.tag == "td":
+            filled.add(table)
         if node.tag in ("td", "th") and node.getprevious() is not None:
             wide.add(table)
-    found = wide - layout
+    deep = {above_it[table] for table in nesting if table in above_it}
+    found = wide - layout - deep - (nesting - (headed & filled))
     return frozenset(table for table in found if table in headed or not _has_long_cell(table))
 
 
@@ -349,6 +411,8 @@ def parse_tree(text: str) -> tuple[Node | None, bool]:
     """The tree of a page, None if it has none, and whether all of the page is in it."""
     parser = lxml_html.HTMLParser(huge_tree=True, remove_comments=True, remove_pis=True)
     try:
+        # what stands behind the end of a page is shown as well
+        text = _DOCUMENT_ENDS.sub(" ", text)
         root = lxml_html.document_fromstring(text, parser=parser, ensure_head_body=False)
     except (lxml_html.etree.ParserError, lxml_html.etree.XMLSyntaxError, ValueError):
         return None, not text.strip()

@@ -18,9 +18,12 @@ from ingest.partition.letters import plausibility
 from ingest.partition.notation import lowered, raised
 from ingest.partition.reading import ReadResult
 from ingest.partition.rtf_tables import RtfTable
+from ingest.partition.symbols import symbol_of
 from ingest.partition.titles import worthy_title
 
 MAX_NESTING = 100_000  # groups inside groups; no writer makes so many
+MAX_COLOURS = 10_000
+WHITE = 247  # of 255, of each colour: letters that cannot be told from white paper
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?"  # a word with its number
     rb"|\\'([0-9a-fA-F]{2})"  # a byte
@@ -30,6 +33,8 @@ _TOKEN = re.compile(
     rb"|([^\\{}\r\n\0]+)"
     rb"|\\"
 )
+MAX_REST = 1_000_000  # bytes behind the end that are looked at
+_WORDS = re.compile(rb"(?<![\\\w])[a-zA-Z\x80-\xff]{2,}")
 _CHARSETS = {
     0: 1252, 2: -2, 77: 10000, 78: 932, 79: 949, 80: 936, 81: 950, 128: 932, 129: 949, 130: 1361, 134: 936, 136: 950,
     161: 1253, 162: 1254, 163: 1258, 177: 1255, 178: 1256, 179: 1256, 180: 1256, 181: 1255, 186: 1257, 204: 1251, 222: 874,
@@ -39,7 +44,6 @@ _CODECS = {932: "cp932", 936: "gb18030", 949: "cp949", 950: "big5hkscs", 1361: "
            10001: "shift_jis", 10006: "mac-greek", 10007: "mac-cyrillic", 10029: "mac-latin2", 65001: "utf-8",
            54936: "gb18030", 20866: "koi8-r", 28592: "iso8859-2", 708: "cp1256", 709: "cp1256"}  # fmt: skip
 _MANY_BYTES = frozenset({"cp932", "gb18030", "cp949", "big5hkscs", "johab", "shift_jis", "utf-8"})
-_SYMBOLS = {0xB7: "•", 0xA7: "•", 0xD8: "•", 0xFC: "✓", 0xE0: "→", 0xAE: "→"}
 _SIGNS = {
     "par": "\n", "line": "\v", "tab": "\t", "emdash": "—", "endash": "–", "lquote": "‘", "rquote": "’",
     "ldblquote": "“", "rdblquote": "”", "bullet": "•", "emspace": " ", "enspace": " ", "qmspace": " ", "sect": "\n",
@@ -47,7 +51,7 @@ _SIGNS = {
 }  # fmt: skip
 _SKIPPED = frozenset(
     {
-        "colortbl", "stylesheet", "listtable", "listoverridetable", "revtbl", "rsidtbl", "generator", "fldinst", "pict",
+        "stylesheet", "listtable", "listoverridetable", "revtbl", "rsidtbl", "generator", "fldinst", "pict",
         "objdata", "objclass", "objname", "themedata", "colorschememapping", "datastore", "latentstyles", "xmlnstbl",
         "mmathPr", "nonshppict", "filetbl", "bkmkstart", "bkmkend", "atnid", "atnauthor", "atnref", "atndate",
         "atnparent", "atnicon", "atntime", "pgdsctbl", "wgrffmtfilter", "template", "background", "ffname", "ffdeftext",
@@ -63,9 +67,10 @@ _BOXES = frozenset({"shptxt", "dptxbxtext"})
 _NOTES = frozenset({"footnote", "annotation"})
 _EDGES = {"header": "header", "headerl": "header", "headerr": "header", "headerf": "header",
           "footer": "footer", "footerl": "footer", "footerr": "footer", "footerf": "footer"}  # fmt: skip
-_TEXT_INSIDE = frozenset(
-    {"shptxt", "ud", "fldrslt", "shprslt", "result", "dptxbxtext", "title", "author"}
-)
+_FORMULAS = frozenset({"mmath", "moMath", "moMathPara"})
+_FORMULA_SHIFTS = {"msup": "super", "msub": "sub"}
+_TWINS = ("shprslt", "nonshppict")  # what stands elsewhere in a newer form
+_TEXT_INSIDE = frozenset({"shptxt", "ud", "fldrslt", "result", "dptxbxtext", "title", "author"})
 """Groups whose text counts although they stand inside a group that is passed over."""
 
 
@@ -73,6 +78,7 @@ _TEXT_INSIDE = frozenset(
 class _Font:
     codec: str
     symbols: bool = False
+    greek: bool = False  # its symbols are those of the font "Symbol"
     certain: bool = False  # the file names its charset, and not only the usual one
 
 
@@ -88,6 +94,9 @@ class _State:
     deleted: bool = False
     shift: str = ""  # "super" or "sub"
     only_rtf: bool = False  # text that stands for the markup of a web page inside
+    in_formula: bool = False
+    colour: int = 0  # its number in the table of colours; 0: that of the reader
+    shaded: bool = False  # the ground is not that of the page
     place: str = ""  # fonttbl, stylesheet, info, listtext
     alternative: int = 0  # 1: the first of two versions comes next
 
@@ -106,6 +115,7 @@ class _Flow:
     level: int = 0  # of a heading; 0: it is none
     in_list: bool = False
     in_table: bool = False
+    shaded: bool = False  # the paragraph has a ground of its own
     table: RtfTable = field(default_factory=RtfTable)
 
 
@@ -136,6 +146,8 @@ class _Reader:
         self.defined_font = -1
         self.levels: dict[int, int] = {}  # of headings, by style
         self.style, self.style_name = -1, ""
+        self.colours: list[tuple[int, ...] | None] = []
+        self.parts_of_colour: list[int] = []
         self.pending = bytearray()
         self.to_skip = 0
         self.starred = False
@@ -170,12 +182,18 @@ class _Reader:
             elif kind == 6:
                 self._bytes(found.group(6))
             if not self.stack and kind == 5:
+                self._lose_rest(data[at:])
                 break
         if self.stack:
             self.work.warn("It ends within a group; its end may be missing.")
         while self.stack:
             self._brace(b"}")
         self._flush()
+
+    def _lose_rest(self, data: bytes) -> None:
+        """Counts the words behind the end of the document, which no program shows."""
+        rest = _WORDS.findall(data[:MAX_REST])
+        self.work.lose("hidden", len(rest), "words", "after its end")
 
     def _brace(self, brace: bytes) -> None:
         self._flush()
@@ -223,7 +241,7 @@ class _Reader:
             return
         if word == "u" and number is not None:
             self._flush()
-            self._text(chr(number % 65_536))
+            self._text(self._sign_of(number % 65_536))
             self.to_skip = self.state.unicode_skip
             return
         self._flush()
@@ -235,13 +253,28 @@ class _Reader:
         elif not self._set_character(word, number) and not self._set_paragraph(word, number):
             self._define(word, number)
 
+    def _sign_of(self, code: int) -> str:
+        """A character by its number; those of fonts of symbols have numbers of their own."""
+        if not 0xF020 <= code <= 0xF0FF:
+            return chr(code)
+        font = self.fonts.get(self.state.font)
+        greek = font is not None and font.greek
+        return symbol_of(code - 0xF000, greek=greek)
+
     def _opens_group(self, word: str, starred: bool) -> bool:
         """Whether the word says what the group that it begins is for."""
         state = self.state
-        if word in _TEXT_INSIDE and (state.flow is None or starred or word in ("title", "author")):
+        if word == "shprslt":  # the same drawing once more, for programs that know no others
+            state.flow, state.place = None, word
+            return True
+        if (
+            word in _TEXT_INSIDE
+            and state.place != "shprslt"
+            and (state.flow is None or starred or word in ("title", "author"))
+        ):
             if word in self.info:
                 state.place, state.flow = word, None
-            elif word != "shprslt" and word != "result":
+            elif word != "result":
                 state.flow = next(
                     (one.flow for one in reversed(self.stack) if one.flow is not None), self.body
                 )
@@ -261,19 +294,29 @@ class _Reader:
             self.edges[edge.kind].append(edge)
             state.flow = edge
             return True
-        if word in ("fonttbl", "stylesheet"):
+        if word in ("fonttbl", "stylesheet", "colortbl"):
             state.flow, state.place = None, word
             return True
         if word in ("listtext", "pntext"):
             state.place = "listtext"
             return True
+        if word in _FORMULAS:
+            state.in_formula = state.flow is not None
+            return True
+        if state.in_formula and (word.endswith("Pr") or word == "mmathPict"):
+            state.flow = None
+            return True
+        if state.in_formula and word in _FORMULA_SHIFTS:
+            state.shift = _FORMULA_SHIFTS[word]
+            return True
         if word == "upr":
             state.alternative = 1
             return True
         if word in _SKIPPED or (starred and word not in ("shpinst", "shppict")):
-            if word == "pict":
+            if word == "pict" and state.place not in _TWINS:
                 self.pictures += 1
-            state.flow, state.place = None, "" if state.place != "stylesheet" else state.place
+            kept = word if word in _TWINS else state.place
+            state.flow, state.place = None, kept if kept in (*_TWINS, "stylesheet") else ""
             return True
         return word in ("shpinst", "shppict") and self._pass_over()
 
@@ -288,8 +331,8 @@ class _Reader:
             return
         if _SIGNS[word] == "\n":
             if flow.in_table and word == "par":
-                flow.table.add("\v")
                 self._move_to_table(flow)
+                flow.table.add("\v")
             else:
                 self._end_paragraph(flow)
         else:
@@ -322,8 +365,13 @@ class _Reader:
         elif word == "nosupersub":
             state.shift = ""
         elif word == "plain":
-            state.hidden = state.deleted = False
+            state.hidden = state.deleted = state.shaded = False
+            state.colour = 0
             state.shift, state.font = "", self.default_font
+        elif word == "cf":
+            state.colour = number or 0
+        elif word in ("highlight", "cb", "chcbpat", "chshdng"):
+            state.shaded = bool(number)
         elif word == "htmlrtf":
             state.only_rtf = on
         else:
@@ -338,7 +386,9 @@ class _Reader:
         if flow is None:
             return False
         if word == "pard":
-            flow.level, flow.in_list, flow.in_table = 0, False, False
+            flow.level, flow.in_list, flow.in_table, flow.shaded = 0, False, False, False
+        elif word in ("cbpat", "shading"):
+            flow.shaded = bool(number)
         elif word == "s":
             flow.level = self.levels.get(number or 0, 0)
         elif word == "outlinelevel" and number is not None and number < 9:
@@ -381,6 +431,8 @@ class _Reader:
         elif word == "deff":
             self.default_font = number if number is not None else -1
             self.state.font = self.default_font
+        elif word in ("red", "green", "blue") and self.state.place == "colortbl":
+            self.parts_of_colour.append(max(0, min(number or 0, 255)))
         elif word in ("fcharset", "cpg") and self.state.place == "fonttbl":
             font = self.fonts.setdefault(self.defined_font, _Font(self.code_page))
             page = _CHARSETS.get(number or 0, 0) if word == "fcharset" else number or 0
@@ -401,11 +453,22 @@ class _Reader:
         state = self.state
         if state.place == "stylesheet" and state.flow is None:
             self._name_style(data)
+        elif state.place == "fonttbl" and self.defined_font in self.fonts:
+            font = self.fonts[self.defined_font]
+            font.greek = font.greek or data.strip(b" ;").lower() == b"symbol"
+            font.symbols = font.symbols or font.greek
+        elif state.place == "colortbl":
+            self._end_colours(data.count(b";"))
         elif state.place in self.info:
             self.info[state.place] += self._decode(data, None)
         elif state.flow is not None:
             number = state.wide_font if state.wide_font >= 0 and max(data) > 0x7F else state.font
             self._text(self._decode(data, self.fonts.get(number)))
+
+    def _end_colours(self, count: int) -> None:
+        told = tuple(self.parts_of_colour)
+        self.parts_of_colour = []
+        self.colours += ([told or None, *[None] * (count - 1)] if count else [])[:MAX_COLOURS]
 
     def _name_style(self, data: bytes) -> None:
         name = data.decode("latin-1").split(";")[0].strip().lower()
@@ -419,10 +482,12 @@ class _Reader:
 
     def _decode(self, data: bytes, font: _Font | None) -> str:
         if font is not None and font.symbols:
-            return "".join(_SYMBOLS.get(byte, chr(byte) if byte < 0x80 else "") for byte in data)
+            return "".join(symbol_of(byte, greek=font.greek) for byte in data)
         codec = font.codec if font is not None else self.code_page
         text = data.decode(codec, "replace")
         if not data.isascii():
+            if codec not in _MANY_BYTES:
+                text = _likelier(data, text, "utf-8")
             if (font is None or not font.certain) and codec != self.code_page:
                 text = _likelier(data, text, self.code_page)
             elif (
@@ -445,6 +510,8 @@ class _Reader:
             if not any(char.isalnum() for char in text) and text.strip():
                 return  # the sign of a list without numbers
         why = "deleted" if state.deleted else "marked as hidden" if state.hidden else ""
+        if not why and self._is_white(state, flow):
+            why = "in the colour of its background"
         if why:
             if why != flow.why:
                 self._end_unseen(flow)
@@ -456,6 +523,14 @@ class _Reader:
         if state.shift and text.strip():
             text = (raised if state.shift == "super" else lowered)(_last(flow), text)
         flow.parts.append(text)
+
+    def _is_white(self, state: _State, flow: _Flow) -> bool:
+        """Whether letters cannot be told from the page; cells of tables often have a ground."""
+        if not 0 < state.colour < len(self.colours) or flow.kind == "box":
+            return False
+        colour = self.colours[state.colour]
+        on_page = not (state.shaded or flow.shaded or flow.in_table)
+        return on_page and colour is not None and min(colour) >= WHITE
 
     def _end_unseen(self, flow: _Flow) -> None:
         text, why = "".join(flow.unseen), flow.why

@@ -29,6 +29,7 @@ _LENGTH = re.compile(r"\s*(-?\d*\.?\d+)\s*(px|pt|em|rem|%|vw|vh|in|cm|mm|pc|ex|c
 _PIXELS = {"px": 1.0, "pt": 1.33, "em": 16.0, "rem": 16.0, "in": 96.0, "cm": 37.8, "mm": 3.78, "pc": 16.0,
            "vw": 12.0, "vh": 8.0, "ex": 8.0, "ch": 8.0, "%": 12.0}  # fmt: skip
 _RGB = re.compile(r"rgba?\(\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)(?:[\s,/]+([\d.]+)(%?))?\s*\)")
+_HSL = re.compile(r"hsl\(\s*[\d.]+(?:deg)?[\s,]+[\d.]+%[\s,]+([\d.]+)%\s*\)")
 _HEX = re.compile(r"#([0-9a-f]{3,8})\b")
 _NAMES: Mapping[str, Rgb] = {
     "white": WHITE, "black": (0, 0, 0), "red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255),
@@ -97,7 +98,7 @@ class Styles:
             visible=_visibility(told.get("visibility", ""), around.visible),
             size=_size(told.get("font-size", ""), around.size),
             colour=colour or around.colour,
-            ground=_ground(node, told, around.ground),
+            ground=_ground_with_shadow(told, _ground(node, told, around.ground)),
             block=told.get("display", "").startswith(_BLOCK_DISPLAYS),
         )
 
@@ -219,6 +220,8 @@ _USED = frozenset((
     "display", "visibility", "font-size", "font", "color", "background", "background-color",
     "background-image", "position", "left", "top", "right", "bottom", "text-indent", "opacity", "clip",
     "clip-path", "height", "max-height", "width", "max-width", "overflow", "transform", "mso-hide",
+    "margin-left", "margin-top", "content-visibility", "filter", "zoom", "scale", "text-shadow",
+    "-webkit-text-fill-color",
 ))  # fmt: skip
 
 
@@ -230,7 +233,7 @@ def _parse_declarations(text: str) -> dict[str, str]:
         if sign and name in _USED:
             value = value.strip().lower()
             if name == "font":  # style, weight, size/line-height, family
-                size = re.search(r"(?:^|\s)([\d.]+(?:px|pt|em|rem|%))", value)
+                size = re.search(r"(?:^|\s)([\d.]+(?:px|pt|em|rem|%)|0(?=[\s/]))", value)
                 name, value = "font-size", size.group(1) if size else ""
             if value:
                 told[name] = value
@@ -251,9 +254,21 @@ def _why_unseen(node: Node, told: Declarations) -> str:
     colour = value.get("color", "").replace(" ", "")
     if colour == "transparent" or re.fullmatch(r"rgba\(.*[,/]0?\.?0+%?\)", colour):
         return "transparent"
-    if _pixels(value.get("opacity", ""), 1.0) == 0:
+    if _pixels(value.get("opacity", ""), 1.0) <= (0.2 if "%" in value.get("opacity", "") else 0.02):
         return "transparent"
-    if "scale(0)" in value.get("transform", "").replace(" ", ""):
+    if re.search(r"opacity\((?:0?\.?0+|[01]%)\)", value.get("filter", "").replace(" ", "")):
+        return "transparent"
+    if (
+        value.get("content-visibility") == "hidden"
+        or value.get("-webkit-text-fill-color") == "transparent"
+    ):
+        return "not displayed"
+    scaled = re.search(r"scale[xy]?\(0?\.?0*[,)]", value.get("transform", "").replace(" ", ""))
+    if scaled or value.get("zoom", "").strip("%") == "0" or value.get("scale") == "0":
+        return "of no size"
+    if re.search(
+        r"inset\((?:50|[1-9]\d\d)%\)|circle\(0", value.get("clip-path", "").replace(" ", "")
+    ):
         return "of no size"
     cut = value.get("overflow") in ("hidden", "clip")
     if cut and any(
@@ -266,6 +281,8 @@ def _why_unseen(node: Node, told: Declarations) -> str:
 
 def _is_off_page(value: Declarations) -> bool:
     if _pixels(value.get("text-indent", ""), 0.0) <= FAR_AWAY:
+        return True
+    if any(_pixels(value.get(f"margin-{side}", ""), 0.0) <= FAR_AWAY for side in ("left", "top")):
         return True
     moved = value.get("transform", "")
     if "translate" in moved and any(float(n) <= FAR_AWAY for n in re.findall(r"-\d{3,6}", moved)):
@@ -311,9 +328,24 @@ def _ground(node: Node, told: Declarations, around: Rgb | None) -> Rgb | None:
     return _colour(value)
 
 
+def _ground_with_shadow(told: Declarations, ground: Rgb | None) -> Rgb | None:
+    """The ground; None if letters have a shadow by which they can be told from it."""
+    shadow = told.get("text-shadow", "none")
+    if ground is None or shadow.startswith(("none", "inherit", "initial", "unset")):
+        return ground
+    colour = _colour(shadow)
+    return ground if colour is not None and _distance(colour, ground) <= SAME_COLOUR else None
+
+
 def _colour(value: str) -> Rgb | None:
     """None if it is not known or lets something through."""
     value = value.strip().lower()
+    if "var(" in value:
+        return None
+    if found := _HSL.search(value):
+        light = float(found.group(1))
+        grey = round(2.55 * light)
+        return (grey, grey, grey) if light in (0.0, 100.0) else None
     if found := _HEX.search(value):
         digits = found.group(1)
         if len(digits) in (3, 4):

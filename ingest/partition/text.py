@@ -1,9 +1,8 @@
 """Plain text to paragraphs, code and logs to lines, delimited rows to tables."""
 
 import csv
-import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,21 +17,24 @@ from ingest.partition.tables import make_table
 MAX_ELEMENT_CHARS = 20_000
 CODE_CHARS = 2_000  # of a stretch of code, which ends before a line that is not indented
 MAX_CELL_CHARS = 1 << 30  # more than any file that is read
-STRAY_QUOTE_LINES = 200  # a cell with more lines comes from a quotation mark that nobody closed
+MAX_SWALLOWED = 20  # times all lines that rows with stray quotation marks may take up
 _BLANK_LINES = re.compile(r"\n[ \t\u3000]*\n+")
 _BULLET = re.compile(rf"^\s*(?:[-*+{BULLETS}]|\d{{1,3}}[.)]|[a-zA-Z][.)])\s+\S")
 _RULE = re.compile(r"^([=\-~^#*_+])\1{2,}$")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_FIGURE = re.compile(r"[-+]?\d[\d.,:/ -]*%?")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _SEPARATOR_LINE = re.compile(r'\A"?sep=(.)"?[ \t]*\n', re.IGNORECASE)
 
 
 def read_plain(path: Path, work: ParseContext) -> ReadResult:
     """Plain text as paragraphs."""
-    return list(parse_paragraphs(read_text(path, work))), {}
+    return list(parse_paragraphs(without_colours(read_text(path, work)))), {}
 
 
 def read_code(path: Path, work: ParseContext) -> ReadResult:
     """Source code and logs with their lines as they stand."""
-    return list(parse_code(read_text(path, work))), {}
+    return list(parse_code(without_colours(read_text(path, work)))), {}
 
 
 def read_comma_separated(path: Path, work: ParseContext) -> ReadResult:
@@ -46,6 +48,11 @@ def read_comma_separated(path: Path, work: ParseContext) -> ReadResult:
 def read_tab_separated(path: Path, work: ParseContext) -> ReadResult:
     """Rows of cells with tabs between them as one table. Raises SourceBroken."""
     return list(parse_delimited(read_text(path, work), "\t", work)), {}
+
+
+def without_colours(text: str) -> str:
+    """The text without what tells a terminal to show it in colours."""
+    return _COLOURS.sub("", text) if "\x1b" in text else text
 
 
 def read_text(path: Path, work: ParseContext, declared: str | None = None) -> str:
@@ -116,27 +123,81 @@ def _split_long(text: str) -> Iterator[str]:
 def parse_delimited(text: str, delimiter: str, work: ParseContext) -> Iterator[Element]:
     """Delimited rows as one table; ragged rows keep every cell they have. Raises SourceBroken."""
     csv.field_size_limit(MAX_CELL_CHARS)
+    remarks, lines = _split_remarks(text.split("\n"), delimiter)
+    for piece in _split_long("\n".join(remarks)):
+        yield Element(kind="text", text=piece)
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-        if rows and any(
-            cell.count("\n") > STRAY_QUOTE_LINES for cell in rows[-1] if len(cell) > 1_000
-        ):
-            work.warn(
-                "A quotation mark is never closed; its rows were read without quotation marks."
-            )
-            lines = io.StringIO(text, newline="")
-            rows = list(csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE))
+        rows = list(_read_rows(lines, delimiter, work))
     except csv.Error as error:
         raise SourceBroken(f"Its rows cannot be read: {error}.") from error
     kept = [row for row in rows if any(cell.strip() for cell in row)]
     if kept:
-        yield make_table(kept)
+        yield make_table(kept, header_rows=0 if _has_no_header(kept) else None)
+
+
+def _split_remarks(lines: list[str], delimiter: str) -> tuple[list[str], list[str]]:
+    """(lines above the header that are marked as remarks, the others)"""
+    count = next((n for n, line in enumerate(lines) if not line.startswith("#")), 0)
+    header = lines[count - 1] if 0 < count < len(lines) else ""
+    if header[1:2].strip() and header.count(delimiter) == lines[count].count(delimiter):
+        count -= 1  # "#id,name" names the columns
+    return lines[:count], lines[count:]
+
+
+def _read_rows(lines: list[str], delimiter: str, work: ParseContext) -> Iterator[list[str]]:
+    """The rows; a quotation mark that nobody closes is a sign like any other."""
+    start, swallowed = 0, 0
+    while start < len(lines):
+        if swallowed > MAX_SWALLOWED * len(lines):  # no quotation mark means anything
+            yield from csv.reader(lines[start:], delimiter=delimiter, quoting=csv.QUOTE_NONE)
+            return
+        begun = start
+        rest = (f"{lines[number]}\n" for number in range(start, len(lines)))
+        reader = csv.reader(rest, delimiter=delimiter, skipinitialspace=True)
+        for row in reader:
+            end = begun + reader.line_num
+            if end - start > 1 and not _is_sound(lines[start:end], delimiter):
+                break
+            yield row
+            start = end
+        else:
+            return
+        swallowed += end - start
+        work.warn("A quotation mark is never closed; its row was read without quotation marks.")
+        yield from csv.reader(lines[start : start + 1], delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        start += 1
+
+
+def _is_sound(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether the quotation marks of a row that takes several lines belong together."""
+    whole = (f"{line}\n" for line in lines)
+    try:
+        return bool(
+            list(csv.reader(whole, delimiter=delimiter, skipinitialspace=True, strict=True))
+        )
+    except csv.Error:
+        return False
+
+
+def _has_no_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row holds figures like the rows below it, and no names of columns."""
+    first, others = rows[0], rows[1:6]
+    if not others or not all(_FIGURE.fullmatch(cell.strip()) for cell in first):
+        return False
+    years = all(_YEAR.fullmatch(cell.strip()) for cell in first)
+    return not years and all(
+        _FIGURE.fullmatch(cell.strip()) for row in others for cell in row if cell.strip()
+    )
 
 
 def _guess_delimiter(text: str) -> str:
     """The separator that gives the first lines the same, largest number of cells."""
     csv.field_size_limit(MAX_CELL_CHARS)
-    lines = [line for line in text[:20_000].split("\n")[:50] if line.strip()][:20]
+    lines = [
+        line
+        for line in text[:20_000].split("\n")[:50]
+        if line.strip() and not line.startswith("# ")
+    ][:20]
 
     def fit(candidate: str) -> tuple[float, int]:
         counts = [len(row) for row in csv.reader(lines, delimiter=candidate)]

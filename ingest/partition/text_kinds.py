@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from indexes.formats import FORMATS, Format
+from ingest.partition.encodings import wide_encoding
 
 LINES = 20  # that are compared
 _MARKUP = re.compile(
@@ -61,13 +62,8 @@ would lose something."""
 
 
 def _start_of(head: bytes) -> str:
-    encoding = "utf-8"
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif head[1::2].count(0) * 5 > len(head):
-        encoding = "utf-16-le"
-    elif head[::2].count(0) * 5 > len(head):
-        encoding = "utf-16-be"
+    marked = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    encoding = "utf-16" if marked else wide_encoding(head) or "utf-8"
     return (
         head.decode(encoding, "replace")
         .lstrip("\ufeff \t\r\n")

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 DECLARED_WITHIN = 4_096
+MAX_MARKDOWN_COLUMNS = 200
 MAX_MARKDOWN_NESTING = 300  # of what the parser counts: a list in a list counts twice
+_PAGE_PARTS = ("head", "html", "body")  # a title elsewhere is that of a drawing
 _META_CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""")
 _XML_HEADER = re.compile(r"^\s*<\?xml[^>]*\?>")
@@ -34,6 +36,8 @@ _BLOCK_ENDS = re.compile(
     r"</?(?:p|div|h[1-6]|li|ul|ol|tr|table|section|article|blockquote|dd|dt|pre|br|hr)\b[^<>]*>",
     re.IGNORECASE,
 )
+_DELIMITERS = re.compile(r" {0,3}\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
+_BAR = re.compile(r"(?<!\\)\|")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _DEEP_MARKDOWN = re.compile(r"^(?:[ \t]*>){60}|^[ \t]{120,}[-*+\d]", re.MULTILINE)
 
@@ -64,7 +68,7 @@ def parse_html(text: str, work: ParseContext) -> ReadResult:
         if not whole:
             work.warn("It is nested too deeply; its text was read without its structure.")
         return _read_without_structure(text), {}
-    found = root.find(".//title")
+    found = next((each for each in root.iter("title") if each.getparent().tag in _PAGE_PARTS), None)
     title = worthy_title(" ".join(found.text_content().split()) if found is not None else "")
     return read_page(root, work), {"title": title} if title else {}
 
@@ -92,11 +96,35 @@ def parse_markdown(text: str, work: ParseContext) -> list[Element]:
         work.warn("It is nested too deeply; its text was read without its structure.")
         return list(parse_paragraphs(text))
     try:
-        markup = _markdown_parser().render(text)
+        markup = _markdown_parser().render(_widen_tables(text))
     except RecursionError:
         work.warn("It is nested too deeply; its text was read without its structure.")
         return list(parse_paragraphs(text))
     return parse_html(markup, work)[0]
+
+
+def _widen_tables(text: str) -> str:
+    """The text with tables as wide as their widest row, for cells beyond the header would be lost."""
+    lines = text.split("\n")
+    widest = 0  # of the rows below
+    for number in range(len(lines) - 1, 0, -1):
+        line, header = lines[number], lines[number - 1]
+        if "|" not in line:
+            widest = 0
+            continue
+        bars = _count_bars(line)
+        if widest > bars == _count_bars(header) and "|" in header and _DELIMITERS.fullmatch(line):
+            more = min(widest, MAX_MARKDOWN_COLUMNS) - bars
+            lines[number - 1] = f"{header.rstrip().removesuffix('|')}|{' |' * more}"
+            lines[number] = f"{line.rstrip().removesuffix('|')}|{'---|' * more}"
+            widest = 0
+        widest = max(widest, bars)
+    return "\n".join(lines)
+
+
+def _count_bars(row: str) -> int:
+    """How many bars part the cells of a row."""
+    return len(_BAR.findall(row.strip().removeprefix("|").removesuffix("|")))
 
 
 @cache
@@ -115,7 +143,12 @@ def _parse_front_matter(block: str) -> dict[str, Scalar] | None:
         return None
     if not isinstance(told, dict):
         return None
-    return {
+    lists = {
+        str(key): ", ".join(map(str, value))
+        for key, value in told.items()
+        if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value)
+    }
+    return lists | {
         str(key): value
         for key, value in told.items()
         if isinstance(value, str | int | float | bool)
