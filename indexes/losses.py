@@ -5,13 +5,20 @@ from collections.abc import Iterable
 
 from indexes.model import Loss, LossKind
 
-_SAID: dict[LossKind, str] = {
-    "undecodable": "could not be decoded and were replaced",
-    "repeated": "repeat on every page and were kept once",
-    "hidden": "are hidden from readers of the file",
-    "picture": "were not read",
-    "part": "could not be read",
-    "limit": "lie beyond a limit and were not read",
+# of one, and of several
+_SAID: dict[LossKind, tuple[str, str]] = {
+    "undecodable": (
+        "could not be decoded and was replaced",
+        "could not be decoded and were replaced",
+    ),
+    "repeated": (
+        "repeats on every page and was kept once",
+        "repeat on every page and were kept once",
+    ),
+    "hidden": ("is hidden from readers of the file", "are hidden from readers of the file"),
+    "picture": ("was not read", "were not read"),
+    "part": ("could not be read", "could not be read"),
+    "limit": ("lies beyond a limit and was not read", "lie beyond a limit and were not read"),
 }
 _NAMED: dict[LossKind, str] = {
     "undecodable": "undecodable {}",
@@ -26,7 +33,19 @@ _NAMED: dict[LossKind, str] = {
 def describe_loss(loss: Loss) -> str:
     """One sentence, such as "3 pictures were not read: OCR is off."."""
     detail = f": {loss.detail}" if loss.detail else ""
-    return f"{loss.count:,} {loss.unit} {_SAID[loss.kind]}{detail}."
+    said = _SAID[loss.kind][loss.count != 1]
+    return f"{loss.count:,} {_unit_of(loss)} {said}{detail}."
+
+
+def _unit_of(loss: Loss) -> str:
+    """Its unit, in the singular for one: "word", "end of archives"."""
+    if loss.count != 1:
+        return loss.unit
+    head, *rest = loss.unit.split(" of ")
+    if " and " in head:
+        return loss.unit
+    head = head.removesuffix("s")
+    return " of ".join([head, *rest])
 
 
 def add_up_losses(losses: Iterable[Loss]) -> tuple[Loss, ...]:
@@ -42,5 +61,6 @@ def add_up_losses(losses: Iterable[Loss]) -> tuple[Loss, ...]:
 def name_losses(losses: Iterable[Loss]) -> str:
     """What is lacking, added up, such as "41 hidden words, 2 pictures"."""
     return ", ".join(
-        f"{loss.count:,} {_NAMED[loss.kind].format(loss.unit)}" for loss in add_up_losses(losses)
+        f"{loss.count:,} {_NAMED[loss.kind].format(_unit_of(loss))}"
+        for loss in add_up_losses(losses)
     )

@@ -49,7 +49,7 @@ def test_one_bad_byte_spoils_one_character(tmp_path, ending):
     }.get(ending, text.encode() + b"Ort: Stra\xdfe\n")
     document = parsed(tmp_path / f"a.{ending}", data)
     assert share_of_words(document, text) == 1.0
-    assert losses(document) == ["1 characters could not be decoded and were replaced."]
+    assert losses(document) == ["1 character could not be decoded and was replaced."]
 
 
 def test_a_text_cut_within_a_character_is_still_what_it_was(tmp_path):

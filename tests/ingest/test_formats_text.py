@@ -198,7 +198,7 @@ def test_a_notebook_is_its_cells_and_results(tmp_path):
         ("heading", "Rain"), ("text", "April."), ("code", "mean = 42"), ("code", "wet"),
         ("table", "k | v\na | 1"), ("code", "E: bad"),
     ]  # fmt: skip
-    assert losses(document) == ["1 pictures were not read: among the results of the code."]
+    assert losses(document) == ["1 picture was not read: among the results of the code."]
 
 
 def test_contacts_and_calendars_keep_every_property_people_read(tmp_path):
@@ -315,7 +315,7 @@ def test_every_file_of_an_archive_is_a_part_with_its_path(tmp_path, ending):
         (1, "notes/first.txt"), (2, "notes/second.md"),
     ]  # fmt: skip
     assert document.title is None
-    assert "1 files could not be read: raw.xyz." in losses(document)
+    assert "1 file could not be read: raw.xyz." in losses(document)
     assert len(document.losses) == (2 if ending in packed else 1)
 
 

@@ -260,7 +260,7 @@ def test_words_that_the_partitioner_passes_over_are_counted(tmp_path, monkeypatc
     monkeypatch.setattr(light_markup, "partition_markup", lose_one)
     document = parsed(tmp_path / "a.rst", "Apples are red.\n")
     assert losses(document) == [
-        "1 words could not be read: passed over by the general partitioner."
+        "1 word could not be read: passed over by the general partitioner."
     ]
 
 

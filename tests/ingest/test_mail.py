@@ -125,7 +125,7 @@ def test_attached_calendars_contacts_and_files_without_an_ending_are_read(tmp_pa
 def test_an_attachment_that_cannot_be_read_is_lost_by_name_and_told_why(tmp_path):
     message = files.letter("Data", "See the raw data.", ("raw.xyz", bytes(range(256)) * 9))
     document = read(tmp_path, bytes(message))
-    assert losses(document) == ["1 files could not be read: raw.xyz."]
+    assert losses(document) == ["1 file could not be read: raw.xyz."]
     assert any("binary data" in warning for warning in document.warnings)
 
 
@@ -201,7 +201,7 @@ def test_a_saved_page_is_read_as_a_page(tmp_path):
         tmp_path / "a.mht", f"From: <Saved>\nSubject: Page\nMIME-Version: 1.0\n{page}"
     )
     assert (document.title, text_of(document)) == ("Quay", "Ring four.")
-    assert losses(document) == ["1 pictures were not read: of the stored page."]
+    assert losses(document) == ["1 picture was not read: of the stored page."]
 
 
 # --- Outlook ------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def test_winmail_dat_is_its_body_and_its_files_in_its_code_page(tmp_path):
 def test_a_winmail_dat_whose_end_is_missing_is_damaged_and_told(tmp_path):
     cut = tnef("Body", "a.txt", b"x" * 500)[:-100]
     document = read(tmp_path, bytes(files.letter("Plan", "See the file.", ("winmail.dat", cut))))
-    assert losses(document) == ["1 files could not be read: winmail.dat."]
+    assert losses(document) == ["1 file could not be read: winmail.dat."]
 
 
 def test_an_outlook_message_is_read_in_its_code_page_with_messages_inside(tmp_path):
@@ -264,7 +264,7 @@ def test_messages_in_messages_are_followed_only_so_far_and_counted(tmp_path):
     assert "letter 3." in text_of(document)
     assert "letter 2." not in text_of(document)
     assert losses(document) == [
-        "1 files lie beyond a limit and were not read: more than 3 files deep."
+        "1 file lies beyond a limit and was not read: more than 3 files deep."
     ]
 
 

@@ -55,7 +55,7 @@ def test_rules_in_an_attached_archive_refuse_it(tmp_path):
         archive.writestr("o.txt", "Pears.")
     document = parsed(tmp_path / "a.zip", held.getvalue())
     assert [element.text for element in document.elements] == ["o.txt", "Pears."]
-    assert losses(document) == ["1 files could not be read: in.zip."]
+    assert losses(document) == ["1 file could not be read: in.zip."]
     assert "rule" in document.warnings[0]
 
 

@@ -178,7 +178,7 @@ def test_a_drawing_with_a_version_for_old_programs_is_read_once(tmp_path):
     )
     document = rich(tmp_path, body)
     assert sorted(kinds(document)) == [("text", "Body"), ("text", "Box words")]
-    assert losses(document) == ["1 pictures were not read: in the text."]
+    assert losses(document) == ["1 picture was not read: in the text."]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_the_page_of_a_frame_inside_the_page_is_read(tmp_path):
         tmp_path, '<p>a</p><iframe srcdoc="<p>b <i>c</i></p><p hidden>d</p>"></iframe><p>e</p>'
     )
     assert [element.text for element in document.elements] == ["a", "b c", "e"]
-    assert losses(document) == ["1 words are hidden from readers of the file: not displayed."]
+    assert losses(document) == ["1 word is hidden from readers of the file: not displayed."]
 
 
 @pytest.mark.parametrize(

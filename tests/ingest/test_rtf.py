@@ -117,7 +117,7 @@ def test_hidden_and_deleted_text_is_left_out_and_counted_or_marked(tmp_path):
 def test_pictures_and_missing_ends_are_told(tmp_path):
     document = parsed(tmp_path / "a.rtf", r"{\rtf1 words {\pict 8950}{\b more")
     assert share_of_words(document, "words more") == 1.0
-    assert losses(document) == ["1 pictures were not read: in the text."]
+    assert losses(document) == ["1 picture was not read: in the text."]
     assert document.warnings
 
 

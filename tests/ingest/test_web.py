@@ -207,7 +207,7 @@ def test_neighbours_that_a_page_sets_apart_are_words_of_their_own(tmp_path):
 
 def test_pictures_inside_a_page_are_counted(tmp_path):
     document = read(tmp_path, f"<p>x</p><img src='data:image/png;base64,{'A' * 3000}'>")
-    assert losses(document) == ["1 pictures were not read: inside the page."]
+    assert losses(document) == ["1 picture was not read: inside the page."]
 
 
 def test_long_lists_of_choices_do_not_fill_the_text(tmp_path):
