@@ -29,6 +29,7 @@ _BLOCKS = frozenset((
     "menu", "nav", "ol", "optgroup", "option", "p", "plaintext", "pre", "search", "section", "summary",
     "svg", "table", "tbody", "td", "text", "tfoot", "th", "thead", "tr", "ul", "xmp",
 ))  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # that no tree may hold
 _DOCUMENT_ENDS = re.compile(r"</(?:html|body)\s*>", re.IGNORECASE)
 _SKIPPED = frozenset((
     "head", "script", "style", "meta", "link", "base", "param", "source", "track", "col", "colgroup", 
@@ -307,19 +308,19 @@ class _PageReader:
 
     def _flatten(self, cell: Node, around: Look, writer: PageWriter) -> None:
         if not len(cell) and not self._look(cell, around).hidden:
-            cell.text = (cell.text or "").replace("\xad", "")
+            cell.text = _CONTROL.sub(" ", cell.text or "").replace("\xad", "")
             return
         inner = PageWriter(self.work)
         self.read(cell, around, inner)
-        text = inner.plain()
+        text = _CONTROL.sub(" ", inner.plain())
         for child in list(cell):
             cell.remove(child)
         cell.text = text
 
 
 def _is_part_of(node: Node, table: Node) -> bool:
-    """Whether no other table stands between the two."""
-    return next(node.iterancestors("table"), None) is table
+    """Whether neither another table nor a cell stands between the two."""
+    return next(node.iterancestors("table", "td", "th", "caption"), None) is table
 
 
 def _loose_texts(table: Node) -> Iterator[str]:
@@ -412,7 +413,7 @@ def parse_tree(text: str) -> tuple[Node | None, bool]:
     parser = lxml_html.HTMLParser(huge_tree=True, remove_comments=True, remove_pis=True)
     try:
         # what stands behind the end of a page is shown as well
-        text = _DOCUMENT_ENDS.sub(" ", text)
+        text = _CONTROL.sub(" ", _DOCUMENT_ENDS.sub(" ", text))
         root = lxml_html.document_fromstring(text, parser=parser, ensure_head_body=False)
     except (lxml_html.etree.ParserError, lxml_html.etree.XMLSyntaxError, ValueError):
         return None, not text.strip()

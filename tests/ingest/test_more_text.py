@@ -281,6 +281,17 @@ def test_rows_stand_as_the_page_shows_them(tmp_path, body, rows):
     assert (table.rows, table.header_rows) == (rows, 1)
 
 
+@pytest.mark.parametrize(
+    "body",
+    ["<tr><th>a<th>b<t6><td>c<td>d", "<tr><td>a\x0cb<td>c &#1;d", "<tr><td>a<td>b<div><tr><td>c<td>d</div>",
+     "<tr><td>a<x><td>b</x><td>c<x><th>d"],
+)  # fmt: skip
+def test_cells_inside_cells_and_signs_that_no_page_may_hold_spoil_no_table(tmp_path, body):
+    document = page(tmp_path, f"<table>{body}</table>")
+    words = " ".join(element.text for element in document.elements)
+    assert [letter for letter in words if letter.isalpha()] == list("abcd")
+
+
 def test_drawings_do_not_name_the_page_and_lists_may_count_down(tmp_path):
     body = "<svg><title>Logo</title><desc>round</desc></svg><ol reversed><li>x<li>y</ol>"
     document = page(tmp_path, body)
