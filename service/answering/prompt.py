@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from indexes.formats import PageKind
 from indexes.model import Hit, OmissionReason, PageMark, SectionMark, TableMark
-from service.answering.untrusted import disarm, make_label
+from service.answering.untrusted import disarm, disarm_line, make_label
 from service.llm.port import Message, Prompt
 from service.templates.language import fill_template
 from service.templates.template import Template
@@ -210,7 +210,8 @@ def alternate_turns(history: Iterable[Turn]) -> tuple[Turn, ...]:
         (turn for turn in history if turn.text.strip()), key=lambda turn: turn.role
     ):
         if turns or role == "user":
-            turns.append(Turn(role, "\n".join(disarm(turn.text).strip() for turn in group)))
+            said = disarm("\n".join(turn.text.strip() for turn in group))
+            turns.append(Turn(role, said.strip()))
     if turns and turns[-1].role == "user":
         turns.pop()  # the question itself is the user's next turn
     return tuple(turns)
@@ -306,7 +307,7 @@ def _template_values(passage: Passage, mark: str, *, lines: bool) -> dict[str, A
         "title": make_label(passage.title, mark),
         "place": make_label(_describe_place(passage), mark),
         "text": text,
-        "line": " ".join(text.split()) if lines else text,
+        "line": disarm_line(text, mark) if lines else text,
     }
 
 
