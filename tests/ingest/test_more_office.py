@@ -125,3 +125,53 @@ def test_raised_figures_of_sheets_and_slides_are_powers(tmp_path):
 )
 def test_fractions_with_a_denominator_of_their_own_are_no_other_number(value, form, shown):
     assert format_number(value, form) == shown
+
+
+@pytest.mark.parametrize(
+    ("rows", "headers"),
+    [
+        (((2021, 100), (2022, 110), (2023, 120)), 0),  # years go down, they name no columns
+        (((1, 2), (2, 4), (3, 6)), 0),
+        (((7, 5), (8, 6)), 0),
+        ((("Item", 2021, 2022), ("Sales", 1, 2)), 1),
+        (((2021, 2022, 2023), (5, 6, 7)), 1),
+        ((("Age", 0, 10, 20), ("Men", 1, 2, 3)), 1),
+        ((("Name", "Value"), ("NA", 1), ("None", "null")), 1),
+    ],
+)
+def test_a_first_row_of_values_is_no_header(tmp_path, rows, headers):
+    book = Workbook()
+    for each in rows:
+        book.active.append(each)
+    book.save(tmp_path / "a.xlsx")
+    found = table(read(tmp_path / "a.xlsx")).table
+    assert found is not None
+    assert found.header_rows == headers
+
+
+def test_groups_of_columns_that_are_not_merged_name_all_their_columns(tmp_path):
+    book = Workbook()
+    for each in (
+        (None, "2023", None, "2022", None),
+        ("Item", "Plan", "Actual", "Plan", "Actual"),
+        ("Sales", 1, 2, 3, 4),
+        ("Cost", 5, 6, 7, 8),
+    ):
+        book.active.append(each)
+    book.save(tmp_path / "a.xlsx")
+    assert table(read(tmp_path / "a.xlsx")).text.startswith(
+        "| 2023 | 2023 | 2022 | 2022\nItem | Plan | Actual | Plan | Actual\nSales | 1 | 2 | 3 | 4"
+    )
+
+
+def test_what_stands_once_above_other_columns_is_not_spread(tmp_path):
+    book = Workbook()
+    for each in (
+        (None, "2023", None, "Note", None),
+        ("Item", "Plan", "Actual", "By", "Seen"),
+        ("Sales", 1, 2, 3, 4),
+        ("Cost", 5, 6, 7, 8),
+    ):
+        book.active.append(each)
+    book.save(tmp_path / "a.xlsx")
+    assert table(read(tmp_path / "a.xlsx")).text.startswith("| 2023 |  | Note\nItem")
