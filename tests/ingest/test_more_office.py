@@ -7,7 +7,19 @@ from openpyxl.cell.text import InlineFont
 from pptx import Presentation
 
 from ingest.partition.number_formats import format_number
-from tests.ingest.office_xml import cell, grid, lost, para, read, row, run, table, texts, word
+from tests.ingest.office_xml import (
+    cell,
+    grid,
+    lost,
+    open_text,
+    para,
+    read,
+    row,
+    run,
+    table,
+    texts,
+    word,
+)
 
 RAISED, LOWERED = '<w:vertAlign w:val="superscript"/>', '<w:vertAlign w:val="subscript"/>'
 
@@ -175,3 +187,14 @@ def test_what_stands_once_above_other_columns_is_not_spread(tmp_path):
         book.active.append(each)
     book.save(tmp_path / "a.xlsx")
     assert table(read(tmp_path / "a.xlsx")).text.startswith("| 2023 |  | Note\nItem")
+
+
+@pytest.mark.parametrize(
+    ("position", "reads"),
+    [("super 58%", "10^6 m"), ("33% 58%", "10^6 m"), ("-33% 58%", "10_6 m"), ("0% 100%", "106 m")],
+)
+def test_raised_letters_of_open_text_are_powers(tmp_path, position, reads):
+    about = f'<style:text-properties style:text-position="{position}"/>'
+    name = f'<style:style style:family="text" style:name="S">{about}</style:style>'
+    body = '<text:p>10<text:span text:style-name="S">6</text:span> m</text:p>'
+    assert texts(read(open_text(tmp_path / "a.odt", body, styles=name))) == [reads]
