@@ -116,7 +116,7 @@ def chunk(
             embedded=embedded,
             words=chunker.words(draft),
             headings=_headings_in(headings, draft),
-            header=tables.header_above(draft.start),
+            header=tables.header_above(draft.start, draft.end),
             tables=tables.marks(draft.start, draft.end),
         )
         for ordinal, (draft, embedded) in enumerate(fitting)
@@ -217,10 +217,10 @@ class _Tables:
         table = self._tables[number] if number >= 0 else None
         return table if table and place < table.end else None
 
-    def header_above(self, start: int) -> str:
-        """Of the table that goes on at this place."""
+    def header_above(self, start: int, end: int) -> str:
+        """Of the table that goes on between two places."""
         table = self.at(start)
-        return table.header_above(start) if table else ""
+        return table.header_above(start, end) if table else ""
 
     def say(self, start: int, end: int) -> str:
         """The text between two places with its tables as prose."""
@@ -299,7 +299,7 @@ class _Chunker:
         if draft.alone:
             return self.text[draft.start : draft.end]
         text = self.tables.say(draft.start, draft.end)
-        parts = (self._named(draft, text), self._lead(draft.start), text)
+        parts = (self._named(draft, text), self._lead(draft.start, draft.end), text)
         return "\n".join(part for part in parts if part)
 
     def words(self, draft: _Draft) -> str:
@@ -307,7 +307,7 @@ class _Chunker:
         if draft.alone or not self.tables.has_prose(draft.start, draft.end):
             return ""
         text = self.text[draft.start : draft.end]
-        parts = (self._named(draft, text), self.tables.header_above(draft.start), text)
+        parts = (self._named(draft, text), self.tables.header_above(draft.start, draft.end), text)
         return "\n".join(part for part in parts if part)
 
     def _named(self, draft: _Draft, text: str) -> str:
@@ -373,15 +373,21 @@ class _Chunker:
         """
         table = self.tables.at(block.start)
         assert table is not None
-        header = self._lead(table.body_start)
+        header = self._lead(table.body_start, table.end)
         below = room - (self.splitter.count([header])[0] + 1 if header else 0)
-        pieces: list[tuple[TextSpan, int]] = []
+        short = 2 * sum(count + 1 for _, count in lead) <= below
+        drafts = [] if short else self._pack(lead, path, room)
+        run = list(lead) if short else []
         for place, count in zip(table.lines, self._lines_of.pop(block.start), strict=True):
             line = TextSpan(*place)
-            pieces += [(line, count)] if count <= below else self._cut_row(table, line, below)
-        short = 2 * sum(count + 1 for _, count in lead) <= below
-        before = [] if short else self._pack(lead, path, room)
-        return [*before, *self._pack([*lead, *pieces] if short else pieces, path, below)]
+            if count <= below:
+                run.append((line, count))
+                continue
+            # a part of a row has other columns than the rows beside it: none of them joins it
+            drafts += self._pack(run, path, below)
+            drafts += self._pack(self._cut_row(table, line, below), path, below)
+            run = []
+        return [*drafts, *self._pack(run, path, below)]
 
     def _cut_row(self, table: TableText, row: TextSpan, room: int) -> list[tuple[TextSpan, int]]:
         """A row that does not fit: cut between its cells, a cell that does not fit like a text."""
@@ -414,7 +420,10 @@ class _Chunker:
         if cut is not None:
             return cut
         half, quarter = (end - start) // 2, (end - start) // 4
-        return min(self.splitter.best_cut(start, start + half + 1, start + quarter), end - 1)
+        cut = min(self.splitter.best_cut(start, start + half + 1, start + quarter), end - 1)
+        table = table or self.tables.at(cut)
+        inside = table.boundary(start, end, cut) if table and table.start < cut else None
+        return cut if inside is None else inside
 
     def _count_blocks(self, blocks: Sequence[_Block]) -> list[int]:
         """Tokens of each block; of a table, those of its lines, which are kept for cutting it."""
@@ -439,12 +448,12 @@ class _Chunker:
         """Tokens of each stretch as it is embedded."""
         return self.splitter.count(self.tables.say(span.start, span.end) for span in spans)
 
-    def _lead(self, start: int) -> str:
+    def _lead(self, start: int, end: int) -> str:
         """What is embedded above a part of a table, within its share of the budget: if it is too
         long, its last lines.
         """
         table = self.tables.at(start)
-        lines = table.lead_above(start) if table else []
+        lines = table.lead_above(start, end) if table else []
         lead = "\n".join(lines)
         if lead not in self._leads:
             while lines and self.splitter.count(["\n".join(lines)])[0] * PREFIX_SHARE > self.budget:

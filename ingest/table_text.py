@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ingest.elements import Table
-from ingest.partition.tables import CELL, ESCAPED, readable_table, row_lines
+from ingest.partition.tables import CELL, ESCAPED, aligned_line, readable_table
 
 MAX_HEAD_CHARS = 100  # a longer header is a paragraph and not repeated with every value
 MAX_HEAD_LINE_CHARS = 300  # of all headers of a table, to be named once before its rows
 MAX_LABEL_CHARS = 200  # the same of what names a row, if the row is cut
+MAX_REPEATED_CHARS = 600  # of header rows that are embedded above every part of a table
 MAX_HEADER_CHARS = 2_000  # of the lines above a part of a table that are kept with it
 MAX_PROSE_RATE = 3  # so many times the letters of the rows, and prose is no help
 
@@ -48,6 +49,7 @@ class TableText:
         self._below = lead + header  # lines above the first row of values
         if self._below >= len(self.lines):
             self._below = lead
+        self._placed: tuple[int, Sequence[_CellPlace]] = (-1, ())
         self._titles, self._heads, self._labels = self._read_header()
         self._prefixes = [f"{head}: " if head else "" for head in self._heads]
         self._is_label_headed = any(self._heads[: self._labels])
@@ -65,16 +67,17 @@ class TableText:
         """The places of the rows of values."""
         return self.lines[self._below :]
 
-    def header_above(self, start: int) -> str:
-        """Caption, notes and header rows that stand before this place, one a line; header rows
-        without the columns that end before it if it lies inside a row.
+    def header_above(self, start: int, end: int) -> str:
+        """Caption, notes and header rows that stand before a part of the table, one a line; of a
+        part of a row what names that row, and the header rows of the columns in it.
         """
         above = [line for line in self.lines[: self._below] if line[1] <= start]
         named = [self._text[slice(*line)] for line in above[: self._lead]]
         heads = [self._text[slice(*line)] for line in above[self._lead :]]
-        row = self._row_at(start)
-        if row is not None and row[0] < start and self._table and heads:
-            heads = self._part_of_header(row, start)
+        number = self._line_at(start)
+        begin, stop = self.lines[number]
+        if heads and self._table and number >= self._below and (begin < start or end < stop):
+            heads = self._part_of_header(number, start, end)
         kept: list[str] = []
         room = MAX_HEADER_CHARS
         for line in (*heads, *named):
@@ -86,10 +89,12 @@ class TableText:
             return ""
         return "\n".join((*kept[len(heads) :], *kept[: len(heads)]))
 
-    def lead_above(self, start: int) -> list[str]:
-        """What is embedded of the lines above this place, one a line, the most important last."""
+    def lead_above(self, start: int, end: int) -> list[str]:
+        """What is embedded of the lines above a part of the table, one a line, the most important
+        last.
+        """
         if not self.is_prose:
-            return self.header_above(start).splitlines()
+            return self.header_above(start, end).splitlines()
         above = [self._text[slice(*line)] for line in self.lines[: self._lead] if line[1] <= start]
         if start < self.body_start:
             return above
@@ -158,15 +163,23 @@ class TableText:
         heads = [" ".join(part).rstrip(" :") for part in parts]
         return titles, heads, min(max(1, table.header_columns), width)
 
-    def _part_of_header(self, row: TextRange, start: int) -> list[str]:
-        """Header rows from the column on that stands at this place of a row."""
+    def _part_of_header(self, number: int, start: int, end: int) -> list[str]:
+        """What names a row, and the header rows of the columns that it has between two places."""
         assert self._table is not None
-        cells = self._cells(self._line_at(row[0]))
-        first = next((cell.column for cell in cells if cell.end > start), 0)
-        label = next((cell.text for cell in cells if cell.text), "")
-        top = [line[first:] for line in self._table.rows[: self._table.header_rows]]
-        named = [label] if first > 0 and len(label) <= MAX_LABEL_CHARS else []
-        return [*named, *row_lines(top)]
+        inside = self._cells_between(number, start, end)
+        first, last = (inside[0].column, inside[-1].column) if inside else (0, -1)
+        if start <= self.lines[number][0]:  # the bars of empty cells before it stand there too
+            first = self._used[0]
+        columns = self._used[bisect_left(self._used, first) : bisect_right(self._used, last)]
+        labels = self._cells(number)[: self._labels]
+        names = [cell.text for cell in labels if cell.column < min(first, self._labels)]
+        label = "; ".join(names)
+        top = [[row[column] for column in columns] for row in self._header_rows()]
+        named = [label] if label and len(label) <= MAX_LABEL_CHARS else []
+        return [*named, *(aligned_line(row) for row in top if any(row))]
+
+    def _header_rows(self) -> Sequence[Sequence[str]]:
+        return self._table.rows[: self._table.header_rows] if self._table else ()
 
     # --- prose ----------------------------------------------------------------------------------
 
@@ -178,14 +191,21 @@ class TableText:
         used = self._used
         values = [column for column in used if column >= self._labels]
         heads = [self._heads[column] for column in values]
-        # below a header that is empty or like another one, only its place tells what a value is
-        if len(used) < 2 or not heads or not all(heads) or len(set(heads)) < len(heads):
+        if len(used) < 2 or any(len(self._heads[column]) > MAX_HEAD_CHARS for column in used):
             return False
-        if any(len(self._heads[column]) > MAX_HEAD_CHARS for column in used):
+        if any(heads) and self._is_header_too_long():
+            return True
+        # below a header that is empty or like another one, only its place tells what a value is
+        if not heads or not all(heads) or len(set(heads)) < len(heads):
             return False
         return self._count_prose_letters() <= MAX_PROSE_RATE * sum(
             end - start for start, end in self.rows
         )
+
+    def _is_header_too_long(self) -> bool:
+        """Whether it cannot stand above every part: then each value must say its own."""
+        header = self.lines[self._lead : self._below]
+        return sum(end - start for start, end in header) > MAX_REPEATED_CHARS
 
     def _count_prose_letters(self) -> int:
         assert self._table is not None
@@ -200,9 +220,8 @@ class TableText:
     def _say_row(self, number: int, start: int, end: int) -> str:
         if (start, end) == self.lines[number]:
             return self._say_whole_row(number)
-        cells = self._cells(number)
-        labels = [cell for cell in cells if cell.column < self._labels]
-        values = [cell for cell in cells if cell.column >= self._labels]
+        labels = [cell for cell in self._cells(number)[: self._labels] if self._names_rows(cell)]
+        values = [c for c in self._cells_between(number, start, end) if not self._names_rows(c)]
         said = [part for cell in values if (part := self._say_cell(cell, start, end))]
         named = [part for cell in labels if (part := self._say_cell(cell, start, end, said))]
         return self._put_together(named, said)
@@ -243,8 +262,22 @@ class TableText:
 
     # --- places ---------------------------------------------------------------------------------
 
-    def _cells(self, number: int) -> list[_CellPlace]:
+    def _names_rows(self, cell: _CellPlace) -> bool:
+        return cell.column < self._labels
+
+    def _cells_between(self, number: int, start: int, end: int) -> Sequence[_CellPlace]:
+        """The filled cells of a line that stand, at least in part, between two places."""
+        cells = self._cells(number)
+        first = bisect_right(cells, start, key=lambda cell: cell.end)
+        return cells[first : bisect_left(cells, end, key=lambda cell: cell.start)]
+
+    def _cells(self, number: int) -> Sequence[_CellPlace]:
         """The filled cells of a line, with their places; none if they are not known."""
+        if number != self._placed[0]:  # a long row is asked for once for each of its cells
+            self._placed = number, self._find_cells(number)
+        return self._placed[1]
+
+    def _find_cells(self, number: int) -> Sequence[_CellPlace]:
         row_index = number - self._lead
         if self._table is None or not 0 <= row_index < len(self._row_numbers):
             return []
@@ -260,10 +293,6 @@ class TableText:
                 found.append(_CellPlace(column, max(start, at), stop, row[column]))
             at += length + len(CELL)
         return found
-
-    def _row_at(self, place: int) -> TextRange | None:
-        number = self._line_at(place)
-        return self.lines[number] if self._below <= number < len(self.lines) else None
 
     def _line_at(self, place: int) -> int:
         """The number of the line that holds this place, or of the last one that begins before it."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from indexes.model import Hit, Omission, OmissionReason
-from indexes.text.near_copies import SeenTexts, Wording, wording_of
+from indexes.text.near_copies import SeenTexts, Wording, adds_nothing, wording_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,23 @@ class Selection:
 
     def _adds_nothing(self, seen: _Seen) -> bool:
         hit = seen.hit
-        return self._texts.hold(seen.wording) or any(
+        return self._is_copy(seen) or any(
             hit.document_id == kept.hit.document_id
             and kept.hit.start <= hit.start
             and hit.end <= kept.hit.end
+            for kept in self._kept
+        )
+
+    def _is_copy(self, seen: _Seen) -> bool:
+        """Whether another has its words; other rows below the same long header are no copy."""
+        if not self._texts.hold(seen.wording):
+            return False
+        if not seen.hit.header:
+            return True
+        rows = wording_of(seen.hit.text)
+        return any(
+            adds_nothing(seen.wording, kept.wording)
+            and adds_nothing(rows, wording_of(kept.hit.text))
             for kept in self._kept
         )
 

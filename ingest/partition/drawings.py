@@ -6,6 +6,7 @@ from lxml import etree
 
 from ingest.elements import Element
 from ingest.partition.encodings import clean
+from ingest.partition.notation import lowered, raised
 from ingest.partition.number_formats import format_number
 from ingest.partition.omml import linear_text
 from ingest.partition.ooxml import Package, child, local, number_of, value_of
@@ -23,7 +24,7 @@ def paragraph_text(node: etree._Element) -> str:
         piece = pending.pop()
         name = local(piece)
         if name == "t":
-            letters.append(piece.text or "")
+            letters.append(_shifted(letters, piece))
         elif name == "br":
             letters.append("\n")
         elif name == "tab":
@@ -35,6 +36,15 @@ def paragraph_text(node: etree._Element) -> str:
         elif name not in ("pPr", "rPr", "endParaRPr") and not _is_slide_number(piece):
             pending += reversed(piece)
     return clean("".join(letters)).replace("\u00ad", "").replace("\x0b", "\n").strip()
+
+
+def _shifted(before: Sequence[str], letters: etree._Element) -> str:
+    """Letters with a sign if they are raised or lowered."""
+    text = letters.text or ""
+    shift = number_of(value_of(child(letters.getparent(), "rPr"), "baseline"))
+    if not shift or not text.strip():
+        return text
+    return (raised if shift > 0 else lowered)(before[-1] if before else "", text)
 
 
 def _is_slide_number(node: etree._Element) -> bool:

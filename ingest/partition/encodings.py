@@ -45,7 +45,10 @@ _ALIASES = {
     "utf8": "utf-8", "x-utf-8": "utf-8", "unicode-1-1-utf-8": "utf-8", "unicode-1-1-utf-7": "utf-7",
     "iso-8859-8-i": "cp1255", "iso-8859-8": "cp1255", "iso-8859-8-e": "cp1255", "x-user-defined": "cp1252",
 }  # fmt: skip
-ZIP_ENCODINGS = ("cp437", "cp850", "gb18030", "cp866")  # of names, the more usual first
+# of names in a zip, the more usual first
+ZIP_ENCODINGS = (
+    "cp437", "cp850", "cp866", "gb18030", "cp932", "big5hkscs", "cp949", "cp852",
+)  # fmt: skip
 _UNICODE_NAME = 0x800  # the flag of a zip entry whose name is UTF-8
 _SAY_NOTHING = frozenset({"ascii", "us-ascii", "binary", "8bit", "7bit", "unknown-8bit", "default"})
 _STATEFUL = frozenset({"iso2022_jp", "iso2022_kr", "iso2022_jp_2", "hz", "utf_7", "iso2022_jp_ext"})
@@ -110,7 +113,11 @@ def zip_names(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
 def decode_names(names: Sequence[bytes], preferred: Sequence[str]) -> list[str]:
     """The names of files in an archive, in the one encoding that fits them best together."""
     beyond = b"\n".join(name for name in names if not name.isascii())
-    encoding = decode_bytes(beyond, preferred).encoding if beyond else "utf-8"
+    encoding = "utf-8"
+    try:
+        beyond.decode()
+    except UnicodeDecodeError:
+        encoding = likeliest_encoding(beyond, preferred)
     return [clean(_decode_leniently(name, encoding)) for name in names]
 
 

@@ -164,9 +164,16 @@ def _write_number(tokens: Sequence[str], value: float) -> str:
         return f"-{shown}" if value < 0 and shown else shown
     if any(token[0] in "eE" and token[1:] in ("+", "-") for token in tokens):
         return _write_power(tokens, value)
-    if "/" in tokens[slots[0] : slots[-1]]:
+    if _has_fraction(tokens, slots[0]):
         return _write_fraction(tokens, value)
     return _write_plain(tokens, slots, value)
+
+
+def _has_fraction(tokens: Sequence[str], first: int) -> bool:
+    """Whether a bar stands between the first digit and a denominator, which may be fixed: ?/8."""
+    bar = next((at for at in range(first, len(tokens)) if tokens[at] == "/"), len(tokens))
+    below = "".join(tokens[bar + 1 :]).lstrip()
+    return below[:1] in tuple("0#?123456789")
 
 
 def _write_plain(tokens: Sequence[str], slots: Sequence[int], value: float) -> str:

@@ -1,6 +1,6 @@
 """One stream of OpenDocument markup, read once and in its order: text, slides, headers and footers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lxml import etree
@@ -9,6 +9,7 @@ from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
 from ingest.partition.grids import Placed, cell_text, spread, table_elements
+from ingest.partition.notation import lowered, raised
 from ingest.partition.ooxml import Package, child, local, number_of, release, value_of
 from ingest.partition.pictures import Pictures
 from ingest.partition.tables import MAX_SPAN, make_table
@@ -43,6 +44,7 @@ class OdfStyle:
 
     parent: str = ""
     hidden: bool = False
+    shift: int = 0  # of letters: above 0 they are raised, below 0 lowered
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ class OdfStory:
         )
         name = f"{value_of(node, 'family')} {value_of(node, 'name')}"
         parent = f"{value_of(node, 'family')} {value_of(node, 'parent-style-name') or ''}"
-        self.styles[name] = OdfStyle(parent, hidden)
+        self.styles[name] = OdfStyle(parent, hidden, _shift_of(value_of(about, "text-position")))
         release(node)
 
     def style_hides(self, family: str, name: str | None) -> bool:
@@ -183,7 +185,10 @@ class OdfStory:
             into = unseen if hidden or hidden_in else parts
             if event == "start":
                 if not outside and name not in ("ruby-text", ""):
-                    into.append(_sign(name, piece) + (piece.text or ""))
+                    own = piece.text or ""
+                    if name == "span" and own.strip():
+                        own = self._shifted(into, own, value_of(piece, "style-name"))
+                    into.append(_sign(name, piece) + own)
                 continue
             if name == "ruby-base":
                 base = "".join(piece.itertext())
@@ -197,6 +202,14 @@ class OdfStory:
         shown = self.work.hide("".join(unseen), why)
         text = _squeeze("".join(parts)) + (f" {shown}" if shown else "")
         return (f"{text} ({'; '.join(readings)})" if readings and text else text).strip()
+
+    def _shifted(self, before: Sequence[str], text: str, style: str | None) -> str:
+        """The text with a sign if its style raises or lowers it."""
+        shifts = (each.shift for _, each in self._chain("text", style))
+        shift = next(filter(None, shifts), 0)
+        if not shift:
+            return text
+        return (raised if shift > 0 else lowered)(next(filter(None, reversed(before)), ""), text)
 
     def _start_item(self, node: etree._Element) -> None:
         self._lists += 1
@@ -378,6 +391,14 @@ def _sign(name: str, piece: etree._Element) -> str:
     if name == "s":
         return " " * min(100, max(1, number_of(value_of(piece, "c"), 1)))
     return ""
+
+
+def _shift_of(position: str | None) -> int:
+    """1 if "super 58%" or "33% 58%" raises letters, -1 if it lowers them."""
+    first = (position or "").partition(" ")[0]
+    if first in ("super", "sub"):
+        return 1 if first == "super" else -1
+    return 0 if first.strip("-0%.") == "" else -1 if first.startswith("-") else 1
 
 
 def _squeeze(text: str) -> str:

@@ -6,6 +6,7 @@ from lxml import etree
 
 from ingest.partition.ooxml import child, local, value_of
 
+_OPEN = frozenset({"f", "sSub", "sSup", "sSubSup", "limLow", "limUpp"})  # end in what is grouped
 Said = Mapping[etree._Element, str]
 
 
@@ -27,7 +28,19 @@ def linear_text(root: etree._Element) -> str:
 
 
 def _joined(node: etree._Element, said: Said) -> str:
-    return "".join(said[each] for each in node)
+    """Its parts one after the other, apart where the next would read as more of an index or a
+    denominator.
+    """
+    parts: list[str] = []
+    open_end = False
+    for each in node:
+        text = said[each]
+        if open_end and text[:1].isalnum():
+            parts.append(" ")
+        parts.append(text)
+        if text:
+            open_end = local(each) in _OPEN and text[-1].isalnum()
+    return "".join(parts)
 
 
 def _operand(node: etree._Element, name: str, said: Said) -> str:
@@ -36,8 +49,8 @@ def _operand(node: etree._Element, name: str, said: Said) -> str:
 
 
 def _grouped(text: str) -> str:
-    """The text, in brackets if it is more than one number or name."""
-    return text if text.isalnum() or len(text) <= 1 else f"({text})"
+    """The text, in brackets if it is more than one number or name: 2x is both."""
+    return text if text.isdecimal() or text.isalpha() or len(text) <= 1 else f"({text})"
 
 
 def _fraction(node: etree._Element, said: Said) -> str:

@@ -261,9 +261,12 @@ def _table_elements(sheet: Sheet, block: _Block, above: Sequence[str]) -> Iterat
         return
     grid = [_dense(cells, places) for _, cells in rows]
     spans = _spans_within(sheet, [number for number, _ in rows], places)
+    header_rows = _count_headers(sheet, rows, grid, spans)
+    if header_rows == 2:
+        _spread_groups(grid)
     element = make_table(
         grid,
-        header_rows=_count_headers(sheet, rows, grid, spans),
+        header_rows=header_rows,
         spans=spans,
         caption=kept[0] if kept else "",
         notes=kept[1:],
@@ -315,7 +318,7 @@ def _count_headers(
     frozen = sum(number <= sheet.frozen_rows for number, _ in rows[: MAX_HEADER_ROWS + 1])
     if 0 < frozen <= MAX_HEADER_ROWS and frozen < len(rows):
         return frozen
-    if len(rows) < 2 or not _may_name_columns(rows[0][1]):
+    if len(rows) < 2 or not _may_name_columns(rows[0][1]) or _counts_down(rows):
         return 0
     count = count_header_rows(grid, spans)
     if count == 1 and _has_second_header(rows):
@@ -340,8 +343,38 @@ def _may_name_columns(cells: Sequence[Cell]) -> bool:
     plain = [int(each) for each in figures if each.isascii() and each.isdigit() and len(each) < 9]
     if len(plain) == len(figures):
         steps = {after - before for before, after in pairwise(plain)}
-        return len(steps) == 1 or all(1800 < each < 2200 for each in plain)
+        evenly = len(steps) == 1 and (len(plain) > 2 or steps <= {1, -1})
+        return evenly or all(1800 < each < 2200 for each in plain)
     return not any(map(_is_figure, figures))
+
+
+def _counts_down(rows: Sequence[tuple[int, tuple[Cell, ...]]]) -> bool:
+    """Whether the first column goes on below where its first cell begins: years, or row numbers."""
+    first, second = rows[0][1][0], rows[1][1][0]
+    numbers = [cell.text for cell in (first, second) if cell.is_number and cell.text.isdecimal()]
+    if len(numbers) < 2 or first.column != second.column or max(map(len, numbers)) > 8:
+        return False
+    return abs(int(numbers[0]) - int(numbers[1])) == 1
+
+
+def _spread_groups(grid: Sequence[list[str]]) -> None:
+    """Names of groups that stand only above the first of their columns, as if they were merged: if
+    all groups have the same columns.
+    """
+    top, names = grid[0], grid[1]
+    starts = [column for column, cell in enumerate(top) if cell and names[column]]
+    if len(starts) < 2 or starts[1] - starts[0] < 2:
+        return
+    size = starts[1] - starts[0]
+    groups = [range(start, start + size) for start in starts]
+    if all(
+        names[group.start : group.stop] == names[starts[0] : starts[1]]
+        and not any(top[group.start + 1 : group.stop])
+        for group in groups
+    ):
+        for group in groups:
+            for column in group:
+                top[column] = top[group.start]
 
 
 def _is_figure(text: str) -> bool:

@@ -74,10 +74,13 @@ def row_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     used = [any(row[column] for row in rows) for column in range(len(rows[0]) if rows else 0)]
     for row in rows:
         if any(row):
-            kept = [cell for cell, wanted in zip(row, used, strict=True) if wanted]
-            while not kept[-1]:
-                kept.pop()
-            yield CELL.join(cell.replace("|", ESCAPED) for cell in kept).strip()
+            yield aligned_line([cell for cell, wanted in zip(row, used, strict=True) if wanted])
+
+
+def aligned_line(row: Sequence[str]) -> str:
+    """A row with its empty cells, but for those at its end."""
+    last = max(column for column, cell in enumerate(row) if cell)
+    return CELL.join(cell.replace("|", ESCAPED) for cell in row[: last + 1]).strip()
 
 
 def _count_header_rows(rows: Sequence[Sequence[str]]) -> int:

@@ -5,10 +5,11 @@ sentence; what is deleted, or was moved from here, does not. Nothing here recurs
 markup goes from memory at once, whatever the size of the part.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
+from typing import NamedTuple
 
 from lxml import etree
 
@@ -16,6 +17,7 @@ from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
 from ingest.partition.grids import Placed, cell_text, spread, table_elements
+from ingest.partition.notation import lowered, raised
 from ingest.partition.omml import linear_text
 from ingest.partition.ooxml import Package, child, is_on, local, number_of, release, value_of
 from ingest.partition.word_styles import Numbering, Style, Styles, symbol
@@ -33,7 +35,15 @@ DELETED, VANISHED, UNSEEN, DOT = (
 MAX_HEADING_CHARS = 100  # of a line in bold that stands for a heading
 _SENTENCE_ENDS = tuple(".:;,!?。：；，！？")
 
-Piece = tuple[str, str]  # text, why no reader sees it ("" if one does)
+
+class Piece(NamedTuple):
+    """Letters of a paragraph that look alike."""
+
+    text: str
+    why: str = ""  # why no reader sees them; "" if one does
+    shift: str = ""  # "superscript", "subscript" or nothing
+
+
 ReadPart = Callable[[str, str], list[Element]]  # kind of relation, name of the part
 
 
@@ -58,6 +68,7 @@ class _Paragraph:
     numbering: tuple[str, int] | None = None
     shaded: bool = False
     end_deleted: bool = False
+    shift: str = ""  # of the run that is being read
     plain: bool = False  # some of it is not in bold
     ruby_text: list[str] | None = None  # while the reading of a word is being read
     base_at: int = 0
@@ -187,7 +198,7 @@ class Story:
         paragraph = self._paragraphs.pop()
         flow = self._flows[-1]
         if any(self._fields) and paragraph.instructions:  # a field that never came to its result
-            paragraph.pieces += [(text, "") for text in paragraph.instructions]
+            paragraph.pieces += [Piece(text) for text in paragraph.instructions]
             self._fields = [False] * len(self._fields)
         if not (paragraph.pieces or paragraph.anchored or paragraph.numbering or flow.carried):
             return self._flush_after_block()
@@ -245,8 +256,8 @@ class Story:
 
     def _seen_text(self, pieces: list[Piece]) -> str:
         parts: list[str] = []
-        for why, group in groupby(pieces, key=itemgetter(1)):
-            text = "".join(text for text, _ in group)
+        for why, group in groupby(pieces, key=attrgetter("why")):
+            text = _written(group)
             if not why:
                 parts.append(text)
             elif not self._skipped and (shown := self.work.hide(text, why)):
@@ -270,8 +281,11 @@ class Story:
             paragraph = self._paragraphs[-1]
             about = child(node, "rPr")
             why = self._why_unseen(about, paragraph)
+            style = self.styles.style(value_of(child(about, "rStyle")))
+            paragraph.shift = value_of(child(about, "vertAlign")) or style.shift
             for piece in node.iter():
                 self._read_piece(piece, paragraph, why)
+            paragraph.shift = ""
             has_text = child(node, "t") is not None
             if has_text and not why and not self._is_bold(about, paragraph):
                 paragraph.plain = True
@@ -292,28 +306,25 @@ class Story:
         elif paragraph.ruby_text is not None:
             paragraph.ruby_text.append(text)
         else:
-            paragraph.pieces.append((text, why))
+            paragraph.pieces.append(Piece(text, why, paragraph.shift))
 
     def _why_unseen(self, about: etree._Element | None, paragraph: _Paragraph) -> str:
         if self._deleted:
             return DELETED
-        if about is None:
-            return VANISHED if paragraph.style.hidden else ""
         vanish = child(about, "vanish")
         style = self.styles.style(value_of(child(about, "rStyle")))
         if is_on(vanish) if vanish is not None else style.hidden or paragraph.style.hidden:
             return VANISHED
-        size = value_of(child(about, "sz"))
-        if size is not None and 0 < number_of(size, TINY + 1) <= TINY:
+        size = value_of(child(about, "sz")) or style.size or paragraph.style.size
+        if 0 < number_of(size, TINY + 1) <= TINY:
             return DOT
-        return UNSEEN if self._is_white(about, paragraph) else ""
+        colour = value_of(child(about, "color")) or style.colour or paragraph.style.colour
+        white = colour.upper() == WHITE and not style.shaded
+        return UNSEEN if white and self._is_on_white(about, paragraph) else ""
 
-    def _is_white(self, about: etree._Element | None, paragraph: _Paragraph) -> bool:
-        colour = value_of(child(about, "color"))
+    def _is_on_white(self, about: etree._Element | None, paragraph: _Paragraph) -> bool:
         return (
-            colour is not None
-            and colour.upper() == WHITE
-            and self.white_page
+            self.white_page
             and not paragraph.shaded
             and not self._flows[-1].boxed
             and not any(table.shaded for table in self._tables)
@@ -398,7 +409,7 @@ class Story:
     def _end_ruby(self, node: etree._Element) -> None:
         if self._paragraphs and self._paragraphs[-1].readings:
             paragraph = self._paragraphs[-1]
-            base = "".join(text for text, _ in paragraph.pieces[paragraph.base_at :])
+            base = "".join(piece.text for piece in paragraph.pieces[paragraph.base_at :])
             paragraph.readings[-1] = f"{base}: {paragraph.readings[-1]}"
         node.clear()
 
@@ -575,6 +586,19 @@ class Story:
                 shown = self.work.hide(cell_text(cell.flow.elements), DELETED)
                 cell.flow.elements = [Element(kind="text", text=shown)] if shown else []
         return True
+
+
+def _written(pieces: Iterable[Piece]) -> str:
+    """Their letters, with signs for what is raised and lowered: ten to the sixth is not 106."""
+    text = ""
+    parts: list[str] = []
+    for shift, group in groupby(pieces, key=attrgetter("shift")):
+        own = "".join(piece.text for piece in group)
+        if own.strip() and shift in ("superscript", "subscript"):
+            own = (raised if shift == "superscript" else lowered)(text, own)
+        text = own or text
+        parts.append(own)
+    return "".join(parts)
 
 
 def _numbering_of(about: etree._Element | None, style: Style) -> tuple[str, int] | None:

@@ -36,6 +36,9 @@ class Style:
     hidden: bool = False
     bold: bool = False
     shaded: bool = False  # a table with colours of its own
+    colour: str = ""  # of the letters, such as "FFFFFF"
+    size: str = ""  # of the letters, in half points
+    shift: str = ""  # "superscript" or "subscript"
     numbering: tuple[str, int] | None = None  # list id, level
 
 
@@ -69,6 +72,9 @@ class Styles:
             hidden=_switched(chain, "vanish"),
             bold=_switched(chain, "b"),
             shaded=any(_has_colours(node) for node in chain),
+            colour=_nearest(chain, "color").upper(),
+            size=_nearest(chain, "sz"),
+            shift=_nearest(chain, "vertAlign"),
             numbering=_numbering_of(chain),
         )
 
@@ -87,6 +93,11 @@ def _switched(chain: list[etree._Element], name: str) -> bool:
     """The nearest style that says something of it decides."""
     said = (child(node, "rPr", name) for node in chain)
     return is_on(next((each for each in said if each is not None), None))
+
+
+def _nearest(chain: list[etree._Element], name: str) -> str:
+    """What the nearest style that says something of the letters says."""
+    return next(filter(None, (value_of(child(node, "rPr", name)) for node in chain)), "")
 
 
 def _has_colours(node: etree._Element) -> bool:

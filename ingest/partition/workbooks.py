@@ -19,6 +19,7 @@ from ingest.partition.drawings import (
 )
 from ingest.partition.embedded import read_embedded
 from ingest.partition.encodings import clean
+from ingest.partition.notation import lowered, raised
 from ingest.partition.number_formats import BUILTIN, GENERAL, format_number, general
 from ingest.partition.ooxml import (
     Package,
@@ -382,7 +383,15 @@ def _column_number(letters: str) -> int:
 
 def _rich_text(node: etree._Element) -> str:
     """The text of a string item, without how it is pronounced."""
-    parts = [each.text or "" for each in node.iter("{*}t") if local(each.getparent()) != "rPh"]
+    parts: list[str] = []
+    for each in node.iter("{*}t"):
+        about = child(each.getparent(), "rPr")
+        shift = value_of(child(about, "vertAlign")) if about is not None else None
+        text = each.text or ""
+        if shift in ("superscript", "subscript") and text.strip():
+            text = (raised if shift == "superscript" else lowered)(parts[-1] if parts else "", text)
+        if local(each.getparent()) != "rPh":
+            parts.append(text)
     return _unescape("".join(parts))
 
 

@@ -18,7 +18,7 @@ from indexes.text.scripts import UNSPACED, Script, script
 from indexes.text.sentences import QUESTION_MARKS
 from indexes.text.words import terms
 from service.answering.prompt import Turn, alternate_turns
-from service.answering.untrusted import disarm, remove_invisible
+from service.answering.untrusted import disarm_line, remove_invisible
 from service.llm.port import LanguageModel, Message, Prompt
 from service.templates.template import Style
 
@@ -161,7 +161,7 @@ def _make_prompt(question: str, turns: Sequence[Turn], style: Style) -> Prompt:
 
 
 def _make_line(text: str) -> str:
-    line = " ".join(disarm(text).split())
+    line = disarm_line(text)
     return line if len(line) <= TURN_CHARS else line[:TURN_CHARS].rstrip() + " …"
 
 

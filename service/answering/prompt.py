@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from indexes.formats import PageKind
 from indexes.model import Hit, OmissionReason, PageMark, SectionMark, TableMark
-from service.answering.untrusted import disarm, make_label
+from service.answering.untrusted import disarm, disarm_line, make_label
 from service.llm.port import Message, Prompt
 from service.templates.language import fill_template
 from service.templates.template import Template
@@ -106,8 +106,16 @@ class Passage:
 
     @property
     def shown(self) -> str:
-        """The text, below the header of the table that it begins in."""
-        return f"{self.header}\n{self.text}" if self.header else self.text
+        """The text, its parts of tables below their headers, each header once."""
+        lines: list[str] = []
+        before: PassageSpan | None = None
+        for span in self.spans:
+            told = before is not None and (
+                span.header == before.header or span.header in before.text
+            )
+            lines += (span.text,) if told or not span.header else (span.header, span.text)
+            before = span
+        return "\n".join(lines)
 
     @property
     def start(self) -> int:
@@ -210,7 +218,8 @@ def alternate_turns(history: Iterable[Turn]) -> tuple[Turn, ...]:
         (turn for turn in history if turn.text.strip()), key=lambda turn: turn.role
     ):
         if turns or role == "user":
-            turns.append(Turn(role, "\n".join(disarm(turn.text).strip() for turn in group)))
+            said = disarm("\n".join(turn.text.strip() for turn in group))
+            turns.append(Turn(role, said.strip()))
     if turns and turns[-1].role == "user":
         turns.pop()  # the question itself is the user's next turn
     return tuple(turns)
@@ -263,13 +272,14 @@ def _make_passage(n: int, group: Sequence[Piece]) -> Passage:
 
 def _extend_spans(spans: list[PassageSpan], piece: Piece) -> None:
     """Adds what this piece has beyond the spans before it: to the last one if it goes on in the
-    same section.
+    same section and below the same header.
     """
     hit = piece.hit
     start = max(hit.start, spans[-1].end) if spans else hit.start
     text = hit.text[start - hit.start : piece.length]
     last = spans[-1] if spans else None
-    if last is not None and last.end == start and last.section == hit.section:
+    goes_on = last is not None and last.end == start and last.section == hit.section
+    if last is not None and goes_on and (not hit.header or last.header in ("", hit.header)):
         pages = tuple(dict.fromkeys((*last.pages, *hit.pages)))
         spans[-1] = PassageSpan(
             text=last.text + text,
@@ -306,7 +316,7 @@ def _template_values(passage: Passage, mark: str, *, lines: bool) -> dict[str, A
         "title": make_label(passage.title, mark),
         "place": make_label(_describe_place(passage), mark),
         "text": text,
-        "line": " ".join(text.split()) if lines else text,
+        "line": disarm_line(text, mark) if lines else text,
     }
 
 

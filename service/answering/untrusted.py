@@ -42,16 +42,21 @@ _NAMES = (
     "|eoh|eoa|filename|reponame|image|video|audio|unused\\d+|extra_id_\\d+|0x[0-9A-Fa-f]{2}|seed:\\w+|role|AI|用户"
 )
 _ENCLOSED = re.compile(
-    r"(?=[<＜﹤>\[‹])(?:"  # nothing else is looked at twice
-    r"[<＜﹤]+(?=[|｜])"  # every <|…|>, with the full-width bars of some families
-    r"|[<＜﹤]+(?=[/\w▁\"]{1,40}[|｜][>＞﹥])"  # <turn|>, the end of what <|turn> began
+    r"(?=[<＜﹤>\[\]‹［﹇])(?:"  # nothing else is looked at twice
+    r"(?<![<＜﹤])[<＜﹤]++(?=[|｜])"  # every <|…|>, with the full-width bars of some families
+    r"|(?<![<＜﹤])[<＜﹤]++(?=[/\w▁\"]{1,40}[|｜][>＞﹥])"  # <turn|>, the end of what <|turn> began
     # ]<]minimax[>[ and <[begin▁of▁sentence]>
-    r"|(?P<framed>\]?[<＜﹤‹]+[\[\]][^<>\n]{1,40}[\[\]][>＞﹥›]+\[?)"
-    r"|[<＜﹤]+(?P<name>[^<＜﹤>＞﹥\n]{1,64})[>＞﹥]+"  # if it is named like a token
-    r"|(?P<turned>>>[A-Z][A-Z0-9_]+<<)"  # >>QUESTION<<
-    r"|\[(?P<square>/?(?:[A-Z][A-Z0-9_]{2,}|unused\d+|(?i:mask|pad|cls|sep|unk|bos|eos)|[gs]MASK"
-    r"|[|｜][^\[\]\n]{1,40}[|｜]|@\w+@))\])"
+    r"|(?P<framed>\]?(?<![<＜﹤‹])[<＜﹤‹]++[\[\]][^<>\n]{1,40}[\[\]][>＞﹥›]++\[?)"
+    # if it is named like a token
+    r"|(?<![<＜﹤])[<＜﹤]++(?P<name>[^<＜﹤>＞﹥\n]{1,64})[>＞﹥]++"
+    r"|(?P<turned>>>[A-Z][A-Z0-9_]{1,40}<<)"  # >>QUESTION<<
+    r"|[\[［﹇](?P<square>[^\[\]［］﹇﹈\n]{1,64})[\]］﹈])"  # the same
 )
+_SQUARE = re.compile(
+    r"/?(?:[A-Z][A-Z0-9_]{2,}|unused\d+|(?i:mask|pad|cls|sep|unk|bos|eos)|[gs]MASK"
+    r"|[|｜].{1,40}[|｜]|@\w+@)"
+)
+"""What stands between square brackets in a token."""
 _TOKEN = re.compile(
     rf"/?(?:(?i:{_NAMES})|[A-Za-z0-9]+(?:[_▁][A-Za-z0-9]+)+|/?[A-Z][A-Z0-9]+"
     # <co: 0>, <mask:0>, <family:tool_call>, <function=…>
@@ -63,12 +68,14 @@ _TOKEN = re.compile(
 Other text there (a tag of HTML, an address, a type) stays as it is.
 """
 _TILDED = re.compile(r"[\[\]](?=[!a-z]{0,3}~)([~!a-z]{1,5})[\[\]]")  # ]~b] and its like
-_BRACKETS = r"<＜﹤>‹\[【［〔"
+_BRACKETS = r"<＜﹤>‹\[【［〔﹇"
 _BRACKET = re.compile(f"[{_BRACKETS}]")
 _UNQUIET = re.compile(f"[{_HIDDEN}{_BREAKS}{_HALVES}{_BRACKETS}]")
 _ANGLES = str.maketrans("<＜﹤>＞﹥", "‹‹‹›››")
 _FRAMES = str.maketrans("<＜﹤>＞﹥[]", "‹‹‹›››()")
-_MARKER = re.compile(r"[\[【［〔](\s*\d[\d\s,，、;；\-–]*)[\]】］〕]")
+_FLAT = str.maketrans("<＜﹤>＞﹥[【［〔﹇]】］〕﹈", "‹‹‹›››((((()))))")
+MAX_ROUNDS = 8  # of tokens that show only when those in them are gone
+_MARKER = re.compile(r"[\[【［〔﹇](\s*\d[\d\s,，、;；\-–]*+)[\]】］〕﹈]")
 _LINE_END = re.compile(r"\n")
 _TURN = re.compile(
     r"(?im)^[ \t]*(?=(?:#{1,6}\s*)?(?:system|user|human|assistant|ai|bot|model|instructions?|input|response"
@@ -108,20 +115,46 @@ def remove_invisible(text: str) -> str:
 
 def disarm(text: str, boundary: str = "") -> str:
     """A document's or a person's words as data: no control token, marker, turn or boundary is left
-    in them.
+    in them. Disarmed once more, they stay as they are.
     """
     if _UNQUIET.search(text):  # most text has none of it
         text = remove_invisible(text)
-        text = (
-            _MARKER.sub(r"(\1)", _ENCLOSED.sub(_disarm_token, text))
-            if _BRACKET.search(text)
-            else text
-        )
-    if "~" in text:
-        text = _TILDED.sub(r"(\1)", text)
+    if "~" in text or _BRACKET.search(text):
+        text = _disarm_brackets(text)
     if _takes_a_turn(text):
         text = _TURN.sub("> ", text)
     return text.replace(boundary, boundary.replace("-", " ")) if boundary else text
+
+
+def disarm_line(text: str, boundary: str = "") -> str:
+    """The same as one line: what stands on two lines may be a token on one."""
+    return disarm(" ".join(disarm(text, boundary).split()), boundary)
+
+
+def _disarm_brackets(text: str) -> str:
+    """The text without tokens and markers, also those that only the end of another one brings out;
+    if there is no end of these, without any bracket.
+    """
+    for _ in range(MAX_ROUNDS):
+        before = text
+        text = _TILDED.sub(r"(\1)", _MARKER.sub(r"(\1)", _disarm_tokens(text)))
+        if text == before:
+            return text
+    return text.translate(_FLAT)
+
+
+def _disarm_tokens(text: str) -> str:
+    """One round. What looks like a token and is none may have one in it, so it is looked into."""
+    parts: list[str] = []
+    done = at = 0
+    while found := _ENCLOSED.search(text, at):
+        harmless = _disarm_token(found)
+        if harmless is None:
+            at = found.start(found.lastgroup or 0)
+            continue
+        parts += (text[done : found.start()], harmless)
+        done = at = found.end()
+    return "".join((*parts, text[done:]))
 
 
 def _takes_a_turn(text: str) -> bool:
@@ -133,7 +166,7 @@ def _takes_a_turn(text: str) -> bool:
 
 def make_label(text: str, boundary: str = "", limit: int = 160) -> str:
     """A title or a heading as data: one line, not too long."""
-    line = disarm(" ".join(remove_invisible(text[: limit * 4]).split()), boundary)
+    line = disarm_line(text[: limit * 4], boundary)
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
@@ -192,11 +225,16 @@ def _replace_between(
     )
 
 
-def _disarm_token(token: re.Match[str]) -> str:
-    if token["square"]:
-        return f"({token['square']})"
-    if token["framed"]:
-        return token.group().translate(_FRAMES)
-    if token["name"] and not _TOKEN.fullmatch(unicodedata.normalize("NFKC", token["name"]).strip()):
-        return token.group()
-    return token.group().translate(_ANGLES)
+def _disarm_token(found: re.Match[str]) -> str | None:
+    """What becomes of it; None if it is no token."""
+    name, square = found["name"], found["square"]
+    if square:
+        return f"({square})" if _SQUARE.fullmatch(_fold(square)) else None
+    if name and not _TOKEN.fullmatch(_fold(name)):
+        return None
+    return found.group().translate(_FRAMES if found["framed"] else _ANGLES)
+
+
+def _fold(name: str) -> str:
+    """As tokenizers that fold compatibility forms see it."""
+    return unicodedata.normalize("NFKC", name).strip()

@@ -125,7 +125,7 @@ def test_a_tar_cut_between_two_files_is_damaged_and_loses_no_document(world, len
 def test_a_tar_inside_a_file_that_was_cut_tells_so(tmp_path, length):
     file = make_tar("")(tmp_path / "b", **{f"{n}.txt": f"Apples {n}." for n in range(3)})
     document = parsed(tmp_path / "a.dat", file.read_bytes()[:length])
-    assert "1 ends of archives could not be read." in losses(document)
+    assert "1 end of archives could not be read." in losses(document)
 
 
 NAMES = [

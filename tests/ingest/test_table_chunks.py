@@ -107,8 +107,11 @@ def test_a_row_longer_than_a_chunk_is_cut_between_cells_each_with_label_and_head
         assert len(held) == 1
         assert "Country: Norway" in held[0].embedded
     inside = next(one for one in chunks if one.text.startswith("1") and "Country" not in one.text)
-    first = inside.text.split(" | ")[0].removesuffix(".5")
-    assert inside.header.split("\n") == ["Norway", " | ".join(columns[int(first) :])]
+    values = [cell.removesuffix(" |") for cell in inside.text.split(" | ")]
+    assert inside.header.split("\n") == [
+        "Norway",
+        " | ".join(f"Measure {value.removesuffix('.5')}" for value in values),
+    ]
 
 
 def test_a_cell_longer_than_a_chunk_keeps_its_label_and_its_header():
@@ -249,6 +252,102 @@ def test_every_cell_is_in_one_chunk_and_what_is_embedded_fits(found, tokens):
         assert set(re.findall(r"\w+", "\n".join(
             one.text[mark.body - one.start : mark.end - one.start] for mark in one.tables
         ))) <= said  # fmt: skip
+
+
+@st.composite
+def named_grids(draw):
+    """(header rows, rows): every cell says where it stands; some are empty, repeated or long."""
+    width = draw(st.integers(1, 9))
+    levels = draw(st.integers(0, 3))
+    empty = draw(st.lists(st.integers(0, width - 1), max_size=2))
+    more = draw(st.sampled_from(["", " w1 w2 w3", " a | b"]))
+
+    def cell(name: str, column: int) -> str:
+        left_out = column in empty or draw(st.integers(0, 4)) == 0
+        return "" if left_out else f"{name}x{column}{more}"
+
+    heads = [
+        [cell(f"H{n}", column - column % (levels - n)) for column in range(width)]
+        for n in range(levels)
+    ]
+    rows = [
+        [cell(f"V{n}", column) for column in range(width)]
+        for n in range(draw(st.integers(1, 5)))
+    ]  # fmt: skip
+    return heads, rows
+
+
+def cells_of(line: str) -> list[str]:
+    line = f" {line}" if line.startswith("|") else line
+    return [cell.replace("\\|", "|").strip() for cell in line.removesuffix(" |").split(" | ")]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    grid=named_grids(), tokens=st.sampled_from([64, 90, 256]), columns=st.integers(0, 1)
+)  # fmt: skip
+def test_no_value_is_shown_or_said_under_the_header_of_another_column(grid, tokens, columns):
+    heads, rows = grid
+    if not any(map(any, rows)):
+        return
+    _, chunks = cut(
+        make_table([*heads, *rows], header_rows=len(heads), header_columns=columns), tokens=tokens
+    )
+    shown = set()
+    for one in chunks:
+        lines = [cells_of(line) for line in (*one.header.split("\n"), *one.text.split("\n"))]
+        above = [line for line in lines if any(cell.startswith("H") for cell in line)]
+        for line in lines[one.header.count("\n") + 1 :]:
+            for place, value in enumerate(line):
+                if not re.match(r"V\d+x\d+", value):
+                    continue
+                shown.add(value)
+                column = int(re.split(r"x|\W", value)[1])
+                names = [row[place] for row in above if place < len(row) and row[place]]
+                wanted = [row[column] for row in heads if row[column]]
+                assert names == wanted, (value, one)
+        for part in re.split(r"; |\n", one.embedded):
+            *names, value = re.findall(r"[HV]\d+x\d+", part)[-2:] or [""]
+            if ": V" in part and names and names[0].startswith("H"):
+                column = int(value.split("x")[1])
+                assert any(row[column].startswith(names[0]) for row in heads), (part, one)
+    assert shown == {value for row in rows for value in row if value}
+
+
+def test_rows_of_a_very_wide_table_are_cut_so_that_each_value_has_its_header():
+    table = make_table(
+        [[f"Column number {n}" for n in range(300)], [f"{n}.5" for n in range(300)]], header_rows=1
+    )
+    _, chunks = cut(table)
+    for number in range(1, 300):
+        (said,) = [one for one in chunks if f"Column number {number}: {number}.5" in one.embedded]
+        heads, values = cells_of(said.header.split("\n")[-1]), cells_of(said.text)
+        assert values[heads.index(f"Column number {number}")] == f"{number}.5"
+
+
+def test_a_part_of_a_row_keeps_the_places_of_columns_without_a_header():
+    table = make_table(
+        [["Country", "Sales", "", "Costs"], ["Norway", "sold, " * 60, "or not", "7"], ["Chad"]],
+        header_rows=1,
+    )
+    _, chunks = cut(table)
+    (last,) = [one for one in chunks if one.text.endswith("| 7")]
+    heads, values = cells_of(last.header.split("\n")[-1]), cells_of(last.text)
+    assert heads.index("Costs") == values.index("7") == heads.index("") + 1
+    assert last.header.startswith("Norway\n")
+    assert "Chad" not in last.text
+
+
+@pytest.mark.slow
+def test_time_for_a_row_grows_with_its_cells_and_not_faster():
+    def seconds(cells: int) -> float:
+        table = make_table([[f"Column number {n}" for n in range(cells)], ["1"] * cells])
+        started = time.process_time()
+        cut(table, tokens=256)
+        return time.process_time() - started
+
+    seconds(500)
+    assert seconds(12_000) < 10 * max(seconds(3_000), 0.1)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from indexes.model import Hit, SectionMark, TableMark
+from indexes.model import Hit, Row, SectionMark, TableMark
 from service.answering.budget import estimate_tokens, pack_everything
 from service.answering.citations import CitationWriter, split_sentences
 from service.answering.extractive import choose_quotes, compose_answer
@@ -12,7 +12,7 @@ from service.answering.prompt import Piece, pack_passages, render_prompt
 from service.answering.tables import header_of, section_of, split_units
 from service.http.replies import CitationReply, HitReply, PassageReply
 from service.templates.template import BUILT_IN
-from tests.service.given import hit
+from tests.service.given import hit, selected
 
 ABOVE = "Table 2. Leave\nin days\nName | Paid leave | Sick leave"
 ROWS = "Ann | 15 | 3\nBob | 20 | 4\nCleo | 25 | 5"
@@ -70,6 +70,37 @@ def test_parts_of_one_table_in_one_passage_show_its_header_once():
     (passage,) = pack_passages([Piece(first, len(ROWS)), Piece(second, len(ROWS))])
     assert passage.shown.count(ABOVE) == 1
     assert all(s.header == ABOVE for s in split_sentences(passage))
+
+
+def test_a_row_below_a_part_of_a_header_does_not_borrow_it_for_the_next_rows():
+    part = replace(
+        hit("3 | 4", start=100), header="Ann\nPaid | Sick", tables=(TableMark(100, 100, 105),)
+    )
+    for start in (105, 106):  # with and without a line end between them
+        rest = replace(begun(2, start), ordinal=part.ordinal + 1)
+        (passage,) = pack_passages([Piece(part, len(part.text)), Piece(rest, len(ROWS))])
+        assert passage.shown == f"Ann\nPaid | Sick\n3 | 4\n{ABOVE}\n{ROWS}"
+        above = {sentence.text: sentence.header for sentence in split_sentences(passage)}
+        assert (above["3 | 4"], above["Bob | 20 | 4"]) == ("Ann\nPaid | Sick", ABOVE)
+
+
+def test_a_header_that_stands_in_the_text_is_not_shown_again():
+    first = whole()
+    rest = replace(begun(2, first.end + 1), ordinal=first.ordinal + 1)
+    (passage,) = pack_passages([Piece(first, len(first.text)), Piece(rest, len(ROWS))])
+    assert passage.shown.count(ABOVE) == 1
+
+
+def test_other_rows_below_the_same_long_header_are_no_copy():
+    about = "Who may sign for which kind of contract in every office of the company abroad. " * 3
+    heads = f"{about}\nOffice | Lease | Sale | Loan | Work | Gift"
+    rows = ("Oslo | yes | no | yes | no | ask", "Rome | no | yes | no | yes | ask")
+    hits = [replace(hit(text, n=n, start=100 * n), header=heads) for n, text in enumerate(rows, 1)]
+    kept, left_out = selected(hits)
+    assert (len(kept), left_out) == (2, ())
+    again = replace(hits[0], id="other", document_id="d2", row=Row(7))
+    kept, left_out = selected([*hits, again])
+    assert [one.reason for one in left_out] == ["duplicate"]
 
 
 def test_what_a_header_says_to_the_model_is_disarmed_too():

@@ -1,5 +1,6 @@
 import html
 import re
+import time
 from random import Random
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from service.answering.untrusted import InertText, disarm, make_inert, make_label
+from service.answering.untrusted import InertText, disarm, disarm_line, make_inert, make_label
 from tests.service.given import CONTROL_TOKENS, texts
 
 ACTIVE = (
@@ -78,6 +79,52 @@ def test_nothing_that_documents_hold_can_be_a_control_token_a_marker_or_the_boun
     assert not re.search(r"[\[【［]\s*\d+\s*[\]】］]", said)
     assert "data-12-34-56" not in said
     assert disarm(said, "data-12-34-56") == said
+
+
+@given(
+    st.lists(
+        st.sampled_from(CONTROL_TOKENS)
+        | st.sampled_from([*"<>[]|‹›~＜＞［］﹇﹈【】/!s3:= \n", "mark-1"]),
+        max_size=12,
+    ).map("".join)
+)
+def test_no_mixture_of_tokens_and_their_marks_leaves_one(text: str) -> None:
+    for said in (disarm(text, "mark-1"), disarm_line(text, "mark-1")):
+        assert not [token for token in (*CONTROL_TOKENS, "mark-1", "<|") if token in said]
+        assert not re.search(r"[\[【［〔]\s*\d+\s*[\]】］〕]", said)
+        assert disarm(said, "mark-1") == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<~>>QUESTION<<",  # what looks like a tag ends in a token
+        "[A<B][INST]>[INST]",
+        "[|user<|]",  # a token in a token
+        "[|a[|b[|c|]|]|]",
+        "［INST］ ﹇INST﹈ [ＩＮＳＴ] [／INST]",  # folded by some tokenizers
+        "[|a" * 20 + "|]" * 20,
+    ],
+)
+def test_a_token_inside_another_or_behind_what_is_none_is_found(text: str) -> None:
+    said = disarm(text)
+    assert disarm(said) == said
+    assert not re.search(r"\[INST\]|>>QUESTION<<|<\||\[\||［|﹇|ＩＮＳＴ\]", said)
+
+
+@pytest.mark.parametrize("text", ["<co:\n0>", "[3,\n4]", "<mask:\n0>", ">>QUESTION\n<< <co:\x0b0>"])
+def test_what_is_a_token_only_on_one_line_is_none_there(text: str) -> None:
+    said = disarm_line(text)
+    assert "\n" not in said
+    assert not re.search(r"<co: 0>|<mask: 0>|\[3, 4\]", said)
+    assert disarm(said) == said
+
+
+@pytest.mark.parametrize("text", ["<", "‹[", "[|a", "<a=", "]<]", ">>A", "[3", "[ ", "<a>[b]<c="])
+def test_what_opens_a_token_a_hundred_thousand_times_is_read_in_linear_time(text: str) -> None:
+    begun = time.process_time()
+    disarm(text * 100_000)
+    assert time.process_time() - begun < 5
 
 
 def test_a_token_hidden_behind_invisible_characters_is_found() -> None:
