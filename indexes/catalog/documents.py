@@ -210,7 +210,10 @@ class Documents:
         """
         below = func.substr(documents.c.uri, 1, len(prefix)) == prefix
         size = select(func.count()).where(chunks.c.document_id == documents.c.id).scalar_subquery()
-        wanted = select(documents, size.label("size")).where(below)
+        of_it = documents.c
+        wanted = select(
+            of_it.uri, of_it.content_hash, of_it.reader_set_id, of_it.title, size.label("size")
+        ).where(below)
         with self._database.reading() as connection:
             readers = readers_by_set(connection)
             return {
