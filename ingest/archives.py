@@ -90,24 +90,24 @@ def is_archive(name: str) -> bool:
 class ArchiveShelf:
     """Opens archives, and keeps the last one open, for members are read one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int) -> None:
+        """max_bytes: of one member; all together may have so many times as much."""
+        self._max_bytes = max_bytes
         self._stamp: tuple[int, ...] | None = None
         self._contents: _Contents | None = None
 
-    def list_members(
-        self, file: BinaryIO, name: str, stamp: tuple[int, ...], max_bytes: int
-    ) -> list[Member]:
+    def list_members(self, file: BinaryIO, name: str, stamp: tuple[int, ...]) -> list[Member]:
         """The files in an archive, in its order.
 
-        stamp: of the file, as `file_stamp` makes it. max_bytes: of one member. Raises SourceBroken,
-        and SourceRefused for an archive that is too large or that holds a rule.
+        stamp: of the file, as `file_stamp` makes it. Raises SourceBroken, and SourceRefused for an
+        archive that is too large or that holds a rule.
         """
         with _in_our_words("It is no archive that can be read"):
-            found = list(self._open(file, name, stamp, max_bytes).members())
+            found = list(self._open(file, name, stamp).members())
         refuse_rules_inside(member.name for member in found)
         total = sum(member.size for member in found)
-        if total > UNPACKED_FILES * max_bytes:
-            raise _too_large(max_bytes)
+        if total > UNPACKED_FILES * self._max_bytes:
+            raise _too_large(UNPACKED_FILES * self._max_bytes)
         return [
             member
             for member in _number_copies(found)
@@ -124,20 +124,21 @@ class ArchiveShelf:
         """
         with tempfile.TemporaryFile() as copy:
             with _in_our_words("It cannot be unpacked"):
-                contents = self._open(file, name, stamp, UNPACKED_FILES * max(member.size, _BLOCK))
+                contents = self._open(file, name, stamp)
                 with contents.open(member.number) as packed:
                     _copy_at_most(packed, copy, member.size)
             copy.seek(0)
             yield copy
 
-    def _open(self, file: BinaryIO, name: str, stamp: tuple[int, ...], max_bytes: int) -> _Contents:
+    def _open(self, file: BinaryIO, name: str, stamp: tuple[int, ...]) -> _Contents:
         if self._contents is None or self._stamp != stamp:
             self.close()
             # a descriptor of its own: it outlives the given one, and moves in the file alone
             own = os.fdopen(os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY), "rb")
             try:
-                opens = _Zip if name.lower().endswith(".zip") else _Tar
-                self._contents = opens(own, UNPACKED_FILES * max_bytes)
+                packed = name.lower().endswith(".zip")
+                most = UNPACKED_FILES * self._max_bytes
+                self._contents = _Zip(own) if packed else _Tar(own, most)
             except BaseException:
                 own.close()
                 raise
@@ -154,7 +155,7 @@ class ArchiveShelf:
 
 
 class _Zip:
-    def __init__(self, file: BinaryIO, most: int) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._archive = zipfile.ZipFile(file)
 
@@ -231,7 +232,7 @@ def _uncompressed(file: BinaryIO, most: int) -> BinaryIO:
         with file, opener(file) as packed:
             for block in iter(lambda: packed.read(_BLOCK), b""):
                 if copy.tell() + len(block) > most:
-                    raise _too_large(most // UNPACKED_FILES)
+                    raise _too_large(most)
                 copy.write(block)
     except BaseException:
         copy.close()
@@ -297,8 +298,7 @@ def _check_count(number: int) -> None:
         )
 
 
-def _too_large(max_bytes: int) -> SourceRefused:
-    limit = UNPACKED_FILES * max_bytes
+def _too_large(limit: int) -> SourceRefused:
     return SourceRefused(
         f"Unpacked it has more than {limit:,} bytes.",
         remedy="Unpack it into a folder, or raise CLEARANCE_MAX_FILE_MB.",

@@ -264,7 +264,7 @@ def scan(
     """
     sources: list[SourceFile] = []
     unreadable: list[SourceFile] = []
-    shelf = ArchiveShelf()
+    shelf = ArchiveShelf(max_bytes)
     for root in roots:
         if root.tree is None:
             raise ValueError(f"{root.place} was not opened")
@@ -434,7 +434,7 @@ def _list_archive(archive: SourceFile, max_bytes: int) -> list[SourceFile]:
         return [archive]
     try:
         with open_judged_file(archive) as file:
-            found = origin.shelf.list_members(file, archive.file.name, archive.stamp, max_bytes)
+            found = origin.shelf.list_members(file, archive.file.name, archive.stamp)
     except SourceError as error:
         return [replace(archive, problem=error)]
     if not found:

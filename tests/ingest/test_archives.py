@@ -224,3 +224,12 @@ def test_a_document_moved_into_an_archive_keeps_its_id(world: IngestWorld):
     (world.docs / "one.txt").unlink()
     assert world.ingest(allow=("group:hr",))["totals"]["moved"] == 1
     assert world.rows("SELECT public_id FROM documents") == before
+
+
+def test_an_archive_that_was_listed_is_read_whatever_was_opened_meanwhile(world, monkeypatch):
+    monkeypatch.setattr("ingest.archives._BLOCK", 1_000)
+    for name in ("a.tgz", "b.tgz"):
+        files = {"one.txt": f"Apples of {name}.", "two.txt": "word " * 40_000}
+        make_tar("gz")(world.docs / name, **files)
+    report = world.ingest(allow=("group:hr",))
+    assert {file["status"] for file in report["files"]} == {"new"}
