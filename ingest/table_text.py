@@ -6,9 +6,10 @@ to say it: then the rows stay rows, below their header.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from indexes.text.lines import line_ranges
 from ingest.elements import Table
 from ingest.partition.tables import CELL, ESCAPED, aligned_line, readable_table
 
@@ -301,19 +302,7 @@ class TableText:
 
 def _find_lines(text: str, start: int, end: int) -> list[TextRange]:
     """The places of the lines with something on them, without white space around it."""
-    return list(_iterate_lines(text, start, end))
-
-
-def _iterate_lines(text: str, start: int, end: int) -> Iterator[TextRange]:
-    at = start
-    while at < end:
-        stop = text.find("\n", at, end)
-        stop = end if stop < 0 else stop
-        line = text[at:stop]
-        if kept := line.strip():
-            begin = at + len(line) - len(line.lstrip())
-            yield begin, begin + len(kept)
-        at = stop + 1
+    return list(line_ranges(text, start, end))
 
 
 def _is_written_there(table: Table, text: str) -> bool:

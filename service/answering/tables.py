@@ -1,8 +1,9 @@
 """Where tables stand in what is quoted: rows are quoted one by one, each with what stands above it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from indexes.model import SectionMark, TableMark
+from indexes.text.lines import line_ranges
 from indexes.text.sentences import sentences
 
 
@@ -18,20 +19,9 @@ def split_units(text: str, start: int, tables: Sequence[TableMark]) -> list[tupl
         if begin >= end:
             continue
         found += ((at + first, at + last) for first, last in sentences(text[at:begin]))
-        found += _lines(text, begin, end)
+        found += line_ranges(text, begin, end)
         at = end
     return [*found, *((at + first, at + last) for first, last in sentences(text[at:]))]
-
-
-def _lines(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
-    while begin < end:
-        stop = text.find("\n", begin, end)
-        stop = end if stop < 0 else stop
-        line = text[begin:stop]
-        if kept := line.strip():
-            first = begin + len(line) - len(line.lstrip())
-            yield first, first + len(kept)
-        begin = stop + 1
 
 
 def header_of(place: int, text: str, start: int, tables: Sequence[TableMark], above: str) -> str:
