@@ -92,13 +92,12 @@ def make_plan(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool)
     for source in found.sources:
         known = stored.get(source.uri)
         for one in _stored_of(source, stored):
-            safe = narrow_readers(one.readers, source.readers or NOBODY)
-            if safe != one.readers:
-                relabels.append(Relabel(uri=one.uri, readers=safe if source.readers else NOBODY))
+            relabels += _narrow(one, source.readers)
         if source.problem is not None or source.readers is None:
             refusals.append(_make_refusal(source, stored=known is not None))
         else:
             tasks.append(Task(source=source, readers=source.readers, stored=known))
+    relabels += _narrow_lost_members(found, stored)
     tasks.sort(key=lambda task: task.stored is None or task.stored.readers == task.readers)
     return Plan(
         gone=_find_gone(found, stored),
@@ -108,6 +107,31 @@ def make_plan(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool)
         refused=tuple(refusals),
         tasks=tuple(tasks),
     )
+
+
+def _narrow(stored: StoredDocument, readers: Readers | None) -> Iterator[Relabel]:
+    """What the rule in force takes away from the stored readers, if it does. readers: if None,
+    nobody may read.
+    """
+    safe = narrow_readers(stored.readers, readers or NOBODY)
+    if safe != stored.readers:
+        yield Relabel(uri=stored.uri, readers=safe if readers else NOBODY)
+
+
+def _narrow_lost_members(found: Scan, stored: Mapping[str, StoredDocument]) -> Iterator[Relabel]:
+    """A document that is no longer in its archive stays until it is pruned, but not for more people
+    than the archive is for.
+    """
+    there = {source.uri for source in found.sources}
+    rules = {
+        source.uri.partition(INSIDE)[0] + INSIDE: source.readers
+        for source in found.sources
+        if INSIDE in source.uri
+    }
+    for uri in sorted(stored):
+        archive, inside, _ = uri.partition(INSIDE)
+        if inside and uri not in there and archive + INSIDE in rules:
+            yield from _narrow(stored[uri], rules[archive + INSIDE])
 
 
 def _stored_of(

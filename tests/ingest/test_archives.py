@@ -233,3 +233,13 @@ def test_an_archive_that_was_listed_is_read_whatever_was_opened_meanwhile(world,
         make_tar("gz")(world.docs / name, **files)
     report = world.ingest(allow=("group:hr",))
     assert {file["status"] for file in report["files"]} == {"new"}
+
+
+def test_a_member_that_left_its_archive_is_for_no_more_people_than_the_archive(world):
+    world.rule("group:hr", "group:eng")
+    make_zip(world.docs / "a.zip", **{"one.txt": "Apples.", "two.txt": "Pears."})
+    world.ingest()
+    make_zip(world.docs / "a.zip", **{"one.txt": "Apples."})
+    world.rule("group:hr")
+    assert world.ingest()["missing"] == 1
+    assert [d.readers for d in world.stored().values()] == [HR, HR]
