@@ -1,6 +1,5 @@
 """What holds for every document that is cut into chunks, and how real ones are cut."""
 
-import time
 from itertools import pairwise
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from indexes.testing import HashingEmbedder
 from ingest.chunking import chunk
 from ingest.elements import Element, Parsed
+from tests.growth import assert_grows_in_proportion
 
 
 def document(*elements: Element) -> Parsed:
@@ -188,10 +188,4 @@ def test_an_endless_title_and_endless_headings_leave_room_for_text():
 )
 @pytest.mark.slow
 def test_time_grows_with_the_text_and_not_faster(body):
-    def seconds(share: int) -> float:
-        started = time.process_time()
-        cut(text(body[: len(body) // share]), tokens=256)
-        return time.process_time() - started
-
-    seconds(16)
-    assert seconds(1) < 12 * max(seconds(4), 0.2)
+    assert_grows_in_proportion(lambda size: cut(text(body[:size]), tokens=256), len(body) // 8)

@@ -6,7 +6,6 @@ import io
 import json
 import lzma
 import tarfile
-import time
 import zipfile
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from indexes.errors import SourceBroken, SourceError, SourceRefused
 from ingest.elements import ParseOptions
 from ingest.partition.text import parse_code, parse_paragraphs
+from tests.growth import assert_grows_in_proportion
 from tests.ingest.completeness import share_of_words, text_of
 from tests.ingest.parsing import NO_OCR, headings, kinds, losses, parsed
 
@@ -264,15 +264,12 @@ def test_code_and_logs_keep_their_lines_and_are_cut_where_a_line_begins_at_the_m
 
 @pytest.mark.parametrize("cut", [parse_paragraphs, parse_code])
 def test_text_without_blank_lines_is_cut_in_linear_time(cut):
-    def seconds(megabytes: int) -> float:
-        text = "word " * (200_000 * megabytes)
-        begun = time.process_time()
+    def cut_words(count: int) -> None:
+        text = "word " * count
         pieces = list(cut(text))
         assert sum(len(piece.text) for piece in pieces) > 0.99 * len(text.strip())
-        return time.process_time() - begun
 
-    seconds(1)
-    assert seconds(16) < 12 * max(seconds(4), 0.05)
+    assert_grows_in_proportion(cut_words, 400_000)
 
 
 # --- archives -------------------------------------------------------------------------------------

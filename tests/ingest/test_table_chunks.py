@@ -1,7 +1,6 @@
 """How tables are cut: no row without its header, values said in words, rows quoted as rows."""
 
 import re
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +10,7 @@ from indexes.testing import HashingEmbedder
 from ingest.chunking import chunk
 from ingest.elements import Element, Parsed
 from ingest.partition.tables import make_table
+from tests.growth import assert_grows_in_proportion
 
 CASH_FLOW = (
     ("", "2018", "2017"),
@@ -340,25 +340,16 @@ def test_a_part_of_a_row_keeps_the_places_of_columns_without_a_header():
 
 @pytest.mark.slow
 def test_time_for_a_row_grows_with_its_cells_and_not_faster():
-    def seconds(cells: int) -> float:
-        table = make_table([[f"Column number {n}" for n in range(cells)], ["1"] * cells])
-        started = time.process_time()
-        cut(table, tokens=256)
-        return time.process_time() - started
+    def cut_row(cells: int) -> None:
+        cut(make_table([[f"Column number {n}" for n in range(cells)], ["1"] * cells]), tokens=256)
 
-    seconds(500)
-    assert seconds(12_000) < 10 * max(seconds(3_000), 0.1)
+    assert_grows_in_proportion(cut_row, 1_500)
 
 
 @pytest.mark.slow
 def test_time_for_a_table_grows_with_its_rows_and_not_faster():
-    def seconds(rows: int) -> float:
-        table = make_table(
-            [("Name", "City", "Sum"), *((f"n{i}", "Rome", str(i)) for i in range(rows))]
-        )
-        started = time.process_time()
-        cut(table, tokens=256)
-        return time.process_time() - started
+    def cut_rows(count: int) -> None:
+        rows = ((f"n{i}", "Rome", str(i)) for i in range(count))
+        cut(make_table([("Name", "City", "Sum"), *rows]), tokens=256)
 
-    seconds(1_000)
-    assert seconds(20_000) < 12 * max(seconds(5_000), 0.1)
+    assert_grows_in_proportion(cut_rows, 2_500)
