@@ -198,7 +198,7 @@ def test_a_model_that_takes_too_long_leaves_it_to_the_rule(monkeypatch: pytest.M
     started = time.monotonic()
     model = ScriptedModel("And what " * 40, delay_s=0.1)
     assert made("And on Fridays?", model, *SOUP) == "And on Fridays? (canteen serve soup)"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 6
     assert (model.running, model.abandoned) == (0, 1)
 
 
