@@ -28,6 +28,8 @@ EXTRAS ?= [dev]
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PROGRESS = $(PYTHON) tools/progress.py
+# Workers of a test run share the cores: libraries that would start a thread for each core wait for one another.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PIP_FLAGS := --disable-pip-version-check --no-input $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .PHONY: help setup setup-llm setup-browser warm check test test-quick attack serve ingest demo clean clean-all python
@@ -100,10 +102,10 @@ warm: setup setup-llm
 		$(VENV_LLM)/bin/python -m indexes.weights smollm2 --out var/models/smollm2
 
 test: setup setup-llm
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-quick: setup
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder -m 'not slow' \
+	@$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder -m 'not slow' \
 		--ignore-glob='*/service/page/*' $(ARGS)
 
 attack: setup

@@ -1,5 +1,8 @@
 """P3: the true best of what is visible, whatever the selectivity, and no trap of FAISS on the way."""
 
+from collections.abc import Callable, Iterator
+
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,6 +61,29 @@ def test_every_answer_is_the_true_best_of_what_is_visible(
         found = index.nearest(query, allowed, k)
         assert found.exact
         assert found.rows.tolist() == brute_force(vectors, visible, query, k)
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets how many threads FAISS may use; one, as in all other tests, in the end."""
+    before = faiss.omp_get_max_threads()
+    yield faiss.omp_set_num_threads
+    faiss.omp_set_num_threads(before)
+
+
+def test_threads_change_no_byte_of_an_answer(threads: Callable[[int], None]) -> None:
+    vectors = clustered(4_000)
+    sets = np.random.default_rng(1).integers(0, 30, len(vectors))
+
+    def answers(count: int) -> list[bytes]:
+        threads(count)
+        index = FaissStore(DIMENSION, lists=64)
+        index.add(np.arange(len(vectors)), sets, vectors)
+        index.remove(np.arange(0, len(vectors), 7))
+        found = [index.nearest(query, np.arange(0, 30, 2), 20) for query in vectors[:40]]
+        return [one.rows.tobytes() + one.scores.tobytes() for one in found]
+
+    assert answers(1) == answers(2) == answers(4)
 
 
 @settings(max_examples=60, deadline=None)
