@@ -37,7 +37,8 @@ from bench.actor import BENCH
 from indexes.catalog import Catalog
 from indexes.settings import Settings
 from service.llm.port import CompletionPart, Prompt
-from service.testing import FakeVllm, ScriptedModel
+from service.testing.model_server import FakeVllm
+from service.testing.models import ScriptedModel
 from tools.demo import EXAMPLES, Demo, ingest
 from tools.model_server import MODELS
 from tools.processes import free_port, running, wait_for

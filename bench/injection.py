@@ -51,7 +51,7 @@ from service.llm.port import LanguageModel, Message, Prompt
 from service.llm.vllm import VllmModel
 from service.templates.language import fill_template
 from service.templates.template import BASE_EN, BASE_ZH, BuiltInTemplates, Style, Template
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 
 Arm = Literal[
     "clean",

@@ -36,7 +36,7 @@ from service.answering.prompt import LeftOut
 from service.llm.port import Prompt
 from service.llm.tokenizer import LocalTokenizer
 from service.templates.template import CHAT_EN, CHAT_ZH, Template
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 
 DATA = Path(os.environ.get("CLEARANCE_DATA", "../shared/data")) / "retrieval"
 FIRST = 5  # rounds in which hardly a word was counted before

@@ -221,6 +221,7 @@ class CatalogUnavailable(CorpusError):
     """The catalog cannot be used."""
 
     retryable = True
+    remedy = "Check that the database runs, and CLEARANCE_DATABASE_URL or CLEARANCE_HOME."
 
 
 class IndexDamaged(CorpusError):

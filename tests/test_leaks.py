@@ -15,8 +15,8 @@ from sqlalchemy import Connection, select, true
 from starlette.testclient import TestClient
 
 from indexes.catalog import reading, template_choice
-from indexes.catalog.database import Prepared
 from indexes.catalog.models import Models
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import documents, template_versions
 from indexes.catalog.template_choice import TemplateText
 from indexes.errors import GeneratorUnavailable
@@ -24,7 +24,7 @@ from indexes.model import Principal, Readers
 from service.app import create_app
 from service.http import wrong_keys
 from service.llm.port import Prompt
-from service.testing import ScriptedModel, ScriptedModels
+from service.testing.models import ScriptedModel, ScriptedModels
 from tests.world import TESTER, World
 
 QUESTION = "Which report tells about the quarterly canary?"

@@ -25,7 +25,7 @@ from sqlalchemy import (
     select,
 )
 
-from indexes.catalog.database import Prepared
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import Id, api_keys, memberships, principals, reader_set_entries
 from indexes.errors import BadPrincipal, NotAuthenticated, NotPermitted
 from indexes.model import PUBLIC, Principal

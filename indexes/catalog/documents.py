@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from indexes import attributes
 from indexes.catalog.access import asker_parameters, confirm, may_read
 from indexes.catalog.changes import note, note_document, note_documents
-from indexes.catalog.database import Database, Prepared, in_batches
+from indexes.catalog.database import Database, in_batches
 from indexes.catalog.generations import writable_generations
-from indexes.catalog.people import principal_ids
+from indexes.catalog.names import principal_ids
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import (
     chunks,
     document_texts,

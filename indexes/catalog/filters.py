@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, sele
 
 from indexes import attributes
 from indexes.catalog.access import READABLE_SETS
-from indexes.catalog.database import Prepared
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import documents
 from indexes.errors import BadFilter
 from indexes.model import Scalar

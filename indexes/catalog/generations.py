@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, exists, insert, select, update
 
 from indexes.catalog.changes import note
-from indexes.catalog.database import Database, Prepared
+from indexes.catalog.database import Database
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import centroids, documents, generations, vectors
 from indexes.errors import IndexDamaged, ModelMismatch, NotFound
 from indexes.model import Actor, IndexGeneration

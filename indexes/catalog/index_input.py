@@ -19,8 +19,9 @@ from sqlalchemy import (
 )
 
 from indexes.catalog.checking import find_problems
-from indexes.catalog.database import Prepared, in_batches
+from indexes.catalog.database import in_batches
 from indexes.catalog.generations import active_generation, stored_centroids
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import (
     changes,
     chunks,

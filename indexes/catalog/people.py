@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from indexes.catalog.changes import note_people
-from indexes.catalog.database import Database, in_batches
+from indexes.catalog.database import Database
 from indexes.catalog.mentions import Mentions, mentions, with_groups_above
 from indexes.catalog.names import (
     DECLARED,
     Meaning,
     Unknown,
     declared_id,
-    declared_ids,
     former_ids,
     free_name,
     keep_shapes,
@@ -330,44 +329,6 @@ class People:
             for table in (principal_aliases, principal_shapes):
                 connection.execute(delete(table).where(table.c.principal_id == principal_id))
             _give_up_name(connection, principal_id, name)
-
-
-def known_id(connection: Connection, name: str) -> int:
-    """The id of a declared user or group, by its full present name.
-
-    Raises NotFound with the nearest name.
-    """
-    kind, _, _ = name.partition(":")
-    return declared_id(connection, kind, name)
-
-
-def principal_ids(
-    connection: Connection, names: Iterable[str], effect: str = "allow"
-) -> dict[str, int]:
-    """Ids for the names of a rule, former names included.
-
-    A name that nobody has declared is kept if it is allowed, and means nobody until it is declared.
-    Raises UnknownPrincipal if it is denied, BadPrincipal for what cannot be a name.
-    """
-    wanted = set(names)
-    found = declared_ids(connection, wanted)
-    found |= former_ids(connection, wanted - set(found))
-    missing = {check_principal(name): name for name in wanted - set(found)}
-    if effect == "deny":
-        refuse_unknown(connection, set(missing) - {PUBLIC})
-    for batch in in_batches(sorted(missing)):
-        rows = connection.execute(
-            select(principals.c.name, principals.c.id).where(principals.c.name.in_(batch))
-        )
-        found.update((missing.pop(name), principal_id) for name, principal_id in rows)
-    for name in sorted(missing):
-        added = (
-            insert(principals)
-            .values(name=name, known=0, state="named", external=0)
-            .returning(principals.c.id)
-        )
-        found[missing[name]] = connection.execute(added).scalar_one()
-    return found
 
 
 def _refuse_lifting(connection: Connection, name: str, principal_id: int, whom: str) -> None:

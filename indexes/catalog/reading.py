@@ -27,9 +27,10 @@ from indexes.catalog.access import (
     new_entries,
     readable_sets,
 )
-from indexes.catalog.database import Prepared, in_batches
+from indexes.catalog.database import in_batches
 from indexes.catalog.filters import Filters, matching
 from indexes.catalog.index_input import IndexInput
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import (
     chunks,
     document_texts,

@@ -20,7 +20,7 @@ from indexes.catalog.access import (
     may_read_set,
     readable_sets,
 )
-from indexes.catalog.database import Prepared
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import template_activations, template_versions, templates
 from indexes.model import Principal
 

@@ -137,37 +137,46 @@ class Corpus:
         """
         derived = self.held.current
         newest = derived.newest
-        try:
-            with ExitStack() as following:
-                state = following.enter_context(self.catalog.reading())
-                behind = self._reader_sets_behind(derived, state, newest)
-                if behind is None:
-                    return None
-                if self.switch.bring_to_generation(derived, state):
-                    behind = []
-                derived.note_seen(state.mark)
-                sets = self._reader_sets(state, derived, principal)
-                wanted = _sets_in_view(behind, sets)
-                *most, last = [*in_batches(derived.documents_behind(state, wanted))] or [[]]
-                for some in most:
-                    changes = derived.compute_changes(state, some, derived.generation)
-                    with self.held.lock.writing():
-                        derived.apply(changes)
-                changes = derived.compute_changes(state, last, derived.generation)
-                share = following.enter_context(self.held.lock.writing())
+        with _ThrowingAway(self.held, derived), ExitStack() as following:
+            state = following.enter_context(self.catalog.reading())
+            behind = self._reader_sets_behind(derived, state, newest)
+            if behind is None:
+                return None
+            if self.switch.bring_to_generation(derived, state):
+                behind = []
+            derived.note_seen(state.mark)
+            sets = self._reader_sets(state, derived, principal)
+            wanted = _sets_in_view(behind, sets)
+            share = self._apply_behind(following, state, derived, wanted)
+            derived.note_followed(state.mark, wanted if principal is not None else None)
+            # nothing is written before this state has been read, and others may read it too
+            share()
+            held.push(following.pop_all())
+            return state, derived, sets
+        return None
+
+    def _apply_behind(
+        self,
+        following: ExitStack,
+        state: ReadState,
+        derived: DerivedIndexes,
+        wanted: Sequence[int],
+    ) -> Callable[[], None]:
+        """Bring these reader sets to the state, some documents at a time; searches get their turn
+        between.
+
+        The lock of the last step is kept while `following` lasts. Returns what turns it from
+        writing to reading.
+        """
+        *most, last = [*in_batches(derived.documents_behind(state, wanted))] or [[]]
+        for some in most:
+            changes = derived.compute_changes(state, some, derived.generation)
+            with self.held.lock.writing():
                 derived.apply(changes)
-                derived.note_followed(state.mark, wanted if principal is not None else None)
-                # nothing is written before this state has been read, and others may read it too
-                share()
-                held.push(following.pop_all())
-                return state, derived, sets
-        except ThrownAway:
-            return None
-        except Exception:
-            if derived.usable:
-                raise  # nothing was touched
-            self.held.report_discarded(_FAILED)
-            return None
+        changes = derived.compute_changes(state, last, derived.generation)
+        share = following.enter_context(self.held.lock.writing())
+        derived.apply(changes)
+        return share
 
     def _reader_sets_behind(
         self, derived: DerivedIndexes, state: ReadState, newest: Mark
@@ -203,33 +212,22 @@ class Corpus:
     def _follow_some(self) -> bool:
         """One step. False: nothing is left to follow."""
         self.held.make_usable()
-        with ExitStack() as following:
-            following.enter_context(self.switch.prepare_active())
-            following.enter_context(self.held.changing)
+        with self.switch.prepare_active(), self.held.changing:
             derived = self.held.current
             newest = derived.newest
-            state = following.enter_context(self.catalog.reading())
-            try:
+            with self.catalog.reading() as state, _ThrowingAway(self.held, derived):
                 if self._reader_sets_behind(derived, state, newest) is None:
                     return True
                 self.switch.bring_to_generation(derived, state)
                 if derived.followed == state.mark:
                     return False
                 oldest = state.changed_since(derived.followed.number, _STEP)
-                changes = derived.compute_changes(
-                    state, sorted({document for _, document in oldest}), derived.generation
-                )
+                documents = sorted({document for _, document in oldest})
+                changes = derived.compute_changes(state, documents, derived.generation)
                 with self.held.lock.writing(patience_s=_PATIENCE_S):
                     derived.apply(changes)
                     derived.note_followed(oldest[-1][0] if len(oldest) == _STEP else state.mark)
-                return True
-            except ThrownAway:
-                return True
-            except Exception:
-                if derived.usable:
-                    raise
-                self.held.report_discarded(_FAILED)
-                return True
+        return True
 
     # --- what is searched -----------------------------------------------------------------------
 
@@ -263,6 +261,25 @@ class Corpus:
 
 
 _Meeting = tuple[ReadState, DerivedIndexes, Ints | None]
+
+
+class _ThrowingAway:
+    """Around changes: indexes that an error left half changed are thrown away, and that is
+    reported. An error that touched nothing goes on.
+    """
+
+    def __init__(self, held: HeldIndexes, derived: DerivedIndexes) -> None:
+        self._held, self._derived = held, derived
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, ThrownAway):
+            return True
+        if not isinstance(error, Exception) or self._derived.usable:
+            return False
+        self._held.report_discarded(_FAILED)
+        return True
 
 
 def _sets_in_view(reader_sets: Sequence[int], view: Ints | None) -> list[int]:

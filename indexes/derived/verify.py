@@ -7,7 +7,7 @@ and vector with those made from the catalog's texts and vectors anew.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -121,18 +121,35 @@ def compare_reader_set(
     documents there.
     """
 
-    def difference(where: Where, what: str) -> Difference:
-        return Difference(where=where, what=what, reader_set=reader_set)
+    for where, what in _compare_placements(derived, reader_set, expected):
+        yield Difference(where=where, what=what, reader_set=reader_set)
+    words, vectors = derived.keywords.contents(reader_set), derived.vectors.contents(reader_set)
+    rows: Ints = np.concatenate([np.empty(0, np.int64), *(placed.rows for placed in expected)])
+    for where, what in _compare_rows((("keywords", words), ("vectors", vectors)), rows):
+        yield Difference(where=where, what=what, reader_set=reader_set)
+    if not whole:
+        return
+    lengths, postings, nearby = _contents_from_catalog(state, derived, expected)
+    order = np.argsort(rows, kind="stable")
+    if not np.array_equal(words.lengths, lengths[order]) or words.digest() != postings:
+        said = "The words are not those of the texts."
+        yield Difference(where="keywords", what=said, reader_set=reader_set)
+    if not np.array_equal(vectors.vectors, nearby[order]):
+        said = "The vectors are not those that are stored."
+        yield Difference(where="vectors", what=said, reader_set=reader_set)
 
+
+def _compare_placements(
+    derived: DerivedIndexes, reader_set: int, expected: Sequence[Placement]
+) -> Iterator[tuple[Where, str]]:
+    """Whether the same documents stand under the reader set, and add up to the id of its view."""
     here = {placed.document_id: placed for placed in derived.placements.in_set(reader_set)}
     there = {placed.document_id: placed for placed in expected}
     differing = [
         i for i in here.keys() | there.keys() if not _is_same_placement(here.get(i), there.get(i))
     ]
     if differing:
-        yield difference(
-            "documents", f"{len(differing)} documents are not as the catalog has them."
-        )
+        yield "documents", f"{len(differing)} documents are not as the catalog has them."
     tokens = np.array(
         [np.frombuffer(placed.token, "<u8") for placed in expected], np.uint64
     ).reshape(-1, 4)
@@ -140,26 +157,16 @@ def compare_reader_set(
         derived.digest(np.array([reader_set]))
         != tokens.sum(axis=0, dtype=np.uint64).astype("<u8").tobytes()
     ):
-        yield difference(
-            "documents", "What the view's id is made of is not what the documents add up to."
-        )
-    rows: Ints = np.concatenate([np.empty(0, np.int64), *(placed.rows for placed in expected)])
-    words, vectors = derived.keywords.contents(reader_set), derived.vectors.contents(reader_set)
-    both: tuple[tuple[Where, Any], ...] = (("keywords", words), ("vectors", vectors))
+        yield "documents", "What the view's id is made of is not what the documents add up to."
+
+
+def _compare_rows(both: Iterable[tuple[Where, Any]], rows: Ints) -> Iterator[tuple[Where, str]]:
+    """Whether each index holds these passages and no others, and is one whole."""
     for where, held in both:
         if not np.array_equal(held.rows, np.sort(rows)):
-            yield difference(
-                where, f"{len(held.rows)} passages instead of {len(rows)}, or other ones."
-            )
+            yield where, f"{len(held.rows)} passages instead of {len(rows)}, or other ones."
         elif not held.consistent:
-            yield difference(where, "Its parts do not agree with each other.")
-    if whole:
-        lengths, postings, nearby = _contents_from_catalog(state, derived, expected)
-        order = np.argsort(rows, kind="stable")
-        if not np.array_equal(words.lengths, lengths[order]) or words.digest() != postings:
-            yield difference("keywords", "The words are not those of the texts.")
-        if not np.array_equal(vectors.vectors, nearby[order]):
-            yield difference("vectors", "The vectors are not those that are stored.")
+            yield where, "Its parts do not agree with each other."
 
 
 def _is_same_placement(one: Placement | None, other: Placement | None) -> bool:

@@ -3,6 +3,8 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
+from typing import Any
 
 from indexes.catalog import Catalog
 from indexes.errors import ClearanceError
@@ -24,6 +26,9 @@ HIDDEN = 6  # canaries that the outsider may not read
 # a difference that others have caused, in a service in use, does not come back each time
 ATTEMPTS = 3
 ROUNDS = 5  # of revocation
+
+_Before = Callable[[bool], None]
+_Asked = Callable[[bool], PreparedRequest]
 
 
 class NothingToSee(ClearanceError):
@@ -288,62 +293,72 @@ def _holds_document(answered: Reply, word: str) -> bool:
 
 def measure_time(here: Scene, report: Report, unrelated: Catalog, pairs: int) -> None:
     """Whether how long the outsider waits depends on what is hidden from it."""
-    client, key, words = here.client, here.outsider.key, f"{here.shared} {here.word}"
-    numbers = iter(range(1_000_000))
-    search = client.prepare(
-        Call(
-            door="",
-            route="POST /search",
-            path="/search",
-            body={"question": here.question, "mode": "keyword"},
-        ),
-        key,
-    )
-    ready = client.prepare(Call(door="", route="GET /readyz", path="/readyz"), None)
-
-    def write_document(hidden: bool) -> None:
-        text = f"The {words} report says that {words} falls."
-        catalog = None if hidden else unrelated
-        here.canaries.put(
-            f"timed{next(numbers) % 20}", text, f"group:{here.canaries.group}", catalog=catalog
-        )
-
-    def open_document(hidden: bool) -> PreparedRequest:
-        name = random.choice(here.ids) if hidden else random_word(20)
-        return client.prepare(
-            Call(door="", route="GET /documents/{document_id}", path=f"/documents/{name}"), key
-        )
-
-    def search_filtered(hidden: bool) -> PreparedRequest:
-        collection = here.canaries.mark if hidden else here.canaries.mark[::-1]
-        body = {"question": here.question, "mode": "keyword", "filters": {"collection": collection}}
-        return client.prepare(Call(door="", route="POST /search", path="/search", body=body), key)
-
-    def write_nothing(hidden: bool) -> None: ...
-
-    comparisons: list[
-        tuple[str, float, Callable[[bool], None], Callable[[bool], PreparedRequest]]
-    ] = [
-        ("a search after a hidden write", 0.60, write_document, lambda hidden: search),
-        ("/readyz after a hidden write", 0.60, write_document, lambda hidden: ready),
-        ("opening what is hidden", 0.55, write_nothing, open_document),
-        ("a filter that matches what is hidden", 0.55, write_nothing, search_filtered),
+    asks = _Asks(here, unrelated)
+    comparisons: list[tuple[str, float, _Before, _Asked]] = [
+        ("a search after a hidden write", 0.60, asks.write_document, asks.search),
+        ("/readyz after a hidden write", 0.60, asks.write_document, asks.look_whether_ready),
+        ("opening what is hidden", 0.55, asks.write_nothing, asks.open_document),
+        ("a filter that matches what is hidden", 0.55, asks.write_nothing, asks.search_filtered),
     ]
     for what, aim, before, request in comparisons:
-        taken = _measure_durations(client, before, request, pairs)
+        taken = _measure_durations(here.client, before, request, pairs)
         found, control = (
             measure_separation(taken[kind], taken["control"]) for kind in ("hidden", "again")
         )
         report.timed.append(TimeComparison(what=what, aim=aim, found=found, control=control))
         above = found.is_above(aim) and not control.is_above(aim)
-        told_apart = f"AUC {found.auc:.3f}, certainly above {found.certain:.3f}"
-        report.add("time", pairs, [(what, told_apart)] if above else [])
+        report.add("time", pairs, [(what, str(found))] if above else [])
+
+
+class _Asks:
+    """What the outsider asks for, and what is written before. hidden: the one that is measured; or
+    else its control, which has nothing to do with anything hidden.
+    """
+
+    def __init__(self, here: Scene, unrelated: Catalog) -> None:
+        self._here, self._unrelated = here, unrelated
+        self._numbers = count()
+
+    def write_nothing(self, hidden: bool) -> None: ...
+
+    def write_document(self, hidden: bool) -> None:
+        words = f"{self._here.shared} {self._here.word}"
+        self._here.canaries.put(
+            f"timed{next(self._numbers) % 20}",
+            f"The {words} report says that {words} falls.",
+            f"group:{self._here.canaries.group}",
+            catalog=None if hidden else self._unrelated,
+        )
+
+    def search(self, hidden: bool) -> PreparedRequest:
+        return self._prepare("POST /search", "/search", self._question())
+
+    def search_filtered(self, hidden: bool) -> PreparedRequest:
+        mark = self._here.canaries.mark
+        filters = {"collection": mark if hidden else mark[::-1]}
+        return self._prepare("POST /search", "/search", {**self._question(), "filters": filters})
+
+    def open_document(self, hidden: bool) -> PreparedRequest:
+        name = random.choice(self._here.ids) if hidden else random_word(20)
+        return self._prepare("GET /documents/{document_id}", f"/documents/{name}")
+
+    def look_whether_ready(self, hidden: bool) -> PreparedRequest:
+        return self._here.client.prepare(Call(door="", route="GET /readyz", path="/readyz"), None)
+
+    def _question(self) -> dict[str, Any]:
+        return {"question": self._here.question, "mode": "keyword"}
+
+    def _prepare(
+        self, route: str, path: str, body: dict[str, Any] | None = None
+    ) -> PreparedRequest:
+        call = Call(door="", route=route, path=path, body=body)
+        return self._here.client.prepare(call, self._here.outsider.key)
 
 
 def _measure_durations(
     client: Client,
-    before: Callable[[bool], None],
-    request: Callable[[bool], PreparedRequest],
+    before: _Before,
+    request: _Asked,
     pairs: int,
 ) -> dict[str, list[float]]:
     """Milliseconds, in random order: with something hidden, without, and without once more."""

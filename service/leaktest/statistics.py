@@ -30,6 +30,9 @@ class Separation:
     median: float  # of the first sample
     control_median: float
 
+    def __str__(self) -> str:
+        return f"AUC {self.auc:.3f}, certainly above {self.certain:.3f}"
+
     def is_above(self, aim: float) -> bool:
         """Whether chance is no explanation for being above the aim."""
         return self.certain > aim and self.p < _CHANCE

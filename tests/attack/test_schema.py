@@ -19,7 +19,8 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from indexes.testing import HashingEmbedder
 from service.app import create_app
 from service.leaktest.comparing import find_words
-from service.testing import Loopback, ScriptedModel
+from service.testing.loopback import Loopback
+from service.testing.models import ScriptedModel
 from tests.attack.hidden import CANARY, METADATA, Change
 from tests.attack.twins import talkative
 from tests.world import TESTER, World

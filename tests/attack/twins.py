@@ -18,7 +18,7 @@ from service.app import create_app
 from service.leaktest.comparing import Reply, describe_first_difference, find_words, make_comparable
 from service.leaktest.doors import Call, Knowledge, make_calls
 from service.llm.port import Prompt
-from service.testing import ScriptedModel, ScriptedModels
+from service.testing.models import ScriptedModel, ScriptedModels
 from tests.attack.hidden import CANARY, HIDDEN, QUESTIONS, VAULT, Change, same_chance
 from tests.world import TESTER, World
 

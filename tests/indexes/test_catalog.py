@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import inspect, literal, select
 
 from indexes.catalog import Catalog
-from indexes.catalog.database import Database, Prepared, check_sqlite
+from indexes.catalog.database import Database
+from indexes.catalog.engines import check_sqlite
 from indexes.catalog.migrate import migrate, newest_revision
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import metadata
 from indexes.errors import (
     AlreadyExists,

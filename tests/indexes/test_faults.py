@@ -19,8 +19,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from indexes.catalog import ReadState
-from indexes.catalog.database import Database, Prepared
+from indexes.catalog.database import Database
 from indexes.catalog.index_input import IndexInput
+from indexes.catalog.prepared import Prepared
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.keywords.rows import SlotOfRow

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from indexes.catalog.database import Prepared
+from indexes.catalog.prepared import Prepared
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import bindparam, select
 
 from indexes.catalog import reading
-from indexes.catalog.database import Prepared
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import chunks, documents
 from indexes.derived import checkpoint
 from indexes.derived.rebuild import rebuild

@@ -14,7 +14,7 @@ from indexes.model import Chunk, Document, PageMark, Readers
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from service.app import create_app
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 from tests.world import TESTER
 
 SALARIES = (

@@ -22,7 +22,7 @@ from indexes.settings import Settings
 from service.answering.answerer import Answerer
 from service.answering.values import Answer, Ask, CitationFound, Event, Finished, Passages, Token
 from service.llm.port import Prompt, ServedModel
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 from tests.service.given import ADA, Library, hit, hit_lists, texts
 
 HARBOUR = hit("The harbour opens at six in summer. It closes at nine.", n=1, document="d1")

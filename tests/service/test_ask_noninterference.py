@@ -26,7 +26,7 @@ from service.answering.values import Ask
 from service.http.replies import AskReply
 from service.llm.port import Prompt
 from service.templates.store import CatalogTemplates
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 from tests.indexes.test_noninterference import count_hidden_writes
 from tests.quick import QUICK
 from tests.service.test_templates import USER, open_gate

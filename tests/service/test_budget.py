@@ -12,7 +12,7 @@ from service.answering.budget import FittedPrompt, PackingRequest, apportion, fi
 from service.answering.prompt import Turn
 from service.llm.vllm import VllmModel
 from service.templates.template import BUILT_IN, CHAT_EN, Template
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 from tests.service.given import chunked, hit, hit_lists, selected, texts
 
 SENTENCE = "The harbour opens at six in the morning and closes at nine in the evening, Sundays and holidays excepted. "

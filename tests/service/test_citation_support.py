@@ -16,7 +16,7 @@ from service.answering.citation_support import MOST, CitationSupport
 from service.answering.citations import CitationWriter, Doubt
 from service.answering.meaning import SAME, EmbeddedMeaning, Meaning, make_meaning
 from service.answering.values import Answer, Ask, CitationFound, Event, Finished, Token
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 from tests.service.given import ADA, Library, hit, shown
 
 HARBOUR = hit(

@@ -20,7 +20,7 @@ from service.answering.condense import complete_by_rule, make_question_standalon
 from service.answering.prompt import Turn
 from service.answering.values import Answer, Ask, Event, Finished, Passages
 from service.llm.port import Prompt
-from service.testing import ScriptedModel, count_tokens
+from service.testing.models import ScriptedModel, count_tokens
 from tests.service.given import ADA, Library, hit, texts
 
 SOUP = (Turn("user", "When does the canteen serve soup?"), Turn("assistant", "On Mondays [1]."))

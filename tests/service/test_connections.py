@@ -25,7 +25,7 @@ from service.http.connections import (
 )
 from service.http.wrong_keys import ADDRESSES, FREE_ATTEMPTS, LONGEST_S, WrongKeys, address_group
 from service.operating.metrics import Metrics
-from service.testing import Loopback
+from service.testing.loopback import Loopback
 from tests.service.test_serve import START, environment
 
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"

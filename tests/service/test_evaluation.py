@@ -23,7 +23,8 @@ from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
 from service.cli.serve import app
 from service.llm.port import Prompt
-from service.testing import FakeVllm, ScriptedModel
+from service.testing.model_server import FakeVllm
+from service.testing.models import ScriptedModel
 from tests.service.conftest import House, readers
 from tests.world import TESTER
 

@@ -34,7 +34,7 @@ from service.answering.evidence import (
 from service.answering.phrases import NOTHING_FOUND
 from service.answering.values import Answer, Ask, Event
 from service.http.replies import AskReply
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 from tests.service.given import hit
 from tests.world import TESTER, World
 

@@ -19,7 +19,7 @@ from indexes.embedder import Embedder
 from indexes.errors import GeneratorBroken, GeneratorError, GeneratorTimeout, GeneratorUnavailable
 from indexes.model import Readers
 from service.operating.logs import JsonFormatter
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 from tests.world import TESTER
 
 QUESTION = {"question": "When do salaries rise?"}

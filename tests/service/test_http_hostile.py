@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from service.http import auth
-from service.testing import Loopback
+from service.testing.loopback import Loopback
 from tests.world import TESTER
 
 GOOD = {"question": "When do salaries rise?"}

@@ -15,7 +15,8 @@ import pytest
 from service.answering.values import Token
 from service.http import streaming
 from service.http.disconnects import CallerLeft, run_unless_gone
-from service.testing import Loopback, ScriptedModel
+from service.testing.loopback import Loopback
+from service.testing.models import ScriptedModel
 
 QUESTION = {"question": "When do salaries rise?"}
 SOON_S = 1.0

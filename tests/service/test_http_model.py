@@ -11,7 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
-from service.testing import FakeVllm, Misbehaviour, ScriptedModel
+from service.testing.model_server import FakeVllm, Misbehaviour
+from service.testing.models import ScriptedModel
 from tests.world import TESTER
 
 QUESTION = {"question": "When do salaries rise?"}

@@ -13,7 +13,7 @@ import pytest
 from indexes.text.words import terms
 from service.answering.condense import AT_LEAST_SAID
 from service.app import create_app
-from service.testing import Loopback
+from service.testing.loopback import Loopback
 
 pytestmark = pytest.mark.slow
 QUESTION = {"question": "When do salaries rise?"}

@@ -19,7 +19,7 @@ from indexes.model import Principal, Readers, Row
 from service.answering.permission import Permission
 from service.answering.values import Token
 from service.http import streaming
-from service.testing import Loopback
+from service.testing.loopback import Loopback
 from tests.service.test_http_stream import events
 from tests.world import TESTER
 

@@ -27,7 +27,8 @@ from service.leaktest.client import ServiceAway
 from service.leaktest.report import Report
 from service.leaktest.statistics import measure_separation
 from service.runtime import Readiness, Runtime
-from service.testing import Loopback, ScriptedModel
+from service.testing.loopback import Loopback
+from service.testing.models import ScriptedModel
 from tests.service.conftest import House
 from tests.world import TESTER
 

@@ -13,7 +13,7 @@ from service.answering.answerer import Answerer
 from service.answering.evidence import SETTING, EvidenceJudge
 from service.answering.permission import Permission
 from service.answering.values import Answer, Ask
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 from tests.world import TESTER, World
 
 ADA = Principal(name="user:ada")

@@ -20,7 +20,8 @@ from indexes.errors import BadConfiguration, GeneratorBroken, GeneratorTimeout, 
 from indexes.settings import Settings
 from service.llm.port import CompletionPart, LanguageModel, Message, Prompt, TokenCounts
 from service.llm.vllm import VllmModel
-from service.testing import FakeVllm, Misbehaviour, ScriptedModel, count_tokens
+from service.testing.model_server import FakeVllm, Misbehaviour
+from service.testing.models import ScriptedModel, count_tokens
 
 CHAT = Prompt(
     (

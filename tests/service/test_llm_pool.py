@@ -17,7 +17,8 @@ from service.app import create_app
 from service.llm import pool
 from service.llm.port import CompletionPart, LanguageModel, Message, Prompt
 from service.llm.vllm import VllmModel
-from service.testing import FakeVllm, ScriptedModel
+from service.testing.model_server import FakeVllm
+from service.testing.models import ScriptedModel
 
 CHAT = Prompt((Message("user", "When do salaries rise?"),))
 QUESTION = {"question": "When do salaries rise?"}

@@ -18,7 +18,8 @@ from service.app import create_app
 from service.cli.models import app
 from service.llm.rights import PermittedModels
 from service.llm.vllm import VllmModel
-from service.testing import FakeVllm, ScriptedModel
+from service.testing.model_server import FakeVllm
+from service.testing.models import ScriptedModel
 from tests.world import TESTER
 
 QUESTION = {"question": "When do salaries rise?"}

@@ -10,7 +10,7 @@ from openai import OpenAI
 
 from indexes.errors import GeneratorTimeout, GeneratorUnavailable
 from service.http import streaming
-from service.testing import Loopback
+from service.testing.loopback import Loopback
 
 QUESTION = "When do salaries rise?"
 ASKING: Any = [{"role": "user", "content": QUESTION}]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from service.app import create_app
 from service.cli import models as model_commands
 from service.cli import templates as template_commands
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 from tests.service.test_http_hostile import TEMPLATES
 
 MODEL, TEMPLATE = "/admin/models/readers", "/admin/templates"

@@ -18,7 +18,7 @@ from service.answering.answerer import Answerer
 from service.answering.values import Answer, Ask
 from service.templates.store import CatalogTemplates, draw_share
 from service.templates.template import BUILT_IN
-from service.testing import ScriptedModel
+from service.testing.models import ScriptedModel
 from tests.service.given import Library, hit
 from tests.world import TESTER, World
 

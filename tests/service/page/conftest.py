@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from service.testing import Loopback
+from service.testing.loopback import Loopback
 from tests.service.page.person import Person, Sit
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -1,0 +1,122 @@
+"""Connections to each database that can hold a catalog, set up as its transactions need them."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pysqlite3
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from indexes.catalog.catalog_file import BUSY_TIMEOUT_MS, CatalogFile
+from indexes.errors import BadConfiguration, UnsafeDatabase
+from indexes.private_files import keep_private, make_private, private_folder
+
+CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
+SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processes write
+CONNECT_TIMEOUT_S = 10
+_STATEMENTS = 1_024
+"""Kept by each connection.
+
+The driver drops what was used least often, so that in a full cache all that is new is put into
+words again each time, which costs a search more than everything else of its statements.
+"""
+_URLS = (
+    "Use sqlite:////absolute/path/catalog.sqlite or postgresql+psycopg://user:password@host/name."
+)
+_HOME = "Set CLEARANCE_HOME to a folder that this user may write."
+
+
+def make_engine(url: str) -> tuple[Engine, CatalogFile | None]:
+    """With the file, if the catalog is one. Raises BadConfiguration, UnsafeDatabase."""
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+        if backend == "sqlite":
+            return _make_sqlite_engine(url, parsed.database)
+        if backend == "postgresql":
+            return _make_postgresql_engine(url), None
+    # never with the URL itself, which may hold a password
+    except (ArgumentError, ValueError, ImportError) as error:
+        raise BadConfiguration(
+            "CLEARANCE_DATABASE_URL is not the URL of a database.", remedy=_URLS
+        ) from error
+    raise BadConfiguration(f"There is no catalog on {backend}.", remedy=_URLS)
+
+
+def _make_postgresql_engine(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        isolation_level="REPEATABLE READ",
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+    )
+    event.listen(engine, "connect", _configure_postgresql)
+    return engine
+
+
+def _configure_postgresql(connection: Any, _record: Any) -> None:
+    connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
+    connection.commit()
+
+
+def _make_sqlite_engine(url: str, database: str | None) -> tuple[Engine, CatalogFile]:
+    check_sqlite(pysqlite3.sqlite_version_info)
+    if not database or database == ":memory:":
+        raise BadConfiguration(
+            "The catalog must be a file.", remedy="Use sqlite:////absolute/path/catalog.sqlite."
+        )
+    place = Path(database)
+    try:
+        if place.name == CATALOG_FILE:
+            keep_private(place.parent)
+        else:
+            private_folder(place.parent)
+    except OSError as error:
+        raise BadConfiguration(
+            f"The folder {place.parent} cannot be used: {error.strerror}.", remedy=_HOME
+        ) from error
+    make_private(place)  # its log and its shared memory get the same mode from SQLite
+    engine = create_engine(
+        url,
+        module=pysqlite3,
+        pool_size=16,
+        max_overflow=48,
+        connect_args={"cached_statements": _STATEMENTS},
+    )
+    file = CatalogFile(place)
+    event.listen(engine, "do_connect", file.before_connect)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "connect", file.after_connect)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine, file
+
+
+def check_sqlite(version: tuple[int, ...]) -> None:
+    """Raises UnsafeDatabase for a SQLite whose WAL may be corrupted by several processes."""
+    if version < SAFE_SQLITE:
+        found, needed = (".".join(map(str, v)) for v in (version, SAFE_SQLITE))
+        raise UnsafeDatabase(
+            f"SQLite {found}; {needed} or newer is needed.", remedy="Install the package pysqlite3."
+        )
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # transactions are begun by _begin_sqlite, never by the driver
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+        "mmap_size=0",
+        "cache_size=-65536",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get("clearance_write", True):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
