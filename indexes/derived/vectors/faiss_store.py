@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.derived.ties import ties_of
+from indexes.derived.vectors import array_files
 from indexes.derived.vectors.codes import CodedQuery, encode
 from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits
 from indexes.derived.vectors.selectors import Selectors, bits_of, has_bit
@@ -48,7 +49,6 @@ _LEAST_BUDGETS: Final = 6
 _BLOCK: Final = 4_096  # rows in double precision at once
 _SORTED_AT_ONCE: Final = 8_192  # rows sorted into topics before a waiting writer gets its turn
 _LOADED_AT_ONCE: Final = 65_536  # rows of a checkpoint
-_ARRAYS: Final = ("rows", "reader_sets", "vectors", "topics", "centroids")  # files of a checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +81,7 @@ class FaissStores:
     def load(self, folder: Path, dimension: int, learnt: Centroids | None = None) -> "FaissStore":
         """The store that was saved. Raises IndexDamaged if it cannot be used."""
         try:
-            arrays = {name: _map_file(folder, name) for name in _ARRAYS}
-            limit = self.scan_limit
+            arrays, limit = array_files.open_arrays(folder), self.scan_limit
             return FaissStore.from_arrays(dimension, arrays, scan_limit=limit, centroids=learnt)
         except (OSError, KeyError, ValueError, IndexError) as error:
             raise IndexDamaged(str(error)) from error
@@ -335,8 +334,7 @@ class FaissStore:
 
     def save(self, folder: Path) -> None:
         """Write every array into a file of its own."""
-        for name, array in self.arrays().items():
-            np.save(_path_of(folder, name), array, allow_pickle=False)
+        array_files.save_arrays(folder, self.arrays())
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything needed to make this index again; rows, reader_sets, vectors and topics are of
@@ -393,12 +391,3 @@ class FaissStore:
             given = topics[part] if known else None
             index.add(rows[part], sets[part], np.asarray(vectors[part]), given)
         return index
-
-
-def _map_file(folder: Path, name: str) -> NDArray[Any]:
-    mapped: NDArray[Any] = np.load(_path_of(folder, name), mmap_mode="r", allow_pickle=False)
-    return mapped
-
-
-def _path_of(folder: Path, name: str) -> Path:
-    return folder / f"vectors-{name}.npy"
