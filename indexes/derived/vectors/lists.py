@@ -3,6 +3,8 @@
 A search looks into the lists that it names and nowhere else.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
 import faiss
@@ -19,6 +21,10 @@ Bits = NDArray[np.uint8]
 NO_NEIGHBOUR: Final = -1
 # audited: obey lists and selector. Nothing else is used
 ALLOWED_TYPES: Final = ("IndexIVFScalarQuantizer",)
+
+
+# rows of one call; for fewer, threads wait for each other twenty times as long as they work
+_WORTH_THREADS: Final = 1_024
 
 
 class InvertedLists:
@@ -38,7 +44,8 @@ class InvertedLists:
         ids, lists = np.ascontiguousarray(rows, np.int64), np.ascontiguousarray(numbers, np.int64)
         # these three outlive the call that is given their addresses
         matrix = np.ascontiguousarray(codes, np.float32)
-        self._index.add_core(len(ids), *(faiss.swig_ptr(a) for a in (matrix, ids, lists)))
+        with _one_thread() if len(ids) < _WORTH_THREADS else nullcontext():
+            self._index.add_core(len(ids), *(faiss.swig_ptr(a) for a in (matrix, ids, lists)))
 
     def remove(self, rows: Ints) -> None:
         """rows: all of them here."""
@@ -76,6 +83,17 @@ class InvertedLists:
         )
         order = np.argsort(rows, kind="stable")
         return rows[order], stored[order].astype(np.int16) - 128
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Inside, FAISS starts no others for what this thread asks of it."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _new_faiss(dimension: int, lists: int) -> faiss.IndexIVFScalarQuantizer:
