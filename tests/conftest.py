@@ -6,10 +6,12 @@ import gc
 import os
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.quick import QUICK
 from tools.model_server import MODELS, model_server_python, running_model_server
 
 WITH_MODEL_SERVER = ("test_budget", "test_examples", "test_http_real", "test_llm")
@@ -53,6 +55,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
     order = {stem: place for place, stem in enumerate((*WITH_MODEL_SERVER, *_LONG))}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+_temporary = ExitStack()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Folders of tests are in memory and removed in the end, if no other place is asked for with
+    --basetemp; the workers of a parallel run are given places in the same one.
+    """
+    if config.option.basetemp is None and QUICK is not None:
+        folder = TemporaryDirectory(
+            prefix="clearance-tests-", dir=QUICK, ignore_cleanup_errors=True
+        )
+        config.option.basetemp = _temporary.enter_context(folder)
+
+
+def pytest_unconfigure() -> None:
+    _temporary.close()
 
 
 def pytest_collection_finish() -> None:
