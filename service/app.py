@@ -21,7 +21,7 @@ from service.http.middleware import BodyReader, Envelope
 from service.http.openai import routes as openai_routes
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
-from service.runtime import installed_version, open_runtime
+from service.runtime import duties, installed_version, open_runtime
 
 DESCRIPTION = "Ask your documents. Get answers made only of what you are cleared to read."
 MAX_KEY_LOOKUPS = 16  # keys looked up at the same time
@@ -46,13 +46,15 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        given = {
-            "embedder": embedder,
-            "model": model,
-            "catalog": catalog,
-            "load_embedder": load_embedder,
-        }
-        async with open_runtime(settings, metrics=metrics, **given) as runtime:  # type: ignore[arg-type]
+        opening = open_runtime(
+            settings,
+            embedder=embedder,
+            model=model,
+            catalog=catalog,
+            load_embedder=load_embedder,
+            metrics=metrics,
+        )
+        async with opening as runtime, duties(runtime):
             app.state.runtime = runtime
             yield
 

@@ -1,10 +1,14 @@
-"""The long-lived objects of one application, made once and closed in the end."""
+"""The long-lived objects of one process, made once and closed in the end.
+
+The only place that makes a searcher, a model, an embedder and an answerer: a question that is
+measured takes the same way as one that is asked over HTTP.
+"""
 
 import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
@@ -12,7 +16,7 @@ from anyio import CapacityLimiter, fail_after, to_thread
 
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
-from indexes.derived.background import background_work
+from indexes.catalog.models import Models
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
@@ -21,7 +25,7 @@ from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from service.answering.answerer import Answerer
 from service.answering.evidence import EvidenceJudge
-from service.answering.meaning import make_meaning
+from service.answering.meaning import Meaning, make_meaning
 from service.answering.values import Answer
 from service.llm.port import LanguageModel
 from service.llm.vllm import VllmModel
@@ -30,6 +34,7 @@ from service.operating.metrics import Metrics
 from service.operating.rebuild_jobs import RebuildJobs
 from service.operating.tasks import end_task
 from service.templates.store import CatalogTemplates
+from service.templates.template import TemplateSource
 
 # between two looks after the indexes: a new generation must be loaded before it is switched to
 MAINTENANCE_S = 1.0
@@ -49,11 +54,14 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
+    """What answers questions, and what is told of it."""
+
     settings: Settings
     catalog: Catalog
     searcher: Searcher
-    model: LanguageModel | None
-    answerer: Answerer
+    model: LanguageModel | None  # None if none is configured: quotes answer
+    meaning: Meaning | None  # None if the embedding model can tell nothing of meanings
+    answerer: Answerer = field(init=False)  # of callers: by the catalog's templates and rights
     jobs: RebuildJobs
     metrics: Metrics
     health: Health
@@ -62,6 +70,24 @@ class Runtime:
     admin_threads: CapacityLimiter = field(
         default_factory=lambda: CapacityLimiter(4)
     )  # administration, which must not stand in it
+
+    def __post_init__(self) -> None:
+        of_callers = self.make_answerer(CatalogTemplates(self.catalog), rights=self.catalog.models)
+        object.__setattr__(self, "answerer", of_callers)
+
+    def make_answerer(self, templates: TemplateSource, *, rights: Models | None) -> Answerer:
+        """Every answerer is made here. rights: None if whoever asks may use every model."""
+        return Answerer(
+            self.searcher,
+            self.model,
+            self.settings,
+            self.cpu,
+            templates=templates,
+            rights=rights,
+            judge=EvidenceJudge(self.searcher.corpus),
+            meaning=self.meaning,
+            secret=self.catalog.secret,
+        )
 
     def count_answer(self, answer: Answer) -> None:
         """Counts a finished answer."""
@@ -102,19 +128,18 @@ class Runtime:
 async def open_runtime(
     settings: Settings,
     *,
-    embedder: Embedder | None,
-    model: LanguageModel | None,
-    catalog: Catalog | None,
-    load_embedder: LoadEmbedder | None,
-    metrics: Metrics,
+    embedder: Embedder | None = None,
+    model: LanguageModel | None = None,
+    catalog: Catalog | None = None,
+    load_embedder: LoadEmbedder | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Runtime]:
-    """Opens what was not given, and closes exactly that.
+    """All that answers questions: opens what was not given, and closes exactly that.
 
-    Raises ClearanceError where the service cannot start.
+    Nothing but the indexes is looked after: a process that serves does its `duties`, too. Raises
+    ClearanceError if something cannot be opened.
     """
-    load = load_embedder or (
-        lambda name: embedding.load(settings.model_copy(update={"embedding_model": name}))
-    )
+    load = load_embedder or embedding.make_loader(settings)
     async with AsyncExitStack() as stack:
         await to_thread.run_sync(keep_private, settings.home)
         if catalog is None:
@@ -124,43 +149,48 @@ async def open_runtime(
             model = await stack.enter_async_context(aclosing(VllmModel(settings)))
         if embedder is None:
             embedder = await to_thread.run_sync(load, settings.embedding_model)
-        searcher = await to_thread.run_sync(_searcher, catalog, embedder, settings, load)
-        tended = background_work(searcher.corpus, MAINTENANCE_S)
-        tended.__enter__()
-        # waits for its thread
-        stack.push_async_callback(to_thread.run_sync, tended.__exit__, None, None, None)
-        jobs = RebuildJobs(catalog, load)
-        jobs.start()
-        stack.push_async_callback(to_thread.run_sync, jobs.stop)
-        health = Health(catalog.reachable)
-        await health.check()
-        stack.push_async_callback(end_task, asyncio.create_task(health.keep_checking()))
-        cpu = CapacityLimiter(max(2, _available_cores()))
+        searcher = await to_thread.run_sync(_open_searcher, catalog, embedder, settings, load)
+        await stack.enter_async_context(_look_after_indexes(searcher))
         yield Runtime(
             settings=settings,
             catalog=catalog,
             searcher=searcher,
             model=model,
-            answerer=Answerer(
-                searcher,
-                model,
-                settings,
-                cpu,
-                templates=CatalogTemplates(catalog),
-                rights=catalog.models,
-                judge=EvidenceJudge(searcher.corpus),
-                meaning=make_meaning(embedder),
-                secret=catalog.secret,
-            ),
-            jobs=jobs,
-            metrics=metrics,
-            health=health,
+            meaning=make_meaning(embedder),
+            jobs=RebuildJobs(catalog, load),
+            metrics=metrics or Metrics(),
+            health=Health(catalog.reachable),
             version=installed_version(),
-            cpu=cpu,
+            cpu=CapacityLimiter(max(2, _available_cores())),
         )
 
 
-def _searcher(
+@asynccontextmanager
+async def duties(runtime: Runtime) -> AsyncIterator[None]:
+    """What a process that serves does beside answering: rebuilds that are asked for, and looks at
+    whether it can answer at all.
+    """
+    async with AsyncExitStack() as stack:
+        runtime.jobs.start()
+        stack.push_async_callback(to_thread.run_sync, runtime.jobs.stop)
+        await runtime.health.check()
+        looking = asyncio.create_task(runtime.health.keep_checking())
+        stack.push_async_callback(end_task, looking)
+        yield
+
+
+@asynccontextmanager
+async def _look_after_indexes(searcher: Searcher) -> AsyncIterator[None]:
+    """Follows the catalog and maintains the indexes while the block runs."""
+    work = ExitStack()
+    work.enter_context(searcher.background_work(MAINTENANCE_S))
+    try:
+        yield
+    finally:
+        await to_thread.run_sync(work.close)  # waits for its thread
+
+
+def _open_searcher(
     catalog: Catalog, embedder: Embedder, settings: Settings, load: LoadEmbedder
 ) -> Searcher:
     reranker = load_reranker(settings)

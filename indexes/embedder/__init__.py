@@ -128,6 +128,11 @@ def load(settings: Settings, report: Report = log.info) -> Embedder:
     )
 
 
+def make_loader(settings: Settings) -> LoadEmbedder:
+    """Loads embedders as the settings say, whichever model is named."""
+    return lambda name: load(settings.model_copy(update={"embedding_model": name}))
+
+
 def available_threads() -> int:
     """Cores that this process may use, within what is of use."""
     cores = (

@@ -7,16 +7,13 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from indexes import durable
 from indexes import settings as configuration
 from indexes.cli.common import Json, command_line_actor, open_catalog
-
-if TYPE_CHECKING:
-    from indexes.embedder import Embedder
 
 
 def leaktest(
@@ -60,15 +57,12 @@ def leaktest(
                 "Say where the service answers, such as http://127.0.0.1:8080."
             )
 
-        @cache
-        def embedder_of(model: str) -> "Embedder":
-            return embedding.load(settings.model_copy(update={"embedding_model": model}))
-
+        load = cache(embedding.make_loader(settings))
         with end_on_signals():
             report = attack_service(
                 url,
                 catalog,
-                lambda each: embedder_of(each.model),
+                lambda each: load(each.model),
                 by=command_line_actor(),
                 pairs=pairs,
                 models=models,

@@ -1,25 +1,18 @@
 """One measurement from its beginning to its end: the set, what answers it, asking, what came of it."""
 
-import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 
-from indexes import embedder as embedding
-from indexes.catalog import Catalog
-from indexes.embedder import Embedder
-from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import BadInput
 from indexes.model import Mode, Principal
-from indexes.search.searcher import Searcher
 from indexes.settings import Settings
-from service.answering.answerer import Answerer
-from service.answering.evidence import EvidenceJudge
 from service.answering.values import Ask
 from service.evaluation import sets
 from service.evaluation.arms import make_arms
@@ -27,10 +20,7 @@ from service.evaluation.outcomes import OutcomeFile
 from service.evaluation.results import Results
 from service.evaluation.sets import QuestionSet
 from service.evaluation.trial import Trial, TrialContext, Watcher
-from service.llm.port import LanguageModel
-from service.llm.vllm import VllmModel
-from service.runtime import installed_version
-from service.templates.template import TemplateSource
+from service.runtime import Runtime, open_runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,28 +53,6 @@ class MeasurementPlan:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
-    """What a measurement needs of the installation."""
-
-    settings: Settings
-    catalog: Catalog
-    searcher: Searcher
-    model: LanguageModel | None
-    cpu: CapacityLimiter
-
-    def answerer(self, templates: TemplateSource) -> Answerer:
-        return Answerer(
-            self.searcher,
-            self.model,
-            self.settings,
-            self.cpu,
-            templates=templates,
-            judge=EvidenceJudge(self.searcher.corpus),
-            secret=self.catalog.secret,
-        )
-
-
 async def measure_arms(wanted: MeasurementPlan, settings: Settings, watcher: Watcher) -> Results:
     """Asks the set.
 
@@ -92,13 +60,15 @@ async def measure_arms(wanted: MeasurementPlan, settings: Settings, watcher: Wat
     """
     begun, at = time.perf_counter(), datetime.now(UTC)
     async with prepare_measurement(wanted, settings) as (here, given):
-        asking = make_arms(wanted.templates, wanted.quotes, wanted.ask, here.catalog, here.answerer)
+        # the operator chooses what is measured, whoever else may use it
+        answering = partial(here.make_answerer, rights=None)
+        asking = make_arms(wanted.templates, wanted.quotes, wanted.ask, here.catalog, answering)
         model = await _ask_model_name(wanted, here)
         context = TrialContext(
             searcher=here.searcher,
             settings=settings,
             cpu=here.cpu,
-            version=installed_version(),
+            version=here.version,
             model=model,
         )
         with OutcomeFile(wanted.output_folder(settings) / "answers.jsonl") as kept:
@@ -125,7 +95,7 @@ async def measure_arms(wanted: MeasurementPlan, settings: Settings, watcher: Wat
 @asynccontextmanager
 async def prepare_measurement(
     wanted: MeasurementPlan, settings: Settings
-) -> AsyncIterator[tuple[Installation, QuestionSet]]:
+) -> AsyncIterator[tuple[Runtime, QuestionSet]]:
     """The installation and the questions to ask of it. Raises BadInput."""
     async with open_installation(settings) as here:
         given = await to_thread.run_sync(_load_set, wanted, here)
@@ -133,55 +103,23 @@ async def prepare_measurement(
 
 
 @asynccontextmanager
-async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
-    """The configured catalog, searched as the service searches it.
+async def open_installation(settings: Settings) -> AsyncIterator[Runtime]:
+    """The configured installation, which answers as the service answers.
 
-    Raises BadInput if there is none.
+    Raises BadInput if there is none, or if it holds nothing.
     """
     if settings.database_url is None and not (settings.home / "catalog.sqlite").exists():
         raise BadInput(
             f"There is no catalog in {settings.home}.",
             remedy="Ingest documents, or set CLEARANCE_HOME.",
         )
-    async with AsyncExitStack() as stack:
-        catalog = stack.enter_context(closing(Catalog.open(settings.catalog_url)))
-        model = (
-            await stack.enter_async_context(aclosing(VllmModel(settings)))
-            if settings.llm_url
-            else None
-        )
-        searcher = await to_thread.run_sync(_make_searcher, catalog, settings)
-        if searcher.status().documents == 0:
+    async with open_runtime(settings) as here:
+        if here.searcher.status().documents == 0:
             raise BadInput("The catalog holds no documents.", remedy="Ingest some first.")
-        with searcher.background_work():
-            cores = (
-                len(os.sched_getaffinity(0))
-                if hasattr(os, "sched_getaffinity")
-                else os.cpu_count() or 1
-            )
-            yield Installation(
-                settings=settings,
-                catalog=catalog,
-                searcher=searcher,
-                model=model,
-                cpu=CapacityLimiter(max(2, cores)),
-            )
+        yield here
 
 
-def _make_searcher(catalog: Catalog, settings: Settings) -> Searcher:
-    def load(name: str) -> Embedder:
-        return embedding.load(settings.model_copy(update={"embedding_model": name}))
-
-    return Searcher(
-        catalog,
-        load(settings.embedding_model),
-        settings,
-        load_embedder=load,
-        reranker=load_reranker(settings),
-    )
-
-
-def _load_set(wanted: MeasurementPlan, here: Installation) -> QuestionSet:
+def _load_set(wanted: MeasurementPlan, here: Runtime) -> QuestionSet:
     def find_readable(user: str) -> frozenset[str]:
         return here.catalog.documents.paths(Principal(name=user))
 
@@ -194,7 +132,7 @@ def _load_set(wanted: MeasurementPlan, here: Installation) -> QuestionSet:
     )
 
 
-async def _ask_model_name(wanted: MeasurementPlan, here: Installation) -> str | None:
+async def _ask_model_name(wanted: MeasurementPlan, here: Runtime) -> str | None:
     """The name of the model that answers.
 
     Raises GeneratorError, NoSuchModel: before anything is asked.

@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from starlette.testclient import TestClient
 from typer.testing import CliRunner, Result
 
 from indexes import embedder as embedding
@@ -21,6 +24,7 @@ from indexes.errors import NotFound
 from indexes.model import Actor, Readers
 from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
+from service.answering.meaning import SAME
 from service.cli.serve import app
 from service.llm.port import Prompt
 from service.testing.model_server import FakeVllm
@@ -144,6 +148,27 @@ def test_templates_are_measured_before_they_are_saved_and_compared_with_a_verdic
     assert measured.figure("quotes", "latency") > 0
     assert measured.results["leaks"] == measured.results["failures"] == 0
     assert [arm["arm"] for arm in measured.results["arms"]] == ["chat-en", "terse.yaml", "quotes"]
+
+
+def test_a_citation_across_languages_is_judged_as_the_service_judges_it(measured, monkeypatch):
+    heard: list[str] = []
+    embed = HashingEmbedder.passages
+
+    def passages(self: HashingEmbedder, texts: Sequence[str]) -> NDArray[np.float32]:
+        heard.extend(texts)
+        return embed(self, texts)
+
+    monkeypatch.setitem(SAME, "hashing", 0.5)
+    monkeypatch.setattr(HashingEmbedder, "passages", passages)
+    claim, soup = "食堂供应汤。", {"question": SOUP["question"]}
+    measured.house.model.reply = measured.server.model.reply = f"{claim}[1]"
+    with TestClient(measured.house.app) as http:
+        http.post("/ask", json=soup, headers=measured.house.headers("bob"))
+    by_the_service = list(heard)
+    heard.clear()
+    measured.run("--as", "bob", place=measured.write("soup.jsonl", [SOUP]))
+    assert claim in by_the_service
+    assert heard == by_the_service
 
 
 def test_the_reports_and_the_answers_are_for_their_owner_alone(measured):
@@ -277,6 +302,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell o
 from indexes import embedder
 from indexes.testing import HashingEmbedder
 embedder.load = lambda settings, say=None: HashingEmbedder()
+from service.answering.meaning import SAME
 from service.cli.serve import app
 app(sys.argv[1:])
 """
