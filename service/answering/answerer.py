@@ -4,33 +4,30 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from functools import partial
 
 from anyio import CapacityLimiter, to_thread
 
 from indexes.catalog.models import Models
-from indexes.errors import BadInput, GeneratorBroken, GeneratorError, NoSuchModel
-from indexes.model import Principal
+from indexes.errors import BadInput, GeneratorError, NoSuchModel
+from indexes.model import Principal, SearchResult
 from indexes.settings import Settings
 from service.answering import phrases
 from service.answering.evidence import EvidenceJudge
 from service.answering.generate import Completion
+from service.answering.growing_answer import Emit, GrowingAnswer
 from service.answering.meaning import Meaning
 from service.answering.permission import LOOKS_AT_ONCE, Permission
 from service.answering.prompt import LeftOut
 from service.answering.quote import answer_nothing_found, answer_with_quotes
-from service.answering.run import Retrieval, Run
 from service.answering.search import Search
-from service.answering.values import (
-    Answer,
-    Ask,
-    Event,
-    Finished,
-)
+from service.answering.steps import Asked, Found
+from service.answering.values import Answer, Ask, Event, Finished
 from service.llm.port import LanguageModel
 from service.llm.rights import PermittedModels
-from service.templates.template import BuiltInTemplates, Template, TemplateSource
+from service.operating.tasks import iterate_over
+from service.templates.template import BuiltInTemplates, TemplateSource
 
 log = logging.getLogger(__name__)
 
@@ -73,47 +70,65 @@ class Answerer:
         """For one answer to this asker."""
         return Permission(self.searcher, principal, self._looks)
 
-    async def answer(
-        self, ask: Ask, principal: Principal, permission: Permission | None = None
-    ) -> Answer:
-        """The whole answer. Raises what `stream` raises."""
-        kept = permission or self.make_permission(principal)
-        async with aclosing(
-            self._events(Run(ask=ask, principal=principal, permission=kept, watched=False))
-        ) as events:
-            async for event in events:
-                if isinstance(event, Finished):
-                    return event.answer
-        raise GeneratorBroken("The answer has no end.")
-
     def stream(
         self, ask: Ask, principal: Principal, permission: Permission | None = None
     ) -> AsyncGenerator[Event]:
         """The answer as it grows; the last event is Finished. Closing it stops the model.
 
-        permission: is told what the answer rests on, so that the caller of this can go on looking
-        while the answer grows. Raises
-        BadInput, QuestionTooLong and NotFound before the first event, GeneratorError at any time,
-        and before each call to the model NotAuthenticated and Withdrawn.
+        Raises what `answer` raises: BadInput, QuestionTooLong and NotFound before the first event.
         """
-        return self._events(
-            Run(
-                ask=ask,
-                principal=principal,
-                permission=permission or self.make_permission(principal),
-            )
-        )
 
-    async def _events(self, run: Run) -> AsyncGenerator[Event]:
-        """The path of a question: made to stand alone, searched for, answered."""
-        run.model = await self._choose_model(run.ask, run.principal)
-        run.question = await self.completion.make_standalone(run)
-        run.condensed = time.perf_counter()
-        run.found = await to_thread.run_sync(self._find, run, limiter=self.cpu)
-        run.searched = time.perf_counter()
-        async with aclosing(self._choose_answerer(run)) as events:
-            async for event in events:
-                yield event
+        async def tell_all(emit: Emit) -> None:
+            await emit(Finished(await self.answer(ask, principal, permission, emit)))
+
+        return iterate_over(tell_all)
+
+    async def answer(
+        self,
+        ask: Ask,
+        principal: Principal,
+        permission: Permission | None = None,
+        emit: Emit | None = None,
+    ) -> Answer:
+        """The path of a question: made to stand alone, searched for, answered.
+
+        permission: is told what the answer rests on, so that the caller of this can go on looking
+        while the answer grows. emit: is told what is certain of the answer; if None, nobody sees it
+        before it is whole. Raises BadInput, QuestionTooLong, NotFound and GeneratorError, and
+        before each call to the model NotAuthenticated and Withdrawn.
+        """
+        permission = permission or self.make_permission(principal)
+        asked = await self._make_standalone(ask, principal, permission)
+        found = await to_thread.run_sync(self._find, asked, limiter=self.cpu)
+        growing = GrowingAnswer(found, emit)
+        if not found.hits:
+            return await answer_nothing_found(growing)
+        if asked.model is None or found.template is None:
+            return await answer_with_quotes(growing, self.cpu)
+        try:
+            return await self.completion.generate(growing, asked.model, found.template)
+        except GeneratorError as error:
+            if growing.begun_to_speak or (ask.fallback or self.settings.fallback) != "quotes":
+                raise
+            log.warning("answered with quotes: %s", error)
+        return await answer_with_quotes(growing, self.cpu, phrases.QUOTED_INSTEAD[asked.language])
+
+    async def _make_standalone(
+        self, ask: Ask, principal: Principal, permission: Permission
+    ) -> Asked:
+        """The question without the conversation before it, and the model that will answer it."""
+        begun = time.perf_counter()
+        model = await self._choose_model(ask, principal)
+        question = await self.completion.make_standalone(ask, principal, model, permission)
+        return Asked(
+            ask=ask,
+            principal=principal,
+            permission=permission,
+            model=model,
+            question=question,
+            begun=begun,
+            condensed=time.perf_counter(),
+        )
 
     async def _choose_model(self, ask: Ask, asker: Principal) -> LanguageModel | None:
         """The model that answers; if None, quotes do.
@@ -137,63 +152,46 @@ class Answerer:
             await named.served_model()
         return named
 
-    def _find(self, run: Run) -> Retrieval:
+    def _find(self, asked: Asked) -> Found:
         """Everything that is read for this question: the passages, and the template that says how
         to ask the model.
         """
-        ask, asker = run.ask, run.principal
-        search = partial(
-            self.searcher.search,
-            run.question,
-            asker,
-            ask.k,
-            mode=ask.mode,
-            filters=ask.filters,
-            at_least=ask.at_least,
-        )
-        if self.judge is None:
-            result, weak = search(), False
-        else:
-            result, weak = self.judge.search_with_evidence(run.question, search)
+        ask, asker = asked.ask, asked.principal
+        result, weak = self._search(asked)
         # the reply names what was left out as well
         named = (*result.hits, *(omission.hit for omission in result.left_out))
-        run.permission.add_rows(hit.row for hit in named)
+        asked.permission.add_rows(hit.row for hit in named)
         hits = result.hits
         left_out = tuple(LeftOut.of(left.hit, left.reason) for left in result.left_out)
         if weak:  # from here on it is a view in which there is nothing
             left_out = (*(LeftOut.of(hit, "weak_evidence") for hit in hits), *left_out)
             hits = ()
         template = None
-        if run.model is not None:
-            template = self.templates.choose(
-                ask.template, asker, self.settings.llm_style, run.language
-            )
-        return Retrieval(hits, left_out, result.view_id, result.position, template)
+        if asked.model is not None:
+            style = self.settings.llm_style
+            template = self.templates.choose(ask.template, asker, style, asked.language)
+        return Found(
+            asked=asked,
+            hits=hits,
+            left_out=left_out,
+            view_id=result.view_id,
+            position=result.position,
+            template=template,
+            searched=time.perf_counter(),
+        )
 
-    def _choose_answerer(self, run: Run) -> AsyncGenerator[Event]:
-        if not run.found.hits:
-            return answer_nothing_found(run)
-        if run.model is None or run.found.template is None:
-            return answer_with_quotes(run, self.cpu)
-        return self._generate_or_quote(run, run.model, run.found.template)
-
-    async def _generate_or_quote(
-        self, run: Run, model: LanguageModel, template: Template
-    ) -> AsyncGenerator[Event]:
-        """The model's answer, or quotes if it fails before the caller has seen any of it and quotes
-        are allowed.
-        """
-        try:
-            async with aclosing(self.completion.generate(run, model, template)) as events:
-                async for event in events:
-                    yield event
-            return
-        except GeneratorError as error:
-            if run.spoken or (run.ask.fallback or self.settings.fallback) != "quotes":
-                raise
-            log.warning("answered with quotes: %s", error)
-        async with aclosing(
-            answer_with_quotes(run, self.cpu, phrases.QUOTED_INSTEAD[run.language])
-        ) as events:
-            async for event in events:
-                yield event
+    def _search(self, asked: Asked) -> tuple[SearchResult, bool]:
+        """What the search gives, and whether that is too weak to answer from."""
+        ask = asked.ask
+        search = partial(
+            self.searcher.search,
+            asked.question,
+            asked.principal,
+            ask.k,
+            mode=ask.mode,
+            filters=ask.filters,
+            at_least=ask.at_least,
+        )
+        if self.judge is None:
+            return search(), False
+        return self.judge.search_with_evidence(asked.question, search)

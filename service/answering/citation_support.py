@@ -9,7 +9,6 @@ for their turn, so that they come in the order of the text.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -55,25 +54,25 @@ class CitationSupport:
         self._lookups += 1
         self._waiting.append(asyncio.create_task(self._look_up_meaning(self._meaning, doubt)))
 
-    def take_certain(self) -> Iterator[Citation]:
+    def take_certain(self) -> list[Citation]:
         """The next citations for which nothing has to be waited for."""
+        certain: list[Citation] = []
         while self._waiting:
             first = self._waiting[0]
             if isinstance(first, asyncio.Task):
                 if not first.done():
-                    return
+                    break
                 first = first.result()
             self._waiting.popleft()
-            self.citations.append(first)
-            yield first
+            certain.append(first)
+        self.citations += certain
+        return certain
 
-    async def wait_for_rest(self) -> AsyncGenerator[Citation]:
-        """All citations that are left, each as soon as it is certain."""
-        while self._waiting:
-            if isinstance(first := self._waiting[0], asyncio.Task):
-                await asyncio.wait([first])
-            for citation in self.take_certain():
-                yield citation
+    async def wait_for_certain(self) -> list[Citation]:
+        """The next citations, as soon as one is certain; empty if none is left."""
+        if self._waiting and isinstance(first := self._waiting[0], asyncio.Task):
+            await asyncio.wait([first])
+        return self.take_certain()
 
     async def _look_up_meaning(self, meaning: Meaning, doubt: Doubt) -> Citation:
         sentences = [sentence.text for sentence in doubt.evidence]

@@ -4,24 +4,27 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 
 from anyio import CapacityLimiter
 
+from indexes.model import Principal
 from indexes.settings import Settings
+from indexes.text.scripts import Script
 from service.answering import phrases
 from service.answering.budget import FittedPrompt, PackingRequest, fit_prompt
 from service.answering.citation_support import CitationSupport
 from service.answering.citations import Citation
 from service.answering.condense import make_question_standalone
+from service.answering.growing_answer import GrowingAnswer
 from service.answering.meaning import Meaning
 from service.answering.model_output import ModelOutput
-from service.answering.run import Run
-from service.answering.values import CitationFound, Event, Finished, Usage
-from service.llm.port import LanguageModel
-from service.llm.port import TokenCounts as Reported
+from service.answering.permission import Permission
+from service.answering.steps import Found
+from service.answering.values import Answer, Ask, Usage
+from service.llm.port import CompletionPart, LanguageModel, TokenCounts
 from service.templates.template import Template
 
 log = logging.getLogger(__name__)
@@ -46,92 +49,68 @@ class Completion:
         self.meaning = meaning
         self.cpu = cpu
 
+    async def make_standalone(
+        self, ask: Ask, asker: Principal, model: LanguageModel | None, permission: Permission
+    ) -> str:
+        """The question as it can be searched for, without the conversation before it."""
+        if model is not None and ask.history:
+            await permission.confirm_if_stale()
+        salt = self._make_cache_salt("caller", f"{asker.id} {asker.name}")
+        return await make_question_standalone(
+            ask.question, ask.history, model, self.settings.llm_style, salt
+        )
+
     async def generate(
-        self, run: Run, model: LanguageModel, template: Template
-    ) -> AsyncGenerator[Event]:
-        """The model's answer as it grows.
+        self, growing: GrowingAnswer, model: LanguageModel, template: Template
+    ) -> Answer:
+        """The model's answer.
 
         Raises QuestionTooLong, BadInput for the template, GeneratorError.
         """
+        asked = growing.found.asked
         served = await model.served_model()
-        await run.permission.confirm_if_stale()
-        fitted = await fit_prompt(self._make_packing_request(run, template), model, served.window)
-        run.prompted = time.perf_counter()
-        await run.permission.confirm_if_stale()
-        yield run.show(fitted.passages, fitted.budget)
-        output = ModelOutput(run.question, template, fitted)
-        async with (
-            CitationSupport(self.meaning, self.cpu) as support,
-            aclosing(self._read_output(run, model, template, fitted, output)) as stretches,
-        ):
-            async for stretch in stretches:
-                for event in _make_events(run, output, support, stretch):
-                    yield event
-            async for citation in support.wait_for_rest():
-                yield CitationFound(citation)
-        answer = run.answer(output.text, answerer="model", abstained=output.abstained)
-        yield Finished(
-            replace(
-                answer,
-                citations=() if output.abstained else tuple(support.citations),
-                usage=_make_usage(output.usage, fitted.tokens),
-                model=served.name,
-                template=template.label,
-                cut_off=output.finish_reason == "length",
-                notice=_choose_notice(run, fitted, self._wanted_tokens(run), output.finish_reason),
-            )
-        )
-
-    async def make_standalone(self, run: Run) -> str:
-        """The question as it can be searched for, without the conversation before it."""
-        if run.model is not None and run.ask.history:
-            await run.permission.confirm_if_stale()
-        salt = self._make_cache_salt("caller", f"{run.principal.id} {run.principal.name}")
-        return await make_question_standalone(
-            run.ask.question, run.ask.history, run.model, self.settings.llm_style, salt
-        )
-
-    async def _read_output(
-        self,
-        run: Run,
-        model: LanguageModel,
-        template: Template,
-        fitted: FittedPrompt,
-        output: ModelOutput,
-    ) -> AsyncGenerator[list[str | Citation]]:
-        """What the model says: text and citations, each as soon as it may be shown."""
-        await run.permission.confirm_if_stale()
-        asked = time.perf_counter()
+        await asked.permission.confirm_if_stale()
+        request = self._make_packing_request(growing.found, template)
+        fitted = await fit_prompt(request, model, served.window)
+        growing.note_prompted()
+        await asked.permission.confirm_if_stale()
+        await growing.show(fitted.passages, fitted.budget)
+        output = ModelOutput(asked.question, template, fitted)
         pieces = model.stream(
             fitted.prompt,
             max_tokens=fitted.answer_tokens,
-            cache_salt=self._make_cache_salt("view", run.found.view_id),
+            cache_salt=self._make_cache_salt("view", growing.found.view_id),
             stop=(*template.stop, *self.settings.llm_stop),
         )
-        async with aclosing(pieces):
-            async for piece in pieces:
-                if piece.text and run.first_token_ms is None:
-                    run.first_token_ms = 1000 * (time.perf_counter() - asked)
-                output.finish_reason = piece.finish or output.finish_reason
-                output.usage = piece.usage or output.usage
-                yield output.feed(piece.text)
-        yield output.finish()
-
-    def _make_packing_request(self, run: Run, template: Template) -> PackingRequest:
-        return PackingRequest(
-            template=template,
-            question=run.ask.question,
-            standalone=run.question,
-            hits=run.found.hits,
-            left_out=run.found.left_out,
-            history=run.ask.history,
-            answer_tokens=self._wanted_tokens(run),
-            view_id=run.found.view_id,
-            secret=self.secret,
+        async with aclosing(pieces), CitationSupport(self.meaning, self.cpu) as support:
+            await asked.permission.confirm_if_stale()
+            await _tell_output(growing, pieces, output, support)
+        answer = growing.complete(output.text, answerer="model", abstained=output.abstained)
+        return replace(
+            answer,
+            citations=() if output.abstained else tuple(support.citations),
+            usage=_make_usage(output.usage, fitted.tokens),
+            model=served.name,
+            template=template.label,
+            cut_off=output.finish_reason == "length",
+            notice=_choose_notice(
+                asked.language, fitted, request.answer_tokens, output.finish_reason
+            ),
         )
 
-    def _wanted_tokens(self, run: Run) -> int:
-        return run.ask.max_tokens or self.settings.llm_answer_tokens
+    def _make_packing_request(self, found: Found, template: Template) -> PackingRequest:
+        ask = found.asked.ask
+        return PackingRequest(
+            template=template,
+            question=ask.question,
+            standalone=found.asked.question,
+            hits=found.hits,
+            left_out=found.left_out,
+            history=ask.history,
+            answer_tokens=ask.max_tokens or self.settings.llm_answer_tokens,
+            view_id=found.view_id,
+            secret=self.secret,
+        )
 
     def _make_cache_salt(self, kind: str, whose: str) -> str:
         """The same for all who may share the model server's prefix cache: for answers, who have the
@@ -140,23 +119,45 @@ class Completion:
         return hmac.new(self.secret, f"cache {kind} {whose}".encode(), hashlib.sha256).hexdigest()
 
 
-def _make_events(
-    run: Run,
+async def _tell_output(
+    growing: GrowingAnswer,
+    pieces: AsyncGenerator[CompletionPart],
+    output: ModelOutput,
+    support: CitationSupport,
+) -> None:
+    """Text and citations, each as soon as it may be shown, until all is told."""
+    asked = time.perf_counter()
+    async for piece in pieces:
+        if piece.text:
+            growing.note_first_token(asked)
+        await _tell(growing, output, support, output.take(piece))
+    await _tell(growing, output, support, output.finish())
+    while certain := await support.wait_for_certain():
+        await _cite(growing, certain)
+
+
+async def _tell(
+    growing: GrowingAnswer,
     output: ModelOutput,
     support: CitationSupport,
     stretch: Iterable[str | Citation],
-) -> Iterator[Event]:
+) -> None:
     """Text at once, and the citations that are certain by now."""
     for item in stretch:
         if isinstance(item, str):
-            yield run.say(item)
+            await growing.say(item)
         else:
             support.add(item, output.find_doubt(item))
-            yield from map(CitationFound, support.take_certain())
-    yield from map(CitationFound, support.take_certain())
+            await _cite(growing, support.take_certain())
+    await _cite(growing, support.take_certain())
 
 
-def _make_usage(reported: Reported | None, counted: int) -> Usage | None:
+async def _cite(growing: GrowingAnswer, citations: Iterable[Citation]) -> None:
+    for citation in citations:
+        await growing.cite(citation)
+
+
+def _make_usage(reported: TokenCounts | None, counted: int) -> Usage | None:
     if reported is None:
         return None
     if reported.prompt_tokens != counted:
@@ -172,9 +173,11 @@ def _make_usage(reported: Reported | None, counted: int) -> Usage | None:
     )
 
 
-def _choose_notice(run: Run, fitted: FittedPrompt, wanted: int, finish: str | None) -> str | None:
+def _choose_notice(
+    language: Script, fitted: FittedPrompt, wanted: int, finish: str | None
+) -> str | None:
     if finish == "length":
-        return phrases.CUT_OFF[run.language].format(tokens=fitted.answer_tokens)
+        return phrases.CUT_OFF[language].format(tokens=fitted.answer_tokens)
     if fitted.answer_tokens < wanted:
-        return phrases.SHORTENED[run.language].format(tokens=fitted.answer_tokens)
+        return phrases.SHORTENED[language].format(tokens=fitted.answer_tokens)
     return None

@@ -9,7 +9,7 @@ from indexes.text.folding import letters_and_digits
 from indexes.text.sentences import sentences
 from service.answering.budget import FittedPrompt
 from service.answering.citations import Citation, CitationWriter, Doubt
-from service.llm.port import TokenCounts
+from service.llm.port import CompletionPart, TokenCounts
 from service.templates.template import Template
 
 _CANNOT = re.compile(
@@ -47,9 +47,13 @@ class ModelOutput:
         """What speaks against a citation of this answer, if its meaning could still speak for it."""
         return self._writer.doubts.get(citation.span)
 
-    def feed(self, delta: str) -> list[str | Citation]:
+    def take(self, part: CompletionPart) -> list[str | Citation]:
         """What may be shown now."""
-        return [] if self.abstained or not delta else self._let_through(self._writer.feed(delta))
+        self.finish_reason = part.finish or self.finish_reason
+        self.usage = part.usage or self.usage
+        if self.abstained or not part.text:
+            return []
+        return self._let_through(self._writer.feed(part.text))
 
     def finish(self) -> list[str | Citation]:
         """The rest. Raises GeneratorBroken if the model said nothing at all."""
