@@ -16,7 +16,7 @@ from indexes.model import Principal
 from indexes.settings import Settings
 from service.http import ask, documents, operations, problems
 from service.http.admin import index, models, templates
-from service.http.auth import Gate
+from service.http.auth import Authenticator, Gate, make_authenticator
 from service.http.middleware import BodyReader, Envelope
 from service.http.openai import routes as openai_routes
 from service.llm.port import LanguageModel
@@ -34,6 +34,7 @@ def create_app(
     model: LanguageModel | None = None,
     catalog: Catalog | None = None,
     load_embedder: LoadEmbedder | None = None,
+    authenticator: Authenticator | None = None,
 ) -> FastAPI:
     """The service.
 
@@ -58,9 +59,8 @@ def create_app(
             app.state.runtime = runtime
             yield
 
-    def authenticate(key: str) -> Principal:
-        found: Principal = app.state.runtime.catalog.keys.authenticate(key)
-        return found
+    def find_authenticator() -> Authenticator:
+        return authenticator or make_authenticator(app.state.runtime.catalog)
 
     def act_as(principal: Principal, scope: str) -> AbstractContextManager[None]:
         block: AbstractContextManager[None] = app.state.runtime.catalog.acting(principal, scope)
@@ -80,7 +80,7 @@ def create_app(
             Middleware(Envelope, metrics=metrics),
             Middleware(
                 Gate,
-                authenticate=authenticate,
+                authenticator=find_authenticator,
                 act_as=act_as,
                 limiter=CapacityLimiter(MAX_KEY_LOOKUPS),
                 metrics_token=settings.metrics_token,

@@ -7,7 +7,7 @@ import asyncio
 import hmac
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Annotated, cast
+from typing import Annotated, Protocol, cast
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request, Security
@@ -15,6 +15,7 @@ from fastapi.security import HTTPBearer
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from indexes.catalog import Catalog
 from indexes.errors import ClearanceError, NotAuthenticated, NotPermitted
 from indexes.model import Actor, Principal
 from service.http import problems
@@ -27,8 +28,23 @@ METRICS = "/metrics"
 ADMIN = "admin"
 MAX_KEY_CHARS = 512
 
-Authenticate = Callable[[str], Principal]
-"""Whose key it is. Blocking. Raises NotAuthenticated."""
+
+class Authenticator(Protocol):
+    """Tells who asks. API keys do (`indexes.catalog.keys`); an identity provider would."""
+
+    def authenticate(self, credentials: str, /) -> Principal:
+        """Whose credentials these are: what stands behind `Bearer`. Blocking, at every request.
+
+        Raises NotAuthenticated, whatever is wrong with them.
+        """
+        ...
+
+
+def make_authenticator(catalog: Catalog) -> Authenticator:
+    """What this installation accepts. An identity provider is put into place here, beside the keys."""
+    return catalog.keys
+
+
 ActAs = Callable[[Principal, str], AbstractContextManager[None]]
 """Every transaction inside the block confirms that the key still holds and carries the scope: a
 body may come late.
@@ -46,16 +62,16 @@ class Gate:
     def __init__(
         self,
         app: ASGIApp,
-        authenticate: Authenticate,
+        authenticator: Callable[[], Authenticator],
         act_as: ActAs,
         limiter: CapacityLimiter,
         metrics_token: SecretStr | None = None,
     ) -> None:
-        """acting: around everything that is for administrators. metrics_token: opens `/metrics` and
-        nothing else.
+        """authenticator: is there once the service is open. act_as: around everything that is for
+        administrators. metrics_token: opens `/metrics` and nothing else.
         """
         self._app = app
-        self._authenticate = authenticate
+        self._authenticator = authenticator
         self._act_as = act_as
         self._limiter = limiter
         self._metrics_token = metrics_token
@@ -88,7 +104,9 @@ class Gate:
                 await self._app(scope, receive, send)
 
     async def _find_principal(self, scope: Scope, key: str) -> Principal:
-        found = await to_thread.run_sync(self._authenticate, key, limiter=self._limiter)
+        found = await to_thread.run_sync(
+            self._authenticator().authenticate, key, limiter=self._limiter
+        )
         if _is_for_administrators(scope["path"]) and ADMIN not in found.scopes:
             raise NotPermitted
         return found

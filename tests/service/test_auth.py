@@ -7,6 +7,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from indexes.errors import NotAuthenticated
+from indexes.model import Principal
+from service.app import create_app
+from service.http.auth import Authenticator
+from tests.service.conftest import readers
 from tests.service.test_http import finished_job
 from tests.service.test_http_hostile import TEMPLATES
 from tests.world import TESTER
@@ -162,3 +167,51 @@ def test_a_rebuild_is_asked_for_by_the_administrator_and_done_by_the_service(
         finished_job(http, reply.headers["location"], house.headers("root"))
     assert seen["jobs"] == {"user:root", "system:rebuild"}
     assert seen["changes"] == {"system:rebuild"}
+
+
+class Tokens:
+    """An identity provider that vouches for one person, by the person's own number, and names
+    groups.
+    """
+
+    def __init__(self, person: Principal, *groups: str) -> None:
+        self.bearer = Principal(
+            name=person.name, id=person.id, groups=frozenset(groups), scopes=frozenset({"admin"})
+        )
+
+    def authenticate(self, credentials: str, /) -> Principal:
+        if credentials != "a token":
+            raise NotAuthenticated
+        return self.bearer
+
+
+def served_to(house: Any, authenticator: Authenticator) -> TestClient:
+    app = create_app(
+        house.settings,
+        embedder=house.embedder,
+        model=house.model,
+        catalog=house.catalog,
+        authenticator=authenticator,
+    )
+    return TestClient(app, headers={"Authorization": "Bearer a token"})
+
+
+def test_who_comes_with_a_token_reads_what_the_catalog_says(house: Any) -> None:
+    bob = house.catalog.keys.authenticate(house.keys["bob"])
+    house.catalog.people.add_group("idp", external=True, by=TESTER)
+    house.put("contract", "Contracts end in May.", readers("group:idp"))
+    with served_to(house, Tokens(bob, "group:idp", "group:hr")) as http:
+        question = {"question": "When do contracts end, and when do salaries rise?", "k": 9}
+        found = http.post("/search", json=question).json()["passages"]
+        assert {hit["title"] for hit in found} == {"Contract", "Menu", "Roadmap"}
+        assert http.get("/version").status_code == 200
+        stranger = {"Authorization": "Bearer another"}
+        assert http.post("/search", json=question, headers=stranger).status_code == 401
+        house.catalog.people.disable_user("bob", by=TESTER)
+        assert http.post("/search", json=question).status_code == 401
+
+
+def test_a_scope_that_only_a_token_claims_opens_nothing(house: Any) -> None:
+    bob = house.catalog.keys.authenticate(house.keys["bob"])
+    with served_to(house, Tokens(bob)) as http:
+        assert http.get("/admin/templates").status_code == 403
