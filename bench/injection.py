@@ -47,8 +47,8 @@ from ingest.elements import Element, Parsed
 from service.answering.answerer import Answerer
 from service.answering.prompt import Passage
 from service.answering.values import AnswererName, Ask
+from service.llm import open_model
 from service.llm.port import LanguageModel, Message, Prompt
-from service.llm.vllm import VllmModel
 from service.templates.language import fill_template
 from service.templates.template import BASE_EN, BASE_ZH, BuiltInTemplates, Style, Template
 from service.testing.models import ScriptedModel
@@ -453,11 +453,7 @@ async def ask_all_arms(given: argparse.Namespace, found: list[Case]) -> None:
     embedder, catalog = embedding.load(settings), Catalog.open(settings.catalog_url)
     put_documents(found, benign_documents(found, embedder), catalog, embedder)
     async with AsyncExitStack() as stack:
-        real = (
-            await stack.enter_async_context(aclosing(VllmModel(settings)))
-            if given.llm_url
-            else None
-        )
+        real = await stack.enter_async_context(open_model(settings))
         desk = Desk(
             Searcher(catalog, embedder, settings),
             real,

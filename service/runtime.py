@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
@@ -27,8 +27,8 @@ from service.answering.answerer import Answerer
 from service.answering.evidence import EvidenceJudge
 from service.answering.meaning import Meaning, make_meaning
 from service.answering.values import Answer
+from service.llm import open_model
 from service.llm.port import LanguageModel
-from service.llm.vllm import VllmModel
 from service.operating.health import Health
 from service.operating.metrics import Metrics
 from service.operating.rebuild_jobs import RebuildJobs
@@ -139,14 +139,14 @@ async def open_runtime(
     Nothing but the indexes is looked after: a process that serves does its `duties`, too. Raises
     ClearanceError if something cannot be opened.
     """
-    load = load_embedder or embedding.make_loader(settings)
+    load = load_embedder or embedding.embedder_loader(settings)
     async with AsyncExitStack() as stack:
         await to_thread.run_sync(keep_private, settings.home)
         if catalog is None:
             catalog = await to_thread.run_sync(Catalog.open, settings.catalog_url)
             stack.push_async_callback(to_thread.run_sync, catalog.close)
-        if model is None and settings.llm_url is not None:
-            model = await stack.enter_async_context(aclosing(VllmModel(settings)))
+        if model is None:
+            model = await stack.enter_async_context(open_model(settings))
         if embedder is None:
             embedder = await to_thread.run_sync(load, settings.embedding_model)
         searcher = await to_thread.run_sync(_open_searcher, catalog, embedder, settings, load)

@@ -128,9 +128,9 @@ def load(settings: Settings, report: Report = log.info) -> Embedder:
     )
 
 
-def make_loader(settings: Settings) -> LoadEmbedder:
-    """Loads embedders as the settings say, whichever model is named."""
-    return lambda name: load(settings.model_copy(update={"embedding_model": name}))
+def embedder_loader(settings: Settings, report: Report = log.info) -> LoadEmbedder:
+    """Loads the embedder of a model by its name, with the other settings as they are."""
+    return lambda name: load(settings.model_copy(update={"embedding_model": name}), report)
 
 
 def available_threads() -> int:

@@ -57,7 +57,7 @@ def leaktest(
                 "Say where the service answers, such as http://127.0.0.1:8080."
             )
 
-        load = cache(embedding.make_loader(settings))
+        load = cache(embedding.embedder_loader(settings))
         with end_on_signals():
             report = attack_service(
                 url,

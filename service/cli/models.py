@@ -3,7 +3,6 @@ request.
 """
 
 import asyncio
-from contextlib import aclosing
 from typing import Any
 
 import typer
@@ -21,6 +20,7 @@ from indexes.cli.common import (
 )
 from indexes.errors import GeneratorError
 from indexes.model import Readers
+from service.llm import open_model
 
 app = typer.Typer(help="Who may use which language model.", no_args_is_help=True)
 
@@ -69,20 +69,17 @@ def clear_rule(name: str) -> None:
 
 def _ask_served_names() -> list[str] | None:
     """The names that the configured servers offer now, the default first; None if no server answers."""
-    from service.llm.vllm import VllmModel
-
-    settings = configuration.load()
-    if settings.llm_url is None:
-        return None
-
-    async def ask_server() -> list[str]:
-        async with aclosing(VllmModel(settings)) as model:
-            return [each.name for each in await model.offered_models()]
-
     try:
-        return asyncio.run(ask_server())
+        return asyncio.run(_list_offered_names())
     except GeneratorError:
         return None
+
+
+async def _list_offered_names() -> list[str] | None:
+    async with open_model(configuration.load()) as model:
+        if model is None:
+            return None
+        return [each.name for each in await model.offered_models()]
 
 
 def _as_dict(name: str, readers: Readers | None, served: list[str] | None) -> dict[str, Any]:
