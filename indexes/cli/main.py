@@ -13,7 +13,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 
 import typer
 
-from indexes.cli.common import print_error
+from indexes.cli.common import exit_code, print_error
 from indexes.errors import ClearanceError
 
 GROUP = "clearance.commands"
@@ -41,4 +41,4 @@ def main() -> None:
         app()
     except ClearanceError as error:
         print_error(error)
-        raise SystemExit(1) from error
+        raise SystemExit(exit_code(error)) from error

@@ -105,6 +105,6 @@ def test_a_service_that_cannot_start_says_why_in_one_line(tmp_path: Path) -> Non
     ended = subprocess.run(
         [*START, "--port", "0"], env=changed, capture_output=True, text=True, timeout=120
     )
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert "no-such-folder" in ended.stderr
     assert "Traceback" not in ended.stderr
