@@ -16,7 +16,6 @@ from anyio import CapacityLimiter, fail_after, to_thread
 
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
-from indexes.catalog.models import Models
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
@@ -29,6 +28,7 @@ from service.answering.meaning import Meaning, make_meaning
 from service.answering.values import Answer
 from service.llm import open_model
 from service.llm.port import LanguageModel
+from service.llm.rights import ModelRights
 from service.operating.health import Health
 from service.operating.metrics import Metrics
 from service.operating.rebuild_jobs import RebuildJobs
@@ -75,7 +75,7 @@ class Runtime:
         of_callers = self.make_answerer(CatalogTemplates(self.catalog), rights=self.catalog.models)
         object.__setattr__(self, "answerer", of_callers)
 
-    def make_answerer(self, templates: TemplateSource, *, rights: Models | None) -> Answerer:
+    def make_answerer(self, templates: TemplateSource, *, rights: ModelRights | None) -> Answerer:
         """Every answerer is made here. rights: None if whoever asks may use every model."""
         return Answerer(
             self.searcher,

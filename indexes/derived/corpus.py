@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -234,6 +235,12 @@ class Corpus:
     def generation(self) -> IndexGeneration:
         """The generation that the last search used."""
         return self.held.current.generation
+
+    def in_force(self) -> tuple[IndexGeneration, dict[str, Any]] | None:
+        """The generation that is active now, with its settings, if there is one yet. It is another
+        one than `generation()` until a search or the background has switched to it.
+        """
+        return self.catalog.generations.in_force()
 
     def usable(self) -> bool:
         """Whether there are indexes to search; False while they are built anew.

@@ -9,7 +9,6 @@ from functools import partial
 
 from anyio import CapacityLimiter, to_thread
 
-from indexes.catalog.models import Models
 from indexes.errors import BadInput, GeneratorError, NoSuchModel
 from indexes.model import Principal, SearchResult
 from indexes.settings import Settings
@@ -25,7 +24,7 @@ from service.answering.search import Search
 from service.answering.steps import Asked, Found
 from service.answering.values import Answer, Ask, Event, Finished
 from service.llm.port import LanguageModel
-from service.llm.rights import PermittedModels
+from service.llm.rights import ModelRights, PermittedModels
 from service.operating.tasks import iterate_over
 from service.templates.template import BuiltInTemplates, TemplateSource
 
@@ -43,7 +42,7 @@ class Answerer:
         cpu: CapacityLimiter,
         *,
         templates: TemplateSource | None = None,
-        rights: Models | None = None,
+        rights: ModelRights | None = None,
         judge: EvidenceJudge | None = None,
         meaning: Meaning | None = None,
         secret: bytes | None = None,

@@ -13,9 +13,8 @@ inside the view. Figures, and what else was tried: docs/decisions/0007-abstentio
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
-from indexes.derived.corpus import Corpus
 from indexes.model import Hit, IndexGeneration, Mode, SearchResult
 from indexes.text.scripts import UNSPACED, Script, script
 
@@ -50,19 +49,31 @@ _WORD = re.compile(rf"[{UNSPACED}]|[^\W\d_{UNSPACED}]+")
 log = logging.getLogger(__name__)
 
 
+class ThresholdSource(Protocol):
+    """The indexes that are searched, as far as thresholds hang on them."""
+
+    def in_force(self) -> tuple[IndexGeneration, Mapping[str, Any]] | None:
+        """The active generation with its settings; None if there is none yet. Blocking."""
+        ...
+
+    def generation(self) -> IndexGeneration:
+        """The generation that the last search used."""
+        ...
+
+
 class EvidenceJudge:
     """Judges by the thresholds of the active generation, read anew at every request."""
 
-    def __init__(self, corpus: Corpus) -> None:
-        self._corpus = corpus
+    def __init__(self, thresholds: ThresholdSource) -> None:
+        self._thresholds = thresholds
 
     def search_with_evidence(
         self, question: str, search: Callable[[], SearchResult]
     ) -> tuple[SearchResult, bool]:
         """What the search gives, and whether that is too weak to answer from."""
-        found = self._corpus.catalog.generations.in_force()
+        found = self._thresholds.in_force()
         result = search()
-        if found is None or found[0].id != self._corpus.generation().id:
+        if found is None or found[0].id != self._thresholds.generation().id:
             # another model became active meanwhile: its evidence is on another scale
             return result, False
         return result, is_weak(question, result, read_thresholds(*found))

@@ -125,7 +125,7 @@ class Trial:
         """What answers depend on beside the question, the arm and the view."""
         shaping = self.context.settings.model_dump(include=set(SETTINGS_OF_ANSWERS))
         corpus = self.context.searcher.corpus
-        in_force = corpus.catalog.generations.in_force()
+        in_force = corpus.in_force()
         shaping["generation"] = asdict(corpus.generation())
         shaping["abstention"] = sorted(read_thresholds(*in_force).items()) if in_force else None
         return {"version": self.context.version, "model": self.context.model, **shaping}

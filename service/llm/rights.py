@@ -4,10 +4,10 @@ What a caller may not use is handled exactly like what does not exist.
 """
 
 from contextlib import suppress
+from typing import Protocol
 
 from anyio import CapacityLimiter, to_thread
 
-from indexes.catalog.models import Models
 from indexes.errors import BadInput, GeneratorError, NoSuchModel
 from indexes.model import Principal
 from service.llm.port import LanguageModel, ServedModel
@@ -24,13 +24,21 @@ def refuse_quotes(name: str) -> None:
         )
 
 
+class ModelRights(Protocol):
+    """Who may use which model."""
+
+    def hidden_from(self, principal: Principal) -> frozenset[str]:
+        """The models that this asker may not use. Blocking. Raises NotAuthenticated."""
+        ...
+
+
 class PermittedModels:
     """The served models that each caller may use.
 
     Rights are read anew at every request.
     """
 
-    def __init__(self, model: LanguageModel | None, rights: Models | None = None) -> None:
+    def __init__(self, model: LanguageModel | None, rights: ModelRights | None = None) -> None:
         """rights: None if everybody may use every model, as in a benchmark."""
         self._model = model
         self._rights = rights

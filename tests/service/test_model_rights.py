@@ -272,7 +272,7 @@ def test_rights_that_cannot_be_read_give_no_model_to_anybody(
 
     async def offered() -> object:
         model = VllmModel(house.settings.model_copy(update={"llm_url": servers[0].url}))
-        return await PermittedModels(model, Broken()).models_for(Principal(name="user:ada"))  # type: ignore[arg-type]
+        return await PermittedModels(model, Broken()).models_for(Principal(name="user:ada"))
 
     with pytest.raises(OSError, match="away"):
         anyio.run(offered)
