@@ -20,7 +20,6 @@ from indexes.cli.common import (
 )
 from indexes.errors import GeneratorError
 from indexes.model import Readers
-from service.llm import open_model
 
 app = typer.Typer(help="Who may use which language model.", no_args_is_help=True)
 
@@ -76,6 +75,8 @@ def _ask_served_names() -> list[str] | None:
 
 
 async def _list_offered_names() -> list[str] | None:
+    from service.llm import open_model
+
     async with open_model(configuration.load()) as model:
         if model is None:
             return None
