@@ -13,7 +13,7 @@ from indexes.cli.terminal import INTERRUPTED
 from indexes.settings import Settings
 from service.cli.question_sets import (
     Asker,
-    Passages,
+    PassageCount,
     People,
     Place,
     Questions,
@@ -68,7 +68,7 @@ def calibrate_thresholds(
     ] = 0.02,
     asker: Asker = None,
     questions: Questions = None,
-    k: Passages = None,
+    k: PassageCount = None,
     mode: SearchMode = "hybrid",
     users: People = None,
     seed: Seed = 0,

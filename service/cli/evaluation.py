@@ -14,7 +14,7 @@ from indexes.cli.common import exit_on_error
 from indexes.cli.terminal import INTERRUPTED, graceful
 from service.cli.question_sets import (
     Asker,
-    Passages,
+    PassageCount,
     People,
     Place,
     Questions,
@@ -43,11 +43,8 @@ def evaluate(
     ] = None,
     asker: Asker = None,
     questions: Questions = None,
-    k: Passages = None,
+    k: PassageCount = None,
     mode: SearchMode = "hybrid",
-    answer_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Longest answer; default: the setting.")
-    ] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, max=256, help="Questions at a time; latency depends on it.")
     ] = 4,
@@ -56,14 +53,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="For answers and reports; default: evaluation/SET in the home.",
+            help="For answers.jsonl, results.json and report.html; default: evaluation/SET in the home.",
         ),
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Results for programs.")
-    ] = None,
-    html_file: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="The report with plots.")
     ] = None,
     seed: Seed = 0,
 ) -> None:
@@ -74,7 +65,8 @@ def evaluate(
     (paths of those that answer), `answerable`, `user`, `id`; only the question must be there.
 
     Without --template: what is active for each asker. The same command again goes on where it
-    stopped, and asks nothing anew whose outcome cannot have changed.
+    stopped, and asks nothing anew whose outcome cannot have changed. Settings hold as they do for
+    the service, such as CLEARANCE_LLM_ANSWER_TOKENS for the longest answer.
 
     What is asked is made of what the asker may read, as always. Which template and which model is
     asked is for who runs this command to say, whoever else may use them.
@@ -94,18 +86,13 @@ def evaluate(
                 questions=questions,
                 k=passages_to_find(k, settings),
                 mode=mode,
-                answer_tokens=answer_tokens,
                 concurrency=concurrency,
                 users=users,
                 out=out,
                 seed=seed,
             )
             results = _measure_with_progress(wanted, settings)
-            folder = wanted.output_folder(settings)
-            in_json, in_html = folder / "results.json", folder / "report.html"
-            print_results(
-                results, write_reports(results, json_file or in_json, html_file or in_html)
-            )
+            print_results(results, write_reports(results, wanted.output_folder(settings)))
     except KeyboardInterrupt:
         typer.echo(
             "Interrupted. Every answer so far is kept; run the same command again to go on.",

@@ -24,7 +24,7 @@ Questions = Annotated[
     int | None,
     typer.Option(min=1, help="A sample, with and without answer in the set's proportions."),
 ]
-Passages = Annotated[
+PassageCount = Annotated[
     int | None, typer.Option("--k", min=1, help="Passages; default: CLEARANCE_DEFAULT_K.")
 ]
 SearchMode = Annotated[Mode, typer.Option(help="How passages are found.")]

@@ -35,7 +35,6 @@ class MeasurementPlan:
     asker: str | None = None
     questions: int | None = None
     mode: Mode = "hybrid"
-    answer_tokens: int | None = None
     concurrency: int = 4
     users: Path | None = None
     out: Path | None = None
@@ -43,9 +42,7 @@ class MeasurementPlan:
 
     @property
     def ask(self) -> Ask:
-        return Ask(
-            question="", k=self.k, mode=self.mode, max_tokens=self.answer_tokens, model=self.model
-        )
+        return Ask(question="", k=self.k, mode=self.mode, model=self.model)
 
     def output_folder(self, settings: Settings) -> Path:
         return self.out or settings.home / "evaluation" / self.place.resolve().name.removesuffix(
@@ -148,7 +145,7 @@ def _describe_conditions(wanted: MeasurementPlan, context: TrialContext) -> dict
         "model": context.model,
         "passages": wanted.k,
         "search": wanted.mode,
-        "answer tokens": wanted.answer_tokens or context.settings.llm_answer_tokens,
+        "answer tokens": context.settings.llm_answer_tokens,
         "questions at a time": wanted.concurrency,
         "embedding": context.searcher.status().generation.model,
         "version": context.version,

@@ -41,8 +41,12 @@ class Example:
     answers: tuple[tuple[int, str, CaseOutcome, float | None], ...]
 
 
-def write_reports(results: Results, json_file: Path, html_file: Path) -> tuple[Path, Path]:
-    """Both files, for their owner alone: they hold questions and answers. Raises BadInput."""
+def write_reports(results: Results, folder: Path) -> tuple[Path, Path]:
+    """For programs and for people, in files of their owner alone: they hold questions and answers.
+
+    Raises BadInput.
+    """
+    json_file, html_file = folder / "results.json", folder / "report.html"
     write_private(json_file, json.dumps(results.as_dict(), indent=2, ensure_ascii=False))
     write_private(html_file, render_page(results))
     return json_file, html_file

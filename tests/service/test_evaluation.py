@@ -174,9 +174,10 @@ def test_a_citation_across_languages_is_judged_as_the_service_judges_it(measured
 def test_the_reports_and_the_answers_are_for_their_owner_alone(measured):
     (measured.out).mkdir(mode=0o755)
     (measured.out / "answers.jsonl").touch(mode=0o644)
-    files = measured.folder / "a.json", measured.folder / "a.html"
-    measured.run("--json", files[0], "--html", files[1])
-    for file in (*files, measured.out / "answers.jsonl"):
+    (measured.out / "results.json").touch(mode=0o644)
+    measured.run()
+    for name in ("answers.jsonl", "results.json", "report.html"):
+        file = measured.out / name
         assert file.stat().st_mode & 0o777 == 0o600, file
         assert file.stat().st_size > 0
 
@@ -244,17 +245,22 @@ def test_what_was_asked_is_not_asked_again(measured):
     assert measured.asked("--template", "chat-en", "--quotes") == 0
 
 
-@pytest.mark.parametrize("other", [("--k", "1"), ("--mode", "dense"), ("--answer-tokens", "9")])
+@pytest.mark.parametrize("other", [("--k", "1"), ("--mode", "dense")])
 def test_another_way_to_ask_is_asked_anew(measured, other):
     assert measured.asked("--template", "chat-en") == 3
     assert measured.asked("--template", "chat-en", *other) == 3
     assert measured.asked("--template", "chat-en", *other) == 0
 
 
-def test_another_setting_that_shapes_answers_is_asked_anew(measured, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("CLEARANCE_LLM_TEMPERATURE", "0.5"), ("CLEARANCE_LLM_ANSWER_TOKENS", "9")],
+)
+def test_another_setting_that_shapes_answers_is_asked_anew(measured, monkeypatch, name, value):
     assert measured.asked("--template", "chat-en") == 3
-    monkeypatch.setenv("CLEARANCE_LLM_TEMPERATURE", "0.5")
+    monkeypatch.setenv(name, value)
     assert measured.asked("--template", "chat-en") == 3
+    assert measured.asked("--template", "chat-en") == 0
 
 
 def test_another_threshold_of_abstention_is_asked_anew_and_holds(measured):

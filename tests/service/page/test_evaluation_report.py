@@ -56,9 +56,7 @@ def measured(text: str, label: str = "b", questions: int = 40) -> Results:
 
 @pytest.fixture
 def shown(chromium: Browser, tmp_path: Path) -> Iterator[tuple[Page, list[str]]]:
-    _, file = write_reports(
-        measured(HOSTILE, label=HOSTILE), tmp_path / "a.json", tmp_path / "report.html"
-    )
+    _, file = write_reports(measured(HOSTILE, label=HOSTILE), tmp_path)
     page = chromium.new_context(
         color_scheme="dark", viewport={"width": 390, "height": 800}
     ).new_page()
