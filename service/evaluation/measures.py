@@ -135,7 +135,7 @@ MEASURES = (
     ),
     Measure(
         key="abstention_recall", title="abstention recall", of=abstention_recall,
-        about="questions without an answer for the asker where it abstained",
+        about="questions without an answer for the asker, on which it abstained",
     ),
     Measure(
         key="prompt_tokens", title="prompt tokens", of=prompt_tokens, unit="tokens", lower_is_better=True,

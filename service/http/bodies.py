@@ -32,7 +32,7 @@ BLANK = CONTROL | {"Cf", "Cn", "Zl", "Zp", "Zs"}  # a text of nothing else says 
 
 
 def clean_text(text: str) -> str:
-    """The text with control characters as spaces. Raises ValueError where nothing is left."""
+    """The text with control characters as spaces. Raises ValueError if nothing is left."""
     said = "".join(
         " " if unicodedata.category(mark) in CONTROL and mark not in "\n\t" else mark
         for mark in text
@@ -104,7 +104,7 @@ class FiltersBody(RequestBody):
     )
 
     def filters(self) -> Filters:
-        """Raises BadFilter where the conditions contradict each other."""
+        """Raises BadFilter if the conditions contradict each other."""
         values = self.model_dump()
         return Filters(**values | {"media_types": tuple(self.media_types)})
 

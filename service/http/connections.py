@@ -59,7 +59,7 @@ class ConnectionLimits:
 
 
 def connections_for(files: int) -> int:
-    """How many connections there may be where a process may have so many files open (negative:
+    """How many connections there may be if a process may have so many files open (negative:
     without end).
     """
     return (

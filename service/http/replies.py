@@ -187,7 +187,7 @@ class AskReply(Reply):
     answerer: AnswererName
     notice: str | None
     standalone_question: str | None = Field(
-        description="What was searched for, where that is not the question."
+        description="What was searched for, if that is not the question."
     )
 
     @classmethod

@@ -44,7 +44,7 @@ def path_of(head: bytes) -> bytes:
 
 
 def _has_one_end(found: dict[bytes, list[bytes]], chunks_allowed: bool) -> bool:
-    """Whether these fields say in one way where the body ends."""
+    """Whether these fields tell the end of the body in one way, and in no other."""
     lengths, codings = found.get(b"content-length", []), found.get(b"transfer-encoding", [])
     if codings:
         return (

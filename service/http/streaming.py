@@ -66,7 +66,7 @@ class AskForm:
 class EventStream:
     """Works an answer out in one task, and sends it from another as fast as the caller reads.
 
-    A third keeps looking whether the caller may still have it. Where not, the work is stopped and
+    A third keeps looking whether the caller may still have it. If not, the work is stopped and
     nothing more of the answer is sent.
     """
 
@@ -78,8 +78,8 @@ class EventStream:
         form: ReplyForm | None = None,
         permission: Permission | None = None,
     ) -> None:
-        """speech: how the events are told; none: as /ask tells them. permission: none: it is taken
-        to last.
+        """form: how the events are told; if None, as /ask tells them. permission: if None, it is
+        taken to last.
         """
         self._form = form or AskForm()
         self._request_id = request_id
@@ -92,7 +92,7 @@ class EventStream:
         )
 
     async def response(self, receive: Receive) -> Response:
-        """The stream, or a plain problem where it fails before anything could be sent.
+        """The stream, or a plain problem if it fails before anything could be sent.
 
         Raises CallerLeft, and what is unexpected.
         """
@@ -137,7 +137,7 @@ class EventStream:
             await self._permission.confirm_repeatedly()
 
     async def check_permission(self) -> None:
-        """Raises NotAuthenticated and Withdrawn where the caller may not have any more of it."""
+        """Raises NotAuthenticated and Withdrawn if the caller may not have any more of it."""
         if self._permission is not None:
             await self._permission.confirm_if_stale()
 
@@ -241,7 +241,7 @@ class _StreamResponse(Response):
         await send({"type": "http.response.body", "body": b""})
 
     async def _send_error(self, error: Exception, scope: Scope, send: Send) -> None:
-        """The last event says why. Raises the error where nobody expected it."""
+        """The last event says why. Raises the error if nobody expected it."""
         try:
             for frame in self._stream.last_frames(error):
                 await _send_frame(frame, send, LAST_EVENT_S)

@@ -74,7 +74,7 @@ class Draft(BaseModel):
             )
         if "no_answer" not in used:
             raise BadInput(
-                "The model is not told what to say where the passages hold no answer.",
+                "The model is not told what to say if the passages hold no answer.",
                 remedy="Show {{ no_answer }}.",
             )
         if not _WORD.search(self.no_answer) or "\n" in self.no_answer.strip():

@@ -77,7 +77,7 @@ class ActiveReply(Reply):
 class ListReply(Reply):
     templates: tuple[InfoReply, ...]
     active: tuple[ActiveReply, ...]
-    built_in: tuple[str, ...] = Field(description="They answer where nothing else is active.")
+    built_in: tuple[str, ...] = Field(description="They answer if nothing else is active.")
 
 
 class VersionOfTemplateReply(Reply):

@@ -9,7 +9,7 @@ from service.runtime import Runtime
 def unknown_names(runtime: Runtime, readers: Readers) -> tuple[str, ...]:
     """What to tell of them. Blocking.
 
-    Raises UnknownPrincipal for a deny of one, or for any where settings say so.
+    Raises UnknownPrincipal for a deny of one, or for any if settings say so.
     """
     refuse = runtime.settings.unknown_principals == "refuse"
     return tuple(str(each) for each in runtime.catalog.people.check_rule(readers, refuse=refuse))

@@ -96,7 +96,7 @@ def _join_parts(content: Any) -> Any:
 
 
 def _clean_or_empty(text: str) -> str:
-    """The text as /ask reads it; empty where there is nothing in it, as in a placeholder for an
+    """The text as /ask reads it; empty if there is nothing in it, as in a placeholder for an
     answer.
     """
     try:

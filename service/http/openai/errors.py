@@ -16,7 +16,7 @@ TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_e
 
 
 def status_of(problem: Mapping[str, Any]) -> int:
-    """That of the problem; where a body is wrong, 400, which is what these clients know."""
+    """That of the problem; if a body is wrong, 400, which is what these clients know."""
     return 400 if problem["status"] == 422 else int(problem["status"])
 
 

@@ -215,7 +215,7 @@ class OpenAIReply:
 
 
 def closing_notice(answer: Answer) -> str:
-    """What has to be known to read the answer rightly, as the end of its text; nothing where there
+    """What has to be known to read the answer rightly, as the end of its text; nothing if there
     is no such thing.
     """
     return (
@@ -253,7 +253,7 @@ def finish_reason(answer: Answer) -> Literal["stop", "length"]:
 
 
 def chat_usage(answer: Answer) -> ChatUsage:
-    """Zeros where no model was asked."""
+    """Zeros if no model was asked."""
     prompt, completion = _tokens(answer)
     return ChatUsage(
         prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
