@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from indexes.catalog import Catalog
-from indexes.catalog.names import Meaning, Unknown
+from indexes.catalog.names import ResolvedNames, Unknown
 from indexes.errors import NoReaders
 from indexes.model import Readers
 from ingest.sources import Scan, SourceFile
@@ -51,7 +51,7 @@ def resolve_names(
     names = {
         name for source in found.sources if source.readers for name in _all_names(source.readers)
     }
-    meaning = catalog.people.meaning(names) if catalog else Meaning.without_catalog(names)
+    meaning = catalog.people.meaning(names) if catalog else ResolvedNames.without_catalog(names)
     seen: Counter[tuple[str, bool]] = Counter()
     named = [_resolve_source(source, meaning, seen, refuse=refuse) for source in found.sources]
     unknown = tuple(
@@ -74,7 +74,7 @@ def describe_difference(before: Readers, after: Readers) -> str:
 
 
 def _resolve_source(
-    source: SourceFile, meaning: Meaning, seen: Counter[tuple[str, bool]], *, refuse: bool
+    source: SourceFile, meaning: ResolvedNames, seen: Counter[tuple[str, bool]], *, refuse: bool
 ) -> SourceFile:
     if source.readers is None:
         return source

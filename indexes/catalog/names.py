@@ -41,7 +41,7 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class ResolvedNames:
     """Whom the names of rules mean now."""
 
     # by the name that a rule says, former names included: what it is called now
@@ -66,7 +66,7 @@ class Meaning:
         return frozenset(self.current.get(name, name) for name in names)
 
 
-def meaning(connection: Connection, names: Collection[str], *, hints: bool = True) -> Meaning:
+def meaning(connection: Connection, names: Collection[str], *, hints: bool = True) -> ResolvedNames:
     """Whom these names mean. hints: look for the nearest of those that are unknown."""
     current = {name: name for name in declared_ids(connection, names)} | dict(
         _find_former_names(connection, names)
@@ -74,7 +74,7 @@ def meaning(connection: Connection, names: Collection[str], *, hints: bool = Tru
     current |= {PUBLIC: PUBLIC} if PUBLIC in names else {}
     missing = sorted(set(names) - set(current))
     found = find_nearest(connection, missing[:MAX_HINTS]) if hints and missing else {}
-    return Meaning(current, {name: Unknown(name, found.get(name)) for name in missing})
+    return ResolvedNames(current, {name: Unknown(name, found.get(name)) for name in missing})
 
 
 def refuse_unknown(

@@ -18,7 +18,7 @@ from indexes.catalog.database import Database
 from indexes.catalog.mentions import Mentions, mentions, with_groups_above
 from indexes.catalog.names import (
     DECLARED,
-    Meaning,
+    ResolvedNames,
     Unknown,
     declared_id,
     former_ids,
@@ -234,7 +234,7 @@ class People:
             for row in rows
         ]
 
-    def meaning(self, names: Collection[str]) -> Meaning:
+    def meaning(self, names: Collection[str]) -> ResolvedNames:
         """Whom the names of rules mean now, former names included; the unknown ones with the
         nearest known name.
         """

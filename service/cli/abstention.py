@@ -24,7 +24,7 @@ from service.cli.question_sets import (
 
 if TYPE_CHECKING:
     from service.evaluation.calibration import Calibration
-    from service.evaluation.measuring import MeasurementPlan
+    from service.evaluation.measurement import MeasurementPlan
 
 app = typer.Typer(help="How little evidence is too little to answer from.", no_args_is_help=True)
 
@@ -78,7 +78,7 @@ def calibrate_thresholds(
     The set is as for `clearance eval`, with questions that have an answer and questions that have
     none. What is chosen holds from the next request on, in every process.
     """
-    from service.evaluation.measuring import MeasurementPlan
+    from service.evaluation.measurement import MeasurementPlan
 
     try:
         with exit_on_error():
@@ -107,7 +107,7 @@ async def _calibrate_and_store(
     from anyio import to_thread
 
     from service.evaluation import calibration
-    from service.evaluation.measuring import prepare_measurement
+    from service.evaluation.measurement import prepare_measurement
 
     async with prepare_measurement(wanted, settings) as (here, given):
         work = partial(

@@ -25,7 +25,7 @@ from service.cli.question_sets import (
 
 if TYPE_CHECKING:
     from indexes.settings import Settings
-    from service.evaluation.measuring import MeasurementPlan
+    from service.evaluation.measurement import MeasurementPlan
     from service.evaluation.results import Results
 
 
@@ -71,7 +71,7 @@ def evaluate(
     What is asked is made of what the asker may read, as always. Which template and which model is
     asked is for who runs this command to say, whoever else may use them.
     """
-    from service.evaluation.measuring import MeasurementPlan
+    from service.evaluation.measurement import MeasurementPlan
     from service.evaluation.report import print_results, write_reports
 
     try:
@@ -103,8 +103,8 @@ def evaluate(
 
 
 def _measure_with_progress(wanted: "MeasurementPlan", settings: "Settings") -> "Results":
-    from service.evaluation.measuring import measure_arms
-    from service.evaluation.watching import show_progress
+    from service.evaluation.measurement import measure_arms
+    from service.evaluation.progress import show_progress
 
     with graceful(), show_progress(sys.stderr) as watcher:
         return asyncio.run(measure_arms(wanted, settings, watcher))

@@ -32,7 +32,7 @@ def serve(
     settings = configuration.load()
     logs.configure(settings.log_level)
     address = _bind_address(host or settings.host, settings.port if port is None else port)
-    from service.cli.server import run_server  # seconds to import: after what fails at once
+    from service.cli.uvicorn_server import run_server  # seconds to import: after what fails at once
 
     asyncio.run(run_server(settings, address))
 

@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.evaluation.comparing import Comparison, Summary, format_number
-from service.evaluation.measures import MEASURES, Unit
+from service.evaluation.comparison import Comparison, Summary, format_number
+from service.evaluation.scores import MEASURES, Unit
 
 COLOURS = 8  # of arms that the style sheet knows; further ones share them
 ROW, GAP = 18.0, 14.0  # of one arm, between measures

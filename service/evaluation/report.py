@@ -16,10 +16,10 @@ from rich.text import Text
 from indexes.cli.terminal import printable
 from service.evaluation import charts
 from service.evaluation.cases import Case
-from service.evaluation.comparing import Estimate, Summary, format_estimate, format_number
-from service.evaluation.measures import MEASURES, Measure
+from service.evaluation.comparison import Estimate, Summary, format_estimate, format_number
 from service.evaluation.outcomes import CaseOutcome, write_private
 from service.evaluation.results import Results
+from service.evaluation.scores import MEASURES, Measure
 
 FEW = 30  # questions below which an interval says little
 EXAMPLES = 40  # questions shown in full

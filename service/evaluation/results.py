@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from service.evaluation.cases import Case
-from service.evaluation.comparing import Comparison, Summary, compare_arms, summarize_arms
-from service.evaluation.measures import MEASURES
+from service.evaluation.comparison import Comparison, Summary, compare_arms, summarize_arms
 from service.evaluation.outcomes import CaseOutcome
+from service.evaluation.scores import MEASURES
 from service.evaluation.sets import DeclaredAccess, QuestionSet
 
 

@@ -1,11 +1,15 @@
 """The page that people ask on: a few files as they lie here, no build, nothing fetched from
 elsewhere.
+
+It knows no catalog, no search and no person: in the browser it asks the same addresses as every
+other client, with the key of whoever signs in.
 """
 
 import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Self
 
 from starlette.responses import Response
 
@@ -44,6 +48,10 @@ class Asset:
     media_type: str
     tag: str  # changes with the content
 
+    @classmethod
+    def of(cls, content: bytes, media_type: str) -> Self:
+        return cls(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+
     def make_response(self, known: str | None = None) -> Response:
         """The file; 304 if the browser holds it already. `known`: its If-None-Match."""
         headers = {"Cache-Control": "no-cache", "ETag": self.tag}
@@ -68,12 +76,8 @@ def find_asset(name: str) -> Asset:
 def _read_assets() -> dict[str, Asset]:
     """Read once: what can be asked for is exactly what lies here, so no name leads anywhere else."""
     return {
-        file.name: _make_asset(file.read_bytes(), media_type)
+        file.name: Asset.of(file.read_bytes(), media_type)
         for file in files(__package__).iterdir()
         for suffix, media_type in MEDIA_TYPES.items()
         if file.name.endswith(suffix)
     }
-
-
-def _make_asset(content: bytes, media_type: str) -> Asset:
-    return Asset(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.evaluation.cases import Case
-from service.evaluation.comparing import (
+from service.evaluation.comparison import (
     Comparison,
     Estimate,
     compare_arms,
@@ -16,7 +16,8 @@ from service.evaluation.comparing import (
     estimate_ratios,
     summarize_arms,
 )
-from service.evaluation.measures import (
+from service.evaluation.outcomes import CaseOutcome
+from service.evaluation.scores import (
     MEASURES,
     contains_answer,
     exact_match,
@@ -24,7 +25,6 @@ from service.evaluation.measures import (
     quantile,
     split_tokens,
 )
-from service.evaluation.outcomes import CaseOutcome
 
 BY_KEY = {measure.key: measure for measure in MEASURES}
 MARCH = ("in March", "March")

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.evaluation.cases import Case
-from service.evaluation.measures import MEASURES, NOTHING, Measure, Unit, quantile
 from service.evaluation.outcomes import CaseOutcome
+from service.evaluation.scores import MEASURES, NOTHING, Measure, Unit, quantile
 
 RESAMPLES = 10_000
 AT_ONCE = 4_000_000  # draws held in memory together
