@@ -34,8 +34,9 @@ def list_models(as_json: Json = False) -> None:
         rules = catalog.models.list()
     names = dict.fromkeys([*(served or ()), *rules])
     found = [_as_dict(name, rules.get(name), served) for name in names]
+    gone = set() if served is None else set(names).difference(served)
     lines = [
-        f"{name}  {_describe_readers(rules.get(name))}{_describe_serving(served, name)}"
+        f"{name}  {_describe_readers(rules.get(name))}{'  (not served now)' if name in gone else ''}"
         for name in names
     ]
     print_result(found, lines, as_json)
@@ -95,7 +96,3 @@ def _describe_readers(readers: Readers | None) -> str:
         return EVERYBODY
     denied = [f"not {name}" for name in sorted(readers.deny)]
     return ", ".join([*sorted(readers.allow), *denied]) if readers.allow else "nobody"
-
-
-def _describe_serving(served: list[str] | None, name: str) -> str:
-    return "" if served is None or name in served else "  (not served now)"

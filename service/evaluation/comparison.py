@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import CaseOutcome
-from service.evaluation.scores import MEASURES, NOTHING, Measure, Unit, quantile
+from service.evaluation.scores import MEASURES, Measure, Unit, quantile
 
 RESAMPLES = 10_000
 AT_ONCE = 4_000_000  # draws held in memory together
@@ -103,11 +103,10 @@ def compare_arms(
 ) -> tuple[Comparison, ...]:
     """Each arm against the first, over the questions that both have answered."""
     found: list[Comparison] = []
+    with_answer = {at for at, outcome in outcomes.items() if outcome.failure is None}
     for arm in arms[1:]:
         pair = arms[0], arm
-        both = [
-            case for case in cases if all(_has_answer(outcomes.get((one, case.id))) for one in pair)
-        ]
+        both = [case for case in cases if with_answer.issuperset((one, case.id) for one in pair)]
         answered = [[(case, outcomes[one, case.id]) for case in both] for one in pair]
         together = np.array(
             [outcomes[pair[0], case.id].run == outcomes[arm, case.id].run for case in both]
@@ -208,14 +207,9 @@ def _summarize_arm(
     )
 
 
-def _has_answer(outcome: CaseOutcome | None) -> bool:
-    return outcome is not None and outcome.failure is None
-
-
 def _measure_parts(measure: Measure, answered: Sequence[tuple[Case, CaseOutcome]]) -> Parts:
-    return np.array(
-        [measure.of(case, outcome) for case, outcome in answered] or [NOTHING][:0]
-    ).reshape(-1, 2)
+    parts = [measure.of(case, outcome) for case, outcome in answered]
+    return np.array(parts, np.float64).reshape(-1, 2)
 
 
 def _total_ratio(part: Parts) -> float:
