@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ingest.elements import Element
-from ingest.partition.grids import count_header_rows
+from ingest.partition.office.grids import count_header_rows
 from ingest.partition.tables import CELL, MAX_PLACES, Span, make_table
 
 MAX_TITLE_CHARS = 200

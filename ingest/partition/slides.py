@@ -11,17 +11,17 @@ from lxml import etree
 from indexes.errors import SourceBroken
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
-from ingest.partition.drawings import (
+from ingest.partition.encodings import clean
+from ingest.partition.office.drawings import (
     chart_elements,
     diagram_elements,
     paragraph_text,
     paragraphs,
     without_fallbacks,
 )
-from ingest.partition.embedded import read_embedded
-from ingest.partition.encodings import clean
-from ingest.partition.grids import Placed, spread, table_elements
-from ingest.partition.ooxml import (
+from ingest.partition.office.embedded import read_embedded
+from ingest.partition.office.grids import Placed, spread, table_elements
+from ingest.partition.office.package import (
     Package,
     Part,
     child,
@@ -30,7 +30,7 @@ from ingest.partition.ooxml import (
     open_package,
     value_of,
 )
-from ingest.partition.pictures import Pictures
+from ingest.partition.office.pictures import Pictures
 from ingest.partition.reading import ReadResult
 
 TITLES = ("title", "ctrTitle")

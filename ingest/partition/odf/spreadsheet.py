@@ -1,23 +1,29 @@
-"""OpenDocument files: text, presentations and spreadsheets."""
+"""OpenDocument spreadsheets: cells as they come, hidden ones counted, and what stands around them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lxml import etree
 
-from indexes.errors import SourceBroken
-from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
-from ingest.partition.odf_story import OdfStory, OdfStyle
-from ingest.partition.ooxml import Package, local, number_of, open_package, release, value_of
-from ingest.partition.pictures import Pictures
+from ingest.partition.odf.document import CONTENT, read_about, require_content
+from ingest.partition.odf.objects import image_elements, object_elements
+from ingest.partition.odf.styles import Styles
+from ingest.partition.office.package import (
+    Package,
+    local,
+    number_of,
+    open_package,
+    release,
+    value_of,
+)
+from ingest.partition.office.pictures import Pictures
 from ingest.partition.reading import ReadResult
 from ingest.partition.sheet_tables import Cell, Sheet, sheet_elements
 
-CONTENT, STYLES = "content.xml", "styles.xml"
 MAX_REPEATED = 1_000  # a cell or row may claim to stand there a million times
 MAX_CELLS = 2_000_000
 SHEET_TAGS = (
@@ -25,67 +31,17 @@ SHEET_TAGS = (
     "tracked-changes",
 )  # fmt: skip
 _NUMBERS = ("float", "percentage", "currency", "date", "time")
-_ABOUT = (
-    ("title", "title"),
-    ("initial-creator", "author"),
-    ("creator", "author"),
-    ("subject", "subject"),
-    ("keyword", "keywords"),
-)
-
-
-def read_text(path: Path, work: ParseContext) -> ReadResult:
-    """An OpenDocument text. Raises SourceBroken, SourceEmpty."""
-    return _read(path, work)
-
-
-def read_presentation(path: Path, work: ParseContext) -> ReadResult:
-    """Slides in order, the title of each first. Raises SourceBroken, SourceEmpty."""
-    return _read(path, work)
-
-
-def _read(path: Path, work: ParseContext) -> ReadResult:
-    with open_package(path, work) as package:
-        _require_content(package)
-        pictures = Pictures(package, work)
-        styles: dict[str, OdfStyle] = {}
-        around = OdfStory(package, work, pictures, styles)
-        around.read(STYLES)
-        body = OdfStory(package, work, pictures, styles)
-        body.read(CONTENT)
-        told = {element.text for element in body.elements}
-        margins = {each.text: each for each in around.margins if each.text not in told}
-        elements = [*body.elements, *margins.values()]
-        pictures.require_text(elements)
-        return elements, _about(package)
-
-
-def _require_content(package: Package) -> None:
-    if CONTENT not in package.names:
-        raise SourceBroken("It has no content.")
-
-
-def _about(package: Package) -> dict[str, Scalar]:
-    root = package.xml("meta.xml")
-    told: dict[str, Scalar] = {}
-    for tag, name in _ABOUT:
-        node = next(root.iter(f"{{*}}{tag}"), None) if root is not None else None
-        if node is not None and node.text and node.text.strip():
-            told.setdefault(name, clean(node.text.strip()))
-    return told
-
-
-# --- spreadsheets -------------------------------------------------------------------------------
+_UNSEEN = ("collapse", "filter")
 
 
 def read_spreadsheet(path: Path, work: ParseContext) -> ReadResult:
     """Sheets in order, with the text that each cell shows. Raises SourceBroken, SourceEmpty."""
     with open_package(path, work) as package:
-        _require_content(package)
+        require_content(package)
         book = _Book(package, work)
         elements = list(book.elements())
         book.pictures.require_text(elements)
-        return elements, _about(package)
+        return elements, read_about(package)
 
 
 @dataclass(slots=True)
@@ -107,51 +63,52 @@ class _Book:
     def __init__(self, package: Package, work: ParseContext) -> None:
         self.package, self.work = package, work
         self.pictures = Pictures(package, work)
-        self.drawings = OdfStory(package, work, self.pictures, {})
+        self.styles = Styles()
         self.left = MAX_CELLS
-        self.dropped = self.uncomputed = 0
+        self.uncomputed = 0
         self.depth = 0  # of tables: those of charts stand inside a sheet
+        self.sheets = 0
+        self.reading: _Reading | None = None
+        self.after: list[Element] = []  # what follows the sheet that is being read
 
     def elements(self) -> Iterator[Element]:
-        reading: _Reading | None = None
-        number = 0
         for event, node in self.package.stream(CONTENT, *SHEET_TAGS):
             tag = local(node)
             if event == "start":
-                if tag == "table":
-                    self.depth += 1
-                    if self.depth == 1:
-                        number += 1
-                        reading = self._begin(node, number)
-                continue
-            if tag == "style":
-                self.drawings._end_style(node)
-            elif tag == "tracked-changes":
-                release(node)
+                self._start(tag, node)
             elif tag == "table":
                 self.depth -= 1
-                if self.depth == 0 and reading is not None:
-                    yield from self._end(reading)
-                    reading = None
+                if self.depth == 0:
+                    yield from self._end_sheet()
                 release(node)
-            elif reading is not None and self.depth == 1:
-                self._read(tag, node, reading)
-        if reading is not None:
-            yield from self._end(reading)
+            elif tag == "style":
+                self.styles.add(node)
+            elif tag == "tracked-changes":
+                release(node)
+            elif self.reading is not None and self.depth == 1:
+                self._read(tag, node, self.reading)
+        yield from self._end_sheet()  # if the file ends within it
         if self.uncomputed:
             self.work.warn(
                 f"Formulas without a stored value: {self.uncomputed}. They are shown instead of it."
             )
 
+    def _start(self, tag: str, node: etree._Element) -> None:
+        if tag == "table":
+            self.depth += 1
+            if self.depth == 1:
+                self.sheets += 1
+                self.reading = self._begin(node, self.sheets)
+
     def _begin(self, node: etree._Element, number: int) -> _Reading:
         name = clean(value_of(node, "name") or f"Sheet{number}").strip()
-        hidden = self.drawings.style_hides("table", value_of(node, "style-name"))
+        hidden = self.styles.hides("table", value_of(node, "style-name"))
         return _Reading(Sheet(name, number), hidden)
 
     def _read(self, tag: str, node: etree._Element, reading: _Reading) -> None:
         if tag == "table-column":
             count = _repeated(node, "number-columns-repeated")
-            if value_of(node, "visibility") in ("collapse", "filter"):
+            if value_of(node, "visibility") in _UNSEEN:
                 reading.hidden_columns.append((reading.columns + 1, reading.columns + count))
             reading.columns += count
             release(node)
@@ -162,12 +119,11 @@ class _Book:
             self._end_row(node, reading)
             release(node)
         elif tag == "annotation":
-            text = "\n".join(filter(None, map(_line, node.iter("{*}p"))))
-            if text:
+            if text := _lines(node.iter("{*}p")):
                 reading.comments.append(text)
             node.clear(keep_tail=True)
         elif tag == "shapes":
-            self._read_shapes(node, reading)
+            self._read_shapes(node)
             node.clear()
 
     def _read_cell(self, tag: str, node: etree._Element, reading: _Reading) -> None:
@@ -176,7 +132,7 @@ class _Book:
         reading.column += count
         if tag == "covered-table-cell":
             return
-        self._read_shapes(node, reading)
+        self._read_shapes(node)
         text, is_number = self._text(node)
         if not text:
             return
@@ -189,8 +145,7 @@ class _Book:
 
     def _text(self, node: etree._Element) -> tuple[str, bool]:
         is_number = value_of(node, "value-type") in _NUMBERS
-        text = "\n".join(filter(None, map(_line, node.iterchildren("{*}p"))))
-        if text:
+        if text := _lines(node.iterchildren("{*}p")):
             return text, is_number
         value = (
             value_of(node, "value") or value_of(node, "date-value") or value_of(node, "time-value")
@@ -209,7 +164,7 @@ class _Book:
         reading.cells, reading.merged, reading.column = [], [], 0
         if not cells:
             return
-        unseen = value_of(node, "visibility") in ("collapse", "filter")
+        unseen = value_of(node, "visibility") in _UNSEEN
         for row in range(first, first + min(count, MAX_REPEATED)):
             kept = [shown for cell in cells if (shown := self._shown(cell, reading, unseen))]
             if len(kept) > self.left:
@@ -238,22 +193,23 @@ class _Book:
         shown = self.work.hide(cell.text, why)
         return Cell(cell.column, shown, False) if shown else None
 
-    def _read_shapes(self, node: etree._Element, reading: _Reading) -> None:
+    def _read_shapes(self, node: etree._Element) -> None:
         """Text boxes, charts and pictures that stand on the sheet or in a cell of it."""
         for each in node.iter("{*}object", "{*}image", "{*}text-box", "{*}custom-shape"):
             if local(each) == "object":
-                self.drawings._end_object(each)
+                self.after += object_elements(self.package, self.work, each, None)
             elif local(each) == "image":
-                self.drawings._end_image(each)
-            else:
-                text = "\n".join(filter(None, map(_line, each.iter("{*}p"))))
-                if text:
-                    self.drawings._after.append(Element(kind="text", text=text))
+                self.after += image_elements(self.package, self.pictures, each, None)
+            elif text := _lines(each.iter("{*}p")):
+                self.after.append(Element(kind="text", text=text))
 
-    def _end(self, reading: _Reading) -> Iterator[Element]:
+    def _end_sheet(self) -> Iterator[Element]:
+        reading, self.reading = self.reading, None
+        if reading is None:
+            return
         sheet = reading.sheet
         yield from sheet_elements(sheet)
-        after, self.drawings._after = self.drawings._after, []
+        after, self.after = self.after, []
         after += [Element(kind="text", text=f"Comment: {text}") for text in reading.comments]
         for element in after:
             why = f"in the hidden sheet {sheet.name}"
@@ -270,6 +226,11 @@ class _Book:
 
 def _repeated(node: etree._Element, name: str) -> int:
     return max(1, number_of(value_of(node, name), 1))
+
+
+def _lines(paragraphs: Iterable[etree._Element]) -> str:
+    """The texts of paragraphs, one a line."""
+    return "\n".join(filter(None, map(_line, paragraphs)))
 
 
 def _line(node: etree._Element) -> str:

@@ -8,8 +8,8 @@ from ingest.elements import Element
 from ingest.partition.encodings import clean
 from ingest.partition.notation import lowered, raised
 from ingest.partition.number_formats import format_number
-from ingest.partition.omml import linear_text
-from ingest.partition.ooxml import Package, child, local, number_of, value_of
+from ingest.partition.office.omml import linear_text
+from ingest.partition.office.package import Package, child, local, number_of, value_of
 from ingest.partition.tables import make_table
 
 MAX_POINTS = 100_000  # of one series of a chart

@@ -11,7 +11,7 @@ from indexes.formats import PICTURE_ENDINGS
 from ingest.elements import Element
 from ingest.partition import ocr
 from ingest.partition.context import ParseContext
-from ingest.partition.ooxml import Package
+from ingest.partition.office.package import Package
 
 MIN_SIDE = 40  # pixels; a smaller picture is a bullet, a rule or an icon
 MIN_AREA = 12_000  # pixels

@@ -10,13 +10,16 @@ from lxml import etree
 from indexes.errors import SourceBroken
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
-from ingest.partition.drawings import chart_elements, diagram_elements
-from ingest.partition.embedded import read_embedded, read_in_place
-from ingest.partition.ooxml import Package, open_package
-from ingest.partition.pictures import Pictures
+from ingest.partition.office.drawings import chart_elements, diagram_elements
+from ingest.partition.office.embedded import read_embedded, read_in_place
+from ingest.partition.office.package import Package, open_package
+from ingest.partition.office.pictures import Pictures
+from ingest.partition.office.story import as_line
 from ingest.partition.reading import ReadResult
-from ingest.partition.word_story import Story
-from ingest.partition.word_styles import Numbering, Styles, read_numbering
+from ingest.partition.word.numbering import Numbering, read_numbering
+from ingest.partition.word.state import WordStory
+from ingest.partition.word.story import read_story
+from ingest.partition.word.styles import Styles
 
 NOTES = ("footnotes", "endnotes", "comments")
 MARGINS = ("header", "footer")
@@ -56,11 +59,11 @@ class _Document:
         for kind in NOTES:
             for name in self.parts.get(kind, []):
                 told = self._story(Numbering())
-                told.read(name)
+                read_story(told, name)
                 notes |= {f"{kind} {key}": blocks for key, blocks in told.notes.items()}
         body = self._story(self.numbering)
         body.referred = notes
-        body.read(self.name)
+        read_story(body, self.name)
         yield from body.elements
         for key, blocks in notes.items():
             if key not in body.used:
@@ -69,8 +72,8 @@ class _Document:
         for name in dict.fromkeys(self.embedded):
             yield from read_embedded(self.package, name, self.work)
 
-    def _story(self, numbering: Numbering) -> Story:
-        return Story(self.package, self.work, self.styles, numbering, self._read_part)
+    def _story(self, numbering: Numbering) -> WordStory:
+        return WordStory(self.package, self.work, self.styles, numbering, self._read_relation)
 
     def _margins(self) -> Iterator[Element]:
         """Headers and footers, each text once."""
@@ -78,13 +81,13 @@ class _Document:
         for kind in MARGINS:
             for name in self.parts.get(kind, []):
                 story = self._story(Numbering())
-                story.read(name)
+                read_story(story, name)
                 for element in story.elements:
                     if element.text not in told:
                         told.add(element.text)
-                        yield _as_text(element)
+                        yield as_line(element)
 
-    def _read_part(self, kind: str, name: str) -> list[Element]:
+    def _read_relation(self, kind: str, name: str) -> list[Element]:
         """What a relation of the text leads to."""
         if kind == "image":
             return self.pictures.read(name)
@@ -97,8 +100,3 @@ class _Document:
         if kind in ("package", "oleObject"):
             self.embedded.append(name)
         return []
-
-
-def _as_text(element: Element) -> Element:
-    """A line of the margin that looks like a heading is none."""
-    return Element(kind="text", text=element.text) if element.kind == "heading" else element

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from lxml import etree
 
-from ingest.partition.ooxml import child, local, value_of
+from ingest.partition.office.package import child, local, value_of
 
 _OPEN = frozenset({"f", "sSub", "sSup", "sSubSup", "limLow", "limUpp"})  # end in what is grouped
 Said = Mapping[etree._Element, str]

@@ -10,7 +10,7 @@ import olefile
 from ingest.elements import Element
 from ingest.partition.attachments import Attachment, read_attachments
 from ingest.partition.context import ParseContext
-from ingest.partition.ooxml import Package
+from ingest.partition.office.package import Package
 
 _STREAMS: Mapping[str, str] = {
     "WordDocument": ".doc",
