@@ -6,9 +6,9 @@ from pathlib import Path
 
 from indexes.errors import SourceError
 from ingest.elements import Element
-from ingest.partition import mail
 from ingest.partition.attachments import lose_part, read_attachments
 from ingest.partition.context import ParseContext
+from ingest.partition.mail.messages import parse_internet_mail
 from ingest.partition.reading import NO_TITLE, ReadResult
 
 MAX_MESSAGES = 5_000
@@ -22,7 +22,7 @@ def read_mbox(path: Path, work: ParseContext) -> ReadResult:
     """The messages of a mailbox, each a part with its subject as heading."""
     messages = _split_messages(path.read_bytes())
     if len(messages) == 1:
-        message = mail.parse_internet_mail(messages[0], work)
+        message = parse_internet_mail(messages[0], work)
         return [*message.elements, *read_attachments(message.attachments, work)], message.about
     elements: list[Element] = []
     for number, data in enumerate(messages, start=1):
@@ -30,7 +30,7 @@ def read_mbox(path: Path, work: ParseContext) -> ReadResult:
             work.lose("limit", 1, "messages", f"only the first {MAX_MESSAGES} are read")
             continue
         try:
-            message = mail.parse_internet_mail(data, work)
+            message = parse_internet_mail(data, work)
         except SourceError as error:
             lose_part(f"Message {number}", str(error), work, f"message {number}")
             continue

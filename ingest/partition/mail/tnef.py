@@ -8,7 +8,7 @@ from indexes.errors import SourceBroken
 from ingest.elements import Element
 from ingest.partition.attachments import Attachment, read_attachments
 from ingest.partition.context import ParseContext
-from ingest.partition.mapi import Properties, body_elements
+from ingest.partition.mail.mapi import Properties, body_elements
 from ingest.partition.reading import ReadResult
 
 MAX_PROPERTIES = 10_000

@@ -9,9 +9,9 @@ from ingest.elements import Element, ParseOptions
 from ingest.partition import rtf, web
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean, decode_bytes
+from ingest.partition.mail.lzfu import unpack_rtf
 from ingest.partition.text import parse_paragraphs
 
-MAX_RTF_BYTES = 100_000_000
 ENOUGH = 0.8  # of the words of the plain body, so that the body with structure is taken
 _UNICODE, _STRING8, _BINARY = 0x1F, 0x1E, 0x102
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
@@ -110,50 +110,3 @@ def _words(elements: list[Element]) -> int:
             if "://" not in word
         }
     )
-
-
-_PRELOADED = (
-    b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript "
-    b"\\fdecor MS Sans SerifSymbolArialTimes New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n\\par "
-    b"\\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx"
-)
-
-
-def unpack_rtf(data: bytes) -> bytes:
-    """Rich text as Outlook packs it (LZFu); empty if it is damaged."""
-    if len(data) < 16:
-        return b""
-    size, raw, mark = struct.unpack_from("<III", data)[:3]
-    if mark == 0x414C454D:  # stored as it is
-        return data[16 : 16 + raw]
-    if mark != 0x75465A4C or raw > MAX_RTF_BYTES:
-        return b""
-    window = bytearray(_PRELOADED.ljust(4_096, b"\0"))
-    at, place = 16, len(_PRELOADED)
-    made = bytearray()
-    end = min(len(data), size + 4)
-    while at < end and len(made) < raw:
-        flags = data[at]
-        at += 1
-        for bit in range(8):
-            if at >= end or len(made) >= raw:
-                break
-            if flags >> bit & 1:
-                if at + 1 >= end:
-                    return bytes(made)
-                pair = data[at] << 8 | data[at + 1]
-                at += 2
-                offset = pair >> 4
-                if offset == place:
-                    return bytes(made)
-                for step in range((pair & 0xF) + 2):
-                    byte = window[(offset + step) % 4_096]
-                    made.append(byte)
-                    window[place] = byte
-                    place = (place + 1) % 4_096
-            else:
-                made.append(data[at])
-                window[place] = data[at]
-                place = (place + 1) % 4_096
-                at += 1
-    return bytes(made)

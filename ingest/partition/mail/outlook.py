@@ -12,8 +12,8 @@ from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition.attachments import Attachment, lose_part, may_go_deeper, read_attachments
 from ingest.partition.context import ParseContext
-from ingest.partition.mail import LOCKED_BODY, UNLOCK_BODY, envelope_elements
-from ingest.partition.mapi import Properties, body_elements
+from ingest.partition.mail.mapi import Properties, body_elements
+from ingest.partition.mail.messages import LOCKED_BODY, UNLOCK_BODY, envelope_elements
 from ingest.partition.reading import ReadResult
 
 _HEADER_BYTES = {"top": 32, "message": 24, "part": 8}  # before the properties of fixed size
