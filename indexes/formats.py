@@ -94,7 +94,7 @@ _TABLE = (
         "xlsx",
         _OFFICE + "spreadsheetml.sheet",
         "xl/",
-        "workbooks:read_workbook",
+        "sheets.workbook:read_workbook",
         "sheet",
         also=".xlsm .xltx .xltm",
     ),
@@ -111,7 +111,9 @@ _TABLE = (
         "slide",
         ".pps",
     ),
-    _ole("xls", _MS + "excel", "Workbook", "old_sheets:read_old_workbook", "sheet", ".xlt"),
+    _ole(
+        "xls", _MS + "excel", "Workbook", "sheets.old_workbook:read_old_workbook", "sheet", ".xlt"
+    ),
     _ole("msg", _MS + "outlook", "__properties_version1.0", "mail.outlook:read_msg"),
     Format(
         "rtf",

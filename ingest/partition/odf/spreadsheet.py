@@ -22,7 +22,8 @@ from ingest.partition.office.package import (
 )
 from ingest.partition.office.pictures import Pictures
 from ingest.partition.reading import ReadResult
-from ingest.partition.sheet_tables import Cell, Sheet, sheet_elements
+from ingest.partition.sheets.model import Cell, Sheet
+from ingest.partition.sheets.tables import sheet_elements
 
 MAX_REPEATED = 1_000  # a cell or row may claim to stand there a million times
 MAX_CELLS = 2_000_000

@@ -7,7 +7,7 @@ from lxml import etree
 from ingest.elements import Element
 from ingest.partition.encodings import clean
 from ingest.partition.notation import lowered, raised
-from ingest.partition.number_formats import format_number
+from ingest.partition.office.number_formats import format_number
 from ingest.partition.office.omml import linear_text
 from ingest.partition.office.package import Package, child, local, number_of, value_of
 from ingest.partition.tables import make_table

@@ -13,9 +13,10 @@ from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
-from ingest.partition.number_formats import GENERAL, format_number
+from ingest.partition.office.number_formats import GENERAL, format_number
 from ingest.partition.reading import ReadResult
-from ingest.partition.sheet_tables import Cell, Sheet, sheet_elements
+from ingest.partition.sheets.model import Cell, Sheet
+from ingest.partition.sheets.tables import sheet_elements
 
 MAX_CELLS = 2_000_000
 UTF8 = 65_001  # as a code page of Windows

@@ -7,18 +7,18 @@ are English; grouping and decimal signs are those of the format codes themselves
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from functools import lru_cache
+
+from ingest.partition.office.date_formats import is_date_token, write_date
+from ingest.partition.office.format_tokens import general, literal
 
 GENERAL = "General"
 ISO_DATE, ISO_MOMENT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm"
 MAX_CODE_CHARS = 500
 MAX_DECIMALS = 30
-_LAST_DAY = 2_958_466  # serial number after 9999-12-31
 _CJK_DATE, _CJK_MONTH, _CJK_DAY = 'yyyy"年"m"月"d"日"', 'yyyy"年"m"月"', 'm"月"d"日"'
-
 BUILTIN: Mapping[int, str] = {
     0: GENERAL, 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 5: '"$"#,##0;("$"#,##0)', 6: '"$"#,##0;("$"#,##0)',
     7: '"$"#,##0.00;("$"#,##0.00)', 8: '"$"#,##0.00;("$"#,##0.00)', 9: "0%", 10: "0.00%", 11: "0.00E+00",
@@ -32,22 +32,11 @@ BUILTIN: Mapping[int, str] = {
     58: _CJK_DAY,
 }  # fmt: skip
 """The codes that files only number, as a system set to English or Chinese shows them."""
-
 _TOKEN = re.compile(
     r'"[^"]*"?|\\.|_.|\*.|\[[^\]]*\]|am/pm|a/p|上午/下午|general|e[+-]|y+|m+|d+|h+|s+|aaa+|[ge]+|[0#?]|.',
     re.IGNORECASE | re.DOTALL,
 )
 _CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)(-?[\d.]+)\]")
-_CURRENCY = re.compile(r"\[\$([^\]-]*)(?:-([^\]]*))?\]")
-_ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
-_DATE_WORDS = re.compile(r"(?:y+|m+|d+|h+|s+|aaa+|[ge]+)$", re.IGNORECASE)
-_HALF_DAYS = ("am/pm", "a/p", "上午/下午")
-_SYSTEM_DATES = ("f800", "f400")  # "long date" and "time" as the system has them
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +55,7 @@ def format_number(value: float, code: str, *, from_1904: bool = False) -> str:
     sections = _sections(code[:MAX_CODE_CHARS])
     section, positive = _choose(sections, value)
     if section.is_date:
-        return _write_date(section.tokens, value, from_1904)
+        return write_date(section.tokens, value, from_1904)
     return _write_number(section.tokens, abs(value) if positive else value)
 
 
@@ -87,18 +76,8 @@ def _section(tokens: Sequence[str]) -> _Section:
         condition = (told.group(1), float(told.group(2))) if told else None
     except ValueError:
         condition = None
-    is_date = any(
-        (_DATE_WORDS.match(token) and token.lower() not in ("g", "e"))
-        or _ELAPSED.fullmatch(token)
-        or _system_date(token)
-        for token in tokens
-    )
+    is_date = any(map(is_date_token, tokens))
     return _Section(tuple(tokens), condition, is_date)
-
-
-def _system_date(token: str) -> bool:
-    locale = _CURRENCY.fullmatch(token)
-    return bool(locale and (locale.group(2) or "").lower() in _SYSTEM_DATES)
 
 
 def _choose(sections: Sequence[_Section], value: float) -> tuple[_Section, bool]:
@@ -127,40 +106,16 @@ def _holds(condition: tuple[str, float], value: float) -> bool:
     }[sign]
 
 
-def _literal(token: str) -> str:
-    """What a token that is no placeholder shows."""
-    if token.startswith('"'):
-        return token.strip('"')
-    if token.startswith("\\"):
-        return token[1:]
-    if len(token) == 2 and token[0] in "_*":
-        return " " if token[0] == "_" else ""
-    currency = _CURRENCY.fullmatch(token)
-    if currency:
-        return currency.group(1)
-    return "" if token.startswith("[") else token
-
-
-def general(value: float) -> str:
-    """A number without a format: whole, or with the digits that a double has."""
-    if value == int(value) and abs(value) < 1e15:
-        return str(int(value))
-    return f"{value:.15g}".upper()
-
-
-# --- numbers ------------------------------------------------------------------------------------
-
-
 def _write_number(tokens: Sequence[str], value: float) -> str:
     if any(token.lower() == "general" or token == "@" for token in tokens):
         shown = "".join(
-            general(value) if token.lower() == "general" or token == "@" else _literal(token)
+            general(value) if token.lower() == "general" or token == "@" else literal(token)
             for token in tokens
         )
         return shown.strip()
     slots = [at for at, token in enumerate(tokens) if token in ("0", "#", "?")]
     if not slots:
-        shown = "".join(map(_literal, tokens)).strip()
+        shown = "".join(map(literal, tokens)).strip()
         return f"-{shown}" if value < 0 and shown else shown
     if any(token[0] in "eE" and token[1:] in ("+", "-") for token in tokens):
         return _write_power(tokens, value)
@@ -196,7 +151,7 @@ def _write_plain(tokens: Sequence[str], slots: Sequence[int], value: float) -> s
         elif at == point:
             shown.append(("" if whole else digits) + (f".{decimals}" if decimals else ""))
         elif at not in slots and token != ",":
-            shown.append(_literal(token))
+            shown.append(literal(token))
     text = " ".join("".join(shown).split())
     return f"-{text}" if negative else text
 
@@ -265,73 +220,3 @@ def _write_fraction(tokens: Sequence[str], value: float) -> str:
         filter(None, (str(whole) if whole or not rest else "", str(rest) if rest else ""))
     )
     return f"-{shown}" if value < 0 else shown
-
-
-# --- dates and times ----------------------------------------------------------------------------
-
-
-def _write_date(tokens: Sequence[str], value: float, from_1904: bool) -> str:
-    days = value + 1_462 if from_1904 else value
-    if not 0 <= days < _LAST_DAY:
-        return general(value)
-    fine = any(token == "0" for token in tokens)
-    seconds = round(days * 86_400, 3 if fine else 0)
-    begin = datetime(1899, 12, 30) if days >= 60 else datetime(1899, 12, 31)
-    moment = begin + timedelta(seconds=seconds)
-    if any(map(_system_date, tokens)):
-        return moment.strftime("%Y-%m-%d") if days >= 1 else moment.strftime("%H:%M:%S")
-    half = any(token.lower() in _HALF_DAYS for token in tokens)
-    words = [token for token in tokens if _DATE_WORDS.match(token) or _ELAPSED.fullmatch(token)]
-    shown: list[str] = []
-    number = 0
-    for at, token in enumerate(tokens):
-        elapsed = _ELAPSED.fullmatch(token)
-        if elapsed:
-            shown.append(_elapsed(elapsed.group(1).lower(), seconds))
-            number += 1
-        elif _DATE_WORDS.match(token):
-            minutes = token[0] in "mM" and _is_minute(words, number)
-            shown.append(_date_word(token.lower(), moment, half=half, minutes=minutes))
-            number += 1
-        elif token.lower() in _HALF_DAYS:
-            shown.append("AM" if moment.hour < 12 else "PM")
-        elif token == "0":
-            before = sum(each == "0" for each in tokens[:at])
-            shown.append(f"{moment.microsecond:06d}"[before : before + 1])
-        else:
-            shown.append(_literal(token))
-    return "".join(shown).strip()
-
-
-def _is_minute(words: Sequence[str], number: int) -> bool:
-    """An m after hours or before seconds is minutes, any other is months."""
-    before = words[number - 1].strip("[]")[0] in "hH" if number else False
-    after = words[number + 1].strip("[]")[0] in "sS" if number + 1 < len(words) else False
-    return len(words[number]) <= 2 and (before or after)
-
-
-def _elapsed(word: str, seconds: float) -> str:
-    unit = {"h": 3_600, "m": 60, "s": 1}[word[0]]
-    return f"{int(seconds // unit):0{len(word)}d}"
-
-
-def _date_word(word: str, moment: datetime, *, half: bool, minutes: bool) -> str:
-    size, kind = len(word), word[0]
-    if kind in "ye":
-        return f"{moment.year % 100:02d}" if size <= 2 and kind == "y" else str(moment.year)
-    if kind == "m" and minutes:
-        return f"{moment.minute:0{size}d}"
-    if kind == "m":
-        name = _MONTHS[moment.month - 1]
-        return {3: name[:3], 4: name, 5: name[0]}.get(size, f"{moment.month:0{min(size, 2)}d}")
-    if kind in "da":
-        name = _DAYS[moment.weekday()]
-        if kind == "a" or size > 2:
-            return name[:3] if size == 3 else name
-        return f"{moment.day:0{size}d}"
-    if kind == "h":
-        hour = (moment.hour % 12 or 12) if half else moment.hour
-        return f"{hour:0{min(size, 2)}d}"
-    if kind == "s":
-        return f"{moment.second:0{min(size, 2)}d}"
-    return ""
