@@ -21,8 +21,7 @@ from indexes.errors import SourceBroken
 from ingest.elements import Element, ElementKind, Table
 from ingest.partition import tables
 from ingest.partition.notation import lowered, raised
-from ingest.partition.page_reader import parse_tree, written_number
-from ingest.partition.styles import Node
+from ingest.partition.web.trees import Node, parse_tree, written_number
 
 QUIET = {
     "DO_NOT_TRACK": "1",
