@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ingest.partition.pdf.page import Box, Word
+from ingest.partition.pdf.page import Word
+from ingest.partition.pdf.view import View
 
 MAX_PAGES = 200  # asked about in one file: the second library is slow
 NEAR = 0.6  # points between the places that the two libraries tell
@@ -62,13 +63,13 @@ class SecondReader:
 
 
 def silent_words(
-    objects: Sequence[SilentObject], letters: Sequence[tuple[str, float, float, float]], view: Any
+    objects: Sequence[SilentObject], letters: Sequence[tuple[str, float, float, float]], view: View
 ) -> Iterator[Word]:
     """What stands where objects are silent."""
     for each in objects:
         for text, x, y, size in letters:
             if abs(x - each.x) <= NEAR and abs(y - each.y) <= NEAR:
-                box: Box = view.place_box(x, y - 0.2 * size, x + len(text) * size, y + 0.8 * size)
+                box = view.place_box(x, y - 0.2 * size, x + len(text) * size, y + 0.8 * size)
                 _, down = view.place_point(x, y)
                 yield Word(text, box, down, size, line=-1, order=each.order)
                 break
