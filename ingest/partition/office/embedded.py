@@ -10,6 +10,7 @@ import olefile
 from ingest.elements import Element
 from ingest.partition.attachments import Attachment, read_attachments
 from ingest.partition.context import ParseContext
+from ingest.partition.guards import read_optional
 from ingest.partition.office.package import Package
 
 _STREAMS: Mapping[str, str] = {
@@ -43,18 +44,20 @@ def read_in_place(package: Package, name: str, work: ParseContext) -> list[Eleme
 def _attachment_of(name: str, data: bytes) -> Attachment | None:
     if not data.startswith(olefile.MAGIC):
         return Attachment(name, data)
-    try:
-        with olefile.OleFileIO(io.BytesIO(data)) as ole:
-            streams = {entry[0] for entry in ole.listdir()}
-            if "Package" in streams:
-                inner = ole.openstream("Package").read()
-                return Attachment(posixpath.splitext(name)[0] + _ending_of(inner), inner)
-            if "\x01Ole10Native" in streams:
-                return _native_file(ole.openstream("\x01Ole10Native").read())
-    except Exception:  # olefile raises what its structures happen to raise
-        return None
+    return read_optional(lambda: _unpack_container(posixpath.splitext(name)[0], data), None)
+
+
+def _unpack_container(name: str, data: bytes) -> Attachment | None:
+    """The file in a container of old Office, or the container if it is such a file itself."""
+    with olefile.OleFileIO(io.BytesIO(data)) as ole:
+        streams = {entry[0] for entry in ole.listdir()}
+        if "Package" in streams:
+            inner = ole.openstream("Package").read()
+            return Attachment(name + _ending_of(inner), inner)
+        if "\x01Ole10Native" in streams:
+            return _native_file(ole.openstream("\x01Ole10Native").read())
     ending = next((_STREAMS[each] for each in _STREAMS if each in streams), None)
-    return Attachment(posixpath.splitext(name)[0] + ending, data) if ending else None
+    return Attachment(name + ending, data) if ending else None
 
 
 def _ending_of(data: bytes) -> str:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ingest.partition.guards import read_optional
 from ingest.partition.pdf.page import Word
 from ingest.partition.pdf.view import View
 
@@ -55,11 +56,11 @@ class SecondReader:
                 y = tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
                 found.append((bare, x, y, abs(size * tm[3] * cm[3]) or size))
 
-        try:
+        def read() -> list[tuple[str, float, float, float]]:
             self._reader.pages[index].extract_text(visitor_text=visit)
-        except Exception:  # what it cannot read, PDFium has read but for these letters
-            return []
-        return found
+            return found
+
+        return read_optional(read, [])  # PDFium has read the page but for these letters
 
 
 def silent_words(

@@ -8,11 +8,11 @@ from typing import Any
 import olefile
 import xlrd
 
-from indexes.errors import SourceBroken, SourceError
 from indexes.model import Scalar
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
+from ingest.partition.guards import failure_as_damage
 from ingest.partition.office.number_formats import GENERAL, format_number
 from ingest.partition.reading import ReadResult
 from ingest.partition.sheets.model import Cell, Sheet
@@ -24,15 +24,9 @@ UTF8 = 65_001  # as a code page of Windows
 
 def read_old_workbook(path: Path, work: ParseContext) -> ReadResult:
     """An .xls file. Raises SourceBroken."""
-    try:
-        with (work.scratch / "xlrd.log").open("w") as log:
-            book = xlrd.open_workbook(str(path), logfile=log, formatting_info=True, on_demand=True)
-            return list(_Book(book, work).elements()), _about(path)
-    except (SourceError, MemoryError):
-        raise
-    except Exception as error:  # xlrd raises what its structures happen to raise
-        told = f"{type(error).__name__}: {error}"[:300]
-        raise SourceBroken(f"It cannot be parsed ({told}).") from error
+    with failure_as_damage(), (work.scratch / "xlrd.log").open("w") as log:
+        book = xlrd.open_workbook(str(path), logfile=log, formatting_info=True, on_demand=True)
+        return list(_Book(book, work).elements()), _about(path)
 
 
 def _about(path: Path) -> dict[str, Scalar]:
