@@ -1,6 +1,6 @@
 """What the three Office formats share beside text: paragraphs of DrawingML, charts, SmartArt."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lxml import etree
 
@@ -204,17 +204,23 @@ def diagram_elements(package: Package, name: str, page: int | None = None) -> It
             place = number_of(value_of(node, "srcOrd"))
             below.setdefault(value_of(node, "srcId"), []).append((place, target))
             parents.add(target)
-    waiting = [name for name in reversed(said) if name not in parents]
+    tops = [point for point in said if point not in parents]
+    # those that only a ring of connections holds come last
+    for point in dict.fromkeys((*_downwards(tops, below), *said)):
+        if said.get(point):
+            yield Element(kind="list", text=said[point], page=page)
+
+
+def _downwards(
+    tops: Sequence[str | None], below: Mapping[str | None, Sequence[tuple[int, str | None]]]
+) -> Iterator[str | None]:
+    """Each with those that hang from it after it, none twice. below: (place, name) of these."""
+    waiting = list(reversed(tops))
     done: set[str | None] = set()
     while waiting:
         current = waiting.pop()
-        if current in done:
-            continue
-        done.add(current)
-        if said.get(current):
-            yield Element(kind="list", text=said[current], page=page)
-        following = sorted(below.get(current, ()), key=lambda pair: pair[0], reverse=True)
-        waiting += [target for _, target in following]
-    for left in said:  # those that only a ring of connections holds
-        if left not in done and said[left]:
-            yield Element(kind="list", text=said[left], page=page)
+        if current not in done:
+            done.add(current)
+            yield current
+            following = sorted(below.get(current, ()), key=lambda pair: pair[0], reverse=True)
+            waiting += [target for _, target in following]
