@@ -10,6 +10,7 @@ from ingest.partition.odf.styles import Styles
 from ingest.partition.office.package import local, number_of, value_of
 
 MAX_SPACES = 100  # that one sign stands for
+_SIGNS = {"tab": "\t", "line-break": "\n"}
 _OUTSIDE = frozenset(
     {"note", "annotation", "text-box", "table", "creator", "date", "date-string", "sender-initials"}
 )
@@ -39,19 +40,19 @@ class ParagraphText:
             into = self.unseen if self._hidden else self.seen
             if event == "start":
                 if not self._outside and name not in ("ruby-text", ""):
-                    into.append(_sign(name, piece) + self._own_text(name, piece, into))
+                    own = piece.text or ""
+                    if name == "span" and own.strip():
+                        own = self._shift(own, value_of(piece, "style-name"), into)
+                    into.append(_sign(name, piece) + own)
                 continue
             if name in ("ruby-base", "ruby-text"):
                 self._take_reading(name, piece)
             if piece is not node and piece.tail and not self._outside:
                 into.append(piece.tail)
 
-    def _own_text(self, name: str, piece: etree._Element, before: Sequence[str]) -> str:
-        """Its text, with a sign if its style raises or lowers it."""
-        text = piece.text or ""
-        if name != "span" or not text.strip():
-            return text
-        shift = self._styles.shift(value_of(piece, "style-name"))
+    def _shift(self, text: str, style: str | None, before: Sequence[str]) -> str:
+        """The text with a sign if its style raises or lowers it."""
+        shift = self._styles.shift(style)
         if not shift:
             return text
         return (raised if shift > 0 else lowered)(next(filter(None, reversed(before)), ""), text)
@@ -65,13 +66,10 @@ class ParagraphText:
 
 
 def _sign(name: str, piece: etree._Element) -> str:
-    if name == "tab":
-        return "\t"
-    if name == "line-break":
-        return "\n"
+    """What a tag shows itself."""
     if name == "s":
         return " " * min(MAX_SPACES, max(1, number_of(value_of(piece, "c"), 1)))
-    return ""
+    return _SIGNS.get(name, "")
 
 
 def squeeze(text: str) -> str:

@@ -25,10 +25,12 @@ class Forms:
     """The form of every cell style, by its number."""
 
     def __init__(self, root: etree._Element | None) -> None:
-        self._forms = _read_forms(root) if root is not None else []
+        self._forms = (_read_forms(root) if root is not None else []) or [_PLAIN]
 
     def get(self, style: str | None) -> Form:
-        number = 0 if style is None else number_of(style)
+        if style is None:
+            return self._forms[0]
+        number = number_of(style)
         return self._forms[number] if 0 <= number < len(self._forms) else _PLAIN
 
 

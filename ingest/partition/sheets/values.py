@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from lxml import etree
 
@@ -16,15 +15,10 @@ from ingest.partition.sheets.forms import Form
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
-class Shown(NamedTuple):
-    """What a cell shows. A tuple, because a sheet has millions of them."""
+Shown = tuple[str, bool, str]
+"""What a cell shows, "" if its format shows nothing; whether it is a number or a date; what it holds."""
 
-    text: str  # empty: its format shows nothing, or it holds nothing
-    is_number: bool  # or a date
-    held: str
-
-
-_NOTHING = Shown("", False, "")
+_NOTHING: Shown = ("", False, "")
 
 
 class Values:
@@ -35,20 +29,31 @@ class Values:
         self.uncomputed = 0
 
     def show(self, node: etree._Element, form: Form) -> Shown:
-        value, formula, inline = _parts_of(node)
+        value = formula = inline = None
+        for each in node:
+            tag = local(each)
+            if tag == "v":
+                value = each.text
+            elif tag == "f":
+                formula = each
+            elif tag == "is":
+                inline = rich_text(each)
         if inline is not None:
-            return Shown(inline, False, inline)
+            return inline, False, inline
         kind = node.get("t") or "n"
         if formula is not None and not value and kind != "str":
-            self.uncomputed += 1
-            shown = "=" + clean(formula.text or "…").strip()
-            return Shown(shown, False, shown)
+            return self._formula(formula)
         if not value:
             return _NOTHING
         if kind == "n":
             return self._number(value.strip(), form)
         text = self._text(kind, value)
-        return Shown(text, kind == "d", text)
+        return text, kind == "d", text
+
+    def _formula(self, node: etree._Element) -> Shown:
+        self.uncomputed += 1
+        shown = "=" + clean(node.text or "…").strip()
+        return shown, False, shown
 
     def _text(self, kind: str, value: str) -> str:
         if kind == "s":
@@ -61,7 +66,7 @@ class Values:
 
     def _number(self, value: str, form: Form) -> Shown:
         if form.code == GENERAL and value.isdigit() and len(value) < 16:
-            return Shown(value.lstrip("0") or "0", True, value)
+            return value.lstrip("0") or "0", True, value
         try:
             number = float(value)
             shown = (
@@ -70,24 +75,8 @@ class Values:
                 else format_number(number, form.code, from_1904=self.from_1904)
             )
         except (ValueError, OverflowError, ArithmeticError):
-            return Shown(value, True, value)
-        return Shown(shown, True, value)
-
-
-def _parts_of(
-    node: etree._Element,
-) -> tuple[str | None, etree._Element | None, str | None]:
-    """(value, formula, text) of a cell, None for what it does not have"""
-    value = formula = inline = None
-    for each in node:
-        tag = local(each)
-        if tag == "v":
-            value = each.text
-        elif tag == "f":
-            formula = each
-        elif tag == "is":
-            inline = rich_text(each)
-    return value, formula, inline
+            return value, True, value
+        return shown, True, value
 
 
 def rich_text(node: etree._Element) -> str:
