@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexes.errors import SourceBroken
@@ -34,37 +35,54 @@ _SIZES = {
     0x40: 8,
     0x48: 16,
 }
+_TEXT_PROPERTIES = {_SUBJECT: 0x0037, _BODY: 0x1000}
 _TEXTS = (0x1E, 0x1F, 0x102, 0x0D)
 
 
 def read_tnef(path: Path, work: ParseContext) -> ReadResult:
     """Raises SourceBroken."""
-    message, files = Properties(), list[tuple[dict[str, bytes], Properties]]()
-    code_page = 1252
+    found = _Found()
     for number, value in _attributes(path.read_bytes()):
-        if number == _CODE_PAGE and len(value) >= 4:
-            code_page = int(struct.unpack_from("<I", value)[0])
-        elif number == _SUBJECT:
-            message.set(0x0037, 0x1E, value)
-        elif number == _BODY:
-            message.set(0x1000, 0x1E, value)
-        elif number == _PROPERTIES:
-            _read_properties(value, message)
-        elif number == _BEGIN_FILE:
-            files.append(({}, Properties()))
-        elif files and number == _FILE_NAME:
-            files[-1][0]["name"] = value
-        elif files and number == _FILE_DATA:
-            files[-1][0]["data"] = value
-        elif files and number == _FILE_PROPERTIES:
-            _read_properties(value, files[-1][1])
-    message.code_page = message.code_page or code_page
+        found.take(number, value)
+    message = found.message
+    message.code_page = message.code_page or found.code_page
     elements: list[Element] = body_elements(message, work)
     attached = [
-        _attachment(told, more, code_page, n) for n, (told, more) in enumerate(files, start=1)
+        _attachment(told, more, found.code_page, number)
+        for number, (told, more) in enumerate(found.files, start=1)
     ]
     subject = message.text(0x0037)
     return elements + list(read_attachments(attached, work)), {"title": subject} if subject else {}
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the attributes of a file told so far."""
+
+    message: Properties = field(default_factory=Properties)
+    files: list[tuple[dict[str, bytes], Properties]] = field(default_factory=list)
+    code_page: int = 1252
+
+    def take(self, number: int, value: bytes) -> None:
+        if number == _CODE_PAGE and len(value) >= 4:
+            self.code_page = int(struct.unpack_from("<I", value)[0])
+        elif number in _TEXT_PROPERTIES:
+            self.message.set(_TEXT_PROPERTIES[number], 0x1E, value)
+        elif number == _PROPERTIES:
+            _read_properties(value, self.message)
+        elif number == _BEGIN_FILE:
+            self.files.append(({}, Properties()))
+        elif self.files:
+            self._take_of_file(number, value)
+
+    def _take_of_file(self, number: int, value: bytes) -> None:
+        told, properties = self.files[-1]
+        if number == _FILE_NAME:
+            told["name"] = value
+        elif number == _FILE_DATA:
+            told["data"] = value
+        elif number == _FILE_PROPERTIES:
+            _read_properties(value, properties)
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:

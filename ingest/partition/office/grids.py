@@ -1,6 +1,6 @@
 """Placed cells of Office tables to table elements: merged cells spread, titles told from headers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.elements import Element, Table
@@ -24,7 +24,6 @@ class Placed:
 
 def spread(cells: Sequence[Placed], height: int) -> tuple[list[list[str]], list[Span]]:
     """(rows, spans): every merged cell in all the places that it covers, none twice."""
-    rows: list[list[str]] = [[] for _ in range(height)]
     filled: dict[tuple[int, int], str] = {}
     spans: list[Span] = []
     room = MAX_PLACES
@@ -39,6 +38,12 @@ def spread(cells: Sequence[Placed], height: int) -> tuple[list[list[str]], list[
         for row in range(cell.row, cell.row + tall):
             for column in range(cell.column, cell.column + wide):
                 filled.setdefault((row, column), cell.text)
+    return _lay_out(filled, height), spans
+
+
+def _lay_out(filled: Mapping[tuple[int, int], str], height: int) -> list[list[str]]:
+    """The rows of a grid, all of one length."""
+    rows: list[list[str]] = [[] for _ in range(height)]
     for (row, column), text in filled.items():
         line = rows[row]
         line.extend([""] * (column + 1 - len(line)))
@@ -46,7 +51,7 @@ def spread(cells: Sequence[Placed], height: int) -> tuple[list[list[str]], list[
     width = max(map(len, rows), default=0)
     for line in rows:
         line.extend([""] * (width - len(line)))
-    return rows, spans
+    return rows
 
 
 def table_elements(

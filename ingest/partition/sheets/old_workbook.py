@@ -73,28 +73,31 @@ class _Book:
             number + 1 for number, about in found.colinfo_map.items() if about.hidden
         }
         for row in range(found.nrows):
-            cells: list[Cell] = []
-            unseen = False
-            for column, kind in enumerate(found.row_types(row)):
-                if kind in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK):
-                    continue
-                text, is_number = self._text(found, row, column, kind)
-                why = self._why_unseen(found, sheet, row, column)
-                unseen = unseen or bool(why)
-                shown = self.work.hide(text, why) if why else text
-                if not shown or not (shown := shown.strip()):
-                    continue
-                if self.left <= 0:
-                    dropped += 1
-                    continue
-                self.left -= 1
-                cells.append(Cell(column + 1, shown, is_number))
-            if cells:
-                sheet.rows[row + 1] = cells
+            cells, unseen = self._row(found, sheet, row)
+            kept = cells[: self.left]
+            dropped += len(cells) - len(kept)
+            self.left -= len(kept)
+            if kept:
+                sheet.rows[row + 1] = kept
             elif unseen:
                 sheet.unseen_rows.add(row + 1)
         if dropped:
             self.work.lose("limit", dropped, "cells", f"of the sheet {sheet.name}")
+
+    def _row(self, found: Any, sheet: Sheet, row: int) -> tuple[list[Cell], bool]:
+        """(the cells of a row that are shown, whether others are not)"""
+        cells: list[Cell] = []
+        unseen = False
+        for column, kind in enumerate(found.row_types(row)):
+            if kind in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK):
+                continue
+            text, is_number = self._text(found, row, column, kind)
+            why = self._why_unseen(found, sheet, row, column)
+            unseen = unseen or bool(why)
+            shown = self.work.hide(text, why) if why else text
+            if shown and (shown := shown.strip()):
+                cells.append(Cell(column + 1, shown, is_number))
+        return cells, unseen
 
     def _text(self, found: Any, row: int, column: int, kind: int) -> tuple[str, bool]:
         """(what the cell shows, whether it is a number)"""
