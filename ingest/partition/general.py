@@ -17,12 +17,11 @@ from typing import Any, NoReturn
 
 from lxml import etree
 
-from indexes.errors import SourceBroken
 from ingest.elements import Element, ElementKind, Table
 from ingest.partition import tables
+from ingest.partition.guards import failure_as_damage
 from ingest.partition.notation import lowered, raised
-from ingest.partition.page_reader import parse_tree, written_number
-from ingest.partition.styles import Node
+from ingest.partition.web.trees import Node, parse_tree, written_number
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -57,7 +56,7 @@ def partition_markup(path: Path, markup: str) -> tuple[list[Element], str]:
 
     markup: pandoc's name of it. Raises SourceBroken.
     """
-    try:
+    with failure_as_damage():  # its kinds of failure are without number
         page, partition = _page_of(path, markup), _partitioner()
         root, whole = parse_tree(f"<div>{page}</div>")
         if root is None or not whole:
@@ -67,11 +66,6 @@ def partition_markup(path: Path, markup: str) -> tuple[list[Element], str]:
         found = partition(text=prepared, languages=["eng"], content_type="text/html")
         text = "\n".join(root.itertext())
         return [element for each in found for element in _convert_element(each)], text
-    except MemoryError:
-        raise
-    except Exception as error:  # its kinds of failure are without number
-        told = f"{type(error).__name__}: {error}"[:300]
-        raise SourceBroken(f"It cannot be parsed ({told}).") from error
 
 
 def words_of(text: str) -> set[str]:

@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from ingest.elements import ParseOptions
-from ingest.partition.mapi import unpack_rtf
+from ingest.partition.mail.lzfu import unpack_rtf
 from tests.ingest import files
 from tests.ingest.completeness import share_of_words, text_of
 from tests.ingest.parsing import headings, losses, parsed
