@@ -234,6 +234,9 @@ FORMATS: Mapping[str, Format] = {each.name: each for each in _TABLE}
 BY_ENDING: Mapping[str, Format] = {ending: each for each in _TABLE for ending in each.endings}
 """The format of every ending, in lower case, with its dot."""
 
+ENDING_OF: Mapping[str, str] = {each.media_type: each.endings[0] for each in reversed(_TABLE)}
+"""The usual ending of a media type; that of the first format if several have it."""
+
 KNOWN_ENDINGS = "Known endings: " + " ".join(sorted(BY_ENDING)) + "."
 """The remedy for a file that cannot be read."""
 

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from lxml import etree
 
+from indexes.text.scripts import HAN, KANA
 from ingest.elements import Element, ElementKind, Table
 from ingest.partition import tables
 from ingest.partition.guards import failure_as_damage
@@ -47,7 +48,7 @@ _INLINE = (
     "span", "strong", "sub", "sup", "u", "var",
 )  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]+|\d+")
-_EAST_ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+_EAST_ASIAN = re.compile(f"[{HAN}{KANA}]")
 _UNSEEN = ("script", "style", "template", "colgroup")
 
 

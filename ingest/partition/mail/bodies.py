@@ -3,6 +3,7 @@
 import re
 from email.message import Message
 
+from indexes.formats import ENDING_OF
 from ingest.elements import Element
 from ingest.partition import calendars, rtf, web
 from ingest.partition.attachments import Attachment
@@ -25,11 +26,7 @@ _SIGNATURES = frozenset(
     {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 )
 """They sign the text beside them and say nothing themselves."""
-_ENDINGS = {
-    "text/plain": ".txt", "text/html": ".html", "text/csv": ".csv", "text/calendar": ".ics", "text/markdown": ".md",
-    "text/x-vcard": ".vcf", "text/vcard": ".vcf", "application/json": ".json", "text/xml": ".xml",
-    "text/tab-separated-values": ".tsv",
-}  # fmt: skip
+_OTHER_NAMES = {"text/x-vcard": "text/vcard", "text/xml": "application/xml"}  # of media types
 
 
 def read_leaf(part: Message, number: int, work: ParseContext) -> Content:
@@ -48,7 +45,7 @@ def read_leaf(part: Message, number: int, work: ParseContext) -> Content:
         return Content(list(parse_paragraphs(_raw_text(part, work))), [])
     if kind in _SIGNATURES:
         return Content([], [])
-    name = named or f"part {number}{_ENDINGS.get(kind, '')}"
+    name = named or f"part {number}{ENDING_OF.get(_OTHER_NAMES.get(kind, kind), '')}"
     return Content([], [Attachment(name, bytes_of(part))])
 
 

@@ -3,23 +3,21 @@
 import io
 import posixpath
 import zipfile
-from collections.abc import Mapping
 
 import olefile
 
+from indexes.formats import FORMATS
 from ingest.elements import Element
 from ingest.partition.attachments import Attachment, read_attachments
 from ingest.partition.context import ParseContext
 from ingest.partition.guards import read_optional
 from ingest.partition.office.package import Package
 
-_STREAMS: Mapping[str, str] = {
-    "WordDocument": ".doc",
-    "Workbook": ".xls",
-    "Book": ".xls",
-    "PowerPoint Document": ".ppt",
+_MARKED = {
+    family: tuple(each for each in FORMATS.values() if each.family == family and each.mark)
+    for family in ("ole", "zip")
 }
-_MARKS: Mapping[str, str] = {"word/": ".docx", "xl/": ".xlsx", "ppt/": ".pptx"}
+_OLD_WORKBOOK = "Book"  # the stream of Excel 5 and 95
 MAX_NAME_BYTES = 1_000
 
 
@@ -56,17 +54,19 @@ def _unpack_container(name: str, data: bytes) -> Attachment | None:
             return Attachment(name + _ending_of(inner), inner)
         if "\x01Ole10Native" in streams:
             return _native_file(ole.openstream("\x01Ole10Native").read())
-    ending = next((_STREAMS[each] for each in _STREAMS if each in streams), None)
-    return Attachment(name + ending, data) if ending else None
+    if _OLD_WORKBOOK in streams:
+        return Attachment(name + FORMATS["xls"].endings[0], data)
+    found = next((each for each in _MARKED["ole"] if each.mark in streams), None)
+    return Attachment(name + found.endings[0], data) if found else None
 
 
 def _ending_of(data: bytes) -> str:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
-    return next(
-        (ending for mark, ending in _MARKS.items() if any(name.startswith(mark) for name in names)),
-        ".bin",
-    )
+    for each in _MARKED["zip"]:
+        if any(name.startswith(each.mark) for name in names):
+            return each.endings[0]
+    return ".bin"
 
 
 def _native_file(data: bytes) -> Attachment | None:

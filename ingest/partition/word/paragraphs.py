@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from lxml import etree
 
+from indexes.text.sentences import ends_clause
 from ingest.elements import Element
 from ingest.partition.encodings import clean
 from ingest.partition.notation import lowered, raised
@@ -17,7 +18,6 @@ from ingest.partition.word.state import Paragraph, Piece, WordFlow, WordStory
 from ingest.partition.word.styles import Style
 
 MAX_HEADING_CHARS = 100  # of a line in bold that stands for a heading
-_SENTENCE_ENDS = tuple(".:;,!?。：；，！？")
 
 
 def _start(story: WordStory, node: etree._Element) -> None:
@@ -125,7 +125,7 @@ def _stands_for_heading(paragraph: Paragraph, text: str) -> bool:
         and len(text) <= MAX_HEADING_CHARS
         and "\n" not in text
         and "\t" not in text
-        and not text.endswith(_SENTENCE_ENDS)
+        and not ends_clause(text)
         and any(char.isalpha() for char in text)
     )
 
