@@ -94,7 +94,7 @@ _TABLE = (
         "xlsx",
         _OFFICE + "spreadsheetml.sheet",
         "xl/",
-        "workbooks:read_workbook",
+        "sheets.workbook:read_workbook",
         "sheet",
         also=".xlsm .xltx .xltm",
     ),
@@ -111,8 +111,10 @@ _TABLE = (
         "slide",
         ".pps",
     ),
-    _ole("xls", _MS + "excel", "Workbook", "old_sheets:read_old_workbook", "sheet", ".xlt"),
-    _ole("msg", _MS + "outlook", "__properties_version1.0", "outlook:read_msg"),
+    _ole(
+        "xls", _MS + "excel", "Workbook", "sheets.old_workbook:read_old_workbook", "sheet", ".xlt"
+    ),
+    _ole("msg", _MS + "outlook", "__properties_version1.0", "mail.outlook:read_msg"),
     Format(
         "rtf",
         (".rtf",),
@@ -137,7 +139,7 @@ _TABLE = (
         (".tnef",),
         "application/ms-tnef",
         "tnef",
-        _HOME + "tnef:read_tnef",
+        _HOME + "mail.tnef:read_tnef",
         None,
         (b'x\x9f>"',),
     ),
@@ -169,9 +171,9 @@ _TABLE = (
     _text("log", "text/plain", "text:read_code", ".log", ".out", ".err"),
     _text("csv", "text/csv", "text:read_comma_separated", ".csv"),
     _text("tsv", "text/tab-separated-values", "text:read_tab_separated", ".tsv", ".tab"),
-    _text("eml", "message/rfc822", "mail:read_eml", ".eml"),
-    _part("mbox", "application/mbox", "mailbox:read_mbox", ".mbox", ".mbx"),
-    _text("mht", "multipart/related", "mail:read_saved_page", ".mht", ".mhtml"),
+    _text("eml", "message/rfc822", "mail.messages:read_eml", ".eml"),
+    _part("mbox", "application/mbox", "mail.mailbox:read_mbox", ".mbox", ".mbx"),
+    _text("mht", "multipart/related", "mail.messages:read_saved_page", ".mht", ".mhtml"),
     _text("ics", "text/calendar", "calendars:read_calendar", ".ics", ".ifb", ".vcs"),
     _text("vcf", "text/vcard", "calendars:read_contacts", ".vcf", ".vcard"),
     _text(
@@ -231,6 +233,9 @@ FORMATS: Mapping[str, Format] = {each.name: each for each in _TABLE}
 
 BY_ENDING: Mapping[str, Format] = {ending: each for each in _TABLE for ending in each.endings}
 """The format of every ending, in lower case, with its dot."""
+
+ENDING_OF: Mapping[str, str] = {each.media_type: each.endings[0] for each in reversed(_TABLE)}
+"""The usual ending of a media type; that of the first format if several have it."""
 
 KNOWN_ENDINGS = "Known endings: " + " ".join(sorted(BY_ENDING)) + "."
 """The remedy for a file that cannot be read."""

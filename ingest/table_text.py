@@ -8,10 +8,12 @@ to say it: then the rows stay rows, below their header.
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from indexes.text.lines import line_ranges
 from ingest.elements import Table
 from ingest.partition.tables import CELL, ESCAPED, aligned_line, readable_table
+from ingest.table_groups import find_groups
 
 MAX_HEAD_CHARS = 100  # a longer header is a paragraph and not repeated with every value
 MAX_HEAD_LINE_CHARS = 300  # of all headers of a table, to be named once before its rows
@@ -69,8 +71,8 @@ class TableText:
         return self.lines[self._below :]
 
     def header_above(self, start: int, end: int) -> str:
-        """Caption, notes and header rows that stand before a part of the table, one a line; of a
-        part of a row what names that row, and the header rows of the columns in it.
+        """Caption, notes, header rows and names of groups that stand before a part of the table, one
+        a line; of a part of a row what names that row, and the header rows of the columns in it.
         """
         above = [line for line in self.lines[: self._below] if line[1] <= start]
         named = [self._text[slice(*line)] for line in above[: self._lead]]
@@ -88,7 +90,10 @@ class TableText:
             room -= len(line)
         if len(kept) < len(heads):
             return ""
-        return "\n".join((*kept[len(heads) :], *kept[: len(heads)]))
+        groups = self._group_names(start)
+        if sum(map(len, groups)) > room:
+            groups = []
+        return "\n".join((*kept[len(heads) :], *kept[: len(heads)], *groups))
 
     def lead_above(self, start: int, end: int) -> list[str]:
         """What is embedded of the lines above a part of the table, one a line, the most important
@@ -99,7 +104,7 @@ class TableText:
         above = [self._text[slice(*line)] for line in self.lines[: self._lead] if line[1] <= start]
         if start < self.body_start:
             return above
-        return [*self._head_line, *above, *self._titles]
+        return [*self._head_line, *above, *self._titles, *self._group_names(start)]
 
     def say(self, start: int, end: int) -> str:
         """The part of the table that stands at this place of the text, as the embedder reads it.
@@ -133,6 +138,21 @@ class TableText:
             line = self._line_at(start)
             rows = [cell.start for cell in self._cells(line) if start < cell.start < end]
         return min(rows, key=lambda place: abs(place - wanted), default=None)
+
+    # --- groups ---------------------------------------------------------------------------------
+
+    def _group_names(self, start: int) -> list[str]:
+        """The rows that name what begins here, as they stand before it, outermost first."""
+        number = self._line_at(start) - self._below
+        if self._table is None or not 0 <= number < len(self._groups):
+            return []
+        above = [self.lines[self._below + place] for place in self._groups[number]]
+        return [self._text[slice(*line)] for line in above]
+
+    @cached_property
+    def _groups(self) -> list[tuple[int, ...]]:
+        assert self._table is not None
+        return find_groups(self._table, self._row_numbers[self._below - self._lead :], self._labels)
 
     # --- header ---------------------------------------------------------------------------------
 

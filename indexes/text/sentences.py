@@ -20,6 +20,7 @@ CLOSING = "\"'”’)\\]»」』）》】"
 """What may still belong to a sentence after its end, as the inside of a character class."""
 
 CLAUSE_ENDS = ",;，、；："
+ANNOUNCES = ":："
 QUESTION_MARKS = ("?", "？", "؟")
 BULLETS = "•◦▪‣·●○■\uf0b7\uf0a7"
 """Begin an item of a list; the last two are those of old symbol fonts."""
@@ -44,6 +45,13 @@ _BREAK = re.compile(rf"[\s{CLAUSE_ENDS}]")
 def ends_sentence(text: str) -> bool:
     """Whether the text stops where a sentence ends; a heading or a fragment does not."""
     return _ENDING.search(text) is not None
+
+
+def ends_clause(text: str) -> bool:
+    """Whether the text stops where a sentence or a part of one ends, or where something follows
+    that it announces.
+    """
+    return text.endswith((*CLAUSE_ENDS, *ANNOUNCES)) or ends_sentence(text)
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

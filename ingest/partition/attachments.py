@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from indexes.errors import SourceError
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
+from ingest.partition.guards import failure_as_damage
 from ingest.partition.kinds import MEGABYTE, identify_format
 from ingest.partition.reading import reader_of
 
@@ -67,7 +68,8 @@ def read_part(name: str, data: bytes, work: ParseContext, *, called: str) -> lis
         return []
     work.depth += 1
     try:
-        elements = _read_file(shown, data, work)
+        with failure_as_damage():
+            elements = _read_file(shown, data, work)
     except SourceError as error:
         lose_part(f"{called} {shown}", str(error), work, shown)
         return []

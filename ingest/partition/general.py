@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 
 from lxml import etree
 
-from indexes.errors import SourceBroken
+from indexes.text.scripts import HAN, KANA
 from ingest.elements import Element, ElementKind, Table
 from ingest.partition import tables
+from ingest.partition.guards import failure_as_damage
 from ingest.partition.notation import lowered, raised
-from ingest.partition.page_reader import parse_tree, written_number
-from ingest.partition.styles import Node
+from ingest.partition.web.trees import Node, parse_tree, written_number
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -48,7 +48,7 @@ _INLINE = (
     "span", "strong", "sub", "sup", "u", "var",
 )  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]+|\d+")
-_EAST_ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+_EAST_ASIAN = re.compile(f"[{HAN}{KANA}]")
 _UNSEEN = ("script", "style", "template", "colgroup")
 
 
@@ -57,7 +57,7 @@ def partition_markup(path: Path, markup: str) -> tuple[list[Element], str]:
 
     markup: pandoc's name of it. Raises SourceBroken.
     """
-    try:
+    with failure_as_damage():  # its kinds of failure are without number
         page, partition = _page_of(path, markup), _partitioner()
         root, whole = parse_tree(f"<div>{page}</div>")
         if root is None or not whole:
@@ -67,11 +67,6 @@ def partition_markup(path: Path, markup: str) -> tuple[list[Element], str]:
         found = partition(text=prepared, languages=["eng"], content_type="text/html")
         text = "\n".join(root.itertext())
         return [element for each in found for element in _convert_element(each)], text
-    except MemoryError:
-        raise
-    except Exception as error:  # its kinds of failure are without number
-        told = f"{type(error).__name__}: {error}"[:300]
-        raise SourceBroken(f"It cannot be parsed ({told}).") from error
 
 
 def words_of(text: str) -> set[str]:

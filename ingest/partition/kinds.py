@@ -12,6 +12,7 @@ from indexes.formats import BY_ENDING, FORMATS, KNOWN_ENDINGS, UNREAD_ENDINGS, F
 from ingest.elements import ParseOptions
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import wide_encoding
+from ingest.partition.guards import failure_as_damage, read_optional
 from ingest.partition.text_kinds import judge_text
 
 MEGABYTE = 1_000_000
@@ -207,11 +208,11 @@ def _is_small(archive: zipfile.ZipFile, name: str) -> bool:
 
 def _judge_ole(path: Path, named: Format | None) -> Format:
     """Which old Office file it is. Raises SourceBroken, SourceRefused."""
-    try:
-        with olefile.OleFileIO(path) as ole:
-            streams = {entry[0] for entry in ole.listdir()}
-    except Exception as error:  # olefile raises what its structures happen to raise
-        raise SourceBroken(f"Its container cannot be read: {error}.") from error
+    with (
+        failure_as_damage(lambda error: f"Its container cannot be read: {error}."),
+        olefile.OleFileIO(path) as ole,
+    ):
+        streams = {entry[0] for entry in ole.listdir()}
     if "EncryptedPackage" in streams or (
         "__properties_version1.0" not in streams and _is_encrypted(path)
     ):
@@ -229,11 +230,11 @@ def _judge_ole(path: Path, named: Format | None) -> Format:
 
 
 def _is_encrypted(path: Path) -> bool:
-    try:
+    def ask() -> bool:
         with path.open("rb") as file:
             return bool(msoffcrypto.OfficeFile(file).is_encrypted())
-    except Exception:  # a file that it cannot judge is left to the parser
-        return False
+
+    return read_optional(ask, False)  # a file that cannot be judged is left to the parser
 
 
 def is_tar(path: Path) -> bool:

@@ -132,23 +132,25 @@ def value_elements(value: Value, work: ParseContext) -> Iterator[Element]:
             if not item and path:
                 yield from block.add(path, "")
             waiting += [((*path, str(key)), inner) for key, inner in reversed(list(item.items()))]
+        elif isinstance(item, list) and (columns := _columns_of(item)):
+            yield from block.end()
+            yield _records_table(item, columns, path)
+        elif isinstance(item, list) and any(isinstance(one, Mapping | list) for one in item):
+            numbered = reversed(list(enumerate(item, start=1)))
+            waiting += [((*path, str(number)), inner) for number, inner in numbered]
         elif isinstance(item, list):
-            if columns := _columns_of(item):
-                yield from block.end()
-                yield _records_table(item, columns, path)
-            elif all(_is_short(one) for one in item):
-                yield from block.add(path, ", ".join(map(_written, item)))
-            elif not any(isinstance(one, Mapping | list) for one in item):
-                for one in item:
-                    yield from block.add(path, _written(one))
-            else:
-                waiting += [
-                    ((*path, str(number)), inner)
-                    for number, inner in reversed(list(enumerate(item, start=1)))
-                ]
+            for line in _plain_lines(item):
+                yield from block.add(path, line)
         else:
             yield from block.add(path, _written(item))
     yield from block.end()
+
+
+def _plain_lines(items: Sequence[Value]) -> list[str]:
+    """Values on one line, or one on each if some are long."""
+    if all(map(_is_short, items)):
+        return [", ".join(map(_written, items))]
+    return list(map(_written, items))
 
 
 @dataclass(slots=True)

@@ -136,10 +136,7 @@ def _spread_cells(
                 continue
             while (number, column) in placed:
                 column += 1
-            height = min(_span_of(cell, "rowspan") or len(rows), len(rows) - number)
-            width = _span_of(cell, "colspan") or 1
-            if len(placed) + height * width > MAX_PLACES:
-                height = width = 1
+            height, width = _size_of(cell, len(rows) - number, MAX_PLACES - len(placed))
             text = squeeze(" ".join(cell.itertext()))
             covered = [(number + i, column + j) for i in range(height) for j in range(width)]
             placed.update((place, text) for place in covered if place not in placed)
@@ -153,6 +150,13 @@ def _spread_cells(
         for number in range(len(rows))
     )
     return grid, tuple(spans), frozenset(heads)
+
+
+def _size_of(cell: lxml_html.HtmlElement, rows: int, room: int) -> tuple[int, int]:
+    """The rows and columns that a cell covers. rows: to the end of the table."""
+    height = min(_span_of(cell, "rowspan") or rows, rows)
+    width = _span_of(cell, "colspan") or 1
+    return (height, width) if height * width <= room else (1, 1)
 
 
 def _span_of(cell: lxml_html.HtmlElement, name: str) -> int:

@@ -2,11 +2,12 @@
 
 import base64
 import struct
+from email.message import EmailMessage
 
 import pytest
 
 from ingest.elements import ParseOptions
-from ingest.partition.mapi import unpack_rtf
+from ingest.partition.mail.lzfu import unpack_rtf
 from tests.ingest import files
 from tests.ingest.completeness import share_of_words, text_of
 from tests.ingest.parsing import headings, losses, parsed
@@ -275,3 +276,20 @@ def test_packed_rich_text_is_unpacked():
     )
     assert unpack_rtf(packed) == b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n"
     assert unpack_rtf(b"damaged") == b""
+
+
+def test_an_attachment_on_which_a_reader_fails_is_told_and_the_message_is_read(
+    tmp_path, monkeypatch
+):
+    message = EmailMessage()
+    message["Subject"] = "Kite"
+    message.set_content("The kite is red.")
+    message.add_attachment(b"a,b\n1,2\n", maintype="text", subtype="csv", filename="t.csv")
+
+    def fail(*given):
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setattr("ingest.partition.attachments.reader_of", lambda kind: fail)
+    document = parsed(tmp_path / "a.eml", message.as_bytes())
+    assert "The kite is red." in text_of(document)
+    assert [(loss.kind, loss.detail) for loss in document.losses] == [("part", "t.csv")]

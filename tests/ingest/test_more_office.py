@@ -6,7 +6,7 @@ from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
 from pptx import Presentation
 
-from ingest.partition.number_formats import format_number
+from ingest.partition.office.number_formats import format_number
 from tests.ingest.office_xml import (
     cell,
     grid,

@@ -9,8 +9,9 @@ from openpyxl.styles import Font
 from openpyxl.worksheet.table import Table
 
 from ingest.elements import ParseOptions
-from ingest.partition import sheet_tables, workbooks
-from ingest.partition.number_formats import format_number
+from ingest.partition.office.number_formats import format_number
+from ingest.partition.sheets import cells
+from ingest.partition.sheets import tables as sheet_tables
 from tests.ingest import files
 from tests.ingest.office_xml import NO_OCR, ODF_NAMES, lost, pack, read, share_of_words, texts
 
@@ -195,7 +196,7 @@ def test_comments_say_where_they_stand(tmp_path):
 
 
 def test_cells_beyond_the_limit_are_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(workbooks, "MAX_CELLS", 4)
+    monkeypatch.setattr(cells, "MAX_CELLS", 4)
     book(tmp_path / "a.xlsx", ["a", "b"], ["c", 1], ["d", 2])
     document = read(tmp_path / "a.xlsx")
     assert lost(document) == [("limit", 2, "of the sheet Sheet")]

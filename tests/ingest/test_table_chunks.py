@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from indexes.testing import HashingEmbedder
 from ingest.chunking import chunk
-from ingest.elements import Element, Parsed
+from ingest.elements import Element, Parsed, Table
 from ingest.partition.tables import make_table
+from ingest.table_groups import find_groups
 from tests.growth import assert_grows_in_proportion
 
 CASH_FLOW = (
@@ -312,6 +313,78 @@ def test_no_value_is_shown_or_said_under_the_header_of_another_column(grid, toke
                 column = int(value.split("x")[1])
                 assert any(row[column].startswith(names[0]) for row in heads), (part, one)
     assert shown == {value for row in rows for value in row if value}
+
+
+# --- groups of rows -----------------------------------------------------------------------------
+
+BALANCE = [
+    ("", "2018", "2017"),
+    ("Assets", "", ""),
+    ("Current assets", "", ""),
+    *((f"Deposit {n}", f"{n},100", f"{n},050") for n in range(12)),
+    ("Total current assets", "9,100", "8,050"),
+    ("Goodwill", "77", "70"),
+    *((f"Building {n}", f"{n},900", f"{n},800") for n in range(12)),
+    ("Total assets", "99,100", "98,050"),
+    ("Remarks", "1", "2"),
+]
+
+
+def groups_above(chunks, row: str) -> list[str]:
+    """Lines of the header of the chunk with this row that are not column headers or captions."""
+    (one,) = [one for one in chunks if row in one.text.splitlines()]
+    inside = one.text.splitlines()
+    stands = inside[: inside.index(row)]
+    return [line for line in (*one.header.splitlines(), *stands) if " | " not in line]
+
+
+def test_a_row_that_names_the_rows_below_it_goes_with_each_part_of_them():
+    table = make_table(BALANCE, header_rows=1, header_columns=1)
+    _, chunks = cut(table)
+    assert len(chunks) > 3
+    for n in range(12):
+        assert groups_above(chunks, f"Deposit {n} | {n},100 | {n},050") == [
+            "Assets",
+            "Current assets",
+        ]
+    for one in chunks:
+        if "Deposit 9 |" in one.text and "Current assets" not in one.text:
+            assert "Current assets" in one.embedded
+            break
+    else:
+        raise AssertionError("no part begins inside the group")
+
+
+def test_a_group_ends_with_its_total():
+    _, chunks = cut(make_table(BALANCE, header_rows=1, header_columns=1))
+    for one in chunks:
+        if "Building 5 |" in one.text:
+            assert "Assets" in (*one.header.splitlines(), *one.text.splitlines())
+            assert "Current assets" not in one.header
+        if one.text.startswith("Remarks"):
+            assert "Assets" not in one.header
+
+
+@pytest.mark.parametrize(
+    ("rows", "groups"),
+    [
+        ([("a", "1"), ("Sales", ""), ("b", "2"), ("c", "3")], [(), (), (1,), (1,)]),
+        ([("Sales", ""), ("b", "2"), ("Costs", ""), ("c", "3")], [(), (0,), (), (2,)]),
+        ([("Sales", ""), ("b", "2"), ("", ""), ("c", "3"), ("d", "4")], [(), (0,), (), ()]),
+        ([("Sales", ""), ("", ""), ("b", "2"), ("c", "3")], [(), (0,), (0,)]),
+        ([("Assets", ""), ("Cash", ""), ("b", "2"), ("合计", "3"), ("c", "3"), ("小计", "4"), ("d", "5"),
+          ("e", "6")], [(), (0,), (0, 1), (0, 1), (0,), (0,), (), ()]),
+        ([("North", "North"), ("b", "yes"), ("c", "no")], [(), (0,), (0,)]),
+        # a person without a telephone is no heading of the persons below
+        ([("Ann", "ann@x"), ("Bob", ""), ("Cy", "cy@x"), ("Di", "di@x")], [(), (), (), ()]),
+        ([("Ann", ""), ("Bob", ""), ("Cy", "7"), ("Di", "")], [(), (), (), ()]),
+        ([("x" * 101, ""), ("b", "2"), ("c", "3")], [(), (), ()]),
+    ],
+)  # fmt: skip
+def test_which_rows_name_others(rows, groups):
+    table = Table(rows=tuple(rows))
+    numbers = [number for number, row in enumerate(rows) if any(row)]
+    assert find_groups(table, numbers, 1) == groups
 
 
 def test_rows_of_a_very_wide_table_are_cut_so_that_each_value_has_its_header():

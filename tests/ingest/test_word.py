@@ -7,7 +7,7 @@ from PIL import Image
 
 from indexes.errors import SourceBroken
 from ingest.elements import ParseOptions
-from ingest.partition import word_story
+from ingest.partition.office import story
 from tests.ingest import files
 from tests.ingest.office_xml import (
     NAMES,
@@ -332,7 +332,7 @@ def test_a_part_that_is_cut_off_is_read_as_far_as_it_goes_and_told(tmp_path):
 
 
 def test_nesting_and_length_have_limits_that_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(word_story, "MAX_BLOCKS", 50)
+    monkeypatch.setattr(story, "MAX_BLOCKS", 50)
     path = word(tmp_path / "a.docx", para("First.") + "<w:p/>" * 100 + para("Last."))
     document = read(path)
     assert texts(document) == ["First."]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from indexes.text.sentences import BULLETS, CLOSING, ENDS, ENDS_BEFORE_SPACE
+from indexes.text.sentences import ANNOUNCES, BULLETS, ends_sentence
 from ingest.elements import Element, ElementKind
 from ingest.partition.lines import join_lines
 from ingest.partition.pdf.flow import Line
@@ -16,7 +16,7 @@ HEADING_RATIO = 1.15
 HEADING_CHARS = 80
 MAX_LEVELS = 6
 _BULLET = re.compile(rf"^(?:[{BULLETS}–*\-]|\(?\d{{1,3}}[.)]|\(?[a-z][.)])\s+\S")
-_SENTENCE_END = re.compile(rf"[{ENDS_BEFORE_SPACE}{ENDS}:;：；][{CLOSING}]*$")
+_STOPS = (*ANNOUNCES, *";；")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def _continues_group(group: list[Line], line: Line, pitch: float) -> bool:
     if abs(line.size - last.size) > 0.1 * max(last.size, 1) or _BULLET.match(line.text):
         return False
     step = (line.top - last.top) / max(last.size, 1)
-    open_sentence = not _SENTENCE_END.search(last.text)
+    open_sentence = not (last.text.endswith(_STOPS) or ends_sentence(last.text))
     if step <= 0:  # the next column, or a page whose lines are out of order
         return open_sentence and line.text[:1].islower()
     if step > max(1.35 * pitch, pitch + 0.3):

@@ -11,7 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ingest.partition.pdf.page import Box, Word
+from ingest.partition.guards import read_optional
+from ingest.partition.pdf.page import Word
+from ingest.partition.pdf.view import View
 
 MAX_PAGES = 200  # asked about in one file: the second library is slow
 NEAR = 0.6  # points between the places that the two libraries tell
@@ -54,21 +56,21 @@ class SecondReader:
                 y = tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
                 found.append((bare, x, y, abs(size * tm[3] * cm[3]) or size))
 
-        try:
+        def read() -> list[tuple[str, float, float, float]]:
             self._reader.pages[index].extract_text(visitor_text=visit)
-        except Exception:  # what it cannot read, PDFium has read but for these letters
-            return []
-        return found
+            return found
+
+        return read_optional(read, [])  # PDFium has read the page but for these letters
 
 
 def silent_words(
-    objects: Sequence[SilentObject], letters: Sequence[tuple[str, float, float, float]], view: Any
+    objects: Sequence[SilentObject], letters: Sequence[tuple[str, float, float, float]], view: View
 ) -> Iterator[Word]:
     """What stands where objects are silent."""
     for each in objects:
         for text, x, y, size in letters:
             if abs(x - each.x) <= NEAR and abs(y - each.y) <= NEAR:
-                box: Box = view.place_box(x, y - 0.2 * size, x + len(text) * size, y + 0.8 * size)
+                box = view.place_box(x, y - 0.2 * size, x + len(text) * size, y + 0.8 * size)
                 _, down = view.place_point(x, y)
                 yield Word(text, box, down, size, line=-1, order=each.order)
                 break

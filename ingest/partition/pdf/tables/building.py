@@ -213,19 +213,24 @@ def _is_one_row(
         return False
     tight = usual > 0 and step < 0.88 * usual
     label = next((piece.text for start, _, piece in line.placed if start == 0), "")
-    if below is not None and _is_beside(line, below) and not _is_beside(before, line):
+    if below is not None and _is_beside(line, below):
         return False  # it begins the row of the line below
+    close = step < 1.3 * size
     if not label:
-        return not line.figures and (tight or step < 1.3 * size) and not before.spanning
-    alone = line.filled == {0} or before.filled == {0}
-    if before.filled == {0} and OPEN_END.search(before.row.pieces[0].text):
+        return not line.figures and (tight or close) and not before.spanning
+    return _goes_on_in_label(before, line, label, tight=tight, close=close)
+
+
+def _goes_on_in_label(before: _Line, line: _Line, label: str, *, tight: bool, close: bool) -> bool:
+    """Whether the label of a row goes on in this line. tight, close: to the line before."""
+    above = before.row.pieces[0].text
+    is_open = bool(OPEN_END.search(above))
+    if before.filled == {0} and is_open:
         return True
     if label[:1].islower() or (label.startswith("(") and not is_number(label)):
+        alone = line.filled == {0} or before.filled == {0}
         return alone or (tight and all(piece.text[:1].islower() for _, _, piece in line.placed))
-    ends = before.row.pieces[0].text.endswith(":")
-    if line.filled == {0} and OPEN_END.search(before.row.pieces[0].text):
-        return True
-    return tight and line.filled == {0} and not ends and step < 1.3 * size
+    return line.filled == {0} and (is_open or (tight and close and not above.endswith(":")))
 
 
 def _cells_of(

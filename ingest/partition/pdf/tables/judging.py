@@ -5,6 +5,7 @@ import re
 import statistics
 from collections.abc import Sequence
 
+from indexes.text.scripts import HAN, HANGUL_SYLLABLES, KANA
 from ingest.partition.pdf.page import Rule
 from ingest.partition.pdf.rows import Piece, Row
 from ingest.partition.pdf.tables.columns import Column, place_piece
@@ -17,7 +18,7 @@ TEXT_CELL_WORDS = 5
 CLOSE_ROWS = 0.25  # of all steps
 MAX_FRAME = 2.2  # times as wide as the rows between two lines
 MIN_FILLED = 0.38  # of the places; less are the words of a chart
-_WORD = re.compile(r"[^\W\d_]{3}|[\u3040-\u9fff\uac00-\ud7af]")
+_WORD = re.compile(rf"[^\W\d_]{{3}}|[{HAN}{KANA}{HANGUL_SYLLABLES}]")
 _EQUATION = re.compile(r"^\(\d{1,3}(?:\.\d{1,3})*[a-z]?\)$")
 
 

@@ -1,12 +1,15 @@
 """Columns of running text: a page is cut along the white between them."""
 
+import re
 from collections.abc import Callable, Sequence
 
+from indexes.text.scripts import HAN, KANA
 from ingest.partition.pdf.rows import Piece, Row
 
 COLUMN_WORDS = 4
 MIN_LINES = 4  # of running text on either side
 MAX_DEPTH = 3
+_EAST_ASIAN = re.compile(f"[{HAN}{KANA}]")
 
 
 def split_zones(rows: list[Row], width: float, depth: int = 0) -> list[list[Row]]:
@@ -99,7 +102,7 @@ def _clusters(starts: Sequence[float]) -> list[float]:
 
 def _is_running(piece: Piece, width: float) -> bool:
     words = piece.text.split()
-    if any("\u3040" <= char <= "\u9fff" for char in piece.text):
+    if _EAST_ASIAN.search(piece.text):
         return piece.right - piece.left > 0.2 * width
     return len(words) >= COLUMN_WORDS and sum(word[:1].isalpha() for word in words) >= 0.6 * len(
         words
@@ -109,6 +112,6 @@ def _is_running(piece: Piece, width: float) -> bool:
 def _flows(lines: Sequence[tuple[Piece, Row]]) -> bool:
     """Whether lines go on from one to the next, as running text does and names of rows do not."""
     texts = [piece.text for piece, _ in lines]
-    if any("\u3040" <= char <= "\u9fff" for text in texts for char in text[:3]):
+    if any(_EAST_ASIAN.search(text[:3]) for text in texts):
         return True
     return sum(text[:1].islower() for text in texts) >= 0.3 * len(texts)

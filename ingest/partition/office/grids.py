@@ -1,0 +1,173 @@
+"""Placed cells of Office tables to table elements: merged cells spread, titles told from headers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ingest.elements import Element, Table
+from ingest.partition.tables import MAX_PLACES, MAX_SPAN, Span, make_table, squeeze
+
+MAX_TITLE_CHARS = 200  # a longer line above a table is a paragraph
+MAX_HEADER_ROWS = 6
+NESTED_ROW, NESTED_CELL = "; ", ", "
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A cell at its place in a grid, with the rows and columns that it covers."""
+
+    row: int
+    column: int
+    text: str
+    height: int = 1
+    width: int = 1
+
+
+def spread(cells: Sequence[Placed], height: int) -> tuple[list[list[str]], list[Span]]:
+    """(rows, spans): every merged cell in all the places that it covers, none twice."""
+    filled: dict[tuple[int, int], str] = {}
+    spans: list[Span] = []
+    room = MAX_PLACES
+    for cell in cells:
+        tall = max(1, min(cell.height, height - cell.row))
+        wide = max(1, min(cell.width, MAX_SPAN))
+        if tall * wide > room:
+            tall = wide = 1
+        room -= tall * wide
+        if tall * wide > 1:
+            spans.append((cell.row, cell.column, tall, wide))
+        for row in range(cell.row, cell.row + tall):
+            for column in range(cell.column, cell.column + wide):
+                filled.setdefault((row, column), cell.text)
+    return _lay_out(filled, height), spans
+
+
+def _lay_out(filled: Mapping[tuple[int, int], str], height: int) -> list[list[str]]:
+    """The rows of a grid, all of one length."""
+    rows: list[list[str]] = [[] for _ in range(height)]
+    for (row, column), text in filled.items():
+        line = rows[row]
+        line.extend([""] * (column + 1 - len(line)))
+        line[column] = text
+    width = max(map(len, rows), default=0)
+    for line in rows:
+        line.extend([""] * (width - len(line)))
+    return rows
+
+
+def table_elements(
+    rows: Sequence[Sequence[str]],
+    spans: Sequence[Span],
+    *,
+    header_rows: int | None = None,
+    header_columns: int = 0,
+    caption: str = "",
+    page: int | None = None,
+    page_name: str | None = None,
+) -> Iterator[Element]:
+    """The grid as one table. A line over its whole width at the top is its caption; lines there
+    that are too long for one are paragraphs before it.
+
+    header_rows: as the file marks them; if None, the first row and what hangs from it.
+    """
+    top = 0
+    captions = [squeeze(caption)] if caption else []
+    if header_rows is None:
+        while top < len(rows) - 1 and _is_title(rows, spans, top):
+            captions.append(squeeze(next(filter(None, rows[top]))))
+            top += 1
+    for line in captions:
+        if len(line) > MAX_TITLE_CHARS:
+            yield Element(kind="text", text=line, page=page, page_name=page_name)
+    lines = [line for line in captions if len(line) <= MAX_TITLE_CHARS]
+    kept = [list(row) for row in rows[top:]]
+    lower = [(row - top, *rest) for row, *rest in spans if row >= top]
+    moved: list[Span] = [(a, b, c, d) for a, b, c, d in lower]
+    if header_rows is None:
+        header_rows = count_header_rows(kept, moved)
+    if any(any(row) for row in kept):
+        yield make_table(
+            kept,
+            header_rows=header_rows if header_rows < len(kept) else 0,
+            header_columns=header_columns,
+            spans=moved,
+            caption=lines[0] if lines else "",
+            notes=lines[1:],
+            page=page,
+            page_name=page_name,
+        )
+
+
+def _is_title(rows: Sequence[Sequence[str]], spans: Sequence[Span], number: int) -> bool:
+    """Whether one cell alone covers the whole row, in a table of several columns."""
+    width = len(rows[number])
+    return (
+        width > 1 and bool(rows[number][0]) and any(span == (number, 0, 1, width) for span in spans)
+    )
+
+
+def count_header_rows(rows: Sequence[Sequence[str]], spans: Sequence[Span]) -> int:
+    """The first row with more than one filled cell, and the rows that merged cells tie to it: a
+    header over several columns has the names of the columns below it.
+    """
+    first = next((i for i, row in enumerate(rows) if sum(map(bool, row)) > 1), None)
+    if first is None:
+        return 0
+    count, at = first + 1, first
+    width = len(rows[first])
+    while at < count and count < min(len(rows), MAX_HEADER_ROWS):
+        for row, _, tall, wide in spans:
+            if row == at and row + tall <= MAX_HEADER_ROWS:
+                over = 1 < wide < width and _goes_on(rows, row + tall, is_first=at == first)
+                count = max(count, row + tall + over)
+        at += 1
+    return count if count < len(rows) else 0
+
+
+def _goes_on(rows: Sequence[Sequence[str]], number: int, *, is_first: bool) -> bool:
+    """Whether the row below a wide header names its columns: it has no figures, and the header
+    has not named the first column yet.
+    """
+    if number >= len(rows) or not _names_columns(rows, number):
+        return False
+    above, own = rows[number - 1][0], rows[number][0]
+    if own in ("", above):
+        return True
+    figures = number + 1 < len(rows) and not _names_columns(rows, number + 1)
+    return not above and (is_first or figures)
+
+
+def _names_columns(rows: Sequence[Sequence[str]], number: int) -> bool:
+    """Whether this row reads as names: none of its cells is a figure."""
+    return number < len(rows) and not any(
+        any(char.isdigit() for char in cell)
+        and not any(char.isalpha() for char in cell)
+        and not _is_year(cell)
+        for cell in rows[number]
+    )
+
+
+def _is_year(cell: str) -> bool:
+    return len(cell) == 4 and cell.isascii() and cell.isdigit() and cell[:2] in ("19", "20")
+
+
+def cell_text(blocks: Sequence[Element]) -> str:
+    """The blocks of one cell as its text."""
+    return "\n".join(_inline_table(each.table) if each.table else each.text for each in blocks)
+
+
+def _inline_table(table: Table) -> str:
+    """A table inside a cell, as a part of that cell's text: every figure with its header."""
+    top = table.header_rows
+    names = [
+        " ".join(dict.fromkeys(row[column] for row in table.rows[:top] if row[column]))
+        for column in range(len(table.rows[0]))
+    ]
+    lines = [line for line in (table.caption, *table.notes) if line]
+    for row in table.rows[top:]:
+        said = (
+            f"{name}: {cell}" if name else cell
+            for name, cell in zip(names, row, strict=True)
+            if cell
+        )
+        lines.append(NESTED_CELL.join(said))
+    return NESTED_ROW.join(filter(None, lines))

@@ -1,0 +1,173 @@
+"""The words of a page from its letters.
+
+PDFium is asked once for each letter's code and box; everything else is asked once a word.
+"""
+
+import ctypes
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pypdfium2.raw as pdfium_c
+from numpy.typing import NDArray
+
+from ingest.partition.lines import SOFT_BREAKS
+from ingest.partition.pdf.page import Box, Word
+from ingest.partition.pdf.pdfium import (
+    address_of,
+    get_origin,
+    get_render_mode,
+    get_text_object,
+    get_unicode,
+)
+from ingest.partition.pdf.view import Floats, View
+
+ANGLE_SAMPLES = 40
+HYPHEN = 2  # PDFium's mark for a hyphen made by the line end
+INVISIBLE_MODES = (pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium_c.FPDF_TEXTRENDERMODE_CLIP)
+
+
+def text_turn(raw: pdfium_c.FPDF_TEXTPAGE, count: int, turned: int) -> int:
+    """Quarter turns that make most of the text upright, for a wide table may lie on its side; those
+    of the page if it has no text.
+    """
+    step = max(1, count // ANGLE_SAMPLES)
+    turns = Counter(
+        -round(pdfium_c.FPDFText_GetCharAngle(raw, index) / (math.pi / 2)) % 4
+        for index in range(0, count, step)
+        if pdfium_c.FPDFText_GetUnicode(raw, index) > 32
+    )
+    return turns.most_common(1)[0][0] if turns else turned
+
+
+def read_letters(raw: pdfium_c.FPDF_TEXTPAGE, count: int) -> tuple[NDArray[np.int64], Floats]:
+    """Each letter's code and its left, top, right and bottom as PDFium gives them."""
+    handle = address_of(raw)
+    codes = np.fromiter((get_unicode(handle, index) for index in range(count)), np.int64, count)
+    rectangles = (pdfium_c.FS_RECTF * max(1, count))()
+    ask = pdfium_c.FPDFText_GetLooseCharBox
+    for index in range(count):
+        ask(raw, index, rectangles[index])
+    boxes = np.frombuffer(rectangles, np.float32).reshape(-1, 4)[:count].astype(np.float64)
+    return codes, boxes
+
+
+def read_words(
+    raw: pdfium_c.FPDF_TEXTPAGE,
+    codes: NDArray[np.int64],
+    boxes: Floats,
+    view: View,
+    orders: dict[int, int],
+) -> Iterator[Word]:
+    if not len(codes):
+        return
+    one, other = view.place(boxes[:, 0], boxes[:, 1]), view.place(boxes[:, 2], boxes[:, 3])
+    left, right = np.minimum(one[0], other[0]), np.maximum(one[0], other[0])
+    top, bottom = np.minimum(one[1], other[1]), np.maximum(one[1], other[1])
+    solid = (codes > 32) | (codes == HYPHEN)
+    lines = np.cumsum((codes == 10) | (codes == 13))
+    starts = _word_starts(codes, solid, left, right, top, bottom)
+    if not len(starts):
+        return
+    far = 1e9
+    edges = zip(
+        np.minimum.reduceat(np.where(solid, left, far), starts).tolist(),
+        np.minimum.reduceat(np.where(solid, top, far), starts).tolist(),
+        np.maximum.reduceat(np.where(solid, right, -far), starts).tolist(),
+        np.maximum.reduceat(np.where(solid, bottom, -far), starts).tolist(),
+        strict=True,
+    )
+    letters = [_letter_of(code) for code in codes.tolist()]
+    places = starts.tolist()
+    style = _Styles(raw, view, orders)
+    line_of, is_solid = lines[starts].tolist(), solid.tolist()
+    for start, end, line, box in zip(
+        places, [*places[1:], len(letters)], line_of, edges, strict=True
+    ):
+        text = "".join(letters[start:end])
+        if "\ud800" <= max(text) <= "\udfff":  # halves of pairs come one by one
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        spaced = start == 0 or not is_solid[start - 1]
+        yield style.word(text, start, Box(*box), line, spaced)
+
+
+def _letter_of(code: int) -> str:
+    if code == HYPHEN:
+        return SOFT_BREAKS[0]
+    return chr(code) if code > 32 else ""
+
+
+def _word_starts(
+    codes: NDArray[np.int64],
+    solid: NDArray[np.bool_],
+    left: Floats,
+    right: Floats,
+    top: Floats,
+    bottom: Floats,
+) -> NDArray[np.int64]:
+    """Where a word begins: after white space, and where letters jump or change their size."""
+    before = np.concatenate(([False], solid[:-1]))
+    height = np.maximum(bottom - top, 0.5)
+    gap = np.concatenate(([0.0], left[1:] - right[:-1]))
+    moved = np.concatenate(
+        (
+            [0.0],
+            np.maximum(np.abs(top[1:] - top[:-1]), np.abs(bottom[1:] - bottom[:-1])),
+        )
+    )
+    jumps = (gap > 0.5 * height) | (gap < -0.8 * height) | (moved > 0.12 * height)
+    jumps &= codes != HYPHEN
+    return np.flatnonzero(solid & (~before | jumps))
+
+
+class _Styles:
+    """Asks what a word looks like, once for each text object of the file."""
+
+    def __init__(self, raw: pdfium_c.FPDF_TEXTPAGE, view: View, orders: dict[int, int]) -> None:
+        self.raw, self.view, self.orders = raw, view, orders
+        self.x, self.y = ctypes.c_double(), ctypes.c_double()
+        self.paint = [ctypes.c_uint() for _ in range(4)]
+        self.matrix = pdfium_c.FS_MATRIX()
+        self.handle = address_of(raw)
+        self.origin = ctypes.addressof(self.x), ctypes.addressof(self.y)
+        self.known: dict[int, tuple[float, bool, int, bool]] = {}
+
+    def word(self, text: str, index: int, box: Box, line: int, spaced: bool) -> Word:
+        get_origin(self.handle, index, *self.origin)
+        _, down = self.view.place_point(self.x.value, self.y.value)
+        key = get_text_object(self.handle, index) or 0
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = self._look(key, index)
+        size, turned, colour, unseen = found
+        if turned:
+            size = size or box.width
+        return Word(
+            text,
+            box,
+            down,
+            size,
+            line,
+            spaced,
+            turned,
+            colour,
+            unseen,
+            self.orders.get(key, 0),
+        )
+
+    def _look(self, handle: int, index: int) -> tuple[float, bool, int, bool]:
+        raw, paint, matrix = self.raw, self.paint, self.matrix
+        size = float(pdfium_c.FPDFText_GetFontSize(raw, index))
+        turn = 0
+        if pdfium_c.FPDFText_GetMatrix(raw, index, matrix):
+            scale = math.hypot(matrix.c, matrix.d)
+            size = size * scale if scale > 0 else size
+            turn = round(math.atan2(matrix.b, matrix.a) / (math.pi / 2) * 4) % 16
+        colour, alpha = 0, 255
+        if pdfium_c.FPDFText_GetFillColor(raw, index, *paint):
+            red, green, blue, alpha = (part.value for part in paint)
+            colour = red << 16 | green << 8 | blue
+        mode = get_render_mode(handle) if handle else 0
+        turned = (turn - 4 * self.view.turn) % 16 != 0  # an upright letter is turned with the view
+        return round(size * 2) / 2, turned, colour, mode in INVISIBLE_MODES or alpha == 0

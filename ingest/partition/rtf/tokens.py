@@ -1,0 +1,128 @@
+"""The bytes of a rich text, token by token: words, braces, signs and letters."""
+
+import re
+from dataclasses import replace
+
+from indexes.errors import SourceBroken
+from ingest.partition.rtf.groups import opens_group
+from ingest.partition.rtf.reading import Reading
+from ingest.partition.rtf.words import PARAGRAPH_WORDS, WORDS
+
+MAX_NESTING = 100_000  # groups inside groups; no writer makes so many
+MAX_REST = 1_000_000  # bytes behind the end that are looked at
+_TOKEN = re.compile(
+    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?"  # a word with its number
+    rb"|\\'([0-9a-fA-F]{2})"  # a byte
+    rb"|\\([^a-zA-Z'])"  # a sign
+    rb"|([{}])"
+    rb"|[\r\n\0]+"
+    rb"|([^\\{}\r\n\0]+)"
+    rb"|\\"
+)
+_WORD, _NUMBER, _BYTE, _SIGN, _BRACE, _LETTERS = range(1, 7)  # groups of it
+_WORDS = re.compile(rb"(?<![\\\w])[a-zA-Z\x80-\xff]{2,}")
+
+
+def read_tokens(reading: Reading, data: bytes, at: int) -> None:
+    """Everything from this place to the end of the document, or of the file if that comes first."""
+    while (found := _TOKEN.match(data, at)) is not None:  # every byte is a part of some token
+        at, kind = found.end(), found.lastindex
+        if kind in (_WORD, _NUMBER):
+            at += _read_word(reading, found)
+        elif kind == _LETTERS:
+            _take_bytes(reading, found.group(_LETTERS))
+        elif kind == _BYTE:
+            _take_bytes(reading, bytes((int(found.group(_BYTE), 16),)))
+        elif kind == _SIGN:
+            _read_sign(reading, found.group(_SIGN))
+        elif kind == _BRACE:
+            _read_brace(reading, found.group(_BRACE))
+            if not reading.stack:
+                _lose_rest(reading, data[at:])
+                break
+    if reading.stack:
+        reading.work.warn("It ends within a group; its end may be missing.")
+    while reading.stack:
+        _read_brace(reading, b"}")
+    reading.flush()
+
+
+def _lose_rest(reading: Reading, data: bytes) -> None:
+    """Counts the words behind the end of the document, which no program shows."""
+    rest = _WORDS.findall(data[:MAX_REST])
+    reading.work.lose("hidden", len(rest), "words", "after its end")
+
+
+def _read_brace(reading: Reading, brace: bytes) -> None:
+    reading.flush()
+    reading.to_skip = 0
+    if brace == b"{":
+        _open(reading)
+    elif reading.stack:
+        inner, reading.state = reading.state, reading.stack.pop()
+        if inner.flow is not None and inner.flow.depth > len(reading.stack):
+            inner.flow.end_paragraph()
+            inner.flow.end_table()
+
+
+def _open(reading: Reading) -> None:
+    if len(reading.stack) >= MAX_NESTING:
+        raise SourceBroken(f"More than {MAX_NESTING:,} groups stand inside one another.")
+    around = reading.state
+    reading.stack.append(around)
+    reading.state = replace(around, alternative=0)
+    if around.alternative == 1:  # \upr{this}{\*\ud that}
+        around.alternative = 2
+        reading.state.flow = None
+    reading.starred = False
+
+
+def _read_sign(reading: Reading, sign: bytes) -> None:
+    if sign == b"*":
+        reading.starred = True
+    elif sign in b"\\{}":
+        _take_bytes(reading, sign)
+    elif sign in b"\r\n":
+        _use_word(reading, "par", None)
+    elif sign in b"~_" and not reading.to_skip:
+        reading.flush()
+        reading.write("-" if sign == b"_" else " ")
+
+
+def _take_bytes(reading: Reading, data: bytes) -> None:
+    if reading.to_skip:
+        skipped = min(reading.to_skip, len(data))
+        reading.to_skip -= skipped
+        data = data[skipped:]
+    reading.starred = False
+    if data and (reading.state.flow is not None or reading.state.place):
+        reading.pending += data
+
+
+def _read_word(reading: Reading, found: re.Match[bytes]) -> int:
+    """How many bytes after the word are no tokens."""
+    digits = found.group(_NUMBER)
+    number = int(digits) if digits else None
+    word = found.group(_WORD).decode("ascii")
+    if word == "bin":
+        return max(0, number or 0)
+    _use_word(reading, word, number)
+    return 0
+
+
+def _use_word(reading: Reading, word: str, number: int | None) -> None:
+    if reading.to_skip and word not in ("u", "uc"):
+        reading.to_skip -= 1
+        return
+    reading.flush()
+    if word == "u" and number is not None:
+        reading.write(reading.fonts.character(number % 65_536, reading.state.font))
+        reading.to_skip = reading.state.unicode_skip
+        return
+    starred, reading.starred = reading.starred, False
+    if opens_group(reading, word, starred=starred):
+        return
+    if (change := WORDS.get(word)) is not None:
+        change(reading, word, number)
+    elif (shape := PARAGRAPH_WORDS.get(word)) is not None and reading.state.flow is not None:
+        shape(reading.state.flow, word, number)
