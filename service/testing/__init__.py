@@ -1,1 +1,3 @@
-"""Stand-ins that tests use where they need determinism or speed. Nothing in the product knows them."""
+"""Stand-ins that tests use where they need determinism or speed: language `models`, a
+`model_server`, and an application on a real port (`loopback`). Nothing in the product knows them.
+"""
