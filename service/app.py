@@ -21,7 +21,7 @@ from service.http.middleware import BodyReader, Envelope
 from service.http.openai import routes as openai_routes
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
-from service.runtime import duties, installed_version, open_runtime
+from service.runtime import do_duties, installed_version, open_runtime
 
 DESCRIPTION = "Ask your documents. Get answers made only of what you are cleared to read."
 MAX_KEY_LOOKUPS = 16  # keys looked up at the same time
@@ -55,7 +55,7 @@ def create_app(
             load_embedder=load_embedder,
             metrics=metrics,
         )
-        async with opening as runtime, duties(runtime):
+        async with opening as runtime, do_duties(runtime):
             app.state.runtime = runtime
             yield
 

@@ -136,7 +136,7 @@ async def open_runtime(
 ) -> AsyncIterator[Runtime]:
     """All that answers questions: opens what was not given, and closes exactly that.
 
-    Nothing but the indexes is looked after: a process that serves does its `duties`, too. Raises
+    Nothing but the indexes is looked after: a process that serves does its duties (`do_duties`), too. Raises
     ClearanceError if something cannot be opened.
     """
     load = load_embedder or embedding.embedder_loader(settings)
@@ -166,7 +166,7 @@ async def open_runtime(
 
 
 @asynccontextmanager
-async def duties(runtime: Runtime) -> AsyncIterator[None]:
+async def do_duties(runtime: Runtime) -> AsyncIterator[None]:
     """What a process that serves does beside answering: rebuilds that are asked for, and looks at
     whether it can answer at all.
     """

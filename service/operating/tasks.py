@@ -5,9 +5,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from anyio import create_memory_object_stream
-
 T = TypeVar("T")
+
+
+class _End:
+    """Comes after the last value."""
 
 
 async def end_task(task: "asyncio.Future[Any]") -> None:
@@ -22,20 +24,21 @@ async def iterate_over(
 ) -> AsyncGenerator[T]:
     """The values that the work hands out, in their order. Closing this ends the work.
 
-    The work is called with what takes a value, and goes on when that value has been asked for.
-    Raises what the work raises.
+    The work is called with what takes a value, and goes on when the next one is asked for. Raises
+    what the work raises.
     """
-    taking, values = create_memory_object_stream[T](0)
+    values: asyncio.Queue[T | _End] = asyncio.Queue()
 
-    async def hand_out() -> None:
-        async with taking:
-            await work(taking.send)
+    async def hand_out(value: T) -> None:
+        values.put_nowait(value)
+        await values.join()
 
-    with values:
-        task = asyncio.create_task(hand_out())
-        try:
-            async for value in values:
-                yield value
-            await task
-        finally:
-            await end_task(task)
+    task = asyncio.create_task(work(hand_out))
+    task.add_done_callback(lambda _: values.put_nowait(_End()))
+    try:
+        while not isinstance(value := await values.get(), _End):
+            yield value
+            values.task_done()
+        await task
+    finally:
+        await end_task(task)
