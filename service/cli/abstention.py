@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexes import settings as configuration
-from indexes.cli.common import command_line_actor, exit_on_error, open_catalog
+from indexes.cli.common import command_line_actor, open_catalog
 from indexes.cli.terminal import INTERRUPTED
 from indexes.settings import Settings
 from service.cli.question_sets import (
@@ -81,18 +81,17 @@ def calibrate_thresholds(
     from service.evaluation.measurement import MeasurementPlan
 
     try:
-        with exit_on_error():
-            settings = configuration.load()
-            wanted = MeasurementPlan(
-                place=place,
-                asker=asker,
-                questions=questions,
-                k=passages_to_find(k, settings),
-                mode=mode,
-                users=users,
-                seed=seed,
-            )
-            found = asyncio.run(_calibrate_and_store(wanted, settings, max_refused_share))
+        settings = configuration.load()
+        wanted = MeasurementPlan(
+            place=place,
+            asker=asker,
+            questions=questions,
+            k=passages_to_find(k, settings),
+            mode=mode,
+            users=users,
+            seed=seed,
+        )
+        found = asyncio.run(_calibrate_and_store(wanted, settings, max_refused_share))
     except KeyboardInterrupt:
         typer.echo("Interrupted. What holds now: clearance abstention show", err=True)
         raise typer.Exit(INTERRUPTED) from None

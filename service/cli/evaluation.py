@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexes import settings as configuration
-from indexes.cli.common import exit_on_error
 from indexes.cli.terminal import INTERRUPTED, graceful
 from service.cli.question_sets import (
     Asker,
@@ -75,24 +74,23 @@ def evaluate(
     from service.evaluation.report import print_results, write_reports
 
     try:
-        with exit_on_error():
-            settings = configuration.load()
-            wanted = MeasurementPlan(
-                place=place,
-                templates=tuple(template),
-                quotes=quotes,
-                model=model,
-                asker=asker,
-                questions=questions,
-                k=passages_to_find(k, settings),
-                mode=mode,
-                concurrency=concurrency,
-                users=users,
-                out=out,
-                seed=seed,
-            )
-            results = _measure_with_progress(wanted, settings)
-            print_results(results, write_reports(results, wanted.output_folder(settings)))
+        settings = configuration.load()
+        wanted = MeasurementPlan(
+            place=place,
+            templates=tuple(template),
+            quotes=quotes,
+            model=model,
+            asker=asker,
+            questions=questions,
+            k=passages_to_find(k, settings),
+            mode=mode,
+            concurrency=concurrency,
+            users=users,
+            out=out,
+            seed=seed,
+        )
+        results = _measure_with_progress(wanted, settings)
+        print_results(results, write_reports(results, wanted.output_folder(settings)))
     except KeyboardInterrupt:
         typer.echo(
             "Interrupted. Every answer so far is kept; run the same command again to go on.",

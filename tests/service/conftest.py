@@ -1,15 +1,18 @@
 """A small house with secrets: three documents, three people, and the service in front of them."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import typer
 from fastapi import FastAPI
 from starlette.testclient import TestClient
+from typer.testing import CliRunner, Result
 
 from indexes.catalog import Catalog
+from indexes.cli.common import exit_on_error
 from indexes.model import Chunk, Document, PageMark, Readers
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
@@ -23,6 +26,20 @@ SALARIES = (
 MENU = "The canteen serves soup on Mondays. On Fridays there is fish."
 ROADMAP = "The engine ships in autumn. The code name is marmalade."
 REPLY = "Salaries rise in March [1]."
+
+
+def run_command(app: typer.Typer, words: Sequence[str]) -> Result:
+    """The command as `clearance` runs it: what goes wrong is told, and gives the exit code."""
+    told = typer.Typer()
+    as_they_are = {"allow_extra_args": True, "allow_interspersed_args": False}
+
+    @told.command(context_settings=as_they_are)
+    def command(context: typer.Context) -> None:
+        with exit_on_error():
+            code = app(context.args, standalone_mode=False)
+        raise typer.Exit(code or 0)
+
+    return CliRunner().invoke(told, list(words))
 
 
 def document(name: str, text: str, readers: Readers) -> Document:

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from indexes import embedder as embedding
 from indexes.testing import HashingEmbedder
 from service.cli.serve import app
+from tests.service.conftest import run_command
 from tests.service.test_calibration import THINGS, cases, name
 from tests.world import World
 
@@ -32,7 +32,7 @@ def questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, list(arguments))
+    result = run_command(app, arguments)
     assert result.exit_code == code, result.output
     return result.output
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from indexes import embedder as embedding
 from indexes.catalog.template_choice import TemplateText
@@ -29,7 +29,7 @@ from service.cli.serve import app
 from service.llm.port import Prompt
 from service.testing.model_server import FakeVllm
 from service.testing.models import ScriptedModel
-from tests.service.conftest import House, readers
+from tests.service.conftest import House, readers, run_command
 from tests.world import TESTER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -92,7 +92,7 @@ class Measured:
 
     def run(self, *arguments: object, code: int = 0, place: Path | None = None) -> Result:
         given = ["eval", str(place or self.set), "--out", str(self.out), *map(str, arguments)]
-        result = CliRunner().invoke(app, given)
+        result = run_command(app, given)
         assert result.exit_code == code, result.output
         assert "Traceback" not in result.output
         return result
@@ -308,7 +308,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell o
 from indexes import embedder
 from indexes.testing import HashingEmbedder
 embedder.load = lambda settings, say=None: HashingEmbedder()
-from service.answering.meaning import SAME
 from service.cli.serve import app
 app(sys.argv[1:])
 """
