@@ -57,10 +57,12 @@ def create_app(
         )
         async with opening as runtime, do_duties(runtime):
             app.state.runtime = runtime
+            app.state.authenticator = authenticator or make_authenticator(runtime.catalog)
             yield
 
     def find_authenticator() -> Authenticator:
-        return authenticator or make_authenticator(app.state.runtime.catalog)
+        found: Authenticator = app.state.authenticator
+        return found
 
     def act_as(principal: Principal, scope: str) -> AbstractContextManager[None]:
         block: AbstractContextManager[None] = app.state.runtime.catalog.acting(principal, scope)

@@ -212,7 +212,9 @@ def test_who_comes_with_a_token_reads_what_the_catalog_says(house: Any) -> None:
         assert http.post("/search", json=question).status_code == 401
 
 
-def test_a_scope_that_only_a_token_claims_opens_nothing(house: Any) -> None:
+def test_a_scope_that_only_a_token_claims_opens_no_administration(house: Any) -> None:
     bob = house.catalog.keys.authenticate(house.keys["bob"])
     with served_to(house, Tokens(bob)) as http:
         assert http.get("/admin/templates").status_code == 403
+        assert http.post("/admin/index/rebuild").status_code == 403
+        assert http.get("/metrics").status_code == 200
