@@ -23,9 +23,10 @@ from bench.actor import BENCH
 from indexes import settings as configuration
 from indexes.catalog import Catalog
 from indexes.embedder import CounterRecipe, Embedder, load
+from indexes.job_kinds import IngestRequest
 from ingest.embedders import Embedders
 from ingest.report import IngestReport, PlainProgress
-from ingest.requests import IngestRequest, perform_ingest
+from ingest.requests import perform_ingest
 
 WARM_UP = ["The canteen opens at noon and closes at two."] * 32
 

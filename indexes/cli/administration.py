@@ -11,6 +11,7 @@ from indexes import settings as configuration
 from indexes.catalog.mentions import Mentions
 from indexes.catalog.people import PrincipalInfo
 from indexes.cli.common import Json, command_line_actor, open_catalog, print_result, warn
+from indexes.cli.jobs import jobs
 
 app = typer.Typer()
 users = typer.Typer(help="People who may ask.", no_args_is_help=True)
@@ -21,6 +22,7 @@ app.add_typer(access, name="access")
 app.add_typer(users, name="users")
 app.add_typer(groups, name="groups")
 app.add_typer(keys, name="keys")
+app.add_typer(jobs, name="jobs")
 
 Lift = Annotated[
     bool, typer.Option("--lift-denies", help="Even if rules deny it: they deny nobody then.")

@@ -22,9 +22,11 @@ from indexes.cli.common import (
     exit_on_error,
     open_catalog,
     print_error,
+    print_result,
 )
 from indexes.cli.terminal import INTERRUPTED, graceful
 from indexes.errors import ClearanceError
+from indexes.job_kinds import IngestRequest
 from indexes.settings import Settings
 from ingest.cli.sources import documents, sources
 from ingest.lock import ingest_lock
@@ -33,7 +35,7 @@ if TYPE_CHECKING:  # this module is loaded for every command: what only some nee
     from indexes.embedder import LoadEmbedder
     from ingest.labelled import LabelledSet
     from ingest.report import IngestReport, Watcher
-    from ingest.requests import IngestRequest, MakeParsers
+    from ingest.requests import MakeParsers
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(sources, name="sources")
@@ -65,6 +67,9 @@ def ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")
     ] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Leave the work to a running `clearance worker`.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Take documents in: new and changed files are read, changed readers take effect at once, the
@@ -73,13 +78,16 @@ def ingest(
     Who may read a file: --allow and --deny, else its manifest line, else the nearest .access.yaml
     at or above it.
     """
-    from ingest.requests import IngestRequest
-
     with exit_on_error(as_json=as_json):
-        given: dict[str, Any] = {"paths": paths, "source": source, "collection": collection}
-        given |= {"allow": allow or (), "deny": deny or (), "manifest": manifest}
-        given |= {"prune": prune or prune_anyway, "prune_anyway": prune_anyway, "dry_run": dry_run}
+        given: dict[str, Any] = {"source": source, "collection": collection, "dry_run": dry_run}
+        given |= {"paths": [path.absolute() for path in paths]}
+        given |= {"manifest": manifest.absolute() if manifest else None}
+        given |= {"allow": allow or (), "deny": deny or ()}
+        given |= {"prune": prune or prune_anyway, "prune_anyway": prune_anyway}
         request = IngestRequest.of(given)
+        if queue:
+            queue_ingest(request, configuration.load(), as_json=as_json)
+            return
         raise typer.Exit(ingest_once(request, configuration.load(), as_json=as_json))
 
 
@@ -124,7 +132,7 @@ def worker(
 
 
 def ingest_once(
-    request: "IngestRequest",
+    request: IngestRequest,
     settings: Settings,
     *,
     as_json: bool,
@@ -148,6 +156,20 @@ def ingest_once(
         perform_ingest(request, settings, catalog, embedders, report, make_parsers, by=by)
 
     return _run_and_report(work, dry_run=request.dry_run, as_json=as_json)
+
+
+def queue_ingest(request: IngestRequest, settings: Settings, *, as_json: bool) -> None:
+    """Puts the request into the queue, and tells the job's id.
+
+    Raises BadInput and NotFound for what could not begin now.
+    """
+    from ingest.worker import enqueue_ingest
+
+    with open_catalog(settings) as catalog:
+        job = enqueue_ingest(request, settings, catalog, by=command_line_actor())
+    told = [f"Job {job.id} waits for a running `clearance worker`."]
+    told += [f"How far it is: clearance jobs show {job.id}"]
+    print_result({"job": job.id, "state": job.state}, told, as_json)
 
 
 def ingest_labelled(
@@ -198,7 +220,7 @@ def _run_and_report(
     return exit_code(report.error) if report.error else int(not report.succeeded)
 
 
-def _open_catalog(settings: Settings, request: "IngestRequest", stack: ExitStack) -> Catalog | None:
+def _open_catalog(settings: Settings, request: IngestRequest, stack: ExitStack) -> Catalog | None:
     """The catalog; None if a dry run would have to make one."""
     at_home = settings.database_url is None
     if request.dry_run and at_home and not (settings.home / "catalog.sqlite").exists():
