@@ -14,11 +14,12 @@ from typing import Any
 
 from bench.actor import BENCH
 from indexes.catalog import Catalog
+from indexes.cli.terminal import PlainProgress
 from indexes.embedder import Embedder
 from indexes.settings import Settings
 from ingest import labelled
 from ingest.embedders import Embedders
-from ingest.report import IngestReport, PlainProgress
+from ingest.report import FileProgress, IngestReport
 from ingest.steps.values import WriteTools
 
 DATA = Path(os.environ.get("CLEARANCE_DATA", "../shared/data"))
@@ -40,7 +41,7 @@ def store(
     given = labelled.read_set(DATA / "retrieval" / name, users=DATA / "acl" / "users.jsonl")
     if len(catalog.documents.stored(f"set:{name}/")) < len(given.texts):
         embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder, by=BENCH)
-        report = IngestReport(watcher=PlainProgress(sys.stderr))
+        report = IngestReport(watcher=FileProgress(PlainProgress(sys.stderr)))
         labelled.ingest_set(
             given,
             WriteTools(catalog=catalog, settings=settings, embedders=embedders, by=BENCH),

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, suppress
 from typing import Protocol, runtime_checkable
 
 from indexes.catalog import Catalog
-from indexes.embedder import LoadEmbedder, load
 from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavailable
 from indexes.job_kinds import IngestRequest
 from indexes.model import Actor
@@ -149,8 +148,3 @@ def check_request(request: IngestRequest, settings: Settings, catalog: Catalog) 
         catalog.people.check_rule(rule, refuse=settings.unknown_principals == "refuse")
     places = tuple(root.place for root in roots)
     return request.model_copy(update={"paths": places, "manifest": manifest})
-
-
-def embedder_loader(settings: Settings, say: Callable[[str], None] = log.info) -> LoadEmbedder:
-    """Loads the embedder of a model by its name, with the other settings as they are."""
-    return lambda model: load(settings.model_copy(update={"embedding_model": model}), say)

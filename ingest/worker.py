@@ -9,7 +9,7 @@ from typing import Any
 
 from indexes.catalog import Catalog
 from indexes.catalog.jobs import Job
-from indexes.embedder import LoadEmbedder
+from indexes.embedder import LoadEmbedder, embedder_loader
 from indexes.job_kinds import INGEST, IngestRequest
 from indexes.jobs import Attempt, Handler, JobRunner
 from indexes.model import Actor
@@ -17,7 +17,7 @@ from indexes.settings import Settings
 from ingest.embedders import Embedders
 from ingest.lock import ingest_lock
 from ingest.report import FileOutcome, IngestReport
-from ingest.requests import MakeParsers, check_request, embedder_loader, perform_ingest
+from ingest.requests import MakeParsers, check_request, perform_ingest
 
 POLL_S = 2.0
 MAX_LISTED = 1_000  # files in the result of a job, and lines for people

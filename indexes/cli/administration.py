@@ -1,5 +1,6 @@
 """Administration from the command line: users, groups, keys, rebuild."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from indexes.catalog.mentions import Mentions
 from indexes.catalog.people import PrincipalInfo
 from indexes.cli.common import Json, command_line_actor, open_catalog, print_result, warn
 from indexes.cli.jobs import jobs
+from indexes.cli.terminal import show_progress
 
 app = typer.Typer()
 users = typer.Typer(help="People who may ask.", no_args_is_help=True)
@@ -228,21 +230,13 @@ def rebuild_command(
     ] = None,
 ) -> None:
     """Build the derived indexes anew from the catalog. Questions go on being answered meanwhile."""
-    from rich.progress import Progress
-
     from indexes.derived.rebuild import rebuild
-    from indexes.embedder import load
+    from indexes.embedder import embedder_loader
 
-    settings = configuration.load()
-    with open_catalog() as catalog, Progress() as shown:
-        task = shown.add_task("Embedding" if model else "Rebuilding")
-        generation = rebuild(
-            catalog,
-            model,
-            lambda name: load(settings.model_copy(update={"embedding_model": name})),
-            lambda done, total: shown.update(task, completed=done, total=total),
-            by=command_line_actor(),
-        )
+    load = embedder_loader(configuration.load())
+    doing = "Embedding" if model else "Rebuilding"
+    with open_catalog() as catalog, show_progress(sys.stderr, doing) as shown:
+        generation = rebuild(catalog, model, load, shown.update, by=command_line_actor())
     if model:
         typer.echo(
             f"Searches now use {generation.model}. Set CLEARANCE_EMBEDDING_MODEL={generation.model} for restarts."

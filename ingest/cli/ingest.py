@@ -4,10 +4,10 @@ queue of jobs.
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,7 @@ from indexes.cli.common import (
     print_error,
     print_result,
 )
-from indexes.cli.terminal import INTERRUPTED, graceful
+from indexes.cli.terminal import INTERRUPTED, graceful, show_progress
 from indexes.errors import ClearanceError
 from indexes.job_kinds import IngestRequest
 from indexes.settings import Settings
@@ -34,7 +34,7 @@ from ingest.lock import ingest_lock
 if TYPE_CHECKING:  # this module is loaded for every command: what only some need, they import
     from indexes.embedder import LoadEmbedder
     from ingest.labelled import LabelledSet
-    from ingest.report import IngestReport, Watcher
+    from ingest.report import IngestReport
     from ingest.requests import MakeParsers
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -143,8 +143,9 @@ def ingest_once(
 
     Returns its exit code: 0 all well, 1 a file had a problem, 2 wrong use, 130 interrupted.
     """
+    from indexes.embedder import embedder_loader
     from ingest.embedders import Embedders
-    from ingest.requests import embedder_loader, perform_ingest
+    from ingest.requests import perform_ingest
 
     def work(report: "IngestReport", stack: ExitStack) -> None:
         if not request.dry_run:
@@ -176,9 +177,9 @@ def ingest_labelled(
     given: "LabelledSet", settings: Settings, *, as_json: bool, load: "LoadEmbedder | None" = None
 ) -> int:
     """The whole command for a labelled set. Returns its exit code, as `ingest_once`."""
+    from indexes.embedder import embedder_loader
     from ingest import labelled
     from ingest.embedders import Embedders
-    from ingest.requests import embedder_loader
     from ingest.steps.values import WriteTools
 
     def work(report: "IngestReport", stack: ExitStack) -> None:
@@ -196,10 +197,10 @@ def _run_and_report(
     work: "Callable[[IngestReport, ExitStack], None]", *, dry_run: bool, as_json: bool
 ) -> int:
     """Does the work under watch and tells what came of it. Returns the exit code."""
-    from ingest.report import IngestReport
+    from ingest.report import FileProgress, IngestReport
 
-    with _make_watcher(sys.stderr) as watcher:
-        report = IngestReport(watcher=watcher, dry_run=dry_run)
+    with show_progress(sys.stderr, "Ingesting") as shown:
+        report = IngestReport(watcher=FileProgress(shown), dry_run=dry_run)
         try:
             with graceful(), ExitStack() as stack:
                 work(report, stack)
@@ -226,14 +227,3 @@ def _open_catalog(settings: Settings, request: IngestRequest, stack: ExitStack) 
     if request.dry_run and at_home and not (settings.home / "catalog.sqlite").exists():
         return None
     return stack.enter_context(open_catalog(settings))
-
-
-@contextmanager
-def _make_watcher(out: IO[str]) -> "Iterator[Watcher]":
-    from ingest.report import PlainProgress, ProgressBar
-
-    if out.isatty():
-        with ProgressBar(out) as bar:
-            yield bar
-    else:
-        yield PlainProgress(out)

@@ -10,6 +10,7 @@ import pysqlite3
 import pytest
 from typer.testing import CliRunner
 
+from indexes import embedder
 from indexes.catalog import Catalog
 from indexes.job_kinds import IngestRequest
 from indexes.model import StoredDocument
@@ -109,7 +110,7 @@ def query(database: Path, statement: str, *values: object) -> list[tuple[Any, ..
 @pytest.fixture
 def run(world: IngestWorld, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The command line in this process, with a hashing embedder and shared parsers."""
-    monkeypatch.setattr(requests, "load", lambda settings, say: SpyEmbedder())
+    monkeypatch.setattr(embedder, "load", lambda settings, say: SpyEmbedder())
     monkeypatch.setattr(requests, "Parsers", world.parsers)
     monkeypatch.setenv("CLEARANCE_HOME", str(world.settings.home))
     runner = CliRunner()

@@ -10,10 +10,10 @@ import pytest
 
 from indexes import jobs
 from indexes.cli.common import command_line_actor
-from indexes.cli.terminal import printable
+from indexes.cli.terminal import PlainProgress, ProgressBar, printable
 from indexes.errors import Busy, SourceRefused
 from ingest.lock import ingest_lock
-from ingest.report import FileOutcome, IngestReport, PlainProgress, ProgressBar, failed_outcome
+from ingest.report import FileOutcome, FileProgress, IngestReport, failed_outcome
 from ingest.worker import do_jobs
 from tests.world import TESTER
 from tests.writes import watched_writes
@@ -115,7 +115,7 @@ def test_a_dry_run_says_would_be(world, run):
 
 
 def test_warnings_of_the_parser_are_listed():
-    report = IngestReport(watcher=PlainProgress(io.StringIO()))
+    report = IngestReport(watcher=FileProgress(PlainProgress(io.StringIO())))
     report.add(FileOutcome(path="a.pdf", status="new", chunks=3, warnings=("Page 2 has no text.",)))
     assert any("Page 2 has no text." in line for line in report.lines())
     assert report.summary()["files"][0]["warnings"] == ["Page 2 has no text."]
@@ -124,8 +124,11 @@ def test_warnings_of_the_parser_are_listed():
 def test_names_cannot_steer_the_terminal():
     out = io.StringIO()
     name = "a\x1b[2J\r\n\u202e[bold]b.txt"
-    PlainProgress(out).show_outcome(failed_outcome(name, SourceRefused(), stale=False))
-    with ProgressBar(bar := io.StringIO()) as progress:
+    FileProgress(PlainProgress(out)).show_outcome(
+        failed_outcome(name, SourceRefused(), stale=False)
+    )
+    with ProgressBar(bar := io.StringIO(), "Ingesting") as shown:
+        progress = FileProgress(shown)
         progress.expect_files(1)
         progress.show_outcome(failed_outcome(name, SourceRefused(), stale=False))
     for text in (out.getvalue(), printable(name)):
