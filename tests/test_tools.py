@@ -220,3 +220,23 @@ def test_an_arrow_that_runs_back_is_found(tmp_path):
     assert {arrow for arrow in arrows if rooms.runs_back(arrow, floors)} == {
         ("service.ground", "service.top")
     }
+
+
+def test_a_room_on_no_floor_is_found_with_and_without_arrows(tmp_path, monkeypatch, capsys):
+    for room in ("top", "ground", "lost", "testing"):
+        (tmp_path / "service").mkdir(exist_ok=True)
+        (tmp_path / "service" / f"{room}.py").write_text("import os\n")
+    contract = '[[tool.importlinter.contracts]]\ntype = "layers"\ncontainers = ["service"]\n'
+    contract += 'exhaustive_ignores = ["testing"]\nlayers = ["top", "ground"]\n'
+    (tmp_path / "pyproject.toml").write_text(contract)
+    monkeypatch.setattr(rooms, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["rooms"])
+    with pytest.raises(SystemExit) as ended:
+        rooms.main()
+    assert ended.value.code == 1
+    assert "service.lost stands on no floor" in capsys.readouterr().out
+
+
+def test_every_floor_is_declared_exhaustive():
+    for container, contract in rooms._read_layers(ROOT):
+        assert contract["exhaustive"] is True, container
