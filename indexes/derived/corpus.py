@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog import Catalog, Mark, ReadState
+from indexes.catalog import Catalog
+from indexes.catalog.index_input import Mark
+from indexes.catalog.reading import ReadState
 from indexes.derived.generation_switch import GenerationSwitch
 from indexes.derived.held import HeldIndexes
 from indexes.derived.indexes import DerivedIndexes, ThrownAway

@@ -19,7 +19,8 @@ from threading import Lock
 
 import numpy as np
 
-from indexes.catalog import Mark, Placement, ReadState
+from indexes.catalog.index_input import Mark, Placement
+from indexes.catalog.reading import ReadState
 from indexes.derived.keywords.blocks import Block
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.keywords.scorer import Ranking, Statistics

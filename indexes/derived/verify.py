@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog import Placement, ReadState
+from indexes.catalog.index_input import Placement
+from indexes.catalog.reading import ReadState
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords import blocks
 from indexes.derived.keywords.index import KeywordIndex, postings_digest

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from indexes import settings as configuration
-from indexes.catalog import Catalog, NamedSource
+from indexes.catalog import Catalog
 from indexes.catalog.listing import ListedDocument
+from indexes.catalog.sources import NamedSource
 from indexes.cli.common import (
     Allow,
     Deny,

@@ -12,8 +12,9 @@ from typing import Any
 import pysqlite3
 import pytest
 
-from indexes.catalog import Mark, ReadState
 from indexes.catalog import changes as change_log
+from indexes.catalog.index_input import Mark
+from indexes.catalog.reading import ReadState
 from indexes.derived import held, persistence
 from indexes.derived.corpus import Corpus
 from indexes.derived.indexes import DerivedIndexes

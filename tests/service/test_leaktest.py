@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from indexes.catalog import Catalog, ReadState
+from indexes.catalog import Catalog
+from indexes.catalog.reading import ReadState
 from indexes.errors import Busy
 from indexes.model import IndexGeneration
 from indexes.testing import HashingEmbedder
