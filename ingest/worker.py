@@ -10,12 +10,12 @@ from typing import Any
 from indexes.catalog import Catalog
 from indexes.catalog.jobs import Job
 from indexes.embedder import LoadEmbedder, embedder_loader
+from indexes.ingest_lock import ingest_lock
 from indexes.job_kinds import INGEST, IngestRequest
 from indexes.jobs import Attempt, Handler, JobRunner
 from indexes.model import Actor
 from indexes.settings import Settings
 from ingest.embedders import Embedders
-from ingest.lock import ingest_lock
 from ingest.report import FileOutcome, IngestReport
 from ingest.requests import MakeParsers, check_request, perform_ingest
 

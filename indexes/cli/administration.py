@@ -12,6 +12,7 @@ from indexes import settings as configuration
 from indexes.catalog.mentions import Mentions
 from indexes.catalog.people import PrincipalInfo
 from indexes.cli.common import Json, command_line_actor, open_catalog, print_result, warn
+from indexes.cli.documents import documents
 from indexes.cli.jobs import jobs
 from indexes.cli.terminal import show_progress
 
@@ -24,6 +25,7 @@ app.add_typer(access, name="access")
 app.add_typer(users, name="users")
 app.add_typer(groups, name="groups")
 app.add_typer(keys, name="keys")
+app.add_typer(documents, name="documents")
 app.add_typer(jobs, name="jobs")
 
 Lift = Annotated[

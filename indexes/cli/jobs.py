@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from indexes.catalog.jobs import Job
-from indexes.cli.common import Json, open_catalog, print_result
+from indexes.cli.common import TAKES_IDS, Json, open_catalog, print_result
 from indexes.cli.terminal import printable
 
 jobs = typer.Typer(help="Long work: what waits, goes on, or has ended.", no_args_is_help=True)
@@ -21,8 +21,7 @@ def list_jobs(
     print_result([_facts(job) for job in found], [_line(job) for job in found], as_json)
 
 
-# an id may begin with a hyphen
-@jobs.command("show", context_settings={"ignore_unknown_options": True})
+@jobs.command("show", context_settings=TAKES_IDS)
 def show_job(job_id: str, as_json: Json = False) -> None:
     """How far a job is, and what came of it."""
     with open_catalog() as catalog:

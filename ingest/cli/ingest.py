@@ -26,10 +26,10 @@ from indexes.cli.common import (
 )
 from indexes.cli.terminal import INTERRUPTED, graceful, show_progress
 from indexes.errors import ClearanceError
+from indexes.ingest_lock import ingest_lock
 from indexes.job_kinds import IngestRequest
 from indexes.settings import Settings
-from ingest.cli.sources import documents, sources
-from ingest.lock import ingest_lock
+from ingest.cli.sources import sources
 
 if TYPE_CHECKING:  # this module is loaded for every command: what only some need, they import
     from indexes.embedder import LoadEmbedder
@@ -39,7 +39,6 @@ if TYPE_CHECKING:  # this module is loaded for every command: what only some nee
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(sources, name="sources")
-app.add_typer(documents, name="documents")
 
 
 @app.command()

@@ -12,7 +12,7 @@ from indexes import jobs
 from indexes.cli.common import command_line_actor
 from indexes.cli.terminal import PlainProgress, ProgressBar, printable
 from indexes.errors import Busy, SourceRefused
-from ingest.lock import ingest_lock
+from indexes.ingest_lock import ingest_lock
 from ingest.report import FileOutcome, FileProgress, IngestReport, failed_outcome
 from ingest.worker import do_jobs
 from tests.world import TESTER

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from indexes.errors import SourceBroken, StorageFull
+from indexes.ingest_lock import ingest_lock
 from indexes.model import Readers
 from ingest.elements import Parsed
-from ingest.lock import ingest_lock
 from ingest.report import FileProgress
 from ingest.testing import SpyEmbedder
 from tests.world import TESTER
