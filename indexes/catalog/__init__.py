@@ -2,6 +2,8 @@
 
 Everything else is derived from it. Every method that writes takes `by`: who acts. The transaction
 that writes carries it.
+
+It knows no index, no embedding model and no parser, and opens no source file.
 """
 
 import secrets

@@ -1,6 +1,7 @@
 """Text to vectors.
 
 `load` gives the embedder that the settings name; the rest of the project sees only the Protocol.
+Knows no document, no reader and no catalog.
 """
 
 import logging
