@@ -18,7 +18,7 @@ NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP})
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[BufferedWriter]:
+def replace_file(path: Path, *, mode: int = PRIVATE) -> Iterator[BufferedWriter]:
     """A new file, open for writing, that takes the place of `path` at the end of the block.
 
     Whoever opens `path` meanwhile finds what was there before. If the block or the disk fails, that
@@ -42,7 +42,7 @@ def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[BufferedWriter]:
 
 def write(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
     """The file holds this content from now on, whatever it held before. Raises OSError."""
-    with replacing(path, mode=mode) as file:
+    with replace_file(path, mode=mode) as file:
         file.write(content)
 
 

@@ -28,7 +28,7 @@ from indexes.catalog.access import (
     readable_sets,
 )
 from indexes.catalog.database import in_batches
-from indexes.catalog.filters import Filters, matching
+from indexes.catalog.filters import Filters, find_matching_documents
 from indexes.catalog.index_input import IndexInput
 from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import (
@@ -223,7 +223,7 @@ class ReadState(IndexInput):
 
     def matching(self, filters: Filters, principal: Principal) -> list[int]:
         """Ids of the documents that the filter lets through, among those the principal may read."""
-        found = matching(self._connection, filters, asker_parameters(principal))
+        found = find_matching_documents(self._connection, filters, asker_parameters(principal))
         return [document_id for (document_id,) in found]
 
 

@@ -25,8 +25,8 @@ from indexes.derived.keywords.blocks import Block
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.keywords.scorer import Ranking, Statistics
 from indexes.derived.placements import Placements
-from indexes.derived.stored_vectors import add_vectors, empty_vectors, in_batches, read_vectors
 from indexes.derived.ties import Ties, ties_of
+from indexes.derived.vector_input import add_vectors, empty_vectors, in_batches, read_vectors
 from indexes.derived.vectors.store import Floats, Ints, Ranked, VectorStore, VectorStores
 from indexes.model import IndexGeneration
 

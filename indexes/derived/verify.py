@@ -19,7 +19,7 @@ from indexes.catalog.reading import ReadState
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords import blocks
 from indexes.derived.keywords.index import KeywordIndex, postings_digest
-from indexes.derived.stored_vectors import in_batches
+from indexes.derived.vector_input import in_batches
 from indexes.errors import IndexDamaged
 
 Where = Literal["catalog", "documents", "keywords", "vectors"]

@@ -33,9 +33,9 @@ from ingest.cli.sources import sources
 
 if TYPE_CHECKING:  # this module is loaded for every command: what only some need, they import
     from indexes.embedder import LoadEmbedder
-    from ingest.labelled import LabelledSet
     from ingest.report import IngestReport
     from ingest.requests import MakeParsers
+    from ingest.set_documents import LabelledSet
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(sources, name="sources")
@@ -109,10 +109,10 @@ def ingest_set(
 
     Use a home of its own (CLEARANCE_HOME): the people of the set become users of this catalog.
     """
-    from ingest import labelled
+    from ingest import set_documents
 
     with exit_on_error(as_json=as_json):
-        given = labelled.read_set(folder, users=users, allow=allow or (), deny=deny or ())
+        given = set_documents.read_set(folder, users=users, allow=allow or (), deny=deny or ())
         raise typer.Exit(ingest_labelled(given, configuration.load(), as_json=as_json))
 
 
@@ -177,7 +177,7 @@ def ingest_labelled(
 ) -> int:
     """The whole command for a labelled set. Returns its exit code, as `ingest_once`."""
     from indexes.embedder import embedder_loader
-    from ingest import labelled
+    from ingest import set_documents
     from ingest.embedders import Embedders
     from ingest.steps.values import WriteTools
 
@@ -187,7 +187,7 @@ def ingest_labelled(
         loads, by = load or embedder_loader(settings, report.watcher.say), command_line_actor()
         embedders = Embedders(catalog, settings.embedding_model, loads, by=by)
         tools = WriteTools(catalog=catalog, settings=settings, embedders=embedders, by=by)
-        labelled.ingest_set(given, tools, report)
+        set_documents.ingest_set(given, tools, report)
 
     return _run_and_report(work, dry_run=False, as_json=as_json)
 

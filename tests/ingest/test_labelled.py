@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from indexes import embedder
 from indexes.errors import BadInput
 from indexes.model import Principal
-from ingest import labelled, pipeline
+from ingest import pipeline, set_documents
 from ingest.cli.ingest import app, ingest_labelled
 from ingest.testing import SpyEmbedder
 
@@ -52,7 +52,7 @@ class SetWorld:
 
     def ingest(self, **given: Any) -> dict[str, Any]:
         self.world.embedder.batches.clear()
-        found = labelled.read_set(self.folder, **given)
+        found = set_documents.read_set(self.folder, **given)
         code = ingest_labelled(found, self.world.settings, as_json=True, load=self.world.load)
         report: dict[str, Any] = json.loads(self.world._capsys.readouterr().out)
         return {**report, "code": code}
