@@ -23,12 +23,13 @@ documents = typer.Typer(help="What is stored, and what could not be.", no_args_i
 @documents.command("list")
 def list_documents(
     source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
-    path: Annotated[str, typer.Option(help="Only where the path begins so.")] = "",
+    path: Annotated[str, typer.Option(help="Only those whose path begins so.")] = "",
     state: Annotated[
         str | None, typer.Option(help="stored, stale, failed, refused or gone.")
     ] = None,
     reader: Annotated[
-        str | None, typer.Option(metavar="PRINCIPAL", help="Only where a rule allows it by name.")
+        str | None,
+        typer.Option(metavar="PRINCIPAL", help="Only those that a rule opens to it by name."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
     offset: Annotated[int, typer.Option(min=0)] = 0,
