@@ -259,7 +259,9 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
         page_kind=page_kind,
         score=score,
         header=header,
-        headings=_section_marks(_decode_json(headings)),
+        headings=tuple(
+            SectionMark(start, tuple(section)) for start, section in _decode_json(headings)
+        ),
         tables=tuple(TableMark(*mark) for mark in _decode_json(tables)),
     )
 
@@ -285,10 +287,6 @@ def _decode_json(stored: Any) -> Any:
     if not isinstance(stored, str):
         return stored
     return json.loads(stored) if stored != "[]" else ()
-
-
-def _section_marks(stored: Sequence[Sequence[Any]]) -> tuple[SectionMark, ...]:
-    return tuple(SectionMark(start, tuple(section)) for start, section in stored)
 
 
 def _page_marks(stored: Sequence[Sequence[Any]]) -> tuple[PageMark, ...]:

@@ -274,9 +274,7 @@ def verify_command(
             report = verify(state, derived, whole=not quick)
             found = [*report.differences, *verify_catalog(state, whole=not quick)]
     compared = f"{report.documents} documents, {report.passages} passages, {report.reader_sets} reader sets"
-    lines = [
-        f"{each.where}: {_describe_reader_set(each.reader_set)}{each.what}" for each in found
-    ] or [f"All is well: {compared}."]
+    lines = [str(each) for each in found] or [f"All is well: {compared}."]
     if any(each.where != "catalog" for each in found):
         lines.append("Run: clearance rebuild. Every running service then builds its indexes anew.")
     if any(each.where == "catalog" for each in found):
@@ -287,10 +285,6 @@ def verify_command(
     print_result(said, lines, as_json)
     if found:
         raise typer.Exit(1)
-
-
-def _describe_reader_set(reader_set: int | None) -> str:
-    return "" if reader_set is None else f"reader set {reader_set}: "
 
 
 def _warn_of_rules_in_force(name: str, named: Mentions) -> None:

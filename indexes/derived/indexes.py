@@ -156,7 +156,8 @@ class DerivedIndexes:
 
     @contextmanager
     def _whole_or_discarded(self) -> Iterator[None]:
-        self._check_usable()
+        if not self.usable:
+            raise ThrownAway
         try:
             yield
         except BaseException:
@@ -216,10 +217,6 @@ class DerivedIndexes:
         self.keywords, self.placements, self.ties = KeywordIndex(), Placements(), Ties()
         self._ahead = {}
         self.vectors = self.vectors.make_empty()
-
-    def _check_usable(self) -> None:
-        if not self.usable:
-            raise ThrownAway
 
     def _apply(self, changes: Changes, vectors: VectorStore | None) -> None:
         """The order matters: where documents stand is noted after the indexes have taken them."""

@@ -34,6 +34,10 @@ class Difference:
     what: str
     reader_set: int | None = None
 
+    def __str__(self) -> str:
+        reader_set = "" if self.reader_set is None else f"reader set {self.reader_set}: "
+        return f"{self.where}: {reader_set}{self.what}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationReport:
