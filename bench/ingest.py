@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 from bench.actor import BENCH
 from indexes import settings as configuration
 from indexes.catalog import Catalog
+from indexes.cli.terminal import PlainProgress
 from indexes.embedder import CounterRecipe, Embedder, load
+from indexes.job_kinds import IngestRequest
 from ingest.embedders import Embedders
-from ingest.report import IngestReport, PlainProgress
-from ingest.requests import IngestRequest, perform_ingest
+from ingest.report import FileProgress, IngestReport
+from ingest.requests import perform_ingest
 
 WARM_UP = ["The canteen opens at noon and closes at two."] * 32
 
@@ -69,7 +71,7 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
         watched.passages(WARM_UP)
         watched.texts.clear()
         watched.busy_s, watched.first_at = 0.0, None
-        report = IngestReport(watcher=PlainProgress(sys.stderr))
+        report = IngestReport(watcher=FileProgress(PlainProgress(sys.stderr)))
         catalog = Catalog.open(settings.catalog_url)
         embedders = Embedders(catalog, settings.embedding_model, lambda _: watched, by=BENCH)
         begun, cpu_begun, parsers_begun = (
@@ -78,7 +80,7 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
             _cpu_s(resource.RUSAGE_CHILDREN),
         )
         perform_ingest(
-            IngestRequest(paths=tuple(paths), allow=("group:bench",)),
+            IngestRequest(paths=tuple(path.absolute() for path in paths), allow=("group:bench",)),
             settings,
             catalog,
             embedders,

@@ -4,14 +4,11 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
-from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Protocol, runtime_checkable
 
 from indexes.catalog import Catalog
-from indexes.embedder import LoadEmbedder, load
 from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavailable
+from indexes.job_kinds import IngestRequest
 from indexes.model import Actor
 from indexes.settings import Settings
 from ingest import pipeline, plan
@@ -37,31 +34,6 @@ class ConfinedParsers(ParserPool, Protocol):
     """Parsers that can say what holds their processes, before they are given anything."""
 
     def check(self) -> Confinement: ...
-
-
-class IngestRequest(BaseModel):
-    """What to ingest: the arguments of the command, and the payload of a job."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    paths: tuple[Path, ...] = Field(min_length=1)
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
-    collection: str = Field("default", min_length=1, max_length=200)
-    manifest: Path | None = None
-    prune: bool = False
-    prune_anyway: bool = False
-    source: str | None = None  # the one path is the root of this source, wherever it was seen last
-    dry_run: bool = False
-
-    @classmethod
-    def of(cls, given: Any) -> Self:
-        """Raises BadInput, naming what is wrong."""
-        try:
-            return cls.model_validate(given)
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise BadInput(f"{wrong}.") from error
 
 
 def perform_ingest(
@@ -155,6 +127,24 @@ class _ToldParsers:
         return self._parsers.submit(document, cutting)
 
 
-def embedder_loader(settings: Settings, say: Callable[[str], None] = log.info) -> LoadEmbedder:
-    """Loads the embedder of a model by its name, with the other settings as they are."""
-    return lambda model: load(settings.model_copy(update={"embedding_model": model}), say)
+def check_request(request: IngestRequest, settings: Settings, catalog: Catalog) -> IngestRequest:
+    """The request with the places that its paths lead to now, if a run of it could begin.
+
+    Writes nothing. Raises BadInput and NotFound as `perform_ingest` does before it looks at files,
+    and UnknownPrincipal for a name in the request's own rule that no file could be taken in under.
+    """
+    if request.dry_run:
+        raise BadInput("A dry run writes nothing, so it is not queued.", remedy="Run it here.")
+    roots = find_roots(request.paths)
+    if request.source:
+        assign_named_source(roots, request.source, catalog)
+    else:
+        assign_sources(roots, catalog, make_by=None)
+    manifest = request.manifest.resolve() if request.manifest else None
+    if manifest is not None:
+        read_manifest(manifest)
+    rule = command_line_rule(request.allow, request.deny)
+    if rule is not None:
+        catalog.people.check_rule(rule, refuse=settings.unknown_principals == "refuse")
+    places = tuple(root.place for root in roots)
+    return request.model_copy(update={"paths": places, "manifest": manifest})

@@ -237,7 +237,7 @@ class Templates:
         return found
 
     def activations(self, name: str | None = None) -> Sequence[Activation]:
-        """What is active now, for each audience. name: only where this template is active."""
+        """What is active now, for each audience. name: only of this template."""
         with self._database.reading() as connection:
             newest: dict[tuple[Any, ...], RowMapping] = {}
             for row in connection.execute(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from indexes.formats import FOLDER_ENDINGS, FORMATS
 from indexes.model import Readers
 from ingest.access import Rules
 from ingest.archives import MAX_MEMBERS
@@ -42,8 +43,18 @@ MAKERS = {
     "a.tar.gz": make_tar("gz"),
     "a.tgz": make_tar("gz"),
     "a.tar.bz2": make_tar("bz2"),
+    "a.tbz": make_tar("bz2"),
+    "a.tbz2": make_tar("bz2"),
     "a.tar.xz": make_tar("xz"),
+    "a.txz": make_tar("xz"),
+    "a.TAR.GZ": make_tar("gz"),
 }
+
+
+def test_every_ending_of_an_archive_in_the_table_of_formats_is_tried_here():
+    assert {name.lower().removeprefix("a") for name in MAKERS} == set(FOLDER_ENDINGS)
+    tars = [ending for ending in FORMATS["packed"].endings if ending.startswith(".t")]
+    assert set(tars) < set(FOLDER_ENDINGS)
 
 
 @pytest.mark.parametrize("name", MAKERS)

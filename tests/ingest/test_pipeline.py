@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from indexes.errors import SourceBroken, StorageFull
+from indexes.ingest_lock import ingest_lock
 from indexes.model import Readers
 from ingest.elements import Parsed
-from ingest.lock import ingest_lock
-from ingest.report import PlainProgress
+from ingest.report import FileProgress
 from ingest.testing import SpyEmbedder
 from tests.world import TESTER
 
@@ -301,7 +301,7 @@ def test_a_second_run_is_refused_at_once_and_told_who_is_working(world):
 def test_an_interrupted_run_keeps_whole_documents_and_the_next_goes_on(world, monkeypatch):
     for number in range(20):
         world.write(f"{number}.txt", f"Text {number}.")
-    happened = PlainProgress.show_outcome
+    happened = FileProgress.show_outcome
 
     seen = []
 
@@ -311,7 +311,7 @@ def test_an_interrupted_run_keeps_whole_documents_and_the_next_goes_on(world, mo
         if len(seen) == 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(PlainProgress, "show_outcome", interrupt)
+    monkeypatch.setattr(FileProgress, "show_outcome", interrupt)
     first = world.ingest(allow=("group:hr",))
     monkeypatch.undo()
     assert first["code"] == 130
