@@ -10,6 +10,8 @@ from typing import Any, Generic, Self, TypeVar
 
 T = TypeVar("T")
 
+GATHER_S = 0.005  # what comes within this time is taken together; far less than any work on it
+
 
 class Stopped(Exception):
     """The flow was closed while a stage still worked."""
@@ -22,8 +24,8 @@ class Flow:
     """
 
     def __init__(self) -> None:
-        self.changed = threading.Condition()
         self.stopped = False
+        self._stages: list[AheadQueue[Any]] = []
         self._threads: list[threading.Thread] = []
 
     def run_ahead(
@@ -36,6 +38,7 @@ class Flow:
         thread = threading.Thread(
             target=stage.produce, name=f"ingest-{len(self._threads)}", daemon=True
         )
+        self._stages.append(stage)
         self._threads.append(thread)
         thread.start()
         return stage
@@ -54,9 +57,9 @@ class Flow:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        with self.changed:
-            self.stopped = True
-            self.changed.notify_all()
+        self.stopped = True
+        for stage in self._stages:
+            stage.wake()
         for thread in self._threads:
             thread.join()
 
@@ -64,7 +67,9 @@ class Flow:
 class AheadQueue(Generic[T]):
     """What one stage has made and the next has not yet taken.
 
-    An error of the stage is raised where it is taken.
+    One thread makes, another takes, and each is woken only when it can go on for a while: a thread
+    that is woken for every item costs more than the work on a small one. An error of the stage is
+    raised where it is taken.
     """
 
     def __init__(
@@ -76,27 +81,32 @@ class AheadQueue(Generic[T]):
         self._weigh = weigh
         self._made: deque[tuple[T, int]] = deque()
         self._weight = 0
+        self._awaited = 1  # the weight at which whoever takes is to be woken
         self._ended = False
         self._error: BaseException | None = None
+        lock = threading.Lock()
+        self._filled, self._emptied = threading.Condition(lock), threading.Condition(lock)
 
     def __iter__(self) -> Iterator[T]:
-        while window := self.take_window(1):
+        while window := self.take_window(max(1, self._limit // 8)):
             yield from window
 
     def take_window(self, limit: int) -> list[T]:
-        """Waits for one item, then takes what is there up to this weight.
+        """Waits for one item, then takes what is there up to this weight, and what comes at once.
 
         Empty: there will be no more.
         """
         taken: list[T] = []
-        with self._flow.changed:
-            self._flow.changed.wait_for(lambda: self._made or self._ended or self._flow.stopped)
+        with self._filled:
+            if self._weight < limit:
+                self._wait_for_items(limit)
             while self._made and limit > 0:
                 item, weight = self._made.popleft()
                 taken.append(item)
                 limit -= weight
                 self._weight -= weight
-            self._flow.changed.notify_all()
+            if self._weight <= self._limit // 2:
+                self._emptied.notify()
             if not taken and self._error is not None:
                 raise self._error
             if not taken and not self._ended:
@@ -112,15 +122,32 @@ class AheadQueue(Generic[T]):
         finally:
             close: Callable[[], Any] = getattr(self._items, "close", lambda: None)
             close()
-            with self._flow.changed:
+            with self._filled:
                 self._ended = True
-                self._flow.changed.notify_all()
+                self._filled.notify()
+
+    def wake(self) -> None:
+        """Both threads look whether the flow was stopped."""
+        with self._filled:
+            self._filled.notify()
+            self._emptied.notify()
+
+    def _wait_for_items(self, limit: int) -> None:
+        self._awaited = 1
+        self._filled.wait_for(self._has_what_is_awaited)
+        self._awaited = min(limit, self._limit)
+        self._filled.wait_for(self._has_what_is_awaited, GATHER_S)
+
+    def _has_what_is_awaited(self) -> bool:
+        return self._weight >= self._awaited or self._ended or self._flow.stopped
 
     def _add(self, item: T) -> None:
         weight = max(1, self._weigh(item))
-        with self._flow.changed:
-            self._flow.changed.wait_for(lambda: self._weight < self._limit or self._flow.stopped)
+        with self._filled:
+            if self._weight >= self._limit:
+                self._emptied.wait_for(lambda: self._weight < self._limit or self._flow.stopped)
             self._flow.check()
             self._made.append((item, weight))
             self._weight += weight
-            self._flow.changed.notify_all()
+            if self._weight >= self._awaited:
+                self._filled.notify()

@@ -28,6 +28,8 @@ from ingest.steps.withdraw import withdraw
 # chunks sorted by length together; also what a kill can cost in embedding work
 WINDOW_TOKENS = 32_768
 TOGETHER = 250  # files that get their readers in one transaction, at most
+# so many files that need not be parsed may wait in the place of a parsed one
+PARSED_WEIGHT = 64
 
 
 def run(plan: Plan, tools: IngestTools, report: IngestReport) -> None:
@@ -43,7 +45,9 @@ def run(plan: Plan, tools: IngestTools, report: IngestReport) -> None:
         return
     with Flow() as flow:
         parsed = flow.run_ahead(
-            parse_files(plan.tasks, tools, flow), limit=2 * tools.settings.parse_workers
+            parse_files(plan.tasks, tools, flow),
+            limit=2 * tools.settings.parse_workers * PARSED_WEIGHT,
+            weigh=_weigh_parsed,
         )
         write(parsed, tools, flow, report)
 
@@ -58,7 +62,9 @@ def write(
     window = max(1, WINDOW_TOKENS // tools.settings.chunk_tokens)
     chunked = flow.run_ahead(chunk_documents(parsed, tools), limit=2 * window, weigh=_count_chunks)
     embedded = flow.run_ahead(
-        embed_documents(chunked, window, tools, flow), limit=window, weigh=_count_chunks
+        embed_documents(chunked, window, tools, flow),
+        limit=max(window, TOGETHER),
+        weigh=_count_chunks,
     )
     while ready := embedded.take_window(TOGETHER):
         relabelled = relabel_together(ready, tools)
@@ -66,6 +72,10 @@ def write(
             outcome = store_item(item, tools, relabelled)
             note_outcome(outcome, tools)
             report.add(outcome)
+
+
+def _weigh_parsed(item: UnchangedFile | ChangedFile | FileOutcome) -> int:
+    return PARSED_WEIGHT if isinstance(item, ChangedFile) else 1
 
 
 def _count_chunks(item: UnchangedFile | ChunkedDocument | EmbeddedDocument | FileOutcome) -> int:

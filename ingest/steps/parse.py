@@ -72,7 +72,7 @@ def _take_parsed(
     pending: dict[Future[Parsed], ChangedFile], flow: Flow, *, fewer_than: int
 ) -> Iterator[ChangedFile | FileOutcome]:
     """What the parsers have finished; waits until fewer than this many are in flight."""
-    while True:
+    while pending:
         flow.check()
         crowded = len(pending) >= fewer_than
         done, _ = wait(pending, timeout=_POLL_S if crowded else 0, return_when=FIRST_COMPLETED)
