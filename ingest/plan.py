@@ -113,6 +113,8 @@ def _narrow(stored: StoredDocument, readers: Readers | None) -> Iterator[Relabel
     """What the rule in force takes away from the stored readers, if it does. readers: if None,
     nobody may read.
     """
+    if stored.readers == readers:
+        return
     safe = narrow_readers(stored.readers, readers or NOBODY)
     if safe != stored.readers:
         yield Relabel(uri=stored.uri, readers=safe if readers else NOBODY)

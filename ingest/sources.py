@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from indexes.catalog import Catalog, NamedSource
@@ -31,10 +32,10 @@ from indexes.errors import (
 from indexes.formats import KNOWN_ENDINGS, UNREAD_ENDINGS
 from indexes.model import Actor, Readers, Scalar
 from indexes.settings import Settings
-from ingest.access import NOBODY, FolderRule, Rules
+from ingest.access import NOBODY, FolderRule, Rules, file_stamp
 from ingest.archives import INSIDE, ArchiveShelf, Member, is_archive
 from ingest.isolation.private_copy import PrivateCopy
-from ingest.tree import Tree, TreeEntry, file_stamp, unavailable_source
+from ingest.tree import Tree, TreeEntry, Way, unavailable_source
 
 PIPELINE_VERSION = 2
 """Raise it when parsing or chunking gives something else for the same bytes: every file is then
@@ -54,6 +55,7 @@ class Origin:
     rules: Rules
     of_source: Readers  # the rule of the whole source
     shelf: ArchiveShelf  # where archives of this run are opened
+    way: Way  # of this run, to the folder of the file that was opened last
     member: Member | None = None  # the file in the archive, if it is in one
 
     def readers(self, file: Path, folder_rule: FolderRule) -> Readers:
@@ -88,7 +90,7 @@ class SourceFile:
     @property
     def place(self) -> Path:
         """The file on the disk: of a member its archive."""
-        if self.origin is None:
+        if self.origin is None or self.origin.member is None:
             return self.file
         return self.origin.tree.place.joinpath(*self.origin.parts)
 
@@ -97,7 +99,7 @@ class SourceFile:
         return datetime.fromtimestamp(self.modified_ns / 1e9, UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Root:
     """One path that was asked for, as it was when it was opened."""
 
@@ -114,7 +116,7 @@ class Root:
             return self.place.relative_to(self.source.root).parts
         return () if self.is_folder else (self.place.name,)
 
-    @property
+    @cached_property
     def prefix(self) -> str:
         """What the uri of every file below begins with."""
         if self.source is not None and not self.start:
@@ -264,24 +266,27 @@ def scan(
     """
     sources: list[SourceFile] = []
     unreadable: list[SourceFile] = []
-    shelf = ArchiveShelf(max_bytes)
+    shelf, way = ArchiveShelf(max_bytes), Way()
     for root in roots:
         if root.tree is None:
             raise ValueError(f"{root.place} was not opened")
+        of_source = root.source.readers if root.source else NOBODY
         for entry in root.tree.walk(rules, root.start):
-            file = root.tree.place.joinpath(*entry.parts)
             if entry.is_folder:
-                unreadable.append(_folder_problem(file, root, entry.problem))
-            elif file not in skip:
-                of_source = root.source.readers if root.source else NOBODY
+                unreadable.append(_folder_problem(entry.place, root, entry.problem))
+            elif not skip or entry.place not in skip:
                 origin = Origin(
-                    tree=root.tree, parts=entry.parts, rules=rules, of_source=of_source, shelf=shelf
-                )
-                made = _make_source(file, root, entry, origin, collection, max_bytes)
-                sources += _list_archive(made, max_bytes) if is_archive(file.name) else [made]
-    unreadable += _files_not_found(
-        roots, rules.manifest_files - {source.place for source in sources} - skip
-    )
+                    tree=root.tree, parts=entry.parts, rules=rules, of_source=of_source, shelf=shelf,
+                    way=way,
+                )  # fmt: skip
+                made = _make_source(root, entry, origin, collection, max_bytes)
+                if is_archive(entry.parts[-1]):
+                    sources += _list_archive(made, max_bytes)
+                else:
+                    sources.append(made)
+    if named := rules.manifest_files:
+        found = {source.place for source in sources}
+        unreadable += _files_not_found(roots, named - found - skip)
     unseen = [
         source
         for source in (*unreadable, *sources)
@@ -307,7 +312,7 @@ def open_judged_file(source: SourceFile) -> Iterator[BinaryIO]:
     if origin is None:
         raise SourceUnavailable("It is not a file.")
     try:
-        with origin.tree.open_file(origin.parts, origin.rules) as (file, folder_rule):
+        with origin.tree.open_file(origin.parts, origin.rules, origin.way) as (file, folder_rule):
             try:
                 readers = origin.readers(source.place, folder_rule)
             except NoReaders:
@@ -332,7 +337,7 @@ def content_hash(file: BinaryIO, source: SourceFile, settings: Settings) -> str:
     """SHA-256 over the bytes and over every setting that shapes the document. Raises OSError."""
     digest = _shape_digest(source, settings)
     file.seek(0)
-    while block := file.read(_BLOCK):
+    for block in _read_blocks(file, source.size):
         digest.update(block)
     return digest.hexdigest()
 
@@ -345,11 +350,9 @@ def make_private_copy(
     file.seek(0)
     copy = PrivateCopy.new(source.file.name, source.size, settings.home)
     try:
-        left = source.size
-        while left > 0 and (block := file.read(min(left, _BLOCK))):
+        for block in _read_blocks(file, source.size):
             digest.update(block)
             copy.write(block)
-            left -= len(block)
         copy.seal()
     except BaseException:
         copy.close()
@@ -357,10 +360,31 @@ def make_private_copy(
     return copy, digest.hexdigest()
 
 
+def _read_blocks(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """So many bytes, from where the file is, or all that there are. Raises OSError."""
+    while size > 0 and (block := file.read(min(size, _BLOCK))):
+        size -= len(block)
+        yield block
+
+
 def _shape_digest(source: SourceFile, settings: Settings) -> "hashlib._Hash":
     shape = (PIPELINE_VERSION, settings.chunk_tokens, settings.ocr, settings.hidden_text)
-    told = (source.title, source.collection, dict(source.metadata))
-    return hashlib.sha256(json.dumps([shape, told], sort_keys=True).encode())
+    told = (source.title, source.collection)
+    if not source.metadata:
+        return _plain_digest(shape, told).copy()
+    return _begin_digest(shape, told, source.metadata)
+
+
+@lru_cache(maxsize=64)
+def _plain_digest(shape: tuple[Any, ...], told: tuple[str | None, str]) -> "hashlib._Hash":
+    """What most files of a run begin with."""
+    return _begin_digest(shape, told, {})
+
+
+def _begin_digest(
+    shape: tuple[Any, ...], told: tuple[str | None, str], metadata: Mapping[str, Scalar]
+) -> "hashlib._Hash":
+    return hashlib.sha256(json.dumps([shape, (*told, dict(metadata))], sort_keys=True).encode())
 
 
 def _check_unchanged(file: BinaryIO, source: SourceFile) -> None:
@@ -369,9 +393,10 @@ def _check_unchanged(file: BinaryIO, source: SourceFile) -> None:
 
 
 def _make_source(
-    file: Path, root: Root, entry: TreeEntry, origin: Origin, collection: str, max_bytes: int
+    root: Root, entry: TreeEntry, origin: Origin, collection: str, max_bytes: int
 ) -> SourceFile:
     readers: Readers | None = None
+    file = entry.place
     problem: SourceError | None = entry.problem
     if entry.about is not None:
         problem = _kind_problem(file, entry.about, max_bytes)
