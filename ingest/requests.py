@@ -21,6 +21,7 @@ from ingest.embedders import Embedders
 from ingest.isolation.confinement import Confinement
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.isolation.sandbox import Cutting, Parsers
+from ingest.missing import find_missing
 from ingest.preview import preview
 from ingest.report import IngestReport
 from ingest.rule_names import resolve_names
@@ -103,15 +104,15 @@ def perform_ingest(
         max_bytes=settings.max_file_mb * 1_000_000,
         skip=own,
     )
-    found, report.unknown = resolve_names(
-        found, catalog, refuse=settings.unknown_principals == "refuse"
-    )
     stored = {
         uri: d
         for root in roots
         if catalog
         for uri, d in catalog.documents.stored(root.prefix).items()
     }
+    found, report.unknown = resolve_names(
+        find_missing(found, stored, rules), catalog, refuse=settings.unknown_principals == "refuse"
+    )
     planned = plan.make_plan(found, stored, prune=request.prune)
     report.watcher.expect_files(planned.files)
     if request.dry_run or catalog is None or embedders is None:

@@ -48,16 +48,20 @@ def resolve_names(
     A file whose rule denies somebody unknown has no readers then, only a problem; with `refuse` one
     that allows somebody unknown, too.
     """
-    rules = Counter(source.readers for source in found.sources if source.readers)
+    everything = (*found.sources, *found.missing)
+    rules = Counter(source.readers for source in everything if source.readers)
     names = {name for rule in rules for name in rule.allow | rule.deny}
     meaning = catalog.people.meaning(names) if catalog else Meaning.without_catalog(names)
     resolved = {rule: _resolve_rule(rule, meaning, refuse=refuse) for rule in rules}
     unknown = _count_unknown(rules, resolved, meaning)
-    named = tuple(
-        _resolve_source(source, resolved[source.readers]) if source.readers else source
-        for source in found.sources
+    sources, missing = (
+        tuple(
+            _resolve_source(source, resolved[source.readers]) if source.readers else source
+            for source in given
+        )
+        for given in (found.sources, found.missing)
     )
-    return replace(found, sources=named), unknown
+    return replace(found, sources=sources, missing=missing), unknown
 
 
 def describe_difference(before: Readers, after: Readers) -> str:

@@ -163,6 +163,8 @@ class Scan:
     sources: tuple[SourceFile, ...]
     # folders that could not be listed, files that only a manifest knows
     unreadable: tuple[SourceFile, ...] = ()
+    # stored documents whose files are not there; their rules say who may read them until they go
+    missing: tuple[SourceFile, ...] = ()
     blind: tuple[str, ...] = ()
 
 

@@ -64,6 +64,11 @@ class NamedSource:
         below = os.fsencode("/".join(parts)).decode("utf-8", "replace")
         return "/".join(part for part in (self.shown, below) if part) or "/"
 
+    def parts_of(self, uri: str) -> tuple[str, ...]:
+        """The path inside the source of the document with this uri: what `uri` made it from."""
+        below = os.fsdecode(unquote_to_bytes(uri.removeprefix(self.prefix)))
+        return tuple(below.split("/")) if below else ()
+
     def path_of(self, uri: str) -> str:
         """What readers see of the document with this uri."""
         below = unquote(uri.removeprefix(self.prefix), errors="replace")
