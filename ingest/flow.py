@@ -10,11 +10,41 @@ from typing import Any, Generic, Self, TypeVar
 
 T = TypeVar("T")
 
+# bytes of files and of what was read from them that may be on their way at a time
+MAX_LOAD = 256_000_000
 GATHER_S = 0.005  # what comes within this time is taken together; far less than any work on it
 
 
 class Stopped(Exception):
     """The flow was closed while a stage still worked."""
+
+
+class Load:
+    """What is on its way through the stages, by name, and what it weighs.
+
+    Beyond the limit nothing is added, but anything may be on its way alone.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._weights: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def try_add(self, name: str, weight: int) -> bool:
+        with self._lock:
+            fits = not self._weights or sum(self._weights.values()) + weight <= self._limit
+            if fits:
+                self._weights[name] = weight
+            return fits
+
+    def weigh_again(self, name: str, weight: int) -> None:
+        with self._lock:
+            self._weights[name] = weight
+
+    def remove(self, name: str | None) -> None:
+        """It need not have been added."""
+        with self._lock:
+            self._weights.pop(name or "", None)
 
 
 class Flow:
@@ -25,6 +55,7 @@ class Flow:
 
     def __init__(self) -> None:
         self.stopped = False
+        self.load = Load(MAX_LOAD)
         self._stages: list[AheadQueue[Any]] = []
         self._threads: list[threading.Thread] = []
 
@@ -89,7 +120,9 @@ class AheadQueue(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         while window := self.take_window(max(1, self._limit // 8)):
-            yield from window
+            window.reverse()
+            while window:
+                yield window.pop()  # which keeps nothing of a large item while the next is awaited
 
     def take_window(self, limit: int) -> list[T]:
         """Waits for one item, then takes what is there up to this weight, and what comes at once.
@@ -115,8 +148,8 @@ class AheadQueue(Generic[T]):
 
     def produce(self) -> None:
         try:
-            for item in self._items:
-                self._add(item)
+            for _ in map(self._add, self._items):
+                pass
         except BaseException as error:  # carried to the thread that takes
             self._error = error
         finally:

@@ -6,7 +6,7 @@ soon as its vectors are there. A killed run has stored whole documents only; the
 by their hash and goes on with the rest.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ingest.flow import Flow
 from ingest.plan import Plan
@@ -66,12 +66,24 @@ def write(
         limit=max(window, TOGETHER),
         weigh=_count_chunks,
     )
-    while ready := embedded.take_window(TOGETHER):
-        relabelled = relabel_together(ready, tools)
-        for item in ready:
-            outcome = store_item(item, tools, relabelled)
-            note_outcome(outcome, tools)
-            report.add(outcome)
+    while _store_together(embedded.take_window(TOGETHER), tools, flow, report):
+        pass
+
+
+def _store_together(
+    ready: Sequence[UnchangedFile | EmbeddedDocument | FileOutcome],
+    tools: WriteTools,
+    flow: Flow,
+    report: IngestReport,
+) -> bool:
+    """False if there is nothing."""
+    relabelled = relabel_together(ready, tools)
+    for item in ready:
+        outcome = store_item(item, tools, relabelled)
+        note_outcome(outcome, tools)
+        report.add(outcome)
+        flow.load.remove(outcome.uri)
+    return bool(ready)
 
 
 def _weigh_parsed(item: UnchangedFile | ChangedFile | FileOutcome) -> int:

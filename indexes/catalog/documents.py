@@ -26,7 +26,15 @@ from indexes.catalog.schema import (
     vectors,
 )
 from indexes.errors import BadInput, ModelMismatch
-from indexes.model import Actor, Document, IndexGeneration, Principal, Readers, StoredDocument
+from indexes.model import (
+    Actor,
+    Chunk,
+    Document,
+    IndexGeneration,
+    Principal,
+    Readers,
+    StoredDocument,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 _UNIT_TOLERANCE = 1e-3
+MAX_VECTOR_BYTES = 900_000_000  # of one document; a database takes no value beyond a gigabyte
 
 _READABLE_PATHS = Prepared(select(documents.c.path).where(may_read(documents.c.reader_set_id)))
 
@@ -266,6 +275,8 @@ def _vectors_as_bytes(
         raise BadInput(
             f"The vectors have shape {matrix.shape}, not {(len(document.chunks), generation.dimension)}."
         )
+    if 4 * matrix.size > MAX_VECTOR_BYTES:
+        raise BadInput(f"It has {len(document.chunks):,} passages, more than one document may.")
     # NaN fails this too
     if not np.all(np.abs(np.linalg.norm(matrix, axis=1) - 1) < _UNIT_TOLERANCE):
         raise BadInput("The vectors are not of unit length.")
@@ -349,26 +360,26 @@ def _page_map(document: Document) -> list[list[int | str | None]]:
 
 def _write_body(connection: Connection, document_id: int, document: Document) -> None:
     connection.execute(insert(document_texts).values(document_id=document_id, text=document.text))
-    rows = [
-        {
-            "public_id": new_public_id(),
-            "document_id": document_id,
-            "ordinal": chunk.ordinal,
-            "text": chunk.text,
-            "start": chunk.start,
-            "end": chunk.end,
-            "section": list(chunk.section),
-            "pages": [[mark.start, mark.number, mark.name] for mark in chunk.pages],
-            "embedded": chunk.embedded or chunk.text,
-            "words": chunk.words,
-            "header": chunk.header,
-            "headings": [[mark.start, list(mark.section)] for mark in chunk.headings],
-            "tables": [[mark.start, mark.body, mark.end] for mark in chunk.tables],
-        }
-        for chunk in document.chunks
-    ]
-    if rows:
-        connection.execute(insert(chunks), rows)
+    for some in in_batches(document.chunks):  # a row is held twice or more until it is written
+        connection.execute(insert(chunks), [_chunk_row(document_id, chunk) for chunk in some])
+
+
+def _chunk_row(document_id: int, chunk: Chunk) -> dict[str, Any]:
+    return {
+        "public_id": new_public_id(),
+        "document_id": document_id,
+        "ordinal": chunk.ordinal,
+        "text": chunk.text,
+        "start": chunk.start,
+        "end": chunk.end,
+        "section": list(chunk.section),
+        "pages": [[mark.start, mark.number, mark.name] for mark in chunk.pages],
+        "embedded": chunk.embedded or chunk.text,
+        "words": chunk.words,
+        "header": chunk.header,
+        "headings": [[mark.start, list(mark.section)] for mark in chunk.headings],
+        "tables": [[mark.start, mark.body, mark.end] for mark in chunk.tables],
+    }
 
 
 def _write_vectors(connection: Connection, document_id: int, blobs: Mapping[int, bytes]) -> None:

@@ -28,7 +28,7 @@ def lost(world):
     return world
 
 
-def readers(world, name: str = "in/here/a.txt") -> Readers:
+def readers(world, name="in/here/a.txt"):
     return world.stored()[name].readers
 
 
