@@ -11,7 +11,9 @@ from indexes.errors import NoReaders
 from indexes.model import Readers
 from ingest.access import FolderRule, Rules, unusable_rule
 from ingest.archives import INSIDE
-from ingest.sources import Root, Scan, SourceFile
+from ingest.judged_files import SourceFile
+from ingest.roots import Root
+from ingest.sources import Scan
 from ingest.tree import Tree, Way
 
 

@@ -8,8 +8,9 @@ from indexes.errors import SourceError
 from indexes.model import Readers, StoredDocument
 from ingest.access import NOBODY, narrow_readers
 from ingest.archives import INSIDE
+from ingest.judged_files import SourceFile
 from ingest.missing import missing_uris
-from ingest.sources import Scan, SourceFile, is_closed_archive
+from ingest.sources import Scan, is_closed_archive
 
 Verdict = Literal["new", "changed", "relabelled", "moved", "unchanged"]
 

@@ -13,7 +13,8 @@ from indexes.catalog import Catalog
 from indexes.catalog.names import Meaning, Unknown
 from indexes.errors import NoReaders
 from indexes.model import Readers
-from ingest.sources import Scan, SourceFile
+from ingest.judged_files import SourceFile
+from ingest.sources import Scan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

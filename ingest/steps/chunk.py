@@ -16,8 +16,8 @@ from indexes.losses import describe_loss
 from indexes.model import Document, Scalar
 from ingest.chunking import cut, storable_title
 from ingest.elements import CutOptions, CutText, Parsed
+from ingest.judged_files import SourceFile
 from ingest.report import FileOutcome, failed_outcome
-from ingest.sources import SourceFile
 from ingest.steps.values import ChangedFile, ChunkedDocument, UnchangedFile, WriteTools
 
 # of what a file says about itself; the rest is for its manifest

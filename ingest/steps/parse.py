@@ -11,9 +11,9 @@ from ingest.elements import Parsed
 from ingest.flow import Flow
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.isolation.sandbox import Cutting
+from ingest.judged_files import content_hash, make_private_copy, open_judged_file
 from ingest.plan import Task
 from ingest.report import FileOutcome, failed_outcome
-from ingest.sources import content_hash, make_private_copy, open_judged_file
 from ingest.steps.chunk import cut_options
 from ingest.steps.values import ChangedFile, IngestTools, UnchangedFile
 

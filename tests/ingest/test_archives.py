@@ -11,7 +11,9 @@ import pytest
 from indexes.model import Readers
 from ingest.access import Rules
 from ingest.archives import MAX_MEMBERS
-from ingest.sources import find_roots, open_judged_file, scan
+from ingest.judged_files import open_judged_file
+from ingest.roots import find_roots
+from ingest.sources import scan
 from tests.ingest.conftest import IngestWorld
 
 HR = Readers(allow=frozenset({"group:hr"}))

@@ -9,15 +9,9 @@ from indexes.errors import BadInput, NoReaders, SourceRefused, SourceUnavailable
 from indexes.model import Readers
 from indexes.settings import Settings
 from ingest.access import ManifestEntry, Rules
-from ingest.sources import (
-    Scan,
-    SourceFile,
-    content_hash,
-    find_roots,
-    make_private_copy,
-    open_judged_file,
-    scan,
-)
+from ingest.judged_files import SourceFile, content_hash, make_private_copy, open_judged_file
+from ingest.roots import find_roots
+from ingest.sources import Scan, scan
 
 HR = Readers(allow=frozenset({"group:hr"}))
 
