@@ -16,12 +16,9 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, literal, se
 
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
-from indexes.catalog.documents import (
-    delete_document,
-    deny_in_source,
-    intern_readers,
-    readers_by_set,
-)
+from indexes.catalog.document_rows import delete_document
+from indexes.catalog.documents import deny_in_source
+from indexes.catalog.reader_sets import intern_readers, readers_by_set
 from indexes.catalog.schema import documents, ingest_failures, sources
 from indexes.errors import AlreadyExists, BadInput, NotFound
 from indexes.model import Actor, Readers

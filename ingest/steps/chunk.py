@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from indexes import attributes
-from indexes.catalog.documents import MAX_VECTOR_BYTES
+from indexes.catalog.document_rows import MAX_VECTOR_BYTES
 from indexes.errors import SourceBroken, SourceError, SourceTooCostly
 from indexes.losses import describe_loss
 from indexes.model import Document, Scalar
