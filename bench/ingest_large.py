@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,23 +111,31 @@ def measure_here(kind: str, megabytes: int, max_file_mb: int) -> dict[str, Any]:
 def _watch_children(peaks: dict[int, tuple[float, float]]) -> None:
     """Most memory in MB, and processor seconds, of every process below this one, by its id."""
     while True:
-        for process in _descendants(os.getpid()):
-            try:
-                fields = Path(f"/proc/{process}/stat").read_text("utf-8").rsplit(")", 1)[1].split()
-                spent = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-                peaks[process] = _peak_mb(str(process)), spent
-            except (OSError, IndexError):
-                continue
+        found = _processes()
+        for process, (_, spent_s) in found.items():
+            if _is_below(process, os.getpid(), found):
+                with suppress(OSError):
+                    peaks[process] = _peak_mb(str(process)), spent_s
         time.sleep(LOOK_S)
 
 
-def _descendants(process: int) -> list[int]:
-    try:
-        tasks = list(Path(f"/proc/{process}/task").iterdir())
-        children = [int(one) for task in tasks for one in (task / "children").read_text().split()]
-    except OSError:
-        return []
-    return children + [inner for child in children for inner in _descendants(child)]
+def _processes() -> dict[int, tuple[int, float]]:
+    """Parent and processor seconds of every process, by its id."""
+    found: dict[int, tuple[int, float]] = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = place.read_text("utf-8").rsplit(")", 1)[1].split()
+            spent = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            found[int(place.parent.name)] = int(fields[1]), spent
+    return found
+
+
+def _is_below(process: int, top: int, found: dict[int, tuple[int, float]]) -> bool:
+    while process in found:
+        process = found[process][0]
+        if process == top:
+            return True
+    return False
 
 
 def _peak_mb(process: str) -> float:
