@@ -111,22 +111,23 @@ def measure_here(kind: str, megabytes: int, max_file_mb: int) -> dict[str, Any]:
 def _watch_children(peaks: dict[int, tuple[float, float]]) -> None:
     """Most memory in MB, and processor seconds, of every process below this one, by its id."""
     while True:
-        found = _processes()
+        found = _list_processes()
         for process, (_, spent_s) in found.items():
             if _is_below(process, os.getpid(), found):
-                with suppress(OSError):
+                with suppress(OSError, ValueError):
                     peaks[process] = _peak_mb(str(process)), spent_s
         time.sleep(LOOK_S)
 
 
-def _processes() -> dict[int, tuple[int, float]]:
+def _list_processes() -> dict[int, tuple[int, float]]:
     """Parent and processor seconds of every process, by its id."""
     found: dict[int, tuple[int, float]] = {}
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            fields = place.read_text("utf-8").rsplit(")", 1)[1].split()
+    for name in (place.name for place in Path("/proc").iterdir()):
+        with suppress(OSError, ValueError, IndexError):  # it has ended, or is no process
+            told = Path(f"/proc/{int(name)}/stat").read_text("utf-8")
+            fields = told.rsplit(")", 1)[1].split()
             spent = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-            found[int(place.parent.name)] = int(fields[1]), spent
+            found[int(name)] = int(fields[1]), spent
     return found
 
 
