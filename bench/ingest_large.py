@@ -115,7 +115,8 @@ def _watch_children(peaks: dict[int, tuple[float, float]]) -> None:
         for process, (_, spent_s) in found.items():
             if _is_below(process, os.getpid(), found):
                 with suppress(OSError, ValueError):
-                    peaks[process] = _peak_mb(str(process)), spent_s
+                    most_mb, _ = peaks.get(process, (0.0, 0.0))  # of one that has ended it is 0
+                    peaks[process] = max(most_mb, _peak_mb(str(process))), spent_s
         time.sleep(LOOK_S)
 
 
