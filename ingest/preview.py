@@ -3,9 +3,9 @@
 from indexes.errors import SourceError
 from indexes.settings import Settings
 from ingest import moves
+from ingest.judged_files import content_hash, open_judged_file
 from ingest.plan import Plan, Task
 from ingest.report import FileOutcome, IngestReport, failed_outcome
-from ingest.sources import content_hash, open_judged_file
 from ingest.steps.store import unchanged_outcome
 from ingest.steps.withdraw import roots_over_limit
 

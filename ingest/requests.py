@@ -11,17 +11,20 @@ from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavaila
 from indexes.job_kinds import IngestRequest
 from indexes.model import Actor
 from indexes.settings import Settings
-from ingest import pipeline, plan
+from ingest import pipeline
 from ingest.access import Rules, command_line_rule, read_manifest
 from ingest.elements import Parsed
 from ingest.embedders import Embedders
 from ingest.isolation.confinement import Confinement
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.isolation.sandbox import Cutting, Parsers
+from ingest.missing import find_missing
+from ingest.plan import Plan, make_plan
 from ingest.preview import preview
 from ingest.report import IngestReport
+from ingest.roots import Root, assign_named_source, assign_sources, find_roots
 from ingest.rule_names import resolve_names
-from ingest.sources import assign_named_source, assign_sources, find_roots, scan
+from ingest.sources import scan
 from ingest.steps.values import IngestTools, ParserPool
 
 MakeParsers = Callable[[Settings], AbstractContextManager[ParserPool]]
@@ -53,38 +56,13 @@ def perform_ingest(
     Raises BadInput for a request that cannot be carried out, CorpusError and others for what
     stopped it half-way.
     """
-    make_by = None if request.dry_run or embedders is None else by
-    given, name = find_roots(request.paths), request.source
-    roots = (
-        assign_named_source(given, name, catalog)
-        if name
-        else assign_sources(given, catalog, make_by=make_by)
-    )
+    writes = not request.dry_run and embedders is not None
+    roots = _find_places(request, catalog, by if writes else None)
     for source in dict.fromkeys(root.source for root in roots if root.source):
         report.sources.append({"name": source.name, "root": str(source.root)})
         report.watcher.say(f"Source {source.name}: {source.root}")
     report.prune_anyway = request.prune_anyway
-    entries = read_manifest(request.manifest) if request.manifest else {}
-    rules = Rules(command_line_rule(request.allow, request.deny), entries)
-    # a name to leave out, not one to open
-    own = frozenset({request.manifest.resolve()} if request.manifest else ())
-    found = scan(
-        roots,
-        rules,
-        collection=request.collection,
-        max_bytes=settings.max_file_mb * 1_000_000,
-        skip=own,
-    )
-    found, report.unknown = resolve_names(
-        found, catalog, refuse=settings.unknown_principals == "refuse"
-    )
-    stored = {
-        uri: d
-        for root in roots
-        if catalog
-        for uri, d in catalog.documents.stored(root.prefix).items()
-    }
-    planned = plan.make_plan(found, stored, prune=request.prune)
+    planned = _plan_run(request, roots, settings, catalog, report)
     report.watcher.expect_files(planned.files)
     if request.dry_run or catalog is None or embedders is None:
         preview(planned, settings, report)
@@ -102,6 +80,42 @@ def perform_ingest(
             log.exception("The run was stopped")
             remedy = "Mend the cause, then run the same command again."
             raise CorpusError(f"{type(error).__name__}: {error}", remedy=remedy) from error
+
+
+def _find_places(
+    request: IngestRequest, catalog: Catalog | None, make_by: Actor | None
+) -> tuple[Root, ...]:
+    """The paths of the request in their sources. Raises BadInput, NotFound."""
+    roots = find_roots(request.paths)
+    if request.source:
+        return assign_named_source(roots, request.source, catalog)
+    return assign_sources(roots, catalog, make_by=make_by)
+
+
+def _plan_run(
+    request: IngestRequest,
+    roots: tuple[Root, ...],
+    settings: Settings,
+    catalog: Catalog | None,
+    report: IngestReport,
+) -> Plan:
+    """What there is, under which rules, against what is stored. Raises BadInput."""
+    entries = read_manifest(request.manifest) if request.manifest else {}
+    rules = Rules(command_line_rule(request.allow, request.deny), entries)
+    # a name to leave out, not one to open
+    own = frozenset({request.manifest.resolve()} if request.manifest else ())
+    most = settings.max_file_mb * 1_000_000
+    found = scan(roots, rules, collection=request.collection, max_bytes=most, skip=own)
+    stored = {
+        uri: document
+        for root in roots
+        if catalog
+        for uri, document in catalog.documents.stored(root.prefix).items()
+    }
+    found, report.unknown = resolve_names(
+        find_missing(found, stored, rules), catalog, refuse=settings.unknown_principals == "refuse"
+    )
+    return make_plan(found, stored, prune=request.prune)
 
 
 class _ToldParsers:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import RowMapping, insert, or_, select, update
 
 from indexes.catalog.database import Database
-from indexes.catalog.documents import new_public_id
+from indexes.catalog.document_rows import new_public_id
 from indexes.catalog.schema import jobs
 from indexes.errors import LeaseLost, NotFound
 from indexes.model import Actor

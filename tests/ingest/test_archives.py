@@ -12,7 +12,9 @@ from indexes.formats import FOLDER_ENDINGS, FORMATS
 from indexes.model import Readers
 from ingest.access import Rules
 from ingest.archives import MAX_MEMBERS
-from ingest.sources import find_roots, open_judged_file, scan
+from ingest.judged_files import open_judged_file
+from ingest.roots import find_roots
+from ingest.sources import scan
 from tests.ingest.conftest import IngestWorld
 
 HR = Readers(allow=frozenset({"group:hr"}))
