@@ -167,7 +167,7 @@ class IngestReport:
         for outcome in noted:
             yield from _describe(outcome)
         yield from (printable(f"! {each}") for each in self.unknown)
-        if not self.outcomes:
+        if not (self.outcomes or self.missing):
             if not (self.error or self.interrupted):
                 yield "There are no documents to ingest here."
             return

@@ -80,6 +80,34 @@ def test_without_a_rule_that_can_be_used_nobody_reads_it(lost, rule):
     assert readers(lost) == NOBODY
 
 
+def test_a_folder_that_is_not_mounted_is_told_and_opens_when_it_is_back(lost, tmp_path):
+    away = tmp_path / "away"
+    lost.docs.rename(away)
+    lost.docs.mkdir()
+    for _ in range(2):  # told by the run that closes them, and by no later one
+        previewed = lost.ingest(dry_run=True)
+        report = lost.ingest()
+        told = [one for one in report["files"] if one["status"] == "refused"]
+        assert [one for one in previewed["files"] if one["status"] == "refused"] == told
+        assert report["missing"] == 2
+        assert readers(lost) == readers(lost, "b.txt") == NOBODY
+        assert report["code"] == len(told)
+    assert told == []
+    lost.docs.rmdir()
+    away.rename(lost.docs)
+    assert lost.ingest()["totals"]["relabelled"] == 1
+    assert readers(lost, "b.txt") == BOTH
+
+
+def test_the_line_of_a_folder_that_is_not_mounted_says_what_to_do(lost, tmp_path):
+    lost.docs.rename(tmp_path / "away")
+    lost.docs.mkdir()
+    (told,) = lost.ingest()["files"]
+    assert told["path"] == "docs/"
+    assert told["reason"].startswith("2 of 2 documents have no file")
+    assert "mounted" in told["remedy"]
+
+
 def test_what_looks_like_a_rule_closes_its_folder_for_documents_without_files_too(lost):
     (lost.docs / "in/access.yml").write_text("allow: [group:hr]")
     lost.ingest()
