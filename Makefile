@@ -91,6 +91,7 @@ check: setup
 	@$(BIN)/lint-imports --no-logo >.lint-imports.log 2>&1 || { cat .lint-imports.log; rm -f .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
 	@$(BIN)/python -m tools.rooms
+	@$(BIN)/python -m tools.slow_tests --check
 	@echo "check: format, lint, types and import contracts hold"
 
 # What the first test that needs it would make: machine code of the kernels, packaged models unpacked.

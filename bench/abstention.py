@@ -35,7 +35,8 @@ from numpy.typing import NDArray
 
 from bench.labelled import rows, store
 from indexes import embedder as embedding
-from indexes.catalog import Catalog, Filters
+from indexes.catalog import Catalog
+from indexes.catalog.filters import Filters
 from indexes.model import Mode, SearchResult
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings

@@ -124,7 +124,7 @@ def embed_set(
         )
     vectors = np.concatenate(parts)
     cache.mkdir(parents=True, exist_ok=True)
-    with durable.replacing(path) as file:
+    with durable.replace_file(path) as file:
         np.save(file, vectors)
     return vectors
 

@@ -1,9 +1,15 @@
-"""How fast files become searchable: `python -m bench.ingest PATH [--json FILE]`.
+"""How fast files become searchable, and what a run costs besides.
 
-One run into a fresh corpus, then the same chunks embedded alone by the same embedder in the same
+    python -m bench.ingest PATH... [--json FILE]
+    python -m bench.ingest --files 20000 --large csv txt log jsonl --megabytes 200 [--json FILE]
+
+PATH: one run into a fresh corpus, then the same chunks embedded alone by the same embedder in the same
 process: the ratio says what scanning, parsing, cutting and storing cost on top. 1.0 would be free.
 By the clock it also says whether the embedder had to wait; by processor time it stays true on a
 machine that does other work.
+
+--files: so many small files are ingested again, unchanged and with other readers. --large: one file
+of each kind, as large as --megabytes says, once with the usual limit and once with a raised one.
 """
 
 import argparse
@@ -20,13 +26,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.actor import BENCH
+from bench.ingest_again import measure_again
+from bench.ingest_large import measure_large
 from indexes import settings as configuration
 from indexes.catalog import Catalog
+from indexes.cli.terminal import PlainProgress
 from indexes.embedder import CounterRecipe, Embedder, load
+from indexes.job_kinds import IngestRequest
+from indexes.settings import Settings
 from ingest.embedders import Embedders
-from ingest.report import IngestReport, PlainProgress
-from ingest.requests import IngestRequest, perform_ingest
+from ingest.report import FileProgress, IngestReport
+from ingest.requests import perform_ingest
 
+KINDS = ("csv", "txt", "log", "jsonl")
 WARM_UP = ["The canteen opens at noon and closes at two."] * 32
 
 
@@ -69,7 +81,7 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
         watched.passages(WARM_UP)
         watched.texts.clear()
         watched.busy_s, watched.first_at = 0.0, None
-        report = IngestReport(watcher=PlainProgress(sys.stderr))
+        report = IngestReport(watcher=FileProgress(PlainProgress(sys.stderr)))
         catalog = Catalog.open(settings.catalog_url)
         embedders = Embedders(catalog, settings.embedding_model, lambda _: watched, by=BENCH)
         begun, cpu_begun, parsers_begun = (
@@ -78,7 +90,7 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
             _cpu_s(resource.RUSAGE_CHILDREN),
         )
         perform_ingest(
-            IngestRequest(paths=tuple(paths), allow=("group:bench",)),
+            IngestRequest(paths=tuple(path.absolute() for path in paths), allow=("group:bench",)),
             settings,
             catalog,
             embedders,
@@ -144,14 +156,29 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH")
+    parser.add_argument("--files", type=int, default=0, help="so many, ingested again")
+    parser.add_argument("--runs", type=int, default=3, help="of each measure of --files")
+    parser.add_argument("--large", nargs="*", default=[], choices=KINDS, metavar="KIND")
+    parser.add_argument("--megabytes", type=int, default=200, help="of each large file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
     given = parser.parse_args()
-    figures = {name: round(value, 3) for name, value in measure(given.paths).items()}
+    figures: dict[str, Any] = {}
+    if given.paths:
+        figures |= {name: round(value, 3) for name, value in measure(given.paths).items()}
+    if given.files:
+        with tempfile.TemporaryDirectory(prefix="bench-ingest-") as folder:
+            figures["again"] = measure_again(Path(folder), given.files, given.runs)
+    if given.large:
+        figures["large"] = [
+            measure_large(kind, given.megabytes, limit)
+            for kind in given.large
+            for limit in (Settings().max_file_mb, 2 * given.megabytes)
+        ]
     for name, value in figures.items():
-        print(f"{name.replace('_', ' '):<40} {value:>12,}")
+        print(f"{name.replace('_', ' '):<40} {json.dumps(value, indent=1):>12}")
     if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ from typing import Any
 
 from bench.actor import BENCH
 from indexes.catalog import Catalog
+from indexes.cli.terminal import PlainProgress
 from indexes.embedder import Embedder
 from indexes.settings import Settings
-from ingest import labelled
+from ingest import set_documents
 from ingest.embedders import Embedders
-from ingest.report import IngestReport, PlainProgress
+from ingest.report import FileProgress, IngestReport
 from ingest.steps.values import WriteTools
 
 DATA = Path(os.environ.get("CLEARANCE_DATA", "../shared/data"))
@@ -37,11 +38,11 @@ def store(
 
     Returns who may read each document: ids of users, by its own.
     """
-    given = labelled.read_set(DATA / "retrieval" / name, users=DATA / "acl" / "users.jsonl")
+    given = set_documents.read_set(DATA / "retrieval" / name, users=DATA / "acl" / "users.jsonl")
     if len(catalog.documents.stored(f"set:{name}/")) < len(given.texts):
         embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder, by=BENCH)
-        report = IngestReport(watcher=PlainProgress(sys.stderr))
-        labelled.ingest_set(
+        report = IngestReport(watcher=FileProgress(PlainProgress(sys.stderr)))
+        set_documents.ingest_set(
             given,
             WriteTools(catalog=catalog, settings=settings, embedders=embedders, by=BENCH),
             report,

@@ -2,18 +2,17 @@
 verified.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from indexes import durable
 from indexes.errors import BadConfiguration
+from indexes.file_locks import lock_file
 
 ORIGIN = "origin.json"
 """What the folder was made from and the SHA-256 of every file in it."""
@@ -38,7 +37,8 @@ def make_once(
         if _is_intact(folder, origin, lambda _: None):  # needs no lock, so a read-only disk is fine
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(folder, report):
+        told = f"Another process is making {folder}; waiting for it."
+        with lock_file(_beside(folder, "lock"), waiting=lambda: report(told)):
             if not _is_intact(folder, origin, report):
                 _make(folder, origin, make)
                 report(f"{folder} is ready.")
@@ -66,18 +66,6 @@ def _sha256(path: Path, _inode: int, _size: int, _modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextmanager
-def _lock(folder: Path, report: Report) -> Iterator[None]:
-    """Held by one process at a time; the kernel lets go when that process dies, however it dies."""
-    with _beside(folder, "lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report(f"Another process is making {folder}; waiting for it.")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _beside(folder: Path, kind: str) -> Path:
     return folder.parent / f".{folder.name}.{kind}"
 
@@ -96,14 +84,10 @@ def _is_intact(folder: Path, origin: Mapping[str, str], report: Report) -> bool:
     if written != dict(origin):
         report(f"{folder} was made from something else; making it again.")
         return False
-    damaged = [name for name, digest in files.items() if not _matches(folder / name, digest)]
+    damaged = durable.changed_files(folder, files, sha256_of)
     if damaged:
         report(f"{folder} is damaged ({', '.join(damaged)}); making it again.")
     return not damaged
-
-
-def _matches(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256_of(path) == digest
 
 
 def _make(folder: Path, origin: Mapping[str, str], make: Callable[[Path], None]) -> None:
@@ -113,9 +97,10 @@ def _make(folder: Path, origin: Mapping[str, str], make: Callable[[Path], None])
     partial.mkdir()
     try:
         make(partial)
-        for path in _files(partial):
-            path.chmod(0o644)  # some writers keep their files to one user; models are no secret
-        files = {path.relative_to(partial).as_posix(): sha256_of(path) for path in _files(partial)}
+        files = durable.digests(partial, sha256_of)
+        for name in files:
+            # some writers keep their files to one user; models are no secret
+            (partial / name).chmod(0o644)
         text = json.dumps({**origin, "files": files}, indent=2, ensure_ascii=False) + "\n"
         (partial / ORIGIN).write_text(text, encoding="utf-8")
         durable.sync_tree(partial)
@@ -123,7 +108,3 @@ def _make(folder: Path, origin: Mapping[str, str], make: Callable[[Path], None])
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())

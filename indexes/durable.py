@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
@@ -18,7 +18,7 @@ NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP})
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[BufferedWriter]:
+def replace_file(path: Path, *, mode: int = PRIVATE) -> Iterator[BufferedWriter]:
     """A new file, open for writing, that takes the place of `path` at the end of the block.
 
     Whoever opens `path` meanwhile finds what was there before. If the block or the disk fails, that
@@ -42,7 +42,7 @@ def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[BufferedWriter]:
 
 def write(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
     """The file holds this content from now on, whatever it held before. Raises OSError."""
-    with replacing(path, mode=mode) as file:
+    with replace_file(path, mode=mode) as file:
         file.write(content)
 
 
@@ -96,22 +96,29 @@ def open_ordinary(path: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 in hex of every file below the folder, by its path in there. Raises OSError."""
-    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
-    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
-
-
-def changed_files(folder: Path, written: Mapping[str, str]) -> list[str]:
-    """Which files no longer have the SHA-256 that they were written with. Raises OSError if one
-    cannot be read.
-    """
-    return [name for name, digest in written.items() if _digest(folder / name) != digest]
-
-
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """The SHA-256 of an ordinary file, in hex. Raises OSError."""
     with open_ordinary(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests(folder: Path, digest: Callable[[Path], str] = digest_of) -> dict[str, str]:
+    """The digest of every file below the folder, by its path in there. Raises OSError."""
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    return {path.relative_to(folder).as_posix(): digest(path) for path in files}
+
+
+def changed_files(
+    folder: Path, written: Mapping[str, str], digest: Callable[[Path], str] = digest_of
+) -> list[str]:
+    """Which files are gone or no longer have the digest that they were written with. Raises OSError
+    if one cannot be read.
+    """
+    return [
+        name
+        for name, wanted in written.items()
+        if not (folder / name).is_file() or digest(folder / name) != wanted
+    ]
 
 
 def _prefix(path: Path) -> str:

@@ -65,6 +65,14 @@ def _part(name: str, kind: str, reader: str, *endings: str) -> Format:
     return Format(name, endings, kind, "text", _HOME + reader, "part")
 
 
+PACKERS: Mapping[bytes, str] = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "lzma"}
+"""What a file that is compressed as a whole begins with, and the module of the standard library that
+opens it.
+"""
+
+_TARS = (".tar", ".tgz", ".tbz", ".tbz2", ".txz")
+_PACKED = (".gz", ".bz2", ".xz")  # any file, or after `.tar` an archive
+
 _CODE_NAMES = """
     py pyi js mjs cjs ts jsx tsx java kt kts scala groovy go rs c h cc cpp cxx hh hpp hxx cs vb fs swift
     m mm rb php pl pm lua r jl hs ml ex exs erl clj lisp el dart zig nim sql sh bash zsh fish ps1 psm1
@@ -127,12 +135,12 @@ _TABLE = (
     _zip("zip", "application/zip", "", "archives:read_zip", "part"),
     Format(
         "packed",
-        (".tar", ".tgz", ".gz", ".tbz", ".tbz2", ".bz2", ".txz", ".xz"),
+        (*_TARS, *_PACKED),
         "application/gzip",
         "packed",
         _HOME + "archives:read_packed",
         "part",
-        (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"),
+        tuple(PACKERS),
     ),
     Format(
         "tnef",
@@ -239,6 +247,9 @@ ENDING_OF: Mapping[str, str] = {each.media_type: each.endings[0] for each in rev
 
 KNOWN_ENDINGS = "Known endings: " + " ".join(sorted(BY_ENDING)) + "."
 """The remedy for a file that cannot be read."""
+
+FOLDER_ENDINGS = (*FORMATS["zip"].endings, *_TARS, *(f".tar{ending}" for ending in _PACKED))
+"""Of archives each of whose files becomes a document of its own."""
 
 PICTURE_ENDINGS = tuple(ending for ending, each in BY_ENDING.items() if each.family == "image")
 

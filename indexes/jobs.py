@@ -42,6 +42,11 @@ class Attempt:
         self._ended = Event()
 
     @property
+    def asked_by(self) -> Actor:
+        """Who asked for the job, or who does it if that was not noted."""
+        return self._job.asked_by or self._by
+
+    @property
     def lost(self) -> bool:
         """Whether another worker has this job now, or may have it."""
         return self._taken_over or time.monotonic() >= self._kept_at + LEASE_S
@@ -95,7 +100,8 @@ class Attempt:
 
 
 Handler = Callable[[Mapping[str, Any], Attempt], Mapping[str, Any]]
-"""Does a job: gets its payload, and returns its result as JSON.
+"""Does a job: gets its payload, and returns its result as JSON. What people are told of it stands
+there as `lines`.
 
 If it raises a ClearanceError, its text and its remedy are shown with the job.
 """

@@ -170,7 +170,7 @@ def read_people(file: Path) -> dict[str, frozenset[str]]:
         [
             f"{user} is given the rights of another user"
             for user, names in groups.items()
-            if _has_user(names)
+            if any(name.startswith("user:") for name in names)
         ],
     )
     return groups
@@ -186,10 +186,6 @@ def _check_all_readers(file: Path, given: Mapping[str, Iterable[str]]) -> dict[s
             wrong.append(f"{name}: {error.detail}")
     refuse_lines(file, wrong)
     return found
-
-
-def _has_user(names: Iterable[str]) -> bool:
-    return any(name.startswith("user:") for name in names)
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,6 @@ Everything here fails closed. A rule that cannot be read is never skipped in fav
 away, and a file that no rule names has no readers.
 """
 
-import contextlib
 import errno
 import json
 import os
@@ -89,7 +88,7 @@ class Rules:
         return frozenset(self._manifest)
 
     def entry_of(self, file: Path) -> ManifestEntry:
-        return self._manifest.get(file, _SILENT)
+        return self._manifest.get(file, _SILENT) if self._manifest else _SILENT
 
     def readers(self, file: Path, folder_rule: FolderRule, of_source: Readers = NOBODY) -> Readers:
         """Who may read the file: command line, else manifest, else `folder_rule`, else its source.
@@ -104,24 +103,31 @@ class Rules:
         if given is None and not of_source.allow:
             raise NoReaders("No rule in its folder or above it.")
         given = given or of_source
+        if of_source.deny <= given.deny:
+            return given
         return Readers(allow=given.allow, deny=given.deny | of_source.deny)
 
-    def rule_in_folder(self, folder: int, place: Path) -> FolderRule:
-        """The rule in this very folder, read from its descriptor. place: its name, for messages."""
+    def rule_in_folder(
+        self, folder: int, name: str, stamp: tuple[int, ...] | None = None
+    ) -> FolderRule:
+        """The rule in this very folder, read from its descriptor.
+
+        name: of the folder, for messages. stamp: the folder's at this moment, if it is known.
+        """
         if self._command_line:
             return None
         try:
-            state, changed_ns = _folder_state(folder)
-            if state not in self._known:
-                rule = _read_folder_rule(folder, place)
-                if changed_ns > time.time_ns() - _CLOCK_STEP_NS:
-                    # a change that follows at once might not show in the times of the file system
-                    return rule
+            state = _folder_state(folder, stamp)
+            if state in self._known:
+                return self._known[state]
+            rule = _read_folder_rule(folder, name)
+            # a change that follows at once might not show in the times of the file system
+            if _last_change_ns(state) <= time.time_ns() - _CLOCK_STEP_NS:
                 self._known[state] = rule
-            return self._known[state]
+            return rule
         except OSError as error:
             return unusable_rule(
-                f"{place.name}/{ACCESS_FILE}",
+                f"{name}/{ACCESS_FILE}",
                 f"its folder cannot be read: {error.strerror or error}",
             )
 
@@ -262,31 +268,36 @@ def _manifest_entry(line: str, where: str) -> tuple[str, ManifestEntry]:
     return wanted.file, entry
 
 
-def _read_folder_rule(folder: int, place: Path) -> FolderRule:
+def _read_folder_rule(folder: int, name: str) -> FolderRule:
     """Raises OSError for a folder that cannot be listed: what looks like a rule in it would not be
     seen.
     """
     try:
         names = os.listdir(folder)
-        check_names(place.name or "/", names)
-        return read_access_file(place / ACCESS_FILE, folder) if ACCESS_FILE in names else None
+        check_names(name or "/", names)
+        return read_access_file(Path(name, ACCESS_FILE), folder) if ACCESS_FILE in names else None
     except NoReaders as error:
         return error
 
 
-def _folder_state(folder: int) -> tuple[tuple[int, ...], int]:
-    """What changes when a name comes into the folder or goes, or its rule is written to; and when
-    it last did.
+def file_stamp(about: os.stat_result) -> tuple[int, ...]:
+    """Differs if the file was touched, or another one put in its place, between two looks."""
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+def _folder_state(folder: int, stamp: tuple[int, ...] | None) -> tuple[int, ...]:
+    """What changes when a name comes into the folder or goes, or its rule is written to: the stamp
+    of the folder, then that of its rule, if there is one.
     """
-    about = [os.fstat(folder)]
-    with contextlib.suppress(FileNotFoundError):
-        about.append(os.stat(ACCESS_FILE, dir_fd=folder, follow_symlinks=False))
-    state = tuple(
-        n
-        for one in about
-        for n in (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
-    )
-    return state, max(max(one.st_mtime_ns, one.st_ctime_ns) for one in about)
+    state = stamp or file_stamp(os.fstat(folder))
+    try:
+        return state + file_stamp(os.stat(ACCESS_FILE, dir_fd=folder, follow_symlinks=False))
+    except FileNotFoundError:
+        return state
+
+
+def _last_change_ns(state: tuple[int, ...]) -> int:
+    return max(*state[3:5], *state[8:10])
 
 
 def _read_bounded(path: Path, folder: int | None) -> str:

@@ -5,22 +5,22 @@ An archive brings no rules: one that holds a file which is a rule, or looks like
 its text must not go to more people than somebody meant.
 """
 
-import bz2
-import gzip
 import lzma
 import os
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import IO, Any, BinaryIO, Protocol
+from importlib import import_module
+from typing import IO, BinaryIO, Protocol
 from urllib.parse import quote
 
 from indexes.errors import SourceBroken, SourceError, SourceRefused
+from indexes.formats import FOLDER_ENDINGS, FORMATS, PACKERS
 from ingest.elements import ParseOptions
 from ingest.lookalikes import refuse_rules_inside
 from ingest.tree import is_ignored
@@ -30,13 +30,7 @@ UNPACKED_FILES = 10  # all members together may be so many times as large as one
 INSIDE = "!/"
 """Between an archive and a member in a document's uri: everything else is percent-encoded there."""
 
-_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _BLOCK = 1024 * 1024
-_OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
-}
 _NOT_READABLE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -84,7 +78,7 @@ class _Contents(Protocol):
 
 
 def is_archive(name: str) -> bool:
-    return name.lower().endswith(_ENDINGS)
+    return name.lower().endswith(FOLDER_ENDINGS)
 
 
 class ArchiveShelf:
@@ -136,9 +130,9 @@ class ArchiveShelf:
             # a descriptor of its own: it outlives the given one, and moves in the file alone
             own = os.fdopen(os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY), "rb")
             try:
-                packed = name.lower().endswith(".zip")
+                is_zip = name.lower().endswith(FORMATS["zip"].endings)
                 most = UNPACKED_FILES * self._max_bytes
-                self._contents = _Zip(own) if packed else _Tar(own, most)
+                self._contents = _Zip(own) if is_zip else _Tar(own, most)
             except BaseException:
                 own.close()
                 raise
@@ -224,12 +218,12 @@ class _Tar:
 def _uncompressed(file: BinaryIO, most: int) -> BinaryIO:
     head = file.read(6)
     file.seek(0)
-    opener = next((opener for begin, opener in _OPENERS.items() if head.startswith(begin)), None)
-    if opener is None:
+    packer = next((name for begin, name in PACKERS.items() if head.startswith(begin)), None)
+    if packer is None:
         return file
     copy = tempfile.TemporaryFile()  # noqa: SIM115 # whoever takes it closes it
     try:
-        with file, opener(file) as packed:
+        with file, import_module(packer).open(file) as packed:
             for block in iter(lambda: packed.read(_BLOCK), b""):
                 if copy.tell() + len(block) > most:
                     raise _too_large(most)

@@ -6,15 +6,27 @@ sentence at a clause or a space, a table at its rows. Short neighbouring section
 Everything is one pass over the text, whatever it looks like.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from indexes.errors import SourceEmpty
-from indexes.model import Chunk, PageMark, SectionMark, TableMark
-from ingest.elements import CutOptions, CutText, Element, Parsed
+from indexes.model import Chunk
+from ingest.document_tables import DocumentTables
+from ingest.elements import CutOptions, CutText, Parsed
+from ingest.sections import (
+    Block,
+    HeadingPath,
+    Section,
+    count_shared_headings,
+    headings_in,
+    lay_out,
+    make_sections,
+    page_marks,
+    pages_of,
+    section_marks,
+)
 from ingest.splitting import Splitter, TextSpan
 from ingest.table_text import TableText
 
@@ -27,36 +39,8 @@ SMALL_SHARE = 3  # a section below one in so many tokens of a chunk looks for co
 # what has less than one in so many tokens of a chunk, and still does not fit below what stands
 # above it, is embedded without that
 ALONE_SHARE = 6
-HEADING_CHARS = 160
 MAX_TITLE_CHARS = 300
 PATH_SIGN = " > "
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """An element at its place in the document text."""
-
-    start: int
-    end: int
-    element: Element
-
-
-@dataclass(frozen=True, slots=True)
-class _Heading:
-    """A heading, with its place, so that a chunk that contains it does not name it twice."""
-
-    start: int
-    level: int
-    text: str
-
-
-_Path = tuple[_Heading, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    path: _Path
-    blocks: tuple[_Block, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +50,7 @@ class _Draft:
     start: int
     end: int
     tokens: int
-    path: _Path
+    path: HeadingPath
     alone: bool = False  # embedded without anything above it
     whole: bool = False  # it is a whole section, or several: others may join it
 
@@ -96,15 +80,15 @@ def chunk(
     tables as prose) has at most `chunk_tokens` tokens, and at most what the embedder takes. Equal
     input gives equal output.
     """
-    text, blocks = _lay_out(parsed.elements)
-    sections = list(_sections(blocks))
-    tables = _Tables(text, blocks)
+    text, blocks = lay_out(parsed.elements)
+    sections = list(make_sections(blocks))
+    tables = DocumentTables(text, blocks)
     chunker = _Chunker(
         text, title, Splitter(text, embedder), tables, min(chunk_tokens, embedder.max_tokens)
     )
     fitting = chunker.fit(_join_small_sections(chunker, sections))
-    marks = _page_marks(blocks)
-    headings = _section_marks(sections)
+    marks = page_marks(blocks)
+    headings = section_marks(sections)
     chunks = tuple(
         Chunk(
             ordinal=ordinal,
@@ -112,10 +96,10 @@ def chunk(
             start=draft.start,
             end=draft.end,
             section=tuple(heading.text for heading in draft.path),
-            pages=_pages_of(marks, draft),
+            pages=pages_of(marks, draft.start, draft.end),
             embedded=embedded,
             words=chunker.words(draft),
-            headings=_headings_in(headings, draft),
+            headings=headings_in(headings, draft.start, draft.end, draft.path),
             header=tables.header_above(draft.start, draft.end),
             tables=tables.marks(draft.start, draft.end),
         )
@@ -124,56 +108,7 @@ def chunk(
     return text, chunks
 
 
-def _lay_out(elements: Iterable[Element]) -> tuple[str, list[_Block]]:
-    """The document text, blocks a blank line apart and list items a line end apart, and where each
-    block stands.
-    """
-    parts: list[str] = []
-    blocks: list[_Block] = []
-    at, before = 0, ""
-    for element in elements:
-        body = element.text.strip()
-        if not body:
-            continue
-        if blocks:
-            gap = "\n" if before == element.kind == "list" else "\n\n"
-            parts.append(gap)
-            at += len(gap)
-        blocks.append(_Block(at, at + len(body), element))
-        parts.append(body)
-        at, before = at + len(body), element.kind
-    return "".join(parts), blocks
-
-
-def _sections(blocks: Sequence[_Block]) -> Iterator[_Section]:
-    """Blocks under the headings above them.
-
-    Headings with nothing of their own go with what they introduce.
-    """
-    path: list[_Heading] = []
-    held: list[_Block] = []
-    for block in blocks:
-        if block.element.kind == "heading":
-            if any(one.element.kind != "heading" for one in held) or not _introduces(held, block):
-                if held:
-                    yield _Section(tuple(path), tuple(held))
-                held = []
-            level = max(1, block.element.level)
-            while path and path[-1].level >= level:
-                path.pop()
-            path.append(
-                _Heading(block.start, level, " ".join(block.element.text.split())[:HEADING_CHARS])
-            )
-        held.append(block)
-    if held:
-        yield _Section(tuple(path), tuple(held))
-
-
-def _introduces(held: Sequence[_Block], heading: _Block) -> bool:
-    return bool(held) and held[-1].element.level < heading.element.level
-
-
-def _join_small_sections(chunker: "_Chunker", sections: Sequence[_Section]) -> list[_Draft]:
+def _join_small_sections(chunker: "_Chunker", sections: Sequence[Section]) -> list[_Draft]:
     """Drafts of all sections, small neighbours under one parent merged."""
     drafts: list[_Draft] = []
     for made in chunker.cut(sections):
@@ -185,80 +120,17 @@ def _join_small_sections(chunker: "_Chunker", sections: Sequence[_Section]) -> l
 
 
 def _merge(one: _Draft, other: _Draft) -> _Draft:
-    shared = _count_shared_headings(one.path, other.path)
+    shared = count_shared_headings(one.path, other.path)
     return _Draft(
         one.start, other.end, one.tokens + other.tokens + 1, one.path[:shared], whole=True
     )
-
-
-def _count_shared_headings(one: _Path, other: _Path) -> int:
-    """How many headings, from the top, stand above both."""
-    return next(
-        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
-        min(len(one), len(other)),
-    )
-
-
-class _Tables:
-    """The tables of one document, by place."""
-
-    def __init__(self, text: str, blocks: Iterable[_Block]) -> None:
-        self._text = text
-        self._tables = [
-            TableText(text, block.start, block.end, block.element.table)
-            for block in blocks
-            if block.element.kind == "table"
-        ]
-        self._starts = [table.start for table in self._tables]
-
-    def at(self, place: int) -> TableText | None:
-        """The table that holds this character."""
-        number = bisect_right(self._starts, place) - 1
-        table = self._tables[number] if number >= 0 else None
-        return table if table and place < table.end else None
-
-    def header_above(self, start: int, end: int) -> str:
-        """Of the table that goes on between two places."""
-        table = self.at(start)
-        return table.header_above(start, end) if table else ""
-
-    def say(self, start: int, end: int) -> str:
-        """The text between two places with its tables as prose."""
-        parts: list[str] = []
-        at = start
-        for table in self._between(start, end):
-            parts.append(self._text[at : max(at, table.start)])
-            parts.append(table.say(at, end))
-            at = min(end, table.end)
-        return "".join((*parts, self._text[at:end]))
-
-    def has_prose(self, start: int, end: int) -> bool:
-        """Whether a table between two places is said as prose."""
-        return any(table.is_prose for table in self._between(start, end))
-
-    def marks(self, start: int, end: int) -> tuple[TableMark, ...]:
-        """Where tables stand between two places."""
-        return tuple(
-            TableMark(
-                max(start, table.start),
-                min(end, max(start, table.body_start)),
-                min(end, table.end),
-            )
-            for table in self._between(start, end)
-        )
-
-    def _between(self, start: int, end: int) -> Sequence[TableText]:
-        first = max(0, bisect_right(self._starts, start) - 1)
-        if first < len(self._tables) and self._tables[first].end <= start:
-            first += 1
-        return self._tables[first : bisect_left(self._starts, end)]
 
 
 class _Chunker:
     """Cuts the sections of one document."""
 
     def __init__(
-        self, text: str, title: str, splitter: Splitter, tables: _Tables, budget: int
+        self, text: str, title: str, splitter: Splitter, tables: DocumentTables, budget: int
     ) -> None:
         self.text, self.splitter, self.tables, self.budget = text, splitter, tables, budget
         self.title = splitter.shorten(" ".join(title.split()), budget // (2 * PREFIX_SHARE))
@@ -267,7 +139,7 @@ class _Chunker:
         self._leads: dict[str, str] = {}
         self._lines_of: dict[int, list[int]] = {}  # tokens of the lines of tables, by place
 
-    def cut(self, sections: Sequence[_Section]) -> Iterator[list[_Draft]]:
+    def cut(self, sections: Sequence[Section]) -> Iterator[list[_Draft]]:
         """Each section's drafts."""
         blocks = [block for section in sections for block in section.blocks]
         counts = self._count_blocks(blocks)
@@ -280,7 +152,7 @@ class _Chunker:
         """Whether a small section and its neighbour, siblings or parent and child, fit into one
         chunk.
         """
-        shared = _count_shared_headings(before.path, after.path)
+        shared = count_shared_headings(before.path, after.path)
         related = shared >= min(len(before.path), len(after.path)) - 1
         together = before.tokens + after.tokens + 1
         small = min(before.tokens, after.tokens) * SMALL_SHARE < self.budget
@@ -345,7 +217,7 @@ class _Chunker:
         ]
         return self.fit(parts)
 
-    def _cut_section(self, section: _Section, counts: Sequence[int]) -> list[_Draft]:
+    def _cut_section(self, section: Section, counts: Sequence[int]) -> list[_Draft]:
         room = self._room(section.path)
         total = sum(counts) + len(counts)
         if total <= room:
@@ -364,7 +236,7 @@ class _Chunker:
         return drafts + self._pack(run, section.path, room)
 
     def _cut_table(
-        self, block: _Block, lead: list[tuple[TextSpan, int]], path: _Path, room: int
+        self, block: Block, lead: list[tuple[TextSpan, int]], path: HeadingPath, room: int
     ) -> list[_Draft]:
         """Groups of rows; what stands above the rows is embedded with every group.
 
@@ -425,7 +297,7 @@ class _Chunker:
         inside = table.boundary(start, end, cut) if table and table.start < cut else None
         return cut if inside is None else inside
 
-    def _count_blocks(self, blocks: Sequence[_Block]) -> list[int]:
+    def _count_blocks(self, blocks: Sequence[Block]) -> list[int]:
         """Tokens of each block; of a table, those of its lines, which are kept for cutting it."""
         spans = [TextSpan(block.start, block.end) for block in blocks]
         counts = iter(
@@ -461,7 +333,9 @@ class _Chunker:
             self._leads[lead] = "\n".join(lines)
         return self._leads[lead]
 
-    def _pack(self, pieces: Sequence[tuple[TextSpan, int]], path: _Path, room: int) -> list[_Draft]:
+    def _pack(
+        self, pieces: Sequence[tuple[TextSpan, int]], path: HeadingPath, room: int
+    ) -> list[_Draft]:
         """Pieces put together in order into drafts of about equal size, none above the room."""
         if not pieces:
             return []
@@ -478,7 +352,7 @@ class _Chunker:
             end = span.end
         return [*drafts, _Draft(start, end, tokens, path)]
 
-    def _room(self, path: _Path) -> int:
+    def _room(self, path: HeadingPath) -> int:
         names = tuple(heading.text for heading in path)
         if names not in self._rooms:
             prefix = self._prefix(names)
@@ -500,39 +374,3 @@ class _Chunker:
                 shown = shown[1:]
             self._prefixes[names] = prefix
         return self._prefixes[names]
-
-
-def _section_marks(sections: Iterable[_Section]) -> list[SectionMark]:
-    """Every heading at its place, with those above it. Only the last of those that follow each
-    other has a mark.
-    """
-    marks: list[SectionMark] = []
-    for section in sections:
-        if section.path and section.path[-1].start >= section.blocks[0].start:
-            names = tuple(heading.text for heading in section.path)
-            marks.append(SectionMark(section.blocks[0].start, names))
-    return marks
-
-
-def _headings_in(marks: Sequence[SectionMark], draft: _Draft) -> tuple[SectionMark, ...]:
-    """Those in the draft; none if it is all of one section."""
-    first = bisect_left(marks, draft.start, key=lambda mark: mark.start)
-    last = bisect_left(marks, draft.end, key=lambda mark: mark.start)
-    inside = tuple(marks[first:last])
-    names = tuple(heading.text for heading in draft.path)
-    return () if all(mark.section == names for mark in inside) else inside
-
-
-def _page_marks(blocks: Sequence[_Block]) -> list[PageMark]:
-    """Where each page begins. Blocks without a page stand on the page before them."""
-    marks: list[PageMark] = []
-    for block in blocks:
-        page = block.element.page
-        if page is not None and (not marks or marks[-1].number != page):
-            marks.append(PageMark(0 if not marks else block.start, page, block.element.page_name))
-    return marks
-
-
-def _pages_of(marks: Sequence[PageMark], draft: _Draft) -> tuple[PageMark, ...]:
-    first = max(0, bisect_right(marks, draft.start, key=lambda mark: mark.start) - 1)
-    return tuple(marks[first : bisect_left(marks, draft.end, key=lambda mark: mark.start)])

@@ -15,6 +15,7 @@ from indexes.errors import SourceRefused
 ACCESS_FILE = ".access.yaml"
 _STEM = "access"
 _ENDINGS = ("yaml", "yml", "json", "toml")
+_IN_ONE_WORD = tuple(_STEM + ending for ending in _ENDINGS)
 _SAID_OF_COPIES = frozenset(
     {
         "copy",
@@ -81,7 +82,7 @@ def refuse_rules_inside(paths: Iterable[str]) -> None:
 
 
 def _looks_like_a_rule(name: str) -> bool:
-    plain = plain_letters(_drop_invisible(name))
+    plain = plain_letters(name if name.isprintable() else _drop_invisible(name))
     words = [
         word
         for word in _WORD.findall(plain)
@@ -104,7 +105,7 @@ def _is_rule_in_one_word(word: str, *, hidden: bool) -> bool:
 
     A folder may be called `access`.
     """
-    if _is_near_any(word, (_STEM + ending for ending in _ENDINGS), 1):
+    if _is_near_any(word, _IN_ONE_WORD, 1):
         return True
     return hidden and _is_near(word, _STEM, 1)
 

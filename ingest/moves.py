@@ -16,8 +16,8 @@ from indexes.catalog.documents import Moved
 from indexes.errors import SourceError
 from indexes.model import Actor, StoredDocument
 from indexes.settings import Settings
+from ingest.judged_files import content_hash, open_judged_file
 from ingest.plan import GoneDocument, Plan, Task
-from ingest.sources import content_hash, open_judged_file
 
 Move = tuple[GoneDocument, Task]
 

@@ -6,7 +6,7 @@ soon as its vectors are there. A killed run has stored whole documents only; the
 by their hash and goes on with the rest.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ingest.flow import Flow
 from ingest.plan import Plan
@@ -28,6 +28,8 @@ from ingest.steps.withdraw import withdraw
 # chunks sorted by length together; also what a kill can cost in embedding work
 WINDOW_TOKENS = 32_768
 TOGETHER = 250  # files that get their readers in one transaction, at most
+# so many files that need not be parsed may wait in the place of a parsed one
+PARSED_WEIGHT = 64
 
 
 def run(plan: Plan, tools: IngestTools, report: IngestReport) -> None:
@@ -43,7 +45,9 @@ def run(plan: Plan, tools: IngestTools, report: IngestReport) -> None:
         return
     with Flow() as flow:
         parsed = flow.run_ahead(
-            parse_files(plan.tasks, tools, flow), limit=2 * tools.settings.parse_workers
+            parse_files(plan.tasks, tools, flow),
+            limit=2 * tools.settings.parse_workers * PARSED_WEIGHT,
+            weigh=_weigh_parsed,
         )
         write(parsed, tools, flow, report)
 
@@ -58,14 +62,32 @@ def write(
     window = max(1, WINDOW_TOKENS // tools.settings.chunk_tokens)
     chunked = flow.run_ahead(chunk_documents(parsed, tools), limit=2 * window, weigh=_count_chunks)
     embedded = flow.run_ahead(
-        embed_documents(chunked, window, tools, flow), limit=window, weigh=_count_chunks
+        embed_documents(chunked, window, tools, flow),
+        limit=max(window, TOGETHER),
+        weigh=_count_chunks,
     )
-    while ready := embedded.take_window(TOGETHER):
-        relabelled = relabel_together(ready, tools)
-        for item in ready:
-            outcome = store_item(item, tools, relabelled)
-            note_outcome(outcome, tools)
-            report.add(outcome)
+    while _store_together(embedded.take_window(TOGETHER), tools, flow, report):
+        pass
+
+
+def _store_together(
+    ready: Sequence[UnchangedFile | EmbeddedDocument | FileOutcome],
+    tools: WriteTools,
+    flow: Flow,
+    report: IngestReport,
+) -> bool:
+    """False if there is nothing."""
+    relabelled = relabel_together(ready, tools)
+    for item in ready:
+        outcome = store_item(item, tools, relabelled)
+        note_outcome(outcome, tools)
+        report.add(outcome)
+        flow.load.remove(outcome.uri)
+    return bool(ready)
+
+
+def _weigh_parsed(item: UnchangedFile | ChangedFile | FileOutcome) -> int:
+    return PARSED_WEIGHT if isinstance(item, ChangedFile) else 1
 
 
 def _count_chunks(item: UnchangedFile | ChunkedDocument | EmbeddedDocument | FileOutcome) -> int:

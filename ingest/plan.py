@@ -8,7 +8,9 @@ from indexes.errors import SourceError
 from indexes.model import Readers, StoredDocument
 from ingest.access import NOBODY, narrow_readers
 from ingest.archives import INSIDE
-from ingest.sources import Scan, SourceFile, is_closed_archive
+from ingest.judged_files import SourceFile
+from ingest.missing import missing_uris
+from ingest.sources import Scan, is_closed_archive
 
 Verdict = Literal["new", "changed", "relabelled", "moved", "unchanged"]
 
@@ -84,7 +86,8 @@ def make_plan(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool)
 
     stored: what the catalog holds below the scanned roots, by uri. A document is gone only below a
     given path, and never below a folder that could not be listed. A document whose file has lost
-    its readers is for nobody.
+    its readers is for nobody; one without a file is for no more people than the rule in its place
+    allows.
     """
     relabels: list[Relabel] = []
     refusals: list[Refusal] = [_make_refusal(folder, stored=False) for folder in found.unreadable]
@@ -97,7 +100,8 @@ def make_plan(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool)
             refusals.append(_make_refusal(source, stored=known is not None))
         else:
             tasks.append(Task(source=source, readers=source.readers, stored=known))
-    relabels += _narrow_lost_members(found, stored)
+    for lost in found.missing:
+        relabels += _narrow(stored[lost.uri], lost.readers)
     tasks.sort(key=lambda task: task.stored is None or task.stored.readers == task.readers)
     return Plan(
         gone=_find_gone(found, stored),
@@ -113,25 +117,11 @@ def _narrow(stored: StoredDocument, readers: Readers | None) -> Iterator[Relabel
     """What the rule in force takes away from the stored readers, if it does. readers: if None,
     nobody may read.
     """
+    if stored.readers == readers:
+        return
     safe = narrow_readers(stored.readers, readers or NOBODY)
     if safe != stored.readers:
         yield Relabel(uri=stored.uri, readers=safe if readers else NOBODY)
-
-
-def _narrow_lost_members(found: Scan, stored: Mapping[str, StoredDocument]) -> Iterator[Relabel]:
-    """A document that is no longer in its archive stays until it is pruned, but not for more people
-    than the archive is for.
-    """
-    there = {source.uri for source in found.sources}
-    rules = {
-        source.uri.partition(INSIDE)[0] + INSIDE: source.readers
-        for source in found.sources
-        if INSIDE in source.uri
-    }
-    for uri in sorted(stored):
-        archive, inside, _ = uri.partition(INSIDE)
-        if inside and uri not in there and archive + INSIDE in rules:
-            yield from _narrow(stored[uri], rules[archive + INSIDE])
 
 
 def _stored_of(
@@ -152,16 +142,10 @@ def _make_refusal(source: SourceFile, *, stored: bool) -> Refusal:
 
 
 def _find_gone(found: Scan, stored: Mapping[str, StoredDocument]) -> tuple[GoneDocument, ...]:
-    there = {source.uri for source in found.sources}
-    missing = [
-        uri for uri in sorted(stored) if uri not in there and not uri.startswith(found.blind)
-    ]
     return tuple(
         GoneDocument(
             uri=uri, path=root.path_of(uri), content_hash=stored[uri].content_hash, title=stored[uri].title,
             root=root.prefix,
         )
-        for uri in missing
-        for root in found.roots
-        if root.covers(uri)
+        for uri, root in missing_uris(found, stored)
     )  # fmt: skip

@@ -4,10 +4,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from types import TracebackType
-from typing import IO, Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol
 
-from indexes.cli.terminal import printable, progress_bar
+from indexes.cli.terminal import Progress, printable
 from indexes.errors import ClearanceError, NoReaders, SourceRefused
 from indexes.losses import add_up_losses, name_losses
 from indexes.model import Loss
@@ -168,7 +167,7 @@ class IngestReport:
         for outcome in noted:
             yield from _describe(outcome)
         yield from (printable(f"! {each}") for each in self.unknown)
-        if not self.outcomes:
+        if not (self.outcomes or self.missing):
             if not (self.error or self.interrupted):
                 yield "There are no documents to ingest here."
             return
@@ -217,53 +216,30 @@ def _rate(amount: int, seconds: float) -> float:
     return amount / seconds if seconds > 0 else 0.0
 
 
-class PlainProgress:
-    """A line for each file that something was done with."""
+class FileProgress:
+    """Tells people of each file that something was done with; if the screen is drawn anew anyway,
+    only of problems.
+    """
 
-    def __init__(self, out: IO[str]) -> None:
-        self._out = out
-
-    def expect_files(self, files: int) -> None:
-        self.say(f"{files} files.")
-
-    def show_outcome(self, outcome: FileOutcome) -> None:
-        if outcome.status != "unchanged":
-            self.say(outcome_line(outcome))
-
-    def say(self, text: str) -> None:
-        print(printable(text), file=self._out, flush=True)
-
-
-class ProgressBar:
-    """A progress bar with rate and time left; lines appear above it only for problems."""
-
-    def __init__(self, out: IO[str]) -> None:
-        self._progress = progress_bar(out)
-        self._task = self._progress.add_task("Looking", total=None, rate="")
-        self._chunks = 0
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+        self._files = self._done = self._chunks = 0
         self._begun = time.perf_counter()
 
     def expect_files(self, files: int) -> None:
-        self._progress.update(self._task, total=files, description="Ingesting")
+        self._files = files
+        self._shown.update(0, files)
+        if not self._shown.redrawn:
+            self.say(f"{files} files.")
 
     def show_outcome(self, outcome: FileOutcome) -> None:
+        self._done += 1
         self._chunks += outcome.chunks
-        rate = f"{_rate(self._chunks, time.perf_counter() - self._begun):.1f} chunks/s"
-        self._progress.update(self._task, advance=1, rate=rate)
-        if outcome.status in PROBLEMS:
+        rate = _rate(self._chunks, time.perf_counter() - self._begun)
+        self._shown.update(self._done, self._files, f"{rate:.1f} chunks/s")
+        noted = self._shown.redrawn or outcome.status == "unchanged"
+        if outcome.status in PROBLEMS or not noted:
             self.say(outcome_line(outcome))
 
     def say(self, text: str) -> None:
-        self._progress.console.print(printable(text))
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
+        self._shown.say(text)

@@ -4,27 +4,27 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
-from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Protocol, runtime_checkable
 
 from indexes.catalog import Catalog
-from indexes.embedder import LoadEmbedder, load
 from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavailable
+from indexes.job_kinds import IngestRequest
 from indexes.model import Actor
 from indexes.settings import Settings
-from ingest import pipeline, plan
+from ingest import pipeline
 from ingest.access import Rules, command_line_rule, read_manifest
 from ingest.elements import Parsed
 from ingest.embedders import Embedders
 from ingest.isolation.confinement import Confinement
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.isolation.sandbox import Cutting, Parsers
+from ingest.missing import find_missing
+from ingest.plan import Plan, make_plan
 from ingest.preview import preview
 from ingest.report import IngestReport
+from ingest.roots import Root, assign_named_source, assign_sources, find_roots
 from ingest.rule_names import resolve_names
-from ingest.sources import assign_named_source, assign_sources, find_roots, scan
+from ingest.sources import scan
 from ingest.steps.values import IngestTools, ParserPool
 
 MakeParsers = Callable[[Settings], AbstractContextManager[ParserPool]]
@@ -37,31 +37,6 @@ class ConfinedParsers(ParserPool, Protocol):
     """Parsers that can say what holds their processes, before they are given anything."""
 
     def check(self) -> Confinement: ...
-
-
-class IngestRequest(BaseModel):
-    """What to ingest: the arguments of the command, and the payload of a job."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    paths: tuple[Path, ...] = Field(min_length=1)
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
-    collection: str = Field("default", min_length=1, max_length=200)
-    manifest: Path | None = None
-    prune: bool = False
-    prune_anyway: bool = False
-    source: str | None = None  # the one path is the root of this source, wherever it was seen last
-    dry_run: bool = False
-
-    @classmethod
-    def of(cls, given: Any) -> Self:
-        """Raises BadInput, naming what is wrong."""
-        try:
-            return cls.model_validate(given)
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise BadInput(f"{wrong}.") from error
 
 
 def perform_ingest(
@@ -81,38 +56,13 @@ def perform_ingest(
     Raises BadInput for a request that cannot be carried out, CorpusError and others for what
     stopped it half-way.
     """
-    make_by = None if request.dry_run or embedders is None else by
-    given, name = find_roots(request.paths), request.source
-    roots = (
-        assign_named_source(given, name, catalog)
-        if name
-        else assign_sources(given, catalog, make_by=make_by)
-    )
+    writes = not request.dry_run and embedders is not None
+    roots = _find_places(request, catalog, by if writes else None)
     for source in dict.fromkeys(root.source for root in roots if root.source):
         report.sources.append({"name": source.name, "root": str(source.root)})
         report.watcher.say(f"Source {source.name}: {source.root}")
     report.prune_anyway = request.prune_anyway
-    entries = read_manifest(request.manifest) if request.manifest else {}
-    rules = Rules(command_line_rule(request.allow, request.deny), entries)
-    # a name to leave out, not one to open
-    own = frozenset({request.manifest.resolve()} if request.manifest else ())
-    found = scan(
-        roots,
-        rules,
-        collection=request.collection,
-        max_bytes=settings.max_file_mb * 1_000_000,
-        skip=own,
-    )
-    found, report.unknown = resolve_names(
-        found, catalog, refuse=settings.unknown_principals == "refuse"
-    )
-    stored = {
-        uri: d
-        for root in roots
-        if catalog
-        for uri, d in catalog.documents.stored(root.prefix).items()
-    }
-    planned = plan.make_plan(found, stored, prune=request.prune)
+    planned = _plan_run(request, roots, settings, catalog, report)
     report.watcher.expect_files(planned.files)
     if request.dry_run or catalog is None or embedders is None:
         preview(planned, settings, report)
@@ -130,6 +80,42 @@ def perform_ingest(
             log.exception("The run was stopped")
             remedy = "Mend the cause, then run the same command again."
             raise CorpusError(f"{type(error).__name__}: {error}", remedy=remedy) from error
+
+
+def _find_places(
+    request: IngestRequest, catalog: Catalog | None, make_by: Actor | None
+) -> tuple[Root, ...]:
+    """The paths of the request in their sources. Raises BadInput, NotFound."""
+    roots = find_roots(request.paths)
+    if request.source:
+        return assign_named_source(roots, request.source, catalog)
+    return assign_sources(roots, catalog, make_by=make_by)
+
+
+def _plan_run(
+    request: IngestRequest,
+    roots: tuple[Root, ...],
+    settings: Settings,
+    catalog: Catalog | None,
+    report: IngestReport,
+) -> Plan:
+    """What there is, under which rules, against what is stored. Raises BadInput."""
+    entries = read_manifest(request.manifest) if request.manifest else {}
+    rules = Rules(command_line_rule(request.allow, request.deny), entries)
+    # a name to leave out, not one to open
+    own = frozenset({request.manifest.resolve()} if request.manifest else ())
+    most = settings.max_file_mb * 1_000_000
+    found = scan(roots, rules, collection=request.collection, max_bytes=most, skip=own)
+    stored = {
+        uri: document
+        for root in roots
+        if catalog
+        for uri, document in catalog.documents.stored(root.prefix).items()
+    }
+    found, report.unknown = resolve_names(
+        find_missing(found, stored, rules), catalog, refuse=settings.unknown_principals == "refuse"
+    )
+    return make_plan(found, stored, prune=request.prune)
 
 
 class _ToldParsers:
@@ -155,6 +141,24 @@ class _ToldParsers:
         return self._parsers.submit(document, cutting)
 
 
-def embedder_loader(settings: Settings, say: Callable[[str], None] = log.info) -> LoadEmbedder:
-    """Loads the embedder of a model by its name, with the other settings as they are."""
-    return lambda model: load(settings.model_copy(update={"embedding_model": model}), say)
+def check_request(request: IngestRequest, settings: Settings, catalog: Catalog) -> IngestRequest:
+    """The request with the places that its paths lead to now, if a run of it could begin.
+
+    Writes nothing. Raises BadInput and NotFound as `perform_ingest` does before it looks at files,
+    and UnknownPrincipal for a name in the request's own rule that no file could be taken in under.
+    """
+    if request.dry_run:
+        raise BadInput("A dry run writes nothing, so it is not queued.", remedy="Run it here.")
+    roots = find_roots(request.paths)
+    if request.source:
+        assign_named_source(roots, request.source, catalog)
+    else:
+        assign_sources(roots, catalog, make_by=None)
+    manifest = request.manifest.resolve() if request.manifest else None
+    if manifest is not None:
+        read_manifest(manifest)
+    rule = command_line_rule(request.allow, request.deny)
+    if rule is not None:
+        catalog.people.check_rule(rule, refuse=settings.unknown_principals == "refuse")
+    places = tuple(root.place for root in roots)
+    return request.model_copy(update={"paths": places, "manifest": manifest})

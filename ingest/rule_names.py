@@ -5,7 +5,7 @@ such a name, its files are refused: the rule would deny nobody, and its writer w
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,8 @@ from indexes.catalog import Catalog
 from indexes.catalog.names import ResolvedNames, Unknown
 from indexes.errors import NoReaders
 from indexes.model import Readers
-from ingest.sources import Scan, SourceFile
+from ingest.judged_files import SourceFile
+from ingest.sources import Scan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,17 +49,20 @@ def resolve_names(
     A file whose rule denies somebody unknown has no readers then, only a problem; with `refuse` one
     that allows somebody unknown, too.
     """
-    names = {
-        name for source in found.sources if source.readers for name in _all_names(source.readers)
-    }
+    everything = (*found.sources, *found.missing)
+    rules = Counter(source.readers for source in everything if source.readers)
+    names = {name for rule in rules for name in rule.allow | rule.deny}
     meaning = catalog.people.meaning(names) if catalog else ResolvedNames.without_catalog(names)
-    seen: Counter[tuple[str, bool]] = Counter()
-    named = [_resolve_source(source, meaning, seen, refuse=refuse) for source in found.sources]
-    unknown = tuple(
-        UnknownName(unknown=meaning.unknown[name], files=files, refused=refused)
-        for (name, refused), files in sorted(seen.items())
+    resolved = {rule: _resolve_rule(rule, meaning, refuse=refuse) for rule in rules}
+    unknown = _count_unknown(rules, resolved, meaning)
+    sources, missing = (
+        tuple(
+            _resolve_source(source, resolved[source.readers]) if source.readers else source
+            for source in given
+        )
+        for given in (found.sources, found.missing)
     )
-    return replace(found, sources=tuple(named)), unknown
+    return replace(found, sources=sources, missing=missing), unknown
 
 
 def describe_difference(before: Readers, after: Readers) -> str:
@@ -73,31 +77,47 @@ def describe_difference(before: Readers, after: Readers) -> str:
     return ", ".join(parts)
 
 
-def _resolve_source(
-    source: SourceFile, meaning: ResolvedNames, seen: Counter[tuple[str, bool]], *, refuse: bool
-) -> SourceFile:
-    if source.readers is None:
-        return source
-    denied, allowed = (
-        meaning.unknown_in(source.readers.deny),
-        meaning.unknown_in(source.readers.allow),
+@dataclass(frozen=True, slots=True)
+class _ResolvedRule:
+    readers: Readers | None  # None if the rule cannot be used
+    problem: NoReaders | None
+    unknown: frozenset[str]  # names in it that nobody has declared
+
+
+def _resolve_rule(rule: Readers, meaning: ResolvedNames, *, refuse: bool) -> _ResolvedRule:
+    denied, allowed = meaning.unknown_in(rule.deny), meaning.unknown_in(rule.allow)
+    unknown = frozenset(each.name for each in (*denied, *allowed))
+    if refused := denied or (allowed if refuse else ()):
+        problem = _unknown_name_problem(refused, "denies" if denied else "allows")
+        return _ResolvedRule(None, problem, unknown)
+    return _ResolvedRule(meaning.readers(rule), None, unknown)
+
+
+def _resolve_source(source: SourceFile, resolved: _ResolvedRule) -> SourceFile:
+    if resolved.readers is None:
+        return replace(source, readers=None, problem=source.problem or resolved.problem)
+    return (
+        source if resolved.readers == source.readers else replace(source, readers=resolved.readers)
     )
-    refused = denied or (allowed if refuse else ())
-    seen.update((each.name, bool(refused)) for each in {*denied, *allowed})
-    if refused:
-        problem = source.problem or _unknown_name_problem(refused, "denies" if denied else "allows")
-        return replace(source, readers=None, problem=problem)
-    return replace(source, readers=meaning.readers(source.readers))
+
+
+def _count_unknown(
+    rules: Counter[Readers], resolved: Mapping[Readers, _ResolvedRule], meaning: ResolvedNames
+) -> tuple[UnknownName, ...]:
+    seen: Counter[tuple[str, bool]] = Counter()
+    for rule, files in rules.items():
+        for name in resolved[rule].unknown:
+            seen[name, resolved[rule].readers is None] += files
+    return tuple(
+        UnknownName(unknown=meaning.unknown[name], files=files, refused=refused)
+        for (name, refused), files in sorted(seen.items())
+    )
 
 
 def _unknown_name_problem(unknown: Iterable[Unknown], what: str) -> NoReaders:
     told = " ".join(str(each) for each in unknown)
     remedy = "Correct the name in the rule, or declare it: clearance users add NAME, clearance groups add NAME."
     return NoReaders(f"Its rule {what} somebody unknown: {told}", remedy=remedy)
-
-
-def _all_names(readers: Readers) -> frozenset[str]:
-    return readers.allow | readers.deny
 
 
 def _display_name(name: str) -> str:

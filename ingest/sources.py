@@ -1,154 +1,28 @@
 """Files below the given paths, with what their folder says about them.
 
-The scan opens nothing but folders and rules.
-
-A file's bytes are read once, by `open_judged_file`: through the folders that were judged, under
-the rule that is in force then, and only if the file is still the one that the scan saw.
+The scan opens nothing but folders, rules and the tables of contents of archives.
 """
 
-import hashlib
-import json
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
-from urllib.parse import unquote
 
-from indexes.catalog import Catalog, NamedSource
 from indexes.errors import (
-    BadInput,
     NoReaders,
-    NotFound,
     SourceEmpty,
     SourceError,
     SourceRefused,
     SourceUnavailable,
 )
 from indexes.formats import KNOWN_ENDINGS, UNREAD_ENDINGS
-from indexes.model import Actor, Readers, Scalar
-from indexes.settings import Settings
-from ingest.access import NOBODY, FolderRule, Rules
+from indexes.model import Readers
+from ingest.access import NOBODY, Rules, file_stamp
 from ingest.archives import INSIDE, ArchiveShelf, Member, is_archive
-from ingest.isolation.private_copy import PrivateCopy
-from ingest.tree import Tree, TreeEntry, file_stamp, unavailable_source
-
-PIPELINE_VERSION = 2
-"""Raise it when parsing or chunking gives something else for the same bytes: every file is then
-read again.
-"""
-
-_BLOCK = 1024 * 1024
-_CHANGED = "It was changed while it was read."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """How a file is reached again: the open tree it was found in, and the rules of this run."""
-
-    tree: Tree
-    parts: tuple[str, ...]
-    rules: Rules
-    of_source: Readers  # the rule of the whole source
-    shelf: ArchiveShelf  # where archives of this run are opened
-    member: Member | None = None  # the file in the archive, if it is in one
-
-    def readers(self, file: Path, folder_rule: FolderRule) -> Readers:
-        """Raises NoReaders."""
-        return self.rules.readers(file, folder_rule, self.of_source)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFile:
-    """One file as the scan saw it.
-
-    With a problem it cannot be read; without readers nobody may read it.
-    """
-
-    file: Path
-    uri: str
-    path: str  # what readers see: the root's own name, then the way down, with slashes
-    modified_ns: int = 0
-    size: int = 0
-    # tells whether the file was touched since, or another one put in its place
-    stamp: tuple[int, ...] = ()
-    rule: Readers | None = None  # in the words of the rule that governs it
-    readers: Readers | None = None  # whom these words mean
-    problem: SourceError | None = None
-    title: str | None = None
-    collection: str = "default"
-    metadata: Mapping[str, Scalar] = field(default_factory=dict)
-    source_id: int | None = None
-    # None if its text is not in a file of its own
-    origin: Origin | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def place(self) -> Path:
-        """The file on the disk: of a member its archive."""
-        if self.origin is None:
-            return self.file
-        return self.origin.tree.place.joinpath(*self.origin.parts)
-
-    @property
-    def modified_at(self) -> datetime:
-        return datetime.fromtimestamp(self.modified_ns / 1e9, UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Root:
-    """One path that was asked for, as it was when it was opened."""
-
-    place: Path
-    is_folder: bool
-    source: NamedSource | None = None  # that it belongs to
-    # held open: its source, or itself or its folder
-    tree: Tree | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def start(self) -> tuple[str, ...]:
-        """Where in its tree the scan begins."""
-        if self.source is not None:
-            return self.place.relative_to(self.source.root).parts
-        return () if self.is_folder else (self.place.name,)
-
-    @property
-    def prefix(self) -> str:
-        """What the uri of every file below begins with."""
-        if self.source is not None and not self.start:
-            return self.source.prefix
-        uri = self.uri(self.place)
-        return uri.rstrip("/") + "/" if self.is_folder else uri
-
-    def uri(self, place: Path) -> str:
-        return (
-            self.source.uri(place.relative_to(self.source.root).parts)
-            if self.source
-            else place.as_uri()
-        )
-
-    def covers(self, uri: str) -> bool:
-        if self.is_folder:
-            return uri.startswith(self.prefix)
-        return uri == self.prefix or uri.startswith(self.prefix + INSIDE)
-
-    def path(self, place: Path) -> str:
-        """The path that readers see, as text that can be stored, whatever bytes the name has."""
-        if self.source is not None:
-            return self.source.path(place.relative_to(self.source.root).parts)
-        below = place.relative_to(self.place).as_posix() if place != self.place else ""
-        path = "/".join(part for part in (self.place.name, below) if part) or "/"
-        return os.fsencode(path).decode("utf-8", "replace")
-
-    def path_of(self, uri: str) -> str:
-        """The path that readers see, for a uri that this root covers."""
-        uri = uri.replace(INSIDE, "/")
-        if self.source is not None:
-            return self.source.path_of(uri)
-        below = unquote(uri.removeprefix(self.prefix), errors="replace")
-        return "/".join(part for part in (self.place.name, below) if part)
+from ingest.judged_files import Origin, SourceFile, open_judged_file
+from ingest.roots import Root
+from ingest.tree import TreeEntry, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,92 +35,9 @@ class Scan:
     sources: tuple[SourceFile, ...]
     # folders that could not be listed, files that only a manifest knows
     unreadable: tuple[SourceFile, ...] = ()
+    # stored documents whose files are not there; their rules say who may read them until they go
+    missing: tuple[SourceFile, ...] = ()
     blind: tuple[str, ...] = ()
-
-
-def find_roots(paths: Sequence[Path]) -> tuple[Root, ...]:
-    """The given paths, opened, those below another left out.
-
-    Raises BadInput for one that is not there.
-
-    A given path may lead through links, since whoever gives it may name any file; nothing below it
-    may.
-    """
-    roots: dict[Path, Root] = {}
-    for path in paths:
-        try:
-            root = _open_root(path)
-        except (OSError, ValueError) as error:
-            raise BadInput(
-                f"{path} cannot be found.", remedy="Name a file or a folder that exists."
-            ) from error
-        roots.setdefault(root.place, root)
-    return tuple(
-        root for place, root in roots.items() if not any(other in place.parents for other in roots)
-    )
-
-
-def _open_root(path: Path) -> Root:
-    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        about, place = os.fstat(descriptor), Path(f"/proc/self/fd/{descriptor}").readlink()
-        if stat.S_ISDIR(about.st_mode):
-            tree = Tree.open(Path(f"/proc/self/fd/{descriptor}"))
-            return Root(place=tree.place, is_folder=True, tree=tree)
-        return Root(place=place, is_folder=False, tree=Tree.open(place.parent))
-    finally:
-        os.close(descriptor)
-
-
-def assign_sources(
-    roots: Sequence[Root], catalog: Catalog | None, *, make_by: Actor | None
-) -> tuple[Root, ...]:
-    """The same roots as places in their sources.
-
-    make_by: who makes sources that are missing. If None, they are only imagined.
-
-    Raises BadInput if a root cannot be in a source, or if its source is not in its former place.
-    """
-    return tuple(_assign_source(root, catalog, make_by) for root in roots)
-
-
-def assign_named_source(
-    roots: Sequence[Root], name: str, catalog: Catalog | None
-) -> tuple[Root, ...]:
-    """The one root as the folder of this source: the same folder may have other names on other
-    machines.
-    """
-    if len(roots) != 1 or not roots[0].is_folder:
-        raise BadInput("--source takes one folder: the root of the source.")
-    if catalog is None:
-        raise NotFound(f"There is no source {name}.")
-    (root,) = roots
-    return (replace(root, source=replace(catalog.sources.get(name), root=root.place)),)
-
-
-def _assign_source(root: Root, catalog: Catalog | None, make_by: Actor | None) -> Root:
-    source = None
-    if catalog is not None and make_by is not None:
-        source = catalog.sources.ensure(root.place, is_folder=root.is_folder, by=make_by)
-    elif catalog is not None:
-        source = catalog.sources.find(root.place, is_folder=root.is_folder)
-    if source is None:
-        place, shown = (root.place, root.place.name) if root.is_folder else (root.place.parent, "")
-        source = NamedSource(
-            id=0, name=shown or place.name, root=place, shown=shown, loose=not root.is_folder
-        )
-    if root.tree is not None and root.tree.place == source.root:
-        return replace(root, source=source)
-    try:
-        tree = Tree.open(source.root)
-    except OSError as error:
-        raise BadInput(f"The source {source.name} cannot be opened at {source.root}.") from error
-    if tree.place != source.root:
-        remedy = f"If it is the same folder: clearance sources move {source.name} {tree.place}"
-        raise BadInput(
-            f"The source {source.name} was at {source.root}, which is a link now.", remedy=remedy
-        )
-    return replace(root, source=source, tree=tree)
 
 
 def scan(
@@ -264,24 +55,27 @@ def scan(
     """
     sources: list[SourceFile] = []
     unreadable: list[SourceFile] = []
-    shelf = ArchiveShelf(max_bytes)
+    shelf, way = ArchiveShelf(max_bytes), Way()
     for root in roots:
         if root.tree is None:
             raise ValueError(f"{root.place} was not opened")
+        of_source = root.source.readers if root.source else NOBODY
         for entry in root.tree.walk(rules, root.start):
-            file = root.tree.place.joinpath(*entry.parts)
             if entry.is_folder:
-                unreadable.append(_folder_problem(file, root, entry.problem))
-            elif file not in skip:
-                of_source = root.source.readers if root.source else NOBODY
+                unreadable.append(_folder_problem(entry.place, root, entry.problem))
+            elif not skip or entry.place not in skip:
                 origin = Origin(
-                    tree=root.tree, parts=entry.parts, rules=rules, of_source=of_source, shelf=shelf
-                )
-                made = _make_source(file, root, entry, origin, collection, max_bytes)
-                sources += _list_archive(made, max_bytes) if is_archive(file.name) else [made]
-    unreadable += _files_not_found(
-        roots, rules.manifest_files - {source.place for source in sources} - skip
-    )
+                    tree=root.tree, parts=entry.parts, rules=rules, of_source=of_source, shelf=shelf,
+                    way=way,
+                )  # fmt: skip
+                made = _make_source(root, entry, origin, collection, max_bytes)
+                if is_archive(entry.parts[-1]):
+                    sources += _list_archive(made, max_bytes)
+                else:
+                    sources.append(made)
+    if named := rules.manifest_files:
+        found = {source.place for source in sources}
+        unreadable += _files_not_found(roots, named - found - skip)
     unseen = [
         source
         for source in (*unreadable, *sources)
@@ -294,84 +88,17 @@ def scan(
     )
 
 
-@contextmanager
-def open_judged_file(source: SourceFile) -> Iterator[BinaryIO]:
-    """The file's bytes, open.
-
-    Raises SourceUnavailable unless file and rule are what the scan saw, to the end.
-
-    Its folders are opened anew from the root, and the rule is read on the way: so the rule was in
-    force, at this place, for these bytes, whatever was exchanged before or after.
-    """
-    origin = source.origin
-    if origin is None:
-        raise SourceUnavailable("It is not a file.")
-    try:
-        with origin.tree.open_file(origin.parts, origin.rules) as (file, folder_rule):
-            try:
-                readers = origin.readers(source.place, folder_rule)
-            except NoReaders:
-                readers = None
-            if readers != source.rule:
-                raise SourceUnavailable(
-                    "Its rule was changed meanwhile.", remedy="Run the same command again."
-                )
-            _check_unchanged(file, source)
-            if origin.member is None:
-                yield file
-            else:
-                name = origin.parts[-1]
-                with origin.shelf.open(file, name, source.stamp, origin.member) as inner:
-                    yield inner
-            _check_unchanged(file, source)
-    except OSError as error:
-        raise unavailable_source(error) from error
-
-
-def content_hash(file: BinaryIO, source: SourceFile, settings: Settings) -> str:
-    """SHA-256 over the bytes and over every setting that shapes the document. Raises OSError."""
-    digest = _shape_digest(source, settings)
-    file.seek(0)
-    while block := file.read(_BLOCK):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def make_private_copy(
-    file: BinaryIO, source: SourceFile, settings: Settings
-) -> tuple[PrivateCopy, str]:
-    """A copy that nobody else can reach, and the content hash of the copy itself. Raises OSError."""
-    digest = _shape_digest(source, settings)
-    file.seek(0)
-    copy = PrivateCopy.new(source.file.name, source.size, settings.home)
-    try:
-        left = source.size
-        while left > 0 and (block := file.read(min(left, _BLOCK))):
-            digest.update(block)
-            copy.write(block)
-            left -= len(block)
-        copy.seal()
-    except BaseException:
-        copy.close()
-        raise
-    return copy, digest.hexdigest()
-
-
-def _shape_digest(source: SourceFile, settings: Settings) -> "hashlib._Hash":
-    shape = (PIPELINE_VERSION, settings.chunk_tokens, settings.ocr, settings.hidden_text)
-    told = (source.title, source.collection, dict(source.metadata))
-    return hashlib.sha256(json.dumps([shape, told], sort_keys=True).encode())
-
-
-def _check_unchanged(file: BinaryIO, source: SourceFile) -> None:
-    if file_stamp(os.fstat(file.fileno())) != source.stamp:
-        raise SourceUnavailable(_CHANGED, remedy="Run the same command again.")
+def is_closed_archive(source: SourceFile) -> bool:
+    """Whether it is an archive that could not be opened, so that nobody knows what is in it."""
+    inside = source.origin is not None and source.origin.member is not None
+    return is_archive(source.file.name) and not inside
 
 
 def _make_source(
-    file: Path, root: Root, entry: TreeEntry, origin: Origin, collection: str, max_bytes: int
+    root: Root, entry: TreeEntry, origin: Origin, collection: str, max_bytes: int
 ) -> SourceFile:
     readers: Readers | None = None
+    file = entry.place
     problem: SourceError | None = entry.problem
     if entry.about is not None:
         problem = _kind_problem(file, entry.about, max_bytes)
@@ -417,12 +144,6 @@ def _size_problem(size: int, max_bytes: int) -> SourceRefused | None:
     return SourceRefused(
         f"It has {size:,} bytes.", remedy="Split it, or raise CLEARANCE_MAX_FILE_MB."
     )
-
-
-def is_closed_archive(source: SourceFile) -> bool:
-    """Whether it is an archive that could not be opened, so that nobody knows what is in it."""
-    inside = source.origin is not None and source.origin.member is not None
-    return is_archive(source.file.name) and not inside
 
 
 def _list_archive(archive: SourceFile, max_bytes: int) -> list[SourceFile]:

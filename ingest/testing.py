@@ -151,21 +151,24 @@ def command(arguments: str) -> int:
     ingest.testing JSON`.
 
     arguments: an object with `settings`, `request`, and `seconds_per_text`, how slow embedding is.
+    Without a request the jobs that wait are done.
     """
+    from indexes.job_kinds import IngestRequest
     from indexes.settings import Settings
 
     # late: workers that only parse must not import all of this
     from ingest.cli.ingest import ingest_once
     from ingest.isolation.sandbox import Parsers
-    from ingest.requests import IngestRequest
+    from ingest.worker import do_jobs
 
     given = json.loads(arguments)
     embedder = SpyEmbedder(seconds_per_text=given["seconds_per_text"])
-    request, settings = (
-        IngestRequest.model_validate(given["request"]),
-        Settings.model_validate(given["settings"]),
-    )
+    settings = Settings.model_validate(given["settings"])
     parsers = partial(Parsers, parser="ingest.testing:paragraphs")
+    if "request" not in given:
+        do_jobs(settings, once=True, load=lambda _: embedder, make_parsers=parsers)
+        return 0
+    request = IngestRequest.model_validate(given["request"])
     return ingest_once(
         request, settings, as_json=True, load=lambda _: embedder, make_parsers=parsers
     )

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from indexes.errors import SourceUnavailable
-from ingest.access import FolderRule, Rules
+from ingest.access import FolderRule, Rules, file_stamp
 
 MAX_DEPTH = 200  # every folder on the way down is held open while its files are looked at
 IGNORED = (
@@ -42,6 +43,7 @@ class TreeEntry:
     """What the walk found at one place: a file, or something that could not be looked at."""
 
     parts: tuple[str, ...]  # the way down from the top of the tree
+    place: Path  # the same by its whole name, which is never opened
     about: os.stat_result | None = None
     rule: FolderRule = None  # of the nearest folder that has one
     problem: SourceUnavailable | None = None
@@ -55,7 +57,7 @@ class Tree:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         # its name cannot be another folder's
         self.place = Path(f"/proc/self/fd/{descriptor}").readlink()
 
@@ -69,104 +71,152 @@ class Tree:
         leave behind and without hidden entries.
         """
         try:
-            folder, rule = self._descend(start[:-1], rules)
+            with Way().reach(self, start[:-1], rules) as (held, rule):
+                folder = os.dup(held)
         except OSError as error:
-            yield TreeEntry(parts=start, problem=unavailable_source(error), is_folder=True)
+            place = self.place.joinpath(*start)
+            problem = unavailable_source(error)
+            yield TreeEntry(parts=start, place=place, problem=problem, is_folder=True)
             return
         try:
             if start:
-                yield from self._walk_entry(folder, start, rule, rules)
+                yield from self._walk_entry(folder, start, self.place.joinpath(*start), rule, rules)
             else:
-                yield from self._walk_folder(folder, start, None, rules)
+                yield from self._walk_folder(folder, start, self.place, None, rules)
         finally:
             os.close(folder)
 
     @contextmanager
     def open_file(
-        self, parts: tuple[str, ...], rules: Rules
+        self, parts: tuple[str, ...], rules: Rules, way: "Way"
     ) -> Iterator[tuple[BinaryIO, FolderRule]]:
         """The file, open, and the rule of its nearest folder, read on the way to it.
 
-        Raises OSError.
+        way: of this run. Raises OSError.
         """
-        folder, rule = self._descend(parts[:-1], rules)
-        try:
+        with way.reach(self, parts[:-1], rules) as (folder, rule):
             descriptor = os.open(parts[-1], _ENTRY, dir_fd=folder)
-        finally:
-            os.close(folder)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             yield file, rule
 
     def rule_of(self, folder: tuple[str, ...], rules: Rules) -> FolderRule:
         """The rule of the nearest folder at or above this one, up to the top. Raises OSError."""
-        descriptor, rule = self._descend(folder, rules)
-        os.close(descriptor)
-        return rule
-
-    def _descend(self, parts: tuple[str, ...], rules: Rules) -> tuple[int, FolderRule]:
-        """A new descriptor of the folder, and the nearest rule on the way to it."""
-        folder, rule = os.dup(self._descriptor), rules.rule_in_folder(self._descriptor, self.place)
-        try:
-            for depth, name in enumerate(parts, start=1):
-                inner = os.open(name, _ENTRY | os.O_DIRECTORY, dir_fd=folder)
-                os.close(folder)
-                folder = inner
-                rule = _nearer(
-                    rules.rule_in_folder(folder, self.place.joinpath(*parts[:depth])), rule
-                )
-        except BaseException:
-            os.close(folder)
-            raise
-        return folder, rule
+        with Way().reach(self, folder, rules) as (_, rule):
+            return rule
 
     def _walk_entry(
-        self, folder: int, parts: tuple[str, ...], rule: FolderRule, rules: Rules
+        self, folder: int, parts: tuple[str, ...], place: Path, rule: FolderRule, rules: Rules
     ) -> Iterator[TreeEntry]:
         try:
             about = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
         except OSError as error:
-            yield TreeEntry(parts=parts, rule=rule, problem=unavailable_source(error))
+            problem = unavailable_source(error)
+            yield TreeEntry(parts=parts, place=place, rule=rule, problem=problem)
             return
         if not stat.S_ISDIR(about.st_mode):
-            yield TreeEntry(parts=parts, about=about, rule=rule)
+            yield TreeEntry(parts=parts, place=place, about=about, rule=rule)
             return
         try:
             if len(parts) > MAX_DEPTH:
                 raise OSError(errno.EMLINK, f"It is more than {MAX_DEPTH} folders deep")
             inner = os.open(parts[-1], _ENTRY | os.O_DIRECTORY, dir_fd=folder)
         except OSError as error:
-            yield TreeEntry(parts=parts, problem=unavailable_source(error), is_folder=True)
+            problem = unavailable_source(error)
+            yield TreeEntry(parts=parts, place=place, problem=problem, is_folder=True)
             return
         try:
-            yield from self._walk_folder(inner, parts, rule, rules)
+            yield from self._walk_folder(inner, parts, place, rule, rules)
         finally:
             os.close(inner)
 
     def _walk_folder(
-        self, folder: int, parts: tuple[str, ...], rule: FolderRule, rules: Rules
+        self, folder: int, parts: tuple[str, ...], place: Path, rule: FolderRule, rules: Rules
     ) -> Iterator[TreeEntry]:
         try:
             names = sorted(os.listdir(folder))
         except OSError as error:
-            yield TreeEntry(parts=parts, problem=unavailable_source(error), is_folder=True)
+            problem = unavailable_source(error)
+            yield TreeEntry(parts=parts, place=place, problem=problem, is_folder=True)
             return
-        rule = _nearer(rules.rule_in_folder(folder, self.place.joinpath(*parts)), rule)
+        rule = _nearer(rules.rule_in_folder(folder, place.name), rule)
         for name in names:
             if not is_ignored(name):
-                yield from self._walk_entry(folder, (*parts, name), rule, rules)
+                yield from self._walk_entry(folder, (*parts, name), place / name, rule, rules)
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
     def __del__(self) -> None:
         self.close()
 
 
-def file_stamp(about: os.stat_result) -> tuple[int, ...]:
-    """Differs if the file was touched, or another one put in its place, between two looks."""
-    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+@dataclass(frozen=True, slots=True)
+class _HeldFolder:
+    name: str
+    descriptor: int
+    stamp: tuple[int, ...]
+
+
+class Way:
+    """The folders on the way to the one that was reached last, held open: the next file is most
+    often in the same one.
+
+    A descriptor that is held is as good as a new one if the name on the way still leads to the same
+    folder and nothing was done to it: what is open keeps its number, so no other folder can have it.
+    """
+
+    def __init__(self) -> None:
+        self._tree: Tree | None = None
+        self._folders: list[_HeldFolder] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def reach(
+        self, tree: Tree, parts: tuple[str, ...], rules: Rules
+    ) -> Iterator[tuple[int, FolderRule]]:
+        """A descriptor of this folder, good inside the block, and the nearest rule on the way to
+        it: every name and every rule is looked at anew.
+
+        Raises OSError.
+        """
+        with self._lock:
+            if self._tree is not tree:
+                self._let_go()
+                self._tree = tree
+            folder, rule = tree.descriptor, rules.rule_in_folder(tree.descriptor, tree.place.name)
+            for depth, name in enumerate(parts):
+                held = self._step(depth, name, folder) or self._open(depth, name, folder)
+                folder = held.descriptor
+                rule = _nearer(rules.rule_in_folder(folder, name, held.stamp), rule)
+            yield folder, rule
+
+    def _step(self, depth: int, name: str, above: int) -> _HeldFolder | None:
+        """The folder that is held, if this name leads to it and it is as it was when it was opened."""
+        if depth == len(self._folders) or self._folders[depth].name != name:
+            return None
+        about = os.stat(name, dir_fd=above, follow_symlinks=False)
+        held = self._folders[depth]
+        return held if held.stamp == file_stamp(about) else None
+
+    def _open(self, depth: int, name: str, above: int) -> _HeldFolder:
+        self._let_go(depth)
+        descriptor = os.open(name, _ENTRY | os.O_DIRECTORY, dir_fd=above)
+        try:
+            stamp = file_stamp(os.fstat(descriptor))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._folders.append(_HeldFolder(name, descriptor, stamp))
+        return self._folders[-1]
+
+    def _let_go(self, depth: int = 0) -> None:
+        while len(self._folders) > depth:
+            os.close(self._folders.pop().descriptor)
+
+    def __del__(self) -> None:
+        self._let_go()
 
 
 def unavailable_source(error: OSError) -> SourceUnavailable:

@@ -1,27 +1,40 @@
-"""Ingestion jobs from the queue in the catalog, done one after another."""
+"""Ingestion jobs: put into the queue of the catalog, and done from there one after another."""
 
 import logging
+from collections import deque
 from collections.abc import Mapping
 from contextlib import closing
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from indexes.catalog import Catalog
-from indexes.embedder import LoadEmbedder
+from indexes.catalog.jobs import Job
+from indexes.embedder import LoadEmbedder, embedder_loader
+from indexes.ingest_lock import ingest_lock
+from indexes.job_kinds import INGEST, IngestRequest
 from indexes.jobs import Attempt, Handler, JobRunner
 from indexes.model import Actor
 from indexes.settings import Settings
 from ingest.embedders import Embedders
-from ingest.lock import ingest_lock
 from ingest.report import FileOutcome, IngestReport
-from ingest.requests import IngestRequest, MakeParsers, embedder_loader, perform_ingest
+from ingest.requests import MakeParsers, check_request, perform_ingest
 
-JOB_KIND = "ingest"
 POLL_S = 2.0
-MAX_LISTED = 1_000  # files in the result of a job
+MAX_LISTED = 1_000  # files in the result of a job, and lines for people
 _ACTOR = Actor("system:worker")
 
 log = logging.getLogger(__name__)
+
+
+def enqueue_ingest(
+    request: IngestRequest, settings: Settings, catalog: Catalog, *, by: Actor
+) -> Job:
+    """The ingestion as a job, for which a worker will act as `by`.
+
+    Raises BadInput and NotFound for a request that could not begin now.
+    """
+    checked = check_request(request, settings, catalog)
+    return catalog.jobs.enqueue(INGEST, checked.payload(), by=by)
 
 
 def do_jobs(
@@ -37,9 +50,8 @@ def do_jobs(
     While a command line run has the corpus, no job is claimed.
     """
     with closing(Catalog.open(settings.catalog_url)) as catalog:
-        loads = load or embedder_loader(settings)
-        embedders = Embedders(catalog, settings.embedding_model, loads, by=_ACTOR)
-        handlers = {JOB_KIND: ingest_handler(settings, catalog, embedders, make_parsers)}
+        loads = cache(load or embedder_loader(settings))
+        handlers = {INGEST: ingest_handler(settings, catalog, loads, make_parsers)}
         turn = partial(ingest_lock, settings.home)
         runner = JobRunner(catalog.jobs, handlers, by=_ACTOR, poll_s=poll_s, turn=turn)
         runner.run(once=once)
@@ -48,20 +60,22 @@ def do_jobs(
 def ingest_handler(
     settings: Settings,
     catalog: Catalog,
-    embedders: Embedders,
+    load: LoadEmbedder,
     make_parsers: MakeParsers | None = None,
 ) -> Handler:
-    """Does one ingestion; its result is the report.
+    """Does one ingestion; its result is the report. What it writes, whoever asked for it writes.
 
     It takes no lock: whoever runs it holds the one for the corpus (`ingest_lock`).
     """
 
     def ingest(payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
+        request, by = IngestRequest.of(payload), attempt.asked_by
         report = IngestReport(watcher=_AttemptWatcher(attempt))
-        request = IngestRequest.of(payload)
-        perform_ingest(request, settings, catalog, embedders, report, make_parsers, by=_ACTOR)
+        embedders = Embedders(catalog, settings.embedding_model, load, by=by)
+        perform_ingest(request, settings, catalog, embedders, report, make_parsers, by=by)
         report.close()
-        return report.summary(most=MAX_LISTED)
+        lines = deque(report.lines(), MAX_LISTED)  # the totals come last
+        return {**report.summary(most=MAX_LISTED), "lines": list(lines)}
 
     return ingest
 

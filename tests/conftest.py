@@ -51,7 +51,8 @@ _SLOW = frozenset(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         file, _, rest = item.nodeid.partition("::")
-        if f"{file}::{rest.rpartition('::')[2].partition('[')[0]}" in _SLOW:
+        slow = f"{file}::{rest.rpartition('::')[2].partition('[')[0]}" in _SLOW
+        if slow and item.get_closest_marker("quick") is None:
             item.add_marker(pytest.mark.slow)
     order = {stem: place for place, stem in enumerate((*WITH_MODEL_SERVER, *_LONG))}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))

@@ -12,11 +12,11 @@ from random import Random
 from typing import Any
 
 from indexes.catalog import Catalog
+from indexes.catalog.filters import Filters
 from indexes.catalog.template_choice import TemplateText
 from indexes.derived import rebuild
 from indexes.errors import AlreadyExists, BadInput, IndexDamaged, NotFound
 from indexes.model import Principal, Readers
-from indexes.search.searcher import Filters
 from indexes.testing import HashingEmbedder
 from tests.world import TESTER, document
 

@@ -285,6 +285,28 @@ def test_no_door_tells_anybody_of_what_they_may_not_read(
     assert runtime.searcher.status().alarms == 0, "one gate had to stop what the other let through"
 
 
+@pytest.mark.quick
+def test_searching_asking_and_opening_tell_everybody_exactly_what_they_may_read(
+    building: Building,
+) -> None:
+    for user in USERS:
+        headers = {"Authorization": f"Bearer {building.keys[user]}"}
+        asked = {"question": QUESTION, "k": 50, "answerer": "quotes"}
+        said = [
+            building.http.post("/search", json={"question": QUESTION, "k": 50}, headers=headers),
+            building.http.post("/ask", json=asked, headers=headers),
+        ]
+        said += [
+            building.http.get(f"/documents/{id}", headers=headers) for id in building.ids.values()
+        ]
+        for replies in (said[:1], said[1:2], said[2:]):
+            told = b"".join(reply.content for reply in replies)
+            heard = {name for name in DOCUMENTS if canary(name).encode() in told}
+            assert heard == {name for name in DOCUMENTS if user in READERS[name]}, user
+    runtime = building.http.app.state.runtime  # type: ignore[attr-defined]
+    assert runtime.searcher.status().alarms == 0, "one gate had to stop what the other let through"
+
+
 def test_everybody_is_told_of_everything_they_may_read(building: Building) -> None:
     for user in USERS:
         said = dict(building.doors(user))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import rooms
+from tools import rooms, slow_tests
 from tools.demo import describe_sources, remove_controls
 from tools.processes import ServerFailed, free_port, is_free, running, wait_for
 
@@ -220,3 +220,37 @@ def test_an_arrow_that_runs_back_is_found(tmp_path):
     assert {arrow for arrow in arrows if rooms.runs_back(arrow, floors)} == {
         ("service.ground", "service.top")
     }
+
+
+def test_a_room_on_no_floor_is_found_with_and_without_arrows(tmp_path, monkeypatch, capsys):
+    for room in ("top", "ground", "lost", "testing"):
+        (tmp_path / "service").mkdir(exist_ok=True)
+        (tmp_path / "service" / f"{room}.py").write_text("import os\n")
+    contract = '[[tool.importlinter.contracts]]\ntype = "layers"\ncontainers = ["service"]\n'
+    contract += 'exhaustive_ignores = ["testing"]\nlayers = ["top", "ground"]\n'
+    (tmp_path / "pyproject.toml").write_text(contract)
+    monkeypatch.setattr(rooms, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["rooms"])
+    with pytest.raises(SystemExit) as ended:
+        rooms.main()
+    assert ended.value.code == 1
+    assert "service.lost stands on no floor" in capsys.readouterr().out
+
+
+def test_every_floor_is_declared_exhaustive():
+    for container, contract in rooms._read_layers(ROOT):
+        assert contract["exhaustive"] is True, container
+
+
+def test_every_line_of_the_slow_tests_names_a_test():
+    entries = slow_tests.SLOW.read_text(encoding="utf-8").split()
+    assert slow_tests.find_dead_entries(ROOT, entries) == []
+    assert entries == sorted(set(entries))
+
+
+def test_a_line_without_a_test_is_found(tmp_path):
+    (tmp_path / "test_a.py").write_text("def test_one(): ...\nTestAny = Machine.TestCase\n")
+    (tmp_path / "test_b.py").write_text("class TestB:\n    async def test_two(self): ...\n")
+    live = ["test_a.py::test_one", "test_a.py::runTest", "test_b.py::test_two"]
+    dead = ["test_a.py::test_gone", "test_b.py::runTest", "test_c.py::test_one"]
+    assert slow_tests.find_dead_entries(tmp_path, [*live, *dead]) == dead

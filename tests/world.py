@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from indexes.catalog import Catalog
+from indexes.catalog.filters import Filters
 from indexes.model import Actor, Chunk, Document, Mode, PageMark, Principal, Readers, SearchResult
-from indexes.search.searcher import Filters, Searcher
+from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from tests.databases import catalog_at

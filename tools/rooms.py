@@ -3,7 +3,7 @@
 A room is a module or a folder directly inside `service`, `indexes` or `ingest`. An arrow stands for
 all imports from one room into another. The floors are those of the `layers` contracts in
 `pyproject.toml`; an arrow that leads to a higher floor, or to another room of the same floor, runs
-back. Ends with 1 if there is one.
+back. Ends with 1 if there is one, or a room on no floor.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("service", "indexes", "ingest")
@@ -28,16 +29,28 @@ def main() -> None:
         "--all", action="store_true", help="print every arrow, with how many imports it stands for"
     )
     given = parser.parse_args()
-    arrows, floors = find_arrows(ROOT), read_floors(ROOT)
+    rooms, arrows, floors = find_rooms(ROOT), find_arrows(ROOT), read_floors(ROOT)
+    lost = sorted(rooms - floors.keys() - read_outside(ROOT))
     back = sorted(arrow for arrow in arrows if runs_back(arrow, floors))
     if given.all:
         for (start, end), count in sorted(arrows.items()):
             print(f"{start} -> {end} ({count})")
-    rooms = {room for arrow in arrows for room in arrow}
     print(f"{len(rooms)} rooms, {len(arrows)} arrows, {len(back)} that run back")
     for start, end in back:
         print(f"  {start} -> {end}")
-    sys.exit(1 if back else 0)
+    for room in lost:
+        print(f"  {room} stands on no floor: name it in the layers of pyproject.toml")
+    sys.exit(1 if back or lost else 0)
+
+
+def find_rooms(root: Path) -> set[str]:
+    """Every module and every folder directly inside a package."""
+    found = {
+        _room(file.relative_to(root).with_suffix("").parts)
+        for package in PACKAGES
+        for file in (root / package).rglob("*.py")
+    }
+    return found - set(PACKAGES)
 
 
 def find_arrows(root: Path) -> dict[Arrow, int]:
@@ -55,20 +68,32 @@ def find_arrows(root: Path) -> dict[Arrow, int]:
 
 def read_floors(root: Path) -> dict[str, int]:
     """The floor of each room, 0 at the top, by the contracts."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     floors: dict[str, int] = {}
-    for contract in project["tool"]["importlinter"]["contracts"]:
-        if contract["type"] != "layers":
-            continue
-        for container in contract["containers"]:
-            for number, layer in enumerate(contract["layers"]):
-                floors.update((f"{container}.{room.strip()}", number) for room in layer.split("|"))
+    for container, contract in _read_layers(root):
+        for number, layer in enumerate(contract["layers"]):
+            floors.update((f"{container}.{room.strip()}", number) for room in layer.split("|"))
     return floors
 
 
+def read_outside(root: Path) -> set[str]:
+    """The rooms that the contracts put on no floor on purpose."""
+    return {
+        f"{container}.{room}"
+        for container, contract in _read_layers(root)
+        for room in contract.get("exhaustive_ignores", ())
+    }
+
+
+def _read_layers(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    for contract in project["tool"]["importlinter"]["contracts"]:
+        if contract["type"] == "layers":
+            yield from ((container, contract) for container in contract["containers"])
+
+
 def runs_back(arrow: Arrow, floors: Mapping[str, int]) -> bool:
-    """Rooms without a floor, such as `testing`, may look anywhere, and nothing of the product may
-    look at them.
+    """Rooms that are on no floor on purpose, such as `testing`, may look anywhere, and nothing of
+    the product may look at them.
     """
     start, end = arrow
     if start not in floors:

@@ -15,8 +15,9 @@ from bench.quality.ranking import MODES, Cutting, Ranking, cut
 from bench.quality.sets import Asked, Permissions, RetrievalSet, hashed
 from bench.quality.vectors import RememberingEmbedder
 from indexes.catalog import Catalog
+from indexes.catalog.filters import Filters
 from indexes.model import Document, Mode, Principal, Readers
-from indexes.search.searcher import Filters, Searcher
+from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 
 K = 10

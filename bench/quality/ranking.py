@@ -14,6 +14,7 @@ from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.model import Chunk, Mode, Row
 from indexes.search.fusion import fuse
+from indexes.search.siblings import add_siblings
 from ingest.chunking import chunk
 from ingest.elements import Element, Parsed
 
@@ -65,6 +66,7 @@ class Ranking:
             names += [source.id] * len(chunks)
             texts += [one.embedded for one in chunks]
         self._names = names
+        self._numbers = np.unique(np.array(names), return_inverse=True)[1]  # of documents, by row
         rows = np.arange(len(names), dtype=np.int64)
         self._vectors = FaissStore(embedder.dimension, lists=16)
         self._vectors.add(rows, EVERYTHING, embedder.passages(texts))
@@ -81,16 +83,17 @@ class Ranking:
 
     def _rows(self, question: str, mode: Mode, depth: int) -> list[int]:
         everything = np.array([EVERYTHING], np.int64)
-        keyword, scores, ceiling = self._keywords.rank(question, everything, depth)
+        rows, scores, ceiling = self._keywords.rank(question, everything, depth)
+        keyword = add_siblings(_pairs(rows, scores), ceiling, self._numbers.__getitem__)
         if mode == "keyword":
-            return [int(row) for row in keyword]
+            return [row for row, _ in keyword]
         vector = self._embedder.query(question)
         near = self._vectors.nearest(vector, everything, depth)
         if mode == "dense":
             return [int(row) for row in near.rows]
-        also = self._vectors.nearest(vector, everything, len(keyword), np.sort(keyword))
+        also = self._vectors.nearest(vector, everything, len(rows), np.sort(rows))
         cosines = [*_pairs(near.rows, near.scores), *_pairs(also.rows, also.scores)]
-        return [row for row, _ in fuse(cosines, _pairs(keyword, scores), ceiling)]
+        return [row for row, _ in fuse(cosines, keyword, ceiling)]
 
 
 def _pairs(rows: NDArray[np.int64], scores: NDArray[np.float64]) -> list[tuple[Row, float]]:

@@ -2,6 +2,8 @@
 
 Everything else is derived from it. Every method that writes takes `by`: who acts. The transaction
 that writes carries it.
+
+It knows no index, no embedding model and no parser, and opens no source file.
 """
 
 import secrets
@@ -17,9 +19,9 @@ from indexes.catalog.documents import Documents
 from indexes.catalog.explaining import Explanation, explain
 from indexes.catalog.filters import Filters
 from indexes.catalog.generations import Generations
-from indexes.catalog.index_input import Mark, Placement
+from indexes.catalog.index_input import Mark
 from indexes.catalog.jobs import Job, Jobs
-from indexes.catalog.keys import IssuedKey, KeyInfo, Keys
+from indexes.catalog.keys import Keys
 from indexes.catalog.listing import Listing
 from indexes.catalog.migrate import migrate
 from indexes.catalog.models import Models
@@ -33,12 +35,9 @@ from indexes.model import MAINTENANCE, Principal
 __all__ = [
     "Catalog",
     "Filters",
-    "IssuedKey",
     "Job",
-    "KeyInfo",
     "Mark",
     "NamedSource",
-    "Placement",
     "ReadState",
 ]
 

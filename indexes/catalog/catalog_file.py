@@ -1,9 +1,7 @@
 """The one file of a catalog on SQLite, which somebody may exchange while it is open."""
 
-import fcntl
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +11,7 @@ from urllib.parse import quote
 
 from indexes import durable
 from indexes.errors import Busy, CatalogUnavailable
+from indexes.file_locks import lock_folder
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -112,7 +111,7 @@ class CatalogFile:
         """Kept under another name: if the former file is wanted back, its last changes are in
         there.
         """
-        with suppress(OSError, ValueError), _folder_lock(self._path.parent):
+        with suppress(OSError, ValueError), lock_folder(self._path.parent):
             file, its_log = json.loads(self._note.read_text(encoding="utf-8"))
             now = _file_identity(self._path)
             if (
@@ -131,17 +130,6 @@ class CatalogFile:
         if noted == self._noted:
             return
         self._noted = noted
-        with suppress(OSError), _folder_lock(self._path.parent):
+        with suppress(OSError), lock_folder(self._path.parent):
             durable.remove_leftovers(self._note)
             durable.write(self._note, json.dumps(noted).encode())
-
-
-@contextmanager
-def _folder_lock(folder: Path) -> Iterator[None]:
-    """One process at a time. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -1,40 +1,53 @@
 """Writing documents: text, chunks, readers and vectors together or not at all."""
 
-import hashlib
-import json
 import secrets
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, func, select, update
 
-from indexes import attributes
 from indexes.catalog.access import asker_parameters, confirm, may_read
-from indexes.catalog.changes import note, note_document, note_documents
+from indexes.catalog.changes import note_document, note_documents
 from indexes.catalog.database import Database, in_batches
+from indexes.catalog.document_rows import (
+    check_document,
+    delete_document,
+    replace_vectors,
+    select_head,
+    vectors_as_bytes,
+    write_body,
+    write_head,
+    write_vectors,
+)
 from indexes.catalog.generations import writable_generations
-from indexes.catalog.names import principal_ids
 from indexes.catalog.prepared import Prepared
+from indexes.catalog.reader_sets import (
+    intern_entries,
+    intern_readers,
+    narrowed_entries,
+    readers_by_set,
+)
 from indexes.catalog.schema import (
     chunks,
-    document_texts,
     documents,
-    principals,
-    reader_set_entries,
-    reader_sets,
-    vectors,
 )
-from indexes.errors import BadInput, ModelMismatch
-from indexes.model import Actor, Document, IndexGeneration, Principal, Readers, StoredDocument
+from indexes.errors import ModelMismatch
+from indexes.model import (
+    Actor,
+    Document,
+    IndexGeneration,
+    Principal,
+    Readers,
+    StoredDocument,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32]
-_UNIT_TOLERANCE = 1e-3
 
 _READABLE_PATHS = Prepared(select(documents.c.path).where(may_read(documents.c.reader_set_id)))
 
@@ -65,17 +78,17 @@ class Documents:
         and put again), BadInput for vectors that cannot be right and for attributes that could not
         be asked for.
         """
-        _check_document(document)
+        check_document(document)
         with self._database.writing(by) as connection:
             wanted = writable_generations(connection)
             if not wanted:
                 raise ModelMismatch(
                     "The catalog has no generation yet.", remedy="Call generations.ensure first."
                 )
-            blobs = {g.id: _vectors_as_bytes(document, g, by_generation) for g in wanted}
-            document_id, public_id, touched = _write_head(connection, document)
-            _write_body(connection, document_id, document)
-            _write_vectors(connection, document_id, blobs)
+            blobs = {g.id: vectors_as_bytes(document, g, by_generation) for g in wanted}
+            document_id, public_id, touched = write_head(connection, document)
+            write_body(connection, document_id, document)
+            write_vectors(connection, document_id, blobs)
             note_document(connection, document_id, touched)
         return public_id
 
@@ -85,7 +98,7 @@ class Documents:
         False if there is no document with this uri.
         """
         with self._database.writing(by) as connection:
-            found = connection.execute(_select_head(uri)).first()
+            found = connection.execute(select_head(uri)).first()
             if found is None:
                 return False
             new = intern_readers(connection, readers)
@@ -113,7 +126,7 @@ class Documents:
             for one in found:
                 key = one.reader_set_id, readers[one.uri]
                 if key not in new:
-                    new[key] = _intern_entries(connection, narrowed_entries(connection, *key))
+                    new[key] = intern_entries(connection, narrowed_entries(connection, *key))
             _put_into_sets(
                 connection,
                 [
@@ -139,7 +152,7 @@ class Documents:
             if stored is None:
                 return False
             entries = narrowed_entries(connection, stored.reader_set_id, readers)
-            new = _intern_entries(connection, entries)
+            new = intern_entries(connection, entries)
             connection.execute(
                 update(documents).where(documents.c.id == stored.id).values(reader_set_id=new)
             )
@@ -152,7 +165,7 @@ class Documents:
         False if there is no document with this uri.
         """
         with self._database.writing(by) as connection:
-            found = connection.execute(_select_head(uri)).first()
+            found = connection.execute(select_head(uri)).first()
             if found is None:
                 return False
             delete_document(connection, found.id, found.reader_set_id)
@@ -165,8 +178,8 @@ class Documents:
         something is at the other place already.
         """
         with self._database.writing(by) as connection:
-            found = connection.execute(_select_head(uri)).first()
-            if found is None or connection.execute(_select_head(to.uri)).first() is not None:
+            found = connection.execute(select_head(uri)).first()
+            if found is None or connection.execute(select_head(to.uri)).first() is not None:
                 return False
             new = intern_readers(connection, to.readers)
             values = {
@@ -193,7 +206,7 @@ class Documents:
                     documents.c.id == document_id, documents.c.token == token
                 )
                 if connection.scalar(same) is not None:
-                    _replace_vectors(
+                    replace_vectors(
                         connection, document_id, {generation.id: matrix.astype("<f4").tobytes()}
                     )
 
@@ -229,56 +242,6 @@ class Documents:
             }
 
 
-def _check_document(document: Document) -> None:
-    """Raises BadInput for attributes that a database would refuse or a filter could not name."""
-    texts = [
-        ("uri", document.uri, attributes.MAX_PATH_CHARS),
-        ("path", document.path, attributes.MAX_PATH_CHARS),
-        ("title", document.title, attributes.MAX_PATH_CHARS),
-        ("collection", document.collection, attributes.MAX_NAME_CHARS),
-        ("media type", document.media_type, attributes.MAX_NAME_CHARS),
-        ("language", document.language, attributes.MAX_LANGUAGE_CHARS),
-    ]
-    for name, text, most in texts:
-        if text is not None and (wrong := attributes.text_problem(text, most)):
-            raise BadInput(f"The document's {name} {wrong}.")
-    if wrong := attributes.metadata_problem(document.metadata):
-        raise BadInput(f"The document's metadata {wrong}.")
-    if document.modified_at is not None and (
-        wrong := attributes.moment_problem(document.modified_at)
-    ):
-        raise BadInput(f"The document's time of change {wrong}.")
-
-
-def _vectors_as_bytes(
-    document: Document,
-    generation: IndexGeneration,
-    by_generation: "Mapping[int, Vectors]",
-) -> bytes:
-    import numpy as np
-
-    matrix = by_generation.get(generation.id)
-    if matrix is None:
-        raise ModelMismatch(
-            f"There are no vectors of {generation.model} for {document.path}.",
-            remedy="Embed it for every generation.",
-        )
-    if matrix.shape != (len(document.chunks), generation.dimension):
-        raise BadInput(
-            f"The vectors have shape {matrix.shape}, not {(len(document.chunks), generation.dimension)}."
-        )
-    # NaN fails this too
-    if not np.all(np.abs(np.linalg.norm(matrix, axis=1) - 1) < _UNIT_TOLERANCE):
-        raise BadInput("The vectors are not of unit length.")
-    return matrix.astype("<f4").tobytes()
-
-
-def _select_head(uri: str) -> Select[Any]:
-    return select(documents.c.id, documents.c.public_id, documents.c.reader_set_id).where(
-        documents.c.uri == uri
-    )
-
-
 def _find_heads(connection: Connection, uris: Sequence[str]) -> list[Any]:
     """(id, uri, reader set) of those that are there."""
     wanted = select(documents.c.id, documents.c.uri, documents.c.reader_set_id)
@@ -301,138 +264,6 @@ def _put_into_sets(connection: Connection, moves: Sequence[tuple[int, int, int]]
     note_documents(connection, [(document_id, (old, new)) for document_id, old, new in moves])
 
 
-def _write_head(connection: Connection, document: Document) -> tuple[int, str, tuple[int, ...]]:
-    """(id, public id, the reader sets that held it before and hold it now)"""
-    reader_set_id = intern_readers(connection, document.readers)
-    values = {
-        "path": document.path,
-        "collection": document.collection,
-        "title": document.title,
-        "media_type": document.media_type,
-        "language": document.language,
-        "content_hash": document.content_hash,
-        "page_kind": document.page_kind,
-        "pages": _page_map(document),
-        "metadata": dict(document.metadata),
-        "metadata_digests": " ".join(
-            sorted(attributes.metadata_digest(*item) for item in document.metadata.items())
-        ),
-        "modified_at": document.modified_at,
-        "stored_at": datetime.now(UTC),
-        "reader_set_id": reader_set_id,
-        "token": secrets.token_bytes(32),
-        "source_id": document.source_id,
-        "losses": [asdict(loss) for loss in document.losses],
-    }
-    found = connection.execute(_select_head(document.uri)).first()
-    if found is not None:
-        _delete_body(connection, found.id)
-        connection.execute(update(documents).where(documents.c.id == found.id).values(values))
-        return found.id, found.public_id, (found.reader_set_id, reader_set_id)
-    public_id = new_public_id()
-    added = (
-        insert(documents)
-        .values(uri=document.uri, public_id=public_id, **values)
-        .returning(documents.c.id)
-    )
-    return connection.execute(added).scalar_one(), public_id, (reader_set_id,)
-
-
-def _page_map(document: Document) -> list[list[int | str | None]]:
-    marks = {
-        mark.number: mark for chunk in reversed(document.chunks) for mark in reversed(chunk.pages)
-    }
-    return [
-        [mark.start, mark.number, mark.name]
-        for mark in sorted(marks.values(), key=lambda mark: mark.start)
-    ]
-
-
-def _write_body(connection: Connection, document_id: int, document: Document) -> None:
-    connection.execute(insert(document_texts).values(document_id=document_id, text=document.text))
-    rows = [
-        {
-            "public_id": new_public_id(),
-            "document_id": document_id,
-            "ordinal": chunk.ordinal,
-            "text": chunk.text,
-            "start": chunk.start,
-            "end": chunk.end,
-            "section": list(chunk.section),
-            "pages": [[mark.start, mark.number, mark.name] for mark in chunk.pages],
-            "embedded": chunk.embedded or chunk.text,
-            "words": chunk.words,
-            "header": chunk.header,
-            "headings": [[mark.start, list(mark.section)] for mark in chunk.headings],
-            "tables": [[mark.start, mark.body, mark.end] for mark in chunk.tables],
-        }
-        for chunk in document.chunks
-    ]
-    if rows:
-        connection.execute(insert(chunks), rows)
-
-
-def _write_vectors(connection: Connection, document_id: int, blobs: Mapping[int, bytes]) -> None:
-    rows = [
-        {"generation_id": g, "document_id": document_id, "vectors": blob}
-        for g, blob in blobs.items()
-    ]
-    if rows:
-        connection.execute(insert(vectors), rows)
-
-
-def _replace_vectors(connection: Connection, document_id: int, blobs: Mapping[int, bytes]) -> None:
-    of_these = vectors.c.document_id == document_id, vectors.c.generation_id.in_(list(blobs))
-    connection.execute(delete(vectors).where(*of_these))
-    _write_vectors(connection, document_id, blobs)
-
-
-def delete_document(connection: Connection, document_id: int, reader_set_id: int) -> None:
-    """Remove the document that this reader set holds, with its text, chunks and vectors."""
-    _delete_body(connection, document_id)
-    connection.execute(delete(documents).where(documents.c.id == document_id))
-    note_document(connection, document_id, (reader_set_id,))
-
-
-def _delete_body(connection: Connection, document_id: int) -> None:
-    for table in (vectors, chunks, document_texts):
-        connection.execute(delete(table).where(table.c.document_id == document_id))
-
-
-def intern_readers(connection: Connection, readers: Readers) -> int:
-    """The id of this set of readers, made now if it is new.
-
-    Sets are told apart by principals, not by spelling.
-
-    Raises UnknownPrincipal if it denies somebody whom nobody has declared.
-    """
-    entries = [
-        (effect, principal_id)
-        for effect, names in (("allow", readers.allow), ("deny", readers.deny))
-        for principal_id in sorted(set(principal_ids(connection, names, effect).values()))
-    ]
-    return _intern_entries(connection, entries)
-
-
-def _intern_entries(connection: Connection, entries: list[tuple[str, int]]) -> int:
-    """The id of the set with exactly these entries: allowed ids ascending, then denied ones."""
-    fingerprint = hashlib.sha256(json.dumps(entries).encode()).hexdigest()
-    found: int | None = connection.scalar(
-        select(reader_sets.c.id).where(reader_sets.c.fingerprint == fingerprint)
-    )
-    if found is not None:
-        return found
-    added = insert(reader_sets).values(fingerprint=fingerprint).returning(reader_sets.c.id)
-    new: int = connection.execute(added).scalar_one()
-    if entries:
-        rows = [
-            {"reader_set_id": new, "effect": effect, "principal_id": who} for effect, who in entries
-        ]
-        connection.execute(insert(reader_set_entries), rows)
-    note(connection, "access")
-    return new
-
-
 def deny_in_source(connection: Connection, source_id: int, denied: frozenset[str]) -> int:
     """Deny these in every document of a source, whatever else is said about it.
 
@@ -445,7 +276,7 @@ def deny_in_source(connection: Connection, source_id: int, denied: frozenset[str
     ).all()
     readers = readers_by_set(connection, {stored.reader_set_id for stored in here})
     narrower = {
-        before: _intern_entries(
+        before: intern_entries(
             connection,
             narrowed_entries(connection, before, replace(these, deny=these.deny | denied)),
         )
@@ -459,55 +290,3 @@ def deny_in_source(connection: Connection, source_id: int, denied: frozenset[str
         )
         note_document(connection, stored.id, (stored.reader_set_id, new))
     return len(changed)
-
-
-def narrowed_entries(
-    connection: Connection, reader_set: int, readers: Readers
-) -> list[tuple[str, int]]:
-    """What is left of a stored set under these readers, whose names are as the set tells them or as
-    rules say them.
-    """
-    entry = reader_set_entries.c
-    wanted = select(entry.effect, entry.principal_id, principals.c.name).where(
-        entry.reader_set_id == reader_set
-    )
-    allowed: dict[int, str] = {}
-    denied: dict[int, str] = {}
-    for effect, who, name in connection.execute(wanted.join(principals)):
-        (allowed if effect == "allow" else denied)[who] = name
-    meant = set(principal_ids(connection, readers.allow - set(allowed.values())).values())
-    new = set(principal_ids(connection, readers.deny - set(denied.values()), "deny").values())
-    kept = {who for who, name in allowed.items() if name in readers.allow or who in meant}
-    return [("allow", who) for who in sorted(kept)] + [
-        ("deny", who) for who in sorted({*denied, *new})
-    ]
-
-
-def readers_by_set(
-    connection: Connection, only: Collection[int] | None = None
-) -> dict[int, Readers]:
-    """The readers of each set; only: of these few."""
-    entry = reader_set_entries.c
-    sets, wanted = (
-        select(reader_sets.c.id),
-        select(entry.reader_set_id, entry.effect, principals.c.name),
-    )
-    if only is not None:
-        sets, wanted = (
-            sets.where(reader_sets.c.id.in_(only)),
-            wanted.where(entry.reader_set_id.in_(only)),
-        )
-    names: dict[int, dict[str, set[str]]] = {
-        i: {"allow": set(), "deny": set()} for i in connection.scalars(sets)
-    }
-    wanted = wanted.join(principals)
-    for set_id, effect, name in connection.execute(wanted):
-        names[set_id][effect].add(name)
-    return {
-        i: Readers(allow=frozenset(n["allow"]), deny=frozenset(n["deny"])) for i, n in names.items()
-    }
-
-
-def new_public_id() -> str:
-    """An id that says nothing and cannot be guessed."""
-    return secrets.token_urlsafe(15)

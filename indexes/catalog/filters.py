@@ -82,7 +82,7 @@ class Filters:
         return self == Filters()
 
 
-def matching(
+def find_matching_documents(
     connection: Connection, filters: Filters, asker: Mapping[str, Any]
 ) -> Sequence[tuple[int]]:
     """Ids of the documents that the asker may read and that the filter lets through."""

@@ -153,7 +153,9 @@ class IndexInput:
             else list(find_problems(self._connection, generation, whole=whole))
         )
 
-    def unembedded(self, generation: IndexGeneration, limit: int) -> list[tuple[int, bytes]]:
+    def documents_without_vectors(
+        self, generation: IndexGeneration, limit: int
+    ) -> list[tuple[int, bytes]]:
         """(document id, token) of documents without vectors in a generation, at most `limit`, by
         id.
         """

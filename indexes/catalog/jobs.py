@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import RowMapping, insert, or_, select, update
 
 from indexes.catalog.database import Database
-from indexes.catalog.documents import new_public_id
+from indexes.catalog.document_rows import new_public_id
 from indexes.catalog.schema import jobs
 from indexes.errors import LeaseLost, NotFound
 from indexes.model import Actor
@@ -26,6 +26,7 @@ class Job:
     kind: str
     state: JobState
     payload: Mapping[str, Any]
+    asked_by: Actor | None  # None for jobs from before this was noted
     done: int
     total: int
     result: Mapping[str, Any] | None
@@ -42,13 +43,14 @@ class Jobs:
         self._database = database
 
     def enqueue(self, kind: str, payload: Mapping[str, Any], *, by: Actor) -> Job:
-        """A queued job, durable when this returns."""
+        """A queued job, durable when this returns. by: who asks for it; the job keeps the name."""
         now = datetime.now(UTC)
         values = {
             "public_id": new_public_id(),
             "kind": kind,
             "state": "queued",
             "payload": dict(payload),
+            "asked_by": by.name,
         }
         counts = {"done": 0, "total": 0, "fence": 0, "created_at": now, "updated_at": now}
         with self._database.writing(by) as connection:
@@ -66,6 +68,12 @@ class Jobs:
         if row is None:
             raise NotFound()
         return _job_of(row)
+
+    def latest(self, most: int) -> list[Job]:
+        """Jobs of all kinds, the newest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(jobs).order_by(jobs.c.id.desc()).limit(most))
+            return [_job_of(row) for row in rows.mappings()]
 
     def claim(self, kinds: Sequence[str], lease_s: float, *, by: Actor) -> Job | None:
         """The oldest job that waits, or whose worker let its lease run out. If None, there is no
@@ -140,4 +148,5 @@ def _job_of(row: RowMapping) -> Job:
         "created_at",
         "updated_at",
     )
-    return Job(id=row["public_id"], **{name: row[name] for name in names})
+    asked_by = Actor(row["asked_by"]) if row["asked_by"] else None
+    return Job(id=row["public_id"], asked_by=asked_by, **{name: row[name] for name in names})

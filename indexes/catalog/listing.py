@@ -23,7 +23,8 @@ from sqlalchemy import (
 )
 
 from indexes.catalog.database import Database
-from indexes.catalog.documents import delete_document, readers_by_set
+from indexes.catalog.document_rows import delete_document
+from indexes.catalog.reader_sets import readers_by_set
 from indexes.catalog.schema import (
     Moment,
     chunks,

@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, select
 from indexes import attributes
 from indexes.catalog.access import asker_parameters, confirm, may_read
 from indexes.catalog.database import Database
-from indexes.catalog.documents import intern_readers, readers_by_set
+from indexes.catalog.reader_sets import intern_readers, readers_by_set
 from indexes.catalog.schema import models
 from indexes.errors import BadInput, NotFound
 from indexes.model import Actor, Principal, Readers

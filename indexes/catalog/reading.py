@@ -28,7 +28,7 @@ from indexes.catalog.access import (
     readable_sets,
 )
 from indexes.catalog.database import in_batches
-from indexes.catalog.filters import Filters, matching
+from indexes.catalog.filters import Filters, find_matching_documents
 from indexes.catalog.index_input import IndexInput
 from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import (
@@ -223,7 +223,7 @@ class ReadState(IndexInput):
 
     def matching(self, filters: Filters, principal: Principal) -> list[int]:
         """Ids of the documents that the filter lets through, among those the principal may read."""
-        found = matching(self._connection, filters, asker_parameters(principal))
+        found = find_matching_documents(self._connection, filters, asker_parameters(principal))
         return [document_id for (document_id,) in found]
 
 
@@ -259,7 +259,9 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
         page_kind=page_kind,
         score=score,
         header=header,
-        headings=_section_marks(_decode_json(headings)),
+        headings=tuple(
+            SectionMark(start, tuple(section)) for start, section in _decode_json(headings)
+        ),
         tables=tuple(TableMark(*mark) for mark in _decode_json(tables)),
     )
 
@@ -285,10 +287,6 @@ def _decode_json(stored: Any) -> Any:
     if not isinstance(stored, str):
         return stored
     return json.loads(stored) if stored != "[]" else ()
-
-
-def _section_marks(stored: Sequence[Sequence[Any]]) -> tuple[SectionMark, ...]:
-    return tuple(SectionMark(start, tuple(section)) for start, section in stored)
 
 
 def _page_marks(stored: Sequence[Sequence[Any]]) -> tuple[PageMark, ...]:

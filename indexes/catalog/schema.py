@@ -287,6 +287,7 @@ jobs = _table(
     Column("kind", String(32), nullable=False),
     Column("state", String(16), nullable=False),  # queued | running | done | failed
     Column("payload", JSON, nullable=False),
+    Column("asked_by", Text),  # an actor; null for jobs from before this was noted
     Column("done", Integer, nullable=False),
     Column("total", Integer, nullable=False),
     Column("result", JSON),

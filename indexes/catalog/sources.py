@@ -16,12 +16,9 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, literal, se
 
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
-from indexes.catalog.documents import (
-    delete_document,
-    deny_in_source,
-    intern_readers,
-    readers_by_set,
-)
+from indexes.catalog.document_rows import delete_document
+from indexes.catalog.documents import deny_in_source
+from indexes.catalog.reader_sets import intern_readers, readers_by_set
 from indexes.catalog.schema import documents, ingest_failures, sources
 from indexes.errors import AlreadyExists, BadInput, NotFound
 from indexes.model import Actor, Readers
@@ -63,6 +60,11 @@ class NamedSource:
         """What readers see, as text that can be stored, whatever bytes the names have."""
         below = os.fsencode("/".join(parts)).decode("utf-8", "replace")
         return "/".join(part for part in (self.shown, below) if part) or "/"
+
+    def parts_of(self, uri: str) -> tuple[str, ...]:
+        """The path inside the source of the document with this uri: what `uri` made it from."""
+        below = os.fsdecode(unquote_to_bytes(uri.removeprefix(self.prefix)))
+        return tuple(below.split("/")) if below else ()
 
     def path_of(self, uri: str) -> str:
         """What readers see of the document with this uri."""

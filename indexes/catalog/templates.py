@@ -12,8 +12,8 @@ from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, selec
 
 from indexes.catalog.access import confirm
 from indexes.catalog.database import Database, actor_of
-from indexes.catalog.documents import intern_readers, readers_by_set
 from indexes.catalog.names import known_id
+from indexes.catalog.reader_sets import intern_readers, readers_by_set
 from indexes.catalog.schema import principals, template_activations, template_versions, templates
 from indexes.catalog.template_choice import (
     BY_NAME,
@@ -237,7 +237,7 @@ class Templates:
         return found
 
     def activations(self, name: str | None = None) -> Sequence[Activation]:
-        """What is active now, for each audience. name: only where this template is active."""
+        """What is active now, for each audience. name: only of this template."""
         with self._database.reading() as connection:
             newest: dict[tuple[Any, ...], RowMapping] = {}
             for row in connection.execute(

@@ -1,5 +1,6 @@
 """Administration from the command line: users, groups, keys, rebuild."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,9 @@ from indexes import settings as configuration
 from indexes.catalog.mentions import Mentions
 from indexes.catalog.people import PrincipalInfo
 from indexes.cli.common import Json, command_line_actor, open_catalog, print_result, warn
+from indexes.cli.documents import documents
+from indexes.cli.jobs import jobs
+from indexes.cli.terminal import show_progress
 
 app = typer.Typer()
 users = typer.Typer(help="People who may ask.", no_args_is_help=True)
@@ -21,6 +25,8 @@ app.add_typer(access, name="access")
 app.add_typer(users, name="users")
 app.add_typer(groups, name="groups")
 app.add_typer(keys, name="keys")
+app.add_typer(documents, name="documents")
+app.add_typer(jobs, name="jobs")
 
 Lift = Annotated[
     bool, typer.Option("--lift-denies", help="Even if rules deny it: they deny nobody then.")
@@ -226,21 +232,13 @@ def rebuild_command(
     ] = None,
 ) -> None:
     """Build the derived indexes anew from the catalog. Questions go on being answered meanwhile."""
-    from rich.progress import Progress
-
     from indexes.derived.rebuild import rebuild
-    from indexes.embedder import load
+    from indexes.embedder import embedder_loader
 
-    settings = configuration.load()
-    with open_catalog() as catalog, Progress() as shown:
-        task = shown.add_task("Embedding" if model else "Rebuilding")
-        generation = rebuild(
-            catalog,
-            model,
-            lambda name: load(settings.model_copy(update={"embedding_model": name})),
-            lambda done, total: shown.update(task, completed=done, total=total),
-            by=command_line_actor(),
-        )
+    load = embedder_loader(configuration.load())
+    doing = "Embedding" if model else "Rebuilding"
+    with open_catalog() as catalog, show_progress(sys.stderr, doing) as shown:
+        generation = rebuild(catalog, model, load, shown.update, by=command_line_actor())
     if model:
         typer.echo(
             f"Searches now use {generation.model}. Set CLEARANCE_EMBEDDING_MODEL={generation.model} for restarts."
@@ -276,9 +274,7 @@ def verify_command(
             report = verify(state, derived, whole=not quick)
             found = [*report.differences, *verify_catalog(state, whole=not quick)]
     compared = f"{report.documents} documents, {report.passages} passages, {report.reader_sets} reader sets"
-    lines = [
-        f"{each.where}: {_describe_reader_set(each.reader_set)}{each.what}" for each in found
-    ] or [f"All is well: {compared}."]
+    lines = [str(each) for each in found] or [f"All is well: {compared}."]
     if any(each.where != "catalog" for each in found):
         lines.append("Run: clearance rebuild. Every running service then builds its indexes anew.")
     if any(each.where == "catalog" for each in found):
@@ -289,10 +285,6 @@ def verify_command(
     print_result(said, lines, as_json)
     if found:
         raise typer.Exit(1)
-
-
-def _describe_reader_set(reader_set: int | None) -> str:
-    return "" if reader_set is None else f"reader set {reader_set}: "
 
 
 def _warn_of_rules_in_force(name: str, named: Mentions) -> None:

@@ -15,6 +15,7 @@ from indexes import settings as configuration
 from indexes.catalog import Catalog
 from indexes.cli.terminal import printable
 from indexes.errors import BadInput, ClearanceError
+from indexes.ingest_lock import ingest_lock
 from indexes.model import Actor, Readers
 from indexes.principals import check_rule
 from indexes.settings import Settings
@@ -29,11 +30,22 @@ Deny = Annotated[
     typer.Option("--deny", metavar="PRINCIPAL", help="Who may not, whatever allows them."),
 ]
 
+TAKES_IDS = {"ignore_unknown_options": True}
+"""Settings of a command that takes ids: one of 64 begins with a hyphen, and is no option."""
+
 
 @contextmanager
 def open_catalog(settings: Settings | None = None) -> Iterator[Catalog]:
     """The catalog of these settings, closed at the end. If None, the settings are loaded."""
     with closing(Catalog.open((settings or configuration.load()).catalog_url)) as catalog:
+        yield catalog
+
+
+@contextmanager
+def open_catalog_alone() -> Iterator[Catalog]:
+    """The configured catalog while no ingest runs, since one would bring back what is removed."""
+    settings = configuration.load()
+    with open_catalog(settings) as catalog, ingest_lock(settings.home):
         yield catalog
 
 

@@ -7,19 +7,19 @@ pointer, raises IndexDamaged and nothing else.
 """
 
 import errno
-import fcntl
 import json
-import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from indexes import durable
 from indexes.errors import IndexDamaged
+from indexes.file_locks import lock_folder
 from indexes.private_files import private_folder
 
 FORMAT = 3
@@ -28,6 +28,7 @@ _CURRENT = "CURRENT"  # names the folder that counts; swapped in one step
 _NAME = re.compile(r"checkpoint-\w{1,64}", re.ASCII)
 _NAME_BYTES = 128  # more than a name has
 _TRIES = 5  # another process may put a newer checkpoint into place while one is opened
+_lock = partial(lock_folder, required=False)  # also where a file system has no locks
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
@@ -36,18 +37,18 @@ def save(home: Path, facts: Mapping[str, Any], write: Callable[[Path], None]) ->
     private_folder(home)
     home.chmod(0o700)
     with ExitStack() as held:
-        with _folder_lock(home):
+        with _lock(home):
             folder = Path(tempfile.mkdtemp(prefix="checkpoint-", dir=home))
-            held.enter_context(_folder_lock(folder))
+            held.enter_context(_lock(folder))
         try:
             write(folder)
             _seal(folder, facts)
-            with _folder_lock(home):
+            with _lock(home):
                 _point_to(home, folder.name)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        with _folder_lock(home):
+        with _lock(home):
             _delete_others(home)
 
 
@@ -65,7 +66,7 @@ def open_checkpoint(home: Path, facts: Mapping[str, Any]) -> Iterator[Path | Non
 
 def discard(home: Path) -> None:
     """Forget the checkpoint; the next start builds everything from the catalog."""
-    with suppress(OSError), _folder_lock(home):
+    with suppress(OSError), _lock(home):
         _remove(home / _CURRENT)
         _delete_others(home)
 
@@ -80,7 +81,7 @@ def _lock_current(home: Path, held: ExitStack) -> Path | None:
             try:
                 if (home / name).is_symlink():
                     raise OSError(errno.ELOOP, "It is a link")
-                holding.enter_context(_folder_lock(home / name, shared=True))
+                holding.enter_context(_lock(home / name, shared=True))
             except OSError as error:
                 if _current_name(home) != name:
                     continue
@@ -146,7 +147,7 @@ def _delete_others(home: Path) -> None:
         kept = None
     for path in home.glob("checkpoint-*"):
         if path.name != kept:
-            with suppress(OSError), _folder_lock(path, wait=False):
+            with suppress(OSError), _lock(path, wait=False):
                 _remove(path)
     durable.remove_leftovers(home / _CURRENT)
 
@@ -156,24 +157,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _folder_lock(folder: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
-    """Raises OSError for what is no folder, and BlockingIOError if it is held by another and not
-    waited for.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(
-                descriptor,
-                (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB),
-            )
-        except OSError as error:
-            if error.errno not in (errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                # those: a file system without locks; there, processes should not share a folder
-                raise
-        yield
-    finally:
-        os.close(descriptor)

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog import Catalog, Mark, ReadState
+from indexes.catalog import Catalog
+from indexes.catalog.index_input import Mark
+from indexes.catalog.reading import ReadState
 from indexes.derived.generation_switch import GenerationSwitch
-from indexes.derived.held import HeldIndexes
+from indexes.derived.held_indexes import HeldIndexes
 from indexes.derived.indexes import DerivedIndexes, ThrownAway
 from indexes.derived.maintenance import Maintenance
 from indexes.derived.snapshot import Snapshot
-from indexes.derived.stored_vectors import in_batches
+from indexes.derived.vector_input import in_batches
 from indexes.derived.vectors.store import VectorStores
 from indexes.derived.view import View, Views
 from indexes.errors import IndexNotReady

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from indexes.catalog import Mark, ReadState
-from indexes.derived.held import HeldIndexes, active_generation
+from indexes.catalog.index_input import Mark
+from indexes.catalog.reading import ReadState
+from indexes.derived.held_indexes import HeldIndexes, active_generation
 from indexes.derived.indexes import DerivedIndexes
-from indexes.derived.stored_vectors import align_vectors, empty_vectors
+from indexes.derived.vector_input import align_vectors, empty_vectors
 from indexes.derived.vectors.store import VectorStore
 from indexes.model import IndexGeneration
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from indexes.derived.held import HeldIndexes
+from indexes.derived.held_indexes import HeldIndexes
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.verify import all_reader_sets, compare_reader_set
 

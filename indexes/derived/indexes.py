@@ -19,13 +19,14 @@ from threading import Lock
 
 import numpy as np
 
-from indexes.catalog import Mark, Placement, ReadState
+from indexes.catalog.index_input import Mark, Placement
+from indexes.catalog.reading import ReadState
 from indexes.derived.keywords.blocks import Block
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.keywords.scorer import Ranking, Statistics
 from indexes.derived.placements import Placements
-from indexes.derived.stored_vectors import add_vectors, empty_vectors, in_batches, read_vectors
 from indexes.derived.ties import Ties, ties_of
+from indexes.derived.vector_input import add_vectors, empty_vectors, in_batches, read_vectors
 from indexes.derived.vectors.store import Floats, Ints, Ranked, VectorStore, VectorStores
 from indexes.model import IndexGeneration
 
@@ -155,7 +156,8 @@ class DerivedIndexes:
 
     @contextmanager
     def _whole_or_discarded(self) -> Iterator[None]:
-        self._check_usable()
+        if not self.usable:
+            raise ThrownAway
         try:
             yield
         except BaseException:
@@ -215,10 +217,6 @@ class DerivedIndexes:
         self.keywords, self.placements, self.ties = KeywordIndex(), Placements(), Ties()
         self._ahead = {}
         self.vectors = self.vectors.make_empty()
-
-    def _check_usable(self) -> None:
-        if not self.usable:
-            raise ThrownAway
 
     def _apply(self, changes: Changes, vectors: VectorStore | None) -> None:
         """The order matters: where documents stand is noted after the indexes have taken them."""

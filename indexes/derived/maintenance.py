@@ -6,7 +6,7 @@ from collections.abc import Callable
 from indexes.derived import checkpoint
 from indexes.derived.generation_switch import GenerationSwitch
 from indexes.derived.health import HealthCheck
-from indexes.derived.held import HeldIndexes
+from indexes.derived.held_indexes import HeldIndexes
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.persistence import save_indexes
 from indexes.derived.vectors.store import LearnsTopics

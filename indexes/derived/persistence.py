@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog import Mark, Placement, ReadState
+from indexes.catalog.index_input import Mark, Placement
+from indexes.catalog.reading import ReadState
 from indexes.derived import checkpoint
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords.index import KeywordIndex

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog import Placement
+from indexes.catalog.index_input import Placement
 
 Ints = NDArray[np.int64]
 

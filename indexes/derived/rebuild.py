@@ -10,8 +10,6 @@ from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import BadInput, IndexDamaged
 from indexes.model import Actor, IndexGeneration
 
-Progress = Callable[[int, int], None]
-
 _BATCH = 32  # documents embedded and stored at a time
 
 
@@ -19,7 +17,7 @@ def rebuild(
     catalog: Catalog,
     model: str | None,
     load_embedder: LoadEmbedder,
-    progress: Progress = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     by: Actor,
     grace_s: float = 3.0,
@@ -57,13 +55,17 @@ def rebuild(
 
 
 def _embed_all(
-    catalog: Catalog, generation: IndexGeneration, embedder: Embedder, progress: Progress, by: Actor
+    catalog: Catalog,
+    generation: IndexGeneration,
+    embedder: Embedder,
+    progress: Callable[[int, int], None],
+    by: Actor,
 ) -> None:
     with catalog.reading() as state:
         total, done = state.document_count(), 0
     while True:
         with catalog.reading() as state:
-            pending = state.unembedded(generation, _BATCH)
+            pending = state.documents_without_vectors(generation, _BATCH)
             texts = state.embedded_texts([document_id for document_id, _ in pending])
         if not pending:
             progress(total, total)

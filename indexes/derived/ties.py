@@ -8,7 +8,7 @@ one document stand in reading order, which is that of their rows.
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.derived.growing import Growing
+from indexes.derived.growable_array import GrowableArray
 
 Ints = NDArray[np.int64]
 
@@ -20,7 +20,7 @@ class Ties:
     """
 
     def __init__(self) -> None:
-        self._by_row = Growing(np.zeros(0, np.int64))
+        self._by_row = GrowableArray(np.zeros(0, np.int64))
 
     @property
     def values(self) -> Ints:

@@ -14,11 +14,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog import Placement, ReadState
+from indexes.catalog.index_input import Placement
+from indexes.catalog.reading import ReadState
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords import blocks
 from indexes.derived.keywords.index import KeywordIndex, postings_digest
-from indexes.derived.stored_vectors import in_batches
+from indexes.derived.vector_input import in_batches
 from indexes.errors import IndexDamaged
 
 Where = Literal["catalog", "documents", "keywords", "vectors"]
@@ -32,6 +33,10 @@ class Difference:
     where: Where
     what: str
     reader_set: int | None = None
+
+    def __str__(self) -> str:
+        reader_set = "" if self.reader_set is None else f"reader set {self.reader_set}: "
+        return f"{self.where}: {reader_set}{self.what}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

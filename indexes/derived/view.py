@@ -9,8 +9,8 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog import ReadState
 from indexes.catalog.access import Asker
+from indexes.catalog.reading import ReadState
 from indexes.derived.snapshot import Snapshot
 from indexes.model import Principal
 

@@ -1,6 +1,7 @@
 """Text to vectors.
 
 `load` gives the embedder that the settings name; the rest of the project sees only the Protocol.
+Knows no document, no reader and no catalog.
 """
 
 import logging
@@ -134,8 +135,10 @@ def embedder_loader(settings: Settings, report: Report = log.info) -> LoadEmbedd
 
 
 def available_threads() -> int:
-    """Cores that this process may use, within what is of use."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return max(1, min(cores, MOST_THREADS))
+    """Threads that are of use to an embedder."""
+    return max(1, min(available_cores(), MOST_THREADS))
+
+
+def available_cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -31,9 +31,11 @@ from indexes.model import (
     SearchResult,
 )
 from indexes.search.deduplication import Selection
-from indexes.search.fusion import fuse
+from indexes.search.fusion import fuse, fused_scores
 from indexes.search.position import Positions
 from indexes.search.reranker import RERANK_DEPTH, Reranker, rerank
+from indexes.search.siblings import DEPTH as SIBLING_DEPTH
+from indexes.search.siblings import add_siblings
 from indexes.settings import Settings
 
 __all__ = ["Filters", "IndexStatus", "Searcher"]
@@ -274,26 +276,26 @@ class _Ranking:
         self._question, self._vector, self._snapshot = question, vector, snapshot
         self._view, self._only, self._mode = view, only, mode
         self._exact = True
-        self.evidence = 0.0  # how well the best of all ranked so far matches
+        self.evidence = 0.0  # how well the best passage matches, its siblings aside
 
     def rank_rows(self, depth: int) -> Sequence[tuple[Row, float]]:
         """At most `depth` rows with their scores, best first; equal scores by a random number of
         their document.
         """
-        ranked, whole = self._rank(depth)
-        self.evidence = ranked[0][1] / whole if ranked else 0.0
-        return ranked
-
-    def _rank(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
-        """The best rows, and a score that none can exceed."""
         if self._mode == "dense":
-            return self._rank_by_meaning(depth), 1.0
+            near = self._rank_by_meaning(depth)
+            self.evidence = near[0][1] if near else 0.0
+            return near
+        wide = max(depth, _DEPTH, SIBLING_DEPTH)
+        alone, ceiling = self._rank_by_words(wide)
+        ties_of = self._snapshot.ties_of  # a number for each document
+        keyword = add_siblings(alone, ceiling, ties_of)
         if self._mode == "keyword":
-            return self._rank_by_words(depth)
-        wide = max(depth, _DEPTH)
-        keyword, ceiling = self._rank_by_words(wide)
+            self.evidence = alone[0][1] / ceiling if alone else 0.0
+            return keyword[:depth]
         cosines = [*self._rank_by_meaning(wide), *self._score_by_meaning(keyword)]
-        return fuse(cosines, keyword, ceiling, self._snapshot.ties_of)[:depth], 1.0
+        self.evidence = max(fused_scores(cosines, alone, ceiling).values(), default=0.0)
+        return fuse(cosines, keyword, ceiling, ties_of)[:depth]
 
     def exactness(self) -> Literal["exact", "approximate"]:
         return "exact" if self._exact else "approximate"

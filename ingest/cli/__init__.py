@@ -1,4 +1,4 @@
-"""`clearance ingest`, `sources`, `documents`, `worker`.
+"""`clearance ingest`, `ingest-set`, `sources`, `worker`.
 
 They read arguments, call the pipeline, and print.
 """

@@ -4,10 +4,10 @@ queue of jobs.
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,22 +22,23 @@ from indexes.cli.common import (
     exit_on_error,
     open_catalog,
     print_error,
+    print_result,
 )
-from indexes.cli.terminal import INTERRUPTED, graceful
+from indexes.cli.terminal import INTERRUPTED, graceful, show_progress
 from indexes.errors import ClearanceError
+from indexes.ingest_lock import ingest_lock
+from indexes.job_kinds import IngestRequest
 from indexes.settings import Settings
-from ingest.cli.sources import documents, sources
-from ingest.lock import ingest_lock
+from ingest.cli.sources import sources
 
 if TYPE_CHECKING:  # this module is loaded for every command: what only some need, they import
     from indexes.embedder import LoadEmbedder
-    from ingest.labelled import LabelledSet
-    from ingest.report import IngestReport, Watcher
-    from ingest.requests import IngestRequest, MakeParsers
+    from ingest.report import IngestReport
+    from ingest.requests import MakeParsers
+    from ingest.set_documents import LabelledSet
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(sources, name="sources")
-app.add_typer(documents, name="documents")
 
 
 @app.command()
@@ -65,6 +66,9 @@ def ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")
     ] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Leave the work to a running `clearance worker`.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Take documents in: new and changed files are read, changed readers take effect at once, the
@@ -73,13 +77,16 @@ def ingest(
     Who may read a file: --allow and --deny, else its manifest line, else the nearest .access.yaml
     at or above it.
     """
-    from ingest.requests import IngestRequest
-
     with exit_on_error(as_json=as_json):
-        given: dict[str, Any] = {"paths": paths, "source": source, "collection": collection}
-        given |= {"allow": allow or (), "deny": deny or (), "manifest": manifest}
-        given |= {"prune": prune or prune_anyway, "prune_anyway": prune_anyway, "dry_run": dry_run}
+        given: dict[str, Any] = {"source": source, "collection": collection, "dry_run": dry_run}
+        given |= {"paths": [path.absolute() for path in paths]}
+        given |= {"manifest": manifest.absolute() if manifest else None}
+        given |= {"allow": allow or (), "deny": deny or ()}
+        given |= {"prune": prune or prune_anyway, "prune_anyway": prune_anyway}
         request = IngestRequest.of(given)
+        if queue:
+            queue_ingest(request, configuration.load(), as_json=as_json)
+            return
         raise typer.Exit(ingest_once(request, configuration.load(), as_json=as_json))
 
 
@@ -102,10 +109,10 @@ def ingest_set(
 
     Use a home of its own (CLEARANCE_HOME): the people of the set become users of this catalog.
     """
-    from ingest import labelled
+    from ingest import set_documents
 
     with exit_on_error(as_json=as_json):
-        given = labelled.read_set(folder, users=users, allow=allow or (), deny=deny or ())
+        given = set_documents.read_set(folder, users=users, allow=allow or (), deny=deny or ())
         raise typer.Exit(ingest_labelled(given, configuration.load(), as_json=as_json))
 
 
@@ -124,7 +131,7 @@ def worker(
 
 
 def ingest_once(
-    request: "IngestRequest",
+    request: IngestRequest,
     settings: Settings,
     *,
     as_json: bool,
@@ -135,8 +142,9 @@ def ingest_once(
 
     Returns its exit code: 0 all well, 1 a file had a problem, 2 wrong use, 130 interrupted.
     """
+    from indexes.embedder import embedder_loader
     from ingest.embedders import Embedders
-    from ingest.requests import embedder_loader, perform_ingest
+    from ingest.requests import perform_ingest
 
     def work(report: "IngestReport", stack: ExitStack) -> None:
         if not request.dry_run:
@@ -150,13 +158,27 @@ def ingest_once(
     return _run_and_report(work, dry_run=request.dry_run, as_json=as_json)
 
 
+def queue_ingest(request: IngestRequest, settings: Settings, *, as_json: bool) -> None:
+    """Puts the request into the queue, and tells the job's id.
+
+    Raises BadInput and NotFound for what could not begin now.
+    """
+    from ingest.worker import enqueue_ingest
+
+    with open_catalog(settings) as catalog:
+        job = enqueue_ingest(request, settings, catalog, by=command_line_actor())
+    told = [f"Job {job.id} waits for a running `clearance worker`."]
+    told += [f"How far it is: clearance jobs show {job.id}"]
+    print_result({"job": job.id, "state": job.state}, told, as_json)
+
+
 def ingest_labelled(
     given: "LabelledSet", settings: Settings, *, as_json: bool, load: "LoadEmbedder | None" = None
 ) -> int:
     """The whole command for a labelled set. Returns its exit code, as `ingest_once`."""
-    from ingest import labelled
+    from indexes.embedder import embedder_loader
+    from ingest import set_documents
     from ingest.embedders import Embedders
-    from ingest.requests import embedder_loader
     from ingest.steps.values import WriteTools
 
     def work(report: "IngestReport", stack: ExitStack) -> None:
@@ -165,7 +187,7 @@ def ingest_labelled(
         loads, by = load or embedder_loader(settings, report.watcher.say), command_line_actor()
         embedders = Embedders(catalog, settings.embedding_model, loads, by=by)
         tools = WriteTools(catalog=catalog, settings=settings, embedders=embedders, by=by)
-        labelled.ingest_set(given, tools, report)
+        set_documents.ingest_set(given, tools, report)
 
     return _run_and_report(work, dry_run=False, as_json=as_json)
 
@@ -174,10 +196,10 @@ def _run_and_report(
     work: "Callable[[IngestReport, ExitStack], None]", *, dry_run: bool, as_json: bool
 ) -> int:
     """Does the work under watch and tells what came of it. Returns the exit code."""
-    from ingest.report import IngestReport
+    from ingest.report import FileProgress, IngestReport
 
-    with _make_watcher(sys.stderr) as watcher:
-        report = IngestReport(watcher=watcher, dry_run=dry_run)
+    with show_progress(sys.stderr, "Ingesting") as shown:
+        report = IngestReport(watcher=FileProgress(shown), dry_run=dry_run)
         try:
             with graceful(), ExitStack() as stack:
                 work(report, stack)
@@ -198,20 +220,9 @@ def _run_and_report(
     return exit_code(report.error) if report.error else int(not report.succeeded)
 
 
-def _open_catalog(settings: Settings, request: "IngestRequest", stack: ExitStack) -> Catalog | None:
+def _open_catalog(settings: Settings, request: IngestRequest, stack: ExitStack) -> Catalog | None:
     """The catalog; None if a dry run would have to make one."""
     at_home = settings.database_url is None
     if request.dry_run and at_home and not (settings.home / "catalog.sqlite").exists():
         return None
     return stack.enter_context(open_catalog(settings))
-
-
-@contextmanager
-def _make_watcher(out: IO[str]) -> "Iterator[Watcher]":
-    from ingest.report import PlainProgress, ProgressBar
-
-    if out.isatty():
-        with ProgressBar(out) as bar:
-            yield bar
-    else:
-        yield PlainProgress(out)

@@ -1,19 +1,12 @@
-"""`clearance sources` and `clearance documents`: what an operator sees and decides.
+"""`clearance sources`: folders that are known by a name, and their rules."""
 
-No text of a document is shown.
-"""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from indexes import settings as configuration
-from indexes.catalog import Catalog, NamedSource
-from indexes.catalog.listing import ListedDocument
+from indexes.catalog import Catalog
+from indexes.catalog.sources import NamedSource
 from indexes.cli.common import (
     Allow,
     Deny,
@@ -21,23 +14,13 @@ from indexes.cli.common import (
     command_line_actor,
     given_readers,
     open_catalog,
+    open_catalog_alone,
     print_result,
 )
 from indexes.cli.terminal import printable
 from indexes.errors import BadInput
-from indexes.losses import describe_loss, name_losses
-from ingest.lock import ingest_lock
 
 sources = typer.Typer(help="Folders whose documents are known under a name.", no_args_is_help=True)
-documents = typer.Typer(help="What is stored, and what could not be.", no_args_is_help=True)
-
-
-@contextmanager
-def open_catalog_alone() -> Iterator[Catalog]:
-    """The configured catalog while no ingest runs, since one would bring back what is removed."""
-    settings = configuration.load()
-    with open_catalog(settings) as catalog, ingest_lock(settings.home):
-        yield catalog
 
 
 @sources.command("add")
@@ -123,48 +106,6 @@ def remove_source(
     print_result({"removed": removed}, [f"{removed} documents removed."], as_json)
 
 
-@documents.command("list")
-def list_documents(
-    source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
-    path: Annotated[str, typer.Option(help="Only where the path begins so.")] = "",
-    state: Annotated[
-        str | None, typer.Option(help="stored, stale, failed, refused or gone.")
-    ] = None,
-    reader: Annotated[
-        str | None, typer.Option(metavar="PRINCIPAL", help="Only where a rule allows it by name.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
-    offset: Annotated[int, typer.Option(min=0)] = 0,
-    as_json: Json = False,
-) -> None:
-    """Documents by path, with their readers and the last error of each."""
-    with open_catalog() as catalog:
-        name = catalog.sources.get(source).name if source else None
-        found = catalog.listing.documents(
-            source=name, path_prefix=path, state=state, reader=reader, limit=limit, offset=offset  # type: ignore[arg-type]
-        )  # fmt: skip
-    lines = [_document_line(one) for one in found]
-    print_result([asdict(one) for one in found], lines, as_json)
-
-
-@documents.command("show")
-def show_document(document_id: str, as_json: Json = False) -> None:
-    """One document by its id."""
-    with open_catalog() as catalog:
-        found = catalog.listing.get(document_id)
-    plain = {key: value for key, value in asdict(found).items() if key != "losses"}
-    lines = [printable(f"{key}: {value}") for key, value in plain.items()]
-    lines += [printable(f"lacks: {describe_loss(loss)}") for loss in found.losses]
-    print_result(asdict(found), lines, as_json)
-
-
-@documents.command("remove")
-def remove_documents(document_ids: Annotated[list[str], typer.Argument(metavar="ID…")]) -> None:
-    """Documents by their ids. A file that is still there comes back with the next ingest."""
-    with open_catalog_alone() as catalog:
-        catalog.listing.remove(document_ids, by=command_line_actor())
-
-
 def _folder(folder: Path) -> Path:
     """Where it is, links resolved. Raises BadInput."""
     from ingest.tree import Tree
@@ -197,13 +138,4 @@ def _line(source: dict[str, Any]) -> str:
     missing = "" if source["there"] else "  (not there)"
     return printable(
         f"{source['name']}  {source['root']}{missing}  {source['documents']} documents"
-    )
-
-
-def _document_line(one: ListedDocument) -> str:
-    readers = ", ".join((*one.allow, *(f"not {name}" for name in one.deny))) or "nobody"
-    problem = f"  {one.error}" if one.error else ""
-    problem += f"  (lacks {name_losses(one.losses)})" if one.losses else ""
-    return printable(
-        f"{one.id or '-':<20}  {one.state:<8} {one.source or '-'}  {one.path}  [{readers}]{problem}"
     )

@@ -77,10 +77,7 @@ def main(descriptor: int, parser_name: str) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=descriptor)
-    module = importlib.import_module(parser_name.split(":")[0])
-    getattr(module, "warm_up", lambda: None)()
-    plain = _Work(_load(parser_name), _load(CUTTER))
-    counters = _Counters()
+    plain, counters = _load_work(parser_name), _Counters()
     landlock.code_folders()  # once, for all that are forked
     gc.collect()
     gc.freeze()
@@ -92,16 +89,21 @@ def main(descriptor: int, parser_name: str) -> None:
             break
         request = json.loads(data)
         if "kill" in request:
-            control.send(json.dumps({"killed": _kill_worker(request["kill"], workers)}).encode())
+            reply: dict[str, Any] = {"killed": _kill_worker(request["kill"], workers)}
         else:
             work = plain
             if "maker" in request:
-                counter = counters.counter_of(request, descriptors[1])
-                work = replace(plain, counter=counter)
-            pid = _fork_worker(descriptors[0], control, work, request, workers)
-            control.send(json.dumps({"pid": pid}).encode())
+                work = replace(plain, counter=counters.counter_of(request, descriptors[1]))
+            reply = {"pid": _fork_worker(descriptors[0], control, work, request, workers)}
+        control.send(json.dumps(reply).encode())
     for pid in tuple(workers):
         _kill_worker(pid, workers)
+
+
+def _load_work(parser_name: str) -> _Work:
+    module = importlib.import_module(parser_name.split(":")[0])
+    getattr(module, "warm_up", lambda: None)()
+    return _Work(_load(parser_name), _load(CUTTER))
 
 
 def _load(name: str) -> Callable[..., Any]:

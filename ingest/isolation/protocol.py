@@ -100,7 +100,7 @@ def _receive_within(
     return message, length
 
 
-def _receive_exactly(connection: socket.socket, count: int, deadline: float | None) -> bytes:
+def _receive_exactly(connection: socket.socket, count: int, deadline: float | None) -> bytearray:
     data = bytearray(count)
     view, filled = memoryview(data), 0
     while filled < count:
@@ -116,7 +116,7 @@ def _receive_exactly(connection: socket.socket, count: int, deadline: float | No
         if got == 0:
             raise ConnectionClosed
         filled += got
-    return bytes(data)
+    return data
 
 
 def pack(parsed: Parsed) -> Iterator[dict[str, Any]]:

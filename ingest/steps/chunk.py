@@ -7,15 +7,17 @@ such as a row of a labelled set, is cut here.
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 from indexes import attributes
-from indexes.errors import SourceBroken, SourceError
+from indexes.catalog.document_rows import MAX_VECTOR_BYTES
+from indexes.errors import SourceBroken, SourceError, SourceTooCostly
 from indexes.losses import describe_loss
 from indexes.model import Document, Scalar
 from ingest.chunking import cut, storable_title
 from ingest.elements import CutOptions, CutText, Parsed
+from ingest.judged_files import SourceFile
 from ingest.report import FileOutcome, failed_outcome
-from ingest.sources import SourceFile
 from ingest.steps.values import ChangedFile, ChunkedDocument, UnchangedFile, WriteTools
 
 # of what a file says about itself; the rest is for its manifest
@@ -28,19 +30,19 @@ def chunk_documents(
     items: Iterable[UnchangedFile | ChangedFile | FileOutcome], tools: WriteTools
 ) -> Iterator[UnchangedFile | ChunkedDocument | FileOutcome]:
     """Parsed files as documents with chunks; everything else as it is."""
-    for item in items:
-        if not isinstance(item, ChangedFile):
-            yield item
-            continue
-        try:
-            yield _chunk_document(item, tools)
-        except SourceError as error:
-            yield failed_outcome(
-                item.task.source.path,
-                error,
-                stale=item.task.stored is not None,
-                uri=item.task.source.uri,
-            )
+    return map(partial(_chunk_item, tools=tools), items)
+
+
+def _chunk_item(
+    item: UnchangedFile | ChangedFile | FileOutcome, tools: WriteTools
+) -> UnchangedFile | ChunkedDocument | FileOutcome:
+    if not isinstance(item, ChangedFile):
+        return item
+    try:
+        return _chunk_document(item, tools)
+    except SourceError as error:
+        source, stale = item.task.source, item.task.stored is not None
+        return failed_outcome(source.path, error, stale=stale, uri=source.uri)
 
 
 def cut_options(source: SourceFile, chunk_tokens: int) -> CutOptions:
@@ -55,6 +57,7 @@ def _chunk_document(changed: ChangedFile, tools: WriteTools) -> ChunkedDocument:
     if parsed is None:
         raise SourceBroken("It was not parsed.")
     done = parsed.cut or _cut_here(parsed, source, tools)
+    _check_size(len(done.chunks), tools)
     document = Document(
         uri=source.uri,
         source_id=source.source_id,
@@ -78,6 +81,13 @@ def _chunk_document(changed: ChangedFile, tools: WriteTools) -> ChunkedDocument:
         document=document,
         warnings=(*parsed.warnings, *map(describe_loss, parsed.losses)),
     )
+
+
+def _check_size(passages: int, tools: WriteTools) -> None:
+    """Before hours of embedding. Raises SourceTooCostly."""
+    if 4 * passages * tools.embedders.main.dimension > MAX_VECTOR_BYTES:
+        told = f"It has {passages:,} passages, more than one document may."
+        raise SourceTooCostly(told, remedy="Split the file.")
 
 
 def _cut_here(parsed: Parsed, source: SourceFile, tools: WriteTools) -> CutText:

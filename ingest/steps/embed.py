@@ -32,19 +32,28 @@ def embed_documents(
     while taken := items.take_window(window):
         yield from (item for item in taken if not isinstance(item, ChunkedDocument))
         chunked = [item for item in taken if isinstance(item, ChunkedDocument)]
-        if not chunked:
-            continue
-        texts = [piece.embedded or piece.text for one in chunked for piece in one.document.chunks]
-        vectors = {
-            generation.id: _embed_by_length(texts, embedder, batch, flow)
-            for generation, embedder in tools.embedders.by_generation()
-        }
-        begin = 0
-        for one in chunked:
-            end = begin + len(one.document.chunks)
-            own = {generation: matrix[begin:end] for generation, matrix in vectors.items()}
-            yield EmbeddedDocument(chunked=one, vectors=own)
-            begin = end
+        del taken  # a large document is held by nobody when it has gone on
+        if chunked:
+            yield from _embed_window(chunked, tools, batch, flow)
+
+
+def _embed_window(
+    chunked: list[ChunkedDocument], tools: WriteTools, batch: int, flow: Flow
+) -> Iterator[EmbeddedDocument]:
+    """The documents with their vectors. Empties the list."""
+    texts = [piece.embedded or piece.text for one in chunked for piece in one.document.chunks]
+    vectors = {
+        generation.id: _embed_by_length(texts, embedder, batch, flow)
+        for generation, embedder in tools.embedders.by_generation()
+    }
+    del texts
+    begin = 0
+    chunked.reverse()
+    while chunked:
+        end = begin + len(chunked[-1].document.chunks)
+        own = {generation: matrix[begin:end] for generation, matrix in vectors.items()}
+        yield EmbeddedDocument(chunked=chunked.pop(), vectors=own)
+        begin = end
 
 
 def _embed_by_length(texts: list[str], embedder: Embedder, batch: int, flow: Flow) -> Vectors:

@@ -1,5 +1,6 @@
 """Files that changed, through the parsers."""
 
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
@@ -10,9 +11,9 @@ from ingest.elements import Parsed
 from ingest.flow import Flow
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.isolation.sandbox import Cutting
+from ingest.judged_files import content_hash, make_private_copy, open_judged_file
 from ingest.plan import Task
 from ingest.report import FileOutcome, failed_outcome
-from ingest.sources import content_hash, make_private_copy, open_judged_file
 from ingest.steps.chunk import cut_options
 from ingest.steps.values import ChangedFile, IngestTools, UnchangedFile
 
@@ -32,6 +33,7 @@ def parse_files(
             item = _read_file(task, tools.settings)
             if isinstance(item, tuple):
                 changed, document = item
+                yield from _await_room(changed, document, pending, flow)
                 cutting = Cutting(
                     tools.embedders.recipe, cut_options(task.source, tools.settings.chunk_tokens)
                 )
@@ -43,6 +45,26 @@ def parse_files(
     finally:
         for future in pending:
             future.cancel()
+
+
+def _await_room(
+    changed: ChangedFile,
+    document: PrivateCopy,
+    pending: dict[Future[Parsed], ChangedFile],
+    flow: Flow,
+) -> Iterator[ChangedFile | FileOutcome]:
+    """What the parsers have finished while more is on its way than may be."""
+    source = changed.task.source
+    try:
+        while not flow.load.try_add(source.uri, source.size):
+            if pending:
+                yield from _take_parsed(pending, flow, fewer_than=len(pending))
+            else:
+                flow.check()
+                time.sleep(_POLL_S)
+    except BaseException:
+        document.close()
+        raise
 
 
 def _read_file(
@@ -68,19 +90,34 @@ def _read_file(
     return ChangedFile(task=task, verdict=verdict, content_hash=digest), document
 
 
+def _weigh(changed: ChangedFile) -> int:
+    """About how much memory the text of a document takes on its way."""
+    assert changed.parsed is not None
+    if changed.parsed.cut is None:
+        return 2 * sum(len(element.text) for element in changed.parsed.elements)
+    chunks = changed.parsed.cut.chunks
+    said = sum(len(chunk.embedded) + len(chunk.words) for chunk in chunks)
+    return 2 * len(changed.parsed.cut.text) + said
+
+
 def _take_parsed(
     pending: dict[Future[Parsed], ChangedFile], flow: Flow, *, fewer_than: int
 ) -> Iterator[ChangedFile | FileOutcome]:
     """What the parsers have finished; waits until fewer than this many are in flight."""
-    while True:
+    while pending:
         flow.check()
         crowded = len(pending) >= fewer_than
         done, _ = wait(pending, timeout=_POLL_S if crowded else 0, return_when=FIRST_COMPLETED)
-        for future in done:
+        while done:
+            future = done.pop()
             changed = pending.pop(future)
             source, stale = changed.task.source, changed.task.stored is not None
             try:
-                yield replace(changed, parsed=future.result())
+                changed = replace(changed, parsed=future.result())
+                flow.load.weigh_again(source.uri, _weigh(changed))
+                del future
+                yield changed
+                del changed
             except SourceError as error:
                 yield failed_outcome(source.path, error, stale=stale, uri=source.uri)
         if not crowded or len(pending) < fewer_than:

@@ -30,6 +30,7 @@ def withdraw(plan: Plan, tools: WriteTools, report: IngestReport) -> Plan:
         report.missing = len(plan.gone)
         files = ((gone.uri, gone.path) for gone in plan.gone)
         tools.catalog.failures.note_gone(files, by=tools.by)
+        tell_closed(plan, report)
     for refusal in plan.refused:
         outcome = failed_outcome(
             refusal.source.path, refusal.problem, stale=refusal.stored, uri=refusal.source.uri
@@ -37,6 +38,17 @@ def withdraw(plan: Plan, tools: WriteTools, report: IngestReport) -> Plan:
         note_outcome(outcome, tools)
         report.add(outcome)
     return plan
+
+
+def tell_closed(plan: Plan, report: IngestReport) -> None:
+    """A line for each root below which documents without a file were closed by this run."""
+    closed = {relabel.uri for relabel in plan.relabel if not relabel.readers.allow}
+    counted = Counter(gone.root for gone in plan.gone if gone.uri in closed)
+    for root, count in sorted(counted.items()):
+        here = next(gone.path for gone in plan.gone if gone.root == root).split("/")[0]
+        reason = f"{count} of {plan.held[root]} documents have no file and no rule for them any more: nobody reads them."
+        remedy = "See whether the folder is there and mounted: the next run that finds them opens them. --prune removes them"
+        report.add(FileOutcome(path=f"{here}/", status="refused", reason=reason, remedy=remedy))
 
 
 def roots_over_limit(plan: Plan, limit: float, report: IngestReport) -> frozenset[str]:

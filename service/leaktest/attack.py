@@ -11,7 +11,7 @@ from service.leaktest import checks
 from service.leaktest.canaries import Canaries, EmbedderOf, open_unrelated_catalog
 from service.leaktest.client import Client
 from service.leaktest.doors import Call
-from service.leaktest.report import Report
+from service.leaktest.report import LeakReport
 
 
 def attack_service(
@@ -23,13 +23,13 @@ def attack_service(
     pairs: int,
     models: bool = False,
     say: Callable[[str], None] = lambda text: None,
-) -> Report:
+) -> LeakReport:
     """Every check against the service at this address, which must be one over this catalog.
 
     Raises NothingToSee, and ServiceAway if nothing answers. Whatever happens, nothing is left in
     the catalog.
     """
-    report = Report(url=url)
+    report = LeakReport(url=url)
     with ExitStack() as stack:
         client = stack.enter_context(Client(url))
         report.version = _ask_version(client)

@@ -19,7 +19,7 @@ from service.leaktest.doors import (
     Knowledge,
     make_calls,
 )
-from service.leaktest.report import Report, TimeComparison
+from service.leaktest.report import LeakReport, TimeComparison
 from service.leaktest.statistics import measure_separation
 
 HIDDEN = 6  # canaries that the outsider may not read
@@ -134,7 +134,7 @@ def put_hidden(canaries: Canaries, number: int, words: str, readers: str | None 
     )
 
 
-def look_through_every_door(here: Scene, report: Report) -> None:
+def look_through_every_door(here: Scene, report: LeakReport) -> None:
     """Whether a word or an id of a hidden canary stands in any byte that the outsider gets; and no
     door breaks.
     """
@@ -155,7 +155,7 @@ def look_through_every_door(here: Scene, report: Report) -> None:
     report.add("doors", len(asked), found)
 
 
-def compare_before_and_after(here: Scene, report: Report) -> None:
+def compare_before_and_after(here: Scene, report: LeakReport) -> None:
     """Whether hidden canaries that come, change, move and go change one byte of what the outsider
     gets.
     """
@@ -235,7 +235,7 @@ def _ask_all(here: Scene, asked: Sequence[Call]) -> dict[str, bytes]:
     return {call.door: make_comparable(here.ask(call, here.outsider)) for call in asked}
 
 
-def check_revocation(here: Scene, report: Report) -> None:
+def check_revocation(here: Scene, report: LeakReport) -> None:
     """Whether what was taken away is gone at the very next request."""
     found: list[tuple[str, str]] = []
     rounds = 0
@@ -291,7 +291,7 @@ def _holds_document(answered: Reply, word: str) -> bool:
     return answered.status == 200 and bool(find_words(answered.body, [f"The {word} report"]))
 
 
-def measure_time(here: Scene, report: Report, unrelated: Catalog, pairs: int) -> None:
+def measure_time(here: Scene, report: LeakReport, unrelated: Catalog, pairs: int) -> None:
     """Whether how long the outsider waits depends on what is hidden from it."""
     asks = _Asks(here, unrelated)
     comparisons: list[tuple[str, float, _Before, _Asked]] = [

@@ -27,7 +27,7 @@ class TimeComparison:
 
 
 @dataclass(slots=True, kw_only=True)
-class Report:
+class LeakReport:
     url: str
     version: str = ""
     # how many comparisons or requests, by check

@@ -16,10 +16,10 @@ from starlette.testclient import TestClient
 
 from indexes.catalog import Catalog
 from indexes.errors import ClearanceError
+from indexes.job_kinds import IngestRequest
 from indexes.settings import Settings
 from ingest.cli.ingest import ingest_once
 from ingest.isolation.sandbox import Parsers
-from ingest.requests import IngestRequest
 from ingest.testing import SpyEmbedder
 from service.app import create_app
 from tests.world import TESTER, World

@@ -20,10 +20,11 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from indexes.catalog import Catalog
+from indexes.catalog.filters import Filters
 from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.derived.verify import verify
 from indexes.model import Principal
-from indexes.search.searcher import Filters, Searcher
+from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from tests.databases import SERVER
 from tests.edits import (

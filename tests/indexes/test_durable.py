@@ -27,7 +27,7 @@ def test_a_file_is_replaced_and_is_its_owners_alone(tmp_path: Path) -> None:
 
 def test_before_the_end_nobody_sees_what_is_written(tmp_path: Path) -> None:
     durable.write(tmp_path / "note", b"before")
-    with durable.replacing(tmp_path / "note") as file:
+    with durable.replace_file(tmp_path / "note") as file:
         file.write(b"af")
         file.flush()
         assert (tmp_path / "note").read_bytes() == b"before"
@@ -41,7 +41,7 @@ def test_a_failure_leaves_the_former_file_and_nothing_else(
     durable.write(tmp_path / "note", b"before")
 
     def write_half() -> None:
-        with durable.replacing(tmp_path / "note") as file:
+        with durable.replace_file(tmp_path / "note") as file:
             file.write(b"half")
             raise ValueError("no more")
 

@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from indexes.catalog import ReadState
 from indexes.catalog.database import Database
+from indexes.catalog.filters import Filters
 from indexes.catalog.index_input import IndexInput
 from indexes.catalog.prepared import Prepared
+from indexes.catalog.reading import ReadState
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.keywords.rows import SlotOfRow
@@ -32,7 +33,7 @@ from indexes.derived.vectors.stored_rows import StoredRows
 from indexes.derived.vectors.topics import Topics
 from indexes.derived.verify import verify
 from indexes.errors import ClearanceError
-from indexes.search.searcher import Filters, Searcher
+from indexes.search.searcher import Searcher
 from tests.databases import SERVER
 from tests.edits import ASKERS, Edit, carry_out
 from tests.indexes.test_batches import Story, answers

@@ -16,10 +16,9 @@ from sqlalchemy import text
 
 from indexes.catalog import migrations
 from indexes.catalog.access import asker_parameters
-from indexes.catalog.filters import statement_of, values_of
+from indexes.catalog.filters import Filters, statement_of, values_of
 from indexes.errors import BadFilter, BadInput, ClearanceError, NotFound
 from indexes.model import Principal, Readers
-from indexes.search.searcher import Filters
 from tests.databases import examples
 from tests.world import TESTER, World, as_bytes
 

@@ -12,9 +12,10 @@ from typing import Any
 import pysqlite3
 import pytest
 
-from indexes.catalog import Mark, ReadState
 from indexes.catalog import changes as change_log
-from indexes.derived import held, persistence
+from indexes.catalog.index_input import Mark
+from indexes.catalog.reading import ReadState
+from indexes.derived import held_indexes, persistence
 from indexes.derived.corpus import Corpus
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords.index import KeywordIndex
@@ -595,7 +596,7 @@ def test_a_switch_of_models_right_after_changes_finds_what_is_there(
         staff.catalog.documents.put(document(uri, text, allow), vectors, by=TESTER)
 
     with staff.catalog.reading() as state:
-        waiting = state.unembedded(generation, 100)
+        waiting = state.documents_without_vectors(generation, 100)
         texts = state.embedded_texts([i for i, _ in waiting])
     staff.catalog.documents.add_vectors(
         generation, {i: (t, other.passages(texts[i])) for i, t in waiting}, by=TESTER
@@ -664,7 +665,7 @@ def test_a_rebuild_asked_for_while_nobody_runs_is_not_undone_by_the_checkpoint(
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(held, "load_indexes", noting)
+        patch.setattr(held_indexes, "load_indexes", noting)
         staff.new_searcher()
         started = staff.new_searcher()
         started.corpus.maintenance.save()

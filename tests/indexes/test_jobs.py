@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from indexes import jobs
-from indexes.catalog import Catalog, Job
-from indexes.catalog.jobs import Jobs
+from indexes.catalog import Catalog
+from indexes.catalog.jobs import Job, Jobs
 from indexes.errors import BadInput, Busy, CatalogUnavailable, LeaseLost, NotFound, ShuttingDown
 from indexes.jobs import Attempt, Handler, JobRunner
 from tests.world import TESTER, World

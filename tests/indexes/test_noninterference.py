@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexes.catalog import Mark, ReadState
+from indexes.catalog.index_input import Mark
+from indexes.catalog.reading import ReadState
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from indexes.cli.administration import app
 from indexes.errors import AlreadyExists, StillDenied
+from tests.world import TESTER
 
 
 @pytest.fixture
@@ -49,3 +50,12 @@ def test_what_a_name_sets_in_force_and_what_a_deny_keeps_is_told_with_its_number
     run("groups", "remove", "hr", "--lift-denies")
     with pytest.raises(AlreadyExists, match="could be taken for user:eve"):
         run("users", "add", "Eve")
+
+
+def test_an_id_that_begins_with_a_hyphen_is_no_option(run, world):
+    world.put("menu", "The canteen opens at noon.", "public")
+    with world.catalog._database.writing(TESTER) as connection:
+        connection.exec_driver_sql("UPDATE documents SET public_id = '-abc'")
+    assert "id: -abc" in run("documents", "show", "-abc").stdout
+    assert run("documents", "remove", "-abc", "--").exit_code == 0
+    assert json.loads(run("documents", "list", "--json").stdout) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from indexes.catalog import Mark
+from indexes.catalog.index_input import Mark
 from indexes.errors import BadConfiguration, BadInput, TooOld
 from indexes.model import Principal
 from indexes.search.searcher import Searcher

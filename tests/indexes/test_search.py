@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import bindparam, select
 
 from indexes.catalog import reading
+from indexes.catalog.filters import Filters
 from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import chunks, documents
 from indexes.derived import checkpoint
 from indexes.derived.rebuild import rebuild
 from indexes.errors import BadFilter, BadInput, ModelMismatch, NotFound
 from indexes.model import Principal
-from indexes.search.searcher import Filters, Searcher
+from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
 from tests.world import TESTER, World, as_bytes
 

@@ -2,19 +2,22 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pysqlite3
 import pytest
+from typer.testing import CliRunner
 
+from indexes import embedder
 from indexes.catalog import Catalog
+from indexes.job_kinds import IngestRequest
 from indexes.model import StoredDocument
 from indexes.settings import Settings
-from ingest.cli.ingest import ingest_once
+from ingest import requests
+from ingest.cli.ingest import app, ingest_once
 from ingest.isolation.sandbox import Parsers
-from ingest.requests import IngestRequest
 from ingest.testing import SpyEmbedder
 
 
@@ -102,6 +105,16 @@ class IngestWorld:
 def query(database: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
     with contextlib.closing(pysqlite3.connect(str(database))) as connection:
         return list(connection.execute(statement, values))
+
+
+@pytest.fixture
+def run(world: IngestWorld, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The command line in this process, with a hashing embedder and shared parsers."""
+    monkeypatch.setattr(embedder, "load", lambda settings, say: SpyEmbedder())
+    monkeypatch.setattr(requests, "Parsers", world.parsers)
+    monkeypatch.setenv("CLEARANCE_HOME", str(world.settings.home))
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from indexes.formats import FOLDER_ENDINGS, FORMATS
 from indexes.model import Readers
 from ingest.access import Rules
 from ingest.archives import MAX_MEMBERS
-from ingest.sources import find_roots, open_judged_file, scan
+from ingest.judged_files import open_judged_file
+from ingest.roots import find_roots
+from ingest.sources import scan
 from tests.ingest.conftest import IngestWorld
 
 HR = Readers(allow=frozenset({"group:hr"}))
@@ -42,8 +45,18 @@ MAKERS = {
     "a.tar.gz": make_tar("gz"),
     "a.tgz": make_tar("gz"),
     "a.tar.bz2": make_tar("bz2"),
+    "a.tbz": make_tar("bz2"),
+    "a.tbz2": make_tar("bz2"),
     "a.tar.xz": make_tar("xz"),
+    "a.txz": make_tar("xz"),
+    "a.TAR.GZ": make_tar("gz"),
 }
+
+
+def test_every_ending_of_an_archive_in_the_table_of_formats_is_tried_here():
+    assert {name.lower().removeprefix("a") for name in MAKERS} == set(FOLDER_ENDINGS)
+    tars = [ending for ending in FORMATS["packed"].endings if ending.startswith(".t")]
+    assert set(tars) < set(FOLDER_ENDINGS)
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -7,30 +7,16 @@ import threading
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from indexes import jobs
 from indexes.cli.common import command_line_actor
-from indexes.cli.terminal import printable
+from indexes.cli.terminal import PlainProgress, ProgressBar, printable
 from indexes.errors import Busy, SourceRefused
-from ingest import requests as request
-from ingest.cli.ingest import app
-from ingest.lock import ingest_lock
-from ingest.report import FileOutcome, IngestReport, PlainProgress, ProgressBar, failed_outcome
-from ingest.testing import SpyEmbedder
+from indexes.ingest_lock import ingest_lock
+from ingest.report import FileOutcome, FileProgress, IngestReport, failed_outcome
 from ingest.worker import do_jobs
 from tests.world import TESTER
 from tests.writes import watched_writes
-
-
-@pytest.fixture
-def run(world, monkeypatch):
-    """The command line in this process, with a hashing embedder and shared parsers."""
-    monkeypatch.setattr(request, "load", lambda settings, say: SpyEmbedder())
-    monkeypatch.setattr(request, "Parsers", world.parsers)
-    monkeypatch.setenv("CLEARANCE_HOME", str(world.settings.home))
-    runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
 
 
 def test_ingest_prints_totals_on_stdout_and_progress_on_stderr_and_ends_with_zero(world, run):
@@ -129,7 +115,7 @@ def test_a_dry_run_says_would_be(world, run):
 
 
 def test_warnings_of_the_parser_are_listed():
-    report = IngestReport(watcher=PlainProgress(io.StringIO()))
+    report = IngestReport(watcher=FileProgress(PlainProgress(io.StringIO())))
     report.add(FileOutcome(path="a.pdf", status="new", chunks=3, warnings=("Page 2 has no text.",)))
     assert any("Page 2 has no text." in line for line in report.lines())
     assert report.summary()["files"][0]["warnings"] == ["Page 2 has no text."]
@@ -138,8 +124,11 @@ def test_warnings_of_the_parser_are_listed():
 def test_names_cannot_steer_the_terminal():
     out = io.StringIO()
     name = "a\x1b[2J\r\n\u202e[bold]b.txt"
-    PlainProgress(out).show_outcome(failed_outcome(name, SourceRefused(), stale=False))
-    with ProgressBar(bar := io.StringIO()) as progress:
+    FileProgress(PlainProgress(out)).show_outcome(
+        failed_outcome(name, SourceRefused(), stale=False)
+    )
+    with ProgressBar(bar := io.StringIO(), "Ingesting") as shown:
+        progress = FileProgress(shown)
         progress.expect_files(1)
         progress.show_outcome(failed_outcome(name, SourceRefused(), stale=False))
     for text in (out.getvalue(), printable(name)):
@@ -191,7 +180,10 @@ def test_the_worker_does_waiting_jobs_in_order_and_keeps_their_reports(world):
         {"paths": []},
         {"paths": ["no-such-folder"]},
         {"paths": ["."], "allow": ["hr"]},
-        {"paths": ["."], "sudo": True},
+        {"paths": ["."]},
+        {"paths": ["/"], "manifest": "list.jsonl"},
+        {"paths": ["/"], "sudo": True},
+        {"paths": "/", "prune": "perhaps"},
     ],
 )
 def test_a_job_that_cannot_be_done_fails_with_a_reason_and_the_worker_goes_on(world, payload):
@@ -263,7 +255,7 @@ def test_the_worker_leaves_the_queue_alone_while_a_command_works(world):
 # --- who acts -----------------------------------------------------------------------------------
 
 
-def test_a_run_acts_for_who_started_it_and_a_job_for_the_worker(world, run):
+def test_a_run_acts_for_who_started_it_and_a_job_for_who_asked_for_it(world, run):
     world.write("a.txt")
     with watched_writes() as seen:
         assert run("ingest", world.docs, "--allow", "group:hr").exit_code == 0
@@ -277,4 +269,5 @@ def test_a_run_acts_for_who_started_it_and_a_job_for_the_worker(world, run):
     with watched_writes() as seen:
         do_all_jobs(world)
     assert {"documents", "vectors", "jobs"} <= set(seen)
-    assert set().union(*seen.values()) == {"system:worker"}
+    assert seen.pop("jobs") == {"system:worker"}
+    assert set().union(*seen.values()) == {TESTER.name}

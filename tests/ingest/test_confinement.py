@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from indexes.errors import ParsersNotConfined
+from indexes.job_kinds import IngestRequest
 from indexes.settings import Settings
 from ingest.cli.ingest import ingest_once
 from ingest.elements import Parsed, ParseOptions
@@ -25,7 +26,6 @@ from ingest.isolation.confinement import LAYERS, Confinement
 from ingest.isolation.sandbox import Parsers
 from ingest.isolation.seccomp import call_filter
 from ingest.partition import parse
-from ingest.requests import IngestRequest
 from ingest.testing import SpyEmbedder, private_copy_of
 from tests.ingest import files
 

@@ -2,10 +2,11 @@
 
 import threading
 import time
+import weakref
 
 import pytest
 
-from ingest.flow import Flow
+from ingest.flow import Flow, Load
 
 
 def test_items_come_out_in_order_and_none_is_lost():
@@ -81,3 +82,36 @@ def test_leaving_early_ends_every_thread_and_closes_every_generator():
         next(iter(last))
     assert threading.active_count() == before
     assert closed == [True]
+
+
+class Large:
+    pass
+
+
+def test_nothing_of_an_item_is_kept_when_it_has_gone_on():
+    gate, made = threading.Event(), []
+
+    def items():
+        made.append(weakref.ref(item := Large()))
+        yield item
+        del item
+        gate.wait()
+
+    with Flow() as flow:
+        ahead = flow.run_ahead(iter(flow.run_ahead(items(), 8)), 8)
+        taken = ahead.take_window(8)
+        time.sleep(0.1)  # the stages wait for the next one
+        assert made[0]() is taken.pop()
+        assert made[0]() is None
+        gate.set()
+
+
+def test_a_load_takes_what_fits_and_anything_alone():
+    load = Load(10)
+    assert load.try_add("large", 50)
+    assert not load.try_add("a", 1)
+    load.weigh_again("large", 9)
+    assert load.try_add("a", 1)
+    assert not load.try_add("b", 1)
+    load.remove("large")
+    assert load.try_add("b", 9)

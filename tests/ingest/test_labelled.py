@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from indexes import embedder
 from indexes.errors import BadInput
 from indexes.model import Principal
-from ingest import labelled, pipeline
-from ingest import requests as request
+from ingest import pipeline, set_documents
 from ingest.cli.ingest import app, ingest_labelled
 from ingest.testing import SpyEmbedder
 
@@ -52,7 +52,7 @@ class SetWorld:
 
     def ingest(self, **given: Any) -> dict[str, Any]:
         self.world.embedder.batches.clear()
-        found = labelled.read_set(self.folder, **given)
+        found = set_documents.read_set(self.folder, **given)
         code = ingest_labelled(found, self.world.settings, as_json=True, load=self.world.load)
         report: dict[str, Any] = json.loads(self.world._capsys.readouterr().out)
         return {**report, "code": code}
@@ -186,7 +186,7 @@ def test_people_are_added_and_never_taken_out_of_a_group(given):
 
 
 def test_the_command_shows_progress_and_totals(given, monkeypatch):
-    monkeypatch.setattr(request, "load", lambda settings, say: SpyEmbedder())
+    monkeypatch.setattr(embedder, "load", lambda settings, say: SpyEmbedder())
     monkeypatch.setenv("CLEARANCE_HOME", str(given.world.settings.home))
     result = CliRunner().invoke(app, ["ingest-set", str(given.folder)])
     assert result.exit_code == 0, result.output

@@ -6,9 +6,9 @@ from concurrent.futures import Future
 import pytest
 from typer.testing import CliRunner
 
+from indexes.cli.administration import app
 from indexes.losses import name_losses
 from indexes.model import Loss
-from ingest.cli.ingest import app
 from ingest.elements import Element, Parsed
 from ingest.report import FileOutcome, IngestReport
 

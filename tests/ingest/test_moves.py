@@ -343,7 +343,7 @@ def test_what_failed_and_what_is_gone_is_kept_until_it_is_mended(world):
 
 def clearance(world, *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "CLEARANCE_HOME": str(world.settings.home)}
-    command = [sys.executable, "-m", "ingest", *arguments]
+    command = [sys.executable, "-c", "from indexes.cli.main import main; main()", *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, env=environment, cwd=Path.cwd(), check=False
     )

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from indexes.errors import SourceBroken, StorageFull
+from indexes.ingest_lock import ingest_lock
 from indexes.model import Readers
 from ingest.elements import Parsed
-from ingest.lock import ingest_lock
-from ingest.report import PlainProgress
+from ingest.report import FileProgress
 from ingest.testing import SpyEmbedder
 from tests.world import TESTER
 
@@ -301,7 +301,7 @@ def test_a_second_run_is_refused_at_once_and_told_who_is_working(world):
 def test_an_interrupted_run_keeps_whole_documents_and_the_next_goes_on(world, monkeypatch):
     for number in range(20):
         world.write(f"{number}.txt", f"Text {number}.")
-    happened = PlainProgress.show_outcome
+    happened = FileProgress.show_outcome
 
     seen = []
 
@@ -311,7 +311,7 @@ def test_an_interrupted_run_keeps_whole_documents_and_the_next_goes_on(world, mo
         if len(seen) == 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(PlainProgress, "show_outcome", interrupt)
+    monkeypatch.setattr(FileProgress, "show_outcome", interrupt)
     first = world.ingest(allow=("group:hr",))
     monkeypatch.undo()
     assert first["code"] == 130
@@ -467,3 +467,37 @@ def test_an_index_of_another_model_is_refused_with_a_remedy_before_anything_is_s
     assert report["code"] == 1
     assert "rebuild" in report["error"]["remedy"]
     assert set(world.stored()) == {"a.txt"}
+
+
+def test_files_too_large_together_are_on_their_way_one_by_one(world, monkeypatch):
+    monkeypatch.setattr("ingest.flow.MAX_LOAD", 100)
+    for number in range(4):
+        world.write(f"{number}.txt", f"The canteen {number} opens at noon. " * 3)
+    stored_before = []
+
+    def note(document):
+        stored_before.append(world.rows("SELECT count(*) FROM documents")[0][0])
+
+    world.pool = watching(world.pool, note)
+    assert world.ingest(allow=("group:hr",))["totals"]["new"] == 4
+    assert stored_before == [0, 1, 2, 3]
+
+
+def test_a_document_of_too_many_passages_is_a_line_and_is_not_embedded(world, monkeypatch):
+    monkeypatch.setattr("ingest.steps.chunk.MAX_VECTOR_BYTES", 4 * 64)
+    world.write("small.txt")
+    world.write("large.txt", "\n\n".join(f"Line {n} of a long list of words." for n in range(40)))
+    report = world.ingest(allow=("group:hr",))
+    assert statuses(report) == {"docs/large.txt": "failed", "docs/small.txt": "new"}
+    assert "passages" in line(report, "docs/large.txt")["reason"]
+    assert len(world.embedder.texts) == 1
+
+
+def test_a_file_above_the_limit_is_refused_with_the_setting_that_raises_it(world):
+    world.settings = world.settings.model_copy(update={"max_file_mb": 1})
+    world.write("small.txt")
+    world.write("large.csv", "a,b\n" * 300_000)
+    report = world.ingest(allow=("group:hr",))
+    assert statuses(report) == {"docs/large.csv": "refused", "docs/small.txt": "new"}
+    assert line(report, "docs/large.csv")["reason"].endswith("1,200,000 bytes.")
+    assert "CLEARANCE_MAX_FILE_MB" in line(report, "docs/large.csv")["remedy"]

@@ -5,8 +5,10 @@ from pathlib import Path
 from indexes.errors import NoReaders, SourceRefused, SourceUnavailable
 from indexes.model import Readers, StoredDocument
 from ingest.access import NOBODY
+from ingest.judged_files import SourceFile
 from ingest.plan import Plan, make_plan
-from ingest.sources import Root, Scan, SourceFile
+from ingest.roots import Root
+from ingest.sources import Scan
 
 ROOT = Root(place=Path("/srv/docs"), is_folder=True)
 HR = Readers(allow=frozenset({"group:hr"}))

@@ -9,15 +9,9 @@ from indexes.errors import BadInput, NoReaders, SourceRefused, SourceUnavailable
 from indexes.model import Readers
 from indexes.settings import Settings
 from ingest.access import ManifestEntry, Rules
-from ingest.sources import (
-    Scan,
-    SourceFile,
-    content_hash,
-    find_roots,
-    make_private_copy,
-    open_judged_file,
-    scan,
-)
+from ingest.judged_files import SourceFile, content_hash, make_private_copy, open_judged_file
+from ingest.roots import find_roots
+from ingest.sources import Scan, scan
 
 HR = Readers(allow=frozenset({"group:hr"}))
 
@@ -301,6 +295,51 @@ def test_a_file_under_another_rule_than_the_one_that_was_judged_is_not_read(docs
     (docs / "pay" / ".access.yml").write_text("allow: [group:hr]\n")
     with pytest.raises(SourceUnavailable, match="rule"):
         hashed(source)
+
+
+@pytest.mark.parametrize("way", ["exchanged", "moved", "linked"])
+def test_a_folder_that_is_held_open_is_left_when_its_name_leads_elsewhere(docs, tmp_path, way):
+    write(docs, "open/a.txt", "open/b.txt", "other/a.txt")
+    first, second, _ = found(docs).sources
+    hashed(first)  # which holds the folder
+    aside = tmp_path / "aside"
+    (docs / "open").rename(aside)
+    if way == "exchanged":
+        (docs / "other").rename(docs / "open")
+        write(docs, "open/b.txt")
+    if way == "linked":
+        (docs / "open").symlink_to(aside)
+    with pytest.raises(SourceUnavailable):
+        hashed(second)
+
+
+def test_files_of_one_folder_share_the_way_to_it_and_it_is_let_go_with_the_run(docs):
+    write(docs, "in/here/a.txt", "in/here/b.txt", "in/there/c.txt")
+    before = list_descriptors()
+    a, b, c = found(docs).sources
+    assert [count_folders_opened(source) for source in (a, b, c, b, a)] == [2, 0, 1, 1, 0]
+    (docs / "in" / "here").chmod(0o700)  # other rights: they are tried
+    assert [count_folders_opened(source) for source in (a, b)] == [1, 0]
+    del a, b, c
+    assert list_descriptors() == before
+
+
+def list_descriptors() -> list[str]:
+    return sorted(entry.name for entry in Path("/proc/self/fd").iterdir())
+
+
+def count_folders_opened(source: SourceFile) -> int:
+    opened = []
+    real = os.open
+
+    def spy(name, flags, *more, **named):
+        opened.append(bool(flags & os.O_DIRECTORY))
+        return real(name, flags, *more, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", spy)
+        hashed(source)
+    return sum(opened)
 
 
 def test_folders_too_deep_to_hold_open_are_a_line(docs):

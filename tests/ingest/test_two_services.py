@@ -19,6 +19,7 @@ import uvicorn
 from typer.testing import CliRunner
 
 import ingest.cli.ingest
+from indexes import embedder
 from indexes.cli import administration as commands
 from indexes.settings import Settings
 from ingest import requests as request
@@ -46,7 +47,7 @@ def _serve(home: Path, pipe: Connection) -> None:
 @pytest.fixture
 def run(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The command line in this process, with a hashing embedder and shared parsers."""
-    monkeypatch.setattr(request, "load", lambda settings, say: SpyEmbedder())
+    monkeypatch.setattr(embedder, "load", lambda settings, say: SpyEmbedder())
     monkeypatch.setattr(request, "Parsers", world.parsers)
     monkeypatch.setenv("CLEARANCE_HOME", str(world.settings.home))
     monkeypatch.chdir(world.docs.parent)

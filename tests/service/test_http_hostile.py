@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from indexes.job_kinds import REBUILD
 from service.http import auth
 from service.testing.loopback import Loopback
 from tests.world import TESTER
@@ -422,7 +423,7 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
         "{name}": "main.js",
         "{document_id}": house.ids["menu"],
         "{passage_id}": _a_passage(house, http),
-        "{job_id}": house.app.state.runtime.jobs.enqueue(None, by=TESTER).id,
+        "{job_id}": house.app.state.runtime.jobs.enqueue(REBUILD, {}, by=TESTER).id,
     }
     for (method, path), needs in MATRIX.items():
         at = path

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from indexes.catalog import Catalog, ReadState
+from indexes.catalog import Catalog
+from indexes.catalog.reading import ReadState
 from indexes.errors import Busy
 from indexes.model import IndexGeneration
 from indexes.testing import HashingEmbedder
@@ -24,7 +25,7 @@ from service.leaktest import checks
 from service.leaktest.attack import attack_service
 from service.leaktest.canaries import PREFIX, Canaries, remove_leftovers
 from service.leaktest.client import ServiceAway
-from service.leaktest.report import Report
+from service.leaktest.report import LeakReport
 from service.leaktest.statistics import measure_separation
 from service.runtime import Readiness, Runtime
 from service.testing.loopback import Loopback
@@ -75,7 +76,7 @@ def everything(catalog: Catalog) -> tuple[Any, ...]:
     )
 
 
-def report_on(url: str, house: House, pairs: int = 0) -> Report:
+def report_on(url: str, house: House, pairs: int = 0) -> LeakReport:
     before = everything(house.catalog)
     report = attack_service(url, house.catalog, embedder_of, pairs=pairs, by=TESTER)
     assert everything(house.catalog) == before, "the leak test left something behind"
@@ -251,5 +252,5 @@ def test_mann_whitney_by_hand() -> None:
     assert not measure_separation([1.0, 2.0, 3.0], [1.5, 2.5, 2.0]).is_above(0.6)
 
 
-def checks_of(report: Report) -> set[str]:
+def checks_of(report: LeakReport) -> set[str]:
     return {finding.check for finding in report.findings}

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.derived.growing import Growing
+from indexes.derived.growable_array import GrowableArray
 from indexes.derived.vectors.codes import code_errors, encode
 from indexes.derived.vectors.lists import Bits, InvertedLists
 from indexes.derived.vectors.store import Floats, Ints, VectorContents, of_each
@@ -26,14 +26,16 @@ class StoredRows:
         """lists: how many reader sets may have rows before the lists are made anew."""
         self._dimension = dimension
         self._by_set = InvertedLists(dimension, lists + 1)
-        self._vectors = Growing(np.zeros((0, dimension), np.float32))  # by slot
-        self._row = Growing(np.zeros(0, np.int64))  # by slot; -1: free
-        self._slot = Growing(np.full(1, -1, np.int32))  # by row; -1: not here
-        self._list = Growing(np.zeros(1, np.int32))  # by row
-        self._list_of_set = Growing(np.zeros(0, np.int32))  # by reader set
-        self._set_of_list = Growing(np.full(1, -1, np.int64))
-        self._size = Growing(np.zeros(1, np.int64))  # rows by list
-        self._error = Growing(np.zeros(1, np.float32))  # largest ‖x - x̂‖ ever put into the list
+        self._vectors = GrowableArray(np.zeros((0, dimension), np.float32))  # by slot
+        self._row = GrowableArray(np.zeros(0, np.int64))  # by slot; -1: free
+        self._slot = GrowableArray(np.full(1, -1, np.int32))  # by row; -1: not here
+        self._list = GrowableArray(np.zeros(1, np.int32))  # by row
+        self._list_of_set = GrowableArray(np.zeros(0, np.int32))  # by reader set
+        self._set_of_list = GrowableArray(np.full(1, -1, np.int64))
+        self._size = GrowableArray(np.zeros(1, np.int64))  # rows by list
+        self._error = GrowableArray(
+            np.zeros(1, np.float32)
+        )  # largest ‖x - x̂‖ ever put into the list
         self._free: list[int] = []
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.derived.growing import Growing
+from indexes.derived.growable_array import GrowableArray
 from indexes.derived.vectors.codes import CodedQuery, code_scale
 from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits, InvertedLists
 
@@ -41,7 +41,7 @@ class Topics:
         self.centroids = centroids
         self._centroids = np.ascontiguousarray(centroids, np.float32)
         self._lists = InvertedLists(centroids.shape[1], len(centroids))
-        self._topic = Growing(np.zeros(0, np.int32))  # by row; -1: not here
+        self._topic = GrowableArray(np.zeros(0, np.int32))  # by row; -1: not here
 
     def __len__(self) -> int:
         return len(self._lists)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from indexes.job_kinds import REBUILD, RebuildRequest
 from service.http.auth import ActingCaller, needs_admin
 from service.http.bodies import RebuildBody
 from service.http.deps import (
@@ -30,8 +31,10 @@ async def rebuild(
 
     The reply's Location tells how far the job is; searches go on meanwhile.
     """
-    model = body.model if body else None
-    job = await run_in_thread(runtime, lambda: runtime.jobs.enqueue(model, by=by))
+    wanted = RebuildRequest(model=body.model if body else None)
+    job = await run_in_thread(
+        runtime, lambda: runtime.jobs.enqueue(REBUILD, wanted.payload(), by=by)
+    )
     response = json_response(JobReply.of(job), 202)
     response.headers["Location"] = f"/admin/jobs/{job.id}"
     return response

@@ -10,7 +10,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock
 
-from indexes.catalog import Catalog, ReadState
+from indexes.catalog import Catalog
+from indexes.catalog.reading import ReadState
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.locks import ReadWriteLock
 from indexes.derived.persistence import load_indexes

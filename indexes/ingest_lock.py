@@ -1,13 +1,13 @@
 """One ingestion at a time for one corpus folder."""
 
-import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from indexes.errors import BadConfiguration, Busy
+from indexes.file_locks import lock_file
 from indexes.private_files import keep_private
 
 LOCK_FILE = "ingest.lock"
@@ -24,16 +24,8 @@ def ingest_lock(home: Path) -> Iterator[None]:
     lock with the process, however it dies.
     """
     keep_private(home)
-    with _open_lock_file(home) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read(20).strip() or "unknown"
-            raise Busy(
-                f"Documents are being ingested by process {holder}.",
-                remedy="Wait for its end, then run again.",
-            ) from error
+    with ExitStack() as held:
+        file = _take_lock_file(home / LOCK_FILE, held)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -43,11 +35,17 @@ def ingest_lock(home: Path) -> Iterator[None]:
             file.truncate(0)
 
 
-def _open_lock_file(home: Path) -> TextIO:
+def _take_lock_file(path: Path, held: ExitStack) -> TextIO:
     try:
-        return (home / LOCK_FILE).open("a+", encoding="ascii")
+        return held.enter_context(lock_file(path))
+    except BlockingIOError as error:
+        holder = path.read_text(encoding="ascii")[:20].strip() or "unknown"
+        raise Busy(
+            f"Documents are being ingested by process {holder}.",
+            remedy="Wait for its end, then run again.",
+        ) from error
     except OSError as error:
         raise BadConfiguration(
-            f"The folder {home} cannot be used: {error.strerror}.",
+            f"The folder {path.parent} cannot be used: {error.strerror}.",
             remedy="Set CLEARANCE_HOME to a folder that this user may write.",
         ) from error

@@ -21,12 +21,13 @@ from ingest import pipeline, plan
 from ingest.access import command_line_rule
 from ingest.elements import Parsed
 from ingest.flow import Flow
+from ingest.judged_files import PIPELINE_VERSION, SourceFile
 from ingest.partition.encodings import clean
 from ingest.partition.text import parse_paragraphs
 from ingest.plan import Plan, Task
 from ingest.report import FileOutcome, IngestReport
 from ingest.rule_names import resolve_names
-from ingest.sources import PIPELINE_VERSION, Scan, SourceFile
+from ingest.sources import Scan
 from ingest.steps.values import ChangedFile, UnchangedFile, WriteTools
 from ingest.steps.withdraw import withdraw
 

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from indexes.catalog import Placement, ReadState
+from indexes.catalog.index_input import Placement
+from indexes.catalog.reading import ReadState
 from indexes.derived.vectors.store import Floats, VectorStore, VectorStores
 from indexes.errors import IndexDamaged
 from indexes.model import IndexGeneration

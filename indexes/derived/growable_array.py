@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Growing:
+class GrowableArray:
     """An array that doubles its room when it must grow. `values` is a view of the part in use."""
 
     def __init__(self, empty: NDArray[Any]) -> None:

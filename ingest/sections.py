@@ -1,0 +1,133 @@
+"""Elements laid out as one text, with the headings and pages that each place of it stands under."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from indexes.model import PageMark, SectionMark
+from ingest.elements import Element
+
+HEADING_CHARS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An element at its place in the document text."""
+
+    start: int
+    end: int
+    element: Element
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading, with its place, so that a chunk that contains it does not name it twice."""
+
+    start: int
+    level: int
+    text: str
+
+
+HeadingPath = tuple[Heading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    path: HeadingPath
+    blocks: tuple[Block, ...]
+
+
+def lay_out(elements: Iterable[Element]) -> tuple[str, list[Block]]:
+    """The document text, blocks a blank line apart and list items a line end apart, and where each
+    block stands.
+    """
+    parts: list[str] = []
+    blocks: list[Block] = []
+    at, before = 0, ""
+    for element in elements:
+        body = element.text.strip()
+        if not body:
+            continue
+        if blocks:
+            gap = "\n" if before == element.kind == "list" else "\n\n"
+            parts.append(gap)
+            at += len(gap)
+        blocks.append(Block(at, at + len(body), element))
+        parts.append(body)
+        at, before = at + len(body), element.kind
+    return "".join(parts), blocks
+
+
+def make_sections(blocks: Sequence[Block]) -> Iterator[Section]:
+    """Blocks under the headings above them.
+
+    Headings with nothing of their own go with what they introduce.
+    """
+    path: list[Heading] = []
+    held: list[Block] = []
+    for block in blocks:
+        if block.element.kind == "heading":
+            if any(one.element.kind != "heading" for one in held) or not _introduces(held, block):
+                if held:
+                    yield Section(tuple(path), tuple(held))
+                held = []
+            level = max(1, block.element.level)
+            while path and path[-1].level >= level:
+                path.pop()
+            path.append(
+                Heading(block.start, level, " ".join(block.element.text.split())[:HEADING_CHARS])
+            )
+        held.append(block)
+    if held:
+        yield Section(tuple(path), tuple(held))
+
+
+def _introduces(held: Sequence[Block], heading: Block) -> bool:
+    return bool(held) and held[-1].element.level < heading.element.level
+
+
+def count_shared_headings(one: HeadingPath, other: HeadingPath) -> int:
+    """How many headings, from the top, stand above both."""
+    return next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
+
+
+def section_marks(sections: Iterable[Section]) -> list[SectionMark]:
+    """Every heading at its place, with those above it. Only the last of those that follow each
+    other has a mark.
+    """
+    marks: list[SectionMark] = []
+    for section in sections:
+        if section.path and section.path[-1].start >= section.blocks[0].start:
+            names = tuple(heading.text for heading in section.path)
+            marks.append(SectionMark(section.blocks[0].start, names))
+    return marks
+
+
+def headings_in(
+    marks: Sequence[SectionMark], start: int, end: int, path: HeadingPath
+) -> tuple[SectionMark, ...]:
+    """Those between two places; none if all of it is the one section of this path."""
+    first = bisect_left(marks, start, key=lambda mark: mark.start)
+    last = bisect_left(marks, end, key=lambda mark: mark.start)
+    inside = tuple(marks[first:last])
+    names = tuple(heading.text for heading in path)
+    return () if all(mark.section == names for mark in inside) else inside
+
+
+def page_marks(blocks: Sequence[Block]) -> list[PageMark]:
+    """Where each page begins. Blocks without a page stand on the page before them."""
+    marks: list[PageMark] = []
+    for block in blocks:
+        page = block.element.page
+        if page is not None and (not marks or marks[-1].number != page):
+            marks.append(PageMark(0 if not marks else block.start, page, block.element.page_name))
+    return marks
+
+
+def pages_of(marks: Sequence[PageMark], start: int, end: int) -> tuple[PageMark, ...]:
+    """The page that the first place stands on, then each that begins before the second."""
+    first = max(0, bisect_right(marks, start, key=lambda mark: mark.start) - 1)
+    return tuple(marks[first : bisect_left(marks, end, key=lambda mark: mark.start)])
