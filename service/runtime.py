@@ -6,7 +6,6 @@ measured takes the same way as one that is asked over HTTP.
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -161,7 +160,7 @@ async def open_runtime(
             metrics=metrics or Metrics(),
             health=Health(catalog.reachable),
             version=installed_version(),
-            cpu=CapacityLimiter(max(2, _available_cores())),
+            cpu=CapacityLimiter(max(2, embedding.available_cores())),
         )
 
 
@@ -202,7 +201,3 @@ def installed_version() -> str:
         return version("clearance")
     except PackageNotFoundError:
         return "not installed"
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
