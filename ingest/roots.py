@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
-from indexes.catalog import Catalog, NamedSource
+from indexes.catalog import Catalog
+from indexes.catalog.sources import NamedSource
 from indexes.errors import BadInput, NotFound
 from indexes.model import Actor
 from ingest.archives import INSIDE

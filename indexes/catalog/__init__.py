@@ -17,10 +17,8 @@ from indexes.catalog.access import confirm
 from indexes.catalog.database import Database
 from indexes.catalog.documents import Documents
 from indexes.catalog.explaining import Explanation, explain
-from indexes.catalog.filters import Filters
 from indexes.catalog.generations import Generations
-from indexes.catalog.index_input import Mark
-from indexes.catalog.jobs import Job, Jobs
+from indexes.catalog.jobs import Jobs
 from indexes.catalog.keys import Keys
 from indexes.catalog.listing import Listing
 from indexes.catalog.migrate import migrate
@@ -28,18 +26,9 @@ from indexes.catalog.models import Models
 from indexes.catalog.people import People
 from indexes.catalog.reading import ReadState
 from indexes.catalog.schema import installation
-from indexes.catalog.sources import Failures, NamedSource, Sources
+from indexes.catalog.sources import Failures, Sources
 from indexes.catalog.templates import Templates
 from indexes.model import MAINTENANCE, Principal
-
-__all__ = [
-    "Catalog",
-    "Filters",
-    "Job",
-    "Mark",
-    "NamedSource",
-    "ReadState",
-]
 
 
 class Catalog:

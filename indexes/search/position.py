@@ -15,7 +15,7 @@ import secrets
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from indexes.catalog import Mark
+from indexes.catalog.index_input import Mark
 from indexes.errors import BadInput
 
 _NONCE = 12  # bytes, as AES-GCM wants

@@ -11,7 +11,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog import Catalog, Filters, Mark, ReadState
+from indexes.catalog import Catalog
+from indexes.catalog.filters import Filters
+from indexes.catalog.index_input import Mark
+from indexes.catalog.reading import ReadState
 from indexes.derived.background import background_work
 from indexes.derived.corpus import Corpus
 from indexes.derived.snapshot import Snapshot
@@ -37,8 +40,6 @@ from indexes.search.reranker import RERANK_DEPTH, Reranker, rerank
 from indexes.search.siblings import DEPTH as SIBLING_DEPTH
 from indexes.search.siblings import add_siblings
 from indexes.settings import Settings
-
-__all__ = ["Filters", "IndexStatus", "Searcher"]
 
 _DEPTH = 100  # each side of a fusion is ranked at least this deep
 # hits ranked beyond each one wanted, since some are left out; if too few, four times as many

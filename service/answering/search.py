@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from indexes.catalog import Filters
+from indexes.catalog.filters import Filters
 from indexes.model import Mode, Principal, SearchResult
 from service.answering.permission import PermissionSource
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from indexes.catalog import Filters
+from indexes.catalog.filters import Filters
 from indexes.model import Mode
 from service.answering.budget import Budget
 from service.answering.citations import Citation

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic import StrictStr as Str
 
 from indexes import attributes
-from indexes.catalog import Filters
+from indexes.catalog.filters import Filters
 from indexes.errors import BadInput, QuestionTooLong
 from indexes.model import Mode, Readers
 from indexes.settings import Settings

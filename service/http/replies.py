@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from indexes.catalog import Job
+from indexes.catalog.jobs import Job
 from indexes.formats import PageKind
 from indexes.model import DocumentView, Hit, Mode, PageMark, Readers, SearchResult
 from service.answering.citations import Citation
