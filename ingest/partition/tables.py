@@ -7,6 +7,7 @@ from lxml import etree
 from lxml import html as lxml_html
 
 from ingest.elements import Element, Table
+from ingest.partition.figure_cells import drop_layout
 
 CELL = " | "
 ESCAPED = "\\|"  # a bar that stands in a cell
@@ -32,6 +33,7 @@ def make_table(
     """A table element from its cells, short rows filled up with empty cells.
 
     header_rows: if None, the first row that has more than one cell is taken for the header.
+    box: of a reader that puts cells together itself, by where they stand on their page.
     """
     cells = [[squeeze(cell) for cell in row] for row in rows]
     width = max((len(row) for row in cells), default=0)
@@ -45,6 +47,7 @@ def make_table(
         notes=tuple(squeeze(note) for note in notes),
         box=box,
     )
+    table = drop_layout(table) if box is None else table
     return element_of(table, page=page, page_name=page_name)
 
 
@@ -109,13 +112,14 @@ def table_of(node: lxml_html.HtmlElement) -> Table | None:
         return None
     caption = next((each for each in node.iter("caption") if _is_own(each, node)), None)
     header_rows, header_columns = _count_headers(grid, rows, heads)
-    return Table(
+    table = Table(
         rows=grid,
         header_rows=header_rows,
         header_columns=header_columns,
         spans=spans,
         caption=squeeze(" ".join(caption.itertext())) if caption is not None else "",
     )
+    return drop_layout(table)
 
 
 def _is_own(node: lxml_html.HtmlElement, table: lxml_html.HtmlElement) -> bool:

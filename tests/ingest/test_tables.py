@@ -1,5 +1,7 @@
 """The one table model: what becomes of spans, headers, bars and hostile markup."""
 
+import pytest
+
 from ingest.partition.tables import make_table, parse_table
 
 
@@ -38,3 +40,75 @@ def test_a_table_in_a_cell_is_part_of_that_cell():
     )
     assert table is not None
     assert table.rows == (("a b", "c"),)
+
+
+_SIGNS = (
+    "<tr><td colspan=2></td><td colspan=7>Year</td></tr>"
+    "<tr><td colspan=2></td><td colspan=3>2024</td><td></td><td colspan=3>2023</td></tr>"
+    "<tr><td colspan=2>Sales</td><td>$</td><td>4,120</td><td></td><td></td><td>$</td><td>3,990</td><td></td></tr>"
+    "<tr><td colspan=2>Loss</td><td></td><td>(31</td><td>)</td><td></td><td></td><td>(29</td><td>)</td></tr>"
+    "<tr><td colspan=2>Margin</td><td></td><td>14</td><td>%</td><td></td><td></td><td>12</td><td>%</td></tr>"
+)
+
+
+def test_signs_in_cells_of_their_own_are_part_of_the_figure_beside_them():
+    table = parse_table(f"<table>{_SIGNS}</table>")
+    assert table is not None
+    assert table.rows == (
+        ("", "Year", "Year"),
+        ("", "2024", "2023"),
+        ("Sales", "$4,120", "$3,990"),
+        ("Loss", "(31)", "(29)"),
+        ("Margin", "14%", "12%"),
+    )
+    assert table.spans == ((0, 1, 1, 2),)
+
+
+@pytest.mark.parametrize(
+    ("rows", "joined"),
+    [
+        (  # the header stands over the sign
+            [
+                ["", "2024", "", "2023", ""],
+                ["Cash", "$", "5", "$", "(9)"],
+                ["Debt", "", "8", "", "—"],
+            ],
+            [["", "2024", "2023"], ["Cash", "$5", "$(9)"], ["Debt", "8", "—"]],
+        ),
+        (  # signs behind the figures
+            [
+                ["", "2024", "", "2023", ""],
+                ["Kasse", "5", "€", "9", "€"],
+                ["Bank", "8", "€", "7", "€"],
+            ],
+            [["", "2024", "2023"], ["Kasse", "5 €", "9 €"], ["Bank", "8 €", "7 €"]],
+        ),
+        (
+            [["Who", "Staff", ""], ["Ada", "1,200", "(1)"], ["Bo", "900", "*"]],
+            [["Who", "Staff"], ["Ada", "1,200 (1)"], ["Bo", "900*"]],
+        ),
+        ([["Item", "", "Cost"], ["Rent", "", "5"]], [["Item", "Cost"], ["Rent", "5"]]),
+    ],
+)
+def test_a_header_over_a_figure_and_its_signs_is_that_of_the_figure(rows, joined):
+    table = make_table(rows).table
+    assert table is not None
+    assert [list(row) for row in table.rows] == joined
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Item", "Unit", "Amount"], ["Rent", "€", "5"], ["Rate", "%", "7"]],
+        [["Item", "Amount", "Unit"], ["Rent", "5", "€"], ["Rate", "7", "%"]],
+        [["Item", "Amount", ""], ["Rent", "5", "€"], ["Salt", "7", "kg"]],
+        [["Item", "Plan", "Real"], ["Rent", "5", "(1)"], ["Salt", "7", "(2)"]],
+        [["Name", "Sign"], ["Euro", "€"], ["Pound", "£"]],
+        [["Rent", "5", "(1)"], ["Salt", "7", "(2)"]],
+    ],
+)
+def test_columns_of_units_and_of_figures_below_zero_stay(rows):
+    header_rows = None if any(map(str.isalpha, rows[0][1])) else 0
+    table = make_table(rows, header_rows=header_rows).table
+    assert table is not None
+    assert [list(row) for row in table.rows] == rows
