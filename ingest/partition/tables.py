@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from lxml import etree
 from lxml import html as lxml_html
 
 from ingest.elements import Element, Table
 from ingest.partition.figure_cells import drop_layout
+from ingest.partition.header_rows import count_header_rows, spread_groups
 
 CELL = " | "
 ESCAPED = "\\|"  # a bar that stands in a cell
@@ -32,23 +34,32 @@ def make_table(
 ) -> Element:
     """A table element from its cells, short rows filled up with empty cells.
 
-    header_rows: if None, the first row that has more than one cell is taken for the header.
+    header_rows: if None, they are counted by what the rows hold and how cells are merged.
     box: of a reader that puts cells together itself, by where they stand on their page.
     """
     cells = [[squeeze(cell) for cell in row] for row in rows]
     width = max((len(row) for row in cells), default=0)
-    grid = tuple(tuple(row + [""] * (width - len(row))) for row in cells)
+    grid = [row + [""] * (width - len(row)) for row in cells]
     table = Table(
-        rows=grid,
-        header_rows=_count_header_rows(grid) if header_rows is None else header_rows,
+        rows=tuple(map(tuple, grid)),
+        header_rows=count_header_rows(grid, spans) if header_rows is None else header_rows,
         header_columns=header_columns,
         spans=tuple(spans),
         caption=squeeze(caption),
         notes=tuple(squeeze(note) for note in notes),
         box=box,
     )
-    table = drop_layout(table) if box is None else table
+    table = _settle(table) if box is None else table
     return element_of(table, page=page, page_name=page_name)
+
+
+def _settle(table: Table) -> Table:
+    """The table with names of groups over all of their columns, and without what only places things."""
+    if table.header_rows == 2:
+        grid = [list(row) for row in table.rows]
+        spread_groups(grid)
+        table = replace(table, rows=tuple(map(tuple, grid)))
+    return drop_layout(table)
 
 
 def element_of(table: Table, *, page: int | None = None, page_name: str | None = None) -> Element:
@@ -86,14 +97,6 @@ def aligned_line(row: Sequence[str]) -> str:
     return CELL.join(cell.replace("|", ESCAPED) for cell in row[: last + 1]).strip()
 
 
-def _count_header_rows(rows: Sequence[Sequence[str]]) -> int:
-    """Rows down to the first with more than one filled cell; the ones above it are titles."""
-    for number, row in enumerate(rows, start=1):
-        if sum(bool(cell) for cell in row) > 1:
-            return number if number < len(rows) else 0
-    return 0
-
-
 def parse_table(markup: str) -> Table | None:
     """An HTML table as a grid; a table in a cell is part of that cell. None if it has no cells."""
     try:
@@ -111,7 +114,7 @@ def table_of(node: lxml_html.HtmlElement) -> Table | None:
     if not any(any(row) for row in grid):
         return None
     caption = next((each for each in node.iter("caption") if _is_own(each, node)), None)
-    header_rows, header_columns = _count_headers(grid, rows, heads)
+    header_rows, header_columns = _count_headers(grid, rows, heads, spans)
     table = Table(
         rows=grid,
         header_rows=header_rows,
@@ -119,7 +122,7 @@ def table_of(node: lxml_html.HtmlElement) -> Table | None:
         spans=spans,
         caption=squeeze(" ".join(caption.itertext())) if caption is not None else "",
     )
-    return drop_layout(table)
+    return _settle(table)
 
 
 def _is_own(node: lxml_html.HtmlElement, table: lxml_html.HtmlElement) -> bool:
@@ -173,8 +176,9 @@ def _count_headers(
     grid: Sequence[Sequence[str]],
     rows: Sequence[lxml_html.HtmlElement],
     heads: frozenset[tuple[int, int]],
+    spans: Sequence[Span],
 ) -> tuple[int, int]:
-    """Header rows and columns by their marks (`thead`, `th`), else the first full row."""
+    """Header rows and columns by their marks (`thead`, `th`), else by what they hold."""
     width = len(grid[0])
     top = 0
     while top < len(rows) and (
@@ -182,7 +186,7 @@ def _count_headers(
         or all((top, column) in heads or not grid[top][column] for column in range(width))
     ):
         top += 1
-    top = top if 0 < top < len(grid) else _count_header_rows(grid)
+    top = top if 0 < top < len(grid) else count_header_rows(grid, spans)
     left = 0
     while left < width and all((number, left) in heads for number in range(top, len(grid))):
         left += 1

@@ -112,3 +112,57 @@ def test_columns_of_units_and_of_figures_below_zero_stay(rows):
     table = make_table(rows, header_rows=header_rows).table
     assert table is not None
     assert [list(row) for row in table.rows] == rows
+
+
+@pytest.mark.parametrize(
+    ("markup", "header_rows"),
+    [
+        (  # two levels without a mark
+            "<tr><td><td colspan=2>2023<td colspan=2>2024<tr><td>Ship<td>Plan<td>Real<td>Plan<td>Real"
+            "<tr><td>Swan<td>1<td>2<td>3<td>4",
+            2,
+        ),
+        (
+            "<tr><td rowspan=2>Ship<td colspan=2>2023<tr><td>Plan<td>Real<tr><td>Swan<td>1<td>2",
+            2,
+        ),
+        (  # the wide header names the first column too
+            "<tr><td colspan=2>Freight<td>Rate<tr><td>Good<td>Count<td><tr><td>Salt<td>4<td>0.5",
+            2,
+        ),
+        (  # a wide cell, and rows of words below it
+            "<tr><td colspan=2>Name<td>Role<tr><td>Ada<td>Bell<td>cook<tr><td>Bo<td>Carr<td>mate",
+            1,
+        ),
+        ("<tr><td colspan=3>Dues<tr><td>Ship<td>Plan<td>Real<tr><td>Swan<td>1<td>2", 2),
+        ("<tr><td colspan=2>Dues of 2023<tr><td>Swan<td>1<tr><td>Heron<td>2", 1),
+        ("<tr><td><td>Staff<tr><td>Ada<td>1,200<tr><td>Bo<td>900", 1),
+        ("<tr><td><td>Staff<td><tr><td>Ada<td>1,200<td>4<tr><td>Bo<td>900<td>5", 1),
+    ],
+)
+def test_header_rows_that_no_mark_tells_are_told_by_what_they_hold(markup, header_rows):
+    table = parse_table(f"<table>{markup}</table>")
+    assert table is not None
+    assert table.header_rows == header_rows
+
+
+def test_names_of_groups_with_gaps_between_them_stand_over_all_of_their_columns():
+    rows = [["", "2023", "", "2024", ""], ["Ship", "Plan", "Real", "Plan", "Real"], ["A", *"1234"]]
+    table = make_table(rows).table
+    assert table is not None
+    assert table.header_rows == 2
+    assert table.rows[0] == ("", "2023", "2023", "2024", "2024")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Name", "", "Age"], ["Anna", "Smith", "unknown"], ["Bob", "Lee", "5"]],
+        [["", "Name", "Score"], ["first", "Anna", "good"], ["second", "Bob", "5"]],
+        [["Ship", "Plan"], ["Swan", "none"], ["Heron", "4"]],
+    ],
+)
+def test_a_row_of_words_above_figures_is_no_header_without_evidence(rows):
+    table = make_table(rows).table
+    assert table is not None
+    assert table.header_rows == 1
