@@ -16,7 +16,7 @@ from ingest.partition.context import ParseContext
 from ingest.partition.reading import ReadResult
 from ingest.partition.sheets.xml_workbook import xml_sheet_elements
 from ingest.partition.structured import value_elements
-from ingest.partition.tables import make_table
+from ingest.partition.tables import inline_table, make_table
 from ingest.partition.text import parse_code, read_text
 
 Node: TypeAlias = etree._Element
@@ -205,16 +205,29 @@ def _name(tag: str) -> str:
 
 def _read_word(root: Node) -> Iterator[Element]:
     """The paragraphs and tables of a Word file stored as XML."""
-    for block in root.iter("{*}p", "{*}tbl"):
-        inside = next((above for above in block.iterancestors("{*}tbl")), None)
-        if inside is not None or not isinstance(block.tag, str):
-            continue
+    blocks = [
+        block
+        for block in root.iter("{*}p", "{*}tbl")
+        if next(block.iterancestors("{*}tbl"), None) is None
+    ]
+    for block in blocks:
         if _name(block.tag) == "tbl":
-            rows = [[_word_text(cell) for cell in row.iter("{*}tc")] for row in block.iter("{*}tr")]
-            if any(map(any, rows)):
-                yield make_table(rows)
+            for inner in reversed(list(block.iter("{*}tbl"))):  # a table in a cell is text of it
+                found = _word_table(inner)
+                if inner is not block:
+                    inner.clear(keep_tail=True)
+                    inner_text = inline_table(found.table) if found and found.table else ""
+                    etree.SubElement(inner, "t").text = inner_text
+            if found is not None:
+                yield found
         elif text := _word_text(block):
             yield Element(kind="text", text=text)
+
+
+def _word_table(node: Node) -> Element | None:
+    """None if it has no text."""
+    rows = [[_word_text(cell) for cell in row.iter("{*}tc")] for row in node.iter("{*}tr")]
+    return make_table(rows) if any(map(any, rows)) else None
 
 
 def _word_text(node: Node) -> str:

@@ -12,6 +12,7 @@ from ingest.partition.figure_cells import drop_layout
 from ingest.partition.header_rows import count_header_rows, spread_groups
 
 CELL = " | "
+NESTED_ROW, NESTED_CELL = "; ", ", "  # between those of a table in a cell
 ESCAPED = "\\|"  # a bar that stands in a cell
 MAX_SPAN = 1_000  # rows or columns that one cell may cover, and
 MAX_PLACES = 2_000_000  # cells of a grid after merged ones are spread: more is an attack
@@ -97,6 +98,24 @@ def aligned_line(row: Sequence[str]) -> str:
     return CELL.join(cell.replace("|", ESCAPED) for cell in row[: last + 1]).strip()
 
 
+def inline_table(table: Table) -> str:
+    """A table inside a cell, as a part of that cell's text: every figure with its header."""
+    top = table.header_rows
+    names = [
+        " ".join(dict.fromkeys(row[column] for row in table.rows[:top] if row[column]))
+        for column in range(len(table.rows[0]))
+    ]
+    lines = [line for line in (table.caption, *table.notes) if line]
+    for row in table.rows[top:]:
+        said = (
+            f"{name}: {cell}" if name else cell
+            for name, cell in zip(names, row, strict=True)
+            if cell
+        )
+        lines.append(NESTED_CELL.join(said))
+    return NESTED_ROW.join(filter(None, lines))
+
+
 def parse_table(markup: str) -> Table | None:
     """An HTML table as a grid; a table in a cell is part of that cell. None if it has no cells."""
     try:
@@ -108,7 +127,25 @@ def parse_table(markup: str) -> Table | None:
 
 
 def table_of(node: lxml_html.HtmlElement) -> Table | None:
-    """The grid of a `table` node, with its caption. None if it has no cells."""
+    """The grid of a `table` node, with its caption. None if it has no cells.
+
+    A table in one of its cells becomes text of that cell, the innermost first.
+    """
+    for inner in reversed(list(node.iter("table"))):
+        if inner is not node:
+            _put_in_line(inner)
+    return _table_of_own(node)
+
+
+def _put_in_line(node: lxml_html.HtmlElement) -> None:
+    table = _table_of_own(node)
+    tail = node.tail
+    node.clear()
+    node.tag, node.tail = "span", tail
+    node.text = inline_table(table) if table is not None else ""
+
+
+def _table_of_own(node: lxml_html.HtmlElement) -> Table | None:
     rows = [row for row in node.iter("tr") if _is_own(row, node)]
     grid, spans, heads = _spread_cells(rows)
     if not any(any(row) for row in grid):

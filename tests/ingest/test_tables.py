@@ -166,3 +166,14 @@ def test_a_row_of_words_above_figures_is_no_header_without_evidence(rows):
     table = make_table(rows).table
     assert table is not None
     assert table.header_rows == 1
+
+
+def test_a_table_in_a_cell_gives_each_figure_its_header():
+    inner = "<table><tr><th>Good<th>Tons<tr><td>Rye<td>31<tr><td>Oats<td>47</table>"
+    middle = f"<table><tr><th>Hold<th>Load<tr><td>aft<td>{inner}</table>"
+    table = parse_table(
+        f"<table><tr><th>Ship<th>Load<tr><td>Swan<td>by {inner} now<tr><td>Sun<td>{middle}</table>"
+    )
+    assert table is not None
+    said = "Good: Rye, Tons: 31; Good: Oats, Tons: 47"
+    assert table.rows[1:] == (("Swan", f"by {said} now"), ("Sun", f"Hold: aft, Load: {said}"))

@@ -221,3 +221,11 @@ def test_long_lists_of_choices_do_not_fill_the_text(tmp_path):
 
 def test_headings_may_be_told_by_their_role(tmp_path):
     assert headings(read(tmp_path, "<div role=heading aria-level=3>Deep</div>x")) == [(3, "Deep")]
+
+
+def test_a_table_in_a_cell_gives_each_figure_its_header(tmp_path):
+    inner = "<table><tr><th>Good<th>Tons<tr><td>Rye<td>31<tr><td>Oats<td>47</table>"
+    body = f"<table><tr><th>Ship<th>Load<tr><td>Swan<td><b>now</b>{inner}<tr><td>Heron<td>empty</table>"
+    assert text_of(read(tmp_path, body)) == (
+        "Ship | Load\nSwan | now Good: Rye, Tons: 31; Good: Oats, Tons: 47\nHeron | empty"
+    )

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ingest.elements import Element, Table
+from ingest.elements import Element
 from ingest.partition.header_rows import count_header_rows
-from ingest.partition.tables import MAX_PLACES, MAX_SPAN, Span, make_table, squeeze
+from ingest.partition.tables import MAX_PLACES, MAX_SPAN, Span, inline_table, make_table, squeeze
 
 MAX_TITLE_CHARS = 200  # a longer line above a table is a paragraph
-NESTED_ROW, NESTED_CELL = "; ", ", "
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +106,4 @@ def _is_title(rows: Sequence[Sequence[str]], spans: Sequence[Span], number: int)
 
 def cell_text(blocks: Sequence[Element]) -> str:
     """The blocks of one cell as its text."""
-    return "\n".join(_inline_table(each.table) if each.table else each.text for each in blocks)
-
-
-def _inline_table(table: Table) -> str:
-    """A table inside a cell, as a part of that cell's text: every figure with its header."""
-    top = table.header_rows
-    names = [
-        " ".join(dict.fromkeys(row[column] for row in table.rows[:top] if row[column]))
-        for column in range(len(table.rows[0]))
-    ]
-    lines = [line for line in (table.caption, *table.notes) if line]
-    for row in table.rows[top:]:
-        said = (
-            f"{name}: {cell}" if name else cell
-            for name, cell in zip(names, row, strict=True)
-            if cell
-        )
-        lines.append(NESTED_CELL.join(said))
-    return NESTED_ROW.join(filter(None, lines))
+    return "\n".join(inline_table(each.table) if each.table else each.text for each in blocks)
