@@ -6,6 +6,21 @@ from itertools import chain
 MAX_HEADER_ROWS = 6
 MAX_ROWS_BELOW = 5  # that tell whether the row above them names figures
 
+MAX_UNIT_CHARS = 20
+MIN_UNITS = 0.5  # of the columns with names: fewer cells are values of a row without a name
+_UNITS = frozenset((
+    "EUR", "USD", "GBP", "CHF", "JPY", "CNY", "RMB", "TEUR", "T€", "k€", "kEUR", "Mio. €", "€m", "$m",
+    "mm", "cm", "km", "m²", "m2", "m³", "m3", "km²", "ha", "ml", "hl", "mg", "kg", "lb", "min", "°C", "°F", "kW", "MW",
+    "kWh", "MWh", "GWh", "Hz", "Pa", "hPa", "pcs", "Stk", "Stk.", "元", "万元", "亿元", "円", "千円", "百万円", "人", "吨",
+))  # fmt: skip
+_UNIT_WORDS = frozenset((
+    "unit", "units", "currency", "einheit", "einheiten", "währung", "unité", "unités", "unidad", "unità", "eenheid",
+    "jednostka", "单位", "單位", "単位",
+))  # fmt: skip
+_NO_VALUES = frozenset(
+    {"n/a", "na", "n.a.", "none", "nil", "null", "unknown", "tbd", "-", "–", "—", "?"}
+)
+
 Grid = Sequence[Sequence[str]]
 MergedCells = Sequence[tuple[int, int, int, int]]
 
@@ -24,7 +39,13 @@ def count_header_rows(rows: Grid, spans: MergedCells = ()) -> int:
     count = _count_tied(rows, spans, first)
     if count == first + 1 and _names_groups(rows, first):
         count += 1
+    count = add_units(rows, count)
     return count if count < len(rows) else 0
+
+
+def add_units(rows: Grid, count: int) -> int:
+    """So many header rows, and the row of units below them if there is one."""
+    return count + _tells_units(rows, count)
 
 
 def _is_one_cell(rows: Grid, number: int, spread: Set[tuple[int, int, int]]) -> bool:
@@ -102,6 +123,34 @@ def _names_groups(rows: Grid, number: int) -> bool:
     ):
         return False
     return _has_figures_below(rows, number + 2, named)
+
+
+def _tells_units(rows: Grid, number: int) -> bool:
+    """Whether a row below the names of columns tells their units, currencies or years: it names no
+    row, each of its cells is short and stands below a name, and all that is below it is figures.
+    If its first cell names a row, all others must be units that are known.
+    """
+    if not 0 < number < len(rows) - 1:
+        return False
+    above, row = rows[number - 1], rows[number]
+    told = [column for column in range(1, len(row)) if row[column]]
+    if not told or len(told) < MIN_UNITS * sum(map(bool, above[1:])):
+        return False
+    if not all(above[column] and _may_be_unit(row[column]) for column in told):
+        return False
+    is_unnamed = row[0] in ("", above[0]) or row[0].strip("()[]: ").casefold() in _UNIT_WORDS
+    units = all(_is_unit(row[column]) for column in told)
+    return (is_unnamed or units) and _has_figures_below(rows, number + 1, told)
+
+
+def _may_be_unit(cell: str) -> bool:
+    return len(cell) <= MAX_UNIT_CHARS and not is_figure(cell) and cell.casefold() not in _NO_VALUES
+
+
+def _is_unit(cell: str) -> bool:
+    """Whether it can hardly be a value: in brackets, a percent or currency sign, a known unit."""
+    bare = cell.strip("()[] ")
+    return cell != bare or bare in _UNITS or (len(bare) <= 2 and not bare.isalnum())
 
 
 def _has_figures_below(rows: Grid, number: int, columns: Sequence[int]) -> bool:

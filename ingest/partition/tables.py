@@ -9,7 +9,7 @@ from lxml import html as lxml_html
 
 from ingest.elements import Element, Table
 from ingest.partition.figure_cells import drop_layout
-from ingest.partition.header_rows import count_header_rows, spread_groups
+from ingest.partition.header_rows import add_units, count_header_rows, spread_groups
 
 CELL = " | "
 NESTED_ROW, NESTED_CELL = "; ", ", "  # between those of a table in a cell
@@ -223,7 +223,7 @@ def _count_headers(
         or all((top, column) in heads or not grid[top][column] for column in range(width))
     ):
         top += 1
-    top = top if 0 < top < len(grid) else count_header_rows(grid, spans)
+    top = add_units(grid, top) if 0 < top < len(grid) else count_header_rows(grid, spans)
     left = 0
     while left < width and all((number, left) in heads for number in range(top, len(grid))):
         left += 1

@@ -177,3 +177,32 @@ def test_a_table_in_a_cell_gives_each_figure_its_header():
     assert table is not None
     said = "Good: Rye, Tons: 31; Good: Oats, Tons: 47"
     assert table.rows[1:] == (("Swan", f"by {said} now"), ("Sun", f"Hold: aft, Load: {said}"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "header_rows"),
+    [
+        ([["Ship", "Plan", "Cost"], ["", "t", "EUR"], ["Swan", "1", "2"]], 2),
+        ([["Ship", "Plan", "Cost"], ["", "(tons)", "(in crowns)"], ["Swan", "1", "—"]], 2),
+        ([["Ship", "Plan", "Cost"], ["Unit", "t", "€"], ["Swan", "1", "2"], ["Sun", "", "3"]], 2),
+        ([["Ship", "Sales", "Costs"], ["", "2023", "2023"], ["Swan", "1.5", "20"]], 2),
+        ([["Ship", "Plan"], ["Swan", "low"], ["Heron", "4"]], 1),
+        ([["Ship", "Plan", "Cost"], ["", "low", "high"], ["Swan", "some", "2"]], 1),
+        ([["Ship", "Plan", "Cost", "Gain"], ["", "", "", "none"], ["Swan", "1", "2", "3"]], 1),
+        ([["Ship", "Plan"], ["", "7"], ["Heron", "4"]], 1),
+        ([["Ship", "Plan"], ["", "n/a"], ["Heron", "4"]], 1),
+        ([["Name", "Grade"], ["Ada", "A"], ["Bo", "4"]], 1),
+    ],
+)
+def test_a_row_of_units_below_the_names_is_a_header(rows, header_rows):
+    table = make_table(rows).table
+    assert table is not None
+    assert table.header_rows == header_rows
+
+
+def test_a_row_of_units_below_a_marked_header_is_a_header():
+    table = parse_table(
+        "<table><tr><th>Ship<th>Plan<th>Cost<tr><td><td>t<td>EUR<tr><td>Swan<td>1<td>2</table>"
+    )
+    assert table is not None
+    assert table.header_rows == 2

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.elements import Element
-from ingest.partition.header_rows import count_header_rows
+from ingest.partition.header_rows import add_units, count_header_rows
 from ingest.partition.tables import MAX_PLACES, MAX_SPAN, Span, inline_table, make_table, squeeze
 
 MAX_TITLE_CHARS = 200  # a longer line above a table is a paragraph
@@ -81,8 +81,8 @@ def table_elements(
     kept = [list(row) for row in rows[top:]]
     lower = [(row - top, *rest) for row, *rest in spans if row >= top]
     moved: list[Span] = [(a, b, c, d) for a, b, c, d in lower]
-    if header_rows is None:
-        header_rows = count_header_rows(kept, moved)
+    marked = header_rows is not None
+    header_rows = add_units(kept, header_rows or 0) if marked else count_header_rows(kept, moved)
     if any(any(row) for row in kept):
         yield make_table(
             kept,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from ingest.partition.header_rows import MAX_HEADER_ROWS, count_header_rows
+from ingest.partition.header_rows import MAX_HEADER_ROWS, add_units, count_header_rows
 from ingest.partition.sheets.model import Cell, Sheet
 from ingest.partition.tables import Span
 
@@ -19,10 +19,10 @@ def count_headers(
     first = rows[0][0]
     marked = _marked_headers(sheet.headers, first, rows[0][1])
     if marked is not None:
-        return marked if marked < len(rows) else 0
+        return add_units(grid, marked) if marked < len(rows) else 0
     frozen = sum(number <= sheet.frozen_rows for number, _ in rows[: MAX_HEADER_ROWS + 1])
     if 0 < frozen <= MAX_HEADER_ROWS and frozen < len(rows):
-        return frozen
+        return add_units(grid, frozen)
     if len(rows) < 2 or not _may_name_columns(rows[0][1]) or _counts_down(rows):
         return 0
     count = count_header_rows(grid, spans)
