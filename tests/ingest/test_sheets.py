@@ -343,3 +343,42 @@ def test_cells_of_a_workbook_stored_as_xml_stand_at_their_places(tmp_path):
     ]
     assert tables(document)[0].header_rows == 2
     assert any("Formulas without a stored value: 1" in each for each in document.warnings)
+
+
+def test_letters_of_a_point_are_out_of_excel_files_and_counted(tmp_path):
+    path = tmp_path / "a.xlsx"
+    made = book(path, ["Good", "Tons"], ["Rye", 31], ["secret"])
+    made.active["A3"].font = Font(size=1)
+    made.save(path)
+    document = read(path, NO_OCR)
+    assert texts(document) == ["Good | Tons\nRye | 31"]
+    assert lost(document) == [("hidden", 1, "in letters of one point or less in the sheet Sheet")]
+    styles = xml_style("dot", '<Font ss:Size="1"/>')
+    rows = xml_row("Rye", xml_cell("secret", about='ss:StyleID="dot"'))
+    assert "secret" not in "".join(texts(xml_book(tmp_path / "a.xml", rows, styles=styles)))
+
+
+def test_letters_that_nobody_can_see_are_out_of_open_spreadsheets_and_counted(tmp_path):
+    def style(name: str, inside: str) -> str:
+        return f'<style:style style:name="{name}" style:family="table-cell">{inside}</style:style>'
+
+    white = '<style:text-properties fo:color="#ffffff"/>'
+    blue = '<style:table-cell-properties fo:background-color="#0000ff"/>'
+    dot = '<style:text-properties fo:font-size="1pt"/>'
+    cells = (("white", "secret"), ("blue", "seen"), ("dot", "secret"), ("", "plain"))
+    row = "".join(
+        f'<table:table-cell table:style-name="{name}"><text:p>{text}</text:p></table:table-cell>'
+        for name, text in cells
+    )
+    content = (
+        f"<office:document-content {ODF_NAMES}><office:automatic-styles>{style('white', white)}"
+        f"{style('blue', white + blue)}{style('dot', dot)}</office:automatic-styles><office:body><office:spreadsheet>"
+        f'<table:table table:name="Crop"><table:table-row>{row}</table:table-row></table:table>'
+        "</office:spreadsheet></office:body></office:document-content>"
+    )
+    document = read(pack(tmp_path / "a.ods", {"content.xml": content}))
+    assert texts(document) == ["Crop", "seen | plain"]
+    assert lost(document) == [
+        ("hidden", 1, "in white on white in the sheet Crop"),
+        ("hidden", 1, "in letters of one point or less in the sheet Crop"),
+    ]

@@ -89,6 +89,8 @@ def _why_unseen(reading: Reading, form: Form, text: str) -> str:
         return f"in hidden columns of the sheet {name}"
     if not text:
         return f"in cells of the sheet {name} whose format shows nothing"
+    if form.tiny:
+        return f"in letters of one point or less in the sheet {name}"
     if form.white and not reading.sheet.headers:
         return f"in white on white in the sheet {name}"
     return ""

@@ -12,7 +12,7 @@ from ingest.partition.encodings import clean
 from ingest.partition.office.number_formats import GENERAL, ISO_DATE, ISO_MOMENT
 from ingest.partition.office.package import number_of, value_of
 from ingest.partition.sheets.cells import MAX_COLUMNS, MAX_ROWS, CellKeeper, Reading
-from ingest.partition.sheets.forms import Form
+from ingest.partition.sheets.forms import Form, is_tiny
 from ingest.partition.sheets.model import Sheet
 from ingest.partition.sheets.tables import sheet_elements
 from ingest.partition.sheets.values import Shown, Values, unescape
@@ -44,6 +44,7 @@ class _Style:
     above: str | None
     code: str | None
     white: bool | None
+    tiny: bool | None
     bare: bool | None  # nothing coloured stands behind the text
 
 
@@ -137,7 +138,8 @@ class _Book:
             code = next((each.code for each in chain if each.code is not None), GENERAL)
             white = next((each.white for each in chain if each.white is not None), False)
             bare = next((each.bare for each in chain if each.bare is not None), True)
-            self.forms[name] = Form(code, white and bare)
+            tiny = next((each.tiny for each in chain if each.tiny is not None), False)
+            self.forms[name] = Form(code, white and bare, tiny)
         return self.forms[name]
 
 
@@ -150,6 +152,7 @@ def _read_style(node: etree._Element) -> _Style:
         above=value_of(node, "Parent"),
         code=_NAMED.get(form.lower(), form) if form is not None else None,
         white=colour.upper() == "#FFFFFF" if colour is not None else None,
+        tiny=is_tiny(size) if (size := value_of(font, "Size")) is not None else None,
         bare=pattern in (None, "None") if fill is not None else None,
     )
 
