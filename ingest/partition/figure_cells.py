@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ingest.elements import Table
+from ingest.partition.header_rows import is_figure
 
 MAX_MARK_CHARS = 8
 MAX_WORD_CHARS = 4  # of what stands for a figure, such as "n.a."
@@ -54,20 +55,13 @@ class _Grid:
         self.source = table
         self.rows = [list(row) for row in table.rows]
         self.kept = list(range(len(self.rows[0])))
-        self.copies = {  # places of merged cells that begin further left
-            (row, column)
-            for top, left, height, width in table.spans
-            for row in range(top, top + height)
-            for column in range(left + 1, left + width)
-        }
+        self.copies = _find_copies(table)
 
     def drop_empty(self) -> None:
         own = [
             column
             for column in self.kept
-            if any(
-                row[column] and (n, column) not in self.copies for n, row in enumerate(self.rows)
-            )
+            if any(row[column] and not self.copies[n][column] for n, row in enumerate(self.rows))
         ]
         self.kept = own or self.kept
 
@@ -86,7 +80,7 @@ class _Grid:
     def _cells(self, column: int) -> Iterator[str]:
         """The cells of values of a column that are its own."""
         for number in range(self.source.header_rows, len(self.rows)):
-            if (number, column) not in self.copies and (cell := self.rows[number][column]):
+            if not self.copies[number][column] and (cell := self.rows[number][column]):
                 yield cell
 
     def _is_signs(self, column: int) -> bool:
@@ -117,16 +111,17 @@ class _Grid:
 
     def _joins(self, number: int, move: _Move, step: int) -> bool:
         sign, figure = self.rows[number][move.signs], self.rows[number][move.figures]
-        if number < self.source.header_rows:
-            return sign == figure
-        if _NOTE.fullmatch(sign) and not self.source.header_rows:
-            return False  # it may be a figure below zero
         fits = _stands_before(sign) if step > 0 else _stands_after(sign)
-        return fits and _is_figure(figure)
+        is_note = bool(_NOTE.fullmatch(sign))
+        if number < self.source.header_rows:  # which may be a row of figures taken for a header
+            return sign == figure or (fits and not is_note and is_figure(figure))
+        if is_note and not self.source.header_rows:
+            return False  # it may be a figure below zero
+        return fits and _stands_for_figure(figure)
 
     def _is_one_cell(self, number: int, move: _Move) -> bool:
         """Whether one merged cell lies over both columns."""
-        return (number, max(move.signs, move.figures)) in self.copies
+        return bool(self.copies[number][max(move.signs, move.figures)])
 
     def _apply(self, move: _Move | None) -> None:
         if move is None:
@@ -155,6 +150,20 @@ class _Grid:
             spans=tuple(spans),
             header_columns=labels if labels < len(self.kept) else 0,
         )
+
+
+def _find_copies(table: Table) -> list[bytearray]:
+    """Row by row, 1 in every place of a merged cell that begins further left."""
+    nothing = bytearray(len(table.rows[0]))
+    copies = [nothing] * len(table.rows)
+    for top, left, height, width in table.spans:
+        if width > 1:
+            for number in range(top, min(top + height, len(copies))):
+                if copies[number] is nothing:
+                    copies[number] = bytearray(nothing)
+                end = min(left + width, len(nothing))
+                copies[number][left + 1 : end] = b"\1" * max(0, end - left - 1)
+    return copies
 
 
 def _is_sign(cell: str) -> bool:
@@ -188,7 +197,7 @@ def _is_currency(cell: str) -> bool:
     )
 
 
-def _is_figure(cell: str) -> bool:
+def _stands_for_figure(cell: str) -> bool:
     """Whether it is an amount, or stands for one: a dash, "n.a."."""
     if any(map(str.isdigit, cell)):
         return sum(map(str.isalpha, cell)) <= sum(map(str.isdigit, cell))

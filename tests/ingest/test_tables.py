@@ -88,6 +88,11 @@ def test_signs_in_cells_of_their_own_are_part_of_the_figure_beside_them():
             [["Who", "Staff"], ["Ada", "1,200 (1)"], ["Bo", "900*"]],
         ),
         ([["Item", "", "Cost"], ["Rent", "", "5"]], [["Item", "Cost"], ["Rent", "5"]]),
+        (  # without a header
+            [["Cash", "$", "5"], ["Debt", "$", "7"]],
+            [["Cash", "$5"], ["Debt", "$7"]],
+        ),
+        ([["Item", "€", "2024"], ["Rent", "€", "5"]], [["Item", "€", "2024"], ["Rent", "€", "5"]]),
     ],
 )
 def test_a_header_over_a_figure_and_its_signs_is_that_of_the_figure(rows, joined):
