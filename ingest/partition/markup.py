@@ -5,7 +5,6 @@ as paragraphs. Workbooks that were stored as XML become tables.
 import re
 from collections.abc import Iterator, Mapping
 from html import unescape
-from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,8 +14,9 @@ from ingest.elements import Element
 from ingest.partition import web
 from ingest.partition.context import ParseContext
 from ingest.partition.reading import ReadResult
+from ingest.partition.sheets.xml_workbook import xml_sheet_elements
 from ingest.partition.structured import value_elements
-from ingest.partition.tables import make_table
+from ingest.partition.tables import inline_table, make_table
 from ingest.partition.text import parse_code, read_text
 
 Node: TypeAlias = etree._Element
@@ -27,7 +27,6 @@ _TAGGED = re.compile(r"<(?:p|br|div|a|b|i|img|ul|li|h\d|table|span)\b[^>]*>", re
 _SHEETS = "urn:schemas-microsoft-com:office:spreadsheet"
 _XHTML = "http://www.w3.org/1999/xhtml"
 _ADDRESSES = ("http://", "https://", "urn:")
-MAX_SHEET_COLUMNS = 1_000
 _PARAGRAPHS = frozenset(
     {"p", "para", "simpara", "title", "li", "listitem", "entry", "term", "text", "desc"}
 )
@@ -50,7 +49,7 @@ def read_xml(path: Path, work: ParseContext) -> ReadResult:
     if root.tag == f"{{{_XHTML}}}html":
         return web.parse_html(text, work)
     if root.tag == f"{{{_SHEETS}}}Workbook":
-        return list(_read_workbook(root)), {}
+        return list(xml_sheet_elements(root, work)), {}
     if root.tag.endswith("}wordDocument") or root.tag.endswith("}package"):
         return list(_read_word(root)), {}
     return list(_read_tree(root, work)), {}
@@ -204,63 +203,31 @@ def _name(tag: str) -> str:
 # --- Office files stored as XML -------------------------------------------------------------------
 
 
-def _read_workbook(root: Node) -> Iterator[Element]:
-    """The sheets of a workbook (XML Spreadsheet 2003), each a page."""
-    for number, sheet in enumerate(root.iter(f"{{{_SHEETS}}}Worksheet"), start=1):
-        name = sheet.get(f"{{{_SHEETS}}}Name") or f"Sheet {number}"
-        yield Element(kind="heading", text=name, level=1, page=number, page_name=name)
-        rows: list[list[str]] = []
-        spans: list[tuple[int, int, int, int]] = []
-        carried: dict[tuple[int, int], str] = {}
-        for row in sheet.iter(f"{{{_SHEETS}}}Row"):
-            rows.append(_sheet_row(row, len(rows), carried, spans))
-        if any(cell for row in rows for cell in row):
-            yield make_table(rows, page=number, page_name=name, spans=spans)
-
-
-def _sheet_row(
-    row: Node,
-    number: int,
-    carried: dict[tuple[int, int], str],
-    spans: list[tuple[int, int, int, int]],
-) -> list[str]:
-    cells: dict[int, str] = {}
-    column = 0
-    for cell in row.iter(f"{{{_SHEETS}}}Cell"):
-        column = min(_count(cell, "Index", column + 1) - 1, MAX_SHEET_COLUMNS)
-        while (number, column) in carried:
-            column += 1
-        text = " ".join(" ".join(chain.from_iterable(data.itertext() for data in cell)).split())
-        wide = min(_count(cell, "MergeAcross", 0), MAX_SHEET_COLUMNS)
-        high = min(_count(cell, "MergeDown", 0), 1_000)
-        for below in range(high + 1):
-            carried.update({(number + below, column + right): text for right in range(wide + 1)})
-        if wide or high:
-            spans.append((number, column, high + 1, wide + 1))
-        column += wide + 1
-    cells = {at: text for (line, at), text in carried.items() if line == number}
-    for at in cells:
-        del carried[number, at]
-    return [cells.get(at, "") for at in range(max(cells, default=-1) + 1)]
-
-
-def _count(cell: Node, name: str, default: int) -> int:
-    told = cell.get(f"{{{_SHEETS}}}{name}") or ""
-    return int(told) if told.isdecimal() and len(told) < 7 else default
-
-
 def _read_word(root: Node) -> Iterator[Element]:
     """The paragraphs and tables of a Word file stored as XML."""
-    for block in root.iter("{*}p", "{*}tbl"):
-        inside = next((above for above in block.iterancestors("{*}tbl")), None)
-        if inside is not None or not isinstance(block.tag, str):
-            continue
+    blocks = [
+        block
+        for block in root.iter("{*}p", "{*}tbl")
+        if next(block.iterancestors("{*}tbl"), None) is None
+    ]
+    for block in blocks:
         if _name(block.tag) == "tbl":
-            rows = [[_word_text(cell) for cell in row.iter("{*}tc")] for row in block.iter("{*}tr")]
-            if any(map(any, rows)):
-                yield make_table(rows)
+            for inner in reversed(list(block.iter("{*}tbl"))):  # a table in a cell is text of it
+                found = _word_table(inner)
+                if inner is not block:
+                    inner.clear(keep_tail=True)
+                    inner_text = inline_table(found.table) if found and found.table else ""
+                    etree.SubElement(inner, "t").text = inner_text
+            if found is not None:
+                yield found
         elif text := _word_text(block):
             yield Element(kind="text", text=text)
+
+
+def _word_table(node: Node) -> Element | None:
+    """None if it has no text."""
+    rows = [[_word_text(cell) for cell in row.iter("{*}tc")] for row in node.iter("{*}tr")]
+    return make_table(rows) if any(map(any, rows)) else None
 
 
 def _word_text(node: Node) -> str:

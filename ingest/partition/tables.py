@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from lxml import etree
 from lxml import html as lxml_html
 
 from ingest.elements import Element, Table
+from ingest.partition.figure_cells import drop_layout
+from ingest.partition.header_rows import add_units, count_header_rows, spread_groups
 
 CELL = " | "
+NESTED_ROW, NESTED_CELL = "; ", ", "  # between those of a table in a cell
 ESCAPED = "\\|"  # a bar that stands in a cell
 MAX_SPAN = 1_000  # rows or columns that one cell may cover, and
 MAX_PLACES = 2_000_000  # cells of a grid after merged ones are spread: more is an attack
@@ -31,21 +35,32 @@ def make_table(
 ) -> Element:
     """A table element from its cells, short rows filled up with empty cells.
 
-    header_rows: if None, the first row that has more than one cell is taken for the header.
+    header_rows: if None, they are counted by what the rows hold and how cells are merged.
+    box: of a reader that puts cells together itself, by where they stand on their page.
     """
     cells = [[squeeze(cell) for cell in row] for row in rows]
     width = max((len(row) for row in cells), default=0)
-    grid = tuple(tuple(row + [""] * (width - len(row))) for row in cells)
+    grid = [row + [""] * (width - len(row)) for row in cells]
     table = Table(
-        rows=grid,
-        header_rows=_count_header_rows(grid) if header_rows is None else header_rows,
+        rows=tuple(map(tuple, grid)),
+        header_rows=count_header_rows(grid, spans) if header_rows is None else header_rows,
         header_columns=header_columns,
         spans=tuple(spans),
         caption=squeeze(caption),
         notes=tuple(squeeze(note) for note in notes),
         box=box,
     )
+    table = _settle(table) if box is None else table
     return element_of(table, page=page, page_name=page_name)
+
+
+def _settle(table: Table) -> Table:
+    """The table with names of groups over all of their columns, and without what only places things."""
+    if table.header_rows == 2:
+        grid = [list(row) for row in table.rows]
+        spread_groups(grid)
+        table = replace(table, rows=tuple(map(tuple, grid)))
+    return drop_layout(table)
 
 
 def element_of(table: Table, *, page: int | None = None, page_name: str | None = None) -> Element:
@@ -83,12 +98,22 @@ def aligned_line(row: Sequence[str]) -> str:
     return CELL.join(cell.replace("|", ESCAPED) for cell in row[: last + 1]).strip()
 
 
-def _count_header_rows(rows: Sequence[Sequence[str]]) -> int:
-    """Rows down to the first with more than one filled cell; the ones above it are titles."""
-    for number, row in enumerate(rows, start=1):
-        if sum(bool(cell) for cell in row) > 1:
-            return number if number < len(rows) else 0
-    return 0
+def inline_table(table: Table) -> str:
+    """A table inside a cell, as a part of that cell's text: every figure with its header."""
+    top = table.header_rows
+    names = [
+        " ".join(dict.fromkeys(row[column] for row in table.rows[:top] if row[column]))
+        for column in range(len(table.rows[0]))
+    ]
+    lines = [line for line in (table.caption, *table.notes) if line]
+    for row in table.rows[top:]:
+        said = (
+            f"{name}: {cell}" if name else cell
+            for name, cell in zip(names, row, strict=True)
+            if cell
+        )
+        lines.append(NESTED_CELL.join(said))
+    return NESTED_ROW.join(filter(None, lines))
 
 
 def parse_table(markup: str) -> Table | None:
@@ -102,20 +127,39 @@ def parse_table(markup: str) -> Table | None:
 
 
 def table_of(node: lxml_html.HtmlElement) -> Table | None:
-    """The grid of a `table` node, with its caption. None if it has no cells."""
+    """The grid of a `table` node, with its caption. None if it has no cells.
+
+    A table in one of its cells becomes text of that cell, the innermost first.
+    """
+    for inner in reversed(list(node.iter("table"))):
+        if inner is not node:
+            _put_in_line(inner)
+    return _table_of_own(node)
+
+
+def _put_in_line(node: lxml_html.HtmlElement) -> None:
+    table = _table_of_own(node)
+    tail = node.tail
+    node.clear()
+    node.tag, node.tail = "span", tail
+    node.text = inline_table(table) if table is not None else ""
+
+
+def _table_of_own(node: lxml_html.HtmlElement) -> Table | None:
     rows = [row for row in node.iter("tr") if _is_own(row, node)]
     grid, spans, heads = _spread_cells(rows)
     if not any(any(row) for row in grid):
         return None
     caption = next((each for each in node.iter("caption") if _is_own(each, node)), None)
-    header_rows, header_columns = _count_headers(grid, rows, heads)
-    return Table(
+    header_rows, header_columns = _count_headers(grid, rows, heads, spans)
+    table = Table(
         rows=grid,
         header_rows=header_rows,
         header_columns=header_columns,
         spans=spans,
         caption=squeeze(" ".join(caption.itertext())) if caption is not None else "",
     )
+    return _settle(table)
 
 
 def _is_own(node: lxml_html.HtmlElement, table: lxml_html.HtmlElement) -> bool:
@@ -169,8 +213,9 @@ def _count_headers(
     grid: Sequence[Sequence[str]],
     rows: Sequence[lxml_html.HtmlElement],
     heads: frozenset[tuple[int, int]],
+    spans: Sequence[Span],
 ) -> tuple[int, int]:
-    """Header rows and columns by their marks (`thead`, `th`), else the first full row."""
+    """Header rows and columns by their marks (`thead`, `th`), else by what they hold."""
     width = len(grid[0])
     top = 0
     while top < len(rows) and (
@@ -178,7 +223,7 @@ def _count_headers(
         or all((top, column) in heads or not grid[top][column] for column in range(width))
     ):
         top += 1
-    top = top if 0 < top < len(grid) else _count_header_rows(grid)
+    top = add_units(grid, top) if 0 < top < len(grid) else count_header_rows(grid, spans)
     left = 0
     while left < width and all((number, left) in heads for number in range(top, len(grid))):
         left += 1

@@ -35,6 +35,7 @@ ODF_NAMES = " ".join(
         ("style", "style"),
         ("draw", "drawing"),
         ("presentation", "presentation"),
+        ("fo", "xsl-fo-compatible"),
     )
 )
 NO_OCR = ParseOptions(ocr=False)

@@ -177,7 +177,22 @@ def test_a_workbook_stored_as_xml_is_its_sheets(tmp_path):
     )
     text = f'<?xml version="1.0"?><Workbook {names}><Worksheet ss:Name="Sum"><Table>{rows}</Table></Worksheet></Workbook>'
     document = parsed(tmp_path / "a.xls", text)
-    assert kinds(document) == [("heading", "Sum"), ("table", "Fares | Fares\na |  | c")]
+    assert kinds(document) == [("heading", "Sum"), ("table", "Fares\na | c")]
+
+
+def test_a_table_in_a_cell_of_word_xml_gives_each_figure_its_header(tmp_path):
+    def row(*cells: str) -> str:
+        made = (
+            each if "<" in each else f"<w:p><w:r><w:t>{each}</w:t></w:r></w:p>" for each in cells
+        )
+        return f"<w:tr>{''.join(f'<w:tc>{each}</w:tc>' for each in made)}</w:tr>"
+
+    inner = f"<w:tbl>{row('Good', 'Tons')}{row('Rye', '31')}</w:tbl>"
+    name = "http://schemas.microsoft.com/office/word/2003/wordml"
+    body = f"<w:tbl>{row('Ship', 'Load')}{row('Swan', inner)}</w:tbl>"
+    text = f'<?xml version="1.0"?><w:wordDocument xmlns:w="{name}"><w:body>{body}</w:body></w:wordDocument>'
+    document = parsed(tmp_path / "a.xml", text)
+    assert kinds(document) == [("table", "Ship | Load\nSwan | Good: Rye, Tons: 31")]
 
 
 FRAME = "<table><tr><th>k<th>v<tr><td>a<td>1</table>"

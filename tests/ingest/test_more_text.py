@@ -272,7 +272,7 @@ def test_the_page_of_a_frame_inside_the_page_is_read(tmp_path):
     [
         ("<tfoot><tr><td>Sum<td>3</tfoot><thead><tr><th>A<th>B</thead><tr><td>1<td>2",
          (("A", "B"), ("1", "2"), ("Sum", "3"))),
-        ("<tr><th>A<th>B<tr><td>1<td><table><tr><td>x<td>y</table>", (("A", "B"), ("1", "x | y"))),
+        ("<tr><th>A<th>B<tr><td>1<td><table><tr><td>x<td>y</table>", (("A", "B"), ("1", "x, y"))),
     ],
 )  # fmt: skip
 def test_rows_stand_as_the_page_shows_them(tmp_path, body, rows):

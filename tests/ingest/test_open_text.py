@@ -1,5 +1,7 @@
 """What stands in an OpenDocument text is what is read."""
 
+import pytest
+
 from ingest.elements import ParseOptions
 from tests.ingest.office_xml import lost, open_text, read, share_of_words, table, texts
 
@@ -86,3 +88,58 @@ def test_headings_lists_signs_and_margins(tmp_path):
     assert [(each.kind, each.level, each.text) for each in document.elements] == [
         ("heading", 2, "Lamps"), ("list", 0, "One\ttwo three"), ("text", 0, "Mill rules"),
     ]  # fmt: skip
+
+
+_LOOKS = (
+    '<style:style style:name="W" style:family="text"><style:text-properties fo:color="#ffffff"/></style:style>'
+    '<style:style style:name="B" style:family="text" style:parent-style-name="W">'
+    '<style:text-properties fo:background-color="#0000ff"/></style:style>'
+    '<style:style style:name="D" style:family="text"><style:text-properties fo:font-size="1pt"/></style:style>'
+    '<style:style style:name="P" style:family="paragraph"><style:text-properties fo:color="#FFFFFF"/></style:style>'
+    '<style:style style:name="F" style:family="paragraph" style:parent-style-name="P">'
+    '<style:paragraph-properties fo:background-color="#000000"/></style:style>'
+)
+_PAGE = (
+    "<office:automatic-styles><style:page-layout><style:page-layout-properties {}/></style:page-layout>"
+    "</office:automatic-styles>"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (
+            '<text:p>Seen<text:span text:style-name="W"> the mole</text:span></text:p>',
+            "in white on white",
+        ),
+        ('<text:p>Seen</text:p><text:p text:style-name="P">the mole</text:p>', "in white on white"),
+        (
+            '<text:p>Seen<text:span text:style-name="D"> the mole</text:span></text:p>',
+            "in letters of one point or less",
+        ),
+    ],
+)
+def test_letters_that_nobody_can_see_are_out_and_counted(tmp_path, body, why):
+    around = _PAGE.format('fo:background-color="#ffffff"')
+    document = read(open_text(tmp_path / "a.odt", body, _LOOKS, around))
+    assert texts(document) == ["Seen"]
+    assert lost(document) == [("hidden", 2, why)]
+
+
+@pytest.mark.parametrize(
+    ("body", "page"),
+    [
+        ('<text:p><text:span text:style-name="B">seen</text:span></text:p>', ""),
+        ('<text:p text:style-name="F">seen</text:p>', ""),
+        ('<text:p text:style-name="P">seen</text:p>', 'fo:background-color="#204060"'),
+        (
+            '<text:p><draw:frame><draw:text-box><text:p text:style-name="P">seen</text:p></draw:text-box>'
+            "</draw:frame></text:p>",
+            "",
+        ),
+    ],
+)
+def test_white_letters_on_a_colour_are_seen(tmp_path, body, page):
+    document = read(open_text(tmp_path / "a.odt", body, _LOOKS, _PAGE.format(page)))
+    assert texts(document) == ["seen"]
+    assert not lost(document)

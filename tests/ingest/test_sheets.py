@@ -8,6 +8,7 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Font
 from openpyxl.worksheet.table import Table
 
+from indexes.errors import SourceEmpty
 from ingest.elements import ParseOptions
 from ingest.partition.office.number_formats import format_number
 from ingest.partition.sheets import cells
@@ -253,3 +254,131 @@ def test_an_open_spreadsheet_follows_the_same_rules(tmp_path):
 def test_every_word_of_an_ordinary_file_arrives(tmp_path):
     path = files.sheets(tmp_path / "a.xlsx")
     assert share_of_words(path, read(path, NO_OCR)) == 1
+
+
+def xml_book(path, rows: str, *, styles: str = "", table: str = "", after: str = ""):
+    """A workbook as Excel 2003 stored it as XML, read."""
+    names = "urn:schemas-microsoft-com:office"
+    path.write_text(
+        f'<?xml version="1.0"?><Workbook xmlns="{names}:spreadsheet" xmlns:ss="{names}:spreadsheet">'
+        f"<Styles>{styles}</Styles>"
+        f'<Worksheet ss:Name="Dues"><Table>{table}{rows}</Table>{after}</Worksheet></Workbook>'
+    )
+    return read(path)
+
+
+def xml_row(*cells: str, about: str = "") -> str:
+    made = [each if each.startswith("<") else xml_cell(each) for each in cells]
+    return f"<Row {about}>{''.join(made)}</Row>"
+
+
+def xml_cell(value: str, kind: str = "String", about: str = "") -> str:
+    return f'<Cell {about}><Data ss:Type="{kind}">{value}</Data></Cell>'
+
+
+def xml_style(name: str, inside: str, about: str = "") -> str:
+    return f'<Style ss:ID="{name}" {about}>{inside}</Style>'
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "form", "shown"),
+    [
+        ("0.25", "Number", "0%", "25%"),
+        ("0.25", "Number", "Percent", "25.00%"),
+        ("1234.5", "Number", "Standard", "1,234.50"),
+        ("2024-03-14T00:00:00.000", "DateTime", "Short Date", "2024-03-14"),
+        ("2024-03-14T00:00:00.000", "DateTime", "", "2024-03-14"),
+        ("2024-03-14T15:30:00.000", "DateTime", "", "2024-03-14 15:30"),
+        ("2024-03-14T00:00:00.000", "DateTime", "d mmmm yyyy", "14 March 2024"),
+        ("1899-12-31T06:30:00.000", "DateTime", "h:mm", "6:30"),
+        ("1", "Boolean", "", "TRUE"),
+        ("007", "String", "0", "007"),
+    ],
+)
+def test_a_workbook_stored_as_xml_shows_what_its_formats_show(tmp_path, value, kind, form, shown):
+    told = f'<NumberFormat ss:Format="{form}"/>' if form else ""
+    styles = xml_style("base", told) + xml_style("own", "", 'ss:Parent="base"')
+    rows = xml_row("Good", "Share") + xml_row("Salt", xml_cell(value, kind, 'ss:StyleID="own"'))
+    assert texts(xml_book(tmp_path / "a.xml", rows, styles=styles))[1:] == [
+        f"Good | Share\nSalt | {shown}"
+    ]
+
+
+def test_what_nobody_sees_of_a_workbook_stored_as_xml_is_counted(tmp_path):
+    styles = xml_style("white", '<Font ss:Color="#FFFFFF"/>')
+    styles += xml_style(
+        "blue", '<Interior ss:Color="#0000FF" ss:Pattern="Solid"/>', 'ss:Parent="white"'
+    )
+    white, blue = (xml_cell(name, about=f'ss:StyleID="{name}"') for name in ("white", "blue"))
+    rows = xml_row("Good", "secret", blue) + xml_row("Salt", "secret", white)
+    rows += xml_row("secret", about='ss:Hidden="1"')
+    document = xml_book(
+        tmp_path / "a.xml", rows, styles=styles, table='<Column ss:Index="2" ss:Hidden="1"/>'
+    )
+    assert texts(document) == ["Dues", "Good | blue\nSalt"]
+    assert {detail for kind, _, detail in lost(document)} == {
+        "in hidden columns of the sheet Dues",
+        "in hidden rows of the sheet Dues",
+        "in white on white in the sheet Dues",
+    }
+    options = "<WorksheetOptions><Visible>SheetHidden</Visible></WorksheetOptions>"
+    with pytest.raises(SourceEmpty):
+        xml_book(tmp_path / "b.xml", xml_row("secret"), after=options)
+
+
+def test_cells_of_a_workbook_stored_as_xml_stand_at_their_places(tmp_path):
+    rows = (
+        xml_row(
+            xml_cell("Ship", about='ss:MergeDown="1"'), xml_cell("2024", about='ss:MergeAcross="1"')
+        )
+        + xml_row("Plan", "Real")
+        + xml_row("Swan", xml_cell("3", "Number"), '<Cell ss:Formula="=RC[-1]*2"/>')
+        + xml_row(xml_cell("9", "Number", 'ss:Index="2"'), about='ss:Index="9"')
+    )
+    comment = '<Comment ss:Author="Ada"><ss:Data>late</ss:Data></Comment></Cell>'
+    document = xml_book(tmp_path / "a.xml", rows.replace("</Cell>", comment, 1))
+    assert texts(document)[1:3] == [
+        "Ship | 2024 | 2024\nShip | Plan | Real\nSwan | 3 | =RC[-1]*2\n| 9",
+        "Comment by Ada: late",
+    ]
+    assert tables(document)[0].header_rows == 2
+    assert any("Formulas without a stored value: 1" in each for each in document.warnings)
+
+
+def test_letters_of_a_point_are_out_of_excel_files_and_counted(tmp_path):
+    path = tmp_path / "a.xlsx"
+    made = book(path, ["Good", "Tons"], ["Rye", 31], ["secret"])
+    made.active["A3"].font = Font(size=1)
+    made.save(path)
+    document = read(path, NO_OCR)
+    assert texts(document) == ["Good | Tons\nRye | 31"]
+    assert lost(document) == [("hidden", 1, "in letters of one point or less in the sheet Sheet")]
+    styles = xml_style("dot", '<Font ss:Size="1"/>')
+    rows = xml_row("Rye", xml_cell("secret", about='ss:StyleID="dot"'))
+    assert "secret" not in "".join(texts(xml_book(tmp_path / "a.xml", rows, styles=styles)))
+
+
+def test_letters_that_nobody_can_see_are_out_of_open_spreadsheets_and_counted(tmp_path):
+    def style(name: str, inside: str) -> str:
+        return f'<style:style style:name="{name}" style:family="table-cell">{inside}</style:style>'
+
+    white = '<style:text-properties fo:color="#ffffff"/>'
+    blue = '<style:table-cell-properties fo:background-color="#0000ff"/>'
+    dot = '<style:text-properties fo:font-size="1pt"/>'
+    cells = (("white", "secret"), ("blue", "seen"), ("dot", "secret"), ("", "plain"))
+    row = "".join(
+        f'<table:table-cell table:style-name="{name}"><text:p>{text}</text:p></table:table-cell>'
+        for name, text in cells
+    )
+    content = (
+        f"<office:document-content {ODF_NAMES}><office:automatic-styles>{style('white', white)}"
+        f"{style('blue', white + blue)}{style('dot', dot)}</office:automatic-styles><office:body><office:spreadsheet>"
+        f'<table:table table:name="Crop"><table:table-row>{row}</table:table-row></table:table>'
+        "</office:spreadsheet></office:body></office:document-content>"
+    )
+    document = read(pack(tmp_path / "a.ods", {"content.xml": content}))
+    assert texts(document) == ["Crop", "seen | plain"]
+    assert lost(document) == [
+        ("hidden", 1, "in white on white in the sheet Crop"),
+        ("hidden", 1, "in letters of one point or less in the sheet Crop"),
+    ]

@@ -221,3 +221,64 @@ def test_long_lists_of_choices_do_not_fill_the_text(tmp_path):
 
 def test_headings_may_be_told_by_their_role(tmp_path):
     assert headings(read(tmp_path, "<div role=heading aria-level=3>Deep</div>x")) == [(3, "Deep")]
+
+
+def test_a_table_in_a_cell_gives_each_figure_its_header(tmp_path):
+    inner = "<table><tr><th>Good<th>Tons<tr><td>Rye<td>31<tr><td>Oats<td>47</table>"
+    body = f"<table><tr><th>Ship<th>Load<tr><td>Swan<td><b>now</b>{inner}<tr><td>Heron<td>empty</table>"
+    assert text_of(read(tmp_path, body)) == (
+        "Ship | Load\nSwan | now Good: Rye, Tons: 31; Good: Oats, Tons: 47\nHeron | empty"
+    )
+
+
+_CSS = (
+    "<style>.t{display:table}.r{display:table-row}.c{display:table-cell}div.x{display:none}</style>"
+)
+
+
+def _css_table(*rows: tuple[str, ...], name: str = "c") -> str:
+    made = ("".join(f"<div class='{name}'>{cell}</div>" for cell in row) for row in rows)
+    return f"<div class=t>{''.join(f'<div class=r>{row}</div>' for row in made)}</div>"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<div role=table><div role=rowgroup><div role=row><span role=columnheader>Good</span>"
+        "<span role=columnheader>Price</span></div></div><div><div role=row><span role=cell>Salt</span>"
+        "<span role=cell><b>14</b></span></div></div></div>",
+        "<ul role=grid><li role=row><i role=gridcell>Good</i><i role=gridcell>Price</i></li>"
+        "<li role=row><i role=gridcell>Salt</i><i role=gridcell>14</i></li></ul>",
+        _css_table(("Good", "Price"), ("Salt", "14")),
+        "<p style='display: table'><span style='display:table-row'><b style='display:table-cell'>Good</b>"
+        "<b style='display:table-cell'>Price</b></span><span style='display:table-row'>"
+        "<b style='display:table-cell'>Salt</b><b style='display:table-cell'>14</b></span></p>",
+    ],
+)
+def test_tables_of_other_elements_are_tables(tmp_path, body):
+    document = read(tmp_path, body, _CSS)
+    assert kinds(document) == [("table", "Good | Price\nSalt | 14")]
+    table = document.elements[0].table
+    assert table
+    assert table.header_rows == 1
+
+
+def test_what_is_only_laid_out_in_cells_is_text(tmp_path):
+    for body in (
+        _css_table(("one", "two")),
+        _css_table(("one", "two"), ("three",)),
+        _css_table(("one " * 80, "two"), ("three", "four")),
+        _css_table(("<ul><li>one</ul>", "two"), ("three", "four")),
+        "<div role=table><p>one</p><div role=row><i role=cell>two</i><i role=cell>three</i></div></div>",
+    ):
+        document = read(tmp_path, body, _CSS)
+        assert all(element.kind != "table" for element in document.elements)
+
+
+def test_a_cell_that_the_page_hides_stays_hidden_in_a_table_of_other_elements(tmp_path):
+    body = _css_table(("Good", "Price"), ("Salt", "14"), ("x", "secret")).replace(
+        "<div class='c'>secret", "<div class='c x'>secret"
+    )
+    document = read(tmp_path, body, _CSS)
+    assert "secret" not in text_of(document)
+    assert losses(document)

@@ -265,6 +265,18 @@ def test_a_table_in_a_cell_is_part_of_that_cell_with_its_headers(tmp_path):
     )
 
 
+def test_signs_in_cells_of_their_own_join_their_figures(tmp_path):
+    wide = '<w:gridSpan w:val="3"/>'
+    body = grid(
+        row("", cell("2024", wide), cell("2023", wide)),
+        row("Loss", "$", "(31", ")", "$", "(29", ")"),
+        row("Share", "", "14", "%", "", "12", "%"),
+    )
+    assert table(read(word(tmp_path / "a.docx", body))).text == (
+        "| 2024 | 2023\nLoss | $(31) | $(29)\nShare | 14% | 12%"
+    )
+
+
 def test_a_table_of_one_cell_is_only_a_frame(tmp_path):
     styles = '<w:style w:styleId="h"><w:name w:val="heading 1"/></w:style>'
     inside = para("Notice", about='<w:pStyle w:val="h"/>') + para("The mill is shut.")

@@ -1,6 +1,7 @@
 """Paragraphs, headings and lists of OpenDocument files, and the sections and changes around them."""
 
 from collections.abc import Mapping
+from itertools import chain
 
 from lxml import etree
 
@@ -9,15 +10,18 @@ from ingest.partition.odf.text import ParagraphText, squeeze
 from ingest.partition.office.package import local, number_of, release, value_of
 from ingest.partition.office.story import Handlers
 
-DELETED, VANISHED, HIDDEN_SECTION = (
-    "in tracked deletions", "in hidden characters", "in hidden sections",
-)  # fmt: skip
+DELETED, HIDDEN_SECTION = "in tracked deletions", "in hidden sections"
+_DRAWING = "xmlns:drawing:"  # of names of text boxes, shapes and slides
 _TITLES: Mapping[str, int] = {"Title": 1, "Subtitle": 2}
 _MARGINS = ("header", "footer", "date-time", "page-number")
 
 
 def _end_style(story: OdfStory, node: etree._Element) -> None:
     story.styles.add(node)
+
+
+def _end_page_layout(story: OdfStory, node: etree._Element) -> None:
+    story.styles.add_page(node)
 
 
 def _end_paragraph(story: OdfStory, node: etree._Element) -> None:
@@ -32,13 +36,25 @@ def _end_paragraph(story: OdfStory, node: etree._Element) -> None:
 
 
 def _seen_text(story: OdfStory, node: etree._Element, style: str | None) -> str:
-    said = ParagraphText(node, story.styles, story.styles.hides("paragraph", style))
-    seen, unseen, why = said.seen, said.unseen, VANISHED
+    said = ParagraphText(node, story.styles, style, on_white=_is_on_page(story, node))
+    seen, unseen = said.seen, said.unseen
     if any(story.hidden_sections):
-        seen, unseen, why = [], unseen + seen, HIDDEN_SECTION
-    shown = story.work.hide("".join(unseen), why)
-    text = squeeze("".join(seen)) + (f" {shown}" if shown else "")
+        seen, unseen = [], {HIDDEN_SECTION: [*chain.from_iterable(unseen.values()), *seen]}
+    shown = [story.work.hide("".join(parts), why) for why, parts in unseen.items()]
+    text = " ".join(filter(None, [squeeze("".join(seen)), *shown]))
     return (f"{text} ({'; '.join(said.readings)})" if said.readings and text else text).strip()
+
+
+def _is_on_page(story: OdfStory, node: etree._Element) -> bool:
+    """Whether a paragraph stands on nothing but the page: in no table, drawing or coloured section."""
+    for around in node.iterancestors():
+        if _DRAWING in around.tag or local(around) in ("table-cell", "covered-table-cell"):
+            return False
+        if local(around) == "section" and story.styles.fills(
+            "section", value_of(around, "style-name")
+        ):
+            return False
+    return True
 
 
 def _emit(story: OdfStory, text: str, node: etree._Element, style: str | None) -> None:
@@ -97,6 +113,7 @@ def _end_section(story: OdfStory, node: etree._Element) -> None:
 
 PARAGRAPHS: Handlers[OdfStory] = {
     ("end", "style"): _end_style,
+    ("end", "page-layout"): _end_page_layout,
     ("end", "p"): _end_paragraph,
     ("end", "h"): _end_paragraph,
     ("start", "list-item"): _start_item,

@@ -9,7 +9,7 @@ from lxml import etree
 from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
-from ingest.partition.odf.document import CONTENT, read_about, require_content
+from ingest.partition.odf.document import CONTENT, STYLES, read_about, require_content
 from ingest.partition.odf.objects import image_elements, object_elements
 from ingest.partition.odf.styles import Styles
 from ingest.partition.office.package import (
@@ -58,6 +58,8 @@ class _Reading:
     columns: int = 0
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
+    styles: list[tuple[int, int, str]] = field(default_factory=list)  # of columns: first, last
+    whys: dict[int, str] = field(default_factory=dict)  # why nobody sees cells of this row
 
 
 class _Book:
@@ -65,6 +67,9 @@ class _Book:
         self.package, self.work = package, work
         self.pictures = Pictures(package, work)
         self.styles = Styles()
+        for _, node in package.stream(STYLES, "style", events=("end",)):
+            self.styles.add(node)
+        self.whys: dict[str | None, str] = {}  # why nobody sees letters of a style of cells
         self.left = MAX_CELLS
         self.uncomputed = 0
         self.depth = 0  # of tables: those of charts stand inside a sheet
@@ -111,6 +116,8 @@ class _Book:
             count = _repeated(node, "number-columns-repeated")
             if value_of(node, "visibility") in _UNSEEN:
                 reading.hidden_columns.append((reading.columns + 1, reading.columns + count))
+            if style := value_of(node, "default-cell-style-name"):
+                reading.styles.append((reading.columns + 1, reading.columns + count, style))
             reading.columns += count
             release(node)
         elif tag in ("table-cell", "covered-table-cell"):
@@ -137,12 +144,25 @@ class _Book:
         text, is_number = self._text(node)
         if not text:
             return
+        why = self._why_unseen(node, reading, first)
         for column in range(first, first + min(count, MAX_REPEATED)):
+            if why:
+                reading.whys[column] = why
             reading.cells.append(Cell(column, text, is_number))
         across = number_of(value_of(node, "number-columns-spanned"), 1)
         down = number_of(value_of(node, "number-rows-spanned"), 1)
         if across > 1 or down > 1:
             reading.merged.append((first, max(1, across), max(1, down)))
+
+    def _why_unseen(self, node: etree._Element, reading: _Reading, column: int) -> str:
+        """Why the letters of a cell are not to be seen; "" if they are."""
+        style = value_of(node, "style-name") or next(
+            (style for first, last, style in reading.styles if first <= column <= last), None
+        )
+        if style not in self.whys:
+            self.whys[style] = self.styles.why_unseen([("table-cell", style)])
+        why = self.whys[style]
+        return f"{why} in the sheet {reading.sheet.name}" if why else ""
 
     def _text(self, node: etree._Element) -> tuple[str, bool]:
         is_number = value_of(node, "value-type") in _NUMBERS
@@ -176,13 +196,14 @@ class _Book:
                 reading.sheet.rows[row] = kept
             else:
                 reading.sheet.unseen_rows.add(row)
+        reading.whys = {}
         reading.sheet.merged += [
             (first, column, first + down - 1, column + across - 1)
             for column, across, down in merged
         ]
 
     def _shown(self, cell: Cell, reading: _Reading, row_hidden: bool) -> Cell | None:
-        name, why = reading.sheet.name, ""
+        name, why = reading.sheet.name, reading.whys.get(cell.column, "")
         if reading.hidden:
             why = f"in the hidden sheet {name}"
         elif row_hidden:

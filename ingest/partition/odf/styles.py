@@ -1,11 +1,18 @@
-"""What the styles of an OpenDocument file say: what is hidden, raised and lowered."""
+"""What the styles of an OpenDocument file say: what is hidden or not to be seen, raised, lowered."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lxml import etree
 
 from ingest.partition.office.package import child, release, value_of
 
+VANISHED, WHITE_LETTERS, DOT = (
+    "in hidden characters", "in white on white", "in letters of one point or less",
+)  # fmt: skip
+TINY = 1.0  # points: letters that nobody can read
+_WHITE = ("#ffffff", "#fff", "white")
+_PICTURED = ("gradient", "bitmap", "hatch")
 MAX_CHAIN = 20  # styles that one is based on, one after the other
 
 
@@ -16,6 +23,9 @@ class _Style:
     parent: str = ""
     hidden: bool = False
     shift: int = 0  # of letters: above 0 they are raised, below 0 lowered
+    colour: str = ""  # of letters
+    size: str = ""
+    filled: bool = False  # something coloured stands behind the letters
 
 
 class Styles:
@@ -23,6 +33,7 @@ class Styles:
 
     def __init__(self) -> None:
         self._known: dict[str, _Style] = {}
+        self.coloured_page = False
 
     def add(self, node: etree._Element) -> None:
         about = child(node, "text-properties")
@@ -35,8 +46,37 @@ class Styles:
         )
         name = f"{value_of(node, 'family')} {value_of(node, 'name')}"
         parent = f"{value_of(node, 'family')} {value_of(node, 'parent-style-name') or ''}"
-        self._known[name] = _Style(parent, hidden, _shift_of(value_of(about, "text-position")))
+        automatic = value_of(about, "use-window-font-color") == "true"
+        self._known[name] = _Style(
+            parent,
+            hidden,
+            _shift_of(value_of(about, "text-position")),
+            "automatic" if automatic else (value_of(about, "color") or "").lower(),
+            value_of(about, "font-size") or "",
+            any(map(_is_filled, node)),
+        )
         release(node)
+
+    def add_page(self, node: etree._Element) -> None:
+        """The layout of pages: whether they have a colour."""
+        self.coloured_page = self.coloured_page or any(map(_is_filled, node))
+        release(node)
+
+    def fills(self, family: str, name: str | None) -> bool:
+        return any(style.filled for _, style in self._chain(family, name))
+
+    def why_unseen(self, names: Iterable[tuple[str, str | None]]) -> str:
+        """Why no reader sees letters if they stand on white; "" if one does. names: (family, style) of
+        what is around them, the innermost first.
+        """
+        styles = [style for each in names for _, style in self._chain(*each)]
+        if any(style.hidden for style in styles):
+            return VANISHED
+        if _is_tiny(next((style.size for style in styles if style.size), "")):
+            return DOT
+        colour = next((style.colour for style in styles if style.colour), "")
+        filled = self.coloured_page or any(style.filled for style in styles)
+        return WHITE_LETTERS if colour in _WHITE and not filled else ""
 
     def hides(self, family: str, name: str | None) -> bool:
         return any(style.hidden for _, style in self._chain(family, name))
@@ -56,6 +96,23 @@ class Styles:
             found.append((key.partition(" ")[2], self._known[key]))
             key = self._known[key].parent
         return found
+
+
+def _is_filled(about: etree._Element) -> bool:
+    """Whether properties give a background that is not white."""
+    colour = (value_of(about, "background-color") or "transparent").lower()
+    return (
+        colour not in ("transparent", *_WHITE)
+        or value_of(about, "fill") in _PICTURED
+        or value_of(child(about, "background-image"), "href") is not None
+    )
+
+
+def _is_tiny(size: str) -> bool:
+    try:
+        return size.endswith("pt") and 0 < float(size.removesuffix("pt")) <= TINY
+    except ValueError:
+        return False
 
 
 def _shift_of(position: str | None) -> int:

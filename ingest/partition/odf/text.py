@@ -6,7 +6,7 @@ from lxml import etree
 
 from ingest.partition.encodings import clean
 from ingest.partition.notation import lowered, raised
-from ingest.partition.odf.styles import Styles
+from ingest.partition.odf.styles import WHITE_LETTERS, Styles
 from ingest.partition.office.package import local, number_of, value_of
 
 MAX_SPACES = 100  # that one sign stands for
@@ -19,13 +19,17 @@ _OUTSIDE = frozenset(
 class ParagraphText:
     """Letters that a reader sees, letters that none sees, and how words are read aloud."""
 
-    def __init__(self, node: etree._Element, styles: Styles, hidden: bool) -> None:
-        """hidden: no reader sees anything of it."""
+    def __init__(
+        self, node: etree._Element, styles: Styles, style: str | None, *, on_white: bool
+    ) -> None:
+        """style: of the paragraph. on_white: nothing coloured stands behind it that it does not tell."""
         self.seen: list[str] = []
-        self.unseen: list[str] = []
+        self.unseen: dict[str, list[str]] = {}  # by why no reader sees it
         self.readings: list[str] = []
         self._styles = styles
-        self._hidden = int(hidden)  # so many things around that hide what is in them
+        self._around: list[tuple[str, str | None]] = [("paragraph", style)]  # the innermost last
+        self._on_white = on_white
+        self._why = self._why_unseen()
         self._outside = 0  # so many things around that are read by themselves
         self._base = ""
         self._read(node)
@@ -35,9 +39,9 @@ class ParagraphText:
             name = local(piece)
             step = 1 if event == "start" else -1
             self._outside += step * (name in _OUTSIDE)
-            if name == "span" and self._styles.hides("text", value_of(piece, "style-name")):
-                self._hidden += step
-            into = self.unseen if self._hidden else self.seen
+            if name == "span":
+                self._enter_or_leave(piece, event)
+            into = self.unseen.setdefault(self._why, []) if self._why else self.seen
             if event == "start":
                 if not self._outside and name not in ("ruby-text", ""):
                     own = piece.text or ""
@@ -49,6 +53,17 @@ class ParagraphText:
                 self._take_reading(name, piece)
             if piece is not node and piece.tail and not self._outside:
                 into.append(piece.tail)
+
+    def _enter_or_leave(self, span: etree._Element, event: str) -> None:
+        if event == "start":
+            self._around.append(("text", value_of(span, "style-name")))
+        else:
+            self._around.pop()
+        self._why = self._why_unseen()
+
+    def _why_unseen(self) -> str:
+        why = self._styles.why_unseen(reversed(self._around))
+        return "" if why == WHITE_LETTERS and not self._on_white else why
 
     def _shift(self, text: str, style: str | None, before: Sequence[str]) -> str:
         """The text with a sign if its style raises or lowers it."""

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ingest.elements import Element, Table
-from ingest.partition.tables import MAX_PLACES, MAX_SPAN, Span, make_table, squeeze
+from ingest.elements import Element
+from ingest.partition.header_rows import add_units, count_header_rows
+from ingest.partition.tables import MAX_PLACES, MAX_SPAN, Span, inline_table, make_table, squeeze
 
 MAX_TITLE_CHARS = 200  # a longer line above a table is a paragraph
-MAX_HEADER_ROWS = 6
-NESTED_ROW, NESTED_CELL = "; ", ", "
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,8 @@ def table_elements(
     kept = [list(row) for row in rows[top:]]
     lower = [(row - top, *rest) for row, *rest in spans if row >= top]
     moved: list[Span] = [(a, b, c, d) for a, b, c, d in lower]
-    if header_rows is None:
-        header_rows = count_header_rows(kept, moved)
+    marked = header_rows is not None
+    header_rows = add_units(kept, header_rows or 0) if marked else count_header_rows(kept, moved)
     if any(any(row) for row in kept):
         yield make_table(
             kept,
@@ -105,69 +104,6 @@ def _is_title(rows: Sequence[Sequence[str]], spans: Sequence[Span], number: int)
     )
 
 
-def count_header_rows(rows: Sequence[Sequence[str]], spans: Sequence[Span]) -> int:
-    """The first row with more than one filled cell, and the rows that merged cells tie to it: a
-    header over several columns has the names of the columns below it.
-    """
-    first = next((i for i, row in enumerate(rows) if sum(map(bool, row)) > 1), None)
-    if first is None:
-        return 0
-    count, at = first + 1, first
-    width = len(rows[first])
-    while at < count and count < min(len(rows), MAX_HEADER_ROWS):
-        for row, _, tall, wide in spans:
-            if row == at and row + tall <= MAX_HEADER_ROWS:
-                over = 1 < wide < width and _goes_on(rows, row + tall, is_first=at == first)
-                count = max(count, row + tall + over)
-        at += 1
-    return count if count < len(rows) else 0
-
-
-def _goes_on(rows: Sequence[Sequence[str]], number: int, *, is_first: bool) -> bool:
-    """Whether the row below a wide header names its columns: it has no figures, and the header
-    has not named the first column yet.
-    """
-    if number >= len(rows) or not _names_columns(rows, number):
-        return False
-    above, own = rows[number - 1][0], rows[number][0]
-    if own in ("", above):
-        return True
-    figures = number + 1 < len(rows) and not _names_columns(rows, number + 1)
-    return not above and (is_first or figures)
-
-
-def _names_columns(rows: Sequence[Sequence[str]], number: int) -> bool:
-    """Whether this row reads as names: none of its cells is a figure."""
-    return number < len(rows) and not any(
-        any(char.isdigit() for char in cell)
-        and not any(char.isalpha() for char in cell)
-        and not _is_year(cell)
-        for cell in rows[number]
-    )
-
-
-def _is_year(cell: str) -> bool:
-    return len(cell) == 4 and cell.isascii() and cell.isdigit() and cell[:2] in ("19", "20")
-
-
 def cell_text(blocks: Sequence[Element]) -> str:
     """The blocks of one cell as its text."""
-    return "\n".join(_inline_table(each.table) if each.table else each.text for each in blocks)
-
-
-def _inline_table(table: Table) -> str:
-    """A table inside a cell, as a part of that cell's text: every figure with its header."""
-    top = table.header_rows
-    names = [
-        " ".join(dict.fromkeys(row[column] for row in table.rows[:top] if row[column]))
-        for column in range(len(table.rows[0]))
-    ]
-    lines = [line for line in (table.caption, *table.notes) if line]
-    for row in table.rows[top:]:
-        said = (
-            f"{name}: {cell}" if name else cell
-            for name, cell in zip(names, row, strict=True)
-            if cell
-        )
-        lines.append(NESTED_CELL.join(said))
-    return NESTED_ROW.join(filter(None, lines))
+    return "\n".join(inline_table(each.table) if each.table else each.text for each in blocks)

@@ -11,7 +11,7 @@ from ingest.partition.encodings import clean
 from ingest.partition.office.package import Package, local, number_of, release
 from ingest.partition.sheets.forms import Form, Forms
 from ingest.partition.sheets.model import Cell, Sheet
-from ingest.partition.sheets.values import Values
+from ingest.partition.sheets.values import Shown, Values
 
 MAX_CELLS = 2_000_000  # with text, of one file
 MAX_COLUMNS, MAX_ROWS = 16_384, 1_048_576
@@ -37,72 +37,26 @@ class Reading:
     printed: list[str] = field(default_factory=list)
 
 
-class CellReader:
-    """Reads the cells of all sheets of one workbook, up to a limit."""
+class CellKeeper:
+    """Puts cells that are seen into their sheet, up to a limit, and counts the others."""
 
-    def __init__(self, package: Package, work: ParseContext, values: Values, forms: Forms) -> None:
-        self.package, self.work, self.values, self.forms = package, work, values, forms
-        self.left = MAX_CELLS
+    def __init__(self, work: ParseContext) -> None:
+        self.work, self.left = work, MAX_CELLS
 
-    def read(self, name: str, reading: Reading) -> None:
-        dropped, sheet = 0, reading.sheet
-        for _, node in self.package.stream(name, *SHEET_TAGS, events=("end",)):
-            tag = local(node)
-            if tag == "c":
-                reading.column += 1
-                dropped += not self._read_cell(node, reading)
-                if reading.column % RELEASED_TOGETHER == 0:
-                    release(node)
-            elif tag == "row":
-                self._end_row(node, reading)
-                release(node)
-                if reading.row > MAX_ROWS:
-                    limit = f"of the sheet {sheet.name} beyond its row {MAX_ROWS:,}"
-                    self.work.lose("limit", 1, "parts", limit)
-                    break
-            else:
-                _read_beside(tag, node, reading)
-        if dropped:
-            self.work.lose("limit", dropped, "cells", f"of the sheet {reading.sheet.name}")
-        for cells in reading.sheet.rows.values():
-            cells.sort(key=lambda cell: cell.column)
-
-    def _read_cell(self, node: etree._Element, reading: Reading) -> bool:
+    def keep(self, reading: Reading, form: Form, shown: Shown) -> bool:
         """Adds the cell to its row. False if it has text and there is no room for it."""
-        if not len(node):
-            return True
-        place = node.get("r")
-        if place:
-            reading.column = _column_number(place.rstrip(_DIGITS))
-        column = reading.column
-        form = self.forms.get(node.get("s"))
-        text, is_number, raw = self.values.show(node, form)
-        if not raw or not 0 < column <= MAX_COLUMNS:
+        text, is_number, raw = shown
+        if not raw or not 0 < reading.column <= MAX_COLUMNS:
             return True
         if self.left <= 0:
             return False
         self.left -= 1
-        why = self._why_unseen(reading, form, text)
-        reading.cells.append((Cell(column, text or raw, is_number), why))
+        cell = Cell(reading.column, text or raw, is_number)
+        reading.cells.append((cell, _why_unseen(reading, form, text)))
         return True
 
-    def _why_unseen(self, reading: Reading, form: Form, text: str) -> str:
-        """Why nobody sees the cell, apart from its row being hidden; "" if it is seen."""
-        name = reading.sheet.name
-        if reading.hidden:
-            return f"in the hidden sheet {name}"
-        if reading.column in reading.sheet.unseen_columns:
-            return f"in hidden columns of the sheet {name}"
-        if not text:
-            return f"in cells of the sheet {name} whose format shows nothing"
-        if form.white and not reading.sheet.headers:
-            return f"in white on white in the sheet {name}"
-        return ""
-
-    def _end_row(self, node: etree._Element, reading: Reading) -> None:
-        number = number_of(node.get("r")) or reading.row + 1
+    def end_row(self, reading: Reading, number: int, *, hidden: bool) -> None:
         reading.row, reading.column = number, 0
-        hidden = node.get("hidden") in ("1", "true") or node.get("ht") == "0"
         kept: list[Cell] = []
         for cell, why in reading.cells:
             if hidden and not reading.hidden:
@@ -117,6 +71,69 @@ class CellReader:
         reading.cells = []
         if kept and number <= MAX_ROWS:
             reading.sheet.rows.setdefault(number, []).extend(kept)
+
+    def end_sheet(self, sheet: Sheet, dropped: int) -> None:
+        """dropped: cells that found no room."""
+        if dropped:
+            self.work.lose("limit", dropped, "cells", f"of the sheet {sheet.name}")
+        for cells in sheet.rows.values():
+            cells.sort(key=lambda cell: cell.column)
+
+
+def _why_unseen(reading: Reading, form: Form, text: str) -> str:
+    """Why nobody sees the cell, apart from its row being hidden; "" if it is seen."""
+    name = reading.sheet.name
+    if reading.hidden:
+        return f"in the hidden sheet {name}"
+    if reading.column in reading.sheet.unseen_columns:
+        return f"in hidden columns of the sheet {name}"
+    if not text:
+        return f"in cells of the sheet {name} whose format shows nothing"
+    if form.tiny:
+        return f"in letters of one point or less in the sheet {name}"
+    if form.white and not reading.sheet.headers:
+        return f"in white on white in the sheet {name}"
+    return ""
+
+
+class CellReader:
+    """Reads the cells of all sheets of one workbook, up to a limit."""
+
+    def __init__(self, package: Package, work: ParseContext, values: Values, forms: Forms) -> None:
+        self.package, self.work, self.values, self.forms = package, work, values, forms
+        self.keeper = CellKeeper(work)
+
+    def read(self, name: str, reading: Reading) -> None:
+        dropped, sheet = 0, reading.sheet
+        for _, node in self.package.stream(name, *SHEET_TAGS, events=("end",)):
+            tag = local(node)
+            if tag == "c":
+                reading.column += 1
+                dropped += not self._read_cell(node, reading)
+                if reading.column % RELEASED_TOGETHER == 0:
+                    release(node)
+            elif tag == "row":
+                number = number_of(node.get("r")) or reading.row + 1
+                hidden = node.get("hidden") in ("1", "true") or node.get("ht") == "0"
+                self.keeper.end_row(reading, number, hidden=hidden)
+                release(node)
+                if reading.row > MAX_ROWS:
+                    limit = f"of the sheet {sheet.name} beyond its row {MAX_ROWS:,}"
+                    self.work.lose("limit", 1, "parts", limit)
+                    break
+            else:
+                _read_beside(tag, node, reading)
+        self.keeper.end_sheet(sheet, dropped)
+
+    def _read_cell(self, node: etree._Element, reading: Reading) -> bool:
+        """Adds the cell to its row. False if it has text and there is no room for it."""
+        if not len(node):
+            return True
+        place = node.get("r")
+        if place:
+            reading.column = _column_number(place.rstrip(_DIGITS))
+        form = self.forms.get(node.get("s"))
+        return self.keeper.keep(reading, form, self.values.show(node, form))
 
 
 def _read_beside(tag: str, node: etree._Element, reading: Reading) -> None:

@@ -7,6 +7,7 @@ from lxml import etree
 from ingest.partition.office.number_formats import BUILTIN, GENERAL
 from ingest.partition.office.package import child, number_of, value_of
 
+TINY = 1  # points: letters that nobody can read
 _WHITE = frozenset({"FFFFFFFF", "00FFFFFF", "FFFFFF"})
 
 
@@ -15,7 +16,8 @@ class Form:
     """How the cells of one style look."""
 
     code: str = GENERAL
-    white: bool = False
+    white: bool = False  # on nothing that is coloured
+    tiny: bool = False
 
 
 _PLAIN = Form()
@@ -40,6 +42,7 @@ def _read_forms(root: etree._Element) -> list[Form]:
         for node in root.iter("{*}numFmt")
     }
     whites = [_is_white(font) for font in _listed(root, "fonts")]
+    tiny = [_is_tiny(font) for font in _listed(root, "fonts")]
     bare = [_is_bare(fill) for fill in _listed(root, "fills")]
     forms: list[Form] = []
     for node in _listed(root, "cellXfs"):
@@ -48,7 +51,8 @@ def _read_forms(root: etree._Element) -> list[Form]:
         )
         unseen = whites[font : font + 1] == [True] and bare[fill : fill + 1] != [False]
         shown = codes.get(code, GENERAL)
-        forms.append(Form(GENERAL if shown.lower() == "general" else shown, unseen))
+        shown = GENERAL if shown.lower() == "general" else shown
+        forms.append(Form(shown, unseen, tiny[font : font + 1] == [True]))
     return forms
 
 
@@ -60,6 +64,18 @@ def _listed(root: etree._Element, name: str) -> list[etree._Element]:
 def _is_white(font: etree._Element) -> bool:
     colour = child(font, "color")
     return (value_of(colour, "rgb") or "").upper() in _WHITE
+
+
+def _is_tiny(font: etree._Element) -> bool:
+    return is_tiny(value_of(child(font, "sz")))
+
+
+def is_tiny(size: str | None) -> bool:
+    """Whether letters of a size in points are too small to be read; a size of 0 is none."""
+    try:
+        return 0 < float(size or 0) <= TINY
+    except ValueError:
+        return False
 
 
 def _is_bare(fill: etree._Element) -> bool:

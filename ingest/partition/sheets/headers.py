@@ -4,11 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from ingest.partition.office.grids import count_header_rows
+from ingest.partition.header_rows import MAX_HEADER_ROWS, add_units, count_header_rows
 from ingest.partition.sheets.model import Cell, Sheet
 from ingest.partition.tables import Span
-
-MAX_HEADER_ROWS = 6
 
 
 def count_headers(
@@ -21,10 +19,10 @@ def count_headers(
     first = rows[0][0]
     marked = _marked_headers(sheet.headers, first, rows[0][1])
     if marked is not None:
-        return marked if marked < len(rows) else 0
+        return add_units(grid, marked) if marked < len(rows) else 0
     frozen = sum(number <= sheet.frozen_rows for number, _ in rows[: MAX_HEADER_ROWS + 1])
     if 0 < frozen <= MAX_HEADER_ROWS and frozen < len(rows):
-        return frozen
+        return add_units(grid, frozen)
     if len(rows) < 2 or not _may_name_columns(rows[0][1]) or _counts_down(rows):
         return 0
     count = count_header_rows(grid, spans)
@@ -62,26 +60,6 @@ def _counts_down(rows: Sequence[tuple[int, tuple[Cell, ...]]]) -> bool:
     if len(numbers) < 2 or first.column != second.column or max(map(len, numbers)) > 8:
         return False
     return abs(int(numbers[0]) - int(numbers[1])) == 1
-
-
-def spread_groups(grid: Sequence[list[str]]) -> None:
-    """Names of groups that stand only above the first of their columns, as if they were merged: if
-    all groups have the same columns.
-    """
-    top, names = grid[0], grid[1]
-    starts = [column for column, cell in enumerate(top) if cell and names[column]]
-    if len(starts) < 2 or starts[1] - starts[0] < 2:
-        return
-    size = starts[1] - starts[0]
-    groups = [range(start, start + size) for start in starts]
-    if all(
-        names[group.start : group.stop] == names[starts[0] : starts[1]]
-        and not any(top[group.start + 1 : group.stop])
-        for group in groups
-    ):
-        for group in groups:
-            for column in group:
-                top[column] = top[group.start]
 
 
 def _is_figure(text: str) -> bool:

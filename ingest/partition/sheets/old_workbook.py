@@ -19,6 +19,8 @@ from ingest.partition.sheets.model import Cell, Sheet
 from ingest.partition.sheets.tables import sheet_elements
 
 MAX_CELLS = 2_000_000
+TINY = 20  # twentieths of a point: letters that nobody can read
+WHITE = (255, 255, 255)
 UTF8 = 65_001  # as a code page of Windows
 
 
@@ -124,6 +126,13 @@ class _Book:
             return f"in hidden rows of the sheet {sheet.name}"
         if column + 1 in sheet.unseen_columns:
             return f"in hidden columns of the sheet {sheet.name}"
+        style = self.book.xf_list[found.cell_xf_index(row, column)]
+        font = self.book.font_list[style.font_index]
+        if 0 < font.height <= TINY:
+            return f"in letters of one point or less in the sheet {sheet.name}"
+        white = self.book.colour_map.get(font.colour_index) == WHITE
+        if white and style.background.fill_pattern == 0:
+            return f"in white on white in the sheet {sheet.name}"
         return ""
 
     def _comments(self, found: Any, sheet: Sheet) -> Iterator[Element]:

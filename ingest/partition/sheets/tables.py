@@ -19,7 +19,7 @@ from ingest.partition.sheets.blocks import (
     split_columns,
     spread_merged,
 )
-from ingest.partition.sheets.headers import count_headers, spread_groups
+from ingest.partition.sheets.headers import count_headers
 from ingest.partition.sheets.model import Block, Cell, Sheet
 from ingest.partition.tables import CELL, MAX_PLACES, Span, make_table
 
@@ -78,8 +78,6 @@ def _table_elements(sheet: Sheet, block: Block, above: Sequence[str]) -> Iterato
     grid = [_dense(cells, places) for _, cells in rows]
     spans = _spans_within(sheet, [number for number, _ in rows], places)
     header_rows = count_headers(sheet, rows, grid, spans)
-    if header_rows == 2:
-        spread_groups(grid)
     element = make_table(
         grid,
         header_rows=header_rows,

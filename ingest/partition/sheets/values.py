@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from lxml import etree
 
+from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
 from ingest.partition.notation import lowered, raised
 from ingest.partition.office.format_tokens import general
@@ -42,18 +43,24 @@ class Values:
             return inline, False, inline
         kind = node.get("t") or "n"
         if formula is not None and not value and kind != "str":
-            return self._formula(formula)
+            return self.show_formula("=" + clean(formula.text or "…").strip())
         if not value:
             return _NOTHING
         if kind == "n":
-            return self._number(value.strip(), form)
+            return self.show_number(value.strip(), form)
         text = self._text(kind, value)
         return text, kind == "d", text
 
-    def _formula(self, node: etree._Element) -> Shown:
+    def show_formula(self, formula: str) -> Shown:
+        """A formula without a value, which is shown instead of it."""
         self.uncomputed += 1
-        shown = "=" + clean(node.text or "…").strip()
-        return shown, False, shown
+        return formula, False, formula
+
+    def tell_uncomputed(self, work: ParseContext) -> None:
+        if self.uncomputed:
+            work.warn(
+                f"Formulas without a stored value: {self.uncomputed}. They are shown instead of it."
+            )
 
     def _text(self, kind: str, value: str) -> str:
         if kind == "s":
@@ -64,7 +71,7 @@ class Values:
         text = unescape(value)
         return text.removesuffix("T00:00:00") if kind == "d" else text
 
-    def _number(self, value: str, form: Form) -> Shown:
+    def show_number(self, value: str, form: Form) -> Shown:
         if form.code == GENERAL and value.isdigit() and len(value) < 16:
             return value.lstrip("0") or "0", True, value
         try:

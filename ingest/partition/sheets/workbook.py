@@ -74,10 +74,7 @@ class _Workbook:
                 continue
             hidden = value_of(node, "state") in ("hidden", "veryHidden")
             yield from self._sheet(target.target, Sheet(name, number), hidden)
-        if self.values.uncomputed:
-            self.work.warn(
-                f"Formulas without a stored value: {self.values.uncomputed}. They are shown instead of it."
-            )
+        self.values.tell_uncomputed(self.work)
         for embedded in dict.fromkeys(self.embedded):
             yield from read_embedded(self.package, embedded, self.work)
 

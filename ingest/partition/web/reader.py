@@ -31,6 +31,7 @@ from ingest.partition.web.trees import (
     whole_number,
     written_number,
 )
+from ingest.partition.web.unmarked_tables import name_tables
 from ingest.partition.web.writer import PageWriter
 
 MAX_RAISED_CHARS = 40
@@ -65,7 +66,9 @@ _NEVER_SHOWN = {"template": "in a template", "noscript": "shown only without scr
 
 def read_page(root: Node, work: ParseContext) -> list[Element]:
     """The elements of a page, its menus last."""
-    reader = _PageReader(work, styles_of(root), find_data_tables(root))
+    styles = styles_of(root)
+    name_tables(root, styles)
+    reader = _PageReader(work, styles, find_data_tables(root))
     writer = PageWriter(work)
     reader.read(root, reader.styles.start(), writer)
     writer.end_block()
@@ -211,7 +214,9 @@ class _PageReader:
         root, _ = parse_tree(markup) if markup.strip() else (None, True)
         if root is None:
             return
-        inner = _PageReader(self.work, styles_of(root), find_data_tables(root), in_frame=True)
+        styles = styles_of(root)
+        name_tables(root, styles)
+        inner = _PageReader(self.work, styles, find_data_tables(root), in_frame=True)
         writer.end_block()
         inner.read(
             root, replace(look, ground=None) if look.hidden else inner.styles.start(), writer

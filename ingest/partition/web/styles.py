@@ -48,6 +48,8 @@ class Styles:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._above: dict[Node, frozenset[str]] = {}
+        self._written: dict[Node, str] = {}  # the tags that renamed elements have in the page
+        self.lays_out_tables = False  # some rule or element may say that something is a table
 
     def look(self, node: Node, around: Look) -> Look:
         """How the text of a node looks inside what looks like `around`."""
@@ -68,11 +70,20 @@ class Styles:
             block=told.get("display", "").startswith(_BLOCK_DISPLAYS),
         )
 
+    def display(self, node: Node) -> str:
+        """What its styles say. Asked of every element in order, those around it first."""
+        return self._declarations_of(node).get("display", "").replace("!important", "").strip()
+
+    def rename(self, node: Node, tag: str) -> None:
+        """Gives a node another tag; its looks stay those of the tag in the page."""
+        self._written.setdefault(node, node.tag)
+        node.tag = tag
+
     def start(self) -> Look:
         return Look() if self._rules.complete else Look(ground=None)
 
     def _declarations_of(self, node: Node) -> dict[str, str]:
-        names = _names_of(node)
+        names = _names_of(node, self._written.get(node, node.tag))
         inline = node.get("style")
         told: dict[str, str] = {}
         if self._rules.by_name:
@@ -89,9 +100,9 @@ class Styles:
         return above
 
 
-def _names_of(node: Node) -> frozenset[str]:
-    """Its tag, its classes with a dot, its id with a sharp sign."""
-    names = {node.tag, *(f".{name}" for name in (node.get("class") or "").split()[:20])}
+def _names_of(node: Node, tag: str) -> frozenset[str]:
+    """Its tag as written, its classes with a dot, its id with a sharp sign."""
+    names = {tag, *(f".{name}" for name in (node.get("class") or "").split()[:20])}
     return frozenset(names | {f"#{node.get('id')}"} if node.get("id") else names)
 
 
@@ -111,7 +122,10 @@ def styles_of(root: Node) -> Styles:
     )
     for sheet in root.iter("style"):
         rules.add_sheet(sheet.text or "")
-    return Styles(rules)
+    styles = Styles(rules)
+    told = (*(sheet.text or "" for sheet in root.iter("style")), *root.xpath("//@style"))
+    styles.lays_out_tables = any("table-cell" in each for each in told)
+    return styles
 
 
 def _why_unseen(node: Node, told: Declarations) -> str:

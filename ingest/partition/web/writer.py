@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from indexes.text.scripts import NO_SPACE_AT_LINE_END
 from ingest.elements import Element, ElementKind, Table
 from ingest.partition.context import ParseContext
-from ingest.partition.tables import element_of
+from ingest.partition.tables import element_of, inline_table
 
 BREAK = "\v"  # a line end that the page shows
 _SPACE = re.compile(r"[ \t\r\n\f\xa0]+")
@@ -94,6 +94,9 @@ class PageWriter:
     def plain(self) -> str:
         """What was collected so far as one line of text, instead of elements."""
         self.end_block()
-        text = " ".join(element.text for element in (*self.content, *self.menus))
+        text = " ".join(
+            inline_table(element.table) if element.table else element.text
+            for element in (*self.content, *self.menus)
+        )
         self.content, self.menus = [], []
         return text
