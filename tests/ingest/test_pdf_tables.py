@@ -216,6 +216,53 @@ def test_another_table_on_the_next_page_keeps_its_own_header(sheet):
     assert [table.rows[0][0] for table in tables(sheet.read())] == ["Mill", "Weir"]
 
 
+LEDGER = (
+    ("Ship", "Berth", "Dues"),
+    *((f"Ship {n:03}", f"{n + 100}", f"{7 + 13 * n}.50") for n in range(100)),
+)
+
+
+@pytest.mark.parametrize("repeated", [True, False])
+@pytest.mark.parametrize("header", ["", "Harbour ledger 2024"])
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_running_lines_and_page_numbers_do_not_part_a_table(sheet, count, header, repeated):
+    for number in range(count):
+        sheet.words(f"Page {number + 1}", y=30, x=280, size=13)
+        if header:
+            sheet.words(header, y=800, size=8)
+        if number == 0:
+            sheet.words("Table 7: Dues of ships", "(in crowns)", y=776)
+        head = LEDGER[:1] if repeated or not number else ()
+        sheet.grid((*head, *LEDGER[1 + 15 * number : 16 + 15 * number]), y=750)
+        sheet.canvas.showPage()
+        sheet.canvas.setFont("Helvetica", 10)
+    document = sheet.read()
+    found = tables(document)
+    assert [table.rows[:2] for table in found] == [
+        (LEDGER[0], LEDGER[1 + 15 * n]) for n in range(count)
+    ]
+    assert {(table.caption, table.notes) for table in found} == {
+        ("Table 7: Dues of ships", ("(in crowns)",))
+    }
+    assert not [element for element in document.elements if element.kind == "heading"]
+
+
+def test_a_line_with_the_sign_for_numbers_is_no_page_number(sheet):
+    sheet.words("# of ships", y=760, size=18)
+    sheet.words(*PROSE, y=720)
+    assert [element.kind for element in sheet.read().elements] == ["heading", "text"]
+
+
+def test_a_line_of_its_own_between_two_tables_parts_them(sheet):
+    sheet.words("Table 7: Dues of ships", y=776)
+    sheet.grid(LEDGER[:16], y=750)
+    sheet.words("Dues were raised in March.", y=60)
+    sheet.canvas.showPage()
+    sheet.canvas.setFont("Helvetica", 10)
+    sheet.grid(LEDGER[:16], y=750)
+    assert [table.caption for table in tables(sheet.read())] == ["Table 7: Dues of ships", ""]
+
+
 PROSE = (
     "The ropes of the bell are changed every seven years and the",
     "old ones are given to the school for the games that children",
