@@ -128,6 +128,49 @@ def test_a_header_over_several_columns_stands_over_each_of_them(sheet):
     assert table.spans == ((0, 1, 1, 3),)
 
 
+def draw_centred(sheet: Sheet, rows: Rows, dy: float = 18) -> None:
+    """A table whose rows of one cell stand in its middle."""
+    for number, row in enumerate(rows):
+        if len(row) == 1:
+            sheet.canvas.drawCentredString(240, 700 - dy * number, row[0])
+        else:
+            sheet.grid([row], y=700 - dy * number, flush_right=True)
+
+
+@pytest.mark.parametrize(
+    ("second", "dy"),
+    [(["Southern region"], 13), (["Southern region"], 18), ([], 18)],
+    ids=["close", "wide", "single"],
+)
+def test_a_centred_name_of_a_section_is_no_header(sheet, second, dy):
+    rows = [
+        ("Product", "2021", "2022", "2023"),
+        ("Northern region of the country",),
+        ("Salt", "1", "2", "3"),
+        ("Rice", "5", "6", "7"),
+        *([(second[0],)] if second else []),
+        ("Salt", "11", "12", "13"),
+        ("Rice", "15", "16", "17"),
+    ]
+    draw_centred(sheet, rows, dy)
+    (table,) = tables(sheet.read())
+    assert table.header_rows == 1
+    assert table.rows == tuple(row if len(row) > 1 else row * 4 for row in rows)
+
+
+def test_a_unit_in_the_middle_under_a_header_is_one(sheet):
+    draw_centred(sheet, [FIGURES[0], ("(thousands of crowns)",), *FIGURES[2:]])
+    (table,) = tables(sheet.read())
+    assert table.header_rows == 2
+
+
+def test_the_further_line_of_a_header_is_no_name_of_a_section(sheet):
+    sheet.grid([("Mill", "Wheat ground", "Rye"), ("", "in the year", "")], y=700, dx=150, dy=12)
+    sheet.grid([("Brook", "14", "15"), ("Hill", "23", "25")], y=676, dx=150, dy=14)
+    (table,) = tables(sheet.read())
+    assert table.rows[0] == ("Mill", "Wheat ground in the year", "Rye")
+
+
 def test_merged_cells_of_a_ruled_table_are_spread(sheet):
     canvas = sheet.canvas
     for y in (700, 680, 640):

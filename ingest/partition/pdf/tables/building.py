@@ -10,6 +10,7 @@ from ingest.partition.pdf.page import Rule
 from ingest.partition.pdf.rows import Piece, Row, is_number, is_year
 from ingest.partition.pdf.tables.columns import Column, place_piece
 from ingest.partition.pdf.tables.grid import Cell
+from ingest.partition.pdf.tables.sections import section_rows
 
 OPEN_END = re.compile(
     r"(?:\b(?:of|and|or|the|for|to|in|by|from|with|on|at|a|an|und|oder|der|die|des|von|für)|[,&/–-])$",
@@ -27,6 +28,7 @@ class _Line:
     placed: list[tuple[int, int, Piece]]
     # of headers with a line under them, by their place: the columns that the line goes over
     ruled: dict[int, tuple[int, int]] = field(default_factory=dict)
+    names_section: bool = False
 
     @property
     def filled(self) -> set[int]:
@@ -57,6 +59,9 @@ def build_cells(
     printed = [
         _Line(row, [(*place_piece(piece, columns), piece) for piece in row.pieces]) for row in rows
     ]
+    for place in section_rows(rows, columns):
+        printed[place].names_section = True
+        printed[place].placed = [(0, len(columns), rows[place].pieces[0])]
     head = count_head(printed)
     for line in printed[:head]:
         line.placed = _place_head(line, columns)
@@ -106,8 +111,10 @@ def _is_apart(printed: Sequence[_Line], index: int) -> bool:
 
 
 def _back_to_label(printed: Sequence[_Line], index: int) -> int:
-    """Section names in the first column right above the first figures belong to the body."""
-    while index > 1 and printed[index - 1].filled == {0}:
+    """Names of sections right above the first figures belong to the body: those in the first column
+    and those over the whole width.
+    """
+    while index > 1 and (printed[index - 1].filled == {0} or printed[index - 1].names_section):
         index -= 1
     return index
 
@@ -201,6 +208,8 @@ def _is_one_row(
     header: bool,
 ) -> bool:
     before = group[-1]
+    if before.names_section or line.names_section:
+        return False
     size = max(line.row.size, before.row.size, 1)
     step = line.row.baseline - before.row.baseline
     if step > 1.5 * size:
@@ -240,7 +249,7 @@ def _cells_of(
     for line in group:
         ranges = _spread_ranges(line, columns) if header else None
         for place, (start, end, piece) in enumerate(line.placed):
-            if body and (start == 0 or len(line.placed) == 1):
+            if body and not line.names_section and (start == 0 or len(line.placed) == 1):
                 end = start + 1
             if ranges is not None:
                 start, end = ranges[place]
