@@ -16,6 +16,7 @@ from ingest.cli.ingest import ingest_once
 from ingest.isolation.sandbox import Parsers
 from ingest.requests import IngestRequest
 from ingest.testing import SpyEmbedder
+from tests.ingest.pdf_sheet import Sheet
 
 
 @pytest.fixture(scope="session")
@@ -107,3 +108,8 @@ def query(database: Path, statement: str, *values: object) -> list[tuple[Any, ..
 @pytest.fixture
 def world(tmp_path: Path, pool: Parsers, capsys: pytest.CaptureFixture[str]) -> IngestWorld:
     return IngestWorld(tmp_path, pool, capsys)
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Sheet:
+    return Sheet(tmp_path)
