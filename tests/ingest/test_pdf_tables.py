@@ -112,6 +112,39 @@ def test_currency_signs_that_stand_apart_belong_to_their_figures(sheet):
     )
 
 
+COUNTS = (
+    ("Month", "Barges", "Rafts", "Boats", "Tolls"),
+    ("March", "41", "7", "19", "1,204"),
+    ("April", "52", "9", "23", "1,377"),
+    ("May", "66", "12", "31", "1,902"),
+)
+
+
+def text_in_two_columns(sheet: Sheet, y: float) -> None:
+    for x in (40, 320):
+        sheet.words(*PROSE, y=y, x=x, size=8)
+
+
+def test_a_table_over_both_columns_of_a_page_is_whole(sheet):
+    text_in_two_columns(sheet, 760)
+    text_in_two_columns(sheet, 720)
+    sheet.words("Table 2: Passages of the lock", y=670, x=40, size=8)
+    sheet.grid(COUNTS, y=650, x=40)
+    text_in_two_columns(sheet, 540)
+    (table,) = tables(sheet.read())
+    assert (table.rows, table.header_rows) == (COUNTS, 1)
+    assert table.caption == "Table 2: Passages of the lock"
+
+
+def test_tables_beside_each_other_in_two_columns_are_two(sheet):
+    text_in_two_columns(sheet, 760)
+    text_in_two_columns(sheet, 720)
+    for x, rows in ((40, FIGURES), (320, COUNTS)):
+        sheet.grid([row[:3] for row in rows], y=660, x=x, dx=70)
+    text_in_two_columns(sheet, 540)
+    assert [table.rows[0][0] for table in tables(sheet.read())] == ["Mill", "Month"]
+
+
 def words_wide_apart(sheet: Sheet) -> None:
     for number, line in enumerate(PROSE):
         x = 60.0

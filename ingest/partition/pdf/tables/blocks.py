@@ -19,7 +19,7 @@ LOOK_AHEAD = 3  # rows with one piece that may stand between rows with several
 PROSE_WORDS = 7  # a piece with more of them is running text
 SPLIT_GAP = 0.4  # of a letter's size, between headers that stand close
 WIDER = 1.6  # than the usual step between rows
-_CAPTION = re.compile(
+CAPTION = re.compile(
     r"^(?:table|tab\.|figure|fig\.|chart|graph|box|tabelle|abbildung|tableau|tabla|tabela|表|圖|图)\s*[\dA-Z一二三四五六七八九十]",
     re.IGNORECASE,
 )
@@ -86,7 +86,7 @@ def _grow(rows: Sequence[Row], start: int) -> int:
         step = row.baseline - before.baseline
         if _NOTE.match(row.pieces[0].text) or _begins_anew(rows[start:end], row):
             break
-        if step > MAX_STEP * max(row.size, before.size, 1) or _CAPTION.match(row.pieces[0].text):
+        if step > MAX_STEP * max(row.size, before.size, 1) or CAPTION.match(row.pieces[0].text):
             break
         if end - last >= LOOK_AHEAD + 1:
             break
@@ -187,7 +187,7 @@ def _with_header(block: Block, rows: Sequence[Row], at: int) -> Block:
     while at > 0 and len(head) < 4:
         row, below = rows[at - 1], rows[at]
         step = below.baseline - row.baseline
-        if step > 1.9 * max(row.size, below.size) or _CAPTION.match(row.pieces[0].text):
+        if step > 1.9 * max(row.size, below.size) or CAPTION.match(row.pieces[0].text):
             break
         over = row.left > first.right - 2 and row.right <= block.columns[-1].right + 40
         split = _split_over(row, block.columns) if len(row.pieces) < len(block.columns) else None
