@@ -145,6 +145,25 @@ def test_tables_beside_each_other_in_two_columns_are_two(sheet):
     assert [table.rows[0][0] for table in tables(sheet.read())] == ["Mill", "Month"]
 
 
+@pytest.mark.parametrize("step", [26, 30])
+def test_tables_with_other_columns_below_each_other_are_two(sheet, step):
+    tides = (
+        ("Day", "High water", "Height"),
+        ("14.03.2024", "06:10", "3,2 m"),
+        ("15.03.2024", "06:55", "3,4 m"),
+    )
+    sheet.grid(FIGURES, dx=60, flush_right=True)
+    sheet.grid(tides, y=646 - step, dx=90, flush_right=True)
+    assert [table.rows for table in tables(sheet.read())] == [FIGURES, tides]
+
+
+def test_a_row_of_words_with_white_above_stays_in_its_table(sheet):
+    rows = (*FIGURES, ("Stones", "red", "grey", "red"), ("Quay", "41", "42", "43"))
+    sheet.grid(rows[:4], flush_right=True)
+    sheet.grid(rows[4:], y=621, flush_right=True)
+    assert [table.rows for table in tables(sheet.read())] == [rows]
+
+
 def words_wide_apart(sheet: Sheet) -> None:
     for number, line in enumerate(PROSE):
         x = 60.0

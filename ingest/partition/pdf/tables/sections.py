@@ -44,7 +44,7 @@ def _may_name(rows: Sequence[Row], place: int, columns: Sequence[Column]) -> boo
         return False
     if not _has_figures(below) or len(above.pieces) < len(columns) - 1:
         return False
-    return _is_apart(above, row) or not any(_is_flush(piece, other) for other in above.pieces)
+    return _is_apart(above, row) or not any(is_flush(piece, other) for other in above.pieces)
 
 
 def _has_figures(row: Row) -> bool:
@@ -55,7 +55,7 @@ def _is_apart(above: Row, row: Row) -> bool:
     return row.baseline - above.baseline > APART * max(above.size, row.size)
 
 
-def _is_flush(piece: Piece, other: Piece) -> bool:
+def is_flush(piece: Piece, other: Piece) -> bool:
     """Whether two pieces stand flush under each other, as the lines of one cell do."""
     return any(
         abs(one - two) <= SAME_PLACE
