@@ -1,8 +1,10 @@
 """Tables of PDF files that go on over pages, and what stands at the edges of pages."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from tests.ingest.pdf_sheet import FIGURES, PROSE, tables
+from tests.ingest.pdf_sheet import FIGURES, PROSE, Sheet, tables, text_beside
 
 
 def test_a_table_that_goes_on_has_its_header_on_every_page(sheet):
@@ -71,3 +73,33 @@ def test_a_line_of_its_own_between_two_tables_parts_them(sheet):
     sheet.next_page()
     sheet.grid(LEDGER[:16], y=750)
     assert [table.caption for table in tables(sheet.read())] == ["Table 7: Dues of ships", ""]
+
+
+def draw_pages(sheet: Sheet, heads: Sequence[str]) -> None:
+    for number, head in enumerate(heads, start=1):
+        sheet.words(head, y=800, size=8)
+        sheet.words(f"The swans were counted on bank {number} of", "the river at dawn.", y=700)
+        sheet.next_page()
+
+
+def test_page_numbers_beside_the_text_of_a_running_line_are_no_text_of_it(sheet):
+    heads = [
+        f"{n} Annual report of 2024" if n % 2 == 0 else f"Chapter two: birds {n}"
+        for n in range(1, 11)
+    ]
+    draw_pages(sheet, heads)
+    beside = text_beside(sheet.read())
+    assert [head for head in heads if head in beside] == heads[:2]
+
+
+@pytest.mark.parametrize("form", ["Article {n}", "Invoice no. {n}", "2024 report of bank {n}"])
+def test_a_number_after_text_stays_if_no_page_begins_with_its_own(sheet, form):
+    heads = [form.format(n=n) for n in range(1, 7)]
+    draw_pages(sheet, heads)
+    beside = text_beside(sheet.read())
+    assert all(head in beside for head in heads)
+
+
+def test_a_year_before_a_running_line_is_no_page_number(sheet):
+    draw_pages(sheet, ["2024 report of the weir board"] * 6)
+    assert text_beside(sheet.read()).count("2024 report") == 1

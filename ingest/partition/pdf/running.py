@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.partition.pdf.flow import Line
 
@@ -14,6 +14,8 @@ NEARBY = 2  # pages; left and right ones may differ
 _PAGE = "\0"  # in a key, in place of a page number; no text holds it
 _ROMAN_PAGE = f"{_PAGE}roman"
 _DIGITS = re.compile(r"\d+")
+_LEADING = re.compile(r"^(?P<number>\d{1,4})\s+(?P<text>\D*[^\W\d_].*)$")
+_TRAILING = re.compile(r"^(?P<text>.*[^\W\d_]\D*?)\s+(?P<number>\d{1,4})$")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _PARTS = re.compile(r"\s+[|•·–—]\s+|\s{2,}|\t")
 _ROMAN = re.compile(r"^[ivxlc]+$", re.IGNORECASE)
@@ -50,7 +52,54 @@ class Edge:
 
 def find_edges(pages: Sequence[PageLines]) -> list[list[Edge]]:
     """The lines near the edges of each page, from each edge inwards."""
-    return [list(_edges(page)) for page in pages]
+    return _without_numbers([list(_edges(page)) for page in pages])
+
+
+def _without_numbers(edges: Sequence[Sequence[Edge]]) -> list[list[Edge]]:
+    """The edges, page numbers that stand before or after some text cut off from it: before it if
+    the text is the same on many pages and the number grows with them; after it if that is so and
+    the pages beside begin with theirs in that place, as those of books do.
+    """
+    leading = _numbered(edges, _LEADING)
+    trailing = _numbered(edges, _TRAILING)
+    keys = dict(leading)
+    for number, each in enumerate(edges):
+        beside = [
+            one
+            for near in (number - 1, number + 1)
+            if 0 <= near < len(edges)
+            for one in edges[near]
+        ]
+        for edge in (one for one in each if id(one) in trailing and id(one) not in leading):
+            key = trailing[id(edge)]
+            if any(
+                id(one) in leading and leading[id(one)][0] == key[0] and _in_one_place(edge, one)
+                for one in beside
+            ):
+                keys[id(edge)] = key
+    return [[replace(edge, key=keys.get(id(edge), edge.key)) for edge in each] for each in edges]
+
+
+def _numbered(edges: Sequence[Sequence[Edge]], form: re.Pattern[str]) -> dict[int, tuple[str, ...]]:
+    """New keys by the ids of the edges of this form, if the text beside the number repeats."""
+    keys: dict[int, tuple[str, ...]] = {}
+    counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    flat = [edge for each in edges for edge in each]
+    for edge in flat:
+        match = form.match(edge.line.text)
+        if match and not match["text"][0].islower():  # "12 of 900 boards" tells a number
+            key = f"{int(match['number']) - edge.page}{_PAGE}", match["text"]
+            keys[id(edge)] = key
+            counts[edge.side, key] += 1
+    return {
+        id(edge): keys[id(edge)]
+        for edge in flat
+        if id(edge) in keys and counts[edge.side, keys[id(edge)]] >= MIN_PAGES
+    }
+
+
+def _in_one_place(one: Edge, other: Edge) -> bool:
+    return one.side == other.side and abs(one.line.top - other.line.top) <= SAME_PLACE
 
 
 def running_lines(edges: Sequence[Sequence[Edge]]) -> list[set[int]]:
@@ -112,11 +161,7 @@ def _is_numbered(edge: Edge) -> bool:
 def _repeats_nearby(edge: Edge, edges: Sequence[Sequence[Edge]], place: int) -> bool:
     nearby = (*edges[max(0, place - NEARBY) : place], *edges[place + 1 : place + 1 + NEARBY])
     return any(
-        other.key == edge.key
-        and other.side == edge.side
-        and abs(other.line.top - edge.line.top) <= SAME_PLACE
-        for each in nearby
-        for other in each
+        other.key == edge.key and _in_one_place(edge, other) for each in nearby for other in each
     )
 
 
