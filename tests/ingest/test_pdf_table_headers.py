@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.ingest.pdf_sheet import FIGURES, Rows, Sheet, tables
+from tests.ingest.pdf_sheet import FIGURES, Rows, Sheet, tables, text_beside
 
 
 def test_a_header_over_several_columns_stands_over_each_of_them(sheet):
@@ -107,3 +107,45 @@ def test_a_column_beside_those_that_are_shared_stays_alone(sheet):
     sheet.canvas.drawRightString(440, 718, "2023")
     (table,) = tables(sheet.read())
     assert table.rows == (("", "2024", "2024", "2023", "2023", ""), *rows)
+
+
+def draw_upright(sheet: Sheet, x: float, y: float, text: str, turn: int = 90) -> None:
+    sheet.canvas.saveState()
+    sheet.canvas.translate(x, y)
+    sheet.canvas.rotate(turn)
+    sheet.canvas.drawString(0, 0, text)
+    sheet.canvas.restoreState()
+
+
+@pytest.mark.parametrize("turn", [90, 270])
+def test_names_set_upright_over_columns_are_their_headers(sheet, turn):
+    for place, name in enumerate(PLANS[0][1:]):
+        draw_upright(sheet, 172 + 90 * place, 720 if turn == 90 else 760, f"{name} dues", turn)
+    sheet.grid(PLANS[1:], dx=90)
+    sheet.words("The dues are told in crowns.", y=600)
+    document = sheet.read()
+    (table,) = tables(document)
+    assert table.rows == (("", *[f"{name} dues" for name in PLANS[0][1:]]), *PLANS[1:])
+    assert table.header_rows == 1
+    assert text_beside(document) == "The dues are told in crowns."
+
+
+def test_names_set_upright_in_the_cells_of_a_grid_are_its_headers(sheet):
+    sheet.rules(4, 5, x=55, y=718, dx=90)
+    sheet.canvas.line(55, 790, 505, 790)
+    for x in range(55, 506, 90):
+        sheet.canvas.line(x, 790, x, 718)
+    for place, name in enumerate(PLANS[0][1:]):
+        draw_upright(sheet, 190 + 90 * place, 724, f"{name} dues")
+    sheet.grid(PLANS[1:], dx=90)
+    (table,) = tables(sheet.read())
+    assert table.rows == (("", *[f"{name} dues" for name in PLANS[0][1:]]), *PLANS[1:])
+    assert table.header_rows == 1
+
+
+def test_upright_words_beside_a_table_are_no_header(sheet):
+    draw_upright(sheet, 40, 640, "Ships of the weir")
+    sheet.grid(PLANS, dx=90)
+    document = sheet.read()
+    assert tables(document)[0].rows == PLANS
+    assert "Ships of the weir" in text_beside(document)
