@@ -130,6 +130,15 @@ def test_names_set_upright_over_columns_are_their_headers(sheet, turn):
     assert text_beside(document) == "The dues are told in crowns."
 
 
+def test_the_name_of_the_rows_may_stand_level_beside_upright_ones(sheet):
+    for place, name in enumerate(PLANS[0][1:]):
+        draw_upright(sheet, 172 + 90 * place, 720, f"{name} dues")
+    sheet.words("Ship", y=722)
+    sheet.grid(PLANS[1:], dx=90)
+    (table,) = tables(sheet.read())
+    assert table.rows[0] == ("Ship", *[f"{name} dues" for name in PLANS[0][1:]])
+
+
 def test_names_set_upright_in_the_cells_of_a_grid_are_its_headers(sheet):
     sheet.rules(4, 5, x=55, y=718, dx=90)
     sheet.canvas.line(55, 790, 505, 790)

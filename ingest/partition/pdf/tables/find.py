@@ -24,7 +24,7 @@ from ingest.partition.pdf.tables.lattice import (
     shape_sides,
 )
 from ingest.partition.pdf.tables.layout import split_zones
-from ingest.partition.pdf.tables.upright import add_upright, upright_lines
+from ingest.partition.pdf.tables.upright import add_upright, single_lines, upright_lines
 
 MAX_WORDS = 6_000  # of one page; more is no table that anybody reads
 MIN_FILLED = 0.25  # of the places of a ruled grid; less is a chart or a form
@@ -52,7 +52,8 @@ def find_tables(page: PageContent) -> tuple[list[FoundTable], dict[int, int]]:
     for rows in zones:
         for block in find_blocks(rows, level):
             table = _unruled_table(page, block.rows, block.columns, level, places)
-            found.append(add_upright(table, block.columns, upright))
+            lines = [*upright, *single_lines(rows, places)]
+            found.append(add_upright(table, block.columns, lines))
     found.sort(key=lambda table: (table.box.top, table.box.left))
     return found, _zone_numbers(zones, places) if len(zones) > 1 else {}
 

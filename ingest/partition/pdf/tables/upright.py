@@ -1,9 +1,10 @@
 """Headers of columns that are set upright, to read from the bottom to the top or down."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingest.partition.pdf.page import Box, Word
+from ingest.partition.pdf.rows import Row
 from ingest.partition.pdf.tables.columns import Column
 from ingest.partition.pdf.tables.grid import FoundTable, upright_text
 
@@ -13,16 +14,17 @@ LEAST = 0.6  # of the columns beside the first that have such a header
 
 
 @dataclass(frozen=True, slots=True)
-class Upright:
-    """One line of upright words."""
+class HeaderLine:
+    """One line of upright words, or one level line that may be the name of the first column."""
 
     text: str
     box: Box
     size: float
     places: frozenset[int]  # of its words among those of the page
+    upright: bool = True
 
 
-def upright_lines(words: Sequence[Word]) -> list[Upright]:
+def upright_lines(words: Sequence[Word]) -> list[HeaderLine]:
     """The upright lines of a page, in the order of the file."""
     lines: dict[int, dict[int, Word]] = {}
     for place, word in enumerate(words):
@@ -31,7 +33,22 @@ def upright_lines(words: Sequence[Word]) -> list[Upright]:
     return [_make_line(line) for line in lines.values()]
 
 
-def _make_line(line: dict[int, Word]) -> Upright:
+def single_lines(rows: Sequence[Row], places: Mapping[int, int]) -> list[HeaderLine]:
+    """The rows of one piece. places: of words among those of the page, by their ids."""
+    return [
+        HeaderLine(
+            row.pieces[0].text,
+            row.box,
+            row.size,
+            frozenset(places[id(word)] for word in row.pieces[0].words),
+            upright=False,
+        )
+        for row in rows
+        if len(row.pieces) == 1
+    ]
+
+
+def _make_line(line: dict[int, Word]) -> HeaderLine:
     boxes = [word.box for word in line.values()]
     box = Box(
         min(box.left for box in boxes),
@@ -40,21 +57,21 @@ def _make_line(line: dict[int, Word]) -> Upright:
         max(box.bottom for box in boxes),
     )
     size = max(word.size for word in line.values())
-    return Upright(upright_text(line.values()), box, size, frozenset(line))
+    return HeaderLine(upright_text(line.values()), box, size, frozenset(line))
 
 
 def add_upright(
-    table: FoundTable, columns: Sequence[Column], lines: Iterable[Upright]
+    table: FoundTable, columns: Sequence[Column], lines: Iterable[HeaderLine]
 ) -> FoundTable:
     """The table with the upright lines right above its columns as a row of its header; as it is if
     they do not stand above most columns.
     """
-    over: dict[int, list[Upright]] = {}
+    over: dict[int, list[HeaderLine]] = {}
     for line in lines:
         column = _column_below(line, table, columns)
-        if column:  # the first one has the names of the rows
+        if column is not None and line.upright == (column > 0):  # the first one names the rows
             over.setdefault(column, []).append(line)
-    if len(over) < max(2, LEAST * (len(columns) - 1)):
+    if len(over.keys() - {0}) < max(2, LEAST * (len(columns) - 1)):
         return table
     used = [line for each in over.values() for line in each]
     names = tuple(
@@ -71,9 +88,11 @@ def add_upright(
     )
 
 
-def _column_below(line: Upright, table: FoundTable, columns: Sequence[Column]) -> int | None:
+def _column_below(line: HeaderLine, table: FoundTable, columns: Sequence[Column]) -> int | None:
     step = table.box.top - line.box.bottom
     if not -line.size <= step <= MAX_STEP * line.size:
+        return None
+    if not line.upright and line.box.right > columns[1].left:
         return None
     middle = (line.box.left + line.box.right) / 2
     beside = [max(column.left - middle, middle - column.right, 0.0) for column in columns]
