@@ -19,6 +19,7 @@ from ingest import requests
 from ingest.cli.ingest import app, ingest_once
 from ingest.isolation.sandbox import Parsers
 from ingest.testing import SpyEmbedder
+from tests.ingest.pdf_sheet import Sheet
 
 
 @pytest.fixture(scope="session")
@@ -120,3 +121,8 @@ def run(world: IngestWorld, monkeypatch: pytest.MonkeyPatch) -> Callable[..., An
 @pytest.fixture
 def world(tmp_path: Path, pool: Parsers, capsys: pytest.CaptureFixture[str]) -> IngestWorld:
     return IngestWorld(tmp_path, pool, capsys)
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Sheet:
+    return Sheet(tmp_path)

@@ -1,69 +1,8 @@
 """Tables of PDF pages: cells, headers and names, and what is no table."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import pytest
-from reportlab.pdfgen.canvas import Canvas
 
-from ingest.elements import Parsed, ParseOptions, Table
-from ingest.partition import parse
-
-Rows = Sequence[Sequence[str]]
-FIGURES = (
-    ("Mill", "2021", "2022", "2023"),
-    ("Brook", "", "14", "15"),
-    ("Hill", "23", "", "25"),
-    ("Ford", "33", "34", ""),
-)
-
-
-class Sheet:
-    """One page to draw on, and what is read of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "a.pdf"
-        self.canvas = Canvas(str(self.path), pagesize=(595, 842))
-        self.canvas.setFont("Helvetica", 10)
-
-    def words(self, *lines: str, y: float, x: float = 60, size: float = 10) -> None:
-        self.canvas.setFont("Helvetica", size)
-        for number, line in enumerate(lines):
-            self.canvas.drawString(x, y - 13 * number, line)
-        self.canvas.setFont("Helvetica", 10)
-
-    def grid(self, rows: Rows, *, x: float = 60, y: float = 700, dx: float = 100, dy: float = 18,
-             flush_right: bool = False) -> None:  # fmt: skip
-        for number, row in enumerate(rows):
-            for column, text in enumerate(row):
-                if flush_right and column:
-                    self.canvas.drawRightString(x + dx * column + 60, y - dy * number, text)
-                elif text:
-                    self.canvas.drawString(x + dx * column, y - dy * number, text)
-
-    def rules(self, rows: int, columns: int, *, x: float = 55, y: float = 713, dx: float = 100,
-              dy: float = 18) -> None:  # fmt: skip
-        for number in range(rows + 1):
-            self.canvas.line(x, y - dy * number, x + dx * columns, y - dy * number)
-        for number in range(columns + 1):
-            self.canvas.line(x + dx * number, y, x + dx * number, y - dy * rows)
-
-    def read(self) -> Parsed:
-        self.canvas.save()
-        return parse(self.path, ParseOptions(ocr=False))
-
-
-@pytest.fixture
-def sheet(tmp_path):
-    return Sheet(tmp_path)
-
-
-def tables(document: Parsed) -> list[Table]:
-    return [element.table for element in document.elements if element.table is not None]
-
-
-def text_beside(document: Parsed) -> str:
-    return "\n".join(element.text for element in document.elements if element.kind != "table")
+from tests.ingest.pdf_sheet import FIGURES, PROSE, Sheet, tables, text_beside
 
 
 @pytest.mark.parametrize("flush_right", [False, True])
@@ -108,24 +47,6 @@ def test_the_end_of_a_paragraph_is_no_name_of_the_table_below(sheet):
     document = sheet.read()
     assert tables(document)[0].caption == ""
     assert "more than in the years before." in text_beside(document)
-
-
-def test_a_header_over_several_columns_stands_over_each_of_them(sheet):
-    sheet.canvas.drawCentredString(285, 718, "Year ended 31 December")
-    sheet.canvas.line(160, 714, 410, 714)
-    sheet.grid(
-        [
-            ("", "2024", "2023", "2022"),
-            ("Sales", "120", "111", "98"),
-            ("Costs", "88", "90", "77"),
-            ("Profit", "32", "21", "21"),
-        ],
-        y=702,
-    )
-    (table,) = tables(sheet.read())
-    assert table.rows[0] == ("", *["Year ended 31 December"] * 3)
-    assert table.header_rows == 2
-    assert table.spans == ((0, 1, 1, 3),)
 
 
 def test_merged_cells_of_a_ruled_table_are_spread(sheet):
@@ -191,36 +112,56 @@ def test_currency_signs_that_stand_apart_belong_to_their_figures(sheet):
     )
 
 
-def test_a_table_that_goes_on_has_its_header_on_every_page(sheet):
-    rows = [
-        ("", "2024", "2023"),
-        *((f"Item {n:02}", f"{n + 100}", f"{n + 200}") for n in range(70)),
-    ]
-    sheet.words("Statement of the dairy", y=780)
-    for first in (0, 36):
-        sheet.grid(rows[first : first + 36], y=760, dx=140, dy=18)
-        sheet.canvas.showPage()
-        sheet.canvas.setFont("Helvetica", 10)
-    document = sheet.read()
-    one, two = (element for element in document.elements if element.table)
-    assert (one.page, two.page) == (1, 2)
-    assert two.table.rows[:2] == (("", "2024", "2023"), ("Item 35", "135", "235"))
-    assert (two.table.header_rows, two.table.caption) == (1, "Statement of the dairy")
-
-
-def test_another_table_on_the_next_page_keeps_its_own_header(sheet):
-    sheet.grid(FIGURES, y=200)
-    sheet.canvas.showPage()
-    sheet.canvas.setFont("Helvetica", 10)
-    sheet.grid((("Weir", "2011", "2012", "2013"), *FIGURES[1:]), y=760)
-    assert [table.rows[0][0] for table in tables(sheet.read())] == ["Mill", "Weir"]
-
-
-PROSE = (
-    "The ropes of the bell are changed every seven years and the",
-    "old ones are given to the school for the games that children",
-    "play there in the summer when the weather is warm enough.",
+COUNTS = (
+    ("Month", "Barges", "Rafts", "Boats", "Tolls"),
+    ("March", "41", "7", "19", "1,204"),
+    ("April", "52", "9", "23", "1,377"),
+    ("May", "66", "12", "31", "1,902"),
 )
+
+
+def text_in_two_columns(sheet: Sheet, y: float) -> None:
+    for x in (40, 320):
+        sheet.words(*PROSE, y=y, x=x, size=8)
+
+
+def test_a_table_over_both_columns_of_a_page_is_whole(sheet):
+    text_in_two_columns(sheet, 760)
+    text_in_two_columns(sheet, 720)
+    sheet.words("Table 2: Passages of the lock", y=670, x=40, size=8)
+    sheet.grid(COUNTS, y=650, x=40)
+    text_in_two_columns(sheet, 540)
+    (table,) = tables(sheet.read())
+    assert (table.rows, table.header_rows) == (COUNTS, 1)
+    assert table.caption == "Table 2: Passages of the lock"
+
+
+def test_tables_beside_each_other_in_two_columns_are_two(sheet):
+    text_in_two_columns(sheet, 760)
+    text_in_two_columns(sheet, 720)
+    for x, rows in ((40, FIGURES), (320, COUNTS)):
+        sheet.grid([row[:3] for row in rows], y=660, x=x, dx=70)
+    text_in_two_columns(sheet, 540)
+    assert [table.rows[0][0] for table in tables(sheet.read())] == ["Mill", "Month"]
+
+
+@pytest.mark.parametrize("step", [26, 30])
+def test_tables_with_other_columns_below_each_other_are_two(sheet, step):
+    tides = (
+        ("Day", "High water", "Height"),
+        ("14.03.2024", "06:10", "3,2 m"),
+        ("15.03.2024", "06:55", "3,4 m"),
+    )
+    sheet.grid(FIGURES, dx=60, flush_right=True)
+    sheet.grid(tides, y=646 - step, dx=90, flush_right=True)
+    assert [table.rows for table in tables(sheet.read())] == [FIGURES, tides]
+
+
+def test_a_row_of_words_with_white_above_stays_in_its_table(sheet):
+    rows = (*FIGURES, ("Stones", "red", "grey", "red"), ("Quay", "41", "42", "43"))
+    sheet.grid(rows[:4], flush_right=True)
+    sheet.grid(rows[4:], y=621, flush_right=True)
+    assert [table.rows for table in tables(sheet.read())] == [rows]
 
 
 def words_wide_apart(sheet: Sheet) -> None:

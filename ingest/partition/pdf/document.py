@@ -24,7 +24,13 @@ from ingest.partition.pdf.hidden import hidden_words, runs
 from ingest.partition.pdf.page import Box, PageContent, Word
 from ingest.partition.pdf.paragraphs import HeadingSizes, heading_sizes, paragraphs
 from ingest.partition.pdf.rows import words_text
-from ingest.partition.pdf.running import running_lines
+from ingest.partition.pdf.running import (
+    PageLines,
+    find_edges,
+    page_numbers,
+    repeated_lines,
+    running_lines,
+)
 from ingest.partition.pdf.scans import SCANNED_BELOW, UNREADABLE_SHARE, read_parts, scanned_parts
 from ingest.partition.pdf.scripts import join_scripts
 from ingest.partition.pdf.silent import SecondReader
@@ -46,6 +52,8 @@ class Page:
     notes: tuple[str, ...] = ()
     scanned: tuple[Element, ...] = ()  # what OCR read
     table_letters: Counter[float] = field(default_factory=Counter)  # in each size
+    numbers: frozenset[int] = frozenset()  # ids of the lines that are its number
+    repeated: frozenset[int] = frozenset()  # and of those that pages nearby have in their place
 
 
 def read_pdf(path: Path, work: ParseContext) -> ReadResult:
@@ -78,9 +86,7 @@ def read_pages(
     pages = [reader.read(index) for index in range(count)]
     reader.tell()
     pages = _drop_running_lines(pages, work)
-    sizes = heading_sizes(_all_lines(pages), _table_letters(pages))
-    pages = [replace(page, items=tuple(take_captions(page.items, sizes))) for page in pages]
-    return _join_tables(pages)
+    return _join_tables(pages, heading_sizes(_all_lines(pages), _table_letters(pages)))
 
 
 def _open_document(path: Path) -> pdfium.PdfDocument:
@@ -193,8 +199,9 @@ class _PageReader:
 
 
 def _all_lines(pages: Sequence[Page]) -> Iterator[Line]:
+    """All lines but page numbers."""
     for page in pages:
-        yield from _lines_of(page)
+        yield from (line for line in _lines_of(page) if id(line) not in page.numbers)
 
 
 def _lines_of(page: Page) -> list[Line]:
@@ -209,28 +216,57 @@ def _table_letters(pages: Sequence[Page]) -> Counter[float]:
 
 
 def _drop_running_lines(pages: Sequence[Page], work: ParseContext) -> list[Page]:
-    dropped = running_lines([(page.number, page.label, _lines_of(page)) for page in pages])
+    """The pages without what only repeats, and what else stands at their edges told."""
+    edges = find_edges([_page_lines(page) for page in pages])
+    dropped = running_lines(edges)
     work.lose("repeated", sum(map(len, dropped)), "lines", "running headers and footers")
     return [
-        replace(page, items=tuple(item for item in page.items if id(item) not in gone))
-        for page, gone in zip(pages, dropped, strict=True)
+        replace(
+            page,
+            items=tuple(item for item in page.items if id(item) not in gone),
+            numbers=frozenset(numbers),
+            repeated=frozenset(repeated),
+        )
+        for page, gone, numbers, repeated in zip(
+            pages, dropped, page_numbers(edges), repeated_lines(edges), strict=True
+        )
     ]
 
 
-def _join_tables(pages: Sequence[Page]) -> list[Page]:
-    """The pages, tables that go on from the page before under the header where they begin."""
-    done = list(pages[:1])
-    for page in pages[1:]:
-        above = done[-1].items[-1] if done[-1].items else None
-        below = page.items[0] if page.items else None
-        if (
-            isinstance(above, FoundTable)
-            and isinstance(below, FoundTable)
-            and continues(above, below)
-        ):
-            page = replace(page, items=(carry_over(above, below), *page.items[1:]))
-        done.append(page)
+def _page_lines(page: Page) -> PageLines:
+    lines = _lines_of(page)
+    return PageLines(page.number, page.label, lines, len(lines) < len(page.items))
+
+
+def _join_tables(pages: Sequence[Page], sizes: HeadingSizes) -> list[Page]:
+    """The pages, lines that belong to tables put into them, and tables that go on from the page
+    before under the header where they begin.
+    """
+    done: list[Page] = []
+    for page in pages:
+        items = take_captions(page.items, sizes, page.numbers)
+        joined = _join_first(done, page, items)
+        if joined is None:  # what repeats may have been taken for the name of another table
+            joined = _join_first(done, page, take_captions(page.items, sizes, page.repeated))
+        done.append(joined or replace(page, items=tuple(items)))
     return done
+
+
+def _join_first(done: Sequence[Page], page: Page, items: Sequence[Item]) -> Page | None:
+    """A page whose first table goes on with the last one of the page before; None if it does not.
+    What repeats on every page does not part them.
+    """
+    if not done:
+        return None
+    before = [item for item in done[-1].items if id(item) not in done[-1].repeated]
+    after = [item for item in items if id(item) not in page.repeated]
+    above, below = next(reversed(before), None), next(iter(after), None)
+    if not (isinstance(above, FoundTable) and isinstance(below, FoundTable)):
+        return None
+    if not continues(above, below):
+        return None
+    joined = carry_over(above, below)
+    return replace(page, items=tuple(joined if item is below else item for item in items))
 
 
 # --- elements -------------------------------------------------------------------------------------
@@ -251,10 +287,10 @@ def _page_elements(page: Page, sizes: HeadingSizes) -> Iterator[Element]:
         if isinstance(item, Line):
             held.append(item)
             continue
-        yield from paragraphs(held, sizes, page.number, page.label)
+        yield from paragraphs(held, sizes, page.number, page.label, page.numbers)
         held = []
         yield _table_element(item, page)
-    yield from paragraphs(held, sizes, page.number, page.label)
+    yield from paragraphs(held, sizes, page.number, page.label, page.numbers)
     for note in page.notes:
         yield Element(kind="text", text=note, page=page.number, page_name=page.label)
 

@@ -3,7 +3,7 @@
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -51,15 +51,20 @@ def heading_sizes(lines: Iterable[Line], other: Counter[float]) -> HeadingSizes:
 
 
 def paragraphs(
-    lines: Sequence[Line], sizes: HeadingSizes, page: int, name: str | None
+    lines: Sequence[Line],
+    sizes: HeadingSizes,
+    page: int,
+    name: str | None,
+    numbers: Collection[int] = (),
 ) -> Iterator[Element]:
-    """Elements of lines that follow each other."""
+    """Elements of lines that follow each other. numbers: ids of those that are page numbers."""
     pitch = _pitch(lines)
-    for group in _group_lines(lines, pitch):
+    for group in _group_lines(lines, pitch, numbers):
         text = join_lines([line.text for line in group])
         if not text:
             continue
-        level = sizes.level_of(text, group[0].size)
+        is_number = id(group[0]) in numbers
+        level = None if is_number else sizes.level_of(text, group[0].size)
         if level is not None:
             yield Element(kind="heading", text=text, level=level, page=page, page_name=name)
         else:
@@ -77,11 +82,14 @@ def _pitch(lines: Sequence[Line]) -> float:
     return statistics.median(steps) if steps else 1.2
 
 
-def _group_lines(lines: Sequence[Line], pitch: float) -> Iterator[list[Line]]:
-    """Lines that are one paragraph, one list item or one heading."""
+def _group_lines(
+    lines: Sequence[Line], pitch: float, numbers: Collection[int]
+) -> Iterator[list[Line]]:
+    """Lines that are one paragraph, one list item, one heading or one page number."""
     group: list[Line] = []
     for line in lines:
-        if group and not _continues_group(group, line, pitch):
+        apart = id(line) in numbers or (group and id(group[0]) in numbers)
+        if group and (apart or not _continues_group(group, line, pitch)):
             yield group
             group = []
         group.append(line)

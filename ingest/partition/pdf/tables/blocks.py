@@ -11,6 +11,7 @@ from ingest.partition.pdf.rows import Piece, Row, is_year
 from ingest.partition.pdf.tables.building import OPEN_END
 from ingest.partition.pdf.tables.columns import Column, find_columns
 from ingest.partition.pdf.tables.judging import BULLET, is_table, lists_pages
+from ingest.partition.pdf.tables.sections import is_flush
 
 MAX_STEP = 3.2  # of a letter's size between the baselines of two rows of one table
 MAX_TRIES = 3  # rows of one run that may be the first of a table
@@ -19,7 +20,8 @@ LOOK_AHEAD = 3  # rows with one piece that may stand between rows with several
 PROSE_WORDS = 7  # a piece with more of them is running text
 SPLIT_GAP = 0.4  # of a letter's size, between headers that stand close
 WIDER = 1.6  # than the usual step between rows
-_CAPTION = re.compile(
+SET_OFF = 1.25  # the same, if the columns below are others, too
+CAPTION = re.compile(
     r"^(?:table|tab\.|figure|fig\.|chart|graph|box|tabelle|abbildung|tableau|tabla|tabela|表|圖|图)\s*[\dA-Z一二三四五六七八九十]",
     re.IGNORECASE,
 )
@@ -84,9 +86,9 @@ def _grow(rows: Sequence[Row], start: int) -> int:
     while end < len(rows):
         row, before = rows[end], rows[end - 1]
         step = row.baseline - before.baseline
-        if _NOTE.match(row.pieces[0].text) or _begins_anew(rows[start:end], row):
+        if _NOTE.match(row.pieces[0].text) or _begins_anew(rows[start:], end - start):
             break
-        if step > MAX_STEP * max(row.size, before.size, 1) or _CAPTION.match(row.pieces[0].text):
+        if step > MAX_STEP * max(row.size, before.size, 1) or CAPTION.match(row.pieces[0].text):
             break
         if end - last >= LOOK_AHEAD + 1:
             break
@@ -128,18 +130,26 @@ def _further_lines(rows: Sequence[Row], start: int, last: int) -> int:
     return count
 
 
-def _begins_anew(above: Sequence[Row], row: Row) -> bool:
+def _begins_anew(rows: Sequence[Row], at: int) -> bool:
     """Whether more white than usual stands above a row without figures: that of another table."""
-    above = above[-RECENT:]
+    above, row = rows[max(0, at - RECENT) : at], rows[at]
     steps = [below.baseline - one.baseline for one, below in itertools.pairwise(above)]
     if len(steps) < 2 or any(piece.numeric and not is_year(piece.text) for piece in row.pieces):
         return False
-    step = row.baseline - above[-1].baseline
+    step, usual = row.baseline - above[-1].baseline, statistics.median(steps)
+    if step > WIDER * usual and step > 1.8 * row.size:
+        return len(row.pieces) > 1 or row.left > min(one.left for one in above) + 20
     return (
-        step > WIDER * statistics.median(steps)
-        and step > 1.8 * row.size
-        and (len(row.pieces) > 1 or row.left > min(one.left for one in above) + 20)
+        len(row.pieces) > 1 and step > SET_OFF * usual and _has_other_columns(above, rows[at + 1 :])
     )
+
+
+def _has_other_columns(above: Sequence[Row], below: Sequence[Row]) -> bool:
+    """Whether the figures of the first row below mostly stand flush with none above."""
+    figures = [piece for row in above for piece in row.pieces[1:] if piece.numeric]
+    others = [piece for row in below[:1] for piece in row.pieces[1:] if piece.numeric]
+    flush = sum(any(is_flush(one, other) for other in figures) for one in others)
+    return bool(figures) and bool(others) and 2 * flush <= len(others)
 
 
 _FAR = 1e6
@@ -187,7 +197,7 @@ def _with_header(block: Block, rows: Sequence[Row], at: int) -> Block:
     while at > 0 and len(head) < 4:
         row, below = rows[at - 1], rows[at]
         step = below.baseline - row.baseline
-        if step > 1.9 * max(row.size, below.size) or _CAPTION.match(row.pieces[0].text):
+        if step > 1.9 * max(row.size, below.size) or CAPTION.match(row.pieces[0].text):
             break
         over = row.left > first.right - 2 and row.right <= block.columns[-1].right + 40
         split = _split_over(row, block.columns) if len(row.pieces) < len(block.columns) else None

@@ -10,6 +10,8 @@ from ingest.partition.pdf.page import Rule
 from ingest.partition.pdf.rows import Piece, Row, is_number, is_year
 from ingest.partition.pdf.tables.columns import Column, place_piece
 from ingest.partition.pdf.tables.grid import Cell
+from ingest.partition.pdf.tables.sections import section_rows
+from ingest.partition.pdf.tables.sharing import share_columns
 
 OPEN_END = re.compile(
     r"(?:\b(?:of|and|or|the|for|to|in|by|from|with|on|at|a|an|und|oder|der|die|des|von|für)|[,&/–-])$",
@@ -25,8 +27,9 @@ class _Line:
 
     row: Row
     placed: list[tuple[int, int, Piece]]
-    # of headers with a line under them, by their place: the columns that the line goes over
+    # the columns that headers surely stand over, by their place in the row
     ruled: dict[int, tuple[int, int]] = field(default_factory=dict)
+    names_section: bool = False
 
     @property
     def filled(self) -> set[int]:
@@ -57,14 +60,11 @@ def build_cells(
     printed = [
         _Line(row, [(*place_piece(piece, columns), piece) for piece in row.pieces]) for row in rows
     ]
+    for place in section_rows(rows, columns):
+        printed[place].names_section = True
+        printed[place].placed = [(0, len(columns), rows[place].pieces[0])]
     head = count_head(printed)
-    for line in printed[:head]:
-        line.placed = _place_head(line, columns)
-        line.ruled = {
-            place: columns_over
-            for place, (_, _, piece) in enumerate(line.placed)
-            if (columns_over := _columns_under(piece, line.row, columns, level)) is not None
-        }
+    _place_headers(printed[:head], columns, level)
     groups = _group_lines(printed, head, lines, columns)
     header_rows = sum(1 for group in groups if printed.index(group[0]) < head)
     cells: list[Cell] = []
@@ -73,6 +73,28 @@ def build_cells(
             group, number, columns, header=number < header_rows - 1, body=number >= header_rows
         )
     return cells, len(groups), header_rows
+
+
+def _place_headers(head: Sequence[_Line], columns: Sequence[Column], level: Sequence[Rule]) -> None:
+    """Tells what columns headers stand over: by their number, by the lines under them, by the names
+    below that repeat.
+    """
+    for line in head:
+        line.placed = _place_head(line, columns)
+    for number, above in enumerate(head):
+        above.ruled = share_columns(above.row.pieces, _names_below(head[number + 1 :]), columns)
+        for place, (_, _, piece) in enumerate(above.placed):
+            over = _columns_under(piece, above.row, columns, level)
+            if over is not None:
+                above.ruled[place] = over
+
+
+def _names_below(head: Sequence[_Line]) -> dict[int, str]:
+    """The headers of the first line that names more than the rows, each by its column."""
+    for line in head:
+        if line.filled - {0}:
+            return {start: piece.text for start, end, piece in line.placed if end == start + 1}
+    return {}
 
 
 def _place_head(line: _Line, columns: Sequence[Column]) -> list[tuple[int, int, Piece]]:
@@ -106,8 +128,10 @@ def _is_apart(printed: Sequence[_Line], index: int) -> bool:
 
 
 def _back_to_label(printed: Sequence[_Line], index: int) -> int:
-    """Section names in the first column right above the first figures belong to the body."""
-    while index > 1 and printed[index - 1].filled == {0}:
+    """Names of sections right above the first figures belong to the body: those in the first column
+    and those over the whole width.
+    """
+    while index > 1 and (printed[index - 1].filled == {0} or printed[index - 1].names_section):
         index -= 1
     return index
 
@@ -201,14 +225,17 @@ def _is_one_row(
     header: bool,
 ) -> bool:
     before = group[-1]
+    if before.names_section or line.names_section:
+        return False
     size = max(line.row.size, before.row.size, 1)
     step = line.row.baseline - before.row.baseline
     if step > 1.5 * size:
         return False
-    if _is_beside(before, line):
+    over = header and any(one.spanning or _stands_over(one, columns) for one in group)
+    if _is_beside(before, line) and not (over and any(one.filled & line.filled for one in group)):
         return True  # set to the middle of the height of their row
     if header:
-        return not before.spanning and not line.spanning and not _stands_over(before, columns)
+        return not over and not line.spanning
     if line.figures and any(one.figures for one in group):
         return False
     tight = usual > 0 and step < 0.88 * usual
@@ -240,7 +267,7 @@ def _cells_of(
     for line in group:
         ranges = _spread_ranges(line, columns) if header else None
         for place, (start, end, piece) in enumerate(line.placed):
-            if body and (start == 0 or len(line.placed) == 1):
+            if body and not line.names_section and (start == 0 or len(line.placed) == 1):
                 end = start + 1
             if ranges is not None:
                 start, end = ranges[place]

@@ -1,7 +1,7 @@
 """Lines above a table that belong to it: its name, its unit, its period."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ingest.partition.pdf.flow import Item, Line
 from ingest.partition.pdf.paragraphs import HeadingSizes
@@ -29,14 +29,19 @@ _PERIOD = re.compile(
 )
 
 
-def take_captions(items: Sequence[Item], sizes: HeadingSizes) -> list[Item]:
-    """The items, lines that belong to the table below them put into it."""
+def take_captions(
+    items: Sequence[Item], sizes: HeadingSizes, left_out: Collection[int] = ()
+) -> list[Item]:
+    """The items, lines that belong to the table below them put into it.
+
+    left_out: ids of lines that belong to no table, wherever they stand.
+    """
     done: list[Item] = []
     for item in items:
         if not isinstance(item, FoundTable):
             done.append(item)
             continue
-        above = _lines_above(done, item, sizes)
+        above = _lines_above(done, item, sizes, left_out)
         caption, notes = _sort(above)
         taken = len(above) if caption or notes else 0
         for _ in range(taken):
@@ -45,12 +50,14 @@ def take_captions(items: Sequence[Item], sizes: HeadingSizes) -> list[Item]:
     return done
 
 
-def _lines_above(done: Sequence[Item], table: FoundTable, sizes: HeadingSizes) -> list[Line]:
+def _lines_above(
+    done: Sequence[Item], table: FoundTable, sizes: HeadingSizes, left_out: Collection[int]
+) -> list[Line]:
     """Lines right above a table that may be its own, from top to bottom."""
     found: list[Line] = []
     edge = table.box.top
     for item in reversed(done):
-        if not isinstance(item, Line) or len(found) == MAX_LINES:
+        if not isinstance(item, Line) or len(found) == MAX_LINES or id(item) in left_out:
             break
         step = edge - item.top
         beside = item.right < table.box.left or item.left > table.box.right

@@ -24,6 +24,7 @@ from ingest.partition.pdf.tables.lattice import (
     shape_sides,
 )
 from ingest.partition.pdf.tables.layout import split_zones
+from ingest.partition.pdf.tables.upright import add_upright, single_lines, upright_lines
 
 MAX_WORDS = 6_000  # of one page; more is no table that anybody reads
 MIN_FILLED = 0.25  # of the places of a ruled grid; less is a chart or a form
@@ -35,7 +36,7 @@ def find_tables(page: PageContent) -> tuple[list[FoundTable], dict[int, int]]:
     """
     if len(page.words) > MAX_WORDS:
         return [], {}
-    free = {index: word for index, word in enumerate(page.words) if not word.turned}
+    free = dict(enumerate(page.words))
     found: list[FoundTable] = []
     level = merge_rules(page.drawing.level)
     for lattice in _lattices(page):
@@ -45,10 +46,14 @@ def find_tables(page: PageContent) -> tuple[list[FoundTable], dict[int, int]]:
             for index in table.words:
                 free.pop(index, None)
     places = {id(word): index for index, word in free.items()}
-    zones = split_zones(words_to_rows(free.values()), page.width)
+    upright = upright_lines(page.words)
+    level_words = [word for word in free.values() if not word.turned]
+    zones = split_zones(words_to_rows(level_words), page.width)
     for rows in zones:
         for block in find_blocks(rows, level):
-            found.append(_unruled_table(page, block.rows, block.columns, level, places))
+            table = _unruled_table(page, block.rows, block.columns, level, places)
+            lines = [*upright, *single_lines(rows, places)]
+            found.append(add_upright(table, block.columns, lines))
     found.sort(key=lambda table: (table.box.top, table.box.left))
     return found, _zone_numbers(zones, places) if len(zones) > 1 else {}
 
@@ -124,7 +129,7 @@ def _ruled_table(page: PageContent, lattice: Lattice, free: dict[int, Word]) -> 
         for index, word in free.items()
         if box.holds((word.box.left + word.box.right) / 2, word.middle)
     }
-    if not inside:
+    if all(word.turned for word in inside.values()):
         return None
     cells = _fill(lattice, inside)
     cells = _drop_needless(cells)
@@ -134,10 +139,11 @@ def _ruled_table(page: PageContent, lattice: Lattice, free: dict[int, Word]) -> 
         return None
     if len(filled) < MIN_FILLED * len(cells) or not _has_pairs(filled):
         return None
-    again = _open_lattice(page, lattice, inside, filled)
+    flat = [cell for cell in filled if not cell.words[0].turned]
+    again = _open_lattice(page, lattice, inside, flat)
     if again is not None:
         return again
-    if _is_frame(filled):
+    if _is_frame(flat):
         return None
     grid, spans = spread(cells, rows, columns)
     return FoundTable(
@@ -253,7 +259,7 @@ def _open_lattice(
     page: PageContent, lattice: Lattice, inside: dict[int, Word], filled: Sequence[Cell]
 ) -> FoundTable | None:
     """The table built from its white space if its lines leave rows or columns unparted."""
-    rows = words_to_rows(inside.values())
+    rows = words_to_rows(word for word in inside.values() if not word.turned)
     if not _has_stacked_rows(filled) and not _has_hidden_columns(filled, rows):
         return None
     posts = lattice.columns[1:-1]
@@ -262,7 +268,8 @@ def _open_lattice(
         return None
     places = {id(word): index for index, word in inside.items()}
     level = list(merge_rules(page.drawing.level))
-    return _unruled_table(page, rows, columns, level, places, ruled=True)
+    table = _unruled_table(page, rows, columns, level, places, ruled=True)
+    return add_upright(table, columns, upright_lines(page.words))
 
 
 def _has_stacked_rows(filled: Sequence[Cell]) -> bool:

@@ -1,5 +1,6 @@
 """Tables as they are found on a page, before they become elements."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from ingest.partition.lines import join_lines
@@ -21,6 +22,8 @@ class Cell:
 
     @property
     def text(self) -> str:
+        if self.words and all(word.turned for word in self.words):
+            return upright_text(self.words)
         return join_lines(lines_text(self.words))
 
 
@@ -53,6 +56,11 @@ class FoundTable:
     def words_only(self) -> bool:
         """Whether no cell beside the first column and below the header is a figure."""
         return not any(is_number(cell) for row in self.rows[1:] for cell in row[1:])
+
+
+def upright_text(words: Iterable[Word]) -> str:
+    """Words set upright, in the order of the file, as text."""
+    return "".join((" " if word.spaced else "") + word.text for word in words).strip()
 
 
 def spread(cells: list[Cell], height: int, width: int) -> tuple[list[list[str]], list[Span]]:

@@ -4,11 +4,14 @@ import re
 from collections.abc import Callable, Sequence
 
 from indexes.text.scripts import HAN, KANA
-from ingest.partition.pdf.rows import Piece, Row
+from ingest.partition.pdf.rows import Piece, Row, is_year
+from ingest.partition.pdf.tables.blocks import CAPTION, MAX_STEP
 
 COLUMN_WORDS = 4
 MIN_LINES = 4  # of running text on either side
 MAX_DEPTH = 3
+MIN_ROWS = 3  # of a table over both columns
+LOOK_AHEAD = 3  # rows of one piece that may stand between its rows, or between it and its name
 _EAST_ASIAN = re.compile(f"[{HAN}{KANA}]")
 
 
@@ -19,7 +22,16 @@ def split_zones(rows: list[Row], width: float, depth: int = 0) -> list[list[Row]
         return [rows] if rows else []
     zones: list[list[Row]] = []
     held: list[Row] = []
-    for row in rows:
+    tables = {run.start: run for run in _tables_across(rows, gutter, width)}
+    end = 0
+    for place, row in enumerate(rows):
+        if place in tables:
+            zones += _split_band(held, gutter, width, depth)
+            end = tables[place].stop
+            zones.append(rows[place:end])
+            held = []
+        if place < end:
+            continue
         if any(piece.left < gutter - 1 and piece.right > gutter + 1 for piece in row.pieces):
             zones += _split_band(held, gutter, width, depth)
             zones.append([row])
@@ -50,6 +62,63 @@ def _goes_on(zone: Sequence[Row], row: Row) -> bool:
         and last.right > row.left
         and zone[0].right - zone[0].left > 0.5 * (row.right - row.left)
     )
+
+
+def _tables_across(rows: Sequence[Row], gutter: float, width: float) -> list[range]:
+    """Runs of rows that are one table over both columns, its name above with it."""
+    found: list[range] = []
+    at = 0
+    while at < len(rows):
+        end = _run_end(rows, at, gutter, width)
+        if _goes_over(rows[at:end], gutter):
+            found.append(range(_with_name(rows, at, found[-1].stop if found else 0), end))
+        at = max(end, at + 1)
+    return found
+
+
+def _run_end(rows: Sequence[Row], start: int, gutter: float, width: float) -> int:
+    """Where a run of rows ends that have pieces on both sides of the gutter and no running text;
+    a few rows of one piece may stand between them.
+    """
+    last = start
+    for place in range(start, len(rows)):
+        row = rows[place]
+        if place > start and _step(rows, place) > MAX_STEP:
+            break
+        if any(_is_running(piece, width) for piece in row.pieces):
+            break
+        if row.pieces[0].middle < gutter <= row.pieces[-1].middle:
+            last = place + 1
+        elif len(row.pieces) > 1 or place - last >= LOOK_AHEAD:
+            break
+    return last
+
+
+def _step(rows: Sequence[Row], place: int) -> float:
+    """From the row before to this one, in letter sizes."""
+    above, row = rows[place - 1], rows[place]
+    return (row.baseline - above.baseline) / max(above.size, row.size, 1)
+
+
+def _goes_over(rows: Sequence[Row], gutter: float) -> bool:
+    """Whether figures go on beyond the gutter; names or years there begin another table."""
+    firsts = [
+        next(piece for piece in row.pieces if piece.middle >= gutter)
+        for row in rows
+        if any(piece.numeric and piece.middle >= gutter for piece in row.pieces)
+    ]
+    going_on = sum(piece.numeric and not is_year(piece.text) for piece in firsts)
+    return going_on >= MIN_ROWS and going_on >= 0.8 * len(firsts)
+
+
+def _with_name(rows: Sequence[Row], start: int, low: int) -> int:
+    """Where a table begins with its name, if one stands right above."""
+    for place in range(start - 1, max(low, start - 1 - LOOK_AHEAD) - 1, -1):
+        if len(rows[place].pieces) > 1 or _step(rows, place + 1) > MAX_STEP:
+            break
+        if CAPTION.match(rows[place].pieces[0].text):
+            return place
+    return start
 
 
 def _split_band(rows: list[Row], gutter: float, width: float, depth: int) -> list[list[Row]]:
