@@ -8,6 +8,7 @@ import pytest
 
 from ingest.elements import ParseOptions
 from ingest.partition.mail.lzfu import unpack_rtf
+from ingest.partition.mail.wrapped import unwrap_page
 from tests.ingest import files
 from tests.ingest.completeness import share_of_words, text_of
 from tests.ingest.parsing import headings, losses, parsed
@@ -293,3 +294,37 @@ def test_an_attachment_on_which_a_reader_fails_is_told_and_the_message_is_read(
     document = parsed(tmp_path / "a.eml", message.as_bytes())
     assert "The kite is red." in text_of(document)
     assert [(loss.kind, loss.detail) for loss in document.losses] == [("part", "t.csv")]
+
+
+WRAPPED = (
+    rb"{\rtf1\ansi\ansicpg1252\fromhtml1 \deff0{\fonttbl{\f0\fswiss Arial;}{\f1\fcharset204 Arial Cyr;}}"
+    rb"\uc1\pard\plain\f0{\*\htmltag19 <html>}{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 Gr\'f6\'dfe"
+    rb"{\*\htmltag84 &lt;}\htmlrtf <\htmlrtf0 9 \u8211?{\f1 \'d1\'ea\'eb\'e0\'e4}\htmlrtf\par}\htmlrtf0"
+    rb"{\*\mhtmltag72 <p>unseen</p>}{\*\htmltag72 </p>}{\*\htmltag64 <table><tr><th>}Ship{\*\htmltag64 </th><th>}"
+    rb"Tons{\*\htmltag64 </th></tr><tr><td title=\'e4>}Heron{\*\htmltag64 </td><td>}812"
+    rb"{\*\htmltag64 </td></tr></table></html>}}"
+)
+
+
+def test_a_page_that_is_wrapped_in_rich_text_is_a_page_again():
+    assert unwrap_page(WRAPPED) == (
+        "<html><p>Größe&lt;9 –Склад</p><table><tr><th>Ship</th><th>Tons</th></tr>"
+        "<tr><td title=ä>Heron</td><td>812</td></tr></table></html>"
+    )
+    deep = unwrap_page(b"{\\rtf1\\fromhtml1 " + b"{" * 200_000 + b"\\u-1 \\'f6" + b"}" * 300_000)
+    assert deep.strip("\ufffd\uffff") in ("", "ö")
+
+
+def test_a_wrapped_page_in_a_message_keeps_its_table(tmp_path):
+    packed = struct.pack("<IIII", len(WRAPPED) + 12, len(WRAPPED), 0x414C454D, 0) + WRAPPED
+    tree = {**files.outlook("Tons", "", code_page=1252), "__substg1.0_10090102": packed}
+    stored = parsed(tmp_path / "a.msg", files.container(tree))
+    sent = read(
+        tmp_path,
+        "Content-Type: application/rtf\nContent-Transfer-Encoding: base64\n\n"
+        + base64.encodebytes(WRAPPED).decode(),
+    )
+    for document in (stored, sent):
+        (table,) = (one.table for one in document.elements if one.table)
+        assert table.rows == (("Ship", "Tons"), ("Heron", "812"))
+        assert "Größe<9 –Склад" in text_of(document)

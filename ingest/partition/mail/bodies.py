@@ -5,7 +5,7 @@ from email.message import Message
 
 from indexes.formats import ENDING_OF
 from ingest.elements import Element
-from ingest.partition import calendars, rtf, web
+from ingest.partition import calendars, web
 from ingest.partition.attachments import Attachment
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import decode
@@ -13,6 +13,7 @@ from ingest.partition.mail.headers import file_name, read_header
 from ingest.partition.mail.parts import BROKEN, bytes_of, charset_of, inner_parts
 from ingest.partition.mail.plain import split_encoded_files, unflow
 from ingest.partition.mail.versions import Content
+from ingest.partition.mail.wrapped import parse_rich_body
 from ingest.partition.reading import ReadResult
 from ingest.partition.text import parse_paragraphs
 
@@ -77,7 +78,7 @@ def read_text_part(part: Message, work: ParseContext) -> ReadResult:
     if kind in ("text/html", "text/x-amp-html", "text/watch-html"):
         return web.parse_html_bytes(data, work, charset)
     if kind in ("text/rtf", "application/rtf"):
-        return rtf.parse_rtf(data, work)
+        return parse_rich_body(data, work), {}
     if kind == "text/plain":
         return list(parse_paragraphs(_plain_text(part, work))), {}
     text = decode(data, work, charset)
