@@ -1,6 +1,7 @@
 """Mail: the version that says most, everything that came with it, every charset that mail has."""
 
 import base64
+import quopri
 import struct
 from email.message import EmailMessage
 
@@ -328,3 +329,50 @@ def test_a_wrapped_page_in_a_message_keeps_its_table(tmp_path):
         (table,) = (one.table for one in document.elements if one.table)
         assert table.rows == (("Ship", "Tons"), ("Heron", "812"))
         assert "Größe<9 –Склад" in text_of(document)
+
+
+INNER = (
+    "From: x@example.org\r\nTo: y@example.org\r\nSubject: =?utf-8?q?F=C3=A4hre?=\r\nMIME-Version: 1.0\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    "The inner f=C3=A4hre sails at 05=3A40, says a line that is so long that it was broken=\r\n up.\r\n"
+)
+
+
+def _packed(way: str) -> str:
+    if way == "base64":
+        return base64.encodebytes(INNER.encode()).decode()
+    return quopri.encodestring(INNER.encode()).decode() if way == "quoted-printable" else INNER
+
+
+@pytest.mark.parametrize(
+    ("told", "done"),
+    [("base64", "base64"), ("quoted-printable", "quoted-printable"), ("quoted-printable", "7bit"), ("base64", "7bit")],
+)  # fmt: skip
+def test_a_forwarded_message_is_read_however_it_was_packed(tmp_path, told, done):
+    forwarded = (
+        f"Content-Type: message/rfc822\nContent-Transfer-Encoding: {told}\n\n{_packed(done)}\n"
+    )
+    document = read(tmp_path, multipart("mixed", part("text/plain", "Look."), forwarded))
+    assert (
+        "The inner fähre sails at 05:40, says a line that is so long that it was broken up."
+        in text_of(document)
+    )
+    assert "Fähre" in [text for _, text in headings(document)]
+    assert losses(document) == []
+
+
+def test_a_packed_report_of_delivery_is_read(tmp_path):
+    report = "Reporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; a@b\nAction: failed\n"
+    packed = base64.encodebytes(report.encode()).decode()
+    told = f"Content-Type: message/delivery-status\nContent-Transfer-Encoding: base64\n\n{packed}\n"
+    document = read(tmp_path, multipart("report", part("text/plain", "Sorry."), told))
+    assert "Action: failed" in text_of(document)
+
+
+def test_a_receipt_is_read(tmp_path):
+    told = (
+        "Content-Type: message/disposition-notification\n\nDisposition: manual-action; displayed\n"
+    )
+    document = read(tmp_path, multipart("report", part("text/plain", "It was read."), told))
+    assert "Disposition: manual-action; displayed" in text_of(document)
+    assert losses(document) == []

@@ -1,5 +1,6 @@
 """One part of a message without parts inside it: a body by its type, or an attached file."""
 
+import email.policy
 import re
 from email.message import Message
 
@@ -10,17 +11,27 @@ from ingest.partition.attachments import Attachment
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import decode
 from ingest.partition.mail.headers import file_name, read_header
-from ingest.partition.mail.parts import BROKEN, bytes_of, charset_of, inner_parts
+from ingest.partition.mail.parts import (
+    bytes_of,
+    charset_of,
+    inner_parts,
+    packed_message,
+    raw_message,
+)
 from ingest.partition.mail.plain import split_encoded_files, unflow
 from ingest.partition.mail.versions import Content
 from ingest.partition.mail.wrapped import parse_rich_body
 from ingest.partition.reading import ReadResult
 from ingest.partition.text import parse_paragraphs
 
-_BODY_TYPES = frozenset(
+_REPORTS = frozenset(
+    {"message/delivery-status", "message/global-delivery-status", "message/disposition-notification",
+     "message/global-disposition-notification", "message/feedback-report"}
+)  # fmt: skip
+_BODY_TYPES = _REPORTS | frozenset(
     {"text/plain", "text/html", "text/calendar", "text/enriched", "text/richtext", "text/rtf", "application/rtf",
      "text/x-amp-html", "text/watch-html",
-     "message/delivery-status", "text/rfc822-headers", "text/x-vcard", "text/vcard", "text/directory"}
+     "text/rfc822-headers", "text/x-vcard", "text/vcard", "text/directory"}
 )  # fmt: skip
 _ENRICHED = re.compile(r"</?[\w-]+>")
 _SIGNATURES = frozenset(
@@ -68,7 +79,9 @@ def _read_body(part: Message, work: ParseContext) -> tuple[list[Element], list[A
 def read_text_part(part: Message, work: ParseContext) -> ReadResult:
     """A body by its type, in the charset that it names."""
     kind = part.get_content_type()
-    if kind == "message/delivery-status":
+    if kind in _REPORTS:
+        if (packed := packed_message(part)) is not None:
+            return list(parse_paragraphs(decode(packed, work))), {}
         fields = [
             "\n".join(f"{name}: {value}" for name, value in one.items())
             for one in inner_parts(part)
@@ -99,14 +112,11 @@ def _plain_text(part: Message, work: ParseContext) -> str:
 def _message_attachment(part: Message, number: int) -> Attachment:
     """A message inside a message, named by its subject."""
     nested = next(iter(inner_parts(part)), None)
+    packed = packed_message(part)
+    if packed is not None:
+        nested = email.message_from_bytes(packed.lstrip(b"\r\n"), policy=email.policy.compat32)
     if nested is None:
         return Attachment(f"message {number}.eml", bytes_of(part))
     subject = read_header(nested, "Subject")
-    return Attachment(f"{subject or f'message {number}'}.eml", _as_bytes(nested))
-
-
-def _as_bytes(message: Message) -> bytes:
-    try:
-        return message.as_bytes()
-    except (*BROKEN, UnicodeError):
-        return message.as_string().encode("utf-8", "surrogateescape")
+    data = raw_message(nested) if packed is None else packed
+    return Attachment(f"{subject or f'message {number}'}.eml", data)
