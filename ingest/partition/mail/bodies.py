@@ -19,6 +19,7 @@ from ingest.partition.mail.parts import (
     raw_message,
 )
 from ingest.partition.mail.plain import split_encoded_files, unflow
+from ingest.partition.mail.secured import is_sealed, lose_encrypted, without_armour
 from ingest.partition.mail.versions import Content
 from ingest.partition.mail.wrapped import parse_rich_body
 from ingest.partition.reading import ReadResult
@@ -55,10 +56,22 @@ def read_leaf(part: Message, number: int, work: ParseContext) -> Content:
         return Content([], [])
     if part.get_content_maintype() == "multipart":  # its boundary is missing: it is one text
         return Content(list(parse_paragraphs(_raw_text(part, work))), [])
-    if kind in _SIGNATURES:
+    if kind in _SIGNATURES or kind == "application/pgp-encrypted":
+        return Content([], [])
+    if is_sealed(part):
+        _lose_sealed(part, work)
         return Content([], [])
     name = named or f"part {number}{ENDING_OF.get(_OTHER_NAMES.get(kind, kind), '')}"
     return Content([], [Attachment(name, bytes_of(part))])
+
+
+def _lose_sealed(part: Message, work: ParseContext) -> None:
+    """Counts a part of S/MIME that holds no text in the clear; one of certificates holds none."""
+    told = str(part.get_param("smime-type", "")).lower()
+    if told in ("signed-data", "compressed-data"):
+        work.lose("part", 1, "parts", f"{told} that cannot be followed")
+    elif told != "certs-only":
+        lose_encrypted(1, work)
 
 
 def _raw_text(part: Message, work: ParseContext) -> str:
@@ -72,7 +85,9 @@ def _read_body(part: Message, work: ParseContext) -> tuple[list[Element], list[A
     """A body, and the files that stand in its text."""
     if part.get_content_type() != "text/plain":
         return read_text_part(part, work)[0], []
-    text, files = split_encoded_files(_plain_text(part, work))
+    clear, encrypted = without_armour(_plain_text(part, work))
+    lose_encrypted(encrypted, work)
+    text, files = split_encoded_files(clear)
     return list(parse_paragraphs(text)), files
 
 
