@@ -49,6 +49,16 @@ def find_text_table(text: str) -> TextTable | None:
     return _fixed(lines)
 
 
+def is_small_table(lines: Sequence[str], sign: str) -> bool:
+    """Whether lines with this sign are names of columns above figures, however few they are."""
+    rows = [line.split(sign) for line in lines]
+    if len(rows) < 2 or len({len(row) for row in rows}) > 1 or len(rows[0]) < 2:
+        return False
+    if any(not cell or cell != cell.strip(" ") for row in rows for cell in row):
+        return False  # in sentences a space follows
+    return _names_columns(rows[:1]) and _has_figures(rows[1:])
+
+
 def _span(lines: Sequence[str], sign: str) -> tuple[int, int] | None:
     """(the first line of rows with this sign, the one behind the last); None if too few are rows."""
     counts = [line.count(sign) if not _is_rule(line) else 0 for line in lines]

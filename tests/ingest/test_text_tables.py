@@ -59,3 +59,18 @@ TEXTS = {
 @pytest.mark.parametrize("text", TEXTS)
 def test_other_text_stays_text(text):
     assert find_text_table(TEXTS[text]) is None
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_two_rows_without_an_ending_are_a_table(tmp_path, sign):
+    document = parsed(tmp_path / "planks", f"Plank{sign}Length\nOak{sign}412\n")
+    (element,) = document.elements
+    assert element.table is not None
+    assert element.table.rows == (("Plank", "Length"), ("Oak", "412"))
+
+
+@pytest.mark.parametrize(
+    "text", ["Dear Ada, hello\nRoom, 12\n", "Oak,412\nElm,300\n", "a,b\nc,d\n", "One,two\n"]
+)
+def test_two_lines_with_a_comma_are_text(tmp_path, text):
+    assert all(one.table is None for one in parsed(tmp_path / "note", text).elements)
