@@ -3,7 +3,8 @@
 import quopri
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -42,6 +43,7 @@ _UNNAMED = {
 _FOLD = re.compile(r"\n[ \t]")
 _LINE = re.compile(r'(?:[\w-]+\.)?([\w-]+)((?:;[^:;"]+(?:"[^"]*")?[^:;"]*)*):(.*)', re.DOTALL)
 _DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)?(Z?))?")
+_DAY = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _ESCAPES = re.compile(r"\\(.)", re.DOTALL)
 _PARAMETER = re.compile(r';([\w-]+)(?:=("[^"]*"|[^;]*))?')
 
@@ -136,10 +138,24 @@ def _entry_elements(entry: str, held: list[_Property], work: ParseContext) -> It
             continue
         if each.name in _PICTURES:
             work.lose("picture", 1, "pictures", "of a contact")
-        elif line := _property_line(each, work):
+        elif line := _property_line(_with_last_day(each, names.get("DTSTART")), work):
             lines[line] = None
     if lines:
         yield Element(kind="text", text="\n".join(lines))
+
+
+def _with_last_day(each: _Property, begin: _Property | None) -> _Property:
+    """The end of an entry without hours as the last day of it; files tell the day after."""
+    found = _DAY.fullmatch(each.value.strip()) if each.name == "DTEND" else None
+    if found is None:
+        return each
+    try:
+        day = date(int(found[1]), int(found[2]), int(found[3])) - timedelta(days=1)
+    except (ValueError, OverflowError):
+        return each
+    last = day.isoformat().replace("-", "")
+    ends_before = begin is not None and last < begin.value.strip()[:8]
+    return each if ends_before else replace(each, value=last)
 
 
 def _with_loose_lines(held: list[_Property]) -> Iterator[_Property]:
@@ -189,8 +205,8 @@ def _value_text(each: _Property) -> str:
 
 def _readable_date(found: re.Match[str]) -> str:
     year, month, day, hour, minute, _, zone = found.groups()
-    date = f"{year}-{month}-{day}"
-    return f"{date} {hour}:{minute}{' UTC' if zone else ''}" if hour else date
+    on = f"{year}-{month}-{day}"
+    return f"{on} {hour}:{minute}{' UTC' if zone else ''}" if hour else on
 
 
 def _fields(value: str) -> list[str]:

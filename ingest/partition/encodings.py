@@ -30,7 +30,7 @@ MAX_BAD_A_CHARACTER = 3  # bytes, up to which a text with few characters may be 
 WIDE_ENOUGH = 0.7  # plausibility from which on bytes are taken for UTF-16 without a mark
 MAX_BAD_SHARE = 0.25  # of the characters beyond ASCII; more, and a declared encoding is a mistake
 MORE_ENCODINGS = (
-    "euc-jp", "koi8-u", "cp866", "iso8859-5", "mac-cyrillic", "cp1250", "iso8859-2", "cp1253",
+    "euc-jp", "iso8859-15", "koi8-u", "cp866", "iso8859-5", "mac-cyrillic", "cp1250", "iso8859-2", "cp1253", "iso8859-7",
     "cp1254", "cp1255", "cp1256", "iso8859-6", "cp1257", "cp874", "cp1258", "mac-roman", "cp850", "cp852", "cp437",
 )  # fmt: skip
 _ALIASES = {
@@ -174,8 +174,9 @@ def _is_rather_utf_8(data: bytes, valid: int, invalid: int, other: str) -> bool:
     if not valid or valid * MAX_BAD_A_CHARACTER < invalid:
         return False
     sample = _evidence(data)
-    sound = plausibility(sample.decode("utf-8", "ignore"))
-    return sound * valid / (valid + invalid / 4) > plausibility(sample.decode(other, "replace"))
+    sound = plausibility(sample.decode("utf-8", "ignore"), places=False)
+    text = sample.decode(other, "replace")
+    return sound * valid / (valid + invalid / 4) > plausibility(text, places=False)
 
 
 def wide_encoding(sample: bytes) -> str | None:

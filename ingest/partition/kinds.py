@@ -17,6 +17,7 @@ from ingest.partition.text_kinds import judge_text
 
 MEGABYTE = 1_000_000
 HEAD_BYTES = 8_192
+MAX_ZERO_SHARE = 0.15  # of the bytes of a text
 PDF_WITHIN = 1_024  # a PDF may begin after other bytes
 UTF_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 LOCKED = "It is protected with a password."
@@ -101,7 +102,23 @@ def _looks_like_text(head: bytes) -> bool:
     if wide_encoding(head):
         return True
     controls = sum(byte < 9 or (13 < byte < 32 and byte not in (26, 27)) for byte in head)
-    return controls <= max(1, len(head) // 50)
+    return controls <= max(1, len(head) // 50) or _is_text_with_zeros(head)
+
+
+def _is_text_with_zeros(head: bytes) -> bool:
+    """Whether it is a text in which a program left room that it did not fill: lines of UTF-8, and
+    a few zeros, which are its only signs that no text has.
+    """
+    rest = head.replace(b"\0", b"")
+    if b"\n" not in rest or len(rest) * MAX_ZERO_SHARE < len(head) - len(rest):
+        return False
+    try:
+        text = rest.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(rest) - 3:  # not only a character that the end of the sample cuts
+            return False
+        text = rest[: error.start].decode("utf-8")
+    return not any(char < " " and char not in "\t\n\f\r\x1b" for char in text)
 
 
 def _judge(

@@ -2,7 +2,7 @@
 
 Every letter beyond ASCII is weighed: how common it is in its language, and whether it stands where
 such a letter stands. A wrong encoding gives rare letters, odd signs, capitals within words and words
-of two scripts.
+of two scripts. Signs count most if they stand where such signs do: a currency beside a figure.
 """
 
 import re
@@ -13,6 +13,10 @@ from indexes.text.scripts import HANGUL_SYLLABLES, UNIFIED_HAN, WIDE_KANA
 _BROKEN = -1.0  # a byte that this encoding does not have, or a control character
 _ODD = 0.0  # a sign that nobody puts into a word, a capital after a small letter
 _PUNCTUATION = 0.75
+_WELL_PLACED = 0.95  # a sign beside what it belongs to
+_ALONE = 0.5  # of a letter without letters beside it, if no word of the text is in its script
+_WORD_ALONE = 0.75  # the same if the letter is a word, among Latin words
+_WITHIN_LATIN = 0.5  # of an East Asian sign that touches a small Latin letter
 _CAPITAL = 0.93  # words in capitals are rarer
 _FREQUENT = {
     "cyrillic": "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё",
@@ -56,27 +60,47 @@ _EAST_ASIAN = re.compile(f"[{WIDE_KANA}\u3000-\u3011\u30fb\uff01-\uff1f]")
 _HANGUL = re.compile(f"[{HANGUL_SYLLABLES}]")
 _HAN = re.compile(f"[{UNIFIED_HAN}]")
 _HAN_SET, _HANGUL_SET = frozenset(_EVERY_HAN), frozenset(_EVERY_HANGUL)
-_JOINERS = "\u2019\u00b7\u2010\u2011\u00ad\u02bc"
+_JOINERS = "\u00a0\u2019\u00b7\u2010\u2011\u00ad\u02bc"
+_WORDS_ALONE = frozenset("àèéòóåö")  # in languages whose other letters are mostly ASCII
+_MORE_WORDS_ALONE = _WORDS_ALONE | frozenset("áíúøæő")
+_LATIN_WORD = re.compile(r"[A-Za-z]{2}")
+_APART = frozenset("€£¥§±×½¼¾№\u2022")  # signs that touch no letter before them
+_CYRILLIC_ALONE = frozenset("авикосуяії")
+_PLACED = re.compile(
+    r"\d[\d.,]*[ \u00a0]?[€£¥₽½°]|[€£¥§№][ \u00a0]?\d|§§ ?\d|\d ?[±×] ?\d|°[CF]\b|©[ \u00a0]?(?:19|20)\d\d|[A-Za-z][™®](?!\w)"
+    r"|“[^“”]*”|„[^„“]*“|«[^«»]*»|(?<=\s)[–—](?=\s)|(?<=\d)–(?=\d)|(?<=[\w.,)])…(?![:\w])|(?<=\s)•(?=\s)|(?<=\d)\u00a0|\u00a0(?=\d)"
+    r"|[«(]\u00a0|(?<=[A-Za-z\d])\u00a0[;:!?»%]|n’t\b|’(?:ll|re|ve)\b|\bI’m\b|\b(?:[Ii]t|[Tt]hat|[Ww]hat|[Ll]et|[Ss]?[Hh]e|[Tt]here|[Ww]ho)’s\b"
+)
+"""Signs with what they belong to."""
+
 _SIGNS = frozenset("\u00a0§©«®°»€…‘’“”„‚–—•™·½¼¾²³¹±×µ№₽£¥¿¡ºª" + _JOINERS)
 
 
-def plausibility(text: str) -> float:
-    """How much of what is not ASCII looks like what people write: at most 1, below 0 if broken."""
+def plausibility(text: str, *, places: bool = True) -> float:
+    """How much of what is not ASCII looks like what people write: at most 1, below 0 if broken.
+
+    places: whether it counts beside what signs stand, and which letters stand alone.
+    """
     weights: list[float] = []
-    latin: list[str] = []
-    for before, char, after in _neighbours(text):
+    latin: list[tuple[str, float]] = []
+    placed = _well_placed(text) if places else set()
+    lone = _lone_letters(text) if places else {}
+    for at, (before, char, after) in enumerate(_neighbours(text)):
         if char <= "\x7f":
             continue
         if ("\u00c0" <= char <= "\u024f" and char not in "×÷") or "\u1ea0" <= char <= "\u1ef9":
             if _misplaced(before, char, after):
                 weights.append(_ODD)
             else:
-                latin.append(char.lower())
+                latin.append((char.lower(), lone.get(at, 1.0)))
+        elif at in placed and char in _SIGNS and not (char in _APART and before.isalpha()):
+            weights.append(_WELL_PLACED)
         else:
-            weights.append(_weigh(before, char, after))
+            weights.append(_weigh(before, char, after) * lone.get(at, 1.0))
     if not weights and not latin:
         return 1.0
-    weights += [0.85 * _share_of_best_language(latin)] * len(latin)
+    share = 0.85 * _share_of_best_language([letter for letter, _ in latin])
+    weights += [share * factor for _, factor in latin]
     return sum(weights) / len(weights)
 
 
@@ -84,29 +108,87 @@ def _neighbours(text: str) -> Iterable[tuple[str, str, str]]:
     return zip(" " + text, text, text[1:] + " ", strict=False)
 
 
+def _well_placed(text: str) -> set[int]:
+    """The places of signs that stand beside what they belong to."""
+    placed: set[int] = set()
+    for found in _PLACED.finditer(text):
+        start, end = found.span()
+        placed.update((start, end - 1) if text[start] in "“„«" else range(start, end))
+    return placed
+
+
+def _lone_letters(text: str) -> dict[int, float]:
+    """Places of letters with none beside them, each with how much of its weight is left, if they
+    may as well be signs of another encoding.
+    """
+    alone: dict[int, str] = {}
+    scripts: set[bool] = set()
+    for at, (before, char, after) in enumerate(_neighbours(text)):
+        if char > "\x7f" and char.isalpha() and char < "\u2e80":
+            if not (before.isalpha() or after.isalpha()):
+                alone[at] = char
+            elif not _misplaced(before, char, after):
+                scripts.add(_is_latin(char))
+    found = ((at, _weight_alone(char, scripts, text)) for at, char in alone.items())
+    return {at: weight for at, weight in found if weight < 1.0}
+
+
+def _weight_alone(char: str, scripts: set[bool], text: str) -> float:
+    """How much of its weight a letter without letters beside it keeps.
+
+    scripts: whether other words have Latin letters beyond ASCII, whether they have other ones.
+    """
+    if _is_latin(char) in scripts:
+        return 1.0 if char > "\u024f" or char.isupper() or char in _MORE_WORDS_ALONE else _ALONE
+    if _LATIN_WORD.search(text):
+        return _WORD_ALONE if char in _WORDS_ALONE else _ALONE
+    return 1.0 if char in _CYRILLIC_ALONE else _ALONE
+
+
 def _weigh(before: str, char: str, after: str) -> float:
     if char == "\ufffd" or char < "\u00a0" or "\ue000" <= char <= "\uf8ff":
         return _BROKEN
-    if _EAST_ASIAN.match(char):
-        return 1.0
-    if _HAN.match(char):
-        return 1.0 if char in _HAN_SET else 0.7 if _everyday_han(char) else 0.15
-    if _HANGUL.match(char):
-        return 1.0 if char in _HANGUL_SET else 0.7
+    if char >= "\u2e80":
+        within = any("a" <= near <= "z" for near in (before, after))
+        return _weigh_east_asian(char) * (_WITHIN_LATIN if within else 1.0)
     told = _RANKS.get(char.lower())
     if told is not None:
         if _misplaced(before, char, after):
             return _ODD
         return told[1] * _CAPITAL if char.isupper() and not after.islower() else told[1]
     if char in _SIGNS:
-        within = before.isalpha() and after.isalpha() and char not in _JOINERS
-        return _ODD if within else _PUNCTUATION
+        return _ODD if _sign_misplaced(before, char, after) else _PUNCTUATION
+    return 0.1 if char.isalpha() else _ODD
+
+
+def _sign_misplaced(before: str, char: str, after: str) -> bool:
+    """Whether a sign stands within a word, or one that needs a word or a figure has none."""
+    if char == "\u00ad":
+        return not (before.isalpha() and after.isalpha())
+    if char in "\u2019\u2022" and after.isalpha() and before.isspace():
+        return True
+    if char == "\u2116" or (char == "\u00a0" and before in "\n "):
+        return char == "\u2116" or after in "\n "
+    if before.isalpha() and (char in _APART or (char in "ªº" and before > "\x7f")):
+        return True
+    return before.isalpha() and after.isalpha() and char not in _JOINERS
+
+
+def _weigh_east_asian(char: str) -> float:
+    if _EAST_ASIAN.match(char):
+        return 1.0
+    if _HAN.match(char):
+        return 1.0 if char in _HAN_SET else 0.7 if _everyday_han(char) else 0.15
+    if _HANGUL.match(char):
+        return 1.0 if char in _HANGUL_SET else 0.7
     return 0.1 if char.isalpha() else _ODD
 
 
 def _misplaced(before: str, char: str, after: str) -> bool:
     """A capital after a small letter, or a letter beside one of another script or before a digit."""
     if (char.isupper() and before.islower()) or after.isdigit():
+        return True
+    if char.islower() and "A" <= after <= "Z":
         return True
     return any(
         near.isalpha() and _is_latin(near) != _is_latin(char) and near < "\u2e80"

@@ -24,6 +24,7 @@ Value: TypeAlias = Any  # str, None, a dict with texts as keys, a list of values
 
 LEAST_RECORDS = 2
 MAX_COLUMNS = 60  # a wider record is no row of a table
+MAX_INNER = 3  # values of what stands inside a record, so that they are values of the record
 MAX_CELL_CHARS = 500
 SHORT_ITEM_CHARS = 60  # a list of items up to this length stands on one line
 BLOCK_CHARS = 1_500  # lines of one element
@@ -132,9 +133,9 @@ def value_elements(value: Value, work: ParseContext) -> Iterator[Element]:
             if not item and path:
                 yield from block.add(path, "")
             waiting += [((*path, str(key)), inner) for key, inner in reversed(list(item.items()))]
-        elif isinstance(item, list) and (columns := _columns_of(item)):
+        elif isinstance(item, list) and (columns := _columns_of(records := _flat_records(item))):
             yield from block.end()
-            yield _records_table(item, columns, path)
+            yield _records_table(records, columns, path)
         elif isinstance(item, list) and any(isinstance(one, Mapping | list) for one in item):
             numbered = reversed(list(enumerate(item, start=1)))
             waiting += [((*path, str(number)), inner) for number, inner in numbered]
@@ -182,6 +183,29 @@ def _record_of(path: tuple[str, ...]) -> tuple[str, ...]:
         if name.isdecimal():
             return path[:depth]
     return ()
+
+
+def _flat_records(items: Sequence[Value]) -> Sequence[Value]:
+    """Records with the few short values of what stands inside them as values of their own, such as
+    an amount and its currency; as they are if one of them is no record.
+    """
+    if len(items) < LEAST_RECORDS or not all(isinstance(item, Mapping) for item in items):
+        return items
+    return [_flat_record(item) for item in items]
+
+
+def _flat_record(record: Mapping[str, Value]) -> Mapping[str, Value]:
+    made: dict[str, Value] = {}
+    for key, value in record.items():
+        if isinstance(value, Mapping) and 0 < len(value) <= MAX_INNER and _all_short(value):
+            made.update({f"{key}{ARROW}{name}": inner for name, inner in value.items()})
+        else:
+            made[str(key)] = value
+    return made
+
+
+def _all_short(value: Mapping[str, Value]) -> bool:
+    return all(map(_is_short, value.values()))
 
 
 def _columns_of(items: Sequence[Value]) -> list[str]:

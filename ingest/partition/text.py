@@ -13,6 +13,7 @@ from ingest.partition.context import ParseContext
 from ingest.partition.encodings import decode
 from ingest.partition.reading import ReadResult
 from ingest.partition.tables import make_table
+from ingest.partition.text_tables import find_text_table
 
 MAX_ELEMENT_CHARS = 20_000
 CODE_CHARS = 2_000  # of a stretch of code, which ends before a line that is not indented
@@ -28,8 +29,16 @@ _SEPARATOR_LINE = re.compile(r'\A"?sep=(.)"?[ \t]*\n', re.IGNORECASE)
 
 
 def read_plain(path: Path, work: ParseContext) -> ReadResult:
-    """Plain text as paragraphs."""
-    return list(parse_paragraphs(without_colours(read_text(path, work)))), {}
+    """Plain text as paragraphs, or as the table that all of it is."""
+    text = without_colours(read_text(path, work))
+    table = find_text_table(text)
+    if table is None:
+        return list(parse_paragraphs(text)), {}
+    return [
+        *parse_paragraphs(table.above),
+        make_table(table.rows, header_rows=table.header_rows),
+        *parse_paragraphs(table.below),
+    ], {}
 
 
 def read_code(path: Path, work: ParseContext) -> ReadResult:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from indexes.formats import FORMATS, Format
 from ingest.partition.encodings import wide_encoding
+from ingest.partition.text_tables import is_small_table
 
 LINES = 20  # that are compared
 _MARKUP = re.compile(
@@ -127,9 +128,14 @@ def _judge_mail(start: str) -> str | None:
 
 
 def _judge_rows(start: str, least: int) -> str | None:
-    """`tsv` or `csv` if every line has the same number of cells, and there are several of both."""
+    """`tsv` or `csv` if every line has the same number of cells, and there are several of both or
+    names above figures.
+    """
     lines = [line for line in start.split("\n")[:LINES] if line.strip()]
     lines = lines[:-1] if len(lines) > least and len(lines) == LINES else lines
+    for sign, name in (("\t", "tsv"), (";", "csv"), (",", "csv")):
+        if is_small_table(lines, sign):
+            return name
     if len(lines) < least:
         return None
     for sign, name, cells in (("\t", "tsv", 1), (";", "csv", 2), (",", "csv", 2)):

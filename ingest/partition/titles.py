@@ -30,6 +30,26 @@ _LEFT_BEHIND = re.compile(
     r"|microsoft (?:word|powerpoint|excel) - .*|\(?anonymous\)?|no title|null|undefined|react app|vite app",
     re.IGNORECASE,
 )
+_NOUN = (
+    r"(?:(?:do[ck]ument|fichier|datei|file|archivo|arquivo|документ|файл|ドキュメント|文書|文档|문서)\w{0,3}"
+    r"|(?:pr[eä]sent|apresent|prezent|презентац|παρουσίασ)\w{0,7}|sunu\w{0,2}|演示文稿|プレゼンテーション|프레젠테이션)"
+)
+"""What programs call a file of their own, in many languages."""
+
+_NAMELESS = re.compile(
+    rf"(?:{_NOUN}[ _-]?)?(?:untitled|unnamed|unbenannt\w*|ohne titel|namenlos|sans[ -](?:titre|nom)|sin (?:t[ií]tulo|nombre)"
+    r"|senza (?:titolo|nome)|sem (?:t[ií]tulo|nome)|zonder titel|naamloos|namnlös|utan titel|(?:uten|uden) (?:titel|tittel|navn)"
+    r"|nimetön|bez (?:tytułu|nazwy|názvu|naslova|imena)|névtelen|fără titlu|без (?:названия|имени|назви|заглавие)|безымянный"
+    rf"|χωρίς τίτλο|(?:isimsiz|adsız|başlıksız)|無題|无标题|無標題|未命名|제목 없음)(?:[ _-]|の)?{_NOUN}?[ _-]?\(?\d*\)?",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(rf"{_NOUN}[ _-]?\(?\d+\)?", re.IGNORECASE)
+_OF_PROGRAM = re.compile(
+    rf"(?:{_NOUN}(?: (?:de|do|di|du|van|von|of|programu|aplikace|для))? )?(?:microsoft |ms |apple )?"
+    rf"(?:powerpoint|keynote|impress|word|excel)(?:[ -]?{_NOUN})?[ _-]?\(?\d*\)?",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"1[5-9]\d\d|20\d\d")  # a title of its own, if the file says so
 _ACCESSION = re.compile(r"^\d{10}-?\d{2}-?\d{6}$")
 _FORM = re.compile(
     r"^(?:form\s+)?(?:10-?[kq](?:/a|405)?|8-?k(?:/a)?|20-?f|6-?k|40-?f|def ?14a|s-[1348]|"
@@ -37,7 +57,7 @@ _FORM = re.compile(
     re.IGNORECASE,
 )
 _CODE = re.compile(
-    r"^[\W\d_]+$|^[^\s_]+(?:_[^\s_]*)+$|^[0-9a-f]{16,}$|^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+    r"^[\W\d_]+$|^[^\s_]+(?:_[^\s_]*)+$|^[<‹«(]?[0-9a-f]{16,}[>›»)]?$|^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
     re.I,
 )
 _FILE_NAME = re.compile(
@@ -63,12 +83,14 @@ def choose_title(told: str | None, elements: Sequence[Element]) -> str | None:
 def worthy_title(given: str) -> str:
     """The title on one line; empty if it only names a program, a form, a number or a file."""
     title = " ".join(given.split())
-    return title if is_title(title) else ""
+    return title if is_title(title) or _YEAR.fullmatch(title) else ""
 
 
 def is_title(text: str) -> bool:
     """Whether a person may have named a document so."""
-    if not any(char.isalpha() for char in text) or _LEFT_BEHIND.fullmatch(text):
+    if not any(char.isalpha() for char in text):
+        return False
+    if any(rule.fullmatch(text) for rule in (_LEFT_BEHIND, _NAMELESS, _NUMBERED, _OF_PROGRAM)):
         return False
     return not any(
         rule.search(text)

@@ -39,6 +39,32 @@ def test_the_likeliest_encoding_is_the_one_that_was_used(text, encoding):
     assert decode_bytes(text.encode(encoding), ENCODINGS).text == text
 
 
+SIGNS = {
+    "The hire of a boat is 40 € a day and the deposit is 100 €.": ("cp1252", "mac-roman"),
+    "Item;Price\nRope;12,50 €\nSail;99,00 €\nOar;7,10 €": ("cp1252", "mac-roman"),
+    "Item… the “big” sail isn’t sold – it costs € 40.": ("cp1252",),
+    "Fee: £40 (£8 VAT), see § 4, 21 °C, ½ × 3 ± 2": ("cp1252",),
+    "© 2024 The harbour office": ("cp1252", "mac-roman", "iso8859-15"),
+    "« Payment in cash only »": ("cp1252", "iso8859-15"),
+    "Le cœur de l'œuvre coûte 18 € ; l'œil, l'été.": ("cp1252", "iso8859-15"),
+    "Die Miete für das Boot beträgt 40 € am Tag.": ("cp1252", "iso8859-15", "mac-roman"),
+    "Η ενοικίαση του σκάφους κοστίζει 40 € την ημέρα.": ("cp1253", "iso8859-7"),
+    "Цена: 12 €": ("cp1251",),
+    "Да": ("cp1251", "koi8-r"),
+    "price 12 р": ("cp1251",),
+    "с 5 до 7": ("cp1251",),
+    "5 и 7": ("cp1251", "koi8-r"),
+    "имя: 12": ("cp1251",),
+    "Ђорђе: 40 € и 5": ("cp1251",),
+}
+SIGNED = [(text, encoding) for text, encodings in SIGNS.items() for encoding in encodings]
+
+
+@pytest.mark.parametrize(("text", "encoding"), SIGNED)
+def test_signs_beside_figures_are_no_letters_of_another_script(text, encoding):
+    assert decode_bytes(text.encode(encoding), ENCODINGS).text == text
+
+
 @pytest.mark.parametrize("ending", ["txt", "md", "csv", "html", "log", "json", "yaml", "xml"])
 def test_one_bad_byte_spoils_one_character(tmp_path, ending):
     text = "Straße: Öffnung täglich um neun\nGröße: für Schüler ist der Eintritt frei\n" * 3

@@ -216,6 +216,52 @@ def test_a_notebook_is_its_cells_and_results(tmp_path):
     assert losses(document) == ["1 picture was not read: among the results of the code."]
 
 
+def test_records_with_an_amount_and_its_currency_are_a_table(tmp_path):
+    orders = "".join(
+        f'<o:order id="{n}"><o:good>{good}</o:good><o:price cur="{cur}">{price}</o:price></o:order>'
+        for n, good, cur, price in ((7, "Salt", "EUR", 14), (8, "Rice", "USD", 27))
+    )
+    (element,) = parsed(tmp_path / "a.xml", f'<o:orders xmlns:o="u">{orders}</o:orders>').elements
+    assert element.table is not None
+    assert element.table.rows == (
+        ("id", "good", "price > cur", "price > text"),
+        ("7", "Salt", "EUR", "14"),
+        ("8", "Rice", "USD", "27"),
+    )
+
+
+def test_a_log_with_room_that_was_not_filled_is_text(tmp_path):
+    log = b"first line of the log\0\0\0\nsecond line about valves\n" * 200
+    document = parsed(tmp_path / "a.txt", log)
+    assert "first line of the log\nsecond line about valves" in text_of(document)
+    for data in (
+        b"\0\1\2\3" * 100 + b"\nword\n" * 100,
+        b"\x89\xff\0\0word\n" * 100,
+        b"word\0\0\0" * 50,
+    ):
+        with pytest.raises(SourceRefused):
+            parsed(tmp_path / "b.txt", data)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "shown"),
+    [
+        ("DTSTART;VALUE=DATE:20250610", "DTEND;VALUE=DATE:20250611", "Ends: 2025-06-10"),
+        ("DTSTART:20250228", "DTEND:20250301", "Ends: 2025-02-28"),
+        ("DTSTART;VALUE=DATE:20241230", "DTEND;VALUE=DATE:20250103", "Ends: 2025-01-02"),
+        ("DTSTART;VALUE=DATE:20250610", "DTEND;VALUE=DATE:20250610", "Ends: 2025-06-10"),
+        ("DTSTART:20250610T220000", "DTEND:20250611T000000", "Ends: 2025-06-11 00:00"),
+        ("DTSTART:20250610", "DTEND:00010101", "Ends: 0001-01-01"),
+        ("DTSTART:20250610", "DTEND:20259999", "Ends: 2025-99-99"),
+    ],
+)
+def test_an_entry_of_whole_days_ends_on_its_last_day(tmp_path, begin, end, shown):
+    event = (
+        f"BEGIN:VCALENDAR\nBEGIN:VEVENT\n{begin}\n{end}\nSUMMARY:Fair\nEND:VEVENT\nEND:VCALENDAR\n"
+    )
+    assert shown in text_of(parsed(tmp_path / "a.ics", event)).split("\n")
+
+
 def test_contacts_and_calendars_keep_every_property_people_read(tmp_path):
     card = (
         "BEGIN:VCARD\nVERSION:2.1\nN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:M=C3=BCller;Ada\nTEL;WORK:123\n"

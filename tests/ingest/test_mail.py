@@ -1,13 +1,18 @@
 """Mail: the version that says most, everything that came with it, every charset that mail has."""
 
 import base64
+import quopri
 import struct
+from collections.abc import Callable
 from email.message import EmailMessage
 
 import pytest
 
+from indexes.errors import SourceRefused
 from ingest.elements import ParseOptions
 from ingest.partition.mail.lzfu import unpack_rtf
+from ingest.partition.mail.secured import signed_text
+from ingest.partition.mail.wrapped import unwrap_page
 from tests.ingest import files
 from tests.ingest.completeness import share_of_words, text_of
 from tests.ingest.parsing import headings, losses, parsed
@@ -293,3 +298,184 @@ def test_an_attachment_on_which_a_reader_fails_is_told_and_the_message_is_read(
     document = parsed(tmp_path / "a.eml", message.as_bytes())
     assert "The kite is red." in text_of(document)
     assert [(loss.kind, loss.detail) for loss in document.losses] == [("part", "t.csv")]
+
+
+WRAPPED = (
+    rb"{\rtf1\ansi\ansicpg1252\fromhtml1 \deff0{\fonttbl{\f0\fswiss Arial;}{\f1\fcharset204 Arial Cyr;}}"
+    rb"\uc1\pard\plain\f0{\*\htmltag19 <html>}{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 Gr\'f6\'dfe"
+    rb"{\*\htmltag84 &lt;}\htmlrtf <\htmlrtf0 9 \u8211?{\f1 \'d1\'ea\'eb\'e0\'e4}\htmlrtf\par}\htmlrtf0"
+    rb"{\*\mhtmltag72 <p>unseen</p>}{\*\htmltag72 </p>}{\*\htmltag64 <table><tr><th>}Ship{\*\htmltag64 </th><th>}"
+    rb"Tons{\*\htmltag64 </th></tr><tr><td title=\'e4>}Heron{\*\htmltag64 </td><td>}812"
+    rb"{\*\htmltag64 </td></tr></table></html>}}"
+)
+
+
+def test_a_page_that_is_wrapped_in_rich_text_is_a_page_again():
+    assert unwrap_page(WRAPPED) == (
+        "<html><p>Größe&lt;9 –Склад</p><table><tr><th>Ship</th><th>Tons</th></tr>"
+        "<tr><td title=ä>Heron</td><td>812</td></tr></table></html>"
+    )
+    deep = unwrap_page(b"{\\rtf1\\fromhtml1 " + b"{" * 200_000 + b"\\u-1 \\'f6" + b"}" * 300_000)
+    assert deep.strip("\ufffd\uffff") in ("", "ö")
+
+
+def test_a_wrapped_page_in_a_message_keeps_its_table(tmp_path):
+    packed = struct.pack("<IIII", len(WRAPPED) + 12, len(WRAPPED), 0x414C454D, 0) + WRAPPED
+    tree = {**files.outlook("Tons", "", code_page=1252), "__substg1.0_10090102": packed}
+    stored = parsed(tmp_path / "a.msg", files.container(tree))
+    sent = read(
+        tmp_path,
+        "Content-Type: application/rtf\nContent-Transfer-Encoding: base64\n\n"
+        + base64.encodebytes(WRAPPED).decode(),
+    )
+    for document in (stored, sent):
+        (table,) = (one.table for one in document.elements if one.table)
+        assert table.rows == (("Ship", "Tons"), ("Heron", "812"))
+        assert "Größe<9 –Склад" in text_of(document)
+
+
+INNER = (
+    "From: x@example.org\r\nTo: y@example.org\r\nSubject: =?utf-8?q?F=C3=A4hre?=\r\nMIME-Version: 1.0\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    "The inner f=C3=A4hre sails at 05=3A40, says a line that is so long that it was broken=\r\n up.\r\n"
+)
+
+
+def _packed(way: str) -> str:
+    if way == "base64":
+        return base64.encodebytes(INNER.encode()).decode()
+    return quopri.encodestring(INNER.encode()).decode() if way == "quoted-printable" else INNER
+
+
+@pytest.mark.parametrize(
+    ("told", "done"),
+    [("base64", "base64"), ("quoted-printable", "quoted-printable"), ("quoted-printable", "7bit"), ("base64", "7bit")],
+)  # fmt: skip
+def test_a_forwarded_message_is_read_however_it_was_packed(tmp_path, told, done):
+    forwarded = (
+        f"Content-Type: message/rfc822\nContent-Transfer-Encoding: {told}\n\n{_packed(done)}\n"
+    )
+    document = read(tmp_path, multipart("mixed", part("text/plain", "Look."), forwarded))
+    assert (
+        "The inner fähre sails at 05:40, says a line that is so long that it was broken up."
+        in text_of(document)
+    )
+    assert "Fähre" in [text for _, text in headings(document)]
+    assert losses(document) == []
+
+
+def test_a_packed_report_of_delivery_is_read(tmp_path):
+    report = "Reporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; a@b\nAction: failed\n"
+    packed = base64.encodebytes(report.encode()).decode()
+    told = f"Content-Type: message/delivery-status\nContent-Transfer-Encoding: base64\n\n{packed}\n"
+    document = read(tmp_path, multipart("report", part("text/plain", "Sorry."), told))
+    assert "Action: failed" in text_of(document)
+
+
+def test_a_receipt_is_read(tmp_path):
+    told = (
+        "Content-Type: message/disposition-notification\n\nDisposition: manual-action; displayed\n"
+    )
+    document = read(tmp_path, multipart("report", part("text/plain", "It was read."), told))
+    assert "Disposition: manual-action; displayed" in text_of(document)
+    assert losses(document) == []
+
+
+SEALED = "Content-Type: text/plain; charset=utf-8\r\n\r\nGate 14 is shut für alle.\r\n".encode()
+PGP = "-----BEGIN PGP MESSAGE-----\n\nhQEMA9abcdefgh\n=abcd\n-----END PGP MESSAGE-----\n"
+
+
+def _der(tag: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    size = len(content).to_bytes(4, "big")
+    return bytes((tag, 0x84)) + size + content
+
+
+def _open_ended(tag: int, *parts: bytes) -> bytes:
+    return bytes((tag, 0x80)) + b"".join(parts) + b"\0\0"
+
+
+def _signed(text: bytes, wrap: Callable[..., bytes] = _der, kind: int = 2) -> bytes:
+    names = [_der(6, bytes.fromhex("2a864886f70d0107") + bytes((n,))) for n in (kind, 1)]
+    octets = (
+        _der(4, text)
+        if wrap is _der
+        else wrap(0x24, _der(4, text[:9]), wrap(0x24, _der(4, text[9:])))
+    )
+    ways = wrap(0x31, wrap(0x30, _der(6, b"\x2a")))
+    inside = wrap(
+        0x30, _der(2, b"\1"), ways, wrap(0x30, names[1], wrap(0xA0, octets)), _der(0x31, b"")
+    )
+    return wrap(0x30, names[0], wrap(0xA0, inside))
+
+
+def _sealed_part(data: bytes, more: str = "") -> str:
+    return (
+        f"Content-Type: application/pkcs7-mime; name=smime.p7m{more}\nContent-Disposition: attachment; filename=smime.p7m\n"
+        f"Content-Transfer-Encoding: base64\n\n{base64.encodebytes(data).decode()}"
+    )
+
+
+@pytest.mark.parametrize("wrap", [_der, _open_ended])
+def test_the_text_inside_a_signature_is_read(tmp_path, wrap):
+    data = _signed(SEALED, wrap)
+    assert signed_text(data) == SEALED
+    document = read(tmp_path, _sealed_part(data))
+    assert "Gate 14 is shut für alle." in text_of(document)
+    assert losses(document) == []
+    twice = _signed(_sealed_part(data).encode(), wrap)
+    assert "Gate 14" in text_of(read(tmp_path, _sealed_part(twice)))
+
+
+@pytest.mark.parametrize("kind", ["IPM.Note.SMIME", "IPM.Note.SMIME.MultipartSigned"])
+def test_a_signed_message_of_outlook_is_read(tmp_path, kind):
+    beside = mail(multipart("signed", SEALED.decode())).encode()
+    data = beside if "Multipart" in kind else _signed(SEALED)
+    tree = files.outlook("Gate", "", [("smime.p7m", data)])
+    tree["__substg1.0_001A001F"] = kind.encode("utf-16-le")
+    document = parsed(tmp_path / "a.msg", files.container(tree))
+    assert "Gate 14 is shut für alle." in text_of(document)
+    assert losses(document) == []
+
+
+def test_signed_bytes_that_lie_about_their_length_hold_nothing():
+    whole = _signed(SEALED, _open_ended)
+    for data in (
+        *(whole[:n] for n in range(0, len(whole) - 20, 7)),
+        b"\x30\x80" * 100_000,
+        b"\x24\x80" * 9,
+    ):
+        assert signed_text(data) is None
+    assert signed_text(_signed(SEALED, kind=3)) is None
+    for at in range(len(whole)):
+        signed_text(whole[:at] + b"\xff" + whole[at + 1 :])
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        _sealed_part(_signed(SEALED, kind=3)),
+        f"Content-Type: text/plain\n\n{PGP}",
+        multipart("encrypted", part("application/pgp-encrypted", "Version: 1"), part("application/octet-stream", PGP)),
+    ],
+)  # fmt: skip
+def test_a_message_that_is_all_encrypted_is_refused_and_a_part_is_counted(tmp_path, rest):
+    with pytest.raises(SourceRefused, match="encrypted"):
+        read(tmp_path, rest)
+    document = read(tmp_path, multipart("mixed", part("text/plain", "Open the gate."), rest))
+    assert "Open the gate." in text_of(document)
+    assert losses(document) == ["1 part could not be read: encrypted."]
+    assert document.warnings == ("A part of it is encrypted and was not read.",)
+    assert "hQEMA9" not in text_of(document)
+
+
+def test_text_signed_with_pgp_stays_without_its_signature(tmp_path):
+    text = (
+        "Before.\n-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nThe gate is shut.\n- --\n- -----BEGIN it is not\n"
+        "-----BEGIN PGP SIGNATURE-----\nVersion: 1\n\niQEzBAEBCAAd\n=abcd\n-----END PGP SIGNATURE-----\nAfter.\n"
+    )
+    document = read(tmp_path, f"Content-Type: text/plain\n\n{text}")
+    said = text_of(document).split("Subject")[-1]
+    for kept in ("Before.", "The gate is shut.\n--\n-----BEGIN it is not", "After."):
+        assert kept in said
+    assert not {"SHA256", "iQEzBAEBCAAd"} & set(said.split())

@@ -1,25 +1,38 @@
 """One part of a message without parts inside it: a body by its type, or an attached file."""
 
+import email.policy
 import re
 from email.message import Message
 
 from indexes.formats import ENDING_OF
 from ingest.elements import Element
-from ingest.partition import calendars, rtf, web
+from ingest.partition import calendars, web
 from ingest.partition.attachments import Attachment
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import decode
 from ingest.partition.mail.headers import file_name, read_header
-from ingest.partition.mail.parts import BROKEN, bytes_of, charset_of, inner_parts
+from ingest.partition.mail.parts import (
+    bytes_of,
+    charset_of,
+    inner_parts,
+    packed_message,
+    raw_message,
+)
 from ingest.partition.mail.plain import split_encoded_files, unflow
+from ingest.partition.mail.secured import is_sealed, lose_encrypted, without_armour
 from ingest.partition.mail.versions import Content
+from ingest.partition.mail.wrapped import parse_rich_body
 from ingest.partition.reading import ReadResult
 from ingest.partition.text import parse_paragraphs
 
-_BODY_TYPES = frozenset(
+_REPORTS = frozenset(
+    {"message/delivery-status", "message/global-delivery-status", "message/disposition-notification",
+     "message/global-disposition-notification", "message/feedback-report"}
+)  # fmt: skip
+_BODY_TYPES = _REPORTS | frozenset(
     {"text/plain", "text/html", "text/calendar", "text/enriched", "text/richtext", "text/rtf", "application/rtf",
      "text/x-amp-html", "text/watch-html",
-     "message/delivery-status", "text/rfc822-headers", "text/x-vcard", "text/vcard", "text/directory"}
+     "text/rfc822-headers", "text/x-vcard", "text/vcard", "text/directory"}
 )  # fmt: skip
 _ENRICHED = re.compile(r"</?[\w-]+>")
 _SIGNATURES = frozenset(
@@ -43,10 +56,22 @@ def read_leaf(part: Message, number: int, work: ParseContext) -> Content:
         return Content([], [])
     if part.get_content_maintype() == "multipart":  # its boundary is missing: it is one text
         return Content(list(parse_paragraphs(_raw_text(part, work))), [])
-    if kind in _SIGNATURES:
+    if kind in _SIGNATURES or kind == "application/pgp-encrypted":
+        return Content([], [])
+    if is_sealed(part):
+        _lose_sealed(part, work)
         return Content([], [])
     name = named or f"part {number}{ENDING_OF.get(_OTHER_NAMES.get(kind, kind), '')}"
     return Content([], [Attachment(name, bytes_of(part))])
+
+
+def _lose_sealed(part: Message, work: ParseContext) -> None:
+    """Counts a part of S/MIME that holds no text in the clear; one of certificates holds none."""
+    told = str(part.get_param("smime-type", "")).lower()
+    if told in ("signed-data", "compressed-data"):
+        work.lose("part", 1, "parts", f"{told} that cannot be followed")
+    elif told != "certs-only":
+        lose_encrypted(1, work)
 
 
 def _raw_text(part: Message, work: ParseContext) -> str:
@@ -60,14 +85,18 @@ def _read_body(part: Message, work: ParseContext) -> tuple[list[Element], list[A
     """A body, and the files that stand in its text."""
     if part.get_content_type() != "text/plain":
         return read_text_part(part, work)[0], []
-    text, files = split_encoded_files(_plain_text(part, work))
+    clear, encrypted = without_armour(_plain_text(part, work))
+    lose_encrypted(encrypted, work)
+    text, files = split_encoded_files(clear)
     return list(parse_paragraphs(text)), files
 
 
 def read_text_part(part: Message, work: ParseContext) -> ReadResult:
     """A body by its type, in the charset that it names."""
     kind = part.get_content_type()
-    if kind == "message/delivery-status":
+    if kind in _REPORTS:
+        if (packed := packed_message(part)) is not None:
+            return list(parse_paragraphs(decode(packed, work))), {}
         fields = [
             "\n".join(f"{name}: {value}" for name, value in one.items())
             for one in inner_parts(part)
@@ -77,7 +106,7 @@ def read_text_part(part: Message, work: ParseContext) -> ReadResult:
     if kind in ("text/html", "text/x-amp-html", "text/watch-html"):
         return web.parse_html_bytes(data, work, charset)
     if kind in ("text/rtf", "application/rtf"):
-        return rtf.parse_rtf(data, work)
+        return parse_rich_body(data, work), {}
     if kind == "text/plain":
         return list(parse_paragraphs(_plain_text(part, work))), {}
     text = decode(data, work, charset)
@@ -98,14 +127,11 @@ def _plain_text(part: Message, work: ParseContext) -> str:
 def _message_attachment(part: Message, number: int) -> Attachment:
     """A message inside a message, named by its subject."""
     nested = next(iter(inner_parts(part)), None)
+    packed = packed_message(part)
+    if packed is not None:
+        nested = email.message_from_bytes(packed.lstrip(b"\r\n"), policy=email.policy.compat32)
     if nested is None:
         return Attachment(f"message {number}.eml", bytes_of(part))
     subject = read_header(nested, "Subject")
-    return Attachment(f"{subject or f'message {number}'}.eml", _as_bytes(nested))
-
-
-def _as_bytes(message: Message) -> bytes:
-    try:
-        return message.as_bytes()
-    except (*BROKEN, UnicodeError):
-        return message.as_string().encode("utf-8", "surrogateescape")
+    data = raw_message(nested) if packed is None else packed
+    return Attachment(f"{subject or f'message {number}'}.eml", data)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ingest.elements import Element, ParseOptions
-from ingest.partition import rtf, web
+from ingest.partition import web
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean, decode_bytes
 from ingest.partition.mail.lzfu import unpack_rtf
+from ingest.partition.mail.wrapped import parse_rich_body
 from ingest.partition.text import parse_paragraphs
 
 ENOUGH = 0.8  # of the words of the plain body, so that the body with structure is taken
@@ -97,7 +98,7 @@ def _rich_elements(message: Properties, work: ParseContext) -> list[Element]:
         declared = codec_of_page(message.number(0x3FDE)) or codec_of_page(message.code_page)
         return web.parse_html_bytes(markup.rstrip(b"\0"), work, declared)[0]
     if (packed := message.data(0x1009)) and (data := unpack_rtf(packed)):
-        return rtf.parse_rtf(data, work)[0] if b"{\\rtf" in data else []
+        return parse_rich_body(data, work) if b"{\\rtf" in data else []
     return []
 
 

@@ -14,14 +14,18 @@ from ingest.partition.attachments import Attachment, read_attachments
 from ingest.partition.context import ParseContext
 from ingest.partition.mail.bodies import read_leaf, read_text_part
 from ingest.partition.mail.headers import read_header
-from ingest.partition.mail.parts import BROKEN, inner_parts, walk
+from ingest.partition.mail.parts import BROKEN, bytes_of, inner_parts, walk
+from ingest.partition.mail.secured import (
+    count_encrypted,
+    is_sealed,
+    lose_encrypted,
+    signed_text,
+)
 from ingest.partition.mail.versions import Content, choose_version, join_contents
 from ingest.partition.reading import ReadResult
 
 HEADERS = ("From", "To", "Cc", "Date")
-_SECRET_TYPES = frozenset(
-    {"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"}
-)
+MAX_SIGNED = 20  # texts inside signatures that are read of one message
 LOCKED_BODY = "Its body is encrypted."
 UNLOCK_BODY = "Decrypt the message in the mail program and store it again."
 _FOR_OLD_PROGRAMS = re.compile(r"\bmime\b|multi-?part", re.IGNORECASE)
@@ -58,15 +62,21 @@ def read_saved_page(path: Path, work: ParseContext) -> ReadResult:
 
 
 def parse_internet_mail(data: bytes, work: ParseContext) -> Mail:
-    """A message in the Internet's format. Raises SourceRefused for an encrypted one, SourceBroken."""
+    """A message in the Internet's format.
+
+    Raises SourceRefused if all that it says is encrypted, SourceBroken.
+    """
     message = _parse(data)
     if not message.keys():
         raise SourceBroken("It has no mail headers.")
     try:
-        for part in walk(message):
-            if _is_encrypted(part):
-                raise SourceRefused(LOCKED_BODY, remedy=UNLOCK_BODY)
+        encrypted = count_encrypted(work)
+        _open_signed(message)
         content = _read_content(message, work)
+        if count_encrypted(work) > encrypted:
+            if not content.elements and not content.attachments:
+                raise SourceRefused(LOCKED_BODY, remedy=UNLOCK_BODY)
+            work.warn("A part of it is encrypted and was not read.")
     except BROKEN as error:
         raise SourceBroken(f"Its parts cannot be read ({type(error).__name__}).") from error
     about: dict[str, Scalar] = {
@@ -85,11 +95,18 @@ def _parse(data: bytes) -> Message:
         raise SourceBroken(f"Its parts cannot be read ({type(error).__name__}).") from error
 
 
-def _is_encrypted(part: Message) -> bool:
-    kind = part.get_content_type()
-    if kind == "multipart/encrypted":
-        return True
-    return kind in _SECRET_TYPES and str(part.get_param("smime-type", "")) != "signed-data"
+def _open_signed(message: Message) -> None:
+    """Puts what stands inside signatures in their place, as parts like others."""
+    opened = 0
+    for part in walk(message):
+        if opened < MAX_SIGNED and is_sealed(part) and not inner_parts(part):
+            text = signed_text(bytes_of(part))
+            if text is not None:
+                opened += 1
+                for name in ("Content-Type", "Content-Transfer-Encoding", "Content-Disposition"):
+                    del part[name]
+                part["Content-Type"] = "multipart/mixed"
+                part.set_payload([_parse(text)])
 
 
 def _read_content(message: Message, work: ParseContext) -> Content:
@@ -101,6 +118,10 @@ def _read_content(message: Message, work: ParseContext) -> Content:
     waiting: list[tuple[Message, bool]] = [(message, False)]
     while waiting:
         part, ready = waiting.pop()
+        if part.get_content_type() == "multipart/encrypted":
+            lose_encrypted(1, work)
+            made[id(part)] = Content([], [])
+            continue
         inner = inner_parts(part) if part.get_content_maintype() == "multipart" else []
         if inner and not ready:
             waiting.append((part, True))

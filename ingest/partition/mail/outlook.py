@@ -1,5 +1,6 @@
 """Messages, invitations and contacts as Outlook stores them (MSG), with what is attached to them."""
 
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +14,13 @@ from ingest.elements import Element
 from ingest.partition.attachments import Attachment, lose_part, may_go_deeper, read_attachments
 from ingest.partition.context import ParseContext
 from ingest.partition.mail.mapi import Properties, body_elements
-from ingest.partition.mail.messages import LOCKED_BODY, UNLOCK_BODY, envelope_elements
+from ingest.partition.mail.messages import (
+    LOCKED_BODY,
+    UNLOCK_BODY,
+    envelope_elements,
+    parse_internet_mail,
+)
+from ingest.partition.mail.secured import signed_text
 from ingest.partition.reading import ReadResult
 
 _HEADER_BYTES = {"top": 32, "message": 24, "part": 8}  # before the properties of fixed size
@@ -23,6 +30,9 @@ _CONTACT_LINES: Mapping[int, str] = {
     0x3A09: "Telephone (home)", 0x3A15: "Address", 0x3A24: "Fax",
 }  # fmt: skip
 _NAMED = {0x8208: "place", 0x820D: "begins", 0x820E: "ends", 0x8083: "email", 0x801B: "address"}
+_SIGNED_BESIDE = re.compile(
+    rb"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?Content-Type:\s*multipart/signed\b", re.IGNORECASE
+)
 _SENDER, _RECIPIENT = (0x0C1A, 0x5D01, 0x0C1F), (0x3001, 0x39FE, 0x3003)
 
 
@@ -56,7 +66,8 @@ def read_msg(path: Path, work: ParseContext) -> ReadResult:
 def _read_message(container: Container, place: tuple[str, ...], work: ParseContext) -> ReadResult:
     message = _properties(container, place, "message" if place else "top")
     kind = message.text(0x001A).upper()
-    if "SMIME" in kind and "MULTIPARTSIGNED" not in kind:
+    signed = _signed_mail(container, place, message.code_page) if "SMIME" in kind else None
+    if "SMIME" in kind and "MULTIPARTSIGNED" not in kind and signed is None:
         raise SourceRefused(LOCKED_BODY, remedy=UNLOCK_BODY)
     about: dict[str, Scalar] = {
         "from": _person(message, _SENDER),
@@ -69,9 +80,25 @@ def _read_message(container: Container, place: tuple[str, ...], work: ParseConte
     elements = envelope_elements(about)
     if lines := _own_lines(container, place, message, kind):
         elements.append(Element(kind="text", text="\n".join(lines)))
+    if signed is not None:
+        mail = parse_internet_mail(signed, work)
+        return [*elements, *mail.elements, *read_attachments(mail.attachments, work)], about
     elements += body_elements(message, work)
     elements += _read_attached(container, place, message.code_page, work)
     return elements, about
+
+
+def _signed_mail(container: Container, place: tuple[str, ...], code_page: int) -> bytes | None:
+    """What a signed message holds, which stands in the one file attached to it; None if there is
+    none, or if it is encrypted.
+    """
+    for name in container.children(place):
+        if name.startswith("__attach_version1.0_"):
+            data = _properties(container, (*place, name), "part", code_page).data(0x3701)
+            if _SIGNED_BESIDE.match(data[:4_096]):
+                return data
+            return signed_text(data)
+    return None
 
 
 def _properties(

@@ -2,6 +2,9 @@
 
 import base64
 import binascii
+import contextlib
+import email.policy
+import quopri
 import re
 from collections.abc import Iterator
 from email.message import Message
@@ -10,6 +13,9 @@ from indexes.errors import SourceRefused
 
 MAX_PARTS = 2_000
 BROKEN = (ValueError, LookupError, RecursionError, AttributeError, TypeError, AssertionError)
+_AS_IT_STOOD = email.policy.compat32.clone(max_line_length=0)
+_UNQUOTED = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*(?:\r?\n|\Z))")  # in no quoted-printable text
+_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/=\s]")
 _PACKED = re.compile(r"[^=]+=*")
 _UNPACKED = re.compile(r"[^A-Za-z0-9+/=]")
 
@@ -39,6 +45,31 @@ def bytes_of(part: Message) -> bytes:
         return data
     rest = _behind_base64(part.get_payload())
     return data if rest is None else rest
+
+
+def packed_message(part: Message) -> bytes | None:
+    """The message inside a part that was packed as a whole, as some programs do though it is
+    forbidden; None if it was not, whatever the part says.
+    """
+    way = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    if way not in ("base64", "quoted-printable"):
+        return None
+    raw = b"\n\n".join(map(raw_message, inner_parts(part)))
+    if way == "quoted-printable":
+        return None if _UNQUOTED.search(raw) else quopri.decodestring(raw)
+    if _NO_BASE64.search(raw):
+        return None
+    with contextlib.suppress(binascii.Error, ValueError):
+        return base64.b64decode(raw.rstrip(b"=\r\n ") + b"===")
+    return None
+
+
+def raw_message(message: Message) -> bytes:
+    """A message as it stood in the file."""
+    try:
+        return message.as_bytes(policy=_AS_IT_STOOD)
+    except (*BROKEN, UnicodeError):
+        return message.as_string().encode("utf-8", "surrogateescape")
 
 
 def _behind_base64(payload: object) -> bytes | None:
