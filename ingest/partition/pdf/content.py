@@ -5,6 +5,7 @@ import pypdfium2 as pdfium
 from numpy.typing import NDArray
 
 from ingest.partition.pdf.drawing import read_drawing
+from ingest.partition.pdf.leftward import is_shattered
 from ingest.partition.pdf.page import PageContent
 from ingest.partition.pdf.silent import EAST_ASIAN, SecondReader, merge_words, silent_words
 from ingest.partition.pdf.view import View
@@ -35,7 +36,15 @@ def read_content(
         textpage.close()
     width, height = view.size
     return PageContent(
-        number, width, height, words, drawing, unreadable, visible, (turn - rotation) % 4
+        number,
+        width,
+        height,
+        words,
+        drawing,
+        unreadable,
+        visible,
+        is_shattered(words),
+        (turn - rotation) % 4,
     )
 
 

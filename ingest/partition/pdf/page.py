@@ -44,6 +44,7 @@ class Word(NamedTuple):
     colour: int = 0  # 0xRRGGBB
     unseen: bool = False  # drawn in no colour at all
     order: int = 0  # of its object among those of the page; 0 if it is not known
+    leftward: bool = False  # its letters run from right to left
 
     @property
     def middle(self) -> float:
@@ -95,4 +96,5 @@ class PageContent:
     drawing: Drawing = Drawing()
     unreadable: int = 0  # letters without a Unicode value
     visible: int = 0  # all letters
+    shattered: bool = False  # the order of its letters cannot be told
     quarter_turns: int = 0  # clockwise, from the page as viewers show it to the one read here
