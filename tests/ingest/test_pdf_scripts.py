@@ -2,8 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfgen.canvas import Canvas
+
+from indexes.errors import SourceEmpty
 from ingest.elements import Parsed, ParseOptions
 from ingest.partition import parse
+from ingest.partition.pdf import silent
 from ingest.partition.pdf.leftward import order_words
 from ingest.partition.pdf.page import Box, Word
 
@@ -153,3 +160,41 @@ def test_words_are_ordered_by_the_direction_of_most_of_the_line():
     plain = [word("see", 10), word("המחסן", 60, leftward=True), word("כל", 40, leftward=True)]
     more = [*plain, word("and others", 100)]
     assert [each.text for each in order_words(more)] == ["see", "המחסן", "כל", "and others"]
+
+
+# --- letters that PDFium leaves out ---------------------------------------------------------------
+
+RULES = ["横書きの規則はここにある。", "倉庫は朝八時に開く。"]
+
+
+def write_single_letters(path: Path, *, title: str) -> None:
+    """Japanese letters, each drawn by itself, in a font that is not in the file."""
+    pdfmetrics.registerFont(UnicodeCIDFont("HeiseiMin-W3"))
+    canvas = Canvas(str(path), pagesize=(595, 842))
+    canvas.drawString(60, 800, title)
+    canvas.setFont("HeiseiMin-W3", 14)
+    for number, line in enumerate(RULES):
+        for place, letter in enumerate(line):
+            canvas.drawString(60 + 14 * place, 760 - 18 * number, letter)
+    canvas.save()
+
+
+@pytest.mark.parametrize("title", ["", "Rules of the depot"])
+def test_single_letters_in_a_font_that_is_not_in_the_file_are_read(tmp_path, title):
+    path = tmp_path / "a.pdf"
+    write_single_letters(path, title=title)
+    document = read(path)
+    text = "\n".join(element.text for element in document.elements)
+    assert "".join(RULES) in text
+    assert title in text
+    assert not document.losses
+
+
+def test_such_letters_are_counted_if_nobody_can_read_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(silent, "MAX_PAGES", 0)
+    path = tmp_path / "a.pdf"
+    write_single_letters(path, title="Rules of the depot")
+    assert ("undecodable", 23) in [(loss.kind, loss.count) for loss in read(path).losses]
+    write_single_letters(path, title="")
+    with pytest.raises(SourceEmpty):
+        read(path)

@@ -29,9 +29,11 @@ def read_content(
         codes, boxes = read_letters(textpage.raw, count)
         unreadable, visible = _count_letters(codes)
         words = tuple(read_words(textpage.raw, codes, boxes, view, orders))
-        if silent and second is not None and (codes >= EAST_ASIAN).any():
-            more = list(silent_words(silent, second.letters(number - 1), view))
+        if any(each.foreign for each in silent) or (silent and (codes >= EAST_ASIAN).any()):
+            letters = second.letters(number - 1) if second is not None else []
+            more, unknown = silent_words(silent, letters, view)
             words = tuple(merge_words(words, more))
+            unreadable, visible = unreadable + unknown, visible + len(more) + unknown
     finally:
         textpage.close()
     width, height = view.size

@@ -32,6 +32,7 @@ MIN_RULE = 4.0
 MAX_OBJECTS = 20_000  # looked at on one page; more is a map or an attack
 MAX_SEGMENTS = 2_000  # of one path
 MAX_FORM_DEPTH = 4
+LATIN_FONT = 32  # a font descriptor's flag
 _Matrix = tuple[float, float, float, float, float, float]
 PLAIN: _Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 _EDGES = [ctypes.c_float() for _ in range(4)]
@@ -54,7 +55,7 @@ def read_drawing(
         orders[handle] = order
         if _has_no_breadth(handle):
             x, y = _apply(_multiply(_matrix_of(handle), matrix), 0.0, 0.0)
-            silent.append(SilentObject(x, y, order))
+            silent.append(SilentObject(x, y, order, _is_foreign(handle)))
     return found.drawing(), orders, silent
 
 
@@ -123,6 +124,14 @@ def _has_no_breadth(handle: int) -> bool:
     if not get_bounds(handle, *_EDGE_PLACES):
         return False
     return abs(_EDGES[2].value - _EDGES[0].value) < 0.01
+
+
+def _is_foreign(handle: int) -> bool:
+    """Whether a text object's font is not in the file and not made for Latin letters."""
+    font = pdfium_c.FPDFTextObj_GetFont(ctypes.cast(handle, pdfium_c.FPDF_PAGEOBJECT))
+    if not font or pdfium_c.FPDFFont_GetIsEmbedded(font):
+        return False
+    return not pdfium_c.FPDFFont_GetFlags(font) & LATIN_FONT
 
 
 def _objects(
