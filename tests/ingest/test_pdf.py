@@ -241,6 +241,36 @@ def test_raised_letters_keep_their_meaning(tmp_path, before, script, shift, show
     assert f"{shown.replace('−', '-')} and more words." in text_of(read(tmp_path))
 
 
+@pytest.mark.parametrize("size", [6.75, 7.5, 8.25, 9.0, 9.75, 12.0])
+def test_raised_letters_of_browsers_are_five_sixths_of_the_text(tmp_path, size):
+    canvas = canvas_at(tmp_path)
+    write(canvas, ["It holds 10"], y=700, size=size)
+    at = 60.1 + canvas.stringWidth("It holds 10", "Helvetica", size)
+    write(canvas, ["6"], x=at, y=700 + 0.42 * size, size=size * 5 / 6)
+    write(canvas, [" tons and more words."], x=at + 0.47 * size, y=700, size=size)
+    canvas.save()
+    assert "It holds 10^6 tons and more words." in text_of(read(tmp_path))
+
+
+@pytest.mark.parametrize("rise", [2.5, 3.5, 4.5])
+def test_marks_of_notes_drawn_after_a_table_stand_at_their_cells(tmp_path, rise):
+    canvas = canvas_at(tmp_path)
+    rows = [("Year", "Visitors"), ("2021", "4,120"), ("2022", "5,310"), ("2023", "6,044")]
+    for number, row in enumerate(rows):
+        for column, text in enumerate(row):
+            write(canvas, [text], x=60 + 110 * column, y=740 - 18 * number, size=10)
+    for mark, number, x, text in [("a", 3, 60, "2023"), ("2", 0, 170, "Visitors")]:
+        at = x + 0.5 + canvas.stringWidth(text, "Helvetica", 10)
+        write(canvas, [mark], x=at, y=740 - 18 * number + rise, size=6.5)
+    canvas.save()
+    table = next(element.table for element in read(tmp_path).elements if element.table)
+    assert [tuple(row) for row in table.rows] == [
+        ("Year", "Visitors2"),
+        *rows[1:3],
+        ("2023a", "6,044"),
+    ]
+
+
 def test_columns_that_the_file_mixes_line_by_line_are_read_one_after_the_other(tmp_path):
     left = [
         "The first column tells of the",
