@@ -117,9 +117,54 @@ def red_on_red(canvas: Canvas) -> None:
     write(canvas, ["secret words"], y=600)
 
 
+def outside_a_clip_path(canvas: Canvas) -> None:
+    canvas.saveState()
+    path = canvas.beginPath()
+    path.rect(0, 0, 40, 40)
+    canvas.clipPath(path, stroke=0)
+    write(canvas, ["secret words"], y=600)
+    canvas.restoreState()
+
+
+def outside_the_clip_path_of_a_form(canvas: Canvas) -> None:
+    canvas.beginForm("part", 0, 0, 595, 842)
+    write(canvas, ["secret words"], y=600)
+    canvas.endForm()
+    canvas.saveState()
+    path = canvas.beginPath()
+    path.rect(0, 0, 595, 500)
+    canvas.clipPath(path, stroke=0)
+    canvas.doForm("part")
+    canvas.restoreState()
+
+
+def nearly_transparent(canvas: Canvas) -> None:
+    canvas.setFillAlpha(0.02)
+    write(canvas, ["secret words"], y=600)
+
+
+def in_a_nearly_transparent_form(canvas: Canvas) -> None:
+    canvas.beginForm("part", 0, 0, 595, 842)
+    write(canvas, ["secret words"], y=600)
+    canvas.endForm()
+    canvas.setFillAlpha(0.02)
+    canvas.doForm("part")
+
+
 @pytest.mark.parametrize(
     "hide",
-    [white_on_white, beside_the_page, too_small, in_no_colour, under_a_white_box, red_on_red],
+    [
+        white_on_white,
+        beside_the_page,
+        too_small,
+        in_no_colour,
+        under_a_white_box,
+        red_on_red,
+        outside_a_clip_path,
+        outside_the_clip_path_of_a_form,
+        nearly_transparent,
+        in_a_nearly_transparent_form,
+    ],
 )
 def test_text_that_no_reader_sees_is_left_out_and_counted_or_marked(tmp_path, hide):
     canvas = canvas_at(tmp_path)
@@ -131,6 +176,50 @@ def test_text_that_no_reader_sees_is_left_out_and_counted_or_marked(tmp_path, hi
     assert losses(document) == {"hidden": 2}
     marked = text_of(read(tmp_path, ParseOptions(ocr=False, hidden_text="mark")))
     assert "[hidden text: secret words]" in marked
+
+
+def write_layers(path: Path, layers: str) -> None:
+    """A page with the layer "Plan" around one line. layers: what the catalog says of it."""
+    content = (
+        "BT /F 11 Tf 1 0 0 1 60 700 Tm (Open words of the quay) Tj ET "
+        "/OC /P BDC BT /F 11 Tf 1 0 0 1 60 600 Tm (secret words) Tj ET EMC"
+    )
+    objects = [
+        f"<</Type/Catalog/Pages 2 0 R/OCProperties<</OCGs[6 0 R]/D<<{layers}>>>>>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R"
+        "/Resources<</Font<</F 5 0 R>>/Properties<</P 6 0 R>>>>>>",
+        f"<</Length {len(content)}>>stream\n{content}\nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        "<</Type/OCG/Name(Plan)>>",
+    ]
+    body = "\n".join(f"{n} 0 obj {each} endobj" for n, each in enumerate(objects, start=1))
+    path.write_bytes(
+        f"%PDF-1.5\n{body}\ntrailer<</Root 1 0 R/Size 7>>\nstartxref\n0\n%%EOF".encode()
+    )
+
+
+@pytest.mark.parametrize("layers", ["/OFF[6 0 R]", "/BaseState/OFF"])
+def test_a_layer_that_is_off_is_hidden_text(tmp_path, layers):
+    write_layers(tmp_path / "a.pdf", layers)
+    document = read(tmp_path)
+    assert text_of(document) == "Open words of the quay"
+    assert losses(document) == {"hidden": 2}
+
+
+@pytest.mark.parametrize("layers", ["", "/ON[6 0 R]", "/BaseState/OFF/ON[6 0 R]"])
+def test_a_layer_that_is_on_is_read(tmp_path, layers):
+    write_layers(tmp_path / "a.pdf", layers)
+    assert "secret words" in text_of(read(tmp_path))
+    assert not losses(read(tmp_path))
+
+
+def test_letters_as_faint_as_a_watermark_are_seen(tmp_path):
+    canvas = canvas_at(tmp_path)
+    canvas.setFillAlpha(0.1)
+    write(canvas, ["Draft of the third day"], y=600)
+    canvas.save()
+    assert "Draft of the third day" in text_of(read(tmp_path))
 
 
 def test_light_letters_on_dark_ground_are_seen(tmp_path):

@@ -25,15 +25,17 @@ def read_content(
         turn = text_turn(textpage.raw, count, rotation)
         left, bottom, right, top = page.get_cropbox()
         view = View(left, bottom, right, top, turn)
-        drawing, orders, silent = read_drawing(page, view)
+        drawing, texts = read_drawing(page, view)
+        silent = texts.silent
         codes, boxes = read_letters(textpage.raw, count)
         unreadable, visible = _count_letters(codes)
-        words = tuple(read_words(textpage.raw, codes, boxes, view, orders))
+        words = tuple(read_words(textpage.raw, codes, boxes, view, texts.orders))
         if any(each.foreign for each in silent) or (silent and (codes >= EAST_ASIAN).any()):
             letters = second.letters(number - 1) if second is not None else []
             more, unknown = silent_words(silent, letters, view)
             words = tuple(merge_words(words, more))
             unreadable, visible = unreadable + unknown, visible + len(more) + unknown
+        off = texts.switched_off(second.layers_off if second is not None else frozenset)
     finally:
         textpage.close()
     width, height = view.size
@@ -47,6 +49,9 @@ def read_content(
         visible,
         is_shattered(words),
         (turn - rotation) % 4,
+        off,
+        frozenset(texts.faint),
+        texts.clips,
     )
 
 

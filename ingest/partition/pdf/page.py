@@ -3,7 +3,8 @@
 Places are points as the reader sees the page: from its left edge, and downwards from its top.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -98,3 +99,6 @@ class PageContent:
     visible: int = 0  # all letters
     shattered: bool = False  # the order of its letters cannot be told
     quarter_turns: int = 0  # clockwise, from the page as viewers show it to the one read here
+    switched_off: frozenset[int] = frozenset()  # orders of objects on layers that are off
+    faint: frozenset[int] = frozenset()  # orders of objects that are as good as not drawn
+    clips: Mapping[int, Box] = field(default_factory=dict)  # what is seen of objects, by order

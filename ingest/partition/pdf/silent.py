@@ -65,6 +65,25 @@ class SecondReader:
 
         return read_optional(read, [])  # PDFium has read the page but for these letters
 
+    def layers_off(self) -> frozenset[str]:
+        """Names of the layers that are off when the file is opened, all of that name."""
+
+        def read() -> frozenset[str]:
+            told = self._reader.trailer["/Root"].get("/OCProperties")
+            told = told.get_object() if told is not None else {}
+            default = told.get("/D", {})
+            off = {each.idnum for each in default.get("/OFF", ())}
+            on = {each.idnum for each in default.get("/ON", ())}
+            shown: set[str] = set()
+            gone: set[str] = set()
+            for each in told.get("/OCGs", ()):
+                closed = each.idnum not in on if default.get("/BaseState") == "/OFF" else False
+                names = gone if closed or each.idnum in off else shown
+                names.add(str(each.get_object().get("/Name", "")))
+            return frozenset(gone - shown)
+
+        return read_optional(read, frozenset())
+
 
 def silent_words(
     objects: Sequence[SilentObject], letters: Sequence[tuple[str, float, float, float]], view: View

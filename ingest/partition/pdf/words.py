@@ -14,6 +14,7 @@ import pypdfium2.raw as pdfium_c
 from numpy.typing import NDArray
 
 from ingest.partition.lines import SOFT_BREAKS
+from ingest.partition.pdf.concealed import FAINT
 from ingest.partition.pdf.leftward import leftward_letters, runs_leftward
 from ingest.partition.pdf.letter_order import order_letters
 from ingest.partition.pdf.page import Box, Word
@@ -216,4 +217,4 @@ class _Styles:
             colour = red << 16 | green << 8 | blue
         mode = get_render_mode(handle) if handle else 0
         turned = (turn - 4 * self.view.turn) % 16 != 0  # an upright letter is turned with the view
-        return round(size * 2) / 2, turned, colour, mode in INVISIBLE_MODES or alpha == 0
+        return round(size * 2) / 2, turned, colour, mode in INVISIBLE_MODES or alpha <= FAINT
