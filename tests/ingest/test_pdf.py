@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from reportlab.lib.utils import ImageReader
@@ -10,6 +11,7 @@ from reportlab.pdfgen.canvas import Canvas
 from ingest.elements import Element, Parsed, ParseOptions
 from ingest.partition import ocr, parse
 from ingest.partition.lines import join_lines
+from ingest.partition.pdf.words import needless_breaks
 from ingest.partition.titles import choose_title, is_title
 
 NO_OCR = ParseOptions(ocr=False)
@@ -358,6 +360,35 @@ def test_marks_of_notes_drawn_after_a_table_stand_at_their_cells(tmp_path, rise)
         *rows[1:3],
         ("2023a", "6,044"),
     ]
+
+
+def breaks_in(letters: list[tuple[str, float, float]], size: float = 10) -> list[int]:
+    """Places of the line ends that are needless. letters: (letter, left, top), 6 points wide; a line
+    end has no breadth.
+    """
+    codes = np.array([ord(letter) for letter, _, _ in letters])
+    sides = np.array(
+        [
+            (left, top, left + 6 * (letter > " "), top + size * (letter > " "))
+            for letter, left, top in letters
+        ]
+    ).T
+    return np.flatnonzero(needless_breaks(codes, sides)).tolist()
+
+
+END = [("\r", 90, 100), ("\n", 90, 100)]
+
+
+def test_a_line_end_within_a_word_is_none():
+    assert breaks_in([("W", 60, 100), *END, ("r", 65.6, 100), ("e", 72, 100)]) == [1, 2]
+    assert breaks_in([("m", 60, 100), *END, (".", 66.4, 102)]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("left", "top"), [(68.0, 100.0), (60.0, 112.0), (66.0, 112.0), (20.0, 100.0), (66.0, 106.0)]
+)
+def test_a_line_end_before_another_word_or_line_stays(left, top):
+    assert breaks_in([("W", 60, 100), *END, ("r", left, top), ("e", left + 6, top)]) == []
 
 
 def test_columns_that_the_file_mixes_line_by_line_are_read_one_after_the_other(tmp_path):

@@ -28,6 +28,8 @@ from ingest.partition.pdf.pdfium import (
 from ingest.partition.pdf.view import Floats, View
 
 ANGLE_SAMPLES = 40
+TOUCHES = (-0.25, 0.08)  # of the boxes' height: across between letters of one word
+BESIDE = 0.6  # of the lower box: how much of its height stands beside the other one
 FAR = 0.8  # of the taller box; letters from right to left so far apart are of two words
 HYPHEN = 2  # PDFium's mark for a hyphen made by the line end
 INVISIBLE_MODES = (pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium_c.FPDF_TEXTRENDERMODE_CLIP)
@@ -99,16 +101,37 @@ def _letter_of(code: int) -> str:
 
 def _place(codes: NDArray[np.int64], boxes: Floats, view: View) -> "_Letters":
     one, other = view.place(boxes[:, 0], boxes[:, 1]), view.place(boxes[:, 2], boxes[:, 3])
-    left, right = np.minimum(one[0], other[0]), np.maximum(one[0], other[0])
-    top, bottom = np.minimum(one[1], other[1]), np.maximum(one[1], other[1])
+    sides = np.stack((*np.minimum(one, other), *np.maximum(one, other)))
+    kept = np.flatnonzero(~needless_breaks(codes, sides))
+    codes, sides = codes[kept], sides[:, kept]
     leftward = leftward_letters(codes)
+    left, top, right, bottom = sides
     order, codes = order_letters(codes, leftward, (left, top, right, bottom))
     if leftward.any():
         leftward, left, top, right, bottom = (
             each[order] for each in (leftward, left, top, right, bottom)
         )
     solid = (codes > 32) | (codes == HYPHEN)
-    return _Letters(order, codes, solid, leftward, left, top, right, bottom)
+    return _Letters(kept[order], codes, solid, leftward, left, top, right, bottom)
+
+
+def needless_breaks(codes: NDArray[np.int64], sides: Floats) -> NDArray[np.bool_]:
+    """Which letters are line ends that PDFium put between letters that touch each other: it does so
+    where a word is drawn in parts. sides: left, top, right and bottom.
+    """
+    needless = np.zeros(len(codes), np.bool_)
+    ends = np.flatnonzero((codes[1:-2] == 13) & (codes[2:-1] == 10)) + 1
+    one, other = ends - 1, ends + 2
+    sound = (codes[one] > 32) & (codes[other] > 32)
+    left, top, right, bottom = sides
+    tall = np.maximum(bottom - top, 0.5)
+    low, high = np.minimum(tall[one], tall[other]), np.maximum(tall[one], tall[other])
+    onward, back = left[other] - right[one], left[one] - right[other]
+    across = np.where(leftward_letters(codes[other]), np.maximum(onward, back), onward)
+    down = np.minimum(bottom[one], bottom[other]) - np.maximum(top[one], top[other])
+    sound &= (across < TOUCHES[1] * high) & (across > TOUCHES[0] * low) & (down > BESIDE * low)
+    needless[ends[sound]] = needless[ends[sound] + 1] = True
+    return needless
 
 
 @dataclass(frozen=True, slots=True)
