@@ -11,6 +11,7 @@ from indexes.errors import SourceEmpty
 from ingest.elements import Parsed, ParseOptions
 from ingest.partition import parse
 from ingest.partition.pdf import silent
+from ingest.partition.pdf.downward import join_columns
 from ingest.partition.pdf.leftward import order_words
 from ingest.partition.pdf.page import Box, Word
 
@@ -198,3 +199,57 @@ def test_such_letters_are_counted_if_nobody_can_read_them(tmp_path, monkeypatch)
     write_single_letters(path, title="")
     with pytest.raises(SourceEmpty):
         read(path)
+
+
+# --- from top to bottom ---------------------------------------------------------------------------
+
+COLUMNS = ["縦書きの規則はここにある。", "倉庫は朝八時に開く。", "鍵は守衛が持つ。"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+@pytest.mark.parametrize("vertical", [True, False])
+def test_columns_from_top_to_bottom_are_read_from_the_right(tmp_path, vertical, order):
+    font = UnicodeCIDFont("HeiseiKakuGo-W5", isVertical=vertical)
+    pdfmetrics.registerFont(font)
+    canvas = Canvas(str(tmp_path / "a.pdf"), pagesize=(595, 842))
+    canvas.drawString(60, 800, "Rules of the depot")
+    canvas.setFont(font.fontName, 14)
+    for number in order:
+        if vertical:
+            canvas.drawString(500 - 30 * number, 740, COLUMNS[number])
+            continue
+        for place, letter in enumerate(COLUMNS[number]):
+            canvas.drawString(500 - 30 * number, 740 - 15 * place, letter)
+    canvas.save()
+    assert shown(read(tmp_path / "a.pdf")) == [
+        ("text", "Rules of the depot"),
+        ("text", "".join(COLUMNS)),
+    ]
+
+
+def stack(text: str, left: float, top: float) -> list[Word]:
+    return [
+        Word(letter, Box(left, y, left + 10, y + 10), y + 9, 10, line=1)
+        for y, letter in zip(range(int(top), 900, 11), text, strict=False)
+    ]
+
+
+def test_tiers_of_columns_follow_each_other():
+    words = [
+        *stack("一二三四", 50, 100),
+        *stack("五六七八", 80, 100),
+        *stack("甲乙丙丁", 50, 200),
+        *stack("戊己庚辛", 80, 200),
+    ]
+    assert [word.text for word in join_columns(words)] == [
+        "五六七八",
+        "一二三四",
+        "戊己庚辛",
+        "甲乙丙丁",
+    ]
+
+
+def test_single_letters_below_each_other_in_a_level_text_stay():
+    level = Word("倉庫は朝八時に開く規則", Box(50, 50, 160, 60), 59, 10, line=0)
+    words = [level, *stack("一二三", 50, 100)]
+    assert join_columns(words) == tuple(words)

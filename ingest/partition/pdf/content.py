@@ -4,6 +4,7 @@ import numpy as np
 import pypdfium2 as pdfium
 from numpy.typing import NDArray
 
+from ingest.partition.pdf.downward import join_columns
 from ingest.partition.pdf.drawing import read_drawing
 from ingest.partition.pdf.leftward import is_shattered
 from ingest.partition.pdf.page import PageContent
@@ -35,6 +36,7 @@ def read_content(
             more, unknown = silent_words(silent, letters, view)
             words = tuple(merge_words(words, more))
             unreadable, visible = unreadable + unknown, visible + len(more) + unknown
+        words = join_columns(words)
         off = texts.switched_off(second.layers_off if second is not None else frozenset)
     finally:
         textpage.close()

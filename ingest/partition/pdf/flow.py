@@ -107,7 +107,10 @@ def _lines(groups: Sequence[Sequence[Word]]) -> Iterator[Line]:
         else:
             text = words_text(words)
         text = _LEADERS.sub(" … ", text).strip()
-        if text.strip("… "):
+        if text.strip("… ") and words[0].downward:
+            box = words[0].box  # turned, so that its column is a line below the one before
+            yield Line(text, words[0].size, box.top, box.bottom, -box.right, (text,))
+        elif text.strip("… "):
             yield Line(
                 text,
                 _size_of(words),

@@ -46,6 +46,7 @@ class Word(NamedTuple):
     unseen: bool = False  # drawn in no colour at all
     order: int = 0  # of its object among those of the page; 0 if it is not known
     leftward: bool = False  # its letters run from right to left
+    downward: bool = False  # a column of letters below each other
 
     @property
     def middle(self) -> float:
