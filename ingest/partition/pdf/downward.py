@@ -52,7 +52,8 @@ def _stacks(words: Sequence[Word]) -> list[list[Word]]:
 
 
 def _is_east_asian(word: Word) -> bool:
-    return any(first <= word.text[:1] <= last for first, last in _RANGES)
+    letter = word.text[:1]
+    return letter >= _RANGES[0][0] and any(first <= letter <= last for first, last in _RANGES)
 
 
 def _may_stand(word: Word) -> bool:

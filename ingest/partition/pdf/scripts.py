@@ -65,7 +65,7 @@ def _may_be_apart(word: Word) -> bool:
 def _base_of(words: Sequence[Word], place: int, ends: Sequence[tuple[float, int]]) -> int | None:
     """The place of the word that one stands at the end of, raised or lowered."""
     word = words[place]
-    reach = 4 * word.size  # no base is so much larger
+    reach = word.size  # no base is so large that it may end farther away
     start = bisect_left(ends, word.box.left - reach, key=itemgetter(0))
     end = bisect_right(ends, word.box.left + reach, key=itemgetter(0))
     near = [
