@@ -33,6 +33,8 @@ def runs_leftward(text: str) -> bool:
     """Whether most letters of a word run from right to left."""
     if max(text, default="") < FIRST:
         return False
+    if not any(chr(first) <= letter <= chr(last) for letter in text for first, last in _RANGES):
+        return False
     strong = leftward_letters(np.array([ord(letter) for letter in text], np.int64))
     return 2 * int(strong.sum()) > sum(map(str.isalpha, text))
 

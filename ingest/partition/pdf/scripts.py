@@ -45,7 +45,11 @@ def _join_next(words: Iterable[Word]) -> Iterator[Word]:
 
 def _join_apart(words: list[Word]) -> list[Word]:
     """Those joined that are drawn before or after all the rest, such as marks of notes."""
-    apart = [place for place, word in enumerate(words) if _may_be_apart(word)]
+    apart = [
+        place
+        for place, word in enumerate(words)
+        if _may_be_apart(word) and not _follows_its_like(words, place)
+    ]
     if not 0 < len(apart) <= MAX_APART:
         return words
     ends = sorted((word.box.right, place) for place, word in enumerate(words) if not word.turned)
@@ -60,6 +64,17 @@ def _join_apart(words: list[Word]) -> list[Word]:
 
 def _may_be_apart(word: Word) -> bool:
     return len(word.text) <= MAX_LETTERS and not word.turned and word.text[:1].isalnum()
+
+
+def _follows_its_like(words: Sequence[Word], place: int) -> bool:
+    """Whether the word before it in the file is part of its own line: most are."""
+    word, before = words[place], words[place - 1]
+    return (
+        place > 0
+        and before.size == word.size
+        and before.baseline == word.baseline
+        and 0 <= word.box.left - before.box.right < word.size
+    )
 
 
 def _base_of(words: Sequence[Word], place: int, ends: Sequence[tuple[float, int]]) -> int | None:
