@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from reportlab.lib.utils import ImageReader
@@ -10,6 +11,7 @@ from reportlab.pdfgen.canvas import Canvas
 from ingest.elements import Element, Parsed, ParseOptions
 from ingest.partition import ocr, parse
 from ingest.partition.lines import join_lines
+from ingest.partition.pdf.words import needless_breaks
 from ingest.partition.titles import choose_title, is_title
 
 NO_OCR = ParseOptions(ocr=False)
@@ -117,9 +119,54 @@ def red_on_red(canvas: Canvas) -> None:
     write(canvas, ["secret words"], y=600)
 
 
+def outside_a_clip_path(canvas: Canvas) -> None:
+    canvas.saveState()
+    path = canvas.beginPath()
+    path.rect(0, 0, 40, 40)
+    canvas.clipPath(path, stroke=0)
+    write(canvas, ["secret words"], y=600)
+    canvas.restoreState()
+
+
+def outside_the_clip_path_of_a_form(canvas: Canvas) -> None:
+    canvas.beginForm("part", 0, 0, 595, 842)
+    write(canvas, ["secret words"], y=600)
+    canvas.endForm()
+    canvas.saveState()
+    path = canvas.beginPath()
+    path.rect(0, 0, 595, 500)
+    canvas.clipPath(path, stroke=0)
+    canvas.doForm("part")
+    canvas.restoreState()
+
+
+def nearly_transparent(canvas: Canvas) -> None:
+    canvas.setFillAlpha(0.02)
+    write(canvas, ["secret words"], y=600)
+
+
+def in_a_nearly_transparent_form(canvas: Canvas) -> None:
+    canvas.beginForm("part", 0, 0, 595, 842)
+    write(canvas, ["secret words"], y=600)
+    canvas.endForm()
+    canvas.setFillAlpha(0.02)
+    canvas.doForm("part")
+
+
 @pytest.mark.parametrize(
     "hide",
-    [white_on_white, beside_the_page, too_small, in_no_colour, under_a_white_box, red_on_red],
+    [
+        white_on_white,
+        beside_the_page,
+        too_small,
+        in_no_colour,
+        under_a_white_box,
+        red_on_red,
+        outside_a_clip_path,
+        outside_the_clip_path_of_a_form,
+        nearly_transparent,
+        in_a_nearly_transparent_form,
+    ],
 )
 def test_text_that_no_reader_sees_is_left_out_and_counted_or_marked(tmp_path, hide):
     canvas = canvas_at(tmp_path)
@@ -131,6 +178,50 @@ def test_text_that_no_reader_sees_is_left_out_and_counted_or_marked(tmp_path, hi
     assert losses(document) == {"hidden": 2}
     marked = text_of(read(tmp_path, ParseOptions(ocr=False, hidden_text="mark")))
     assert "[hidden text: secret words]" in marked
+
+
+def write_layers(path: Path, layers: str) -> None:
+    """A page with the layer "Plan" around one line. layers: what the catalog says of it."""
+    content = (
+        "BT /F 11 Tf 1 0 0 1 60 700 Tm (Open words of the quay) Tj ET "
+        "/OC /P BDC BT /F 11 Tf 1 0 0 1 60 600 Tm (secret words) Tj ET EMC"
+    )
+    objects = [
+        f"<</Type/Catalog/Pages 2 0 R/OCProperties<</OCGs[6 0 R]/D<<{layers}>>>>>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R"
+        "/Resources<</Font<</F 5 0 R>>/Properties<</P 6 0 R>>>>>>",
+        f"<</Length {len(content)}>>stream\n{content}\nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        "<</Type/OCG/Name(Plan)>>",
+    ]
+    body = "\n".join(f"{n} 0 obj {each} endobj" for n, each in enumerate(objects, start=1))
+    path.write_bytes(
+        f"%PDF-1.5\n{body}\ntrailer<</Root 1 0 R/Size 7>>\nstartxref\n0\n%%EOF".encode()
+    )
+
+
+@pytest.mark.parametrize("layers", ["/OFF[6 0 R]", "/BaseState/OFF"])
+def test_a_layer_that_is_off_is_hidden_text(tmp_path, layers):
+    write_layers(tmp_path / "a.pdf", layers)
+    document = read(tmp_path)
+    assert text_of(document) == "Open words of the quay"
+    assert losses(document) == {"hidden": 2}
+
+
+@pytest.mark.parametrize("layers", ["", "/ON[6 0 R]", "/BaseState/OFF/ON[6 0 R]"])
+def test_a_layer_that_is_on_is_read(tmp_path, layers):
+    write_layers(tmp_path / "a.pdf", layers)
+    assert "secret words" in text_of(read(tmp_path))
+    assert not losses(read(tmp_path))
+
+
+def test_letters_as_faint_as_a_watermark_are_seen(tmp_path):
+    canvas = canvas_at(tmp_path)
+    canvas.setFillAlpha(0.1)
+    write(canvas, ["Draft of the third day"], y=600)
+    canvas.save()
+    assert "Draft of the third day" in text_of(read(tmp_path))
 
 
 def test_light_letters_on_dark_ground_are_seen(tmp_path):
@@ -239,6 +330,65 @@ def test_raised_letters_keep_their_meaning(tmp_path, before, script, shift, show
     write(canvas, ["and more words."], x=at + 14, y=700)
     canvas.save()
     assert f"{shown.replace('−', '-')} and more words." in text_of(read(tmp_path))
+
+
+@pytest.mark.parametrize("size", [6.75, 7.5, 8.25, 9.0, 9.75, 12.0])
+def test_raised_letters_of_browsers_are_five_sixths_of_the_text(tmp_path, size):
+    canvas = canvas_at(tmp_path)
+    write(canvas, ["It holds 10"], y=700, size=size)
+    at = 60.1 + canvas.stringWidth("It holds 10", "Helvetica", size)
+    write(canvas, ["6"], x=at, y=700 + 0.42 * size, size=size * 5 / 6)
+    write(canvas, [" tons and more words."], x=at + 0.47 * size, y=700, size=size)
+    canvas.save()
+    assert "It holds 10^6 tons and more words." in text_of(read(tmp_path))
+
+
+@pytest.mark.parametrize("rise", [2.5, 3.5, 4.5])
+def test_marks_of_notes_drawn_after_a_table_stand_at_their_cells(tmp_path, rise):
+    canvas = canvas_at(tmp_path)
+    rows = [("Year", "Visitors"), ("2021", "4,120"), ("2022", "5,310"), ("2023", "6,044")]
+    for number, row in enumerate(rows):
+        for column, text in enumerate(row):
+            write(canvas, [text], x=60 + 110 * column, y=740 - 18 * number, size=10)
+    for mark, number, x, text in [("a", 3, 60, "2023"), ("2", 0, 170, "Visitors")]:
+        at = x + 0.5 + canvas.stringWidth(text, "Helvetica", 10)
+        write(canvas, [mark], x=at, y=740 - 18 * number + rise, size=6.5)
+    canvas.save()
+    table = next(element.table for element in read(tmp_path).elements if element.table)
+    assert [tuple(row) for row in table.rows] == [
+        ("Year", "Visitors2"),
+        *rows[1:3],
+        ("2023a", "6,044"),
+    ]
+
+
+def breaks_in(letters: list[tuple[str, float, float]], size: float = 10) -> list[int]:
+    """Places of the line ends that are needless. letters: (letter, left, top), 6 points wide; a line
+    end has no breadth.
+    """
+    codes = np.array([ord(letter) for letter, _, _ in letters])
+    sides = np.array(
+        [
+            (left, top, left + 6 * (letter > " "), top + size * (letter > " "))
+            for letter, left, top in letters
+        ]
+    ).T
+    return np.flatnonzero(needless_breaks(codes, sides)).tolist()
+
+
+END = [("\r", 90, 100), ("\n", 90, 100)]
+
+
+def test_a_line_end_within_a_word_is_none():
+    assert breaks_in([("W", 60, 100), *END, ("r", 65.6, 100), ("e", 72, 100)]) == [1, 2]
+    assert breaks_in([("m", 60, 100), *END, (".", 66.4, 102)]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("left", "top"), [(68.0, 100.0), (60.0, 112.0), (66.0, 112.0), (20.0, 100.0), (66.0, 106.0)]
+)
+def test_a_line_end_before_another_word_or_line_stays(left, top):
+    assert breaks_in([("W", 60, 100), *END, ("r", left, top), ("e", left + 6, top)]) == []
 
 
 def test_columns_that_the_file_mixes_line_by_line_are_read_one_after_the_other(tmp_path):

@@ -4,7 +4,9 @@ import numpy as np
 import pypdfium2 as pdfium
 from numpy.typing import NDArray
 
+from ingest.partition.pdf.downward import join_columns
 from ingest.partition.pdf.drawing import read_drawing
+from ingest.partition.pdf.leftward import is_shattered
 from ingest.partition.pdf.page import PageContent
 from ingest.partition.pdf.silent import EAST_ASIAN, SecondReader, merge_words, silent_words
 from ingest.partition.pdf.view import View
@@ -24,18 +26,34 @@ def read_content(
         turn = text_turn(textpage.raw, count, rotation)
         left, bottom, right, top = page.get_cropbox()
         view = View(left, bottom, right, top, turn)
-        drawing, orders, silent = read_drawing(page, view)
+        drawing, texts = read_drawing(page, view)
+        silent = texts.silent
         codes, boxes = read_letters(textpage.raw, count)
         unreadable, visible = _count_letters(codes)
-        words = tuple(read_words(textpage.raw, codes, boxes, view, orders))
-        if silent and second is not None and (codes >= EAST_ASIAN).any():
-            more = list(silent_words(silent, second.letters(number - 1), view))
+        words = tuple(read_words(textpage.raw, codes, boxes, view, texts.orders))
+        if any(each.foreign for each in silent) or (silent and (codes >= EAST_ASIAN).any()):
+            letters = second.letters(number - 1) if second is not None else []
+            more, unknown = silent_words(silent, letters, view)
             words = tuple(merge_words(words, more))
+            unreadable, visible = unreadable + unknown, visible + len(more) + unknown
+        words = join_columns(words)
+        off = texts.switched_off(second.layers_off if second is not None else frozenset)
     finally:
         textpage.close()
     width, height = view.size
     return PageContent(
-        number, width, height, words, drawing, unreadable, visible, (turn - rotation) % 4
+        number,
+        width,
+        height,
+        words,
+        drawing,
+        unreadable,
+        visible,
+        is_shattered(words),
+        (turn - rotation) % 4,
+        off,
+        frozenset(texts.faint),
+        texts.clips,
     )
 
 

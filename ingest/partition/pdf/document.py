@@ -110,7 +110,7 @@ class _PageReader:
     ) -> None:
         self.document, self.work, self.second = document, work, second
         self.damaged = self.empty = self.unread = self.photographs = self.text_pages = 0
-        self.unreadable = 0
+        self.unreadable = self.shattered = 0
 
     def read(self, index: int) -> Page:
         label = self._label(index)
@@ -142,6 +142,7 @@ class _PageReader:
         drawn = content.drawing.pictures or content.drawing.outlines
         self.empty += not items and not scanned and not notes and bool(drawn) and not parts
         self.text_pages += bool(items or notes)
+        self.shattered += content.shattered and not useless
         letters: Counter[float] = Counter()
         for table in tables:
             for index in table.words:
@@ -191,6 +192,7 @@ class _PageReader:
         work.lose("picture", self.unread, "pages", "pictures of text, and OCR is off")
         work.lose("part", self.damaged, "pages", "damaged")
         work.lose("part", self.empty, "pages", "drawn without text")
+        work.lose("part", self.shattered, "pages", "the order of their letters cannot be told")
         work.lose("picture", self.photographs, "pages", "photographs without a sign of text")
         work.lose("undecodable", self.unreadable, "characters", "their font tells no letters")
 

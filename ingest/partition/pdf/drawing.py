@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
+from ingest.partition.pdf.concealed import FAINT, TextObjects, read_clip, read_layers
 from ingest.partition.pdf.page import Box, Drawing, Rule, Shape
 from ingest.partition.pdf.pdfium import (
     address_of,
@@ -32,30 +33,87 @@ MIN_RULE = 4.0
 MAX_OBJECTS = 20_000  # looked at on one page; more is a map or an attack
 MAX_SEGMENTS = 2_000  # of one path
 MAX_FORM_DEPTH = 4
+LATIN_FONT = 32  # a font descriptor's flag
 _Matrix = tuple[float, float, float, float, float, float]
 PLAIN: _Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 _EDGES = [ctypes.c_float() for _ in range(4)]
 _EDGE_PLACES = tuple(map(ctypes.addressof, _EDGES))
 
 
-def read_drawing(
-    page: pdfium.PdfPage, view: View
-) -> tuple[Drawing, dict[int, int], list[SilentObject]]:
-    """The drawing, the place of each text object in the order in which objects are drawn, and the
-    text objects without breadth.
-    """
-    silent: list[SilentObject] = []
-    orders: dict[int, int] = {}
+def read_drawing(page: pdfium.PdfPage, view: View) -> tuple[Drawing, TextObjects]:
+    """What is drawn, and what is to be known of the text objects."""
+    texts = TextObjects()
     found = _Found(view)
-    for order, (handle, kind, matrix) in enumerate(_objects(page), start=1):
-        if kind != pdfium_c.FPDF_PAGEOBJ_TEXT:
-            found.take(handle, kind, matrix, order)
-            continue
-        orders[handle] = order
-        if _has_no_breadth(handle):
-            x, y = _apply(_multiply(_matrix_of(handle), matrix), 0.0, 0.0)
-            silent.append(SilentObject(x, y, order))
-    return found.drawing(), orders, silent
+    for order, (handle, kind, around) in enumerate(_objects(page, view), start=1):
+        if kind == pdfium_c.FPDF_PAGEOBJ_TEXT:
+            _take_text(texts, handle, around, order, view)
+        else:
+            found.take(handle, kind, around.matrix, order)
+    return found.drawing(), texts
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What the forms around an object say of it."""
+
+    matrix: _Matrix = PLAIN
+    layers: tuple[str, ...] = ()
+    seen: Box | None = None
+    faint: bool = False
+
+    def within(self, form: int, view: View) -> "_Around":
+        return _Around(
+            _multiply(_matrix_of(form), self.matrix),
+            self.layers + read_layers(form),
+            self.narrowed(form, view),
+            self.faint or _is_faint(form),
+        )
+
+    def narrowed(self, handle: int, view: View) -> Box | None:
+        """What is seen of an object, all if it is None."""
+        edges = read_clip(handle)
+        if edges is None:
+            return self.seen
+        box = _place_edges(edges, self.matrix, view)
+        if self.seen is None:
+            return box
+        outer = self.seen
+        return Box(
+            max(box.left, outer.left),
+            max(box.top, outer.top),
+            min(box.right, outer.right),
+            min(box.bottom, outer.bottom),
+        )
+
+
+def _take_text(texts: TextObjects, handle: int, around: _Around, order: int, view: View) -> None:
+    texts.orders[handle] = order
+    if _has_no_breadth(handle):
+        x, y = _apply(_multiply(_matrix_of(handle), around.matrix), 0.0, 0.0)
+        texts.silent.append(SilentObject(x, y, order, _is_foreign(handle)))
+    if layers := around.layers + read_layers(handle):
+        texts.layers[order] = layers
+    if around.faint:
+        texts.faint.add(order)
+    seen = around.narrowed(handle, view)
+    box = _box_of(handle, around.matrix, view) if seen is not None else None
+    if seen is not None and box is not None and not _is_inside(box, seen):
+        texts.clips[order] = seen
+
+
+def _is_inside(box: Box, outer: Box) -> bool:
+    return (
+        outer.left <= box.left
+        and box.right <= outer.right
+        and outer.top <= box.top
+        and box.bottom <= outer.bottom
+    )
+
+
+def _is_faint(form: int) -> bool:
+    """Whether a form is drawn so thinly that nothing of it is seen."""
+    paint = [ctypes.c_uint() for _ in range(4)]
+    return bool(get_fill(form, *map(ctypes.addressof, paint))) and paint[3].value <= FAINT
 
 
 @dataclass(slots=True)
@@ -125,12 +183,18 @@ def _has_no_breadth(handle: int) -> bool:
     return abs(_EDGES[2].value - _EDGES[0].value) < 0.01
 
 
-def _objects(
-    page: pdfium.PdfPage,
-) -> Iterator[tuple[int, int, _Matrix]]:
-    """(object, its kind, the matrix of the forms around it), in the order in which they are drawn."""
+def _is_foreign(handle: int) -> bool:
+    """Whether a text object's font is not in the file and not made for Latin letters."""
+    font = pdfium_c.FPDFTextObj_GetFont(ctypes.cast(handle, pdfium_c.FPDF_PAGEOBJECT))
+    if not font or pdfium_c.FPDFFont_GetIsEmbedded(font):
+        return False
+    return not pdfium_c.FPDFFont_GetFlags(font) & LATIN_FONT
+
+
+def _objects(page: pdfium.PdfPage, view: View) -> Iterator[tuple[int, int, _Around]]:
+    """(object, its kind, what the forms around it say), in the order in which they are drawn."""
     seen = 0
-    stack: list[tuple[Iterator[int], _Matrix]] = [(_page_objects(page), PLAIN)]
+    stack: list[tuple[Iterator[int], _Around]] = [(_page_objects(page), _Around())]
     while stack and seen < MAX_OBJECTS:
         handles, outer = stack[-1]
         handle = next(handles, None)
@@ -142,7 +206,7 @@ def _objects(
         if kind != pdfium_c.FPDF_PAGEOBJ_FORM:
             yield handle, kind, outer
         elif len(stack) <= MAX_FORM_DEPTH:
-            stack.append((_form_objects(handle), _multiply(_matrix_of(handle), outer)))
+            stack.append((_form_objects(handle), outer.within(handle, view)))
 
 
 def _page_objects(page: pdfium.PdfPage) -> Iterator[int]:
@@ -185,6 +249,11 @@ def _box_of(handle: int, matrix: _Matrix, view: View) -> Box | None:
     if not get_bounds(handle, *_EDGE_PLACES):
         return None
     left, bottom, right, top = (edge.value for edge in _EDGES)
+    return _place_edges((left, bottom, right, top), matrix, view)
+
+
+def _place_edges(edges: tuple[float, float, float, float], matrix: _Matrix, view: View) -> Box:
+    left, bottom, right, top = edges
     if matrix == PLAIN:
         return _place_quickly(view, left, bottom, right, top)
     corners = [_apply(matrix, x, y) for x in (left, right) for y in (bottom, top)]

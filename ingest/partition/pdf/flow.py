@@ -2,9 +2,10 @@
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from ingest.partition.pdf.leftward import is_leftward
 from ingest.partition.pdf.page import Word
 from ingest.partition.pdf.rows import words_text
 from ingest.partition.pdf.tables.grid import FoundTable
@@ -24,6 +25,12 @@ class Line:
     right: float
     top: float  # its baseline; only steps from one line to the next matter
     pieces: tuple[str, ...] = ()  # parted by wide white space
+    leftward: bool = False  # runs from right to left
+
+    @property
+    def inset(self) -> float:
+        """Where it begins, in the direction of reading."""
+        return -self.right if self.leftward else self.left
 
 
 Item = Line | FoundTable
@@ -40,7 +47,9 @@ def read_flow(
     free = [(index, word) for index, word in enumerate(words) if index not in claimed]
     zones = {id(words[index]): number for index, number in columns.items()}
     ordered = _in_order(free, zones)
-    starts = sorted(((min(table.words), table) for table in tables), key=lambda each: each[0])
+    read = [_mirror_columns(table, [words[place] for place in table.words]) for table in tables]
+    starts = sorted(((min(table.words), table) for table in read), key=lambda each: each[0])
+    leftward = {word.line for word in words if word.leftward}
     items: list[Item] = []
     held: list[Word] = []
     at = 0
@@ -50,7 +59,7 @@ def read_flow(
             held = []
             items.append(starts[at][1])
             at += 1
-        if held and not _same_line(held[-1], word, zones):
+        if held and not _same_line(held[-1], word, zones, leftward):
             items += _lines([held])
             held = []
         held.append(word)
@@ -74,15 +83,18 @@ def _in_order(
     return [words[place] for _, place in sorted(keyed)]
 
 
-def _same_line(before: Word, word: Word, zones: dict[int, int]) -> bool:
+def _same_line(
+    before: Word, word: Word, zones: Mapping[int, int], leftward: Collection[int]
+) -> bool:
+    """leftward: numbers of lines with words that run from right to left, in any order."""
     if before.turned or word.turned:
         return before.turned and word.turned and before.line == word.line
     if zones and zones.get(id(before)) != zones.get(id(word)):
         return False
     size = max(min(before.size, word.size), 1.0)
-    return (
-        abs(word.baseline - before.baseline) < SAME_LINE * size
-        and word.box.left > before.box.left - 0.1 * size
+    onward = word.box.left > before.box.left - 0.1 * size
+    return abs(word.baseline - before.baseline) < SAME_LINE * size and (
+        onward or (word.line == before.line and word.line in leftward)
     )
 
 
@@ -95,7 +107,10 @@ def _lines(groups: Sequence[Sequence[Word]]) -> Iterator[Line]:
         else:
             text = words_text(words)
         text = _LEADERS.sub(" … ", text).strip()
-        if text.strip("… "):
+        if text.strip("… ") and words[0].downward:
+            box = words[0].box  # turned, so that its column is a line below the one before
+            yield Line(text, words[0].size, box.top, box.bottom, -box.right, (text,))
+        elif text.strip("… "):
             yield Line(
                 text,
                 _size_of(words),
@@ -103,6 +118,7 @@ def _lines(groups: Sequence[Sequence[Word]]) -> Iterator[Line]:
                 max(word.box.right for word in words),
                 words[0].baseline,
                 _pieces(words),
+                leftward=is_leftward(words),
             )
 
 
@@ -115,9 +131,27 @@ def _size_of(words: Sequence[Word]) -> float:
 
 
 def _pieces(words: Sequence[Word]) -> tuple[str, ...]:
+    if is_leftward(words):
+        words = sorted(words, key=lambda word: word.box.left)
     parts: list[list[Word]] = [[words[0]]]
     for before, word in itertools.pairwise(words):
         if word.box.left - before.box.right > WIDE * max(word.size, 1):
             parts.append([])
         parts[-1].append(word)
     return tuple(words_text(part) for part in parts)
+
+
+def _mirror_columns(table: FoundTable, words: Sequence[Word]) -> FoundTable:
+    """The table with its columns from the right if that is how its words run."""
+    there = sum(len(word.text) for word in words if word.leftward)
+    if 2 * there <= sum(sum(map(str.isalpha, word.text)) for word in words):
+        return table
+    width = len(table.rows[0])
+    return replace(
+        table,
+        rows=tuple(row[::-1] for row in table.rows),
+        spans=tuple(
+            (row, width - column - columns, rows, columns)
+            for row, column, rows, columns in table.spans
+        ),
+    )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ingest.partition.pdf.page import PageContent, Shape, Word
+from ingest.partition.pdf.page import Box, PageContent, Shape, Word
 
 TINY = 1.2  # points
 SAME_COLOUR = 12  # of 255, in each part of a colour
@@ -30,7 +30,11 @@ def hidden_words(page: PageContent) -> dict[int, str]:
             found[index] = "beside the page"
         elif max(word.size, word.box.height) < TINY:
             found[index] = "too small to be seen"
-        elif word.unseen:
+        elif word.order in page.switched_off:
+            found[index] = "on a layer that is switched off"
+        elif word.order in page.clips and _is_clipped(word, page.clips[word.order]):
+            found[index] = "outside its clip path"
+        elif word.unseen or word.order in page.faint:
             if not any(layer.holds(across, down) for layer in layers):
                 found[index] = "drawn in no colour"
         elif (index in over or _alike(word.colour, WHITE)) and (
@@ -38,6 +42,16 @@ def hidden_words(page: PageContent) -> dict[int, str]:
         ):
             found[index] = reason
     return found
+
+
+def _is_clipped(word: Word, seen: Box) -> bool:
+    """Whether nothing of a word is in what its clip path lets through."""
+    return (
+        word.box.right <= seen.left
+        or word.box.left >= seen.right
+        or word.middle + 0.2 * word.size <= seen.top
+        or word.middle - 0.2 * word.size >= seen.bottom
+    )
 
 
 def _grounds_of(page: PageContent) -> dict[int, list[Shape]]:

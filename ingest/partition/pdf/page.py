@@ -3,7 +3,8 @@
 Places are points as the reader sees the page: from its left edge, and downwards from its top.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -44,6 +45,8 @@ class Word(NamedTuple):
     colour: int = 0  # 0xRRGGBB
     unseen: bool = False  # drawn in no colour at all
     order: int = 0  # of its object among those of the page; 0 if it is not known
+    leftward: bool = False  # its letters run from right to left
+    downward: bool = False  # a column of letters below each other
 
     @property
     def middle(self) -> float:
@@ -95,4 +98,8 @@ class PageContent:
     drawing: Drawing = Drawing()
     unreadable: int = 0  # letters without a Unicode value
     visible: int = 0  # all letters
+    shattered: bool = False  # the order of its letters cannot be told
     quarter_turns: int = 0  # clockwise, from the page as viewers show it to the one read here
+    switched_off: frozenset[int] = frozenset()  # orders of objects on layers that are off
+    faint: frozenset[int] = frozenset()  # orders of objects that are as good as not drawn
+    clips: Mapping[int, Box] = field(default_factory=dict)  # what is seen of objects, by order

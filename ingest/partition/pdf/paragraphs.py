@@ -108,8 +108,8 @@ def _continues_group(group: list[Line], line: Line, pitch: float) -> bool:
     if step > max(1.35 * pitch, pitch + 0.3):
         return False
     indented = (
-        line.left > group[0].left + 0.8 * last.size
+        line.inset > group[0].inset + 0.8 * last.size
         and len(group) > 1
-        and line.left > last.left + 0.8 * last.size
+        and line.inset > last.inset + 0.8 * last.size
     )
     return open_sentence or not indented

@@ -33,3 +33,12 @@ get_segment_point = _fast(pdfium_c.FPDFPathSegment_GetPoint, _INT, *[_ADDRESS] *
 get_segment_close = _fast(pdfium_c.FPDFPathSegment_GetClose, _INT, _ADDRESS)
 get_render_mode = _fast(pdfium_c.FPDFTextObj_GetTextRenderMode, _INT, _ADDRESS)
 get_origin = _fast(pdfium_c.FPDFText_GetCharOrigin, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS)
+count_marks = _fast(pdfium_c.FPDFPageObj_CountMarks, _INT, _ADDRESS)
+get_mark = _fast(pdfium_c.FPDFPageObj_GetMark, _ADDRESS, _ADDRESS, ctypes.c_ulong)
+get_mark_name = _fast(
+    pdfium_c.FPDFPageObjMark_GetName, _INT, _ADDRESS, _ADDRESS, ctypes.c_ulong, _ADDRESS
+)
+get_clip = _fast(pdfium_c.FPDFPageObj_GetClipPath, _ADDRESS, _ADDRESS)
+count_clip_paths = _fast(pdfium_c.FPDFClipPath_CountPaths, _INT, _ADDRESS)
+count_clip_segments = _fast(pdfium_c.FPDFClipPath_CountPathSegments, _INT, _ADDRESS, _INT)
+get_clip_segment = _fast(pdfium_c.FPDFClipPath_GetPathSegment, _ADDRESS, _ADDRESS, _INT, _INT)

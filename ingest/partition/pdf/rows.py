@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ingest.partition.pdf.leftward import SAME_ROW, order_words
 from ingest.partition.pdf.page import Box, Word
 
-SAME_ROW = 0.45  # of a letter's size between baselines of one row
 PIECE_GAP = 0.85  # of a letter's size; more white space than that parts two pieces
 _LEADER = re.compile(r"^[.·…_‥]{2,}$|^(?:[.·…_]\s?){3,}$")
 _DOTS = frozenset(".·…_‥")
@@ -91,13 +91,19 @@ def is_year(text: str) -> bool:
 
 
 def words_text(words: Sequence[Word]) -> str:
-    """Words from left to right as text; what the file sets without a space stays together."""
+    """Words from left to right as text, what runs from right to left as it is read; what the file
+    sets without a space stays together.
+    """
+    mixed = any(word.leftward for word in words)
     text = ""
     before: Word | None = None
-    for word in words:
+    for word in order_words(words) if mixed else words:
         if before is not None:
             gap = word.box.left - before.box.right
             close = gap < 0.12 * max(word.size, before.size)
+            if mixed:
+                beside = before.box.left - word.box.right < 0.12 * max(word.size, before.size)
+                close = word.line == before.line or (close and beside)
             text += "" if close and not word.spaced else " "
         text += word.text
         before = word

@@ -5,7 +5,7 @@ It skips a text object without breadth, and one letter for which no installed fo
 none. Where there may be such objects, a second library is asked what stands in their places.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ class SilentObject:
     x: float
     y: float
     order: int
+    foreign: bool = False  # in a font for other letters than Latin ones that is not in the file
 
 
 class SecondReader:
@@ -43,7 +44,9 @@ class SecondReader:
         return PdfReader(self.path, strict=False)
 
     def letters(self, index: int) -> list[tuple[str, float, float, float]]:
-        """(text, x, y, size) of everything short on a page; nothing if it cannot be read."""
+        """(text, x, y, size) of everything short on a page, "" for white space; nothing if it cannot
+        be read.
+        """
         if self.pages_left <= 0:
             return []
         self.pages_left -= 1
@@ -51,7 +54,7 @@ class SecondReader:
 
         def visit(text: str, cm: Sequence[float], tm: Sequence[float], _: Any, size: float) -> None:
             bare = text.strip()
-            if 0 < len(bare) <= 2:
+            if text and len(bare) <= 2:
                 x = tm[4] * cm[0] + tm[5] * cm[2] + cm[4]
                 y = tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
                 found.append((bare, x, y, abs(size * tm[3] * cm[3]) or size))
@@ -62,18 +65,43 @@ class SecondReader:
 
         return read_optional(read, [])  # PDFium has read the page but for these letters
 
+    def layers_off(self) -> frozenset[str]:
+        """Names of the layers that are off when the file is opened, all of that name."""
+
+        def read() -> frozenset[str]:
+            told = self._reader.trailer["/Root"].get("/OCProperties")
+            told = told.get_object() if told is not None else {}
+            default = told.get("/D", {})
+            off = {each.idnum for each in default.get("/OFF", ())}
+            on = {each.idnum for each in default.get("/ON", ())}
+            shown: set[str] = set()
+            gone: set[str] = set()
+            for each in told.get("/OCGs", ()):
+                closed = each.idnum not in on if default.get("/BaseState") == "/OFF" else False
+                names = gone if closed or each.idnum in off else shown
+                names.add(str(each.get_object().get("/Name", "")))
+            return frozenset(gone - shown)
+
+        return read_optional(read, frozenset())
+
 
 def silent_words(
     objects: Sequence[SilentObject], letters: Sequence[tuple[str, float, float, float]], view: View
-) -> Iterator[Word]:
-    """What stands where objects are silent."""
+) -> tuple[list[Word], int]:
+    """(what stands where objects are silent, foreign objects in whose place nothing is known)"""
+    found: list[Word] = []
+    unknown = 0
     for each in objects:
-        for text, x, y, size in letters:
-            if abs(x - each.x) <= NEAR and abs(y - each.y) <= NEAR:
-                box = view.place_box(x, y - 0.2 * size, x + len(text) * size, y + 0.8 * size)
-                _, down = view.place_point(x, y)
-                yield Word(text, box, down, size, line=-1, order=each.order)
-                break
+        there = [
+            one for one in letters if abs(one[1] - each.x) <= NEAR and abs(one[2] - each.y) <= NEAR
+        ]
+        text, x, y, size = next((one for one in there if one[0]), ("", 0.0, 0.0, 0.0))
+        unknown += each.foreign and not there
+        if text:
+            box = view.place_box(x, y - 0.2 * size, x + len(text) * size, y + 0.8 * size)
+            _, down = view.place_point(x, y)
+            found.append(Word(text, box, down, size, line=-1, spaced=False, order=each.order))
+    return found, unknown
 
 
 def merge_words(words: Sequence[Word], more: Sequence[Word]) -> list[Word]:

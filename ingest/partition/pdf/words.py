@@ -7,12 +7,16 @@ import ctypes
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pypdfium2.raw as pdfium_c
 from numpy.typing import NDArray
 
 from ingest.partition.lines import SOFT_BREAKS
+from ingest.partition.pdf.concealed import FAINT
+from ingest.partition.pdf.leftward import leftward_letters, runs_leftward
+from ingest.partition.pdf.letter_order import order_letters
 from ingest.partition.pdf.page import Box, Word
 from ingest.partition.pdf.pdfium import (
     address_of,
@@ -24,6 +28,9 @@ from ingest.partition.pdf.pdfium import (
 from ingest.partition.pdf.view import Floats, View
 
 ANGLE_SAMPLES = 40
+TOUCHES = (-0.25, 0.08)  # of the boxes' height: across between letters of one word
+BESIDE = 0.6  # of the lower box: how much of its height stands beside the other one
+FAR = 0.8  # of the taller box; letters from right to left so far apart are of two words
 HYPHEN = 2  # PDFium's mark for a hyphen made by the line end
 INVISIBLE_MODES = (pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium_c.FPDF_TEXTRENDERMODE_CLIP)
 
@@ -62,34 +69,28 @@ def read_words(
 ) -> Iterator[Word]:
     if not len(codes):
         return
-    one, other = view.place(boxes[:, 0], boxes[:, 1]), view.place(boxes[:, 2], boxes[:, 3])
-    left, right = np.minimum(one[0], other[0]), np.maximum(one[0], other[0])
-    top, bottom = np.minimum(one[1], other[1]), np.maximum(one[1], other[1])
-    solid = (codes > 32) | (codes == HYPHEN)
-    lines = np.cumsum((codes == 10) | (codes == 13))
-    starts = _word_starts(codes, solid, left, right, top, bottom)
+    placed = _place(codes, boxes, view)
+    lines = np.cumsum((placed.codes == 10) | (placed.codes == 13))
+    starts = placed.word_starts()
     if not len(starts):
         return
-    far = 1e9
-    edges = zip(
-        np.minimum.reduceat(np.where(solid, left, far), starts).tolist(),
-        np.minimum.reduceat(np.where(solid, top, far), starts).tolist(),
-        np.maximum.reduceat(np.where(solid, right, -far), starts).tolist(),
-        np.maximum.reduceat(np.where(solid, bottom, -far), starts).tolist(),
-        strict=True,
-    )
-    letters = [_letter_of(code) for code in codes.tolist()]
+    letters = [_letter_of(code) for code in placed.codes.tolist()]
     places = starts.tolist()
     style = _Styles(raw, view, orders)
-    line_of, is_solid = lines[starts].tolist(), solid.tolist()
-    for start, end, line, box in zip(
-        places, [*places[1:], len(letters)], line_of, edges, strict=True
+    looks, is_solid = placed.order[starts].tolist(), placed.solid.tolist()
+    for start, end, look, line, box in zip(
+        places,
+        [*places[1:], len(letters)],
+        looks,
+        lines[starts].tolist(),
+        placed.edges(starts),
+        strict=True,
     ):
         text = "".join(letters[start:end])
         if "\ud800" <= max(text) <= "\udfff":  # halves of pairs come one by one
             text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         spaced = start == 0 or not is_solid[start - 1]
-        yield style.word(text, start, Box(*box), line, spaced)
+        yield style.word(text, look, Box(*box), line, spaced)
 
 
 def _letter_of(code: int) -> str:
@@ -98,27 +99,95 @@ def _letter_of(code: int) -> str:
     return chr(code) if code > 32 else ""
 
 
-def _word_starts(
-    codes: NDArray[np.int64],
-    solid: NDArray[np.bool_],
-    left: Floats,
-    right: Floats,
-    top: Floats,
-    bottom: Floats,
-) -> NDArray[np.int64]:
-    """Where a word begins: after white space, and where letters jump or change their size."""
-    before = np.concatenate(([False], solid[:-1]))
-    height = np.maximum(bottom - top, 0.5)
-    gap = np.concatenate(([0.0], left[1:] - right[:-1]))
-    moved = np.concatenate(
-        (
-            [0.0],
-            np.maximum(np.abs(top[1:] - top[:-1]), np.abs(bottom[1:] - bottom[:-1])),
+def _place(codes: NDArray[np.int64], boxes: Floats, view: View) -> "_Letters":
+    one, other = view.place(boxes[:, 0], boxes[:, 1]), view.place(boxes[:, 2], boxes[:, 3])
+    sides = np.stack((*np.minimum(one, other), *np.maximum(one, other)))
+    kept = np.flatnonzero(~needless_breaks(codes, sides))
+    codes, sides = codes[kept], sides[:, kept]
+    leftward = leftward_letters(codes)
+    left, top, right, bottom = sides
+    order, codes = order_letters(codes, leftward, (left, top, right, bottom))
+    if leftward.any():
+        leftward, left, top, right, bottom = (
+            each[order] for each in (leftward, left, top, right, bottom)
         )
-    )
-    jumps = (gap > 0.5 * height) | (gap < -0.8 * height) | (moved > 0.12 * height)
-    jumps &= codes != HYPHEN
-    return np.flatnonzero(solid & (~before | jumps))
+    solid = (codes > 32) | (codes == HYPHEN)
+    return _Letters(kept[order], codes, solid, leftward, left, top, right, bottom)
+
+
+def needless_breaks(codes: NDArray[np.int64], sides: Floats) -> NDArray[np.bool_]:
+    """Which letters are line ends that PDFium put between letters that touch each other: it does so
+    where a word is drawn in parts. sides: left, top, right and bottom.
+    """
+    needless = np.zeros(len(codes), np.bool_)
+    ends = np.flatnonzero((codes[1:-2] == 13) & (codes[2:-1] == 10)) + 1
+    one, other = ends - 1, ends + 2
+    sound = (codes[one] > 32) & (codes[other] > 32)
+    left, top, right, bottom = sides
+    tall = np.maximum(bottom - top, 0.5)
+    low, high = np.minimum(tall[one], tall[other]), np.maximum(tall[one], tall[other])
+    onward, back = left[other] - right[one], left[one] - right[other]
+    across = np.where(leftward_letters(codes[other]), np.maximum(onward, back), onward)
+    down = np.minimum(bottom[one], bottom[other]) - np.maximum(top[one], top[other])
+    sound &= (across < TOUCHES[1] * high) & (across > TOUCHES[0] * low) & (down > BESIDE * low)
+    needless[ends[sound]] = needless[ends[sound] + 1] = True
+    return needless
+
+
+@dataclass(frozen=True, slots=True)
+class _Letters:
+    """The letters of a page as they are read, and where they stand for the reader."""
+
+    order: NDArray[np.intp]  # their places among those that PDFium gives
+    codes: NDArray[np.int64]
+    solid: NDArray[np.bool_]
+    leftward: NDArray[np.bool_]
+    left: Floats
+    top: Floats
+    right: Floats
+    bottom: Floats
+
+    def edges(self, starts: NDArray[np.intp]) -> Iterator[tuple[float, float, float, float]]:
+        """Left, top, right and bottom of each word."""
+        far, solid = 1e9, self.solid
+        return zip(
+            np.minimum.reduceat(np.where(solid, self.left, far), starts).tolist(),
+            np.minimum.reduceat(np.where(solid, self.top, far), starts).tolist(),
+            np.maximum.reduceat(np.where(solid, self.right, -far), starts).tolist(),
+            np.maximum.reduceat(np.where(solid, self.bottom, -far), starts).tolist(),
+            strict=True,
+        )
+
+    def word_starts(self) -> NDArray[np.intp]:
+        """Where a word begins: after white space, and where letters jump or change their size."""
+        left, top, right, bottom = self.left, self.top, self.right, self.bottom
+        before = np.concatenate(([False], self.solid[:-1]))
+        height = np.maximum(bottom - top, 0.5)
+        gap = np.concatenate(([0.0], left[1:] - right[:-1]))
+        moved = np.concatenate(
+            (
+                [0.0],
+                np.maximum(np.abs(top[1:] - top[:-1]), np.abs(bottom[1:] - bottom[:-1])),
+            )
+        )
+        jumps = (gap > 0.5 * height) | (gap < -0.8 * height) | (moved > 0.12 * height)
+        if self.leftward.any():
+            jumps = np.where(self._beside_leftward(), self._leave(height), jumps)
+        jumps &= self.codes != HYPHEN
+        return np.flatnonzero(self.solid & (~before | jumps))
+
+    def _beside_leftward(self) -> NDArray[np.bool_]:
+        """Which letters run from right to left, or follow one that does."""
+        return self.leftward | np.concatenate(([False], self.leftward[:-1]))
+
+    def _leave(self, height: Floats) -> NDArray[np.bool_]:
+        """Which letters stand far from those before them, on any side: boxes of joined letters
+        differ in height.
+        """
+        tall = np.concatenate((height[:1], np.maximum(height[1:], height[:-1])))
+        across = np.maximum(self.left[1:] - self.right[:-1], self.left[:-1] - self.right[1:])
+        down = np.maximum(self.top[1:] - self.bottom[:-1], self.top[:-1] - self.bottom[1:])
+        return np.concatenate(([0.0], np.maximum(across, down))) > FAR * tall
 
 
 class _Styles:
@@ -154,6 +223,7 @@ class _Styles:
             colour,
             unseen,
             self.orders.get(key, 0),
+            runs_leftward(text),
         )
 
     def _look(self, handle: int, index: int) -> tuple[float, bool, int, bool]:
@@ -170,4 +240,4 @@ class _Styles:
             colour = red << 16 | green << 8 | blue
         mode = get_render_mode(handle) if handle else 0
         turned = (turn - 4 * self.view.turn) % 16 != 0  # an upright letter is turned with the view
-        return round(size * 2) / 2, turned, colour, mode in INVISIBLE_MODES or alpha == 0
+        return round(size * 2) / 2, turned, colour, mode in INVISIBLE_MODES or alpha <= FAINT
