@@ -188,7 +188,7 @@ def test_somebody_removed_between_reading_the_rules_and_writing_leaves_nothing_o
         people.remove_user("eve", by=TESTER)
         return made
 
-    monkeypatch.setattr("ingest.plan.make_plan", late)
+    monkeypatch.setattr("ingest.requests.make_plan", late)
     report = world.ingest()
     assert line(report, "a.txt")["status"] == "failed"
     assert readable(world, "ada") == set()
