@@ -12,19 +12,10 @@ from ingest.elements import Element
 from ingest.partition import rtf, web
 from ingest.partition.context import ParseContext
 from ingest.partition.rtf.fonts import Fonts, codec_of_page
+from ingest.partition.rtf.grammar import BRACE, BYTE, LETTERS, NUMBER, SIGN, TOKEN, WORD
 
 HEAD_BYTES = 1_000  # within which it is told what was wrapped
 _WRAPPED = re.compile(rb"\\fromhtml1?(?![0-9a-zA-Z])")
-_TOKEN = re.compile(
-    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?"  # a word with its number
-    rb"|\\'([0-9a-fA-F]{2})"  # a byte
-    rb"|\\([^a-zA-Z'])"  # a sign
-    rb"|([{}])"
-    rb"|[\r\n\0]+"
-    rb"|([^\\{}\r\n\0]+)"
-    rb"|\\"
-)
-_WORD, _NUMBER, _BYTE, _SIGN, _BRACE, _LETTERS = range(1, 7)  # groups of it
 _WRITTEN = {
     "par": "\n", "line": "\n", "tab": "\t", "lquote": "\u2018", "rquote": "\u2019", "ldblquote": "\u201c",
     "rdblquote": "\u201d", "bullet": "\u2022", "endash": "\u2013", "emdash": "\u2014", "emspace": "\u2003", "enspace": "\u2002",
@@ -44,7 +35,7 @@ def unwrap_page(data: bytes) -> str:
     """The markup of the page. One pass over the bytes, however deep its groups are."""
     reading = _Reading()
     at = 0
-    while (found := _TOKEN.match(data, at)) is not None:  # every byte is a part of some token
+    while (found := TOKEN.match(data, at)) is not None:  # every byte is a part of some token
         at = found.end() + reading.take(found)
     reading.flush()
     text = "".join(reading.made)
@@ -77,17 +68,17 @@ class _Reading:
     def take(self, found: re.Match[bytes]) -> int:
         """Uses one token; how many bytes after it are no tokens."""
         kind = found.lastindex
-        if kind in (_WORD, _NUMBER):
-            number = int(found.group(_NUMBER)) if found.group(_NUMBER) else None
-            return self._take_word(found.group(_WORD).decode("ascii"), number)
-        if kind == _BRACE:
-            self._take_brace(found.group(_BRACE))
-        elif kind == _SIGN:
-            self._take_sign(found.group(_SIGN))
-        elif kind == _BYTE:
-            self._take_bytes(bytes((int(found.group(_BYTE), 16),)))
-        elif kind == _LETTERS:
-            self._take_bytes(found.group(_LETTERS))
+        if kind in (WORD, NUMBER):
+            number = int(found.group(NUMBER)) if found.group(NUMBER) else None
+            return self._take_word(found.group(WORD).decode("ascii"), number)
+        if kind == BRACE:
+            self._take_brace(found.group(BRACE))
+        elif kind == SIGN:
+            self._take_sign(found.group(SIGN))
+        elif kind == BYTE:
+            self._take_bytes(bytes((int(found.group(BYTE), 16),)))
+        elif kind == LETTERS:
+            self._take_bytes(found.group(LETTERS))
         return 0
 
     def flush(self) -> None:

@@ -4,39 +4,30 @@ import re
 from dataclasses import replace
 
 from indexes.errors import SourceBroken
+from ingest.partition.rtf.grammar import BRACE, BYTE, LETTERS, NUMBER, SIGN, TOKEN, WORD
 from ingest.partition.rtf.groups import opens_group
 from ingest.partition.rtf.reading import Reading
 from ingest.partition.rtf.words import PARAGRAPH_WORDS, WORDS
 
 MAX_NESTING = 100_000  # groups inside groups; no writer makes so many
 MAX_REST = 1_000_000  # bytes behind the end that are looked at
-_TOKEN = re.compile(
-    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?"  # a word with its number
-    rb"|\\'([0-9a-fA-F]{2})"  # a byte
-    rb"|\\([^a-zA-Z'])"  # a sign
-    rb"|([{}])"
-    rb"|[\r\n\0]+"
-    rb"|([^\\{}\r\n\0]+)"
-    rb"|\\"
-)
-_WORD, _NUMBER, _BYTE, _SIGN, _BRACE, _LETTERS = range(1, 7)  # groups of it
 _WORDS = re.compile(rb"(?<![\\\w])[a-zA-Z\x80-\xff]{2,}")
 
 
 def read_tokens(reading: Reading, data: bytes, at: int) -> None:
     """Everything from this place to the end of the document, or of the file if that comes first."""
-    while (found := _TOKEN.match(data, at)) is not None:  # every byte is a part of some token
+    while (found := TOKEN.match(data, at)) is not None:  # every byte is a part of some token
         at, kind = found.end(), found.lastindex
-        if kind in (_WORD, _NUMBER):
+        if kind in (WORD, NUMBER):
             at += _read_word(reading, found)
-        elif kind == _LETTERS:
-            _take_bytes(reading, found.group(_LETTERS))
-        elif kind == _BYTE:
-            _take_bytes(reading, bytes((int(found.group(_BYTE), 16),)))
-        elif kind == _SIGN:
-            _read_sign(reading, found.group(_SIGN))
-        elif kind == _BRACE:
-            _read_brace(reading, found.group(_BRACE))
+        elif kind == LETTERS:
+            _take_bytes(reading, found.group(LETTERS))
+        elif kind == BYTE:
+            _take_bytes(reading, bytes((int(found.group(BYTE), 16),)))
+        elif kind == SIGN:
+            _read_sign(reading, found.group(SIGN))
+        elif kind == BRACE:
+            _read_brace(reading, found.group(BRACE))
             if not reading.stack:
                 _lose_rest(reading, data[at:])
                 break
@@ -101,9 +92,9 @@ def _take_bytes(reading: Reading, data: bytes) -> None:
 
 def _read_word(reading: Reading, found: re.Match[bytes]) -> int:
     """How many bytes after the word are no tokens."""
-    digits = found.group(_NUMBER)
+    digits = found.group(NUMBER)
     number = int(digits) if digits else None
-    word = found.group(_WORD).decode("ascii")
+    word = found.group(WORD).decode("ascii")
     if word == "bin":
         return max(0, number or 0)
     _use_word(reading, word, number)
