@@ -27,7 +27,7 @@ _MANIFEST = "manifest.json"
 _CURRENT = "CURRENT"  # names the folder that counts; swapped in one step
 _NAME = re.compile(r"checkpoint-\w{1,64}", re.ASCII)
 _NAME_BYTES = 128  # more than a name has
-_TRIES = 5  # another process may put a newer checkpoint into place while one is opened
+_TRIES = 100  # others may put newer checkpoints into place while one is opened
 _lock = partial(lock_folder, required=False)  # also where a file system has no locks
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 

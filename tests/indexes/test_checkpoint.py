@@ -234,7 +234,7 @@ def test_there_may_be_none(tmp_path: Path) -> None:
 def test_a_checkpoint_that_is_always_replaced_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = iter(f"checkpoint-{n}" for n in range(100))
+    names = iter(f"checkpoint-{n}" for n in range(10_000))
     monkeypatch.setattr(checkpoint, "_current_name", lambda home: next(names))
     with (
         pytest.raises(IndexDamaged, match="again and again"),
