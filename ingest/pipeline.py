@@ -8,9 +8,9 @@ by their hash and goes on with the rest.
 
 from collections.abc import Iterable, Sequence
 
-from ingest.flow import Flow
 from ingest.plan import Plan
 from ingest.report import FileOutcome, IngestReport
+from ingest.stages import Stages
 from ingest.steps.chunk import chunk_documents
 from ingest.steps.embed import embed_documents
 from ingest.steps.parse import parse_files
@@ -43,37 +43,39 @@ def run(plan: Plan, tools: IngestTools, report: IngestReport) -> None:
     plan = withdraw(plan, tools, report)
     if not plan.tasks:
         return
-    with Flow() as flow:
-        parsed = flow.run_ahead(
-            parse_files(plan.tasks, tools, flow),
+    with Stages() as stages:
+        parsed = stages.run_ahead(
+            parse_files(plan.tasks, tools, stages),
             limit=2 * tools.settings.parse_workers * PARSED_WEIGHT,
             weigh=_weigh_parsed,
         )
-        write(parsed, tools, flow, report)
+        write(parsed, tools, stages, report)
 
 
 def write(
     parsed: Iterable[UnchangedFile | ChangedFile | FileOutcome],
     tools: WriteTools,
-    flow: Flow,
+    stages: Stages,
     report: IngestReport,
 ) -> None:
     """Chunk, embed and store what was parsed, wherever it was read from."""
     window = max(1, WINDOW_TOKENS // tools.settings.chunk_tokens)
-    chunked = flow.run_ahead(chunk_documents(parsed, tools), limit=2 * window, weigh=_count_chunks)
-    embedded = flow.run_ahead(
-        embed_documents(chunked, window, tools, flow),
+    chunked = stages.run_ahead(
+        chunk_documents(parsed, tools), limit=2 * window, weigh=_count_chunks
+    )
+    embedded = stages.run_ahead(
+        embed_documents(chunked, window, tools, stages),
         limit=max(window, TOGETHER),
         weigh=_count_chunks,
     )
-    while _store_together(embedded.take_window(TOGETHER), tools, flow, report):
+    while _store_together(embedded.take_window(TOGETHER), tools, stages, report):
         pass
 
 
 def _store_together(
     ready: Sequence[UnchangedFile | EmbeddedDocument | FileOutcome],
     tools: WriteTools,
-    flow: Flow,
+    stages: Stages,
     report: IngestReport,
 ) -> bool:
     """False if there is nothing."""
@@ -82,7 +84,7 @@ def _store_together(
         outcome = store_item(item, tools, relabelled)
         note_outcome(outcome, tools)
         report.add(outcome)
-        flow.load.remove(outcome.uri)
+        stages.load.remove(outcome.uri)
     return bool(ready)
 
 

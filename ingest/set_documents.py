@@ -20,7 +20,6 @@ from indexes.model import Actor, Readers
 from ingest import pipeline, plan
 from ingest.access import command_line_rule
 from ingest.elements import Parsed
-from ingest.flow import Flow
 from ingest.judged_files import PIPELINE_VERSION, SourceFile
 from ingest.partition.encodings import clean
 from ingest.partition.text import parse_paragraphs
@@ -28,6 +27,7 @@ from ingest.plan import Plan, Task
 from ingest.report import FileOutcome, IngestReport
 from ingest.rule_names import resolve_names
 from ingest.sources import Scan
+from ingest.stages import Stages
 from ingest.steps.values import ChangedFile, UnchangedFile, WriteTools
 from ingest.steps.withdraw import withdraw
 
@@ -91,8 +91,8 @@ def ingest_set(given: LabelledSet, tools: WriteTools, report: IngestReport) -> N
     planned = plan.make_plan(found, stored, prune=False)
     report.watcher.expect_files(planned.files)
     planned = withdraw(planned, tools, report)
-    with Flow() as flow:
-        pipeline.write(_read_rows(planned, given, tools), tools, flow, report)
+    with Stages() as stages:
+        pipeline.write(_read_rows(planned, given, tools), tools, stages, report)
 
 
 def add_people(people: dict[str, frozenset[str]], catalog: Catalog, *, by: Actor) -> None:

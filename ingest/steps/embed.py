@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from indexes.embedder import Embedder
-from ingest.flow import AheadQueue, Flow
 from ingest.report import FileOutcome
+from ingest.stages import AheadQueue, Stages
 from ingest.steps.values import (
     ChunkedDocument,
     EmbeddedDocument,
@@ -22,7 +22,7 @@ def embed_documents(
     items: AheadQueue[UnchangedFile | ChunkedDocument | FileOutcome],
     window: int,
     tools: WriteTools,
-    flow: Flow,
+    stages: Stages,
 ) -> Iterator[UnchangedFile | EmbeddedDocument | FileOutcome]:
     """Documents with their vectors; everything else as it is.
 
@@ -34,16 +34,16 @@ def embed_documents(
         chunked = [item for item in taken if isinstance(item, ChunkedDocument)]
         del taken  # a large document is held by nobody when it has gone on
         if chunked:
-            yield from _embed_window(chunked, tools, batch, flow)
+            yield from _embed_window(chunked, tools, batch, stages)
 
 
 def _embed_window(
-    chunked: list[ChunkedDocument], tools: WriteTools, batch: int, flow: Flow
+    chunked: list[ChunkedDocument], tools: WriteTools, batch: int, stages: Stages
 ) -> Iterator[EmbeddedDocument]:
     """The documents with their vectors. Empties the list."""
     texts = [piece.embedded or piece.text for one in chunked for piece in one.document.chunks]
     vectors = {
-        generation.id: _embed_by_length(texts, embedder, batch, flow)
+        generation.id: _embed_by_length(texts, embedder, batch, stages)
         for generation, embedder in tools.embedders.by_generation()
     }
     del texts
@@ -56,14 +56,14 @@ def _embed_window(
         begin = end
 
 
-def _embed_by_length(texts: list[str], embedder: Embedder, batch: int, flow: Flow) -> Vectors:
+def _embed_by_length(texts: list[str], embedder: Embedder, batch: int, stages: Stages) -> Vectors:
     """Vectors in the order of the texts, shape (texts, dimension); made longest first, so that
     little is padding.
     """
     order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
     vectors = np.empty((len(texts), embedder.dimension), np.float32)
     for start in range(0, len(order), batch):
-        flow.check()
+        stages.check()
         some = order[start : start + batch]
         vectors[some] = embedder.passages([texts[i] for i in some])
     return vectors

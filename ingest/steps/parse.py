@@ -8,12 +8,12 @@ from dataclasses import replace
 from indexes.errors import SourceError
 from indexes.settings import Settings
 from ingest.elements import Parsed
-from ingest.flow import Flow
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.isolation.sandbox import Cutting
 from ingest.judged_files import content_hash, make_private_copy, open_judged_file
 from ingest.plan import Task
 from ingest.report import FileOutcome, failed_outcome
+from ingest.stages import Stages
 from ingest.steps.chunk import cut_options
 from ingest.steps.values import ChangedFile, IngestTools, UnchangedFile
 
@@ -21,7 +21,7 @@ _POLL_S = 0.2
 
 
 def parse_files(
-    tasks: Iterable[Task], tools: IngestTools, flow: Flow
+    tasks: Iterable[Task], tools: IngestTools, stages: Stages
 ) -> Iterator[UnchangedFile | ChangedFile | FileOutcome]:
     """Files that changed, parsed, in the order in which they are done; a few are in flight at any
     time.
@@ -33,15 +33,15 @@ def parse_files(
             item = _read_file(task, tools.settings)
             if isinstance(item, tuple):
                 changed, document = item
-                yield from _await_room(changed, document, pending, flow)
+                yield from _await_room(changed, document, pending, stages)
                 cutting = Cutting(
                     tools.embedders.recipe, cut_options(task.source, tools.settings.chunk_tokens)
                 )
                 pending[tools.parsers.submit(document, cutting)] = changed
             else:
                 yield item
-            yield from _take_parsed(pending, flow, fewer_than=most)
-        yield from _take_parsed(pending, flow, fewer_than=1)
+            yield from _take_parsed(pending, stages, fewer_than=most)
+        yield from _take_parsed(pending, stages, fewer_than=1)
     finally:
         for future in pending:
             future.cancel()
@@ -51,16 +51,16 @@ def _await_room(
     changed: ChangedFile,
     document: PrivateCopy,
     pending: dict[Future[Parsed], ChangedFile],
-    flow: Flow,
+    stages: Stages,
 ) -> Iterator[ChangedFile | FileOutcome]:
     """What the parsers have finished while more is on its way than may be."""
     source = changed.task.source
     try:
-        while not flow.load.try_add(source.uri, source.size):
+        while not stages.load.try_add(source.uri, source.size):
             if pending:
-                yield from _take_parsed(pending, flow, fewer_than=len(pending))
+                yield from _take_parsed(pending, stages, fewer_than=len(pending))
             else:
-                flow.check()
+                stages.check()
                 time.sleep(_POLL_S)
     except BaseException:
         document.close()
@@ -101,11 +101,11 @@ def _weigh(changed: ChangedFile) -> int:
 
 
 def _take_parsed(
-    pending: dict[Future[Parsed], ChangedFile], flow: Flow, *, fewer_than: int
+    pending: dict[Future[Parsed], ChangedFile], stages: Stages, *, fewer_than: int
 ) -> Iterator[ChangedFile | FileOutcome]:
     """What the parsers have finished; waits until fewer than this many are in flight."""
     while pending:
-        flow.check()
+        stages.check()
         crowded = len(pending) >= fewer_than
         done, _ = wait(pending, timeout=_POLL_S if crowded else 0, return_when=FIRST_COMPLETED)
         while done:
@@ -114,7 +114,7 @@ def _take_parsed(
             source, stale = changed.task.source, changed.task.stored is not None
             try:
                 changed = replace(changed, parsed=future.result())
-                flow.load.weigh_again(source.uri, _weigh(changed))
+                stages.load.weigh_again(source.uri, _weigh(changed))
                 del future
                 yield changed
                 del changed

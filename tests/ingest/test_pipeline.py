@@ -470,7 +470,7 @@ def test_an_index_of_another_model_is_refused_with_a_remedy_before_anything_is_s
 
 
 def test_files_too_large_together_are_on_their_way_one_by_one(world, monkeypatch):
-    monkeypatch.setattr("ingest.flow.MAX_LOAD", 100)
+    monkeypatch.setattr("ingest.stages.MAX_LOAD", 100)
     for number in range(4):
         world.write(f"{number}.txt", f"The canteen {number} opens at noon. " * 3)
     stored_before = []

@@ -6,12 +6,12 @@ import weakref
 
 import pytest
 
-from ingest.flow import Flow, Load
+from ingest.stages import Load, Stages
 
 
 def test_items_come_out_in_order_and_none_is_lost():
-    with Flow() as flow:
-        doubled = flow.run_ahead((2 * n for n in flow.run_ahead(iter(range(1_000)), 3)), 5)
+    with Stages() as stages:
+        doubled = stages.run_ahead((2 * n for n in stages.run_ahead(iter(range(1_000)), 3)), 5)
         assert list(doubled) == [2 * n for n in range(1_000)]
 
 
@@ -23,16 +23,16 @@ def test_a_stage_runs_ahead_only_as_far_as_its_limit():
             made.append(n)
             yield n
 
-    with Flow() as flow:
-        ahead = flow.run_ahead(numbers(), 4)
+    with Stages() as stages:
+        ahead = stages.run_ahead(numbers(), 4)
         time.sleep(0.2)
         assert len(made) == 5  # four wait, the fifth is in the hand of the stage
         assert len(list(ahead)) == 100
 
 
 def test_the_limit_counts_weight_and_one_heavy_item_still_passes():
-    with Flow() as flow:
-        ahead = flow.run_ahead(iter([50, 1, 50]), 10, weigh=lambda n: n)
+    with Stages() as stages:
+        ahead = stages.run_ahead(iter([50, 1, 50]), 10, weigh=lambda n: n)
         assert list(ahead) == [50, 1, 50]
 
 
@@ -44,8 +44,8 @@ def test_a_window_takes_what_is_ready_and_waits_only_for_the_first_item():
         gate.wait()
         yield "d"
 
-    with Flow() as flow:
-        ahead = flow.run_ahead(items(), 10)
+    with Stages() as stages:
+        ahead = stages.run_ahead(items(), 10)
         time.sleep(0.1)
         assert ahead.take_window(2) == ["a", "b"]
         assert ahead.take_window(2) == ["c"]
@@ -59,8 +59,8 @@ def test_an_error_of_a_stage_arrives_after_what_it_had_made():
         yield 1
         raise ValueError("broken")
 
-    with Flow() as flow:
-        ahead = flow.run_ahead(iter(flow.run_ahead(items(), 5)), 5)
+    with Stages() as stages:
+        ahead = stages.run_ahead(iter(stages.run_ahead(items(), 5)), 5)
         assert ahead.take_window(5) == [1]
         with pytest.raises(ValueError, match="broken"):
             ahead.take_window(5)
@@ -77,8 +77,8 @@ def test_leaving_early_ends_every_thread_and_closes_every_generator():
             closed.append(True)
 
     before = threading.active_count()
-    with Flow() as flow:
-        last = flow.run_ahead(iter(flow.run_ahead(endless(), 2)), 2)
+    with Stages() as stages:
+        last = stages.run_ahead(iter(stages.run_ahead(endless(), 2)), 2)
         next(iter(last))
     assert threading.active_count() == before
     assert closed == [True]
@@ -97,8 +97,8 @@ def test_nothing_of_an_item_is_kept_when_it_has_gone_on():
         del item
         gate.wait()
 
-    with Flow() as flow:
-        ahead = flow.run_ahead(iter(flow.run_ahead(items(), 8)), 8)
+    with Stages() as stages:
+        ahead = stages.run_ahead(iter(stages.run_ahead(items(), 8)), 8)
         taken = ahead.take_window(8)
         time.sleep(0.1)  # the stages wait for the next one
         assert made[0]() is taken.pop()

@@ -16,7 +16,7 @@ GATHER_S = 0.005  # what comes within this time is taken together; far less than
 
 
 class Stopped(Exception):
-    """The flow was closed while a stage still worked."""
+    """The stages were stopped while one still worked."""
 
 
 class Load:
@@ -47,8 +47,8 @@ class Load:
             self._weights.pop(name or "", None)
 
 
-class Flow:
-    """Owns the threads of its stages.
+class Stages:
+    """Owns the threads of stages that overlap.
 
     Leaving the block stops and joins them all, whatever they were doing.
     """
@@ -56,7 +56,7 @@ class Flow:
     def __init__(self) -> None:
         self.stopped = False
         self.load = Load(MAX_LOAD)
-        self._stages: list[AheadQueue[Any]] = []
+        self._queues: list[AheadQueue[Any]] = []
         self._threads: list[threading.Thread] = []
 
     def run_ahead(
@@ -69,7 +69,7 @@ class Flow:
         thread = threading.Thread(
             target=stage.produce, name=f"ingest-{len(self._threads)}", daemon=True
         )
-        self._stages.append(stage)
+        self._queues.append(stage)
         self._threads.append(thread)
         thread.start()
         return stage
@@ -89,7 +89,7 @@ class Flow:
         at: TracebackType | None,
     ) -> None:
         self.stopped = True
-        for stage in self._stages:
+        for stage in self._queues:
             stage.wake()
         for thread in self._threads:
             thread.join()
@@ -104,9 +104,9 @@ class AheadQueue(Generic[T]):
     """
 
     def __init__(
-        self, flow: Flow, items: Iterator[T], limit: int, weigh: Callable[[T], int]
+        self, stages: Stages, items: Iterator[T], limit: int, weigh: Callable[[T], int]
     ) -> None:
-        self._flow = flow
+        self._stages = stages
         self._items = items
         self._limit = limit
         self._weigh = weigh
@@ -160,7 +160,7 @@ class AheadQueue(Generic[T]):
                 self._filled.notify()
 
     def wake(self) -> None:
-        """Both threads look whether the flow was stopped."""
+        """Both threads look whether the stages were stopped."""
         with self._filled:
             self._filled.notify()
             self._emptied.notify()
@@ -172,14 +172,14 @@ class AheadQueue(Generic[T]):
         self._filled.wait_for(self._has_what_is_awaited, GATHER_S)
 
     def _has_what_is_awaited(self) -> bool:
-        return self._weight >= self._awaited or self._ended or self._flow.stopped
+        return self._weight >= self._awaited or self._ended or self._stages.stopped
 
     def _add(self, item: T) -> None:
         weight = max(1, self._weigh(item))
         with self._filled:
             if self._weight >= self._limit:
-                self._emptied.wait_for(lambda: self._weight < self._limit or self._flow.stopped)
-            self._flow.check()
+                self._emptied.wait_for(lambda: self._weight < self._limit or self._stages.stopped)
+            self._stages.check()
             self._made.append((item, weight))
             self._weight += weight
             if self._weight >= self._awaited:
