@@ -9,7 +9,7 @@ from ingest.partition.pdf.drawing import read_drawing
 from ingest.partition.pdf.leftward import is_shattered
 from ingest.partition.pdf.page import PageContent
 from ingest.partition.pdf.silent import EAST_ASIAN, SecondReader, merge_words, silent_words
-from ingest.partition.pdf.view import View
+from ingest.partition.pdf.viewport import Viewport
 from ingest.partition.pdf.words import read_letters, read_words, text_turn
 
 PRIVATE_FIRST, PRIVATE_LAST, REPLACED = 0xE000, 0xF8FF, 0xFFFD
@@ -25,22 +25,22 @@ def read_content(
         rotation = page.get_rotation() // 90
         turn = text_turn(textpage.raw, count, rotation)
         left, bottom, right, top = page.get_cropbox()
-        view = View(left, bottom, right, top, turn)
-        drawing, texts = read_drawing(page, view)
+        viewport = Viewport(left, bottom, right, top, turn)
+        drawing, texts = read_drawing(page, viewport)
         silent = texts.silent
         codes, boxes = read_letters(textpage.raw, count)
         unreadable, visible = _count_letters(codes)
-        words = tuple(read_words(textpage.raw, codes, boxes, view, texts.orders))
+        words = tuple(read_words(textpage.raw, codes, boxes, viewport, texts.orders))
         if any(each.foreign for each in silent) or (silent and (codes >= EAST_ASIAN).any()):
             letters = second.letters(number - 1) if second is not None else []
-            more, unknown = silent_words(silent, letters, view)
+            more, unknown = silent_words(silent, letters, viewport)
             words = tuple(merge_words(words, more))
             unreadable, visible = unreadable + unknown, visible + len(more) + unknown
         words = join_columns(words)
         off = texts.switched_off(second.layers_off if second is not None else frozenset)
     finally:
         textpage.close()
-    width, height = view.size
+    width, height = viewport.size
     return PageContent(
         number,
         width,

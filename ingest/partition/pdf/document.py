@@ -43,7 +43,7 @@ from ingest.partition.tables import make_table
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class KeptPage:
     """What is kept of a page until all are read."""
 
     number: int
@@ -70,7 +70,7 @@ def read_pdf(path: Path, work: ParseContext) -> ReadResult:
 
 def read_pages(
     document: pdfium.PdfDocument, work: ParseContext, second: SecondReader | None = None
-) -> list[Page]:
+) -> list[KeptPage]:
     """All pages, without running headers and footers, captions put into their tables, and tables
     that go on over pages under one header.
     """
@@ -112,13 +112,13 @@ class _PageReader:
         self.damaged = self.empty = self.unread = self.photographs = self.text_pages = 0
         self.unreadable = self.shattered = 0
 
-    def read(self, index: int) -> Page:
+    def read(self, index: int) -> KeptPage:
         label = self._label(index)
         try:
             page = self.document[index]
         except pdfium.PdfiumError:  # one damaged page among others
             self.damaged += 1
-            return Page(index + 1, label=label)
+            return KeptPage(index + 1, label=label)
         try:
             content = read_content(page, index + 1, self.second)
             notes = tuple(read_notes(page))
@@ -126,7 +126,7 @@ class _PageReader:
             page.close()
         return self._make(content, label, notes)
 
-    def _make(self, content: PageContent, label: str | None, notes: tuple[str, ...]) -> Page:
+    def _make(self, content: PageContent, label: str | None, notes: tuple[str, ...]) -> KeptPage:
         hidden = hidden_words(content)
         shown = [word for index, word in enumerate(content.words) if index not in hidden]
         parts = scanned_parts(content, shown)
@@ -147,7 +147,7 @@ class _PageReader:
         for table in tables:
             for index in table.words:
                 letters[words[index].size] += len(words[index].text)
-        return Page(content.number, tuple(items), label, notes, tuple(scanned), letters)
+        return KeptPage(content.number, tuple(items), label, notes, tuple(scanned), letters)
 
     def _marked(self, content: PageContent, hidden: dict[int, str]) -> Iterator[Line]:
         """Hidden text as lines of its own, if the options say so."""
@@ -200,24 +200,24 @@ class _PageReader:
 # --- over all pages -------------------------------------------------------------------------------
 
 
-def _all_lines(pages: Sequence[Page]) -> Iterator[Line]:
+def _all_lines(pages: Sequence[KeptPage]) -> Iterator[Line]:
     """All lines but page numbers."""
     for page in pages:
         yield from (line for line in _lines_of(page) if id(line) not in page.numbers)
 
 
-def _lines_of(page: Page) -> list[Line]:
+def _lines_of(page: KeptPage) -> list[Line]:
     return [item for item in page.items if isinstance(item, Line)]
 
 
-def _table_letters(pages: Sequence[Page]) -> Counter[float]:
+def _table_letters(pages: Sequence[KeptPage]) -> Counter[float]:
     total: Counter[float] = Counter()
     for page in pages:
         total.update(page.table_letters)
     return total
 
 
-def _drop_running_lines(pages: Sequence[Page], work: ParseContext) -> list[Page]:
+def _drop_running_lines(pages: Sequence[KeptPage], work: ParseContext) -> list[KeptPage]:
     """The pages without what only repeats, and what else stands at their edges told."""
     edges = find_edges([_page_lines(page) for page in pages])
     dropped = running_lines(edges)
@@ -235,16 +235,16 @@ def _drop_running_lines(pages: Sequence[Page], work: ParseContext) -> list[Page]
     ]
 
 
-def _page_lines(page: Page) -> PageLines:
+def _page_lines(page: KeptPage) -> PageLines:
     lines = _lines_of(page)
     return PageLines(page.number, page.label, lines, len(lines) < len(page.items))
 
 
-def _join_tables(pages: Sequence[Page], sizes: HeadingSizes) -> list[Page]:
+def _join_tables(pages: Sequence[KeptPage], sizes: HeadingSizes) -> list[KeptPage]:
     """The pages, lines that belong to tables put into them, and tables that go on from the page
     before under the header where they begin.
     """
-    done: list[Page] = []
+    done: list[KeptPage] = []
     for page in pages:
         items = take_captions(page.items, sizes, page.numbers)
         joined = _join_first(done, page, items)
@@ -254,7 +254,7 @@ def _join_tables(pages: Sequence[Page], sizes: HeadingSizes) -> list[Page]:
     return done
 
 
-def _join_first(done: Sequence[Page], page: Page, items: Sequence[Item]) -> Page | None:
+def _join_first(done: Sequence[KeptPage], page: KeptPage, items: Sequence[Item]) -> KeptPage | None:
     """A page whose first table goes on with the last one of the page before; None if it does not.
     What repeats on every page does not part them.
     """
@@ -274,7 +274,7 @@ def _join_first(done: Sequence[Page], page: Page, items: Sequence[Item]) -> Page
 # --- elements -------------------------------------------------------------------------------------
 
 
-def _to_elements(pages: Sequence[Page]) -> list[Element]:
+def _to_elements(pages: Sequence[KeptPage]) -> list[Element]:
     sizes = heading_sizes(_all_lines(pages), _table_letters(pages))
     elements: list[Element] = []
     for page in pages:
@@ -283,7 +283,7 @@ def _to_elements(pages: Sequence[Page]) -> list[Element]:
     return elements
 
 
-def _page_elements(page: Page, sizes: HeadingSizes) -> Iterator[Element]:
+def _page_elements(page: KeptPage, sizes: HeadingSizes) -> Iterator[Element]:
     held: list[Line] = []
     for item in page.items:
         if isinstance(item, Line):
@@ -297,7 +297,7 @@ def _page_elements(page: Page, sizes: HeadingSizes) -> Iterator[Element]:
         yield Element(kind="text", text=note, page=page.number, page_name=page.label)
 
 
-def _table_element(table: FoundTable, page: Page) -> Element:
+def _table_element(table: FoundTable, page: KeptPage) -> Element:
     return make_table(
         table.rows,
         page=page.number,

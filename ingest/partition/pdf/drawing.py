@@ -1,4 +1,4 @@
-"""What is drawn on a page beside its text: paths to ruled lines and filled shapes, pictures."""
+"""What is drawn on a page beside its text: paths to ruled lines and filled areas, pictures."""
 
 import ctypes
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from ingest.partition.pdf.concealed import FAINT, TextObjects, read_clip, read_layers
-from ingest.partition.pdf.page import Box, Drawing, Rule, Shape
+from ingest.partition.pdf.page import Box, Drawing, FilledArea, Rule
 from ingest.partition.pdf.pdfium import (
     address_of,
     count_form_objects,
@@ -26,9 +26,9 @@ from ingest.partition.pdf.pdfium import (
     get_type,
 )
 from ingest.partition.pdf.silent import SilentObject
-from ingest.partition.pdf.view import View
+from ingest.partition.pdf.viewport import Viewport
 
-RULE_WIDTH = 2.5  # points; a thicker bar is a shape
+RULE_WIDTH = 2.5  # points; a thicker bar is a filled area
 MIN_RULE = 4.0
 MAX_OBJECTS = 20_000  # looked at on one page; more is a map or an attack
 MAX_SEGMENTS = 2_000  # of one path
@@ -40,13 +40,13 @@ _EDGES = [ctypes.c_float() for _ in range(4)]
 _EDGE_PLACES = tuple(map(ctypes.addressof, _EDGES))
 
 
-def read_drawing(page: pdfium.PdfPage, view: View) -> tuple[Drawing, TextObjects]:
+def read_drawing(page: pdfium.PdfPage, viewport: Viewport) -> tuple[Drawing, TextObjects]:
     """What is drawn, and what is to be known of the text objects."""
     texts = TextObjects()
-    found = _Found(view)
-    for order, (handle, kind, around) in enumerate(_objects(page, view), start=1):
+    found = _Found(viewport)
+    for order, (handle, kind, around) in enumerate(_objects(page, viewport), start=1):
         if kind == pdfium_c.FPDF_PAGEOBJ_TEXT:
-            _take_text(texts, handle, around, order, view)
+            _take_text(texts, handle, around, order, viewport)
         else:
             found.take(handle, kind, around.matrix, order)
     return found.drawing(), texts
@@ -61,20 +61,20 @@ class _Around:
     seen: Box | None = None
     faint: bool = False
 
-    def within(self, form: int, view: View) -> "_Around":
+    def within(self, form: int, viewport: Viewport) -> "_Around":
         return _Around(
             _multiply(_matrix_of(form), self.matrix),
             self.layers + read_layers(form),
-            self.narrowed(form, view),
+            self.narrowed(form, viewport),
             self.faint or _is_faint(form),
         )
 
-    def narrowed(self, handle: int, view: View) -> Box | None:
+    def narrowed(self, handle: int, viewport: Viewport) -> Box | None:
         """What is seen of an object, all if it is None."""
         edges = read_clip(handle)
         if edges is None:
             return self.seen
-        box = _place_edges(edges, self.matrix, view)
+        box = _place_edges(edges, self.matrix, viewport)
         if self.seen is None:
             return box
         outer = self.seen
@@ -86,7 +86,9 @@ class _Around:
         )
 
 
-def _take_text(texts: TextObjects, handle: int, around: _Around, order: int, view: View) -> None:
+def _take_text(
+    texts: TextObjects, handle: int, around: _Around, order: int, viewport: Viewport
+) -> None:
     texts.orders[handle] = order
     if _has_no_breadth(handle):
         x, y = _apply(_multiply(_matrix_of(handle), around.matrix), 0.0, 0.0)
@@ -95,8 +97,8 @@ def _take_text(texts: TextObjects, handle: int, around: _Around, order: int, vie
         texts.layers[order] = layers
     if around.faint:
         texts.faint.add(order)
-    seen = around.narrowed(handle, view)
-    box = _box_of(handle, around.matrix, view) if seen is not None else None
+    seen = around.narrowed(handle, viewport)
+    box = _box_of(handle, around.matrix, viewport) if seen is not None else None
     if seen is not None and box is not None and not _is_inside(box, seen):
         texts.clips[order] = seen
 
@@ -120,10 +122,10 @@ def _is_faint(form: int) -> bool:
 class _Found:
     """What is drawn on a page so far."""
 
-    view: View
+    viewport: Viewport
     level: list[Rule] = field(default_factory=list)
     upright: list[Rule] = field(default_factory=list)
-    shapes: list[Shape] = field(default_factory=list)
+    areas: list[FilledArea] = field(default_factory=list)
     pictures: list[Box] = field(default_factory=list)
     shades: list[Box] = field(default_factory=list)
     outlines: int = 0
@@ -132,7 +134,7 @@ class _Found:
         return Drawing(
             tuple(self.level),
             tuple(self.upright),
-            tuple(self.shapes),
+            tuple(self.areas),
             tuple(self.pictures),
             tuple(self.shades),
             self.outlines,
@@ -140,7 +142,7 @@ class _Found:
 
     def take(self, handle: int, kind: int, matrix: _Matrix, order: int) -> None:
         """matrix: of the forms around it. order: its place among the objects of the page."""
-        box = _box_of(handle, matrix, self.view)
+        box = _box_of(handle, matrix, self.viewport)
         if box is None:
             return
         if kind == pdfium_c.FPDF_PAGEOBJ_IMAGE:
@@ -164,11 +166,11 @@ class _Found:
         count = min(count_segments(handle), MAX_SEGMENTS)
         if stroke.value or count > 6:
             whole = _multiply(_matrix_of(handle), matrix)
-            for part in _straight_parts(handle, count, whole, self.view):
+            for part in _straight_parts(handle, count, whole, self.viewport):
                 if part.height <= RULE_WIDTH or part.width <= RULE_WIDTH:
                     self._take_rule(part)
         if colour is not None:
-            self.shapes.append(Shape(box, colour, order, square=4 <= count <= 6))
+            self.areas.append(FilledArea(box, colour, order, square=4 <= count <= 6))
 
     def _take_rule(self, box: Box) -> None:
         if box.width >= max(MIN_RULE, box.height):
@@ -191,7 +193,7 @@ def _is_foreign(handle: int) -> bool:
     return not pdfium_c.FPDFFont_GetFlags(font) & LATIN_FONT
 
 
-def _objects(page: pdfium.PdfPage, view: View) -> Iterator[tuple[int, int, _Around]]:
+def _objects(page: pdfium.PdfPage, viewport: Viewport) -> Iterator[tuple[int, int, _Around]]:
     """(object, its kind, what the forms around it say), in the order in which they are drawn."""
     seen = 0
     stack: list[tuple[Iterator[int], _Around]] = [(_page_objects(page), _Around())]
@@ -206,7 +208,7 @@ def _objects(page: pdfium.PdfPage, view: View) -> Iterator[tuple[int, int, _Arou
         if kind != pdfium_c.FPDF_PAGEOBJ_FORM:
             yield handle, kind, outer
         elif len(stack) <= MAX_FORM_DEPTH:
-            stack.append((_form_objects(handle), outer.within(handle, view)))
+            stack.append((_form_objects(handle), outer.within(handle, viewport)))
 
 
 def _page_objects(page: pdfium.PdfPage) -> Iterator[int]:
@@ -245,29 +247,33 @@ def _apply(matrix: _Matrix, x: float, y: float) -> tuple[float, float]:
     return a * x + c * y + e, b * x + d * y + f
 
 
-def _box_of(handle: int, matrix: _Matrix, view: View) -> Box | None:
+def _box_of(handle: int, matrix: _Matrix, viewport: Viewport) -> Box | None:
     if not get_bounds(handle, *_EDGE_PLACES):
         return None
     left, bottom, right, top = (edge.value for edge in _EDGES)
-    return _place_edges((left, bottom, right, top), matrix, view)
+    return _place_edges((left, bottom, right, top), matrix, viewport)
 
 
-def _place_edges(edges: tuple[float, float, float, float], matrix: _Matrix, view: View) -> Box:
+def _place_edges(
+    edges: tuple[float, float, float, float], matrix: _Matrix, viewport: Viewport
+) -> Box:
     left, bottom, right, top = edges
     if matrix == PLAIN:
-        return _place_quickly(view, left, bottom, right, top)
+        return _place_quickly(viewport, left, bottom, right, top)
     corners = [_apply(matrix, x, y) for x in (left, right) for y in (bottom, top)]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
-    return _place_quickly(view, min(xs), min(ys), max(xs), max(ys))
+    return _place_quickly(viewport, min(xs), min(ys), max(xs), max(ys))
 
 
-def _place_quickly(view: View, left: float, bottom: float, right: float, top: float) -> Box:
-    if view.turn == 0:
-        return Box(left - view.left, view.top - top, right - view.left, view.top - bottom)
-    return view.place_box(left, bottom, right, top)
+def _place_quickly(viewport: Viewport, left: float, bottom: float, right: float, top: float) -> Box:
+    if viewport.turn == 0:
+        return Box(
+            left - viewport.left, viewport.top - top, right - viewport.left, viewport.top - bottom
+        )
+    return viewport.place_box(left, bottom, right, top)
 
 
-def _straight_parts(handle: int, count: int, matrix: _Matrix, view: View) -> Iterator[Box]:
+def _straight_parts(handle: int, count: int, matrix: _Matrix, viewport: Viewport) -> Iterator[Box]:
     """The lines of a path, each as a box without breadth."""
     x, y = ctypes.c_float(), ctypes.c_float()
     places = ctypes.addressof(x), ctypes.addressof(y)
@@ -281,16 +287,16 @@ def _straight_parts(handle: int, count: int, matrix: _Matrix, view: View) -> Ite
         if kind == pdfium_c.FPDF_SEGMENT_MOVETO:
             begin = point
         elif kind == pdfium_c.FPDF_SEGMENT_LINETO:
-            yield _between(here, point, view)
+            yield _between(here, point, viewport)
         here = point
         if get_segment_close(segment):
-            yield _between(here, begin, view)
+            yield _between(here, begin, viewport)
             here = begin
 
 
-def _between(one: tuple[float, float], two: tuple[float, float], view: View) -> Box:
+def _between(one: tuple[float, float], two: tuple[float, float], viewport: Viewport) -> Box:
     return _place_quickly(
-        view, min(one[0], two[0]), min(one[1], two[1]), max(one[0], two[0]), max(one[1], two[1])
+        viewport, min(one[0], two[0]), min(one[1], two[1]), max(one[0], two[0]), max(one[1], two[1])
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ingest.partition.pdf.page import Box, PageContent, Shape, Word
+from ingest.partition.pdf.page import Box, FilledArea, PageContent, Word
 
 TINY = 1.2  # points
 SAME_COLOUR = 12  # of 255, in each part of a colour
@@ -54,23 +54,23 @@ def _is_clipped(word: Word, seen: Box) -> bool:
     )
 
 
-def _grounds_of(page: PageContent) -> dict[int, list[Shape]]:
+def _grounds_of(page: PageContent) -> dict[int, list[FilledArea]]:
     """The filled areas that a word's middle lies in, by the word's place."""
-    shapes = [s for s in page.drawing.shapes if s.box.height > 1][:MAX_GROUNDS]
-    if not shapes or not page.words:
+    areas = [area for area in page.drawing.areas if area.box.height > 1][:MAX_GROUNDS]
+    if not areas or not page.words:
         return {}
-    boxes = np.array([(s.box.left, s.box.top, s.box.right, s.box.bottom) for s in shapes])
+    boxes = np.array([area.box for area in areas])
     across = np.array([(word.box.left + word.box.right) / 2 for word in page.words])
     down = np.array([word.middle for word in page.words])
-    found: dict[int, list[Shape]] = defaultdict(list)
-    for shape, (left, top, right, bottom) in zip(shapes, boxes.tolist(), strict=True):
+    found: dict[int, list[FilledArea]] = defaultdict(list)
+    for area, (left, top, right, bottom) in zip(areas, boxes.tolist(), strict=True):
         inside = (across >= left) & (across <= right) & (down >= top) & (down <= bottom)
         for index in np.flatnonzero(inside).tolist():
-            found[index].append(shape)
+            found[index].append(area)
     return found
 
 
-def _ground_hides(page: PageContent, word: Word, grounds: Sequence[Shape]) -> str:
+def _ground_hides(page: PageContent, word: Word, grounds: Sequence[FilledArea]) -> str:
     """Why what is drawn behind or before a word hides it; empty if it does not."""
     across, down = (word.box.left + word.box.right) / 2, word.middle
     suspicious = _alike(word.colour, WHITE)
@@ -92,7 +92,7 @@ def _ground_hides(page: PageContent, word: Word, grounds: Sequence[Shape]) -> st
     return "in the colour of its ground"
 
 
-def _covers(page: PageContent, ground: Shape, word: Word) -> bool:
+def _covers(page: PageContent, ground: FilledArea, word: Word) -> bool:
     """Whether an area drawn after a word lies over all of it. Colours are taken for marker pens,
     through which words are seen.
     """

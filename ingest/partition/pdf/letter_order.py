@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.partition.pdf.leftward import direction
-from ingest.partition.pdf.view import Floats
+from ingest.partition.pdf.viewport import Floats
 
 Codes = NDArray[np.int64]
 _OPENING, _CLOSING = "([{<«", ")]}>»"

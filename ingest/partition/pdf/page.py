@@ -1,4 +1,4 @@
-"""What stands on one printed page: words, ruled lines, filled shapes and pictures, with places.
+"""What stands on one printed page: words, ruled lines, filled areas and pictures, with places.
 
 Places are points as the reader sees the page: from its left edge, and downwards from its top.
 """
@@ -66,7 +66,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FilledArea:
     """A filled area."""
 
     box: Box
@@ -81,7 +81,7 @@ class Drawing:
 
     level: tuple[Rule, ...] = ()
     upright: tuple[Rule, ...] = ()
-    shapes: tuple[Shape, ...] = ()
+    areas: tuple[FilledArea, ...] = ()
     pictures: tuple[Box, ...] = ()
     shades: tuple[Box, ...] = ()  # areas filled with a pattern or a run of colours
     outlines: int = 0  # drawn paths of any kind

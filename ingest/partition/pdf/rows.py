@@ -22,7 +22,7 @@ _NOTHING = re.compile(r"^(?:[-–—−*x✓.…:]{1,3}|n/?a\.?|nil|none|nm|\(\d
 
 
 @dataclass(slots=True)
-class Piece:
+class PrintedPiece:
     """Words of one row without a wide gap between them."""
 
     words: list[Word]
@@ -45,10 +45,10 @@ class Piece:
 
 
 @dataclass(slots=True)
-class Row:
+class PrintedRow:
     """One printed row, its pieces from left to right."""
 
-    pieces: list[Piece]
+    pieces: list[PrintedPiece]
     baseline: float = 0.0
     size: float = 0.0
     leaders: bool = False  # dots lead from one piece to the next
@@ -143,13 +143,13 @@ def _by_left(word: Word) -> float:
     return word.box.left
 
 
-def words_to_rows(words: Iterable[Word]) -> list[Row]:
+def words_to_rows(words: Iterable[Word]) -> list[PrintedRow]:
     """Rows from top to bottom."""
     made = [_make_row(line) for line in words_to_lines(words)]
     return sorted((row for row in made if row is not None), key=lambda row: row.baseline)
 
 
-def _make_row(words: list[Word]) -> Row | None:
+def _make_row(words: list[Word]) -> PrintedRow | None:
     words.sort(key=_by_left)
     leaders = _leaders(words)
     dots = {id(word) for word in leaders}
@@ -162,7 +162,7 @@ def _make_row(words: list[Word]) -> Row | None:
             pieces[-1].append(word)
         else:
             pieces.append([word])
-    return Row([Piece(each) for each in _join_signs(pieces)], leaders=bool(leaders))
+    return PrintedRow([PrintedPiece(each) for each in _join_signs(pieces)], leaders=bool(leaders))
 
 
 def is_leader(word: Word, within: Box) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ingest.partition.guards import read_optional
 from ingest.partition.pdf.page import Word
-from ingest.partition.pdf.view import View
+from ingest.partition.pdf.viewport import Viewport
 
 MAX_PAGES = 200  # asked about in one file: the second library is slow
 NEAR = 0.6  # points between the places that the two libraries tell
@@ -86,7 +86,9 @@ class SecondReader:
 
 
 def silent_words(
-    objects: Sequence[SilentObject], letters: Sequence[tuple[str, float, float, float]], view: View
+    objects: Sequence[SilentObject],
+    letters: Sequence[tuple[str, float, float, float]],
+    viewport: Viewport,
 ) -> tuple[list[Word], int]:
     """(what stands where objects are silent, foreign objects in whose place nothing is known)"""
     found: list[Word] = []
@@ -98,8 +100,8 @@ def silent_words(
         text, x, y, size = next((one for one in there if one[0]), ("", 0.0, 0.0, 0.0))
         unknown += each.foreign and not there
         if text:
-            box = view.place_box(x, y - 0.2 * size, x + len(text) * size, y + 0.8 * size)
-            _, down = view.place_point(x, y)
+            box = viewport.place_box(x, y - 0.2 * size, x + len(text) * size, y + 0.8 * size)
+            _, down = viewport.place_point(x, y)
             found.append(Word(text, box, down, size, line=-1, spaced=False, order=each.order))
     return found, unknown
 

@@ -25,7 +25,7 @@ from ingest.partition.pdf.pdfium import (
     get_text_object,
     get_unicode,
 )
-from ingest.partition.pdf.view import Floats, View
+from ingest.partition.pdf.viewport import Floats, Viewport
 
 ANGLE_SAMPLES = 40
 TOUCHES = (-0.25, 0.08)  # of the boxes' height: across between letters of one word
@@ -64,19 +64,19 @@ def read_words(
     raw: pdfium_c.FPDF_TEXTPAGE,
     codes: NDArray[np.int64],
     boxes: Floats,
-    view: View,
+    viewport: Viewport,
     orders: dict[int, int],
 ) -> Iterator[Word]:
     if not len(codes):
         return
-    placed = _place(codes, boxes, view)
+    placed = _place(codes, boxes, viewport)
     lines = np.cumsum((placed.codes == 10) | (placed.codes == 13))
     starts = placed.word_starts()
     if not len(starts):
         return
     letters = [_letter_of(code) for code in placed.codes.tolist()]
     places = starts.tolist()
-    style = _Styles(raw, view, orders)
+    style = _LetterStyles(raw, viewport, orders)
     looks, is_solid = placed.order[starts].tolist(), placed.solid.tolist()
     for start, end, look, line, box in zip(
         places,
@@ -99,8 +99,8 @@ def _letter_of(code: int) -> str:
     return chr(code) if code > 32 else ""
 
 
-def _place(codes: NDArray[np.int64], boxes: Floats, view: View) -> "_Letters":
-    one, other = view.place(boxes[:, 0], boxes[:, 1]), view.place(boxes[:, 2], boxes[:, 3])
+def _place(codes: NDArray[np.int64], boxes: Floats, viewport: Viewport) -> "_Letters":
+    one, other = viewport.place(boxes[:, 0], boxes[:, 1]), viewport.place(boxes[:, 2], boxes[:, 3])
     sides = np.stack((*np.minimum(one, other), *np.maximum(one, other)))
     kept = np.flatnonzero(~needless_breaks(codes, sides))
     codes, sides = codes[kept], sides[:, kept]
@@ -190,11 +190,13 @@ class _Letters:
         return np.concatenate(([0.0], np.maximum(across, down))) > FAR * tall
 
 
-class _Styles:
+class _LetterStyles:
     """Asks what a word looks like, once for each text object of the file."""
 
-    def __init__(self, raw: pdfium_c.FPDF_TEXTPAGE, view: View, orders: dict[int, int]) -> None:
-        self.raw, self.view, self.orders = raw, view, orders
+    def __init__(
+        self, raw: pdfium_c.FPDF_TEXTPAGE, viewport: Viewport, orders: dict[int, int]
+    ) -> None:
+        self.raw, self.viewport, self.orders = raw, viewport, orders
         self.x, self.y = ctypes.c_double(), ctypes.c_double()
         self.paint = [ctypes.c_uint() for _ in range(4)]
         self.matrix = pdfium_c.FS_MATRIX()
@@ -204,7 +206,7 @@ class _Styles:
 
     def word(self, text: str, index: int, box: Box, line: int, spaced: bool) -> Word:
         get_origin(self.handle, index, *self.origin)
-        _, down = self.view.place_point(self.x.value, self.y.value)
+        _, down = self.viewport.place_point(self.x.value, self.y.value)
         key = get_text_object(self.handle, index) or 0
         found = self.known.get(key)
         if found is None:
@@ -239,5 +241,7 @@ class _Styles:
             red, green, blue, alpha = (part.value for part in paint)
             colour = red << 16 | green << 8 | blue
         mode = get_render_mode(handle) if handle else 0
-        turned = (turn - 4 * self.view.turn) % 16 != 0  # an upright letter is turned with the view
+        turned = (
+            turn - 4 * self.viewport.turn
+        ) % 16 != 0  # an upright letter is turned with the page
         return round(size * 2) / 2, turned, colour, mode in INVISIBLE_MODES or alpha <= FAINT

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingest.partition.pdf.page import Rule
-from ingest.partition.pdf.rows import Piece, Row, is_number, is_year
+from ingest.partition.pdf.rows import PrintedPiece, PrintedRow, is_number, is_year
 from ingest.partition.pdf.tables.columns import Column, place_piece
-from ingest.partition.pdf.tables.grid import Cell
+from ingest.partition.pdf.tables.grid import GridCell
 from ingest.partition.pdf.tables.sections import section_rows
 from ingest.partition.pdf.tables.sharing import share_columns
 
@@ -25,8 +25,8 @@ NEAR_MIDDLE = 6.0  # points between the middle of a header and that of its colum
 class _Line:
     """A printed row of a table: its pieces with the columns they lie over."""
 
-    row: Row
-    placed: list[tuple[int, int, Piece]]
+    row: PrintedRow
+    placed: list[tuple[int, int, PrintedPiece]]
     # the columns that headers surely stand over, by their place in the row
     ruled: dict[int, tuple[int, int]] = field(default_factory=dict)
     names_section: bool = False
@@ -48,9 +48,9 @@ class _Line:
 
 
 def build_cells(
-    rows: Sequence[Row], columns: Sequence[Column], level: Sequence[Rule] = ()
-) -> tuple[list[Cell], int, int]:
-    """(cells, rows, header rows) of a block. level: ruled lines on its page."""
+    rows: Sequence[PrintedRow], columns: Sequence[Column], level: Sequence[Rule] = ()
+) -> tuple[list[GridCell], int, int]:
+    """(cells, rows, header rows) of a candidate. level: ruled lines on its page."""
     left, right = columns[0].left, columns[-1].right
     lines = [
         rule.at
@@ -67,7 +67,7 @@ def build_cells(
     _place_headers(printed[:head], columns, level)
     groups = _group_lines(printed, head, lines, columns)
     header_rows = sum(1 for group in groups if printed.index(group[0]) < head)
-    cells: list[Cell] = []
+    cells: list[GridCell] = []
     for number, group in enumerate(groups):
         cells += _cells_of(
             group, number, columns, header=number < header_rows - 1, body=number >= header_rows
@@ -97,7 +97,7 @@ def _names_below(head: Sequence[_Line]) -> dict[int, str]:
     return {}
 
 
-def _place_head(line: _Line, columns: Sequence[Column]) -> list[tuple[int, int, Piece]]:
+def _place_head(line: _Line, columns: Sequence[Column]) -> list[tuple[int, int, PrintedPiece]]:
     """Headers one to each column, if there are as many as columns, wherever they stand over them."""
     pieces = line.row.pieces
     if len(pieces) == len(columns):
@@ -170,7 +170,7 @@ def _ruled_between(above: _Line, below: _Line, lines: Sequence[float]) -> bool:
 
 
 def _columns_under(
-    piece: Piece, row: Row, columns: Sequence[Column], level: Sequence[Rule]
+    piece: PrintedPiece, row: PrintedRow, columns: Sequence[Column], level: Sequence[Rule]
 ) -> tuple[int, int] | None:
     """The columns that a line right under a header goes over; None if there is no such line, or if
     it goes under the whole row.
@@ -262,8 +262,8 @@ def _goes_on_in_label(before: _Line, line: _Line, label: str, *, tight: bool, cl
 
 def _cells_of(
     group: Sequence[_Line], number: int, columns: Sequence[Column], *, header: bool, body: bool
-) -> list[Cell]:
-    cells: dict[tuple[int, int], Cell] = {}
+) -> list[GridCell]:
+    cells: dict[tuple[int, int], GridCell] = {}
     for line in group:
         ranges = _spread_ranges(line, columns) if header else None
         for place, (start, end, piece) in enumerate(line.placed):
@@ -276,7 +276,7 @@ def _cells_of(
                 None,
             )
             if cell is None:
-                cell = cells[start, end] = Cell(number, start, number + 1, end)
+                cell = cells[start, end] = GridCell(number, start, number + 1, end)
             cell.words += piece.words
     return list(cells.values())
 
@@ -303,7 +303,7 @@ def _spread_ranges(line: _Line, columns: Sequence[Column]) -> list[tuple[int, in
 
 
 def _middle_range(
-    piece: Piece, base: tuple[int, int], low: int, high: int, columns: Sequence[Column]
+    piece: PrintedPiece, base: tuple[int, int], low: int, high: int, columns: Sequence[Column]
 ) -> tuple[int, int]:
     """The range of columns around the base whose middle is nearest to that of a header, the largest
     if there are several; the base itself if it is of several columns and that is their middle.

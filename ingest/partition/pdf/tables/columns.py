@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ingest.partition.pdf.rows import Piece, Row, is_year
+from ingest.partition.pdf.rows import PrintedPiece, PrintedRow, is_year
 
 MIN_GUTTER = 2.5  # points
 
@@ -24,7 +24,7 @@ class Column:
         return self.right - self.left
 
 
-def find_columns(rows: Sequence[Row], posts: Sequence[float] = ()) -> list[Column]:
+def find_columns(rows: Sequence[PrintedRow], posts: Sequence[float] = ()) -> list[Column]:
     """Columns from left to right, by what the pieces of rows with several pieces leave white.
 
     A few pieces may lie across, such as headers over several columns. posts: ruled lines, which
@@ -40,11 +40,11 @@ def find_columns(rows: Sequence[Row], posts: Sequence[float] = ()) -> list[Colum
     return _columns_of(several, posts)
 
 
-def _has_figures(row: Row) -> bool:
+def _has_figures(row: PrintedRow) -> bool:
     return any(piece.numeric and not is_year(piece.text) for piece in row.pieces[1:])
 
 
-def _columns_of(several: Sequence[Row], posts: Sequence[float]) -> list[Column]:
+def _columns_of(several: Sequence[PrintedRow], posts: Sequence[float]) -> list[Column]:
     tolerated = _tolerated(len(several))
     spans = _stretches([(p.left, p.right) for row in several for p in row.pieces], tolerated)
     columns = [Column(left, right) for left, right in _cut_at_posts(spans, posts)]
@@ -98,11 +98,11 @@ def _cut_at_posts(
         yield left, right
 
 
-def _overlap(piece: Piece, column: Column) -> float:
+def _overlap(piece: PrintedPiece, column: Column) -> float:
     return min(piece.right, column.right) - max(piece.left, column.left)
 
 
-def place_piece(piece: Piece, columns: Sequence[Column]) -> tuple[int, int]:
+def place_piece(piece: PrintedPiece, columns: Sequence[Column]) -> tuple[int, int]:
     """The columns that a piece lies over, the end excluded."""
     width = max(piece.right - piece.left, 0.1)
     over = [

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ingest.partition.pdf.page import Box, PageContent, Rule, Word
 from ingest.partition.pdf.rows import (
-    Row,
+    PrintedRow,
     is_leader,
     is_number,
     is_year,
@@ -12,16 +12,16 @@ from ingest.partition.pdf.rows import (
     words_to_lines,
     words_to_rows,
 )
-from ingest.partition.pdf.tables.blocks import find_blocks
 from ingest.partition.pdf.tables.building import build_cells
+from ingest.partition.pdf.tables.candidates import find_candidates
 from ingest.partition.pdf.tables.columns import Column, find_columns
-from ingest.partition.pdf.tables.grid import Cell, FoundTable, spread
+from ingest.partition.pdf.tables.grid import FoundTable, GridCell, spread
 from ingest.partition.pdf.tables.lattice import (
     Lattice,
+    area_sides,
     find_lattices,
     merge_rules,
     merged_places,
-    shape_sides,
 )
 from ingest.partition.pdf.tables.layout import split_zones
 from ingest.partition.pdf.tables.upright import add_upright, single_lines, upright_lines
@@ -50,15 +50,17 @@ def find_tables(page: PageContent) -> tuple[list[FoundTable], dict[int, int]]:
     level_words = [word for word in free.values() if not word.turned]
     zones = split_zones(words_to_rows(level_words), page.width)
     for rows in zones:
-        for block in find_blocks(rows, level):
-            table = _unruled_table(page, block.rows, block.columns, level, places)
+        for candidate in find_candidates(rows, level):
+            table = _unruled_table(page, candidate.rows, candidate.columns, level, places)
             lines = [*upright, *single_lines(rows, places)]
-            found.append(add_upright(table, block.columns, lines))
+            found.append(add_upright(table, candidate.columns, lines))
     found.sort(key=lambda table: (table.box.top, table.box.left))
     return found, _zone_numbers(zones, places) if len(zones) > 1 else {}
 
 
-def _zone_numbers(zones: Sequence[Sequence[Row]], places: Mapping[int, int]) -> dict[int, int]:
+def _zone_numbers(
+    zones: Sequence[Sequence[PrintedRow]], places: Mapping[int, int]
+) -> dict[int, int]:
     return {
         places[id(word)]: number
         for number, rows in enumerate(zones)
@@ -72,7 +74,7 @@ def _lattices(page: PageContent) -> list[Lattice]:
     """Grids of ruled lines, small ones first, and after them those that filled areas make."""
     drawing = page.drawing
     ruled = find_lattices(drawing.level, drawing.upright)
-    level, upright = shape_sides(drawing.shapes)
+    level, upright = area_sides(drawing.areas)
     filled = (
         find_lattices([*drawing.level, *level], [*drawing.upright, *upright])
         if level or upright
@@ -86,7 +88,7 @@ def _lattices(page: PageContent) -> list[Lattice]:
 
 def _unruled_table(
     page: PageContent,
-    rows: Sequence[Row],
+    rows: Sequence[PrintedRow],
     columns: Sequence[Column],
     level: Sequence[Rule],
     places: Mapping[int, int],
@@ -158,7 +160,7 @@ def _ruled_table(page: PageContent, lattice: Lattice, free: dict[int, Word]) -> 
     )
 
 
-def _has_pairs(filled: Sequence[Cell]) -> bool:
+def _has_pairs(filled: Sequence[GridCell]) -> bool:
     """Whether two rows have two cells with text."""
     rows: dict[int, int] = {}
     for cell in filled:
@@ -166,8 +168,8 @@ def _has_pairs(filled: Sequence[Cell]) -> bool:
     return sum(count > 1 for count in rows.values()) >= 2
 
 
-def _fill(lattice: Lattice, inside: dict[int, Word]) -> list[Cell]:
-    cells = [Cell(*place) for place in merged_places(lattice)]
+def _fill(lattice: Lattice, inside: dict[int, Word]) -> list[GridCell]:
+    cells = [GridCell(*place) for place in merged_places(lattice)]
     by_place = {
         (row, column): cell
         for cell in cells
@@ -188,7 +190,7 @@ def _band(marks: Sequence[float], value: float) -> int:
     return 0
 
 
-def _drop_needless(cells: list[Cell]) -> list[Cell]:
+def _drop_needless(cells: list[GridCell]) -> list[GridCell]:
     """The cells without the rows and columns that no text needs: those that are empty, and those
     that only cells over a neighbour reach into, such as the space between two lines of a frame.
     """
@@ -222,7 +224,9 @@ def _needed(ranges: Sequence[tuple[int, int]], count: int) -> list[int]:
     return kept
 
 
-def _keep_places(cells: Sequence[Cell], rows: Sequence[int], columns: Sequence[int]) -> list[Cell]:
+def _keep_places(
+    cells: Sequence[GridCell], rows: Sequence[int], columns: Sequence[int]
+) -> list[GridCell]:
     row_at = {old: new for new, old in enumerate(rows)}
     column_at = {old: new for new, old in enumerate(columns)}
     kept = []
@@ -230,18 +234,18 @@ def _keep_places(cells: Sequence[Cell], rows: Sequence[int], columns: Sequence[i
         down = [row_at[r] for r in range(cell.row, cell.end_row) if r in row_at]
         across = [column_at[c] for c in range(cell.column, cell.end_column) if c in column_at]
         if down and across:
-            kept.append(Cell(down[0], across[0], down[-1] + 1, across[-1] + 1, cell.words))
+            kept.append(GridCell(down[0], across[0], down[-1] + 1, across[-1] + 1, cell.words))
     return kept
 
 
-def _count(cells: Sequence[Cell]) -> tuple[int, int]:
+def _count(cells: Sequence[GridCell]) -> tuple[int, int]:
     return (
         max((cell.end_row for cell in cells), default=0),
         max((cell.end_column for cell in cells), default=0),
     )
 
 
-def _count_header_rows(cells: Sequence[Cell], grid: Sequence[Sequence[str]]) -> int:
+def _count_header_rows(cells: Sequence[GridCell], grid: Sequence[Sequence[str]]) -> int:
     """Rows above the first with a figure beside its first column, down to the first that names the
     first column, too.
     """
@@ -256,7 +260,7 @@ def _count_header_rows(cells: Sequence[Cell], grid: Sequence[Sequence[str]]) -> 
 
 
 def _open_lattice(
-    page: PageContent, lattice: Lattice, inside: dict[int, Word], filled: Sequence[Cell]
+    page: PageContent, lattice: Lattice, inside: dict[int, Word], filled: Sequence[GridCell]
 ) -> FoundTable | None:
     """The table built from its white space if its lines leave rows or columns unparted."""
     rows = words_to_rows(word for word in inside.values() if not word.turned)
@@ -272,7 +276,7 @@ def _open_lattice(
     return add_upright(table, columns, upright_lines(page.words))
 
 
-def _has_stacked_rows(filled: Sequence[Cell]) -> bool:
+def _has_stacked_rows(filled: Sequence[GridCell]) -> bool:
     """Whether cells beside each other hold several rows each: of figures, or of short names in lines
     of one height.
     """
@@ -292,7 +296,7 @@ def _has_stacked_rows(filled: Sequence[Cell]) -> bool:
     return any(count >= 2 for count in (*figures.values(), *names.values()))
 
 
-def _is_frame(filled: Sequence[Cell]) -> bool:
+def _is_frame(filled: Sequence[GridCell]) -> bool:
     """Whether one cell holds most of the words in many lines: a page in a frame, not a table."""
     words = [len(cell.words) for cell in filled]
     largest = filled[words.index(max(words))]
@@ -301,7 +305,7 @@ def _is_frame(filled: Sequence[Cell]) -> bool:
     return len(rows) > 5 and (2 * max(words) > sum(words) or tabular > 3)
 
 
-def _has_hidden_columns(filled: Sequence[Cell], rows: Sequence[Row]) -> bool:
+def _has_hidden_columns(filled: Sequence[GridCell], rows: Sequence[PrintedRow]) -> bool:
     """Whether in many rows the figures of one cell stand apart as those of several do."""
     apart = 0
     for cell in filled:

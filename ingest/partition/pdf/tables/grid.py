@@ -11,7 +11,7 @@ Span = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
-class Cell:
+class GridCell:
     """Places of the grid that are one cell, ends excluded."""
 
     row: int
@@ -63,7 +63,7 @@ def upright_text(words: Iterable[Word]) -> str:
     return "".join((" " if word.spaced else "") + word.text for word in words).strip()
 
 
-def spread(cells: list[Cell], height: int, width: int) -> tuple[list[list[str]], list[Span]]:
+def spread(cells: list[GridCell], height: int, width: int) -> tuple[list[list[str]], list[Span]]:
     """The grid with merged cells in every place that they cover, and where they were merged."""
     grid = [[""] * width for _ in range(height)]
     spans: list[Span] = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from indexes.text.scripts import HAN, HANGUL_SYLLABLES, KANA
 from ingest.partition.pdf.page import Rule
-from ingest.partition.pdf.rows import Piece, Row
+from ingest.partition.pdf.rows import PrintedPiece, PrintedRow
 from ingest.partition.pdf.tables.columns import Column, place_piece
 
 BULLET = re.compile(
@@ -22,7 +22,7 @@ _WORD = re.compile(rf"[^\W\d_]{{3}}|[{HAN}{KANA}{HANGUL_SYLLABLES}]")
 _EQUATION = re.compile(r"^\(\d{1,3}(?:\.\d{1,3})*[a-z]?\)$")
 
 
-def is_table(rows: Sequence[Row], columns: Sequence[Column], level: Sequence[Rule]) -> bool:
+def is_table(rows: Sequence[PrintedRow], columns: Sequence[Column], level: Sequence[Rule]) -> bool:
     """Whether rows in these columns are a table, and no list, text, contents or drawing."""
     tabular = [row for row in rows if len(row.pieces) > 1]
     if len(tabular) < 2 or len(columns) < 2:
@@ -40,7 +40,7 @@ def is_table(rows: Sequence[Row], columns: Sequence[Column], level: Sequence[Rul
     return _has_words(tabular, columns, cells, level)
 
 
-def _is_formula(rows: Sequence[Row]) -> bool:
+def _is_formula(rows: Sequence[PrintedRow]) -> bool:
     """Whether rows stand closer than lines of text do, as the parts of formulas and drawings."""
     close = sum(
         below.baseline - above.baseline < 0.9 * min(above.size, below.size)
@@ -50,7 +50,7 @@ def _is_formula(rows: Sequence[Row]) -> bool:
     return close > CLOSE_ROWS * (len(rows) - 1)
 
 
-def _overlap(above: Row, below: Row) -> bool:
+def _overlap(above: PrintedRow, below: PrintedRow) -> bool:
     """Whether pieces of two rows stand under each other; those of one whose cells are set to the
     middle of its height do not.
     """
@@ -61,7 +61,7 @@ def _overlap(above: Row, below: Row) -> bool:
     )
 
 
-def _is_empty_talk(rows: Sequence[Row]) -> bool:
+def _is_empty_talk(rows: Sequence[PrintedRow]) -> bool:
     """Whether hardly a cell has a word or a figure of several digits: signs of a drawing."""
     texts = [piece.text for row in rows for piece in row.pieces]
     words = sum(bool(_WORD.search(text)) for text in texts)
@@ -69,7 +69,9 @@ def _is_empty_talk(rows: Sequence[Row]) -> bool:
 
 
 def _has_figures(
-    tabular: Sequence[Row], columns: Sequence[Column], cells: Sequence[tuple[int, Piece, Row]]
+    tabular: Sequence[PrintedRow],
+    columns: Sequence[Column],
+    cells: Sequence[tuple[int, PrintedPiece, PrintedRow]],
 ) -> bool:
     last = [piece.text for column, piece, _ in cells if column == len(columns) - 1]
     if _is_contents(tabular, last, len(columns)):
@@ -84,14 +86,14 @@ def _has_figures(
     return True
 
 
-def lists_pages(rows: Sequence[Row]) -> bool:
+def lists_pages(rows: Sequence[PrintedRow]) -> bool:
     """Whether rows are entries of contents or of an index, not one of which makes a table."""
     tabular = [row for row in rows if len(row.pieces) > 1]
     width = max((len(row.pieces) for row in tabular), default=0)
     return bool(tabular) and _is_contents(tabular, [row.pieces[-1].text for row in tabular], width)
 
 
-def _is_contents(rows: Sequence[Row], last: Sequence[str], width: int) -> bool:
+def _is_contents(rows: Sequence[PrintedRow], last: Sequence[str], width: int) -> bool:
     """Whether the last column holds page numbers: whole, small, growing."""
     dotted = sum(row.leaders for row in rows) > 0.4 * len(rows)
     numbers = [int(text) for text in last if text.isascii() and text.isdigit()]
@@ -104,9 +106,9 @@ def _is_contents(rows: Sequence[Row], last: Sequence[str], width: int) -> bool:
 
 
 def _has_words(
-    tabular: Sequence[Row],
+    tabular: Sequence[PrintedRow],
     columns: Sequence[Column],
-    cells: Sequence[tuple[int, Piece, Row]],
+    cells: Sequence[tuple[int, PrintedPiece, PrintedRow]],
     level: Sequence[Rule],
 ) -> bool:
     """Whether rows of words are a table: short cells that begin at one edge, in three columns or
@@ -130,7 +132,7 @@ def _has_words(
     )
 
 
-def _aligned_share(cells: Sequence[tuple[int, Piece, Row]], width: int) -> float:
+def _aligned_share(cells: Sequence[tuple[int, PrintedPiece, PrintedRow]], width: int) -> float:
     """The share of cells that stand flush with others of their column at the left, middle or
     right.
     """
@@ -151,7 +153,7 @@ def _aligned_share(cells: Sequence[tuple[int, Piece, Row]], width: int) -> float
     return good / total if total else 0.0
 
 
-def _is_framed(rows: Sequence[Row], level: Sequence[Rule]) -> bool:
+def _is_framed(rows: Sequence[PrintedRow], level: Sequence[Rule]) -> bool:
     """Whether ruled lines as wide as the rows stand above the first and below the last."""
     left, right = min(row.left for row in rows), max(row.right for row in rows)
     top, bottom, size = rows[0].top, rows[-1].bottom, rows[0].size

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ingest.partition.pdf.page import Box, Rule, Shape
+from ingest.partition.pdf.page import Box, FilledArea, Rule
 
 NEAR = 3.0  # points between lines that are meant to be one, or to meet
 MAX_RULES = 1_500  # in either direction; more is a drawing
@@ -43,28 +43,28 @@ def find_lattices(level: Sequence[Rule], upright: Sequence[Rule]) -> list[Lattic
     return found
 
 
-def shape_sides(shapes: Sequence[Shape]) -> tuple[list[Rule], list[Rule]]:
+def area_sides(areas: Sequence[FilledArea]) -> tuple[list[Rule], list[Rule]]:
     """The sides of filled areas, level and upright, without those where one colour goes on."""
     level: list[Rule] = []
     upright: list[Rule] = []
     seen: dict[tuple[int, int, str], set[int]] = defaultdict(set)
-    shapes = [shape for shape in shapes if shape.square and shape.colour != WHITE][:MAX_RULES]
-    for shape in shapes:
-        box = shape.box
+    areas = [area for area in areas if area.square and area.colour != WHITE][:MAX_RULES]
+    for area in areas:
+        box = area.box
         for at, side in ((box.top, "top"), (box.bottom, "bottom")):
-            seen[round(at), round((box.left + box.right) / 8), side].add(shape.colour)
+            seen[round(at), round((box.left + box.right) / 8), side].add(area.colour)
         for at, side in ((box.left, "left"), (box.right, "right")):
-            seen[round(at), round((box.top + box.bottom) / 8), side].add(shape.colour)
-    for shape in shapes:
-        box = shape.box
+            seen[round(at), round((box.top + box.bottom) / 8), side].add(area.colour)
+    for area in areas:
+        box = area.box
         across, down = round((box.left + box.right) / 8), round((box.top + box.bottom) / 8)
-        if shape.colour not in seen[round(box.top), across, "bottom"]:
+        if area.colour not in seen[round(box.top), across, "bottom"]:
             level.append(Rule(box.top, box.left, box.right))
-        if shape.colour not in seen[round(box.bottom), across, "top"]:
+        if area.colour not in seen[round(box.bottom), across, "top"]:
             level.append(Rule(box.bottom, box.left, box.right))
-        if shape.colour not in seen[round(box.left), down, "right"]:
+        if area.colour not in seen[round(box.left), down, "right"]:
             upright.append(Rule(box.left, box.top, box.bottom))
-        if shape.colour not in seen[round(box.right), down, "left"]:
+        if area.colour not in seen[round(box.right), down, "left"]:
             upright.append(Rule(box.right, box.top, box.bottom))
     return level, upright
 

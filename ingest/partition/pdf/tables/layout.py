@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from indexes.text.scripts import HAN, KANA
-from ingest.partition.pdf.rows import Piece, Row, is_year
-from ingest.partition.pdf.tables.blocks import CAPTION, MAX_STEP
+from ingest.partition.pdf.rows import PrintedPiece, PrintedRow, is_year
+from ingest.partition.pdf.tables.candidates import CAPTION, MAX_STEP
 
 COLUMN_WORDS = 4
 MIN_LINES = 4  # of running text on either side
@@ -15,13 +15,13 @@ LOOK_AHEAD = 3  # rows of one piece that may stand between its rows, or between 
 _EAST_ASIAN = re.compile(f"[{HAN}{KANA}]")
 
 
-def split_zones(rows: list[Row], width: float, depth: int = 0) -> list[list[Row]]:
+def split_zones(rows: list[PrintedRow], width: float, depth: int = 0) -> list[list[PrintedRow]]:
     """The rows, where there are columns of running text those of each column by themselves."""
     gutter = _find_gutter(rows, width) if depth < MAX_DEPTH else None
     if gutter is None:
         return [rows] if rows else []
-    zones: list[list[Row]] = []
-    held: list[Row] = []
+    zones: list[list[PrintedRow]] = []
+    held: list[PrintedRow] = []
     tables = {run.start: run for run in _tables_across(rows, gutter, width)}
     end = 0
     for place, row in enumerate(rows):
@@ -42,9 +42,9 @@ def split_zones(rows: list[Row], width: float, depth: int = 0) -> list[list[Row]
     return _join_full(zones)
 
 
-def _join_full(zones: list[list[Row]]) -> list[list[Row]]:
+def _join_full(zones: list[list[PrintedRow]]) -> list[list[PrintedRow]]:
     """Rows across all columns that follow each other are one zone again."""
-    joined: list[list[Row]] = []
+    joined: list[list[PrintedRow]] = []
     for zone in zones:
         if joined and len(zone) == 1 and _goes_on(joined[-1], zone[0]):
             joined[-1] = joined[-1] + zone
@@ -53,7 +53,7 @@ def _join_full(zones: list[list[Row]]) -> list[list[Row]]:
     return joined
 
 
-def _goes_on(zone: Sequence[Row], row: Row) -> bool:
+def _goes_on(zone: Sequence[PrintedRow], row: PrintedRow) -> bool:
     """Whether a row across all columns is the next one of a zone that is as wide."""
     last = zone[-1]
     return (
@@ -64,7 +64,7 @@ def _goes_on(zone: Sequence[Row], row: Row) -> bool:
     )
 
 
-def _tables_across(rows: Sequence[Row], gutter: float, width: float) -> list[range]:
+def _tables_across(rows: Sequence[PrintedRow], gutter: float, width: float) -> list[range]:
     """Runs of rows that are one table over both columns, its name above with it."""
     found: list[range] = []
     at = 0
@@ -76,7 +76,7 @@ def _tables_across(rows: Sequence[Row], gutter: float, width: float) -> list[ran
     return found
 
 
-def _run_end(rows: Sequence[Row], start: int, gutter: float, width: float) -> int:
+def _run_end(rows: Sequence[PrintedRow], start: int, gutter: float, width: float) -> int:
     """Where a run of rows ends that have pieces on both sides of the gutter and no running text;
     a few rows of one piece may stand between them.
     """
@@ -94,13 +94,13 @@ def _run_end(rows: Sequence[Row], start: int, gutter: float, width: float) -> in
     return last
 
 
-def _step(rows: Sequence[Row], place: int) -> float:
+def _step(rows: Sequence[PrintedRow], place: int) -> float:
     """From the row before to this one, in letter sizes."""
     above, row = rows[place - 1], rows[place]
     return (row.baseline - above.baseline) / max(above.size, row.size, 1)
 
 
-def _goes_over(rows: Sequence[Row], gutter: float) -> bool:
+def _goes_over(rows: Sequence[PrintedRow], gutter: float) -> bool:
     """Whether figures go on beyond the gutter; names or years there begin another table."""
     firsts = [
         next(piece for piece in row.pieces if piece.middle >= gutter)
@@ -111,7 +111,7 @@ def _goes_over(rows: Sequence[Row], gutter: float) -> bool:
     return going_on >= MIN_ROWS and going_on >= 0.8 * len(firsts)
 
 
-def _with_name(rows: Sequence[Row], start: int, low: int) -> int:
+def _with_name(rows: Sequence[PrintedRow], start: int, low: int) -> int:
     """Where a table begins with its name, if one stands right above."""
     for place in range(start - 1, max(low, start - 1 - LOOK_AHEAD) - 1, -1):
         if len(rows[place].pieces) > 1 or _step(rows, place + 1) > MAX_STEP:
@@ -121,7 +121,9 @@ def _with_name(rows: Sequence[Row], start: int, low: int) -> int:
     return start
 
 
-def _split_band(rows: list[Row], gutter: float, width: float, depth: int) -> list[list[Row]]:
+def _split_band(
+    rows: list[PrintedRow], gutter: float, width: float, depth: int
+) -> list[list[PrintedRow]]:
     left = _side(rows, lambda piece: piece.middle < gutter)
     right = _side(rows, lambda piece: piece.middle >= gutter)
     if len(left) < 2 or len(right) < 2:
@@ -129,16 +131,16 @@ def _split_band(rows: list[Row], gutter: float, width: float, depth: int) -> lis
     return split_zones(left, width, depth + 1) + split_zones(right, width, depth + 1)
 
 
-def _side(rows: Sequence[Row], wanted: Callable[[Piece], bool]) -> list[Row]:
+def _side(rows: Sequence[PrintedRow], wanted: Callable[[PrintedPiece], bool]) -> list[PrintedRow]:
     made = []
     for row in rows:
         pieces = [piece for piece in row.pieces if wanted(piece)]
         if pieces:
-            made.append(Row(pieces, leaders=row.leaders))
+            made.append(PrintedRow(pieces, leaders=row.leaders))
     return made
 
 
-def _find_gutter(rows: Sequence[Row], width: float) -> float | None:
+def _find_gutter(rows: Sequence[PrintedRow], width: float) -> float | None:
     """Where white space parts two columns of running text, as a place across."""
     prose = [(piece, row) for row in rows for piece in row.pieces if _is_running(piece, width)]
     if len(prose) < 2 * MIN_LINES:
@@ -169,7 +171,7 @@ def _clusters(starts: Sequence[float]) -> list[float]:
     return [group[0] for group in found if len(group) >= MIN_LINES]
 
 
-def _is_running(piece: Piece, width: float) -> bool:
+def _is_running(piece: PrintedPiece, width: float) -> bool:
     words = piece.text.split()
     if _EAST_ASIAN.search(piece.text):
         return piece.right - piece.left > 0.2 * width
@@ -178,7 +180,7 @@ def _is_running(piece: Piece, width: float) -> bool:
     )
 
 
-def _flows(lines: Sequence[tuple[Piece, Row]]) -> bool:
+def _flows(lines: Sequence[tuple[PrintedPiece, PrintedRow]]) -> bool:
     """Whether lines go on from one to the next, as running text does and names of rows do not."""
     texts = [piece.text for piece, _ in lines]
     if any(_EAST_ASIAN.search(text[:3]) for text in texts):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from ingest.partition.pdf.rows import Piece, Row, is_number, is_year
+from ingest.partition.pdf.rows import PrintedPiece, PrintedRow, is_number, is_year
 from ingest.partition.pdf.tables.columns import Column
 
 NEAR_MIDDLE = 0.08  # of a table's width, between its middle and that of a name
@@ -12,7 +12,7 @@ APART = 1.35  # of a letter's size; a line so far below another is no further li
 _REMARK = re.compile(r"^[(\[].*[)\]]$|[:：]$")
 
 
-def section_rows(rows: Sequence[Row], columns: Sequence[Column]) -> set[int]:
+def section_rows(rows: Sequence[PrintedRow], columns: Sequence[Column]) -> set[int]:
     """The places of the rows that name a section: one piece, set to the middle of the table or more
     than once in one place, under a full row and right above one of figures.
     """
@@ -31,11 +31,13 @@ def section_rows(rows: Sequence[Row], columns: Sequence[Column]) -> set[int]:
     }
 
 
-def _is_centred(middle: float, wanted: float, near: float, rows: Sequence[Row], place: int) -> bool:
+def _is_centred(
+    middle: float, wanted: float, near: float, rows: Sequence[PrintedRow], place: int
+) -> bool:
     return abs(middle - wanted) <= near and _is_apart(rows[place - 1], rows[place])
 
 
-def _may_name(rows: Sequence[Row], place: int, columns: Sequence[Column]) -> bool:
+def _may_name(rows: Sequence[PrintedRow], place: int, columns: Sequence[Column]) -> bool:
     above, row, below = rows[place - 1 : place + 2]
     piece = row.pieces[0]
     if len(row.pieces) > 1 or len(piece.text) < 2 or is_number(piece.text) or is_year(piece.text):
@@ -47,15 +49,15 @@ def _may_name(rows: Sequence[Row], place: int, columns: Sequence[Column]) -> boo
     return _is_apart(above, row) or not any(is_flush(piece, other) for other in above.pieces)
 
 
-def _has_figures(row: Row) -> bool:
+def _has_figures(row: PrintedRow) -> bool:
     return any(piece.numeric and not is_year(piece.text) for piece in row.pieces[1:])
 
 
-def _is_apart(above: Row, row: Row) -> bool:
+def _is_apart(above: PrintedRow, row: PrintedRow) -> bool:
     return row.baseline - above.baseline > APART * max(above.size, row.size)
 
 
-def is_flush(piece: Piece, other: Piece) -> bool:
+def is_flush(piece: PrintedPiece, other: PrintedPiece) -> bool:
     """Whether two pieces stand flush under each other, as the lines of one cell do."""
     return any(
         abs(one - two) <= SAME_PLACE

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from ingest.partition.pdf.rows import Piece
+from ingest.partition.pdf.rows import PrintedPiece
 from ingest.partition.pdf.tables.columns import Column
 
 SLACK = 3.0  # points that the middle of a header may be beside its columns
 
 
 def share_columns(
-    pieces: Sequence[Piece], names: Mapping[int, str], columns: Sequence[Column]
+    pieces: Sequence[PrintedPiece], names: Mapping[int, str], columns: Sequence[Column]
 ) -> dict[int, tuple[int, int]]:
     """The columns that each header of a row stands over, by its place in the row, if the names below
     repeat as often as there are headers; nothing if they do not.
@@ -36,7 +36,7 @@ def _repeat(groups: Sequence[tuple[int, int]], names: Mapping[int, str]) -> bool
 
 
 def _one_each(
-    pieces: Sequence[Piece], groups: Sequence[tuple[int, int]], columns: Sequence[Column]
+    pieces: Sequence[PrintedPiece], groups: Sequence[tuple[int, int]], columns: Sequence[Column]
 ) -> dict[int, tuple[int, int]]:
     """The groups by the header over each; nothing if one has none or several."""
     shared: dict[int, tuple[int, int]] = {}

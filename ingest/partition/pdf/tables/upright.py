@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingest.partition.pdf.page import Box, Word
-from ingest.partition.pdf.rows import Row
+from ingest.partition.pdf.rows import PrintedRow
 from ingest.partition.pdf.tables.columns import Column
 from ingest.partition.pdf.tables.grid import FoundTable, upright_text
 
@@ -33,7 +33,7 @@ def upright_lines(words: Sequence[Word]) -> list[HeaderLine]:
     return [_make_line(line) for line in lines.values()]
 
 
-def single_lines(rows: Sequence[Row], places: Mapping[int, int]) -> list[HeaderLine]:
+def single_lines(rows: Sequence[PrintedRow], places: Mapping[int, int]) -> list[HeaderLine]:
     """The rows of one piece. places: of words among those of the page, by their ids."""
     return [
         HeaderLine(

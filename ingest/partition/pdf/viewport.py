@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Viewport:
     """From the places of the file to those of the reader."""
 
     left: float

@@ -1,4 +1,4 @@
-"""Rows of a page to blocks that may be tables: rows whose pieces stand under each other."""
+"""Rows of a page to candidates for tables: rows whose pieces stand under each other."""
 
 import itertools
 import re
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.partition.pdf.page import Rule, Word
-from ingest.partition.pdf.rows import Piece, Row, is_year
+from ingest.partition.pdf.rows import PrintedPiece, PrintedRow, is_year
 from ingest.partition.pdf.tables.building import OPEN_END
 from ingest.partition.pdf.tables.columns import Column, find_columns
 from ingest.partition.pdf.tables.judging import BULLET, is_table, lists_pages
@@ -32,10 +32,10 @@ _NOTE = re.compile(
 
 
 @dataclass(slots=True)
-class Block:
+class TableCandidate:
     """Rows that may be a table, from top to bottom."""
 
-    rows: list[Row]
+    rows: list[PrintedRow]
     columns: list[Column]
 
     @property
@@ -43,9 +43,9 @@ class Block:
         return len(self.columns)
 
 
-def find_blocks(rows: Sequence[Row], level: Sequence[Rule]) -> list[Block]:
+def find_candidates(rows: Sequence[PrintedRow], level: Sequence[Rule]) -> list[TableCandidate]:
     """Runs of rows that are tables, by their columns and by what stands in them."""
-    found: list[Block] = []
+    found: list[TableCandidate] = []
     at = tries = 0
     while at < len(rows):
         if not is_tabular(rows[at]):
@@ -56,14 +56,14 @@ def find_blocks(rows: Sequence[Row], level: Sequence[Rule]) -> list[Block]:
         good = is_table(rows[at:end], columns, level)
         tries += 1
         if good:
-            found.append(_with_header(Block(list(rows[at:end]), columns), rows, at))
+            found.append(_with_header(TableCandidate(list(rows[at:end]), columns), rows, at))
         # the first rows may be of something else, such as a header of the page
         skip = good or tries == MAX_TRIES or lists_pages(rows[at:end])
         at, tries = (end, 0) if skip else (at + 1, tries)
     return found
 
 
-def is_tabular(row: Row) -> bool:
+def is_tabular(row: PrintedRow) -> bool:
     """Whether it has several pieces that could be cells."""
     pieces = row.pieces
     if len(pieces) < 2:
@@ -73,13 +73,13 @@ def is_tabular(row: Row) -> bool:
     return not all(is_prose(piece) for piece in pieces)
 
 
-def is_prose(piece: Piece) -> bool:
+def is_prose(piece: PrintedPiece) -> bool:
     words = piece.text.split()
     letters = sum(word[:1].isalpha() for word in words)
     return len(words) > PROSE_WORDS and letters > 0.7 * len(words)
 
 
-def _grow(rows: Sequence[Row], start: int) -> int:
+def _grow(rows: Sequence[PrintedRow], start: int) -> int:
     """Where the run of rows with common white space that begins here ends."""
     gaps = _gaps(rows[start])
     end = last = start + 1
@@ -104,7 +104,7 @@ def _grow(rows: Sequence[Row], start: int) -> int:
     return last + _further_lines(rows, start, last)
 
 
-def _further_lines(rows: Sequence[Row], start: int, last: int) -> int:
+def _further_lines(rows: Sequence[PrintedRow], start: int, last: int) -> int:
     """How many rows below the last one with several pieces go on with one of its cells."""
     count = 0
     while last + count < len(rows) and count < 3:
@@ -130,7 +130,7 @@ def _further_lines(rows: Sequence[Row], start: int, last: int) -> int:
     return count
 
 
-def _begins_anew(rows: Sequence[Row], at: int) -> bool:
+def _begins_anew(rows: Sequence[PrintedRow], at: int) -> bool:
     """Whether more white than usual stands above a row without figures: that of another table."""
     above, row = rows[max(0, at - RECENT) : at], rows[at]
     steps = [below.baseline - one.baseline for one, below in itertools.pairwise(above)]
@@ -144,7 +144,7 @@ def _begins_anew(rows: Sequence[Row], at: int) -> bool:
     )
 
 
-def _has_other_columns(above: Sequence[Row], below: Sequence[Row]) -> bool:
+def _has_other_columns(above: Sequence[PrintedRow], below: Sequence[PrintedRow]) -> bool:
     """Whether the figures of the first row below mostly stand flush with none above."""
     figures = [piece for row in above for piece in row.pieces[1:] if piece.numeric]
     others = [piece for row in below[:1] for piece in row.pieces[1:] if piece.numeric]
@@ -155,7 +155,7 @@ def _has_other_columns(above: Sequence[Row], below: Sequence[Row]) -> bool:
 _FAR = 1e6
 
 
-def _gaps(row: Row) -> list[tuple[float, float]]:
+def _gaps(row: PrintedRow) -> list[tuple[float, float]]:
     edges = [-_FAR]
     for piece in row.pieces:
         edges += [piece.left, piece.right]
@@ -179,7 +179,9 @@ def _intersect(
     return found
 
 
-def _inner(gaps: Sequence[tuple[float, float]], rows: Sequence[Row], row: Row) -> bool:
+def _inner(
+    gaps: Sequence[tuple[float, float]], rows: Sequence[PrintedRow], row: PrintedRow
+) -> bool:
     """Whether white space common to all stands between pieces, not only beside them."""
     return any(
         left > -_FAR
@@ -190,27 +192,31 @@ def _inner(gaps: Sequence[tuple[float, float]], rows: Sequence[Row], row: Row) -
     )
 
 
-def _with_header(block: Block, rows: Sequence[Row], at: int) -> Block:
-    """The block with the rows above it that stand over its columns but the first."""
-    head: list[Row] = []
-    first = block.columns[0]
+def _with_header(candidate: TableCandidate, rows: Sequence[PrintedRow], at: int) -> TableCandidate:
+    """The candidate with the rows above it that stand over its columns but the first."""
+    head: list[PrintedRow] = []
+    first = candidate.columns[0]
     while at > 0 and len(head) < 4:
         row, below = rows[at - 1], rows[at]
         step = below.baseline - row.baseline
         if step > 1.9 * max(row.size, below.size) or CAPTION.match(row.pieces[0].text):
             break
-        over = row.left > first.right - 2 and row.right <= block.columns[-1].right + 40
-        split = _split_over(row, block.columns) if len(row.pieces) < len(block.columns) else None
+        over = row.left > first.right - 2 and row.right <= candidate.columns[-1].right + 40
+        split = (
+            _split_over(row, candidate.columns)
+            if len(row.pieces) < len(candidate.columns)
+            else None
+        )
         if any(is_prose(piece) for piece in row.pieces) and split is None:
             break
         if not over and (split is None or head):
             break
         head.insert(0, split or row)
         at -= 1
-    return Block(head + block.rows, block.columns) if head else block
+    return TableCandidate(head + candidate.rows, candidate.columns) if head else candidate
 
 
-def _split_over(row: Row, columns: Sequence[Column]) -> Row | None:
+def _split_over(row: PrintedRow, columns: Sequence[Column]) -> PrintedRow | None:
     """A row of headers that stand too close to be pieces, cut where its columns part; None if its
     words do not stand over most of the columns.
     """
@@ -233,7 +239,7 @@ def _split_over(row: Row, columns: Sequence[Column]) -> Row | None:
             return None
         before = place, word
         over[place].append(word)
-    pieces = [Piece(each) for each in over if each]
+    pieces = [PrintedPiece(each) for each in over if each]
     if len(pieces) < max(2, 0.7 * len(columns)) or len(words) > 4 * len(columns):
         return None
-    return Row(pieces)
+    return PrintedRow(pieces)
