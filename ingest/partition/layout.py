@@ -17,7 +17,7 @@ MAX_CELLS = 1_500
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class OcrBox:
     """One line of text in a picture; pixels, top left is 0, 0."""
 
     text: str
@@ -36,7 +36,7 @@ class Box:
         return self.right - self.left
 
 
-def elements(boxes: Sequence[Box], page: int | None) -> Iterator[Element]:
+def elements(boxes: Sequence[OcrBox], page: int | None) -> Iterator[Element]:
     """Paragraphs and tables, column after column."""
     for block in _blocks(boxes):
         rows = _rows(block)
@@ -52,7 +52,7 @@ def elements(boxes: Sequence[Box], page: int | None) -> Iterator[Element]:
                 yield Element(kind="text", text=text, page=page)
 
 
-def _blocks(boxes: Sequence[Box]) -> Iterator[Sequence[Box]]:
+def _blocks(boxes: Sequence[OcrBox]) -> Iterator[Sequence[OcrBox]]:
     """Boxes cut along white rivers: into columns if there are any, else into what white space
     sets apart.
     """
@@ -74,17 +74,17 @@ def _blocks(boxes: Sequence[Box]) -> Iterator[Sequence[Box]]:
         yield from _blocks(part)
 
 
-def _is_column(column: Sequence[Box]) -> bool:
+def _is_column(column: Sequence[OcrBox]) -> bool:
     return (
         len(column) >= 3
         and statistics.median(box.width / max(box.height, 1) for box in column) >= COLUMN_LINE
     )
 
 
-def _cut(boxes: Sequence[Box], least: float, *, across: bool) -> list[list[Box]]:
+def _cut(boxes: Sequence[OcrBox], least: float, *, across: bool) -> list[list[OcrBox]]:
     """Groups with at least so much white space between them, left to right or top to bottom."""
 
-    def span(box: Box) -> tuple[float, float]:
+    def span(box: OcrBox) -> tuple[float, float]:
         return (box.left, box.right) if across else (box.top, box.bottom)
 
     ordered = sorted(boxes, key=span)
@@ -98,9 +98,9 @@ def _cut(boxes: Sequence[Box], least: float, *, across: bool) -> list[list[Box]]
     return parts
 
 
-def _rows(boxes: Sequence[Box]) -> list[list[Box]]:
+def _rows(boxes: Sequence[OcrBox]) -> list[list[OcrBox]]:
     """Boxes on one line, left to right; lines top to bottom."""
-    rows: list[list[Box]] = []
+    rows: list[list[OcrBox]] = []
     for box in sorted(boxes, key=lambda box: box.top):
         middle = (box.top + box.bottom) / 2
         if rows and rows[-1][0].top <= middle <= rows[-1][0].bottom:
@@ -110,7 +110,7 @@ def _rows(boxes: Sequence[Box]) -> list[list[Box]]:
     return [sorted(row, key=lambda box: box.left) for row in rows]
 
 
-def _is_table(rows: Sequence[Sequence[Box]]) -> bool:
+def _is_table(rows: Sequence[Sequence[OcrBox]]) -> bool:
     """Whether most lines stand in several pieces, short ones."""
     several = [row for row in rows if len(row) > 1]
     if len(several) < 2 or 2 * len(several) < len(rows):
@@ -121,11 +121,11 @@ def _is_table(rows: Sequence[Sequence[Box]]) -> bool:
     )
 
 
-def _cell_rows(boxes: Sequence[Box]) -> list[list[list[Box]]]:
+def _cell_rows(boxes: Sequence[OcrBox]) -> list[list[list[OcrBox]]]:
     """The cells of a table, row by row; a cell holds its lines from top to bottom."""
     if len(boxes) > MAX_CELLS:
         return [[[box] for box in row] for row in _rows(boxes)]
-    cells: list[list[Box]] = []
+    cells: list[list[OcrBox]] = []
     for box in sorted(boxes, key=lambda box: box.top):
         above = next((cell for cell in reversed(cells) if _continues_cell(cell[-1], box)), None)
         if above is None:
@@ -135,7 +135,7 @@ def _cell_rows(boxes: Sequence[Box]) -> list[list[list[Box]]]:
     return _group_by_row(cells)
 
 
-def _continues_cell(above: Box, below: Box) -> bool:
+def _continues_cell(above: OcrBox, below: OcrBox) -> bool:
     """Whether a box is the next line of the cell that the other one is in."""
     overlap = min(above.right, below.right) - max(above.left, below.left)
     gap = below.top - above.bottom
@@ -143,8 +143,8 @@ def _continues_cell(above: Box, below: Box) -> bool:
     return overlap > 0.5 * min(above.width, below.width) and -0.5 * size < gap < CELL_GAP * size
 
 
-def _group_by_row(cells: Sequence[list[Box]]) -> list[list[list[Box]]]:
-    rows: list[list[list[Box]]] = []
+def _group_by_row(cells: Sequence[list[OcrBox]]) -> list[list[list[OcrBox]]]:
+    rows: list[list[list[OcrBox]]] = []
     bottom = 0.0
     for cell in sorted(cells, key=lambda cell: (cell[0].top + cell[-1].bottom) / 2):
         middle = (cell[0].top + cell[-1].bottom) / 2

@@ -15,7 +15,7 @@ from indexes.errors import SourceBroken, SourceEmpty, SourceTooCostly
 from ingest.elements import Element
 from ingest.partition import layout
 from ingest.partition.context import ParseContext
-from ingest.partition.layout import Box
+from ingest.partition.layout import OcrBox
 from ingest.partition.reading import ReadResult
 
 LONG_SIDE = 2_400  # pixels; the detector works on 2,000 at most
@@ -94,7 +94,7 @@ def read_pixels(image: Pixels, page: int | None) -> list[Element]:
     return list(layout.elements(_read_upright(image), page))
 
 
-def _read_upright(image: Pixels) -> list[Box]:
+def _read_upright(image: Pixels) -> list[OcrBox]:
     boxes = _find_boxes(image)
     if not boxes:
         return []
@@ -115,7 +115,7 @@ def _read_upright(image: Pixels) -> list[Box]:
     )
 
 
-def _weight(boxes: list[Box]) -> float:
+def _weight(boxes: list[OcrBox]) -> float:
     """How much was read, and how surely; squared, because a page on its head gives as many letters,
     only wrong ones.
     """
@@ -125,18 +125,18 @@ def _weight(boxes: list[Box]) -> float:
     return sum(len(box.text) * box.score**2 for box in upright)
 
 
-def _certainty(boxes: list[Box]) -> float:
+def _certainty(boxes: list[OcrBox]) -> float:
     return sum(box.score * len(box.text) for box in boxes) / max(
         1, sum(len(box.text) for box in boxes)
     )
 
 
-def _find_boxes(image: Pixels) -> list[Box]:
+def _find_boxes(image: Pixels) -> list[OcrBox]:
     found = _load_engine()(image[:, :, ::-1], use_cls=False)
     if found.boxes is None or not found.txts:
         return []
     return [
-        Box(
+        OcrBox(
             text.strip(), float(score), *corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()
         )
         for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True)

@@ -8,7 +8,7 @@ from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
 from ingest.partition.odf.state import OdfStory
 from ingest.partition.odf.story import read_story
-from ingest.partition.odf.styles import Styles
+from ingest.partition.odf.styles import OdfStyles
 from ingest.partition.office.package import Package, open_package
 from ingest.partition.office.pictures import Pictures
 from ingest.partition.reading import ReadResult
@@ -37,7 +37,7 @@ def _read(path: Path, work: ParseContext) -> ReadResult:
     with open_package(path, work) as package:
         require_content(package)
         pictures = Pictures(package, work)
-        styles = Styles()
+        styles = OdfStyles()
         around = OdfStory(package, work, pictures, styles)
         read_story(around, STYLES)
         body = OdfStory(package, work, pictures, styles)

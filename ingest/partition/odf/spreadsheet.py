@@ -11,7 +11,7 @@ from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
 from ingest.partition.odf.document import CONTENT, STYLES, read_about, require_content
 from ingest.partition.odf.objects import image_elements, object_elements
-from ingest.partition.odf.styles import Styles
+from ingest.partition.odf.styles import OdfStyles
 from ingest.partition.office.package import (
     Package,
     local,
@@ -22,7 +22,7 @@ from ingest.partition.office.package import (
 )
 from ingest.partition.office.pictures import Pictures
 from ingest.partition.reading import ReadResult
-from ingest.partition.sheets.model import Cell, Sheet
+from ingest.partition.sheets.model import Sheet, SheetCell
 from ingest.partition.sheets.tables import sheet_elements
 
 MAX_REPEATED = 1_000  # a cell or row may claim to stand there a million times
@@ -52,7 +52,7 @@ class _Reading:
     sheet: Sheet
     hidden: bool
     row: int = 0
-    cells: list[Cell] = field(default_factory=list)
+    cells: list[SheetCell] = field(default_factory=list)
     merged: list[tuple[int, int, int]] = field(default_factory=list)  # column, columns, rows
     column: int = 0
     columns: int = 0
@@ -66,7 +66,7 @@ class _Book:
     def __init__(self, package: Package, work: ParseContext) -> None:
         self.package, self.work = package, work
         self.pictures = Pictures(package, work)
-        self.styles = Styles()
+        self.styles = OdfStyles()
         for _, node in package.stream(STYLES, "style", events=("end",)):
             self.styles.add(node)
         self.whys: dict[str | None, str] = {}  # why nobody sees letters of a style of cells
@@ -148,7 +148,7 @@ class _Book:
         for column in range(first, first + min(count, MAX_REPEATED)):
             if why:
                 reading.whys[column] = why
-            reading.cells.append(Cell(column, text, is_number))
+            reading.cells.append(SheetCell(column, text, is_number))
         across = number_of(value_of(node, "number-columns-spanned"), 1)
         down = number_of(value_of(node, "number-rows-spanned"), 1)
         if across > 1 or down > 1:
@@ -202,7 +202,7 @@ class _Book:
             for column, across, down in merged
         ]
 
-    def _shown(self, cell: Cell, reading: _Reading, row_hidden: bool) -> Cell | None:
+    def _shown(self, cell: SheetCell, reading: _Reading, row_hidden: bool) -> SheetCell | None:
         name, why = reading.sheet.name, reading.whys.get(cell.column, "")
         if reading.hidden:
             why = f"in the hidden sheet {name}"
@@ -213,7 +213,7 @@ class _Book:
         if not why:
             return cell
         shown = self.work.hide(cell.text, why)
-        return Cell(cell.column, shown, False) if shown else None
+        return SheetCell(cell.column, shown, False) if shown else None
 
     def _read_shapes(self, node: etree._Element) -> None:
         """Text boxes, charts and pictures that stand on the sheet or in a cell of it."""

@@ -6,7 +6,7 @@ from lxml import etree
 
 from ingest.elements import Element, ElementKind
 from ingest.partition.context import ParseContext
-from ingest.partition.odf.styles import Styles
+from ingest.partition.odf.styles import OdfStyles
 from ingest.partition.office.grids import Placed
 from ingest.partition.office.package import Package, local
 from ingest.partition.office.pictures import Pictures
@@ -30,7 +30,7 @@ class OdfStory(Story[Flow]):
     """One part of a file. `margins` are the blocks of its headers and footers."""
 
     def __init__(
-        self, package: Package, work: ParseContext, pictures: Pictures, styles: Styles
+        self, package: Package, work: ParseContext, pictures: Pictures, styles: OdfStyles
     ) -> None:
         super().__init__(package, work, Flow())
         self.pictures, self.styles = pictures, styles

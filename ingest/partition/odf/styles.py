@@ -28,7 +28,7 @@ class _Style:
     filled: bool = False  # something coloured stands behind the letters
 
 
-class Styles:
+class OdfStyles:
     """The styles of one file, by family and name."""
 
     def __init__(self) -> None:

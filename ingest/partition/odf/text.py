@@ -6,7 +6,7 @@ from lxml import etree
 
 from ingest.partition.encodings import clean
 from ingest.partition.notation import lowered, raised
-from ingest.partition.odf.styles import WHITE_LETTERS, Styles
+from ingest.partition.odf.styles import WHITE_LETTERS, OdfStyles
 from ingest.partition.office.package import local, number_of, value_of
 
 MAX_SPACES = 100  # that one sign stands for
@@ -20,7 +20,7 @@ class ParagraphText:
     """Letters that a reader sees, letters that none sees, and how words are read aloud."""
 
     def __init__(
-        self, node: etree._Element, styles: Styles, style: str | None, *, on_white: bool
+        self, node: etree._Element, styles: OdfStyles, style: str | None, *, on_white: bool
     ) -> None:
         """style: of the paragraph. on_white: nothing coloured stands behind it that it does not tell."""
         self.seen: list[str] = []

@@ -12,8 +12,8 @@ from ingest.elements import Element
 from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
 from ingest.partition.reading import ReadResult
-from ingest.partition.rtf.flows import Flow, whole
-from ingest.partition.rtf.reading import Reading
+from ingest.partition.rtf.flows import RtfFlow, whole
+from ingest.partition.rtf.reading import RtfReading
 from ingest.partition.rtf.tokens import read_tokens
 from ingest.partition.titles import worthy_title
 
@@ -27,12 +27,12 @@ def parse_rtf(data: bytes, work: ParseContext) -> ReadResult:
     start = data.find(b"{\\rtf")
     if start < 0:
         raise SourceBroken("It does not begin like rich text.")
-    reading = Reading(work)
+    reading = RtfReading(work)
     read_tokens(reading, data, start)
     return _elements(reading), _about(reading)
 
 
-def _elements(reading: Reading) -> list[Element]:
+def _elements(reading: RtfReading) -> list[Element]:
     headers, footers = reading.edges["header"], reading.edges["footer"]
     for flow in (reading.body, *headers, *footers):
         flow.end()
@@ -43,7 +43,7 @@ def _elements(reading: Reading) -> list[Element]:
     return [*_edge(headers), *reading.body.elements, *_edge(footers)]
 
 
-def _edge(flows: Sequence[Flow]) -> Iterator[Element]:
+def _edge(flows: Sequence[RtfFlow]) -> Iterator[Element]:
     """What stands above or below every page, each text once."""
     told: dict[str, Element] = {}
     for flow in flows:
@@ -53,7 +53,7 @@ def _edge(flows: Sequence[Flow]) -> Iterator[Element]:
     yield from told.values()
 
 
-def _about(reading: Reading) -> dict[str, Scalar]:
+def _about(reading: RtfReading) -> dict[str, Scalar]:
     """What the file says of itself."""
     told: dict[str, Scalar] = {}
     if title := worthy_title(clean(whole(reading.info["title"]))):

@@ -11,14 +11,14 @@ MAX_HEADING_CHARS = 500
 
 
 @dataclass(slots=True)
-class Flow:
+class RtfFlow:
     """A run of paragraphs: the body, a note, a header."""
 
     work: ParseContext
     kind: str = "body"
     depth: int = 0  # of the group that it is the text of
     elements: list[Element] = field(default_factory=list)
-    notes: list["Flow"] = field(default_factory=list)  # of the paragraph that is open
+    notes: list["RtfFlow"] = field(default_factory=list)  # of the paragraph that is open
     level: int = 0  # of a heading; 0: it is none
     in_list: bool = False
     in_table: bool = False

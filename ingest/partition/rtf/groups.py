@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from ingest.partition.rtf.flows import Flow
-from ingest.partition.rtf.reading import Reading
+from ingest.partition.rtf.flows import RtfFlow
+from ingest.partition.rtf.reading import RtfReading
 
 _SKIPPED = frozenset(
     {
@@ -27,7 +27,7 @@ _FORMULA_SHIFTS = {"msup": "super", "msub": "sub"}
 _TWINS = ("shprslt", "nonshppict")  # what stands elsewhere in a newer form
 
 
-def opens_group(reading: Reading, word: str, *, starred: bool) -> bool:
+def opens_group(reading: RtfReading, word: str, *, starred: bool) -> bool:
     """Whether the word says what the group that it begins is for.
 
     starred: whoever does not know the word is to pass over the group.
@@ -46,7 +46,7 @@ def opens_group(reading: Reading, word: str, *, starred: bool) -> bool:
     return False
 
 
-def _is_of_formula(reading: Reading, word: str) -> bool:
+def _is_of_formula(reading: RtfReading, word: str) -> bool:
     if word.endswith("Pr") or word == "mmathPict":
         reading.state.flow = None
         return True
@@ -56,7 +56,7 @@ def _is_of_formula(reading: Reading, word: str) -> bool:
     return False
 
 
-def _pass_over(reading: Reading, word: str) -> None:
+def _pass_over(reading: RtfReading, word: str) -> None:
     state = reading.state
     if word == "pict" and state.place not in _TWINS:
         reading.pictures += 1
@@ -67,87 +67,87 @@ def _pass_over(reading: Reading, word: str) -> None:
 # --- by word: whether it opens the group ----------------------------------------------------------
 
 
-def _open_result(reading: Reading, word: str, starred: bool) -> bool:
+def _open_result(reading: RtfReading, word: str, starred: bool) -> bool:
     """What a field shows; what an object shows goes where the object goes."""
     return _counts(reading, starred) and (word == "result" or _go_on_outside(reading))
 
 
-def _open_box(reading: Reading, word: str, starred: bool) -> bool:
+def _open_box(reading: RtfReading, word: str, starred: bool) -> bool:
     if not _counts(reading, starred):
         return False
     _go_on_outside(reading)
     return _open_flow(reading, "box")
 
 
-def _open_info(reading: Reading, word: str, starred: bool) -> bool:
+def _open_info(reading: RtfReading, word: str, starred: bool) -> bool:
     if reading.state.place == "shprslt":
         return False
     reading.state.place, reading.state.flow = word, None
     return True
 
 
-def _counts(reading: Reading, starred: bool) -> bool:
+def _counts(reading: RtfReading, starred: bool) -> bool:
     """Whether text counts although it stands inside a group that is passed over."""
     state = reading.state
     return state.place != "shprslt" and (state.flow is None or starred)
 
 
-def _go_on_outside(reading: Reading) -> bool:
+def _go_on_outside(reading: RtfReading) -> bool:
     """Lets text go to where that of a group around goes."""
     around = (one.flow for one in reversed(reading.stack) if one.flow is not None)
     reading.state.flow, reading.state.place = next(around, reading.body), ""
     return True
 
 
-def _open_note(reading: Reading, word: str, starred: bool) -> bool:
+def _open_note(reading: RtfReading, word: str, starred: bool) -> bool:
     if not _open_flow(reading, word):
         return False
     reading.state.hidden, reading.state.shift = False, ""
     return True
 
 
-def _open_flow(reading: Reading, kind: str) -> bool:
+def _open_flow(reading: RtfReading, kind: str) -> bool:
     """A flow of its own for the group, which stands after the paragraph around it."""
     flow = reading.state.flow
     if flow is None:
         return False
-    inner = Flow(reading.work, kind, len(reading.stack))
+    inner = RtfFlow(reading.work, kind, len(reading.stack))
     flow.notes.append(inner)
     reading.state.flow = inner
     return True
 
 
-def _open_edge(reading: Reading, word: str, starred: bool) -> bool:
+def _open_edge(reading: RtfReading, word: str, starred: bool) -> bool:
     if reading.state.flow is None:
         return False
-    edge = Flow(reading.work, _EDGES[word], len(reading.stack))
+    edge = RtfFlow(reading.work, _EDGES[word], len(reading.stack))
     reading.edges[edge.kind].append(edge)
     reading.state.flow = edge
     return True
 
 
-def _open_table(reading: Reading, word: str, starred: bool) -> bool:
+def _open_table(reading: RtfReading, word: str, starred: bool) -> bool:
     """A table of fonts, styles or colours, or the same drawing once more, for old programs."""
     reading.state.flow, reading.state.place = None, word
     return True
 
 
-def _open_list_text(reading: Reading, word: str, starred: bool) -> bool:
+def _open_list_text(reading: RtfReading, word: str, starred: bool) -> bool:
     reading.state.place = "listtext"
     return True
 
 
-def _open_formula(reading: Reading, word: str, starred: bool) -> bool:
+def _open_formula(reading: RtfReading, word: str, starred: bool) -> bool:
     reading.state.in_formula = reading.state.flow is not None
     return True
 
 
-def _open_alternatives(reading: Reading, word: str, starred: bool) -> bool:
+def _open_alternatives(reading: RtfReading, word: str, starred: bool) -> bool:
     reading.state.alternative = 1
     return True
 
 
-_OPENERS: Mapping[str, Callable[[Reading, str, bool], bool]] = {
+_OPENERS: Mapping[str, Callable[[RtfReading, str, bool], bool]] = {
     **dict.fromkeys(("shprslt", "fonttbl", "stylesheet", "colortbl"), _open_table),
     **dict.fromkeys(_BOXES, _open_box),
     **dict.fromkeys(("ud", "fldrslt", "result"), _open_result),

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from ingest.partition.context import ParseContext
-from ingest.partition.rtf.flows import Flow
+from ingest.partition.rtf.flows import RtfFlow
 from ingest.partition.rtf.fonts import Fonts
 
 MAX_COLOURS = 10_000
@@ -18,7 +18,7 @@ _HEADING = re.compile(
 class State:
     """What a group inherits from the group around it."""
 
-    flow: Flow | None  # where text goes; None: it is passed over
+    flow: RtfFlow | None  # where text goes; None: it is passed over
     font: int = -1
     wide_font: int = -1  # the font of East Asian characters; -2: the next one named is
     unicode_skip: int = 1
@@ -33,11 +33,11 @@ class State:
     alternative: int = 0  # 1: the first of two versions comes next
 
 
-class Reading:
+class RtfReading:
     def __init__(self, work: ParseContext) -> None:
         self.work = work
-        self.body = Flow(work)
-        self.edges: dict[str, list[Flow]] = {"header": [], "footer": []}
+        self.body = RtfFlow(work)
+        self.edges: dict[str, list[RtfFlow]] = {"header": [], "footer": []}
         self.state = State(self.body)
         self.stack: list[State] = []  # of the groups around
         self.fonts = Fonts()
@@ -96,14 +96,14 @@ class Reading:
                 return  # the sign of a list without numbers
         flow.write(text, self._why_unseen(state, flow), state.shift)
 
-    def _why_unseen(self, state: State, flow: Flow) -> str:
+    def _why_unseen(self, state: State, flow: RtfFlow) -> str:
         if state.deleted:
             return "deleted"
         if state.hidden:
             return "marked as hidden"
         return "in the colour of its background" if self._is_white(state, flow) else ""
 
-    def _is_white(self, state: State, flow: Flow) -> bool:
+    def _is_white(self, state: State, flow: RtfFlow) -> bool:
         """Whether letters cannot be told from the page; cells of tables often have a ground."""
         if not 0 < state.colour < len(self.colours) or flow.kind == "box":
             return False

@@ -6,7 +6,7 @@ from dataclasses import replace
 from indexes.errors import SourceBroken
 from ingest.partition.rtf.grammar import BRACE, BYTE, LETTERS, NUMBER, SIGN, TOKEN, WORD
 from ingest.partition.rtf.groups import opens_group
-from ingest.partition.rtf.reading import Reading
+from ingest.partition.rtf.reading import RtfReading
 from ingest.partition.rtf.words import PARAGRAPH_WORDS, WORDS
 
 MAX_NESTING = 100_000  # groups inside groups; no writer makes so many
@@ -14,7 +14,7 @@ MAX_REST = 1_000_000  # bytes behind the end that are looked at
 _WORDS = re.compile(rb"(?<![\\\w])[a-zA-Z\x80-\xff]{2,}")
 
 
-def read_tokens(reading: Reading, data: bytes, at: int) -> None:
+def read_tokens(reading: RtfReading, data: bytes, at: int) -> None:
     """Everything from this place to the end of the document, or of the file if that comes first."""
     while (found := TOKEN.match(data, at)) is not None:  # every byte is a part of some token
         at, kind = found.end(), found.lastindex
@@ -38,13 +38,13 @@ def read_tokens(reading: Reading, data: bytes, at: int) -> None:
     reading.flush()
 
 
-def _lose_rest(reading: Reading, data: bytes) -> None:
+def _lose_rest(reading: RtfReading, data: bytes) -> None:
     """Counts the words behind the end of the document, which no program shows."""
     rest = _WORDS.findall(data[:MAX_REST])
     reading.work.lose("hidden", len(rest), "words", "after its end")
 
 
-def _read_brace(reading: Reading, brace: bytes) -> None:
+def _read_brace(reading: RtfReading, brace: bytes) -> None:
     reading.flush()
     reading.to_skip = 0
     if brace == b"{":
@@ -56,7 +56,7 @@ def _read_brace(reading: Reading, brace: bytes) -> None:
             inner.flow.end_table()
 
 
-def _open(reading: Reading) -> None:
+def _open(reading: RtfReading) -> None:
     if len(reading.stack) >= MAX_NESTING:
         raise SourceBroken(f"More than {MAX_NESTING:,} groups stand inside one another.")
     around = reading.state
@@ -68,7 +68,7 @@ def _open(reading: Reading) -> None:
     reading.starred = False
 
 
-def _read_sign(reading: Reading, sign: bytes) -> None:
+def _read_sign(reading: RtfReading, sign: bytes) -> None:
     if sign == b"*":
         reading.starred = True
     elif sign in b"\\{}":
@@ -80,7 +80,7 @@ def _read_sign(reading: Reading, sign: bytes) -> None:
         reading.write("-" if sign == b"_" else " ")
 
 
-def _take_bytes(reading: Reading, data: bytes) -> None:
+def _take_bytes(reading: RtfReading, data: bytes) -> None:
     if reading.to_skip:
         skipped = min(reading.to_skip, len(data))
         reading.to_skip -= skipped
@@ -90,7 +90,7 @@ def _take_bytes(reading: Reading, data: bytes) -> None:
         reading.pending += data
 
 
-def _read_word(reading: Reading, found: re.Match[bytes]) -> int:
+def _read_word(reading: RtfReading, found: re.Match[bytes]) -> int:
     """How many bytes after the word are no tokens."""
     digits = found.group(NUMBER)
     number = int(digits) if digits else None
@@ -101,7 +101,7 @@ def _read_word(reading: Reading, found: re.Match[bytes]) -> int:
     return 0
 
 
-def _use_word(reading: Reading, word: str, number: int | None) -> None:
+def _use_word(reading: RtfReading, word: str, number: int | None) -> None:
     if reading.to_skip and word not in ("u", "uc"):
         reading.to_skip -= 1
         return

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from ingest.partition.rtf.flows import Flow
+from ingest.partition.rtf.flows import RtfFlow
 from ingest.partition.rtf.fonts import codec_of_page
-from ingest.partition.rtf.reading import Reading
+from ingest.partition.rtf.reading import RtfReading
 
 RAISED = 3  # half points: letters moved by more are raised or lowered
 MAX_SKIP = 100
@@ -15,104 +15,104 @@ _SIGNS = {
 }  # fmt: skip
 _CODE_PAGES = {"mac": "mac-roman", "pc": "cp437", "pca": "cp850"}
 
-Change = Callable[[Reading, str, int | None], None]
-Shape = Callable[[Flow, str, int | None], None]
+Change = Callable[[RtfReading, str, int | None], None]
+Shape = Callable[[RtfFlow, str, int | None], None]
 
 # --- letters --------------------------------------------------------------------------------------
 
 
-def _write_sign(reading: Reading, word: str, number: int | None) -> None:
+def _write_sign(reading: RtfReading, word: str, number: int | None) -> None:
     if reading.state.flow is not None:
         reading.write(_SIGNS[word])
 
 
-def _set_font(reading: Reading, word: str, number: int | None) -> None:
+def _set_font(reading: RtfReading, word: str, number: int | None) -> None:
     if reading.state.place == "fonttbl":
         reading.fonts.define(number or 0)
     else:
         reading.state.font = number if number is not None else reading.fonts.default
 
 
-def _set_wide_font(reading: Reading, word: str, number: int | None) -> None:
+def _set_wide_font(reading: RtfReading, word: str, number: int | None) -> None:
     if reading.state.wide_font == -2:
         reading.state.wide_font = number if number is not None else -1
 
 
-def _expect_wide_font(reading: Reading, word: str, number: int | None) -> None:
+def _expect_wide_font(reading: RtfReading, word: str, number: int | None) -> None:
     reading.state.wide_font = -2 if word == "dbch" else -1
 
 
-def _set_unicode_skip(reading: Reading, word: str, number: int | None) -> None:
+def _set_unicode_skip(reading: RtfReading, word: str, number: int | None) -> None:
     reading.state.unicode_skip = max(0, min(number if number is not None else 1, MAX_SKIP))
 
 
-def _set_hidden(reading: Reading, word: str, number: int | None) -> None:
+def _set_hidden(reading: RtfReading, word: str, number: int | None) -> None:
     reading.state.hidden = number != 0
 
 
-def _set_deleted(reading: Reading, word: str, number: int | None) -> None:
+def _set_deleted(reading: RtfReading, word: str, number: int | None) -> None:
     reading.state.deleted = number != 0
 
 
-def _set_shift(reading: Reading, word: str, number: int | None) -> None:
+def _set_shift(reading: RtfReading, word: str, number: int | None) -> None:
     reading.state.shift = word if number != 0 and word != "nosupersub" else ""
 
 
-def _set_height(reading: Reading, word: str, number: int | None) -> None:
+def _set_height(reading: RtfReading, word: str, number: int | None) -> None:
     moved = {"up": "super", "dn": "sub"}[word]
     reading.state.shift = moved if number and number > RAISED else ""
 
 
-def _reset_letters(reading: Reading, word: str, number: int | None) -> None:
+def _reset_letters(reading: RtfReading, word: str, number: int | None) -> None:
     state = reading.state
     state.hidden = state.deleted = state.shaded = False
     state.colour = 0
     state.shift, state.font = "", reading.fonts.default
 
 
-def _set_colour(reading: Reading, word: str, number: int | None) -> None:
+def _set_colour(reading: RtfReading, word: str, number: int | None) -> None:
     reading.state.colour = number or 0
 
 
-def _set_ground(reading: Reading, word: str, number: int | None) -> None:
+def _set_ground(reading: RtfReading, word: str, number: int | None) -> None:
     reading.state.shaded = bool(number)
 
 
-def _set_only_rtf(reading: Reading, word: str, number: int | None) -> None:
+def _set_only_rtf(reading: RtfReading, word: str, number: int | None) -> None:
     reading.state.only_rtf = number != 0
 
 
 # --- tables of fonts, colours and styles ----------------------------------------------------------
 
 
-def _set_code_page(reading: Reading, word: str, number: int | None) -> None:
+def _set_code_page(reading: RtfReading, word: str, number: int | None) -> None:
     if word in _CODE_PAGES:
         reading.fonts.code_page = _CODE_PAGES[word]
     elif number:
         reading.fonts.code_page = codec_of_page(number)
 
 
-def _set_default_font(reading: Reading, word: str, number: int | None) -> None:
+def _set_default_font(reading: RtfReading, word: str, number: int | None) -> None:
     reading.fonts.default = number if number is not None else -1
     reading.state.font = reading.fonts.default
 
 
-def _set_charset(reading: Reading, word: str, number: int | None) -> None:
+def _set_charset(reading: RtfReading, word: str, number: int | None) -> None:
     if reading.state.place == "fonttbl":
         reading.fonts.set_charset(number)
 
 
-def _set_font_page(reading: Reading, word: str, number: int | None) -> None:
+def _set_font_page(reading: RtfReading, word: str, number: int | None) -> None:
     if reading.state.place == "fonttbl":
         reading.fonts.set_page(number or 0)
 
 
-def _add_to_colour(reading: Reading, word: str, number: int | None) -> None:
+def _add_to_colour(reading: RtfReading, word: str, number: int | None) -> None:
     if reading.state.place == "colortbl":
         reading.parts_of_colour.append(max(0, min(number or 0, 255)))
 
 
-def _set_style(reading: Reading, word: str, number: int | None) -> None:
+def _set_style(reading: RtfReading, word: str, number: int | None) -> None:
     if reading.state.place == "stylesheet":
         reading.style = number or 0
     elif reading.state.flow is not None:
@@ -144,38 +144,38 @@ WORDS: Mapping[str, Change] = {
 # --- paragraphs and tables ------------------------------------------------------------------------
 
 
-def _set_level(flow: Flow, word: str, number: int | None) -> None:
+def _set_level(flow: RtfFlow, word: str, number: int | None) -> None:
     if number is not None and number < 9:
         flow.level = number + 1
 
 
-def _set_list(flow: Flow, word: str, number: int | None) -> None:
+def _set_list(flow: RtfFlow, word: str, number: int | None) -> None:
     flow.in_list = True
 
 
-def _set_paragraph_ground(flow: Flow, word: str, number: int | None) -> None:
+def _set_paragraph_ground(flow: RtfFlow, word: str, number: int | None) -> None:
     flow.shaded = bool(number)
 
 
-def _define_cell(flow: Flow, word: str, number: int | None) -> None:
+def _define_cell(flow: RtfFlow, word: str, number: int | None) -> None:
     flow.table.define_cell(number or 0)
 
 
-def _merge_cell(flow: Flow, word: str, number: int | None) -> None:
+def _merge_cell(flow: RtfFlow, word: str, number: int | None) -> None:
     flow.table.merge_next(word)
 
 
-def _end_cell(flow: Flow, word: str, number: int | None) -> None:
+def _end_cell(flow: RtfFlow, word: str, number: int | None) -> None:
     flow.move_to_table()
     flow.table.end_cell()
 
 
-def _end_nested_cell(flow: Flow, word: str, number: int | None) -> None:
+def _end_nested_cell(flow: RtfFlow, word: str, number: int | None) -> None:
     flow.move_to_table()
     flow.table.add("\v")
 
 
-def _end_row(flow: Flow, word: str, number: int | None) -> None:
+def _end_row(flow: RtfFlow, word: str, number: int | None) -> None:
     flow.move_to_table()
     flow.table.end_row()
     flow.in_table = False

@@ -4,16 +4,16 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import pairwise
 
-from ingest.partition.sheets.model import Block, Cell, Sheet
+from ingest.partition.sheets.model import Sheet, SheetBlock, SheetCell
 from ingest.partition.tables import MAX_PLACES
 
 MAX_GAP = 1_000  # rows looked through for one that is empty
 
 
-def spread_merged(sheet: Sheet) -> list[tuple[int, tuple[Cell, ...]]]:
+def spread_merged(sheet: Sheet) -> list[tuple[int, tuple[SheetCell, ...]]]:
     """All rows with cells, in order, the text of merged cells in every used place they cover."""
     numbers = sorted(sheet.rows)
-    added: dict[int, list[Cell]] = {}
+    added: dict[int, list[SheetCell]] = {}
     last = max((cells[-1].column for cells in sheet.rows.values() if cells), default=0)
     room = MAX_PLACES
     for top, left, bottom, right in sheet.merged:
@@ -26,32 +26,34 @@ def spread_merged(sheet: Sheet) -> list[tuple[int, tuple[Cell, ...]]]:
             if room < 0:
                 break
             added.setdefault(number, []).extend(
-                Cell(column, anchor.text, anchor.is_number, True)
+                SheetCell(column, anchor.text, anchor.is_number, True)
                 for column in covered
                 if (number, column) != (top, left)
             )
     return [(number, _with_copies(sheet.rows[number], added.get(number))) for number in numbers]
 
 
-def _with_copies(cells: list[Cell], copies: Sequence[Cell] | None) -> tuple[Cell, ...]:
+def _with_copies(
+    cells: list[SheetCell], copies: Sequence[SheetCell] | None
+) -> tuple[SheetCell, ...]:
     if copies:
         own = {cell.column: cell for cell in copies} | {cell.column: cell for cell in cells}
         return tuple(own[column] for column in sorted(own))
     return tuple(cells)
 
 
-def bands(rows: Iterable[tuple[int, tuple[Cell, ...]]], sheet: Sheet) -> Iterator[Block]:
+def bands(rows: Iterable[tuple[int, tuple[SheetCell, ...]]], sheet: Sheet) -> Iterator[SheetBlock]:
     """Rows without an empty row between them."""
-    band: list[tuple[int, tuple[Cell, ...]]] = []
+    band: list[tuple[int, tuple[SheetCell, ...]]] = []
     for number, cells in rows:
         if not cells:
             continue
         if band and _is_gap(band[-1][0], number, sheet.unseen_rows):
-            yield Block(tuple(band))
+            yield SheetBlock(tuple(band))
             band = []
         band.append((number, cells))
     if band:
-        yield Block(tuple(band))
+        yield SheetBlock(tuple(band))
 
 
 def _is_gap(before: int, after: int, unseen: Set[int]) -> bool:
@@ -59,7 +61,7 @@ def _is_gap(before: int, after: int, unseen: Set[int]) -> bool:
     return any(between not in unseen for between in range(before + 1, min(after, before + MAX_GAP)))
 
 
-def split_columns(band: Block, sheet: Sheet) -> Iterator[Block]:
+def split_columns(band: SheetBlock, sheet: Sheet) -> Iterator[SheetBlock]:
     """The lists that stand side by side in it, or the band itself."""
     body = [(number, cells) for number, cells in band.rows if not is_line(cells)]
     used = sorted({cell.column for _, cells in body for cell in cells})
@@ -83,7 +85,7 @@ def split_columns(band: Block, sheet: Sheet) -> Iterator[Block]:
 
 
 def _begins_list(
-    rows: Sequence[tuple[int, tuple[Cell, ...]]], used: Sequence[int], edge: int
+    rows: Sequence[tuple[int, tuple[SheetCell, ...]]], used: Sequence[int], edge: int
 ) -> bool:
     """Whether another list begins at this column: a header, names below it, more columns."""
     if not any(column > edge for column in used):
@@ -101,12 +103,12 @@ def _begins_list(
     )
 
 
-def join_parts(blocks: Sequence[Block]) -> Iterator[Block]:
+def join_parts(blocks: Sequence[SheetBlock]) -> Iterator[SheetBlock]:
     """Blocks, those put together that one table with an empty row in it was cut into."""
-    held: Block | None = None
+    held: SheetBlock | None = None
     for block in blocks:
         if held is not None and _goes_on(held, block):
-            held = Block(held.rows + block.rows)
+            held = SheetBlock(held.rows + block.rows)
             continue
         if held is not None:
             yield held
@@ -115,7 +117,7 @@ def join_parts(blocks: Sequence[Block]) -> Iterator[Block]:
         yield held
 
 
-def _goes_on(above: Block, below: Block) -> bool:
+def _goes_on(above: SheetBlock, below: SheetBlock) -> bool:
     """Whether a block is more of the table above it: in its columns, and without a header."""
     if lines_of(above) is not None or below.rows[0][0] <= above.rows[-1][0]:
         return False
@@ -132,12 +134,12 @@ def _goes_on(above: Block, below: Block) -> bool:
     return same and not has_figures
 
 
-def is_line(cells: Sequence[Cell]) -> bool:
+def is_line(cells: Sequence[SheetCell]) -> bool:
     """Whether the row is one cell, merged or not."""
     return sum(not cell.is_copy for cell in cells) <= 1 and len({cell.text for cell in cells}) <= 1
 
 
-def lines_of(block: Block) -> list[str] | None:
+def lines_of(block: SheetBlock) -> list[str] | None:
     """Its lines, if each of its rows is one; None if it is a table."""
     if all(is_line(cells) for _, cells in block.rows):
         return [cells[0].text for _, cells in block.rows]

@@ -10,7 +10,7 @@ from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
 from ingest.partition.office.package import Package, local, number_of, release
 from ingest.partition.sheets.forms import Form, Forms
-from ingest.partition.sheets.model import Cell, Sheet
+from ingest.partition.sheets.model import Sheet, SheetCell
 from ingest.partition.sheets.values import Shown, Values
 
 MAX_CELLS = 2_000_000  # with text, of one file
@@ -26,12 +26,14 @@ _DIGITS = "0123456789"
 
 
 @dataclass(slots=True)
-class Reading:
+class SheetReading:
     """One sheet while its cells come in."""
 
     sheet: Sheet
     hidden: bool
-    cells: list[tuple[Cell, str]] = field(default_factory=list)  # of this row; why nobody sees it
+    cells: list[tuple[SheetCell, str]] = field(
+        default_factory=list
+    )  # of this row; why nobody sees it
     row: int = 0
     column: int = 0
     printed: list[str] = field(default_factory=list)
@@ -43,7 +45,7 @@ class CellKeeper:
     def __init__(self, work: ParseContext) -> None:
         self.work, self.left = work, MAX_CELLS
 
-    def keep(self, reading: Reading, form: Form, shown: Shown) -> bool:
+    def keep(self, reading: SheetReading, form: Form, shown: Shown) -> bool:
         """Adds the cell to its row. False if it has text and there is no room for it."""
         text, is_number, raw = shown
         if not raw or not 0 < reading.column <= MAX_COLUMNS:
@@ -51,20 +53,20 @@ class CellKeeper:
         if self.left <= 0:
             return False
         self.left -= 1
-        cell = Cell(reading.column, text or raw, is_number)
+        cell = SheetCell(reading.column, text or raw, is_number)
         reading.cells.append((cell, _why_unseen(reading, form, text)))
         return True
 
-    def end_row(self, reading: Reading, number: int, *, hidden: bool) -> None:
+    def end_row(self, reading: SheetReading, number: int, *, hidden: bool) -> None:
         reading.row, reading.column = number, 0
-        kept: list[Cell] = []
+        kept: list[SheetCell] = []
         for cell, why in reading.cells:
             if hidden and not reading.hidden:
                 why = f"in hidden rows of the sheet {reading.sheet.name}"
             shown = self.work.hide(cell.text, why) if why else cell.text
             if shown and (shown := shown.strip()):
                 kept.append(
-                    cell if shown is cell.text else Cell(cell.column, shown, cell.is_number)
+                    cell if shown is cell.text else SheetCell(cell.column, shown, cell.is_number)
                 )
         if reading.cells and not kept:
             reading.sheet.unseen_rows.add(number)
@@ -80,7 +82,7 @@ class CellKeeper:
             cells.sort(key=lambda cell: cell.column)
 
 
-def _why_unseen(reading: Reading, form: Form, text: str) -> str:
+def _why_unseen(reading: SheetReading, form: Form, text: str) -> str:
     """Why nobody sees the cell, apart from its row being hidden; "" if it is seen."""
     name = reading.sheet.name
     if reading.hidden:
@@ -103,7 +105,7 @@ class CellReader:
         self.package, self.work, self.values, self.forms = package, work, values, forms
         self.keeper = CellKeeper(work)
 
-    def read(self, name: str, reading: Reading) -> None:
+    def read(self, name: str, reading: SheetReading) -> None:
         dropped, sheet = 0, reading.sheet
         for _, node in self.package.stream(name, *SHEET_TAGS, events=("end",)):
             tag = local(node)
@@ -125,7 +127,7 @@ class CellReader:
                 _read_beside(tag, node, reading)
         self.keeper.end_sheet(sheet, dropped)
 
-    def _read_cell(self, node: etree._Element, reading: Reading) -> bool:
+    def _read_cell(self, node: etree._Element, reading: SheetReading) -> bool:
         """Adds the cell to its row. False if it has text and there is no room for it."""
         if not len(node):
             return True
@@ -136,7 +138,7 @@ class CellReader:
         return self.keeper.keep(reading, form, self.values.show(node, form))
 
 
-def _read_beside(tag: str, node: etree._Element, reading: Reading) -> None:
+def _read_beside(tag: str, node: etree._Element, reading: SheetReading) -> None:
     """What a sheet says of its columns, of merged cells, of what stays in sight and is printed."""
     if tag == "col":
         if node.get("hidden") in ("1", "true") or node.get("width") == "0":

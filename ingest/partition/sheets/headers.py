@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from ingest.partition.header_rows import MAX_HEADER_ROWS, add_units, count_header_rows
-from ingest.partition.sheets.model import Cell, Sheet
+from ingest.partition.sheets.model import Sheet, SheetCell
 from ingest.partition.tables import Span
 
 
 def count_headers(
     sheet: Sheet,
-    rows: Sequence[tuple[int, tuple[Cell, ...]]],
+    rows: Sequence[tuple[int, tuple[SheetCell, ...]]],
     grid: Sequence[Sequence[str]],
     spans: Sequence[Span],
 ) -> int:
@@ -32,7 +32,7 @@ def count_headers(
 
 
 def _marked_headers(
-    headers: Mapping[tuple[int, int], int], row: int, cells: Sequence[Cell]
+    headers: Mapping[tuple[int, int], int], row: int, cells: Sequence[SheetCell]
 ) -> int | None:
     return next(
         (count for (top, left), count in headers.items() if top == row and left == cells[0].column),
@@ -40,7 +40,7 @@ def _marked_headers(
     )
 
 
-def _may_name_columns(cells: Sequence[Cell]) -> bool:
+def _may_name_columns(cells: Sequence[SheetCell]) -> bool:
     """Whether this row may be a header: its figures, if it has some, are years, dates or count on."""
     figures = [cell.text for cell in cells if cell.is_number]
     if len(figures) < 2:
@@ -53,7 +53,7 @@ def _may_name_columns(cells: Sequence[Cell]) -> bool:
     return not any(map(_is_figure, figures))
 
 
-def _counts_down(rows: Sequence[tuple[int, tuple[Cell, ...]]]) -> bool:
+def _counts_down(rows: Sequence[tuple[int, tuple[SheetCell, ...]]]) -> bool:
     """Whether the first column goes on below where its first cell begins: years, or row numbers."""
     first, second = rows[0][1][0], rows[1][1][0]
     numbers = [cell.text for cell in (first, second) if cell.is_number and cell.text.isdecimal()]
@@ -67,7 +67,7 @@ def _is_figure(text: str) -> bool:
     return not re.search(r"[/:年月日]|\d[-.]\d+[-.]\d|[A-Za-z]{3}", text)
 
 
-def _has_second_header(rows: Sequence[tuple[int, tuple[Cell, ...]]]) -> bool:
+def _has_second_header(rows: Sequence[tuple[int, tuple[SheetCell, ...]]]) -> bool:
     """Whether the first row names groups, with gaps between them, and the second their columns."""
     if len(rows) < 3:
         return False

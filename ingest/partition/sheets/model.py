@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-class Cell(NamedTuple):
+class SheetCell(NamedTuple):
     """A cell with text, and what its text is. A tuple, because a sheet has millions of them."""
 
     column: int  # from 1
@@ -19,7 +19,7 @@ class Sheet:
 
     name: str
     number: int
-    rows: dict[int, list[Cell]] = field(default_factory=dict)
+    rows: dict[int, list[SheetCell]] = field(default_factory=dict)
     merged: list[tuple[int, int, int, int]] = field(
         default_factory=list
     )  # top, left, bottom, right
@@ -32,10 +32,10 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class SheetBlock:
     """Rows that stand together, each at its number, only the cells of this block."""
 
-    rows: tuple[tuple[int, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[int, tuple[SheetCell, ...]], ...]
 
     @property
     def columns(self) -> tuple[int, int]:

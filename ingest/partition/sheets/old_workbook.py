@@ -15,7 +15,7 @@ from ingest.partition.encodings import clean
 from ingest.partition.guards import failure_as_damage
 from ingest.partition.office.number_formats import GENERAL, format_number
 from ingest.partition.reading import ReadResult
-from ingest.partition.sheets.model import Cell, Sheet
+from ingest.partition.sheets.model import Sheet, SheetCell
 from ingest.partition.sheets.tables import sheet_elements
 
 MAX_CELLS = 2_000_000
@@ -86,9 +86,9 @@ class _Book:
         if dropped:
             self.work.lose("limit", dropped, "cells", f"of the sheet {sheet.name}")
 
-    def _row(self, found: Any, sheet: Sheet, row: int) -> tuple[list[Cell], bool]:
+    def _row(self, found: Any, sheet: Sheet, row: int) -> tuple[list[SheetCell], bool]:
         """(the cells of a row that are shown, whether others are not)"""
-        cells: list[Cell] = []
+        cells: list[SheetCell] = []
         unseen = False
         for column, kind in enumerate(found.row_types(row)):
             if kind in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK):
@@ -98,7 +98,7 @@ class _Book:
             unseen = unseen or bool(why)
             shown = self.work.hide(text, why) if why else text
             if shown and (shown := shown.strip()):
-                cells.append(Cell(column + 1, shown, is_number))
+                cells.append(SheetCell(column + 1, shown, is_number))
         return cells, unseen
 
     def _text(self, found: Any, row: int, column: int, kind: int) -> tuple[str, bool]:

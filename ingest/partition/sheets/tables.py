@@ -20,7 +20,7 @@ from ingest.partition.sheets.blocks import (
     spread_merged,
 )
 from ingest.partition.sheets.headers import count_headers
-from ingest.partition.sheets.model import Block, Cell, Sheet
+from ingest.partition.sheets.model import Sheet, SheetBlock, SheetCell
 from ingest.partition.tables import CELL, MAX_PLACES, Span, make_table
 
 MAX_TITLE_CHARS = 200
@@ -60,7 +60,7 @@ def _line_of(sheet: Sheet, text: str) -> Element:
     return Element(kind="text", text=text, page=sheet.number, page_name=sheet.name)
 
 
-def _table_elements(sheet: Sheet, block: Block, above: Sequence[str]) -> Iterator[Element]:
+def _table_elements(sheet: Sheet, block: SheetBlock, above: Sequence[str]) -> Iterator[Element]:
     rows = list(block.rows)
     titles = list(above)
     while is_line(rows[0][1]) and not _is_vertical(rows):
@@ -70,7 +70,7 @@ def _table_elements(sheet: Sheet, block: Block, above: Sequence[str]) -> Iterato
             yield _line_of(sheet, line)
     kept = [line for line in titles if len(line) <= MAX_TITLE_CHARS]
     kept = kept if len(titles) <= 2 * MAX_TITLE_LINES else []
-    places = {column: at for at, column in enumerate(Block(tuple(rows)).used_columns)}
+    places = {column: at for at, column in enumerate(SheetBlock(tuple(rows)).used_columns)}
     if len(places) * len(rows) > MAX_PLACES:  # a few cells far apart
         lines = (CELL.join(cell.text for cell in cells) for _, cells in rows)
         yield _line_of(sheet, "\n".join([*kept, *lines]))
@@ -89,7 +89,7 @@ def _table_elements(sheet: Sheet, block: Block, above: Sequence[str]) -> Iterato
     yield replace(element, page_name=sheet.name)
 
 
-def _is_vertical(rows: Sequence[tuple[int, tuple[Cell, ...]]]) -> bool:
+def _is_vertical(rows: Sequence[tuple[int, tuple[SheetCell, ...]]]) -> bool:
     """Whether the first row is no title: it is a cell that goes down into the next row."""
     first = rows[0][1][0]
     below = rows[1][1] if len(rows) > 1 else ()
@@ -98,7 +98,7 @@ def _is_vertical(rows: Sequence[tuple[int, tuple[Cell, ...]]]) -> bool:
     )
 
 
-def _dense(cells: Sequence[Cell], places: Mapping[int, int]) -> list[str]:
+def _dense(cells: Sequence[SheetCell], places: Mapping[int, int]) -> list[str]:
     row = [""] * len(places)
     for cell in cells:
         row[places[cell.column]] = cell.text

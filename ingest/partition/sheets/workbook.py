@@ -20,7 +20,7 @@ from ingest.partition.office.package import (
 from ingest.partition.office.pictures import Pictures
 from ingest.partition.reading import ReadResult
 from ingest.partition.sheets.around import elements_around
-from ingest.partition.sheets.cells import CellReader, Reading, area_of
+from ingest.partition.sheets.cells import CellReader, SheetReading, area_of
 from ingest.partition.sheets.forms import Forms
 from ingest.partition.sheets.model import Sheet
 from ingest.partition.sheets.tables import sheet_elements
@@ -85,7 +85,7 @@ class _Workbook:
             kinds.setdefault(each.kind, []).append(each.target)
         for table in kinds.get("table", []):
             self._read_table(table, sheet)
-        reading = Reading(sheet, hidden)
+        reading = SheetReading(sheet, hidden)
         self.cells.read(name, reading)
         yield from sheet_elements(sheet)
         why = f"in the hidden sheet {sheet.name}" if hidden else ""
@@ -95,7 +95,9 @@ class _Workbook:
                 kept = element if not why else replace(element, kind="text", text=shown, table=None)
                 yield replace(kept, page=sheet.number, page_name=sheet.name)
 
-    def _around(self, kinds: Mapping[str, Sequence[str]], reading: Reading) -> Iterator[Element]:
+    def _around(
+        self, kinds: Mapping[str, Sequence[str]], reading: SheetReading
+    ) -> Iterator[Element]:
         """Text boxes, charts, pictures, comments, and what is printed above and below."""
         yield from elements_around(self.package, self.pictures, kinds)
         for text in dict.fromkeys(reading.printed):

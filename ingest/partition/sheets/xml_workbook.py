@@ -11,7 +11,7 @@ from ingest.partition.context import ParseContext
 from ingest.partition.encodings import clean
 from ingest.partition.office.number_formats import GENERAL, ISO_DATE, ISO_MOMENT
 from ingest.partition.office.package import number_of, value_of
-from ingest.partition.sheets.cells import MAX_COLUMNS, MAX_ROWS, CellKeeper, Reading
+from ingest.partition.sheets.cells import MAX_COLUMNS, MAX_ROWS, CellKeeper, SheetReading
 from ingest.partition.sheets.forms import Form, is_tiny
 from ingest.partition.sheets.model import Sheet
 from ingest.partition.sheets.tables import sheet_elements
@@ -65,7 +65,7 @@ class _Book:
         if node.find("{*}WorksheetOptions/{*}FreezePanes") is not None:
             split = node.find("{*}WorksheetOptions/{*}SplitHorizontal")
             sheet.frozen_rows = number_of(split.text) if split is not None else 0
-        reading = Reading(sheet, hidden)
+        reading = SheetReading(sheet, hidden)
         comments: list[str] = []
         for table in node.iterchildren("{*}Table"):
             self._read_table(table, reading, comments)
@@ -75,7 +75,9 @@ class _Book:
             if shown := self.work.hide(comment, why) if why else comment:
                 yield Element(kind="text", text=shown, page=number, page_name=sheet.name)
 
-    def _read_table(self, table: etree._Element, reading: Reading, comments: list[str]) -> None:
+    def _read_table(
+        self, table: etree._Element, reading: SheetReading, comments: list[str]
+    ) -> None:
         columns = _read_columns(table, reading.sheet)
         going_down: dict[int, _Area] = {}  # merged cells of several rows, by their first columns
         dropped = 0
@@ -172,7 +174,7 @@ def _read_columns(table: etree._Element, sheet: Sheet) -> dict[int, str]:
     return styles
 
 
-def _place_cell(cell: etree._Element, reading: Reading, going_down: dict[int, _Area]) -> int:
+def _place_cell(cell: etree._Element, reading: SheetReading, going_down: dict[int, _Area]) -> int:
     """The last column of a cell. It stands at its number, or beside those before it, those that come
     down from rows above included.
     """

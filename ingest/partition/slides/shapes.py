@@ -11,7 +11,7 @@ TITLES = ("title", "ctrTitle")
 MARGINS = ("ftr", "dt", "hdr")
 SLIDE_NUMBER = "sldNum"
 SAME_LINE = 0.5  # shapes that share so much of their height stand side by side
-Box = tuple[int, int, int, int]  # left, top, right, bottom
+ShapeBox = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Shape:
     """A shape at its place; the members of a group have that of the group, in their own order."""
 
     node: etree._Element
-    box: Box | None
+    box: ShapeBox | None
     kind: str  # of its placeholder; "" if it is none
     members: tuple[etree._Element, ...]  # itself, or all shapes of the group
 
@@ -45,7 +45,7 @@ def sort_for_reading(shapes: Sequence[Shape]) -> list[Shape]:
     return [*titles, *(shape for line in lines for shape in line), *margins]
 
 
-def _same_line(one: Box | None, other: Box | None) -> bool:
+def _same_line(one: ShapeBox | None, other: ShapeBox | None) -> bool:
     if one is None or other is None:
         return False
     shared = min(one[3], other[3]) - max(one[1], other[1])
@@ -72,7 +72,7 @@ def chosen_nodes(tree: etree._Element) -> Iterator[etree._Element]:
             yield node
 
 
-def own_box(node: etree._Element) -> Box | None:
+def own_box(node: etree._Element) -> ShapeBox | None:
     for holder in ("spPr", "grpSpPr", None):
         frame = child(node, holder, "xfrm") if holder else child(node, "xfrm")
         at, size = child(frame, "off"), child(frame, "ext")
@@ -110,9 +110,9 @@ def is_same_placeholder(node: etree._Element, kind: str, other: etree._Element) 
     return mine.get("idx") == theirs.get("idx") and mine.get("idx") is not None
 
 
-def filled_boxes(root: etree._Element) -> list[Box]:
+def filled_boxes(root: etree._Element) -> list[ShapeBox]:
     """Where something stands that may have a colour: pictures and filled shapes."""
-    found: list[Box] = []
+    found: list[ShapeBox] = []
     for node in root.iter("{*}sp", "{*}pic", "{*}graphicFrame", "{*}grpSp"):
         about = child(node, "spPr")
         colours = any(
@@ -126,7 +126,7 @@ def filled_boxes(root: etree._Element) -> list[Box]:
     return found
 
 
-def boxes_overlap(one: Box, other: Box) -> bool:
+def boxes_overlap(one: ShapeBox, other: ShapeBox) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 

@@ -20,8 +20,8 @@ from ingest.partition.slides.shapes import (
     MARGINS,
     SLIDE_NUMBER,
     TITLES,
-    Box,
     Shape,
+    ShapeBox,
     boxes_overlap,
     chosen_nodes,
     filled_boxes,
@@ -77,7 +77,7 @@ class Slide:
             for node in nodes[:MAX_SHAPES]
         ]
 
-    def _box(self, node: etree._Element) -> Box | None:
+    def _box(self, node: etree._Element) -> ShapeBox | None:
         """Where it stands: by itself, or as the layout or the master places it."""
         own = own_box(node)
         if own is not None or not (kind := placeholder_of(node)):

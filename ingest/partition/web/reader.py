@@ -13,7 +13,7 @@ from ingest.partition.notation import lowered, raised
 from ingest.partition.tables import table_of
 from ingest.partition.web.fields import read_choice, read_input, read_text_field
 from ingest.partition.web.formulas import formula_text
-from ingest.partition.web.styles import Look, Styles, styles_of
+from ingest.partition.web.styles import Look, PageStyles, styles_of
 from ingest.partition.web.tables import (
     SKIPPED,
     find_data_tables,
@@ -83,7 +83,7 @@ class _PageReader:
     def __init__(
         self,
         work: ParseContext,
-        styles: Styles,
+        styles: PageStyles,
         data_tables: frozenset[Node],
         *,
         in_frame: bool = False,

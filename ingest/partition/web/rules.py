@@ -35,7 +35,7 @@ class _Rule:
 
 
 @dataclass(slots=True)
-class Rules:
+class CssRules:
     """The rules of all style sheets inside a page."""
 
     by_name: dict[str, list[_Rule]] = field(default_factory=dict)  # one of the last compound

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 from ingest.partition.web.measures import LENGTH, PIXELS, WHITE, Rgb, colour_of, distance, pixels_of
-from ingest.partition.web.rules import Declarations, Rules, parse_declarations
+from ingest.partition.web.rules import CssRules, Declarations, parse_declarations
 from ingest.partition.web.trees import Node
 
 FAR_AWAY = -400.0  # pixels left of or above the page from which on nothing of it is seen
@@ -42,10 +42,10 @@ class Look:
         return ""
 
 
-class Styles:
+class PageStyles:
     """How the elements of one page look."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: CssRules) -> None:
         self._rules = rules
         self._above: dict[Node, frozenset[str]] = {}
         self._written: dict[Node, str] = {}  # the tags that renamed elements have in the page
@@ -114,15 +114,15 @@ def _override(told: dict[str, str], with_these: Declarations) -> None:
     )
 
 
-def styles_of(root: Node) -> Styles:
+def styles_of(root: Node) -> PageStyles:
     """The styles of a page by the style sheets inside it."""
-    rules = Rules()
+    rules = CssRules()
     rules.complete = not any(
         "stylesheet" in (link.get("rel") or "").lower() for link in root.iter("link")
     )
     for sheet in root.iter("style"):
         rules.add_sheet(sheet.text or "")
-    styles = Styles(rules)
+    styles = PageStyles(rules)
     told = (*(sheet.text or "" for sheet in root.iter("style")), *root.xpath("//@style"))
     styles.lays_out_tables = any("table-cell" in each for each in told)
     return styles

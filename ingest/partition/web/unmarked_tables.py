@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from ingest.partition.web.styles import Styles
+from ingest.partition.web.styles import PageStyles
 from ingest.partition.web.trees import Node
 
 MAX_CELL_CHARS = 200  # of a table by its layout: what has longer cells is columns of text
@@ -36,7 +36,7 @@ Parts = dict[Node, str]
 """The elements of one table, each with the tag that says what it is."""
 
 
-def name_tables(root: Node, styles: Styles) -> None:
+def name_tables(root: Node, styles: PageStyles) -> None:
     """Gives the parts of such tables the tags of tables, if they stand in each other as parts do."""
     ways: list[tuple[Callable[[Node], str], bool]] = [(_tag_by_role, False)]
     if styles.lays_out_tables:
@@ -56,7 +56,7 @@ def _tag_by_role(node: Node) -> str:
     return _BY_ROLE.get((node.get("role") or "").lower(), "")
 
 
-def _tags_by_display(root: Node, styles: Styles) -> Mapping[Node, str]:
+def _tags_by_display(root: Node, styles: PageStyles) -> Mapping[Node, str]:
     return {
         node: tag
         for node in root.iter()

@@ -19,7 +19,7 @@ from ingest.partition.reading import ReadResult
 from ingest.partition.word.numbering import Numbering, read_numbering
 from ingest.partition.word.state import WordStory
 from ingest.partition.word.story import read_story
-from ingest.partition.word.styles import Styles
+from ingest.partition.word.styles import WordStyles
 
 NOTES = ("footnotes", "endnotes", "comments")
 MARGINS = ("header", "footer")
@@ -47,7 +47,7 @@ class _Document:
         self.parts: dict[str, list[str]] = {}
         for each in package.relations(self.name).values():
             self.parts.setdefault(each.kind, []).append(each.target)
-        self.styles = Styles(self._first("styles"))
+        self.styles = WordStyles(self._first("styles"))
         self.numbering = read_numbering(self._first("numbering"))
 
     def _first(self, kind: str) -> etree._Element | None:

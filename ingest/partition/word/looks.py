@@ -4,7 +4,7 @@ from lxml import etree
 
 from ingest.partition.office.package import child, is_on, number_of, value_of
 from ingest.partition.word.state import Paragraph, WordStory
-from ingest.partition.word.styles import Style
+from ingest.partition.word.styles import WordStyle
 
 TINY = 2  # half points: letters that nobody can read
 WHITE = "FFFFFF"
@@ -14,7 +14,7 @@ DELETED, VANISHED, UNSEEN, DOT = (
 
 
 def why_unseen(
-    story: WordStory, about: etree._Element | None, style: Style, paragraph: Paragraph
+    story: WordStory, about: etree._Element | None, style: WordStyle, paragraph: Paragraph
 ) -> str:
     """Why no reader sees a run; "" if one does. about: the properties of the run."""
     if story.deleted:
@@ -40,7 +40,7 @@ def _is_on_white(story: WordStory, about: etree._Element | None, paragraph: Para
     )
 
 
-def is_bold(about: etree._Element | None, style: Style, paragraph: Paragraph) -> bool:
+def is_bold(about: etree._Element | None, style: WordStyle, paragraph: Paragraph) -> bool:
     bold = child(about, "b")
     return is_on(bold) if bold is not None else style.bold or paragraph.style.bold
 

@@ -14,8 +14,8 @@ from ingest.partition.notation import lowered, raised
 from ingest.partition.office.package import child, number_of, release, value_of
 from ingest.partition.office.story import Handlers
 from ingest.partition.word.looks import fill_of
-from ingest.partition.word.state import Paragraph, Piece, WordFlow, WordStory
-from ingest.partition.word.styles import Style
+from ingest.partition.word.state import Paragraph, TextRun, WordFlow, WordStory
+from ingest.partition.word.styles import WordStyle
 
 MAX_HEADING_CHARS = 100  # of a line in bold that stands for a heading
 
@@ -41,7 +41,7 @@ def _read_properties(story: WordStory, node: etree._Element) -> None:
     paragraph.end_deleted = child(mark, "del") is not None or child(mark, "moveFrom") is not None
 
 
-def _numbering_of(about: etree._Element | None, style: Style) -> tuple[str, int] | None:
+def _numbering_of(about: etree._Element | None, style: WordStyle) -> tuple[str, int] | None:
     number, level = value_of(child(about, "numId")), value_of(child(about, "ilvl"))
     if number is None:
         if style.numbering is None or level is None:
@@ -59,14 +59,14 @@ def _end(story: WordStory, node: etree._Element) -> None:
 def _finish(story: WordStory) -> None:
     paragraph, flow = story.paragraphs.pop(), story.flow
     if any(story.fields) and paragraph.instructions:  # a field that never came to its result
-        paragraph.pieces += [Piece(text) for text in paragraph.instructions]
+        paragraph.runs += [TextRun(text) for text in paragraph.instructions]
         story.fields = [False] * len(story.fields)
-    if paragraph.pieces or paragraph.anchored or paragraph.numbering or flow.carried:
-        pieces, flow.carried = flow.carried + paragraph.pieces, []
+    if paragraph.runs or paragraph.anchored or paragraph.numbering or flow.carried:
+        runs, flow.carried = flow.carried + paragraph.runs, []
         if paragraph.end_deleted and not story.skipped:
-            flow.carried = pieces
+            flow.carried = runs
         else:
-            _emit(story, flow, paragraph, pieces)
+            _emit(story, flow, paragraph, runs)
         flow.elements += paragraph.anchored
     story.end_block()
 
@@ -81,15 +81,15 @@ def close_flow(story: WordStory) -> WordFlow:
 def settle(story: WordStory, flow: WordFlow) -> None:
     """Ends a paragraph whose end was deleted and that nothing follows."""
     if flow.carried:
-        pieces, flow.carried = flow.carried, []
-        _emit(story, flow, Paragraph(plain=True), pieces)
+        runs, flow.carried = flow.carried, []
+        _emit(story, flow, Paragraph(plain=True), runs)
 
 
-def _emit(story: WordStory, flow: WordFlow, paragraph: Paragraph, pieces: list[Piece]) -> None:
-    text = _seen_text(story, pieces)
+def _emit(story: WordStory, flow: WordFlow, paragraph: Paragraph, runs: list[TextRun]) -> None:
+    text = _seen_text(story, runs)
     if paragraph.readings:
         text = f"{text} ({'; '.join(paragraph.readings)})"
-    counts = paragraph.numbering and not story.skipped and (text or not pieces)
+    counts = paragraph.numbering and not story.skipped and (text or not runs)
     label = story.numbering.label(*paragraph.numbering) if paragraph.numbering and counts else ""
     if story.skipped or not text:
         return
@@ -130,9 +130,9 @@ def _stands_for_heading(paragraph: Paragraph, text: str) -> bool:
     )
 
 
-def _seen_text(story: WordStory, pieces: list[Piece]) -> str:
+def _seen_text(story: WordStory, runs: list[TextRun]) -> str:
     parts: list[str] = []
-    for why, group in groupby(pieces, key=attrgetter("why")):
+    for why, group in groupby(runs, key=attrgetter("why")):
         text = _written(group)
         if not why:
             parts.append(text)
@@ -141,12 +141,12 @@ def _seen_text(story: WordStory, pieces: list[Piece]) -> str:
     return clean("".join(parts)).replace("\u00ad", "").strip()
 
 
-def _written(pieces: Iterable[Piece]) -> str:
+def _written(runs: Iterable[TextRun]) -> str:
     """Their letters, with signs for what is raised and lowered: ten to the sixth is not 106."""
     text = ""
     parts: list[str] = []
-    for shift, group in groupby(pieces, key=attrgetter("shift")):
-        own = "".join(piece.text for piece in group)
+    for shift, group in groupby(runs, key=attrgetter("shift")):
+        own = "".join(run.text for run in group)
         if own.strip() and shift in ("superscript", "subscript"):
             own = (raised if shift == "superscript" else lowered)(text, own)
         text = own or text

@@ -10,7 +10,7 @@ from ingest.partition.office.omml import linear_text
 from ingest.partition.office.package import child, is_on, local, number_of, release, value_of
 from ingest.partition.office.story import Handlers
 from ingest.partition.word.looks import DELETED, is_bold, why_unseen
-from ingest.partition.word.state import Paragraph, Piece, WordStory
+from ingest.partition.word.state import Paragraph, TextRun, WordStory
 from ingest.partition.word.symbols import symbol
 
 _SIGNS: Mapping[str, str] = {
@@ -52,7 +52,7 @@ def _say(story: WordStory, paragraph: Paragraph, text: str, why: str) -> None:
     elif paragraph.ruby_text is not None:
         paragraph.ruby_text.append(text)
     else:
-        paragraph.pieces.append(Piece(text, why, paragraph.shift))
+        paragraph.runs.append(TextRun(text, why, paragraph.shift))
 
 
 def _read_field_sign(
@@ -165,13 +165,13 @@ def _end_reading(story: WordStory, node: etree._Element) -> None:
 
 def _start_ruby_base(story: WordStory, node: etree._Element) -> None:
     if story.paragraphs:
-        story.paragraphs[-1].base_at = len(story.paragraphs[-1].pieces)
+        story.paragraphs[-1].base_at = len(story.paragraphs[-1].runs)
 
 
 def _end_ruby(story: WordStory, node: etree._Element) -> None:
     if story.paragraphs and story.paragraphs[-1].readings:
         paragraph = story.paragraphs[-1]
-        base = "".join(piece.text for piece in paragraph.pieces[paragraph.base_at :])
+        base = "".join(run.text for run in paragraph.runs[paragraph.base_at :])
         paragraph.readings[-1] = f"{base}: {paragraph.readings[-1]}"
     node.clear()
 

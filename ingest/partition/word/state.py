@@ -9,10 +9,10 @@ from ingest.partition.context import ParseContext
 from ingest.partition.office.package import Package
 from ingest.partition.office.story import Flow, Story
 from ingest.partition.word.numbering import Numbering
-from ingest.partition.word.styles import Style, Styles
+from ingest.partition.word.styles import WordStyle, WordStyles
 
 
-class Piece(NamedTuple):
+class TextRun(NamedTuple):
     """Letters of a paragraph that look alike."""
 
     text: str
@@ -25,15 +25,15 @@ ReadRelation = Callable[[str, str], list[Element]]  # kind of relation, name of 
 
 @dataclass(slots=True)
 class WordFlow(Flow):
-    carried: list[Piece] = field(default_factory=list)  # of a paragraph whose end was deleted
+    carried: list[TextRun] = field(default_factory=list)  # of a paragraph whose end was deleted
     caption: Element | None = None  # the last block, if it names the table after it
     boxed: bool = False  # has, or may have, a colour of its own behind it
 
 
 @dataclass(slots=True)
 class Paragraph:
-    style: Style = field(default_factory=Style)
-    pieces: list[Piece] = field(default_factory=list)
+    style: WordStyle = field(default_factory=WordStyle)
+    runs: list[TextRun] = field(default_factory=list)
     instructions: list[str] = field(default_factory=list)  # text of fields not yet closed
     readings: list[str] = field(default_factory=list)
     anchored: list[Element] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Paragraph:
 
 
 @dataclass(slots=True)
-class Cell:
+class WordCell:
     flow: WordFlow
     across: int = 1
     merge: str = ""  # "restart", "continue" or nothing
@@ -56,16 +56,16 @@ class Cell:
 
 
 @dataclass(slots=True)
-class Row:
-    cells: list[Cell] = field(default_factory=list)
+class WordRow:
+    cells: list[WordCell] = field(default_factory=list)
     header: bool = False
     before: int = 0  # columns that it leaves out at its start
     unseen: str = ""  # why no reader sees it
 
 
 @dataclass(slots=True)
-class Table:
-    rows: list[Row] = field(default_factory=list)
+class WordTable:
+    rows: list[WordRow] = field(default_factory=list)
     caption: str = ""
     shaded: bool = False
 
@@ -77,7 +77,7 @@ class WordStory(Story[WordFlow]):
         self,
         package: Package,
         work: ParseContext,
-        styles: Styles,
+        styles: WordStyles,
         numbering: Numbering,
         read_relation: ReadRelation,
     ) -> None:
@@ -88,7 +88,7 @@ class WordStory(Story[WordFlow]):
         self.used: set[str] = set()
         self.relations: Mapping[str, tuple[str, str]] = {}
         self.paragraphs: list[Paragraph] = []
-        self.tables: list[Table] = []
+        self.tables: list[WordTable] = []
         self.fields: list[bool] = []  # of every open field: whether its instruction goes on
         self.choices: list[int] = []  # how much there was when the alternatives began
         self.fallbacks: list[bool] = []  # of every open one: whether it is passed over
@@ -100,7 +100,7 @@ class WordStory(Story[WordFlow]):
     @property
     def produced(self) -> int:
         """How much has come of the part so far."""
-        return self.made + sum(len(each.pieces) for each in self.paragraphs)
+        return self.made + sum(len(each.runs) for each in self.paragraphs)
 
     def begin(self, kind: str, finish: "Finish") -> None:
         """finish: called at its end, which a damaged part may leave to what is around it."""

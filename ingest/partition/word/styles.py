@@ -21,7 +21,7 @@ _CAPTIONS = frozenset({"caption", "beschriftung", "légende", "题注", "題注"
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
+class WordStyle:
     """What a style and all that it is based on say. None and False where they say nothing."""
 
     level: int | None = None  # of a heading: 1 is the top
@@ -36,7 +36,7 @@ class Style:
     numbering: tuple[str, int] | None = None  # list id, level
 
 
-class Styles:
+class WordStyles:
     """The styles of one document."""
 
     def __init__(self, root: etree._Element | None) -> None:
@@ -44,22 +44,22 @@ class Styles:
             value_of(node, "styleId") or "": node
             for node in (root.iter("{*}style") if root is not None else ())
         }
-        self._known: dict[str, Style] = {}
+        self._known: dict[str, WordStyle] = {}
 
-    def style(self, name: str | None) -> Style:
+    def style(self, name: str | None) -> WordStyle:
         if name is None:
-            return Style()
+            return WordStyle()
         if name not in self._known:
             self._known[name] = self._resolve(name)
         return self._known[name]
 
-    def _resolve(self, name: str) -> Style:
+    def _resolve(self, name: str) -> WordStyle:
         chain: list[etree._Element] = []
         while (node := self._nodes.get(name)) is not None and len(chain) < MAX_CHAIN:
             chain.append(node)
             name = value_of(child(node, "basedOn")) or ""
         names = [(value_of(child(node, "name")) or "").strip().casefold() for node in chain]
-        return Style(
+        return WordStyle(
             level=next(filter(None, map(_level_of, chain, names)), None),
             caption=any(each in _CAPTIONS for each in names),
             code=any(each in _CODE for each in names),

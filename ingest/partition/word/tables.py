@@ -11,12 +11,12 @@ from ingest.partition.office.package import child, is_on, number_of, release, va
 from ingest.partition.office.story import Handlers
 from ingest.partition.word.looks import DELETED, fill_of
 from ingest.partition.word.paragraphs import close_flow
-from ingest.partition.word.state import Cell, Row, Table, WordFlow, WordStory
+from ingest.partition.word.state import WordCell, WordFlow, WordRow, WordStory, WordTable
 
 
 def _start(story: WordStory, node: etree._Element) -> None:
     story.begin("tbl", _finish)
-    story.tables.append(Table())
+    story.tables.append(WordTable())
 
 
 def _read_properties(story: WordStory, node: etree._Element) -> None:
@@ -29,7 +29,7 @@ def _read_properties(story: WordStory, node: etree._Element) -> None:
 
 def _start_row(story: WordStory, node: etree._Element) -> None:
     if story.tables:
-        story.tables[-1].rows.append(Row())
+        story.tables[-1].rows.append(WordRow())
 
 
 def _read_row_properties(story: WordStory, node: etree._Element) -> None:
@@ -55,8 +55,8 @@ def _start_cell(story: WordStory, node: etree._Element) -> None:
     if story.tables:
         rows = story.tables[-1].rows
         if not rows:
-            rows.append(Row())
-        rows[-1].cells.append(Cell(flow))
+            rows.append(WordRow())
+        rows[-1].cells.append(WordCell(flow))
 
 
 def _read_cell_properties(story: WordStory, node: etree._Element) -> None:
@@ -101,7 +101,7 @@ def _finish(story: WordStory) -> None:
     story.end_block()
 
 
-def _keeps(story: WordStory, row: Row) -> bool:
+def _keeps(story: WordStory, row: WordRow) -> bool:
     """Whether the row stays, with the marks of hidden text if it is kept for these only."""
     for cell in row.cells:
         why = row.unseen or (DELETED if cell.deleted else "")
@@ -111,7 +111,7 @@ def _keeps(story: WordStory, row: Row) -> bool:
     return not row.unseen or any(cell.flow.elements for cell in row.cells)
 
 
-def _is_layout(rows: list[Row]) -> bool:
+def _is_layout(rows: list[WordRow]) -> bool:
     """Whether the table only places things: one column, or one row with whole sections in it."""
     if all(len(row.cells) <= 1 for row in rows):
         return True
@@ -122,7 +122,7 @@ def _is_layout(rows: list[Row]) -> bool:
     )
 
 
-def _grid_elements(rows: list[Row], caption: str) -> Iterator[Element]:
+def _grid_elements(rows: list[WordRow], caption: str) -> Iterator[Element]:
     placed: list[Placed] = []
     open_merges: dict[int, int] = {}  # column → place in `placed`
     for number, row in enumerate(rows):
