@@ -69,7 +69,7 @@ there is none.
 """
 
 
-class Rules:
+class AccessRules:
     """Finds the one rule that governs a file. Make a new one for each run."""
 
     def __init__(

@@ -45,7 +45,7 @@ _NOT_READABLE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class ArchiveMember:
     """One file in an archive, as the archive's table of contents tells."""
 
     number: int  # in the table of contents
@@ -70,7 +70,7 @@ class Member:
 class _Contents(Protocol):
     """An archive that is open."""
 
-    def members(self) -> Iterator[Member]: ...
+    def members(self) -> Iterator[ArchiveMember]: ...
 
     def open(self, number: int) -> IO[bytes]: ...
 
@@ -90,7 +90,9 @@ class ArchiveShelf:
         self._stamp: tuple[int, ...] | None = None
         self._contents: _Contents | None = None
 
-    def list_members(self, file: BinaryIO, name: str, stamp: tuple[int, ...]) -> list[Member]:
+    def list_members(
+        self, file: BinaryIO, name: str, stamp: tuple[int, ...]
+    ) -> list[ArchiveMember]:
         """The files in an archive, in its order.
 
         stamp: of the file, as `file_stamp` makes it. Raises SourceBroken, and SourceRefused for an
@@ -110,7 +112,7 @@ class ArchiveShelf:
 
     @contextmanager
     def open(
-        self, file: BinaryIO, name: str, stamp: tuple[int, ...], member: Member
+        self, file: BinaryIO, name: str, stamp: tuple[int, ...], member: ArchiveMember
     ) -> Iterator[BinaryIO]:
         """The bytes of a member, in a file that nobody else can reach.
 
@@ -153,7 +155,7 @@ class _Zip:
         self._file = file
         self._archive = zipfile.ZipFile(file)
 
-    def members(self) -> Iterator[Member]:
+    def members(self) -> Iterator[ArchiveMember]:
         entries = self._archive.infolist()
         _check_count(len(entries) - 1)
         for number, (entry, name) in enumerate(zip(entries, _zip_names(entries), strict=True)):
@@ -182,7 +184,7 @@ class _Tar:
         )
         self._entries: list[tarfile.TarInfo] = []
 
-    def members(self) -> Iterator[Member]:
+    def members(self) -> Iterator[ArchiveMember]:
         entries = self._list()
         for number, (entry, name) in enumerate(zip(entries, _tar_names(entries), strict=True)):
             if entry.isdir():
@@ -254,7 +256,7 @@ def _tar_names(entries: list[tarfile.TarInfo]) -> list[str]:
 
 def _make_member(
     number: int, name: str, size: int, modified_ns: int, *, locked: bool = False
-) -> Member:
+) -> ArchiveMember:
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     problem: SourceError | None = None
     if ".." in parts or not parts:
@@ -264,13 +266,13 @@ def _make_member(
         problem = SourceRefused(
             "It is protected with a password.", remedy="Store a copy without the password."
         )
-    return Member(
+    return ArchiveMember(
         number=number, name="/".join(parts), copy=1, size=size, modified_ns=max(0, modified_ns),
         problem=problem,
     )  # fmt: skip
 
 
-def _number_copies(members: list[Member]) -> Iterator[Member]:
+def _number_copies(members: list[ArchiveMember]) -> Iterator[ArchiveMember]:
     """A name may stand twice in an archive: both files are there, and both are kept."""
     seen: dict[str, int] = {}
     for member in members:

@@ -16,9 +16,9 @@ from indexes.model import Chunk
 from ingest.document_tables import DocumentTables
 from ingest.elements import CutOptions, CutText, Parsed
 from ingest.sections import (
-    Block,
     HeadingPath,
     Section,
+    TextBlock,
     count_shared_headings,
     headings_in,
     lay_out,
@@ -236,7 +236,7 @@ class _Chunker:
         return drafts + self._pack(run, section.path, room)
 
     def _cut_table(
-        self, block: Block, lead: list[tuple[TextSpan, int]], path: HeadingPath, room: int
+        self, block: TextBlock, lead: list[tuple[TextSpan, int]], path: HeadingPath, room: int
     ) -> list[_Draft]:
         """Groups of rows; what stands above the rows is embedded with every group.
 
@@ -297,7 +297,7 @@ class _Chunker:
         inside = table.boundary(start, end, cut) if table and table.start < cut else None
         return cut if inside is None else inside
 
-    def _count_blocks(self, blocks: Sequence[Block]) -> list[int]:
+    def _count_blocks(self, blocks: Sequence[TextBlock]) -> list[int]:
         """Tokens of each block; of a table, those of its lines, which are kept for cutting it."""
         spans = [TextSpan(block.start, block.end) for block in blocks]
         counts = iter(

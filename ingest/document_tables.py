@@ -4,14 +4,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 from indexes.model import TableMark
-from ingest.sections import Block
+from ingest.sections import TextBlock
 from ingest.table_text import TableText
 
 
 class DocumentTables:
     """Finds the table at a place, and says what stands in tables between two places."""
 
-    def __init__(self, text: str, blocks: Iterable[Block]) -> None:
+    def __init__(self, text: str, blocks: Iterable[TextBlock]) -> None:
         self._text = text
         self._tables = [
             TableText(text, block.start, block.end, block.element.table)

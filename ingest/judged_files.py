@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 from indexes.errors import NoReaders, SourceError, SourceUnavailable
 from indexes.model import Readers, Scalar
 from indexes.settings import Settings
-from ingest.access import FolderRule, Rules, file_stamp
-from ingest.archives import ArchiveShelf, Member
+from ingest.access import AccessRules, FolderRule, file_stamp
+from ingest.archives import ArchiveMember, ArchiveShelf
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.tree import Tree, Way, unavailable_source
 
@@ -36,11 +36,11 @@ class Origin:
 
     tree: Tree
     parts: tuple[str, ...]
-    rules: Rules
+    rules: AccessRules
     of_source: Readers  # the rule of the whole source
     shelf: ArchiveShelf  # where archives of this run are opened
     way: Way  # of this run, to the folder of the file that was opened last
-    member: Member | None = None  # the file in the archive, if it is in one
+    member: ArchiveMember | None = None  # the file in the archive, if it is in one
 
     def readers(self, file: Path, folder_rule: FolderRule) -> Readers:
         """Raises NoReaders."""

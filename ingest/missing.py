@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from indexes.errors import NoReaders
 from indexes.model import Readers
-from ingest.access import FolderRule, Rules, unusable_rule
+from ingest.access import AccessRules, FolderRule, unusable_rule
 from ingest.archives import INSIDE
 from ingest.judged_files import SourceFile
 from ingest.roots import Root
@@ -17,7 +17,7 @@ from ingest.sources import Scan
 from ingest.tree import Tree, Way
 
 
-def find_missing(found: Scan, stored: Collection[str], rules: Rules) -> Scan:
+def find_missing(found: Scan, stored: Collection[str], rules: AccessRules) -> Scan:
     """The scan with what is stored and has no file, under the rules of this run.
 
     stored: the uris that the catalog holds below the scanned roots. Without readers if no rule for
@@ -61,7 +61,7 @@ def _make_missing(uri: str, root: Root, folders: "_Folders") -> SourceFile:
 class _Folders:
     """Rules of folders that may be gone. Most of what is missing was in a few of them."""
 
-    def __init__(self, tree: Tree, rules: Rules) -> None:
+    def __init__(self, tree: Tree, rules: AccessRules) -> None:
         self.tree, self.rules = tree, rules
         self._way = Way()
         self._known: dict[tuple[str, ...], FolderRule] = {}

@@ -54,7 +54,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class RefusedFile:
     """A file that is not read. `stored`: an older version of it is in the catalog and stays there."""
 
     source: SourceFile
@@ -72,7 +72,7 @@ class Plan:
     prune: bool
     held: Mapping[str, int]  # how many documents were stored below each root, by its uri prefix
     relabel: tuple[Relabel, ...]
-    refused: tuple[Refusal, ...]
+    refused: tuple[RefusedFile, ...]
     # stored documents with other readers first: for them a hash settles everything
     tasks: tuple[Task, ...]
 
@@ -90,7 +90,9 @@ def make_plan(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool)
     allows.
     """
     relabels: list[Relabel] = []
-    refusals: list[Refusal] = [_make_refusal(folder, stored=False) for folder in found.unreadable]
+    refusals: list[RefusedFile] = [
+        _make_refusal(folder, stored=False) for folder in found.unreadable
+    ]
     tasks: list[Task] = []
     for source in found.sources:
         known = stored.get(source.uri)
@@ -135,10 +137,10 @@ def _stored_of(
         yield from (stored[uri] for uri in sorted(stored) if uri.startswith(inside))
 
 
-def _make_refusal(source: SourceFile, *, stored: bool) -> Refusal:
+def _make_refusal(source: SourceFile, *, stored: bool) -> RefusedFile:
     if source.problem is None:
         raise ValueError(f"{source.path} has neither readers nor a problem")
-    return Refusal(source=source, problem=source.problem, stored=stored)
+    return RefusedFile(source=source, problem=source.problem, stored=stored)
 
 
 def _find_gone(found: Scan, stored: Mapping[str, StoredDocument]) -> tuple[GoneDocument, ...]:

@@ -69,7 +69,7 @@ def failed_outcome(
     )
 
 
-class Watcher(Protocol):
+class IngestWatcher(Protocol):
     """Is told while the work goes on."""
 
     def expect_files(self, files: int) -> None: ...
@@ -83,7 +83,7 @@ class Watcher(Protocol):
 class IngestReport:
     """Collects the outcomes of one run."""
 
-    watcher: Watcher
+    watcher: IngestWatcher
     dry_run: bool = False
     outcomes: list[FileOutcome] = field(default_factory=list)
     unknown: tuple[UnknownName, ...] = ()  # names in rules that nobody has declared

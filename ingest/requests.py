@@ -12,7 +12,7 @@ from indexes.job_kinds import IngestRequest
 from indexes.model import Actor
 from indexes.settings import Settings
 from ingest import pipeline
-from ingest.access import Rules, command_line_rule, read_manifest
+from ingest.access import AccessRules, command_line_rule, read_manifest
 from ingest.elements import Parsed
 from ingest.embedders import Embedders
 from ingest.isolation.confinement import Confinement
@@ -101,7 +101,7 @@ def _plan_run(
 ) -> Plan:
     """What there is, under which rules, against what is stored. Raises BadInput."""
     entries = read_manifest(request.manifest) if request.manifest else {}
-    rules = Rules(command_line_rule(request.allow, request.deny), entries)
+    rules = AccessRules(command_line_rule(request.allow, request.deny), entries)
     # a name to leave out, not one to open
     own = frozenset({request.manifest.resolve()} if request.manifest else ())
     most = settings.max_file_mb * 1_000_000

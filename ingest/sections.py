@@ -11,7 +11,7 @@ HEADING_CHARS = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class TextBlock:
     """An element at its place in the document text."""
 
     start: int
@@ -34,15 +34,15 @@ HeadingPath = tuple[Heading, ...]
 @dataclass(frozen=True, slots=True)
 class Section:
     path: HeadingPath
-    blocks: tuple[Block, ...]
+    blocks: tuple[TextBlock, ...]
 
 
-def lay_out(elements: Iterable[Element]) -> tuple[str, list[Block]]:
+def lay_out(elements: Iterable[Element]) -> tuple[str, list[TextBlock]]:
     """The document text, blocks a blank line apart and list items a line end apart, and where each
     block stands.
     """
     parts: list[str] = []
-    blocks: list[Block] = []
+    blocks: list[TextBlock] = []
     at, before = 0, ""
     for element in elements:
         body = element.text.strip()
@@ -52,19 +52,19 @@ def lay_out(elements: Iterable[Element]) -> tuple[str, list[Block]]:
             gap = "\n" if before == element.kind == "list" else "\n\n"
             parts.append(gap)
             at += len(gap)
-        blocks.append(Block(at, at + len(body), element))
+        blocks.append(TextBlock(at, at + len(body), element))
         parts.append(body)
         at, before = at + len(body), element.kind
     return "".join(parts), blocks
 
 
-def make_sections(blocks: Sequence[Block]) -> Iterator[Section]:
+def make_sections(blocks: Sequence[TextBlock]) -> Iterator[Section]:
     """Blocks under the headings above them.
 
     Headings with nothing of their own go with what they introduce.
     """
     path: list[Heading] = []
-    held: list[Block] = []
+    held: list[TextBlock] = []
     for block in blocks:
         if block.element.kind == "heading":
             if any(one.element.kind != "heading" for one in held) or not _introduces(held, block):
@@ -82,7 +82,7 @@ def make_sections(blocks: Sequence[Block]) -> Iterator[Section]:
         yield Section(tuple(path), tuple(held))
 
 
-def _introduces(held: Sequence[Block], heading: Block) -> bool:
+def _introduces(held: Sequence[TextBlock], heading: TextBlock) -> bool:
     return bool(held) and held[-1].element.level < heading.element.level
 
 
@@ -117,7 +117,7 @@ def headings_in(
     return () if all(mark.section == names for mark in inside) else inside
 
 
-def page_marks(blocks: Sequence[Block]) -> list[PageMark]:
+def page_marks(blocks: Sequence[TextBlock]) -> list[PageMark]:
     """Where each page begins. Blocks without a page stand on the page before them."""
     marks: list[PageMark] = []
     for block in blocks:

@@ -18,8 +18,8 @@ from indexes.errors import (
 )
 from indexes.formats import KNOWN_ENDINGS, UNREAD_ENDINGS
 from indexes.model import Readers
-from ingest.access import NOBODY, Rules, file_stamp
-from ingest.archives import INSIDE, ArchiveShelf, Member, is_archive
+from ingest.access import NOBODY, AccessRules, file_stamp
+from ingest.archives import INSIDE, ArchiveMember, ArchiveShelf, is_archive
 from ingest.judged_files import Origin, SourceFile, open_judged_file
 from ingest.roots import Root
 from ingest.tree import TreeEntry, Way
@@ -42,7 +42,7 @@ class Scan:
 
 def scan(
     roots: Sequence[Root],
-    rules: Rules,
+    rules: AccessRules,
     *,
     collection: str = "default",
     max_bytes: int,
@@ -163,7 +163,9 @@ def _list_archive(archive: SourceFile, max_bytes: int) -> list[SourceFile]:
     return [_make_member(archive, origin, member, max_bytes) for member in found]
 
 
-def _make_member(archive: SourceFile, origin: Origin, member: Member, max_bytes: int) -> SourceFile:
+def _make_member(
+    archive: SourceFile, origin: Origin, member: ArchiveMember, max_bytes: int
+) -> SourceFile:
     file = archive.file / member.name
     problem = member.problem or _size_problem(member.size, max_bytes)
     if problem is None and file.suffix.lower() in UNREAD_ENDINGS:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from indexes.errors import SourceUnavailable
-from ingest.access import FolderRule, Rules, file_stamp
+from ingest.access import AccessRules, FolderRule, file_stamp
 
 MAX_DEPTH = 200  # every folder on the way down is held open while its files are looked at
 IGNORED = (
@@ -66,7 +66,7 @@ class Tree:
         """The folder that this path names now; it may be a link. Raises OSError."""
         return cls(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
-    def walk(self, rules: Rules, start: tuple[str, ...] = ()) -> Iterator[TreeEntry]:
+    def walk(self, rules: AccessRules, start: tuple[str, ...] = ()) -> Iterator[TreeEntry]:
         """Every file below `start`, depth first, sorted by name, without what editors and systems
         leave behind and without hidden entries.
         """
@@ -88,7 +88,7 @@ class Tree:
 
     @contextmanager
     def open_file(
-        self, parts: tuple[str, ...], rules: Rules, way: "Way"
+        self, parts: tuple[str, ...], rules: AccessRules, way: "Way"
     ) -> Iterator[tuple[BinaryIO, FolderRule]]:
         """The file, open, and the rule of its nearest folder, read on the way to it.
 
@@ -99,13 +99,13 @@ class Tree:
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             yield file, rule
 
-    def rule_of(self, folder: tuple[str, ...], rules: Rules) -> FolderRule:
+    def rule_of(self, folder: tuple[str, ...], rules: AccessRules) -> FolderRule:
         """The rule of the nearest folder at or above this one, up to the top. Raises OSError."""
         with Way().reach(self, folder, rules) as (_, rule):
             return rule
 
     def _walk_entry(
-        self, folder: int, parts: tuple[str, ...], place: Path, rule: FolderRule, rules: Rules
+        self, folder: int, parts: tuple[str, ...], place: Path, rule: FolderRule, rules: AccessRules
     ) -> Iterator[TreeEntry]:
         try:
             about = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
@@ -130,7 +130,7 @@ class Tree:
             os.close(inner)
 
     def _walk_folder(
-        self, folder: int, parts: tuple[str, ...], place: Path, rule: FolderRule, rules: Rules
+        self, folder: int, parts: tuple[str, ...], place: Path, rule: FolderRule, rules: AccessRules
     ) -> Iterator[TreeEntry]:
         try:
             names = sorted(os.listdir(folder))
@@ -174,7 +174,7 @@ class Way:
 
     @contextmanager
     def reach(
-        self, tree: Tree, parts: tuple[str, ...], rules: Rules
+        self, tree: Tree, parts: tuple[str, ...], rules: AccessRules
     ) -> Iterator[tuple[int, FolderRule]]:
         """A descriptor of this folder, good inside the block, and the nearest rule on the way to
         it: every name and every rule is looked at anew.

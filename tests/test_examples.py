@@ -20,7 +20,7 @@ from indexes import settings as configuration
 from indexes.catalog import Catalog
 from indexes.model import PUBLIC, Readers
 from indexes.settings import Settings
-from ingest.access import Rules
+from ingest.access import AccessRules
 from ingest.elements import Parsed, ParseOptions
 from ingest.partition import parse
 from ingest.tree import Tree
@@ -88,7 +88,7 @@ def test_every_document_is_asked_about():
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["document"])
 def test_the_folders_let_in_exactly_the_readers_that_the_list_of_questions_names(question):
-    file, rules = DOCUMENTS / question["document"], Rules()
+    file, rules = DOCUMENTS / question["document"], AccessRules()
     folder_rule = Tree.open(DOCUMENTS).rule_of(file.parent.relative_to(DOCUMENTS).parts, rules)
     readers = rules.readers(file, folder_rule)
     assert [user for user in PEOPLE["users"] if may_read(user, readers)] == question["readers"]

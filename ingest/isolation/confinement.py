@@ -97,7 +97,7 @@ class Confinement:
 
 
 @dataclass
-class Progress:
+class ConfinementProgress:
     """What has been reached so far, carried through the forks of one parsing process."""
 
     scratch: Path
@@ -110,9 +110,9 @@ class Progress:
 # Before the fork: other namespaces, another user
 
 
-def leave_the_host(scratch: Path) -> Progress:
+def leave_the_host(scratch: Path) -> ConfinementProgress:
     """New namespaces if the kernel gives them, and a user of its own for a process of root."""
-    progress = Progress(scratch, by_root=os.geteuid() == 0)
+    progress = ConfinementProgress(scratch, by_root=os.geteuid() == 0)
     if progress.by_root:
         _unshare(progress, 0)
         if _give_up_root(progress):
@@ -122,7 +122,7 @@ def leave_the_host(scratch: Path) -> Progress:
     return progress
 
 
-def _unshare(progress: Progress, user: int) -> None:
+def _unshare(progress: ConfinementProgress, user: int) -> None:
     """user: the flag for a user namespace, in which everybody may have the others; or 0."""
     uid, gid = os.geteuid(), os.getegid()
     if libc.unshare(user | _NEW_NET | _NEW_PID | _NEW_IPC) == 0:
@@ -141,7 +141,7 @@ def _unshare(progress: Progress, user: int) -> None:
             Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
 
 
-def _give_up_root(progress: Progress) -> bool:
+def _give_up_root(progress: ConfinementProgress) -> bool:
     """Gives up root.
 
     Where only root can reach the parsers, the right to read stays: Landlock bounds it.
@@ -183,7 +183,7 @@ def die_with_parent() -> None:
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def confine(progress: Progress, out_of_reach: Sequence[Path]) -> Confinement:
+def confine(progress: ConfinementProgress, out_of_reach: Sequence[Path]) -> Confinement:
     """Takes the rest away from this process and all it starts, for good.
 
     out_of_reach: paths of the service that must not be readable afterwards. One that is readable is

@@ -169,7 +169,7 @@ def _serve(
     connection: socket.socket,
     work: _Work,
     limits: dict[str, Any],
-    progress: confinement.Progress,
+    progress: confinement.ConfinementProgress,
 ) -> None:
     """A process for each document, until the parent hangs up.
 
@@ -209,7 +209,7 @@ def _await_child(child: int) -> int:
             return os.waitstatus_to_exitcode(status)
 
 
-def _clear_after(child: int, progress: confinement.Progress) -> None:
+def _clear_after(child: int, progress: confinement.ConfinementProgress) -> None:
     """Nothing of one document meets the next: whatever its process started and wrote goes."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if progress.own_process_space:
@@ -233,7 +233,7 @@ def _parse_confined(
     document: int,
     work: _Work,
     task: dict[str, Any],
-    progress: confinement.Progress,
+    progress: confinement.ConfinementProgress,
 ) -> None:
     """Confines itself, says how well, and parses one document if that is enough."""
     _limit_process(task)

@@ -11,8 +11,8 @@ from indexes.errors import BadInput, NoReaders
 from indexes.model import Readers
 from indexes.principals import check_rule
 from ingest.access import (
+    AccessRules,
     ManifestEntry,
-    Rules,
     command_line_rule,
     narrow_readers,
     read_access_file,
@@ -33,7 +33,7 @@ def write_rule(folder: Path, text: str) -> None:
 
 
 def readers(file: Path, top: Path, **rules: object) -> Readers:
-    given = Rules(**rules)  # type: ignore[arg-type]
+    given = AccessRules(**rules)  # type: ignore[arg-type]
     file.parent.mkdir(parents=True, exist_ok=True)
     return given.readers(file, Tree.open(top).rule_of(file.parent.relative_to(top).parts, given))
 

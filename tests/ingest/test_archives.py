@@ -10,7 +10,7 @@ import pytest
 
 from indexes.formats import FOLDER_ENDINGS, FORMATS
 from indexes.model import Readers
-from ingest.access import Rules
+from ingest.access import AccessRules
 from ingest.archives import MAX_MEMBERS
 from ingest.judged_files import open_judged_file
 from ingest.roots import find_roots
@@ -204,7 +204,7 @@ def test_an_archive_of_too_many_files_or_too_many_bytes_is_refused(world, tmp_pa
             archive.writestr(f"{number}.txt", "")
     make_zip(world.docs / "large.zip", **{f"{n}.txt": "x" * 90_000 for n in range(12)})
     make_tar("gz")(world.docs / "large.tgz", **{f"{n}.txt": "x" * 90_000 for n in range(12)})
-    found = scan(find_roots([world.docs]), Rules(HR), max_bytes=100_000)
+    found = scan(find_roots([world.docs]), AccessRules(HR), max_bytes=100_000)
     assert {source.path: type(source.problem).__name__ for source in found.sources} == {
         "docs/large.tgz": "SourceRefused",
         "docs/large.zip": "SourceRefused",
@@ -221,7 +221,7 @@ def test_what_systems_leave_in_archives_is_passed_over(world):
 
 def test_an_archive_that_was_exchanged_after_it_was_listed_is_not_read(world):
     file = make_zip(world.docs / "a.zip", **{"one.txt": "Apples."})
-    (source,) = scan(find_roots([world.docs]), Rules(HR), max_bytes=1_000_000).sources
+    (source,) = scan(find_roots([world.docs]), AccessRules(HR), max_bytes=1_000_000).sources
     with open_judged_file(source) as member:
         assert member.read() == b"Apples."
     make_zip(world.docs / "b.zip", **{"one.txt": "Secret."}).rename(file)

@@ -8,7 +8,7 @@ import pytest
 from indexes.errors import BadInput, NoReaders, SourceRefused, SourceUnavailable
 from indexes.model import Readers
 from indexes.settings import Settings
-from ingest.access import ManifestEntry, Rules
+from ingest.access import AccessRules, ManifestEntry
 from ingest.judged_files import SourceFile, content_hash, make_private_copy, open_judged_file
 from ingest.roots import find_roots
 from ingest.sources import Scan, scan
@@ -16,8 +16,10 @@ from ingest.sources import Scan, scan
 HR = Readers(allow=frozenset({"group:hr"}))
 
 
-def found(*paths: Path, rules: Rules | None = None, max_bytes: int = 1_000_000, **more) -> Scan:
-    return scan(find_roots(paths), rules or Rules(HR), max_bytes=max_bytes, **more)
+def found(
+    *paths: Path, rules: AccessRules | None = None, max_bytes: int = 1_000_000, **more
+) -> Scan:
+    return scan(find_roots(paths), rules or AccessRules(HR), max_bytes=max_bytes, **more)
 
 
 def write(root: Path, *names: str) -> None:
@@ -47,7 +49,7 @@ def test_files_are_found_in_order_under_the_name_of_the_given_folder(docs):
 def test_a_single_file_is_named_by_itself_and_ruled_by_its_own_folder(docs):
     write(docs, "a.txt")
     (docs / ".access.yaml").write_text("allow: [group:hr]\n")
-    result = found(docs / "a.txt", rules=Rules())
+    result = found(docs / "a.txt", rules=AccessRules())
     assert paths(result) == ["a.txt"]
     assert result.sources[0].readers == HR
 
@@ -119,7 +121,7 @@ def test_an_empty_folder_gives_nothing(docs):
 
 def test_a_file_without_a_rule_has_no_readers_and_the_reason(docs):
     write(docs, "a.txt")
-    (source,) = found(docs, rules=Rules()).sources
+    (source,) = found(docs, rules=AccessRules()).sources
     assert source.readers is None
     assert isinstance(source.problem, NoReaders)
 
@@ -127,7 +129,9 @@ def test_a_file_without_a_rule_has_no_readers_and_the_reason(docs):
 def test_a_manifest_gives_title_collection_and_metadata(docs):
     write(docs, "a.txt")
     entry = ManifestEntry(readers=HR, title="A", collection="laws", metadata={"year": 2025})
-    (source,) = found(docs, rules=Rules(None, {docs / "a.txt": entry}), collection="rest").sources
+    (source,) = found(
+        docs, rules=AccessRules(None, {docs / "a.txt": entry}), collection="rest"
+    ).sources
     assert (source.title, source.collection, source.metadata) == ("A", "laws", {"year": 2025})
 
 
@@ -137,7 +141,7 @@ def test_a_file_that_only_the_manifest_knows_is_a_line(docs, tmp_path):
         docs / "pay.txxt": ManifestEntry(readers=HR),
         tmp_path / "elsewhere.txt": ManifestEntry(readers=HR),
     }
-    result = found(docs, rules=Rules(HR, entries))
+    result = found(docs, rules=AccessRules(HR, entries))
     assert paths(result) == ["docs/pay.txt"]
     assert [(line.path, type(line.problem)) for line in result.unreadable] == [
         ("docs/pay.txxt", SourceUnavailable)
@@ -189,8 +193,10 @@ def hashed(source: SourceFile, **settings) -> str:
 def test_the_hash_follows_the_bytes_and_whatever_shapes_the_document(docs):
     write(docs, "a.txt")
     (source,) = found(docs).sources
-    (titled,) = found(docs, rules=Rules(HR, {docs / "a.txt": ManifestEntry(title="T")})).sources
-    (shared,) = found(docs, rules=Rules(Readers(allow=frozenset({"public"})))).sources
+    (titled,) = found(
+        docs, rules=AccessRules(HR, {docs / "a.txt": ManifestEntry(title="T")})
+    ).sources
+    (shared,) = found(docs, rules=AccessRules(Readers(allow=frozenset({"public"})))).sources
     usual = hashed(source)
     assert hashed(source) == usual
     assert hashed(shared) == usual
@@ -285,7 +291,7 @@ def test_a_folder_that_became_a_link_or_another_folder_is_not_gone_through(docs,
 def test_a_file_under_another_rule_than_the_one_that_was_judged_is_not_read(docs):
     write(docs, "pay/a.txt")
     (docs / ".access.yaml").write_text("allow: [public]\n")
-    (source,) = found(docs, rules=Rules()).sources
+    (source,) = found(docs, rules=AccessRules()).sources
     hashed(source)
     (docs / "pay" / ".access.yaml").write_text("allow: [group:hr]\n")
     with pytest.raises(SourceUnavailable, match="rule"):
@@ -359,7 +365,7 @@ def test_the_root_stays_the_folder_that_was_named_when_the_run_began(docs, tmp_p
     roots = find_roots([docs])
     docs.rename(tmp_path / "elsewhere")
     write(docs, "b.txt")
-    (source,) = scan(roots, Rules(HR), max_bytes=1_000).sources
+    (source,) = scan(roots, AccessRules(HR), max_bytes=1_000).sources
     assert source.path == "docs/a.txt"
     with open_judged_file(source) as file:
         assert file.read() == b"a.txt"
