@@ -64,10 +64,8 @@ def _blocks(boxes: Sequence[OcrBox]) -> Iterator[Sequence[OcrBox]]:
         parts = columns
     else:
         parts = _cut(boxes, PARAGRAPH_GAP * size, across=False)
-    if len(parts) == 1:
-        yield boxes
-        return
-    if parts is not columns and _is_table(_rows(boxes)):  # the rows of a table may be far apart
+    # the rows of a table may be far apart
+    if len(parts) == 1 or (parts is not columns and _is_table(_rows(boxes))):
         yield boxes
         return
     for part in parts:

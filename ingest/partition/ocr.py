@@ -3,6 +3,7 @@
 Home of rapidocr and Pillow; models come inside rapidocr's wheel, nothing is fetched.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,24 +38,26 @@ def read_picture(path: Path, work: ParseContext) -> ReadResult:
     """
     if not work.options.ocr:
         raise SourceEmpty("It is a picture and OCR is off.", remedy="Set CLEARANCE_OCR=true.")
-    elements: list[Element] = []
     try:
         with Image.open(path) as image:
-            frames = getattr(image, "n_frames", 1)
-            still = image.format in ("GIF", "WEBP")  # an animation's frames are one picture
-            for number, frame in enumerate(ImageSequence.Iterator(image), start=1):
-                if not work.may_read_picture():
-                    break
-                page = number if frames > 1 and not still else None
-                elements += read_pixels(to_pixels(frame), page)
-                work.page_read()
-                if still:
-                    break
+            return list(_read_frames(image, work)), {}
     except (Image.DecompressionBombError, MemoryError) as error:
         raise SourceTooCostly("Its picture has too many pixels.") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
         raise SourceBroken(f"Its picture cannot be read: {error}.") from error
-    return elements, {}
+
+
+def _read_frames(image: Image.Image, work: ParseContext) -> Iterator[Element]:
+    """Each a page; of an animation only the first, for its frames are one picture."""
+    still = image.format in ("GIF", "WEBP")
+    numbered = getattr(image, "n_frames", 1) > 1 and not still
+    for number, frame in enumerate(ImageSequence.Iterator(image), start=1):
+        if not work.may_read_picture():
+            break
+        yield from read_pixels(to_pixels(frame), number if numbered else None)
+        work.page_read()
+        if still:
+            break
 
 
 def looks_like_text(pixels: Pixels) -> bool:

@@ -5,7 +5,7 @@ is made into lines and tables at once, so that the letters of one page only are 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -137,16 +137,12 @@ class _PageReader:
         self.unreadable += 0 if useless else content.unreadable
         words = [] if useless else list(join_scripts(shown))
         tables, columns = find_tables(replace(content, words=tuple(words)))
-        items = read_flow(words, tables, columns)
-        items += self._marked(content, hidden)
+        items = [*read_flow(words, tables, columns), *self._marked(content, hidden)]
         drawn = content.drawing.pictures or content.drawing.outlines
         self.empty += not items and not scanned and not notes and bool(drawn) and not parts
         self.text_pages += bool(items or notes)
         self.shattered += content.shattered and not useless
-        letters: Counter[float] = Counter()
-        for table in tables:
-            for index in table.words:
-                letters[words[index].size] += len(words[index].text)
+        letters = _count_sizes(words[index] for table in tables for index in table.words)
         return KeptPage(content.number, tuple(items), label, notes, tuple(scanned), letters)
 
     def _marked(self, content: PageContent, hidden: dict[int, str]) -> Iterator[Line]:
@@ -166,8 +162,10 @@ class _PageReader:
         if not self.work.options.ocr:
             self.unread += 1
             return []
-        certain = len(shown) == 0 or sum(len(word.text) for word in shown) < SCANNED_BELOW
-        certain = certain or content.unreadable > UNREADABLE_SHARE * content.visible
+        certain = (
+            sum(len(word.text) for word in shown) < SCANNED_BELOW
+            or content.unreadable > UNREADABLE_SHARE * content.visible
+        )
         if not self.work.may_read_picture():
             return []
         found = read_parts(self.document, content, parts, shown, certain=certain)
@@ -198,6 +196,14 @@ class _PageReader:
 
 
 # --- over all pages -------------------------------------------------------------------------------
+
+
+def _count_sizes(words: Iterable[Word]) -> Counter[float]:
+    """How many letters they have in each size."""
+    letters: Counter[float] = Counter()
+    for word in words:
+        letters[word.size] += len(word.text)
+    return letters
 
 
 def _all_lines(pages: Sequence[KeptPage]) -> Iterator[Line]:

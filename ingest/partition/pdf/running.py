@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingest.partition.pdf.flow import Line
@@ -106,7 +106,6 @@ def running_lines(edges: Sequence[Sequence[Edge]]) -> list[set[int]]:
     """For each page the ids of the lines that only repeat what stands in their place on an earlier
     page. Page numbers apart, nothing that tells a number of its own is among them.
     """
-    counts = Counter((edge.key, edge.side) for each in edges for edge in each)
     places: dict[tuple[tuple[str, ...], str], list[float]] = defaultdict(list)
     for each in edges:
         for edge in each:
@@ -114,17 +113,23 @@ def running_lines(edges: Sequence[Sequence[Edge]]) -> list[set[int]]:
     found: list[set[int]] = []
     seen: set[tuple[tuple[str, ...], str]] = set()
     for each in edges:
-        dropped: set[int] = set()
-        for side in ("top", "bottom"):
-            for edge in (one for one in each if one.side == side):
-                name = edge.key, side
-                if counts[name] < MIN_PAGES or not _in_place(edge.line.top, places[name]):
-                    break
-                if name in seen:
-                    dropped.add(id(edge.line))
+        running = [
+            edge for side in ("top", "bottom") for edge in _running_edges(each, side, places)
+        ]
+        found.append({id(edge.line) for edge in running if (edge.key, edge.side) in seen})
         seen |= {(edge.key, edge.side) for edge in each}
-        found.append(dropped)
     return found
+
+
+def _running_edges(
+    edges: Iterable[Edge], side: str, places: Mapping[tuple[tuple[str, ...], str], Sequence[float]]
+) -> Iterator[Edge]:
+    """From the edge of the page on those that stand in one place on enough pages."""
+    for edge in (one for one in edges if one.side == side):
+        alike = places[edge.key, side]
+        if len(alike) < MIN_PAGES or not _in_place(edge.line.top, alike):
+            break
+        yield edge
 
 
 def repeated_lines(edges: Sequence[Sequence[Edge]]) -> list[set[int]]:

@@ -291,12 +291,10 @@ def _spread_ranges(line: _Line, columns: Sequence[Column]) -> list[tuple[int, in
         if start == 0:
             ranges.append((start, end))
             continue
-        if place in line.ruled:
-            ranges.append(line.ruled[place])
-            low = ranges[-1][1]
-            continue
-        after = line.placed[place + 1][0] if place + 1 < len(line.placed) else len(columns)
-        best = _middle_range(piece, (max(start, low), max(end, low + 1)), low, after, columns)
+        best = line.ruled.get(place)
+        if best is None:
+            after = line.placed[place + 1][0] if place + 1 < len(line.placed) else len(columns)
+            best = _middle_range(piece, (max(start, low), max(end, low + 1)), low, after, columns)
         ranges.append(best)
         low = best[1]
     return ranges

@@ -1,6 +1,6 @@
 """The tables of one page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ingest.partition.pdf.page import Box, PageContent, Rule, Word
 from ingest.partition.pdf.rows import (
@@ -37,25 +37,38 @@ def find_tables(page: PageContent) -> tuple[list[FoundTable], dict[int, int]]:
     if len(page.words) > MAX_WORDS:
         return [], {}
     free = dict(enumerate(page.words))
+    found = _take_ruled_tables(page, free)
+    places = {id(word): index for index, word in free.items()}
+    level_words = [word for word in free.values() if not word.turned]
+    zones = split_zones(words_to_rows(level_words), page.width)
+    found += _unruled_tables(page, zones, places)
+    found.sort(key=lambda table: (table.box.top, table.box.left))
+    return found, _zone_numbers(zones, places) if len(zones) > 1 else {}
+
+
+def _take_ruled_tables(page: PageContent, free: dict[int, Word]) -> list[FoundTable]:
+    """free: words that are in no table yet, by their places."""
     found: list[FoundTable] = []
-    level = merge_rules(page.drawing.level)
     for lattice in _lattices(page):
         table = _ruled_table(page, lattice, free)
         if table is not None:
             found.append(table)
             for index in table.words:
                 free.pop(index, None)
-    places = {id(word): index for index, word in free.items()}
+    return found
+
+
+def _unruled_tables(
+    page: PageContent, zones: Sequence[Sequence[PrintedRow]], places: Mapping[int, int]
+) -> Iterator[FoundTable]:
+    """Those that white space makes, with the headers that are set upright."""
+    level = merge_rules(page.drawing.level)
     upright = upright_lines(page.words)
-    level_words = [word for word in free.values() if not word.turned]
-    zones = split_zones(words_to_rows(level_words), page.width)
     for rows in zones:
         for candidate in find_candidates(rows, level):
             table = _unruled_table(page, candidate.rows, candidate.columns, level, places)
             lines = [*upright, *single_lines(rows, places)]
-            found.append(add_upright(table, candidate.columns, lines))
-    found.sort(key=lambda table: (table.box.top, table.box.left))
-    return found, _zone_numbers(zones, places) if len(zones) > 1 else {}
+            yield add_upright(table, candidate.columns, lines)
 
 
 def _zone_numbers(

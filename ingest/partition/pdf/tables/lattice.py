@@ -1,7 +1,7 @@
 """Ruled tables: lines that cross make a grid, and what no line parts is one cell."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,22 +79,23 @@ def merge_rules(rules: Sequence[Rule]) -> list[Rule]:
             groups[-1].append(rule)
         else:
             groups.append([rule])
-    merged = []
-    for group in groups:
-        at = sum(rule.at * (rule.end - rule.start) for rule in group) / max(
-            1e-6, sum(rule.end - rule.start for rule in group)
-        )
-        start, end = None, 0.0
-        for rule in sorted(group, key=lambda rule: rule.start):
-            if start is not None and rule.start <= end + NEAR:
-                end = max(end, rule.end)
-                continue
-            if start is not None:
-                merged.append(Rule(at, start, end))
-            start, end = rule.start, rule.end
-        if start is not None:
-            merged.append(Rule(at, start, end))
-    return merged
+    return [rule for group in groups for rule in _join_pieces(group)]
+
+
+def _join_pieces(group: Sequence[Rule]) -> Iterator[Rule]:
+    """Lines that stand in one place, those that touch made one."""
+    at = sum(rule.at * (rule.end - rule.start) for rule in group) / max(
+        1e-6, sum(rule.end - rule.start for rule in group)
+    )
+    first, *others = sorted(group, key=lambda rule: rule.start)
+    start, end = first.start, first.end
+    for rule in others:
+        if rule.start <= end + NEAR:
+            end = max(end, rule.end)
+            continue
+        yield Rule(at, start, end)
+        start, end = rule.start, rule.end
+    yield Rule(at, start, end)
 
 
 def _components(flat: Sequence[Rule], tall: Sequence[Rule]) -> list[tuple[list[Rule], list[Rule]]]:
