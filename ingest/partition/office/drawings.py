@@ -90,9 +90,9 @@ def chart_elements(package: Package, name: str, page: int | None = None) -> Iter
     }
     caption = next((text for text, above in titles.items() if above == "chart"), "")
     notes = [text for text in titles if text != caption]
-    told = set(titles)
     header, rows = _extended_series(root) if _is_extended(root) else _series(root)
-    if any(any(row) for row in rows):
+    has_values = any(any(row) for row in rows)
+    if has_values:
         yield make_table(
             [header, *rows],
             header_rows=1,
@@ -101,10 +101,8 @@ def chart_elements(package: Package, name: str, page: int | None = None) -> Iter
             notes=notes,
             page=page,
         )
-    else:
-        told.clear()
     for text in dict.fromkeys(paragraphs(root)):  # labels that somebody typed
-        if text not in told:
+        if not has_values or text not in titles:
             yield Element(kind="text", text=text, page=page)
 
 
@@ -115,22 +113,22 @@ def _is_extended(root: etree._Element) -> bool:
 def _series(root: etree._Element) -> tuple[list[str], list[list[str]]]:
     header, labels, columns = [""], [""], []
     for series in root.iter("{*}ser"):
-        named = child(series, "tx")
-        values = child(series, "val")
-        values = values if values is not None else child(series, "yVal")
-        categories = child(series, "cat")
-        categories = categories if categories is not None else child(series, "xVal")
-        header.append(" ".join(_points(named)) if named is not None else "")
-        columns.append(_points(values) if values is not None else [])
-        own = _points(categories) if categories is not None else []
+        header.append(" ".join(_points_of(series, "tx")))
+        columns.append(_points_of(series, "val", "yVal"))
+        own = _points_of(series, "cat", "xVal")
         labels = own if len(own) > len(labels) or labels == [""] else labels
-        sizes = child(series, "bubbleSize")
-        if sizes is not None:
+        if child(series, "bubbleSize") is not None:
             header.append("")
-            columns.append(_points(sizes))
+            columns.append(_points_of(series, "bubbleSize"))
     height = max(map(len, columns), default=0)
     rows = [[_at(labels, row), *(_at(column, row) for column in columns)] for row in range(height)]
     return header, rows
+
+
+def _points_of(series: etree._Element, *names: str) -> list[str]:
+    """Those of the first of these parts that it has."""
+    parts = (child(series, name) for name in names)
+    return next((_points(part) for part in parts if part is not None), [])
 
 
 def _points(holder: etree._Element, cache: str = "") -> list[str]:
@@ -197,14 +195,12 @@ def diagram_elements(package: Package, name: str, page: int | None = None) -> It
         if value_of(node, "type") in (None, "node", "asst", "doc")
     }
     below: dict[str | None, list[tuple[int, str | None]]] = {}
-    parents: set[str | None] = set()
     for node in root.iter("{*}cxn"):
         if value_of(node, "type") in (None, "parOf"):
-            target = value_of(node, "destId")
-            place = number_of(value_of(node, "srcOrd"))
-            below.setdefault(value_of(node, "srcId"), []).append((place, target))
-            parents.add(target)
-    tops = [point for point in said if point not in parents]
+            link = number_of(value_of(node, "srcOrd")), value_of(node, "destId")
+            below.setdefault(value_of(node, "srcId"), []).append(link)
+    hanging = {target for points in below.values() for _, target in points}
+    tops = [point for point in said if point not in hanging]
     # those that only a ring of connections holds come last
     for point in dict.fromkeys((*_downwards(tops, below), *said)):
         if said.get(point):

@@ -68,12 +68,9 @@ def table_elements(
 
     header_rows: as the file marks them; if None, the first row and what hangs from it.
     """
-    top = 0
-    captions = [squeeze(caption)] if caption else []
-    if header_rows is None:
-        while top < len(rows) - 1 and _is_title(rows, spans, top):
-            captions.append(squeeze(next(filter(None, rows[top]))))
-            top += 1
+    titles = _titles_at_top(rows, spans) if header_rows is None else []
+    top = len(titles)
+    captions = [*([squeeze(caption)] if caption else ()), *titles]
     for line in captions:
         if len(line) > MAX_TITLE_CHARS:
             yield Element(kind="text", text=line, page=page, page_name=page_name)
@@ -102,6 +99,14 @@ def _is_title(rows: Sequence[Sequence[str]], spans: Sequence[Span], number: int)
     return (
         width > 1 and bool(rows[number][0]) and any(span == (number, 0, 1, width) for span in spans)
     )
+
+
+def _titles_at_top(rows: Sequence[Sequence[str]], spans: Sequence[Span]) -> list[str]:
+    """Those that are followed by a row, at least."""
+    top = 0
+    while top < len(rows) - 1 and _is_title(rows, spans, top):
+        top += 1
+    return [squeeze(next(filter(None, row))) for row in rows[:top]]
 
 
 def cell_text(blocks: Sequence[Element]) -> str:

@@ -146,8 +146,7 @@ def _read_beside(tag: str, node: etree._Element, reading: SheetReading) -> None:
             hidden = range(max(1, first), min(last, MAX_COLUMNS) + 1)
             reading.sheet.unseen_columns.update(hidden)
     elif tag == "mergeCell":
-        area = area_of(node.get("ref") or "")
-        if area is not None:
+        if area := area_of(node.get("ref") or ""):
             reading.sheet.merged.append(area)
     elif tag == "pane":
         if (node.get("state") or "").startswith("frozen"):

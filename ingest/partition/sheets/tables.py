@@ -65,11 +65,9 @@ def _table_elements(sheet: Sheet, block: SheetBlock, above: Sequence[str]) -> It
     titles = list(above)
     while is_line(rows[0][1]) and not _is_vertical(rows):
         titles.append(rows.pop(0)[1][0].text)
-    for line in titles:
-        if len(line) > MAX_TITLE_CHARS or len(titles) > 2 * MAX_TITLE_LINES:
-            yield _line_of(sheet, line)
-    kept = [line for line in titles if len(line) <= MAX_TITLE_CHARS]
-    kept = kept if len(titles) <= 2 * MAX_TITLE_LINES else []
+    few = len(titles) <= 2 * MAX_TITLE_LINES
+    kept = [line for line in titles if few and len(line) <= MAX_TITLE_CHARS]
+    yield from (_line_of(sheet, line) for line in titles if line not in kept)
     places = {column: at for at, column in enumerate(SheetBlock(tuple(rows)).used_columns)}
     if len(places) * len(rows) > MAX_PLACES:  # a few cells far apart
         lines = (CELL.join(cell.text for cell in cells) for _, cells in rows)
@@ -77,16 +75,15 @@ def _table_elements(sheet: Sheet, block: SheetBlock, above: Sequence[str]) -> It
         return
     grid = [_dense(cells, places) for _, cells in rows]
     spans = _spans_within(sheet, [number for number, _ in rows], places)
-    header_rows = count_headers(sheet, rows, grid, spans)
-    element = make_table(
+    yield make_table(
         grid,
-        header_rows=header_rows,
+        header_rows=count_headers(sheet, rows, grid, spans),
         spans=spans,
         caption=kept[0] if kept else "",
         notes=kept[1:],
         page=sheet.number,
+        page_name=sheet.name,
     )
-    yield replace(element, page_name=sheet.name)
 
 
 def _is_vertical(rows: Sequence[tuple[int, tuple[SheetCell, ...]]]) -> bool:

@@ -174,6 +174,13 @@ def _read_columns(table: etree._Element, sheet: Sheet) -> dict[int, str]:
     return styles
 
 
+def _next_free(column: int, row: int, going_down: dict[int, _Area]) -> int:
+    """The first column from this one on that no merged cell from above takes."""
+    while (above := going_down.get(column)) is not None and above[2] >= row:
+        column = above[3] + 1
+    return column
+
+
 def _place_cell(cell: etree._Element, reading: SheetReading, going_down: dict[int, _Area]) -> int:
     """The last column of a cell. It stands at its number, or beside those before it, those that come
     down from rows above included.
@@ -181,9 +188,7 @@ def _place_cell(cell: etree._Element, reading: SheetReading, going_down: dict[in
     row = reading.row + 1
     column = number_of(value_of(cell, "Index"))
     if column < 1:
-        column = reading.column + 1
-        while (above := going_down.get(column)) is not None and above[2] >= row:
-            column = above[3] + 1
+        column = _next_free(reading.column + 1, row, going_down)
     reading.column = column
     wide, tall = (max(0, number_of(value_of(cell, f"Merge{way}"))) for way in ("Across", "Down"))
     right = min(column + wide, MAX_COLUMNS)

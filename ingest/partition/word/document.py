@@ -55,12 +55,7 @@ class _Document:
         return self.package.xml(names[0]) if names else None
 
     def elements(self) -> Iterator[Element]:
-        notes: dict[str, list[Element]] = {}
-        for kind in NOTES:
-            for name in self.parts.get(kind, []):
-                told = self._story(Numbering())
-                read_story(told, name)
-                notes |= {f"{kind} {key}": blocks for key, blocks in told.notes.items()}
+        notes = self._read_notes()
         body = self._story(self.numbering)
         body.referred = notes
         read_story(body, self.name)
@@ -71,6 +66,16 @@ class _Document:
         yield from self._margins()
         for name in dict.fromkeys(self.embedded):
             yield from read_embedded(self.package, name, self.work)
+
+    def _read_notes(self) -> dict[str, list[Element]]:
+        """The blocks of every note and comment, by its kind and id."""
+        notes: dict[str, list[Element]] = {}
+        for kind in NOTES:
+            for name in self.parts.get(kind, []):
+                told = self._story(Numbering())
+                read_story(told, name)
+                notes |= {f"{kind} {key}": blocks for key, blocks in told.notes.items()}
+        return notes
 
     def _story(self, numbering: Numbering) -> WordStory:
         return WordStory(self.package, self.work, self.styles, numbering, self._read_relation)

@@ -68,20 +68,24 @@ def read_numbering(root: etree._Element | None) -> Numbering:
         name = value_of(node, "numId") or ""
         base = value_of(child(node, "abstractNumId"))
         levels = dict(shared.get(base, {}))
-        changed = False
-        for change in node.iterchildren("{*}lvlOverride"):
-            at = number_of(value_of(change, "ilvl"))
-            inner = child(change, "lvl")
-            start = value_of(child(change, "startOverride"))
-            if inner is not None:
-                levels[at] = _level(inner)
-            elif start is not None and at in levels:
-                old = levels[at]
-                levels[at] = _Level(number_of(start, 1), old.form, old.text, old.legal)
-            changed = True
+        changes = list(node.iterchildren("{*}lvlOverride"))
+        for change in changes:
+            _change_level(levels, change)
         found.levels[name] = levels
-        found.lists[name] = f"own {name}" if changed else f"shared {base}"
+        found.lists[name] = f"own {name}" if changes else f"shared {base}"
     return found
+
+
+def _change_level(levels: dict[int, _Level], change: etree._Element) -> None:
+    """What one list has otherwise than those with which it shares its levels."""
+    at = number_of(value_of(change, "ilvl"))
+    inner = child(change, "lvl")
+    start = value_of(child(change, "startOverride"))
+    if inner is not None:
+        levels[at] = _level(inner)
+    elif start is not None and at in levels:
+        old = levels[at]
+        levels[at] = _Level(number_of(start, 1), old.form, old.text, old.legal)
 
 
 def _level(node: etree._Element) -> _Level:
