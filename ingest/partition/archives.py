@@ -70,14 +70,19 @@ def read_packed(path: Path, work: ParseContext) -> ReadResult:
             raise SourceRefused("It is packed too many times.")
         work.depth += 1
         return reader_of(identify_format(inner, work))(inner, work)
+    return _read_tar(inner, work), NO_TITLE.copy()
+
+
+def _read_tar(path: Path, work: ParseContext) -> list[Element]:
+    """Its files, as far as it is whole."""
     try:
-        with tarfile.open(inner, "r:") as archive:
-            entries, whole = _list_tar(archive, inner.stat().st_size)
+        with tarfile.open(path, "r:") as archive:
+            entries, whole = _list_tar(archive, path.stat().st_size)
             members = list(_tar_members(archive, entries, work))
             if not whole:
                 work.warn("It is damaged; files at its end are missing.")
                 work.lose("part", 1, "ends of archives")
-            return _read_members(members, work), NO_TITLE.copy()
+            return _read_members(members, work)
     except tarfile.TarError as error:
         raise SourceBroken(f"It cannot be unpacked: {error}.") from error
 

@@ -51,6 +51,15 @@ def may_go_deeper(count: int, work: ParseContext) -> bool:
     return False
 
 
+def _limit_passed(work: ParseContext) -> str:
+    """Of all files inside one; "" if there is room for the last one."""
+    if work.attachments > work.options.max_members:
+        return f"only the first {work.options.max_members} are read"
+    if work.unpacked > work.options.max_unpacked_mb * MEGABYTE:
+        return f"only {work.options.max_unpacked_mb} MB are unpacked"
+    return ""
+
+
 def read_part(name: str, data: bytes, work: ParseContext, *, called: str) -> list[Element]:
     """One file inside another: a heading with its name, then its elements.
 
@@ -60,11 +69,8 @@ def read_part(name: str, data: bytes, work: ParseContext, *, called: str) -> lis
     shown = _UNPRINTABLE.sub(" ", name).strip()[:MAX_NAME_CHARS] or "file"
     work.attachments += 1
     work.unpacked += len(data)
-    if work.attachments > work.options.max_members:
-        work.lose("limit", 1, "files", f"only the first {work.options.max_members} are read")
-        return []
-    if work.unpacked > work.options.max_unpacked_mb * MEGABYTE:
-        work.lose("limit", 1, "files", f"only {work.options.max_unpacked_mb} MB are unpacked")
+    if limit := _limit_passed(work):
+        work.lose("limit", 1, "files", limit)
         return []
     work.depth += 1
     try:
@@ -75,8 +81,7 @@ def read_part(name: str, data: bytes, work: ParseContext, *, called: str) -> lis
         return []
     finally:
         work.depth -= 1
-    heading = Element(kind="heading", text=shown, level=1)
-    return [heading, *map(_lower, elements)]
+    return [Element(kind="heading", text=shown, level=1), *map(_lower, elements)]
 
 
 def lose_part(called: str, reason: str, work: ParseContext, name: str) -> None:

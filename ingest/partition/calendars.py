@@ -129,8 +129,7 @@ def _entry_elements(entry: str, held: list[_Property], work: ParseContext) -> It
     names = {each.name: each for each in reversed(held)}
     heading = names.get("SUMMARY") or names.get("FN")
     title = _unescape(heading.value) if heading else ""
-    if not title and "N" in names:
-        title = " ".join(part for part in _fields(names["N"].value) if part)
+    title = title or " ".join(filter(None, _fields(names["N"].value) if "N" in names else ()))
     yield Element(kind="heading", text=" ".join(title.split()) or _UNNAMED[entry], level=1)
     lines: dict[str, None] = {}
     for each in _with_loose_lines(held):
@@ -169,6 +168,12 @@ def _with_loose_lines(held: list[_Property]) -> Iterator[_Property]:
             yield from group
 
 
+def _is_attached_file(each: _Property) -> bool:
+    if each.name in _DATA and each.told.get("ENCODING"):
+        return True
+    return each.name == "ATTACH" and not each.value.lower().startswith(("http", "mailto"))
+
+
 def _property_line(each: _Property, work: ParseContext) -> str:
     if each.name == "X-ALT-DESC":
         found = web.parse_html(_unescape(each.value), work)[0]
@@ -178,10 +183,7 @@ def _property_line(each: _Property, work: ParseContext) -> str:
         return ""
     if each.name == _LOOSE:
         return each.value.strip()
-    if each.name in _DATA and each.told.get("ENCODING"):
-        work.lose("part", 1, "files", "attached to an entry")
-        return ""
-    if each.name == "ATTACH" and not each.value.lower().startswith(("http", "mailto")):
+    if _is_attached_file(each):
         work.lose("part", 1, "files", "attached to an entry")
         return ""
     name = _NAMES.get(each.name, each.name.replace("-", " ").capitalize())

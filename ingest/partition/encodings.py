@@ -147,11 +147,9 @@ def codec_of(name: str | None) -> str | None:
 
 
 def _choose_encoding(data: bytes, preferred: Sequence[str], declared: str | None) -> str:
-    for mark, name in MARKS:
-        if data.startswith(mark):
-            return name
-    if wide := wide_encoding(data[:SAMPLE_BYTES]):
-        return wide
+    marked = next((name for mark, name in MARKS if data.startswith(mark)), None)
+    if sure := marked or wide_encoding(data[:SAMPLE_BYTES]):
+        return sure
     told = codec_of(declared)
     if told in _STATEFUL:
         return told

@@ -129,20 +129,24 @@ def _refuse_model() -> NoReturn:
     raise RuntimeError("No language model is used.")
 
 
+def _write_plainly(node: Node) -> None:
+    if node.tag in ("sup", "sub"):
+        _write_shifted(node)
+    elif node.tag == "input":
+        _put_text(node, "[x] " if node.get("checked") is not None else "[ ] ")
+    elif node.tag in ("figure", "figcaption"):
+        node.tag = "div"
+    elif node.tag == "img":
+        _write_alternative(node)
+    elif node.get("role") == "doc-backlink":
+        node.drop_tree()
+
+
 def prepare_page(root: Node) -> None:
     """Writes as plain text what the partitioner would drop or tear."""
     etree.strip_elements(root, *_UNSEEN, with_tail=False)
     for node in list(root.iter("sup", "sub", "a", "input", "img", "figure", "figcaption")):
-        if node.tag in ("sup", "sub"):
-            _write_shifted(node)
-        elif node.tag == "input":
-            _put_text(node, "[x] " if node.get("checked") is not None else "[ ] ")
-        elif node.tag in ("figure", "figcaption"):
-            node.tag = "div"
-        elif node.tag == "img":
-            _write_alternative(node)
-        elif node.get("role") == "doc-backlink":
-            node.drop_tree()
+        _write_plainly(node)
     etree.strip_tags(root, *_INLINE)
     for order in root.iter("ol"):
         _write_numbers(order)

@@ -2,6 +2,7 @@
 
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import msoffcrypto
@@ -185,6 +186,23 @@ def _judge_zip(path: Path, named: Format | None, options: ParseOptions) -> Forma
     return kind
 
 
+def _check_sizes(entries: Sequence[zipfile.ZipInfo], packed: int, options: ParseOptions) -> None:
+    """Raises SourceRefused. packed: bytes of the whole container."""
+    if len(entries) > options.max_entries:
+        raise SourceRefused(
+            f"Its container has {len(entries)} entries; the limit is {options.max_entries}."
+        )
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > options.max_unpacked_mb * MEGABYTE:
+        raise SourceRefused(
+            f"It unpacks to {unpacked / MEGABYTE:.0f} MB; the limit is {options.max_unpacked_mb} MB."
+        )
+    if unpacked > MEGABYTE and unpacked > options.max_unpack_ratio * packed:
+        raise SourceRefused(
+            f"It unpacks to {unpacked / packed:.0f} times its size; the limit is {options.max_unpack_ratio}."
+        )
+
+
 def _check_zip(path: Path, options: ParseOptions) -> tuple[list[str], bytes, bool, bool]:
     """(names of its entries, the media type that it tells, whether one, whether all are locked)"""
     try:
@@ -196,19 +214,7 @@ def _check_zip(path: Path, options: ParseOptions) -> tuple[list[str], bytes, boo
         raise SourceBroken(f"Its zip container cannot be read: {error}.") from error
     except RuntimeError as error:  # zipfile's way to ask for a password
         raise SourceRefused(LOCKED, remedy=UNLOCK) from error
-    if len(entries) > options.max_entries:
-        raise SourceRefused(
-            f"Its container has {len(entries)} entries; the limit is {options.max_entries}."
-        )
-    unpacked, packed = sum(entry.file_size for entry in entries), path.stat().st_size
-    if unpacked > options.max_unpacked_mb * MEGABYTE:
-        raise SourceRefused(
-            f"It unpacks to {unpacked / MEGABYTE:.0f} MB; the limit is {options.max_unpacked_mb} MB."
-        )
-    if unpacked > MEGABYTE and unpacked > options.max_unpack_ratio * packed:
-        raise SourceRefused(
-            f"It unpacks to {unpacked / packed:.0f} times its size; the limit is {options.max_unpack_ratio}."
-        )
+    _check_sizes(entries, path.stat().st_size, options)
     locked = [bool(entry.flag_bits & 1) for entry in entries if not entry.is_dir()]
     sealed = b"encryption-data" in manifest
     return (

@@ -86,24 +86,29 @@ def _read_markup(text: str, markup: str, expected: str, work: ParseContext) -> l
     if len(text) > MAX_CHARS:
         work.warn("It is too long to be read with its structure; it was read as plain text.")
         return list(parse_paragraphs(text))
-    head = _ORG_OPTIONS if markup == "org" else ""
-    place = work.scratch / f"markup-{work.depth}.{markup}"
-    place.write_text(head + text, encoding="utf-8")
     try:
-        elements, page = partition_markup(place, markup)
+        elements, page = _partition(text, markup, work)
     except SourceBroken:
         work.warn("Its structure cannot be read; it was read as plain text.")
         return list(parse_paragraphs(text))
-    finally:
-        place.unlink()
     arrived = words_of("\n".join(element.text for element in elements))
     wanted = words_of(expected)
     if len(wanted & arrived) < MIN_SHARE * len(wanted):
         work.warn("With its structure too few of its words were read; it was read as plain text.")
         return list(parse_paragraphs(text))
-    passed_over = len(words_of(page) - arrived)
-    work.lose("part", passed_over, "words", "passed over by the general partitioner")
+    left_out = words_of(page) - arrived
+    work.lose("part", len(left_out), "words", "passed over by the general partitioner")
     return elements
+
+
+def _partition(text: str, markup: str, work: ParseContext) -> tuple[list[Element], str]:
+    """What the general partitioner makes of it. Raises SourceBroken."""
+    place = work.scratch / f"markup-{work.depth}.{markup}"
+    place.write_text((_ORG_OPTIONS if markup == "org" else "") + text, encoding="utf-8")
+    try:
+        return partition_markup(place, markup)
+    finally:
+        place.unlink()
 
 
 def _read_comments(

@@ -78,6 +78,11 @@ def _read_tree(root: Node, work: ParseContext) -> Iterator[Element]:
         yield from value_elements({_name(root.tag): _value_of(root, work)}, work)
         yield from _comments(root)
         return
+    yield from _mixed_elements(root)
+
+
+def _mixed_elements(root: Node) -> Iterator[Element]:
+    """What attributes say as lines, and the paragraphs."""
     waiting: list[Node] = [root]
     while waiting:
         node = waiting.pop()
@@ -85,14 +90,12 @@ def _read_tree(root: Node, work: ParseContext) -> Iterator[Element]:
             if not isinstance(node, etree._Entity) and (node.text or "").strip():
                 yield Element(kind="text", text=f"# {node.text.strip()}")
             continue
-        told = [
+        if told := [
             f"{_name(key)}: {value}" for key, value in node.attrib.items() if _is_words(key, value)
-        ]
-        if told:
+        ]:
             yield Element(kind="text", text="\n".join(told))
         if _is_paragraph(node):
-            text = " ".join("".join(_texts(node)).split())
-            if text:
+            if text := " ".join("".join(_texts(node)).split()):
                 yield _heading_or_text(node, text)
             continue
         waiting += reversed(node)

@@ -59,6 +59,14 @@ def _read_cell(cell: Mapping[str, Any], work: ParseContext) -> Iterator[Element]
             yield from _read_output(output, work)
 
 
+def _text_of(output: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """Of an error its traceback."""
+    if output.get("output_type") in ("error", "pyerr"):
+        named = f"{output.get('ename')}: {output.get('evalue')}"
+        return _joined(output.get("traceback", ""), "\n") or named
+    return _joined(output.get("text", "")) or _joined(data.get("text/plain", data.get("text", "")))
+
+
 def _read_output(output: Mapping[str, Any], work: ParseContext) -> Iterator[Element]:
     data = output.get("data", output)
     if not isinstance(data, Mapping):
@@ -70,15 +78,9 @@ def _read_output(output: Mapping[str, Any], work: ParseContext) -> Iterator[Elem
     if markdown := _joined(data.get("text/markdown", "")):
         yield from web.parse_markdown(markdown, work)
         return
-    text = _joined(output.get("text", "")) or _joined(data.get("text/plain", data.get("text", "")))
-    if output.get("output_type") in ("error", "pyerr"):
-        text = (
-            _joined(output.get("traceback", ""), "\n")
-            or f"{output.get('ename')}: {output.get('evalue')}"
-        )
+    text = without_colours(_text_of(output, data))
     if any(str(name).startswith("image/") or name in ("png", "jpeg", "svg") for name in data):
         work.lose("picture", 1, "pictures", "among the results of the code")
-    text = without_colours(text)
     work.lose("limit", len(text) - MAX_OUTPUT_CHARS, "characters", "of a long result")
     yield from parse_code(text[:MAX_OUTPUT_CHARS])
 

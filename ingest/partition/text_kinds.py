@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from indexes.formats import FORMATS, Format
@@ -18,6 +19,15 @@ _WEB_PAGE = re.compile(
     r"(?:<\?xml[^>]*\?>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL
 )
 _XML = re.compile(r"<\?xml\b|<(?:rss|feed|svg|kml|gpx|opml|Workbook)\b")
+_BEGINNINGS: Sequence[tuple[re.Pattern[str], str | None]] = (
+    (re.compile("BEGIN:VCALENDAR"), "ics"),
+    (re.compile("BEGIN:VCARD"), "vcf"),
+    (re.compile(r"\{\\rtf"), None),
+    (re.compile("#!"), "code"),
+    (_WEB_PAGE, "html"),
+    (_XML, "xml"),
+    (_MARKUP, "html"),
+)
 _HEADER = re.compile(r"[!-9;-~]+:(?:\s|$)")
 _MAIL_HEADER = re.compile(
     r"^(?:from|date|subject|to|received|return-path|message-id|mime-version|delivered-to):",
@@ -75,23 +85,10 @@ def _start_of(head: bytes) -> str:
 
 def _judge_start(start: str, path: Path) -> str | None:
     """What it surely is; None if it may be anything."""
-    if start.startswith("BEGIN:VCALENDAR"):
-        return "ics"
-    if start.startswith("BEGIN:VCARD"):
-        return "vcf"
-    if start.startswith("{\\rtf"):
-        return None
-    if _WEB_PAGE.match(start):
-        return "html"
-    if _XML.match(start):
-        return "xml"
-    if _MARKUP.match(start):
-        return "html"
-    if start[:1] in ("{", "["):
-        return _judge_json(start, path)
-    if start.startswith("#!"):
-        return "code"
-    return _judge_mail(start)
+    for begins, kind in _BEGINNINGS:
+        if begins.match(start):
+            return kind
+    return _judge_json(start, path) if start[:1] in ("{", "[") else _judge_mail(start)
 
 
 def _judge_json(start: str, path: Path) -> str | None:

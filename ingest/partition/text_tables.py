@@ -147,6 +147,12 @@ def _column_edges(rows: Sequence[str]) -> list[tuple[int, int]]:
     return [*edges, (start, width)] if start < width else edges
 
 
+def _is_body(rows: Sequence[Sequence[str]], *, evident: bool) -> bool:
+    """Whether these are the rows of a table. evident: it need not have figures."""
+    filled = sum(sum(map(bool, row)) > 1 for row in rows)
+    return (evident or _has_figures(rows)) and filled >= NEARLY_ALL * len(rows)
+
+
 def _make(
     lines: Sequence[str],
     cut: tuple[int, int],
@@ -168,10 +174,7 @@ def _make(
             headers = len(rows)
     if len(rows) < LEAST_ROWS or not _names_columns(rows[: headers or 1]):
         return None
-    body = rows[headers or 1 :]
-    if not (headers or len(rows[0]) >= least_columns or _has_figures(body)):
-        return None
-    if sum(sum(map(bool, row)) > 1 for row in body) < NEARLY_ALL * len(body):
+    if not _is_body(rows[headers or 1 :], evident=headers > 0 or len(rows[0]) >= least_columns):
         return None
     above, below = (_without_rules(part) for part in (lines[:first], lines[last:]))
     return TextTable(above, tuple(rows), headers or 1, below)

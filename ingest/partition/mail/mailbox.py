@@ -25,10 +25,7 @@ def read_mbox(path: Path, work: ParseContext) -> ReadResult:
         message = parse_internet_mail(messages[0], work)
         return [*message.elements, *read_attachments(message.attachments, work)], message.about
     elements: list[Element] = []
-    for number, data in enumerate(messages, start=1):
-        if number > MAX_MESSAGES:
-            work.lose("limit", 1, "messages", f"only the first {MAX_MESSAGES} are read")
-            continue
+    for number, data in enumerate(messages[:MAX_MESSAGES], start=1):
         try:
             message = parse_internet_mail(data, work)
         except SourceError as error:
@@ -37,6 +34,8 @@ def read_mbox(path: Path, work: ParseContext) -> ReadResult:
         found = [*message.elements, *read_attachments(message.attachments, work)]
         name = str(message.about.get("title") or f"Message {number}")[:200]
         elements += [_place(each, number, name, first=each is found[0]) for each in found]
+    too_many = len(messages) - MAX_MESSAGES
+    work.lose("limit", too_many, "messages", f"only the first {MAX_MESSAGES} are read")
     return elements, NO_TITLE.copy()
 
 

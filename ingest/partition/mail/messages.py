@@ -61,6 +61,13 @@ def read_saved_page(path: Path, work: ParseContext) -> ReadResult:
     return elements, {"title": subject, **about} if subject else about
 
 
+def _about(message: Message) -> dict[str, Scalar]:
+    """What the headers say of it."""
+    named = {name.lower(): read_header(message, name) for name in HEADERS}
+    named["title"] = read_header(message, "Subject")
+    return {name: text for name, text in named.items() if text}
+
+
 def parse_internet_mail(data: bytes, work: ParseContext) -> Mail:
     """A message in the Internet's format.
 
@@ -79,11 +86,7 @@ def parse_internet_mail(data: bytes, work: ParseContext) -> Mail:
             work.warn("A part of it is encrypted and was not read.")
     except BROKEN as error:
         raise SourceBroken(f"Its parts cannot be read ({type(error).__name__}).") from error
-    about: dict[str, Scalar] = {
-        name.lower(): text for name in HEADERS if (text := read_header(message, name))
-    }
-    if subject := read_header(message, "Subject"):
-        about["title"] = subject
+    about = _about(message)
     return Mail(envelope_elements(about) + content.elements, about, content.attachments)
 
 

@@ -63,20 +63,26 @@ def read_msg(path: Path, work: ParseContext) -> ReadResult:
         raise SourceBroken(f"It cannot be read ({type(error).__name__}: {error}).") from error
 
 
-def _read_message(container: Container, place: tuple[str, ...], work: ParseContext) -> ReadResult:
-    message = _properties(container, place, "message" if place else "top")
-    kind = message.text(0x001A).upper()
-    signed = _signed_mail(container, place, message.code_page) if "SMIME" in kind else None
-    if "SMIME" in kind and "MULTIPARTSIGNED" not in kind and signed is None:
-        raise SourceRefused(LOCKED_BODY, remedy=UNLOCK_BODY)
-    about: dict[str, Scalar] = {
+def _envelope_of(
+    container: Container, place: tuple[str, ...], message: Properties
+) -> dict[str, Scalar]:
+    told = {
         "from": _person(message, _SENDER),
         "to": _recipients(container, place, message),
         "cc": message.text(0x0E03),
         "date": message.date(0x0039) or message.date(0x0E06),
         "title": message.text(0x0037),
     }
-    about = {name: text for name, text in about.items() if text}
+    return {name: text for name, text in told.items() if text}
+
+
+def _read_message(container: Container, place: tuple[str, ...], work: ParseContext) -> ReadResult:
+    message = _properties(container, place, "message" if place else "top")
+    kind = message.text(0x001A).upper()
+    signed = _signed_mail(container, place, message.code_page) if "SMIME" in kind else None
+    if "SMIME" in kind and "MULTIPARTSIGNED" not in kind and signed is None:
+        raise SourceRefused(LOCKED_BODY, remedy=UNLOCK_BODY)
+    about = _envelope_of(container, place, message)
     elements = envelope_elements(about)
     if lines := _own_lines(container, place, message, kind):
         elements.append(Element(kind="text", text="\n".join(lines)))
@@ -101,6 +107,14 @@ def _signed_mail(container: Container, place: tuple[str, ...], code_page: int) -
     return None
 
 
+def _read_small(data: bytes, into: Properties) -> None:
+    """The properties that have no stream of their own: numbers and dates, 16 bytes each."""
+    for at in range(0, len(data) - 15, 16):
+        tag, number = struct.unpack_from("<HH", data, at)
+        if tag in (0x03, 0x0B, 0x40, 0x02):
+            into.set(number, tag, data[at + 8 : at + 16])
+
+
 def _properties(
     container: Container, place: tuple[str, ...], kind: str, code_page: int = 0
 ) -> Properties:
@@ -109,10 +123,7 @@ def _properties(
     names = container.children(place)
     if "__properties_version1.0" in names:
         data = container.stream((*place, "__properties_version1.0"))
-        for at in range(_HEADER_BYTES[kind], len(data) - 15, 16):
-            tag, number = struct.unpack_from("<HH", data, at)
-            if tag in (0x03, 0x0B, 0x40, 0x02):
-                found.set(number, tag, data[at + 8 : at + 16])
+        _read_small(data[_HEADER_BYTES[kind] :], found)
     for name in names:
         if name.startswith("__substg1.0_") and len(name) == 20:
             number, tag = int(name[12:16], 16), int(name[16:20], 16)

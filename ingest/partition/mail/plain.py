@@ -14,10 +14,7 @@ def unflow(text: str, joins_words: bool) -> str:
     made: list[str] = []
     open_depth: str | None = None
     for line in text.split("\n"):
-        quoted = _QUOTES.match(line)
-        depth = quoted.group().replace(" ", "") if quoted else ""
-        body = line[quoted.end() :] if quoted else line
-        body = body.removeprefix(" ")
+        depth, body = _part_quote(line)
         if open_depth == depth and made and body != "-- ":
             made[-1] += body
         else:
@@ -27,6 +24,14 @@ def unflow(text: str, joins_words: bool) -> str:
             made[-1] = made[-1][:-1]
         open_depth = depth if flows else None
     return "\n".join(made)
+
+
+def _part_quote(line: str) -> tuple[str, str]:
+    """(the signs of a quotation before it, without spaces; the line itself)"""
+    quoted = _QUOTES.match(line)
+    if quoted is None:
+        return "", line.removeprefix(" ")
+    return quoted.group().replace(" ", ""), line[quoted.end() :].removeprefix(" ")
 
 
 def split_encoded_files(text: str) -> tuple[str, list[Attachment]]:

@@ -58,8 +58,7 @@ def choose_version(contents: list[Content], kinds: list[str]) -> Content:
             whole.elements += content.elements
     for content in calendar:
         whole.elements += _unsaid(content.elements, words)
-    for content in contents:
-        whole.attachments += content.attachments
+    whole.attachments += [each for content in contents for each in content.attachments]
     return whole
 
 

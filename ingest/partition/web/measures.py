@@ -37,17 +37,20 @@ def colour_of(value: str) -> Rgb | None:
         grey = round(2.55 * light)
         return (grey, grey, grey) if light in (0.0, 100.0) else None
     if found := _HEX.search(value):
-        digits = found.group(1)
-        if len(digits) in (3, 4):
-            digits = "".join(2 * digit for digit in digits)
-        if len(digits) in (6, 8):
-            return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)
-        return None
+        return _hex_colour(found.group(1))
     if found := _RGB.search(value):
         if found.group(4) and float(found.group(4)) < (90 if found.group(5) else 0.9):
             return None
         return int(found.group(1)), int(found.group(2)), int(found.group(3))
     return next((_NAMES[word] for word in value.split() if word in _NAMES), None)
+
+
+def _hex_colour(digits: str) -> Rgb | None:
+    if len(digits) in (3, 4):
+        digits = "".join(2 * digit for digit in digits)
+    if len(digits) in (6, 8):
+        return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)
+    return None
 
 
 def distance(one: Rgb, other: Rgb) -> int:

@@ -139,34 +139,41 @@ def _why_unseen(node: Node, told: Declarations) -> str:
         and "display" not in value
     ):
         return "not displayed"
-    colour = value.get("color", "").replace(" ", "")
-    if colour == "transparent" or re.fullmatch(r"rgba\(.*[,/]0?\.?0+%?\)", colour):
-        return "transparent"
-    if pixels_of(value.get("opacity", ""), 1.0) <= (
-        0.2 if "%" in value.get("opacity", "") else 0.02
-    ):
-        return "transparent"
-    if re.search(r"opacity\((?:0?\.?0+|[01]%)\)", value.get("filter", "").replace(" ", "")):
+    if _is_transparent(value):
         return "transparent"
     if (
         value.get("content-visibility") == "hidden"
         or value.get("-webkit-text-fill-color") == "transparent"
     ):
         return "not displayed"
-    scaled = re.search(r"scale[xy]?\(0?\.?0*[,)]", value.get("transform", "").replace(" ", ""))
-    if scaled or value.get("zoom", "").strip("%") == "0" or value.get("scale") == "0":
-        return "of no size"
-    if re.search(
-        r"inset\((?:50|[1-9]\d\d)%\)|circle\(0", value.get("clip-path", "").replace(" ", "")
-    ):
-        return "of no size"
-    cut = value.get("overflow") in ("hidden", "clip")
-    if cut and any(
-        pixels_of(value.get(name, ""), 99.0) <= TINY
-        for name in ("height", "max-height", "width", "max-width")
-    ):
+    if _has_no_size(value):
         return "of no size"
     return "off the page" if _is_off_page(value) else ""
+
+
+def _is_transparent(value: Declarations) -> bool:
+    colour = value.get("color", "").replace(" ", "")
+    if colour == "transparent" or re.fullmatch(r"rgba\(.*[,/]0?\.?0+%?\)", colour):
+        return True
+    opacity = value.get("opacity", "")
+    if pixels_of(opacity, 1.0) <= (0.2 if "%" in opacity else 0.02):
+        return True
+    filtered = value.get("filter", "").replace(" ", "")
+    return re.search(r"opacity\((?:0?\.?0+|[01]%)\)", filtered) is not None
+
+
+def _has_no_size(value: Declarations) -> bool:
+    """Whether it is scaled, clipped or cut down to nothing."""
+    scaled = re.search(r"scale[xy]?\(0?\.?0*[,)]", value.get("transform", "").replace(" ", ""))
+    if scaled or value.get("zoom", "").strip("%") == "0" or value.get("scale") == "0":
+        return True
+    clip = value.get("clip-path", "").replace(" ", "")
+    if re.search(r"inset\((?:50|[1-9]\d\d)%\)|circle\(0", clip):
+        return True
+    return value.get("overflow") in ("hidden", "clip") and any(
+        pixels_of(value.get(name, ""), 99.0) <= TINY
+        for name in ("height", "max-height", "width", "max-width")
+    )
 
 
 def _is_off_page(value: Declarations) -> bool:
