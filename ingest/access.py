@@ -241,6 +241,15 @@ def read_manifest(path: Path) -> dict[Path, ManifestEntry]:
     return entries
 
 
+def _check_attributes(line: _ManifestLine, where: str) -> None:
+    """Raises BadInput."""
+    if wrong := attributes.metadata_problem(line.metadata, MAX_MANIFEST_ITEMS):
+        raise BadInput(f"{where}: metadata {wrong}.", remedy="Correct the line.")
+    for name, text in (("title", line.title), ("collection", line.collection)):
+        if text is not None and (wrong := attributes.text_problem(text, len(text))):
+            raise BadInput(f"{where}: {name} {wrong}.", remedy="Correct the line.")
+
+
 def _manifest_entry(line: str, where: str) -> tuple[str, ManifestEntry]:
     try:
         if len(line) > MAX_MANIFEST_LINE:
@@ -257,11 +266,7 @@ def _manifest_entry(line: str, where: str) -> tuple[str, ManifestEntry]:
         raise BadInput(f"{where}: {error.detail}", remedy=error.remedy) from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{where}: {error}.") from error
-    if wrong := attributes.metadata_problem(wanted.metadata, MAX_MANIFEST_ITEMS):
-        raise BadInput(f"{where}: metadata {wrong}.", remedy="Correct the line.")
-    for name, text in (("title", wanted.title), ("collection", wanted.collection)):
-        if text is not None and (wrong := attributes.text_problem(text, len(text))):
-            raise BadInput(f"{where}: {name} {wrong}.", remedy="Correct the line.")
+    _check_attributes(wanted, where)
     entry = ManifestEntry(
         readers=readers, title=wanted.title, collection=wanted.collection, metadata=wanted.metadata
     )

@@ -217,10 +217,15 @@ class _Tar:
         self._file.close()
 
 
-def _uncompressed(file: BinaryIO, most: int) -> BinaryIO:
+def _packer_of(file: BinaryIO) -> str | None:
+    """The module that unpacks it; None if it is not compressed."""
     head = file.read(6)
     file.seek(0)
-    packer = next((name for begin, name in PACKERS.items() if head.startswith(begin)), None)
+    return next((name for begin, name in PACKERS.items() if head.startswith(begin)), None)
+
+
+def _uncompressed(file: BinaryIO, most: int) -> BinaryIO:
+    packer = _packer_of(file)
     if packer is None:
         return file
     copy = tempfile.TemporaryFile()  # noqa: SIM115 # whoever takes it closes it

@@ -97,14 +97,7 @@ def open_judged_file(source: SourceFile) -> Iterator[BinaryIO]:
         raise SourceUnavailable("It is not a file.")
     try:
         with origin.tree.open_file(origin.parts, origin.rules, origin.way) as (file, folder_rule):
-            try:
-                readers = origin.readers(source.place, folder_rule)
-            except NoReaders:
-                readers = None
-            if readers != source.rule:
-                raise SourceUnavailable(
-                    "Its rule was changed meanwhile.", remedy="Run the same command again."
-                )
+            _check_rule(source, origin, folder_rule)
             _check_unchanged(file, source)
             if origin.member is None:
                 yield file
@@ -169,6 +162,18 @@ def _begin_digest(
     shape: tuple[Any, ...], told: tuple[str | None, str], metadata: Mapping[str, Scalar]
 ) -> "hashlib._Hash":
     return hashlib.sha256(json.dumps([shape, (*told, dict(metadata))], sort_keys=True).encode())
+
+
+def _check_rule(source: SourceFile, origin: Origin, folder_rule: FolderRule) -> None:
+    """Raises SourceUnavailable if another rule is in force now."""
+    try:
+        readers = origin.readers(source.place, folder_rule)
+    except NoReaders:
+        readers = None
+    if readers != source.rule:
+        raise SourceUnavailable(
+            "Its rule was changed meanwhile.", remedy="Run the same command again."
+        )
 
 
 def _check_unchanged(file: BinaryIO, source: SourceFile) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -174,15 +174,20 @@ class IngestReport:
         counts = ", ".join(f"{count} {status}" for status, count in self.totals.items() if count)
         yield f"{'Would be' if self.dry_run else 'Done'}: {counts or 'nothing'}."
         if self.written and not self.dry_run:
-            chunks = sum(outcome.chunks for outcome in self.written)
-            per_document, per_chunk = (
-                _rate(len(self.written), self.seconds),
-                _rate(chunks, self.seconds),
-            )
-            yield (
-                f"{len(self.written)} documents, {chunks} chunks in {self.seconds:.1f} s "
-                f"({per_document:.2f} documents/s, {per_chunk:.1f} chunks/s)."
-            )
+            yield self._describe_speed()
+        yield from self._what_is_missing()
+
+    def _describe_speed(self) -> str:
+        documents = len(self.written)
+        chunks = sum(outcome.chunks for outcome in self.written)
+        return (
+            f"{documents} documents, {chunks} chunks in {self.seconds:.1f} s "
+            f"({_rate(documents, self.seconds):.2f} documents/s, "
+            f"{_rate(chunks, self.seconds):.1f} chunks/s)."
+        )
+
+    def _what_is_missing(self) -> Iterator[str]:
+        """In documents, of their files, and of the run."""
         if self.losses:
             files = "1 file lacks" if len(self.lacking) == 1 else f"{len(self.lacking)} files lack"
             yield printable(f"{files} something: {name_losses(self.losses)}.")

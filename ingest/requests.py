@@ -1,7 +1,7 @@
 """One request to ingest, from wherever it came: scan, plan, run."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from typing import Protocol, runtime_checkable
@@ -58,9 +58,7 @@ def perform_ingest(
     """
     writes = not request.dry_run and embedders is not None
     roots = _find_places(request, catalog, by if writes else None)
-    for source in dict.fromkeys(root.source for root in roots if root.source):
-        report.sources.append({"name": source.name, "root": str(source.root)})
-        report.watcher.say(f"Source {source.name}: {source.root}")
+    _name_sources(roots, report)
     report.prune_anyway = request.prune_anyway
     planned = _plan_run(request, roots, settings, catalog, report)
     report.watcher.expect_files(planned.files)
@@ -72,14 +70,25 @@ def perform_ingest(
         tools = IngestTools(
             catalog=catalog, settings=settings, embedders=embedders, parsers=told, by=by
         )
-        try:
-            pipeline.run(planned, tools, report)
-        except (ClearanceError, MemoryError):
-            raise
-        except Exception as error:
-            log.exception("The run was stopped")
-            remedy = "Mend the cause, then run the same command again."
-            raise CorpusError(f"{type(error).__name__}: {error}", remedy=remedy) from error
+        _carry_out(planned, tools, report)
+
+
+def _name_sources(roots: Sequence[Root], report: IngestReport) -> None:
+    for source in dict.fromkeys(root.source for root in roots if root.source):
+        report.sources.append({"name": source.name, "root": str(source.root)})
+        report.watcher.say(f"Source {source.name}: {source.root}")
+
+
+def _carry_out(planned: Plan, tools: IngestTools, report: IngestReport) -> None:
+    """Raises CorpusError for what nobody has foreseen."""
+    try:
+        pipeline.run(planned, tools, report)
+    except (ClearanceError, MemoryError):
+        raise
+    except Exception as error:
+        log.exception("The run was stopped")
+        remedy = "Mend the cause, then run the same command again."
+        raise CorpusError(f"{type(error).__name__}: {error}", remedy=remedy) from error
 
 
 def _find_places(

@@ -130,17 +130,25 @@ def assign_named_source(
     return (replace(root, source=replace(catalog.sources.get(name), root=root.place)),)
 
 
-def _assign_source(root: Root, catalog: Catalog | None, make_by: Actor | None) -> Root:
+def _source_of(root: Root, catalog: Catalog | None, make_by: Actor | None) -> NamedSource:
+    """The one in the catalog, which is made if there is none and `make_by` is given; else one that
+    is nowhere stored.
+    """
     source = None
     if catalog is not None and make_by is not None:
         source = catalog.sources.ensure(root.place, is_folder=root.is_folder, by=make_by)
     elif catalog is not None:
         source = catalog.sources.find(root.place, is_folder=root.is_folder)
-    if source is None:
-        place, shown = (root.place, root.place.name) if root.is_folder else (root.place.parent, "")
-        source = NamedSource(
-            id=0, name=shown or place.name, root=place, shown=shown, loose=not root.is_folder
-        )
+    if source is not None:
+        return source
+    place, shown = (root.place, root.place.name) if root.is_folder else (root.place.parent, "")
+    return NamedSource(
+        id=0, name=shown or place.name, root=place, shown=shown, loose=not root.is_folder
+    )
+
+
+def _assign_source(root: Root, catalog: Catalog | None, make_by: Actor | None) -> Root:
+    source = _source_of(root, catalog, make_by)
     if root.tree is not None and root.tree.place == source.root:
         return replace(root, source=source)
     try:

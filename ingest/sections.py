@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from indexes.model import PageMark, SectionMark
 from ingest.elements import Element
@@ -48,13 +49,11 @@ def lay_out(elements: Iterable[Element]) -> tuple[str, list[TextBlock]]:
         body = element.text.strip()
         if not body:
             continue
-        if blocks:
-            gap = "\n" if before == element.kind == "list" else "\n\n"
-            parts.append(gap)
-            at += len(gap)
-        blocks.append(TextBlock(at, at + len(body), element))
-        parts.append(body)
-        at, before = at + len(body), element.kind
+        gap = "\n" if before == element.kind == "list" else "\n\n"
+        start = at + len(gap) if blocks else 0
+        parts += (gap, body) if blocks else (body,)
+        blocks.append(TextBlock(start, start + len(body), element))
+        at, before = start + len(body), element.kind
     return "".join(parts), blocks
 
 
@@ -63,23 +62,26 @@ def make_sections(blocks: Sequence[TextBlock]) -> Iterator[Section]:
 
     Headings with nothing of their own go with what they introduce.
     """
-    path: list[Heading] = []
+    path: HeadingPath = ()
     held: list[TextBlock] = []
     for block in blocks:
         if block.element.kind == "heading":
             if any(one.element.kind != "heading" for one in held) or not _introduces(held, block):
                 if held:
-                    yield Section(tuple(path), tuple(held))
+                    yield Section(path, tuple(held))
                 held = []
-            level = max(1, block.element.level)
-            while path and path[-1].level >= level:
-                path.pop()
-            path.append(
-                Heading(block.start, level, " ".join(block.element.text.split())[:HEADING_CHARS])
-            )
+            path = _path_to(block, path)
         held.append(block)
     if held:
-        yield Section(tuple(path), tuple(held))
+        yield Section(path, tuple(held))
+
+
+def _path_to(heading: TextBlock, before: HeadingPath) -> HeadingPath:
+    """A heading after those that it stands under. before: the path of the heading before it."""
+    level = max(1, heading.element.level)
+    text = " ".join(heading.element.text.split())[:HEADING_CHARS]
+    above = takewhile(lambda outer: outer.level < level, before)
+    return (*above, Heading(heading.start, level, text))
 
 
 def _introduces(held: Sequence[TextBlock], heading: TextBlock) -> bool:

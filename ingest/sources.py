@@ -59,33 +59,42 @@ def scan(
     for root in roots:
         if root.tree is None:
             raise ValueError(f"{root.place} was not opened")
-        of_source = root.source.readers if root.source else NOBODY
         for entry in root.tree.walk(rules, root.start):
             if entry.is_folder:
                 unreadable.append(_folder_problem(entry.place, root, entry.problem))
             elif not skip or entry.place not in skip:
                 origin = Origin(
-                    tree=root.tree, parts=entry.parts, rules=rules, of_source=of_source, shelf=shelf,
+                    tree=root.tree,
+                    parts=entry.parts,
+                    rules=rules,
+                    of_source=root.source.readers if root.source else NOBODY,
+                    shelf=shelf,
                     way=way,
-                )  # fmt: skip
+                )
                 made = _make_source(root, entry, origin, collection, max_bytes)
-                if is_archive(entry.parts[-1]):
-                    sources += _list_archive(made, max_bytes)
-                else:
-                    sources.append(made)
+                sources += _list_archive(made, max_bytes) if is_archive(entry.parts[-1]) else [made]
     if named := rules.manifest_files:
         found = {source.place for source in sources}
         unreadable += _files_not_found(roots, named - found - skip)
+    return Scan(
+        roots=tuple(roots),
+        sources=tuple(sources),
+        unreadable=tuple(unreadable),
+        blind=_blind_prefixes(sources, unreadable),
+    )
+
+
+def _blind_prefixes(
+    sources: Sequence[SourceFile], unreadable: Sequence[SourceFile]
+) -> tuple[str, ...]:
+    """Of uris: below what cannot be read now, and inside archives that do not open."""
     unseen = [
         source
         for source in (*unreadable, *sources)
         if isinstance(source.problem, SourceUnavailable)
     ]
-    blind = tuple(source.uri.rstrip("/") + "/" for source in unseen)
-    blind += tuple(source.uri + INSIDE for source in sources if is_closed_archive(source))
-    return Scan(
-        roots=tuple(roots), sources=tuple(sources), unreadable=tuple(unreadable), blind=blind
-    )
+    closed = [source.uri + INSIDE for source in sources if is_closed_archive(source)]
+    return (*(source.uri.rstrip("/") + "/" for source in unseen), *closed)
 
 
 def is_closed_archive(source: SourceFile) -> bool:

@@ -116,19 +116,23 @@ class Splitter:
         """
         at = span.start
         while at < span.end:
-            size = max(1, int(room * self._chars_per_token))
-            while True:
-                limit = min(span.end, at + size)
-                cut = (
-                    limit if limit == span.end else self.best_cut(at, limit, at + (limit - at) // 2)
-                )
-                piece = self.trim(at, cut)
-                tokens = self.count_spans([piece])[0]
-                if tokens <= room or cut - at <= 1:
-                    break
-                size = max(1, min(size * 3 // 4, int(size * room / tokens)))
+            cut, piece, tokens = self._cut_first(at, span.end, room)
             if tokens:
                 self._chars_per_token = max(0.25, (piece.end - piece.start) / tokens)
             if piece.end > piece.start:
                 yield piece, tokens
             at = cut
+
+    def _cut_first(self, at: int, end: int, room: int) -> tuple[int, TextSpan, int]:
+        """(where the first piece of what is too long ends, the piece without white space around it,
+        its tokens)
+        """
+        size = max(1, int(room * self._chars_per_token))
+        while True:
+            limit = min(end, at + size)
+            cut = limit if limit == end else self.best_cut(at, limit, at + (limit - at) // 2)
+            piece = self.trim(at, cut)
+            tokens = self.count_spans([piece])[0]
+            if tokens <= room or cut - at <= 1:
+                return cut, piece, tokens
+            size = max(1, min(size * 3 // 4, int(size * room / tokens)))

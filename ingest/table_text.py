@@ -6,7 +6,7 @@ to say it: then the rows stay rows, below their header.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -81,19 +81,12 @@ class TableText:
         begin, stop = self.lines[number]
         if heads and self._table and number >= self._below and (begin < start or end < stop):
             heads = self._part_of_header(number, start, end)
-        kept: list[str] = []
-        room = MAX_HEADER_CHARS
-        for line in (*heads, *named):
-            if len(line) > room:
-                break
-            kept.append(line)
-            room -= len(line)
+        kept = _first_that_fit((*heads, *named), MAX_HEADER_CHARS)
         if len(kept) < len(heads):
             return ""
         groups = self._group_names(start)
-        if sum(map(len, groups)) > room:
-            groups = []
-        return "\n".join((*kept[len(heads) :], *kept[: len(heads)], *groups))
+        fits = sum(map(len, (*kept, *groups))) <= MAX_HEADER_CHARS
+        return "\n".join((*kept[len(heads) :], *kept[: len(heads)], *(groups if fits else ())))
 
     def lead_above(self, start: int, end: int) -> list[str]:
         """What is embedded of the lines above a part of the table, one a line, the most important
@@ -112,9 +105,7 @@ class TableText:
         Lines that are cut through keep their label and their headers.
         """
         start, end = max(start, self.start), min(end, self.end)
-        if not self.is_prose:
-            return self._text[start:end]
-        if end <= self.body_start:
+        if not self.is_prose or end <= self.body_start:
             return self._text[start:end]
         said = [self._text[slice(*line)] for line in self.lines[: self._lead] if line[0] >= start]
         said += (*self._titles, *self._head_line) if start < self.body_start else ()
@@ -318,6 +309,17 @@ class TableText:
     def _line_at(self, place: int) -> int:
         """The number of the line that holds this place, or of the last one that begins before it."""
         return max(0, bisect_right(self.lines, place, key=lambda line: line[0]) - 1)
+
+
+def _first_that_fit(lines: Iterable[str], room: int) -> list[str]:
+    """Lines up to the first that does not fit, in characters."""
+    kept: list[str] = []
+    for line in lines:
+        room -= len(line)
+        if room < 0:
+            break
+        kept.append(line)
+    return kept
 
 
 def _find_lines(text: str, start: int, end: int) -> list[TextRange]:

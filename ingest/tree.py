@@ -110,19 +110,17 @@ class Tree:
         try:
             about = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
         except OSError as error:
-            problem = unavailable_source(error)
-            yield TreeEntry(parts=parts, place=place, rule=rule, problem=problem)
+            yield TreeEntry(parts=parts, place=place, rule=rule, problem=unavailable_source(error))
             return
         if not stat.S_ISDIR(about.st_mode):
             yield TreeEntry(parts=parts, place=place, about=about, rule=rule)
             return
         try:
-            if len(parts) > MAX_DEPTH:
-                raise OSError(errno.EMLINK, f"It is more than {MAX_DEPTH} folders deep")
-            inner = os.open(parts[-1], _ENTRY | os.O_DIRECTORY, dir_fd=folder)
+            inner = _open_inner(folder, parts)
         except OSError as error:
-            problem = unavailable_source(error)
-            yield TreeEntry(parts=parts, place=place, problem=problem, is_folder=True)
+            yield TreeEntry(
+                parts=parts, place=place, problem=unavailable_source(error), is_folder=True
+            )
             return
         try:
             yield from self._walk_folder(inner, parts, place, rule, rules)
@@ -217,6 +215,13 @@ class Way:
 
     def __del__(self) -> None:
         self._let_go()
+
+
+def _open_inner(folder: int, parts: tuple[str, ...]) -> int:
+    """The folder of this name in a folder that is open. Raises OSError."""
+    if len(parts) > MAX_DEPTH:
+        raise OSError(errno.EMLINK, f"It is more than {MAX_DEPTH} folders deep")
+    return os.open(parts[-1], _ENTRY | os.O_DIRECTORY, dir_fd=folder)
 
 
 def unavailable_source(error: OSError) -> SourceUnavailable:

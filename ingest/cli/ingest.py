@@ -192,6 +192,16 @@ def ingest_labelled(
     return _run_and_report(work, dry_run=False, as_json=as_json)
 
 
+def _print_report(report: "IngestReport", *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report.summary()))
+        return
+    for line in report.lines():
+        print(line)
+    if report.error:
+        print_error(report.error)
+
+
 def _run_and_report(
     work: "Callable[[IngestReport, ExitStack], None]", *, dry_run: bool, as_json: bool
 ) -> int:
@@ -208,13 +218,7 @@ def _run_and_report(
         except ClearanceError as error:
             report.error = error
         report.close()
-    if as_json:
-        print(json.dumps(report.summary()))
-    else:
-        for line in report.lines():
-            print(line)
-        if report.error:
-            print_error(report.error)
+    _print_report(report, as_json=as_json)
     if report.interrupted:
         return INTERRUPTED
     return exit_code(report.error) if report.error else int(not report.succeeded)

@@ -47,16 +47,8 @@ def restrict_files(scratch: Path) -> frozenset[Restriction]:
     version = landlock_version()
     if version < 1:
         return frozenset()
-    handled = (1 << 13) - 1
-    handled |= sum(
-        right for since, right in ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV)) if version >= since
-    )
-    net = _BIND_TCP | _CONNECT_TCP
-    scoped = _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS
-    attributes = struct.pack("=QQQ", handled, net, scoped)[
-        : 24 if version >= 6 else 16 if version >= 4 else 8
-    ]
-    ruleset = libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
+    handled = _handled_rights(version)
+    ruleset = _make_ruleset(version, handled)
     if ruleset < 0:
         return frozenset()
     try:
@@ -67,6 +59,23 @@ def restrict_files(scratch: Path) -> frozenset[Restriction]:
         return frozenset({"files", "signals"} if version >= 6 else {"files"})
     finally:
         os.close(ruleset)
+
+
+def _handled_rights(version: int) -> int:
+    """What files are restricted in, by a kernel of this version."""
+    later = ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV))
+    return ((1 << 13) - 1) | sum(right for since, right in later if version >= since)
+
+
+def _make_ruleset(version: int, handled: int) -> int:
+    """Its descriptor, below 0 if the kernel makes none. It is of files, and of the network and
+    signals if the kernel knows them.
+    """
+    net = _BIND_TCP | _CONNECT_TCP
+    scoped = _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS
+    size = 24 if version >= 6 else 16 if version >= 4 else 8
+    attributes = struct.pack("=QQQ", handled, net, scoped)[:size]
+    return int(libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0))
 
 
 def _allowed_paths(scratch: Path) -> Iterator[tuple[Path, int]]:

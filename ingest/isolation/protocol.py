@@ -131,6 +131,11 @@ def pack(parsed: Parsed) -> Iterator[dict[str, Any]]:
         **first,
         "cut": {"title": parsed.cut.title, "text": parsed.cut.text, "chunks": len(chunks)},
     }
+    yield from _pack_chunks(chunks)
+
+
+def _pack_chunks(chunks: Sequence[Chunk]) -> Iterator[dict[str, Any]]:
+    """Their frames, none much larger than BATCH_CHARS."""
     batch: list[list[Any]] = []
     chars = 0
     for number, one in enumerate(chunks, start=1):

@@ -34,10 +34,7 @@ def parse_files(
             if isinstance(item, tuple):
                 changed, document = item
                 yield from _await_room(changed, document, pending, stages)
-                cutting = Cutting(
-                    tools.embedders.recipe, cut_options(task.source, tools.settings.chunk_tokens)
-                )
-                pending[tools.parsers.submit(document, cutting)] = changed
+                pending[tools.parsers.submit(document, _cutting_of(task, tools))] = changed
             else:
                 yield item
             yield from _take_parsed(pending, stages, fewer_than=most)
@@ -45,6 +42,11 @@ def parse_files(
     finally:
         for future in pending:
             future.cancel()
+
+
+def _cutting_of(task: Task, tools: IngestTools) -> Cutting:
+    options = cut_options(task.source, tools.settings.chunk_tokens)
+    return Cutting(tools.embedders.recipe, options)
 
 
 def _await_room(

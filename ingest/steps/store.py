@@ -24,16 +24,7 @@ def store_item(
     if isinstance(item, FileOutcome):
         return item
     if isinstance(item, UnchangedFile):
-        if item.verdict == "relabelled" and item.task.source.uri not in relabelled:
-            try:
-                tools.catalog.documents.relabel(
-                    item.task.source.uri, item.task.readers, by=tools.by
-                )
-            except UnknownPrincipal as error:
-                return failed_outcome(
-                    item.task.source.path, error, stale=True, uri=item.task.source.uri
-                )
-        return unchanged_outcome(item.task, item.verdict)
+        return _store_unchanged(item, tools, relabelled)
     chunked, source = item.chunked, item.chunked.task.source
     try:
         _put_document(chunked.document, item.vectors, tools)
@@ -54,6 +45,19 @@ def store_item(
         losses=chunked.document.losses,
         uri=source.uri,
     )
+
+
+def _store_unchanged(
+    item: UnchangedFile, tools: WriteTools, relabelled: frozenset[str]
+) -> FileOutcome:
+    """Its readers, unless it has them already."""
+    source = item.task.source
+    if item.verdict == "relabelled" and source.uri not in relabelled:
+        try:
+            tools.catalog.documents.relabel(source.uri, item.task.readers, by=tools.by)
+        except UnknownPrincipal as error:
+            return failed_outcome(source.path, error, stale=True, uri=source.uri)
+    return unchanged_outcome(item.task, item.verdict)
 
 
 def relabel_together(
