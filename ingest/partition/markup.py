@@ -19,7 +19,7 @@ from ingest.partition.structured import value_elements
 from ingest.partition.tables import inline_table, make_table
 from ingest.partition.text import parse_code, read_text
 
-Node: TypeAlias = etree._Element
+XmlNode: TypeAlias = etree._Element
 
 _ENCODING = re.compile(rb"""^\s*<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""")
 _XML_HEADER = re.compile(r"^\s*<\?xml[^>]*\?>")
@@ -55,7 +55,7 @@ def read_xml(path: Path, work: ParseContext) -> ReadResult:
     return list(_read_tree(root, work)), {}
 
 
-def _parse(text: str) -> Node | None:
+def _parse(text: str) -> XmlNode | None:
     """The tree; None if the text is no sound XML. Nothing outside the file is read."""
     for huge, entities in ((False, "internal"), (True, False)):
         parser = etree.XMLParser(
@@ -72,7 +72,7 @@ def _parse(text: str) -> Node | None:
     return None
 
 
-def _read_tree(root: Node, work: ParseContext) -> Iterator[Element]:
+def _read_tree(root: XmlNode, work: ParseContext) -> Iterator[Element]:
     """Elements with mixed text are paragraphs; the others become values with their names."""
     if not _has_mixed_text(root):
         yield from value_elements({_name(root.tag): _value_of(root, work)}, work)
@@ -81,9 +81,9 @@ def _read_tree(root: Node, work: ParseContext) -> Iterator[Element]:
     yield from _mixed_elements(root)
 
 
-def _mixed_elements(root: Node) -> Iterator[Element]:
+def _mixed_elements(root: XmlNode) -> Iterator[Element]:
     """What attributes say as lines, and the paragraphs."""
-    waiting: list[Node] = [root]
+    waiting: list[XmlNode] = [root]
     while waiting:
         node = waiting.pop()
         if not isinstance(node.tag, str):
@@ -101,7 +101,7 @@ def _mixed_elements(root: Node) -> Iterator[Element]:
         waiting += reversed(node)
 
 
-def _heading_or_text(node: Node, text: str) -> Element:
+def _heading_or_text(node: XmlNode, text: str) -> Element:
     if _name(node.tag).lower() in ("title", "head", "heading") and len(text) < 200:
         depth = sum(1 for _ in node.iterancestors())
         return Element(kind="heading", text=text, level=max(1, min(depth, 9)))
@@ -110,11 +110,11 @@ def _heading_or_text(node: Node, text: str) -> Element:
     return Element(kind="text", text=f"{name}: {text}" if short else text)
 
 
-def _texts(node: Node) -> Iterator[str]:
+def _texts(node: XmlNode) -> Iterator[str]:
     """All text inside an element in its order, with that of entities that nobody resolved as it is
     written; blocks inside it are words apart.
     """
-    waiting: list[Node | str] = [node]
+    waiting: list[XmlNode | str] = [node]
     while waiting:
         item = waiting.pop()
         if isinstance(item, str):
@@ -129,7 +129,7 @@ def _texts(node: Node) -> Iterator[str]:
             waiting += [apart + (child.tail or ""), child, apart]
 
 
-def _is_paragraph(node: Node) -> bool:
+def _is_paragraph(node: XmlNode) -> bool:
     """Whether its text and that of the elements inside it belong together."""
     return (
         bool((node.text or "").strip())
@@ -138,15 +138,15 @@ def _is_paragraph(node: Node) -> bool:
     )
 
 
-def _has_mixed_text(root: Node) -> bool:
+def _has_mixed_text(root: XmlNode) -> bool:
     return any(
         len(node) and _is_paragraph(node) for node in root.iter() if isinstance(node.tag, str)
     )
 
 
-def _value_of(root: Node, work: ParseContext) -> object:
+def _value_of(root: XmlNode, work: ParseContext) -> object:
     """A tree without mixed text as values: repeated elements are lists."""
-    made: dict[Node, dict[str, object]] = {}
+    made: dict[XmlNode, dict[str, object]] = {}
     for node in root.iter(etree.Element):
         made[node] = {
             f"{_name(key)}": value for key, value in node.attrib.items() if _is_words(key, value)
@@ -178,7 +178,7 @@ class _Repeated(list[object]):
     """Elements of one name below one other."""
 
 
-def _text_of(node: Node, work: ParseContext) -> str:
+def _text_of(node: XmlNode, work: ParseContext) -> str:
     text = "".join(_texts(node)).strip()
     if _TAGGED.search(text):  # a page inside a text, as feeds have it
         found = web.parse_html(text, work)[0]
@@ -186,7 +186,7 @@ def _text_of(node: Node, work: ParseContext) -> str:
     return unescape(text) if "&" in text else text
 
 
-def _comments(root: Node) -> Iterator[Element]:
+def _comments(root: XmlNode) -> Iterator[Element]:
     for node in root.iter(etree.Comment):
         if (node.text or "").strip():
             yield Element(kind="text", text=f"# {node.text.strip()}")
@@ -206,7 +206,7 @@ def _name(tag: str) -> str:
 # --- Office files stored as XML -------------------------------------------------------------------
 
 
-def _read_word(root: Node) -> Iterator[Element]:
+def _read_word(root: XmlNode) -> Iterator[Element]:
     """The paragraphs and tables of a Word file stored as XML."""
     blocks = [
         block
@@ -227,13 +227,13 @@ def _read_word(root: Node) -> Iterator[Element]:
             yield Element(kind="text", text=text)
 
 
-def _word_table(node: Node) -> Element | None:
+def _word_table(node: XmlNode) -> Element | None:
     """None if it has no text."""
     rows = [[_word_text(cell) for cell in row.iter("{*}tc")] for row in node.iter("{*}tr")]
     return make_table(rows) if any(map(any, rows)) else None
 
 
-def _word_text(node: Node) -> str:
+def _word_text(node: XmlNode) -> str:
     parts: Mapping[str, str] = {"tab": "\t", "br": "\n", "noBreakHyphen": "-"}
     return "".join(
         (each.text or "") if _name(each.tag) == "t" else parts.get(_name(each.tag), "")

@@ -41,7 +41,7 @@ _TEXTS = (0x1E, 0x1F, 0x102, 0x0D)
 
 def read_tnef(path: Path, work: ParseContext) -> ReadResult:
     """Raises SourceBroken."""
-    found = _Found()
+    found = _TnefContents()
     for number, value in _attributes(path.read_bytes()):
         found.take(number, value)
     message = found.message
@@ -56,7 +56,7 @@ def read_tnef(path: Path, work: ParseContext) -> ReadResult:
 
 
 @dataclass(slots=True)
-class _Found:
+class _TnefContents:
     """What the attributes of a file told so far."""
 
     message: Properties = field(default_factory=Properties)

@@ -33,7 +33,7 @@ def parse_rich_body(data: bytes, work: ParseContext) -> list[Element]:
 
 def unwrap_page(data: bytes) -> str:
     """The markup of the page. One pass over the bytes, however deep its groups are."""
-    reading = _Reading()
+    reading = _WrappedReading()
     at = 0
     while (found := TOKEN.match(data, at)) is not None:  # every byte is a part of some token
         at = found.end() + reading.take(found)
@@ -53,7 +53,7 @@ class _State:
 
 
 @dataclass(slots=True)
-class _Reading:
+class _WrappedReading:
     """What is known at a place in the bytes, and what was made of those before it."""
 
     fonts: Fonts = field(default_factory=Fonts)

@@ -39,14 +39,14 @@ def read_spreadsheet(path: Path, work: ParseContext) -> ReadResult:
     """Sheets in order, with the text that each cell shows. Raises SourceBroken, SourceEmpty."""
     with open_package(path, work) as package:
         require_content(package)
-        book = _Book(package, work)
+        book = _OdsBook(package, work)
         elements = list(book.elements())
         book.pictures.require_text(elements)
         return elements, read_about(package)
 
 
 @dataclass(slots=True)
-class _Reading:
+class _OdsReading:
     """One sheet while its cells come in."""
 
     sheet: Sheet
@@ -62,7 +62,7 @@ class _Reading:
     whys: dict[int, str] = field(default_factory=dict)  # why nobody sees cells of this row
 
 
-class _Book:
+class _OdsBook:
     def __init__(self, package: Package, work: ParseContext) -> None:
         self.package, self.work = package, work
         self.pictures = Pictures(package, work)
@@ -74,7 +74,7 @@ class _Book:
         self.uncomputed = 0
         self.depth = 0  # of tables: those of charts stand inside a sheet
         self.sheets = 0
-        self.reading: _Reading | None = None
+        self.reading: _OdsReading | None = None
         self.after: list[Element] = []  # what follows the sheet that is being read
 
     def elements(self) -> Iterator[Element]:
@@ -106,12 +106,12 @@ class _Book:
                 self.sheets += 1
                 self.reading = self._begin(node, self.sheets)
 
-    def _begin(self, node: etree._Element, number: int) -> _Reading:
+    def _begin(self, node: etree._Element, number: int) -> _OdsReading:
         name = clean(value_of(node, "name") or f"Sheet{number}").strip()
         hidden = self.styles.hides("table", value_of(node, "style-name"))
-        return _Reading(Sheet(name, number), hidden)
+        return _OdsReading(Sheet(name, number), hidden)
 
-    def _read(self, tag: str, node: etree._Element, reading: _Reading) -> None:
+    def _read(self, tag: str, node: etree._Element, reading: _OdsReading) -> None:
         if tag == "table-column":
             count = _repeated(node, "number-columns-repeated")
             if value_of(node, "visibility") in _UNSEEN:
@@ -134,7 +134,7 @@ class _Book:
             self._read_shapes(node)
             node.clear()
 
-    def _read_cell(self, tag: str, node: etree._Element, reading: _Reading) -> None:
+    def _read_cell(self, tag: str, node: etree._Element, reading: _OdsReading) -> None:
         count = _repeated(node, "number-columns-repeated")
         first = reading.column + 1
         reading.column += count
@@ -154,7 +154,7 @@ class _Book:
         if across > 1 or down > 1:
             reading.merged.append((first, max(1, across), max(1, down)))
 
-    def _why_unseen(self, node: etree._Element, reading: _Reading, column: int) -> str:
+    def _why_unseen(self, node: etree._Element, reading: _OdsReading, column: int) -> str:
         """Why the letters of a cell are not to be seen; "" if they are."""
         style = value_of(node, "style-name") or next(
             (style for first, last, style in reading.styles if first <= column <= last), None
@@ -177,7 +177,7 @@ class _Book:
             return clean(formula), False
         return clean(value or ""), is_number
 
-    def _end_row(self, node: etree._Element, reading: _Reading) -> None:
+    def _end_row(self, node: etree._Element, reading: _OdsReading) -> None:
         count = _repeated(node, "number-rows-repeated")
         first = reading.row + 1
         reading.row += count
@@ -202,7 +202,7 @@ class _Book:
             for column, across, down in merged
         ]
 
-    def _shown(self, cell: SheetCell, reading: _Reading, row_hidden: bool) -> SheetCell | None:
+    def _shown(self, cell: SheetCell, reading: _OdsReading, row_hidden: bool) -> SheetCell | None:
         name, why = reading.sheet.name, reading.whys.get(cell.column, "")
         if reading.hidden:
             why = f"in the hidden sheet {name}"

@@ -17,7 +17,7 @@ MAX_CHAIN = 20  # styles that one is based on, one after the other
 
 
 @dataclass(frozen=True, slots=True)
-class _Style:
+class _OdfStyle:
     """What one style says by itself."""
 
     parent: str = ""
@@ -32,7 +32,7 @@ class OdfStyles:
     """The styles of one file, by family and name."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Style] = {}
+        self._known: dict[str, _OdfStyle] = {}
         self.coloured_page = False
 
     def add(self, node: etree._Element) -> None:
@@ -47,7 +47,7 @@ class OdfStyles:
         name = f"{value_of(node, 'family')} {value_of(node, 'name')}"
         parent = f"{value_of(node, 'family')} {value_of(node, 'parent-style-name') or ''}"
         automatic = value_of(about, "use-window-font-color") == "true"
-        self._known[name] = _Style(
+        self._known[name] = _OdfStyle(
             parent,
             hidden,
             _shift_of(value_of(about, "text-position")),
@@ -89,8 +89,8 @@ class OdfStyles:
         """The style of a paragraph and those that it is based on."""
         return [each for each, _ in self._chain("paragraph", name)] or [name or ""]
 
-    def _chain(self, family: str, name: str | None) -> list[tuple[str, _Style]]:
-        found: list[tuple[str, _Style]] = []
+    def _chain(self, family: str, name: str | None) -> list[tuple[str, _OdfStyle]]:
+        found: list[tuple[str, _OdfStyle]] = []
         key = f"{family} {name}"
         while key in self._known and len(found) < MAX_CHAIN:
             found.append((key.partition(" ")[2], self._known[key]))

@@ -82,7 +82,7 @@ def read_pages(
         )
     if document.get_formtype() != pdfium_c.FORMTYPE_NONE:
         document.init_forms()
-    reader = _PageReader(document, work, second)
+    reader = _PdfPageReader(document, work, second)
     pages = [reader.read(index) for index in range(count)]
     reader.tell()
     pages = _drop_running_lines(pages, work)
@@ -102,7 +102,7 @@ def _open_document(path: Path) -> pdfium.PdfDocument:
         raise SourceBroken(f"PDFium cannot read it: {error}.") from error
 
 
-class _PageReader:
+class _PdfPageReader:
     """Reads pages one by one and counts what it cannot read."""
 
     def __init__(

@@ -43,7 +43,7 @@ _EDGE_PLACES = tuple(map(ctypes.addressof, _EDGES))
 def read_drawing(page: pdfium.PdfPage, viewport: Viewport) -> tuple[Drawing, TextObjects]:
     """What is drawn, and what is to be known of the text objects."""
     texts = TextObjects()
-    found = _Found(viewport)
+    found = _DrawnSoFar(viewport)
     for order, (handle, kind, around) in enumerate(_objects(page, viewport), start=1):
         if kind == pdfium_c.FPDF_PAGEOBJ_TEXT:
             _take_text(texts, handle, around, order, viewport)
@@ -119,7 +119,7 @@ def _is_faint(form: int) -> bool:
 
 
 @dataclass(slots=True)
-class _Found:
+class _DrawnSoFar:
     """What is drawn on a page so far."""
 
     viewport: Viewport

@@ -28,7 +28,7 @@ def read_old_workbook(path: Path, work: ParseContext) -> ReadResult:
     """An .xls file. Raises SourceBroken."""
     with failure_as_damage(), (work.scratch / "xlrd.log").open("w") as log:
         book = xlrd.open_workbook(str(path), logfile=log, formatting_info=True, on_demand=True)
-        return list(_Book(book, work).elements()), _about(path)
+        return list(_OldBook(book, work).elements()), _about(path)
 
 
 def _about(path: Path) -> dict[str, Scalar]:
@@ -49,7 +49,7 @@ def _about(path: Path) -> dict[str, Scalar]:
     return told
 
 
-class _Book:
+class _OldBook:
     def __init__(self, book: Any, work: ParseContext) -> None:
         self.book, self.work = book, work
         self.left = MAX_CELLS

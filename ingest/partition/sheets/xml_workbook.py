@@ -31,14 +31,14 @@ _NAMED = {
 
 def xml_sheet_elements(root: etree._Element, work: ParseContext) -> Iterator[Element]:
     """The sheets of a workbook (XML Spreadsheet 2003), each a page."""
-    book = _Book(root, work)
+    book = _XmlBook(root, work)
     for number, node in enumerate(root.iterchildren("{*}Worksheet"), start=1):
         yield from book.elements(node, number)
     book.values.tell_uncomputed(work)
 
 
 @dataclass(frozen=True, slots=True)
-class _Style:
+class _CellStyle:
     """What a style says itself; None if the one that it is based on decides."""
 
     above: str | None
@@ -48,7 +48,7 @@ class _Style:
     bare: bool | None  # nothing coloured stands behind the text
 
 
-class _Book:
+class _XmlBook:
     def __init__(self, root: etree._Element, work: ParseContext) -> None:
         self.work, self.keeper = work, CellKeeper(work)
         self.values = Values((), from_1904=root.find("{*}ExcelWorkbook/{*}Date1904") is not None)
@@ -132,7 +132,7 @@ class _Book:
         """How cells of a style look, by what it and those that it is based on say."""
         name = name or _DEFAULT
         if name not in self.forms:
-            chain: list[_Style] = []
+            chain: list[_CellStyle] = []
             at: str | None = name
             while at in self.styles and len(chain) < len(self.styles):
                 chain.append(self.styles[at])
@@ -145,12 +145,12 @@ class _Book:
         return self.forms[name]
 
 
-def _read_style(node: etree._Element) -> _Style:
+def _read_style(node: etree._Element) -> _CellStyle:
     form = value_of(node.find("{*}NumberFormat"), "Format")
     font, fill = node.find("{*}Font"), node.find("{*}Interior")
     colour = value_of(font, "Color")
     pattern = value_of(fill, "Pattern")
-    return _Style(
+    return _CellStyle(
         above=value_of(node, "Parent"),
         code=_NAMED.get(form.lower(), form) if form is not None else None,
         white=colour.upper() == "#FFFFFF" if colour is not None else None,

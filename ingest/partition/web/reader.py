@@ -68,7 +68,7 @@ def read_page(root: Node, work: ParseContext) -> list[Element]:
     """The elements of a page, its menus last."""
     styles = styles_of(root)
     name_tables(root, styles)
-    reader = _PageReader(work, styles, find_data_tables(root))
+    reader = _WebPageReader(work, styles, find_data_tables(root))
     writer = PageWriter(work)
     reader.read(root, reader.styles.start(), writer)
     writer.end_block()
@@ -77,7 +77,7 @@ def read_page(root: Node, work: ParseContext) -> list[Element]:
     return [*writer.content, *menus.values()]
 
 
-class _PageReader:
+class _WebPageReader:
     """Walks with a stack: nesting may be deep."""
 
     def __init__(
@@ -216,7 +216,7 @@ class _PageReader:
             return
         styles = styles_of(root)
         name_tables(root, styles)
-        inner = _PageReader(self.work, styles, find_data_tables(root), in_frame=True)
+        inner = _WebPageReader(self.work, styles, find_data_tables(root), in_frame=True)
         writer.end_block()
         inner.read(
             root, replace(look, ground=None) if look.hidden else inner.styles.start(), writer

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from ingest.partition.lines import join_lines
 from ingest.partition.pdf.page import Box, Word
 from ingest.partition.pdf.rows import is_number, is_year, lines_text
-
-Span = tuple[int, int, int, int]
+from ingest.partition.tables import Span
 
 
 @dataclass(slots=True)
