@@ -187,7 +187,7 @@ class IngestReport:
         )
 
     def _what_is_missing(self) -> Iterator[str]:
-        """In documents, of their files, and of the run."""
+        """What documents lack, documents that lack their files, and the end of the run."""
         if self.losses:
             files = "1 file lacks" if len(self.lacking) == 1 else f"{len(self.lacking)} files lack"
             yield printable(f"{files} something: {name_losses(self.losses)}.")

@@ -68,8 +68,8 @@ def _handled_rights(version: int) -> int:
 
 
 def _make_ruleset(version: int, handled: int) -> int:
-    """Its descriptor, below 0 if the kernel makes none. It is of files, and of the network and
-    signals if the kernel knows them.
+    """Its descriptor, below 0 if the kernel makes none. It restricts files, and the network and
+    signals if the kernel can.
     """
     net = _BIND_TCP | _CONNECT_TCP
     scoped = _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS

@@ -52,7 +52,7 @@ def may_go_deeper(count: int, work: ParseContext) -> bool:
 
 
 def _limit_passed(work: ParseContext) -> str:
-    """Of all files inside one; "" if there is room for the last one."""
+    """The limit that the files inside this one have passed; "" if they have passed none."""
     if work.attachments > work.options.max_members:
         return f"only the first {work.options.max_members} are read"
     if work.unpacked > work.options.max_unpacked_mb * MEGABYTE:

@@ -128,8 +128,7 @@ def _decoded(value: str, told: dict[str, str]) -> str:
 def _entry_elements(entry: str, held: list[_Property], work: ParseContext) -> Iterator[Element]:
     names = {each.name: each for each in reversed(held)}
     heading = names.get("SUMMARY") or names.get("FN")
-    title = _unescape(heading.value) if heading else ""
-    title = title or " ".join(filter(None, _fields(names["N"].value) if "N" in names else ()))
+    title = (_unescape(heading.value) if heading else "") or _full_name(names.get("N"))
     yield Element(kind="heading", text=" ".join(title.split()) or _UNNAMED[entry], level=1)
     lines: dict[str, None] = {}
     for each in _with_loose_lines(held):
@@ -166,6 +165,10 @@ def _with_loose_lines(held: list[_Property]) -> Iterator[_Property]:
             yield _Property(_LOOSE, {}, "\n".join(each.value for each in group))
         else:
             yield from group
+
+
+def _full_name(told: _Property | None) -> str:
+    return " ".join(filter(None, _fields(told.value))) if told else ""
 
 
 def _is_attached_file(each: _Property) -> bool:

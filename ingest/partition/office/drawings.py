@@ -126,7 +126,7 @@ def _series(root: etree._Element) -> tuple[list[str], list[list[str]]]:
 
 
 def _points_of(series: etree._Element, *names: str) -> list[str]:
-    """Those of the first of these parts that it has."""
+    """The stored values of the first of these parts that the series has."""
     parts = (child(series, name) for name in names)
     return next((_points(part) for part in parts if part is not None), [])
 
