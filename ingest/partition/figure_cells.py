@@ -29,7 +29,7 @@ def drop_layout(table: Table) -> Table:
     """
     if not table.rows or not table.rows[0]:
         return table
-    grid = _Grid(table)
+    grid = _FigureGrid(table)
     grid.drop_empty()
     grid.join_signs()
     return grid.table()
@@ -48,7 +48,7 @@ class _Move:
         return f"{figure} {sign}" if _is_currency(sign) or _NOTE.fullmatch(sign) else figure + sign
 
 
-class _Grid:
+class _FigureGrid:
     """A table while its columns are put together."""
 
     def __init__(self, table: Table) -> None:

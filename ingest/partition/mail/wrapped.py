@@ -43,7 +43,7 @@ def unwrap_page(data: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
+class _GroupState:
     """What holds until the end of a group."""
 
     place: str = ""  # "tag" in markup, "fonts" in their table, "silent" in what is no text
@@ -57,8 +57,8 @@ class _WrappedReading:
     """What is known at a place in the bytes, and what was made of those before it."""
 
     fonts: Fonts = field(default_factory=Fonts)
-    state: _State = field(default_factory=_State)
-    stack: list[_State] = field(default_factory=list)
+    state: _GroupState = field(default_factory=_GroupState)
+    stack: list[_GroupState] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
     pending: bytearray = field(default_factory=bytearray)
     to_skip: int = 0  # signs that stand for the last character in old programs

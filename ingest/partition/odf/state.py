@@ -16,7 +16,7 @@ _IN_PLACE = ("text", "section", "list-item", "text-box", "note-body")
 
 
 @dataclass(slots=True)
-class Grid:
+class OdfGrid:
     """A table while its cells come in."""
 
     placed: list[Placed] = field(default_factory=list)
@@ -35,7 +35,7 @@ class OdfStory(Story[Flow]):
         super().__init__(package, work, Flow())
         self.pictures, self.styles = pictures, styles
         self.margins: list[Element] = []
-        self.grids: list[Grid] = []
+        self.grids: list[OdfGrid] = []
         self.lists = self.deleted = 0  # so many open ones
         self.hidden_sections: list[bool] = []  # of every open one
         self.frames: list[str] = []  # what every open frame is, on a slide

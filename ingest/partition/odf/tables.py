@@ -2,7 +2,7 @@
 
 from lxml import etree
 
-from ingest.partition.odf.state import Grid, OdfStory, release_in_place, start_flow
+from ingest.partition.odf.state import OdfGrid, OdfStory, release_in_place, start_flow
 from ingest.partition.office.grids import Placed, cell_text, spread, table_elements
 from ingest.partition.office.package import number_of, release, value_of
 from ingest.partition.office.story import Handlers
@@ -12,7 +12,7 @@ MAX_REPEATED = 64  # cells that one stands for
 
 
 def _start(story: OdfStory, node: etree._Element) -> None:
-    story.grids.append(Grid())
+    story.grids.append(OdfGrid())
 
 
 def _start_header_rows(story: OdfStory, node: etree._Element) -> None:

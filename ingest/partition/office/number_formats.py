@@ -40,7 +40,7 @@ _CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)(-?[\d.]+)\]")
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
+class _FormatSection:
     """One part of a code, between its semicolons."""
 
     tokens: tuple[str, ...]
@@ -60,7 +60,7 @@ def format_number(value: float, code: str, *, from_1904: bool = False) -> str:
 
 
 @lru_cache(maxsize=1_000)
-def _sections(code: str) -> tuple[_Section, ...]:
+def _sections(code: str) -> tuple[_FormatSection, ...]:
     parts: list[list[str]] = [[]]
     for token in _TOKEN.findall(code):
         if token == ";":
@@ -70,17 +70,17 @@ def _sections(code: str) -> tuple[_Section, ...]:
     return tuple(map(_section, parts[:4]))
 
 
-def _section(tokens: Sequence[str]) -> _Section:
+def _section(tokens: Sequence[str]) -> _FormatSection:
     told = next(filter(None, map(_CONDITION.fullmatch, tokens)), None)
     try:
         condition = (told.group(1), float(told.group(2))) if told else None
     except ValueError:
         condition = None
     is_date = any(map(is_date_token, tokens))
-    return _Section(tuple(tokens), condition, is_date)
+    return _FormatSection(tuple(tokens), condition, is_date)
 
 
-def _choose(sections: Sequence[_Section], value: float) -> tuple[_Section, bool]:
+def _choose(sections: Sequence[_FormatSection], value: float) -> tuple[_FormatSection, bool]:
     """(the section for this value, whether it says itself that the value is negative)"""
     for section in sections:
         if section.condition and _holds(section.condition, value):

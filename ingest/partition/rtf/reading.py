@@ -15,7 +15,7 @@ _HEADING = re.compile(
 
 
 @dataclass(slots=True)
-class State:
+class RtfState:
     """What a group inherits from the group around it."""
 
     flow: RtfFlow | None  # where text goes; None: it is passed over
@@ -38,8 +38,8 @@ class RtfReading:
         self.work = work
         self.body = RtfFlow(work)
         self.edges: dict[str, list[RtfFlow]] = {"header": [], "footer": []}
-        self.state = State(self.body)
-        self.stack: list[State] = []  # of the groups around
+        self.state = RtfState(self.body)
+        self.stack: list[RtfState] = []  # of the groups around
         self.fonts = Fonts()
         self.levels: dict[int, int] = {}  # of headings, by style
         self.style = -1  # that the table of styles tells of
@@ -96,14 +96,14 @@ class RtfReading:
                 return  # the sign of a list without numbers
         flow.write(text, self._why_unseen(state, flow), state.shift)
 
-    def _why_unseen(self, state: State, flow: RtfFlow) -> str:
+    def _why_unseen(self, state: RtfState, flow: RtfFlow) -> str:
         if state.deleted:
             return "deleted"
         if state.hidden:
             return "marked as hidden"
         return "in the colour of its background" if self._is_white(state, flow) else ""
 
-    def _is_white(self, state: State, flow: RtfFlow) -> bool:
+    def _is_white(self, state: RtfState, flow: RtfFlow) -> bool:
         """Whether letters cannot be told from the page; cells of tables often have a ground."""
         if not 0 < state.colour < len(self.colours) or flow.kind == "box":
             return False

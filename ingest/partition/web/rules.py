@@ -26,7 +26,7 @@ _USED = frozenset((
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class _CssRule:
     own: frozenset[str]  # names that the element itself has
     around: frozenset[str]  # and names that elements around it have
     told: Declarations
@@ -38,7 +38,7 @@ class _Rule:
 class CssRules:
     """The rules of all style sheets inside a page."""
 
-    by_name: dict[str, list[_Rule]] = field(default_factory=dict)  # one of the last compound
+    by_name: dict[str, list[_CssRule]] = field(default_factory=dict)  # one of the last compound
     complete: bool = True  # False if colours may come from sheets or rules that were not read
     _count: int = 0
 
@@ -67,7 +67,7 @@ class CssRules:
             own = frozenset(steps[-1]) - {"*"}
             around = frozenset(name for step in steps[:-1] for name in step) - {"*"}
             names = [name for step in steps for name in step]
-            known.append(_Rule(own, around, told, _weight_of(names), self._count))
+            known.append(_CssRule(own, around, told, _weight_of(names), self._count))
 
     def matching(self, names: frozenset[str], above: frozenset[str]) -> list[Declarations]:
         """What rules say of an element with these names inside elements with those, the weakest

@@ -22,7 +22,7 @@ NEAR_MIDDLE = 6.0  # points between the middle of a header and that of its colum
 
 
 @dataclass(slots=True)
-class _Line:
+class _TableLine:
     """A printed row of a table: its pieces with the columns they lie over."""
 
     row: PrintedRow
@@ -58,7 +58,8 @@ def build_cells(
         if min(rule.end, right) - max(rule.start, left) > ROW_RULE * (right - left)
     ]
     printed = [
-        _Line(row, [(*place_piece(piece, columns), piece) for piece in row.pieces]) for row in rows
+        _TableLine(row, [(*place_piece(piece, columns), piece) for piece in row.pieces])
+        for row in rows
     ]
     for place in section_rows(rows, columns):
         printed[place].names_section = True
@@ -75,7 +76,9 @@ def build_cells(
     return cells, len(groups), header_rows
 
 
-def _place_headers(head: Sequence[_Line], columns: Sequence[Column], level: Sequence[Rule]) -> None:
+def _place_headers(
+    head: Sequence[_TableLine], columns: Sequence[Column], level: Sequence[Rule]
+) -> None:
     """Tells what columns headers stand over: by their number, by the lines under them, by the names
     below that repeat.
     """
@@ -89,7 +92,7 @@ def _place_headers(head: Sequence[_Line], columns: Sequence[Column], level: Sequ
                 above.ruled[place] = over
 
 
-def _names_below(head: Sequence[_Line]) -> dict[int, str]:
+def _names_below(head: Sequence[_TableLine]) -> dict[int, str]:
     """The headers of the first line that names more than the rows, each by its column."""
     for line in head:
         if line.filled - {0}:
@@ -97,7 +100,7 @@ def _names_below(head: Sequence[_Line]) -> dict[int, str]:
     return {}
 
 
-def _place_head(line: _Line, columns: Sequence[Column]) -> list[tuple[int, int, PrintedPiece]]:
+def _place_head(line: _TableLine, columns: Sequence[Column]) -> list[tuple[int, int, PrintedPiece]]:
     """Headers one to each column, if there are as many as columns, wherever they stand over them."""
     pieces = line.row.pieces
     if len(pieces) == len(columns):
@@ -107,7 +110,7 @@ def _place_head(line: _Line, columns: Sequence[Column]) -> list[tuple[int, int, 
     return line.placed
 
 
-def count_head(printed: Sequence[_Line]) -> int:
+def count_head(printed: Sequence[_TableLine]) -> int:
     """How many printed rows stand above the first with figures; 1 if there are none at all."""
     for index, line in enumerate(printed):
         if line.figures:
@@ -117,17 +120,17 @@ def count_head(printed: Sequence[_Line]) -> int:
     return 1 if len(printed) > 1 else 0
 
 
-def _is_full(line: _Line) -> bool:
+def _is_full(line: _TableLine) -> bool:
     return 0 in line.filled and len(line.filled) > 1
 
 
-def _is_apart(printed: Sequence[_Line], index: int) -> bool:
+def _is_apart(printed: Sequence[_TableLine], index: int) -> bool:
     """Whether a printed row is no further line of the one above it."""
     above, line = printed[index - 1].row, printed[index].row
     return line.baseline - above.baseline > 1.35 * max(above.size, line.size)
 
 
-def _back_to_label(printed: Sequence[_Line], index: int) -> int:
+def _back_to_label(printed: Sequence[_TableLine], index: int) -> int:
     """Names of sections right above the first figures belong to the body: those in the first column
     and those over the whole width.
     """
@@ -137,11 +140,11 @@ def _back_to_label(printed: Sequence[_Line], index: int) -> int:
 
 
 def _group_lines(
-    printed: Sequence[_Line], head: int, lines: Sequence[float], columns: Sequence[Column]
-) -> list[list[_Line]]:
+    printed: Sequence[_TableLine], head: int, lines: Sequence[float], columns: Sequence[Column]
+) -> list[list[_TableLine]]:
     """Printed rows that are one row of the table."""
     usual = _usual_step(printed)
-    groups: list[list[_Line]] = []
+    groups: list[list[_TableLine]] = []
     for index, line in enumerate(printed):
         below = printed[index + 1] if index + 1 < len(printed) else None
         if groups and (index < head) == (index - 1 < head):
@@ -155,7 +158,7 @@ def _group_lines(
     return groups
 
 
-def _usual_step(printed: Sequence[_Line]) -> float:
+def _usual_step(printed: Sequence[_TableLine]) -> float:
     """From one row with figures to the next, in points."""
     steps = [
         after.row.baseline - before.row.baseline
@@ -165,7 +168,7 @@ def _usual_step(printed: Sequence[_Line]) -> float:
     return statistics.median(steps) if steps else 0.0
 
 
-def _ruled_between(above: _Line, below: _Line, lines: Sequence[float]) -> bool:
+def _ruled_between(above: _TableLine, below: _TableLine, lines: Sequence[float]) -> bool:
     return any(above.row.baseline - 1 < at < below.row.middle_line for at in lines)
 
 
@@ -191,7 +194,7 @@ def _columns_under(
     return None
 
 
-def _stands_over(line: _Line, columns: Sequence[Column]) -> bool:
+def _stands_over(line: _TableLine, columns: Sequence[Column]) -> bool:
     """Whether headers stand over several columns each: one that is wider than the header under it,
     or several that share the columns.
     """
@@ -207,7 +210,7 @@ def _stands_over(line: _Line, columns: Sequence[Column]) -> bool:
     return wide or (shared and sum(end - start for start, end in over) >= len(columns) - 1)
 
 
-def _is_beside(above: _Line, below: _Line) -> bool:
+def _is_beside(above: _TableLine, below: _TableLine) -> bool:
     """Whether two lines overlap in height and fill other columns, as cells of one row do."""
     size = max(above.row.size, below.row.size, 1)
     return below.row.baseline - above.row.baseline < 0.9 * size and not (
@@ -216,9 +219,9 @@ def _is_beside(above: _Line, below: _Line) -> bool:
 
 
 def _is_one_row(
-    group: Sequence[_Line],
-    line: _Line,
-    below: _Line | None,
+    group: Sequence[_TableLine],
+    line: _TableLine,
+    below: _TableLine | None,
     usual: float,
     columns: Sequence[Column],
     *,
@@ -248,7 +251,9 @@ def _is_one_row(
     return _goes_on_in_label(before, line, label, tight=tight, close=close)
 
 
-def _goes_on_in_label(before: _Line, line: _Line, label: str, *, tight: bool, close: bool) -> bool:
+def _goes_on_in_label(
+    before: _TableLine, line: _TableLine, label: str, *, tight: bool, close: bool
+) -> bool:
     """Whether the label of a row goes on in this line. tight, close: to the line before."""
     above = before.row.pieces[0].text
     is_open = bool(OPEN_END.search(above))
@@ -261,7 +266,7 @@ def _goes_on_in_label(before: _Line, line: _Line, label: str, *, tight: bool, cl
 
 
 def _cells_of(
-    group: Sequence[_Line], number: int, columns: Sequence[Column], *, header: bool, body: bool
+    group: Sequence[_TableLine], number: int, columns: Sequence[Column], *, header: bool, body: bool
 ) -> list[GridCell]:
     cells: dict[tuple[int, int], GridCell] = {}
     for line in group:
@@ -281,7 +286,7 @@ def _cells_of(
     return list(cells.values())
 
 
-def _spread_ranges(line: _Line, columns: Sequence[Column]) -> list[tuple[int, int]]:
+def _spread_ranges(line: _TableLine, columns: Sequence[Column]) -> list[tuple[int, int]]:
     """The columns that each header of a level above the last one stands over: those that it is the
     middle of, as many as there are, without those of another one.
     """
