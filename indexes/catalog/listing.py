@@ -37,8 +37,8 @@ from indexes.catalog.schema import (
 from indexes.errors import BadInput, NotFound
 from indexes.model import Actor, Loss, Readers
 
-State = Literal["stored", "stale", "failed", "refused", "gone"]
-STATES: tuple[State, ...] = ("stored", "stale", "failed", "refused", "gone")
+DocumentState = Literal["stored", "stale", "failed", "refused", "gone"]
+STATES: tuple[DocumentState, ...] = ("stored", "stale", "failed", "refused", "gone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class ListedDocument:
     source: str | None
     path: str
     title: str | None
-    state: State
+    state: DocumentState
     chunks: int
     allow: tuple[str, ...]
     deny: tuple[str, ...]
@@ -75,7 +75,7 @@ class Listing:
         *,
         source: str | None = None,
         path_prefix: str = "",
-        state: State | None = None,
+        state: DocumentState | None = None,
         reader: str | None = None,
         limit: int = 100,
         offset: int = 0,

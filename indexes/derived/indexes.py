@@ -21,12 +21,17 @@ import numpy as np
 
 from indexes.catalog.index_input import Mark, Placement
 from indexes.catalog.reading import ReadState
-from indexes.derived.keywords.blocks import Block
+from indexes.derived.keywords.blocks import KeywordBlock
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.keywords.scorer import Ranking, Statistics
 from indexes.derived.placements import Placements
 from indexes.derived.ties import Ties, ties_of
-from indexes.derived.vector_input import add_vectors, empty_vectors, in_batches, read_vectors
+from indexes.derived.vector_input import (
+    add_vectors,
+    empty_vectors,
+    read_vectors,
+    split_to_fit_memory,
+)
 from indexes.derived.vectors.store import Floats, Ints, Ranked, VectorStore, VectorStores
 from indexes.model import IndexGeneration
 
@@ -44,7 +49,7 @@ class Changes:
     gone: tuple[Placement, ...] = ()  # as they were placed
     moved: tuple[tuple[Placement, Placement], ...] = ()  # (before, now): the same rows
     new: tuple[Placement, ...] = ()
-    words: tuple[Sequence[Block], ...] = ()  # of each new one
+    words: tuple[Sequence[KeywordBlock], ...] = ()  # of each new one
     # of the rows of the new ones, in their order. If None, they are not wanted
     vectors: Floats | None = None
 
@@ -203,7 +208,7 @@ class DerivedIndexes:
 
     def bring_in_line(self, state: ReadState, document_ids: Sequence[int]) -> None:
         """For indexes that nobody else sees yet."""
-        for batch in in_batches(document_ids):
+        for batch in split_to_fit_memory(document_ids):
             self.apply(self.compute_changes(state, batch, self.generation))
 
     def trust_placements(self, placements: Iterable[Placement]) -> None:

@@ -19,7 +19,7 @@ from indexes.catalog.reading import ReadState
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords import blocks
 from indexes.derived.keywords.index import KeywordIndex, postings_digest
-from indexes.derived.vector_input import in_batches
+from indexes.derived.vector_input import split_to_fit_memory
 from indexes.errors import IndexDamaged
 
 Where = Literal["catalog", "documents", "keywords", "vectors"]
@@ -192,7 +192,7 @@ def _contents_from_catalog(
         [np.empty(0, np.int64)],
         [np.empty((0, derived.generation.dimension), np.float32)],
     )
-    for some in in_batches(expected):
+    for some in split_to_fit_memory(expected):
         ids = [placed.document_id for placed in some]
         texts, vectors = state.keyword_texts(ids), state.vectors(derived.generation, ids)
         for placed in some:

@@ -43,13 +43,13 @@ def leaktest(
     """
     from indexes import embedder as embedding
     from service.leaktest.attack import attack_service
-    from service.leaktest.canaries import remove_leftovers
+    from service.leaktest.canaries import remove_canaries
 
     settings = configuration.load()
     with open_catalog(settings) as catalog:
         if only_clean:
             typer.echo(
-                f"{remove_leftovers(catalog, by=command_line_actor())} things of earlier leak tests were removed."
+                f"{remove_canaries(catalog, by=command_line_actor())} things of earlier leak tests were removed."
             )
             return
         if not url:

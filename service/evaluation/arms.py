@@ -15,7 +15,7 @@ from service.answering.answerer import Answerer
 from service.answering.values import Ask
 from service.templates.drafts import read_draft
 from service.templates.store import CatalogTemplates, to_template
-from service.templates.template import BUILT_IN, Style, Template, TemplateSource
+from service.templates.template import BUILT_IN, PromptStyle, Template, TemplateSource
 
 QUOTES = "quotes"
 ACTIVE = "active"
@@ -51,7 +51,7 @@ class FixedTemplate:
     template: Template
 
     def choose(
-        self, name: str | None, principal: Principal, style: Style, language: Script
+        self, name: str | None, principal: Principal, style: PromptStyle, language: Script
     ) -> Template:
         return self.template
 
@@ -103,7 +103,7 @@ def make_arms(
     return (*found, quoting) if quotes else tuple(found)
 
 
-def find_template(name: str, catalog: Catalog, style: Style) -> Template:
+def find_template(name: str, catalog: Catalog, style: PromptStyle) -> Template:
     """The template of that name (its newest version), name@version, or file, whoever may use it.
 
     Raises BadInput.

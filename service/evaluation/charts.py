@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.evaluation.comparison import Comparison, Summary, format_number
+from service.evaluation.comparison import Comparison, Summary, format_value
 from service.evaluation.scores import MEASURES, Unit
 
 COLOURS = 8  # of arms that the style sheet knows; further ones share them
@@ -166,7 +166,7 @@ def _choose_step(most: float) -> float:
 
 
 def _format_amount(value: float, unit: Unit) -> str:
-    return f"{value:.3g} s" if unit == "seconds" else format_number(value, unit)
+    return f"{value:.3g} s" if unit == "seconds" else format_value(value, unit)
 
 
 def _points_of_steps(ordered: Sequence[float], most: float) -> str:

@@ -10,7 +10,12 @@ from indexes.catalog import Catalog
 from indexes.errors import ClearanceError
 from service.leaktest.canaries import Canaries, Identity, random_word
 from service.leaktest.client import Client, PreparedRequest
-from service.leaktest.comparing import Reply, describe_first_difference, find_words, make_comparable
+from service.leaktest.comparing import (
+    ObservedReply,
+    describe_first_difference,
+    find_words,
+    make_comparable,
+)
 from service.leaktest.doors import (
     HOSTILE_FILTERS,
     MODES,
@@ -77,7 +82,7 @@ class Scene:
             if models or not call.asks_a_model
         ]
 
-    def ask(self, call: Call, who: Identity) -> Reply:
+    def ask(self, call: Call, who: Identity) -> ObservedReply:
         return self.client.answer(call, who.key)
 
 
@@ -286,7 +291,7 @@ def _find_doors_still_open(here: Scene, way: str, name: str) -> list[str]:
     return [call.door for call in doors if _holds_document(here.ask(call, person), word)]
 
 
-def _holds_document(answered: Reply, word: str) -> bool:
+def _holds_document(answered: ObservedReply, word: str) -> bool:
     """Whether more than the question comes back."""
     return answered.status == 200 and bool(find_words(answered.body, [f"The {word} report"]))
 
@@ -372,5 +377,5 @@ def _measure_durations(
     return taken
 
 
-def _bytes_of_reply(answered: Reply) -> bytes:
+def _bytes_of_reply(answered: ObservedReply) -> bytes:
     return repr(dict(answered.headers)).encode() + answered.body

@@ -12,7 +12,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from indexes.errors import BadInput, ClearanceError
-from service.leaktest.comparing import Reply
+from service.leaktest.comparing import ObservedReply
 from service.leaktest.doors import Call
 
 TIMEOUT_S = 60.0
@@ -74,11 +74,11 @@ class Client:
             lines += [f"Content-Length: {len(body)}"]
         return PreparedRequest("\r\n".join([*lines, "", ""]).encode("ascii") + body, call.method)
 
-    def answer(self, call: Call, key: str | None) -> Reply:
+    def answer(self, call: Call, key: str | None) -> ObservedReply:
         """Raises ServiceAway if nothing answers."""
         return self.send(self.prepare(call, key))[0]
 
-    def send(self, prepared: PreparedRequest) -> tuple[Reply, float]:
+    def send(self, prepared: PreparedRequest) -> tuple[ObservedReply, float]:
         """The reply, and the seconds until its last byte.
 
         A connection that the server has closed is opened anew.
@@ -104,7 +104,7 @@ class Client:
             else made
         )
 
-    def _exchange(self, prepared: PreparedRequest) -> tuple[Reply, float]:
+    def _exchange(self, prepared: PreparedRequest) -> tuple[ObservedReply, float]:
         assert self._socket is not None
         start = time.perf_counter()
         self._socket.sendall(prepared.content)
@@ -125,7 +125,7 @@ class Client:
         took = time.perf_counter() - start
         if headers.get("connection", "").lower() == "close":
             self.close()
-        return Reply(status, headers, bytes(body)), took
+        return ObservedReply(status, headers, bytes(body)), took
 
     def _receive_more(self, received: bytearray) -> None:
         assert self._socket is not None

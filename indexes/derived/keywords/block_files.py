@@ -7,7 +7,7 @@ import numpy as np
 
 from indexes.derived.keywords import blocks, kernels
 from indexes.derived.keywords.analysis import ANALYSIS_VERSION
-from indexes.derived.keywords.blocks import Block
+from indexes.derived.keywords.blocks import KeywordBlock
 from indexes.errors import IndexDamaged
 
 LAYOUT_VERSION = 1
@@ -15,7 +15,7 @@ DIRECTORY = "keywords-directory.npy"
 DATA = "keywords-blocks.npy"
 
 
-def write_blocks(folder: Path, owned: Sequence[tuple[int, Block]]) -> None:
+def write_blocks(folder: Path, owned: Sequence[tuple[int, KeywordBlock]]) -> None:
     """Writes blocks with the reader set that each belongs to.
 
     The order within a reader set is kept.
@@ -33,7 +33,7 @@ def write_blocks(folder: Path, owned: Sequence[tuple[int, Block]]) -> None:
             file.write(block.data)
 
 
-def read_blocks(folder: Path) -> list[tuple[int, Block]]:
+def read_blocks(folder: Path) -> list[tuple[int, KeywordBlock]]:
     """What was written.
 
     Raises IndexDamaged when it is not all there, or not of this version, or not sound.
@@ -63,7 +63,7 @@ def read_blocks(folder: Path) -> list[tuple[int, Block]]:
     owned = []
     start = 0
     for number, size in zip(numbers.tolist(), sizes.tolist(), strict=True):
-        block: Block = np.array(data[start : start + size])
+        block: KeywordBlock = np.array(data[start : start + size])
         start += size
         if not kernels.is_sound(blocks.address(block), size):
             raise IndexDamaged("A block of the keyword index is not sound.")
