@@ -113,19 +113,23 @@ class Client:
             self._receive_more(received)
         status, headers = _parse_head(bytes(received[:end]))
         body = received[end + 4 :]
-        if prepared.method == "HEAD" or status in (204, 304):
-            pass
-        elif "content-length" in headers:
-            while len(body) < int(headers["content-length"]):
-                self._receive_more(body)
-        elif headers.get("transfer-encoding", "").lower() == "chunked":
-            body = self._receive_chunks(body)
-        else:
-            self._receive_rest(body)
+        if prepared.method != "HEAD" and status not in (204, 304):
+            body = self._receive_body(headers, body)
         took = time.perf_counter() - start
         if headers.get("connection", "").lower() == "close":
             self.close()
         return ObservedReply(status, headers, bytes(body)), took
+
+    def _receive_body(self, headers: Mapping[str, str], begun: bytearray) -> bytearray:
+        """The whole body, of which this much came with the head."""
+        if "content-length" in headers:
+            while len(begun) < int(headers["content-length"]):
+                self._receive_more(begun)
+        elif headers.get("transfer-encoding", "").lower() == "chunked":
+            return self._receive_chunks(begun)
+        else:
+            self._receive_rest(begun)
+        return begun
 
     def _receive_more(self, received: bytearray) -> None:
         assert self._socket is not None

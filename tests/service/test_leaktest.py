@@ -43,13 +43,15 @@ def embedder_of(generation: IndexGeneration) -> HashingEmbedder:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer filters and changes: those leaks are found with any."""
-    honest = checks._hidden_changes
+    honest = checks._HiddenChanges.by_description
     few = ("one was added", "some were removed")
     monkeypatch.setattr(checks, "PLAIN_FILTERS", ())
     monkeypatch.setattr(checks, "HOSTILE_FILTERS", ())
     monkeypatch.setattr(checks, "ROUNDS", 1)
     monkeypatch.setattr(
-        checks, "_hidden_changes", lambda here: {what: honest(here)[what] for what in few}
+        checks._HiddenChanges,
+        "by_description",
+        lambda changes: {what: honest(changes)[what] for what in few},
     )
 
 
