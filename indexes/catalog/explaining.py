@@ -235,15 +235,18 @@ def _suggest_changes(user: str, entries: Iterable[RuleEntry], *, enabled: bool) 
         yield from _suggest_ends(entry)
     if not allowed:
         yield f"Allow {user}, or a group that it is in, in the rule of the file, and ingest it again."
-        for entry in entries:
-            if (
-                entry.effect == "allow"
-                and entry.name.startswith("group:")
-                and entry.state == "active"
-            ):
-                yield f"Or put the user into {entry.name}: clearance groups join {entry.name} {user}."
-            elif entry.effect == "allow" and entry.state == "named" and entry.nearest:
-                yield f"Correct {entry.name} to {entry.nearest} in the rule, if that is meant."
+        yield from _suggest_with_present_rule(user, entries)
+
+
+def _suggest_with_present_rule(user: str, entries: Iterable[RuleEntry]) -> Iterator[str]:
+    """How what the rule allows already could come to mean the user."""
+    for entry in entries:
+        if entry.effect != "allow":
+            continue
+        if entry.name.startswith("group:") and entry.state == "active":
+            yield f"Or put the user into {entry.name}: clearance groups join {entry.name} {user}."
+        elif entry.state == "named" and entry.nearest:
+            yield f"Correct {entry.name} to {entry.nearest} in the rule, if that is meant."
 
 
 def _suggest_ends(entry: RuleEntry) -> Iterator[str]:

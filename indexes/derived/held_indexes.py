@@ -89,12 +89,16 @@ class HeldIndexes:
             building, mine = self._building, self._building is None
             if building is None:
                 building = self._building = Future()
-        if not mine:
-            try:
-                building.result(_WAIT_S)
-            except TimeoutError as error:
-                raise IndexNotReady from error
+        if mine:
+            self._build_for_all(building)
             return
+        try:
+            building.result(_WAIT_S)
+        except TimeoutError as error:
+            raise IndexNotReady from error
+
+    def _build_for_all(self, building: "Future[None]") -> None:
+        """Build new indexes; the threads that wait for it learn through `building` how it ended."""
         try:
             fresh = self.build_beside()
             with self.changing, self.lock.writing():

@@ -11,7 +11,7 @@ that this touches in passing still has to be followed in its own right, since th
 for it, too.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -120,6 +120,18 @@ class DerivedIndexes:
         catalog lacks some.
         """
         present = {placed.document_id: placed for placed in state.placements(document_ids)}
+        gone, moved, new = self._sort_into_changes(document_ids, present)
+        texts = state.keyword_texts([placed.document_id for placed in new])
+        words = tuple(
+            self.keywords.analyse(placed.rows, texts.get(placed.document_id, [])) for placed in new
+        )
+        vectors = None if generation is None else read_vectors(state, generation, new)
+        return Changes(tuple(gone), tuple(moved), tuple(new), words, vectors)
+
+    def _sort_into_changes(
+        self, document_ids: Sequence[int], present: Mapping[int, Placement]
+    ) -> tuple[list[Placement], list[tuple[Placement, Placement]], list[Placement]]:
+        """As in Changes: what is gone, moved and new. A document with other rows is gone and new."""
         gone: list[Placement] = []
         moved: list[tuple[Placement, Placement]] = []
         new: list[Placement] = []
@@ -133,12 +145,7 @@ class DerivedIndexes:
                 gone.append(before)
             if now is not None:
                 new.append(now)
-        texts = state.keyword_texts([placed.document_id for placed in new])
-        words = tuple(
-            self.keywords.analyse(placed.rows, texts.get(placed.document_id, [])) for placed in new
-        )
-        vectors = None if generation is None else read_vectors(state, generation, new)
-        return Changes(tuple(gone), tuple(moved), tuple(new), words, vectors)
+        return gone, moved, new
 
     def apply(self, changes: Changes) -> None:
         """Touches memory only.
