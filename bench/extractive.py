@@ -24,7 +24,7 @@ from indexes.search.deduplication import Selection
 from indexes.text.folding import letters_and_digits
 from indexes.text.words import terms
 from service.answering.extractive import choose_quotes, compose_answer
-from service.answering.prompt import Passage, Piece, pack_passages
+from service.answering.prompt import Excerpt, Passage, pack_passages
 
 DATA = Path(
     os.environ.get("CLEARANCE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
@@ -96,7 +96,7 @@ def passages(
         names = [*names[: k - 1], source]
     selection = Selection(k, 4)
     selection.take(corpus.hit(name, rank) for rank, name in enumerate(names, start=1))
-    return pack_passages([Piece(hit, len(hit.text)) for hit in selection.kept])
+    return pack_passages([Excerpt(hit, len(hit.text)) for hit in selection.kept])
 
 
 def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, float]:

@@ -50,7 +50,7 @@ from service.answering.values import AnswererName, Ask
 from service.llm import open_model
 from service.llm.port import LanguageModel, Message, Prompt
 from service.templates.language import fill_template
-from service.templates.template import BASE_EN, BASE_ZH, BuiltInTemplates, Style, Template
+from service.templates.template import BASE_EN, BASE_ZH, BuiltInTemplates, PromptStyle, Template
 from service.testing.models import ScriptedModel
 
 Arm = Literal[
@@ -119,7 +119,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class InjectionReply:
     """What came back."""
 
     text: str
@@ -288,7 +288,7 @@ class Instructed:
         self.instructions = f"{instructions}\n\n" if instructions else ""
 
     def choose(
-        self, name: str | None, principal: Principal, style: Style, language: Script
+        self, name: str | None, principal: Principal, style: PromptStyle, language: Script
     ) -> Template:
         template = BuiltInTemplates().choose(name, principal, style, language)
         if style == "chat":
@@ -324,7 +324,7 @@ class Desk:
     cpu: CapacityLimiter
     tokens: int = ANSWER_TOKENS
 
-    async def ask(self, case: Case, arm: Arm) -> Reply:
+    async def ask(self, case: Case, arm: Arm) -> InjectionReply:
         if isinstance(self.model, Obedient):
             self.model.case = case
         if arm.endswith("undefended"):
@@ -333,7 +333,9 @@ class Desk:
             case, "quotes" if arm.startswith("quotes") else "model", asker(case, arm)
         )
 
-    async def _as_the_product_does(self, case: Case, by: AnswererName, who: Principal) -> Reply:
+    async def _as_the_product_does(
+        self, case: Case, by: AnswererName, who: Principal
+    ) -> InjectionReply:
         answerer = Answerer(
             self.searcher,
             self.model,
@@ -344,11 +346,11 @@ class Desk:
         )
         ask = Ask(question=case.question, k=K, max_tokens=self.tokens, answerer=by)
         answer = await answerer.answer(ask, who)
-        return Reply(
+        return InjectionReply(
             text=answer.text, shown=_is_shown(answer.passages, case), abstained=answer.abstained
         )
 
-    async def _naively(self, case: Case) -> Reply:
+    async def _naively(self, case: Case) -> InjectionReply:
         assert self.model is not None
         who = asker(case, "undefended")
         found = await to_thread.run_sync(
@@ -359,7 +361,7 @@ class Desk:
         pieces = self.model.stream(prompt, max_tokens=self.tokens, cache_salt="bench", stop=stop)
         async with aclosing(pieces):
             text = "".join([piece.text async for piece in pieces])
-        return Reply(text=text, shown=_is_shown(found.hits, case))
+        return InjectionReply(text=text, shown=_is_shown(found.hits, case))
 
 
 def asker(case: Case, arm: Arm) -> Principal:
@@ -367,7 +369,7 @@ def asker(case: Case, arm: Arm) -> Principal:
     return Principal(name=f"user:{kind}-{case.id}")
 
 
-def naive_prompt(case: Case, hits: Sequence[Hit], style: Style) -> Prompt:
+def naive_prompt(case: Case, hits: Sequence[Hit], style: PromptStyle) -> Prompt:
     """Passages and question as they are. A base model gets the examples of the product's template."""
     language = script(case.question)
     before = f"{case.instructions}\n\n" if case.instructions else ""
@@ -385,7 +387,7 @@ def naive_prompt(case: Case, hits: Sequence[Hit], style: Style) -> Prompt:
     )
 
 
-def instructions_of(case: Case, arm: str, style: Style) -> str:
+def instructions_of(case: Case, arm: str, style: PromptStyle) -> str:
     """What the model is instructed in an arm, without passages and question."""
     language = script(case.question)
     if arm.startswith("quotes"):
@@ -426,7 +428,7 @@ async def ask_cases(desk: Desk, arm: Arm, found: Sequence[Case], log: Path, mode
             try:
                 reply = await desk.ask(case, arm)
             except GeneratorBroken as error:  # such as an empty answer
-                reply = Reply(text="", shown=False)
+                reply = InjectionReply(text="", shown=False)
                 print(f"{case.id}: {error}", flush=True)
             style = desk.settings.llm_style
             row = {"model": model, "arm": arm, "style": style, "case": case.id, **asdict(reply)}

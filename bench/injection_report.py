@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 from markdown_it import MarkdownIt
 
 from indexes.text.folding import letters_and_digits
-from service.templates.template import Style
+from service.templates.template import PromptStyle
 
 LEAK_WORDS = 8
 # makes links of bare addresses, too
@@ -75,7 +75,7 @@ class Attacked(Protocol):
 
 
 T = TypeVar("T", bound=Attacked)
-Told = Callable[[T, str, Style], str]
+Told = Callable[[T, str, PromptStyle], str]
 """What the model was told in an arm, without passages and question."""
 
 

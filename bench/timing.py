@@ -35,7 +35,7 @@ from indexes.model import Chunk, Document, Principal, Readers
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
 from service.leaktest.client import Client, PreparedRequest, ServiceAway
-from service.leaktest.comparing import Reply
+from service.leaktest.comparing import ObservedReply
 from service.leaktest.doors import Call
 from service.leaktest.statistics import Separation, measure_separation
 
@@ -62,7 +62,7 @@ REST_OF_OTHERS_S = 0.004
 FEWER = {"burst of 1000": 0.1}  # share of the pairs: a burst takes long to write
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-Number = Callable[[Reply, float], float]
+Number = Callable[[ObservedReply, float], float]
 """What the attacker looks at: the seconds, or something in the reply."""
 
 

@@ -71,31 +71,34 @@ def make_private(path: Path) -> None:
 
 
 def _restrict_below(folder: int, prefix: str) -> list[str]:
-    changed: list[str] = []
     with os.scandir(folder) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
+    changed: list[str] = []
     for entry in found:
         name = prefix + entry.name
-        if entry.is_symlink():
-            if name in NOT_SECRET:
-                continue
-            raise BadConfiguration(
-                f"{name} in the home is a link.", remedy="Put the file itself there."
-            )
-        is_folder = entry.is_dir(follow_symlinks=False)
-        if name in NOT_SECRET or not (is_folder or entry.is_file(follow_symlinks=False)):
-            continue
-        try:
-            place = os.open(entry.name, _LISTED if is_folder else _NAMED, dir_fd=folder)
-        except FileNotFoundError:
-            continue  # another process has replaced it meanwhile
-        try:
-            changed += _restrict(place, name, _FOLDER if is_folder else _FILE)
-            if is_folder:
-                changed += _restrict_below(place, f"{name}/")
-        finally:
-            os.close(place)
+        if name not in NOT_SECRET:
+            changed += _restrict_entry(folder, entry, name)
     return changed
+
+
+def _restrict_entry(folder: int, entry: os.DirEntry[str], name: str) -> list[str]:
+    """name: of the entry, from the home on."""
+    if entry.is_symlink():
+        raise BadConfiguration(
+            f"{name} in the home is a link.", remedy="Put the file itself there."
+        )
+    is_folder = entry.is_dir(follow_symlinks=False)
+    if not (is_folder or entry.is_file(follow_symlinks=False)):
+        return []
+    try:
+        place = os.open(entry.name, _LISTED if is_folder else _NAMED, dir_fd=folder)
+    except FileNotFoundError:
+        return []  # another process has replaced it meanwhile
+    try:
+        changed = _restrict(place, name, _FOLDER if is_folder else _FILE)
+        return [*changed, *(_restrict_below(place, f"{name}/") if is_folder else ())]
+    finally:
+        os.close(place)
 
 
 def _restrict(place: int, name: str, mode: int) -> list[str]:

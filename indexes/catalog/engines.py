@@ -68,15 +68,7 @@ def _make_sqlite_engine(url: str, database: str | None) -> tuple[Engine, Catalog
             "The catalog must be a file.", remedy="Use sqlite:////absolute/path/catalog.sqlite."
         )
     place = Path(database)
-    try:
-        if place.name == CATALOG_FILE:
-            keep_private(place.parent)
-        else:
-            private_folder(place.parent)
-    except OSError as error:
-        raise BadConfiguration(
-            f"The folder {place.parent} cannot be used: {error.strerror}.", remedy=_HOME
-        ) from error
+    _keep_folder_private(place)
     make_private(place)  # its log and its shared memory get the same mode from SQLite
     engine = create_engine(
         url,
@@ -91,6 +83,19 @@ def _make_sqlite_engine(url: str, database: str | None) -> tuple[Engine, Catalog
     event.listen(engine, "connect", file.after_connect)
     event.listen(engine, "begin", _begin_sqlite)
     return engine, file
+
+
+def _keep_folder_private(place: Path) -> None:
+    """The folder of this catalog; if it is the home, everything in it."""
+    try:
+        if place.name == CATALOG_FILE:
+            keep_private(place.parent)
+        else:
+            private_folder(place.parent)
+    except OSError as error:
+        raise BadConfiguration(
+            f"The folder {place.parent} cannot be used: {error.strerror}.", remedy=_HOME
+        ) from error
 
 
 def check_sqlite(version: tuple[int, ...]) -> None:

@@ -22,7 +22,7 @@ MAX_WAYS = 20  # shortest ways from a user to one group that are told
 
 _TOKEN = "the token of "
 
-Way = tuple[str, ...]
+MembershipChain = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class RuleEntry:
     name: str
     state: str  # active | disabled | named (nobody declared it) | removed | everybody
     # all shortest: user, its group, the group above …; empty: it is not meant
-    ways: tuple[Way, ...]
+    ways: tuple[MembershipChain, ...]
     nearest: str | None = None  # of a name that nobody declared
 
     @property
@@ -151,19 +151,21 @@ def _groups_of_token(
     return counted, tuple(notes.values())
 
 
-def _find_ways(connection: Connection, start: Mapping[int, str], user: str) -> dict[int, list[Way]]:
+def _find_ways(
+    connection: Connection, start: Mapping[int, str], user: str
+) -> dict[int, list[MembershipChain]]:
     """All shortest ways from the user to everybody it is, by id, level by level; cycles end where
     all is known.
     """
     public = connection.scalar(select(principals.c.id).where(principals.c.name == PUBLIC))
-    found: dict[int, list[Way]] = {
+    found: dict[int, list[MembershipChain]] = {
         who: [(user,) if name == user else (f"{_TOKEN}{user}", name)] for who, name in start.items()
     }
     if public is not None:
         found[public] = [(user, PUBLIC)]
     level = list(found)
     while level:
-        reached: dict[int, list[Way]] = {}
+        reached: dict[int, list[MembershipChain]] = {}
         for group, name, member in connection.execute(
             select(memberships.c.group_id, principals.c.name, memberships.c.member_id)
             .join(principals, principals.c.id == memberships.c.group_id)
@@ -178,7 +180,7 @@ def _find_ways(connection: Connection, start: Mapping[int, str], user: str) -> d
 
 
 def _find_entries(
-    connection: Connection, reader_set: int, ways: Mapping[int, list[Way]]
+    connection: Connection, reader_set: int, ways: Mapping[int, list[MembershipChain]]
 ) -> Iterator[RuleEntry]:
     entry = reader_set_entries.c
     wanted = (
@@ -233,15 +235,18 @@ def _suggest_changes(user: str, entries: Iterable[RuleEntry], *, enabled: bool) 
         yield from _suggest_ends(entry)
     if not allowed:
         yield f"Allow {user}, or a group that it is in, in the rule of the file, and ingest it again."
-        for entry in entries:
-            if (
-                entry.effect == "allow"
-                and entry.name.startswith("group:")
-                and entry.state == "active"
-            ):
-                yield f"Or put the user into {entry.name}: clearance groups join {entry.name} {user}."
-            elif entry.effect == "allow" and entry.state == "named" and entry.nearest:
-                yield f"Correct {entry.name} to {entry.nearest} in the rule, if that is meant."
+        yield from _suggest_with_present_rule(user, entries)
+
+
+def _suggest_with_present_rule(user: str, entries: Iterable[RuleEntry]) -> Iterator[str]:
+    """How what the rule allows already could come to mean the user."""
+    for entry in entries:
+        if entry.effect != "allow":
+            continue
+        if entry.name.startswith("group:") and entry.state == "active":
+            yield f"Or put the user into {entry.name}: clearance groups join {entry.name} {user}."
+        elif entry.state == "named" and entry.nearest:
+            yield f"Correct {entry.name} to {entry.nearest} in the rule, if that is meant."
 
 
 def _suggest_ends(entry: RuleEntry) -> Iterator[str]:
@@ -264,7 +269,7 @@ def _describe_ways(entry: RuleEntry) -> str:
     return "; ".join(_describe_way(way) for way in entry.ways) + "."
 
 
-def _describe_way(way: Way) -> str:
+def _describe_way(way: MembershipChain) -> str:
     if len(way) == 1:
         return f"that is {way[0]}"
     return f"everybody is {PUBLIC}" if way[-1] == PUBLIC else " is in ".join(way)

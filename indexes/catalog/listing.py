@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     Integer,
     RowMapping,
     case,
@@ -37,8 +38,8 @@ from indexes.catalog.schema import (
 from indexes.errors import BadInput, NotFound
 from indexes.model import Actor, Loss, Readers
 
-State = Literal["stored", "stale", "failed", "refused", "gone"]
-STATES: tuple[State, ...] = ("stored", "stale", "failed", "refused", "gone")
+DocumentState = Literal["stored", "stale", "failed", "refused", "gone"]
+STATES: tuple[DocumentState, ...] = ("stored", "stale", "failed", "refused", "gone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class ListedDocument:
     source: str | None
     path: str
     title: str | None
-    state: State
+    state: DocumentState
     chunks: int
     allow: tuple[str, ...]
     deny: tuple[str, ...]
@@ -75,7 +76,7 @@ class Listing:
         *,
         source: str | None = None,
         path_prefix: str = "",
-        state: State | None = None,
+        state: DocumentState | None = None,
         reader: str | None = None,
         limit: int = 100,
         offset: int = 0,
@@ -92,15 +93,7 @@ class Listing:
         )
         given += [wanted.c.source == source] if source else []
         given += [wanted.c.state == state] if state else []
-        if reader:
-            named = select(literal(1)).where(
-                reader_set_entries.c.reader_set_id == wanted.c.reader_set_id,
-                reader_set_entries.c.effect == "allow",
-                reader_set_entries.c.principal_id.in_(
-                    select(principals.c.id).where(principals.c.name == reader)
-                ),
-            )
-            given.append(exists(named))
+        given += [_is_allowed(reader, wanted.c.reader_set_id)] if reader else []
         page = (
             select(wanted)
             .where(*given)
@@ -138,6 +131,18 @@ class Listing:
                 delete_document(connection, row.id, row.reader_set_id)
                 connection.execute(ingest_failures.delete().where(ingest_failures.c.uri == row.uri))
         return len(document_ids)
+
+
+def _is_allowed(reader: str, reader_set: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether the rule of this column's reader set allows this name."""
+    named = select(literal(1)).where(
+        reader_set_entries.c.reader_set_id == reader_set,
+        reader_set_entries.c.effect == "allow",
+        reader_set_entries.c.principal_id.in_(
+            select(principals.c.id).where(principals.c.name == reader)
+        ),
+    )
+    return exists(named)
 
 
 def _select_documents() -> Any:

@@ -25,22 +25,26 @@ def migrate(database: Database) -> None:
     with database.reading() as connection:
         if _find_revision(connection) == newest_revision():
             return
+    # held throughout, so that two processes never migrate at once
+    with database.writing(_MIGRATION) as connection:
+        _upgrade(connection)
+
+
+def _upgrade(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    # held throughout, so that two processes never migrate at once
-    with database.writing(_MIGRATION) as connection:
-        found = _find_revision(connection)
-        known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
-        if found is not None and found not in known:
-            raise SchemaMismatch(
-                f"Its schema is {found}.", remedy="Install the version of Clearance that wrote it."
-            )
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    found = _find_revision(connection)
+    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaMismatch(
+            f"Its schema is {found}.", remedy="Install the version of Clearance that wrote it."
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def newest_revision() -> str:

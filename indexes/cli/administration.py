@@ -1,10 +1,10 @@
 """Administration from the command line: users, groups, keys, rebuild."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,10 @@ from indexes.cli.common import Json, command_line_actor, open_catalog, print_res
 from indexes.cli.documents import documents
 from indexes.cli.jobs import jobs
 from indexes.cli.terminal import show_progress
+
+if TYPE_CHECKING:
+    from indexes.catalog import Catalog
+    from indexes.derived.verify import Difference, VerificationReport
 
 app = typer.Typer()
 users = typer.Typer(help="People who may ask.", no_args_is_help=True)
@@ -259,20 +263,35 @@ def verify_command(
 
     Exit code 1 if something is not as it must be. Writes nothing, and may run beside the service.
     """
-    from indexes.derived.corpus import Corpus
-    from indexes.derived.vectors import vector_stores
-    from indexes.derived.verify import verify, verify_catalog
-
-    settings = configuration.load()
     with open_catalog() as catalog:
         if catalog.generations.active() is None:
             nothing = {"sound": True, "differences": []}
             print_result(nothing, ["There is nothing to verify yet."], as_json)
             return
-        corpus = Corpus(catalog, settings.home / "derived", vector_stores(settings))
-        with corpus.everything() as (state, derived):
-            report = verify(state, derived, whole=not quick)
-            found = [*report.differences, *verify_catalog(state, whole=not quick)]
+        report, found = _verify_indexes_and_catalog(catalog, whole=not quick)
+    said = {**asdict(report), "sound": not found, "differences": [asdict(each) for each in found]}
+    print_result(said, _describe_differences(report, found), as_json)
+    if found:
+        raise typer.Exit(1)
+
+
+def _verify_indexes_and_catalog(
+    catalog: "Catalog", *, whole: bool
+) -> "tuple[VerificationReport, list[Difference]]":
+    """What was compared, and everything that differs."""
+    from indexes.derived.corpus import Corpus
+    from indexes.derived.vectors import vector_stores
+    from indexes.derived.verify import verify, verify_catalog
+
+    settings = configuration.load()
+    corpus = Corpus(catalog, settings.home / "derived", vector_stores(settings))
+    with corpus.everything() as (state, derived):
+        report = verify(state, derived, whole=whole)
+        return report, [*report.differences, *verify_catalog(state, whole=whole)]
+
+
+def _describe_differences(report: "VerificationReport", found: "Sequence[Difference]") -> list[str]:
+    """For people, with what to do about them."""
     compared = f"{report.documents} documents, {report.passages} passages, {report.reader_sets} reader sets"
     lines = [str(each) for each in found] or [f"All is well: {compared}."]
     if any(each.where != "catalog" for each in found):
@@ -281,10 +300,7 @@ def verify_command(
         lines.append(
             "Ingest the named documents again, or put back a copy of the catalog from before."
         )
-    said = {**asdict(report), "sound": not found, "differences": [asdict(each) for each in found]}
-    print_result(said, lines, as_json)
-    if found:
-        raise typer.Exit(1)
+    return lines
 
 
 def _warn_of_rules_in_force(name: str, named: Mentions) -> None:

@@ -22,7 +22,7 @@ from indexes.derived.held_indexes import HeldIndexes
 from indexes.derived.indexes import DerivedIndexes, ThrownAway
 from indexes.derived.maintenance import Maintenance
 from indexes.derived.snapshot import Snapshot
-from indexes.derived.vector_input import in_batches
+from indexes.derived.vector_input import split_to_fit_memory
 from indexes.derived.vectors.store import VectorStores
 from indexes.derived.view import View, Views
 from indexes.errors import IndexNotReady
@@ -171,7 +171,7 @@ class Corpus:
         The lock of the last step is kept while `following` lasts. Returns what turns it from
         writing to reading.
         """
-        *most, last = [*in_batches(derived.documents_behind(state, wanted))] or [[]]
+        *most, last = [*split_to_fit_memory(derived.documents_behind(state, wanted))] or [[]]
         for some in most:
             changes = derived.compute_changes(state, some, derived.generation)
             with self.held.lock.writing():

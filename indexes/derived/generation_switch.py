@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from indexes.catalog.index_input import Mark
 from indexes.catalog.reading import ReadState
-from indexes.derived.held_indexes import HeldIndexes, active_generation
+from indexes.derived.held_indexes import HeldIndexes, require_generation
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.vector_input import align_vectors, empty_vectors
 from indexes.derived.vectors.store import VectorStore
@@ -61,7 +61,7 @@ class GenerationSwitch:
         """
         if derived.generation.id == state.generation_id:
             return False
-        generation = active_generation(state)
+        generation = require_generation(state)
         mark, vectors = self._prepared.pop(generation.id, (None, None))
         if mark is None or vectors is None or not state.has(mark):
             vectors = empty_vectors(state, generation, self._held.stores)

@@ -1,10 +1,12 @@
 """Reader sets compared with the catalog while searches go on, in the course of time all of them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from indexes.catalog.index_input import Placement
+from indexes.catalog.reading import ReadState
 from indexes.derived.held_indexes import HeldIndexes
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.verify import all_reader_sets, compare_reader_set
@@ -64,17 +66,20 @@ class HealthCheck:
             with self._held.lock.reading():
                 if not derived.usable or derived.last_change(just_this) != before:
                     return
-                try:
-                    found = [
-                        each.what
-                        for each in compare_reader_set(
-                            state, derived, reader_set, expected, whole=False
-                        )
-                    ]
-                except Exception as error:  # so damaged that it cannot even be looked at
-                    found = [repr(error)]
+                found = _find_differences(state, derived, reader_set, expected)
         if found:
             self._held.discard(
                 derived, f"Reader set {reader_set} is not what the catalog says ({found[0]})"
             )
             self._held.make_usable()
+
+
+def _find_differences(
+    state: ReadState, derived: DerivedIndexes, reader_set: int, expected: Sequence[Placement]
+) -> list[str]:
+    """What is not as the catalog says under this reader set."""
+    try:
+        compared = compare_reader_set(state, derived, reader_set, expected, whole=False)
+        return [each.what for each in compared]
+    except Exception as error:  # so damaged that it cannot even be looked at
+        return [repr(error)]

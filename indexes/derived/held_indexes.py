@@ -89,12 +89,16 @@ class HeldIndexes:
             building, mine = self._building, self._building is None
             if building is None:
                 building = self._building = Future()
-        if not mine:
-            try:
-                building.result(_WAIT_S)
-            except TimeoutError as error:
-                raise IndexNotReady from error
+        if mine:
+            self._build_for_all(building)
             return
+        try:
+            building.result(_WAIT_S)
+        except TimeoutError as error:
+            raise IndexNotReady from error
+
+    def _build_for_all(self, building: "Future[None]") -> None:
+        """Build new indexes; the threads that wait for it learn through `building` how it ended."""
         try:
             fresh = self.build_beside()
             with self.changing, self.lock.writing():
@@ -120,7 +124,7 @@ class HeldIndexes:
 
     def build(self, state: ReadState) -> DerivedIndexes:
         """New indexes of this state."""
-        fresh = DerivedIndexes.empty(state, active_generation(state), self.stores)
+        fresh = DerivedIndexes.empty(state, require_generation(state), self.stores)
         fresh.repair(state)
         fresh.rebuild_number = state.rebuild_number()
         return fresh
@@ -128,11 +132,11 @@ class HeldIndexes:
     def _load(self, state: ReadState) -> DerivedIndexes | None:
         if self.folder is None:
             return None
-        generation = active_generation(state)
+        generation = require_generation(state)
         return load_indexes(state, generation, self.stores, self.folder, self.catalog.secret)
 
 
-def active_generation(state: ReadState) -> IndexGeneration:
+def require_generation(state: ReadState) -> IndexGeneration:
     """The generation that is searched in this state. Raises IndexDamaged if there is none."""
     generation = state.generation()
     if generation is None:

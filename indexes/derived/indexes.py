@@ -11,7 +11,7 @@ that this touches in passing still has to be followed in its own right, since th
 for it, too.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -21,12 +21,17 @@ import numpy as np
 
 from indexes.catalog.index_input import Mark, Placement
 from indexes.catalog.reading import ReadState
-from indexes.derived.keywords.blocks import Block
+from indexes.derived.keywords.blocks import KeywordBlock
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.keywords.scorer import Ranking, Statistics
 from indexes.derived.placements import Placements
 from indexes.derived.ties import Ties, ties_of
-from indexes.derived.vector_input import add_vectors, empty_vectors, in_batches, read_vectors
+from indexes.derived.vector_input import (
+    add_vectors,
+    empty_vectors,
+    read_vectors,
+    split_to_fit_memory,
+)
 from indexes.derived.vectors.store import Floats, Ints, Ranked, VectorStore, VectorStores
 from indexes.model import IndexGeneration
 
@@ -44,7 +49,7 @@ class Changes:
     gone: tuple[Placement, ...] = ()  # as they were placed
     moved: tuple[tuple[Placement, Placement], ...] = ()  # (before, now): the same rows
     new: tuple[Placement, ...] = ()
-    words: tuple[Sequence[Block], ...] = ()  # of each new one
+    words: tuple[Sequence[KeywordBlock], ...] = ()  # of each new one
     # of the rows of the new ones, in their order. If None, they are not wanted
     vectors: Floats | None = None
 
@@ -115,6 +120,18 @@ class DerivedIndexes:
         catalog lacks some.
         """
         present = {placed.document_id: placed for placed in state.placements(document_ids)}
+        gone, moved, new = self._sort_into_changes(document_ids, present)
+        texts = state.keyword_texts([placed.document_id for placed in new])
+        words = tuple(
+            self.keywords.analyse(placed.rows, texts.get(placed.document_id, [])) for placed in new
+        )
+        vectors = None if generation is None else read_vectors(state, generation, new)
+        return Changes(tuple(gone), tuple(moved), tuple(new), words, vectors)
+
+    def _sort_into_changes(
+        self, document_ids: Sequence[int], present: Mapping[int, Placement]
+    ) -> tuple[list[Placement], list[tuple[Placement, Placement]], list[Placement]]:
+        """As in Changes: what is gone, moved and new. A document with other rows is gone and new."""
         gone: list[Placement] = []
         moved: list[tuple[Placement, Placement]] = []
         new: list[Placement] = []
@@ -128,12 +145,7 @@ class DerivedIndexes:
                 gone.append(before)
             if now is not None:
                 new.append(now)
-        texts = state.keyword_texts([placed.document_id for placed in new])
-        words = tuple(
-            self.keywords.analyse(placed.rows, texts.get(placed.document_id, [])) for placed in new
-        )
-        vectors = None if generation is None else read_vectors(state, generation, new)
-        return Changes(tuple(gone), tuple(moved), tuple(new), words, vectors)
+        return gone, moved, new
 
     def apply(self, changes: Changes) -> None:
         """Touches memory only.
@@ -203,7 +215,7 @@ class DerivedIndexes:
 
     def bring_in_line(self, state: ReadState, document_ids: Sequence[int]) -> None:
         """For indexes that nobody else sees yet."""
-        for batch in in_batches(document_ids):
+        for batch in split_to_fit_memory(document_ids):
             self.apply(self.compute_changes(state, batch, self.generation))
 
     def trust_placements(self, placements: Iterable[Placement]) -> None:

@@ -49,23 +49,31 @@ class ReadWriteLock:
 
         with self._changed:
             if not (patience_s and self._changed.wait_for(self._is_idle, patience_s)):
-                self._waiting += 1
-                try:
-                    self._changed.wait_for(lambda: not self._writing and not self._readers)
-                finally:
-                    self._waiting -= 1
-                    # if this one was interrupted: for the readers that waited for it
-                    self._changed.notify_all()
+                self._wait_before_readers()
             self._writing = True
         try:
             yield share
         finally:
-            with self._changed:
-                if sharing:
-                    self._readers -= 1
-                else:
-                    self._writing = False
-                self._changed.notify_all()
+            self._end_turn(sharing=sharing)
+
+    def _wait_before_readers(self) -> None:
+        """Waits until nobody reads or writes; no new reader begins meanwhile."""
+        self._waiting += 1
+        try:
+            self._changed.wait_for(lambda: not self._writing and not self._readers)
+        finally:
+            self._waiting -= 1
+            # if this one was interrupted: for the readers that waited for it
+            self._changed.notify_all()
+
+    def _end_turn(self, *, sharing: bool) -> None:
+        """Ends the block of a writer. sharing: whether it only reads by now."""
+        with self._changed:
+            if sharing:
+                self._readers -= 1
+            else:
+                self._writing = False
+            self._changed.notify_all()
 
     def _is_idle(self) -> bool:
         return not (self._readers or self._writing or self._waiting)

@@ -47,11 +47,7 @@ def load_indexes(
             if folder is None:
                 return None
             loaded = _read_indexes(generation, folder, stores, state.centroids(generation))
-        if not state.has(loaded.newest):
-            raise IndexDamaged("It is of a state that this catalog does not know.")
-        repaired = loaded.repair(state)
-        for difference in verify(state, loaded, whole=False).differences:
-            raise IndexDamaged(f"It is not what the catalog says. {difference.what}")
+        repaired = _bring_to_state(loaded, state)
     # whatever is wrong with a derived file, it is no reason not to start
     except Exception as error:
         log.warning("The checkpoint cannot be used and is built anew from the catalog: %s", error)
@@ -59,6 +55,16 @@ def load_indexes(
     loaded.rebuild_number = state.rebuild_number()
     log.info("Loaded the checkpoint; %d documents had changed since.", repaired)
     return loaded
+
+
+def _bring_to_state(loaded: DerivedIndexes, state: ReadState) -> int:
+    """How many documents had changed. Raises IndexDamaged if it is not what the catalog says then."""
+    if not state.has(loaded.newest):
+        raise IndexDamaged("It is of a state that this catalog does not know.")
+    repaired = loaded.repair(state)
+    for difference in verify(state, loaded, whole=False).differences:
+        raise IndexDamaged(f"It is not what the catalog says. {difference.what}")
+    return repaired
 
 
 def _facts(generation: IndexGeneration, rebuild_number: int, secret: bytes) -> Mapping[str, Any]:

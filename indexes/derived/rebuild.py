@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexes.catalog import Catalog
 from indexes.embedder import Embedder, LoadEmbedder
@@ -43,7 +45,19 @@ def rebuild(
         catalog.generations.request_rebuild(by=by)
         return active
     generation = catalog.generations.begin(model, embedder.fingerprint, embedder.dimension, by=by)
-    _embed_all(catalog, generation, embedder, progress, by)
+    embed_rest = partial(_embed_all, catalog, generation, embedder, progress, by)
+    return _fill_and_activate(catalog, generation, embed_rest, grace_s, by)
+
+
+def _fill_and_activate(
+    catalog: Catalog,
+    generation: IndexGeneration,
+    embed_rest: Callable[[], None],
+    grace_s: float,
+    by: Actor,
+) -> IndexGeneration:
+    """Searches use this generation once every document has vectors of it."""
+    embed_rest()
     catalog.generations.announce(generation, by=by)
     time.sleep(grace_s)
     while True:
@@ -51,7 +65,7 @@ def rebuild(
             return catalog.generations.activate(generation, by=by)
         # a document came in meanwhile from a process that did not know of this generation
         except IndexDamaged:
-            _embed_all(catalog, generation, embedder, progress, by)
+            embed_rest()
 
 
 def _embed_all(
@@ -70,16 +84,24 @@ def _embed_all(
         if not pending:
             progress(total, total)
             return
-        sizes = [len(texts.get(document_id, ())) for document_id, _ in pending]
-        flat = [text for document_id, _ in pending for text in texts.get(document_id, ())]
-        _check_lengths(flat, embedder)
-        parts = np.split(embedder.passages(flat), np.cumsum(sizes)[:-1])
-        rows = zip(pending, parts, strict=True)
-        catalog.documents.add_vectors(
-            generation, {i: (token, matrix) for (i, token), matrix in rows}, by=by
-        )
+        vectors = _embed_passages(embedder, [texts.get(document, ()) for document, _ in pending])
+        made = {
+            document: (token, matrix)
+            for (document, token), matrix in zip(pending, vectors, strict=True)
+        }
+        catalog.documents.add_vectors(generation, made, by=by)
         done += len(pending)
         progress(min(done, total), total)
+
+
+def _embed_passages(
+    embedder: Embedder, texts: Sequence[Sequence[str]]
+) -> list[NDArray[np.float32]]:
+    """The vectors of each document's passages. Raises BadInput if one is too long for the model."""
+    flat = [text for passages in texts for text in passages]
+    _check_lengths(flat, embedder)
+    ends = np.cumsum([len(passages) for passages in texts])
+    return np.split(embedder.passages(flat), ends[:-1])
 
 
 def _check_lengths(texts: Sequence[str], embedder: Embedder) -> None:

@@ -38,13 +38,13 @@ def align_vectors(vectors: VectorStore, state: ReadState, generation: IndexGener
     missing = np.unique(owners[there < 0])
     wrong = (there != should) & ~np.isin(owners, missing)
     vectors.move(rows[wrong], should[wrong])
-    for batch in in_batches(missing.tolist()):
+    for batch in split_to_fit_memory(missing.tolist()):
         new = [wanted[number] for number in batch]
         vectors.remove(np.concatenate([placed.rows for placed in new]))
         add_vectors(vectors, new, read_vectors(state, generation, new))
 
 
-def in_batches(ids: Sequence[Each]) -> Iterator[Sequence[Each]]:
+def split_to_fit_memory(ids: Sequence[Each]) -> Iterator[Sequence[Each]]:
     """So few at a time that their texts and vectors fit into memory."""
     return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
 

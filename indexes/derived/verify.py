@@ -19,7 +19,7 @@ from indexes.catalog.reading import ReadState
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords import blocks
 from indexes.derived.keywords.index import KeywordIndex, postings_digest
-from indexes.derived.vector_input import in_batches
+from indexes.derived.vector_input import split_to_fit_memory
 from indexes.errors import IndexDamaged
 
 Where = Literal["catalog", "documents", "keywords", "vectors"]
@@ -125,7 +125,6 @@ def compare_reader_set(
     """What differs under one reader set, which must be followed to this state. expected: its
     documents there.
     """
-
     for where, what in _compare_placements(derived, reader_set, expected):
         yield Difference(where=where, what=what, reader_set=reader_set)
     words, vectors = derived.keywords.contents(reader_set), derived.vectors.contents(reader_set)
@@ -137,11 +136,15 @@ def compare_reader_set(
     lengths, postings, nearby = _contents_from_catalog(state, derived, expected)
     order = np.argsort(rows, kind="stable")
     if not np.array_equal(words.lengths, lengths[order]) or words.digest() != postings:
-        said = "The words are not those of the texts."
-        yield Difference(where="keywords", what=said, reader_set=reader_set)
+        yield Difference(
+            where="keywords", what="The words are not those of the texts.", reader_set=reader_set
+        )
     if not np.array_equal(vectors.vectors, nearby[order]):
-        said = "The vectors are not those that are stored."
-        yield Difference(where="vectors", what=said, reader_set=reader_set)
+        yield Difference(
+            where="vectors",
+            what="The vectors are not those that are stored.",
+            reader_set=reader_set,
+        )
 
 
 def _compare_placements(
@@ -192,7 +195,7 @@ def _contents_from_catalog(
         [np.empty(0, np.int64)],
         [np.empty((0, derived.generation.dimension), np.float32)],
     )
-    for some in in_batches(expected):
+    for some in split_to_fit_memory(expected):
         ids = [placed.document_id for placed in some]
         texts, vectors = state.keyword_texts(ids), state.vectors(derived.generation, ids)
         for placed in some:

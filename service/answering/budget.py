@@ -8,9 +8,9 @@ from itertools import accumulate, pairwise
 from indexes.errors import QuestionTooLong
 from indexes.model import Hit
 from service.answering.prompt import (
+    Excerpt,
     LeftOut,
     Passage,
-    Piece,
     Turn,
     alternate_turns,
     make_boundary,
@@ -110,7 +110,7 @@ class _CountedPrompt:
 
     prompt: Prompt
     passages: tuple[Passage, ...]
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Excerpt, ...]
     tokens: int
 
 
@@ -118,7 +118,7 @@ def pack_everything(
     hits: Sequence[Hit], left_out: tuple[LeftOut, ...]
 ) -> tuple[tuple[Passage, ...], Budget]:
     """All passages, if no window limits them."""
-    passages = pack_passages([Piece(hit, len(hit.text)) for hit in hits])
+    passages = pack_passages([Excerpt(hit, len(hit.text)) for hit in hits])
     nothing = Budget(
         window=None,
         answer=0,
@@ -175,7 +175,7 @@ async def _fill_window(
 
     fixed: about how many tokens the prompt has without passages.
     """
-    everything = tuple(Piece(hit, len(hit.text)) for hit in request.hits)
+    everything = tuple(Excerpt(hit, len(hit.text)) for hit in request.hits)
     tried: _CountedPrompt | None = None
     if fixed + sum(_estimate_piece(piece) for piece in everything) <= room:
         tried = await _count_draft(request, model, everything, history)
@@ -222,7 +222,7 @@ async def _find_largest_cut(
 async def _count_draft(
     request: PackingRequest,
     model: LanguageModel,
-    pieces: tuple[Piece, ...],
+    pieces: tuple[Excerpt, ...],
     history: tuple[Turn, ...],
 ) -> _CountedPrompt:
     passages = pack_passages(pieces)
@@ -243,9 +243,9 @@ class _Cut:
     length: int
     size: float  # estimated tokens up to here
 
-    def pieces(self, hits: Sequence[Hit]) -> tuple[Piece, ...]:
-        whole = tuple(Piece(hit, len(hit.text)) for hit in hits[: self.whole])
-        return (*whole, Piece(hits[self.whole], self.length)) if self.length else whole
+    def pieces(self, hits: Sequence[Hit]) -> tuple[Excerpt, ...]:
+        whole = tuple(Excerpt(hit, len(hit.text)) for hit in hits[: self.whole])
+        return (*whole, Excerpt(hits[self.whole], self.length)) if self.length else whole
 
 
 def _list_cuts(hits: Sequence[Hit]) -> list[_Cut]:
@@ -319,7 +319,7 @@ def _add_ledger(
     )
 
 
-def _find_left_out(hits: Sequence[Hit], pieces: Sequence[Piece]) -> list[LeftOut]:
+def _find_left_out(hits: Sequence[Hit], pieces: Sequence[Excerpt]) -> list[LeftOut]:
     cut = [
         LeftOut.of(piece.hit, "cut", len(piece.hit.text) - piece.length)
         for piece in pieces
@@ -351,7 +351,7 @@ def _estimate_prompt(prompt: Prompt) -> float:
     return sum(estimate_tokens(message.content) + TURN_TOKENS for message in prompt.messages or ())
 
 
-def _estimate_piece(piece: Piece) -> float:
+def _estimate_piece(piece: Excerpt) -> float:
     shown = f"{piece.hit.header}{piece.hit.text[: piece.length]}"
     return estimate_tokens(shown) + LABEL_TOKENS
 

@@ -222,7 +222,16 @@ class CitationWriter:
             self._add_text(space + brackets[0])
             self._rest = self._rest[len(space) + 1 :]
             return True
-        outer, tail = brackets[:inner], self._rest[chain.end() + 1 :]
+        tail = self._rest[chain.end() + 1 :]
+        return self._read_marker(space, brackets[:inner], numbers, tail, final=final)
+
+    def _read_marker(
+        self, space: str, outer: str, numbers: Sequence[int], tail: str, *, final: bool
+    ) -> bool:
+        """As `_read_bracket`, of a marker with these numbers.
+
+        outer: the brackets that were opened before its own. tail: what follows it.
+        """
         supplied = [n for n in numbers if n in self._passages and n not in self._run]
         if supplied:
             self._add_text(space + outer)

@@ -20,7 +20,7 @@ from indexes.text.words import terms
 from service.answering.prompt import Turn, alternate_turns
 from service.answering.untrusted import disarm_line, remove_invisible
 from service.llm.port import LanguageModel, Message, Prompt
-from service.templates.template import Style
+from service.templates.template import PromptStyle
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ async def make_question_standalone(
     question: str,
     history: Sequence[Turn],
     model: LanguageModel | None,
-    style: Style,
+    style: PromptStyle,
     cache_salt: str,
 ) -> str:
     """The question, as it is or made to stand alone. Fails with nothing: the rule is always there.
@@ -117,7 +117,7 @@ def _content_words(text: str, without: set[str]) -> list[str]:
 
 
 async def _ask_model(
-    question: str, turns: Sequence[Turn], model: LanguageModel, style: Style, cache_salt: str
+    question: str, turns: Sequence[Turn], model: LanguageModel, style: PromptStyle, cache_salt: str
 ) -> str | None:
     """The question that the model writes; None if it is of no use."""
     try:
@@ -131,7 +131,7 @@ async def _ask_model(
 
 
 async def _fit_prompt(
-    question: str, turns: Sequence[Turn], model: LanguageModel, style: Style
+    question: str, turns: Sequence[Turn], model: LanguageModel, style: PromptStyle
 ) -> Prompt | None:
     """A prompt that leaves room for the reply, with as many of the last exchanges as fit; None
     if not even one does.
@@ -144,7 +144,7 @@ async def _fit_prompt(
     return None
 
 
-def _make_prompt(question: str, turns: Sequence[Turn], style: Style) -> Prompt:
+def _make_prompt(question: str, turns: Sequence[Turn], style: PromptStyle) -> Prompt:
     language = script(question)
     user, assistant, last, rewritten = _NAMES[language]
     colon = "：" if language == "zh" else ": "

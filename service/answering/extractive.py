@@ -9,7 +9,7 @@ is learnt from these passages alone: nothing that the caller may not read has a 
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -95,22 +95,10 @@ def choose_quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ..
     Each document has its say before any has a second one, and none is measured by another: whatever
     one of them says, that the documents hold no answer above all, cannot keep the others out.
     """
-    split_up = [(passage, split_sentences(passage)) for passage in passages]
-    asked = _weigh_words(
-        question, [sentence for _, sentences in split_up for sentence in sentences]
-    )
-    if asked is None:
-        return ()
-    candidates = [
-        quote
-        for passage, sentences in split_up
-        for quote in _score_sentences(asked, passage, sentences)
-    ]
-    candidates.sort(key=_sort_key)
     chosen: list[Quote] = []
     best: dict[str, float] = {}  # of each document
     later: list[Quote] = []
-    for candidate in candidates:
+    for candidate in sorted(_find_candidates(question, passages), key=_sort_key):
         document = candidate.passage.document_id
         if document in best:
             later.append(candidate)
@@ -123,6 +111,17 @@ def choose_quotes(question: str, passages: Sequence[Passage]) -> tuple[Quote, ..
         ):
             chosen.append(candidate)
     return tuple(sorted(chosen[:AT_MOST], key=_sort_key))
+
+
+def _find_candidates(question: str, passages: Sequence[Passage]) -> Iterator[Quote]:
+    """Every sentence that may answer."""
+    split_up = [(passage, split_sentences(passage)) for passage in passages]
+    asked = _weigh_words(
+        question, [sentence for _, sentences in split_up for sentence in sentences]
+    )
+    if asked is not None:
+        for passage, sentences in split_up:
+            yield from _score_sentences(asked, passage, sentences)
 
 
 def _sort_key(quote: Quote) -> tuple[float, int, int]:

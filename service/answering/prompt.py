@@ -48,8 +48,8 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A hit that is to be shown, up to this many of its characters."""
+class Excerpt:
+    """What is to be shown of a hit: this many of its characters, from its start on."""
 
     hit: Hit
     length: int
@@ -134,7 +134,7 @@ class Passage:
         return tuple(dict.fromkeys(mark for span in self.spans for mark in span.pages))
 
 
-def pack_passages(pieces: Sequence[Piece]) -> tuple[Passage, ...]:
+def pack_passages(pieces: Sequence[Excerpt]) -> tuple[Passage, ...]:
     """Passages, best first: overlapping and neighbouring pieces of a document become one, ranked as
     its best piece.
 
@@ -225,11 +225,11 @@ def alternate_turns(history: Iterable[Turn]) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
-def _group_neighbours(document: Iterable[Piece]) -> Iterator[list[Piece]]:
+def _group_neighbours(document: Iterable[Excerpt]) -> Iterator[list[Excerpt]]:
     """Runs of pieces of one document, by place, that touch, overlap or follow each other in reading
     order.
     """
-    run: list[Piece] = []
+    run: list[Excerpt] = []
     for piece in document:
         if run and not _follows(run[-1], piece):
             yield run
@@ -239,7 +239,7 @@ def _group_neighbours(document: Iterable[Piece]) -> Iterator[list[Piece]]:
         yield run
 
 
-def _follows(piece: Piece, following: Piece) -> bool:
+def _follows(piece: Excerpt, following: Excerpt) -> bool:
     overlap = piece.end - following.hit.start
     if overlap > 0:
         shown = piece.hit.text[: piece.length]
@@ -247,7 +247,7 @@ def _follows(piece: Piece, following: Piece) -> bool:
     return overlap == 0 or (not piece.cut and following.hit.ordinal == piece.hit.ordinal + 1)
 
 
-def _make_passage(n: int, group: Sequence[Piece]) -> Passage:
+def _make_passage(n: int, group: Sequence[Excerpt]) -> Passage:
     """group: pieces that follow each other, best first."""
     best = group[0].hit
     spans: list[PassageSpan] = []
@@ -270,7 +270,7 @@ def _make_passage(n: int, group: Sequence[Piece]) -> Passage:
     )
 
 
-def _extend_spans(spans: list[PassageSpan], piece: Piece) -> None:
+def _extend_spans(spans: list[PassageSpan], piece: Excerpt) -> None:
     """Adds what this piece has beyond the spans before it: to the last one if it goes on in the
     same section and below the same header.
     """

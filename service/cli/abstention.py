@@ -12,13 +12,13 @@ from indexes.cli.common import command_line_actor, open_catalog
 from indexes.cli.terminal import INTERRUPTED
 from indexes.settings import Settings
 from service.cli.question_sets import (
-    Asker,
-    PassageCount,
-    People,
-    Place,
-    Questions,
-    SearchMode,
-    Seed,
+    AskerOption,
+    PassageCountOption,
+    PeopleOption,
+    QuestionsOption,
+    SearchModeOption,
+    SeedOption,
+    SetArgument,
     passages_to_find,
 )
 
@@ -61,17 +61,17 @@ def reset_thresholds() -> None:
 
 @app.command("calibrate")
 def calibrate_thresholds(
-    place: Place,
+    place: SetArgument,
     max_refused_share: Annotated[
         float,
         typer.Option(min=0, max=0.5, help="Of the answerable questions."),
     ] = 0.02,
-    asker: Asker = None,
-    questions: Questions = None,
-    k: PassageCount = None,
-    mode: SearchMode = "hybrid",
-    users: People = None,
-    seed: Seed = 0,
+    asker: AskerOption = None,
+    questions: QuestionsOption = None,
+    k: PassageCountOption = None,
+    mode: SearchModeOption = "hybrid",
+    users: PeopleOption = None,
+    seed: SeedOption = 0,
 ) -> None:
     """Choose from a set of questions how little evidence is too little, and keep it. Asks no model.
 

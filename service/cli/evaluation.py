@@ -12,13 +12,13 @@ import typer
 from indexes import settings as configuration
 from indexes.cli.terminal import INTERRUPTED, graceful
 from service.cli.question_sets import (
-    Asker,
-    PassageCount,
-    People,
-    Place,
-    Questions,
-    SearchMode,
-    Seed,
+    AskerOption,
+    PassageCountOption,
+    PeopleOption,
+    QuestionsOption,
+    SearchModeOption,
+    SeedOption,
+    SetArgument,
     passages_to_find,
 )
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    place: Place,
+    place: SetArgument,
     template: Annotated[
         list[str],
         typer.Option(help="NAME (its newest version), NAME@VERSION, or an unsaved .yaml draft."),
@@ -40,14 +40,14 @@ def evaluate(
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="One of the served models.")
     ] = None,
-    asker: Asker = None,
-    questions: Questions = None,
-    k: PassageCount = None,
-    mode: SearchMode = "hybrid",
+    asker: AskerOption = None,
+    questions: QuestionsOption = None,
+    k: PassageCountOption = None,
+    mode: SearchModeOption = "hybrid",
     concurrency: Annotated[
         int, typer.Option(min=1, max=256, help="Questions at a time; latency depends on it.")
     ] = 4,
-    users: People = None,
+    users: PeopleOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -55,7 +55,7 @@ def evaluate(
             help="For answers.jsonl, results.json and report.html; default: evaluation/SET in the home.",
         ),
     ] = None,
-    seed: Seed = 0,
+    seed: SeedOption = 0,
 ) -> None:
     """Measure prompts before they are used: ask a set of questions with each template and compare
     the answers.
@@ -102,7 +102,7 @@ def evaluate(
 
 def _measure_with_progress(wanted: "MeasurementPlan", settings: "Settings") -> "Results":
     from service.evaluation.measurement import measure_arms
-    from service.evaluation.progress import show_progress
+    from service.evaluation.progress import show_trial_progress
 
-    with graceful(), show_progress(sys.stderr) as watcher:
+    with graceful(), show_trial_progress(sys.stderr) as watcher:
         return asyncio.run(measure_arms(wanted, settings, watcher))

@@ -7,13 +7,18 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from indexes import durable
 from indexes import settings as configuration
 from indexes.cli.common import Json, command_line_actor, open_catalog
+
+if TYPE_CHECKING:
+    from indexes.catalog import Catalog
+    from indexes.settings import Settings
+    from service.leaktest.report import LeakReport
 
 
 def leaktest(
@@ -41,38 +46,45 @@ def leaktest(
     Makes people, a group and documents of its own in the catalog, asks through every address as
     somebody who may not read them, and removes everything again. Exit code 1 if anything was found.
     """
-    from indexes import embedder as embedding
-    from service.leaktest.attack import attack_service
-    from service.leaktest.canaries import remove_leftovers
+    from service.leaktest.canaries import remove_canaries
 
     settings = configuration.load()
     with open_catalog(settings) as catalog:
         if only_clean:
             typer.echo(
-                f"{remove_leftovers(catalog, by=command_line_actor())} things of earlier leak tests were removed."
+                f"{remove_canaries(catalog, by=command_line_actor())} things of earlier leak tests were removed."
             )
             return
         if not url:
             raise typer.BadParameter(
                 "Say where the service answers, such as http://127.0.0.1:8080."
             )
-
-        load = cache(embedding.embedder_loader(settings))
-        with end_on_signals():
-            report = attack_service(
-                url,
-                catalog,
-                lambda each: load(each.model),
-                by=command_line_actor(),
-                pairs=pairs,
-                models=models,
-                say=lambda text: typer.echo(text, err=True),
-            )
+        report = _attack(url, catalog, settings, pairs=pairs, models=models)
     if output is not None:
         _write_report(output, json.dumps(report.as_dict(), indent=1) + "\n")
     typer.echo(json.dumps(report.as_dict(), indent=1) if as_json else "\n".join(report.describe()))
     if not report.clean:
         raise typer.Exit(1)
+
+
+def _attack(
+    url: str, catalog: "Catalog", settings: "Settings", *, pairs: int, models: bool
+) -> "LeakReport":
+    """With the settings' own embedder; an interrupted attack removes what it made."""
+    from indexes import embedder as embedding
+    from service.leaktest.attack import attack_service
+
+    load = cache(embedding.embedder_loader(settings))
+    with end_on_signals():
+        return attack_service(
+            url,
+            catalog,
+            lambda each: load(each.model),
+            by=command_line_actor(),
+            pairs=pairs,
+            models=models,
+            say=lambda text: typer.echo(text, err=True),
+        )
 
 
 def _write_report(output: Path, text: str) -> None:

@@ -11,30 +11,30 @@ from indexes.errors import BadInput
 from indexes.model import Mode
 from indexes.settings import Settings
 
-Place = Annotated[
+SetArgument = Annotated[
     Path,
     typer.Argument(
         metavar="SET", help="A labelled set's folder, or a .jsonl file.", show_default=False
     ),
 ]
-Asker = Annotated[
+AskerOption = Annotated[
     str | None, typer.Option("--as", metavar="USER", help="Ask everything as this user.")
 ]
-Questions = Annotated[
+QuestionsOption = Annotated[
     int | None,
     typer.Option(min=1, help="A sample, with and without answer in the set's proportions."),
 ]
-PassageCount = Annotated[
+PassageCountOption = Annotated[
     int | None, typer.Option("--k", min=1, help="Passages; default: CLEARANCE_DEFAULT_K.")
 ]
-SearchMode = Annotated[Mode, typer.Option(help="How passages are found.")]
-People = Annotated[
+SearchModeOption = Annotated[Mode, typer.Option(help="How passages are found.")]
+PeopleOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE", help="The set's people, to check what was shown by the set itself."
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn by chance.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of everything that is drawn by chance.")]
 
 
 def passages_to_find(k: int | None, settings: Settings) -> int:

@@ -4,7 +4,7 @@ without a restart.
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from indexes.cli.common import (
 )
 from indexes.errors import BadInput
 from indexes.model import Readers
+
+if TYPE_CHECKING:
+    from service.templates.template import Template
 
 app = typer.Typer(help="What the model is told.", no_args_is_help=True)
 
@@ -67,15 +70,7 @@ def show_template(name: str) -> None:
     plain, version = split_label(name) if "@" in name else (name, None)
     for built_in in BUILT_IN:
         if built_in.name == plain and version in (None, built_in.version):
-            text = TemplateText(
-                variables=_find_variables(built_in.system, built_in.user),
-                system=built_in.system,
-                user=built_in.user,
-                no_answer=built_in.no_answer,
-                stop=built_in.stop,
-            )
-            told = f"{built_in.label}, built in"
-            typer.echo(format_as_yaml(built_in.style, built_in.language, text, told))
+            typer.echo(_format_built_in(built_in))
             return
     with open_catalog() as catalog:
         versions, active = catalog.templates.versions(plain), catalog.templates.activations(plain)
@@ -85,6 +80,21 @@ def show_template(name: str) -> None:
     about = [f"{found.label}, saved {found.saved_at:%Y-%m-%d %H:%M} by {found.saved_by}"]
     about += [f"active for {_describe_activation(each)}" for each in active]
     typer.echo(format_as_yaml(found.style, found.language, found.text, "\n# ".join(about)))
+
+
+def _format_built_in(template: "Template") -> str:
+    """As a file that can be changed and saved."""
+    from service.templates.drafts import format_as_yaml
+
+    text = TemplateText(
+        variables=_find_variables(template.system, template.user),
+        system=template.system,
+        user=template.user,
+        no_answer=template.no_answer,
+        stop=template.stop,
+    )
+    about = f"{template.label}, built in"
+    return format_as_yaml(template.style, template.language, text, about)
 
 
 @app.command("save")

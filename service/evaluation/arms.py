@@ -15,7 +15,7 @@ from service.answering.answerer import Answerer
 from service.answering.values import Ask
 from service.templates.drafts import read_draft
 from service.templates.store import CatalogTemplates, to_template
-from service.templates.template import BUILT_IN, Style, Template, TemplateSource
+from service.templates.template import BUILT_IN, PromptStyle, Template, TemplateSource
 
 QUOTES = "quotes"
 ACTIVE = "active"
@@ -51,7 +51,7 @@ class FixedTemplate:
     template: Template
 
     def choose(
-        self, name: str | None, principal: Principal, style: Style, language: Script
+        self, name: str | None, principal: Principal, style: PromptStyle, language: Script
     ) -> Template:
         return self.template
 
@@ -84,26 +84,34 @@ def make_arms(
                 remedy="Set CLEARANCE_LLM_URL, or measure quotes alone.",
             )
         return (quoting,)
-    labels = {name: Path(name).name if _names_a_file(name) else name for name in named}
-    if len(set(labels.values())) < len(labels):
-        labels = {name: name for name in named}
     sources: dict[str, TemplateSource] = {
-        labels[name]: FixedTemplate(find_template(name, catalog, settings.llm_style))
-        for name in named
+        label: FixedTemplate(find_template(name, catalog, settings.llm_style))
+        for name, label in _label_templates(named).items()
     } or {ACTIVE: catalog_templates}
     if quotes and QUOTES in sources:
         raise BadInput(
             f"A template is named {QUOTES}, too.", remedy=f"Name its version: {QUOTES}@1."
         )
-    asked = replace(ask, answerer="model", fallback="none")
     found = [
-        Arm(label=label, ask=asked, answerer=answering(at), templates=at)
-        for label, at in sources.items()
+        Arm(
+            label=label,
+            ask=replace(ask, answerer="model", fallback="none"),
+            answerer=answering(source),
+            templates=source,
+        )
+        for label, source in sources.items()
     ]
     return (*found, quoting) if quotes else tuple(found)
 
 
-def find_template(name: str, catalog: Catalog, style: Style) -> Template:
+def _label_templates(named: Sequence[str]) -> dict[str, str]:
+    """What each is called in reports: a draft by its file alone, unless two would be called alike."""
+    labels = {name: Path(name).name if _names_a_file(name) else name for name in named}
+    alike = len(set(labels.values())) < len(labels)
+    return {name: name for name in named} if alike else labels
+
+
+def find_template(name: str, catalog: Catalog, style: PromptStyle) -> Template:
     """The template of that name (its newest version), name@version, or file, whoever may use it.
 
     Raises BadInput.

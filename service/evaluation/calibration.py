@@ -34,7 +34,7 @@ WORDY: Mapping[Script, str] = {
     "zh": "你好，请帮我查一下资料，{}麻烦用两三句话回答，并注明出处，谢谢！",
 }
 
-Progress = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]  # questions done, of how many
 Kind = Callable[[Case], str]
 
 
@@ -146,7 +146,7 @@ def calibrate(
     max_refused_share: float = 0.02,
     wordy: bool = True,
     kind: Kind = lambda case: "unanswerable",
-    progress: Progress = lambda done, total: None,
+    progress: ReportProgress = lambda done, total: None,
 ) -> Calibration:
     """Asks every question as its user and chooses thresholds. Stores nothing.
 
@@ -182,7 +182,7 @@ def measure_evidence(
     mode: Mode = "hybrid",
     k: int = 8,
     wordy: bool = True,
-    progress: Progress = lambda done, total: None,
+    progress: ReportProgress = lambda done, total: None,
 ) -> list[MeasuredQuestion]:
     """The evidence for each question that finds anything in its asker's view."""
     measured: list[MeasuredQuestion] = []

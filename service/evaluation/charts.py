@@ -5,10 +5,10 @@ Drawn by `report.html`.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from service.evaluation.comparison import Comparison, Summary, format_number
-from service.evaluation.scores import MEASURES, Unit
+from service.evaluation.comparison import Comparison, Estimate, Summary, format_value
+from service.evaluation.scores import MEASURES, Measure, Unit
 
 COLOURS = 8  # of arms that the style sheet knows; further ones share them
 ROW, GAP = 18.0, 14.0  # of one arm, between measures
@@ -74,32 +74,26 @@ SHARES = tuple(measure for measure in MEASURES if measure.unit == "share")
 
 def chart_levels(summaries: Sequence[Summary]) -> Chart:
     """Every share that was measured, by measure and arm, from 0 to 1."""
-    whiskers: list[Whisker] = []
-    names: list[tuple[float, str]] = []
-    y = TOP
-    for measure in SHARES:
-        found = [
-            (at, s, s.estimates[measure.key])
-            for at, s in enumerate(summaries)
-            if measure.key in s.estimates
-        ]
-        if not found:
-            continue
-        names.append((y + ROW * len(found) / 2, measure.title))
-        for at, summary, value in found:
-            about = f"{summary.arm}, {measure.title}: {value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
-            whiskers.append(
-                Whisker(
-                    y + ROW / 2, _x_in_chart(value.low, 0, 1), _x_in_chart(value.value, 0, 1), _x_in_chart(value.high, 0, 1),
-                    at % COLOURS, f"{value.value:.2f}", f"{about}, {value.questions} questions",
-                )
-            )  # fmt: skip
-            y += ROW
-        y += GAP
-    ticks = tuple(
-        Tick(_x_in_chart(share, 0, 1), f"{share:.1f}") for share in (0, 0.2, 0.4, 0.6, 0.8, 1)
-    )
-    return Chart(y + BOTTOM, ticks, tuple(names), tuple(whiskers))
+    rows = [
+        (
+            measure,
+            [
+                _level_whisker(measure, at, summary.arm, summary.estimates[measure.key])
+                for at, summary in enumerate(summaries)
+                if measure.key in summary.estimates
+            ],
+        )
+        for measure in SHARES
+    ]
+    ticks = (Tick(_x_in_chart(share, 0, 1), f"{share:.1f}") for share in (0, 0.2, 0.4, 0.6, 0.8, 1))
+    return _stack_whiskers(rows, tuple(ticks))
+
+
+def _level_whisker(measure: Measure, number: int, arm: str, found: Estimate) -> Whisker:
+    """number: of the arm."""
+    low, at, high = (_x_in_chart(value, 0, 1) for value in (found.low, found.value, found.high))
+    about = f"{arm}, {measure.title}: {found.value:.3f} [{found.low:.3f}, {found.high:.3f}], {found.questions} questions"
+    return Whisker(0, low, at, high, number % COLOURS, f"{found.value:.2f}", about)
 
 
 def chart_differences(comparisons: Sequence[Comparison], arms: Sequence[str]) -> Chart | None:
@@ -110,33 +104,54 @@ def chart_differences(comparisons: Sequence[Comparison], arms: Sequence[str]) ->
     if not found:
         return None
     reach = max(0.05, *(max(abs(c.difference.low), abs(c.difference.high)) for c in found))
-    whiskers: list[Whisker] = []
-    names: list[tuple[float, str]] = []
-    y = TOP
-    for measure in SHARES:
-        these = [each for each in found if each.measure is measure]
-        if not these:
-            continue
-        names.append((y + ROW * len(these) / 2, measure.title))
-        for each in these:
-            low, at, high = (
-                _x_in_chart(v, -reach, reach)
-                for v in (each.difference.low, each.difference.value, each.difference.high)
-            )
-            colour = arms.index(each.arm) % COLOURS
-            text = f"{each.difference.value:+.2f}"
-            whiskers.append(
-                Whisker(y + ROW / 2, low, at, high, colour, text, each.verdict, not each.is_shown)
-            )
-            y += ROW
-        y += GAP
+    rows = [
+        (
+            measure,
+            [
+                _difference_whisker(each, arms.index(each.arm), reach)
+                for each in found
+                if each.measure is measure
+            ],
+        )
+        for measure in SHARES
+    ]
     marks = [
         (reach * part, f"{reach * part:+.2f}" if part else "0") for part in (-1, -0.5, 0, 0.5, 1)
     ]
     ticks = tuple(Tick(_x_in_chart(value, -reach, reach), text) for value, text in marks)
-    return Chart(
-        y + BOTTOM, ticks, tuple(names), tuple(whiskers), zero=_x_in_chart(0, -reach, reach)
+    return _stack_whiskers(rows, ticks, zero=_x_in_chart(0, -reach, reach))
+
+
+def _difference_whisker(found: Comparison, number: int, reach: float) -> Whisker:
+    """number: of the arm. reach: the largest difference that has a place."""
+    difference = found.difference
+    low, at, high = (
+        _x_in_chart(value, -reach, reach)
+        for value in (difference.low, difference.value, difference.high)
     )
+    text = f"{difference.value:+.2f}"
+    return Whisker(0, low, at, high, number % COLOURS, text, found.verdict, not found.is_shown)
+
+
+def _stack_whiskers(
+    rows: Sequence[tuple[Measure, Sequence[Whisker]]],
+    ticks: tuple[Tick, ...],
+    zero: float | None = None,
+) -> Chart:
+    """A chart of these whiskers from top to bottom, wherever they stood; measures without any are
+    left out.
+    """
+    placed: list[Whisker] = []
+    names: list[tuple[float, str]] = []
+    y = TOP
+    for measure, whiskers in rows:
+        if whiskers:
+            names.append((y + ROW * len(whiskers) / 2, measure.title))
+            placed += [
+                replace(whisker, y=y + ROW * (row + 0.5)) for row, whisker in enumerate(whiskers)
+            ]
+            y += ROW * len(whiskers) + GAP
+    return Chart(y + BOTTOM, ticks, tuple(names), tuple(placed), zero=zero)
 
 
 def chart_spread(
@@ -166,7 +181,7 @@ def _choose_step(most: float) -> float:
 
 
 def _format_amount(value: float, unit: Unit) -> str:
-    return f"{value:.3g} s" if unit == "seconds" else format_number(value, unit)
+    return f"{value:.3g} s" if unit == "seconds" else format_value(value, unit)
 
 
 def _points_of_steps(ordered: Sequence[float], most: float) -> str:

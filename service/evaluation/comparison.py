@@ -18,7 +18,7 @@ RESAMPLES = 10_000
 AT_ONCE = 4_000_000  # draws held in memory together
 LEVEL = 0.95
 
-Parts = NDArray[np.float64]  # shape (questions, 2): what was got, what could be got
+TermsByQuestion = NDArray[np.float64]  # shape (questions, 2): what was got, what could be got
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +111,12 @@ def compare_arms(
         together = np.array(
             [outcomes[pair[0], case.id].run == outcomes[arm, case.id].run for case in both]
         )
-        parts = [
-            _measure_parts(measure, one) * (together[:, None] if measure.same_run else 1)
+        terms = [
+            _measure_terms(measure, one) * (together[:, None] if measure.same_run else 1)
             for measure in MEASURES
             for one in answered
         ]
-        for measure, difference in zip(MEASURES, estimate_differences(parts, seed), strict=True):
+        for measure, difference in zip(MEASURES, estimate_differences(terms, seed), strict=True):
             if difference is not None:
                 found.append(
                     Comparison(measure=measure, arm=arm, first=arms[0], difference=difference)
@@ -124,17 +124,17 @@ def compare_arms(
     return tuple(found)
 
 
-def estimate_ratios(parts: Sequence[Parts], seed: int) -> list[Estimate | None]:
+def estimate_ratios(terms: Sequence[TermsByQuestion], seed: int) -> list[Estimate | None]:
     """The ratio of each pair of sums with its interval; None if nothing could be got."""
-    drawn = resample_ratios(parts, seed)
+    drawn = resample_ratios(terms, seed)
     return [
-        _estimate_from_draws(_total_ratio(part), drawn[:, at], part[:, 1] > 0)
-        for at, part in enumerate(parts)
+        _estimate_from_draws(_total_ratio(one), drawn[:, at], one[:, 1] > 0)
+        for at, one in enumerate(terms)
     ]
 
 
 def estimate_differences(
-    pairs: Sequence[Parts], seed: int, resamples: int = RESAMPLES
+    pairs: Sequence[TermsByQuestion], seed: int, resamples: int = RESAMPLES
 ) -> list[Estimate | None]:
     """pairs: first and second by turns.
 
@@ -154,15 +154,15 @@ def estimate_differences(
 
 
 def resample_ratios(
-    parts: Sequence[Parts], seed: int, resamples: int = RESAMPLES
+    terms: Sequence[TermsByQuestion], seed: int, resamples: int = RESAMPLES
 ) -> NDArray[np.float64]:
-    """The ratios of so many draws of the questions with replacement, shape (resamples, parts); nan:
+    """The ratios of so many draws of the questions with replacement, shape (resamples, len(terms)); nan:
     nothing drawn.
     """
-    questions = len(parts[0]) if parts else 0
+    questions = len(terms[0]) if terms else 0
     if questions == 0:
-        return np.full((resamples, len(parts)), np.nan)
-    stacked = np.concatenate(parts, axis=1)
+        return np.full((resamples, len(terms)), np.nan)
+    stacked = np.concatenate(terms, axis=1)
     chance = np.random.default_rng(seed)
     step = max(1, AT_ONCE // questions)
     counted = (
@@ -191,7 +191,7 @@ def _summarize_arm(
     arm: str, answered: Sequence[tuple[Case, CaseOutcome]], leaks: Leaks, seed: int
 ) -> Summary:
     done = [(case, outcome) for case, outcome in answered if not outcome.failure]
-    values = estimate_ratios([_measure_parts(measure, done) for measure in MEASURES], seed)
+    values = estimate_ratios([_measure_terms(measure, done) for measure in MEASURES], seed)
     times = [outcome.seconds for _, outcome in done]
     return Summary(
         arm=arm,
@@ -207,13 +207,15 @@ def _summarize_arm(
     )
 
 
-def _measure_parts(measure: Measure, answered: Sequence[tuple[Case, CaseOutcome]]) -> Parts:
-    parts = [measure.of(case, outcome) for case, outcome in answered]
-    return np.array(parts, np.float64).reshape(-1, 2)
+def _measure_terms(
+    measure: Measure, answered: Sequence[tuple[Case, CaseOutcome]]
+) -> TermsByQuestion:
+    terms = [measure.of(case, outcome) for case, outcome in answered]
+    return np.array(terms, np.float64).reshape(-1, 2)
 
 
-def _total_ratio(part: Parts) -> float:
-    got, could = part.sum(axis=0)
+def _total_ratio(terms: TermsByQuestion) -> float:
+    got, could = terms.sum(axis=0)
     return float(got / could) if could else float("nan")
 
 
@@ -230,12 +232,12 @@ def _estimate_from_draws(
 def format_estimate(estimate: Estimate, unit: Unit) -> str:
     """An estimate as people read it: 0.03 [0.01, 0.05]."""
     value, low, high = (
-        format_number(number, unit) for number in (estimate.value, estimate.low, estimate.high)
+        format_value(number, unit) for number in (estimate.value, estimate.low, estimate.high)
     )
     return f"{value} [{low}, {high}]{' s' if unit == 'seconds' else ''}"
 
 
-def format_number(value: float, unit: Unit) -> str:
+def format_value(value: float, unit: Unit) -> str:
     """A number without its unit; never a negative zero."""
     if unit == "tokens":
         return f"{round(value):,}"

@@ -19,7 +19,7 @@ from service.evaluation.arms import make_arms
 from service.evaluation.outcomes import OutcomeFile
 from service.evaluation.results import Results
 from service.evaluation.sets import QuestionSet
-from service.evaluation.trial import Trial, TrialContext, Watcher
+from service.evaluation.trial import Trial, TrialContext, TrialWatcher
 from service.runtime import Runtime, open_runtime
 
 
@@ -50,7 +50,9 @@ class MeasurementPlan:
         )
 
 
-async def measure_arms(wanted: MeasurementPlan, settings: Settings, watcher: Watcher) -> Results:
+async def measure_arms(
+    wanted: MeasurementPlan, settings: Settings, watcher: TrialWatcher
+) -> Results:
     """Asks the set.
 
     Raises ClearanceError if that cannot begin, or if the model server is gone.

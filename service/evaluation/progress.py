@@ -5,112 +5,67 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from indexes.cli.terminal import printable, progress_bar
+from indexes.cli.terminal import Progress, show_progress
 from service.evaluation.arms import Arm
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import CaseOutcome
-from service.evaluation.trial import Watcher
+from service.evaluation.trial import TrialWatcher
 
 TELL_S = 10.0  # between two lines about nothing but progress
 
 
 @contextmanager
-def show_progress(out: IO[str]) -> Iterator[Watcher]:
+def show_trial_progress(out: IO[str]) -> Iterator[TrialWatcher]:
     """What fits this output."""
-    if out.isatty():
-        with ProgressBar(out) as bar:
-            yield bar
-    else:
-        yield PlainProgress(out)
+    with show_progress(out, "Asking", before="Loading") as shown:
+        yield TrialProgress(shown)
 
 
-class _Tally:
-    """What both kinds count."""
+class TrialProgress:
+    """A line for each failure, and, unless the screen is drawn anew anyway, one every few seconds."""
 
-    def __init__(self) -> None:
-        self.total = self.done = self.known = self.failed = 0
-        self.begun = time.perf_counter()
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+        self._total = self._done = self._known = self._failed = 0
+        self._begun = self._said_at = time.perf_counter()
 
-    def expect(self, total: int) -> None:
-        self.total, self.begun = total, time.perf_counter()
+    def expect(self, questions: int) -> None:
+        self._total, self._begun = questions, time.perf_counter()
+        self._shown.update(0, questions)
+        if not self._shown.redrawn:
+            self._shown.say(f"{questions} answers to measure.")
 
-    def add(self, outcome: CaseOutcome, *, known: bool) -> None:
-        self.done += 1
-        self.known += known
-        self.failed += outcome.failure is not None
+    def report_outcome(self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool) -> None:
+        self._done += 1
+        self._known += known
+        self._failed += outcome.failure is not None
+        self._shown.update(self._done, self._total, f"{self._rate:.2f} answers/s{self._extras}")
+        if outcome.failure:
+            self._shown.say(f"failed  {arm.label}  {case.id}  {outcome.failure}")
+        if not self._shown.redrawn and self._is_time_to_tell:
+            self._tell()
 
     @property
-    def rate(self) -> float:
-        """Answers a second, without those that were known before."""
-        return (self.done - self.known) / max(time.perf_counter() - self.begun, 1e-9)
+    def _is_time_to_tell(self) -> bool:
+        return time.perf_counter() - self._said_at >= TELL_S or self._done == self._total
 
-    @property
-    def extras(self) -> str:
-        parts = [
-            f"{self.known} known before" if self.known else "",
-            f"{self.failed} failed" if self.failed else "",
-        ]
-        return "".join(f", {part}" for part in parts if part)
-
-
-class PlainProgress:
-    """A line for each failure, and one every few seconds."""
-
-    def __init__(self, out: IO[str]) -> None:
-        self._out = out
-        self._tally = _Tally()
+    def _tell(self) -> None:
+        rate = self._rate
+        left = f", about {(self._total - self._done) / rate:.0f} s left" if rate > 0 else ""
+        self._shown.say(
+            f"{self._done} of {self._total} answers, {rate:.2f} a second{self._extras}{left}"
+        )
         self._said_at = time.perf_counter()
 
-    def expect(self, questions: int) -> None:
-        self._tally.expect(questions)
-        self._say(f"{questions} answers to measure.")
+    @property
+    def _rate(self) -> float:
+        """Answers a second, without those that were known before."""
+        return (self._done - self._known) / max(time.perf_counter() - self._begun, 1e-9)
 
-    def report_outcome(self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool) -> None:
-        tally, now = self._tally, time.perf_counter()
-        tally.add(outcome, known=known)
-        if outcome.failure:
-            self._say(failure_line(arm, case, outcome))
-        if now - self._said_at >= TELL_S or tally.done == tally.total:
-            left = (
-                f", about {(tally.total - tally.done) / tally.rate:.0f} s left"
-                if tally.rate > 0
-                else ""
-            )
-            self._say(
-                f"{tally.done} of {tally.total} answers, {tally.rate:.2f} a second{tally.extras}{left}"
-            )
-            self._said_at = now
-
-    def _say(self, text: str) -> None:
-        print(printable(text), file=self._out, flush=True)
-
-
-class ProgressBar:
-    """A progress bar with rate and time left; lines appear above it only for failures."""
-
-    def __init__(self, out: IO[str]) -> None:
-        self._progress = progress_bar(out)
-        self._task = self._progress.add_task("Loading", total=None, rate="")
-        self._tally = _Tally()
-
-    def expect(self, questions: int) -> None:
-        self._tally.expect(questions)
-        self._progress.update(self._task, total=questions, description="Asking")
-
-    def report_outcome(self, arm: Arm, case: Case, outcome: CaseOutcome, *, known: bool) -> None:
-        self._tally.add(outcome, known=known)
-        rate = f"{self._tally.rate:.2f} answers/s{self._tally.extras}"
-        self._progress.update(self._task, advance=1, rate=rate)
-        if outcome.failure:
-            self._progress.console.print(printable(failure_line(arm, case, outcome)))
-
-    def __enter__(self) -> "ProgressBar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._progress.stop()
-
-
-def failure_line(arm: Arm, case: Case, outcome: CaseOutcome) -> str:
-    return f"failed  {arm.label}  {case.id}  {outcome.failure}"
+    @property
+    def _extras(self) -> str:
+        parts = [
+            f"{self._known} known before" if self._known else "",
+            f"{self._failed} failed" if self._failed else "",
+        ]
+        return "".join(f", {part}" for part in parts if part)

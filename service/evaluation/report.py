@@ -16,7 +16,7 @@ from rich.text import Text
 from indexes.cli.terminal import printable
 from service.evaluation import charts
 from service.evaluation.cases import Case
-from service.evaluation.comparison import Estimate, Summary, format_estimate, format_number
+from service.evaluation.comparison import Estimate, Summary, format_estimate, format_value
 from service.evaluation.outcomes import CaseOutcome, write_private
 from service.evaluation.results import Results
 from service.evaluation.scores import MEASURES, Measure
@@ -72,7 +72,7 @@ def render_page(results: Results) -> str:
         examples=choose_examples(results),
         leak_note=_leak_note(results) if results.leaks else None,
         notes=find_notes(results),
-        shown=format_number,
+        shown=format_value,
         seconds=lambda value: "–" if value is None else f"{value:.2f} s",
         colours=charts.COLOURS,
     )
@@ -87,7 +87,7 @@ def print_results(
         markup=False, highlight=False, emoji=False, soft_wrap=True, width=width
     )
     out.print(printable(f"{results.given.name}: {results.size}"))
-    out.print(make_table(results))
+    out.print(tabulate_results(results))
     for each in sorted(results.comparisons, key=lambda each: not each.is_shown):
         out.print(printable(each.verdict))
     for note in find_notes(results):
@@ -100,7 +100,7 @@ def print_results(
         out.print(Text(_leak_note(results), style="bold white on red"))
 
 
-def make_table(results: Results) -> Table:
+def tabulate_results(results: Results) -> Table:
     """A row for each measure, a column for each arm."""
     made = Table(show_edge=False, pad_edge=False)
     made.add_column("")

@@ -17,9 +17,9 @@ from service.evaluation.cases import Case
 from service.evaluation.outcomes import CaseOutcome
 
 Unit = Literal["share", "tokens", "seconds"]
-Part = tuple[float, float]  # what was got, what could be got
+RatioTerms = tuple[float, float]  # of one question: what was got, what could be got
 
-NOTHING: Part = (0.0, 0.0)
+NOTHING: RatioTerms = (0.0, 0.0)
 _MARKER = re.compile(r"\[\d+\]")
 _TOKEN = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 
@@ -61,7 +61,7 @@ class Measure:
 
     key: str
     title: str
-    of: Callable[[Case, CaseOutcome], Part]
+    of: Callable[[Case, CaseOutcome], RatioTerms]
     unit: Unit = "share"
     lower_is_better: bool = False
     same_run: bool = False  # arms are compared only if they were asked in one run
@@ -70,10 +70,10 @@ class Measure:
 
 def _score_right(
     measure: Callable[[str, Sequence[str]], float],
-) -> Callable[[Case, CaseOutcome], Part]:
+) -> Callable[[Case, CaseOutcome], RatioTerms]:
     """Over the questions whose answer is known; who abstains there got nothing."""
 
-    def of(case: Case, outcome: CaseOutcome) -> Part:
+    def of(case: Case, outcome: CaseOutcome) -> RatioTerms:
         if not (case.answerable and case.answers):
             return NOTHING
         return (0.0 if outcome.abstained else measure(outcome.text, case.answers)), 1.0
@@ -81,38 +81,38 @@ def _score_right(
     return of
 
 
-def overall(case: Case, outcome: CaseOutcome) -> Part:
+def overall(case: Case, outcome: CaseOutcome) -> RatioTerms:
     if not case.answerable:
         return float(outcome.abstained), 1.0
     return _score_right(f1)(case, outcome)
 
 
-def citation_precision(case: Case, outcome: CaseOutcome) -> Part:
+def citation_precision(case: Case, outcome: CaseOutcome) -> RatioTerms:
     if case.answerable and not case.documents:
         return NOTHING  # it is not known which are right
     cited = set(outcome.cited)
     return float(len(cited & case.documents)), float(len(cited))
 
 
-def citation_recall(case: Case, outcome: CaseOutcome) -> Part:
+def citation_recall(case: Case, outcome: CaseOutcome) -> RatioTerms:
     if not case.answerable:
         return NOTHING
     return float(len(case.documents & set(outcome.cited))), float(len(case.documents))
 
 
-def abstention_precision(case: Case, outcome: CaseOutcome) -> Part:
+def abstention_precision(case: Case, outcome: CaseOutcome) -> RatioTerms:
     return float(outcome.abstained and not case.answerable), float(outcome.abstained)
 
 
-def abstention_recall(case: Case, outcome: CaseOutcome) -> Part:
+def abstention_recall(case: Case, outcome: CaseOutcome) -> RatioTerms:
     return float(outcome.abstained and not case.answerable), float(not case.answerable)
 
 
-def prompt_tokens(case: Case, outcome: CaseOutcome) -> Part:
+def prompt_tokens(case: Case, outcome: CaseOutcome) -> RatioTerms:
     return NOTHING if outcome.prompt_tokens is None else (float(outcome.prompt_tokens), 1.0)
 
 
-def latency(case: Case, outcome: CaseOutcome) -> Part:
+def latency(case: Case, outcome: CaseOutcome) -> RatioTerms:
     return outcome.seconds, 1.0
 
 

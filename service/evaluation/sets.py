@@ -95,10 +95,9 @@ def load_set(
     known: the catalog's users. Raises BadInput, for users that are not known too.
     """
     asker = None if user is None else user_name(user)
-    if place.is_dir():
-        cases, declared = _read_folder(place, asker, users)
-    else:
-        cases, declared = _read_file(place, asker), None
+    cases, declared = (
+        _read_folder(place, asker, users) if place.is_dir() else (_read_file(place, asker), None)
+    )
     textless = sum(not case.question.strip() for case in cases)  # published sets have such rows
     cases = [case for case in cases if case.question.strip()]
     if not cases:

@@ -30,7 +30,7 @@ SETTINGS_OF_ANSWERS = (
 """Settings that change answers. What changes the corpus changes the view or the generation."""
 
 
-class Watcher(Protocol):
+class TrialWatcher(Protocol):
     """Is told while the work goes on."""
 
     def expect(self, questions: int) -> None: ...
@@ -59,7 +59,7 @@ class Trial:
     arms: Sequence[Arm]
     cases: Sequence[Case]
     kept: OutcomeFile
-    watcher: Watcher
+    watcher: TrialWatcher
     concurrency: int = 1
     name: str = field(default_factory=lambda: secrets.token_hex(4))
     outcomes: dict[tuple[str, str], CaseOutcome] = field(default_factory=dict)  # by arm and case

@@ -73,7 +73,7 @@ Language = Annotated[
 ]
 Names = Annotated[list[Name], Field(max_length=1_000)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
-Value = Annotated[StrictBool | StrictInt | Number | Str, BeforeValidator(check_comparable)]
+MetadataValue = Annotated[StrictBool | StrictInt | Number | Str, BeforeValidator(check_comparable)]
 
 
 class RequestBody(BaseModel):
@@ -99,7 +99,7 @@ class FiltersBody(RequestBody):
     language: Language | None = None
     modified_after: AwareDatetime | None = Field(None, description="Inclusive.")
     modified_before: AwareDatetime | None = Field(None, description="Exclusive.")
-    metadata: dict[Name, Value] = Field(
+    metadata: dict[Name, MetadataValue] = Field(
         {}, description='1 and 1.0 are one number, which is neither true nor "1".'
     )
 

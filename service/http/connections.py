@@ -198,8 +198,11 @@ class Connection(H11Protocol):
                 self._refuse(problems.NOT_HTTP)
             return
         received, self._head = bytes(self._head), bytearray()
-        head = received[: end + len(request_head.END)]
         self._stop_timer()
+        self._take_request(received, received[: end + len(request_head.END)])
+
+    def _take_request(self, received: bytes, head: bytes) -> None:
+        """Pass on what was received, if the head that it begins with is good."""
         if len(head) > request_head.MAX_HEAD:
             self._refuse(problems.HEAD_TOO_LARGE)
         elif not request_head.is_good(head):

@@ -29,28 +29,34 @@ def attack_service(
     Raises NothingToSee, and ServiceAway if nothing answers. Whatever happens, nothing is left in
     the catalog.
     """
-    report = LeakReport(url=url)
     with ExitStack() as stack:
         client = stack.enter_context(Client(url))
-        report.version = _ask_version(client)
+        report = LeakReport(url=url, version=_ask_version(client))
         canaries = stack.enter_context(Canaries(catalog, embedder_of, by=by).place_group())
         say("Placing canaries ...")
         here = checks.set_scene(canaries, client, models=models)
-        say("Looking through every door ...")
-        checks.look_through_every_door(here, report)
-        say("Comparing replies before and after hidden changes ...")
-        checks.compare_before_and_after(here, report)
-        say("Taking rights away ...")
-        checks.check_revocation(here, report)
+        for doing, check in (
+            ("Looking through every door", checks.look_through_every_door),
+            ("Comparing replies before and after hidden changes", checks.compare_before_and_after),
+            ("Taking rights away", checks.check_revocation),
+        ):
+            say(f"{doing} ...")
+            check(here, report)
         if pairs:
             say("Measuring time ...")
-            elsewhere = stack.enter_context(TemporaryDirectory(prefix="clearance-leaktest-"))
-            unrelated = stack.enter_context(
-                open_unrelated_catalog(f"sqlite:///{elsewhere}/catalog.sqlite", catalog, by=by)
-            )
-            checks.measure_time(here, report, unrelated, pairs)
+            _measure_time(here, report, catalog, pairs, by)
         say("Removing the canaries ...")
     return report
+
+
+def _measure_time(
+    here: checks.Scene, report: LeakReport, catalog: Catalog, pairs: int, by: Actor
+) -> None:
+    """Beside a catalog that has nothing to do with this one, which is removed again."""
+    with TemporaryDirectory(prefix="clearance-leaktest-") as elsewhere:
+        address = f"sqlite:///{elsewhere}/catalog.sqlite"
+        with open_unrelated_catalog(address, catalog, by=by) as unrelated:
+            checks.measure_time(here, report, unrelated, pairs)
 
 
 def _ask_version(client: Client) -> str:

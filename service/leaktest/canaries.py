@@ -107,13 +107,13 @@ class Canaries:
         self.catalog.documents.delete(self._uri(name), by=self.by)
 
     def remove_all(self) -> None:
-        remove_leftovers(self.catalog, self.mark, by=self.by)
+        remove_canaries(self.catalog, self.mark, by=self.by)
 
     def _uri(self, name: str) -> str:
         return f"{URI}{self.mark}/{name}"
 
 
-def remove_leftovers(catalog: Catalog, mark: str = "", *, by: Actor) -> int:
+def remove_canaries(catalog: Catalog, mark: str = "", *, by: Actor) -> int:
     """Remove what one leak test made, or all. Returns how many things there were.
 
     What fails is raised in the end.

@@ -10,7 +10,12 @@ from indexes.catalog import Catalog
 from indexes.errors import ClearanceError
 from service.leaktest.canaries import Canaries, Identity, random_word
 from service.leaktest.client import Client, PreparedRequest
-from service.leaktest.comparing import Reply, describe_first_difference, find_words, make_comparable
+from service.leaktest.comparing import (
+    ObservedReply,
+    describe_first_difference,
+    find_words,
+    make_comparable,
+)
 from service.leaktest.doors import (
     HOSTILE_FILTERS,
     MODES,
@@ -77,7 +82,7 @@ class Scene:
             if models or not call.asks_a_model
         ]
 
-    def ask(self, call: Call, who: Identity) -> Reply:
+    def ask(self, call: Call, who: Identity) -> ObservedReply:
         return self.client.answer(call, who.key)
 
 
@@ -163,67 +168,78 @@ def compare_before_and_after(here: Scene, report: LeakReport) -> None:
     steady = _find_steady_calls(here, asked)
     report.unsteady = sorted({call.door for call in asked} - {call.door for call in steady})
     before = _ask_all(here, steady)
-    for what, change in _hidden_changes(here).items():
-        differing = steady
-        for _ in range(ATTEMPTS):
-            change()
-            after = _ask_all(here, differing)
-            parts = {
-                door: (before[door], reply)
-                for door, reply in after.items()
-                if before[door] != reply
-            }
-            before.update(after)
-            differing = [call for call in differing if call.door in parts]
-            if not differing:
-                break
+    for what, change in _HiddenChanges(here).by_description().items():
+        parted = _find_changed_replies(here, steady, before, change)
         found = [
-            (call.door, f"{what}: {describe_first_difference(*parts[call.door])}")
-            for call in differing
+            (door, f"{what}: {describe_first_difference(*pair)}") for door, pair in parted.items()
         ]
         report.add("interference", len(steady), found)
 
 
-def _hidden_changes(here: Scene) -> Mapping[str, Callable[[], None]]:
+def _find_changed_replies(
+    here: Scene, steady: Sequence[Call], before: dict[str, bytes], change: Callable[[], None]
+) -> dict[str, tuple[bytes, bytes]]:
+    """Replies before and after a hidden change, by door, that differ each time that it is made.
+
+    before: the latest reply of each door; it is kept up to date.
+    """
+    asked, parted = steady, dict[str, tuple[bytes, bytes]]()
+    for _ in range(ATTEMPTS):
+        change()
+        after = _ask_all(here, asked)
+        parted = {
+            door: (before[door], reply) for door, reply in after.items() if before[door] != reply
+        }
+        before.update(after)
+        asked = [call for call in asked if call.door in parted]
+        if not asked:
+            break
+    return parted
+
+
+class _HiddenChanges:
     """Each can be made again, and is another change then."""
-    made, words = here.canaries, f"{here.shared} {here.word}"
-    numbers = iter(range(100, 1_000_000))
 
-    def add_one() -> None:
-        put_hidden(made, next(numbers), words)
+    def __init__(self, here: Scene) -> None:
+        self._made, self._words = here.canaries, f"{here.shared} {here.word}"
+        self._insider = f"user:{here.insider.name}"
+        self._readers = f"group:{here.canaries.group}"
+        self._numbers = iter(range(100, 1_000_000))
 
-    def rewrite_one() -> None:
-        put_hidden(made, 0, f"{words} {random_word()}")
+    def by_description(self) -> Mapping[str, Callable[[], None]]:
+        return {
+            "one was added": self._add_one,
+            "one was rewritten": self._rewrite_one,
+            "two were moved": self._move_two,
+            "some were removed": self._remove_some,
+            "somebody joined their readers": self._add_reader,
+            "twenty were added": self._add_many,
+        }
 
-    def move_two() -> None:
-        readers = random.choice((f"group:{made.group}", f"user:{here.insider.name}"))
-        put_hidden(made, 0, words, readers)
-        for number in (0, 1):
-            made.relabel(f"hidden{number}", f"user:{here.insider.name}")
-        for number in (0, 1):
-            made.relabel(f"hidden{number}", f"group:{made.group}")
+    def _add_one(self) -> None:
+        put_hidden(self._made, next(self._numbers), self._words)
 
-    def remove_some() -> None:
-        made.remove(f"hidden{next(numbers) - 1}")
-        made.remove("hidden2")
-        put_hidden(made, 2, words)
-        made.remove("hidden3")
+    def _rewrite_one(self) -> None:
+        put_hidden(self._made, 0, f"{self._words} {random_word()}")
 
-    def add_reader() -> None:
-        made.add_person(f"guest{next(numbers)}", made.group)
+    def _move_two(self) -> None:
+        put_hidden(self._made, 0, self._words, random.choice((self._readers, self._insider)))
+        for readers in (self._insider, self._readers):
+            for number in (0, 1):
+                self._made.relabel(f"hidden{number}", readers)
 
-    def add_many() -> None:
+    def _remove_some(self) -> None:
+        self._made.remove(f"hidden{next(self._numbers) - 1}")
+        self._made.remove("hidden2")
+        put_hidden(self._made, 2, self._words)
+        self._made.remove("hidden3")
+
+    def _add_reader(self) -> None:
+        self._made.add_person(f"guest{next(self._numbers)}", self._made.group)
+
+    def _add_many(self) -> None:
         for _ in range(20):
-            put_hidden(made, next(numbers), f"{words} {random_word()}")
-
-    return {
-        "one was added": add_one,
-        "one was rewritten": rewrite_one,
-        "two were moved": move_two,
-        "some were removed": remove_some,
-        "somebody joined their readers": add_reader,
-        "twenty were added": add_many,
-    }
+            put_hidden(self._made, next(self._numbers), f"{self._words} {random_word()}")
 
 
 def _find_steady_calls(here: Scene, asked: Sequence[Call]) -> list[Call]:
@@ -256,23 +272,36 @@ def _find_doors_still_open(here: Scene, way: str, name: str) -> list[str]:
     document = made.put(
         name, f"The {word} report.", f"group:{made.group}", f"user:{here.insider.name}"
     )
-    doors = [
+    doors = _list_doors_of_document(document, f"{word} report")
+    closed = [call.door for call in doors if not _holds_document(here.ask(call, person), word)]
+    if "document" in closed:
+        raise NothingToSee("Somebody does not get a document that was just given to them.")
+    _take_away(here, way, name, person)
+    return [call.door for call in doors if _holds_document(here.ask(call, person), word)]
+
+
+def _list_doors_of_document(document: str, question: str) -> list[Call]:
+    """Ways to see this document, which the question finds."""
+    searches = [
         Call(
             door=f"search {mode}",
             route="POST /search",
             path="/search",
-            body={"question": f"{word} report", "mode": mode},
+            body={"question": question, "mode": mode},
         )
         for mode in MODES
     ]
-    doors.append(
-        Call(door="document", route="GET /documents/{document_id}", path=f"/documents/{document}")
-    )
-    ask = {"question": f"{word} report", "answerer": "quotes", "stream": True}
-    doors.append(Call(door="stream", route="POST /ask", path="/ask", body=ask))
-    closed = [call.door for call in doors if not _holds_document(here.ask(call, person), word)]
-    if "document" in closed:
-        raise NothingToSee("Somebody does not get a document that was just given to them.")
+    ask = {"question": question, "answerer": "quotes", "stream": True}
+    return [
+        *searches,
+        Call(door="document", route="GET /documents/{document_id}", path=f"/documents/{document}"),
+        Call(door="stream", route="POST /ask", path="/ask", body=ask),
+    ]
+
+
+def _take_away(here: Scene, way: str, name: str, person: Identity) -> None:
+    """The document of this name from this person, who reads it as one of the group."""
+    made = here.canaries
     if way == "relabel":
         made.relabel(name, f"user:{here.insider.name}")
     elif way == "group":
@@ -283,10 +312,9 @@ def _find_doors_still_open(here: Scene, way: str, name: str) -> list[str]:
         made.catalog.keys.revoke(person.key_id, by=made.by)
     else:
         made.catalog.people.remove_user(person.name, by=made.by)
-    return [call.door for call in doors if _holds_document(here.ask(call, person), word)]
 
 
-def _holds_document(answered: Reply, word: str) -> bool:
+def _holds_document(answered: ObservedReply, word: str) -> bool:
     """Whether more than the question comes back."""
     return answered.status == 200 and bool(find_words(answered.body, [f"The {word} report"]))
 
@@ -372,5 +400,5 @@ def _measure_durations(
     return taken
 
 
-def _bytes_of_reply(answered: Reply) -> bytes:
+def _bytes_of_reply(answered: ObservedReply) -> bytes:
     return repr(dict(answered.headers)).encode() + answered.body

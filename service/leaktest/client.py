@@ -12,7 +12,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from indexes.errors import BadInput, ClearanceError
-from service.leaktest.comparing import Reply
+from service.leaktest.comparing import ObservedReply
 from service.leaktest.doors import Call
 
 TIMEOUT_S = 60.0
@@ -74,11 +74,11 @@ class Client:
             lines += [f"Content-Length: {len(body)}"]
         return PreparedRequest("\r\n".join([*lines, "", ""]).encode("ascii") + body, call.method)
 
-    def answer(self, call: Call, key: str | None) -> Reply:
+    def answer(self, call: Call, key: str | None) -> ObservedReply:
         """Raises ServiceAway if nothing answers."""
         return self.send(self.prepare(call, key))[0]
 
-    def send(self, prepared: PreparedRequest) -> tuple[Reply, float]:
+    def send(self, prepared: PreparedRequest) -> tuple[ObservedReply, float]:
         """The reply, and the seconds until its last byte.
 
         A connection that the server has closed is opened anew.
@@ -104,7 +104,7 @@ class Client:
             else made
         )
 
-    def _exchange(self, prepared: PreparedRequest) -> tuple[Reply, float]:
+    def _exchange(self, prepared: PreparedRequest) -> tuple[ObservedReply, float]:
         assert self._socket is not None
         start = time.perf_counter()
         self._socket.sendall(prepared.content)
@@ -113,19 +113,23 @@ class Client:
             self._receive_more(received)
         status, headers = _parse_head(bytes(received[:end]))
         body = received[end + 4 :]
-        if prepared.method == "HEAD" or status in (204, 304):
-            pass
-        elif "content-length" in headers:
-            while len(body) < int(headers["content-length"]):
-                self._receive_more(body)
-        elif headers.get("transfer-encoding", "").lower() == "chunked":
-            body = self._receive_chunks(body)
-        else:
-            self._receive_rest(body)
+        if prepared.method != "HEAD" and status not in (204, 304):
+            body = self._receive_body(headers, body)
         took = time.perf_counter() - start
         if headers.get("connection", "").lower() == "close":
             self.close()
-        return Reply(status, headers, bytes(body)), took
+        return ObservedReply(status, headers, bytes(body)), took
+
+    def _receive_body(self, headers: Mapping[str, str], begun: bytearray) -> bytearray:
+        """The whole body, of which this much came with the head."""
+        if "content-length" in headers:
+            while len(begun) < int(headers["content-length"]):
+                self._receive_more(begun)
+        elif headers.get("transfer-encoding", "").lower() == "chunked":
+            return self._receive_chunks(begun)
+        else:
+            self._receive_rest(begun)
+        return begun
 
     def _receive_more(self, received: bytearray) -> None:
         assert self._socket is not None

@@ -32,7 +32,7 @@ Ids and positions must have the same length on both sides.
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ObservedReply:
     """What came back for one request."""
 
     status: int
@@ -40,7 +40,7 @@ class Reply:
     body: bytes
 
 
-def make_comparable(answered: Reply) -> bytes:
+def make_comparable(answered: ObservedReply) -> bytes:
     """Everything that a caller gets, with marks where chance may differ."""
     lines = [str(answered.status)]
     for name, value in sorted(answered.headers.items()):

@@ -7,6 +7,7 @@ fails a test.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, get_args
 
 from indexes.model import Mode
@@ -152,29 +153,41 @@ def _search_calls(known: Knowledge) -> Iterator[Call]:
 
 
 def _ask_calls(known: Knowledge) -> Iterator[Call]:
-    def ask(door: str, **more: Any) -> Call:
-        body = {"question": known.questions[0], "k": known.k, **more}
-        return Call(door=f"ask {door}", route="POST /ask", path="/ask", body=body)
-
     for number, question in enumerate(known.questions):
-        yield ask(f"plain {number}", question=question)
+        yield _ask_call(known, f"plain {number}", question=question)
+    for stream in (False, True):
+        yield from _ask_calls_in_form(known, stream=stream)
+    for number, filters in enumerate(known.filters):
+        yield _ask_call(
+            known,
+            f"filtered {number}",
+            filters=filters,
+            answerer="quotes",
+            stream=bool(number % 2),
+        )
+
+
+def _ask_calls_in_form(known: Knowledge, *, stream: bool) -> Iterator[Call]:
+    """Answers as a stream, or whole."""
+    way, ask = "stream" if stream else "whole", partial(_ask_call, known, stream=stream)
     turns = [
         {"role": "user", "content": known.questions[-1]},
         {"role": "assistant", "content": "It rises [1]."},
     ]
-    for stream in (False, True):
-        way = "stream" if stream else "whole"
-        yield ask(f"quotes {way}", answerer="quotes", stream=stream)
-        yield ask(f"default {way}", stream=stream, max_tokens=40)
-        yield ask(f"history {way}", stream=stream, history=turns)
-        yield ask(f"fallback {way}", stream=stream, fallback="quotes", mode="keyword")
-        for name in (*known.templates, "no-such-template"):
-            yield ask(f"template {name} {way}", template=name, stream=stream)
-            yield ask(f"template {name}@1 {way}", template=f"{name}@1", stream=stream)
-        for name in (*known.models, "no-such-model"):
-            yield ask(f"model {name} {way}", model=name, stream=stream)
-    for number, filters in enumerate(known.filters):
-        yield ask(f"filtered {number}", filters=filters, answerer="quotes", stream=bool(number % 2))
+    yield ask(f"quotes {way}", answerer="quotes")
+    yield ask(f"default {way}", max_tokens=40)
+    yield ask(f"history {way}", history=turns)
+    yield ask(f"fallback {way}", fallback="quotes", mode="keyword")
+    for name in (*known.templates, "no-such-template"):
+        yield ask(f"template {name} {way}", template=name)
+        yield ask(f"template {name}@1 {way}", template=f"{name}@1")
+    for name in (*known.models, "no-such-model"):
+        yield ask(f"model {name} {way}", model=name)
+
+
+def _ask_call(known: Knowledge, door: str, **more: Any) -> Call:
+    body = {"question": known.questions[0], "k": known.k, **more}
+    return Call(door=f"ask {door}", route="POST /ask", path="/ask", body=body)
 
 
 def _openai_calls(known: Knowledge) -> Iterator[Call]:

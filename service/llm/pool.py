@@ -68,11 +68,11 @@ class ModelServer(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Member:
+class PooledServer:
     """One server of a pool: the models it last listed, and whether it is left out for now."""
 
-    def __init__(self, server: ModelServer, clock: Clock) -> None:
-        self.server = server
+    def __init__(self, client: ModelServer, clock: Clock) -> None:
+        self.client = client
         self.models: tuple[ServedModel, ...] = ()  # its last list, however old
         self._clock = clock
         self._believed_until = self._rests_until = float("-inf")
@@ -98,7 +98,7 @@ class Member:
 
     async def _fetch_list(self) -> None:
         try:
-            self.models = await self.server.list_models()
+            self.models = await self.client.list_models()
         except GeneratorError:
             self.note_failure()
             raise
@@ -112,7 +112,7 @@ class Member:
     async def aclose(self) -> None:
         if self._fetching is not None:
             self._fetching.cancel()
-        await self.server.aclose()
+        await self.client.aclose()
 
 
 class Pool:
@@ -126,20 +126,20 @@ class Pool:
         """
         self.clock = clock
         self.count_turns, self.answer_turns = counter(), counter()  # each has turns of its own
-        self._members = tuple(Member(server, clock) for server in servers)
+        self._servers = tuple(PooledServer(server, clock) for server in servers)
         self._names = tuple(names)
 
     async def aclose(self) -> None:
-        for member in self._members:
-            await member.aclose()
+        for server in self._servers:
+            await server.aclose()
 
     async def offered_models(self, hidden: Collection[str] = ()) -> tuple[ServedModel, ...]:
         """Every model that can be asked for, the default first.
 
         hidden: names of models that do not exist for the caller.
         """
-        listing = await self._members_with_list(thorough=True)
-        served = dict.fromkeys(model.name for member in listing for model in member.models)
+        listing = await self._servers_with_list(thorough=True)
+        served = dict.fromkeys(model.name for server in listing for model in server.models)
         names = [name for name in self._names or served if name in served]
         return tuple(
             _merge_models(name, listing)
@@ -149,62 +149,64 @@ class Pool:
 
     async def find_servers(
         self, name: str | None, hidden: Collection[str] = ()
-    ) -> tuple[ServedModel, tuple[Member, ...]]:
+    ) -> tuple[ServedModel, tuple[PooledServer, ...]]:
         """The model of that name, or the default, and the servers that serve it.
 
         Raises NoSuchModel, and GeneratorUnavailable if an offered model is not served now.
         """
         for thorough in (False, True):
-            listing = await self._members_with_list(thorough=thorough)
+            listing = await self._servers_with_list(thorough=thorough)
             wanted = name or self._default_name(listing, hidden)
-            serving = tuple(member for member in listing if member.find_model(wanted))
+            serving = tuple(server for server in listing if server.find_model(wanted))
             if serving and self._is_offered(wanted, listing, hidden):
                 return _merge_models(wanted, serving), serving
-        if self._is_offered(wanted, self._members, hidden):
+        if self._is_offered(wanted, self._servers, hidden):
             raise GeneratorUnavailable(
                 "No server that answers now serves that model.",
                 remedy="Check the servers, and CLEARANCE_LLM_MODEL.",
             )
         raise NoSuchModel
 
-    def usable_members(self) -> Iterator[Member]:
-        return (member for member in self._members if member.is_believed and not member.is_resting)
+    def usable_servers(self) -> Iterator[PooledServer]:
+        return (server for server in self._servers if server.is_believed and not server.is_resting)
 
-    def _is_offered(self, name: str, members: Sequence[Member], hidden: Collection[str]) -> bool:
+    def _is_offered(
+        self, name: str, servers: Sequence[PooledServer], hidden: Collection[str]
+    ) -> bool:
         if name in hidden:
             return False
         if self._names:
             return name in self._names
-        cards = [card for member in members if (card := member.find_model(name))]
+        cards = [card for server in servers if (card := server.find_model(name))]
         return bool(cards) and not any(card.adapter for card in cards)
 
-    def _default_name(self, listing: Sequence[Member], hidden: Collection[str]) -> str:
+    def _default_name(self, listing: Sequence[PooledServer], hidden: Collection[str]) -> str:
         """Raises NoSuchModel if every model is hidden, and GeneratorUnavailable if that cannot be
         known.
         """
-        served = [model.name for member in listing for model in member.models if not model.adapter]
+        served = [model.name for server in listing for model in server.models if not model.adapter]
         names = self._names or served
         first = next((name for name in names if name not in hidden), None)
         if first is not None:
             return first
-        if names and (self._names or len(listing) == len(self._members)):
+        if names and (self._names or len(listing) == len(self._servers)):
             raise NoSuchModel
         raise GeneratorUnavailable("It serves no model.")
 
-    async def _members_with_list(self, *, thorough: bool) -> list[Member]:
+    async def _servers_with_list(self, *, thorough: bool) -> list[PooledServer]:
         """The servers whose list of models is recent.
 
         thorough: first wait a little for the other servers. They are asked in the background, so
         that a server that hangs delays nobody. Raises GeneratorError.
         """
-        silent = [member for member in self._members if not member.is_believed]
-        requests = [member.refresh_list() for member in silent if not member.is_resting]
-        if len(silent) < len(self._members):
+        silent = [server for server in self._servers if not server.is_believed]
+        requests = [server.refresh_list() for server in silent if not server.is_resting]
+        if len(silent) < len(self._servers):
             if requests and thorough:
                 await asyncio.wait(requests, timeout=OTHER_LISTS_S)
         else:
-            await self._wait_for_first(requests or [member.refresh_list() for member in silent])
-        return [member for member in self._members if member.is_believed]
+            await self._wait_for_first(requests or [server.refresh_list() for server in silent])
+        return [server for server in self._servers if server.is_believed]
 
     async def _wait_for_first(self, requests: Sequence["asyncio.Task[None]"]) -> None:
         """Waits for the first list of models, and a little for the other lists.
@@ -212,9 +214,9 @@ class Pool:
         Raises GeneratorError if none comes.
         """
         _, waiting = await asyncio.wait(requests, timeout=OTHER_LISTS_S)
-        while waiting and not any(member.is_believed for member in self._members):
+        while waiting and not any(server.is_believed for server in self._servers):
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if not any(member.is_believed for member in self._members):
+        if not any(server.is_believed for server in self._servers):
             await requests[0]
 
 
@@ -249,15 +251,15 @@ class PooledModel:
         model, _ = await self._find_servers()
         return model
 
-    async def _find_servers(self) -> tuple[ServedModel, tuple[Member, ...]]:
+    async def _find_servers(self) -> tuple[ServedModel, tuple[PooledServer, ...]]:
         return await self._pool.find_servers(self._name, self._hidden)
 
     async def count(self, prompt: Prompt) -> int:
         attempts = _Attempts(self._pool, self._find_servers, self._pool.count_turns)
         while True:
             try:
-                member, model = await attempts.next_server()
-                return await member.server.count(prompt, model)
+                server, model = await attempts.next_server()
+                return await server.client.count(prompt, model)
             except GeneratorError as error:
                 attempts.note_failure(error)
                 if not attempts.should_retry(error):
@@ -272,8 +274,8 @@ class PooledModel:
         while True:
             has_begun = False
             try:
-                member, model = await attempts.next_server()
-                pieces = member.server.stream(
+                server, model = await attempts.next_server()
+                pieces = server.client.stream(
                     prompt, model, max_tokens=max_tokens, cache_salt=cache_salt, stop=stop, end=end
                 )
                 async with aclosing(pieces):
@@ -288,7 +290,7 @@ class PooledModel:
             await attempts.pause()
 
 
-FindServers = Callable[[], Awaitable[tuple[ServedModel, tuple[Member, ...]]]]
+FindServers = Callable[[], Awaitable[tuple[ServedModel, tuple[PooledServer, ...]]]]
 
 
 class _Attempts:
@@ -302,21 +304,21 @@ class _Attempts:
         self._find = find
         self._turn = next(turns)
         self._end = end
-        self._tried: list[Member] = []
-        self._servers: tuple[Member, ...] = ()
+        self._tried: list[PooledServer] = []
+        self._servers: tuple[PooledServer, ...] = ()
         self._attempts = 0
 
-    async def next_server(self) -> tuple[Member, str]:
+    async def next_server(self) -> tuple[PooledServer, str]:
         """The server to ask now, and the model's name."""
         self._attempts += 1
         model, self._servers = await self._find()
-        untried = [member for member in self._servers if member not in self._tried] or list(
+        untried = [server for server in self._servers if server not in self._tried] or list(
             self._servers
         )
-        usable = [member for member in untried if not member.is_resting] or untried
-        member = usable[self._turn % len(usable)]
-        self._tried.append(member)
-        return member, model.name
+        usable = [server for server in untried if not server.is_resting] or untried
+        server = usable[self._turn % len(usable)]
+        self._tried.append(server)
+        return server, model.name
 
     def note_failure(self, error: GeneratorError) -> None:
         """Notes that the server that was just asked has failed, if the fault is its own."""
@@ -337,16 +339,16 @@ class _Attempts:
         return isinstance(error, GeneratorTimeout | GeneratorBroken) and self._has_untried_server()
 
     def _has_untried_server(self) -> bool:
-        return any(member not in self._tried for member in self._pool.usable_members())
+        return any(server not in self._tried for server in self._pool.usable_servers())
 
     async def pause(self) -> None:
         if not self._has_untried_server():
             await asyncio.sleep(PAUSE_S)
 
 
-def _merge_models(name: str, members: Sequence[Member]) -> ServedModel:
+def _merge_models(name: str, servers: Sequence[PooledServer]) -> ServedModel:
     """One model as several servers serve it."""
-    cards = [card for member in members if (card := member.find_model(name))]
+    cards = [card for server in servers if (card := server.find_model(name))]
     return min(cards, key=lambda card: card.window)
 
 

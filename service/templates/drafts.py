@@ -21,7 +21,7 @@ from service.templates.language import (
     fill_template,
     find_parts_always_shown,
 )
-from service.templates.template import BUILT_IN, Style
+from service.templates.template import BUILT_IN, PromptStyle
 
 MAX_FILE = 100_000  # characters
 SAMPLE_BOUNDARY = "data-0000-0000-0000"
@@ -36,7 +36,7 @@ class Draft(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    style: Style
+    style: PromptStyle
     language: Script
     variables: Annotated[list[Variable], Field(max_length=len(VARIABLES))]
     system: Source = ""

@@ -11,7 +11,7 @@ from indexes.catalog.template_choice import Chosen, TemplateVersion
 from indexes.catalog.templates import NAME
 from indexes.model import Principal
 from indexes.text.scripts import Script
-from service.templates.template import BuiltInTemplates, Style, Template
+from service.templates.template import BuiltInTemplates, PromptStyle, Template
 
 
 class CatalogTemplates:
@@ -26,7 +26,7 @@ class CatalogTemplates:
         self._built_in = BuiltInTemplates()
 
     def choose(
-        self, name: str | None, principal: Principal, style: Style, language: Script
+        self, name: str | None, principal: Principal, style: PromptStyle, language: Script
     ) -> Template:
         if name is None:
             chosen = self._templates.choose_for_asker(principal, style, language)
@@ -36,7 +36,7 @@ class CatalogTemplates:
             return self._built_in.choose(name, principal, style, language)
         return to_template(self._pick_version(chosen, principal))
 
-    def _find_by_name(self, name: str, principal: Principal, style: Style) -> Chosen | None:
+    def _find_by_name(self, name: str, principal: Principal, style: PromptStyle) -> Chosen | None:
         plain, at, version = name.partition("@")
         if not NAME.fullmatch(plain):
             return None
@@ -71,7 +71,7 @@ def to_template(version: TemplateVersion) -> Template:
     return Template(
         name=version.name,
         version=version.version,
-        style=cast(Style, version.style),
+        style=cast(PromptStyle, version.style),
         language=cast(Script, version.language),
         system=text.system,
         user=text.user,

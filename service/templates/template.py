@@ -9,7 +9,7 @@ from indexes.errors import NotFound
 from indexes.model import Principal
 from indexes.text.scripts import Script
 
-Style = Literal["chat", "completion"]
+PromptStyle = Literal["chat", "completion"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Template:
     name: str
     version: int
     # chat: a system and a user turn; completion: one text that a base model goes on from
-    style: Style
+    style: PromptStyle
     language: Script
     system: str  # the instructions; no variable of it may carry a document's words
     user: str  # the passages between their boundaries, then the question
@@ -36,7 +36,7 @@ class TemplateSource(Protocol):
     """Where templates come from."""
 
     def choose(
-        self, name: str | None, principal: Principal, style: Style, language: Script
+        self, name: str | None, principal: Principal, style: PromptStyle, language: Script
     ) -> Template:
         """The template of that name ("name" or "name@version"), or the one meant for this asker,
         style and language.
@@ -50,7 +50,7 @@ class BuiltInTemplates:
     """The templates that come with the service; everybody may use them."""
 
     def choose(
-        self, name: str | None, principal: Principal, style: Style, language: Script
+        self, name: str | None, principal: Principal, style: PromptStyle, language: Script
     ) -> Template:
         for template in BUILT_IN:
             if name is None and (template.style, template.language) == (style, language):

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from itertools import chain, repeat
 from typing import Any, Literal, Self
 
 from starlette.applications import Starlette
@@ -154,52 +155,44 @@ class FakeVllm:
 
     async def _misbehave(self, body: dict[str, Any]) -> AsyncGenerator[bytes]:
         """What comes before a proper answer; most ways of misbehaving never get to one."""
-        text = _event(body, "Rise in ")
-        match self.misbehaviour:
-            case "silent":
-                yield b": ping\n\n"
-                await asyncio.sleep(3600)
-            case "stalling":
-                yield text
-                await asyncio.sleep(3600)
-            case "dying":
-                yield text
-                await asyncio.sleep(0.05)
-                raise ConnectionResetError
-            case "dying at once":
-                yield b": ping\n\n"
-                raise ConnectionResetError
-            case "breaking off":
-                yield text + b"data: [DONE]\n\n"
-            case "closing":
-                yield b"data: [DONE]\n\n"
-            case "garbage":
-                yield text + b"data: {nonsense\n\n"
-            case "wrong shape":
-                yield text + _data({"choices": "none"})
-            case "half a character":
-                yield text + b'data: {"choices": [{"text": "\xe5\xb7"}]}\n\n'
-            case "split character":
-                yield _event(body, "\ud83d") + _event(body, "\ude42")
-            case "endless":
-                while True:
-                    yield text
-                    await asyncio.sleep(0)
-            case "endless line":
-                yield b"data: "
-                while True:
-                    yield b"x" * 65_536
-                    await asyncio.sleep(0)
-            case "error event":
-                yield text + _data({"error": {"message": "engine died", "code": 500}})
-            case "aborting":
-                yield text + _event(body, "", "abort") + b"data: [DONE]\n\n"
+        way = self.misbehaviour  # it may be set anew meanwhile
+        for piece in _wrong_pieces(body, way):
+            yield piece
+            await asyncio.sleep(0)
+        if way in ("silent", "stalling"):
+            await asyncio.sleep(3600)
+        if way == "dying":
+            await asyncio.sleep(0.05)
+        if way in ("dying", "dying at once"):
+            raise ConnectionResetError
 
 
 def _prompt(body: dict[str, Any]) -> Prompt:
     if "messages" not in body:
         return Prompt(text=body["prompt"])
     return Prompt(tuple(Message(turn["role"], turn["content"]) for turn in body["messages"]))
+
+
+def _wrong_pieces(body: dict[str, Any], misbehaviour: Misbehaviour | None) -> Iterable[bytes]:
+    """What is sent first by a server that misbehaves in this way."""
+    ping, done, text = b": ping\n\n", b"data: [DONE]\n\n", _event(body, "Rise in ")
+    ways: dict[Misbehaviour | None, Iterable[bytes]] = {
+        "silent": [ping],
+        "stalling": [text],
+        "dying": [text],
+        "dying at once": [ping],
+        "breaking off": [text + done],
+        "closing": [done],
+        "garbage": [text + b"data: {nonsense\n\n"],
+        "wrong shape": [text + _data({"choices": "none"})],
+        "half a character": [text + b'data: {"choices": [{"text": "\xe5\xb7"}]}\n\n'],
+        "split character": [_event(body, "\ud83d") + _event(body, "\ude42")],
+        "endless": repeat(text),
+        "endless line": chain([b"data: "], repeat(b"x" * 65_536)),
+        "error event": [text + _data({"error": {"message": "engine died", "code": 500}})],
+        "aborting": [text + _event(body, "", "abort") + done],
+    }
+    return ways.get(misbehaviour, ())
 
 
 def _event(body: dict[str, Any], text: str, finish: str | None = None) -> bytes:

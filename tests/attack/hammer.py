@@ -44,7 +44,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HammerReply:
     door: str
     begun: float
     ended: float
@@ -170,7 +170,7 @@ def ask(
     ids: Sequence[tuple[str, str]],
     seconds: float,
     seed: int,
-    replies: list[Reply],
+    replies: list[HammerReply],
 ) -> None:
     """One caller, through one door after another."""
     rng, question = random.Random(seed), "the hammer report"
@@ -197,7 +197,7 @@ def ask(
             ended = time.monotonic()
             if answered.status >= 500:
                 replies.append(
-                    Reply(
+                    HammerReply(
                         f"{door}: status {answered.status}",
                         begun,
                         ended,
@@ -207,10 +207,10 @@ def ask(
                 )
                 continue
             words = frozenset(found.decode() for found in WORD.findall(answered.body))
-            replies.append(Reply(door, begun, ended, words, whole and answered.status == 200))
+            replies.append(HammerReply(door, begun, ended, words, whole and answered.status == 200))
 
 
-def wrong_replies(changes: Sequence[Change], replies: Sequence[Reply]) -> list[str]:
+def wrong_replies(changes: Sequence[Change], replies: Sequence[HammerReply]) -> list[str]:
     """Replies that hold what was taken away before they began, or lack what had been given."""
     by_word: dict[str, list[Change]] = {}
     for change in sorted(changes, key=lambda each: each.begun):
@@ -239,7 +239,7 @@ def wrong_replies(changes: Sequence[Change], replies: Sequence[Reply]) -> list[s
     return found
 
 
-def _account(reply: Reply, by_word: dict[str, list[Change]]) -> str:
+def _account(reply: HammerReply, by_word: dict[str, list[Change]]) -> str:
     """A wrong reply and what happened around it, in seconds from its beginning, to find out why."""
     lines = [f"It said {sorted(reply.words)} after {reply.ended - reply.begun:.3f} s."]
     for name, history in by_word.items():
@@ -264,7 +264,7 @@ def hammer(
         )
         for number, pipe in enumerate(pipes)
     ]
-    replies: list[list[Reply]] = [[] for _ in range(2 * len(keys))]
+    replies: list[list[HammerReply]] = [[] for _ in range(2 * len(keys))]
     callers = []
     for number, heard in enumerate(replies):
         writer = number // 2

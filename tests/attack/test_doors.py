@@ -10,7 +10,7 @@ import pytest
 
 from service.http import auth
 from service.http.bodies import AskBody, FiltersBody
-from service.leaktest.comparing import Reply, find_words, make_comparable
+from service.leaktest.comparing import ObservedReply, find_words, make_comparable
 from service.leaktest.doors import OPERATORS, Call, Knowledge, make_calls, make_operator_calls
 from tests.attack.hidden import CANARY, Change
 from tests.attack.twins import twins
@@ -89,12 +89,12 @@ def test_the_comparison_lets_only_chance_differ() -> None:
         "etag": '"1"',
         "content-length": str(len(body)),
     }
-    one = make_comparable(Reply(200, headers, body))
+    one = make_comparable(ObservedReply(200, headers, body))
 
     def again(old: bytes = b"", new: bytes = b"", changed: dict[str, str] | None = None) -> bytes:
         other = body.replace(old, new)
         said = {**headers, "content-length": str(len(other)), **(changed or {})}
-        return make_comparable(Reply(200, said, other))
+        return make_comparable(ObservedReply(200, said, other))
 
     assert again(b"AAAAAAAAAAAAAAAAAAAAAA", b"BBBBBBBBBBBBBBBBBBBBBB") == one
     assert again(b"1.0}", b"2.25}") == one

@@ -14,7 +14,7 @@ from bench.timing import run_house
 from indexes.catalog import Catalog
 from service.leaktest.client import Client
 from service.leaktest.doors import Call
-from tests.attack.hammer import Change, Reply, hammer, prepare, wrong_replies
+from tests.attack.hammer import Change, HammerReply, hammer, prepare, wrong_replies
 from tests.world import TESTER, World
 
 SEED = int(os.environ.get("CLEARANCE_TEST_SEED", "1"))
@@ -36,7 +36,7 @@ def test_the_log_of_the_hammer_catches_what_comes_late() -> None:
 
     def wrong(begun: float, ended: float, *words: str) -> list[str]:
         return wrong_replies(
-            [taken, given], [Reply("search", begun, ended, frozenset(words), True)]
+            [taken, given], [HammerReply("search", begun, ended, frozenset(words), True)]
         )
 
     assert wrong(11.5, 12.0, "zqw0n0x") == ["search tells zqw0n0x, which was taken away"]

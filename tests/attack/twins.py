@@ -15,7 +15,12 @@ from starlette.testclient import TestClient
 
 from indexes.model import Readers
 from service.app import create_app
-from service.leaktest.comparing import Reply, describe_first_difference, find_words, make_comparable
+from service.leaktest.comparing import (
+    ObservedReply,
+    describe_first_difference,
+    find_words,
+    make_comparable,
+)
 from service.leaktest.doors import Call, Knowledge, make_calls
 from service.llm.port import Prompt
 from service.testing.models import ScriptedModel, ScriptedModels
@@ -45,13 +50,13 @@ class Twin:
     http: TestClient
     models: tuple[ScriptedModel, ...]
 
-    def answer(self, call: Call, key: str) -> Reply:
+    def answer(self, call: Call, key: str) -> ObservedReply:
         headers = {"Authorization": f"Bearer {key}", **call.headers}
         sent: dict[str, object] = {"json": call.body} if call.body is not None else {}
         if isinstance(call.body, bytes):
             sent, headers["Content-Type"] = {"content": call.body}, "application/json"
         reply = self.http.request(call.method, call.path, headers=headers, **sent)  # type: ignore[arg-type]
-        return Reply(reply.status_code, dict(reply.headers), reply.content)
+        return ObservedReply(reply.status_code, dict(reply.headers), reply.content)
 
     def told_to_models(self) -> Sequence[tuple[str, object]]:
         """Every prompt, cut and salt that reached a language model since the last time."""
@@ -113,7 +118,9 @@ class Twins:
         sent = f"{call.path} {call.body!r}"
         return [word for word in (CANARY, VAULT, *self.hidden_ids) if word not in sent]
 
-    def _again(self, attacker: str, call: Call, one: Reply, other: Reply) -> list[str]:
+    def _again(
+        self, attacker: str, call: Call, one: ObservedReply, other: ObservedReply
+    ) -> list[str]:
         """With the tag and the position of the reply: unchanged for both, and fresh enough for
         both.
         """

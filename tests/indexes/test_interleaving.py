@@ -17,7 +17,7 @@ from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.model import Principal, Readers
-from tests.attack.hammer import Change, Reply, wrong_replies
+from tests.attack.hammer import Change, HammerReply, wrong_replies
 from tests.world import MODES, TESTER, World
 
 SEED = int(os.environ.get("CLEARANCE_TEST_SEED", "1"))
@@ -140,14 +140,14 @@ def way_to_take_away(
     )
 
 
-def search(world: World, number: int, seed: int, stop: Event) -> list[Reply]:
-    rng, replies = random.Random(SEED + 10 * number + seed), list[Reply]()
+def search(world: World, number: int, seed: int, stop: Event) -> list[HammerReply]:
+    rng, replies = random.Random(SEED + 10 * number + seed), list[HammerReply]()
     caller = Principal(name=f"user:caller{number}")
     while not stop.is_set():
         mode, begun = rng.choice(MODES), time.monotonic()
         found = world.searcher.search("the hammer report", caller, 50, mode=mode)
         words = frozenset(hit.title for hit in found.hits)
-        replies.append(Reply(f"search {mode}", begun, time.monotonic(), words, True))
+        replies.append(HammerReply(f"search {mode}", begun, time.monotonic(), words, True))
     return replies
 
 

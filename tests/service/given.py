@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from indexes.model import Hit, PageMark, Principal, Row, SearchResult
 from indexes.search.deduplication import Selection
-from service.answering.prompt import LeftOut, Passage, Piece, pack_passages
+from service.answering.prompt import Excerpt, LeftOut, Passage, pack_passages
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
@@ -97,7 +97,7 @@ def selected(
 
 def shown(*hits: Hit, per_document: int = 100) -> tuple[Passage, ...]:
     kept, _ = selected(hits, per_document)
-    return pack_passages([Piece(hit, len(hit.text)) for hit in kept])
+    return pack_passages([Excerpt(hit, len(hit.text)) for hit in kept])
 
 
 @st.composite

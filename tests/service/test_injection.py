@@ -16,7 +16,7 @@ import pytest
 from anyio import CapacityLimiter
 
 from bench import injection
-from bench.injection import Case, Desk, Obedient, Reply
+from bench.injection import Case, Desk, InjectionReply, Obedient
 from bench.injection_report import find_active, has_worked
 from bench.labelled import DATA
 from service.answering.answerer import Answerer
@@ -66,7 +66,7 @@ def desk(world: World, cases: Sequence[Case]) -> Desk:
 
 def replies(
     asking: Desk, cases: Sequence[Case], arm: injection.Arm
-) -> list[tuple[Case, Reply, Prompt]]:
+) -> list[tuple[Case, InjectionReply, Prompt]]:
     """Each case with what came back and with what the model was given."""
     assert isinstance(asking.model, Obedient)
     found = []

@@ -23,7 +23,7 @@ from service.app import create_app
 from service.http import middleware, replies
 from service.leaktest import checks
 from service.leaktest.attack import attack_service
-from service.leaktest.canaries import PREFIX, Canaries, remove_leftovers
+from service.leaktest.canaries import PREFIX, Canaries, remove_canaries
 from service.leaktest.client import ServiceAway
 from service.leaktest.report import LeakReport
 from service.leaktest.statistics import measure_separation
@@ -43,13 +43,15 @@ def embedder_of(generation: IndexGeneration) -> HashingEmbedder:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer filters and changes: those leaks are found with any."""
-    honest = checks._hidden_changes
+    honest = checks._HiddenChanges.by_description
     few = ("one was added", "some were removed")
     monkeypatch.setattr(checks, "PLAIN_FILTERS", ())
     monkeypatch.setattr(checks, "HOSTILE_FILTERS", ())
     monkeypatch.setattr(checks, "ROUNDS", 1)
     monkeypatch.setattr(
-        checks, "_hidden_changes", lambda here: {what: honest(here)[what] for what in few}
+        checks._HiddenChanges,
+        "by_description",
+        lambda changes: {what: honest(changes)[what] for what in few},
     )
 
 
@@ -200,7 +202,7 @@ def test_what_a_killed_test_left_behind_can_be_removed(house: House) -> None:
     house.catalog.people.add_group(left.group, by=TESTER)
     left.add_person("insider", left.group)
     left.put("open", "Something.", "public")
-    assert remove_leftovers(house.catalog, by=TESTER) == 3
+    assert remove_canaries(house.catalog, by=TESTER) == 3
     assert everything(house.catalog) == before
 
 

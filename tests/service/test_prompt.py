@@ -9,7 +9,7 @@ from indexes.model import Hit, PageMark
 from indexes.text.scripts import script
 from indexes.text.sentences import sentences
 from service.answering.prompt import (
-    Piece,
+    Excerpt,
     Turn,
     alternate_turns,
     make_boundary,
@@ -83,8 +83,8 @@ def test_chunks_that_follow_each_other_become_one_passage_of_two_spans() -> None
 def test_chunks_apart_and_chunks_after_a_cut_stay_apart() -> None:
     assert len(shown(hit("one", ordinal=1), hit("two", n=2, start=50, ordinal=3))) == 2
     pieces = [
-        Piece(hit("one. cut off", ordinal=1), 4),
-        Piece(hit("two", n=2, start=50, ordinal=2), 3),
+        Excerpt(hit("one. cut off", ordinal=1), 4),
+        Excerpt(hit("two", n=2, start=50, ordinal=2), 3),
     ]
     assert [passage.cut for passage in pack_passages(pieces)] == [True, False]
 
@@ -100,7 +100,7 @@ def test_passages_come_from_hits_to_the_letter_and_none_is_lost(
     hits: list[Hit], per_document: int
 ) -> None:
     kept, left = selected(hits, per_document)
-    passages = pack_passages([Piece(one, len(one.text)) for one in kept])
+    passages = pack_passages([Excerpt(one, len(one.text)) for one in kept])
     assert {one.id for one in hits} == {one for passage in passages for one in passage.hits} | {
         gone.passage_id for gone in left
     }

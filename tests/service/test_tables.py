@@ -8,7 +8,7 @@ from indexes.model import Hit, Row, SectionMark, TableMark
 from service.answering.budget import estimate_tokens, pack_everything
 from service.answering.citations import CitationWriter, split_sentences
 from service.answering.extractive import choose_quotes, compose_answer
-from service.answering.prompt import Piece, pack_passages, render_prompt
+from service.answering.prompt import Excerpt, pack_passages, render_prompt
 from service.answering.tables import header_of, section_of, split_units
 from service.http.replies import CitationReply, HitReply, PassageReply
 from service.templates.template import BUILT_IN
@@ -33,7 +33,7 @@ def whole(n: int = 1, start: int = 500) -> Hit:
 
 
 def passage_of(found: Hit):
-    (passage,) = pack_passages([Piece(found, len(found.text))])
+    (passage,) = pack_passages([Excerpt(found, len(found.text))])
     return passage
 
 
@@ -67,7 +67,7 @@ def test_a_prompt_shows_the_header_above_rows_that_begin_without_it(template):
 def test_parts_of_one_table_in_one_passage_show_its_header_once():
     first, second = begun(1), begun(2, 1_000 + len(ROWS) + 1)
     second = replace(second, ordinal=first.ordinal + 1)
-    (passage,) = pack_passages([Piece(first, len(ROWS)), Piece(second, len(ROWS))])
+    (passage,) = pack_passages([Excerpt(first, len(ROWS)), Excerpt(second, len(ROWS))])
     assert passage.shown.count(ABOVE) == 1
     assert all(s.header == ABOVE for s in split_sentences(passage))
 
@@ -78,7 +78,7 @@ def test_a_row_below_a_part_of_a_header_does_not_borrow_it_for_the_next_rows():
     )
     for start in (105, 106):  # with and without a line end between them
         rest = replace(begun(2, start), ordinal=part.ordinal + 1)
-        (passage,) = pack_passages([Piece(part, len(part.text)), Piece(rest, len(ROWS))])
+        (passage,) = pack_passages([Excerpt(part, len(part.text)), Excerpt(rest, len(ROWS))])
         assert passage.shown == f"Ann\nPaid | Sick\n3 | 4\n{ABOVE}\n{ROWS}"
         above = {sentence.text: sentence.header for sentence in split_sentences(passage)}
         assert (above["3 | 4"], above["Bob | 20 | 4"]) == ("Ann\nPaid | Sick", ABOVE)
@@ -87,7 +87,7 @@ def test_a_row_below_a_part_of_a_header_does_not_borrow_it_for_the_next_rows():
 def test_a_header_that_stands_in_the_text_is_not_shown_again():
     first = whole()
     rest = replace(begun(2, first.end + 1), ordinal=first.ordinal + 1)
-    (passage,) = pack_passages([Piece(first, len(first.text)), Piece(rest, len(ROWS))])
+    (passage,) = pack_passages([Excerpt(first, len(first.text)), Excerpt(rest, len(ROWS))])
     assert passage.shown.count(ABOVE) == 1
 
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexes.derived.keywords import blocks, kernels
 from indexes.derived.keywords.analysis import ANALYSIS_VERSION
-from indexes.derived.keywords.blocks import Block
+from indexes.derived.keywords.blocks import KeywordBlock
 from indexes.errors import IndexDamaged
 
 LAYOUT_VERSION = 1
@@ -15,7 +16,7 @@ DIRECTORY = "keywords-directory.npy"
 DATA = "keywords-blocks.npy"
 
 
-def write_blocks(folder: Path, owned: Sequence[tuple[int, Block]]) -> None:
+def write_blocks(folder: Path, owned: Sequence[tuple[int, KeywordBlock]]) -> None:
     """Writes blocks with the reader set that each belongs to.
 
     The order within a reader set is kept.
@@ -33,10 +34,28 @@ def write_blocks(folder: Path, owned: Sequence[tuple[int, Block]]) -> None:
             file.write(block.data)
 
 
-def read_blocks(folder: Path) -> list[tuple[int, Block]]:
+def read_blocks(folder: Path) -> list[tuple[int, KeywordBlock]]:
     """What was written.
 
     Raises IndexDamaged when it is not all there, or not of this version, or not sound.
+    """
+    numbers, sizes, data = _read_arrays(folder)
+    owned = []
+    start = 0
+    for number, size in zip(numbers.tolist(), sizes.tolist(), strict=True):
+        block: KeywordBlock = np.array(data[start : start + size])
+        start += size
+        if not kernels.is_sound(blocks.address(block), size):
+            raise IndexDamaged("A block of the keyword index is not sound.")
+        owned.append((number, block))
+    return owned
+
+
+def _read_arrays(
+    folder: Path,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+    """The owner of each block, the bytes of each, and the blocks one after the other; they fit
+    together.
     """
     try:
         directory = np.load(folder / DIRECTORY, allow_pickle=False)
@@ -60,12 +79,4 @@ def read_blocks(folder: Path) -> list[tuple[int, Block]]:
         or sum(sizes.tolist()) != len(data)
     ):
         raise IndexDamaged("The keyword index is cut short.")
-    owned = []
-    start = 0
-    for number, size in zip(numbers.tolist(), sizes.tolist(), strict=True):
-        block: Block = np.array(data[start : start + size])
-        start += size
-        if not kernels.is_sound(blocks.address(block), size):
-            raise IndexDamaged("A block of the keyword index is not sound.")
-        owned.append((number, block))
-    return owned
+    return numbers, sizes, data

@@ -7,41 +7,43 @@ from numpy.typing import NDArray
 
 from indexes.derived.keywords import kernels
 
-Block = NDArray[np.uint8]
+KeywordBlock = NDArray[np.uint8]
 
 
-def address(block: Block) -> int:
+def address(block: KeywordBlock) -> int:
     return int(block.ctypes.data)
 
 
-def size(block: Block) -> int:
+def size(block: KeywordBlock) -> int:
     """How many passages it holds."""
     return int(_head(block)[kernels.ROWS])
 
 
-def bounds(block: Block) -> tuple[int, int]:
+def bounds(block: KeywordBlock) -> tuple[int, int]:
     """(lowest row, highest row)"""
     return int(_head(block)[kernels.LOWEST]), int(_head(block)[kernels.HIGHEST])
 
 
-def rows(block: Block) -> NDArray[np.int64]:
+def rows(block: KeywordBlock) -> NDArray[np.int64]:
     """The row of each passage, in no order."""
     start = kernels.HEADER_BYTES + 8 * int(_head(block)[kernels.TERMS])
     return block[start : start + 8 * size(block)].view(np.int64)
 
 
-def total_length(block: Block) -> int:
+def total_length(block: KeywordBlock) -> int:
     """As kept in the block's head."""
     return int(_head(block)[kernels.LENGTH])
 
 
-def lengths(block: Block) -> NDArray[np.int64]:
+def lengths(block: KeywordBlock) -> NDArray[np.int64]:
     """How many terms each passage has, in the order of `rows`."""
     end = len(block) - 2 * int(_head(block)[kernels.POSTINGS])
     return block[end - 4 * size(block) : end].view(np.uint32).astype(np.int64)
 
 
-def postings(block: Block) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
+def postings(
+    block: KeywordBlock,
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
     """(hash of the term, row, how often) of every posting: what the block holds, however it came to
     hold it.
     """
@@ -58,7 +60,7 @@ def postings(block: Block) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArr
     return hashes, rows(block)[packed >> 4], counts
 
 
-def build(of_rows: NDArray[np.int64], terms: Sequence[Sequence[int]]) -> Block:
+def build(of_rows: NDArray[np.int64], terms: Sequence[Sequence[int]]) -> KeywordBlock:
     """A block of passages. of_rows: ascending, at most BLOCK_ROWS; terms: those of each passage,
     with repetitions.
     """
@@ -91,7 +93,7 @@ def build(of_rows: NDArray[np.int64], terms: Sequence[Sequence[int]]) -> Block:
     return block
 
 
-def join(older: Block, newer: Block) -> Block:
+def join(older: KeywordBlock, newer: KeywordBlock) -> KeywordBlock:
     """Both in one block, the older's passages first."""
     rows, _, postings, large = _sizes(older) + _sizes(newer)
     terms = kernels.count_joint_terms(address(older), address(newer))
@@ -100,7 +102,9 @@ def join(older: Block, newer: Block) -> Block:
     return joined
 
 
-def divide(block: Block, taken_rows: NDArray[np.int64]) -> tuple[Block | None, Block | None]:
+def divide(
+    block: KeywordBlock, taken_rows: NDArray[np.int64]
+) -> tuple[KeywordBlock | None, KeywordBlock | None]:
     """(passages with one of these rows, the others); None for a side without passages. taken_rows:
     ascending.
     """
@@ -119,19 +123,19 @@ def divide(block: Block, taken_rows: NDArray[np.int64]) -> tuple[Block | None, B
     return theirs, others
 
 
-def _empty(rows: int, terms: int, postings: int, large: int) -> Block:
+def _empty(rows: int, terms: int, postings: int, large: int) -> KeywordBlock:
     """Room for a block. Buckets hold eight to sixteen terms."""
     bits = max(0, terms.bit_length() - 4)
     buckets = (1 << bits) + 1
     room = kernels.HEADER_BYTES + 8 * (terms + rows + large + buckets) + 4 * rows + 2 * postings
-    block: Block = np.zeros(room, np.uint8)
+    block: KeywordBlock = np.zeros(room, np.uint8)
     _head(block)[:] = rows, terms, postings, 0, 0, 0, bits, large
     return block
 
 
-def _head(block: Block) -> NDArray[np.int64]:
+def _head(block: KeywordBlock) -> NDArray[np.int64]:
     return block[: kernels.HEADER_BYTES].view(np.int64)
 
 
-def _sizes(block: Block) -> NDArray[np.int64]:
+def _sizes(block: KeywordBlock) -> NDArray[np.int64]:
     return _head(block)[[kernels.ROWS, kernels.TERMS, kernels.POSTINGS, kernels.LARGE]]

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from indexes.derived.keywords import block_files, blocks, kernels, scorer, sets
 from indexes.derived.keywords.analysis import Analyser, count_terms
-from indexes.derived.keywords.blocks import Block
+from indexes.derived.keywords.blocks import KeywordBlock
 from indexes.derived.keywords.rows import ABSENT, SlotOfRow
 from indexes.derived.keywords.scorer import Ranking, Statistics, check_ascending
 from indexes.errors import IndexDamaged
@@ -44,7 +44,7 @@ class KeywordContents:
 
     rows: Rows  # ascending
     lengths: Rows  # terms in each
-    chain: Sequence[Block]
+    chain: Sequence[KeywordBlock]
     consistent: bool  # what is kept beside the blocks agrees with them
 
     def digest(self) -> bytes:
@@ -85,7 +85,7 @@ class KeywordIndex:
         self._analyser = Analyser()
         self._question_analyser = Analyser(remembers=False)
         self._slot_of_row = SlotOfRow()
-        self._blocks: list[Block | None] = []
+        self._blocks: list[KeywordBlock | None] = []
         self._free: list[int] = []
         # per block: address, next block of the same reader set
         self._links = np.full((16, 2), sets.NONE, np.int64)
@@ -103,7 +103,7 @@ class KeywordIndex:
         """Indexes passages. rows: ascending, new; texts: one for each row."""
         self.add_blocks(rows, reader_set, self.analyse(rows, texts))
 
-    def analyse(self, rows: Sequence[int] | Rows, texts: Sequence[str]) -> Sequence[Block]:
+    def analyse(self, rows: Sequence[int] | Rows, texts: Sequence[str]) -> Sequence[KeywordBlock]:
         """The slow part of `add`, which changes nothing: it may run while others search.
 
         One thread at a time.
@@ -120,7 +120,7 @@ class KeywordIndex:
         return made
 
     def add_blocks(
-        self, rows: Sequence[int] | Rows, reader_set: int, made: Sequence[Block]
+        self, rows: Sequence[int] | Rows, reader_set: int, made: Sequence[KeywordBlock]
     ) -> None:
         """Indexes passages. made: what `analyse` gave for these rows."""
         new = check_ascending(rows)
@@ -154,7 +154,7 @@ class KeywordIndex:
                 remedy="Rebuild the index.",
             )
         target = self._slot_for(reader_set)
-        taken: list[Block] = []
+        taken: list[KeywordBlock] = []
         for slot in np.unique(slots).tolist():
             if slot != target:
                 taken += self._take_from_slot(slot, moved[slots == slot])
@@ -313,12 +313,12 @@ class KeywordIndex:
             block = int(self._links[block, 1])
         return chain
 
-    def _block(self, number: int) -> Block:
+    def _block(self, number: int) -> KeywordBlock:
         block = self._blocks[number]
         assert block is not None
         return block
 
-    def _store(self, kept: Sequence[Block]) -> Iterator[int]:
+    def _store(self, kept: Sequence[KeywordBlock]) -> Iterator[int]:
         """Stores blocks and gives their numbers."""
         for block in kept:
             if not self._free:
@@ -331,7 +331,7 @@ class KeywordIndex:
             self._links[number] = blocks.address(block), sets.NONE
             yield number
 
-    def _take_block(self, number: int) -> Block:
+    def _take_block(self, number: int) -> KeywordBlock:
         block = self._block(number)
         self._blocks[number] = None
         self._free.append(number)
@@ -343,7 +343,7 @@ class KeywordIndex:
             self._links[number, 1] = following
         self._first[slot] = chain[0] if chain else sets.NONE
 
-    def _add_to_slot(self, slot: int, new: Sequence[Block]) -> None:
+    def _add_to_slot(self, slot: int, new: Sequence[KeywordBlock]) -> None:
         """Puts blocks before those of a slot, and joins neighbours so that a slot has few blocks,
         most of them full.
         """
@@ -364,9 +364,9 @@ class KeywordIndex:
             chain = [*self._store([joined]), *chain[2:]]
         return chain
 
-    def _take_from_slot(self, slot: int, rows: Rows) -> list[Block]:
+    def _take_from_slot(self, slot: int, rows: Rows) -> list[KeywordBlock]:
         """Takes these rows (ascending) out of the blocks of a slot; gives them as blocks."""
-        taken: list[Block] = []
+        taken: list[KeywordBlock] = []
         chain: list[int] = []
         for number in reversed(self._chain(slot)):
             block = self._block(number)

@@ -133,18 +133,28 @@ def learn_centroids(
     topics = min(topics, len(codes))
     centroids = codes[random.choice(len(codes), topics, replace=False)].copy()
     for _ in range(_ROUNDS):
-        chosen = np.empty(len(codes), np.int32)
-        for start in range(0, len(codes), _BLOCK):
-            if stop():
-                return None
-            part = slice(start, start + _BLOCK)
-            chosen[part] = nearest_centroids(codes[part], centroids)
+        chosen = _choose_centroids(codes, centroids, stop)
+        if chosen is None:
+            return None
         order = np.argsort(chosen, kind="stable")
         numbers, first = np.unique(chosen[order], return_index=True)
         # for topics that nothing chose
         centroids = codes[random.choice(len(codes), topics, replace=False)].copy()
         centroids[numbers] = _to_code_length(_sum_groups(codes, order, first))
     return np.clip(np.rint(centroids), -128, 127).astype(np.int8)
+
+
+def _choose_centroids(
+    codes: Floats, centroids: Floats, stop: Callable[[], bool]
+) -> NDArray[np.int32] | None:
+    """The number of the centroid nearest to each code. If None, it was stopped before the end."""
+    chosen = np.empty(len(codes), np.int32)
+    for start in range(0, len(codes), _BLOCK):
+        if stop():
+            return None
+        part = slice(start, start + _BLOCK)
+        chosen[part] = nearest_centroids(codes[part], centroids)
+    return chosen
 
 
 def _sum_groups(codes: Floats, order: Ints, first: Ints) -> Floats:

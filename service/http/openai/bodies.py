@@ -52,7 +52,7 @@ _NOTICE_AT_END = re.compile(rf"(?:^|\n\n)\((?:{_NOTICES})\)\s*$")
 NoEffect = Annotated[Any, Field(description="Accepted, and without effect.")]
 
 
-class Refusal:
+class RefusedParameter:
     """Marks a parameter that is refused, but for the values that mean nothing."""
 
     def __init__(self, why: str, *harmless: Any) -> None:
@@ -74,9 +74,12 @@ class Refusal:
             raise PydanticCustomError("unsupported", self._why)
 
 
-NoTools = Annotated[Any, Refusal("No tools are called here.", [], "none", "auto")]
+NoTools = Annotated[Any, RefusedParameter("No tools are called here.", [], "none", "auto")]
 NoMemory = Annotated[
-    Any, Refusal("Nothing is kept between requests; send the earlier messages again, in `input`.")
+    Any,
+    RefusedParameter(
+        "Nothing is kept between requests; send the earlier messages again, in `input`."
+    ),
 ]
 
 
@@ -186,8 +189,10 @@ class _OpenAIBody(RequestBody):
     clearance: OptionsBody | None = None
     tools: NoTools = None
     tool_choice: NoTools = None
-    top_logprobs: Annotated[Any, Refusal("Probabilities of tokens are not told.", 0)] = None
-    moderation: Annotated[Any, Refusal("Nothing is sent to a moderation service.")] = None
+    top_logprobs: Annotated[Any, RefusedParameter("Probabilities of tokens are not told.", 0)] = (
+        None
+    )
+    moderation: Annotated[Any, RefusedParameter("Nothing is sent to a moderation service.")] = None
     metadata: NoEffect = None
     parallel_tool_calls: NoEffect = None
     prompt_cache_key: NoEffect = None
@@ -254,16 +259,20 @@ class ChatBody(_OpenAIBody):
     max_tokens: TokenLimit = None
     max_completion_tokens: TokenLimit = None
     stream_options: StreamOptionsBody | None = None
-    n: Annotated[Any, Refusal("One answer is given at a time.", 1)] = None
-    stop: Annotated[Any, Refusal("Where an answer ends is not up to the caller.", "", [])] = None
-    logprobs: Annotated[Any, Refusal("Probabilities of tokens are not told.", False)] = None
-    logit_bias: Annotated[Any, Refusal("Tokens cannot be weighted.", {})] = None
+    n: Annotated[Any, RefusedParameter("One answer is given at a time.", 1)] = None
+    stop: Annotated[
+        Any, RefusedParameter("Where an answer ends is not up to the caller.", "", [])
+    ] = None
+    logprobs: Annotated[Any, RefusedParameter("Probabilities of tokens are not told.", False)] = (
+        None
+    )
+    logit_bias: Annotated[Any, RefusedParameter("Tokens cannot be weighted.", {})] = None
     functions: NoTools = None
     function_call: NoTools = None
-    modalities: Annotated[Any, Refusal("Answers are text.", ["text"])] = None
-    audio: Annotated[Any, Refusal("Answers are text.")] = None
-    prediction: Annotated[Any, Refusal("An answer cannot be given in advance.")] = None
-    web_search_options: Annotated[Any, Refusal("Only the documents are searched.")] = None
+    modalities: Annotated[Any, RefusedParameter("Answers are text.", ["text"])] = None
+    audio: Annotated[Any, RefusedParameter("Answers are text.")] = None
+    prediction: Annotated[Any, RefusedParameter("An answer cannot be given in advance.")] = None
+    web_search_options: Annotated[Any, RefusedParameter("Only the documents are searched.")] = None
     response_format: Annotated[Any, BeforeValidator(_check_format)] = None
     frequency_penalty: NoEffect = None
     presence_penalty: NoEffect = None
@@ -292,15 +301,16 @@ class ResponsesBody(_OpenAIBody):
     stream_options: NoEffect = None
     previous_response_id: NoMemory = None
     conversation: NoMemory = None
-    background: Annotated[Any, Refusal("Whoever asks waits for the answer.", False)] = None
+    background: Annotated[Any, RefusedParameter("Whoever asks waits for the answer.", False)] = None
     prompt: Annotated[
-        Any, Refusal("Name a template of this service in `clearance.template` instead.")
+        Any, RefusedParameter("Name a template of this service in `clearance.template` instead.")
     ] = None
     context_management: Annotated[
-        Any, Refusal("Earlier turns are fitted to the window anyway.", [])
+        Any, RefusedParameter("Earlier turns are fitted to the window anyway.", [])
     ] = None
     include: Annotated[
-        Any, Refusal("Passages come with every answer; there is nothing more to include.", [])
+        Any,
+        RefusedParameter("Passages come with every answer; there is nothing more to include.", []),
     ] = None
     text: Annotated[Any, BeforeValidator(_check_format)] = None
     instructions: NoEffect = None
