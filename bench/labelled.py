@@ -40,7 +40,7 @@ def store(
     """
     given = set_documents.read_set(DATA / "retrieval" / name, users=DATA / "acl" / "users.jsonl")
     if len(catalog.documents.stored(f"set:{name}/")) < len(given.texts):
-        embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder, by=BENCH)
+        embedders = Embedders(catalog, settings.embedding_model, lambda *_: embedder, by=BENCH)
         report = IngestReport(watcher=FileProgress(PlainProgress(sys.stderr)))
         set_documents.ingest_set(
             given,

@@ -30,6 +30,7 @@ from sqlalchemy import event
 
 from bench.actor import BENCH
 from indexes import embedder as embedding
+from indexes.artifacts import Report
 from indexes.catalog import Catalog
 from indexes.model import Chunk, Document, Principal, Readers
 from indexes.settings import Settings
@@ -358,7 +359,9 @@ def serve() -> None:
     """`clearance serve` with an embedder that needs no time."""
     from service.cli import serve as commands
 
-    def instant(settings: Settings, report: Callable[[str], None] = print) -> HashingEmbedder:
+    def instant(
+        settings: Settings, report: Report = print, *, fingerprint: str | None = None
+    ) -> HashingEmbedder:
         return HashingEmbedder()
 
     embedding.load = instant

@@ -37,9 +37,11 @@ class Settings(BaseSettings):
         "multilingual-e5-small",
         description="`multilingual-e5-small` (packaged), a Sentence Transformers name on the hub, or a folder.",
     )
-    embedding_backend: Literal["torch", "onnx"] = Field(
-        "onnx",
-        description="`onnx`: 8-bit weights on the CPU, models of the BERT family; `torch`: any model, GPU.",
+    embedding_backend: Literal["auto", "openvino", "openvino-float32", "onnx", "torch"] = Field(
+        "auto",
+        description="What runs the embedding model. `auto`: what made the catalog's vectors; for a new catalog"
+        " `openvino` (8 bits) if the processor multiplies 8-bit numbers, else `openvino-float32`."
+        " `torch`: any model, GPU; the others: models of the BERT family.",
     )
     embedding_query_prefix: str | None = Field(
         None, description="Overrides the query prompt that the model's folder names."

@@ -16,7 +16,8 @@ class Embedders:
         self._by = by
         self._model = model
         self._load = load
-        self._loaded: dict[str, Embedder] = {}
+        self._main: Embedder | None = None
+        self._others: dict[str, Embedder] = {}  # by fingerprint
         self._recipe: CounterRecipe | None = None
         self._lock = threading.RLock()
 
@@ -27,13 +28,14 @@ class Embedders:
         Raises ModelMismatch if another is in use.
         """
         with self._lock:
-            if self._model not in self._loaded:
-                embedder = self._load(self._model)
+            if self._main is None:
+                active = self._catalog.generations.active()
+                embedder = self._load(self._model, active.fingerprint if active else None)
                 self._catalog.generations.ensure(
                     embedder.name, embedder.fingerprint, embedder.dimension, by=self._by
                 )
-                self._loaded[self._model] = embedder
-            return self._loaded[self._model]
+                self._main = embedder
+            return self._main
 
     @property
     def recipe(self) -> CounterRecipe:
@@ -52,12 +54,13 @@ class Embedders:
 
     def _embedder_of(self, generation: IndexGeneration) -> Embedder:
         with self._lock:
-            for embedder in (self.main, *self._loaded.values()):
-                if embedder.fingerprint == generation.fingerprint:
-                    return embedder
-            embedder = self._loaded[generation.model] = self._load(generation.model)
-            if embedder.fingerprint != generation.fingerprint:
-                raise ModelMismatch(
-                    f"{generation.model} is not what generation {generation.id} was begun with."
-                )
-            return embedder
+            if self.main.fingerprint == generation.fingerprint:
+                return self.main
+            if generation.fingerprint not in self._others:
+                embedder = self._load(generation.model, generation.fingerprint)
+                if embedder.fingerprint != generation.fingerprint:
+                    raise ModelMismatch(
+                        f"{generation.model} is not what generation {generation.id} was begun with."
+                    )
+                self._others[embedder.fingerprint] = embedder
+            return self._others[generation.fingerprint]

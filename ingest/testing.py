@@ -166,11 +166,11 @@ def command(arguments: str) -> int:
     settings = Settings.model_validate(given["settings"])
     parsers = partial(Parsers, parser="ingest.testing:paragraphs")
     if "request" not in given:
-        do_jobs(settings, once=True, load=lambda _: embedder, make_parsers=parsers)
+        do_jobs(settings, once=True, load=lambda *_: embedder, make_parsers=parsers)
         return 0
     request = IngestRequest.model_validate(given["request"])
     return ingest_once(
-        request, settings, as_json=True, load=lambda _: embedder, make_parsers=parsers
+        request, settings, as_json=True, load=lambda *_: embedder, make_parsers=parsers
     )
 
 

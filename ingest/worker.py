@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from contextlib import closing
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from indexes.catalog import Catalog
@@ -50,7 +50,7 @@ def do_jobs(
     While a command line run has the corpus, no job is claimed.
     """
     with closing(Catalog.open(settings.catalog_url)) as catalog:
-        loads = cache(load or embedder_loader(settings))
+        loads = load or embedder_loader(settings)
         handlers = {INGEST: ingest_handler(settings, catalog, loads, make_parsers)}
         turn = partial(ingest_lock, settings.home)
         runner = JobRunner(catalog.jobs, handlers, by=_ACTOR, poll_s=poll_s, turn=turn)

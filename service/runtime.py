@@ -147,7 +147,9 @@ async def open_runtime(
         if model is None:
             model = await stack.enter_async_context(open_model(settings))
         if embedder is None:
-            embedder = await to_thread.run_sync(load, settings.embedding_model)
+            active = await to_thread.run_sync(catalog.generations.active)
+            made = active.fingerprint if active else None
+            embedder = await to_thread.run_sync(load, settings.embedding_model, made)
         searcher = await to_thread.run_sync(_open_searcher, catalog, embedder, settings, load)
         await stack.enter_async_context(_look_after_indexes(searcher))
         yield Runtime(

@@ -421,7 +421,7 @@ def _do_switch(catalog: Catalog) -> None:
             except IndexDamaged:
                 break
             return
-    rebuild.rebuild(catalog, other.name, EMBEDDERS.__getitem__, grace_s=0, by=TESTER)
+    rebuild.rebuild(catalog, other.name, lambda name, *_: EMBEDDERS[name], grace_s=0, by=TESTER)
 
 
 def _other(catalog: Catalog) -> QuickEmbedder:

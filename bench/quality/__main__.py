@@ -176,7 +176,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--backend",
-        choices=("torch", "onnx"),
+        choices=("auto", "openvino", "openvino-float32", "onnx", "torch"),
         default=Settings.model_fields["embedding_backend"].default,
     )
     parser.add_argument("--threads", type=int, default=1)

@@ -84,7 +84,8 @@ class Generations:
             raise ModelMismatch(
                 f"It holds vectors of {active.model} ({active.fingerprint[:12]}…),"
                 f" the settings name {model} ({fingerprint[:12]}…).",
-                remedy=f"Set CLEARANCE_EMBEDDING_MODEL back, or run: clearance rebuild --model {model}",
+                remedy="Set CLEARANCE_EMBEDDING_MODEL and CLEARANCE_EMBEDDING_BACKEND back,"
+                f" or run: clearance rebuild --model {model}",
             )
         return active
 

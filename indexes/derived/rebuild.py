@@ -26,7 +26,8 @@ def rebuild(
 ) -> IndexGeneration:
     """Without a model, every process builds its indexes anew from the catalog.
 
-    With a model, everything is embedded again, and then searched with it.
+    With a model, everything is embedded again, and then searched with it; also with the model that
+    is in use, if what runs it now gives other vectors than what ran it then.
 
     Writes go on meanwhile; whoever stores a document stores its vectors for the new generation too.
     `grace_s` is how long running services get to load the new vectors before the switch. Killed at
@@ -34,16 +35,13 @@ def rebuild(
     needs only what was written since. Raises BadInput when passages are too long for the model.
     """
     active = catalog.generations.active()
-    if active is not None and model in (None, active.model):
+    embedder = None if model is None else load_embedder(model)
+    if active is not None and (embedder is None or embedder.fingerprint == active.fingerprint):
         catalog.generations.request_rebuild(by=by)
         progress(1, 1)
         return active
-    if model is None:
+    if model is None or embedder is None:
         raise BadInput("There is nothing to rebuild yet.", remedy="Ingest a first document.")
-    embedder = load_embedder(model)
-    if active is not None and active.fingerprint == embedder.fingerprint:
-        catalog.generations.request_rebuild(by=by)
-        return active
     generation = catalog.generations.begin(model, embedder.fingerprint, embedder.dimension, by=by)
     embed_rest = partial(_embed_all, catalog, generation, embedder, progress, by)
     return _fill_and_activate(catalog, generation, embed_rest, grace_s, by)

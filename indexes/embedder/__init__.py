@@ -6,15 +6,19 @@ Knows no document, no reader and no catalog.
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexes.artifacts import Report
 from indexes.settings import Settings
+
+if TYPE_CHECKING:
+    from indexes.embedder.sentences import ModelFacts
 
 log = logging.getLogger(__name__)
 
@@ -93,45 +97,63 @@ class Embedder(Protocol):
         ...
 
 
-LoadEmbedder = Callable[[str], Embedder]
-"""Gives the embedder of a model by its name or folder."""
+class LoadEmbedder(Protocol):
+    """Gives the embedder of a model by its name or folder."""
+
+    def __call__(self, model: str, fingerprint: str | None = None, /) -> Embedder:
+        """fingerprint: of the vectors that it has to fit, if there are any. Whoever has no embedder
+        with that fingerprint gives another one: the caller compares.
+        """
+        ...
 
 
-def load(settings: Settings, report: Report = log.info) -> Embedder:
-    """The embedder that the settings name, ready to use.
+def load(
+    settings: Settings, report: Report = log.info, *, fingerprint: str | None = None
+) -> Embedder:
+    """The embedder that the settings name, ready to use; if they leave the backend open, the one
+    that has the fingerprint, or the fastest for this processor.
 
     Slow the first time, when a model is fetched or converted.
 
     Raises BadConfiguration with a remedy when the model is not there or cannot be used.
     """
+    from indexes.embedder.backends import choose_backend, load_backend
     from indexes.embedder.folders import locate_model
-    from indexes.embedder.sentences import Backend, SentenceTransformerEmbedder
+    from indexes.embedder.sentences import SentenceTransformerEmbedder, fingerprint_of, prefixes_of
 
     threads = settings.embedding_threads or available_threads()
     os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # the tokenizer's own pool
     os.environ.setdefault("TQDM_DISABLE", "1")  # progress is reported in sentences
-    cache = settings.home.absolute() / "models"
-    model = locate_model(settings.embedding_model, cache, report)
-    backend: Backend
-    if settings.embedding_backend == "onnx":
-        from indexes.embedder import onnx_int8
+    name, cache = settings.embedding_model, settings.home.absolute() / "models"
+    prefixes = settings.embedding_query_prefix, settings.embedding_passage_prefix
+    model = locate_model(name, cache, report)
 
-        backend = onnx_int8.load(model, cache, threads, report)
-    else:
-        from indexes.embedder import pytorch
+    def fits(facts: "ModelFacts") -> bool:
+        return fingerprint_of(facts, *prefixes_of(name, facts, *prefixes)) == fingerprint
 
-        backend = pytorch.load(model, threads)
-    return SentenceTransformerEmbedder(
-        settings.embedding_model,
-        backend,
-        query_prefix=settings.embedding_query_prefix,
-        passage_prefix=settings.embedding_passage_prefix,
-    )
+    chosen = settings.embedding_backend
+    if chosen == "auto":
+        chosen = choose_backend(model, cache, fits if fingerprint else None)
+    backend = load_backend(chosen, model, cache, threads, report)
+    query, passage = prefixes
+    return SentenceTransformerEmbedder(name, backend, query_prefix=query, passage_prefix=passage)
 
 
 def embedder_loader(settings: Settings, report: Report = log.info) -> LoadEmbedder:
-    """Loads the embedder of a model by its name, with the other settings as they are."""
-    return lambda name: load(settings.model_copy(update={"embedding_model": name}), report)
+    """Loads the embedder of a model by its name, with the other settings as they are; each once."""
+    loaded: dict[tuple[str, str | None], Embedder] = {}
+    lock = Lock()
+
+    def load_model(model: str, fingerprint: str | None = None, /) -> Embedder:
+        with lock:
+            if (model, fingerprint) not in loaded:
+                named = settings.model_copy(update={"embedding_model": model})
+                found = load(named, report, fingerprint=fingerprint)
+                known = loaded.setdefault((model, found.fingerprint), found)
+                loaded[model, fingerprint] = known
+            return loaded[model, fingerprint]
+
+    return load_model
 
 
 def available_threads() -> int:

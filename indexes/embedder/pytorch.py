@@ -21,6 +21,9 @@ from indexes.errors import BadConfiguration
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+RECIPE = "torch float32"
+"""Part of the fingerprint: vectors of different recipes must not share an index."""
+
 GPU_BATCH = 32
 NO_LIMIT = 8192
 """Longest text, in tokens, of a model that names no limit."""
@@ -30,11 +33,11 @@ class TorchBackend:
     def __init__(self, model: "SentenceTransformer", identity: str) -> None:
         self.model = model
         self.tokenizer = tokenizer_of(model)
-        self.facts = facts_of(model, f"{identity} torch float32")
+        self.facts = facts_of(model, identity)
         self.batch_size = 1 if model.device.type == "cpu" else GPU_BATCH
         self._tokenizer_lock = Lock()  # the tokenizer inside the model is not safe to share
 
-    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def vectors(self, texts: Sequence[str], *, urgent: bool = False) -> NDArray[np.float32]:
         with self._tokenizer_lock:
             found: NDArray[np.float32] = self.model.encode(
                 list(texts),
@@ -54,7 +57,7 @@ def load(folder: ModelFolder, threads: int) -> TorchBackend:
     import torch
 
     torch.set_num_threads(threads)
-    return TorchBackend(load_model(folder.path), folder.identity)
+    return TorchBackend(load_model(folder.path), f"{folder.identity} {RECIPE}")
 
 
 def load_model(
@@ -63,7 +66,7 @@ def load_model(
     from sentence_transformers import SentenceTransformer
 
     try:
-        with _silence("transformers", "sentence_transformers"):
+        with silence("transformers", "sentence_transformers"):
             model = SentenceTransformer(
                 str(path), device=device, local_files_only=True, model_kwargs=model_options
             )
@@ -99,8 +102,8 @@ def tokenizer_of(model: "SentenceTransformer") -> Tokenizer:
 
 
 @contextmanager
-def _silence(*names: str) -> Iterator[None]:
-    """Keeps back the libraries' remarks on weights that the model does not use."""
+def silence(*names: str) -> Iterator[None]:
+    """Keeps back what these libraries remark below an error, such as on weights that are not used."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -48,21 +48,23 @@ class Backend(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """Texts to hand over at a time. One if vectors must not depend on what else is embedded."""
+        """Texts to hand over at a time."""
         ...
 
-    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One vector per text, of any length, not checked. Safe to call from several threads."""
+    def vectors(self, texts: Sequence[str], *, urgent: bool = False) -> NDArray[np.float32]:
+        """One vector per text, of any length, not checked. Safe to call from several threads.
+
+        urgent: somebody waits for it, so it goes before other texts that have not begun.
+        """
         ...
 
 
 class SentenceTransformerEmbedder:
     """An Embedder on a backend.
 
-    On a CPU every text is computed alone. That is as fast as in batches, since there is no padding,
-    and it makes a passage's vector the same bytes whatever is embedded beside it. On a GPU passages
-    go in batches of similar length, and neighbours may change the last bits (about 1e-7); a
-    question is alone there too.
+    On a CPU every text is computed alone, so that a passage's vector is the same bytes whatever is
+    embedded beside it. On a GPU passages go in batches of similar length, and neighbours may change
+    the last bits (about 1e-7); a question is alone there too.
     """
 
     def __init__(
@@ -74,25 +76,18 @@ class SentenceTransformerEmbedder:
         passage_prefix: str | None = None,
     ) -> None:
         facts = backend.facts
-        prompts = (
-            dict(facts.prompts)
-            if any(facts.prompts.values())
-            else E5_PROMPTS
-            if E5_NAME.search(name)
-            else {}
-        )
-        document = next((prompts[key] for key in DOCUMENT_PROMPTS if key in prompts), "")
         self.name = name
         self.backend = backend
         self.dimension = facts.dimension
-        self.query_prefix = prompts.get("query", "") if query_prefix is None else query_prefix
-        self.passage_prefix = document if passage_prefix is None else passage_prefix
+        self.query_prefix, self.passage_prefix = prefixes_of(
+            name, facts, query_prefix, passage_prefix
+        )
         self.max_tokens = self._tokens_left(facts.max_length)
-        self.fingerprint = _fingerprint(facts, self.query_prefix, self.passage_prefix)
+        self.fingerprint = fingerprint_of(facts, self.query_prefix, self.passage_prefix)
 
     def query(self, text: str) -> NDArray[np.float32]:
         unit: NDArray[np.float32] = self._to_unit_length(
-            self.backend.vectors([self.query_prefix + drop_surrogates(text)])
+            self.backend.vectors([self.query_prefix + drop_surrogates(text)], urgent=True)
         )[0]
         return unit
 
@@ -143,7 +138,21 @@ class SentenceTransformerEmbedder:
         return unit
 
 
-def _fingerprint(facts: ModelFacts, query_prefix: str, passage_prefix: str) -> str:
+def prefixes_of(
+    name: str, facts: ModelFacts, query: str | None = None, passage: str | None = None
+) -> tuple[str, str]:
+    """What is put before a question and before a passage: as given, or as the model wants it."""
+    told = any(facts.prompts.values())
+    prompts = facts.prompts if told else E5_PROMPTS if E5_NAME.search(name) else {}
+    document = next((prompts[key] for key in DOCUMENT_PROMPTS if key in prompts), "")
+    return (
+        prompts.get("query", "") if query is None else query,
+        document if passage is None else passage,
+    )
+
+
+def fingerprint_of(facts: ModelFacts, query_prefix: str, passage_prefix: str) -> str:
+    """See Embedder.fingerprint."""
     decisive = [
         facts.identity,
         facts.dimension,

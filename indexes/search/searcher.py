@@ -354,7 +354,7 @@ class _Embedders:
         with self._lock:
             known = self._by_fingerprint.get(generation.fingerprint)
             if known is None and self._load is not None:
-                known = self._load(generation.model)
+                known = self._load(generation.model, generation.fingerprint)
                 self._by_fingerprint[known.fingerprint] = known
         if known is None or known.fingerprint != generation.fingerprint:
             raise ModelMismatch(

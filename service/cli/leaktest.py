@@ -4,7 +4,6 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -74,12 +73,12 @@ def _attack(
     from indexes import embedder as embedding
     from service.leaktest.attack import attack_service
 
-    load = cache(embedding.embedder_loader(settings))
+    load = embedding.embedder_loader(settings)
     with end_on_signals():
         return attack_service(
             url,
             catalog,
-            lambda each: load(each.model),
+            lambda each: load(each.model, each.fingerprint),
             by=command_line_actor(),
             pairs=pairs,
             models=models,

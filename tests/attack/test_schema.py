@@ -54,7 +54,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
         embedder=world.embedder,
         model=ScriptedModel(talkative),
         catalog=world.catalog,
-        load_embedder=lambda name: HashingEmbedder(name=name),
+        load_embedder=lambda name, *_: HashingEmbedder(name=name),
     )
     with Loopback(app, lifespan="on") as loopback:
         yield loopback.url, keys

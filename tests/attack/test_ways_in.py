@@ -45,7 +45,7 @@ def house(tmp_path: Path) -> Iterator[World]:
 
 
 def ingest(world: World, docs: Path, parsers: Parsers, **more: Any) -> int:
-    def load(model: str) -> SpyEmbedder:
+    def load(model: str, _fingerprint: str | None = None) -> SpyEmbedder:
         return SpyEmbedder(model)
 
     wanted = IngestRequest(**{"paths": (docs,), **more})

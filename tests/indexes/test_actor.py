@@ -143,6 +143,8 @@ def test_what_a_command_changes_is_changed_by_who_runs_it(
 def test_a_rebuild_is_done_by_who_asked_for_it(world: World) -> None:
     world.put("a", "Salaries rise in May.", "public")
     with watched_writes() as seen:
-        rebuild(world.catalog, "other", lambda name: HashingEmbedder(name=name), by=EVE, grace_s=0)
+        rebuild(
+            world.catalog, "other", lambda name, *_: HashingEmbedder(name=name), by=EVE, grace_s=0
+        )
     assert {"generations", "vectors"} <= set(seen)
     assert set().union(*seen.values()) == {"user:eve"}

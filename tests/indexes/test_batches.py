@@ -87,7 +87,9 @@ class Story:
         embedder = EMBEDDERS["one"] if active is None else BY_FINGERPRINT[active.fingerprint]
         there = {"home": self.folder / home, "database_url": self.world.settings.catalog_url}
         given = self.world.settings.model_copy(update=there)
-        return Searcher(self.catalog, embedder, given, load_embedder=EMBEDDERS.__getitem__)
+        return Searcher(
+            self.catalog, embedder, given, load_embedder=lambda name, *_: EMBEDDERS[name]
+        )
 
     def tell(self, number: int) -> None:
         edit = edit_of(number, self.model)
@@ -233,7 +235,10 @@ def _process(home: Path, url: str, pipe: Connection) -> None:
     assert active is not None
     given = Settings(home=home, database_url=url)
     searcher = Searcher(
-        catalog, BY_FINGERPRINT[active.fingerprint], given, load_embedder=EMBEDDERS.__getitem__
+        catalog,
+        BY_FINGERPRINT[active.fingerprint],
+        given,
+        load_embedder=lambda name, *_: EMBEDDERS[name],
     )
     with searcher.background_work(every_s=0.05):
         for told in iter(pipe.recv, None):

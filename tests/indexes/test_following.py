@@ -578,7 +578,7 @@ def test_a_switch_of_models_right_after_changes_finds_what_is_there(
     other = HashingEmbedder(48, name="other")
     by_name = {"other": other, "hashing": staff.embedder}
     searcher = Searcher(
-        staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__
+        staff.catalog, staff.embedder, staff.settings, load_embedder=lambda name, *_: by_name[name]
     )
     answers(searcher)
     generation = staff.catalog.generations.begin(
@@ -616,7 +616,7 @@ def test_a_switch_of_models_right_after_changes_finds_what_is_there(
         }
     assert searcher.corpus.generation().id == generation.id
     assert searcher.status().discarded == 0
-    rebuild(staff.catalog, "hashing", by_name.__getitem__, grace_s=0, by=TESTER)
+    rebuild(staff.catalog, "hashing", lambda name, *_: by_name[name], grace_s=0, by=TESTER)
     assert_right(staff, searcher)
 
 
@@ -626,10 +626,10 @@ def test_while_another_model_is_loaded_searches_go_on_with_the_former(
     other = HashingEmbedder(48, name="other")
     by_name = {"other": other, "hashing": staff.embedder}
     searcher = Searcher(
-        staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__
+        staff.catalog, staff.embedder, staff.settings, load_embedder=lambda name, *_: by_name[name]
     )
     answers(searcher)
-    rebuild(staff.catalog, "other", by_name.__getitem__, grace_s=0, by=TESTER)
+    rebuild(staff.catalog, "other", lambda name, *_: by_name[name], grace_s=0, by=TESTER)
     loading, go_on, honest = Event(), Event(), searcher.corpus.switch.prepare
 
     def slowly(generation: Any) -> None:

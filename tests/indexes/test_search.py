@@ -285,14 +285,14 @@ def test_a_rebuild_with_another_model_switches_and_switches_back(staff: World) -
     other = HashingEmbedder(48, name="other")
     by_name = {"other": other, "hashing": staff.embedder}
     searcher = Searcher(
-        staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__
+        staff.catalog, staff.embedder, staff.settings, load_embedder=lambda name, *_: by_name[name]
     )
     before = as_bytes(searcher.search("salaries", ADA, 5))
     steps: list[tuple[int, int]] = []
     rebuild(
         staff.catalog,
         "other",
-        by_name.__getitem__,
+        lambda name, *_: by_name[name],
         lambda *step: steps.append(step),
         grace_s=0,
         by=TESTER,
@@ -302,8 +302,27 @@ def test_a_rebuild_with_another_model_switches_and_switches_back(staff: World) -
     assert searcher.corpus.generation().fingerprint == other.fingerprint
     with pytest.raises(ModelMismatch):
         staff.new_searcher()
-    rebuild(staff.catalog, "hashing", by_name.__getitem__, grace_s=0, by=TESTER)
+    rebuild(staff.catalog, "hashing", lambda name, *_: by_name[name], grace_s=0, by=TESTER)
     assert as_bytes(searcher.search("salaries", ADA, 5)) == before
+
+
+def test_a_rebuild_with_the_same_model_moves_to_what_runs_it_now(staff: World) -> None:
+    """Another backend gives other vectors of the same model; a running process has to fetch it."""
+    name = staff.embedder.name
+    faster = HashingEmbedder(48, name=name)
+    by_fingerprint = {e.fingerprint: e for e in (staff.embedder, faster)}
+
+    def load(model: str, fingerprint: str | None = None) -> HashingEmbedder:
+        return by_fingerprint.get(fingerprint or "", faster)
+
+    searcher = Searcher(staff.catalog, staff.embedder, staff.settings, load_embedder=load)
+    rebuild(staff.catalog, name, load, grace_s=0, by=TESTER)
+    assert searcher.search("salaries", ADA, 5).hits[0].title == "salaries"
+    assert searcher.corpus.generation().fingerprint == faster.fingerprint
+    at = searcher.corpus.generation().id
+    rebuild(staff.catalog, name, load, grace_s=0, by=TESTER)  # nothing is embedded again
+    active = staff.catalog.generations.active()
+    assert active is not None and active.id == at
 
 
 def test_writes_during_a_rebuild_are_in_the_new_generation(staff: World) -> None:
@@ -329,9 +348,9 @@ def test_writes_during_a_rebuild_are_in_the_new_generation(staff: World) -> None
 
     by_name = {"other": Writing(48, name="other")}
     searcher = Searcher(
-        staff.catalog, staff.embedder, staff.settings, load_embedder=by_name.__getitem__
+        staff.catalog, staff.embedder, staff.settings, load_embedder=lambda name, *_: by_name[name]
     )
-    rebuild(staff.catalog, "other", by_name.__getitem__, grace_s=0, by=TESTER)
+    rebuild(staff.catalog, "other", lambda name, *_: by_name[name], grace_s=0, by=TESTER)
     titles = [hit.title for hit in searcher.search("late arrival soup", BOB, 9, mode="dense").hits]
     assert "late" in titles
     assert "menu" not in titles
@@ -344,7 +363,7 @@ def test_passages_too_long_for_the_new_model_stop_the_rebuild_before_anything_is
         rebuild(
             staff.catalog,
             "small",
-            lambda name: HashingEmbedder(8, max_tokens=2, name=name),
+            lambda name, *_: HashingEmbedder(8, max_tokens=2, name=name),
             grace_s=0,
             by=TESTER,
         )
@@ -355,7 +374,7 @@ def test_passages_too_long_for_the_new_model_stop_the_rebuild_before_anything_is
 def test_a_rebuild_asked_for_elsewhere_reaches_a_running_process(staff: World) -> None:
     before = staff.searcher.corpus.held.current
     with staff.searcher.background_work(every_s=0.05):
-        rebuild(staff.catalog, None, lambda name: staff.embedder, by=TESTER)
+        rebuild(staff.catalog, None, lambda name, *_: staff.embedder, by=TESTER)
         for _ in range(200):
             if staff.searcher.corpus.held.current is not before:
                 break

@@ -61,7 +61,7 @@ class IngestWorld:
         report: dict[str, Any] = json.loads(self._capsys.readouterr().out)
         return {**report, "code": code}
 
-    def load(self, model: str) -> SpyEmbedder:
+    def load(self, model: str, _fingerprint: str | None = None) -> SpyEmbedder:
         self.models_loaded.append(model)
         return self.embedder if model == self.settings.embedding_model else SpyEmbedder(model)
 
@@ -111,7 +111,7 @@ def query(database: Path, statement: str, *values: object) -> list[tuple[Any, ..
 @pytest.fixture
 def run(world: IngestWorld, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The command line in this process, with a hashing embedder and shared parsers."""
-    monkeypatch.setattr(embedder, "load", lambda settings, say: SpyEmbedder())
+    monkeypatch.setattr(embedder, "load", lambda settings, say, **_: SpyEmbedder())
     monkeypatch.setattr(requests, "Parsers", world.parsers)
     monkeypatch.setenv("CLEARANCE_HOME", str(world.settings.home))
     runner = CliRunner()

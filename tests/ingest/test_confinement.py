@@ -236,7 +236,7 @@ def test_a_run_tells_at_its_start_and_in_its_report_how_well_parsers_are_confine
         request,
         settings,
         as_json=True,
-        load=lambda _: SpyEmbedder(),
+        load=lambda *_: SpyEmbedder(),
         make_parsers=partial(Parsers, parser=HOSTILE),
     )
     said = capsys.readouterr()

@@ -186,7 +186,7 @@ def test_people_are_added_and_never_taken_out_of_a_group(given):
 
 
 def test_the_command_shows_progress_and_totals(given, monkeypatch):
-    monkeypatch.setattr(embedder, "load", lambda settings, say: SpyEmbedder())
+    monkeypatch.setattr(embedder, "load", lambda settings, say, **_: SpyEmbedder())
     monkeypatch.setenv("CLEARANCE_HOME", str(given.world.settings.home))
     result = CliRunner().invoke(app, ["ingest-set", str(given.folder)])
     assert result.exit_code == 0, result.output

@@ -34,7 +34,9 @@ def _serve(home: Path, pipe: Connection) -> None:
     from service.app import create_app
 
     bound = socket.create_server(("127.0.0.1", 0))
-    app = create_app(Settings(home=home), embedder=SpyEmbedder(), load_embedder=SpyEmbedder)
+    app = create_app(
+        Settings(home=home), embedder=SpyEmbedder(), load_embedder=lambda *_: SpyEmbedder()
+    )
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -47,7 +49,7 @@ def _serve(home: Path, pipe: Connection) -> None:
 @pytest.fixture
 def run(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The command line in this process, with a hashing embedder and shared parsers."""
-    monkeypatch.setattr(embedder, "load", lambda settings, say: SpyEmbedder())
+    monkeypatch.setattr(embedder, "load", lambda settings, say, **_: SpyEmbedder())
     monkeypatch.setattr(request, "Parsers", world.parsers)
     monkeypatch.setenv("CLEARANCE_HOME", str(world.settings.home))
     monkeypatch.chdir(world.docs.parent)

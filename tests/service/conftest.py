@@ -138,5 +138,5 @@ def _opened(home: Path) -> House:
     return House(app, catalog, settings, model, embedder)
 
 
-def _load(name: str) -> HashingEmbedder:
+def _load(name: str, _fingerprint: str | None = None) -> HashingEmbedder:
     return HashingEmbedder(name=name)

@@ -227,7 +227,7 @@ def test_a_model_that_becomes_active_meanwhile_ends_it(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.people(ada=["hr"])
     world.put("a", "What is the weight of the anchor?", "group:hr")
-    world.searcher._embedders._load = lambda name: HashingEmbedder(name=name)
+    world.searcher._embedders._load = lambda name, *_: HashingEmbedder(name=name)
     asked = [
         Case(id=str(n), question=f"What is the weight of {n}?", user=USER, answerable=n % 2 == 0)
         for n in range(3)
@@ -238,7 +238,7 @@ def test_a_model_that_becomes_active_meanwhile_ends_it(tmp_path: Path) -> None:
             rebuild(
                 world.catalog,
                 "another",
-                lambda name: HashingEmbedder(name=name),
+                lambda name, *_: HashingEmbedder(name=name),
                 grace_s=0,
                 by=TESTER,
             )

@@ -254,24 +254,32 @@ def test_a_calibration_by_another_process_holds_at_the_next_request(world: World
 
 
 def test_another_model_begins_without_the_calibration_of_the_former(world: World) -> None:
-    world.searcher._embedders._load = lambda name: HashingEmbedder(name=name)
+    world.searcher._embedders._load = lambda name, *_: HashingEmbedder(name=name)
     threshold(world.catalog, 0.99)
     model = ScriptedModel("It opens at six [1].")
-    rebuild(world.catalog, "another", lambda name: HashingEmbedder(name=name), grace_s=0, by=TESTER)
+    rebuild(
+        world.catalog, "another", lambda name, *_: HashingEmbedder(name=name), grace_s=0, by=TESTER
+    )
     assert not ask(world, QUESTION, model).abstained
-    rebuild(world.catalog, "hashing", lambda name: HashingEmbedder(name=name), grace_s=0, by=TESTER)
+    rebuild(
+        world.catalog, "hashing", lambda name, *_: HashingEmbedder(name=name), grace_s=0, by=TESTER
+    )
     assert ask(world, QUESTION, model).abstained, "back with the model for which it was calibrated"
 
 
 def test_a_model_that_becomes_active_during_a_search_is_not_judged_by_the_threshold_of_the_former(
     world: World,
 ) -> None:
-    world.searcher._embedders._load = lambda name: HashingEmbedder(name=name)
+    world.searcher._embedders._load = lambda name, *_: HashingEmbedder(name=name)
     threshold(world.catalog, 0.99)
 
     def search() -> SearchResult:
         rebuild(
-            world.catalog, "another", lambda name: HashingEmbedder(name=name), grace_s=0, by=TESTER
+            world.catalog,
+            "another",
+            lambda name, *_: HashingEmbedder(name=name),
+            grace_s=0,
+            by=TESTER,
         )
         return world.search("ada", QUESTION)
 

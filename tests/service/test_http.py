@@ -517,7 +517,7 @@ def test_an_administrator_changes_the_embedding_model(house: Any, http: TestClie
 def test_a_rebuild_that_fails_says_why_and_the_next_one_works(house: Any, tmp_path: Path) -> None:
     from service.app import create_app
 
-    def load(name: str) -> Embedder:
+    def load(name: str, _fingerprint: str | None = None) -> Embedder:
         raise RuntimeError("secret path")
 
     app: FastAPI = create_app(

@@ -22,7 +22,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_a_job_that_holds_something_else_fails_with_a_reason_and_the_next_is_done(world, payload):
     queue = world.catalog.jobs
     bad, good = (queue.enqueue(REBUILD, each, by=TESTER) for each in (payload, {"model": None}))
-    RebuildJobs(world.catalog, lambda name: world.embedder).run(once=True)
+    RebuildJobs(world.catalog, lambda name, *_: world.embedder).run(once=True)
     failed = queue.get(bad.id)
     assert failed.state == "failed"
     assert failed.error is not None
