@@ -322,7 +322,8 @@ def test_a_rebuild_with_the_same_model_moves_to_what_runs_it_now(staff: World) -
     at = searcher.corpus.generation().id
     rebuild(staff.catalog, name, load, grace_s=0, by=TESTER)  # nothing is embedded again
     active = staff.catalog.generations.active()
-    assert active is not None and active.id == at
+    assert active is not None
+    assert active.id == at
 
 
 def test_writes_during_a_rebuild_are_in_the_new_generation(staff: World) -> None:
