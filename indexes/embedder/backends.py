@@ -28,7 +28,7 @@ def choose_backend(
     model: ModelFolder, cache: Path, fits: Callable[[ModelFacts], bool] | None
 ) -> BackendName:
     """fits: whether vectors of a model with these facts are comparable with those that are there."""
-    fastest = _fastest(model)
+    fastest = _fastest(model, cache)
     if fits is None:
         return fastest
     facts = _facts(model, cache)
@@ -50,10 +50,12 @@ def load_backend(
     return openvino_cpu.load(model, cache, threads, report, precision=precision)
 
 
-def _fastest(model: ModelFolder) -> BackendName:
-    if not may_be_converted(model.path):
+def _fastest(model: ModelFolder, cache: Path) -> BackendName:
+    precision: openvino_cpu.Precision = "int8" if has_byte_arithmetic() else "float32"
+    converted = openvino_cpu.folder_of(model, cache, precision).is_dir()
+    if not converted and not may_be_converted(model.path):
         return "torch"
-    return "openvino" if has_byte_arithmetic() else "openvino-float32"
+    return "openvino" if precision == "int8" else "openvino-float32"
 
 
 def _facts(model: ModelFolder, cache: Path) -> ModelFacts:

@@ -5,7 +5,9 @@ name on the hub.
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from indexes.artifacts import Report, sha256_of
@@ -34,17 +36,24 @@ class ModelFolder:
     """A model on disk in the layout of Sentence Transformers."""
 
     name: str  # as configured
-    path: Path
     identity: str  # SHA-256 over what decides the vectors: weights, vocabulary, pooling
+    open: Callable[[], Path]
+
+    @property
+    def path(self) -> Path:
+        """Of a packaged model, unpacked now if that was not done yet: whoever runs it in another form
+        does without. Raises BadConfiguration.
+        """
+        return self.open()
 
 
 def locate_model(name: str, cache: Path, report: Report) -> ModelFolder:
-    """The model's folder, unpacked or downloaded when it is not here yet. Raises BadConfiguration."""
+    """The model's folder, downloaded when it is not here yet. Raises BadConfiguration."""
     if name in EMBEDDING_MODELS:
         return ModelFolder(
             name=name,
-            path=unpack_embedding_model(name, cache, report),
             identity=EMBEDDING_MODELS[name].identity,
+            open=partial(unpack_embedding_model, name, cache, report),
         )
     path = Path(name).expanduser()
     if not path.is_dir():
@@ -53,7 +62,7 @@ def locate_model(name: str, cache: Path, report: Report) -> ModelFolder:
         path = _download(name, report)
     if not ((path / "modules.json").is_file() or (path / "config.json").is_file()):
         raise BadConfiguration(f"{path} holds no embedding model.", remedy=USE_PACKAGED)
-    return ModelFolder(name=name, path=path, identity=_identity(path))
+    return ModelFolder(name=name, identity=_identity(path), open=lambda: path)
 
 
 def _download(name: str, report: Report) -> Path:

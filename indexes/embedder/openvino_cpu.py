@@ -44,11 +44,13 @@ class OpenVinoBackend:
 
     def __init__(self, folder: Path, threads: int) -> None:
         self.facts = read_facts(folder)
-        self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        self._ids = TokenIds(self.tokenizer, self.facts.max_length)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="embedding")
+        # a large vocabulary takes as long as the graph, so they are read side by side
+        tokenizer = self._pool.submit(Tokenizer.from_file, str(folder / TOKENIZER))
         compiled = _compile(folder / GRAPH, threads)
         self._lanes = _Lanes([compiled.create_infer_request() for _ in range(threads)])
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="embedding")
+        self.tokenizer = tokenizer.result()
+        self._ids = TokenIds(self.tokenizer, self.facts.max_length)
 
     def vectors(self, texts: Sequence[str], *, urgent: bool = False) -> NDArray[np.float32]:
         if urgent or len(texts) == 1:

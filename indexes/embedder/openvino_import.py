@@ -6,7 +6,6 @@ is not.
 """
 
 import sys
-from importlib import import_module
 from types import ModuleType
 
 SENDERS = ("openvino_telemetry", "openvino_telemetry.backend")
@@ -15,13 +14,19 @@ SENDERS = ("openvino_telemetry", "openvino_telemetry.backend")
 def import_openvino() -> ModuleType:
     """The module `openvino`. The only way to import it."""
     _leave_out_senders()
-    return import_module("openvino")
+    import openvino
+
+    module: ModuleType = openvino
+    return module
 
 
 def import_quantiser() -> ModuleType:
     """The module `nncf`. The only way to import it."""
     _leave_out_senders()
-    return import_module("nncf")
+    import nncf
+
+    module: ModuleType = nncf
+    return module
 
 
 def _leave_out_senders() -> None:
