@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.quick import QUICK
@@ -19,6 +20,10 @@ WITH_MODEL_SERVER = ("test_budget", "test_examples", "test_http_real", "test_llm
 
 One worker runs them all, so that there is one server, and one test at a time looks at its counters.
 """
+
+# no test fails because the machine is busy; the rest as the library chooses, here and in CI
+settings.register_profile("untimed", parent=settings.default, deadline=None)
+settings.load_profile("untimed")
 
 _LONG = (
     "test_revocation",

@@ -140,7 +140,8 @@ def _searched(
 ) -> list[str]:
     only = Filters(language=data.task.searched) if data.bystanders else None
     result = searcher.search(question, Principal(name=f"user:{user}"), K, mode=mode, filters=only)
-    return [hit.path for hit in result.hits]
+    # places that other documents leave empty go to further passages: a document counts once
+    return list(dict.fromkeys(hit.path for hit in result.hits))
 
 
 @contextmanager

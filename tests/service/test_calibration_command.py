@@ -23,7 +23,7 @@ def questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         text = f"What is the weight of the {name(number)}? The {name(number)} has a weight of {number} stones."
         world.put(f"thing{number}", text, "group:hr" if number < THINGS // 2 else "group:eng")
     world.close()
-    monkeypatch.setattr(embedding, "load", lambda settings, say=None: HashingEmbedder(512))
+    monkeypatch.setattr(embedding, "load", lambda settings, say=None, **_: HashingEmbedder(512))
     monkeypatch.setenv("CLEARANCE_HOME", str(world.home))
     rows = [{**asdict(case), "user": "ada", "documents": []} for case in cases(range(THINGS))]
     file = tmp_path / "questions.jsonl"

@@ -118,7 +118,7 @@ class Measured:
 
 @pytest.fixture
 def measured(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measured]:
-    monkeypatch.setattr(embedding, "load", lambda settings, say=None: HashingEmbedder())
+    monkeypatch.setattr(embedding, "load", lambda settings, say=None, **_: HashingEmbedder())
     monkeypatch.setenv("CLEARANCE_HOME", str(house.settings.home))
     with FakeVllm(ScriptedModel(reply)) as server:
         monkeypatch.setenv("CLEARANCE_LLM_URL", server.url)
@@ -307,7 +307,7 @@ import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell of these tests does with Ctrl-C
 from indexes import embedder
 from indexes.testing import HashingEmbedder
-embedder.load = lambda settings, say=None: HashingEmbedder()
+embedder.load = lambda settings, say=None, **_: HashingEmbedder()
 from service.cli.serve import app
 app(sys.argv[1:])
 """
