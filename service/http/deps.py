@@ -29,7 +29,7 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _runtime_of(request: Request) -> Runtime:
+async def _runtime_of(request: Request) -> Runtime:
     return cast(Runtime, request.app.state.runtime)
 
 
