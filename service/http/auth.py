@@ -159,18 +159,18 @@ def _key_of(scope: Scope) -> str:
 # Below, what FastAPI asks for is `async`, though it waits for nothing: anything else goes through a thread.
 
 
-def _principal_of(request: Request) -> Principal:
+def principal_of(request: Request) -> Principal:
     """Who the gate let in. A route that is open by mistake has no principal and fails."""
     return cast(Principal, request.state.principal)
 
 
 async def _caller_of(request: Request) -> Principal:
-    return _principal_of(request)
+    return principal_of(request)
 
 
 async def _actor_of(request: Request) -> Actor:
     """Whoever the gate let in acts under its own name."""
-    return Actor.of(_principal_of(request))
+    return Actor.of(principal_of(request))
 
 
 async def _require_administrator(request: Request) -> None:
@@ -186,7 +186,7 @@ async def _require_metrics_right(request: Request) -> None:
 
 def _check_administrator(request: Request) -> None:
     """Raises NotPermitted."""
-    if ADMIN not in _principal_of(request).scopes:
+    if ADMIN not in principal_of(request).scopes:
         raise NotPermitted
 
 
