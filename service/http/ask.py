@@ -14,6 +14,7 @@ from service.answering.values import Ask
 from service.http.auth import needs_key, principal_of
 from service.http.bodies import AskBody, SearchBody, passage_count, question_of
 from service.http.deps import PROBLEM_RESPONSES, json_response, run_in_thread, runtime_of
+from service.http.direct import DirectRoute
 from service.http.disconnects import CallerLeft, run_unless_gone
 from service.http.replies import AskReply, SearchReply
 from service.http.streaming import AskForm, EventStream, ReplyForm
@@ -23,7 +24,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "model": AskReply}
 }
 
-router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_key)
+router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_key, route_class=DirectRoute)
 
 
 @router.post("/ask", responses=STREAM, summary="Answer a question from what the caller may read")

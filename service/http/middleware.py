@@ -134,8 +134,18 @@ class BodyReader:
             more = message.get("more_body", False)
             if len(body) > self._most:
                 return problems.TOO_LARGE
-        essence = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        return problems.NOT_JSON if body and essence != b"application/json" else bytes(body)
+        return (
+            problems.NOT_JSON if body and _kinds_of(scope) != {b"application/json"} else bytes(body)
+        )
+
+
+def _kinds_of(scope: Scope) -> set[bytes]:
+    """What the body is said to be: more than one, if a request says it twice and differently."""
+    return {
+        value.split(b";")[0].strip().lower()
+        for name, value in scope["headers"]
+        if name == b"content-type"
+    }
 
 
 def _give_again(body: bytes, receive: Receive) -> Receive:
