@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import DateTime, bindparam, insert, or_, select, update
 
 from indexes.catalog.database import Database
 from indexes.catalog.names import declared_id
+from indexes.catalog.prepared import Prepared, decode_json
 from indexes.catalog.schema import api_keys, principals
 from indexes.errors import BadInput, NotAuthenticated, NotFound
 from indexes.model import Actor, Principal
@@ -42,11 +43,27 @@ class KeyInfo:
     revoked_at: datetime | None
 
 
-_BY_ID = (  # every request asks it
-    select(api_keys, principals.c.name)
+_HOLDS = Prepared(  # every request asks it
+    select(
+        api_keys.c.secret_sha256,
+        principals.c.name,
+        api_keys.c.user_id,
+        api_keys.c.scopes,
+    )
     .join(principals, principals.c.id == api_keys.c.user_id)
-    .where(api_keys.c.id == bindparam("key_id"), principals.c.known == 1)
+    .where(
+        api_keys.c.id == bindparam("key_id"),
+        principals.c.known == 1,
+        api_keys.c.revoked_at.is_(None),
+        or_(
+            api_keys.c.expires_at.is_(None),
+            api_keys.c.expires_at > bindparam("now", type_=DateTime),
+        ),
+    )
 )
+"""A key that is neither revoked nor expired, of a user who is there."""
+
+_NO_KEY = (bytes(32), "", 0, "[]")
 
 
 class Keys:
@@ -97,14 +114,13 @@ class Keys:
         match = _FORM.fullmatch(secret or "")
         if match is None:
             raise NotAuthenticated()
+        asked = {"key_id": match[1], "now": datetime.now(UTC).replace(tzinfo=None)}
         with self._database.reading() as connection:
-            row = connection.execute(_BY_ID, {"key_id": match[1]}).first()
-        stored = row.secret_sha256 if row else bytes(32)
-        if not hmac.compare_digest(stored, _digest(match[2])) or row is None:
+            found = _HOLDS.rows(connection, asked)
+        stored, name, user_id, scopes = found[0] if found else _NO_KEY
+        if not hmac.compare_digest(stored, _digest(match[2])) or not found:
             raise NotAuthenticated()
-        if row.revoked_at or (row.expires_at and row.expires_at <= datetime.now(UTC)):
-            raise NotAuthenticated()
-        return Principal(name=row.name, id=row.user_id, key=row.id, scopes=frozenset(row.scopes))
+        return Principal(name=name, id=user_id, key=match[1], scopes=frozenset(decode_json(scopes)))
 
     def revoke(self, key_id: str, *, by: Actor) -> None:
         """From the next request on the key is refused. Raises NotFound."""

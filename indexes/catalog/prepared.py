@@ -1,5 +1,6 @@
 """Statements that every search runs, put into words once and handed to the driver directly."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,13 @@ class Prepared:
         names = state.positiontup if state.positiontup is not None else list(state.parameters)
         lists = tuple(name for name, value in values.items() if type(value) is list)
         return _Worded(state.statement, tuple(names), lists, fixed, state.positiontup is not None)
+
+
+def decode_json(stored: Any) -> Any:
+    """JSON as a driver gave it: some read it themselves."""
+    if not isinstance(stored, str):
+        return stored
+    return json.loads(stored) if stored != "[]" else ()
 
 
 def _driver(connection: Connection) -> Any:

@@ -1,6 +1,5 @@
 """One consistent state of the catalog, and the only places where text becomes readable."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,7 +29,7 @@ from indexes.catalog.access import (
 from indexes.catalog.database import in_batches
 from indexes.catalog.filters import Filters, find_matching_documents
 from indexes.catalog.index_input import IndexInput
-from indexes.catalog.prepared import Prepared
+from indexes.catalog.prepared import Prepared, decode_json
 from indexes.catalog.schema import (
     chunks,
     document_texts,
@@ -254,15 +253,15 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
         text=text,
         start=start,
         end=end,
-        section=tuple(_decode_json(section)),
-        pages=_page_marks(_decode_json(pages)),
+        section=tuple(decode_json(section)),
+        pages=_page_marks(decode_json(pages)),
         page_kind=page_kind,
         score=score,
         header=header,
         headings=tuple(
-            SectionMark(start, tuple(section)) for start, section in _decode_json(headings)
+            SectionMark(start, tuple(section)) for start, section in decode_json(headings)
         ),
-        tables=tuple(TableMark(*mark) for mark in _decode_json(tables)),
+        tables=tuple(TableMark(*mark) for mark in decode_json(tables)),
     )
 
 
@@ -280,13 +279,6 @@ def _document_of(row: RowMapping) -> DocumentView:
         modified_at=row["modified_at"],
         metadata=row["metadata"],
     )
-
-
-def _decode_json(stored: Any) -> Any:
-    """JSON as the driver gave it: some read it themselves."""
-    if not isinstance(stored, str):
-        return stored
-    return json.loads(stored) if stored != "[]" else ()
 
 
 def _page_marks(stored: Sequence[Sequence[Any]]) -> tuple[PageMark, ...]:

@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from indexes.model import Principal, SearchResult
 from service.answering.values import Ask
-from service.http.auth import Caller, needs_key
+from service.http.auth import needs_key, principal_of
 from service.http.bodies import AskBody, SearchBody, passage_count, question_of
-from service.http.deps import PROBLEM_RESPONSES, CurrentRuntime, json_response, run_in_thread
+from service.http.deps import PROBLEM_RESPONSES, json_response, run_in_thread, runtime_of
+from service.http.direct import DirectRoute
 from service.http.disconnects import CallerLeft, run_unless_gone
 from service.http.replies import AskReply, SearchReply
 from service.http.streaming import AskForm, EventStream, ReplyForm
@@ -23,11 +24,11 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "model": AskReply}
 }
 
-router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_key)
+router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_key, route_class=DirectRoute)
 
 
 @router.post("/ask", responses=STREAM, summary="Answer a question from what the caller may read")
-async def ask(body: AskBody, request: Request, caller: Caller, runtime: CurrentRuntime) -> Response:
+async def ask(body: AskBody, request: Request) -> Response:
     """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at
     least as fresh.
 
@@ -35,6 +36,7 @@ async def ask(body: AskBody, request: Request, caller: Caller, runtime: CurrentR
     or `error` ends it. `done` holds the whole reply once more, and in `position` what is a header
     otherwise.
     """
+    caller, runtime = principal_of(request), runtime_of(request)
     return await answer_over_http(
         body.to_ask(runtime.settings), AskForm(), request, caller, runtime, stream=body.stream
     )
@@ -45,12 +47,11 @@ async def ask(body: AskBody, request: Request, caller: Caller, runtime: CurrentR
     responses={200: {"model": SearchReply}},
     summary="The best passages that the caller may read",
 )
-async def search(
-    body: SearchBody, request: Request, caller: Caller, runtime: CurrentRuntime
-) -> Response:
+async def search(body: SearchBody, request: Request) -> Response:
     """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at
     least as fresh.
     """
+    caller, runtime = principal_of(request), runtime_of(request)
     question, k = question_of(body, runtime.settings), passage_count(body, runtime.settings)
     filters = body.filters.filters() if body.filters else None
     at_least = request.headers.get("clearance-at-least")

@@ -156,26 +156,38 @@ def _key_of(scope: Scope) -> str:
     return key.strip()
 
 
-def _caller_of(request: Request) -> Principal:
+# Below, what FastAPI asks for is `async`, though it waits for nothing: anything else goes through a thread.
+
+
+def principal_of(request: Request) -> Principal:
     """Who the gate let in. A route that is open by mistake has no principal and fails."""
     return cast(Principal, request.state.principal)
 
 
-def _actor_of(request: Request) -> Actor:
+async def _caller_of(request: Request) -> Principal:
+    return principal_of(request)
+
+
+async def _actor_of(request: Request) -> Actor:
     """Whoever the gate let in acts under its own name."""
-    return Actor.of(_caller_of(request))
+    return Actor.of(principal_of(request))
 
 
-def _require_administrator(request: Request) -> None:
+async def _require_administrator(request: Request) -> None:
     """The gate has seen to this by the address; here it belongs to the route, whatever its address."""
-    if ADMIN not in _caller_of(request).scopes:
-        raise NotPermitted
+    _check_administrator(request)
 
 
-def _require_metrics_right(request: Request) -> None:
+async def _require_metrics_right(request: Request) -> None:
     """Who measures reads no document: the token for it is enough, and the scope `admin`."""
     if not getattr(request.state, "may_measure", False):
-        _require_administrator(request)
+        _check_administrator(request)
+
+
+def _check_administrator(request: Request) -> None:
+    """Raises NotPermitted."""
+    if ADMIN not in principal_of(request).scopes:
+        raise NotPermitted
 
 
 _scheme = HTTPBearer(

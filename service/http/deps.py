@@ -29,8 +29,12 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _runtime_of(request: Request) -> Runtime:
+def runtime_of(request: Request) -> Runtime:
     return cast(Runtime, request.app.state.runtime)
+
+
+async def _runtime_of(request: Request) -> Runtime:  # as FastAPI asks for it: without a thread
+    return runtime_of(request)
 
 
 CurrentRuntime = Annotated[Runtime, Depends(_runtime_of)]

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http import problems
@@ -31,6 +30,8 @@ SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_SAFE = [(name.lower().encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
+_REQUEST_ID = b"x-request-id"
 
 
 class Envelope:
@@ -56,7 +57,7 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_safe_headers(MutableHeaders(scope=message), request_id)
+                _add_safe_headers(message, request_id)
             await send(message)
 
         with self._metrics.in_flight.track_inprogress():
@@ -133,8 +134,18 @@ class BodyReader:
             more = message.get("more_body", False)
             if len(body) > self._most:
                 return problems.TOO_LARGE
-        essence = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        return problems.NOT_JSON if body and essence != b"application/json" else bytes(body)
+        return (
+            problems.NOT_JSON if body and _kinds_of(scope) != {b"application/json"} else bytes(body)
+        )
+
+
+def _kinds_of(scope: Scope) -> set[bytes]:
+    """What the body is said to be: more than one, if a request says it twice and differently."""
+    return {
+        value.split(b";")[0].strip().lower()
+        for name, value in scope["headers"]
+        if name == b"content-type"
+    }
 
 
 def _give_again(body: bytes, receive: Receive) -> Receive:
@@ -151,10 +162,12 @@ def _give_again(body: bytes, receive: Receive) -> Receive:
     return receive_body_first
 
 
-def _add_safe_headers(headers: MutableHeaders, request_id: str) -> None:
-    for name, value in SAFE_HEADERS.items():
-        headers.setdefault(name, value)
-    headers["X-Request-ID"] = request_id
+def _add_safe_headers(message: MutableMapping[str, Any], request_id: str) -> None:
+    """Those that the response does not have yet, and the id of the request."""
+    own = [(name, value) for name, value in message.get("headers", ()) if name != _REQUEST_ID]
+    there = {name for name, _ in own}
+    missing = [header for header in _SAFE if header[0] not in there]
+    message["headers"] = [*own, *missing, (_REQUEST_ID, request_id.encode())]
 
 
 def _log_unexpected(error: Exception, request_id: str) -> None:

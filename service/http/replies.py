@@ -1,6 +1,9 @@
 """What callers get: replies hold what the caller may read, and nothing of what is inside."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -393,6 +396,18 @@ def _page_replies(marks: tuple[PageMark, ...], kind: PageKind | None) -> tuple[P
     return tuple(PageReply(number=mark.number, name=mark.name, kind=kind) for mark in marks)
 
 
-def _shared_fields(reply: type[BaseModel], value: object) -> dict[str, Any]:
+def _shared_fields(reply: Any, value: Any) -> dict[str, Any]:
     """The fields of a reply that the value has."""
-    return {name: getattr(value, name) for name in reply.model_fields if hasattr(value, name)}
+    names, read = _shared_names(reply, value.__class__)
+    return dict(zip(names, read(value), strict=True))
+
+
+@cache
+def _shared_names(
+    reply: Any, kind: Any
+) -> tuple[tuple[str, ...], Callable[[object], tuple[Any, ...]]]:
+    """Names of the fields that a reply shares with a kind of values, at least two, and what reads
+    them. The kind is a dataclass with slots: the class has all that its values have.
+    """
+    names = tuple(name for name in reply.model_fields if hasattr(kind, name))
+    return names, attrgetter(*names)

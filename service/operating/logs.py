@@ -41,6 +41,8 @@ class JsonFormatter(logging.Formatter):
 
 def configure(level: str) -> None:
     """Sends every log of the process to standard error."""
+    # nothing of it is written, and to find it out costs each record as much as to write it
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

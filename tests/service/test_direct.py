@@ -1,0 +1,102 @@
+"""The short way to an address refuses what FastAPI refuses, in the same words."""
+
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from indexes.model import Principal
+from service.http import problems
+from service.http.auth import needs_admin, needs_key
+from service.http.bodies import AskBody
+from service.http.direct import DirectRoute
+
+BODIES = [
+    b"",
+    b" ",
+    b"{",
+    b"null",
+    b"[]",
+    b"1",
+    b'"question"',
+    b"{}",
+    b"\xff",
+    b"\xef\xbb\xbf{}",
+    b'{"question": "\\ud800"}',
+    b'{"question": 1, "k": "2", "more": NaN}',
+    b'{"question": "soup", "k": 1.0}',
+    b'{"question": "soup", "k": ' + b"9" * 5_000 + b"}",
+    b'{"question": "soup", "filters": {"modified_after": "2026-01-01", "collection": ""}}',
+    b'{"question": "soup", "history": [{"role": "system", "content": "\\u0000"}], "a/b~c": 1}',
+    b"[" * 100_000,
+    b'{"question": "soup", "question": "fish", "k": 3}',
+]
+
+
+class LetIn:
+    """The gate: it lets everybody in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = {"request_id": "1", "principal": Principal(name="user:ada")}
+        await self._app(scope, receive, send)
+
+
+def served(route: type[APIRoute], gate: bool = True) -> TestClient:
+    router = APIRouter(route_class=route, dependencies=needs_key)
+
+    @router.post("/ask")
+    async def ask(body: AskBody, request: Request) -> Response:
+        return Response(body.model_dump_json())
+
+    app = FastAPI(
+        exception_handlers={
+            RequestValidationError: problems.on_validation_error,
+            HTTPException: problems.on_http_error,
+        }
+    )
+    app.include_router(router)
+    return TestClient(LetIn(app) if gate else app, raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:40]))
+def test_a_body_is_answered_to_the_byte_as_by_an_ordinary_route(body: bytes) -> None:
+    kind = {"Content-Type": "application/json"}
+    ordinary, direct = (
+        served(route).post("/ask", content=body, headers=kind) for route in (APIRoute, DirectRoute)
+    )
+    assert (direct.status_code, direct.content) == (ordinary.status_code, ordinary.content)
+
+
+def test_what_nobody_was_let_in_to_answers_nothing() -> None:
+    body: dict[str, Any] = {"question": "soup"}
+    assert served(DirectRoute, gate=False).post("/ask", json=body).status_code == 500
+
+
+@pytest.mark.parametrize(
+    "dependencies", [[], needs_admin, [*needs_key, Depends(lambda: None)]], ids=str
+)
+def test_a_direct_route_with_any_other_dependency_is_not_made(dependencies: list[Any]) -> None:
+    async def ask(body: AskBody, request: Request) -> Response:
+        raise AssertionError
+
+    router = APIRouter(route_class=DirectRoute, dependencies=dependencies)
+    with pytest.raises(TypeError):
+        router.add_api_route("/ask", ask, methods=["POST"])
+
+
+def test_a_direct_route_with_any_other_parameter_is_not_made() -> None:
+    async def ask(body: AskBody, request: Request, k: int) -> Response:
+        raise AssertionError
+
+    router = APIRouter(route_class=DirectRoute, dependencies=needs_key)
+    with pytest.raises(TypeError):
+        router.add_api_route("/ask", ask, methods=["POST"])
