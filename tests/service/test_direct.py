@@ -82,7 +82,9 @@ def test_what_nobody_was_let_in_to_answers_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "dependencies", [[], needs_admin, [*needs_key, Depends(lambda: None)]], ids=str
+    "dependencies",
+    [[], needs_admin, [*needs_key, Depends(lambda: None)]],
+    ids=["none", "administrator", "one more"],
 )
 def test_a_direct_route_with_any_other_dependency_is_not_made(dependencies: list[Any]) -> None:
     async def ask(body: AskBody, request: Request) -> Response:
