@@ -130,9 +130,10 @@ def test_a_count_in_a_header_is_found(
 ) -> None:
     honest = middleware._add_safe_headers
 
-    def leaking(headers: Any, request_id: str) -> None:
-        honest(headers, request_id)
-        headers["X-Total"] = str(len(house.catalog.documents.stored("")))
+    def leaking(message: Any, request_id: str) -> None:
+        honest(message, request_id)
+        total = str(len(house.catalog.documents.stored("")))
+        message["headers"].append((b"x-total", total.encode()))
 
     monkeypatch.setattr(middleware, "_add_safe_headers", leaking)
     assert checks_of(report_on(url, house)) == {"interference"}
@@ -144,9 +145,10 @@ def test_a_hidden_word_in_an_error_is_found(
 ) -> None:
     honest = middleware._add_safe_headers
 
-    def leaking(headers: Any, request_id: str) -> None:
-        honest(headers, request_id)
-        headers["X-Groups"] = ",".join(house.catalog.people.groups())
+    def leaking(message: Any, request_id: str) -> None:
+        honest(message, request_id)
+        groups = ",".join(house.catalog.people.groups())
+        message["headers"].append((b"x-groups", groups.encode()))
 
     monkeypatch.setattr(middleware, "_add_safe_headers", leaking)
     assert "doors" in checks_of(report_on(url, house))
