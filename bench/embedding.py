@@ -26,7 +26,7 @@ from bench.quality.sets import TASKS, RetrievalSet, read_set
 from bench.quality.vectors import RememberingEmbedder
 from indexes.embedder import Embedder, load
 from indexes.embedder.backends import BackendName
-from indexes.embedder.processor import has_byte_arithmetic
+from indexes.embedder.processor import has_int8_instructions
 from indexes.settings import Settings
 
 SETS = ("xquad-en", "xquad-zh", "xquad-en-to-zh", "xquad-zh-to-en", "handbook")
@@ -162,8 +162,8 @@ def main() -> None:
         name: load(Settings(home=given.home, embedding_backend=name, embedding_threads=1), print)
         for name in given.backends
     }
-    figures: Figures = {"byte_arithmetic": has_byte_arithmetic()}
-    print(f"The processor multiplies 8-bit numbers: {figures['byte_arithmetic']}")
+    figures: Figures = {"int8_instructions": has_int8_instructions()}
+    print(f"The processor multiplies 8-bit numbers: {figures['int8_instructions']}")
     if not given.skip_speed:
         figures["speed"] = measure_speed(embedders, given.data)
         print_speed(figures["speed"])

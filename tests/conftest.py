@@ -29,6 +29,7 @@ _LONG = (
     "test_revocation",
     "test_postgres",
     "test_embedder",
+    "test_embedding_backends",
     "test_kill",
     "test_tools",
     "test_weights",

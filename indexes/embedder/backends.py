@@ -9,9 +9,9 @@ from typing import Literal
 
 from indexes.artifacts import Report
 from indexes.embedder import onnx_int8, openvino_cpu, pytorch
-from indexes.embedder.conversion import may_be_converted, read_facts, recipe_identity
+from indexes.embedder.conversion import may_be_converted, read_facts
 from indexes.embedder.folders import ModelFolder
-from indexes.embedder.processor import has_byte_arithmetic
+from indexes.embedder.processor import has_int8_instructions
 from indexes.embedder.sentences import Backend, ModelFacts
 
 BackendName = Literal["openvino", "openvino-float32", "onnx", "torch"]
@@ -33,7 +33,7 @@ def choose_backend(
         return fastest
     facts = _facts(model, cache)
     for name, recipe in RECIPES.items():
-        if fits(replace(facts, identity=recipe_identity(model, recipe))):
+        if fits(replace(facts, identity=model.identity_with(recipe))):
             return name
     return fastest
 
@@ -51,7 +51,7 @@ def load_backend(
 
 
 def _fastest(model: ModelFolder, cache: Path) -> BackendName:
-    precision: openvino_cpu.Precision = "int8" if has_byte_arithmetic() else "float32"
+    precision: openvino_cpu.Precision = "int8" if has_int8_instructions() else "float32"
     converted = openvino_cpu.folder_of(model, cache, precision).is_dir()
     if not converted and not may_be_converted(model.path):
         return "torch"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from indexes.embedder.folders import ModelFolder
+from indexes.embedder.pytorch import facts_of, load_model, tokenizer_of
 from indexes.embedder.sentences import ModelFacts
 from indexes.errors import BadConfiguration
 
@@ -87,22 +88,15 @@ def may_be_converted(path: Path) -> bool:
 
 def load_original(folder: ModelFolder, recipe: str) -> Original:
     """Raises BadConfiguration when the traced graph would not compute as the original does."""
-    from indexes.embedder.pytorch import facts_of, load_model, tokenizer_of
-
     model = load_model(folder.path, device="cpu", attn_implementation="eager")
     _check_kind(model, folder.name)
     vectors = [model.encode(sample, prompt="", show_progress_bar=False) for sample in SAMPLES]
     return Original(
         model=model,
         tokenizer=tokenizer_of(model),
-        facts=facts_of(model, recipe_identity(folder, recipe)),
+        facts=facts_of(model, folder.identity_with(recipe)),
         vectors=_to_unit_length(np.asarray(vectors)),
     )
-
-
-def recipe_identity(folder: ModelFolder, recipe: str) -> str:
-    """Of these weights, computed with in this way."""
-    return f"{folder.identity} {recipe}"
 
 
 def write_companions(original: Original, empty: Path) -> None:

@@ -39,6 +39,10 @@ class ModelFolder:
     identity: str  # SHA-256 over what decides the vectors: weights, vocabulary, pooling
     open: Callable[[], Path]
 
+    def identity_with(self, recipe: str) -> str:
+        """Of these weights, computed with in this way."""
+        return f"{self.identity} {recipe}"
+
     @property
     def path(self) -> Path:
         """Of a packaged model, unpacked now if that was not done yet: whoever runs it in another form

@@ -43,12 +43,12 @@ def convert(folder: ModelFolder, empty: Path, precision: Precision) -> None:
     ov = import_openvino()
     with _without_noise():
         traced = _trace(ov, original)
-        smaller = (
+        quantised = (
             _quantise(traced, original, folder.name)
             if precision == "int8"
-            else _shrink_words(traced)
+            else _compress_word_embeddings(traced)
         )
-        ov.save_model(smaller, empty / GRAPH, compress_to_fp16=False)
+        ov.save_model(quantised, empty / GRAPH, compress_to_fp16=False)
     check_survived(OpenVinoBackend(empty, threads=1).vectors, original.vectors, folder.name)
 
 
@@ -79,7 +79,7 @@ def _quantise(graph: Any, original: Original, name: str) -> Any:
     )
 
 
-def _shrink_words(graph: Any) -> Any:
+def _compress_word_embeddings(graph: Any) -> Any:
     """The vectors of words, most of what a small model weighs, as 8-bit numbers, each word with a
     scale of its own.
     """

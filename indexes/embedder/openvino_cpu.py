@@ -20,7 +20,7 @@ from indexes.artifacts import Report, make_once
 from indexes.embedder.conversion import TOKENIZER, TokenIds, read_facts
 from indexes.embedder.folders import ModelFolder
 from indexes.embedder.openvino_import import import_openvino
-from indexes.embedder.processor import has_byte_arithmetic
+from indexes.embedder.processor import has_int8_instructions
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, InferRequest
@@ -32,7 +32,10 @@ RECIPES: Mapping[Precision, str] = {
     "float32": "openvino float32 1: word embeddings in 8 bits per word",
 }
 """Part of the fingerprint: vectors of different recipes must not share an index."""
-TAKES: Mapping[Precision, str] = {"int8": "one to three minutes", "float32": "half a minute"}
+CONVERSION_TAKES: Mapping[Precision, str] = {
+    "int8": "one to three minutes",
+    "float32": "half a minute",
+}
 
 GRAPH = "model.xml"
 TEXTS = 32
@@ -48,7 +51,7 @@ class OpenVinoBackend:
         # a large vocabulary takes as long as the graph, so they are read side by side
         tokenizer = self._pool.submit(Tokenizer.from_file, str(folder / TOKENIZER))
         compiled = _compile(folder / GRAPH, threads)
-        self._lanes = _Lanes([compiled.create_infer_request() for _ in range(threads)])
+        self._streams = _Streams([compiled.create_infer_request() for _ in range(threads)])
         self.tokenizer = tokenizer.result()
         self._ids = TokenIds(self.tokenizer, self.facts.max_length)
 
@@ -59,13 +62,13 @@ class OpenVinoBackend:
 
     def _vector(self, text: str, urgent: bool = False) -> NDArray[np.float32]:
         ids = self._ids.of(text)
-        with self._lanes.take(urgent) as request:
+        with self._streams.take(urgent) as request:
             request.infer({0: ids, 1: np.ones_like(ids)}, share_inputs=True)
             vector: NDArray[np.float32] = request.get_output_tensor(0).data[0].copy()
         return vector
 
 
-class _Lanes:
+class _Streams:
     """Requests of one compiled model: each computes one text at a time, on one thread.
 
     A question waits for no passage that has not begun.
@@ -110,7 +113,9 @@ def load(
     def make(empty: Path) -> None:
         from indexes.embedder.openvino_conversion import convert
 
-        report(f"Converting {folder.name} for OpenVINO, {TAKES[precision]}; this is done once.")
+        report(
+            f"Converting {folder.name} for OpenVINO, {CONVERSION_TAKES[precision]}; this is done once."
+        )
         convert(folder, empty, precision)
 
     made_from = {"model": folder.name, "identity": folder.identity, "recipe": RECIPES[precision]}
@@ -127,8 +132,8 @@ def _compile(path: Path, threads: int) -> "CompiledModel":
         "NUM_STREAMS": threads,
         "INFERENCE_PRECISION_HINT": "f32",  # of what is not quantised; never half precision
         "ENABLE_CPU_PINNING": False,  # other work shares the cores
-        # without byte arithmetic 8-bit products overflow on the way to their sum, and are slow:
+        # without such instructions 8-bit products overflow on the way to their sum, and are slow:
         # the same rounded numbers are multiplied in single precision instead
-        "LP_TRANSFORMS_MODE": has_byte_arithmetic(),
+        "LP_TRANSFORMS_MODE": has_int8_instructions(),
     }
     return import_openvino().Core().compile_model(path, "CPU", options)

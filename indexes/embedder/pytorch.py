@@ -57,7 +57,7 @@ def load(folder: ModelFolder, threads: int) -> TorchBackend:
     import torch
 
     torch.set_num_threads(threads)
-    return TorchBackend(load_model(folder.path), f"{folder.identity} {RECIPE}")
+    return TorchBackend(load_model(folder.path), folder.identity_with(RECIPE))
 
 
 def load_model(

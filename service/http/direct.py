@@ -1,4 +1,5 @@
-"""The short way to the addresses that are asked most: what FastAPI looks up anew for each request is known here.
+"""The short way to the addresses that are asked most: what FastAPI looks up anew for each request is
+known here.
 
 What a route is, and how it is described, stays FastAPI's.
 """
