@@ -87,7 +87,7 @@ def _vector_rewritten(derived: DerivedIndexes) -> None:
 def _vector_without_its_code(derived: DerivedIndexes) -> None:
     assert isinstance(derived.vectors, FaissStore)
     stored = derived.vectors._stored
-    stored._vectors.values[stored._slot.values[1]] *= -1
+    stored._vectors.others[stored._slot.values[1]] *= -1
 
 
 def _size_miscounted(derived: DerivedIndexes) -> None:

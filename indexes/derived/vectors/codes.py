@@ -16,6 +16,7 @@ Floats = NDArray[np.float32]
 # a coordinate of a random unit vector has deviation 1/sqrt(d); codes reach this many of them
 SIGMAS: Final = 5.0
 _LARGEST: Final = 127
+OFFSET: Final = 128  # what FAISS adds to a code to make it a byte
 
 
 def code_scale(dimension: int) -> float:
@@ -31,6 +32,11 @@ def encode(vectors: Floats) -> Floats:
     return codes
 
 
+def as_bytes(codes: Floats) -> NDArray[np.uint8]:
+    """Codes as FAISS keeps them."""
+    return (codes + OFFSET).astype(np.uint8)
+
+
 def code_errors(vectors: Floats, codes: Floats) -> Floats:
     """How far each vector is from what its code stands for: ‖x - x̂‖."""
     apart: Floats = np.linalg.norm(
@@ -43,13 +49,13 @@ def code_errors(vectors: Floats, codes: Floats) -> Floats:
 class CodedQuery:
     """A question's code. Its scale is its own, since it is compared with nothing but rows."""
 
-    code: Floats
+    code: NDArray[np.int16]
     unit: float  # a product of codes times this is a cosine
     error: float  # ‖q - q̂‖
 
     @classmethod
     def of(cls, query: Floats) -> "CodedQuery":
         own = np.float32(_LARGEST / max(float(np.abs(query).max()), 1e-9))
-        code = np.rint(query * own).astype(np.float32)
+        code = np.rint(query * own)
         error = float(np.linalg.norm(query - code / own))
-        return cls(code, 1.0 / (float(own) * code_scale(len(query))), error)
+        return cls(code.astype(np.int16), 1.0 / (float(own) * code_scale(len(query))), error)

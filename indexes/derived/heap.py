@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from indexes.derived.keywords.compilation import kernel
+from indexes.derived.compilation import kernel
 
 
 @kernel()
