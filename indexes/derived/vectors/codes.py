@@ -6,10 +6,13 @@ beside whatever other rows.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from indexes.derived.compilation import kernel
 
 Floats = NDArray[np.float32]
 
@@ -19,6 +22,7 @@ _LARGEST: Final = 127
 OFFSET: Final = 128  # what FAISS adds to a code to make it a byte
 
 
+@cache
 def code_scale(dimension: int) -> float:
     """What a coordinate is multiplied by."""
     return float(np.float32(_LARGEST * np.sqrt(dimension) / SIGMAS))
@@ -55,7 +59,19 @@ class CodedQuery:
 
     @classmethod
     def of(cls, query: Floats) -> "CodedQuery":
-        own = np.float32(_LARGEST / max(float(np.abs(query).max()), 1e-9))
-        code = np.rint(query * own)
-        error = float(np.linalg.norm(query - code / own))
-        return cls(code.astype(np.int16), 1.0 / (float(own) * code_scale(len(query))), error)
+        code, own, error = encode_query(query, _LARGEST)
+        return cls(code, 1.0 / (own * code_scale(len(query))), error)
+
+
+@kernel("Tuple((int16[::1], float64, float64))(Array(float32, 1, 'A', readonly=True), int64)")
+def encode_query(query: Any, largest: Any) -> Any:
+    """(code, what a coordinate was multiplied by, how far the code is from the query)."""
+    most = 1e-9
+    for value in query:
+        most = max(most, abs(np.float64(value)))
+    code, own, off = np.empty(query.shape[0], np.int16), largest / most, 0.0
+    for i in range(query.shape[0]):
+        whole = np.rint(query[i] * own)
+        code[i] = whole
+        off += (query[i] - whole / own) ** 2
+    return code, own, np.sqrt(off)

@@ -21,13 +21,12 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.derived.ties import ties_of
 from indexes.derived.vectors import array_files
 from indexes.derived.vectors.codes import CodedQuery, encode
 from indexes.derived.vectors.lists import Bits
 from indexes.derived.vectors.selectors import Selectors, bits_of, has_bit
 from indexes.derived.vectors.store import Floats, Ints, Ranked, ReadLock, VectorContents, of_each
-from indexes.derived.vectors.stored_rows import StoredRows
+from indexes.derived.vectors.stored_rows import SomeLists, StoredRows
 from indexes.derived.vectors.topics import (
     Centroids,
     Topics,
@@ -62,7 +61,7 @@ class _Scope:
     """What one search may look at."""
 
     reader_sets: Ints  # ascending
-    lists: NDArray[np.int32]  # of those of these reader sets that hold rows
+    lists: SomeLists  # of these reader sets
     size: int  # rows in scope
     ties: Ints  # by row, what orders equal scores
     among: Bits | None = None  # a filter on top, one bit per row
@@ -167,7 +166,8 @@ class FaissStore:
         a search by topic needs to know of them is then kept under it. ties: by row, what orders
         equal scores, before the row itself.
         """
-        scope = self._scope(reader_sets, _NO_TIES if ties is None else ties)
+        lists = self._stored.lists_of(reader_sets)
+        scope = _Scope(reader_sets, lists, lists.rows, _NO_TIES if ties is None else ties)
         if only is not None:
             if len(only) <= max(_ONE_BY_ONE, scope.size // 128):
                 return self._rank(only, scope, query, min(k, len(only)))[0]
@@ -185,10 +185,6 @@ class FaissStore:
             if len(found.rows) == k:
                 return found
         return self._search_exactly(query, coded, scope, k)
-
-    def _scope(self, reader_sets: Ints, ties: Ints) -> _Scope:
-        lists, size = self._stored.lists_of(reader_sets)
-        return _Scope(reader_sets, lists, size, ties)
 
     def _search_exactly(self, query: Floats, coded: CodedQuery, scope: _Scope, k: int) -> Ranked:
         rows, _ = self._stored.scan(coded, scope.lists, k, scope.among)
@@ -228,9 +224,7 @@ class FaissStore:
             inside = has_bit(scope.among, rows)
             rows, wrong = rows[inside], int((~inside).sum())
         best, scores, outside = self._stored.rank(rows, scope.reader_sets, query, k, scope.ties)
-        order = np.lexsort((best, ties_of(best, scope.ties), -scores))
-        ranked = Ranked(best[order], scores[order], True, len(rows) - outside)
-        return ranked, wrong + outside
+        return Ranked(best, scores, True, len(rows) - outside), wrong + outside
 
     def _alarm(self, rows: int) -> None:
         """Rows were found in lists of the view that do not belong to it, and were dropped."""

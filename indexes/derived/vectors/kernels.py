@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from indexes.derived.compilation import kernel, pointer
-from indexes.derived.heap import offer
+from indexes.derived.heap import offer, sort_best_first
 from indexes.derived.vectors.codes import OFFSET
 
 _ROOM = 256  # candidates kept before those that fell behind are dropped, beside some for each hit
@@ -132,6 +132,28 @@ def scan(
     return rows[:found].copy(), products[:found].copy()
 
 
+@kernel(
+    "Tuple((int64[::1], int64, float64))(Array(int64, 1, 'C', readonly=True), int32[::1],"
+    " int64[::1], float32[::1])"
+)
+def lists_of(reader_sets: Any, list_of_set: Any, sizes: Any, errors: Any) -> Any:
+    """The lists of those of these reader sets that hold rows, how many rows they hold, and the
+    largest of their errors.
+    """
+    lists, found = np.empty(reader_sets.shape[0], np.int64), 0
+    held, error = np.int64(0), 0.0
+    for reader_set in reader_sets:
+        if not 0 <= reader_set < list_of_set.shape[0]:
+            continue
+        number = list_of_set[reader_set]
+        if sizes[number] > 0:
+            lists[found] = number
+            found += 1
+            held += sizes[number]
+            error = max(error, np.float64(errors[number]))
+    return lists[:found], held, error
+
+
 @kernel()
 def _is_in_sets(row: Any, reader_sets: Any, list_of_row: Any, set_of_list: Any) -> Any:
     if row < 0 or row >= list_of_row.shape[0]:
@@ -211,8 +233,8 @@ def rank(
     ties: Any,
     k: Any,
 ) -> Any:
-    """The k best of these rows by cosine, in no order, their cosines, and how many of the rows do
-    not stand under one of the reader sets; those are passed over.
+    """The k best of these rows by cosine, best first, their cosines, and how many of the rows do not
+    stand under one of the reader sets; those are passed over.
 
     reader_sets: ascending. first, others: vectors by slot, the others after the first. ties: by
     row, what orders equal scores before the row itself; past its end 0.
@@ -230,6 +252,7 @@ def rank(
         else:
             score = _cosine(others[slot - first.shape[0]], precise, ends, sums)
         found = offer(scores, best, found, score, row, ties)
+    sort_best_first(scores, best, found, ties)
     return best[:found], scores[:found], wrong
 
 

@@ -6,7 +6,7 @@ FAISS holds the codes. Whatever is found in them is compared with what stands he
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,14 @@ _NO_LIST: Final = 0  # an inverted list that is always empty, for reader sets wi
 
 ListNumbers = NDArray[np.int32]
 Scores = NDArray[np.float64]
+
+
+class SomeLists(NamedTuple):
+    """Lists that hold rows."""
+
+    numbers: Ints
+    rows: int  # how many there are in them
+    error: float  # what no ‖x - x̂‖ of a row in them exceeds
 
 
 class StoredRows:
@@ -155,32 +163,29 @@ class StoredRows:
 
     # --- lists ----------------------------------------------------------------------------------
 
-    def lists_of(self, reader_sets: Ints) -> tuple[ListNumbers, int]:
-        """The lists of those of these reader sets that hold rows, and how many rows they hold.
-
-        reader_sets: ascending.
-        """
-        known = reader_sets[: np.searchsorted(reader_sets, len(self._list_of_set.values))]
-        lists: ListNumbers = self._list_of_set.values[known]
-        sizes = self._size.values[lists]
-        return lists[sizes > 0], int(sizes.sum())
+    def lists_of(self, reader_sets: Ints) -> SomeLists:
+        """The lists of those of these reader sets that hold rows."""
+        return SomeLists(
+            *kernels.lists_of(
+                reader_sets, self._list_of_set.values, self._size.values, self._error.values
+            )
+        )
 
     def scan(
-        self, query: CodedQuery, lists: ListNumbers, k: int, among: Bits | None
+        self, query: CodedQuery, lists: SomeLists, k: int, among: Bits | None
     ) -> tuple[Ints, Ints]:
         """Rows of these lists among which the k nearest are, whatever the codes are off by, and the
         products of their codes with the query's, in no order. k: at least 1.
         """
-        error = self.largest_error(lists)
-        off = error + (1 + error) * query.error + ROUNDING
+        off = lists.error + (1 + lists.error) * query.error + ROUNDING
         # what is worse than the k-th by more than both may be off is not among the k nearest
         slack = math.ceil(2 * off / query.unit)
-        return self._by_set.scan(query.code, lists.astype(np.int64), k, slack, among)
+        return self._by_set.scan(query.code, lists.numbers, k, slack, among)
 
     def rank(
         self, rows: Ints, reader_sets: Ints, query: Floats, k: int, ties: Ints
     ) -> tuple[Ints, Scores, int]:
-        """The k best of these rows by cosine, in no order, their cosines, and how many of the rows do
+        """The k best of these rows by cosine, best first, their cosines, and how many of the rows do
         not stand under one of these reader sets; those are passed over. ties: as in `nearest`.
         """
         best, scores, wrong = kernels.rank(
@@ -197,14 +202,10 @@ class StoredRows:
         )
         return best, scores, wrong
 
-    def largest_error(self, lists: ListNumbers) -> float:
-        """What no ‖x - x̂‖ of a row in these lists exceeds."""
-        return float(self._error.values[lists].max())
-
-    def bits_of_lists(self, lists: ListNumbers) -> Bits:
+    def bits_of_lists(self, lists: SomeLists) -> Bits:
         """One bit per row, set for the rows of these lists."""
         seen = np.zeros(len(self._size.values), np.bool_)
-        seen[lists] = True
+        seen[lists.numbers] = True
         return np.packbits(seen[self._list.values], bitorder="little")
 
     # --- looking inside -------------------------------------------------------------------------
