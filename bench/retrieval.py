@@ -18,11 +18,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import faiss
 import numpy as np
 
 from bench.retrieval_peers import PEERS, Search
 from bench.soft import Floats, GivenVectors, Ints, Soft, User, searcher
 from indexes.derived.vectors.codes import CodedQuery
+from indexes.derived.vectors.lists import InvertedLists
 from indexes.search.searcher import Searcher
 
 SHARES = (0.0001, 0.001, 0.01, 0.1, 0.25, 0.5, 1.0)
@@ -111,11 +113,21 @@ def make_ours(made: Searcher, embedder: GivenVectors) -> dict[str, Search]:
         return found.rows - 1
 
     def kernel(question: Floats, user: User, k: int) -> Ints:
-        lists = index._scope(user.sets + 1).lists
-        rows, _ = index._stored.search(CodedQuery.of(question).code, lists, 3 * k + 10, None)
-        return rows[:k] - 1
+        lists = index._stored.lists_of(user.sets + 1).numbers
+        return ask_faiss(index._stored._by_set, question, lists, 3 * k + 10)[:k] - 1
 
     return {"search": search, "index": nearest, "kernel": kernel}
+
+
+def ask_faiss(held: InvertedLists, question: Floats, lists: Ints, k: int) -> Ints:
+    """What FAISS's own search finds in these lists, best first."""
+    code = CodedQuery.of(question).code.astype(np.float32)
+    nothing, scores = np.zeros(len(lists), np.float32), np.empty(k, np.float32)
+    rows = np.empty(k, np.int64)
+    parameters = faiss.SearchParametersIVF(nprobe=len(lists))
+    pointers = [faiss.swig_ptr(each) for each in (lists, nothing, scores, rows)]
+    held._index.search_preassigned_c(1, faiss.swig_ptr(code), k, *pointers, False, parameters)
+    return rows
 
 
 def make_peers(corpus: Soft, folder: Path, every: bool, without: list[str]) -> dict[str, Search]:

@@ -75,6 +75,17 @@ _ROWS = select(chunks.c.document_id, chunks.c.row).order_by(chunks.c.document_id
 _HEADS = select(documents.c.id, documents.c.reader_set_id, documents.c.token).order_by(
     documents.c.id
 )
+_ROW_COUNTS = (
+    select(
+        chunks.c.document_id,
+        func.count(),
+        func.min(chunks.c.row),
+        func.max(chunks.c.row),
+        func.sum(chunks.c.row),
+    )
+    .group_by(chunks.c.document_id)
+    .order_by(chunks.c.document_id)
+)
 _ROWS_AMONG = Prepared(_ROWS.where(chunks.c.document_id.in_(bindparam("among", expanding=True))))
 _HEADS_AMONG = Prepared(_HEADS.where(documents.c.id.in_(bindparam("among", expanding=True))))
 
@@ -227,6 +238,15 @@ class IndexInput:
         reader sees changes.
         """
         yield from (tuple(head) for head in self._connection.execute(_HEADS))
+
+    def row_counts(self) -> list[tuple[int, int, int, int, int]]:
+        """(document id, how many rows, the lowest, the highest, their sum) of every document with
+        rows, by document id.
+        """
+        return [
+            (document_id, count, lowest, highest, int(total))
+            for document_id, count, lowest, highest, total in self._connection.execute(_ROW_COUNTS)
+        ]
 
     def placements(self, document_ids: Sequence[int] | None = None) -> Iterator[Placement]:
         """Where each of these documents stands: its reader set, its token and its rows.

@@ -15,7 +15,7 @@ from indexes.derived import checkpoint
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.store import Learnt, VectorStores
-from indexes.derived.verify import verify
+from indexes.derived.verify import find_misplaced
 from indexes.errors import IndexDamaged
 from indexes.model import IndexGeneration
 
@@ -62,8 +62,8 @@ def _bring_to_state(loaded: DerivedIndexes, state: ReadState) -> int:
     if not state.has(loaded.newest):
         raise IndexDamaged("It is of a state that this catalog does not know.")
     repaired = loaded.repair(state)
-    for difference in verify(state, loaded, whole=False).differences:
-        raise IndexDamaged(f"It is not what the catalog says. {difference.what}")
+    for what in find_misplaced(state, loaded):
+        raise IndexDamaged(f"It is not what the catalog says. {what}")
     return repaired
 
 
@@ -106,8 +106,9 @@ def _read_indexes(
     learnt: Learnt | None,
 ) -> DerivedIndexes:
     def array(name: str) -> NDArray[Any]:
-        loaded: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False, mmap_mode="r")
-        return loaded
+        # a plain array: slices of a mapped one cost ten times as much
+        mapped: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False, mmap_mode="r")
+        return mapped.view(np.ndarray)
 
     try:
         vectors = stores.load(folder, generation.dimension, learnt)

@@ -1,6 +1,6 @@
 """Where each document stands in the indexes of a process, and what each reader set adds up to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,20 @@ class Placements:
         self._documents_of.setdefault(placed.reader_set, set()).add(placed.document_id)
         self._placed[placed.document_id] = placed
 
+    def add_all(self, placed: Sequence[Placement]) -> None:
+        """As `add` of each, for many at once."""
+        if not placed:
+            return
+        sets = np.array([each.reader_set for each in placed], np.int64)
+        self._reach(int(sets.max()))
+        tokens = np.frombuffer(b"".join(each.token for each in placed), "<u8").reshape(-1, 4)
+        np.add.at(self._lanes, sets, tokens)
+        self._time += 1
+        self._changed_at[sets] = self._time
+        for each in placed:
+            self._documents_of.setdefault(each.reader_set, set()).add(each.document_id)
+            self._placed[each.document_id] = each
+
     def remove(self, placed: Placement) -> None:
         """Forget a document that is here. placed: as it was added."""
         self._update_lanes(placed, -1)
@@ -40,10 +54,7 @@ class Placements:
         del self._placed[placed.document_id]
 
     def _update_lanes(self, placed: Placement, sign: int) -> None:
-        if placed.reader_set >= len(self._lanes):
-            more = max(placed.reader_set + 1, 2 * len(self._lanes)) - len(self._lanes)
-            self._lanes = np.concatenate([self._lanes, np.zeros((more, 4), np.uint64)])
-            self._changed_at = np.concatenate([self._changed_at, np.zeros(more, np.int64)])
+        self._reach(placed.reader_set)
         token = np.frombuffer(placed.token, "<u8")
         if sign > 0:
             self._lanes[placed.reader_set] += token
@@ -51,6 +62,13 @@ class Placements:
             self._lanes[placed.reader_set] -= token
         self._time += 1
         self._changed_at[placed.reader_set] = self._time
+
+    def _reach(self, reader_set: int) -> None:
+        """Make room for what this reader set adds up to."""
+        if reader_set >= len(self._lanes):
+            more = max(reader_set + 1, 2 * len(self._lanes)) - len(self._lanes)
+            self._lanes = np.concatenate([self._lanes, np.zeros((more, 4), np.uint64)])
+            self._changed_at = np.concatenate([self._changed_at, np.zeros(more, np.int64)])
 
     # --- questions ------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords import blocks
 from indexes.derived.keywords.index import KeywordIndex, postings_digest
 from indexes.derived.vector_input import split_to_fit_memory
+from indexes.derived.vectors.store import VectorStore
 from indexes.errors import IndexDamaged
 
 Where = Literal["catalog", "documents", "keywords", "vectors"]
@@ -95,6 +96,38 @@ def verify(
 def verify_catalog(state: ReadState, *, whole: bool) -> tuple[Difference, ...]:
     """What does not hold in the catalog itself."""
     return tuple(Difference(where="catalog", what=what) for what in state.problems(whole=whole))
+
+
+def find_misplaced(state: ReadState, derived: DerivedIndexes) -> Iterator[str]:
+    """What differs from this state in where passages stand: the quickest look, for indexes whose
+    documents are known to be those of this state. It looks at no word and no vector.
+    """
+    placed = sorted(derived.placements.all(), key=lambda each: each.document_id)
+    sizes = np.array([len(each.rows) for each in placed], np.int64)
+    rows = np.concatenate([np.empty(0, np.int64), *(each.rows for each in placed)])
+    ids = np.array([each.document_id for each in placed], np.int64)
+    if not np.array_equal(_count_rows(ids, sizes, rows), np.array(state.row_counts(), np.int64)):
+        yield "Documents have other passages."
+    sets = np.repeat(np.array([each.reader_set for each in placed], np.int64), sizes)
+    order = np.argsort(rows, kind="stable")
+    rows, sets = rows[order], sets[order]
+    indexes: tuple[tuple[str, KeywordIndex | VectorStore], ...] = (
+        ("keywords", derived.keywords),
+        ("vectors", derived.vectors),
+    )
+    for name, index in indexes:
+        if len(index) != len(rows) or not np.array_equal(index.reader_sets_of(rows), sets):
+            yield f"The {name} hold other passages, or hold them under other reader sets."
+
+
+def _count_rows(documents: Ints, sizes: Ints, rows: Ints) -> Ints:
+    """As in `row_counts`. rows: of one document after the other."""
+    filled = sizes > 0
+    if not filled.any():
+        return np.empty(0, np.int64)
+    starts = (np.cumsum(sizes) - sizes)[filled]
+    sums = (how.reduceat(rows, starts) for how in (np.minimum, np.maximum, np.add))
+    return np.stack([documents[filled], sizes[filled], *sums], axis=1)
 
 
 def all_reader_sets(derived: DerivedIndexes, expected: Collection[int]) -> set[int]:

@@ -115,7 +115,7 @@ def test_a_short_answer_falls_back_to_looking_at_everything(
 
 
 def test_many_copies_of_one_passage_are_ranked_by_row() -> None:
-    """All their codes are equal, so that FAISS alone could not say which come first."""
+    """All their codes are equal, so that codes alone could not say which come first."""
     vectors = np.repeat(clustered(1), 9_000, axis=0)
     index = by_topic(np.concatenate([vectors, clustered(1_000)]), np.arange(10_000) % 2, limit=100)
     assert index.nearest(vectors[0], np.array([1]), 5).rows.tolist() == [1, 3, 5, 7, 9]
@@ -160,12 +160,12 @@ def test_rows_from_outside_a_large_view_are_dropped_and_raise_an_alarm(
     large: tuple[FaissStore, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, vectors, sets = large
-    honest = InvertedLists.search
+    honest = InvertedLists.scan
     before = index.alarms
     monkeypatch.setattr(
         InvertedLists,
-        "search",
-        lambda self, code, numbers, k, among: honest(self, code, numbers, k, None),
+        "scan",
+        lambda self, code, numbers, k, slack, among: honest(self, code, numbers, k, slack, None),
     )
     found = index.nearest(vectors[0], np.arange(50), 10)
     assert (sets[found.rows] < 50).all()
@@ -211,7 +211,7 @@ def test_candidates_do_not_depend_on_the_order_in_which_rows_came_in() -> None:
         for part in np.array_split(np.random.default_rng(seed).permutation(rows), 7):
             made.add(part, codes[part])
         found.append(np.sort(made.candidates(query, 2_666, 10, 101, among)).tolist())
-    assert 90 < len(found[0]) <= 101
+    assert 101 <= len(found[0]) < 110  # and those that are as good as the last of them
     assert found[0] == found[1] == found[2] == found[3]
 
 

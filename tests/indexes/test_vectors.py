@@ -1,6 +1,7 @@
 """P3: the true best of what is visible, whatever the selectivity, and no trap of FAISS on the way."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -9,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexes.derived.vectors import lists
-from indexes.derived.vectors.faiss_store import FaissStore
-from indexes.derived.vectors.lists import ALLOWED_TYPES, NO_NEIGHBOUR, InvertedLists
+from indexes.derived.vectors.codes import OFFSET
+from indexes.derived.vectors.faiss_store import FaissStore, FaissStores
+from indexes.derived.vectors.lists import ALLOWED_TYPES, InvertedLists
 from indexes.derived.vectors.selectors import bits_of
 from indexes.errors import IndexDamaged
 
@@ -138,7 +140,7 @@ def test_a_filter_narrows_and_never_widens(
     assert set(found.rows.tolist()) == set(np.flatnonzero(sets < 100)[:5].tolist())
 
 
-def test_moving_removing_and_adding_equal_building_anew() -> None:
+def test_moving_removing_and_adding_equal_building_anew(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     vectors, sets = clustered(800), rng.integers(0, 20, 800)
     index = FaissStore(DIMENSION, lists=64)
@@ -148,7 +150,8 @@ def test_moving_removing_and_adding_equal_building_anew() -> None:
     sets[1::5] = 7
     there = np.ones(800, bool)
     there[::5] = False
-    again = FaissStore.from_arrays(DIMENSION, index.arrays())
+    index.save(tmp_path)
+    again = FaissStores().load(tmp_path, DIMENSION)
     for made in (index, again):
         for s in ([7], [1, 2, 7], list(range(20))):
             visible = np.isin(sets, s) & there
@@ -174,16 +177,16 @@ def test_rows_from_a_wrong_list_are_dropped_and_raise_an_alarm(
     index.add(np.arange(10, 20), 2, vectors[10:])
     monkeypatch.setattr(
         InvertedLists,
-        "search",
-        lambda self, code, numbers, k, among: (
-            np.arange(19, 19 - k, -1),
-            np.linspace(9e9, 8e9, k, dtype=np.float32),
-        ),
+        "scan",
+        lambda self, code, numbers, k, slack, among: (np.arange(5, 20), np.arange(15)),
     )
     found = index.nearest(vectors[0], np.array([1]), 5)
     assert all(row < 10 for row in found.rows.tolist())
     assert not found.exact
     assert index.alarms > 0
+
+
+EVERYTHING = 2**40  # more than any two products are apart
 
 
 def ten_in_each_of_eight_lists() -> tuple[InvertedLists, np.ndarray]:
@@ -193,50 +196,86 @@ def ten_in_each_of_eight_lists() -> tuple[InvertedLists, np.ndarray]:
     return made, codes
 
 
-def test_faiss_obeys_the_lists_it_is_given_and_pads_short_answers() -> None:
+def test_faiss_keeps_codes_as_they_are_given_in_the_lists_that_are_named() -> None:
     """The audit of the index type that we allow: an upgrade of FAISS that changes this must fail
     here.
     """
     assert ALLOWED_TYPES == ("IndexIVFScalarQuantizer",)
     made, codes = ten_in_each_of_eight_lists()
-    found, _ = made.search(codes[0], np.array([3, 5]), 40, None)
-    assert set(found[:20].tolist()) == set(range(30, 40)) | set(range(50, 60))
-    assert set(found[20:].tolist()) == {NO_NEIGHBOUR}
+    for number in range(8):
+        rows, held = made.contents(number)
+        assert rows.tolist() == list(range(10 * number, 10 * number + 10))
+        assert (held.astype(np.int64) - OFFSET == codes[rows]).all()
 
 
-def test_faiss_obeys_the_selector_it_is_given_beside_the_lists() -> None:
-    """The other half of the audit: a selector that is ignored shows forbidden rows."""
+def test_a_scan_looks_into_the_lists_it_is_given_and_obeys_the_bits_beside_them() -> None:
     made, codes = ten_in_each_of_eight_lists()
+    question, some, every = codes[0].astype(np.int16), np.array([3, 5]), np.arange(8)
     allowed = np.array([1, 8, 30, 31, 57, 79])
-    found, _ = made.search(codes[0], np.arange(8), 80, bits_of(allowed, 80))
-    assert sorted(found[:6].tolist()) == allowed.tolist()
-    assert set(found[6:].tolist()) == {NO_NEIGHBOUR}
-    found, _ = made.search(codes[0], np.array([3, 5]), 80, bits_of(allowed, 80))
-    assert sorted(found[:3].tolist()) == [30, 31, 57]
-    assert set(found[3:].tolist()) == {NO_NEIGHBOUR}
+
+    def found(numbers: np.ndarray, among: np.ndarray | None) -> list[int]:
+        rows: list[int] = np.sort(made.scan(question, numbers, 80, 0, among)[0]).tolist()
+        return rows
+
+    assert found(some, None) == [*range(30, 40), *range(50, 60)]
+    assert found(every, bits_of(allowed, 80)) == allowed.tolist()
+    assert found(some, bits_of(allowed, 80)) == [30, 31, 57]
+    assert found(every, np.zeros(10, np.uint8)) == []
+    # rows beyond the end of the bits are forbidden
+    assert found(every, np.full(1, 255, np.uint8)) == list(range(8))
 
 
-def test_a_selector_of_nothing_finds_nothing_and_rows_beyond_its_end_are_forbidden() -> None:
+@settings(max_examples=80, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    size=st.sampled_from([1, 3, 64, 65, 100, 384]),
+    k=st.integers(1, 300),
+    slack=st.sampled_from([0, 1, 1_000, 100_000, EVERYTHING]),
+)
+def test_a_scan_keeps_all_that_is_near_the_best_and_nothing_else(
+    seed: int, size: int, k: int, slack: int
+) -> None:
+    """Products of codes are whole numbers, so what is found depends on no order and no company."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(-128, 128, (600, size)).astype(np.float32)
+    codes[rng.integers(0, 600, 200)] = codes[0]  # ties
+    made = InvertedLists(size, 9)
+    numbers = rng.integers(0, 9, 600)
+    made.add(np.arange(600), numbers, codes)
+    gone = rng.permutation(600)[: rng.integers(0, 400)]
+    made.remove(gone, numbers[gone])
+    question = rng.integers(-127, 128, size).astype(np.int16)
+    looked_into = np.flatnonzero(rng.random(9) < 0.6)
+    rows, products = made.scan(question, looked_into, k, slack, None)
+    there = np.setdiff1d(np.flatnonzero(np.isin(numbers, looked_into)), gone)
+    truth = codes.astype(np.int64) @ question.astype(np.int64)
+    least = np.sort(truth[there])[::-1][k - 1] - slack if k <= len(there) else truth.min()
+    assert np.sort(rows).tolist() == there[truth[there] >= least].tolist()
+    assert products.tolist() == truth[rows].tolist()
+
+
+def test_faiss_itself_finds_the_same_in_the_same_lists() -> None:
     made, codes = ten_in_each_of_eight_lists()
-    nothing, _ = made.search(codes[0], np.arange(8), 80, np.zeros(10, np.uint8))
-    assert set(nothing.tolist()) == {NO_NEIGHBOUR}
-    short, _ = made.search(codes[0], np.arange(8), 80, np.full(1, 255, np.uint8))
-    assert sorted(short[:8].tolist()) == list(range(8))
-    assert set(short[8:].tolist()) == {NO_NEIGHBOUR}
+    made.remove(np.array([31, 55, 56]), np.array([3, 5, 5]))
+    made.add(np.array([31]), np.array([5]), codes[:1])
+    index, some = made._index, np.array([[3, 5]])
+    index.nprobe = 2
+    scores, rows = index.search_preassigned(codes[:1], 7, some, np.zeros((1, 2), np.float32))
+    found, products = made.scan(codes[0].astype(np.int16), some[0], 7, 0, None)
+    assert dict(zip(found.tolist(), products.tolist(), strict=True)) == dict(
+        zip(rows[0].tolist(), scores[0].astype(np.int64).tolist(), strict=True)
+    )
 
 
-def test_scores_of_codes_are_whole_numbers_without_rounding() -> None:
-    """On this rests that what is found never depends on the order or the company in which rows were
-    added.
-    """
-    rng = np.random.default_rng(8)
-    codes = rng.integers(-128, 128, (300, 1024)).astype(np.float32)
-    made = InvertedLists(1024, 1)
-    made.add(np.arange(300), np.zeros(300, np.int64), codes)
-    question = rng.integers(-127, 128, 1024).astype(np.float32)
-    rows, scores = made.search(question, np.array([0]), 300, None)
-    exact = codes[rows].astype(np.int64) @ question.astype(np.int64)
-    assert scores.astype(np.int64).tolist() == exact.tolist()
+def test_a_score_is_the_same_beside_whatever_other_rows() -> None:
+    vectors = clustered(500, dimension=100)
+    index = FaissStore(100, lists=8)
+    index.add(np.arange(500), np.arange(500) % 5, vectors)
+    every = index.nearest(vectors[3], np.arange(5), 500)
+    alone = {int(row): score for row, score in zip(every.rows, every.scores, strict=True)}
+    for sets in ([0], [1, 2], [4]):
+        some = index.nearest(vectors[3], np.array(sets), 30)
+        assert [alone[int(row)] for row in some.rows] == some.scores.tolist()
 
 
 @pytest.mark.parametrize("kind", ["SQ8", "SQfp16"])

@@ -4,6 +4,7 @@ noticed.
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from indexes.cli.administration import app
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
-from indexes.derived.verify import VerificationReport, verify, verify_catalog
+from indexes.derived.verify import VerificationReport, find_misplaced, verify, verify_catalog
 from tests.databases import only_sqlite
 from tests.world import TESTER, World
 
@@ -87,7 +88,7 @@ def _vector_rewritten(derived: DerivedIndexes) -> None:
 def _vector_without_its_code(derived: DerivedIndexes) -> None:
     assert isinstance(derived.vectors, FaissStore)
     stored = derived.vectors._stored
-    stored._vectors.values[stored._slot.values[1]] *= -1
+    stored._vectors.others[stored._slot.values[1]] *= -1
 
 
 def _size_miscounted(derived: DerivedIndexes) -> None:
@@ -196,3 +197,23 @@ def test_a_home_without_documents_has_nothing_to_verify(
     monkeypatch.setenv("CLEARANCE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, ["verify"]).exit_code == 0
+
+
+def test_the_quickest_look_sees_what_stands_elsewhere_and_nothing_in_what_is_right(
+    staff: World,
+) -> None:
+    with staff.searcher.corpus.everything() as (state, derived):
+        assert [*find_misplaced(state, derived)] == []
+        placed = derived.placements.all()[0]
+        backwards = replace(placed, rows=placed.rows[::-1].copy())  # no order is meant
+        derived.placements.remove(placed)
+        derived.placements.add(backwards)
+        assert [*find_misplaced(state, derived)] == []
+        derived.vectors.move(placed.rows[:1], 7)
+        assert [what.split()[1] for what in find_misplaced(state, derived)] == ["vectors"]
+        derived.vectors.move(placed.rows[:1], placed.reader_set)
+        derived.keywords.add([10_000], placed.reader_set, ["ghost"])
+        assert [what.split()[1] for what in find_misplaced(state, derived)] == ["keywords"]
+        derived.placements.remove(backwards)
+        derived.placements.add(replace(placed, rows=placed.rows + 1))
+        assert "Documents have other passages." in find_misplaced(state, derived)

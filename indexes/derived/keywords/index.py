@@ -259,6 +259,12 @@ class KeywordIndex:
             if self._first[slot] != sets.NONE
         )
 
+    def reader_sets_of(self, rows: Rows) -> NDArray[np.int64]:
+        """The reader set of each of these rows (ascending); -1 if it is not here."""
+        slots = self._slot_of_row.get(rows)
+        numbers = np.append(self._numbers[: self._slots], -1)
+        return numbers[np.where(slots == ABSENT, self._slots, slots)]
+
     def contents(self, reader_set: int) -> KeywordContents:
         """What stands under a reader set, the same however it came there.
 

@@ -23,8 +23,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from indexes.derived.keywords.compilation import fetch, kernel, pointer
-from indexes.derived.keywords.heap import offer
+from indexes.derived.compilation import fetch, kernel, pointer
+from indexes.derived.heap import offer
 
 BLOCK_ROWS = (
     # what 12 bits can tell apart; a block's scores fit the nearest cache, rewriting it takes a

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from indexes.derived.keywords.compilation import kernel
+from indexes.derived.compilation import kernel
 
 NONE = -1
 

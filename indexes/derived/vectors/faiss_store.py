@@ -1,10 +1,12 @@
 """A vector store on FAISS: vectors by row, grouped by reader set, and the search inside a view.
 
 Every reader set has an inverted list of its own, so that a search scans what the caller may read
-and nothing else. The best candidates by code are scored again in full precision, and a bound on the
-error of the codes proves that nothing better was left behind:
+and nothing else. Whatever may be among the best by its code is scored again in full precision. That
+nothing better was left behind is proved by a bound on the error of the codes:
 
     |x·q - x̂·q̂| ≤ ‖x - x̂‖·‖q‖ + ‖x̂‖·‖q - q̂‖        (Cauchy-Schwarz; ‖q‖ = 1, ‖x̂‖ ≤ 1 + ‖x - x̂‖)
+
+A row whose code scores below the k-th best code by more than twice that is worse than k others.
 
 Views above a limit are searched by topic, once the topics of the generation are learnt.
 """
@@ -19,13 +21,12 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.derived.ties import ties_of
 from indexes.derived.vectors import array_files
 from indexes.derived.vectors.codes import CodedQuery, encode
-from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits
+from indexes.derived.vectors.lists import Bits
 from indexes.derived.vectors.selectors import Selectors, bits_of, has_bit
 from indexes.derived.vectors.store import Floats, Ints, Ranked, ReadLock, VectorContents, of_each
-from indexes.derived.vectors.stored_rows import ROUNDING, StoredRows
+from indexes.derived.vectors.stored_rows import SomeLists, StoredRows
 from indexes.derived.vectors.topics import (
     Centroids,
     Topics,
@@ -39,20 +40,19 @@ from indexes.errors import IndexDamaged
 # fixed when a FAISS index is made; more reader sets than this need a new one
 LISTS: Final = 131_072
 SCAN_LIMIT: Final = 250_000  # visible rows up to which all of them are scanned
-# with CANDIDATES_PER_HIT, enough to prove the hits in one scan at p95 of real passages
+# by topic: so many of the best codes, and so many for each hit, are scored in full precision
 FIRST_CANDIDATES: Final = 128
 CANDIDATES_PER_HIT: Final = 8
 # rows of a filter that are scored outright, without looking at codes first
 _ONE_BY_ONE: Final = 1_024
 # budgets: a smaller view is scanned as fast as searched by topic, since a selector costs time
 _LEAST_BUDGETS: Final = 6
-_BLOCK: Final = 4_096  # rows in double precision at once
 _SORTED_AT_ONCE: Final = 8_192  # rows sorted into topics before a waiting writer gets its turn
-_LOADED_AT_ONCE: Final = 65_536  # rows of a checkpoint
 
 log = logging.getLogger(__name__)
 
 
+_NO_TIES: Final = np.empty(0, np.int64)
 EMPTY: Final = Ranked(np.empty(0, np.int64), np.empty(0), True, 0)
 
 
@@ -61,10 +61,10 @@ class _Scope:
     """What one search may look at."""
 
     reader_sets: Ints  # ascending
-    lists: NDArray[np.int32]  # of those of these reader sets that hold rows
+    lists: SomeLists  # of these reader sets
     size: int  # rows in scope
+    ties: Ints  # by row, what orders equal scores
     among: Bits | None = None  # a filter on top, one bit per row
-    ties: Ints | None = None  # by row, what orders equal scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,13 @@ class FaissStore:
         lists: int = LISTS,
         scan_limit: int = SCAN_LIMIT,
         topics: Topics | None = None,
+        stored: StoredRows | None = None,
     ) -> None:
         self.dimension = dimension
         self.scan_limit = scan_limit
-        self.alarms = 0  # rows that FAISS returned although they are not in the view
+        self.alarms = 0  # rows that were found in lists although they are not in the view
         self._topics = topics
-        self._stored = StoredRows(dimension, lists)
+        self._stored = StoredRows(dimension, lists) if stored is None else stored
         self._selectors = Selectors()
 
     def __len__(self) -> int:
@@ -165,66 +166,40 @@ class FaissStore:
         a search by topic needs to know of them is then kept under it. ties: by row, what orders
         equal scores, before the row itself.
         """
-        scope = replace(self._scope(reader_sets), ties=ties)
+        lists = self._stored.lists_of(reader_sets)
+        scope = _Scope(reader_sets, lists, lists.rows, _NO_TIES if ties is None else ties)
         if only is not None:
+            if len(only) <= max(_ONE_BY_ONE, scope.size // 128):
+                return self._rank(only, scope, query, min(k, len(only)))[0]
             rows = only[self._stored.is_in_sets(only, reader_sets)]
-            if len(rows) <= max(_ONE_BY_ONE, scope.size // 128):
-                return self._score_and_rank(rows, query, k, ties)
-            scope, view = (
-                replace(scope, size=len(rows), among=bits_of(rows, self._stored.row_range())),
-                None,
-            )
+            bits = bits_of(rows, self._stored.row_range())
+            scope, view = replace(scope, size=len(rows), among=bits), None
         k = min(k, scope.size)
-        coded_query = CodedQuery.of(query)
+        if not k:
+            return EMPTY
+        coded = CodedQuery.of(query)
         if self._topics is not None and scope.size > max(
             self.scan_limit, _LEAST_BUDGETS * row_budget(k)
         ):
-            found = self._search_by_topic(self._topics, query, coded_query, scope, k, view)
+            found = self._search_by_topic(self._topics, query, coded, scope, k, view)
             if len(found.rows) == k:
                 return found
-        return self._search_exactly(query, coded_query, scope, k)
+        return self._search_exactly(query, coded, scope, k)
 
-    def _scope(self, reader_sets: Ints) -> _Scope:
-        lists, size = self._stored.lists_of(reader_sets)
-        return _Scope(reader_sets, lists, size)
-
-    def _search_exactly(
-        self, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int
-    ) -> Ranked:
-        wanted = min(scope.size, max(FIRST_CANDIDATES, CANDIDATES_PER_HIT * k))
-        while wanted:
-            ranked, outside = self._scan(query, coded_query, scope, k, wanted)
-            if wanted == scope.size or (
-                len(ranked.rows) == k and (k == 0 or ranked.scores[-1] > outside)
-            ):
-                return ranked
-            wanted = min(scope.size, 4 * wanted)
-        return EMPTY
-
-    def _scan(
-        self, query: Floats, coded_query: CodedQuery, scope: _Scope, k: int, wanted: int
-    ) -> tuple[Ranked, float]:
-        """The best k of the `wanted` best codes, and what no row outside of those can exceed."""
-        found, scores = self._stored.search(coded_query.code, scope.lists, wanted, scope.among)
-        error = self._stored.largest_error(scope.lists)
-        off = error + (1 + error) * coded_query.error + ROUNDING
-        real = found != NO_NEIGHBOUR
-        right = self._check_scope(found[real], scope)
-        rows, cosines = found[real][right], scores[real][right] * coded_query.unit
-        # what is so much worse than the k-th by code cannot be among the best k
-        if 0 < k < len(rows):
-            rows = rows[cosines >= cosines[k - 1] - 2 * off]
-        ranked = self._score_and_rank(rows, query, k, scope.ties)
+    def _search_exactly(self, query: Floats, coded: CodedQuery, scope: _Scope, k: int) -> Ranked:
+        rows, _ = self._stored.scan(coded, scope.lists, k, scope.among)
+        ranked, wrong = self._rank(rows, scope, query, k)
         # a row came from outside the view or one is missing: the derived index is damaged
-        if len(cosines) < wanted:
-            ranked = replace(ranked, exact=False)
-        return ranked, float(scores[-1]) * coded_query.unit + off
+        if wrong or len(ranked.rows) < k:
+            self._alarm(wrong)
+            return replace(ranked, exact=False)
+        return ranked
 
     def _search_by_topic(
         self,
         topics: Topics,
         query: Floats,
-        coded_query: CodedQuery,
+        coded: CodedQuery,
         scope: _Scope,
         k: int,
         view: str | None,
@@ -235,35 +210,29 @@ class FaissStore:
             if scope.among is not None
             else self._selectors.get(view, lambda: self._stored.bits_of_lists(scope.lists))
         )
-        rows = topics.candidates(coded_query, scope.size, k, wanted, among)
-        return replace(
-            self._score_and_rank(rows[self._check_scope(rows, scope)], query, k, scope.ties),
-            exact=False,
-        )
+        rows = topics.candidates(coded, scope.size, k, wanted, among)
+        ranked, wrong = self._rank(rows, scope, query, k)
+        self._alarm(wrong)
+        return replace(ranked, exact=False)
 
-    def _score_and_rank(self, rows: Ints, query: Floats, k: int, ties: Ints | None) -> Ranked:
-        """Scored one by one in double precision: a score never depends on which other rows are
-        scored with it.
+    def _rank(self, rows: Ints, scope: _Scope, query: Floats, k: int) -> tuple[Ranked, int]:
+        """The k best of these rows, and how many are not in scope; those are passed over. What was
+        found in lists is not believed.
         """
-        scores, precise = np.empty(len(rows)), query.astype(np.float64)
-        for start in range(0, len(rows), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            scores[part] = (self._stored.vectors_of(rows[part]) * precise).sum(axis=1)
-        best = np.lexsort((rows, ties_of(rows, ties), -scores))[:k]
-        return Ranked(rows[best], scores[best], True, len(rows))
-
-    def _check_scope(self, rows: Ints, scope: _Scope) -> NDArray[np.bool_]:
-        """Which of these rows are known to be in scope. What FAISS says is not believed."""
-        right = self._stored.is_in_sets(rows, scope.reader_sets)
+        wrong = 0
         if scope.among is not None:
-            right &= has_bit(scope.among, rows)
-        if not right.all():
-            self.alarms += int((~right).sum())
+            inside = has_bit(scope.among, rows)
+            rows, wrong = rows[inside], int((~inside).sum())
+        best, scores, outside = self._stored.rank(rows, scope.reader_sets, query, k, scope.ties)
+        return Ranked(best, scores, True, len(rows) - outside), wrong + outside
+
+    def _alarm(self, rows: int) -> None:
+        """Rows were found in lists of the view that do not belong to it, and were dropped."""
+        if rows:
+            self.alarms += rows
             log.error(
-                "The vector index returned %d rows from outside the view; they were dropped.",
-                (~right).sum(),
+                "The vector index held %d rows from outside the view; they were dropped.", rows
             )
-        return right
 
     # --- topics ---------------------------------------------------------------------------------
 
@@ -334,25 +303,11 @@ class FaissStore:
 
     def save(self, folder: Path) -> None:
         """Write every array into a file of its own."""
-        array_files.save_arrays(folder, self.arrays())
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything needed to make this index again; rows, reader_sets, vectors and topics are of
-        equal length.
-        """
-        rows = self.rows()
-        topics = self._topics
-        return {
-            "rows": rows,
-            "reader_sets": self.reader_sets_of(rows),
-            "vectors": self._stored.vectors_of(rows),
-            "topics": np.full(len(rows), -1, np.int32)
-            if topics is None
-            else topics.topics_of(rows),
-            "centroids": np.zeros((0, self.dimension), np.int8)
-            if topics is None
-            else topics.centroids,
-        }
+        self._stored.save(folder)
+        topics, rows = self._topics, self.rows()
+        none = np.full(len(rows), -1, np.int32), np.zeros((0, self.dimension), np.int8)
+        of_rows, centroids = none if topics is None else (topics.topics_of(rows), topics.centroids)
+        array_files.save_arrays(folder, {"topics": of_rows, "centroids": centroids})
 
     @classmethod
     def from_arrays(
@@ -363,31 +318,19 @@ class FaissStore:
         scan_limit: int = SCAN_LIMIT,
         centroids: Centroids | None = None,
     ) -> Self:
-        """centroids: of this generation; the arrays' topics count only if they belong to them.
+        """What was saved. centroids: of this generation; the arrays' topics count only if they belong
+        to them.
 
         Raises IndexDamaged when the arrays do not belong together.
         """
-        rows, sets, vectors, topics = (
-            arrays[name] for name in ("rows", "reader_sets", "vectors", "topics")
-        )
-        if not (len(rows) == len(sets) == len(vectors) == len(topics)) or vectors.shape[1:] != (
-            dimension,
-        ):
-            raise IndexDamaged(
-                f"Shapes {rows.shape}, {sets.shape}, {vectors.shape} do not belong together."
-            )
-        index = cls(
-            dimension,
-            scan_limit=scan_limit,
-            topics=None if centroids is None else Topics(centroids),
-        )
-        known = (
-            centroids is not None
-            and np.array_equal(centroids, arrays["centroids"])
-            and topics.min(initial=0) >= 0
-        )
-        for start in range(0, len(rows), _LOADED_AT_ONCE):
-            part = slice(start, start + _LOADED_AT_ONCE)
-            given = topics[part] if known else None
-            index.add(rows[part], sets[part], np.asarray(vectors[part]), given)
-        return index
+        stored = StoredRows.load(dimension, LISTS, arrays)
+        topics = None
+        if centroids is not None:
+            of_rows, rows = arrays["topics"], arrays["rows"]
+            topics = Topics(centroids)
+            known = np.array_equal(centroids, arrays["centroids"]) and of_rows.min(initial=0) >= 0
+            for start in range(0, len(rows), _SORTED_AT_ONCE):
+                part = slice(start, start + _SORTED_AT_ONCE)
+                codes = encode(stored.vectors_of(rows[part]))
+                topics.add(rows[part], codes, of_rows[part] if known else None)
+        return cls(dimension, scan_limit=scan_limit, topics=topics, stored=stored)

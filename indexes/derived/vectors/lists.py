@@ -1,6 +1,7 @@
-"""Codes in numbered lists, searched by FAISS.
+"""Codes in numbered lists, kept by FAISS.
 
-A search looks into the lists that it names and nowhere else.
+A search looks into the lists that it names and nowhere else. It reads the lists where FAISS keeps
+them; FAISS's own search finds the same and takes longer (`bench/retrieval.py`).
 """
 
 from collections.abc import Iterator
@@ -11,17 +12,18 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from indexes.derived.growable_array import GrowableArray
+from indexes.derived.vectors import kernels
 from indexes.errors import IndexDamaged
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bits = NDArray[np.uint8]
+Bytes = NDArray[np.uint8]
 
-# FAISS pads short answers with this id; as a list index it means "the last row"
-NO_NEIGHBOUR: Final = -1
-# audited: obey lists and selector. Nothing else is used
+# audited: keeps codes as they are given, in the lists that are named. Nothing else is used
 ALLOWED_TYPES: Final = ("IndexIVFScalarQuantizer",)
-
+_EVERY_ROW: Final = np.zeros(0, np.uint8)
 
 # rows of one call; for fewer, threads wait for each other twenty times as long as they work
 _WORTH_THREADS: Final = 1_024
@@ -32,10 +34,15 @@ class InvertedLists:
 
     def __init__(self, dimension: int, number: int) -> None:
         self.number = number
+        self._dimension = dimension
         self._index = _new_faiss(dimension, number)
+        self._codes_at, self._rows_at, self._sizes = (np.zeros(number, np.int64) for _ in range(3))
+        self._place = GrowableArray(np.zeros(0, np.int32))  # of a row in its list, by row
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
+
+    # --- writing --------------------------------------------------------------------------------
 
     def add(self, rows: Ints, numbers: NDArray[np.integer], codes: Floats) -> None:
         """rows: shape (n,), none of them here yet. numbers: the list of each. codes: shape (n,
@@ -46,43 +53,77 @@ class InvertedLists:
         matrix = np.ascontiguousarray(codes, np.float32)
         with _one_thread() if len(ids) < _WORTH_THREADS else nullcontext():
             self._index.add_core(len(ids), *(faiss.swig_ptr(a) for a in (matrix, ids, lists)))
+        order = np.argsort(lists, kind="stable")
+        self._note_places(ids[order], *np.unique(lists[order], return_counts=True))
 
-    def remove(self, rows: Ints) -> None:
-        """rows: all of them here."""
-        self._index.remove_ids(faiss.IDSelectorArray(np.ascontiguousarray(rows, np.int64)))
+    def add_lists(self, numbers: Ints, sizes: Ints, rows: Ints, codes: Bytes) -> None:
+        """Fill lists that are empty. sizes: of each. rows, codes: of one list after the other; codes
+        as `contents` of bytes.
+        """
+        held: Any = self._index.invlists
+        ids, matrix = np.ascontiguousarray(rows, np.int64), np.ascontiguousarray(codes, np.uint8)
+        ends = np.cumsum(sizes).tolist()
+        for number, end, size in zip(numbers.tolist(), ends, sizes.tolist(), strict=True):
+            part = slice(end - size, end)
+            held.add_entries(number, size, faiss.swig_ptr(ids[part]), faiss.swig_ptr(matrix[part]))
+        self._index.ntotal += len(ids)
+        self._note_places(ids, numbers, sizes)
 
-    def search(
-        self, code: Floats, numbers: NDArray[np.integer], k: int, among: Bits | None
-    ) -> tuple[Ints, Floats]:
-        """The k rows with the greatest products of codes in these lists, and the products; short
-        answers are padded.
+    def _note_places(self, rows: Ints, numbers: Ints, sizes: Ints) -> None:
+        """rows: what came last into these lists, one list after the other. sizes: how many came."""
+        starts = np.cumsum(sizes) - sizes
+        places = np.arange(len(rows)) - np.repeat(starts - self._sizes[numbers], sizes)
+        self._place.reach(int(rows.max(initial=-1)) + 1, fill=-1)
+        self._place.values[rows] = places
+        self._sizes[numbers] += sizes
+        self._look_at(numbers)
+
+    def remove(self, rows: Ints, numbers: NDArray[np.integer]) -> None:
+        """rows: all of them here. numbers: the list of each."""
+        ids, lists = np.ascontiguousarray(rows, np.int64), np.ascontiguousarray(numbers, np.int64)
+        at = (self._codes_at, self._rows_at, self._sizes)
+        kernels.take_out(ids, lists, self._place.values, *at, self._dimension)
+        held: Any = self._index.invlists
+        touched = np.unique(lists)
+        for number, size in zip(touched.tolist(), self._sizes[touched].tolist(), strict=True):
+            held.resize(number, size)
+        self._index.ntotal -= len(ids)
+        self._look_at(touched)
+
+    def _look_at(self, numbers: Ints) -> None:
+        """Where FAISS keeps these lists now."""
+        held: Any = self._index.invlists
+        for number in numbers.tolist():
+            self._codes_at[number] = int(held.get_codes(number))
+            self._rows_at[number] = int(held.get_ids(number))
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def scan(
+        self, code: NDArray[np.int16], numbers: Ints, k: int, slack: int, among: Bits | None
+    ) -> tuple[Ints, Ints]:
+        """The rows of these lists whose product with the code is at most `slack` below the k-th
+        greatest, and the products, in no order. k: at least 1.
 
         among: one bit per row, lowest first; rows without it are passed over. If None, every
         row of these lists.
         """
-        lists = np.ascontiguousarray(numbers, np.int64)
-        nothing = np.zeros(len(lists), np.float32)
-        scores, ids = np.empty(k, np.float32), np.empty(k, np.int64)
-        selector = (
-            None if among is None else faiss.IDSelectorBitmap(len(among), faiss.swig_ptr(among))
-        )
-        parameters = faiss.SearchParametersIVF(nprobe=len(lists), sel=selector)  # type: ignore[call-arg] # index.nprobe is shared between threads
-        pointers = [faiss.swig_ptr(a) for a in (lists, nothing, scores, ids)]
-        self._index.search_preassigned_c(1, faiss.swig_ptr(code), k, *pointers, False, parameters)  # type: ignore[attr-defined]
-        return ids, scores
+        bits = _EVERY_ROW if among is None else among
+        at = (self._codes_at, self._rows_at, self._sizes)
+        rows, products = kernels.scan(numbers, *at, code, bits, among is not None, k, slack)
+        return rows, products
 
-    def contents(self, number: int) -> tuple[Ints, NDArray[np.int16]]:
-        """(rows, codes) of one list, by row."""
+    def contents(self, number: int) -> tuple[Ints, Bytes]:
+        """(rows, codes) of one list as FAISS keeps them; a code as a byte, `OFFSET` added."""
         held: Any = self._index.invlists
         size = int(held.list_size(number))
         if not size:
-            return np.empty(0, np.int64), np.empty((0, self._index.d), np.int16)
+            return np.empty(0, np.int64), np.empty((0, self._dimension), np.uint8)
         rows = faiss.rev_swig_ptr(held.get_ids(number), size).copy()
-        stored = faiss.rev_swig_ptr(held.get_codes(number), size * int(held.code_size)).reshape(
+        codes = faiss.rev_swig_ptr(held.get_codes(number), size * int(held.code_size)).reshape(
             size, -1
         )
-        order = np.argsort(rows, kind="stable")
-        return rows[order], stored[order].astype(np.int16) - 128
+        return rows, codes.copy()
 
 
 @contextmanager
@@ -104,5 +145,4 @@ def _new_faiss(dimension: int, lists: int) -> faiss.IndexIVFScalarQuantizer:
     if type(index).__name__ not in ALLOWED_TYPES:
         raise IndexDamaged(f"{type(index).__name__} is not a FAISS index type that was audited.")
     index.is_trained = True  # direct codes have nothing to learn
-    index.set_direct_map_type(faiss.DirectMap.Hashtable)  # type: ignore[attr-defined]
     return index

@@ -1,22 +1,38 @@
 """Vectors by row, and beside them their codes, in an inverted list for each reader set.
 
-FAISS holds the codes. Whatever it says about rows is compared with what stands here.
+FAISS holds the codes. Whatever is found in them is compared with what stands here.
 """
 
-from typing import Final
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexes.derived.growable_array import GrowableArray
-from indexes.derived.vectors.codes import code_errors, encode
+from indexes.derived.vectors import array_files, kernels
+from indexes.derived.vectors.codes import CodedQuery, as_bytes, code_errors, encode
 from indexes.derived.vectors.lists import Bits, InvertedLists
+from indexes.derived.vectors.slots import VectorSlots
 from indexes.derived.vectors.store import Floats, Ints, VectorContents, of_each
+from indexes.errors import IndexDamaged
 
 ROUNDING: Final = 1e-5  # what float32 arithmetic around the codes may be off by, generously
+_BLOCK: Final = 65_536  # rows written to a checkpoint at once
 _NO_LIST: Final = 0  # an inverted list that is always empty, for reader sets without rows
 
 ListNumbers = NDArray[np.int32]
+Scores = NDArray[np.float64]
+
+
+class SomeLists(NamedTuple):
+    """Lists that hold rows."""
+
+    numbers: Ints
+    rows: int  # how many there are in them
+    error: float  # what no ‖x - x̂‖ of a row in them exceeds
 
 
 class StoredRows:
@@ -26,7 +42,7 @@ class StoredRows:
         """lists: how many reader sets may have rows before the lists are made anew."""
         self._dimension = dimension
         self._by_set = InvertedLists(dimension, lists + 1)
-        self._vectors = GrowableArray(np.zeros((0, dimension), np.float32))  # by slot
+        self._vectors = VectorSlots(np.zeros((0, dimension), np.float32))
         self._row = GrowableArray(np.zeros(0, np.int64))  # by slot; -1: free
         self._slot = GrowableArray(np.full(1, -1, np.int32))  # by row; -1: not here
         self._list = GrowableArray(np.zeros(1, np.int32))  # by row
@@ -48,11 +64,8 @@ class StoredRows:
         slots = self._take_slots(len(rows))
         for column, fill in ((self._slot, -1), (self._list, _NO_LIST)):
             column.reach(int(rows.max()) + 1, fill)
-        self._slot.values[rows], self._row.values[slots], self._vectors.values[slots] = (
-            slots,
-            rows,
-            vectors,
-        )
+        self._slot.values[rows], self._row.values[slots] = slots, rows
+        self._vectors.put(slots, vectors)
         self._add_to_lists(rows, self._lists_for(of_each(reader_sets, rows)), vectors, codes)
 
     def remove(self, rows: Ints) -> None:
@@ -60,7 +73,7 @@ class StoredRows:
         self._remove_from_lists(rows)
         slots = self._slot.values[rows]
         self._slot.values[rows] = self._row.values[slots] = -1
-        self._free.extend(slots.tolist())
+        self._free.extend(self._vectors.writable(slots).tolist())
 
     def move(self, rows: Ints, reader_sets: Ints) -> None:
         """Put rows under other reader sets. rows: at least one, all of them here."""
@@ -75,7 +88,7 @@ class StoredRows:
         self._by_set.add(rows, lists, codes)
 
     def _remove_from_lists(self, rows: Ints) -> None:
-        self._by_set.remove(rows)
+        self._by_set.remove(rows, self._list.values[rows])
         np.subtract.at(self._size.values, self._list.values[rows], 1)
         self._list.values[rows] = _NO_LIST
 
@@ -83,8 +96,7 @@ class StoredRows:
         reused = [self._free.pop() for _ in range(min(n, len(self._free)))]
         start = len(self._row.values)
         end = start + n - len(reused)
-        for column in (self._row, self._vectors):
-            column.reach(end)
+        self._row.reach(end)
         return np.array([*reused, *range(start, end)], np.int64)
 
     def _lists_for(self, reader_sets: Ints) -> ListNumbers:
@@ -103,13 +115,14 @@ class StoredRows:
         return found
 
     def _double_lists(self) -> None:
-        """Twice as many lists; FAISS fixes their number, so its part is filled anew from the
-        vectors at hand.
-        """
-        rows, lists = self.rows(), self._list.values
-        rows = rows[lists[rows] != _NO_LIST]
-        self._by_set = InvertedLists(self._dimension, 2 * self._by_set.number)
-        self._by_set.add(rows, lists[rows], encode(self.vectors_of(rows)))
+        """Twice as many lists; FAISS fixes their number, so its part is filled anew."""
+        before, self._by_set = (
+            self._by_set,
+            InvertedLists(self._dimension, 2 * self._by_set.number),
+        )
+        for number in np.flatnonzero(self._size.values).tolist():
+            rows, codes = before.contents(number)
+            self._by_set.add_lists(np.array([number]), np.array([len(rows)]), rows, codes)
 
     # --- rows -----------------------------------------------------------------------------------
 
@@ -129,8 +142,7 @@ class StoredRows:
 
     def vectors_of(self, rows: Ints) -> Floats:
         """rows: all of them here."""
-        vectors: Floats = self._vectors.values[self._slot.values[rows]]
-        return vectors
+        return self._vectors.take(self._slot.values[rows])
 
     def reader_sets_of(self, rows: Ints) -> Ints:
         """The reader set of each row; -1 if it is not here."""
@@ -151,30 +163,49 @@ class StoredRows:
 
     # --- lists ----------------------------------------------------------------------------------
 
-    def lists_of(self, reader_sets: Ints) -> tuple[ListNumbers, int]:
-        """The lists of those of these reader sets that hold rows, and how many rows they hold.
+    def lists_of(self, reader_sets: Ints) -> SomeLists:
+        """The lists of those of these reader sets that hold rows."""
+        return SomeLists(
+            *kernels.lists_of(
+                reader_sets, self._list_of_set.values, self._size.values, self._error.values
+            )
+        )
 
-        reader_sets: ascending.
+    def scan(
+        self, query: CodedQuery, lists: SomeLists, k: int, among: Bits | None
+    ) -> tuple[Ints, Ints]:
+        """Rows of these lists among which the k nearest are, whatever the codes are off by, and the
+        products of their codes with the query's, in no order. k: at least 1.
         """
-        known = reader_sets[: np.searchsorted(reader_sets, len(self._list_of_set.values))]
-        lists: ListNumbers = self._list_of_set.values[known]
-        sizes = self._size.values[lists]
-        return lists[sizes > 0], int(sizes.sum())
+        off = lists.error + (1 + lists.error) * query.error + ROUNDING
+        # what is worse than the k-th by more than both may be off is not among the k nearest
+        slack = math.ceil(2 * off / query.unit)
+        return self._by_set.scan(query.code, lists.numbers, k, slack, among)
 
-    def search(
-        self, code: Floats, lists: ListNumbers, k: int, among: Bits | None
-    ) -> tuple[Ints, Floats]:
-        """As `InvertedLists.search`: what FAISS says, not checked."""
-        return self._by_set.search(code, lists, k, among)
+    def rank(
+        self, rows: Ints, reader_sets: Ints, query: Floats, k: int, ties: Ints
+    ) -> tuple[Ints, Scores, int]:
+        """The k best of these rows by cosine, best first, their cosines, and how many of the rows do
+        not stand under one of these reader sets; those are passed over. ties: as in `nearest`.
+        """
+        best, scores, wrong = kernels.rank(
+            rows,
+            reader_sets,
+            self._list.values,
+            self._set_of_list.values,
+            self._slot.values,
+            self._vectors.saved,
+            self._vectors.others,
+            query,
+            ties,
+            k,
+        )
+        return best, scores, wrong
 
-    def largest_error(self, lists: ListNumbers) -> float:
-        """What no ‖x - x̂‖ of a row in these lists exceeds."""
-        return float(self._error.values[lists].max())
-
-    def bits_of_lists(self, lists: ListNumbers) -> Bits:
+    def bits_of_lists(self, lists: SomeLists) -> Bits:
         """One bit per row, set for the rows of these lists."""
         seen = np.zeros(len(self._size.values), np.bool_)
-        seen[lists] = True
+        seen[lists.numbers] = True
         return np.packbits(seen[self._list.values], bitorder="little")
 
     # --- looking inside -------------------------------------------------------------------------
@@ -192,6 +223,8 @@ class StoredRows:
         known = 0 <= reader_set < len(self._list_of_set.values)
         number = int(self._list_of_set.values[reader_set]) if known else _NO_LIST
         rows, codes = self._by_set.contents(number)
+        order = np.argsort(rows, kind="stable")
+        rows, codes = rows[order], codes[order]
         here = self.is_here(rows)
         vectors = self.vectors_of(rows[here])
         consistent = (
@@ -199,8 +232,68 @@ class StoredRows:
             and int(self._size.values[number]) == len(rows)
             and bool(np.all(self._list.values[rows[here]] == number))
             and bool(np.all(self._row.values[self._slot.values[rows[here]]] == rows[here]))
-            and np.array_equal(encode(vectors), codes[here])
+            and np.array_equal(as_bytes(encode(vectors)), codes[here])
             and float(code_errors(vectors, encode(vectors)).max(initial=0))
             <= float(self._error.values[number]) + ROUNDING
         )
         return VectorContents(rows, vectors, consistent)
+
+    # --- checkpoints ----------------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        """Write everything needed to make this again: rows and vectors by row, codes by list."""
+        rows = self.rows()
+        lists = np.flatnonzero(self._size.values)
+        parts = {
+            "rows": rows,
+            "list-sets": self._set_of_list.values[lists],
+            "list-sizes": self._size.values[lists],
+            "list-errors": self._error.values[lists],
+        }
+        array_files.save_arrays(folder, parts)
+        shape, blocks = (len(rows), self._dimension), range(0, len(rows), _BLOCK)
+        vectors = (self.vectors_of(rows[start : start + _BLOCK]) for start in blocks)
+        array_files.save_blocks(folder, "vectors", shape, np.float32, vectors)
+        held = (self._by_set.contents(number) for number in lists.tolist())
+        array_files.save_blocks(
+            folder, "list-rows", shape[:1], np.int64, (each for each, _ in held)
+        )
+        held = (self._by_set.contents(number) for number in lists.tolist())
+        array_files.save_blocks(folder, "list-codes", shape, np.uint8, (codes for _, codes in held))
+
+    @classmethod
+    def load(cls, dimension: int, lists: int, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """What was saved. lists: as for a new one.
+
+        Raises IndexDamaged when the arrays do not belong together.
+        """
+        names = ("rows", "vectors", "list-sets", "list-sizes", "list-errors")
+        rows, vectors, sets, sizes, errors = (arrays[name] for name in names)
+        _check_shapes(dimension, arrays)
+        stored = cls(dimension, max(lists, len(sets)))
+        stored._vectors = VectorSlots(vectors)
+        for column, fill in ((stored._slot, -1), (stored._list, _NO_LIST)):
+            column.reach(int(rows.max(initial=-1)) + 1, fill)
+        stored._row.reach(len(rows))
+        stored._row.values[:], stored._slot.values[rows] = rows, np.arange(len(rows))
+        numbers = stored._lists_for(sets) if len(sets) else np.empty(0, np.int32)
+        stored._size.values[numbers], stored._error.values[numbers] = sizes, errors
+        held = arrays["list-rows"]
+        stored._list.values[held] = np.repeat(numbers, sizes)
+        stored._by_set.add_lists(numbers.astype(np.int64), sizes, held, arrays["list-codes"])
+        return stored
+
+
+def _check_shapes(dimension: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raises IndexDamaged when the arrays of a checkpoint do not belong together."""
+    rows, lists = len(arrays["rows"]), len(arrays["list-sets"])
+    belong = {
+        "vectors": (rows, dimension),
+        "list-sizes": (lists,),
+        "list-errors": (lists,),
+        "list-rows": (rows,),
+        "list-codes": (rows, dimension),
+    }
+    wrong = [name for name, shape in belong.items() if arrays[name].shape != shape]
+    if wrong or int(arrays["list-sizes"].sum()) != rows:
+        raise IndexDamaged(f"Arrays do not belong together: {', '.join(wrong) or 'list-sizes'}.")

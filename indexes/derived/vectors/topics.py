@@ -5,8 +5,8 @@ Answers are approximate, and said to be.
 The centroids of the topics are learnt once in a generation, kept in the catalog and never changed.
 Beyond them, what a search finds depends on visible rows only: codes and centroids are whole
 numbers, so the topic of a row and the topics that a question looks into never depend on how many
-rows were computed together; ties between codes are dropped rather than decided by the order in
-which rows came in.
+rows were computed together; codes that tie with the last candidate are candidates, too, so nothing is
+decided by the order in which rows came in.
 """
 
 import math
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from indexes.derived.growable_array import GrowableArray
 from indexes.derived.vectors.codes import CodedQuery, code_scale
-from indexes.derived.vectors.lists import NO_NEIGHBOUR, Bits, InvertedLists
+from indexes.derived.vectors.lists import Bits, InvertedLists
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -57,7 +57,7 @@ class Topics:
 
     def remove(self, rows: Ints) -> None:
         """rows: all of them here."""
-        self._lists.remove(rows)
+        self._lists.remove(rows, self._topic.values[rows])
         self._topic.values[rows] = -1
 
     def topics_of(self, rows: Ints) -> NDArray[np.int32]:
@@ -72,20 +72,13 @@ class Topics:
         return np.flatnonzero(self._topic.values >= 0)
 
     def candidates(self, query: CodedQuery, visible: int, k: int, wanted: int, among: Bits) -> Ints:
-        """At most `wanted` rows of a view of so many rows that are worth scoring in full precision,
-        to find k.
+        """The `wanted` rows with the best codes of a view of so many rows, and those that are as good
+        as the last of them: worth scoring in full precision, to find k.
 
-        among: the view, one bit per row. Rows that FAISS could not tell from the first one left out
-        are left out, too.
+        among: the view, one bit per row.
         """
-        rows, scores = self._lists.search(
-            query.code, self._nearest_topics(query, visible, k), wanted, among
-        )
-        if rows[-1] == NO_NEIGHBOUR:
-            kept: Ints = rows[rows != NO_NEIGHBOUR]
-        else:
-            kept = rows[scores > scores[-1]]
-        return kept
+        topics = self._nearest_topics(query, visible, k)
+        return self._lists.scan(query.code, topics, wanted, 0, among)[0]
 
     def _nearest_topics(self, query: CodedQuery, visible: int, k: int) -> Ints:
         """As many of the nearest topics as should hold the budget of visible rows."""

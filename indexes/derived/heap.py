@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from indexes.derived.keywords.compilation import kernel
+from indexes.derived.compilation import kernel
 
 
 @kernel()
@@ -16,6 +16,27 @@ def _comes_after(row: Any, other: Any, ties: Any) -> Any:
 @kernel()
 def _is_worse(score: Any, row: Any, other_score: Any, other_row: Any, ties: Any) -> Any:
     return score < other_score or (score == other_score and _comes_after(row, other_row, ties))
+
+
+@kernel()
+def _sink(scores: Any, rows: Any, found: Any, score: Any, row: Any, ties: Any) -> None:
+    """Puts a passage where the worst one is, and lets it sink to its place."""
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child >= found:
+            break
+        if child + 1 < found and _is_worse(
+            scores[child + 1], rows[child + 1], scores[child], rows[child], ties
+        ):
+            child += 1
+        if not _is_worse(scores[child], rows[child], score, row, ties):
+            break
+        scores[place] = scores[child]
+        rows[place] = rows[child]
+        place = child
+    scores[place] = score
+    rows[place] = row
 
 
 @kernel()
@@ -37,20 +58,14 @@ def offer(scores: Any, rows: Any, found: Any, score: Any, row: Any, ties: Any) -
         return found + 1
     if not _is_worse(scores[0], rows[0], score, row, ties):
         return found
-    place = 0
-    while True:
-        child = 2 * place + 1
-        if child >= found:
-            break
-        if child + 1 < found and _is_worse(
-            scores[child + 1], rows[child + 1], scores[child], rows[child], ties
-        ):
-            child += 1
-        if not _is_worse(scores[child], rows[child], score, row, ties):
-            break
-        scores[place] = scores[child]
-        rows[place] = rows[child]
-        place = child
-    scores[place] = score
-    rows[place] = row
+    _sink(scores, rows, found, score, row, ties)
     return found
+
+
+@kernel()
+def sort_best_first(scores: Any, rows: Any, found: Any, ties: Any) -> None:
+    """What was offered, in its order; it is no heap any more."""
+    for end in range(found - 1, 0, -1):
+        score, row = scores[end], rows[end]
+        scores[end], rows[end] = scores[0], rows[0]
+        _sink(scores, rows, end, score, row, ties)
