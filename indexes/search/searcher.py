@@ -227,14 +227,17 @@ class Searcher:
     ) -> Selection:
         """Reads as deep as it takes to select k hits, or to the end of the view."""
         depth = k + math.ceil(_SPARE * k)
+        selection, taken = Selection(k, self._settings.passages_per_document), []
         while True:
             ranked = ranking.rank_rows(depth)
-            selection = Selection(k, self._settings.passages_per_document)
+            if ranked[: len(taken)] != taken:  # so deep, others were found that rank higher
+                selection, taken = Selection(k, self._settings.passages_per_document), []
             # text is read for as many as it takes, seldom for all
-            for start in range(0, len(ranked), k):
+            for start in range(len(taken), len(ranked), k):
                 selection.take(self._read(ranked[start : start + k], state, principal))
                 if selection.full:
                     return selection
+            taken = ranked
             if len(ranked) < depth:
                 selection.fill_up()
                 return selection

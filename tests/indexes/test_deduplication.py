@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexes.catalog.reading import ReadState
 from indexes.model import Hit, Mode, Principal, Row
 from indexes.search import searcher
 from indexes.search.deduplication import Selection
 from indexes.search.searcher import Searcher
+from indexes.text import near_copies
 from indexes.text.near_copies import FEWEST, adds_nothing, wording_of
 from tests.world import MODES, World, as_bytes
 
@@ -80,6 +82,18 @@ def test_every_text_adds_nothing_to_itself_and_to_what_it_is_a_part_of(
     assert adds_nothing(whole, whole)
     part = wording_of(" ".join(parts[first : first + count]))
     assert adds_nothing(part, whole) or 0 < len(part.words) < FEWEST
+
+
+almost_ascii = st.text(st.characters(max_codepoint=127) | st.sampled_from("éßİ港¼²"), max_size=60)
+
+
+@given(st.text(max_size=60) | st.text(st.characters(max_codepoint=127)) | almost_ascii)
+def test_a_wording_is_that_of_the_definition(text: str) -> None:
+    in_order = near_copies._WORD.findall(text.casefold())
+    numbers = {word for word in in_order if any(map(str.isdigit, word))}
+    wording = wording_of(text)
+    assert (wording.words, wording.numbers) == (frozenset(in_order), numbers)
+    assert wording.letters == "".join(in_order)
 
 
 # --- what is left out, and why ------------------------------------------------------------------
@@ -277,6 +291,53 @@ def test_a_document_that_is_asked_for_alone_fills_all_places(library: World, mod
     assert len(library.search("ada", QUESTION, k=20, mode=mode).hits) == 10
     scores = [hit.score for hit in result.hits]
     assert scores == sorted(scores, reverse=True)
+
+
+@pytest.fixture
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[Row]:
+    """Rows whose text was read, in that order."""
+    rows: list[Row] = []
+    read = ReadState.read
+
+    def noted(state: ReadState, ranked: Sequence[tuple[Row, float]], asker: Principal) -> object:
+        rows.extend(row for row, _ in ranked)
+        return read(state, ranked, asker)
+
+    monkeypatch.setattr(ReadState, "read", noted)
+    return rows
+
+
+def put_many_copies(world: World) -> None:
+    for number in range(30):
+        world.put(f"copy {number}", f"{FOX}{'.' * number}", "group:hr")
+    world.put("other", f"{QUAY} alpha", "group:hr")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_deeper_ranking_goes_on_where_the_last_one_ended(
+    library: World, mode: Mode, rows_read: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_many_copies(library)
+    going_on = as_bytes(library.search("ada", QUESTION, k=6, mode=mode))
+    assert len(rows_read) == len(set(rows_read)) > 6 + 3, "each once, and more than one depth"
+    monkeypatch.setattr(searcher, "_SPARE", 100.0)  # deep enough at once
+    assert as_bytes(library.search("ada", QUESTION, k=6, mode=mode)) == going_on
+
+
+def test_a_deeper_ranking_that_finds_better_passages_begins_anew(
+    library: World, rows_read: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_many_copies(library)
+    at_once = as_bytes(library.search("ada", QUESTION, k=6, mode="dense"))
+    whole = searcher._Ranking.rank_rows
+
+    def missing_the_best(ranking: searcher._Ranking, depth: int) -> Sequence[tuple[Row, float]]:
+        return whole(ranking, depth + 1)[1:] if depth < 10 else whole(ranking, depth)
+
+    monkeypatch.setattr(searcher._Ranking, "rank_rows", missing_the_best)
+    rows_read.clear()
+    assert as_bytes(library.search("ada", QUESTION, k=6, mode="dense")) == at_once
+    assert len(rows_read) > len(set(rows_read))
 
 
 def test_the_place_of_what_is_left_out_goes_to_the_next(library: World) -> None:
