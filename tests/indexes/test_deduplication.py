@@ -90,7 +90,7 @@ almost_ascii = st.text(st.characters(max_codepoint=127) | st.sampled_from("éß�
 @given(st.text(max_size=60) | st.text(st.characters(max_codepoint=127)) | almost_ascii)
 def test_a_wording_is_that_of_the_definition(text: str) -> None:
     in_order = near_copies._WORD.findall(text.casefold())
-    numbers = {word for word in in_order if any(map(str.isdigit, word))}
+    numbers = frozenset(word for word in in_order if any(map(str.isdigit, word)))
     wording = wording_of(text)
     assert (wording.words, wording.numbers) == (frozenset(in_order), numbers)
     assert wording.letters == "".join(in_order)
@@ -331,8 +331,11 @@ def test_a_deeper_ranking_that_finds_better_passages_begins_anew(
     at_once = as_bytes(library.search("ada", QUESTION, k=6, mode="dense"))
     whole = searcher._Ranking.rank_rows
 
-    def missing_the_best(ranking: searcher._Ranking, depth: int) -> Sequence[tuple[Row, float]]:
-        return whole(ranking, depth + 1)[1:] if depth < 10 else whole(ranking, depth)
+    def missing_the_best(ranking: searcher._Ranking, depth: int) -> searcher.Ranked:
+        if depth >= 10:
+            return whole(ranking, depth)
+        rows, scores = whole(ranking, depth + 1)
+        return rows[1:], scores[1:]
 
     monkeypatch.setattr(searcher._Ranking, "rank_rows", missing_the_best)
     rows_read.clear()
