@@ -92,8 +92,8 @@ class Corpus:
         """The newest state, kept while `held` lasts, if nothing has to be followed for this
         principal. If the principal is None, for everything.
 
-        held: empty, and empty again if there is no such state. switched: accept no former generation, even while another thread prepares the switch to the
-        active one.
+        held: empty, and empty again if there is no such state. switched: accept no former
+        generation, even while another thread prepares the switch to the active one.
         """
         held.enter_context(self.held.lock.reading())
         derived = self.held.current

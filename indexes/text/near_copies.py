@@ -58,27 +58,15 @@ def adds_nothing(text: Wording, better: Wording) -> bool:
     return len(text.words) >= FEWEST and _is_stretch_of(text.letters, better.letters)
 
 
-class SeenTexts:
-    """Texts that others are compared with."""
-
-    def __init__(self) -> None:
-        self._each: list[Wording] = []
-        self._words: set[str] = set()  # of all of them
-
-    def add(self, text: Wording) -> None:
-        self._each.append(text)
-        self._words |= text.words
-
-    def hold(self, text: Wording) -> bool:
-        """Whether it adds nothing to one of them."""
-        # words that all of them together do not hold, none of them holds: this settles most cases
-        if not _most_words_are_among(self._words, text.words):
-            return False
-        return any(adds_nothing(text, better) for better in self._each)
+def missing_words(words: int) -> float:
+    """So many of a text's words, of which there are so many, may be missing in one to which it adds
+    nothing.
+    """
+    return max(EDGES, (1 - SHARED) * words)
 
 
 def _most_words_are_among(known: Set[str], words: frozenset[str]) -> bool:
-    return len(words) - len(words & known) <= max(EDGES, (1 - SHARED) * len(words))
+    return len(words) - len(words & known) <= missing_words(len(words))
 
 
 def _are_near_copies(one: Wording, other: Wording) -> bool:

@@ -1,7 +1,10 @@
 """What a search leaves out: near-copies, parts of better passages, too much of one document."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +15,7 @@ from indexes.model import Hit, Mode, Principal, Row
 from indexes.search import searcher
 from indexes.search.deduplication import Selection
 from indexes.search.searcher import Searcher
+from indexes.search.sketches import sketch
 from indexes.text import near_copies
 from indexes.text.near_copies import FEWEST, adds_nothing, wording_of
 from tests.world import MODES, World, as_bytes
@@ -94,6 +98,30 @@ def test_a_wording_is_that_of_the_definition(text: str) -> None:
     wording = wording_of(text)
     assert (wording.words, wording.numbers) == (frozenset(in_order), numbers)
     assert wording.letters == "".join(in_order)
+
+
+some_words = st.lists(
+    st.sampled_from(["soup", "fish", "İ", "港口", "7", "a_b", "é½", "🦊", "\ud800"])
+)
+alike = st.tuples(some_words, some_words).map(lambda two: (two[0] + two[1], two[1] + two[0]))
+
+
+@given(st.tuples(st.text(), st.text()) | alike.map(lambda two: (" ".join(two[0]), "".join(two[1]))))
+def test_a_quick_look_passes_over_nothing_that_adds_nothing(two: tuple[str, str]) -> None:
+    text, better = map(wording_of, two)
+    sketched, its = sketch(two)
+    assert sketched.bits < 0 or sketched.bits.bit_count() <= len(text.words)
+    assert (its.bits & ~sketched.bits).bit_count() <= len(better.words - text.words) or its.bits < 0
+    assert sketched.may_add_nothing(its) or not adds_nothing(text, better)
+    assert its.may_add_nothing(sketched) or not adds_nothing(better, text)
+
+
+def test_a_quick_look_is_enough_for_most_texts() -> None:
+    drawn = Random(5)
+    texts = [" ".join(f"{drawn.randrange(900)}" for _ in range(150)) for _ in range(40)]
+    sketched = sketch(texts)
+    passed = sum(a.may_add_nothing(b) for a, b in combinations(sketched, 2))
+    assert passed == 0
 
 
 # --- what is left out, and why ------------------------------------------------------------------
@@ -255,10 +283,9 @@ def test_the_comparison_catches_copies_of_what_is_hidden(
     texts: list[str] = []  # of everybody
 
     class AmongAllTexts(Selection):
-        def __init__(self, k: int, per_document: int) -> None:
-            super().__init__(k, per_document)
-            for text in texts:
-                self._texts.add(wording_of(text))
+        def _is_copy(self, seen: Any) -> bool:
+            others = map(wording_of, texts)
+            return super()._is_copy(seen) or any(adds_nothing(seen.wording, o) for o in others)
 
     monkeypatch.setattr(searcher, "Selection", AmongAllTexts)
     before = results(library)
