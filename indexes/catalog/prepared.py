@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Select
+from sqlalchemy import BindParameter, CompoundSelect, Connection, Select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.visitors import iterate
 
+_parse_json = json.JSONDecoder().raw_decode  # what `json.loads` does at the end of a longer way
 _WORDED = 1_000  # forms of one statement that are kept
 
 
@@ -27,7 +28,13 @@ class Prepared:
         self._known: dict[tuple[str | int, ...], _Worded] = {}
         # parameters that stand behind IN
         self._lists = tuple(
-            sorted({each.key for each in iterate(statement) if getattr(each, "expanding", False)})
+            sorted(
+                {
+                    each.key
+                    for each in iterate(statement)
+                    if isinstance(each, BindParameter) and each.expanding
+                }
+            )
         )
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
@@ -49,7 +56,7 @@ class Prepared:
 
     def _in_words(self, connection: Connection, values: Mapping[str, Any]) -> "_Worded":
         lengths = [len(values[name]) for name in self._lists]
-        shape = (connection.dialect.name, *lengths)
+        shape: tuple[str | int, ...] = (connection.dialect.name, *lengths)
         worded = self._known.get(shape)
         if worded is None:
             if len(self._known) >= _WORDED:
@@ -78,7 +85,7 @@ def decode_json(stored: Any) -> Any:
     """JSON as a driver gave it: some read it themselves."""
     if not isinstance(stored, str):
         return stored
-    return json.loads(stored) if stored != "[]" else ()
+    return _parse_json(stored)[0] if stored != "[]" else ()
 
 
 def _driver(connection: Connection) -> Any:

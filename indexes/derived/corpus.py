@@ -101,11 +101,13 @@ class Corpus:
         state = held.enter_context(self.catalog.reading())
         behind = derived.reader_sets_behind(state, newest)
         if behind is None or not self._may_serve(derived, state, switched):
-            return held.close()
+            held.close()
+            return None
         derived.note_seen(state.mark)  # before anything is remembered of it
         sets = self._reader_sets(state, derived, principal)
         if _sets_in_view(behind, sets):
-            return held.close()
+            held.close()
+            return None
         return state, derived, sets
 
     def _may_serve(self, derived: DerivedIndexes, state: ReadState, switched: bool) -> bool:

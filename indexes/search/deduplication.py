@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from indexes.model import Hit, Omission, OmissionReason
-from indexes.search.sketches import Sketch, sketch
+from indexes.search.sketches import Sketch, may_add_nothing, sketch
 from indexes.text.near_copies import Wording, adds_nothing, wording_of
 
 
@@ -38,6 +38,7 @@ class Selection:
         self._k, self._per_document = k, per_document
         self._seen = 0
         self._kept: list[_Seen] = []
+        self._sketches: list[Sketch] = []  # of those
         self._taken: Counter[str] = Counter()  # how many are kept of each document
         self._copies: list[_Seen] = []  # at most k of them, and
         self._surplus: list[_Seen] = []  # at most k beyond the share of their document
@@ -99,7 +100,9 @@ class Selection:
 
     def _adds_nothing(self, seen: _Seen) -> bool:
         hit = seen.hit
-        return self._is_copy(seen) or any(
+        if self._is_copy(seen):
+            return True
+        return hit.document_id in self._taken and any(
             hit.document_id == kept.hit.document_id
             and kept.hit.start <= hit.start
             and hit.end <= kept.hit.end
@@ -108,10 +111,11 @@ class Selection:
 
     def _is_copy(self, seen: _Seen) -> bool:
         """Whether another has its words; other rows below the same long header are no copy."""
+        near = may_add_nothing(seen.sketch, self._sketches)
         better = [
-            kept
-            for kept in self._kept
-            if seen.sketch.may_add_nothing(kept.sketch) and adds_nothing(seen.wording, kept.wording)
+            self._kept[place]
+            for place in near
+            if adds_nothing(seen.wording, self._kept[place].wording)
         ]
         if not better or not seen.hit.header:
             return bool(better)
@@ -121,6 +125,7 @@ class Selection:
     def _keep(self, seen: _Seen) -> None:
         self._taken[seen.hit.document_id] += 1
         self._kept.append(seen)
+        self._sketches.append(seen.sketch)
 
 
 def _place(seen: _Seen) -> int:

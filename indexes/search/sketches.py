@@ -33,10 +33,6 @@ class Sketch(NamedTuple):
     bits: int  # that its words fall on
     missing: float  # so many of its words may be missing in a text that it adds nothing to
 
-    def may_add_nothing(self, better: "Sketch") -> bool:
-        """False: too many of its words are missing in the better text."""
-        return (self.bits & ~better.bits).bit_count() <= self.missing
-
 
 _UNKNOWN = Sketch(-1, math.inf)  # of a text that may hold any word
 
@@ -54,6 +50,16 @@ def sketch(texts: Sequence[str]) -> list[Sketch]:
         if count >= 0
         else _UNKNOWN
         for some, count in each
+    ]
+
+
+def may_add_nothing(text: Sketch, others: Sequence[Sketch]) -> list[int]:
+    """Places of those texts to which it may add nothing; too many of its words are missing in the
+    others.
+    """
+    bits, missing = text
+    return [
+        place for place, (better, _) in enumerate(others) if (bits & ~better).bit_count() <= missing
     ]
 
 
