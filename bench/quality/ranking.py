@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.quality.sets import Source
 from bench.quality.vectors import RememberingEmbedder
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.vectors.faiss_store import FaissStore
-from indexes.model import Chunk, Mode, Row
-from indexes.search.fusion import fuse
+from indexes.model import Chunk, Mode
+from indexes.search.fusion import best_first, fuse
 from indexes.search.siblings import add_siblings
 from ingest.chunking import chunk
 from ingest.elements import Element, Parsed
@@ -84,17 +83,18 @@ class Ranking:
     def _rows(self, question: str, mode: Mode, depth: int) -> list[int]:
         everything = np.array([EVERYTHING], np.int64)
         rows, scores, ceiling = self._keywords.rank(question, everything, depth)
-        keyword = add_siblings(_pairs(rows, scores), ceiling, self._numbers.__getitem__)
+        documents = self._numbers[rows]
+        scores = add_siblings(scores, documents, ceiling)
         if mode == "keyword":
-            return [row for row, _ in keyword]
+            return [int(row) for row in best_first(rows, scores, documents, depth)[0]]
         vector = self._embedder.query(question)
         near = self._vectors.nearest(vector, everything, depth)
         if mode == "dense":
             return [int(row) for row in near.rows]
-        also = self._vectors.nearest(vector, everything, len(rows), np.sort(rows))
-        cosines = [*_pairs(near.rows, near.scores), *_pairs(also.rows, also.scores)]
-        return [row for row, _ in fuse(cosines, keyword, ceiling)]
-
-
-def _pairs(rows: NDArray[np.int64], scores: NDArray[np.float64]) -> list[tuple[Row, float]]:
-    return [(Row(row), score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
+        both = np.union1d(near.rows, rows)
+        cosines = self._vectors.nearest(vector, everything, len(both), both)
+        by_words = np.zeros(len(self._names))
+        by_words[rows] = scores
+        fused = fuse(cosines.scores, by_words[cosines.rows], ceiling)
+        ranked, _ = best_first(cosines.rows, fused, np.zeros(len(both), np.int64), len(both))
+        return [int(row) for row in ranked]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,9 +21,9 @@ log = logging.getLogger(__name__)
 _Identity = list[int] | None  # device and inode; None: there is no such file
 
 
-def _file_identity(path: Path) -> _Identity:
+def _file_identity(path: Path | str) -> _Identity:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 # a Path takes longer than the system
     except OSError:
         return None
     return [found.st_dev, found.st_ino]
@@ -40,6 +41,7 @@ class CatalogFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
+        self._name = str(self._path)
         self._log, self._index, self._note = (
             Path(f"{self._path}{end}") for end in ("-wal", "-shm", "-belongs")
         )
@@ -69,7 +71,7 @@ class CatalogFile:
                 self._changed.notify_all()
 
     def _reopen_if_replaced(self, close_all: Callable[[], None]) -> None:
-        while self._opened is not None and (now := _file_identity(self._path)) != self._opened:
+        while self._opened is not None and (now := _file_identity(self._name)) != self._opened:
             if now is None:
                 raise CatalogUnavailable(f"The file {self._path.name} is not there.")
             if self._active:

@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -22,6 +22,7 @@ from indexes.model import Actor
 _BATCH = 500  # parameters of one statement: well under every database's limit
 # one number for the advisory lock that keeps change numbers in commit order
 _WRITERS_LOCK = 0x636C7265
+_KEPT = 16  # connections for reading, of those that the pool may open
 T = TypeVar("T")
 
 _ACTOR = "clearance_actor"  # among the execution options of each transaction that writes
@@ -37,7 +38,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine, self._file = make_engine(url)
         self.is_sqlite = self._file is not None
-        self._readers = self.engine.execution_options(clearance_write=False)  # the same connections
+        self._readers = _Readers(self.engine)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -47,12 +48,18 @@ class Database:
 
         Raises Busy, CatalogUnavailable.
         """
-        with self._translating_errors(), self._readers.connect() as connection:
-            # by way of the driver alone; the other way costs a search as much as two statements
-            if self.is_sqlite:
-                connection.connection.cursor().execute("BEGIN")
-            self._check(connection)
-            yield connection
+        with self._translating_errors():
+            if not self.is_sqlite:
+                with self._readers.open() as connection:
+                    self._check(connection)
+                    yield connection
+                return
+            connection = self._readers.begin()
+            try:
+                self._check(connection)
+                yield connection
+            finally:
+                self._readers.end(connection)
 
     @contextmanager
     def writing(self, by: Actor) -> Iterator[Connection]:
@@ -99,6 +106,8 @@ class Database:
             wanted[1](connection)
 
     def close(self) -> None:
+        """Closes all connections that are not in use."""
+        self._readers.close()
         self.engine.dispose()
 
     @contextmanager
@@ -106,7 +115,7 @@ class Database:
         """Around a transaction: it is the same file all the time, and what goes wrong is said in
         our words.
         """
-        with nullcontext() if self._file is None else self._file.in_use(self.engine.dispose):
+        with nullcontext() if self._file is None else self._file.in_use(self.close):
             try:
                 yield
             except DBAPIError as error:
@@ -115,6 +124,52 @@ class Database:
                 raise Busy(
                     "All connections to the catalog are in use.", remedy="Try again in a moment."
                 ) from error
+
+
+class _Readers:
+    """Connections that only read. Threads share it.
+
+    Those to a file are kept open with all that SQLAlchemy makes for one: to take one from its pool
+    and to give it back costs a search more than its statements. A server's are looked at by the
+    pool before each use, so they go back there.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine.execution_options(clearance_write=False)  # the same connections
+        self._kept: list[Connection] = []
+
+    def open(self) -> Connection:
+        return self._engine.connect()
+
+    def begin(self) -> Connection:
+        """A connection to a file, in a transaction of its own."""
+        try:
+            connection = self._kept.pop()
+        except IndexError:
+            connection = self.open()
+        try:
+            connection.connection.cursor().execute("BEGIN")  # by way of the driver alone
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def end(self, connection: Connection) -> None:
+        """Ends the transaction of a connection that `begin` gave."""
+        if connection.in_transaction() or connection.invalidated or len(self._kept) >= _KEPT:
+            connection.close()  # SQLAlchemy has begun one, too, or nothing can be done with it
+            return
+        try:
+            connection.connection.rollback()
+        except BaseException:
+            connection.close()
+            raise
+        self._kept.append(connection)
+
+    def close(self) -> None:
+        """Closes those that are kept."""
+        while self._kept:
+            self._kept.pop().close()
 
 
 def actor_of(connection: Connection) -> Actor:

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Select
+from sqlalchemy import BindParameter, CompoundSelect, Connection, Select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.visitors import iterate
 
+_parse_json = json.JSONDecoder().raw_decode  # what `json.loads` does at the end of a longer way
 _WORDED = 1_000  # forms of one statement that are kept
 
 
@@ -24,27 +26,24 @@ class Prepared:
     def __init__(self, statement: Select[Any] | CompoundSelect[Any]) -> None:
         self.statement = statement
         self._known: dict[tuple[str | int, ...], _Worded] = {}
+        # parameters that stand behind IN
+        self._lists = tuple(
+            sorted(
+                {
+                    each.key
+                    for each in iterate(statement)
+                    if isinstance(each, BindParameter) and each.expanding
+                }
+            )
+        )
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         """values: every parameter by its name; a list for one that stands behind IN.
 
         Raises DBAPIError.
         """
-        lengths = (len(value) for value in values.values() if type(value) is list)
-        shape: tuple[str | int, ...] = (connection.dialect.name, *lengths)
-        worded = self._known.get(shape)
-        if worded is None:
-            if len(self._known) >= _WORDED:
-                self._known.clear()
-            worded = self._known[shape] = self._put_into_words(connection, values)
-        given = {**worded.fixed, **values}
-        for name in worded.lists:
-            given.update(
-                (f"{name}_{place}", item) for place, item in enumerate(values[name], start=1)
-            )
-        sent: Any = tuple(map(given.__getitem__, worded.names))
-        if not worded.by_place:
-            sent = dict(zip(worded.names, sent, strict=True))
+        worded = self._in_words(connection, values)
+        sent = worded.parameters(values)
         try:
             cursor = connection.connection.cursor()
             try:
@@ -55,21 +54,38 @@ class Prepared:
         except _driver(connection).Error as error:
             raise _wrap_driver_error(connection, worded.sql, error) from error
 
+    def _in_words(self, connection: Connection, values: Mapping[str, Any]) -> "_Worded":
+        lengths = [len(values[name]) for name in self._lists]
+        shape: tuple[str | int, ...] = (connection.dialect.name, *lengths)
+        worded = self._known.get(shape)
+        if worded is None:
+            if len(self._known) >= _WORDED:
+                self._known.clear()
+            worded = self._known[shape] = self._put_into_words(connection, values)
+        return worded
+
     def _put_into_words(self, connection: Connection, values: Mapping[str, Any]) -> "_Worded":
         state = self.statement.compile(dialect=connection.dialect).construct_expanded_state(
             dict(values)
         )
-        fixed = {name: value for name, value in state.parameters.items() if name not in values}
-        names = state.positiontup if state.positiontup is not None else list(state.parameters)
-        lists = tuple(name for name, value in values.items() if type(value) is list)
-        return _Worded(state.statement, tuple(names), lists, fixed, state.positiontup is not None)
+        by_place = state.positiontup is not None
+        names = tuple(state.positiontup if state.positiontup is not None else state.parameters)
+        from_list = {
+            f"{name}_{place}": (name, place - 1)
+            for name in self._lists
+            for place in range(1, len(values[name]) + 1)
+        }
+        fixed = [None if n in values or n in from_list else state.parameters[n] for n in names]
+        single = [(place, name) for place, name in enumerate(names) if name in values]
+        listed = [(place, *from_list[n]) for place, n in enumerate(names) if n in from_list]
+        return _Worded(state.statement, names, fixed, single, listed, by_place)
 
 
 def decode_json(stored: Any) -> Any:
     """JSON as a driver gave it: some read it themselves."""
     if not isinstance(stored, str):
         return stored
-    return json.loads(stored) if stored != "[]" else ()
+    return _parse_json(stored)[0] if stored != "[]" else ()
 
 
 def _driver(connection: Connection) -> Any:
@@ -80,10 +96,20 @@ def _driver(connection: Connection) -> Any:
 @dataclass(frozen=True, slots=True)
 class _Worded:
     sql: str
-    names: tuple[str, ...]  # of the parameters, in the order of the statement
-    lists: tuple[str, ...]  # of those values that stand behind IN
-    fixed: Mapping[str, Any]  # values that belong to the statement itself
+    names: Sequence[str]  # of the parameters, in the order of the statement
+    fixed: Sequence[Any]  # their values, as far as they belong to the statement itself
+    single: Sequence[tuple[int, str]]  # (place of a parameter, name of its value)
+    listed: Sequence[tuple[int, str, int]]  # (place of a parameter, name of its list, place there)
     by_place: bool  # whether this database's driver counts parameters instead of naming them
+
+    def parameters(self, values: Mapping[str, Any]) -> Any:
+        """As the driver wants them."""
+        sent = list(self.fixed)
+        for place, name in self.single:
+            sent[place] = values[name]
+        for place, name, number in self.listed:
+            sent[place] = values[name][number]
+        return sent if self.by_place else dict(zip(self.names, sent, strict=True))
 
 
 def _wrap_driver_error(connection: Connection, sql: str, error: Any) -> Exception:

@@ -236,12 +236,20 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
         media_type,
         collection,
         language,
-        *of_chunk,
+        ordinal,
+        text,
+        start,
+        end,
+        section,
+        pages,
+        header,
+        headings,
+        tables,
         page_kind,
     ) = stored
-    ordinal, text, start, end, section, pages, header, headings, tables = of_chunk
-    return Hit(
-        row=Row(row),
+    hit = object.__new__(Hit)
+    vars(hit).update(  # all at once: a frozen value takes each of its fields in a call of its own
+        row=row,
         id=public_id,
         document_id=document_id,
         title=title,
@@ -259,10 +267,11 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
         score=score,
         header=header,
         headings=tuple(
-            SectionMark(start, tuple(section)) for start, section in decode_json(headings)
+            [SectionMark(start, tuple(section)) for start, section in decode_json(headings)]
         ),
-        tables=tuple(TableMark(*mark) for mark in decode_json(tables)),
+        tables=tuple([TableMark(*mark) for mark in decode_json(tables)]),
     )
+    return hit
 
 
 def _document_of(row: RowMapping) -> DocumentView:
@@ -282,4 +291,4 @@ def _document_of(row: RowMapping) -> DocumentView:
 
 
 def _page_marks(stored: Sequence[Sequence[Any]]) -> tuple[PageMark, ...]:
-    return tuple(PageMark(*mark) for mark in stored)
+    return tuple([PageMark(*mark) for mark in stored])

@@ -92,23 +92,23 @@ class Corpus:
         """The newest state, kept while `held` lasts, if nothing has to be followed for this
         principal. If the principal is None, for everything.
 
-        switched: accept no former generation, even while another thread prepares the switch to the
-        active one.
+        held: empty, and empty again if there is no such state. switched: accept no former
+        generation, even while another thread prepares the switch to the active one.
         """
-        with ExitStack() as meeting:
-            meeting.enter_context(self.held.lock.reading())
-            derived = self.held.current
-            newest = derived.newest
-            state = meeting.enter_context(self.catalog.reading())
-            behind = derived.reader_sets_behind(state, newest)
-            if behind is None or not self._may_serve(derived, state, switched):
-                return None
-            derived.note_seen(state.mark)  # before anything is remembered of it
-            sets = self._reader_sets(state, derived, principal)
-            if _sets_in_view(behind, sets):
-                return None
-            held.push(meeting.pop_all())
-            return state, derived, sets
+        held.enter_context(self.held.lock.reading())
+        derived = self.held.current
+        newest = derived.newest
+        state = held.enter_context(self.catalog.reading())
+        behind = derived.reader_sets_behind(state, newest)
+        if behind is None or not self._may_serve(derived, state, switched):
+            held.close()
+            return None
+        derived.note_seen(state.mark)  # before anything is remembered of it
+        sets = self._reader_sets(state, derived, principal)
+        if _sets_in_view(behind, sets):
+            held.close()
+            return None
+        return state, derived, sets
 
     def _may_serve(self, derived: DerivedIndexes, state: ReadState, switched: bool) -> bool:
         former = not switched and self.switch.is_under_way(state)

@@ -17,14 +17,16 @@ class ReadWriteLock:
     @contextmanager
     def reading(self) -> Iterator[None]:
         with self._changed:
-            self._changed.wait_for(lambda: not self._writing and not self._waiting)
+            while self._writing or self._waiting:
+                self._changed.wait()
             self._readers += 1
         try:
             yield
         finally:
             with self._changed:
                 self._readers -= 1
-                self._changed.notify_all()
+                if not self._readers:  # nobody waits for fewer readers
+                    self._changed.notify_all()
 
     def wait_until_idle(self, at_most_s: float) -> None:
         """Returns when nobody reads, writes or waits to write, or when the time is over."""

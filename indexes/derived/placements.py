@@ -110,5 +110,5 @@ class Placements:
         """Grows whenever the digest of these reader sets may have become another one; cheaper than
         the digest.
         """
-        known = reader_sets[: np.searchsorted(reader_sets, len(self._changed_at))]
-        return int(self._changed_at[known].max(initial=0))
+        known = reader_sets[: reader_sets.searchsorted(len(self._changed_at))]
+        return int(np.maximum.reduce(self._changed_at[known], initial=0))

@@ -7,18 +7,25 @@ and why.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from indexes.model import Hit, Omission, OmissionReason
-from indexes.text.near_copies import SeenTexts, Wording, adds_nothing, wording_of
+from indexes.search.sketches import Sketch, may_add_nothing, sketch
+from indexes.text.near_copies import Wording, adds_nothing, wording_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Seen:
     """A hit that was looked at, and how many were before it."""
 
     place: int
     hit: Hit
-    wording: Wording
+    sketch: Sketch
+
+    @cached_property
+    def wording(self) -> Wording:
+        """The same row under another header is news."""
+        return wording_of(self.hit.shown)
 
 
 class Selection:
@@ -31,7 +38,7 @@ class Selection:
         self._k, self._per_document = k, per_document
         self._seen = 0
         self._kept: list[_Seen] = []
-        self._texts = SeenTexts()  # of the hits that are kept
+        self._sketches: list[Sketch] = []  # of those
         self._taken: Counter[str] = Counter()  # how many are kept of each document
         self._copies: list[_Seen] = []  # at most k of them, and
         self._surplus: list[_Seen] = []  # at most k beyond the share of their document
@@ -62,15 +69,15 @@ class Selection:
 
     def take(self, hits: Iterable[Hit]) -> None:
         """Looks at hits until k are kept. Each must rank below all that were taken before."""
-        for hit in hits:
+        some = list(hits)
+        for hit, seen_from_afar in zip(some, sketch([hit.shown for hit in some]), strict=True):
             if self.full:
                 return
             self._seen += 1
             is_one_too_many = self._taken[hit.document_id] >= self._per_document
             if is_one_too_many and len(self._surplus) == self._k:
                 continue  # it can neither be told nor kept, so its text need not be looked at
-            # the same row under another header is news
-            seen = _Seen(self._seen, hit, wording_of(hit.shown))
+            seen = _Seen(self._seen, hit, seen_from_afar)
             if self._adds_nothing(seen):
                 self._copies += [seen] if len(self._copies) < self._k else []
             elif is_one_too_many:
@@ -93,7 +100,9 @@ class Selection:
 
     def _adds_nothing(self, seen: _Seen) -> bool:
         hit = seen.hit
-        return self._is_copy(seen) or any(
+        if self._is_copy(seen):
+            return True
+        return hit.document_id in self._taken and any(
             hit.document_id == kept.hit.document_id
             and kept.hit.start <= hit.start
             and hit.end <= kept.hit.end
@@ -102,21 +111,21 @@ class Selection:
 
     def _is_copy(self, seen: _Seen) -> bool:
         """Whether another has its words; other rows below the same long header are no copy."""
-        if not self._texts.hold(seen.wording):
-            return False
-        if not seen.hit.header:
-            return True
+        near = may_add_nothing(seen.sketch, self._sketches)
+        better = [
+            self._kept[place]
+            for place in near
+            if adds_nothing(seen.wording, self._kept[place].wording)
+        ]
+        if not better or not seen.hit.header:
+            return bool(better)
         rows = wording_of(seen.hit.text)
-        return any(
-            adds_nothing(seen.wording, kept.wording)
-            and adds_nothing(rows, wording_of(kept.hit.text))
-            for kept in self._kept
-        )
+        return any(adds_nothing(rows, wording_of(kept.hit.text)) for kept in better)
 
     def _keep(self, seen: _Seen) -> None:
         self._taken[seen.hit.document_id] += 1
         self._kept.append(seen)
-        self._texts.add(seen.wording)
+        self._sketches.append(seen.sketch)
 
 
 def _place(seen: _Seen) -> int:

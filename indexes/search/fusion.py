@@ -11,46 +11,23 @@ statistics of the caller's view and, by words, on other passages of its document
 was tried: docs/decisions/0005-search-defaults.md.
 """
 
-from collections.abc import Callable, Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.model import Row
-
 DENSE_WEIGHT = 3.0
 
-
-def no_ties(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Equal scores stand by row."""
-    return np.zeros(len(rows), np.int64)
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
-def fuse(
-    cosines: Iterable[tuple[Row, float]],
-    keyword: Iterable[tuple[Row, float]],
-    ceiling: float,
-    ties_of: Callable[[NDArray[np.int64]], NDArray[np.int64]] = no_ties,
-) -> list[tuple[Row, float]]:
-    """Rows with their fused scores, best first; equal scores by their ties, then by row.
-
-    cosines: of every row to be ranked, those of `keyword` included. keyword: scores by words; other
-    rows have none. ties_of: the number of each of these rows.
-    """
-    scores = fused_scores(cosines, keyword, ceiling)
-    rows = np.fromiter(scores, np.int64, len(scores))
-    numbers = dict(zip(scores, ties_of(rows).tolist(), strict=True))
-    return sorted(scores.items(), key=lambda scored: (-scored[1], numbers[scored[0]], scored[0]))
-
-
-def fused_scores(
-    cosines: Iterable[tuple[Row, float]], keyword: Iterable[tuple[Row, float]], ceiling: float
-) -> dict[Row, float]:
-    """The fused score of every row that has a cosine."""
-    found = dict(keyword)
+def fuse(cosines: Floats, keyword: Floats, ceiling: float) -> Floats:
+    """The fused score of each row. keyword: its score by words; 0 if it has none."""
     scale = ceiling or 1.0  # nothing was found by words, so nothing is divided
-    whole = DENSE_WEIGHT + 1
-    return {
-        row: (DENSE_WEIGHT * cosine + found.get(row, 0.0) / scale) / whole
-        for row, cosine in cosines
-    }
+    fused: Floats = (DENSE_WEIGHT * cosines + keyword / scale) / (DENSE_WEIGHT + 1)
+    return fused
+
+
+def best_first(rows: Ints, scores: Floats, ties: Ints, k: int) -> tuple[Ints, Floats]:
+    """The k best rows with their scores; equal scores by their ties, then by row."""
+    order = np.lexsort((rows, ties, -scores))[:k]
+    return rows[order], scores[order]

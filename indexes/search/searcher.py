@@ -34,7 +34,7 @@ from indexes.model import (
     SearchResult,
 )
 from indexes.search.deduplication import Selection
-from indexes.search.fusion import fuse, fused_scores
+from indexes.search.fusion import best_first, fuse
 from indexes.search.position import Positions
 from indexes.search.reranker import RERANK_DEPTH, Reranker, rerank
 from indexes.search.siblings import DEPTH as SIBLING_DEPTH
@@ -44,6 +44,11 @@ from indexes.settings import Settings
 _DEPTH = 100  # each side of a fusion is ranked at least this deep
 # hits ranked beyond each one wanted, since some are left out; if too few, four times as many
 _SPARE = 0.5
+
+Ints = NDArray[np.int64]
+Scores = NDArray[np.float64]
+Ranked = tuple[Ints, Scores]
+"""Rows and their scores, best first unless something else is said."""
 
 log = logging.getLogger(__name__)
 
@@ -227,15 +232,21 @@ class Searcher:
     ) -> Selection:
         """Reads as deep as it takes to select k hits, or to the end of the view."""
         depth = k + math.ceil(_SPARE * k)
+        selection = Selection(k, self._settings.passages_per_document)
+        taken: Ranked = np.empty(0, np.int64), np.empty(0)
         while True:
-            ranked = ranking.rank_rows(depth)
-            selection = Selection(k, self._settings.passages_per_document)
+            rows, scores = ranking.rank_rows(depth)
+            if not _begins_with((rows, scores), taken):  # so deep, others rank higher
+                selection = Selection(k, self._settings.passages_per_document)
+                taken = rows[:0], scores[:0]
             # text is read for as many as it takes, seldom for all
-            for start in range(0, len(ranked), k):
-                selection.take(self._read(ranked[start : start + k], state, principal))
+            for start in range(len(taken[0]), len(rows), k):
+                some = _pairs(rows[start : start + k], scores[start : start + k])
+                selection.take(self._read(some, state, principal))
                 if selection.full:
                     return selection
-            if len(ranked) < depth:
+            taken = rows, scores
+            if len(rows) < depth:
                 selection.fill_up()
                 return selection
             depth *= 4
@@ -271,7 +282,7 @@ class _Ranking:
         vector: _Vector | None,
         snapshot: Snapshot,
         view: View,
-        only: NDArray[np.int64] | None,
+        only: Ints | None,
         mode: Mode,
     ) -> None:
         self._question, self._vector, self._snapshot = question, vector, snapshot
@@ -279,48 +290,74 @@ class _Ranking:
         self._exact = True
         self.evidence = 0.0  # how well the best passage matches, its siblings aside
 
-    def rank_rows(self, depth: int) -> Sequence[tuple[Row, float]]:
+    def rank_rows(self, depth: int) -> Ranked:
         """At most `depth` rows with their scores, best first; equal scores by a random number of
         their document.
         """
         if self._mode == "dense":
-            near = self._rank_by_meaning(depth)
-            self.evidence = near[0][1] if near else 0.0
-            return near
+            rows, scores = self._rank_by_meaning(depth)
+            self.evidence = float(scores[0]) if len(scores) else 0.0
+            return rows, scores
         wide = max(depth, _DEPTH, SIBLING_DEPTH)
-        alone, ceiling = self._rank_by_words(wide)
-        ties_of = self._snapshot.ties_of  # a number for each document
-        keyword = add_siblings(alone, ceiling, ties_of)
+        rows, alone, ceiling = self._rank_by_words(wide)
+        ties = self._snapshot.ties_of(rows)  # a number for each document
+        scores = add_siblings(alone, ties, ceiling)
         if self._mode == "keyword":
-            self.evidence = alone[0][1] / ceiling if alone else 0.0
-            return keyword[:depth]
-        cosines = [*self._rank_by_meaning(wide), *self._score_by_meaning(keyword)]
-        self.evidence = max(fused_scores(cosines, alone, ceiling).values(), default=0.0)
-        return fuse(cosines, keyword, ceiling, ties_of)[:depth]
+            self.evidence = float(alone[0]) / ceiling if len(alone) else 0.0
+            return best_first(rows, scores, ties, depth)
+        near, cosines = self._rank_by_meaning(wide)
+        found = _union(near, rows)
+        cosines = self._score_by_meaning(found, _spread(cosines, near, found, math.nan))
+        told = ~np.isnan(cosines)  # all, unless the vectors are damaged
+        fused = [
+            fuse(cosines[told], _spread(by_words, rows, found, 0.0)[told], ceiling)
+            for by_words in (alone, scores)
+        ]
+        self.evidence = float(fused[0].max(initial=0.0))
+        found = found[told]
+        return best_first(found, fused[1], self._snapshot.ties_of(found), depth)
 
     def exactness(self) -> Literal["exact", "approximate"]:
         return "exact" if self._exact else "approximate"
 
-    def _rank_by_meaning(self, depth: int) -> Sequence[tuple[Row, float]]:
+    def _rank_by_meaning(self, depth: int) -> Ranked:
         assert self._vector is not None
         query, view = self._vector.values, self._view
         found = self._snapshot.nearest(query, view.reader_sets, depth, self._only, view.id)
         self._exact &= found.exact
-        return _pairs(found.rows, found.scores)
+        return found.rows, found.scores
 
-    def _score_by_meaning(self, ranked: Sequence[tuple[Row, float]]) -> Sequence[tuple[Row, float]]:
-        """The same rows with their cosines."""
+    def _score_by_meaning(self, rows: Ints, cosines: Scores) -> Scores:
+        """The cosines with those that are missing. rows: ascending."""
         assert self._vector is not None
-        rows = np.array(sorted(row for row, _ in ranked), np.int64)
+        others = rows[np.isnan(cosines)]
+        if not len(others):
+            return cosines
         query, sets = self._vector.values, self._view.reader_sets
-        found = self._snapshot.nearest(query, sets, len(rows), rows, None)
-        return _pairs(found.rows, found.scores)
+        found = self._snapshot.nearest(query, sets, len(others), others, None)
+        cosines[rows.searchsorted(found.rows)] = found.scores
+        return cosines
 
-    def _rank_by_words(self, depth: int) -> tuple[Sequence[tuple[Row, float]], float]:
+    def _rank_by_words(self, depth: int) -> tuple[Ints, Scores, float]:
         """The best rows by words, and a score that none in this view reaches."""
         sets = self._view.reader_sets
-        rows, scores, ceiling = self._snapshot.ranking(self._question, sets, depth, self._only)
-        return _pairs(rows, scores), ceiling
+        return self._snapshot.ranking(self._question, sets, depth, self._only)
+
+
+def _union(some: Ints, others: Ints) -> Ints:
+    """The rows of both, ascending, each once."""
+    rows = np.concatenate([some, others])
+    rows.sort()
+    first = np.ones(len(rows), np.bool_)
+    np.not_equal(rows[1:], rows[:-1], out=first[1:])
+    return rows[first]
+
+
+def _spread(scores: Scores, rows: Ints, over: Ints, missing: float) -> Scores:
+    """The scores of these rows as those of more rows, which are ascending."""
+    spread = np.full(len(over), missing)
+    spread[over.searchsorted(rows)] = scores
+    return spread
 
 
 class _Query:
@@ -365,11 +402,16 @@ class _Embedders:
 
 def _rows_that_match(
     state: ReadState, snapshot: Snapshot, filters: Filters | None, principal: Principal
-) -> NDArray[np.int64] | None:
+) -> Ints | None:
     if filters is None or filters.empty:
         return None
     return snapshot.rows_of(state.matching(filters, principal))
 
 
-def _pairs(rows: NDArray[np.int64], scores: NDArray[np.float64]) -> list[tuple[Row, float]]:
+def _begins_with(ranked: Ranked, others: Ranked) -> bool:
+    pairs = zip(ranked, others, strict=True)
+    return all(np.array_equal(one[: len(other)], other) for one, other in pairs)
+
+
+def _pairs(rows: Ints, scores: Scores) -> list[tuple[Row, float]]:
     return [(Row(row), score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]

@@ -9,40 +9,40 @@ what it scored. Nothing but the caller's own ranking goes in. Figures and what e
 docs/decisions/0019-siblings.md.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.model import Row
+from indexes.derived.keywords.compilation import kernel
 
 DEPTH = 100
 WEIGHT = 0.2
 _SIBLINGS = 2
 
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
-def add_siblings(
-    ranked: Sequence[tuple[Row, float]],
-    ceiling: float,
-    documents_of: Callable[[NDArray[np.int64]], NDArray[np.int64]],
-) -> list[tuple[Row, float]]:
-    """The same rows, best first; equal scores by the number of their document, then by row.
 
-    ranked: BM25 scores, best first, at least DEPTH or all there are. ceiling: what no score may
-    exceed. documents_of: a number for each row, the same for all rows of one document.
+def add_siblings(scores: Floats, documents: Ints, ceiling: float) -> Floats:
+    """The score of each row with what its siblings say; those beyond DEPTH are as they were.
+
+    scores: BM25, best first, at least DEPTH or all there are. documents: a number for each of the
+    first DEPTH rows, the same for all rows of one document. ceiling: what no score may exceed.
     """
-    near = ranked[:DEPTH]
-    numbers = documents_of(np.array([row for row, _ in near], np.int64)).tolist()
-    scores_of: dict[int, list[float]] = defaultdict(list)  # of each document, best first
-    places = []  # of each row among those of its document
-    for number, (_, score) in zip(numbers, near, strict=True):
-        places.append(len(scores_of[number]))
-        scores_of[number].append(score)
-    weighed = []
-    for number, place, (row, score) in zip(numbers, places, near, strict=True):
-        best = scores_of[number][: _SIBLINGS + 1]
-        siblings = (best[:place] + best[place + 1 :])[:_SIBLINGS]
-        whole = min(ceiling, score + WEIGHT * sum(siblings) / _SIBLINGS)
-        weighed.append((-whole, number, row))
-    return [(row, -score) for score, _, row in sorted(weighed)] + list(ranked[DEPTH:])
+    whole = scores.copy()
+    _add_best_siblings(scores[:DEPTH], documents, ceiling, whole)
+    return whole
+
+
+@kernel("void(float64[::1], int64[::1], float64, float64[::1])")
+def _add_best_siblings(scores: Any, documents: Any, ceiling: float, whole: Any) -> None:
+    for row in range(len(scores)):
+        found, said = 0, 0.0
+        for other in range(len(scores)):  # best first
+            if documents[other] == documents[row] and other != row:
+                said += scores[other]
+                found += 1
+                if found == _SIBLINGS:
+                    break
+        whole[row] = min(ceiling, scores[row] + WEIGHT * said / _SIBLINGS)

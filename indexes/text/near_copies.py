@@ -8,6 +8,8 @@ from indexes.text.scripts import UNSPACED
 
 # every character of a script without spaces counts as a word
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
+# the same for ASCII, several times as fast: letters small, digits as they are, spaces for the rest
+_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 
 SHARED = 0.9  # the least share of all their words that near-copies have in common
 FEWEST = 4  # words of a part; a single word or a heading is in many texts, and is none of them
@@ -28,12 +30,19 @@ class Wording:
 
 def wording_of(text: str) -> Wording:
     """What is compared of this text."""
-    in_order = _WORD.findall(text.casefold())
-    words = frozenset(in_order)
+    plain = text.isascii()
+    in_order = text.translate(_ASCII).split() if plain else _WORD.findall(text.casefold())
+    words, letters = frozenset(in_order), "".join(in_order)
+    return Wording(words, _numbers_among(words, letters), letters)
+
+
+def _numbers_among(words: frozenset[str], letters: str) -> frozenset[str]:
+    """Those with a digit. letters: of all of them."""
     # isalpha is fast and leaves few words to look at more closely
+    if letters.isalpha():
+        return frozenset()
     unlike = [word for word in words if not word.isalpha()]
-    numbers = frozenset(word for word in unlike if any(map(str.isdigit, word)))
-    return Wording(words, numbers, "".join(in_order))
+    return frozenset(word for word in unlike if any(map(str.isdigit, word)))
 
 
 def adds_nothing(text: Wording, better: Wording) -> bool:
@@ -49,27 +58,15 @@ def adds_nothing(text: Wording, better: Wording) -> bool:
     return len(text.words) >= FEWEST and _is_stretch_of(text.letters, better.letters)
 
 
-class SeenTexts:
-    """Texts that others are compared with."""
-
-    def __init__(self) -> None:
-        self._each: list[Wording] = []
-        self._words: set[str] = set()  # of all of them
-
-    def add(self, text: Wording) -> None:
-        self._each.append(text)
-        self._words |= text.words
-
-    def hold(self, text: Wording) -> bool:
-        """Whether it adds nothing to one of them."""
-        # words that all of them together do not hold, none of them holds: this settles most cases
-        if not _most_words_are_among(self._words, text.words):
-            return False
-        return any(adds_nothing(text, better) for better in self._each)
+def missing_words(words: int) -> float:
+    """So many of a text's words, of which there are so many, may be missing in one to which it adds
+    nothing.
+    """
+    return max(EDGES, (1 - SHARED) * words)
 
 
 def _most_words_are_among(known: Set[str], words: frozenset[str]) -> bool:
-    return len(words) - len(words & known) <= max(EDGES, (1 - SHARED) * len(words))
+    return len(words) - len(words & known) <= missing_words(len(words))
 
 
 def _are_near_copies(one: Wording, other: Wording) -> bool:

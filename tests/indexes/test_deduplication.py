@@ -1,16 +1,22 @@
 """What a search leaves out: near-copies, parts of better passages, too much of one document."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexes.catalog.reading import ReadState
 from indexes.model import Hit, Mode, Principal, Row
 from indexes.search import searcher
 from indexes.search.deduplication import Selection
 from indexes.search.searcher import Searcher
+from indexes.search.sketches import may_add_nothing, sketch
+from indexes.text import near_copies
 from indexes.text.near_copies import FEWEST, adds_nothing, wording_of
 from tests.world import MODES, World, as_bytes
 
@@ -80,6 +86,42 @@ def test_every_text_adds_nothing_to_itself_and_to_what_it_is_a_part_of(
     assert adds_nothing(whole, whole)
     part = wording_of(" ".join(parts[first : first + count]))
     assert adds_nothing(part, whole) or 0 < len(part.words) < FEWEST
+
+
+almost_ascii = st.text(st.characters(max_codepoint=127) | st.sampled_from("éßİ港¼²"), max_size=60)
+
+
+@given(st.text(max_size=60) | st.text(st.characters(max_codepoint=127)) | almost_ascii)
+def test_a_wording_is_that_of_the_definition(text: str) -> None:
+    in_order = near_copies._WORD.findall(text.casefold())
+    numbers = frozenset(word for word in in_order if any(map(str.isdigit, word)))
+    wording = wording_of(text)
+    assert (wording.words, wording.numbers) == (frozenset(in_order), numbers)
+    assert wording.letters == "".join(in_order)
+
+
+some_words = st.lists(
+    st.sampled_from(["soup", "fish", "İ", "港口", "7", "a_b", "é½", "🦊", "\ud800"])
+)
+alike = st.tuples(some_words, some_words).map(lambda two: (two[0] + two[1], two[1] + two[0]))
+
+
+@given(st.tuples(st.text(), st.text()) | alike.map(lambda two: (" ".join(two[0]), "".join(two[1]))))
+def test_a_quick_look_passes_over_nothing_that_adds_nothing(two: tuple[str, str]) -> None:
+    text, better = map(wording_of, two)
+    sketched, its = sketch(two)
+    assert sketched.bits < 0 or sketched.bits.bit_count() <= len(text.words)
+    assert (its.bits & ~sketched.bits).bit_count() <= len(better.words - text.words) or its.bits < 0
+    assert may_add_nothing(sketched, [its]) or not adds_nothing(text, better)
+    assert may_add_nothing(its, [sketched]) or not adds_nothing(better, text)
+
+
+def test_a_quick_look_is_enough_for_most_texts() -> None:
+    drawn = Random(5)
+    texts = [" ".join(f"{drawn.randrange(900)}" for _ in range(150)) for _ in range(40)]
+    sketched = sketch(texts)
+    passed = [pair for pair in combinations(sketched, 2) if may_add_nothing(pair[0], pair[1:])]
+    assert not passed
 
 
 # --- what is left out, and why ------------------------------------------------------------------
@@ -241,10 +283,9 @@ def test_the_comparison_catches_copies_of_what_is_hidden(
     texts: list[str] = []  # of everybody
 
     class AmongAllTexts(Selection):
-        def __init__(self, k: int, per_document: int) -> None:
-            super().__init__(k, per_document)
-            for text in texts:
-                self._texts.add(wording_of(text))
+        def _is_copy(self, seen: Any) -> bool:
+            others = map(wording_of, texts)
+            return super()._is_copy(seen) or any(adds_nothing(seen.wording, o) for o in others)
 
     monkeypatch.setattr(searcher, "Selection", AmongAllTexts)
     before = results(library)
@@ -277,6 +318,56 @@ def test_a_document_that_is_asked_for_alone_fills_all_places(library: World, mod
     assert len(library.search("ada", QUESTION, k=20, mode=mode).hits) == 10
     scores = [hit.score for hit in result.hits]
     assert scores == sorted(scores, reverse=True)
+
+
+@pytest.fixture
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[Row]:
+    """Rows whose text was read, in that order."""
+    rows: list[Row] = []
+    read = ReadState.read
+
+    def noted(state: ReadState, ranked: Sequence[tuple[Row, float]], asker: Principal) -> object:
+        rows.extend(row for row, _ in ranked)
+        return read(state, ranked, asker)
+
+    monkeypatch.setattr(ReadState, "read", noted)
+    return rows
+
+
+def put_many_copies(world: World) -> None:
+    for number in range(30):
+        world.put(f"copy {number}", f"{FOX}{'.' * number}", "group:hr")
+    world.put("other", f"{QUAY} alpha", "group:hr")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_deeper_ranking_goes_on_where_the_last_one_ended(
+    library: World, mode: Mode, rows_read: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_many_copies(library)
+    going_on = as_bytes(library.search("ada", QUESTION, k=6, mode=mode))
+    assert len(rows_read) == len(set(rows_read)) > 6 + 3, "each once, and more than one depth"
+    monkeypatch.setattr(searcher, "_SPARE", 100.0)  # deep enough at once
+    assert as_bytes(library.search("ada", QUESTION, k=6, mode=mode)) == going_on
+
+
+def test_a_deeper_ranking_that_finds_better_passages_begins_anew(
+    library: World, rows_read: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_many_copies(library)
+    at_once = as_bytes(library.search("ada", QUESTION, k=6, mode="dense"))
+    whole = searcher._Ranking.rank_rows
+
+    def missing_the_best(ranking: searcher._Ranking, depth: int) -> searcher.Ranked:
+        if depth >= 10:
+            return whole(ranking, depth)
+        rows, scores = whole(ranking, depth + 1)
+        return rows[1:], scores[1:]
+
+    monkeypatch.setattr(searcher._Ranking, "rank_rows", missing_the_best)
+    rows_read.clear()
+    assert as_bytes(library.search("ada", QUESTION, k=6, mode="dense")) == at_once
+    assert len(rows_read) > len(set(rows_read))
 
 
 def test_the_place_of_what_is_left_out_goes_to_the_next(library: World) -> None:

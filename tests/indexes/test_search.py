@@ -1,6 +1,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import FrozenInstanceError, fields, replace
 from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
@@ -15,7 +16,7 @@ from indexes.catalog.schema import chunks, documents
 from indexes.derived import checkpoint
 from indexes.derived.rebuild import rebuild
 from indexes.errors import BadFilter, BadInput, ModelMismatch, NotFound
-from indexes.model import Principal
+from indexes.model import Hit, Principal
 from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
 from tests.world import TESTER, World, as_bytes
@@ -93,6 +94,14 @@ def test_what_one_may_not_read_is_not_there(staff: World) -> None:
         with pytest.raises(NotFound):
             staff.searcher.passage(secret.id, principal)
     assert staff.searcher.passage(secret.id, ADA).text == secret.text
+
+
+def test_a_hit_has_all_its_fields_and_is_frozen(staff: World) -> None:
+    (hit,) = staff.search("ada", "Salaries rise", k=1).hits
+    assert vars(hit).keys() == {field.name for field in fields(Hit)}
+    assert hit == replace(hit)
+    with pytest.raises(FrozenInstanceError):
+        hit.text = "another"  # type: ignore[misc]
 
 
 # --- views --------------------------------------------------------------------------------------

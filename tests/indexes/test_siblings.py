@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from indexes.model import Mode, Row
 from indexes.search import searcher
+from indexes.search.fusion import best_first
 from indexes.search.siblings import DEPTH, WEIGHT, add_siblings
 from tests.world import MODES, World, as_bytes
 
@@ -32,10 +32,12 @@ def ranked_alone(given_passages: list[tuple[float, int]]) -> Ranked:
 
 
 def weighed(given_passages: list[tuple[float, int]], ranked: Ranked) -> Ranked:
-    def documents_of(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.array([given_passages[row][1] for row in rows], np.int64)
-
-    return add_siblings(ranked, CEILING, documents_of)
+    rows = np.array([row for row, _ in ranked], np.int64)
+    scores = np.array([score for _, score in ranked], np.float64)
+    documents = np.array([given_passages[row][1] for row, _ in ranked], np.int64)
+    whole = add_siblings(scores, documents, CEILING)
+    best, their_scores = best_first(rows, whole, documents, len(rows))
+    return list(zip(map(Row, best.tolist()), their_scores.tolist(), strict=True))
 
 
 def by_definition(given_passages: list[tuple[float, int]], ranked: Ranked) -> Ranked:
@@ -121,5 +123,5 @@ def test_how_well_a_question_is_matched_is_said_of_its_best_passage_alone(
     world: World, mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evidence = world.search("ada", "pay of spring", mode=mode).evidence
-    monkeypatch.setattr(searcher, "add_siblings", lambda ranked, *_: list(ranked))
+    monkeypatch.setattr(searcher, "add_siblings", lambda scores, *_: scores)
     assert world.search("ada", "pay of spring", mode=mode).evidence == evidence

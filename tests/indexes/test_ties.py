@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from indexes.derived.keywords.index import KeywordIndex
 from indexes.derived.ties import Ties, ties_of
 from indexes.derived.vectors.faiss_store import FaissStore
-from indexes.model import Principal, Row
-from indexes.search.fusion import fuse
+from indexes.model import Principal
+from indexes.search.fusion import best_first
 from indexes.search.reranker import rerank
 from indexes.testing import HashingEmbedder
 from tests.world import MODES, World
@@ -75,8 +75,9 @@ def test_of_many_equal_vectors_the_k_kept_are_those_of_the_definition(
 
 def test_both_scores_together_are_ordered_alike() -> None:
     ties = np.array([5, 0, 9, 0, -7])
-    ranked = fuse([(Row(row), 0.5) for row in range(5)], [], 1.0, lambda rows: ties_of(rows, ties))
-    assert [row for row, _ in ranked] == [4, 1, 3, 0, 2]
+    rows = np.arange(5)
+    best, _ = best_first(rows, np.full(5, 0.5), ties_of(rows, ties), 5)
+    assert best.tolist() == [4, 1, 3, 0, 2]
 
 
 def test_a_reranker_leaves_equal_ones_as_they_were(world: World) -> None:

@@ -75,12 +75,17 @@ class Analyser:
         )
 
     def _terms_of_token(self, token: str) -> Sequence[int]:
+        if token.isascii() and token.isalpha():  # a plain word, as most are: nothing to take apart
+            return self._remember(token, [self._term_of_word(token)])
         if _UNSPACED_START.match(token):
             return [self._term_of_word(token[i : i + 2]) for i in range(max(1, len(token) - 1))]
         parts, whole = _split_token(token)
         terms = [self._term_of_word(part) for part in parts]
         if whole is not None:
             terms.append(_hash(whole[:WORD_CHARACTERS]))
+        return self._remember(token, terms)
+
+    def _remember(self, token: str, terms: Sequence[int]) -> Sequence[int]:
         if len(token) <= self._longest_remembered:
             _make_room(self._tokens)
             self._tokens[token] = terms

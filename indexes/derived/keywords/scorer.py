@@ -120,7 +120,7 @@ def check_ascending(numbers: Any) -> Ints:
     Raises ValueError unless they are non-negative, ascending and distinct.
     """
     array = np.ascontiguousarray(numbers, np.int64)
-    if array.ndim != 1 or np.any(array[1:] <= array[:-1]) or (len(array) and array[0] < 0):
+    if array.ndim != 1 or (array[1:] <= array[:-1]).any() or (len(array) and array[0] < 0):
         raise ValueError("Numbers must be non-negative, ascending and distinct.")
     return array
 
