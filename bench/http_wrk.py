@@ -236,7 +236,9 @@ def serve() -> None:
     from indexes import embedder as embedding
     from service.cli import serve as commands
 
-    def instant(settings: Settings, report: Callable[[str], None] = print) -> HashingEmbedder:
+    def instant(
+        settings: Settings, report: Callable[[str], None] = print, *, fingerprint: str | None = None
+    ) -> HashingEmbedder:
         return HashingEmbedder()
 
     embedding.load = instant
