@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from functools import partial
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 
 from indexes.errors import BadInput, GeneratorError, NoSuchModel
 from indexes.model import Principal, SearchResult
@@ -26,6 +26,7 @@ from service.answering.values import Answer, Ask, Event, Finished
 from service.llm.port import LanguageModel
 from service.llm.rights import ModelRights, PermittedModels
 from service.operating.tasks import iterate_over
+from service.operating.threads import run_in_thread
 from service.templates.template import BuiltInTemplates, TemplateSource
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class Answerer:
         """
         permission = permission or self.make_permission(principal)
         asked = await self._make_standalone(ask, principal, permission)
-        found = await to_thread.run_sync(self._find, asked, limiter=self.cpu)
+        found = await run_in_thread(self._find, asked, limiter=self.cpu)
         growing = GrowingAnswer(found, emit)
         if not found.hits:
             return await answer_nothing_found(growing)

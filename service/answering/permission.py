@@ -7,10 +7,11 @@ import time
 from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 
 from indexes.model import Principal, Row
 from service.operating.tasks import end_task
+from service.operating.threads import run_in_thread
 
 LOOK_S = 0.2  # between two looks; with the time that a look takes, less than a quarter of a second
 FRESH_S = 0.25  # nothing is told on the word of an older look
@@ -52,7 +53,7 @@ class Permission:
     async def confirm(self) -> None:
         """Looks it up now. Raises NotAuthenticated and Withdrawn."""
         began = time.monotonic()
-        await to_thread.run_sync(
+        await run_in_thread(
             self._reader.confirm, self._principal, self._rows, limiter=self._limiter
         )
         self._looked = began

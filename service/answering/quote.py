@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 
 from service.answering import extractive, phrases
 from service.answering.budget import pack_everything
 from service.answering.growing_answer import GrowingAnswer
 from service.answering.values import Answer
+from service.operating.threads import run_in_thread
 
 
 async def answer_nothing_found(growing: GrowingAnswer) -> Answer:
@@ -26,7 +27,7 @@ async def answer_with_quotes(
     found, asked = growing.found, growing.found.asked
     if growing.passages is None:
         await growing.show(*pack_everything(found.hits, found.left_out))
-    chosen = await to_thread.run_sync(
+    chosen = await run_in_thread(
         extractive.choose_quotes, asked.question, growing.passages or (), limiter=cpu
     )
     quoted = extractive.compose_answer(chosen)

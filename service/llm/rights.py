@@ -6,11 +6,12 @@ What a caller may not use is handled exactly like what does not exist.
 from contextlib import suppress
 from typing import Protocol
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 
 from indexes.errors import BadInput, GeneratorError, NoSuchModel
 from indexes.model import Principal
 from service.llm.port import LanguageModel, ServedModel
+from service.operating.threads import run_in_thread
 
 QUOTES = "clearance-quotes"  # listed beside the served models: answers with quotes, no model needed
 MAX_LOOKUPS = 16  # rights looked up at the same time; this never waits behind work that burns CPU
@@ -48,9 +49,7 @@ class PermittedModels:
         """The models of this caller. None if there is none for them, as if none were configured."""
         if self._model is None or self._rights is None:
             return self._model
-        hidden = await to_thread.run_sync(
-            self._rights.hidden_from, principal, limiter=self._limiter
-        )
+        hidden = await run_in_thread(self._rights.hidden_from, principal, limiter=self._limiter)
         if not hidden:
             return self._model
         theirs = self._model.hide_models(hidden)
