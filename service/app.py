@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 
-from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -22,6 +21,7 @@ from service.http.middleware import BodyReader, Envelope
 from service.http.openai import routes as openai_routes
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
+from service.operating.threads import Threads
 from service.runtime import do_duties, installed_version, open_runtime
 
 DESCRIPTION = "Ask your documents. Get answers made only of what you are cleared to read."
@@ -90,7 +90,7 @@ def create_app(
                 Gate,
                 authenticator=find_authenticator,
                 act_as=act_as,
-                limiter=CapacityLimiter(MAX_KEY_LOOKUPS),
+                threads=Threads(MAX_KEY_LOOKUPS),
                 metrics_token=settings.metrics_token,
             ),
             Middleware(

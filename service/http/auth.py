@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Annotated, Protocol, cast
 
-from anyio import CapacityLimiter
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from pydantic import SecretStr
@@ -26,7 +25,7 @@ from indexes.errors import ClearanceError, NotAuthenticated, NotPermitted
 from indexes.model import Actor, Principal
 from service.http import problems
 from service.http.wrong_keys import MAX_WAITING, WrongKeys, address_group
-from service.operating.threads import run_in_thread
+from service.operating.threads import Threads
 
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/version", "/docs", "/openapi.json"})
 OPEN_PREFIXES = ("/page/", "/problems/")
@@ -77,16 +76,16 @@ class Gate:
         app: ASGIApp,
         authenticator: Callable[[], Authenticator],
         act_as: ActAs,
-        limiter: CapacityLimiter,
+        threads: Threads,
         metrics_token: SecretStr | None = None,
     ) -> None:
         """authenticator: is there once the service is open. act_as: around everything that is for
-        administrators. metrics_token: opens `/metrics` and nothing else.
+        administrators. threads: for look-ups of keys. metrics_token: opens `/metrics` and nothing else.
         """
         self._app = app
         self._authenticator = authenticator
         self._act_as = act_as
-        self._limiter = limiter
+        self._threads = threads
         self._metrics_token = metrics_token
         self._wrong_keys = WrongKeys()
         self._known_keys = _KnownKeys()
@@ -120,9 +119,7 @@ class Gate:
 
     async def _find_principal(self, scope: Scope, key: str) -> Principal:
         try:
-            found = await run_in_thread(
-                self._authenticator().authenticate, key, limiter=self._limiter
-            )
+            found = await self._threads.run(self._authenticator().authenticate, key)
         except NotAuthenticated:
             self._known_keys.forget(key)
             raise

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from indexes.errors import NotFound
 from service.http import problems
 from service.http.replies import ProblemReply, encode_json
-from service.operating import threads
 from service.runtime import Runtime
 
 T = TypeVar("T")
@@ -41,7 +40,7 @@ CurrentRuntime = Annotated[Runtime, Depends(_runtime_of)]
 
 async def run_in_thread(runtime: Runtime, work: Callable[[], T]) -> T:
     """Blocking work, in one of the threads there are for it."""
-    return await threads.run_in_thread(work, limiter=runtime.cpu)
+    return await runtime.cpu.run(work)
 
 
 def check_public_id(given: str) -> str:

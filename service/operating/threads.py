@@ -1,122 +1,98 @@
-"""Threads for blocking work: kept, and given a piece of it with one call and one wake.
+"""Threads for blocking work, a few for each kind, that take what waits one piece after another.
 
-`anyio.to_thread` does the same for three times as much processor time, which is more than many a
-piece of work takes.
+`anyio.to_thread` costs three times as much processor time for each piece, which is more than many a
+piece takes; and it gives a thread its next piece only after the event loop has had its turn.
 """
 
 import asyncio
-import os
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, TypeVar
-
-from anyio import CapacityLimiter, WouldBlock
 
 T = TypeVar("T")
 
 IDLE_S = 30.0  # how long a thread without work is kept
 
 
-async def run_in_thread(work: Callable[..., T], *given: Any, limiter: CapacityLimiter) -> T:
-    """What the work returns for these arguments. Raises what it raises.
+class Threads:
+    """At most so many pieces of work run at the same time; the others wait in their order."""
 
-    The work stands in the line of the limiter and keeps its place there until it has ended. If the
-    caller is cancelled, work that has begun goes on and nobody learns its end; what has not begun
-    is left out.
-    """
-    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-    try:
-        limiter.acquire_on_behalf_of_nowait(future)
-    except WouldBlock:
-        await limiter.acquire_on_behalf_of(future)
-    _hand_over(_Piece(future, work, given, limiter))
-    return await future
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._waiting: SimpleQueue[_Piece] = SimpleQueue()
+        self._lock = Lock()
+        self._threads = 0
+        self._pieces = 0  # that wait or run
 
+    async def run(self, work: Callable[..., T], *given: Any) -> T:
+        """What the work returns for these arguments. Raises what it raises.
 
-class _Piece:
-    """One piece of work. It sees the context variables of whoever asked for it."""
+        The work sees the context variables of whoever asks for it. If the caller is cancelled, work
+        that has begun goes on and nobody learns its end; what has not begun is left out.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._add(_Piece(future, work, given))
+        return await future
 
-    __slots__ = ("_context", "_future", "_given", "_limiter", "_work")
+    def _add(self, piece: "_Piece") -> None:
+        with self._lock:
+            self._waiting.put(piece)
+            self._pieces += 1
+            wants_thread = self._threads < min(self.most, self._pieces)
+            self._threads += wants_thread
+        if wants_thread:
+            Thread(target=self._work, name="clearance work", daemon=True).start()
 
-    def __init__(
-        self,
-        future: "asyncio.Future[Any]",
-        work: Callable[..., Any],
-        given: tuple[Any, ...],
-        limiter: CapacityLimiter,
-    ) -> None:
-        self._future = future
-        self._work = work
-        self._given = given
-        self._limiter = limiter
-        self._context = copy_context()
-
-    def do(self) -> Callable[[], None]:
-        """Does it, and gives back what the event loop has to do then."""
-        if self._future.cancelled():
-            return lambda: self._end(None, None)
-        try:
-            result = self._context.run(self._work, *self._given)
-        except BaseException as error:
-            failure = error
-            return lambda: self._end(None, failure)
-        return lambda: self._end(result, None)
-
-    def tell(self, end: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the event loop is closed, and nobody waits any more
-            self._future.get_loop().call_soon_threadsafe(end)
-
-    def _end(self, result: Any, failure: BaseException | None) -> None:
-        self._limiter.release_on_behalf_of(self._future)
-        if self._future.done():
-            return
-        if failure is None:
-            self._future.set_result(result)
-        else:
-            self._future.set_exception(failure)
-
-
-class _WorkThread:
-    """A thread that does what it is handed, and ends when it had nothing to do for a while."""
-
-    def __init__(self) -> None:
-        self._handed: SimpleQueue[_Piece] = SimpleQueue()
-        Thread(target=self._run, name="clearance work", daemon=True).start()
-
-    def hand(self, piece: _Piece) -> None:
-        self._handed.put(piece)
-
-    def _run(self) -> None:
+    def _work(self) -> None:
         while True:
             try:
-                piece = self._handed.get(timeout=IDLE_S)
+                piece = self._waiting.get(timeout=IDLE_S)
             except Empty:
-                try:
-                    _idle.remove(self)
-                except ValueError:
-                    continue  # it is being handed something right now
-                return
+                with self._lock:
+                    if not self._waiting.empty():
+                        continue
+                    self._threads -= 1
+                    return
             end = piece.do()
-            _idle.append(self)  # first: whoever waits for the end may have more work at once
+            with self._lock:
+                self._pieces -= 1
             piece.tell(end)
             del piece, end  # no work is kept while there is no other
 
 
-_idle: deque[_WorkThread] = deque()
-"""Threads that wait for work. Who worked last is asked first: its memory is warm.
+class _Piece:
+    """One piece of work."""
 
-Threads may append, pop and remove at the same time; each is done as a whole.
-"""
-os.register_at_fork(after_in_child=_idle.clear)  # they do not go with it
+    __slots__ = ("_context", "_future", "_given", "_work")
 
+    def __init__(
+        self, future: "asyncio.Future[Any]", work: Callable[..., Any], given: tuple[Any, ...]
+    ) -> None:
+        self._future = future
+        self._work = work
+        self._given = given
+        self._context = copy_context()
 
-def _hand_over(piece: _Piece) -> None:
-    try:
-        thread = _idle.pop()
-    except IndexError:
-        thread = _WorkThread()
-    thread.hand(piece)
+    def do(self) -> Callable[[], None]:
+        """Does it, unless nobody waits any more. Returns what the event loop has to do then."""
+        if self._future.cancelled():
+            return self._keep_silent
+        try:
+            result = self._context.run(self._work, *self._given)
+        except BaseException as error:
+            return partial(self._end, self._future.set_exception, error)
+        return partial(self._end, self._future.set_result, result)
+
+    def tell(self, end: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the event loop is closed
+            self._future.get_loop().call_soon_threadsafe(end)
+
+    def _end(self, tell: Callable[[Any], None], result: Any) -> None:
+        if not self._future.done():
+            tell(result)
+
+    def _keep_silent(self) -> None: ...

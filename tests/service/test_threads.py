@@ -3,26 +3,22 @@
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine
 from contextvars import ContextVar
-from typing import Any
 
 import pytest
-from anyio import CapacityLimiter
 
 from service.operating import threads
-from service.operating.threads import run_in_thread
+from service.operating.threads import Threads
 
 asker: ContextVar[str] = ContextVar("asker", default="nobody")
 
 
 def test_the_result_comes_back_and_so_does_an_error() -> None:
     async def ask() -> None:
-        one = CapacityLimiter(1)
-        assert await run_in_thread(divmod, 7, 2, limiter=one) == (3, 1)
+        one = Threads(1)
+        assert await one.run(divmod, 7, 2) == (3, 1)
         with pytest.raises(ZeroDivisionError):
-            await run_in_thread(divmod, 7, 0, limiter=one)
-        assert one.borrowed_tokens == 0
+            await one.run(divmod, 7, 0)
 
     asyncio.run(ask())
 
@@ -30,9 +26,7 @@ def test_the_result_comes_back_and_so_does_an_error() -> None:
 def test_work_runs_in_another_thread_and_sees_the_context_of_whoever_asked() -> None:
     async def ask() -> tuple[str, int]:
         asker.set("ada")
-        return await run_in_thread(
-            lambda: (asker.get(), threading.get_ident()), limiter=CapacityLimiter(1)
-        )
+        return await Threads(1).run(lambda: (asker.get(), threading.get_ident()))
 
     who, thread = asyncio.run(ask())
     assert who == "ada"
@@ -40,15 +34,17 @@ def test_work_runs_in_another_thread_and_sees_the_context_of_whoever_asked() -> 
 
 
 class Counted:
-    """Work that knows how much of it runs."""
+    """Work that knows how much of it runs, and in which order it began."""
 
     def __init__(self) -> None:
         self.most = self.now = self.done = 0
+        self.begun: list[int] = []
         self._lock = threading.Lock()
         self.may_end = threading.Event()
 
-    def work(self) -> None:
+    def work(self, number: int) -> None:
         with self._lock:
+            self.begun.append(number)
             self.now += 1
             self.most = max(self.most, self.now)
         self.may_end.wait(10)
@@ -56,16 +52,17 @@ class Counted:
             self.now -= 1
             self.done += 1
 
-
-def run_pieces(counted: Counted, limiter: CapacityLimiter) -> list["asyncio.Task[None]"]:
-    return [asyncio.create_task(run_in_thread(counted.work, limiter=limiter)) for _ in range(6)]
-
-
-def test_no_more_runs_at_the_same_time_than_the_limiter_allows() -> None:
-    async def ask() -> Counted:
-        counted, limiter = Counted(), CapacityLimiter(2)
-        pieces = run_pieces(counted, limiter)
+    async def begin_six(self, in_threads: Threads) -> list["asyncio.Task[None]"]:
+        pieces = [asyncio.create_task(in_threads.run(self.work, number)) for number in range(6)]
         await asyncio.sleep(0.05)
+        return pieces
+
+
+def test_no_more_runs_at_the_same_time_than_there_are_threads() -> None:
+    async def ask() -> Counted:
+        counted = Counted()
+        pieces = await counted.begin_six(Threads(2))
+        assert sorted(counted.begun) == [0, 1]
         counted.may_end.set()
         await asyncio.gather(*pieces)
         return counted
@@ -74,56 +71,63 @@ def test_no_more_runs_at_the_same_time_than_the_limiter_allows() -> None:
     assert (counted.most, counted.done) == (2, 6)
 
 
+def test_who_came_first_has_its_turn_first() -> None:
+    async def ask() -> list[int]:
+        counted = Counted()
+        pieces = await counted.begin_six(Threads(1))
+        counted.may_end.set()
+        await asyncio.gather(*pieces)
+        return counted.begun
+
+    assert asyncio.run(ask()) == list(range(6))
+
+
 def test_work_whose_caller_has_left_keeps_its_place_until_it_has_ended() -> None:
-    async def ask() -> tuple[int, int]:
-        counted, limiter = Counted(), CapacityLimiter(2)
-        pieces = run_pieces(counted, limiter)
-        await asyncio.sleep(0.05)
+    async def ask() -> Counted:
+        counted = Counted()
+        pieces = await counted.begin_six(Threads(2))
         for piece in pieces[:5]:
             piece.cancel()
         await asyncio.sleep(0.05)
-        running = counted.most
+        assert counted.most == 2
         counted.may_end.set()
         await pieces[5]
-        assert counted.done == 3, "what had not begun is left out"
-        assert limiter.borrowed_tokens == 0
-        return running, counted.most
+        return counted
 
-    assert asyncio.run(ask()) == (2, 2)
+    counted = asyncio.run(ask())
+    assert counted.most == 2
+    assert sorted(counted.begun) == [0, 1, 5], "what had not begun is left out"
 
 
-def test_a_thread_that_waits_for_work_does_it_and_one_that_waits_too_long_ends(
+def test_threads_without_work_end_and_new_work_gets_new_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(threads, "IDLE_S", 0.05)
-    monkeypatch.setattr(threads, "_idle", type(threads._idle)())
-
-    async def which_thread() -> int:
-        return await run_in_thread(threading.get_ident, limiter=CapacityLimiter(1))
+    made = Threads(2)
 
     async def ask() -> None:
-        first = await which_thread()
-        assert await which_thread() == first
-        for _ in range(200):
-            if not threads._idle:
+        first = await made.run(threading.current_thread)
+        assert await made.run(threading.current_thread) is first
+        for _ in range(500):
+            if not first.is_alive():
                 break
-            await asyncio.sleep(0.02)
-        assert not threads._idle
-        assert await which_thread()
+            await asyncio.sleep(0.01)
+        assert not first.is_alive()
+        assert await made.run(threading.current_thread) is not first
 
     asyncio.run(ask())
 
 
 def test_work_that_ends_after_its_event_loop_does_no_harm() -> None:
     may_end, ended = threading.Event(), threading.Event()
+    one = Threads(1)
 
     def work() -> None:
         may_end.wait(10)
         ended.set()
 
     async def begin() -> None:
-        asking: Coroutine[Any, Any, None] = run_in_thread(work, limiter=CapacityLimiter(1))
-        task = asyncio.create_task(asking)
+        task = asyncio.create_task(one.run(work))
         await asyncio.sleep(0.05)
         task.cancel()
 
@@ -131,4 +135,4 @@ def test_work_that_ends_after_its_event_loop_does_no_harm() -> None:
     may_end.set()
     assert ended.wait(10)
     time.sleep(0.05)
-    assert asyncio.run(run_in_thread(lambda: 1, limiter=CapacityLimiter(1))) == 1
+    assert asyncio.run(one.run(abs, -1)) == 1
