@@ -151,15 +151,20 @@ def asking_script(key: str, bodies: list[dict[str, Any]]) -> str:
 
 
 @contextmanager
-def run(what: str, home: Path, checkout: Path) -> Iterator[tuple[str, int]]:
-    """The address of a service in a process of its own with the code of a checkout, and the process."""
+def run(
+    what: str, home: Path, checkout: Path, *, script: Path = Path(__file__), **settings: str
+) -> Iterator[tuple[str, int]]:
+    """The address of a service in a process of its own with the code of a checkout, and the process.
+
+    script: what serves it.
+    """
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CLEARANCE_")}
     there = {"CLEARANCE_HOME": str(home), "PYTHONPATH": str(checkout)}
     home.mkdir(exist_ok=True)
     with (home / f"{what}.log").open("w+", encoding="utf-8") as said:
         process = subprocess.Popen(
-            [sys.executable, "-P", __file__, "--serve", what],
-            env={**ours, **ONE_THREAD, **there},
+            [sys.executable, "-P", str(script), "--serve", what],
+            env={**ours, **ONE_THREAD, **there, **settings},
             stderr=said,
         )
         try:
@@ -236,7 +241,9 @@ def serve() -> None:
     from indexes import embedder as embedding
     from service.cli import serve as commands
 
-    def instant(settings: Settings, report: Callable[[str], None] = print) -> HashingEmbedder:
+    def instant(
+        settings: Settings, report: Callable[[str], None] = print, *, fingerprint: str | None = None
+    ) -> HashingEmbedder:
         return HashingEmbedder()
 
     embedding.load = instant

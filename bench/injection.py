@@ -28,8 +28,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from anyio import CapacityLimiter, to_thread
-
 from bench import injection_report as reporting
 from bench.actor import BENCH
 from bench.labelled import DATA, rows
@@ -49,6 +47,7 @@ from service.answering.prompt import Passage
 from service.answering.values import AnswererName, Ask
 from service.llm import open_model
 from service.llm.port import LanguageModel, Message, Prompt
+from service.operating.threads import Threads
 from service.templates.language import fill_template
 from service.templates.template import BASE_EN, BASE_ZH, BuiltInTemplates, PromptStyle, Template
 from service.testing.models import ScriptedModel
@@ -321,7 +320,7 @@ class Desk:
     model: LanguageModel | None
     settings: Settings
     secret: bytes
-    cpu: CapacityLimiter
+    cpu: Threads
     tokens: int = ANSWER_TOKENS
 
     async def ask(self, case: Case, arm: Arm) -> InjectionReply:
@@ -353,9 +352,7 @@ class Desk:
     async def _naively(self, case: Case) -> InjectionReply:
         assert self.model is not None
         who = asker(case, "undefended")
-        found = await to_thread.run_sync(
-            self.searcher.search, case.question, who, K, limiter=self.cpu
-        )
+        found = await self.cpu.run(self.searcher.search, case.question, who, K)
         prompt = naive_prompt(case, found.hits, self.settings.llm_style)
         stop = ("\n",) if self.settings.llm_style == "completion" else ()
         pieces = self.model.stream(prompt, max_tokens=self.tokens, cache_salt="bench", stop=stop)
@@ -461,7 +458,7 @@ async def ask_all_arms(given: argparse.Namespace, found: list[Case]) -> None:
             real,
             settings,
             catalog.secret,
-            CapacityLimiter(2),
+            Threads(2),
         )
         for arm in given.arms:
             name, asking = "none", desk

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 
-from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -17,10 +16,12 @@ from indexes.settings import Settings
 from service.http import ask, documents, operations, problems
 from service.http.admin import index, models, templates
 from service.http.auth import Authenticator, Gate, make_authenticator
+from service.http.direct import DirectWay, ErrorHandler
 from service.http.middleware import BodyReader, Envelope
 from service.http.openai import routes as openai_routes
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
+from service.operating.threads import Threads
 from service.runtime import do_duties, installed_version, open_runtime
 
 DESCRIPTION = "Ask your documents. Get answers made only of what you are cleared to read."
@@ -40,8 +41,8 @@ def create_app(
 
     What is given is used and left open; the rest is opened at the start and closed at the end.
 
-    A request passes, from outside in: Envelope (id, log line, headers), Gate (who asks), Bodies
-    (limits), the route.
+    A request passes, from outside in: Envelope (id, log line, headers), Gate (who asks), BodyReader
+    (limits), the route, to which DirectWay knows a shorter way.
     """
     metrics = Metrics()
 
@@ -68,6 +69,11 @@ def create_app(
         block: AbstractContextManager[None] = app.state.runtime.catalog.acting(principal, scope)
         return block
 
+    error_handlers: dict[int | type[Exception], ErrorHandler] = {
+        ClearanceError: problems.on_clearance_error,
+        RequestValidationError: problems.on_validation_error,
+        HTTPException: problems.on_http_error,
+    }
     app = FastAPI(
         title="Clearance",
         version=installed_version(),
@@ -84,18 +90,15 @@ def create_app(
                 Gate,
                 authenticator=find_authenticator,
                 act_as=act_as,
-                limiter=CapacityLimiter(MAX_KEY_LOOKUPS),
+                threads=Threads(MAX_KEY_LOOKUPS),
                 metrics_token=settings.metrics_token,
             ),
             Middleware(
                 BodyReader, most=settings.max_body_kb * 1024, within_s=settings.body_timeout_s
             ),
+            Middleware(DirectWay, routes=ask.router.routes, error_handlers=error_handlers),
         ],
-        exception_handlers={
-            ClearanceError: problems.on_clearance_error,
-            RequestValidationError: problems.on_validation_error,
-            HTTPException: problems.on_http_error,
-        },
+        exception_handlers=error_handlers,
     )
     app.state.metrics = metrics
     for router in (

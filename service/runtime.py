@@ -32,6 +32,7 @@ from service.operating.health import Health
 from service.operating.metrics import Metrics
 from service.operating.rebuild_jobs import RebuildJobs
 from service.operating.tasks import end_task
+from service.operating.threads import Threads
 from service.templates.store import CatalogTemplates
 from service.templates.template import TemplateSource
 
@@ -65,7 +66,7 @@ class Runtime:
     metrics: Metrics
     health: Health
     version: str
-    cpu: CapacityLimiter  # everything that burns CPU in a thread stands in this one line
+    cpu: Threads  # everything that burns CPU in a thread stands in this one line
     admin_threads: CapacityLimiter = field(
         default_factory=lambda: CapacityLimiter(4)
     )  # administration, which must not stand in it
@@ -162,7 +163,7 @@ async def open_runtime(
             metrics=metrics or Metrics(),
             health=Health(catalog.reachable),
             version=installed_version(),
-            cpu=CapacityLimiter(max(2, embedding.available_cores())),
+            cpu=Threads(max(2, embedding.available_cores())),
         )
 
 

@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from functools import partial
 
-from anyio import CapacityLimiter, to_thread
-
 from indexes.errors import BadInput, GeneratorError, NoSuchModel
 from indexes.model import Principal, SearchResult
 from indexes.settings import Settings
@@ -26,6 +24,7 @@ from service.answering.values import Answer, Ask, Event, Finished
 from service.llm.port import LanguageModel
 from service.llm.rights import ModelRights, PermittedModels
 from service.operating.tasks import iterate_over
+from service.operating.threads import Threads
 from service.templates.template import BuiltInTemplates, TemplateSource
 
 log = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class Answerer:
         searcher: Search,
         model: LanguageModel | None,
         settings: Settings,
-        cpu: CapacityLimiter,
+        cpu: Threads,
         *,
         templates: TemplateSource | None = None,
         rights: ModelRights | None = None,
@@ -58,7 +57,7 @@ class Answerer:
         self.permitted_models = PermittedModels(model, rights)
         self.settings = settings
         self.cpu = cpu
-        self._looks = CapacityLimiter(LOOKS_AT_ONCE)
+        self._looks = Threads(LOOKS_AT_ONCE)
         self.templates = templates or BuiltInTemplates()
         self.judge = judge
         self.completion = Completion(
@@ -98,7 +97,7 @@ class Answerer:
         """
         permission = permission or self.make_permission(principal)
         asked = await self._make_standalone(ask, principal, permission)
-        found = await to_thread.run_sync(self._find, asked, limiter=self.cpu)
+        found = await self.cpu.run(self._find, asked)
         growing = GrowingAnswer(found, emit)
         if not found.hits:
             return await answer_nothing_found(growing)

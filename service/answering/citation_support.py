@@ -12,10 +12,9 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
-from anyio import CapacityLimiter, to_thread
-
 from service.answering.citations import Citation, Doubt
 from service.answering.meaning import Meaning
+from service.operating.threads import Threads
 
 MOST = 6  # citations of one answer that are looked at again; of the others, words decide
 
@@ -25,11 +24,11 @@ log = logging.getLogger(__name__)
 class CitationSupport:
     """The citations of one answer; a context manager, so that nothing goes on after it."""
 
-    def __init__(self, meaning: Meaning | None, cpu: CapacityLimiter | None) -> None:
+    def __init__(self, meaning: Meaning | None, cpu: Threads | None) -> None:
         """meaning: if None, words alone decide. cpu: shared by all work that burns CPU."""
         self.citations: list[Citation] = []  # certain, in the order of the text
         self._meaning = meaning
-        self._cpu = cpu
+        self._cpu = cpu or Threads(1)
         self._waiting: deque[Citation | asyncio.Task[Citation]] = deque()
         self._lookups = 0
 
@@ -77,9 +76,7 @@ class CitationSupport:
     async def _look_up_meaning(self, meaning: Meaning, doubt: Doubt) -> Citation:
         sentences = [sentence.text for sentence in doubt.evidence]
         try:
-            place = await to_thread.run_sync(
-                meaning.nearest, doubt.claim, sentences, limiter=self._cpu
-            )
+            place = await self._cpu.run(meaning.nearest, doubt.claim, sentences)
         except Exception:  # an answer does not fail for want of a second opinion
             log.exception("a citation could not be looked at again")
             place = None

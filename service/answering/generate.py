@@ -8,8 +8,6 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 
-from anyio import CapacityLimiter
-
 from indexes.model import Principal
 from indexes.settings import Settings
 from indexes.text.scripts import Script
@@ -25,6 +23,7 @@ from service.answering.permission import Permission
 from service.answering.steps import Found
 from service.answering.values import Answer, Ask, Usage
 from service.llm.port import CompletionPart, LanguageModel, TokenCounts
+from service.operating.threads import Threads
 from service.templates.template import Template
 
 log = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class Completion:
         secret: bytes,
         *,
         meaning: Meaning | None = None,
-        cpu: CapacityLimiter | None = None,
+        cpu: Threads | None = None,
     ) -> None:
         """meaning: supports citations across languages; if None, words alone decide. cpu: limits the
         work on that.

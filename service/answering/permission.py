@@ -7,10 +7,9 @@ import time
 from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
-from anyio import CapacityLimiter, to_thread
-
 from indexes.model import Principal, Row
 from service.operating.tasks import end_task
+from service.operating.threads import Threads
 
 LOOK_S = 0.2  # between two looks; with the time that a look takes, less than a quarter of a second
 FRESH_S = 0.25  # nothing is told on the word of an older look
@@ -34,12 +33,12 @@ class Permission:
     """The permission of one asker to be given one answer."""
 
     def __init__(
-        self, reader: PermissionSource, principal: Principal, limiter: CapacityLimiter | None = None
+        self, reader: PermissionSource, principal: Principal, threads: Threads | None = None
     ) -> None:
-        """limiter: shared by all answers of a process; if None, it has one of its own."""
+        """threads: shared by all answers of a process; if None, it has one of its own."""
         self._reader = reader
         self._principal = principal
-        self._limiter = limiter or CapacityLimiter(1)
+        self._threads = threads or Threads(1)
         self._rows: frozenset[Row] = frozenset()
         self._looked = float("-inf")
 
@@ -52,9 +51,7 @@ class Permission:
     async def confirm(self) -> None:
         """Looks it up now. Raises NotAuthenticated and Withdrawn."""
         began = time.monotonic()
-        await to_thread.run_sync(
-            self._reader.confirm, self._principal, self._rows, limiter=self._limiter
-        )
+        await self._threads.run(self._reader.confirm, self._principal, self._rows)
         self._looked = began
 
     async def confirm_if_stale(self) -> None:

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from anyio import CapacityLimiter, to_thread
-
 from service.answering import extractive, phrases
 from service.answering.budget import pack_everything
 from service.answering.growing_answer import GrowingAnswer
 from service.answering.values import Answer
+from service.operating.threads import Threads
 
 
 async def answer_nothing_found(growing: GrowingAnswer) -> Answer:
@@ -20,15 +19,13 @@ async def answer_nothing_found(growing: GrowingAnswer) -> Answer:
 
 
 async def answer_with_quotes(
-    growing: GrowingAnswer, cpu: CapacityLimiter, notice: str | None = None
+    growing: GrowingAnswer, cpu: Threads, notice: str | None = None
 ) -> Answer:
     """The best sentences of the passages; if the caller has been shown passages already, of those."""
     found, asked = growing.found, growing.found.asked
     if growing.passages is None:
         await growing.show(*pack_everything(found.hits, found.left_out))
-    chosen = await to_thread.run_sync(
-        extractive.choose_quotes, asked.question, growing.passages or (), limiter=cpu
-    )
+    chosen = await cpu.run(extractive.choose_quotes, asked.question, growing.passages or ())
     quoted = extractive.compose_answer(chosen)
     for text, citation in quoted:
         await growing.say(text)

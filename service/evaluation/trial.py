@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 
 from indexes.errors import BadInput, ClearanceError, GeneratorError, NotFound
 from indexes.model import Principal
@@ -20,6 +20,7 @@ from service.answering.values import Answer
 from service.evaluation.arms import Arm
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import CaseOutcome, OutcomeFile, outcome_key
+from service.operating.threads import Threads
 
 GIVE_UP = 10  # questions in a row without an answer from the model server
 
@@ -46,7 +47,7 @@ class TrialContext:
 
     searcher: Searcher
     settings: Settings
-    cpu: CapacityLimiter
+    cpu: Threads
     version: str  # of the service
     model: str | None  # that answers; None if there are only quotes
 
@@ -100,12 +101,8 @@ class Trial:
         """What came of one question, and whether that was known before."""
         asker = Principal(name=case.user)
         about = conditions | {"ask": asdict(arm.ask), "question": case.question}
-        about["told"] = await to_thread.run_sync(
-            arm.digest_template, case.question, asker, limiter=self.context.cpu
-        )
-        view_id = await to_thread.run_sync(
-            self.context.searcher.view_id, asker, limiter=self.context.cpu
-        )
+        about["told"] = await self.context.cpu.run(arm.digest_template, case.question, asker)
+        view_id = await self.context.cpu.run(self.context.searcher.view_id, asker)
         if found := self.kept.get(outcome_key(**about, view=view_id)):
             return found, True
         try:
@@ -114,9 +111,7 @@ class Trial:
             self._note_failure(error)
             return CaseOutcome(text="", abstained=False, failure=str(error)), False
         self.failed_in_a_row = 0
-        leaked = await to_thread.run_sync(
-            self._find_leaked, answer, asker, limiter=self.context.cpu
-        )
+        leaked = await self.context.cpu.run(self._find_leaked, answer, asker)
         outcome = _make_outcome(answer, leaked, self.name)
         self.kept.put(outcome_key(**about, view=answer.view_id), outcome)
         return outcome, False

@@ -16,7 +16,7 @@ from service.http.bodies import AskBody, SearchBody, passage_count, question_of
 from service.http.deps import PROBLEM_RESPONSES, json_response, run_in_thread, runtime_of
 from service.http.direct import DirectRoute
 from service.http.disconnects import CallerLeft, run_unless_gone
-from service.http.replies import AskReply, SearchReply
+from service.http.replies import AskReply, SearchReply, search_json
 from service.http.streaming import AskForm, EventStream, ReplyForm
 from service.runtime import Runtime
 
@@ -56,27 +56,15 @@ async def search(body: SearchBody, request: Request) -> Response:
     filters = body.filters.filters() if body.filters else None
     at_least = request.headers.get("clearance-at-least")
 
-    def search_passages() -> SearchResult:
-        return runtime.searcher.search(
+    known = request.headers.get("if-none-match", "")
+
+    def search_passages() -> Response:
+        result = runtime.searcher.search(
             question, caller, k, mode=body.mode, filters=filters, at_least=at_least
         )
+        return _search_response(body, result, known)
 
-    result = await run_in_thread(runtime, search_passages)
-    response = json_response(SearchReply.of(result))
-    tag = _entity_tag(body, result.view_id, response)
-    headers = {
-        "ETag": tag,
-        "Cache-Control": "private, no-cache",
-        "Vary": "Authorization, Clearance-At-Least",
-    }
-    headers["Clearance-Position"] = result.position
-    response.headers.update(headers)
-    if tag in [
-        given.strip().removeprefix("W/")
-        for given in request.headers.get("if-none-match", "").split(",")
-    ]:
-        return Response(status_code=304, headers=headers)
-    return response
+    return await run_in_thread(runtime, search_passages)
 
 
 async def answer_over_http(
@@ -111,7 +99,24 @@ async def answer_over_http(
     return response
 
 
-def _entity_tag(body: SearchBody, view_id: str, response: Response) -> str:
+def _search_response(body: SearchBody, result: SearchResult, known: str) -> Response:
+    """The reply, or that it is one of those that the caller has. known: their tags, as in
+    `If-None-Match`.
+    """
+    content = search_json(result)
+    tag = _entity_tag(body, result.view_id, content)
+    headers = {
+        "ETag": tag,
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, Clearance-At-Least",
+        "Clearance-Position": result.position,
+    }
+    if known and tag in [given.strip().removeprefix("W/") for given in known.split(",")]:
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type="application/json")
+
+
+def _entity_tag(body: SearchBody, view_id: str, content: bytes) -> str:
     """Changes with the question, with what the caller may read, and with the reply."""
-    parts = (body.model_dump_json().encode(), view_id.encode(), bytes(response.body))
+    parts = (body.model_dump_json().encode(), view_id.encode(), content)
     return '"' + hashlib.sha256(b"\0".join(parts)).hexdigest()[:32] + '"'

@@ -1,25 +1,31 @@
 """Who is asking.
 
 A request passes the gate before anything else looks at it; what is open is listed here, by name.
+
+A search reads in a transaction that confirms the key, so the gate need not look up a key for it
+that it has looked up before. Whatever else becomes of such a request than what that transaction
+read, it is told only after a look-up.
 """
 
 import asyncio
+import hashlib
 import hmac
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Annotated, Protocol, cast
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from pydantic import SecretStr
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from indexes.catalog import Catalog
 from indexes.errors import ClearanceError, NotAuthenticated, NotPermitted
 from indexes.model import Actor, Principal
 from service.http import problems
 from service.http.wrong_keys import MAX_WAITING, WrongKeys, address_group
+from service.operating.threads import Threads
 
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/version", "/docs", "/openapi.json"})
 OPEN_PREFIXES = ("/page/", "/problems/")
@@ -27,6 +33,12 @@ ADMIN_PREFIX = "/admin/"
 METRICS = "/metrics"
 ADMIN = "admin"
 MAX_KEY_CHARS = 512
+CONFIRMED_WHERE_READ = frozenset({"/search"})
+"""Addresses from which no reply below 400 leaves but what was read in a transaction that confirmed
+the key.
+"""
+KEYS_REMEMBERED = 10_000
+BAD_REQUEST = 400  # from here on a status tells of an error
 
 
 class Authenticator(Protocol):
@@ -64,18 +76,19 @@ class Gate:
         app: ASGIApp,
         authenticator: Callable[[], Authenticator],
         act_as: ActAs,
-        limiter: CapacityLimiter,
+        threads: Threads,
         metrics_token: SecretStr | None = None,
     ) -> None:
         """authenticator: is there once the service is open. act_as: around everything that is for
-        administrators. metrics_token: opens `/metrics` and nothing else.
+        administrators. threads: for look-ups of keys. metrics_token: opens `/metrics` and nothing else.
         """
         self._app = app
         self._authenticator = authenticator
         self._act_as = act_as
-        self._limiter = limiter
+        self._threads = threads
         self._metrics_token = metrics_token
         self._wrong_keys = WrongKeys()
+        self._known_keys = _KnownKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _is_open(scope["path"]):
@@ -88,15 +101,16 @@ class Gate:
                 scope["state"]["may_measure"] = True
                 await self._app(scope, receive, send)
                 return
-            principal = scope["state"]["principal"] = await self._find_principal(scope, key)
+            known = scope["path"] in CONFIRMED_WHERE_READ and self._known_keys.recall(key)
+            principal = known or await self._find_principal(scope, key)
         except NotAuthenticated:
             await self._refuse(scope, receive, send, tried=key is not None)
         except ClearanceError as error:
-            problems.log_problem(error, scope["state"]["request_id"])
-            await problems.problem_of(error).response(scope["state"]["request_id"])(
-                scope, receive, send
-            )
+            await self._tell_problem(error, scope, receive, send)
         else:
+            scope["state"]["principal"] = principal
+            if known:
+                send = self._look_up_before_errors(scope, receive, send, key)
             if not _is_for_administrators(scope["path"]):
                 await self._app(scope, receive, send)
                 return
@@ -104,17 +118,50 @@ class Gate:
                 await self._app(scope, receive, send)
 
     async def _find_principal(self, scope: Scope, key: str) -> Principal:
-        found = await to_thread.run_sync(
-            self._authenticator().authenticate, key, limiter=self._limiter
-        )
+        try:
+            found = await self._threads.run(self._authenticator().authenticate, key)
+        except NotAuthenticated:
+            self._known_keys.forget(key)
+            raise
+        self._known_keys.remember(key, found)
         if _is_for_administrators(scope["path"]) and ADMIN not in found.scopes:
             raise NotPermitted
         return found
+
+    def _look_up_before_errors(self, scope: Scope, receive: Receive, send: Send, key: str) -> Send:
+        """A `send` for a request whose key has not been looked up. If the reply is an error, that is
+        done first, and if the key does not hold, the caller is refused instead.
+        """
+        refused = False
+
+        async def tell(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] >= BAD_REQUEST:
+                try:
+                    await self._find_principal(scope, key)
+                except NotAuthenticated:
+                    refused = True
+                    await self._refuse(scope, receive, send, tried=True)
+                except ClearanceError as error:
+                    refused = True
+                    await self._tell_problem(error, scope, receive, send)
+            if not refused:
+                await send(message)
+
+        return tell
 
     def _is_metrics_token(self, scope: Scope, key: str) -> bool:
         if scope["path"] != METRICS or self._metrics_token is None:
             return False
         return hmac.compare_digest(key.encode(), self._metrics_token.get_secret_value().encode())
+
+    @staticmethod
+    async def _tell_problem(
+        error: ClearanceError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        request_id = scope["state"]["request_id"]
+        problems.log_problem(error, request_id)
+        await problems.problem_of(error).response(request_id)(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, *, tried: bool) -> None:
         """Later and later, for an address that many wrong keys come from. tried: there was a key to
@@ -131,6 +178,38 @@ class Gate:
             finally:
                 self._wrong_keys.waiting -= 1
         await problems.Problem(kind).response(scope["state"]["request_id"])(scope, receive, send)
+
+
+class _KnownKeys:
+    """Whose a key was when it was looked up last. Those of one process; used by one thread.
+
+    Only of keys that the catalog itself keeps, since only these are confirmed by every transaction
+    that reads. Of a key its digest is kept.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, Principal] = OrderedDict()
+
+    def recall(self, key: str) -> Principal | None:
+        digest = _digest(key)
+        known = self._known.get(digest)
+        if known is not None:
+            self._known.move_to_end(digest)
+        return known
+
+    def remember(self, key: str, principal: Principal) -> None:
+        if principal.key is None or principal.id is None:
+            return
+        self._known[_digest(key)] = principal
+        if len(self._known) > KEYS_REMEMBERED:
+            self._known.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        self._known.pop(_digest(key), None)
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
 
 
 def _address_of(scope: Scope) -> str:

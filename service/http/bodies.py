@@ -33,6 +33,8 @@ BLANK = CONTROL | {"Cf", "Cn", "Zl", "Zp", "Zs"}  # a text of nothing else says 
 
 def clean_text(text: str) -> str:
     """The text with control characters as spaces. Raises ValueError if nothing is left."""
+    if text.isprintable() and (stripped := text.strip()):  # as nearly every text is
+        return stripped
     said = "".join(
         " " if unicodedata.category(mark) in CONTROL and mark not in "\n\t" else mark
         for mark in text

@@ -2,19 +2,17 @@
 JSON.
 """
 
-import json
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, cast
 
-from anyio import to_thread
 from fastapi import Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from indexes.errors import NotFound
 from service.http import problems
-from service.http.replies import ProblemReply
+from service.http.replies import ProblemReply, encode_json
 from service.runtime import Runtime
 
 T = TypeVar("T")
@@ -42,7 +40,7 @@ CurrentRuntime = Annotated[Runtime, Depends(_runtime_of)]
 
 async def run_in_thread(runtime: Runtime, work: Callable[[], T]) -> T:
     """Blocking work, in one of the threads there are for it."""
-    return await to_thread.run_sync(work, limiter=runtime.cpu)
+    return await runtime.cpu.run(work)
 
 
 def check_public_id(given: str) -> str:
@@ -53,11 +51,4 @@ def check_public_id(given: str) -> str:
 
 
 def json_response(reply: BaseModel, status: int = 200) -> Response:
-    """A reply as JSON.
-
-    Text that is no valid Unicode (from a file's name, say) is shown with marks in its place.
-    """
-    content = json.dumps(
-        reply.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, separators=(",", ":")
-    )
-    return Response(content.encode("utf-8", "replace"), status, media_type="application/json")
+    return Response(encode_json(reply), status, media_type="application/json")

@@ -4,9 +4,9 @@ browser harmless.
 
 import asyncio
 import logging
+import os
 import time
 import traceback
-import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -47,7 +47,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = uuid.uuid4().hex
+        request_id = os.urandom(16).hex()
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
         started = time.perf_counter()
@@ -60,19 +60,21 @@ class Envelope:
                 _add_safe_headers(message, request_id)
             await send(message)
 
-        with self._metrics.in_flight.track_inprogress():
-            try:
-                await self._app(scope, receive, send_safely)
-            except Exception as error:
-                _log_unexpected(error, request_id)
-                if status == 0:
-                    await problems.Problem(problems.INTERNAL).response(request_id)(
-                        scope, receive, send_safely
-                    )
-            finally:
-                seconds = time.perf_counter() - started
-                self._log_request(scope, CLIENT_LEFT if state.get("left") else status, seconds)
-                self._metrics.callers_left.inc(bool(state.get("left")))
+        self._metrics.in_flight.inc()
+        try:
+            await self._app(scope, receive, send_safely)
+        except Exception as error:
+            _log_unexpected(error, request_id)
+            if status == 0:
+                await problems.Problem(problems.INTERNAL).response(request_id)(
+                    scope, receive, send_safely
+                )
+        finally:
+            self._metrics.in_flight.dec()
+            seconds = time.perf_counter() - started
+            self._log_request(scope, CLIENT_LEFT if state.get("left") else status, seconds)
+            if state.get("left"):
+                self._metrics.callers_left.inc()
 
     def _log_request(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)

@@ -1,5 +1,6 @@
 """What callers get: replies hold what the caller may read, and nothing of what is inside."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
@@ -248,6 +249,18 @@ class SearchReply(Reply):
         )
 
 
+def search_json(result: SearchResult) -> bytes:
+    """As `encode_json(SearchReply.of(result))`, to the letter, without looking again at what is ours."""
+    return _encode(
+        {
+            "passages": [_hit_values(hit) for hit in result.hits],
+            "view_id": result.view_id,
+            "exactness": result.exactness,
+            "mode": result.mode,
+        }
+    )
+
+
 class DocumentReply(Reply):
     """A document, or the stretch of it that was asked for."""
 
@@ -378,6 +391,18 @@ class ProblemReply(Reply):
     retry_after_s: int | None = None
 
 
+def encode_json(reply: BaseModel) -> bytes:
+    """Text that is no valid Unicode (from a file's name, say) is shown with marks in its place."""
+    return _encode(reply.model_dump(mode="json"))
+
+
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _encode(value: dict[str, Any]) -> bytes:
+    return _encoder.encode(value).encode("utf-8", "replace")
+
+
 def citation(found: Citation) -> CitationReply:
     return CitationReply.model_validate(found)
 
@@ -390,6 +415,19 @@ def _next_step(exact: float) -> int:
     while step < exact:
         step = step * 5 // 2 if str(step).startswith("2") else step * 2
     return step
+
+
+_HIT_FIELDS = tuple(HitReply.model_fields)
+_read_hit = attrgetter(*_HIT_FIELDS)
+
+
+def _hit_values(hit: Hit) -> dict[str, Any]:
+    """The fields of a `HitReply` with their values as JSON has them."""
+    values = dict(zip(_HIT_FIELDS, _read_hit(hit), strict=True))
+    values["pages"] = [
+        {"number": mark.number, "name": mark.name, "kind": hit.page_kind} for mark in hit.pages
+    ]
+    return values
 
 
 def _page_replies(marks: tuple[PageMark, ...], kind: PageKind | None) -> tuple[PageReply, ...]:

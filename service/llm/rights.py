@@ -6,11 +6,10 @@ What a caller may not use is handled exactly like what does not exist.
 from contextlib import suppress
 from typing import Protocol
 
-from anyio import CapacityLimiter, to_thread
-
 from indexes.errors import BadInput, GeneratorError, NoSuchModel
 from indexes.model import Principal
 from service.llm.port import LanguageModel, ServedModel
+from service.operating.threads import Threads
 
 QUOTES = "clearance-quotes"  # listed beside the served models: answers with quotes, no model needed
 MAX_LOOKUPS = 16  # rights looked up at the same time; this never waits behind work that burns CPU
@@ -42,15 +41,13 @@ class PermittedModels:
         """rights: None if everybody may use every model, as in a benchmark."""
         self._model = model
         self._rights = rights
-        self._limiter = CapacityLimiter(MAX_LOOKUPS)
+        self._threads = Threads(MAX_LOOKUPS)
 
     async def models_for(self, principal: Principal) -> LanguageModel | None:
         """The models of this caller. None if there is none for them, as if none were configured."""
         if self._model is None or self._rights is None:
             return self._model
-        hidden = await to_thread.run_sync(
-            self._rights.hidden_from, principal, limiter=self._limiter
-        )
+        hidden = await self._threads.run(self._rights.hidden_from, principal)
         if not hidden:
             return self._model
         theirs = self._model.hide_models(hidden)

@@ -36,13 +36,17 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             said["error"] = record.exc_info[0].__qualname__
             said["at"] = "".join(traceback.format_tb(record.exc_info[2])[-12:])
-        return json.dumps(said, ensure_ascii=False, default=str)
+        return _encode(said)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def configure(level: str) -> None:
     """Sends every log of the process to standard error."""
     # nothing of it is written, and to find it out costs each record as much as to write it
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # the same for the place in the code
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

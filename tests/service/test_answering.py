@@ -3,7 +3,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +21,7 @@ from indexes.settings import Settings
 from service.answering.answerer import Answerer
 from service.answering.values import Answer, Ask, CitationFound, Event, Finished, Passages, Token
 from service.llm.port import Prompt, ServedModel
+from service.operating.threads import Threads
 from service.testing.models import ScriptedModel
 from tests.service.given import ADA, Library, hit, hit_lists, texts
 
@@ -34,7 +34,7 @@ def answerer(
     model: ScriptedModel | None = None, *hits: Hit, view_id: str = "view-1", **settings: object
 ) -> Answerer:
     library = Library(*(hits or (HARBOUR, FEES)), view_id=view_id)
-    limiter = anyio.CapacityLimiter(1)
+    limiter = Threads(1)
     return Answerer(library, model, Settings.model_validate(settings), limiter, secret=b"test")
 
 
@@ -93,7 +93,7 @@ def test_the_stream_says_what_the_answer_says_and_ends_with_it() -> None:
 
 @pytest.mark.parametrize("model", [None, ScriptedModel("never asked")], ids=["quotes", "model"])
 def test_nothing_found_is_a_fixed_answer_without_a_call(model: ScriptedModel | None) -> None:
-    by = Answerer(Library(), model, Settings(), anyio.CapacityLimiter(1))
+    by = Answerer(Library(), model, Settings(), Threads(1))
     given = answer(by, "Who was paid what?")
     assert given.text == "Nothing about this was found in the documents that you may read."
     assert (given.abstained, given.passages, given.citations, given.usage) == (True, (), (), None)

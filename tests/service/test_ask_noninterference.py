@@ -10,7 +10,6 @@ from math import nextafter
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,6 +24,7 @@ from service.answering.prompt import Turn
 from service.answering.values import Ask
 from service.http.replies import AskReply
 from service.llm.port import Prompt
+from service.operating.threads import Threads
 from service.templates.store import CatalogTemplates
 from service.testing.models import ScriptedModel
 from tests.indexes.test_noninterference import count_hidden_writes
@@ -62,7 +62,7 @@ def echo(prompt: Prompt) -> str:
 
 def replies(world: World) -> list[bytes]:
     """Everything that ada gets, apart from the random id and the clock; errors too."""
-    source, limiter = CatalogTemplates(world.catalog), anyio.CapacityLimiter(1)
+    source, limiter = CatalogTemplates(world.catalog), Threads(1)
     model, secret = ScriptedModel(echo), world.catalog.secret
     judge = EvidenceJudge(world.searcher.corpus)
     by = Answerer(

@@ -95,6 +95,59 @@ def test_revoked_expired_and_orphaned_keys_are_refused_at_once(
     assert status(house.keys["ada"]) == 401
 
 
+def test_a_key_that_was_looked_up_before_is_confirmed_where_the_search_reads(
+    house: Any, http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[str] = []
+    authenticate = type(house.catalog.keys).authenticate
+
+    def counting(keys: Any, secret: str) -> Principal:
+        looked_up.append(secret)
+        found: Principal = authenticate(keys, secret)
+        return found
+
+    monkeypatch.setattr(type(house.catalog.keys), "authenticate", counting)
+    ada = house.headers("ada")
+    first, second = (http.post("/search", json=QUESTION, headers=ada) for _ in range(2))
+    assert (first.status_code, first.content) == (second.status_code, second.content)
+    assert len(looked_up) == 1
+    assert http.post("/search", json={"question": ""}, headers=ada).status_code == 422
+    assert len(looked_up) == 2, "an error is told only after a look-up"
+    house.catalog.people.disable_user("ada", by=TESTER)
+    assert http.post("/search", json=QUESTION, headers=ada).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"json": QUESTION},
+        {"content": b"{nonsense"},
+        {"content": b""},
+        {"json": {"question": "", "k": 0, "unknown": 1}},
+        {"content": b"x" * 1_000_000},
+        {"content": b"a=b", "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
+        {"json": QUESTION, "headers": {"Clearance-At-Least": "nonsense"}},
+        {"method": "GET"},
+    ],
+    ids=["right", "no JSON", "no body", "invalid", "too large", "no JSON told", "position", "GET"],
+)
+def test_a_key_that_held_a_moment_ago_tells_no_more_than_any_other_wrong_one(
+    house: Any, http: TestClient, given: dict[str, Any]
+) -> None:
+    issued = house.catalog.keys.issue("ada", by=TESTER)
+    key = {"Authorization": f"Bearer {issued.secret}"}
+    assert http.post("/search", json=QUESTION, headers=key).status_code == 200
+    house.catalog.keys.revoke(issued.id, by=TESTER)
+    more = {**given, "headers": key | given.get("headers", {})}
+    method = more.pop("method", "POST")
+    told, again = (http.request(method, "/search", **more) for _ in range(2))
+    refused = http.post("/search", json=QUESTION, headers={"Authorization": "Bearer wrong"})
+    for reply in (told, again):
+        assert reply.status_code == 401
+        assert reply.json() | {"instance": ""} == refused.json() | {"instance": ""}
+        assert set(reply.headers) == set(refused.headers)
+
+
 def test_without_a_key_every_address_and_every_body_looks_the_same(
     house: Any, http: TestClient
 ) -> None:
@@ -210,6 +263,26 @@ def test_who_comes_with_a_token_reads_what_the_catalog_says(house: Any) -> None:
         assert http.post("/search", json=question, headers=stranger).status_code == 401
         house.catalog.people.disable_user("bob", by=TESTER)
         assert http.post("/search", json=question).status_code == 401
+
+
+class Lapsing(Tokens):
+    """An identity provider whose token ends when it says so; the catalog does not know."""
+
+    has_lapsed = False
+
+    def authenticate(self, credentials: str, /) -> Principal:
+        if self.has_lapsed:
+            raise NotAuthenticated
+        return super().authenticate(credentials)
+
+
+def test_a_token_is_looked_at_for_every_request(house: Any) -> None:
+    bob = house.catalog.keys.authenticate(house.keys["bob"])
+    provider = Lapsing(bob)
+    with served_to(house, provider) as http:
+        assert http.post("/search", json=QUESTION).status_code == 200
+        provider.has_lapsed = True
+        assert http.post("/search", json=QUESTION).status_code == 401
 
 
 def test_a_scope_that_only_a_token_claims_opens_no_administration(house: Any) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +22,7 @@ from service.answering.values import Ask
 from service.evaluation import calibration
 from service.evaluation.calibration import Calibration, RefusedShare, calibrate, threshold_of
 from service.evaluation.cases import Case
+from service.operating.threads import Threads
 from tests.world import TESTER, World
 
 THINGS = 80
@@ -87,7 +87,7 @@ def test_it_holds_at_the_next_question_once_it_is_stored(fresh: World) -> None:
         fresh.searcher,
         None,
         fresh.settings,
-        anyio.CapacityLimiter(1),
+        Threads(1),
         judge=EvidenceJudge(fresh.searcher.corpus),
     )
     ada = Principal(name=USER)

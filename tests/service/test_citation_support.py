@@ -3,7 +3,6 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import anyio
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from service.answering.citation_support import MOST, CitationSupport
 from service.answering.citations import CitationWriter, Doubt
 from service.answering.meaning import SAME, EmbeddedMeaning, Meaning, make_meaning
 from service.answering.values import Answer, Ask, CitationFound, Event, Finished, Token
+from service.operating.threads import Threads
 from service.testing.models import ScriptedModel
 from tests.service.given import ADA, Library, hit, shown
 
@@ -50,7 +50,7 @@ def asked(
 
     async def collected() -> list[Event]:
         library = Library(HARBOUR, LIBRARY)
-        cpu = anyio.CapacityLimiter(1)
+        cpu = Threads(1)
         by = Answerer(library, ScriptedModel(reply), Settings(), cpu, meaning=told, secret=b"test")
         events: list[Event] = []
         async for event in by.stream(Ask(question="When does it open?"), ADA):
@@ -149,7 +149,7 @@ def test_a_look_for_meaning_that_fails_leaves_what_words_decided() -> None:
 def test_nothing_is_looked_at_any_more_when_the_caller_has_left() -> None:
     async def left() -> int:
         told = Told()
-        async with CitationSupport(told, anyio.CapacityLimiter(1)) as looking:
+        async with CitationSupport(told, Threads(1)) as looking:
             for doubt in some_doubts():
                 looking.add(doubt.citation, doubt)
         await asyncio.sleep(0.05)

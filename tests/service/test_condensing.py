@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import Any
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from service.answering.condense import complete_by_rule, make_question_standalon
 from service.answering.prompt import Turn
 from service.answering.values import Answer, Ask, Event, Finished, Passages
 from service.llm.port import Prompt
+from service.operating.threads import Threads
 from service.testing.models import ScriptedModel, count_tokens
 from tests.service.given import ADA, Library, hit, texts
 
@@ -45,7 +45,7 @@ def asked(
     model: ScriptedModel | None, question: str, *turns: Turn, **more: Any
 ) -> tuple[Answer, list[Event], Listening]:
     found = Listening(hit("The canteen serves soup on Mondays. On Fridays there is fish."))
-    by = Answerer(found, model, Settings(), anyio.CapacityLimiter(1), secret=b"test")
+    by = Answerer(found, model, Settings(), Threads(1), secret=b"test")
 
     async def collected() -> list[Event]:
         return [
@@ -252,7 +252,7 @@ def test_quotes_take_over_a_whole_answer_that_had_begun_and_never_a_stream() -> 
     failing = ScriptedModel(
         "It serves soup on Mondays [1].", failure=GeneratorUnavailable("Gone."), fail_after=5
     )
-    by = Answerer(found, failing, Settings(fallback="quotes"), anyio.CapacityLimiter(1))
+    by = Answerer(found, failing, Settings(fallback="quotes"), Threads(1))
     question = Ask(question="When does the canteen serve soup?")
     whole = asyncio.run(by.answer(question, ADA))
     assert (whole.answerer, whole.text) == ("quotes", "“The canteen serves soup on Mondays.” [1]")

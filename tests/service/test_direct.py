@@ -15,7 +15,7 @@ from indexes.model import Principal
 from service.http import problems
 from service.http.auth import needs_admin, needs_key
 from service.http.bodies import AskBody
-from service.http.direct import DirectRoute
+from service.http.direct import DirectRoute, DirectWay
 
 BODIES = [
     b"",
@@ -102,3 +102,50 @@ def test_a_direct_route_with_any_other_parameter_is_not_made() -> None:
     router = APIRouter(route_class=DirectRoute, dependencies=needs_key)
     with pytest.raises(TypeError):
         router.add_api_route("/ask", ask, methods=["POST"])
+
+
+def test_what_is_not_asked_for_as_a_direct_route_is_goes_the_ordinary_way() -> None:
+    asked: list[str] = []
+
+    async def ordinary(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(f"{scope['method']} {scope['path']}")
+
+    async def ask(body: AskBody, request: Request) -> Response:
+        return Response(body.question)
+
+    router = APIRouter(route_class=DirectRoute, dependencies=needs_key)
+    router.add_api_route("/ask", ask, methods=["POST"])
+    router.add_api_route("/other", ask, methods=["POST"], route_class_override=APIRoute)
+    http = TestClient(LetIn(DirectWay(ordinary, router.routes, {})))
+    assert http.post("/ask", json={"question": "soup"}).text == "soup"
+    for method, path in (("GET", "/ask"), ("POST", "/ask/"), ("POST", "/other"), ("PUT", "/ask")):
+        with pytest.raises(AssertionError):  # it answers nothing
+            http.request(method, path)
+        assert asked.pop() == f"{method} {path}"
+
+
+class Late(Exception):
+    pass
+
+
+class VeryLate(Late):
+    pass
+
+
+def test_an_error_on_the_direct_way_becomes_what_the_applications_handler_makes_of_it() -> None:
+    async def ask(body: AskBody, request: Request) -> Response:
+        raise VeryLate if body.k else KeyError
+
+    async def on_late(request: Request, error: Exception) -> Response:
+        return Response("late", 503)
+
+    async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError
+
+    router = APIRouter(route_class=DirectRoute, dependencies=needs_key)
+    router.add_api_route("/ask", ask, methods=["POST"])
+    http = TestClient(LetIn(DirectWay(nothing, router.routes, {Late: on_late})))
+    reply = http.post("/ask", json={"question": "soup", "k": 1})
+    assert (reply.status_code, reply.text) == (503, "late")
+    with pytest.raises(KeyError):
+        http.post("/ask", json={"question": "soup"})

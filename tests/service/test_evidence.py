@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from starlette.testclient import TestClient
 
@@ -34,6 +33,7 @@ from service.answering.evidence import (
 from service.answering.phrases import NOTHING_FOUND
 from service.answering.values import Answer, Ask, Event
 from service.http.replies import AskReply
+from service.operating.threads import Threads
 from service.testing.models import ScriptedModel
 from tests.service.given import hit
 from tests.world import TESTER, World
@@ -77,7 +77,7 @@ def threshold(catalog: Catalog, below: float, *modes: Mode) -> None:
 
 
 def answerer(world: World, model: ScriptedModel | None = None) -> Answerer:
-    limiter = anyio.CapacityLimiter(1)
+    limiter = Threads(1)
     judge = EvidenceJudge(world.searcher.corpus)
     return Answerer(world.searcher, model, world.settings, limiter, judge=judge, secret=b"test")
 

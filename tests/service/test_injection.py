@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from anyio import CapacityLimiter
 
 from bench import injection
 from bench.injection import Case, Desk, InjectionReply, Obedient
@@ -22,6 +21,7 @@ from bench.labelled import DATA
 from service.answering.answerer import Answerer
 from service.answering.values import Ask, Token
 from service.llm.port import Prompt
+from service.operating.threads import Threads
 from tests.service.given import CONTROL_TOKENS
 from tests.world import World
 
@@ -61,7 +61,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def desk(world: World, cases: Sequence[Case]) -> Desk:
     injection.put_documents(cases, (), world.catalog, world.embedder)
     settings = world.settings.model_copy(update={"llm_answer_tokens": 1 << 16})
-    return Desk(world.searcher, Obedient(), settings, b"secret", CapacityLimiter(2), tokens=1 << 16)
+    return Desk(world.searcher, Obedient(), settings, b"secret", Threads(2), tokens=1 << 16)
 
 
 def replies(

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-import anyio
 import pytest
 
 from indexes.errors import Withdrawn
@@ -13,6 +12,7 @@ from service.answering.answerer import Answerer
 from service.answering.evidence import SETTING, EvidenceJudge
 from service.answering.permission import Permission
 from service.answering.values import Answer, Ask
+from service.operating.threads import Threads
 from service.testing.models import ScriptedModel
 from tests.world import TESTER, World
 
@@ -36,7 +36,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def answerer(world: World, model: ScriptedModel | None = None) -> Answerer:
     judge = EvidenceJudge(world.searcher.corpus)
-    cpu = anyio.CapacityLimiter(1)
+    cpu = Threads(1)
     return Answerer(world.searcher, model, world.settings, cpu, judge=judge, secret=b"test")
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import anyio
 import pytest
 
 from indexes.catalog import Catalog, template_choice, templates
@@ -16,6 +15,7 @@ from indexes.errors import BadInput, BadPrincipal, NotFound
 from indexes.model import Actor, Principal, Readers
 from service.answering.answerer import Answerer
 from service.answering.values import Answer, Ask
+from service.operating.threads import Threads
 from service.templates.store import CatalogTemplates, draw_share
 from service.templates.template import BUILT_IN
 from service.testing.models import ScriptedModel
@@ -314,7 +314,7 @@ def test_only_the_guarded_statement_gives_text_to_who_asks() -> None:
 
 
 def answerer(world: World, found: Library, model: ScriptedModel) -> Answerer:
-    limiter = anyio.CapacityLimiter(1)
+    limiter = Threads(1)
     return Answerer(
         found, model, world.settings, limiter, templates=CatalogTemplates(world.catalog)
     )
