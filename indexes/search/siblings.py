@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.derived.keywords.compilation import kernel
+from indexes.derived.compilation import kernel
 
 DEPTH = 100
 WEIGHT = 0.2

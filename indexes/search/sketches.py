@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.derived.keywords.compilation import kernel
+from indexes.derived.compilation import kernel
 from indexes.text.near_copies import missing_words
 from indexes.text.scripts import UNSPACED
 
