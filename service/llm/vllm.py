@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 import httpx2
@@ -24,7 +23,6 @@ from indexes.errors import (
 )
 from indexes.settings import Settings
 from service.llm import event_stream
-from service.llm.http_client import ConnectionFailed, HttpClient, Reply
 from service.llm.pool import Pool, PooledModel, RequestRefused
 from service.llm.port import CompletionPart, Prompt, ServedModel, TokenCounts
 from service.llm.tokenizer import LocalTokenizer
@@ -60,8 +58,13 @@ class VllmServer:
     def __init__(self, address: str, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._clock = clock
-        self._client = HttpClient(
-            address, _auth_headers(settings), connect_timeout_s=settings.llm_connect_timeout_s
+        self._base = address
+        self._client = httpx2.AsyncClient(
+            headers=_auth_headers(settings),
+            timeout=httpx2.Timeout(None, connect=settings.llm_connect_timeout_s),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=32),
+            trust_env=False,
+            follow_redirects=False,
         )
         # by model, if the server does not count
         self._tokenizers: dict[str, LocalTokenizer] = {}
@@ -117,14 +120,15 @@ class VllmServer:
         """Each wait ends at the limit for one token, or at the end of all."""
         body = self._completion_request(prompt, model, max_tokens, cache_salt, stop)
         route = "/v1/chat/completions" if "messages" in body else "/v1/completions"
-        response = await self._send("POST", route, body, self._next_deadline(end))
+        request = self._client.build_request("POST", self._base + route, json=body)
+        response = await self._send(request, self._next_deadline(end))
         try:
-            _check_status(response.status)
+            _check_status(response)
             if "text/event-stream" not in response.headers.get("content-type", ""):
                 raise GeneratorBroken("It sent no event stream.")
             reader = _CompletionReader(max_tokens)
             most = SPARE_BYTES + 4096 * max_tokens
-            async with aclosing(event_stream.read_data(response.chunks(), most)) as events:
+            async with aclosing(event_stream.read_data(response.aiter_raw(), most)) as events:
                 first_token_by = self._next_deadline(end)
                 while (event := await self._wait_for(anext(events, None), first_token_by)) not in (
                     None,
@@ -135,7 +139,7 @@ class VllmServer:
                         first_token_by = self._next_deadline(end)
             yield reader.last_part()
         finally:
-            response.close()
+            await response.aclose()
 
     def _completion_request(
         self, prompt: Prompt, model: str, max_tokens: int, cache_salt: str, stop: Sequence[str]
@@ -165,14 +169,16 @@ class VllmServer:
         self, method: str, route: str, deadline: float, body: dict[str, Any] | None = None
     ) -> dict[str, Any] | None:
         """A JSON object from the server; None if it has no such route."""
-        response = await self._send(method, route, body, deadline)
+        response = await self._send(
+            self._client.build_request(method, self._base + route, json=body), deadline
+        )
         try:
-            if response.status in NO_ROUTE:
+            if response.status_code in NO_ROUTE:
                 return None
-            _check_status(response.status)
-            raw = await self._wait_for(response.read(), deadline)
+            _check_status(response)
+            raw = await self._wait_for(response.aread(), deadline)
         finally:
-            response.close()
+            await response.aclose()
         try:
             reply = json.loads(raw)
         except (ValueError, RecursionError) as error:
@@ -181,11 +187,8 @@ class VllmServer:
             raise GeneratorBroken(f"{route} did not give an object.")
         return reply
 
-    async def _send(
-        self, method: str, route: str, body: dict[str, Any] | None, deadline: float
-    ) -> Reply:
-        content = None if body is None else _encode(body)
-        return await self._wait_for(self._client.send(method, route, content), deadline)
+    async def _send(self, request: httpx2.Request, deadline: float) -> httpx2.Response:
+        return await self._wait_for(self._client.send(request, stream=True), deadline)
 
     async def _wait_for(self, work: Awaitable[T], deadline: float) -> T:
         """The result of one wait on the network. Raises GeneratorTimeout and GeneratorUnavailable."""
@@ -194,21 +197,23 @@ class VllmServer:
                 return await work
         except TimeoutError as error:
             raise GeneratorTimeout from error
-        except ConnectionFailed as error:
-            said = "It takes no connection." if error.connecting else "The connection to it broke."
+        except httpx2.HTTPError as error:
+            connecting = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+            said = "It takes no connection." if connecting else "The connection to it broke."
             raise GeneratorUnavailable(said) from error
 
     def _next_deadline(self, end: float) -> float:
         return min(end, self._clock() + self._settings.llm_first_token_timeout_s)
 
 
-def _check_status(status: int) -> None:
+def _check_status(response: httpx2.Response) -> None:
     """Raises the error that a status other than 200 stands for."""
-    if status == HTTPStatus.OK:
+    status = response.status_code
+    if status == httpx2.codes.OK:
         return
     if status in OVERLOADED or status in NO_ROUTE:
         raise GeneratorUnavailable(f"It answered {status}.")
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+    if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
         raise GeneratorUnavailable("It refuses our key.", remedy="Check CLEARANCE_LLM_API_KEY.")
     if status in REFUSED:
         raise RequestRefused(f"It refused the request with {status}.")
@@ -288,12 +293,6 @@ def _split_half_character(text: str) -> tuple[str, str]:
     held = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
     joined = text.removesuffix(held).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return joined.replace("\0", "\ufffd"), held
-
-
-def _encode(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
-        "utf-8", "replace"
-    )
 
 
 def _prompt_fields(prompt: Prompt) -> dict[str, Any]:
