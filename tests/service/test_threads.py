@@ -7,7 +7,6 @@ from contextvars import ContextVar
 
 import pytest
 
-from service.operating import threads
 from service.operating.threads import Threads
 
 asker: ContextVar[str] = ContextVar("asker", default="nobody")
@@ -97,25 +96,6 @@ def test_work_whose_caller_has_left_keeps_its_place_until_it_has_ended() -> None
     counted = asyncio.run(ask())
     assert counted.most == 2
     assert sorted(counted.begun) == [0, 1, 5], "what had not begun is left out"
-
-
-def test_threads_without_work_end_and_new_work_gets_new_ones(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(threads, "IDLE_S", 0.05)
-    made = Threads(2)
-
-    async def ask() -> None:
-        first = await made.run(threading.current_thread)
-        assert await made.run(threading.current_thread) is first
-        for _ in range(500):
-            if not first.is_alive():
-                break
-            await asyncio.sleep(0.01)
-        assert not first.is_alive()
-        assert await made.run(threading.current_thread) is not first
-
-    asyncio.run(ask())
 
 
 def test_work_that_ends_after_its_event_loop_does_no_harm() -> None:
