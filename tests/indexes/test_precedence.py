@@ -96,9 +96,12 @@ def test_a_request_that_takes_long_goes_first_no_more(monkeypatch: pytest.Monkey
 def test_patience_ends_and_is_had_once_for_a_whole_step(monkeypatch: pytest.MonkeyPatch) -> None:
     precedence, given = Precedence(), list[float]()
     honest = precedence.give_way
-    monkeypatch.setattr(
-        precedence, "give_way", lambda at_most_s: (given.append(at_most_s), honest(at_most_s))[1]
-    )
+
+    def noted(at_most_s: float) -> float:
+        given.append(at_most_s)
+        return honest(at_most_s)
+
+    monkeypatch.setattr(precedence, "give_way", noted)
     patience = Patience(precedence, 0.02)
     with precedence.request():
         for _ in range(5):
