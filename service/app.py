@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from indexes.catalog import Catalog
+from indexes.derived.precedence import Precedence
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ClearanceError
 from indexes.model import Principal
@@ -44,7 +45,7 @@ def create_app(
     A request passes, from outside in: Envelope (id, log line, headers), Gate (who asks), BodyReader
     (limits), the route, to which DirectWay knows a shorter way.
     """
-    metrics = Metrics()
+    metrics, precedence = Metrics(), Precedence()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -55,6 +56,7 @@ def create_app(
             catalog=catalog,
             load_embedder=load_embedder,
             metrics=metrics,
+            precedence=precedence,
         )
         async with opening as runtime, do_duties(runtime):
             app.state.runtime = runtime
@@ -85,7 +87,7 @@ def create_app(
         redirect_slashes=False,
         telemetry={"tracing": False},
         middleware=[
-            Middleware(Envelope, metrics=metrics),
+            Middleware(Envelope, metrics=metrics, precedence=precedence),
             Middleware(
                 Gate,
                 authenticator=find_authenticator,

@@ -15,6 +15,7 @@ from anyio import CapacityLimiter, fail_after, to_thread
 
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
+from indexes.derived.precedence import Precedence
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
@@ -133,6 +134,7 @@ async def open_runtime(
     catalog: Catalog | None = None,
     load_embedder: LoadEmbedder | None = None,
     metrics: Metrics | None = None,
+    precedence: Precedence | None = None,
 ) -> AsyncIterator[Runtime]:
     """All that answers questions: opens what was not given, and closes exactly that.
 
@@ -151,7 +153,9 @@ async def open_runtime(
             active = await to_thread.run_sync(catalog.generations.active)
             made = active.fingerprint if active else None
             embedder = await to_thread.run_sync(load, settings.embedding_model, made)
-        searcher = await to_thread.run_sync(_open_searcher, catalog, embedder, settings, load)
+        searcher = await to_thread.run_sync(
+            _open_searcher, catalog, embedder, settings, load, precedence
+        )
         await stack.enter_async_context(_look_after_indexes(searcher))
         yield Runtime(
             settings=settings,
@@ -193,10 +197,20 @@ async def _look_after_indexes(searcher: Searcher) -> AsyncIterator[None]:
 
 
 def _open_searcher(
-    catalog: Catalog, embedder: Embedder, settings: Settings, load: LoadEmbedder
+    catalog: Catalog,
+    embedder: Embedder,
+    settings: Settings,
+    load: LoadEmbedder,
+    precedence: Precedence | None,
 ) -> Searcher:
-    reranker = load_reranker(settings)
-    return Searcher(catalog, embedder, settings, load_embedder=load, reranker=reranker)
+    return Searcher(
+        catalog,
+        embedder,
+        settings,
+        load_embedder=load,
+        reranker=load_reranker(settings),
+        precedence=precedence,
+    )
 
 
 def installed_version() -> str:

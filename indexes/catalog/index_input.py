@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     bindparam,
     case,
@@ -103,6 +102,23 @@ _NOW = Prepared(
     .limit(literal_column("1"))
 )
 _WORDS = case((chunks.c.words == "", chunks.c.embedded), else_=chunks.c.words)
+_of_these = chunks.c.document_id.in_(bindparam("among", expanding=True))
+_EMBEDDED_AMONG = Prepared(
+    select(chunks.c.document_id, chunks.c.embedded)
+    .where(_of_these)
+    .order_by(chunks.c.document_id, chunks.c.ordinal)
+)
+_WORDS_AMONG = Prepared(
+    select(chunks.c.document_id, _WORDS)
+    .where(_of_these)
+    .order_by(chunks.c.document_id, chunks.c.ordinal)
+)
+_VECTORS_AMONG = Prepared(
+    select(vectors.c.document_id, vectors.c.vectors).where(
+        vectors.c.generation_id == bindparam("generation"),
+        vectors.c.document_id.in_(bindparam("among", expanding=True)),
+    )
+)
 _REBUILD_NUMBER = select(changes.c.number).where(changes.c.kind == "rebuild")
 
 
@@ -275,32 +291,24 @@ class IndexInput:
 
         found: dict[int, NDArray[np.float32]] = {}
         for batch in in_batches(document_ids):
-            wanted = select(vectors.c.document_id, vectors.c.vectors).where(
-                vectors.c.generation_id == generation.id, vectors.c.document_id.in_(batch)
-            )
-            for document_id, blob in self._connection.execute(wanted):
+            wanted = {"generation": generation.id, "among": list(batch)}
+            for document_id, blob in _VECTORS_AMONG.rows(self._connection, wanted):
                 found[document_id] = np.frombuffer(blob, "<f4").reshape(-1, generation.dimension)
         return found
 
     def embedded_texts(self, document_ids: Sequence[int]) -> dict[int, list[str]]:
         """What the embedder sees of each chunk, by document, in the order of the chunks."""
-        return self._texts(document_ids, chunks.c.embedded)
+        return self._texts(document_ids, _EMBEDDED_AMONG)
 
     def keyword_texts(self, document_ids: Sequence[int]) -> dict[int, list[str]]:
         """What the keyword index sees of each chunk, by document, in the order of the chunks."""
-        return self._texts(document_ids, _WORDS)
+        return self._texts(document_ids, _WORDS_AMONG)
 
-    def _texts(
-        self, document_ids: Sequence[int], of_chunk: ColumnElement[str]
-    ) -> dict[int, list[str]]:
+    def _texts(self, document_ids: Sequence[int], texts_among: Prepared) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
         for batch in in_batches(document_ids):
-            wanted = (
-                select(chunks.c.document_id, of_chunk)
-                .where(chunks.c.document_id.in_(batch))
-                .order_by(chunks.c.document_id, chunks.c.ordinal)
-            )
-            for document_id, text in self._connection.execute(wanted):
+            rows = texts_among.rows(self._connection, {"among": list(batch)})
+            for document_id, text in rows:
                 found.setdefault(document_id, []).append(text)
         return found
 

@@ -21,6 +21,7 @@ from indexes.derived.generation_switch import GenerationSwitch
 from indexes.derived.held_indexes import HeldIndexes
 from indexes.derived.indexes import DerivedIndexes, ThrownAway
 from indexes.derived.maintenance import Maintenance
+from indexes.derived.precedence import Patience, Precedence
 from indexes.derived.snapshot import Snapshot
 from indexes.derived.vector_input import split_to_fit_memory
 from indexes.derived.vectors.store import VectorStores
@@ -28,8 +29,8 @@ from indexes.derived.view import View, Views
 from indexes.errors import IndexNotReady
 from indexes.model import IndexGeneration, Principal
 
-_STEP = 8  # documents followed in the background before others get their turn
-_PATIENCE_S = 0.05  # how long a step in the background lets searches go first
+_STEP = 8  # documents followed in the background in one state
+_PATIENCE_S = 0.1  # how long, in all, a step in the background lets requests go first
 _IN_VAIN_S = 60.0  # after indexes were distrusted: how long new ones that are no better are kept
 _TRIES = 3  # how often one search has indexes built anew that turn out wrong
 _FAILED = "The indexes failed while they followed the catalog"
@@ -52,12 +53,21 @@ class Corpus:
     `folder` holds the checkpoint and may be deleted at any time.
     """
 
-    def __init__(self, catalog: Catalog, folder: Path | None, stores: VectorStores) -> None:
-        """stores: makes those that hold the vectors."""
+    def __init__(
+        self,
+        catalog: Catalog,
+        folder: Path | None,
+        stores: VectorStores,
+        precedence: Precedence | None = None,
+    ) -> None:
+        """stores: makes those that hold the vectors. precedence: knows who waits for an answer; if
+        None, only searches here count.
+        """
         self.catalog = catalog
         self.held = HeldIndexes(catalog, folder, stores)
         self.switch = GenerationSwitch(self.held)
         self.maintenance = Maintenance(self.held, self.switch)
+        self.precedence = precedence or Precedence()
         self._views = Views(catalog.secret)
         self._distrusted_at: float | None = None
 
@@ -71,7 +81,7 @@ class Corpus:
         Raises IndexNotReady while the indexes cannot be built, and NotAuthenticated if the
         principal's key does not hold in this state.
         """
-        with ExitStack() as held:
+        with self.precedence.request(), ExitStack() as held:
             state, derived, sets = self._meet(held, principal) or self._catch_up(held, principal)
             assert sets is not None
             yield SearchState(state, derived, self._views.view(derived, principal, sets))
@@ -126,13 +136,23 @@ class Corpus:
         """
         for _ in range(_TRIES):
             self.held.make_usable()
-            with self.switch.prepare_active(), self.held.changing:
+            with self.switch.prepare_active(), self._changing_soon():
                 # whoever waited here finds, unless there were more writes, that another has
                 # followed
                 met = self._meet(held, principal, switched=True) or self._follow(held, principal)
             if met is not None:
                 return met
         raise IndexNotReady
+
+    @contextmanager
+    def _changing_soon(self) -> Iterator[None]:
+        """Holds `HeldIndexes.changing`, which the background gives back as soon as it can."""
+        with self.precedence.waiting_for_background():
+            self.held.changing.acquire()
+        try:
+            yield
+        finally:
+            self.held.changing.release()
 
     def _follow(self, held: ExitStack, principal: Principal | None) -> "_Meeting | None":
         """As `_catch_up`, by the one thread that may change the indexes; None if they had to be
@@ -202,19 +222,25 @@ class Corpus:
         stop: Callable[[], bool] = lambda: False,
         rest: Callable[[float], object] = lambda took: None,
     ) -> None:
-        """Bring everything to the newest state, a few documents at a time. rest: told how long each
-        step took.
+        """Bring everything to the state that is the newest now, a few documents at a time. rest:
+        told how long each step took.
+
+        What is written meanwhile is left for the next time: a step of a few documents costs hardly
+        more than a step of one, and a search right after a burst meets no step that chased it.
         """
-        while not stop():
-            self.held.lock.wait_until_idle(_PATIENCE_S)
+        with self.catalog.reading() as state:
+            goal = state.mark.number
+        more = True
+        while more and not stop():
             start = time.monotonic()
-            if not self._follow_some():
-                return
+            more = self._follow_some(goal)
             rest(time.monotonic() - start)
 
-    def _follow_some(self) -> bool:
-        """One step. False: nothing is left to follow."""
+    def _follow_some(self, goal: int) -> bool:
+        """One step towards the state of this number. False: there is no other one left."""
         self.held.make_usable()
+        patience = Patience(self.precedence, _PATIENCE_S)
+        patience.give_way()
         with self.switch.prepare_active(), self.held.changing:
             derived = self.held.current
             newest = derived.newest
@@ -225,12 +251,35 @@ class Corpus:
                 if derived.followed == state.mark:
                     return False
                 oldest = state.changed_since(derived.followed.number, _STEP)
-                documents = sorted({document for _, document in oldest})
-                changes = derived.compute_changes(state, documents, derived.generation)
-                with self.held.lock.writing(patience_s=_PATIENCE_S):
-                    derived.apply(changes)
-                    derived.note_followed(oldest[-1][0] if len(oldest) == _STEP else state.mark)
+                followed = self._apply_in_turn(derived, state, oldest, patience)
+                with patience.writing(self.held.lock):
+                    derived.note_followed(followed)
+                return followed.number < goal
         return True
+
+    def _apply_in_turn(
+        self,
+        derived: DerivedIndexes,
+        state: ReadState,
+        oldest: Sequence[tuple[Mark, int]],
+        patience: Patience,
+    ) -> Mark:
+        """Apply these changes one document after the other; requests go first in between.
+
+        It ends early if a search waits for it. Returns the state that everything is at then.
+        """
+        done: set[int] = set()
+        for number, (_, document) in enumerate(oldest):
+            if done and self.precedence.is_background_waited_for():
+                return oldest[number - 1][0]
+            if document in done:
+                continue
+            patience.give_way()
+            changes = derived.compute_changes(state, [document], derived.generation)
+            with patience.writing(self.held.lock):
+                derived.apply(changes)
+            done.add(document)
+        return oldest[-1][0] if len(oldest) == _STEP else state.mark
 
     # --- what is searched -----------------------------------------------------------------------
 

@@ -28,11 +28,6 @@ class ReadWriteLock:
                 if not self._readers:  # nobody waits for fewer readers
                     self._changed.notify_all()
 
-    def wait_until_idle(self, at_most_s: float) -> None:
-        """Returns when nobody reads, writes or waits to write, or when the time is over."""
-        with self._changed:
-            self._changed.wait_for(self._is_idle, at_most_s)
-
     @contextmanager
     def writing(self, patience_s: float = 0.0) -> Iterator[Callable[[], None]]:
         """Gives a function that turns the rest of the block into reading, without letting another

@@ -17,6 +17,7 @@ from indexes.catalog.index_input import Mark
 from indexes.catalog.reading import ReadState
 from indexes.derived.background import background_work
 from indexes.derived.corpus import Corpus
+from indexes.derived.precedence import Precedence
 from indexes.derived.snapshot import Snapshot
 from indexes.derived.vectors import vector_stores
 from indexes.derived.vectors.store import VectorStores
@@ -80,12 +81,17 @@ class Searcher:
         load_embedder: LoadEmbedder | None = None,
         reranker: Reranker | None = None,
         stores: VectorStores | None = None,
+        precedence: Precedence | None = None,
     ) -> None:
-        """stores: for the vectors; if None, those of the settings."""
+        """stores: for the vectors; if None, those of the settings. precedence: of requests before
+        the work in the background.
+        """
         catalog.generations.ensure(
             embedder.name, embedder.fingerprint, embedder.dimension, by=MAINTENANCE
         )
-        self.corpus = Corpus(catalog, settings.home / "derived", stores or vector_stores(settings))
+        self.corpus = Corpus(
+            catalog, settings.home / "derived", stores or vector_stores(settings), precedence
+        )
         self._embedders = _Embedders(embedder, load_embedder)
         self._positions = Positions(catalog.secret)
         self._reranker = reranker

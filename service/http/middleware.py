@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from indexes.derived.precedence import Precedence
 from service.http import problems
 from service.operating.metrics import Metrics
 
@@ -36,12 +37,13 @@ _REQUEST_ID = b"x-request-id"
 
 class Envelope:
     """Outermost: nothing leaves without a request id and safe headers, and no error leaves as it
-    was raised.
+    was raised. Meanwhile the request goes before the work in the background.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, precedence: Precedence) -> None:
         self._app = app
         self._metrics = metrics
+        self._precedence = precedence
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,7 +64,8 @@ class Envelope:
 
         self._metrics.in_flight.inc()
         try:
-            await self._app(scope, receive, send_safely)
+            with self._precedence.request():
+                await self._app(scope, receive, send_safely)
         except Exception as error:
             _log_unexpected(error, request_id)
             if status == 0:

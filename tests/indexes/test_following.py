@@ -11,6 +11,7 @@ from typing import Any
 
 import pysqlite3
 import pytest
+from sqlalchemy import Connection
 
 from indexes.catalog import changes as change_log
 from indexes.catalog.index_input import Mark
@@ -185,6 +186,24 @@ def test_the_background_follows_everything_in_small_steps(staff: World) -> None:
         assert derived.reader_sets_behind(state, derived.newest) == []
     assert len(derived.placements) == 33
     assert_right(staff)
+
+
+def test_a_document_is_followed_without_putting_a_statement_into_words_again(
+    staff: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Putting two of them into words took longer than working out a document of ten passages."""
+    corpus = staff.searcher.corpus
+    corpus.follow()
+    staff.put("pay1", "canary again", "group:hr")
+    with staff.catalog.reading() as state:
+        ((_, document),) = state.changed_since(corpus.held.current.followed.number)
+
+        def worded(*given: Any) -> None:
+            raise AssertionError(f"put into words: {given[1]}")
+
+        monkeypatch.setattr(Connection, "execute", worded)
+        derived = corpus.held.current
+        assert derived.compute_changes(state, [document], derived.generation).new
 
 
 def test_searches_and_the_background_together_end_at_what_is_there(staff: World) -> None:

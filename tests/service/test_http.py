@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from indexes.catalog import Catalog
+from indexes.derived import precedence as precedence_module
 from indexes.embedder import Embedder
 from indexes.errors import GeneratorBroken, GeneratorError, GeneratorTimeout, GeneratorUnavailable
 from indexes.model import Readers
@@ -562,3 +563,22 @@ def test_a_position_comes_with_every_search_and_demands_freshness(
     assert fresh.content == first.content
     forged = http.post("/search", json=body, headers={**headers, "Clearance-At-Least": "forged"})
     assert forged.status_code == 422
+
+
+def test_every_request_goes_before_the_work_in_the_background(
+    house: Any, http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its arrival on: the gate is where it first waits for another thread."""
+    given_way: list[float] = []
+    precedence = http.app.state.runtime.searcher.corpus.precedence  # type: ignore[attr-defined]
+    monkeypatch.setattr(precedence_module, "_GOES_FIRST_S", 60.0)
+    honest = house.catalog.keys.authenticate
+
+    def authenticate(key: str) -> Any:
+        given_way.append(precedence.give_way(0.01))
+        return honest(key)
+
+    monkeypatch.setattr(house.catalog.keys, "authenticate", authenticate)
+    assert http.post("/search", json={"question": "soup"}, headers=house.headers("ada")).is_success
+    assert min(given_way) >= 0.01
+    assert precedence.give_way(60.0) < 60.0
