@@ -184,7 +184,7 @@ async def measure_callers(
     url: str, key: str, asked: list[str], callers: int, requests: int, pid: int, control: str | None
 ) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {key}"}
-    async with _client(url, headers, callers) as client:
+    async with make_client(url, headers, callers) as client:
         for question in asked[:callers]:
             await ask(client, question, control is None)
         cpu, begun = cpu_ms(pid), time.perf_counter()
@@ -203,7 +203,7 @@ async def measure_callers(
         "per_second": round(requests / seconds, 2),
     }
     if control is not None:
-        async with _client(control, {}, callers) as client:
+        async with make_client(control, {}, callers) as client:
             direct = await ask_together(callers, requests, lambda turn: ask_directly(client))
         figures["control_first_ms"] = spread([one.first - one.own_first for one in direct])
         figures["control_total_ms"] = spread([one.total - one.own_total for one in direct])
@@ -232,7 +232,7 @@ async def ask(client: httpx2.AsyncClient, question: str, real: bool) -> Asked | 
     final: dict[str, Any] = {}
     async with client.stream("POST", "/ask", json={"question": question, "stream": True}) as reply:
         assert reply.status_code == 200, await reply.aread()
-        async for name, data in _events(reply):
+        async for name, data in read_events(reply):
             if name == "token":
                 last = 1000 * (time.perf_counter() - begun)
                 first = first or last
@@ -255,7 +255,7 @@ async def ask_directly(client: httpx2.AsyncClient) -> Asked:
     body = {"messages": [{"role": "user", "content": f"\n{passage}\n\n{'word ' * 2000}"}]}
     body |= {"model": "stand-in", "max_tokens": 256, "cache_salt": "bench"}  # type: ignore[dict-item]
     async with client.stream("POST", "/v1/chat/completions", json=body) as reply:
-        async for _, data in _events(reply):
+        async for _, data in read_events(reply):
             if '"usage"' in data:
                 tokens = json.loads(data)["usage"]["completion_tokens"]
             first = first or 1000 * (time.perf_counter() - begun)
@@ -265,7 +265,7 @@ async def ask_directly(client: httpx2.AsyncClient) -> Asked:
     return Asked(first=first, total=total, own_first=own_first, own_total=own_total)
 
 
-async def _events(reply: httpx2.Response) -> AsyncIterator[tuple[str, str]]:
+async def read_events(reply: httpx2.Response) -> AsyncIterator[tuple[str, str]]:
     name = ""
     async for line in reply.aiter_lines():
         if line.startswith("event: "):
@@ -274,7 +274,7 @@ async def _events(reply: httpx2.Response) -> AsyncIterator[tuple[str, str]]:
             yield name, line[6:]
 
 
-def _client(url: str, headers: Mapping[str, str], callers: int) -> httpx2.AsyncClient:
+def make_client(url: str, headers: Mapping[str, str], callers: int) -> httpx2.AsyncClient:
     limits = httpx2.Limits(max_connections=callers, max_keepalive_connections=callers)
     return httpx2.AsyncClient(
         base_url=url, headers=headers, limits=limits, timeout=WAIT_S, trust_env=False
