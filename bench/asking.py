@@ -39,7 +39,7 @@ from indexes.settings import Settings
 from service.llm.port import CompletionPart, Prompt
 from service.testing.model_server import FakeVllm
 from service.testing.models import ScriptedModel
-from tools.demo import EXAMPLES, Demo, ingest
+from tools.demo import EXAMPLES, Demo, ingest, make_people
 from tools.model_server import MODELS
 from tools.processes import free_port, running, wait_for
 
@@ -109,9 +109,7 @@ def main() -> None:
         home = (given.home or Path(stack.enter_context(tempfile.TemporaryDirectory()))).absolute()
         demo = Demo(home=home, port=free_port(), model="none")
         if given.home is None:
-            MODELS.mkdir(parents=True, exist_ok=True)
-            (home / "models").symlink_to(MODELS)
-            ingest(demo)
+            ingest_examples(demo, MODELS)
         asked = read_questions(given.questions)
         key = make_callers(home)
         model = given.llm_url or run_stand_in(stack, home)
@@ -125,6 +123,14 @@ def main() -> None:
         print(json.dumps(figure, indent=2))
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def ingest_examples(demo: Demo, models: Path) -> None:
+    """Into a new home. models: a folder of unpacked ones, which is used and filled."""
+    models.mkdir(parents=True, exist_ok=True)
+    (demo.home / "models").symlink_to(models)
+    make_people(demo)
+    ingest(demo)
 
 
 def read_questions(path: Path | None) -> list[str]:

@@ -25,14 +25,16 @@ from starlette.routing import Route
 from bench.asking import (
     ask_together,
     cpu_ms,
+    ingest_examples,
     make_callers,
     make_client,
     read_events,
     read_questions,
     run_service,
 )
+from indexes import settings as configuration
 from service.testing.loopback import Loopback
-from tools.demo import Demo, ingest
+from tools.demo import Demo
 from tools.processes import free_port
 
 COMPLETIONS = ("/v1/chat/completions", "/v1/completions")
@@ -73,7 +75,7 @@ def measure_asking(
         place = home or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         demo = Demo(home=place.absolute(), port=free_port(), model="none")
         if home is None:
-            ingest(demo)
+            ingest_examples(demo, configuration.load().home.absolute() / "models")
         key, asked = make_callers(demo.home), read_questions(questions)
         with recording(llm_url) as (recorder, sent), run_service(demo, recorder):
             asyncio.run(ask_each(demo.url, key, asked))
