@@ -1,4 +1,4 @@
-# The same verbs everywhere: setup, check, test, test-quick, attack, serve, ingest, demo, clean.
+# The same verbs everywhere: setup, check, test, test-quick, bench-quick, attack, serve, ingest, demo, clean.
 #
 #   PYTHON       the interpreter for the environments (3.11 or newer)
 #   TORCH_INDEX  address of the PyTorch CPU wheel index, for machines that would otherwise get the GPU build
@@ -7,7 +7,8 @@
 #   EXTRAS       [dev] for checks and tests; empty installs what the service needs
 #   WORKERS      test: processes that run tests side by side; default: one for each core
 #   MINUTES      attack: how long; default 30
-#   ARGS         serve, ingest, test: passed on, such as ARGS="docs --allow group:staff"
+#   BASE         bench-quick: the commit to compare with; default: the newest tag, else where this branch began
+#   ARGS         serve, ingest, test, bench-quick: passed on, such as ARGS="docs --allow group:staff"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -32,13 +33,15 @@ PROGRESS = $(PYTHON) tools/progress.py
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PIP_FLAGS := --disable-pip-version-check --no-input $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help setup setup-llm setup-browser warm check test test-quick attack serve ingest demo clean clean-all python
+.PHONY: help setup setup-llm setup-browser warm check test test-quick bench-quick attack serve ingest demo clean clean-all python
 
 help:
 	@echo "make setup    install the pinned packages into $(VENV)"
 	@echo "make check    format, lint, strict types, import contracts"
 	@echo "make test     every test, the real model server included"
 	@echo "make test-quick   the tests that take moments, for daily work"
+	@echo "make bench-quick  what became slower or faster since the last release, in two minutes"
+	@echo "              (BASE=commit: since that one)"
 	@echo "make attack   the attacks on the service for MINUTES=30, larger than in make test"
 	@echo "make setup-browser   Chromium for the tests of the page, where there is none (Debian, Ubuntu)"
 	@echo "make demo     ingest examples/, start the model server and the service, ask as two users"
@@ -107,6 +110,10 @@ test: setup setup-llm
 test-quick: setup
 	@$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder -m 'not slow' \
 		--ignore-glob='*/service/page/*' $(ARGS)
+
+# Models that are ready in var/ are used; none is made for it.
+bench-quick: setup
+	@CLEARANCE_HOME=$${CLEARANCE_HOME:-var} $(ONE_THREAD) $(BIN)/python -m bench.quick $(if $(BASE),--base '$(BASE)') $(ARGS)
 
 attack: setup
 	@$(BIN)/python -m tests.attack --minutes $(or $(MINUTES),30)

@@ -39,7 +39,7 @@ from indexes.settings import Settings
 from service.llm.port import CompletionPart, Prompt
 from service.testing.model_server import FakeVllm
 from service.testing.models import ScriptedModel
-from tools.demo import EXAMPLES, Demo, ingest
+from tools.demo import EXAMPLES, Demo, ingest, make_people
 from tools.model_server import MODELS
 from tools.processes import free_port, running, wait_for
 
@@ -109,9 +109,7 @@ def main() -> None:
         home = (given.home or Path(stack.enter_context(tempfile.TemporaryDirectory()))).absolute()
         demo = Demo(home=home, port=free_port(), model="none")
         if given.home is None:
-            MODELS.mkdir(parents=True, exist_ok=True)
-            (home / "models").symlink_to(MODELS)
-            ingest(demo)
+            ingest_examples(demo, MODELS)
         asked = read_questions(given.questions)
         key = make_callers(home)
         model = given.llm_url or run_stand_in(stack, home)
@@ -125,6 +123,14 @@ def main() -> None:
         print(json.dumps(figure, indent=2))
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def ingest_examples(demo: Demo, models: Path) -> None:
+    """Into a new home. models: a folder of unpacked ones, which is used and filled."""
+    models.mkdir(parents=True, exist_ok=True)
+    (demo.home / "models").symlink_to(models)
+    make_people(demo)
+    ingest(demo)
 
 
 def read_questions(path: Path | None) -> list[str]:
@@ -184,7 +190,7 @@ async def measure_callers(
     url: str, key: str, asked: list[str], callers: int, requests: int, pid: int, control: str | None
 ) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {key}"}
-    async with _client(url, headers, callers) as client:
+    async with make_client(url, headers, callers) as client:
         for question in asked[:callers]:
             await ask(client, question, control is None)
         cpu, begun = cpu_ms(pid), time.perf_counter()
@@ -203,7 +209,7 @@ async def measure_callers(
         "per_second": round(requests / seconds, 2),
     }
     if control is not None:
-        async with _client(control, {}, callers) as client:
+        async with make_client(control, {}, callers) as client:
             direct = await ask_together(callers, requests, lambda turn: ask_directly(client))
         figures["control_first_ms"] = spread([one.first - one.own_first for one in direct])
         figures["control_total_ms"] = spread([one.total - one.own_total for one in direct])
@@ -232,7 +238,7 @@ async def ask(client: httpx2.AsyncClient, question: str, real: bool) -> Asked | 
     final: dict[str, Any] = {}
     async with client.stream("POST", "/ask", json={"question": question, "stream": True}) as reply:
         assert reply.status_code == 200, await reply.aread()
-        async for name, data in _events(reply):
+        async for name, data in read_events(reply):
             if name == "token":
                 last = 1000 * (time.perf_counter() - begun)
                 first = first or last
@@ -255,7 +261,7 @@ async def ask_directly(client: httpx2.AsyncClient) -> Asked:
     body = {"messages": [{"role": "user", "content": f"\n{passage}\n\n{'word ' * 2000}"}]}
     body |= {"model": "stand-in", "max_tokens": 256, "cache_salt": "bench"}  # type: ignore[dict-item]
     async with client.stream("POST", "/v1/chat/completions", json=body) as reply:
-        async for _, data in _events(reply):
+        async for _, data in read_events(reply):
             if '"usage"' in data:
                 tokens = json.loads(data)["usage"]["completion_tokens"]
             first = first or 1000 * (time.perf_counter() - begun)
@@ -265,7 +271,7 @@ async def ask_directly(client: httpx2.AsyncClient) -> Asked:
     return Asked(first=first, total=total, own_first=own_first, own_total=own_total)
 
 
-async def _events(reply: httpx2.Response) -> AsyncIterator[tuple[str, str]]:
+async def read_events(reply: httpx2.Response) -> AsyncIterator[tuple[str, str]]:
     name = ""
     async for line in reply.aiter_lines():
         if line.startswith("event: "):
@@ -274,7 +280,7 @@ async def _events(reply: httpx2.Response) -> AsyncIterator[tuple[str, str]]:
             yield name, line[6:]
 
 
-def _client(url: str, headers: Mapping[str, str], callers: int) -> httpx2.AsyncClient:
+def make_client(url: str, headers: Mapping[str, str], callers: int) -> httpx2.AsyncClient:
     limits = httpx2.Limits(max_connections=callers, max_keepalive_connections=callers)
     return httpx2.AsyncClient(
         base_url=url, headers=headers, limits=limits, timeout=WAIT_S, trust_env=False

@@ -41,6 +41,8 @@ class Quiet:
 class NoParsers:
     """Every file holds the same sentence."""
 
+    def prepare(self) -> None: ...
+
     def submit(self, document: PrivateCopy, cutting: Cutting) -> "Future[Parsed]":
         document.close()
         element = Element(kind="text", text="The canteen opens at noon.")
@@ -98,7 +100,7 @@ def write_files(docs: Path, files: int) -> None:
 def ingest(docs: Path, settings: Settings, allow: tuple[str, ...]) -> dict[str, Any]:
     catalog = Catalog.open(settings.catalog_url)
     report, embedder = IngestReport(watcher=Quiet()), NoEmbedder()
-    embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder, by=BENCH)
+    embedders = Embedders(catalog, settings.embedding_model, lambda *_: embedder, by=BENCH)
     request = IngestRequest(paths=(docs,), allow=allow)
     begun, cpu_begun = time.perf_counter(), time.process_time()
     perform_ingest(

@@ -81,7 +81,7 @@ def measure_here(kind: str, megabytes: int, max_file_mb: int) -> dict[str, Any]:
         settings = Settings(home=Path(folder, "home"), max_file_mb=max_file_mb)
         catalog = Catalog.open(settings.catalog_url)
         report, embedder = IngestReport(watcher=Quiet()), NoEmbedder()
-        embedders = Embedders(catalog, settings.embedding_model, lambda _: embedder, by=BENCH)
+        embedders = Embedders(catalog, settings.embedding_model, lambda *_: embedder, by=BENCH)
         peaks: dict[int, tuple[float, float]] = {}
         threading.Thread(target=_watch_children, args=(peaks,), daemon=True).start()
         begun, before_mb, cpu_begun = time.perf_counter(), _peak_mb("self"), time.process_time()

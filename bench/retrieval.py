@@ -7,7 +7,8 @@ ways to do it.
 behind the second gate. `index` is the vector index inside it; `kernel` one call of FAISS on the
 same lists, with no proof and no check. One thread; engines take turns on each question, a question
 counts with the best of its rounds. The truth is brute force in float32 over what the user may read.
-CPU of this thread; elapsed time where the work is done elsewhere.
+CPU of this thread; elapsed time where the work is done elsewhere. With --json the figures are drawn
+beside the file, too (`retrieval_picture`).
 """
 
 import argparse
@@ -22,6 +23,7 @@ import faiss
 import numpy as np
 
 from bench.retrieval_peers import PEERS, Search
+from bench.retrieval_picture import ELSEWHERE, write_picture
 from bench.soft import Floats, GivenVectors, Ints, Soft, User, searcher
 from indexes.derived.vectors.codes import CodedQuery
 from indexes.derived.vectors.lists import InvertedLists
@@ -29,7 +31,6 @@ from indexes.search.searcher import Searcher
 
 SHARES = (0.0001, 0.001, 0.01, 0.1, 0.25, 0.5, 1.0)
 KS = (10, 50)
-ELSEWHERE = ("pgvector + RLS", "Qdrant edge")  # not, or not only, on the thread that asks
 
 
 @dataclass(slots=True)
@@ -59,8 +60,9 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=4, help="per bucket")
     parser.add_argument("--questions", type=int, default=6, help="per user")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
-    parser.add_argument("--plot", type=Path, help="draw them there (needs matplotlib)")
+    parser.add_argument(
+        "--json", type=Path, help="write the figures there, and a picture of them beside it"
+    )
     given = parser.parse_args()
     corpus = Soft(given.vectors)
     users = {
@@ -90,8 +92,7 @@ def main() -> None:
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    if given.plot:
-        plot(figures, given.plot)
+        print(write_picture(facts, given.json))
 
 
 # --- engines ------------------------------------------------------------------------------------
@@ -224,36 +225,6 @@ def rows(share: float, users: list[User], k: int, bucket: Bucket) -> list[dict[s
             figures |= {"candidates_p50": float(low), "candidates_p95": float(high)}
         made.append({"share": share, "visible": visible, "k": k, "engine": name, **figures})
     return made
-
-
-def plot(figures: list[dict[str, object]], place: Path) -> None:
-    """Milliseconds over the visible share; a hollow mark where recall is below 0.99."""
-    try:
-        from matplotlib import pyplot
-    except ImportError:
-        print("*** No plot: matplotlib is not installed.", file=sys.stderr)
-        return
-    _, axes = pyplot.subplots(figsize=(8, 5))
-    for name in dict.fromkeys(row["engine"] for row in figures):
-        some = [row for row in figures if row["engine"] == name and row["k"] == KS[0]]
-        kind = "wall_p50_ms" if name in ELSEWHERE else "cpu_p50_ms"
-        (drawn,) = axes.plot(
-            [100 * row["share"] for row in some], [row[kind] for row in some], label=name
-        )  # type: ignore[operator]
-        for row in some:
-            full = drawn.get_color() if row["recall"] >= 0.99 else "white"  # type: ignore[operator]
-            axes.plot(
-                100 * row["share"], row[kind], "o", color=drawn.get_color(), markerfacecolor=full
-            )  # type: ignore[operator]
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel="visible, % of the corpus",
-        ylabel="median ms (hollow: recall < 0.99)",
-    )
-    axes.legend(fontsize=8)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    pyplot.savefig(place, bbox_inches="tight")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ unequal reader sets.
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -165,22 +166,37 @@ class GivenVectors:
         return [1 for _ in texts]
 
 
+def number_text(passage: int) -> str:
+    return f"passage {passage}"
+
+
 def searcher(
-    home: Path, corpus: Soft, users: list[User], embedder: GivenVectors, scan_limit: int
+    home: Path,
+    corpus: Soft,
+    users: list[User],
+    embedder: GivenVectors,
+    scan_limit: int,
+    text_of: Callable[[int], str] = number_text,
 ) -> Searcher:
     """The public search over a catalog that holds the corpus, with nothing collapsed or left out of
-    an answer.
+    an answer. text_of: of a passage, in one line.
     """
     settings = Settings(home=home, exact_scan_limit=scan_limit, passages_per_document=1_000)
     catalog = Catalog.open(settings.catalog_url)
     generation = catalog.generations.ensure(
         embedder.name, embedder.fingerprint, embedder.dimension, by=BENCH
     )
-    _write(catalog, corpus, users, generation.id)
+    _write(catalog, corpus, users, generation.id, text_of)
     return Searcher(catalog, embedder, settings)
 
 
-def _write(catalog: Catalog, corpus: Soft, users: list[User], generation: int) -> None:
+def _write(
+    catalog: Catalog,
+    corpus: Soft,
+    users: list[User],
+    generation: int,
+    text_of: Callable[[int], str],
+) -> None:
     """Straight into the tables, for speed; the result is what the catalog's own methods would have
     written.
     """
@@ -205,15 +221,22 @@ def _write(catalog: Catalog, corpus: Soft, users: list[User], generation: int) -
         connection.execute(insert(reader_set_entries), entries)
     last = len(corpus.sets) // PER_DOCUMENT
     for start in range(0, last, _BATCH):
-        _write_documents(catalog, corpus, range(start, min(start + _BATCH, last)), generation)
+        numbers = range(start, min(start + _BATCH, last))
+        _write_documents(catalog, corpus, numbers, generation, text_of)
 
 
-def _write_documents(catalog: Catalog, corpus: Soft, numbers: range, generation: int) -> None:
+def _write_documents(
+    catalog: Catalog,
+    corpus: Soft,
+    numbers: range,
+    generation: int,
+    text_of: Callable[[int], str],
+) -> None:
     moment = datetime.now(UTC)
     heads, bodies, parts, matrices = [], [], [], []
     for number in numbers:
         first = number * PER_DOCUMENT
-        text = "\n".join(f"passage {first + i}" for i in range(PER_DOCUMENT))
+        text = "\n".join(text_of(first + i) for i in range(PER_DOCUMENT))
         common = {
             "path": f"{number}.txt",
             "collection": "default",

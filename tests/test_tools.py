@@ -1,5 +1,6 @@
 """What scripts start, they stop: with its children, and however they end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -254,3 +255,23 @@ def test_a_line_without_a_test_is_found(tmp_path):
     live = ["test_a.py::test_one", "test_a.py::runTest", "test_b.py::test_two"]
     dead = ["test_a.py::test_gone", "test_b.py::runTest", "test_c.py::test_one"]
     assert slow_tests.find_dead_entries(tmp_path, [*live, *dead]) == dead
+
+
+@pytest.mark.slow
+def test_a_checkout_beside_itself_is_measured_in_pairs_and_told_on_one_page(tmp_path):
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "bench.quick", "--other", str(ROOT), "--works", "POST /search"]
+    done = subprocess.run(
+        [*command, "--pairs", "2", "--seconds", "0", "--json", str(figures)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(figures.read_text(encoding="utf-8"))
+    (row,) = told["works"]
+    assert row["work"] == "POST /search"
+    assert row["pairs"] == 2
+    assert row["low"] <= row["ratio"] <= row["high"]
+    assert all(part in done.stdout for part in (str(ROOT), row["work"], row["verdict"]))
