@@ -15,13 +15,18 @@ from indexes.search.sketches import Sketches
 from indexes.text.near_copies import Wording, adds_nothing, wording_of
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Seen:
     """A hit that was looked at, and how many were before it."""
 
     place: int
     hit: Hit
-    sketch: Sketches  # of it alone
+    batch: Sketches  # of those that were read with it
+    number: int  # among them
+
+    @cached_property
+    def sketch(self) -> Sketches:
+        return self.batch.part(self.number)
 
     @cached_property
     def wording(self) -> Wording:
@@ -72,15 +77,15 @@ class Selection:
         some = list(hits)
         sketches = Sketches.of([hit.shown for hit in some])
         may_be_copy = sketches.may_add_nothing([kept.sketch for kept in self._kept])
-        for place, hit in enumerate(some):
+        for number, hit in enumerate(some):
             if self.full:
                 return
             self._seen += 1
             is_one_too_many = self._taken[hit.document_id] >= self._per_document
             if is_one_too_many and len(self._surplus) == self._k:
                 continue  # it can neither be told nor kept, so its text need not be looked at
-            seen = _Seen(self._seen, hit, sketches.part(place))
-            if (may_be_copy[place] and self._is_copy(seen)) or self._is_inside_another(hit):
+            seen = _Seen(self._seen, hit, sketches, number)
+            if (may_be_copy[number] and self._is_copy(seen)) or self._is_inside_another(hit):
                 self._copies += [seen] if len(self._copies) < self._k else []
             elif is_one_too_many:
                 self._surplus.append(seen)
