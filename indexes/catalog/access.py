@@ -42,7 +42,7 @@ def asker_parameters(principal: Principal) -> dict[str, Any]:
         raise BadPrincipal(
             f"The token names {len(principal.groups)} groups; at most {MAX_TOKEN_GROUPS} are accepted."
         )
-    if any(not name.startswith("group:") for name in principal.groups):
+    if principal.groups and any(not name.startswith("group:") for name in principal.groups):
         raise BadPrincipal("A token may name groups only.")
     return {
         "asker": principal.name,

@@ -8,19 +8,25 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 from indexes.model import Hit, Omission, OmissionReason
-from indexes.search.sketches import Sketch, may_add_nothing, sketch
+from indexes.search.sketches import Sketches
 from indexes.text.near_copies import Wording, adds_nothing, wording_of
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Seen:
     """A hit that was looked at, and how many were before it."""
 
     place: int
     hit: Hit
-    sketch: Sketch
+    batch: Sketches  # of those that were read with it
+    number: int  # among them
+
+    @cached_property
+    def sketch(self) -> Sketches:
+        return self.batch.part(self.number)
 
     @cached_property
     def wording(self) -> Wording:
@@ -38,7 +44,6 @@ class Selection:
         self._k, self._per_document = k, per_document
         self._seen = 0
         self._kept: list[_Seen] = []
-        self._sketches: list[Sketch] = []  # of those
         self._taken: Counter[str] = Counter()  # how many are kept of each document
         self._copies: list[_Seen] = []  # at most k of them, and
         self._surplus: list[_Seen] = []  # at most k beyond the share of their document
@@ -70,15 +75,17 @@ class Selection:
     def take(self, hits: Iterable[Hit]) -> None:
         """Looks at hits until k are kept. Each must rank below all that were taken before."""
         some = list(hits)
-        for hit, seen_from_afar in zip(some, sketch([hit.shown for hit in some]), strict=True):
+        sketches = Sketches.of([hit.shown for hit in some])
+        may_be_copy = sketches.may_add_nothing([kept.sketch for kept in self._kept])
+        for number, hit in enumerate(some):
             if self.full:
                 return
             self._seen += 1
             is_one_too_many = self._taken[hit.document_id] >= self._per_document
             if is_one_too_many and len(self._surplus) == self._k:
                 continue  # it can neither be told nor kept, so its text need not be looked at
-            seen = _Seen(self._seen, hit, seen_from_afar)
-            if self._adds_nothing(seen):
+            seen = _Seen(self._seen, hit, sketches, number)
+            if (may_be_copy[number] and self._is_copy(seen)) or self._is_inside_another(hit):
                 self._copies += [seen] if len(self._copies) < self._k else []
             elif is_one_too_many:
                 self._surplus.append(seen)
@@ -93,15 +100,23 @@ class Selection:
         for seen in surplus:
             if self.full:
                 self._surplus.append(seen)
-            elif self._adds_nothing(seen):
+            elif self._is_copy(seen) or self._is_inside_another(seen.hit):
                 self._copies.append(seen)
             else:
                 self._keep(seen)
 
-    def _adds_nothing(self, seen: _Seen) -> bool:
-        hit = seen.hit
-        if self._is_copy(seen):
-            return True
+    def _is_copy(self, seen: _Seen) -> bool:
+        """Whether another has its words; other rows below the same long header are no copy."""
+        near = seen.sketch.first_may_add_nothing([kept.sketch for kept in self._kept])
+        better = [
+            kept for kept in compress(self._kept, near) if adds_nothing(seen.wording, kept.wording)
+        ]
+        if not better or not seen.hit.header:
+            return bool(better)
+        rows = wording_of(seen.hit.text)
+        return any(adds_nothing(rows, wording_of(kept.hit.text)) for kept in better)
+
+    def _is_inside_another(self, hit: Hit) -> bool:
         return hit.document_id in self._taken and any(
             hit.document_id == kept.hit.document_id
             and kept.hit.start <= hit.start
@@ -109,23 +124,9 @@ class Selection:
             for kept in self._kept
         )
 
-    def _is_copy(self, seen: _Seen) -> bool:
-        """Whether another has its words; other rows below the same long header are no copy."""
-        near = may_add_nothing(seen.sketch, self._sketches)
-        better = [
-            self._kept[place]
-            for place in near
-            if adds_nothing(seen.wording, self._kept[place].wording)
-        ]
-        if not better or not seen.hit.header:
-            return bool(better)
-        rows = wording_of(seen.hit.text)
-        return any(adds_nothing(rows, wording_of(kept.hit.text)) for kept in better)
-
     def _keep(self, seen: _Seen) -> None:
         self._taken[seen.hit.document_id] += 1
         self._kept.append(seen)
-        self._sketches.append(seen.sketch)
 
 
 def _place(seen: _Seen) -> int:

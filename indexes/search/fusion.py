@@ -21,7 +21,9 @@ Floats = NDArray[np.float64]
 
 
 def fuse(cosines: Floats, keyword: Floats, ceiling: float) -> Floats:
-    """The fused score of each row. keyword: its score by words; 0 if it has none."""
+    """The fused score of each row. keyword: its score by words, 0 if it has none; of several
+    rankings, one below the other.
+    """
     scale = ceiling or 1.0  # nothing was found by words, so nothing is divided
     fused: Floats = (DENSE_WEIGHT * cosines + keyword / scale) / (DENSE_WEIGHT + 1)
     return fused

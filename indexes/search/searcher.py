@@ -313,15 +313,14 @@ class _Ranking:
             return best_first(rows, scores, ties, depth)
         near, cosines = self._rank_by_meaning(wide)
         found = _union(near, rows)
-        cosines = self._score_by_meaning(found, _spread(cosines, near, found, math.nan))
-        told = ~np.isnan(cosines)  # all, unless the vectors are damaged
-        fused = [
-            fuse(cosines[told], _spread(by_words, rows, found, 0.0)[told], ceiling)
-            for by_words in (alone, scores)
-        ]
-        self.evidence = float(fused[0].max(initial=0.0))
-        found = found[told]
-        return best_first(found, fused[1], self._snapshot.ties_of(found), depth)
+        cosines = self._add_missing(_spread(cosines, near, found, math.nan), found)
+        by_words = [_spread(some, rows, found, 0.0) for some in (alone, scores)]
+        alone, fused = fuse(cosines, np.array(by_words), ceiling)
+        told = ~np.isnan(cosines)
+        if not told.all():  # the vectors are damaged
+            found, alone, fused = found[told], alone[told], fused[told]
+        self.evidence = float(alone.max(initial=0.0))
+        return best_first(found, fused, self._snapshot.ties_of(found), depth)
 
     def exactness(self) -> Literal["exact", "approximate"]:
         return "exact" if self._exact else "approximate"
@@ -333,8 +332,8 @@ class _Ranking:
         self._exact &= found.exact
         return found.rows, found.scores
 
-    def _score_by_meaning(self, rows: Ints, cosines: Scores) -> Scores:
-        """The cosines with those that are missing. rows: ascending."""
+    def _add_missing(self, cosines: Scores, rows: Ints) -> Scores:
+        """The cosines of these rows, ascending, with those that no ranking has given."""
         assert self._vector is not None
         others = rows[np.isnan(cosines)]
         if not len(others):

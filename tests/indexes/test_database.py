@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from threading import Barrier
@@ -15,7 +16,8 @@ from typing import Any
 
 import pysqlite3
 import pytest
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import QueuePool, create_engine, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from indexes.catalog import Catalog
 from indexes.catalog.schema import documents, reader_sets
@@ -351,6 +353,30 @@ def _built_from(world: World, home: Path) -> Any:
         update={"home": home, "database_url": world.settings.catalog_url}
     )
     return Searcher(world.catalog, world.embedder, settings)
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1", "SELECT nothing FROM nowhere"])
+def test_a_reading_leaves_nothing_to_the_next_one(staff: World, statement: str) -> None:
+    for number in range(3):
+        with suppress(ClearanceError, SQLAlchemyError), staff.catalog._database.reading() as one:
+            one.execute(text(statement))
+        staff.put(f"news{number}", f"Salaries fall in week {number}", "group:hr")
+        assert len(staff.titles("ada", "salaries")) == 2 + number
+
+
+@only_sqlite
+def test_a_few_connections_are_kept_for_reading_and_closed_with_the_catalog(staff: World) -> None:
+    database = staff.catalog._database
+    for count in (1, 3, 20):
+        with ExitStack() as together:
+            for _ in range(count):
+                together.enter_context(database.reading())
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    assert pool.checkedout() == 16
+    staff.catalog.close()
+    assert pool.checkedout() == 0
+    assert staff.titles("ada", "salaries") == ["salaries"]
 
 
 @only_sqlite

@@ -1,11 +1,11 @@
 """What a search leaves out: near-copies, parts of better passages, too much of one document."""
 
+import math
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 from random import Random
-from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ from indexes.model import Hit, Mode, Principal, Row
 from indexes.search import searcher
 from indexes.search.deduplication import Selection
 from indexes.search.searcher import Searcher
-from indexes.search.sketches import may_add_nothing, sketch
+from indexes.search.sketches import Sketches
 from indexes.text import near_copies
 from indexes.text.near_copies import FEWEST, adds_nothing, wording_of
 from tests.world import MODES, World, as_bytes
@@ -109,19 +109,20 @@ alike = st.tuples(some_words, some_words).map(lambda two: (two[0] + two[1], two[
 @given(st.tuples(st.text(), st.text()) | alike.map(lambda two: (" ".join(two[0]), "".join(two[1]))))
 def test_a_quick_look_passes_over_nothing_that_adds_nothing(two: tuple[str, str]) -> None:
     text, better = map(wording_of, two)
-    sketched, its = sketch(two)
-    assert sketched.bits < 0 or sketched.bits.bit_count() <= len(text.words)
-    assert (its.bits & ~sketched.bits).bit_count() <= len(better.words - text.words) or its.bits < 0
-    assert may_add_nothing(sketched, [its]) or not adds_nothing(text, better)
-    assert may_add_nothing(its, [sketched]) or not adds_nothing(better, text)
+    sketches = Sketches.of(two)
+    one, other = sketches.part(0), sketches.part(1)
+    assert one.may_add_nothing([other])[0] or not adds_nothing(text, better)
+    assert sketches.may_add_nothing([])[1] or not adds_nothing(better, text)
+    assert sketches.may_add_nothing([])[1] is other.may_add_nothing([one])[0]
+    words, numbers = (np.bitwise_count(each).sum() for each in one.bits[0])
+    assert words <= len(text.words) or math.isinf(one.missing[0]), "nothing is known of it"
+    assert numbers <= len(text.numbers)
 
 
 def test_a_quick_look_is_enough_for_most_texts() -> None:
     drawn = Random(5)
     texts = [" ".join(f"{drawn.randrange(900)}" for _ in range(150)) for _ in range(40)]
-    sketched = sketch(texts)
-    passed = [pair for pair in combinations(sketched, 2) if may_add_nothing(pair[0], pair[1:])]
-    assert not passed
+    assert not any(Sketches.of(texts).may_add_nothing([]))
 
 
 # --- what is left out, and why ------------------------------------------------------------------
@@ -283,9 +284,9 @@ def test_the_comparison_catches_copies_of_what_is_hidden(
     texts: list[str] = []  # of everybody
 
     class AmongAllTexts(Selection):
-        def _is_copy(self, seen: Any) -> bool:
-            others = map(wording_of, texts)
-            return super()._is_copy(seen) or any(adds_nothing(seen.wording, o) for o in others)
+        def _is_inside_another(self, hit: Hit) -> bool:
+            wording, others = wording_of(hit.shown), map(wording_of, texts)
+            return super()._is_inside_another(hit) or any(adds_nothing(wording, o) for o in others)
 
     monkeypatch.setattr(searcher, "Selection", AmongAllTexts)
     before = results(library)

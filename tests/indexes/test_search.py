@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import bindparam, select
 
@@ -94,6 +95,15 @@ def test_what_one_may_not_read_is_not_there(staff: World) -> None:
         with pytest.raises(NotFound):
             staff.searcher.passage(secret.id, principal)
     assert staff.searcher.passage(secret.id, ADA).text == secret.text
+
+
+def test_what_the_vectors_have_lost_is_not_ranked_by_its_words_alone(staff: World) -> None:
+    staff.searcher.status()  # everything has been followed now
+    derived = staff.searcher.corpus.held.current
+    (hit,) = staff.search("ada", "canteen soup", k=1).hits
+    derived.vectors.remove(np.array([hit.row]))
+    assert "menu" not in staff.titles("ada", "canteen soup")
+    assert staff.titles("ada", "canteen soup", mode="keyword") == ["menu"]
 
 
 def test_a_hit_has_all_its_fields_and_is_frozen(staff: World) -> None:
