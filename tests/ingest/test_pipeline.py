@@ -40,7 +40,7 @@ def failing(pool, *names):
         future.set_exception(SourceBroken("Its end is missing.", remedy="Get another copy."))
         return future
 
-    return SimpleNamespace(submit=submit)
+    return SimpleNamespace(submit=submit, prepare=pool.prepare)
 
 
 def watching(pool, note):
@@ -50,7 +50,7 @@ def watching(pool, note):
         note(document)
         return pool.submit(document, cutting)
 
-    return SimpleNamespace(submit=submit)
+    return SimpleNamespace(submit=submit, prepare=pool.prepare)
 
 
 def test_every_file_becomes_a_document_with_its_readers_and_a_vector_for_every_chunk(world):
