@@ -76,7 +76,7 @@ def measure_asking(
         demo = Demo(home=place.absolute(), port=free_port(), model="none")
         if home is None:
             ingest_examples(demo, configuration.load().home.absolute() / "models")
-        key, asked = make_callers(demo.home), read_questions(questions)
+        key, asked = make_callers(demo.home), read_questions(questions)[:requests]
         with recording(llm_url) as (recorder, sent), run_service(demo, recorder):
             asyncio.run(ask_each(demo.url, key, asked))
         pid = stack.enter_context(run_service(demo, llm_url)).pid

@@ -136,6 +136,9 @@ class _ToldParsers:
         self._parsers, self._report = parsers, report
         self._told = False
 
+    def prepare(self) -> None:
+        self._parsers.prepare()
+
     def submit(self, document: PrivateCopy, cutting: Cutting) -> Future[Parsed]:
         """Raises ParsersNotConfined. If a parser cannot start, each file says so."""
         if not self._told:

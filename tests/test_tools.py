@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -15,6 +16,7 @@ from tools.demo import describe_sources, remove_controls
 from tools.processes import ServerFailed, free_port, is_free, running, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
+SVG_TEXT = "{http://www.w3.org/2000/svg}text"
 PARENT = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -275,3 +277,19 @@ def test_a_checkout_beside_itself_is_measured_in_pairs_and_told_on_one_page(tmp_
     assert row["pairs"] == 2
     assert row["low"] <= row["ratio"] <= row["high"]
     assert all(part in done.stdout for part in (str(ROOT), row["work"], row["verdict"]))
+
+
+def test_the_picture_of_searches_names_each_engine_and_writes_recall_that_is_not_full(tmp_path):
+    rows = [
+        {"engine": engine, "share": share, "k": 10, "recall": recall, "cpu_p50_ms": ms}
+        for engine, recall, ms in (("search", 1.0, 2.0), ("FAISS HNSW32 + bitmap", 0.58, 0.7))
+        for share in (0.01, 1.0)
+    ]
+    figures = tmp_path / "figures.json"
+    figures.write_text(json.dumps({"vectors": 5_000, "figures": rows}), encoding="utf-8")
+    subprocess.run(
+        [sys.executable, "-m", "bench.retrieval_picture", str(figures)], cwd=ROOT, check=True
+    )
+    told = [text.text for text in ElementTree.parse(figures.with_suffix(".svg")).iter(SVG_TEXT)]
+    assert {"Clearance, whole search", "FAISS HNSW + bitmap", "1 %", "100 %"} <= set(told)
+    assert told.count("0.58") == 2

@@ -5,7 +5,8 @@ The sandbox runs it: `python -m ingest.isolation.fork_server`.
 It imports the parsers once and has no other thread, so a fork is cheap and safe. A worker lives in
 a place of its own, apart from the host, and forks a process for each document, which is confined
 before it gets the document and takes everything it has learnt with it: a parser that one document
-has taken over never meets another document.
+has taken over never meets another document. A library that few files need is imported by the worker
+that is given the first of them, by its name.
 
 Each worker is the leader of a session, so that killing its group also kills what it started. When
 the parent goes away, so does everything here.
@@ -47,6 +48,7 @@ class _Work:
 
     parse: Parser
     cut: Parser
+    warm_up_for: Callable[[str], None]  # imports what few files need, by the ending of a name
     counter: Any = None
 
 
@@ -103,7 +105,8 @@ def main(descriptor: int, parser_name: str) -> None:
 def _load_work(parser_name: str) -> _Work:
     module = importlib.import_module(parser_name.split(":")[0])
     getattr(module, "warm_up", lambda: None)()
-    return _Work(_load(parser_name), _load(CUTTER))
+    warm_up_for = getattr(module, "warm_up_for", lambda _: None)
+    return _Work(_load(parser_name), _load(CUTTER), warm_up_for)
 
 
 def _load(name: str) -> Callable[..., Any]:
@@ -180,6 +183,8 @@ def _serve(
             task, (document, channel) = protocol.receive_with_files(connection, 2)
         except protocol.ConnectionClosed:
             return
+        with contextlib.suppress(Exception):  # the document that needs it will tell
+            work.warm_up_for(_suffix_of(task))
         child = os.fork()
         if child == 0:
             code = 1
@@ -242,12 +247,17 @@ def _parse_confined(
     if not held.enough or (task["required"] and held.missing) or task["options"] is None:
         return
     options = ParseOptions(**{**task["options"], "encodings": tuple(task["options"]["encodings"])})
-    path = Path(task["scratch"]) / f"document{os.fsdecode(bytes.fromhex(task['suffix']))}"
+    path = Path(task["scratch"]) / f"document{_suffix_of(task)}"
     with path.open("xb") as copy:  # libraries want a file with a name
         written = 0
         while part := os.sendfile(copy.fileno(), document, written, COPY_BYTES):
             written += part
     _reply(channel, work, path, options, task)
+
+
+def _suffix_of(task: Mapping[str, Any]) -> str:
+    """The ending of the document's name, with its dot."""
+    return os.fsdecode(bytes.fromhex(task["suffix"]))
 
 
 def _limit_process(limits: dict[str, Any]) -> None:

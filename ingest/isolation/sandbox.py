@@ -73,6 +73,7 @@ class Parsers:
         self._wall_factor = wall_factor
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closed = threading.Event()
+        self._prepared = False
         self._threads = [
             threading.Thread(target=self._serve, name=f"parser-{n}", daemon=True)
             for n in range(settings.parse_workers)
@@ -94,6 +95,12 @@ class Parsers:
         else:
             self._tasks.put((document, cutting, future))
         return future
+
+    def prepare(self) -> None:
+        """Begins to start the process that workers are forked from, and returns at once."""
+        if not self._prepared:
+            self._prepared = True
+            threading.Thread(target=self._server.start, name="parser-start", daemon=True).start()
 
     def check(self) -> Confinement:
         """What holds the processes that parse here. Raises SourceUnavailable, ParsersNotConfined."""

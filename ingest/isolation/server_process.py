@@ -78,6 +78,11 @@ class ServerProcess:
         self._closed = False
         self._spawned = 0
 
+    def start(self) -> None:
+        """Starts it now. What hinders that is told by `spawn`, which tries again."""
+        with self._lock, contextlib.suppress(SourceUnavailable, OSError):
+            self._ensure_started()
+
     def spawn(self, recipe: CounterRecipe | None = None) -> Worker:
         """A fresh worker, whose processes have this counter. Raises SourceUnavailable if none can be
         started.

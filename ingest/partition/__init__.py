@@ -33,6 +33,7 @@ _UNPRINTABLE: dict[int, str | None] = {
     **dict.fromkeys((0x0B, 0x0C), "\n"),  # they part words: the end of a line or a page,
     **dict.fromkeys(range(0x1C, 0x20), " "),  # of a record or a field
 }
+_GENERAL_ENDINGS = frozenset(ending for name in ("rst", "org") for ending in FORMATS[name].endings)
 
 
 def parse(
@@ -114,11 +115,21 @@ def _bound_metadata(about: dict[str, Scalar]) -> dict[str, Scalar]:
 
 
 def warm_up() -> None:
-    """Imports every reader and the slow libraries: workers forked afterwards have them at once.
+    """Imports every reader and the libraries that many files need: workers forked afterwards have
+    them at once.
 
     Starts no thread.
     """
     for kind in FORMATS.values():
         reader_of(kind)
-    general.warm_up()
     web.warm_up()
+
+
+def warm_up_for(ending: str) -> None:
+    """Imports what takes seconds and only files with such a name need, before a process is forked
+    for one. A file that turns out to need it under another name pays for it by itself.
+
+    Starts no thread.
+    """
+    if ending.lower() in _GENERAL_ENDINGS:
+        general.warm_up()

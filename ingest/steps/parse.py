@@ -33,6 +33,7 @@ def parse_files(
             item = _read_file(task, tools.settings)
             if isinstance(item, tuple):
                 changed, document = item
+                tools.parsers.prepare()  # while the model is loaded, of which cutting takes a part
                 yield from _await_room(changed, document, pending, stages)
                 pending[tools.parsers.submit(document, _cutting_of(task, tools))] = changed
             else:

@@ -26,6 +26,10 @@ class ParserPool(Protocol):
     A result raises SourceError and nothing else.
     """
 
+    def prepare(self) -> None:
+        """There will be files: whatever takes time to start may begin now. Returns at once."""
+        ...
+
     def submit(self, document: PrivateCopy, cutting: Cutting) -> Future[Parsed]: ...
 
 

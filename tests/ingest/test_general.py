@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -288,3 +289,30 @@ def test_confined_workers_read_them_too(world):
     for name in ("a.rst", "a.org"):
         assert "Limits of pumps\nPump | Bar\nKD-5820 | 12" in world.text(name)
         assert "too few" not in str(report["files"])
+
+
+def test_a_start_of_the_parsers_does_not_wait_for_what_few_files_need():
+    script = """
+import sys
+from ingest import partition
+partition.warm_up()
+partition.warm_up_for(".txt")
+print("unstructured" in sys.modules)
+partition.warm_up_for(".RST")
+print("unstructured.partition.html" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["False", "True"], done.stderr
+
+
+def test_a_markup_attached_to_a_mail_is_read_though_nothing_was_made_ready_for_it(world):
+    mail = EmailMessage()
+    mail["Subject"] = "Limits"
+    mail.set_content("See the file.")
+    mail.add_attachment(RST.encode(), maintype="text", subtype="x-rst", filename="limits.rst")
+    world.write("a.eml", mail.as_string())
+    report = world.ingest(allow=("group:hr",))
+    assert report["totals"]["new"] == 1, [f["reason"] for f in report["files"]]
+    assert "Pump | Bar" in world.text("a.eml")

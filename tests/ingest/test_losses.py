@@ -22,6 +22,8 @@ class LosingParsers:
     def __init__(self, *losses: Loss) -> None:
         self.losses = losses
 
+    def prepare(self) -> None: ...
+
     def submit(self, document, cutting) -> "Future[Parsed]":
         document.close()
         parsed = Parsed(

@@ -40,7 +40,7 @@ def failing(pool, *names):
         future.set_exception(SourceBroken("Its end is missing.", remedy="Get another copy."))
         return future
 
-    return SimpleNamespace(submit=submit)
+    return SimpleNamespace(submit=submit, prepare=pool.prepare)
 
 
 def watching(pool, note):
@@ -50,7 +50,23 @@ def watching(pool, note):
         note(document)
         return pool.submit(document, cutting)
 
-    return SimpleNamespace(submit=submit)
+    return SimpleNamespace(submit=submit, prepare=pool.prepare)
+
+
+def test_parsers_begin_to_start_before_the_model_is_loaded_if_there_is_a_file_to_read(world):
+    begun, pool, load = [], world.pool, world.load
+
+    def note_and_load(*model):
+        begun.append("model")
+        return load(*model)
+
+    world.pool = SimpleNamespace(submit=pool.submit, prepare=lambda: begun.append("parsers"))
+    world.load = note_and_load
+    world.write("a.txt")
+    world.ingest(allow=("group:hr",))
+    assert begun == ["parsers", "model"]
+    world.ingest(allow=("group:hr",))
+    assert begun == ["parsers", "model"]
 
 
 def test_every_file_becomes_a_document_with_its_readers_and_a_vector_for_every_chunk(world):
