@@ -183,13 +183,20 @@ class _Connection(asyncio.Protocol):
         return b""
 
     def make_idle(self) -> bool:
-        """Ready for the next request, if the last one has been answered to the end."""
-        if self._http.trailing_data[0] or self._came or not self.is_open:
-            return False
+        """Ready for the next request, if the last one has been answered to the end: of that, what
+        has come already is enough.
+        """
         try:
+            while self._http.their_state is h11.SEND_BODY:
+                if self._http.next_event() is h11.NEED_DATA:
+                    self._http.receive_data(self._came.popleft())
+            if self._http.trailing_data[0] or self._came or not self.is_open:
+                return False
             self._http.start_next_cycle()
-        except h11.LocalProtocolError:
+        except (h11.ProtocolError, IndexError):  # IndexError: no more has come
             return False
+        self._waiting = 0
+        self._transport.resume_reading()
         self._asked = False
         return True
 

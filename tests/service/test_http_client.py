@@ -107,6 +107,21 @@ def test_a_reply_that_is_not_read_to_its_end_ends_its_connection() -> None:
     asyncio.run(asked())
 
 
+def test_an_end_that_has_come_need_not_be_read() -> None:
+    async def asked() -> None:
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsoup\r\n0\r\n\r\n"
+        async with (server := Server(chunked, PLAIN + b"fish")) as client:
+            reply = await client.send("GET", "/ask")
+            async for data in reply.chunks():
+                assert data == b"soup"
+                break
+            reply.close()
+            assert await ask(client) == b"fish"
+            assert server.connections == 1
+
+    asyncio.run(asked())
+
+
 @pytest.mark.parametrize(
     "reply",
     [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"X: " + b"a" * 200_000, b"220 smtp\r\n\r\n"],
