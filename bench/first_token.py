@@ -1,12 +1,14 @@
 """How long the service lets a caller wait for the first word of an answer, beside the model alone.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m bench.first_token [--callers 1 32] [--rounds 3] [--each 10]
-        [--other CHECKOUT] [--json FILE]
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m bench.first_token [--callers 1 32] [--model-s 0 1]
+        [--rounds 3] [--each 8] [--other CHECKOUT] [--json FILE]
 
 So many callers ask one question after another and read each answer to its end, over `POST /ask` with `stream`. The model is a
-stand-in in a process of its own that answers at once; `model` is what a caller waits who asks it directly. Client and stand-in
-do next to nothing for a request, so that what is measured is the service. Corpus and embedder are those of `bench.http_wrk`.
-`added` is the median of the service less that of the model in the same round; figures are medians of rounds, which take turns.
+stand-in in a process of its own that answers at once, or all at once after `--model-s` seconds; `model` is what a caller waits
+who asks it directly. Client and stand-in do next to nothing for a request, so that what is measured is the service. If the model
+takes no time, the callers keep the service busy without a pause, and each waits for all others; with a second, as a model takes
+for an answer, they ask as often as people with patience do. Corpus and embedder are those of `bench.http_wrk`. `added` is the
+median of the service less that of the model in the same round; figures are medians of rounds, which take turns.
 """
 
 import argparse
@@ -19,6 +21,8 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +32,7 @@ from bench import http_wrk
 WINDOW = 32_768
 CHARS_A_TOKEN = 4  # as the stand-in counts
 ANSWER = ("The first of the notices ", "says so, and nothing ", "else is said about it ", "[1].")
+SHOWN = ("p50_ms", "p95_ms", "added_p50_ms", "per_second", "cpu_ms")
 END = b"0\r\n\r\n"  # of a reply in chunks
 FIRST_OF_SERVICE, FIRST_OF_MODEL = b"event: token", b'"content"'
 
@@ -49,7 +54,8 @@ def main() -> None:
     )
     options.add_argument("--callers", type=int, nargs="+", default=[1, 32])
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--each", type=int, default=10, help="questions of each caller in a round")
+    options.add_argument("--model-s", type=float, nargs="+", default=[0.0, 1.0])
+    options.add_argument("--each", type=int, default=8, help="questions of each caller in a round")
     options.add_argument("--other", type=Path, help="measure the service of this checkout, too")
     options.add_argument("--json", type=Path)
     options.add_argument("--serve", choices=("model",), help=argparse.SUPPRESS)
@@ -59,7 +65,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="bench-first-") as folder, ExitStack() as running:
         asked = start_all(Path(folder), given.other, running)
-        rows = measure_all(asked, given.callers, given.rounds, given.each)
+        rows = measure_all(asked, given.model_s, given.callers, given.rounds, given.each)
     if given.json:
         figures = {"documents": http_wrk.DOCUMENTS, "rounds": given.rounds, "figures": rows}
         given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
@@ -111,27 +117,27 @@ def _request(path: str, body: dict[str, Any], *more: str) -> bytes:
 
 
 def measure_all(
-    asked: list[Asked], callers: list[int], rounds: int, each: int
+    asked: list[Asked], model_s: list[float], callers: list[int], rounds: int, each: int
 ) -> list[dict[str, Any]]:
     rows = []
-    print(
-        f"{'':<14} {'callers':>7} {'first ms':>9} {'p95':>8} {'added':>8} {'per s':>8} {'CPU ms':>8}"
-    )
+    names = ("model s", "callers", "first ms", "p95", "added", "per s", "CPU ms")
+    print(f"{'':<14}" + "".join(f"{name:>9}" for name in names))
     for one in asked:
         asyncio.run(measure(one, 1, 8))  # what is compiled or read at first use is not measured
-    for number in callers:
+    for takes_s, number in product(model_s, callers):
+        asyncio.run(set_delay(asked[0].url, takes_s))
         taken: dict[str, list[dict[str, float]]] = {one.name: [] for one in asked}
         for _ in range(rounds):
             for one in asked:
                 figures = asyncio.run(measure(one, number, each))
-                model = taken[asked[0].name][-1]["p50_ms"] if one is not asked[0] else 0.0
+                model = taken["model"][-1]["p50_ms"] if one.name != "model" else figures["p50_ms"]
                 taken[one.name].append(figures | {"added_p50_ms": figures["p50_ms"] - model})
         for name, found in taken.items():
             row = {key: round(statistics.median(one[key] for one in found), 2) for key in found[0]}
-            rows.append({"name": name, "callers": number, **row})
+            rows.append({"name": name, "model_s": takes_s, "callers": number, **row})
             print(
-                f"{name:<14} {number:>7} {row['p50_ms']:>9.1f} {row['p95_ms']:>8.1f}"
-                f" {row['added_p50_ms']:>8.1f} {row['per_second']:>8.1f} {row['cpu_ms']:>8.2f}",
+                f"{name:<14}{takes_s:>9.1f}{number:>9}"
+                + "".join(f"{row[key]:>9.1f}" for key in SHOWN),
                 flush=True,
             )
     return rows
@@ -139,11 +145,11 @@ def measure_all(
 
 async def measure(what: Asked, callers: int, each: int) -> dict[str, float]:
     """One round: every caller asks so many questions."""
-    where = urlsplit(what.url)
+    host, port = _host_and_port(what.url)
     loop = asyncio.get_running_loop()
     clients = [Caller(what, number, each) for number in range(callers)]
     for client in clients:
-        await loop.create_connection(lambda made=client: made, where.hostname, where.port)  # type: ignore[misc]
+        await loop.create_connection(partial(_same, client), host, port)
     before, begun = http_wrk.cpu_seconds(what.process), time.perf_counter()
     for client in clients:
         client.ask()
@@ -157,6 +163,23 @@ async def measure(what: Asked, callers: int, each: int) -> dict[str, float]:
         "per_second": len(waited) / seconds,
         "cpu_ms": 1e3 * used / len(waited),
     }
+
+
+async def set_delay(model: str, seconds: float) -> None:
+    """From now on the stand-in takes so long for an answer."""
+    reader, writer = await asyncio.open_connection(*_host_and_port(model))
+    writer.write(_request(f"/takes/{seconds}", {}))
+    await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    where = urlsplit(url)
+    return str(where.hostname), int(where.port or 0)
+
+
+def _same(made: "Caller") -> "Caller":
+    return made
 
 
 class Caller(asyncio.Protocol):
@@ -207,7 +230,9 @@ class Caller(asyncio.Protocol):
 
 
 class StandIn(asyncio.Protocol):
-    """One connection to a model server that counts and answers at once."""
+    """One connection to a model server that counts at once and answers as soon as it is told to."""
+
+    takes_s = 0.0
 
     def __init__(self) -> None:
         self._came = b""
@@ -225,9 +250,13 @@ class StandIn(asyncio.Protocol):
         self._came = b""
         path = head.split(b" ", 2)[1]
         if path == b"/v1/chat/completions":
-            self._transport.write(_completion(_count(body)))
+            loop = asyncio.get_running_loop()
+            loop.call_later(StandIn.takes_s, self._transport.write, _completion(_count(body)))
         elif path == b"/tokenize":
             self._transport.write(_reply({"count": _count(body), "max_model_len": WINDOW}))
+        elif path.startswith(b"/takes/"):
+            StandIn.takes_s = float(path.rpartition(b"/")[2])
+            self._transport.write(_reply({}))
         else:
             self._transport.write(_reply({"data": [{"id": "stand-in", "max_model_len": WINDOW}]}))
 

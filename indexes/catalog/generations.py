@@ -8,7 +8,7 @@ from sqlalchemy import Connection, exists, insert, select, update
 
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
-from indexes.catalog.prepared import Prepared
+from indexes.catalog.prepared import Prepared, decode_json
 from indexes.catalog.schema import centroids, documents, generations, vectors
 from indexes.errors import IndexDamaged, ModelMismatch, NotFound
 from indexes.model import Actor, IndexGeneration
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_IN_FORCE = select(generations).where(generations.c.state == "active")
 _FIELDS = ("id", "model", "fingerprint", "dimension", "state")
-_ACTIVE = Prepared(_IN_FORCE.with_only_columns(*(generations.c[name] for name in _FIELDS)))
+_IN_FORCE = select(*(generations.c[name] for name in _FIELDS)).where(
+    generations.c.state == "active"
+)
+_ACTIVE = Prepared(_IN_FORCE)
+_ACTIVE_WITH_SETTINGS = Prepared(_IN_FORCE.add_columns(generations.c.settings))
 
 
 def active_generation(connection: Connection) -> IndexGeneration | None:
@@ -189,8 +192,11 @@ class Generations:
         question.
         """
         with self._database.reading() as connection:
-            row = connection.execute(_IN_FORCE).mappings().first()
-        return None if row is None else (_generation_of(row), dict(row["settings"]))
+            found = _ACTIVE_WITH_SETTINGS.rows(connection, {})
+        for *stored, settings in found:
+            generation = _generation_of(dict(zip(_FIELDS, stored, strict=True)))
+            return generation, dict(decode_json(settings))
+        return None
 
     def keep_setting(
         self, generation: IndexGeneration, name: str, value: Any, *, by: Actor

@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select
 from indexes import attributes
 from indexes.catalog.access import asker_parameters, confirm, may_read
 from indexes.catalog.database import Database
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.reader_sets import intern_readers, readers_by_set
 from indexes.catalog.schema import models
 from indexes.errors import BadInput, NotFound
@@ -21,7 +22,7 @@ from indexes.model import Actor, Principal, Readers
 MAX_NAME_CHARS = 512
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
-_HIDDEN = select(models.c.name).where(~may_read(models.c.reader_set_id))
+_HIDDEN = Prepared(select(models.c.name).where(~may_read(models.c.reader_set_id)))
 """From the tables themselves, at every request: an asker that is not a known user may use no model
 that has a rule.
 """
@@ -39,7 +40,8 @@ class Models:
         """The models that this asker may not use. Raises NotAuthenticated."""
         with self._database.reading() as connection:
             confirm(connection, principal)
-            return frozenset(connection.scalars(_HIDDEN, asker_parameters(principal)))
+            found = _HIDDEN.rows(connection, asker_parameters(principal))
+        return frozenset(name for (name,) in found)
 
     # --- for administrators ---------------------------------------------------------------------
 

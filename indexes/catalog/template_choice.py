@@ -95,15 +95,18 @@ _ACTIVE = (
 _BY_NAME = _ACTIVE.where(
     _active.c.audience == BY_NAME, templates.c.name == bindparam("name")
 ).order_by(_active.c.id.desc())
-_BY_ASKER = _ACTIVE.where(
-    templates.c.language == bindparam("language"),
-    or_(
-        _active.c.audience == DEFAULT,
-        and_(_active.c.audience.in_(("user", "group")), _active.c.principal_id.in_(IDENTITIES)),
-    ),
-).order_by(
-    case((_active.c.audience == "user", 0), (_active.c.audience == "group", 1), else_=2),
-    _active.c.id.desc(),
+_ACTIVE_FIELDS = tuple(_ACTIVE.selected_columns.keys())
+_BY_ASKER = Prepared(  # every question asks it
+    _ACTIVE.where(
+        templates.c.language == bindparam("language"),
+        or_(
+            _active.c.audience == DEFAULT,
+            and_(_active.c.audience.in_(("user", "group")), _active.c.principal_id.in_(IDENTITIES)),
+        ),
+    ).order_by(
+        case((_active.c.audience == "user", 0), (_active.c.audience == "group", 1), else_=2),
+        _active.c.id.desc(),
+    )
 )
 """User before group before default; of several groups the one activated last.
 
@@ -135,8 +138,9 @@ def choose_for_asker(
 ) -> Chosen | None:
     """What is active for this asker among the templates that they may use. If None, nothing is."""
     given = {**asker_parameters(principal), "style": style, "language": language}
-    found = connection.execute(_BY_ASKER, given).mappings().all()
-    return _choose_first_usable(connection, principal, found)
+    found = _BY_ASKER.rows(connection, given)
+    rows = [dict(zip(_ACTIVE_FIELDS, row, strict=True)) for row in found]
+    return _choose_first_usable(connection, principal, rows)
 
 
 def choose_by_name(
@@ -178,7 +182,7 @@ def text_of(stored: Mapping[str, Any]) -> TemplateText:
 
 
 def _choose_first_usable(
-    connection: Connection, principal: Principal, rows: Sequence[RowMapping]
+    connection: Connection, principal: Principal, rows: Sequence[Mapping[Any, Any]]
 ) -> Chosen | None:
     """The first of these activations whose template the asker may use, without its candidate if
     that is forbidden.

@@ -154,11 +154,11 @@ class Answerer:
         """Everything that is read for this question: the passages, and the template that says how
         to ask the model.
         """
-        ask, asker = asked.ask, asked.principal
+        ask, asker, begun = asked.ask, asked.principal, time.monotonic()
         result, weak = self._search(asked)
         # the reply names what was left out as well
         named = (*result.hits, *(omission.hit for omission in result.left_out))
-        asked.permission.add_rows(hit.row for hit in named)
+        asked.permission.add_rows((hit.row for hit in named), begun)
         hits = result.hits
         left_out = tuple(LeftOut.of(left.hit, left.reason) for left in result.left_out)
         if weak:  # from here on it is a view in which there is nothing

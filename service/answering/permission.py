@@ -42,10 +42,15 @@ class Permission:
         self._rows: frozenset[Row] = frozenset()
         self._looked = float("-inf")
 
-    def add_rows(self, rows: Iterable[Row]) -> None:
+    def add_rows(self, rows: Iterable[Row], read_since: float) -> None:
         """The answer is made from these rows or names them: it ends if one of them may not be read
         any more.
+
+        read_since: when the search that read all of them for this asker had not begun yet, on the
+        clock of time.monotonic. What confirmed them and the key there was a look, too.
         """
+        if not self._rows:
+            self._looked = max(self._looked, read_since)
         self._rows |= frozenset(rows)
 
     async def confirm(self) -> None:

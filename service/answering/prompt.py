@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, Literal, Self
 
@@ -199,14 +200,19 @@ def render_prompt(
     asked = fill_template(template.user, variables)
     if template.style == "completion":
         return Prompt(text=asked)
-    system = Message("system", fill_template(template.system, {"no_answer": template.no_answer}))
     return Prompt(
         messages=(
-            system,
+            Message("system", _system_text(template.system, template.no_answer)),
             *(Message(turn.role, turn.text) for turn in turns),
             Message("user", asked),
         )
     )
+
+
+@lru_cache(maxsize=256)
+def _system_text(source: str, no_answer: str) -> str:
+    """What a template tells the model before anything else. No caller has a part in it."""
+    return fill_template(source, {"no_answer": no_answer})
 
 
 def alternate_turns(history: Iterable[Turn]) -> tuple[Turn, ...]:

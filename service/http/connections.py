@@ -161,6 +161,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.transport = cast(asyncio.Transport, _JoinedWrites(transport, self.loop))
         self.address = address_group(self.client[0] if self.client else "")
         self._connections.admit(self)
         self._start_timer(
@@ -300,6 +301,49 @@ class Connection(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class _JoinedWrites:
+    """A transport that sends in one piece what is written in one turn of the event loop: the head of
+    a reply, its body and its end would be three.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._written: list[bytes] = []
+        for name in ("can_write_eof", "get_extra_info", "is_closing"):
+            setattr(self, name, getattr(transport, name))
+        for name in ("pause_reading", "resume_reading"):
+            setattr(self, name, getattr(transport, name))
+
+    def write(self, data: bytes) -> None:
+        if not data:
+            return
+        if not self._written:
+            self._loop.call_soon(self._flush)
+        self._written.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size() + sum(map(len, self._written))
+
+    def write_eof(self) -> None:
+        self._flush()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._written.clear()
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._written:
+            written = b"".join(self._written)
+            self._written.clear()
+            self._transport.write(written)
 
 
 def _refusal(kind: problems.ProblemKind) -> bytes:
