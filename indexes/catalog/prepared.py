@@ -26,13 +26,13 @@ class Prepared:
     def __init__(self, statement: Select[Any] | CompoundSelect[Any]) -> None:
         self.statement = statement
         self._known: dict[tuple[str | int, ...], _Worded] = {}
-        # parameters that stand behind IN
+        # parameters that stand behind IN, but for those whose values are a part of the statement
         self._lists = tuple(
             sorted(
                 {
                     each.key
                     for each in iterate(statement)
-                    if isinstance(each, BindParameter) and each.expanding
+                    if isinstance(each, BindParameter) and each.expanding and not each.unique
                 }
             )
         )

@@ -3,7 +3,7 @@ from unittest.mock import Mock
 
 import pysqlite3
 import pytest
-from sqlalchemy import inspect, literal, select
+from sqlalchemy import bindparam, inspect, literal, select
 
 from indexes.catalog import Catalog
 from indexes.catalog.database import Database
@@ -353,3 +353,17 @@ def test_paths_are_told_of_documents_that_may_be_read_and_of_no_others(world: Wo
         for name in ("ada", "bob")
     }
     assert found == {"ada": {"pay", "kitchen/menu.txt"}, "bob": {"kitchen/menu.txt"}}
+
+
+def test_a_prepared_statement_takes_lists_that_are_given_and_lists_that_are_its_own(
+    world: World,
+) -> None:
+    number = literal(3)
+    prepared = Prepared(
+        select(literal("found")).where(
+            number.in_((1, 3)), number.in_(bindparam("among", expanding=True))
+        )
+    )
+    with world.catalog._database.reading() as connection:
+        assert [tuple(row) for row in prepared.rows(connection, {"among": [2, 3]})] == [("found",)]
+        assert prepared.rows(connection, {"among": [2]}) == []
