@@ -34,8 +34,8 @@ def background_work(corpus: Corpus, every_s: float) -> Iterator[None]:
 
 
 def _work(corpus: Corpus, every_s: float, stop: Event) -> None:
-    """Follows at a pace of its own, whoever searches: when it works must not depend on a search
-    that finds work.
+    """Begins to follow at a pace of its own: that must not depend on a search that finds work. It
+    gives way to every request alike (`Precedence`).
     """
     pause, next_maintenance = min(every_s, _FOLLOW_S), time.monotonic() + every_s
     while not stop.wait(pause):

@@ -225,8 +225,8 @@ class Corpus:
         """Bring everything to the state that is the newest now, a few documents at a time. rest:
         told how long each step took.
 
-        What is written meanwhile is left for the next time: a step of a few documents costs hardly
-        more than a step of one, and a search right after a burst meets no step that chased it.
+        What is written meanwhile is left for the next time, so that whoever searches right after a
+        burst meets no step that ran after it.
         """
         with self.catalog.reading() as state:
             goal = state.mark.number
