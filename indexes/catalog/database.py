@@ -156,11 +156,12 @@ class _Readers:
 
     def end(self, connection: Connection) -> None:
         """Ends the transaction of a connection that `begin` gave."""
-        if connection.in_transaction() or connection.invalidated or len(self._kept) >= _KEPT:
-            connection.close()  # SQLAlchemy has begun one, too, or nothing can be done with it
+        if connection.invalidated or len(self._kept) >= _KEPT:
+            connection.close()
             return
         try:
-            connection.connection.rollback()
+            # what SQLAlchemy has run, if anything, it also ends; else the driver alone does
+            (connection if connection.in_transaction() else connection.connection).rollback()
         except BaseException:
             connection.close()
             raise
