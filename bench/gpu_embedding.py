@@ -34,8 +34,10 @@ def measure_embedding(
     embedder = load(settings, print)
     model = load_alone(settings, half)
     texts = make_passages(embedder, passages, settings.chunk_tokens)
-    tokens = sum(embedder.count(texts))
-    batches = make_batches(texts, embedder.count(texts), batch_tokens)
+    counts = embedder.count(texts)
+    tokens = sum(counts)
+    prefixed = [f"{getattr(embedder, 'passage_prefix', '')}{text}" for text in texts]
+    batches = make_batches(prefixed, counts, batch_tokens)
     sides: dict[str, Callable[[], object]] = {
         "product": lambda: embed_as_ingestion(embedder, texts, settings.chunk_tokens),
         "batched": lambda: embed_batches(model, batches),
