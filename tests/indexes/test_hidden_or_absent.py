@@ -50,10 +50,10 @@ def counted(world: World) -> Iterator[list[int]]:
         steps[0] += 1
         return 0
 
-    with world.catalog._database.engine.connect() as connection:
+    with world.catalog._database.reading() as connection:
         raw = connection.connection.driver_connection
         assert raw is not None
-    raw.set_progress_handler(step, 1)  # the pool gives the connection to whoever asks next
+    raw.set_progress_handler(step, 1)  # whoever reads next gets this connection
     yield steps
     raw.set_progress_handler(None, 1)
 
