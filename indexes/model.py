@@ -188,12 +188,11 @@ class StoredDocument:
     chunks: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A chunk that matched a question and that the asker may read.
 
-    Only the catalog's guarded read makes one, ten for each search: without slots, it can be made
-    at once.
+    Only the catalog's guarded read makes one.
     """
 
     row: Row  # internal: order and de-duplication, never sent

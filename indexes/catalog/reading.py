@@ -247,9 +247,8 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
         tables,
         page_kind,
     ) = stored
-    hit = object.__new__(Hit)
-    vars(hit).update(  # all at once: a frozen value takes each of its fields in a call of its own
-        row=row,
+    return Hit(
+        row=Row(row),
         id=public_id,
         document_id=document_id,
         title=title,
@@ -271,7 +270,6 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
         ),
         tables=tuple([TableMark(*mark) for mark in decode_json(tables)]),
     )
-    return hit
 
 
 def _document_of(row: RowMapping) -> DocumentView:

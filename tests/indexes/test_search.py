@@ -1,7 +1,6 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import FrozenInstanceError, fields, replace
 from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
@@ -17,7 +16,7 @@ from indexes.catalog.schema import chunks, documents
 from indexes.derived import checkpoint
 from indexes.derived.rebuild import rebuild
 from indexes.errors import BadFilter, BadInput, ModelMismatch, NotFound
-from indexes.model import Hit, Principal
+from indexes.model import Principal
 from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
 from tests.world import TESTER, World, as_bytes
@@ -104,14 +103,6 @@ def test_what_the_vectors_have_lost_is_not_ranked_by_its_words_alone(staff: Worl
     derived.vectors.remove(np.array([hit.row]))
     assert "menu" not in staff.titles("ada", "canteen soup")
     assert staff.titles("ada", "canteen soup", mode="keyword") == ["menu"]
-
-
-def test_a_hit_has_all_its_fields_and_is_frozen(staff: World) -> None:
-    (hit,) = staff.search("ada", "Salaries rise", k=1).hits
-    assert vars(hit).keys() == {field.name for field in fields(Hit)}
-    assert hit == replace(hit)
-    with pytest.raises(FrozenInstanceError):
-        hit.text = "another"  # type: ignore[misc]
 
 
 # --- views --------------------------------------------------------------------------------------
