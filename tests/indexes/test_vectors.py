@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -258,7 +259,8 @@ def test_faiss_itself_finds_the_same_in_the_same_lists() -> None:
     made, codes = ten_in_each_of_eight_lists()
     made.remove(np.array([31, 55, 56]), np.array([3, 5, 5]))
     made.add(np.array([31]), np.array([5]), codes[:1])
-    index, some = made._index, np.array([[3, 5]])
+    index: Any = made._index
+    some = np.array([[3, 5]])
     index.nprobe = 2
     scores, rows = index.search_preassigned(codes[:1], 7, some, np.zeros((1, 2), np.float32))
     found, products = made.scan(codes[0].astype(np.int16), some[0], 7, 0, None)
