@@ -22,7 +22,7 @@ from indexes.errors import IndexDamaged
 from indexes.file_locks import lock_folder
 from indexes.private_files import private_folder
 
-FORMAT = 3
+FORMAT = 4
 _MANIFEST = "manifest.json"
 _CURRENT = "CURRENT"  # names the folder that counts; swapped in one step
 _NAME = re.compile(r"checkpoint-\w{1,64}", re.ASCII)
