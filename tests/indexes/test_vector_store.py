@@ -237,6 +237,26 @@ def test_an_empty_one_of_the_same_kind_takes_nothing_from_the_other(stores: Vect
     assert_holds(store, model)
 
 
+def test_arrays_that_cannot_be_written_to_are_taken_as_others_are(stores: VectorStores) -> None:
+    """Those of a checkpoint are mapped from its files."""
+    store, model = filled(stores)
+
+    def fixed(*numbers: int) -> np.ndarray:
+        made = np.array(numbers, np.int64)
+        made.flags.writeable = False
+        return made
+
+    vectors = np.stack([*model.vectors.values()][:2])
+    vectors.flags.writeable = False
+    store.add(fixed(10_000, 10_001), fixed(7, 0), vectors)
+    store.move(fixed(10_001), fixed(7))
+    assert store.reader_sets_of(fixed(10_000, 10_001)).tolist() == [7, 7]
+    found = store.nearest(vectors[0], fixed(7), 1, fixed(10_000, 10_001), None, fixed(1, 2, 3))
+    assert found.rows.tolist() == [10_000]
+    store.remove(fixed(10_000, 10_001))
+    assert store.reader_sets_of(fixed(10_000, 10_001)).tolist() == [-1, -1]
+
+
 # --- checkpoints --------------------------------------------------------------------------------
 
 

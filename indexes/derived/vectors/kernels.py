@@ -81,7 +81,8 @@ def _product_of_codes(code: Any, query: Any) -> Any:
 
 
 @kernel(
-    "Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int64[::1], int64[::1], int16[::1],"
+    "Tuple((int64[::1], int64[::1]))(Array(int64, 1, 'C', readonly=True), int64[::1],"
+    " int64[::1], int64[::1], int16[::1],"
     " Array(uint8, 1, 'C', readonly=True), boolean, int64, int64)"
 )
 def scan(
@@ -256,7 +257,20 @@ def rank(
     return best[:found], scores[:found], wrong
 
 
-@kernel("void(int64[::1], int64[::1], int32[::1], int64[::1], int64[::1], int64[::1], int64)")
+@kernel(
+    "void(Array(int64, 1, 'C', readonly=True), Array(int64, 1, 'C', readonly=True), int32[::1], int64[::1])"
+)
+def note_places(rows: Any, lists: Any, place_of_row: Any, sizes: Any) -> None:
+    """Rows came to the ends of their lists, in this order. sizes: by list; they grow."""
+    for i in range(rows.shape[0]):
+        place_of_row[rows[i]] = sizes[lists[i]]
+        sizes[lists[i]] += 1
+
+
+@kernel(
+    "void(Array(int64, 1, 'C', readonly=True), Array(int64, 1, 'C', readonly=True), int32[::1],"
+    " int64[::1], int64[::1], int64[::1], int64)"
+)
 def take_out(
     rows: Any,
     lists: Any,

@@ -53,8 +53,7 @@ class InvertedLists:
         matrix = np.ascontiguousarray(codes, np.float32)
         with _one_thread() if len(ids) < _WORTH_THREADS else nullcontext():
             self._index.add_core(len(ids), *(faiss.swig_ptr(a) for a in (matrix, ids, lists)))
-        order = np.argsort(lists, kind="stable")
-        self._note_places(ids[order], *np.unique(lists[order], return_counts=True))
+        self._note_places(ids, lists)
 
     def add_lists(self, numbers: Ints, sizes: Ints, rows: Ints, codes: Bytes) -> None:
         """Fill lists that are empty. sizes: of each. rows, codes: of one list after the other; codes
@@ -67,16 +66,13 @@ class InvertedLists:
             part = slice(end - size, end)
             held.add_entries(number, size, faiss.swig_ptr(ids[part]), faiss.swig_ptr(matrix[part]))
         self._index.ntotal += len(ids)
-        self._note_places(ids, numbers, sizes)
+        self._note_places(ids, np.repeat(numbers, sizes))
 
-    def _note_places(self, rows: Ints, numbers: Ints, sizes: Ints) -> None:
-        """rows: what came last into these lists, one list after the other. sizes: how many came."""
-        starts = np.cumsum(sizes) - sizes
-        places = np.arange(len(rows)) - np.repeat(starts - self._sizes[numbers], sizes)
+    def _note_places(self, rows: Ints, lists: Ints) -> None:
+        """rows: what came last, in this order. lists: of each."""
         self._place.reach(int(rows.max(initial=-1)) + 1, fill=-1)
-        self._place.values[rows] = places
-        self._sizes[numbers] += sizes
-        self._look_at(numbers)
+        kernels.note_places(rows, lists, self._place.values, self._sizes)
+        self._look_at(np.unique(lists))
 
     def remove(self, rows: Ints, numbers: NDArray[np.integer]) -> None:
         """rows: all of them here. numbers: the list of each."""
