@@ -96,14 +96,13 @@ def test_nothing_is_found_where_nothing_leaks(url: str, house: House) -> None:
 def test_a_score_that_follows_hidden_text_is_found(
     url: str, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = replies.HitReply.of
+    honest = replies._hit_values
 
-    def leaking(hit: Any) -> replies.HitReply:
-        return honest(hit).model_copy(
-            update={"score": hit.score + 1e-9 * len(house.catalog.documents.stored(""))}
-        )
+    def leaking(hit: Any) -> dict[str, Any]:
+        score = hit.score + 1e-9 * len(house.catalog.documents.stored(""))
+        return {**honest(hit), "score": score}
 
-    monkeypatch.setattr(replies.HitReply, "of", leaking)
+    monkeypatch.setattr(replies, "_hit_values", leaking)
     assert checks_of(report_on(url, house)) == {"interference"}
 
 
