@@ -303,6 +303,9 @@ class Connection(H11Protocol):
             self._timer = None
 
 
+_PASSED_ON = ("can_write_eof", "get_extra_info", "is_closing", "pause_reading", "resume_reading")
+
+
 class _JoinedWrites:
     """A transport that sends in one piece what is written in one turn of the event loop: the head of
     a reply, its body and its end would be three.
@@ -312,9 +315,7 @@ class _JoinedWrites:
         self._transport = transport
         self._loop = loop
         self._written: list[bytes] = []
-        for name in ("can_write_eof", "get_extra_info", "is_closing"):
-            setattr(self, name, getattr(transport, name))
-        for name in ("pause_reading", "resume_reading"):
+        for name in _PASSED_ON:
             setattr(self, name, getattr(transport, name))
 
     def write(self, data: bytes) -> None:

@@ -190,6 +190,24 @@ def test_rows_from_a_wrong_list_are_dropped_and_raise_an_alarm(
 EVERYTHING = 2**40  # more than any two products are apart
 
 
+def test_a_row_that_has_lost_its_vector_is_dropped_and_raises_an_alarm() -> None:
+    index = FaissStore(DIMENSION, lists=8)
+    index.add(np.arange(10), 1, clustered(10))
+    index._stored._slot.values[4] = -1
+    found = index.nearest(clustered(10)[4], np.array([1]), 10)
+    assert sorted(found.rows.tolist()) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    assert (found.exact, index.alarms) == (False, 1)
+
+
+def test_a_row_that_is_in_no_list_cannot_be_taken_out_of_one() -> None:
+    made, codes = ten_in_each_of_eight_lists()
+    made.remove(np.array([31]), np.array([3]))
+    with pytest.raises(IndexDamaged):
+        made.remove(np.array([30, 31]), np.array([3, 3]))
+    found, _ = made.scan(codes[0].astype(np.int16), np.array([3]), 80, 0, None)
+    assert sorted(found.tolist()) == [30, *range(32, 40)]
+
+
 def ten_in_each_of_eight_lists() -> tuple[InvertedLists, np.ndarray]:
     codes = np.rint(clustered(80) * 100).astype(np.float32)
     made = InvertedLists(DIMENSION, 8)

@@ -235,7 +235,7 @@ def rank(
     k: Any,
 ) -> Any:
     """The k best of these rows by cosine, best first, their cosines, and how many of the rows do not
-    stand under one of the reader sets; those are passed over.
+    stand under one of the reader sets, or have no vector; those are passed over.
 
     reader_sets: ascending. first, others: vectors by slot, the others after the first. ties: by
     row, what orders equal scores before the row itself; past its end 0.
@@ -244,10 +244,11 @@ def rank(
     precise, found, wrong = query.astype(np.float64), 0, 0
     ends, sums = np.empty(_HALVES, np.int64), np.empty(_HALVES, np.float64)
     for row in rows:
-        if not _is_in_sets(row, reader_sets, list_of_row, set_of_list):
+        inside = _is_in_sets(row, reader_sets, list_of_row, set_of_list)
+        slot = slot_of_row[row] if inside else -1
+        if slot < 0:
             wrong += 1
             continue
-        slot = slot_of_row[row]
         if slot < first.shape[0]:
             score = _cosine(first[slot], precise, ends, sums)
         else:

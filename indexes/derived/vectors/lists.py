@@ -75,8 +75,13 @@ class InvertedLists:
         self._look_at(np.unique(lists))
 
     def remove(self, rows: Ints, numbers: NDArray[np.integer]) -> None:
-        """rows: all of them here. numbers: the list of each."""
+        """rows: distinct, all of them here. numbers: the list of each.
+
+        Raises IndexDamaged if one is not here; nothing is removed then.
+        """
         ids, lists = np.ascontiguousarray(rows, np.int64), np.ascontiguousarray(numbers, np.int64)
+        if (self._place.values[ids] < 0).any():
+            raise IndexDamaged("A row that was to be taken out of a list of vectors is in none.")
         at = (self._codes_at, self._rows_at, self._sizes)
         kernels.take_out(ids, lists, self._place.values, *at, self._dimension)
         held: Any = self._index.invlists

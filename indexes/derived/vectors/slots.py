@@ -1,5 +1,5 @@
 """Vectors by slot. Those of a checkpoint stay in its file, and are read from there as they are
-needed.
+needed. The file may be deleted meanwhile; whoever shortened it would end the process.
 """
 
 import numpy as np
