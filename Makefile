@@ -40,7 +40,7 @@ help:
 	@echo "make check    format, lint, strict types, import contracts"
 	@echo "make test     every test, the real model server included"
 	@echo "make test-quick   the tests that take moments, for daily work"
-	@echo "make bench-quick  what became slower or faster since the last release, in two minutes"
+	@echo "make bench-quick  what became slower or faster since the last release, in some minutes"
 	@echo "              (BASE=commit: since that one)"
 	@echo "make attack   the attacks on the service for MINUTES=30, larger than in make test"
 	@echo "make setup-browser   Chromium for the tests of the page, where there is none (Debian, Ubuntu)"

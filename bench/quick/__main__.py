@@ -1,4 +1,4 @@
-"""The working tree beside the last release, in about two minutes, on one page.
+"""The working tree beside the last release, on one page.
 
     python -m bench.quick [--base COMMIT | --other CHECKOUT] [--works WORD ...] [--json FILE]
 
