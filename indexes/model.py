@@ -59,7 +59,10 @@ class Principal:
     key: str | None = None
     # groups that came with the token, valid for this request only
     groups: frozenset[str] = frozenset()
-    scopes: frozenset[str] = frozenset()  # "admin"; gives no right to read
+    # of `indexes.scopes`, as they were when it came; none gives a right to read
+    scopes: frozenset[str] = frozenset()
+    # who asks as this principal, "user:bot", with a key of its own. If None, the principal itself
+    acted_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Actor:
     @classmethod
     def of(cls, principal: Principal) -> Self:
         """Somebody who asked for the change with a key or token of their own."""
-        return cls(principal.name)
+        return cls(principal.acted_by or principal.name)
 
 
 MAINTENANCE = Actor("system:maintenance")

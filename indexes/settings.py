@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     )
     metrics_token: SecretStr | None = Field(
         None,
-        description="Bearer token for /metrics; without one it takes a key with the scope admin.",
+        description="Bearer token for /metrics; without one it takes a key with the scope operate.",
     )
     public_url: str | None = Field(
         None,

@@ -88,7 +88,7 @@ class Building:
         }
         self.keys = {user: self.world.catalog.keys.issue(user, by=TESTER).secret for user in USERS}
         self.keys["root"] = self.world.catalog.keys.issue(
-            "root", scopes=["admin"], by=TESTER
+            "root", scopes=["ask", "admin"], by=TESTER
         ).secret
         self.passages = self._passage_ids()
         self._save_template()

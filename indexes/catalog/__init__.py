@@ -75,7 +75,7 @@ class Catalog:
     @contextmanager
     def acting(self, principal: Principal, scope: str) -> Iterator[None]:
         """What is read or changed inside the block is done for this principal: each transaction
-        confirms its key.
+        confirms its key and this scope.
 
         Raises NotAuthenticated and NotPermitted from whatever begins a transaction there.
         """

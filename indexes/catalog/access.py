@@ -16,6 +16,7 @@ from sqlalchemy import (
     DateTime,
     Select,
     String,
+    and_,
     bindparam,
     exists,
     func,
@@ -26,9 +27,18 @@ from sqlalchemy import (
 )
 
 from indexes.catalog.prepared import Prepared
-from indexes.catalog.schema import Id, api_keys, memberships, principals, reader_set_entries
+from indexes.catalog.schema import (
+    Id,
+    api_keys,
+    key_scopes,
+    memberships,
+    principal_scopes,
+    principals,
+    reader_set_entries,
+)
 from indexes.errors import BadPrincipal, NotAuthenticated, NotPermitted
 from indexes.model import PUBLIC, Principal
+from indexes.scopes import ACT_AS, ASK, includes
 
 MAX_TOKEN_GROUPS = 10_000  # refused above, never cut short: a cut could drop a deny
 
@@ -48,6 +58,7 @@ def asker_parameters(principal: Principal) -> dict[str, Any]:
         "asker": principal.name,
         "asker_id": principal.id,
         "asker_key": principal.key,
+        "key_scope": ASK if principal.acted_by is None else ACT_AS,
         "now": datetime.now(UTC).replace(tzinfo=None),  # as `Moment` keeps it
         "names": [PUBLIC, *sorted(principal.groups)],
     }
@@ -59,35 +70,64 @@ _by_name = (
     .scalar_subquery()
 )
 _key: BindParameter[str | None] = bindparam("asker_key", type_=String)
-_key_holds = or_(
-    _key.is_(None),
-    exists().where(
-        api_keys.c.id == _key,
-        api_keys.c.user_id == principals.c.id,
-        api_keys.c.revoked_at.is_(None),
-        or_(
-            api_keys.c.expires_at.is_(None),
-            api_keys.c.expires_at > bindparam("now", type_=DateTime),
-        ),
-    ),
+_key_scope: BindParameter[str] = bindparam("key_scope", type_=String)
+
+
+def _key_holds(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """There is no key to look at, or there is one that holds and meets these conditions."""
+    in_time = or_(
+        api_keys.c.expires_at.is_(None),
+        api_keys.c.expires_at > bindparam("now", type_=DateTime),
+    )
+    there = exists().where(
+        api_keys.c.id == _key, api_keys.c.revoked_at.is_(None), in_time, *conditions
+    )
+    return or_(_key.is_(None), there)
+
+
+_is_own_key = api_keys.c.user_id == principals.c.id
+_sender = principals.alias("sender")
+_may_act_as_others = and_(
+    _key_scope == ACT_AS,
+    exists().where(_sender.c.id == api_keys.c.user_id, _sender.c.known == 1),
+)
+_carries_scope = exists().where(
+    key_scopes.c.key_id == api_keys.c.id, key_scopes.c.scope == _key_scope
 )
 _asker = (
     select(principals.c.id)
     .where(
         principals.c.id == func.coalesce(bindparam("asker_id", type_=Id), _by_name),
         principals.c.known == 1,
-        _key_holds,
+        _key_holds(_carries_scope, or_(_is_own_key, _may_act_as_others)),
     )
     .cte("asker")
     .prefix_with("MATERIALIZED")
 )
 """The asker, by its id if it has one.
 
-Nothing for a user removed or disabled, or a key that no longer holds.
+Nothing for a user removed or disabled, or a key that no longer holds or may not ask.
 """
 
 _CONFIRMED = Prepared(select(_asker.c.id))
-_SCOPES = select(api_keys.c.scopes).where(api_keys.c.id == _key)
+_holder = (
+    select(principals.c.id)
+    .where(
+        principals.c.id == bindparam("asker_id", type_=Id),
+        principals.c.known == 1,
+        _key_holds(_is_own_key),
+    )
+    .cte("holder")
+)
+_HELD = Prepared(
+    select(_holder.c.id, func.coalesce(key_scopes.c.scope, principal_scopes.c.scope))
+    .outerjoin(key_scopes, key_scopes.c.key_id == _key)
+    .outerjoin(
+        principal_scopes, and_(_key.is_(None), principal_scopes.c.principal_id == _holder.c.id)
+    )
+)
+"""The scopes of a key, or of a person who came without one. No row for who may not come at all."""
+
 _counts = ~principals.c.name.startswith("group:") | (
     (principals.c.external == 1) & (principals.c.known == 1)
 )
@@ -119,21 +159,28 @@ at once.
 IDENTITIES = select(_mine.c.id)
 
 
-def confirm(connection: Connection, principal: Principal, scope: str | None = None) -> None:
-    """Who came with a key is still that user, and the key still holds, in the state that this
-    connection sees.
+def confirm(connection: Connection, principal: Principal, scope: str = ASK) -> None:
+    """Who came with a key is still that user, and the key still holds and carries the scope, in the
+    state that this connection sees. Of a person without a key the catalog knows the scopes.
 
-    scope: what the key must carry besides. Raises NotAuthenticated and NotPermitted. To anybody
-    else the guarded statements give nothing; this tells that apart from an answer in which there is
-    nothing.
+    Raises NotAuthenticated and NotPermitted. To anybody else the guarded statements give nothing;
+    this tells that apart from an answer in which there is nothing.
     """
-    if not _came_with_proof(principal) and scope is None:
-        return
-    if not _CONFIRMED.rows(connection, asker_parameters(principal)):
-        raise NotAuthenticated()
-    if scope is not None and scope not in (
-        connection.scalar(_SCOPES, {"asker_key": principal.key}) or ()
+    if scope != ASK:
+        _confirm_scope(connection, principal, scope)
+    elif _came_with_proof(principal) and not _CONFIRMED.rows(
+        connection, asker_parameters(principal)
     ):
+        raise NotAuthenticated()
+
+
+def _confirm_scope(connection: Connection, principal: Principal, scope: str) -> None:
+    if principal.acted_by is not None:
+        raise NotPermitted()
+    held = _HELD.rows(connection, asker_parameters(principal))
+    if not held:
+        raise NotAuthenticated()
+    if not includes({name for _, name in held}, scope):
         raise NotPermitted()
 
 

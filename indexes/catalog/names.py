@@ -176,6 +176,20 @@ def keep_shapes(connection: Connection, name: str, principal_id: int) -> None:
         connection.execute(insert(principal_shapes), rows)
 
 
+def find_lookalikes(connection: Connection) -> dict[str, set[str]]:
+    """Names of different entities that look the same, by each of them."""
+    by_shape: dict[str, list[tuple[str, int]]] = {}
+    for shape, name, owner in connection.execute(
+        select(principal_shapes.c.shape, principal_shapes.c.name, principal_shapes.c.principal_id)
+    ):
+        by_shape.setdefault(shape, []).append((name, owner))
+    found: dict[str, set[str]] = {}
+    for alike in by_shape.values():
+        for name, owner in alike:
+            found.setdefault(name, set()).update(other for other, its in alike if its != owner)
+    return found
+
+
 def name_shapes(name: str) -> frozenset[str]:
     """What the name looks like, one or two keys; names of users and of groups are apart."""
     kind, _, rest = name.partition(":")

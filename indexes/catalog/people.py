@@ -21,6 +21,7 @@ from indexes.catalog.names import (
     ResolvedNames,
     Unknown,
     declared_id,
+    find_lookalikes,
     former_ids,
     free_name,
     keep_shapes,
@@ -30,14 +31,26 @@ from indexes.catalog.names import (
 )
 from indexes.catalog.schema import (
     api_keys,
+    key_scopes,
     memberships,
     principal_aliases,
+    principal_scopes,
     principal_shapes,
+    principal_subjects,
     principals,
+    sessions,
 )
 from indexes.errors import BadInput, BadPrincipal, NotFound, StillDenied
 from indexes.model import PUBLIC, Actor, Readers
 from indexes.principals import ascii_form, check_principal
+
+_ENDS_WITH_ITS_PRINCIPAL = (
+    principal_aliases,
+    principal_scopes,
+    principal_shapes,
+    principal_subjects,
+    sessions,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +235,7 @@ class People:
                 select(principal_aliases).order_by(principal_aliases.c.name)
             ):
                 former.setdefault(owner, []).append(name)
-            alike = _find_lookalikes(connection)
+            alike = find_lookalikes(connection)
         return [
             PrincipalInfo(
                 name=row.name,
@@ -325,8 +338,10 @@ class People:
                 memberships.c.member_id == principal_id, memberships.c.group_id == principal_id
             )
             connection.execute(delete(memberships).where(edges))
+            its_keys = select(api_keys.c.id).where(api_keys.c.user_id == principal_id)
+            connection.execute(delete(key_scopes).where(key_scopes.c.key_id.in_(its_keys)))
             connection.execute(delete(api_keys).where(api_keys.c.user_id == principal_id))
-            for table in (principal_aliases, principal_shapes):
+            for table in _ENDS_WITH_ITS_PRINCIPAL:
                 connection.execute(delete(table).where(table.c.principal_id == principal_id))
             _give_up_name(connection, principal_id, name)
 
@@ -368,20 +383,6 @@ def _give_up_name(connection: Connection, principal_id: int, name: str) -> None:
         "external": 0,
     }
     connection.execute(update(principals).where(principals.c.id == principal_id).values(ended))
-
-
-def _find_lookalikes(connection: Connection) -> dict[str, set[str]]:
-    """Names of different entities that look the same, by each of them."""
-    by_shape: dict[str, list[tuple[str, int]]] = {}
-    for shape, name, owner in connection.execute(
-        select(principal_shapes.c.shape, principal_shapes.c.name, principal_shapes.c.principal_id)
-    ):
-        by_shape.setdefault(shape, []).append((name, owner))
-    found: dict[str, set[str]] = {}
-    for alike in by_shape.values():
-        for name, owner in alike:
-            found.setdefault(name, set()).update(other for other, its in alike if its != owner)
-    return found
 
 
 def _check_names(names: Iterable[str]) -> frozenset[str]:

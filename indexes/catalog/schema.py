@@ -274,10 +274,52 @@ api_keys = Table(
     Column("secret_sha256", LargeBinary(32), nullable=False),
     Column("user_id", Id, ForeignKey("principals.id"), nullable=False),
     Column("label", String(255), nullable=False),
-    Column("scopes", JSON, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("revoked_at", Moment),
+    Column("used_at", Moment),  # about when it was used last, written now and then
+    Column("replaced_by", String(16)),  # the key that a rotation made for it
+)
+
+key_scopes = Table(
+    "key_scopes",
+    metadata,
+    Column("key_id", String(16), ForeignKey("api_keys.id"), primary_key=True),
+    Column("scope", String(32), primary_key=True),
+)
+
+principal_scopes = Table(
+    "principal_scopes",
+    metadata,
+    # what a person may do who signs in without a key
+    Column("principal_id", Id, ForeignKey("principals.id"), primary_key=True),
+    Column("scope", String(32), primary_key=True),
+)
+
+principal_subjects = Table(
+    "principal_subjects",
+    metadata,
+    # whom an identity provider means by its `sub`, which it never gives to anybody else
+    Column("issuer", String(512), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("principal_id", Id, ForeignKey("principals.id"), nullable=False),
+    Index("ix_principal_subjects_principal_id", "principal_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    # of the secret in the browser's cookie
+    Column("secret_sha256", LargeBinary(32), primary_key=True),
+    Column("principal_id", Id, ForeignKey("principals.id"), nullable=False),
+    Column("issuer", String(512), nullable=False),
+    Column("groups", JSON, nullable=False),  # names that the token brought
+    # the provider's name, if the token did not tell all of its groups
+    Column("unknown_groups", String(255)),
+    Column("id_token", Text, nullable=False),  # the provider wants it back at the sign-out
+    Column("expires_at", Moment, nullable=False),
+    Index("ix_sessions_principal_id", "principal_id"),
+    Index("ix_sessions_expires_at", "expires_at"),
 )
 
 jobs = _table(

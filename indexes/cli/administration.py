@@ -15,6 +15,7 @@ from indexes.cli.common import Json, command_line_actor, open_catalog, print_res
 from indexes.cli.documents import documents
 from indexes.cli.jobs import jobs
 from indexes.cli.terminal import show_progress
+from indexes.scopes import ASK, SCOPES
 
 if TYPE_CHECKING:
     from indexes.catalog import Catalog
@@ -194,7 +195,8 @@ def explain_access(
 def issue(
     user: str,
     scope: Annotated[
-        list[str] | None, typer.Option(help="admin: may administer. Gives no right to read.")
+        list[str] | None,
+        typer.Option(help=f"One of {', '.join(sorted(SCOPES))}; default: {ASK}. May be repeated."),
     ] = None,
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
     days: Annotated[
@@ -202,11 +204,11 @@ def issue(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key for a user. It is shown now and never again."""
+    """Make a key for a user. It is shown now and never again. No scope gives a right to read."""
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     with open_catalog() as catalog:
         key = catalog.keys.issue(
-            user, scopes=scope or [], label=label, expires_at=expires_at, by=command_line_actor()
+            user, scopes=scope or [ASK], label=label, expires_at=expires_at, by=command_line_actor()
         )
     print_result(asdict(key), [key.secret], as_json)
 
@@ -224,7 +226,8 @@ def list_keys(user: str | None = None, as_json: Json = False) -> None:
     with open_catalog() as catalog:
         found = catalog.keys.list(user)
     lines = [
-        f"{k.id}  {k.user}  {'revoked' if k.revoked_at else 'valid'}  {k.label}" for k in found
+        f"{k.id}  {k.user}  {'revoked' if k.revoked_at else 'valid'}  {','.join(k.scopes)}  {k.label}"
+        for k in found
     ]
     print_result([asdict(k) for k in found], lines, as_json)
 

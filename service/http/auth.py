@@ -11,11 +11,11 @@ import asyncio
 import hashlib
 import hmac
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import Annotated, Protocol, cast
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request, Security, params
 from fastapi.security import HTTPBearer
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,15 +23,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from indexes.catalog import Catalog
 from indexes.errors import ClearanceError, NotAuthenticated, NotPermitted
 from indexes.model import Actor, Principal
+from indexes.scopes import ASK, AUDIT, INGEST, OPERATE, PEOPLE, includes
 from service.http import problems
 from service.http.wrong_keys import MAX_WAITING, WrongKeys, address_group
 from service.operating.threads import Threads
 
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/version", "/docs", "/openapi.json"})
 OPEN_PREFIXES = ("/page/", "/problems/")
-ADMIN_PREFIX = "/admin/"
 METRICS = "/metrics"
-ADMIN = "admin"
 MAX_KEY_CHARS = 512
 CONFIRMED_WHERE_READ = frozenset({"/search"})
 """Addresses from which no reply below 400 leaves but what was read in a transaction that confirmed
@@ -39,6 +38,31 @@ the key.
 """
 KEYS_REMEMBERED = 10_000
 BAD_REQUEST = 400  # from here on a status tells of an error
+_ANY_METHOD: frozenset[str] = frozenset()
+_WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_SCOPES_OF_ADDRESSES = (
+    ("/admin/people", _ANY_METHOD, PEOPLE),
+    ("/admin/keys", _ANY_METHOD, PEOPLE),
+    ("/admin/access", _ANY_METHOD, PEOPLE),
+    ("/scim/", _ANY_METHOD, PEOPLE),
+    ("/admin/audit", _ANY_METHOD, AUDIT),
+    ("/admin/", _ANY_METHOD, OPERATE),
+    (METRICS, _ANY_METHOD, OPERATE),
+    ("/documents", _WRITING, INGEST),
+    ("/ingest", _ANY_METHOD, INGEST),
+    ("/jobs", _ANY_METHOD, INGEST),
+)
+"""What an address begins with, the methods, and the scope that they need. The first that fits
+counts; any other address needs `ask`.
+"""
+
+
+def required_scope(method: str, path: str) -> str:
+    """The scope without which nobody gets to this address."""
+    for beginning, methods, scope in _SCOPES_OF_ADDRESSES:
+        if path.startswith(beginning) and (not methods or method in methods):
+            return scope
+    return ASK
 
 
 class Authenticator(Protocol):
@@ -64,8 +88,7 @@ body may come late.
 
 
 class Gate:
-    """Lets a request through only with a valid key, and to the admin's routes only with the admin's
-    scope.
+    """Lets a request through only with a valid key that carries the scope which the address needs.
 
     Stands before the router and before the body is read: without a key, nothing can be learned from
     routes or bodies.
@@ -79,8 +102,9 @@ class Gate:
         threads: Threads,
         metrics_token: SecretStr | None = None,
     ) -> None:
-        """authenticator: is there once the service is open. act_as: around everything that is for
-        administrators. threads: for look-ups of keys. metrics_token: opens `/metrics` and nothing else.
+        """authenticator: is there once the service is open. act_as: around everything that needs more
+        than `ask`, which whatever reads confirms by itself. threads: for look-ups of keys.
+        metrics_token: opens `/metrics` and nothing else.
         """
         self._app = app
         self._authenticator = authenticator
@@ -111,10 +135,11 @@ class Gate:
             scope["state"]["principal"] = principal
             if known:
                 send = self._look_up_before_errors(scope, receive, send, key)
-            if not _is_for_administrators(scope["path"]):
+            needed = required_scope(scope["method"], scope["path"])
+            if needed == ASK:
                 await self._app(scope, receive, send)
                 return
-            with self._act_as(principal, ADMIN):
+            with self._act_as(principal, needed):
                 await self._app(scope, receive, send)
 
     async def _find_principal(self, scope: Scope, key: str) -> Principal:
@@ -124,7 +149,7 @@ class Gate:
             self._known_keys.forget(key)
             raise
         self._known_keys.remember(key, found)
-        if _is_for_administrators(scope["path"]) and ADMIN not in found.scopes:
+        if not includes(found.scopes, required_scope(scope["method"], scope["path"])):
             raise NotPermitted
         return found
 
@@ -216,10 +241,6 @@ def _address_of(scope: Scope) -> str:
     return address_group(scope["client"][0] if scope.get("client") else "")
 
 
-def _is_for_administrators(path: str) -> bool:
-    return path.startswith(ADMIN_PREFIX) or path == METRICS
-
-
 def _is_open(path: str) -> bool:
     return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)
 
@@ -252,21 +273,20 @@ async def _actor_of(request: Request) -> Actor:
     return Actor.of(principal_of(request))
 
 
-async def _require_administrator(request: Request) -> None:
+def _require(scope: str) -> Callable[[Request], Awaitable[None]]:
     """The gate has seen to this by the address; here it belongs to the route, whatever its address."""
-    _check_administrator(request)
+
+    async def require(request: Request) -> None:
+        if not includes(principal_of(request).scopes, scope):
+            raise NotPermitted
+
+    return require
 
 
 async def _require_metrics_right(request: Request) -> None:
-    """Who measures reads no document: the token for it is enough, and the scope `admin`."""
+    """Who measures reads no document: the token for it is enough, and the scope `operate`."""
     if not getattr(request.state, "may_measure", False):
-        _check_administrator(request)
-
-
-def _check_administrator(request: Request) -> None:
-    """Raises NotPermitted."""
-    if ADMIN not in principal_of(request).scopes:
-        raise NotPermitted
+        await _require(OPERATE)(request)
 
 
 _scheme = HTTPBearer(
@@ -275,5 +295,9 @@ _scheme = HTTPBearer(
 Caller = Annotated[Principal, Depends(_caller_of)]
 ActingCaller = Annotated[Actor, Depends(_actor_of)]
 needs_key = [Security(_scheme), Depends(_caller_of)]  # the first is for OpenAPI
-needs_admin = [*needs_key, Depends(_require_administrator)]
 needs_metrics_token = [Security(_scheme), Depends(_require_metrics_right)]
+
+
+def needs_scope(scope: str) -> list[params.Depends]:
+    """The dependencies of a router whose routes need more than `ask`."""
+    return [*needs_key, Depends(_require(scope))]

@@ -2,7 +2,7 @@
 
 Open to everyone, telling nothing of what it holds.
 
-Metrics are the exception: they need a token of their own, or the scope `admin`.
+Metrics are the exception: they need a token of their own, or the scope `operate`.
 """
 
 import json
@@ -44,7 +44,7 @@ async def readyz(runtime: CurrentRuntime) -> Response:
 
 @metrics_router.get("/metrics", response_class=Response, summary="For Prometheus")
 async def metrics(runtime: CurrentRuntime) -> Response:
-    """Needs the scope `admin`, or the token that the service was given for this: counts tell of
+    """Needs the scope `operate`, or the token that the service was given for this: counts tell of
     other people's work.
     """
     return Response(runtime.metrics.render(), headers={"Content-Type": CONTENT_TYPE})

@@ -279,7 +279,7 @@ def _service_calls() -> Iterator[Call]:
 def make_operator_calls(
     template: str = "no-such-template", model: str = "no-such-model"
 ) -> Iterator[Call]:
-    """The doors of operators, with the scope `admin` in hand; some of these change something."""
+    """The doors of operators, with every scope in hand; some of these change something."""
     readers = {"allow": ["public"]}
     draft = {
         "style": "chat",

@@ -48,7 +48,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
     for n in range(8):
         Change("put", n, random.Random(n).getrandbits(32)).made_in(world)
     keys = {"anybody": world.catalog.keys.issue("eve", by=TESTER).secret}
-    keys["administrator"] = world.catalog.keys.issue("root", scopes=["admin"], by=TESTER).secret
+    keys["administrator"] = world.catalog.keys.issue(
+        "root", scopes=["ask", "admin"], by=TESTER
+    ).secret
     app = create_app(
         world.settings,
         embedder=world.embedder,

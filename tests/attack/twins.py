@@ -192,7 +192,7 @@ def _people(world: World) -> dict[str, str]:
     world.catalog.models.set(VAULT, Readers(allow=frozenset({"group:board"})), by=TESTER)
     issue = world.catalog.keys.issue
     return {
-        user: issue(user, scopes=["admin"] if user == "root" else [], by=TESTER).secret
+        user: issue(user, scopes=["ask", "admin"] if user == "root" else ["ask"], by=TESTER).secret
         for user in ATTACKERS
     }
 

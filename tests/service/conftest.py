@@ -95,7 +95,7 @@ class House:
 def first_house(tmp_path_factory: pytest.TempPathFactory) -> House:
     """Built once; every test works on a copy."""
     house = _opened(tmp_path_factory.mktemp("house"))
-    for user, scopes in {"ada": (), "bob": (), "root": ("admin",)}.items():
+    for user, scopes in {"ada": ("ask",), "bob": ("ask",), "root": ("ask", "admin")}.items():
         house.catalog.people.add_user(user, by=TESTER)
         house.keys[user] = house.catalog.keys.issue(user, scopes=scopes, by=TESTER).secret
     for group, member in {"hr": "user:ada", "eng": "user:bob"}.items():

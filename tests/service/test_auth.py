@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 from starlette.testclient import TestClient
 
+from indexes.catalog.schema import key_scopes
 from indexes.errors import NotAuthenticated
 from indexes.model import Principal
+from indexes.scopes import SCOPES
 from service.app import create_app
-from service.http.auth import Authenticator
+from service.http.auth import Authenticator, required_scope
 from tests.service.conftest import readers
 from tests.service.test_http import finished_job
 from tests.service.test_http_hostile import TEMPLATES
@@ -192,6 +195,51 @@ def test_without_the_scope_administration_is_closed_before_the_body_is_looked_at
         assert (reply.status_code, reply.json()["type"]) == (403, "/problems/not-permitted")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("POST", "/search", "ask"),
+        ("GET", "/documents/x", "ask"),
+        ("DELETE", "/documents/x", "ingest"),
+        ("GET", "/jobs/x", "ingest"),
+        ("GET", "/admin/templates", "operate"),
+        ("GET", "/metrics", "operate"),
+        ("GET", "/admin/people", "people"),
+        ("POST", "/scim/v2/Users", "people"),
+        ("GET", "/admin/audit", "audit"),
+        ("GET", "/admin/no/such/address", "operate"),
+    ],
+)
+def test_every_address_needs_one_scope(method: str, path: str, scope: str) -> None:
+    assert required_scope(method, path) == scope
+
+
+@pytest.mark.parametrize("scope", sorted(SCOPES))
+def test_a_scope_opens_what_it_names_and_admin_all_but_asking(
+    house: Any, http: TestClient, scope: str
+) -> None:
+    key = house.catalog.keys.issue("root", scopes=[scope], by=TESTER).secret
+    headers = {"Authorization": f"Bearer {key}"}
+    opened = {
+        "ask": http.post("/search", json=QUESTION, headers=headers).status_code == 200,
+        "operate": http.get("/admin/templates", headers=headers).status_code == 200,
+    }
+    assert opened == {"ask": scope == "ask", "operate": scope in ("operate", "admin")}
+
+
+def test_a_key_whose_scope_is_taken_away_is_refused_at_the_next_search(
+    house: Any, http: TestClient
+) -> None:
+    issued = house.catalog.keys.issue("ada", scopes=["ask", "operate"], by=TESTER)
+    headers = {"Authorization": f"Bearer {issued.secret}"}
+    assert http.post("/search", json=QUESTION, headers=headers).status_code == 200
+    with house.catalog._database.writing(TESTER) as connection:
+        connection.execute(delete(key_scopes).where(key_scopes.c.scope == "ask"))
+    for _ in range(2):
+        assert http.post("/search", json=QUESTION, headers=headers).status_code == 403
+    assert http.get("/admin/templates", headers=headers).status_code == 200
+
+
 def test_what_an_administrator_changes_is_changed_under_their_name(
     house: Any, http: TestClient
 ) -> None:
@@ -230,7 +278,7 @@ class Tokens:
 
     def __init__(self, person: Principal, *groups: str) -> None:
         self.bearer = Principal(
-            name=person.name, id=person.id, groups=frozenset(groups), scopes=frozenset({"admin"})
+            name=person.name, id=person.id, groups=frozenset(groups), scopes=frozenset({"ask", "admin"})
         )
 
     def authenticate(self, credentials: str, /) -> Principal:

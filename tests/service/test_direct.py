@@ -12,8 +12,9 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from indexes.model import Principal
+from indexes.scopes import OPERATE
 from service.http import problems
-from service.http.auth import needs_admin, needs_key
+from service.http.auth import needs_key, needs_scope
 from service.http.bodies import AskBody
 from service.http.direct import DirectRoute, DirectWay
 
@@ -83,7 +84,7 @@ def test_what_nobody_was_let_in_to_answers_nothing() -> None:
 
 @pytest.mark.parametrize(
     "dependencies",
-    [[], needs_admin, [*needs_key, Depends(lambda: None)]],
+    [[], needs_scope(OPERATE), [*needs_key, Depends(lambda: None)]],
     ids=["none", "administrator", "one more"],
 )
 def test_a_direct_route_with_any_other_dependency_is_not_made(dependencies: list[Any]) -> None:

@@ -327,7 +327,7 @@ def test_no_spelling_of_an_address_gets_around_the_gate(house: Any, served: str)
 def test_administration_is_checked_at_the_gate_and_at_the_route(
     house: Any, http: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "ADMIN_PREFIX", "/somewhere/else/")
+    monkeypatch.setattr(auth, "_SCOPES_OF_ADDRESSES", ())
     check(http.post("/admin/index/rebuild", headers=house.headers("ada")), 403)
     monkeypatch.setattr(auth, "OPEN_PATHS", auth.OPEN_PATHS | {"/admin/index/rebuild", "/search"})
     check(http.post("/admin/index/rebuild"), 500)

@@ -1,10 +1,11 @@
-"""Index rebuilds over HTTP, and how far they are. Needs the scope `admin`."""
+"""Index rebuilds over HTTP, and how far they are. Needs the scope `operate`."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from indexes.job_kinds import REBUILD, RebuildRequest
-from service.http.auth import ActingCaller, needs_admin
+from indexes.scopes import OPERATE
+from service.http.auth import ActingCaller, needs_scope
 from service.http.bodies import RebuildBody
 from service.http.deps import (
     PROBLEM_RESPONSES,
@@ -15,7 +16,7 @@ from service.http.deps import (
 )
 from service.http.replies import JobReply
 
-router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_admin)
+router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_scope(OPERATE))
 
 
 @router.post(
@@ -27,7 +28,7 @@ router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_admin)
 async def rebuild(
     by: ActingCaller, runtime: CurrentRuntime, body: RebuildBody | None = None
 ) -> Response:
-    """Needs the scope `admin`.
+    """Needs the scope `operate`.
 
     The reply's Location tells how far the job is; searches go on meanwhile.
     """
@@ -44,7 +45,7 @@ async def rebuild(
     "/admin/jobs/{job_id}", responses={200: {"model": JobReply}}, summary="How far a job is"
 )
 async def job(job_id: str, runtime: CurrentRuntime) -> Response:
-    """Needs the scope `admin`."""
+    """Needs the scope `operate`."""
     public_id = check_public_id(job_id)
     return json_response(
         JobReply.of(await run_in_thread(runtime, lambda: runtime.jobs.get(public_id)))

@@ -1,4 +1,4 @@
-"""Administration of rights per model over HTTP. Needs the scope `admin`.
+"""Administration of rights per model over HTTP. Needs the scope `operate`.
 
 Names stand in bodies: some hold a slash.
 """
@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from indexes.catalog.models import Models
 from indexes.errors import GeneratorError
+from indexes.scopes import OPERATE
 from service.http.admin.unknown_names import unknown_names
-from service.http.auth import ActingCaller, needs_admin
+from service.http.auth import ActingCaller, needs_scope
 from service.http.bodies import Name, ReadersBody, RequestBody
 from service.http.deps import PROBLEM_RESPONSES, CurrentRuntime, json_response
 from service.http.replies import ReadersReply, Reply
@@ -52,7 +53,7 @@ class RulesReply(Reply):
     )
 
 
-router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_admin, prefix="")
+router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_scope(OPERATE), prefix="")
 
 
 @router.get(

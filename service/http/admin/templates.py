@@ -1,6 +1,6 @@
 """Administration of templates over HTTP.
 
-Needs the scope `admin`; a template's text is no document's text.
+Needs the scope `operate`; a template's text is no document's text.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from indexes.catalog.template_choice import TemplateVersion
 from indexes.catalog.templates import TemplateInfo, Templates
+from indexes.scopes import OPERATE
 from service.http.admin.unknown_names import unknown_names
-from service.http.auth import ActingCaller, needs_admin
+from service.http.auth import ActingCaller, needs_scope
 from service.http.bodies import Name, Number, ReadersBody, RequestBody
 from service.http.deps import PROBLEM_RESPONSES, CurrentRuntime, json_response
 from service.http.replies import ReadersReply, Reply
@@ -135,7 +136,7 @@ class ActivationsReply(Reply):
     active: tuple[ActiveReply, ...]
 
 
-router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_admin, prefix="")
+router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_scope(OPERATE), prefix="")
 
 
 @router.get(
