@@ -5,8 +5,8 @@ ways to do it.
 
 `search` is the public search over a real catalog: view, scan, proof, and the text of every hit read
 behind the second gate. `index` is the vector index inside it; `kernel` one call of FAISS on the
-same lists, with no proof and no check. One thread; engines take turns on each question, a question
-counts with the best of its rounds. The truth is brute force in float32 over what the user may read.
+same lists, with no proof and no check. One thread; engines take turns on all questions of a bucket,
+and a question counts with the best of its rounds. The truth is brute force in float32 over what the user may read.
 CPU of this thread; elapsed time where the work is done elsewhere. With --json the figures are drawn
 beside the file, too (`retrieval_picture`).
 """
@@ -42,6 +42,12 @@ class Samples:
     recall: list[float] = field(default_factory=list)
     # scored in full precision, where that is known
     candidates: list[int] = field(default_factory=list)
+
+    def add_round(self, spent: list[tuple[float, float]]) -> None:
+        """(CPU, elapsed) seconds of each question. The best of the rounds counts."""
+        cpu, wall = ([1e3 * seconds for seconds in each] for each in zip(*spent, strict=True))
+        self.cpu = [min(two) for two in zip(cpu, self.cpu or cpu, strict=True)]
+        self.wall = [min(two) for two in zip(wall, self.wall or wall, strict=True)]
 
 
 Bucket = dict[str, Samples]
@@ -164,25 +170,25 @@ def _timed(name: str, make):  # type: ignore[no-untyped-def]
 def measure_scan(
     corpus: Soft, engines: dict[str, Search], users: list[User], k: int, questions: int, rounds: int
 ) -> Bucket:
+    """All questions go to one engine before the next one has its turn, as they do to an engine that
+    serves: a scan of another one in between would drive it out of the processor's caches.
+    """
+    asked = [(user, corpus.question(user)) for user in users for _ in range(questions)]
+    truths = [set(corpus.best(user, question, k).tolist()) for user, question in asked]
     bucket: Bucket = {name: Samples() for name in engines}
-    for user in users:
-        for _ in range(questions):
-            question = corpus.question(user)
-            truth = set(corpus.best(user, question, k).tolist())
-            best = {name: [float("inf"), float("inf")] for name in engines}
-            for _ in range(rounds):
-                for name, search in engines.items():
-                    cpu, wall = time.thread_time(), time.perf_counter()
-                    found = search(question, user, k)
-                    spent = 1e3 * (time.thread_time() - cpu), 1e3 * (time.perf_counter() - wall)
-                    best[name] = [min(old, new) for old, new in zip(best[name], spent, strict=True)]
-                    if len(bucket[name].recall) == len(bucket[name].cpu):
-                        right = len(truth & set(found.tolist())) / max(len(truth), 1)
-                        bucket[name].recall.append(right)
-            bucket["index"].candidates.append(engines["index"].candidates)  # type: ignore[attr-defined]
-            for name, (cpu, wall) in best.items():
-                bucket[name].cpu.append(cpu)
-                bucket[name].wall.append(wall)
+    for _ in range(rounds):
+        for name, search in engines.items():
+            samples = bucket[name]
+            spent = []
+            for (user, question), truth in zip(asked, truths, strict=True):
+                cpu, wall = time.thread_time(), time.perf_counter()
+                found = search(question, user, k)
+                spent.append((time.thread_time() - cpu, time.perf_counter() - wall))
+                if len(samples.recall) < len(asked):
+                    samples.recall.append(len(truth & set(found.tolist())) / max(len(truth), 1))
+                    if name == "index":
+                        samples.candidates.append(search.candidates)  # type: ignore[attr-defined]
+            samples.add_round(spent)
     return bucket
 
 
