@@ -121,6 +121,7 @@ _holder = (
 )
 _HELD = Prepared(
     select(_holder.c.id, func.coalesce(key_scopes.c.scope, principal_scopes.c.scope))
+    .select_from(_holder)
     .outerjoin(key_scopes, key_scopes.c.key_id == _key)
     .outerjoin(
         principal_scopes, and_(_key.is_(None), principal_scopes.c.principal_id == _holder.c.id)
