@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexes.catalog import Catalog
-from indexes.derived.vectors import faiss_store, topics
+from indexes.derived.vectors import array_files, faiss_store, topics
 from indexes.derived.vectors.codes import CodedQuery, encode
 from indexes.derived.vectors.faiss_store import FaissStore
 from indexes.derived.vectors.lists import InvertedLists
@@ -425,3 +425,30 @@ def test_readers_taken_away_hold_in_a_search_by_topic_at_once(
     world.relabel(gone, "group:hr")
     assert {hit.title for result in results(world) for hit in result.hits} == seen
     world.close()
+
+
+@pytest.mark.parametrize("at_once", [1, 700, 65_536])
+def test_topics_of_a_checkpoint_are_those_that_were_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Lists and codes to the letter, however many are filled together."""
+    monkeypatch.setattr(topics, "_FILLED_AT_ONCE", at_once)
+    vectors, random = clustered(3_000, seed=5), np.random.default_rng(5)
+    saved = by_topic(vectors, random.integers(1, 9, len(vectors)), limit=LIMIT)
+    gone = random.choice(len(vectors), 400, replace=False)
+    saved.remove(np.sort(gone))
+    saved.save(tmp_path)
+    arrays = array_files.open_arrays(tmp_path)
+    held = saved._topics
+    assert held is not None
+    loaded = FaissStore.from_arrays(
+        vectors.shape[1], arrays, scan_limit=LIMIT, centroids=held.centroids
+    )._topics
+    assert loaded is not None
+    assert len(loaded) == len(held) == len(vectors) - 400
+    for number in range(len(held.centroids)):
+        rows, codes = held._lists.contents(number)
+        read_rows, read_codes = loaded._lists.contents(number)
+        kept, read = np.argsort(rows), np.argsort(read_rows)
+        assert np.array_equal(rows[kept], read_rows[read])
+        assert np.array_equal(codes[kept], read_codes[read])

@@ -278,7 +278,10 @@ class Tokens:
 
     def __init__(self, person: Principal, *groups: str) -> None:
         self.bearer = Principal(
-            name=person.name, id=person.id, groups=frozenset(groups), scopes=frozenset({"ask", "admin"})
+            name=person.name,
+            id=person.id,
+            groups=frozenset(groups),
+            scopes=frozenset({"ask", "admin"}),
         )
 
     def authenticate(self, credentials: str, /) -> Principal:

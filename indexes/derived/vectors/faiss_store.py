@@ -326,11 +326,18 @@ class FaissStore:
         stored = StoredRows.load(dimension, LISTS, arrays)
         topics = None
         if centroids is not None:
-            of_rows, rows = arrays["topics"], arrays["rows"]
             topics = Topics(centroids)
-            known = np.array_equal(centroids, arrays["centroids"]) and of_rows.min(initial=0) >= 0
-            for start in range(0, len(rows), _SORTED_AT_ONCE):
-                part = slice(start, start + _SORTED_AT_ONCE)
-                codes = encode(stored.vectors_of(rows[part]))
-                topics.add(rows[part], codes, of_rows[part] if known else None)
+            _sort_into(topics, stored, arrays)
         return cls(dimension, scan_limit=scan_limit, topics=topics, stored=stored)
+
+
+def _sort_into(topics: Topics, stored: StoredRows, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Every stored row into its topic: as it was saved, if that was for the same centroids."""
+    of_rows, rows = arrays["topics"], arrays["rows"]
+    if np.array_equal(topics.centroids, arrays["centroids"]) and of_rows.min(initial=0) >= 0:
+        held = arrays["list-rows"]
+        topics.fill(held, of_rows[np.searchsorted(rows, held)], arrays["list-codes"])
+        return
+    for start in range(0, len(rows), _SORTED_AT_ONCE):
+        part = slice(start, start + _SORTED_AT_ONCE)
+        topics.add(rows[part], encode(stored.vectors_of(rows[part])))

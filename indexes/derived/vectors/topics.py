@@ -11,6 +11,7 @@ decided by the order in which rows came in.
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from indexes.derived.growable_array import GrowableArray
 from indexes.derived.vectors.codes import CodedQuery, code_scale
-from indexes.derived.vectors.lists import Bits, InvertedLists
+from indexes.derived.vectors.lists import Bits, Bytes, InvertedLists
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -30,6 +31,7 @@ BUDGET_PER_HIT: Final = 1_200
 FEWEST_TOPICS: Final = 32  # looked into, however large the view
 _SAMPLED: Final = 40  # rows per topic to learn from
 _ROUNDS: Final = 10
+_FILLED_AT_ONCE: Final = 65_536  # rows
 _BLOCK: Final = 4_096  # rows compared with all centroids at once
 _SEED: Final = 20_117
 
@@ -54,6 +56,22 @@ class Topics:
         self._topic.reach(int(rows.max(initial=-1)) + 1, fill=-1)
         self._topic.values[rows] = chosen
         self._lists.add(rows, chosen, codes)
+
+    def fill(self, rows: Ints, topics: NDArray[np.int32], codes: Bytes) -> None:
+        """As `add`, for topics that are all empty. codes: as lists keep them."""
+        self._topic.reach(int(rows.max(initial=-1)) + 1, fill=-1)
+        self._topic.values[rows] = topics
+        order = np.lexsort((rows, topics))
+        numbers, sizes = np.unique(topics, return_counts=True)
+        ends = np.cumsum(sizes)
+        # some at a time: all codes at once would be held twice
+        cuts = [*np.searchsorted(ends, np.arange(0, len(rows), _FILLED_AT_ONCE)), len(numbers)]
+        for first, last in pairwise(dict.fromkeys(cuts)):
+            some = order[ends[first] - sizes[first] : ends[last - 1]]
+            part = slice(first, last)
+            self._lists.add_lists(
+                numbers[part].astype(np.int64), sizes[part], rows[some], codes[some]
+            )
 
     def remove(self, rows: Ints) -> None:
         """rows: all of them here."""
