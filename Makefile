@@ -33,7 +33,7 @@ PROGRESS = $(PYTHON) tools/progress.py
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PIP_FLAGS := --disable-pip-version-check --no-input $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help setup setup-llm setup-browser warm check test test-quick bench-quick attack serve ingest demo clean clean-all python
+.PHONY: help setup setup-llm setup-browser setup-oidc warm check test test-quick bench-quick attack serve ingest demo clean clean-all python
 
 help:
 	@echo "make setup    install the pinned packages into $(VENV)"
@@ -44,6 +44,7 @@ help:
 	@echo "              (BASE=commit: since that one)"
 	@echo "make attack   the attacks on the service for MINUTES=30, larger than in make test"
 	@echo "make setup-browser   Chromium for the tests of the page, where there is none (Debian, Ubuntu)"
+	@echo "make setup-oidc      an identity provider (npm) for the tests of sign-in"
 	@echo "make demo     ingest examples/, start the model server and the service, ask as two users"
 	@echo "              (MODEL=none: without a model server)"
 	@echo "make ingest   ARGS=\"PATH... --allow group:staff\""
@@ -61,6 +62,17 @@ setup-browser: python
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
 	as=$$([ "$$(id -u)" = 0 ] || echo sudo); $(PROGRESS) "Installing Chromium" -- sh -ec "$$as apt-get update; \
 	$$as env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 chromium"
+
+# Sign-in is tested with a real identity provider, where there is npm.
+OIDC := var/oidc-provider
+setup-oidc: $(OIDC)/.installed
+$(OIDC)/.installed: tests/service/oidc/package.json tests/service/oidc/package-lock.json | python
+	@mkdir -p $(OIDC)
+	@cp tests/service/oidc/package.json tests/service/oidc/package-lock.json $(OIDC)/
+	@command -v npm >/dev/null || { echo "npm is missing, so sign-in is not tested" >&2; exit 1; }
+	@$(PROGRESS) "Installing the identity provider for tests" -- \
+		npm ci --prefix $(OIDC) --no-audit --no-fund --ignore-scripts
+	@touch $@
 
 $(VENV)/.installed: pyproject.toml constraints.txt | python
 	@test -x $(BIN)/python || $(PROGRESS) "Creating $(VENV)" -- $(PYTHON) -m venv $(VENV)

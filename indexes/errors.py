@@ -13,6 +13,7 @@ ClearanceError
 ├── AlreadyExists             a user, group or key of that name is there
 ├── NotAuthenticated          no key, a wrong key, a revoked or expired key
 ├── NotPermitted              a valid key without the scope that the operation needs
+├── ProviderUnavailable       an identity provider cannot be asked now (retry)
 ├── Withdrawn                 what an answer was being made from may not be read any more (retry)
 ├── Busy                      another process holds what is needed (retry)
 │   └── LeaseLost             a job was not kept by its worker; another one may do it now
@@ -105,6 +106,12 @@ class NotAuthenticated(ClearanceError):
 
 class NotPermitted(ClearanceError):
     """This key does not carry the scope that the operation needs."""
+
+
+class ProviderUnavailable(ClearanceError):
+    """The identity provider cannot be reached, or what it says makes no sense."""
+
+    retryable = True
 
 
 class Withdrawn(ClearanceError):

@@ -59,6 +59,8 @@ class Principal:
     key: str | None = None
     # groups that came with the token, valid for this request only
     groups: frozenset[str] = frozenset()
+    # the provider ("corp") whose token did not tell all groups: every deny of a group of it holds
+    unknown_groups: str | None = None
     # of `indexes.scopes`, as they were when it came; none gives a right to read
     scopes: frozenset[str] = frozenset()
     # who asks as this principal, "user:bot", with a key of its own. If None, the principal itself

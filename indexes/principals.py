@@ -122,3 +122,8 @@ def _check_letters(name: str) -> None:
             f"{ascii_form(name)} is taken for everybody.",
             remedy="Write the bare word public for everybody.",
         )
+
+
+def external_prefix(provider: str) -> str:
+    """What the names of the groups begin with that this identity provider's tokens may say."""
+    return f"group:{provider}/"

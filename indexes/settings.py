@@ -2,20 +2,69 @@
 `CLEARANCE_…_FILE`.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from indexes.errors import BadConfiguration
+from indexes.web_addresses import is_safe_address
 
 PREFIX = "CLEARANCE_"
 # and of benchmarks; no settings
 OF_TESTS = ("CLEARANCE_DATA", "CLEARANCE_TEST_POSTGRES", "CLEARANCE_TEST_SEED")
 EXAMPLE_SECRETS = frozenset({"change-me", "changeme", "example", "secret", "password"})
+
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
+"""Signatures that a key which is not secret verifies."""
+
+
+class IdentityProvider(BaseModel):
+    """One identity provider (OpenID Connect) that says who people are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{0,31}$",
+        description="Ours for it: its groups are group:NAME/GROUP, who comes first by it is user:NAME/SUBJECT.",
+    )
+    issuer: str = Field(max_length=512, description="As its tokens say in `iss`, to the letter.")
+    audience: str = Field(
+        min_length=1, description="What its tokens for this service say in `aud`."
+    )
+    groups_claim: str | None = Field(
+        "groups", description="The claim with all groups of a person; null: its tokens tell none."
+    )
+    access_tokens: Literal["at+jwt", "unmarked"] = Field(
+        "at+jwt",
+        description="`unmarked`: it does not write at+jwt into the header of access tokens.",
+    )
+    algorithms: tuple[Algorithm, ...] = Field(("RS256", "PS256", "ES256", "EdDSA"), min_length=1)
+    new_people: Literal["refuse", "welcome"] = Field(
+        "refuse", description="Who is not known here: `welcome` makes a user of them."
+    )
+    leeway_s: int = Field(30, ge=0, le=60, description="How far its clock may be from ours.")
+    keys_kept_s: int = Field(
+        3_600, ge=0, le=86_400, description="How long its keys are used while it cannot be reached."
+    )
+    proxy: str | None = Field(None, description="HTTP proxy by which it is reached.")
+    client_id: str | None = Field(
+        None, description="Of the page, to sign in; null: only by tokens."
+    )
+    client_secret: SecretStr | None = None
+    sign_in_scope: str = Field("openid", description="What the page asks for; `openid` is needed.")
+
+    @field_validator("issuer")
+    @classmethod
+    def _safe(cls, issuer: str) -> str:
+        if not is_safe_address(issuer):
+            raise ValueError("it must be an https address without a query")
+        return issuer
 
 
 class Settings(BaseSettings):
@@ -129,6 +178,9 @@ class Settings(BaseSettings):
         None,
         description="Where callers reach the service, for links to passages; default: as each request asked.",
     )
+    identity_providers: tuple[IdentityProvider, ...] = Field(
+        (), description="A JSON list; see docs/sign-in.md. None: people come with API keys only."
+    )
     max_question_chars: int = Field(8_000, ge=1)
     max_body_kb: int = Field(1_024, ge=1)
     max_k: int = Field(100, ge=1, le=1_000)
@@ -190,6 +242,19 @@ class Settings(BaseSettings):
         if secret and secret.get_secret_value().strip().lower() in EXAMPLE_SECRETS:
             raise ValueError("it still holds the example value; set a real secret or leave it out")
         return secret
+
+    @field_validator("identity_providers", mode="before")
+    @classmethod
+    def _read_providers(cls, given: Any) -> Any:
+        return json.loads(given) if isinstance(given, str) else given
+
+    @field_validator("identity_providers")
+    @classmethod
+    def _each_once(cls, given: tuple[IdentityProvider, ...]) -> tuple[IdentityProvider, ...]:
+        for names in ({each.name for each in given}, {each.issuer for each in given}):
+            if len(names) < len(given):
+                raise ValueError("two of them have the same name or the same issuer")
+        return given
 
     @property
     def catalog_url(self) -> str:

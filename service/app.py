@@ -1,8 +1,9 @@
 """The application: what stands around every request, and what lives as long as the process."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -12,13 +13,16 @@ from indexes.catalog import Catalog
 from indexes.derived.precedence import Precedence
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ClearanceError
-from indexes.model import Principal
 from indexes.settings import Settings
 from service.http import ask, documents, operations, problems
-from service.http.admin import index, models, templates
-from service.http.auth import Authenticator, Gate, make_authenticator
+from service.http.admin import index, keys, models, templates
+from service.http.auth import Authenticator, Gate
 from service.http.direct import DirectWay, ErrorHandler
 from service.http.middleware import BodyReader, Envelope
+from service.http.oidc import routes as sign_in_routes
+from service.http.oidc.provider import Provider
+from service.http.oidc.sign_in import SignIn, page_origin
+from service.http.oidc.tokens import KeysAndTokens
 from service.http.openai import routes as openai_routes
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
@@ -27,6 +31,7 @@ from service.runtime import do_duties, installed_version, open_runtime
 
 DESCRIPTION = "Ask your documents. Get answers made only of what you are cleared to read."
 MAX_KEY_LOOKUPS = 16  # keys looked up at the same time
+MAX_SIGN_INS = 4  # of people, at the same time
 
 
 def create_app(
@@ -45,7 +50,7 @@ def create_app(
     A request passes, from outside in: Envelope (id, log line, headers), Gate (who asks), BodyReader
     (limits), the route, to which DirectWay knows a shorter way.
     """
-    metrics, precedence = Metrics(), Precedence()
+    metrics, precedence, origin = Metrics(), Precedence(), page_origin(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -59,17 +64,25 @@ def create_app(
             precedence=precedence,
         )
         async with opening as runtime, do_duties(runtime):
-            app.state.runtime = runtime
-            app.state.authenticator = authenticator or make_authenticator(runtime.catalog)
-            yield
+            with ExitStack() as stack:
+                providers = [Provider(each) for each in settings.identity_providers]
+                for provider in providers:
+                    stack.callback(provider.close)
+                app.state.runtime = runtime
+                app.state.sign_in = SignIn(settings, runtime.catalog, providers)
+                app.state.sign_in_threads = CapacityLimiter(MAX_SIGN_INS)
+                app.state.authenticator = authenticator or KeysAndTokens(
+                    runtime.catalog.keys, runtime.catalog.subjects, providers
+                )
+                yield
 
     def find_authenticator() -> Authenticator:
         found: Authenticator = app.state.authenticator
         return found
 
-    def act_as(principal: Principal, scope: str) -> AbstractContextManager[None]:
-        block: AbstractContextManager[None] = app.state.runtime.catalog.acting(principal, scope)
-        return block
+    def find_principals() -> Catalog:
+        found: Catalog = app.state.runtime.catalog
+        return found
 
     error_handlers: dict[int | type[Exception], ErrorHandler] = {
         ClearanceError: problems.on_clearance_error,
@@ -91,9 +104,10 @@ def create_app(
             Middleware(
                 Gate,
                 authenticator=find_authenticator,
-                act_as=act_as,
+                principals=find_principals,
                 threads=Threads(MAX_KEY_LOOKUPS),
                 metrics_token=settings.metrics_token,
+                page_origin=origin,
             ),
             Middleware(
                 BodyReader, most=settings.max_body_kb * 1024, within_s=settings.body_timeout_s
@@ -103,6 +117,7 @@ def create_app(
         exception_handlers=error_handlers,
     )
     app.state.metrics = metrics
+    app.state.page_origin = origin
     for router in (
         operations.open_router,
         ask.router,
@@ -112,6 +127,8 @@ def create_app(
         operations.metrics_router,
         templates.router,
         models.router,
+        keys.router,
+        sign_in_routes.router,
     ):
         app.include_router(router)
     return app

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from anyio import CapacityLimiter, fail_after, to_thread
@@ -19,6 +20,7 @@ from indexes.derived.precedence import Precedence
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
+from indexes.model import MAINTENANCE
 from indexes.private_files import keep_private
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
@@ -32,13 +34,14 @@ from service.llm.rights import ModelRights
 from service.operating.health import Health
 from service.operating.metrics import Metrics
 from service.operating.rebuild_jobs import RebuildJobs
-from service.operating.tasks import end_task
+from service.operating.tasks import do_in_background, end_task, repeat
 from service.operating.threads import Threads
 from service.templates.store import CatalogTemplates
 from service.templates.template import TemplateSource
 
 # between two looks after the indexes: a new generation must be loaded before it is switched to
 MAINTENANCE_S = 1.0
+KEY_USES_EVERY_S = 60.0  # when keys were used last is written
 CHECK_S = 5.0  # for the model server to show that it is there
 
 log = logging.getLogger(__name__)
@@ -173,8 +176,8 @@ async def open_runtime(
 
 @asynccontextmanager
 async def do_duties(runtime: Runtime) -> AsyncIterator[None]:
-    """What a process that serves does beside answering: rebuilds that are asked for, and looks at
-    whether it can answer at all.
+    """What a process that serves does beside answering: rebuilds that are asked for, looks at
+    whether it can answer at all, notes of when keys were used.
     """
     async with AsyncExitStack() as stack:
         runtime.jobs.start()
@@ -182,6 +185,12 @@ async def do_duties(runtime: Runtime) -> AsyncIterator[None]:
         await runtime.health.check()
         looking = asyncio.create_task(runtime.health.keep_checking())
         stack.push_async_callback(end_task, looking)
+        write_uses = partial(runtime.catalog.keys.write_uses, by=MAINTENANCE)
+        stack.push_async_callback(
+            do_in_background, "uses of keys", write_uses
+        )  # once more at the end
+        writing = asyncio.create_task(repeat("uses of keys", write_uses, KEY_USES_EVERY_S))
+        stack.push_async_callback(end_task, writing)
         yield
 
 

@@ -23,10 +23,13 @@ from indexes.catalog.keys import Keys
 from indexes.catalog.listing import Listing
 from indexes.catalog.migrate import migrate
 from indexes.catalog.models import Models
+from indexes.catalog.names import find_asker
 from indexes.catalog.people import People
 from indexes.catalog.reading import ReadState
 from indexes.catalog.schema import installation
+from indexes.catalog.sessions import Sessions
 from indexes.catalog.sources import Failures, Sources
+from indexes.catalog.subjects import Subjects
 from indexes.catalog.templates import Templates
 from indexes.model import MAINTENANCE, Principal
 
@@ -43,6 +46,8 @@ class Catalog:
         self.generations = Generations(database)
         self.people = People(database)
         self.keys = Keys(database)
+        self.subjects = Subjects(database)
+        self.sessions = Sessions(database)
         self.jobs = Jobs(database)
         self.templates = Templates(database)
         self.models = Models(database)
@@ -81,6 +86,22 @@ class Catalog:
         """
         with self._database.checking(lambda connection: confirm(connection, principal, scope)):
             yield
+
+    def note_key_use(self, key: str) -> None:
+        """The key is used now; it is written later."""
+        self.keys.note_use(key)
+
+    def find_session(self, secret: str) -> Principal:
+        """Whose session of the page it is. Raises NotAuthenticated."""
+        return self.sessions.find(secret)
+
+    def find_asker(self, given: str) -> Principal:
+        """The user who may ask by this present name, or by an id as `#42`, without any scope.
+
+        Raises NotPermitted, for whoever is not known or disabled.
+        """
+        with self._database.reading() as connection:
+            return find_asker(connection, given)
 
     def reachable(self) -> None:
         """Raises an error if the catalog cannot be read. Looks at nothing that documents change."""

@@ -6,10 +6,12 @@ once; `asker_parameters` gives their parameters.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BindParameter,
     ColumnElement,
     Connection,
@@ -24,6 +26,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    union_all,
 )
 
 from indexes.catalog.prepared import Prepared
@@ -38,6 +41,7 @@ from indexes.catalog.schema import (
 )
 from indexes.errors import BadPrincipal, NotAuthenticated, NotPermitted
 from indexes.model import PUBLIC, Principal
+from indexes.principals import external_prefix
 from indexes.scopes import ACT_AS, ASK, includes
 
 MAX_TOKEN_GROUPS = 10_000  # refused above, never cut short: a cut could drop a deny
@@ -61,6 +65,7 @@ def asker_parameters(principal: Principal) -> dict[str, Any]:
         "key_scope": ASK if principal.acted_by is None else ACT_AS,
         "now": datetime.now(UTC).replace(tzinfo=None),  # as `Moment` keeps it
         "names": [PUBLIC, *sorted(principal.groups)],
+        "possibly": principal.unknown_groups and external_prefix(principal.unknown_groups),
     }
 
 
@@ -158,6 +163,29 @@ at once.
 """
 
 IDENTITIES = select(_mine.c.id)
+_prefix: BindParameter[str | None] = bindparam("possibly", type_=String)
+_possible = (
+    select(principals.c.id, principals.c.changed)
+    .where(
+        _prefix.is_not(None),  # if there is none, the table is not looked at
+        principals.c.external == 1,
+        principals.c.known == 1,
+        func.substr(principals.c.name, 1, func.length(_prefix)) == _prefix,
+        exists(select(_asker.c.id)),
+    )
+    .cte("possible")
+    .prefix_with("MATERIALIZED")
+)
+_possible_start = select(_possible.c.id).cte("maybe", recursive=True)
+_maybe = _possible_start.union(
+    select(memberships.c.group_id).join(
+        _possible_start, memberships.c.member_id == _possible_start.c.id
+    )
+)
+"""Ids of the groups that an asker may be in, whose token did not tell: all declared ones of its
+provider, and those they are in. They count for denies only. Empty for a token that told all.
+"""
+_POSSIBLE = select(_maybe.c.id)
 
 
 def confirm(connection: Connection, principal: Principal, scope: str = ASK) -> None:
@@ -178,11 +206,17 @@ def confirm(connection: Connection, principal: Principal, scope: str = ASK) -> N
 def _confirm_scope(connection: Connection, principal: Principal, scope: str) -> None:
     if principal.acted_by is not None:
         raise NotPermitted()
+    if not includes(held_scopes(connection, principal), scope):
+        raise NotPermitted()
+
+
+def held_scopes(connection: Connection, principal: Principal) -> frozenset[str]:
+    """What the principal may do by its key, or as a person. Raises NotAuthenticated."""
     held = _HELD.rows(connection, asker_parameters(principal))
     if not held:
         raise NotAuthenticated()
-    if not includes({name for _, name in held}, scope):
-        raise NotPermitted()
+    of_everybody = (ASK,) if principal.key is None else ()
+    return frozenset({name for _, name in held if name is not None}.union(of_everybody))
 
 
 def _came_with_proof(principal: Principal) -> bool:
@@ -190,8 +224,14 @@ def _came_with_proof(principal: Principal) -> bool:
 
 
 _entry = reader_set_entries.c
-_MENTIONS = select(_entry.effect, _entry.reader_set_id).where(_entry.principal_id.in_(IDENTITIES))
-_MENTIONS_AMONG = _MENTIONS.where(_entry.reader_set_id.in_(bindparam("among", expanding=True)))
+_mentions = select(_entry.effect, _entry.reader_set_id)
+_SAYS_MENTIONS = (
+    _mentions.where(_entry.principal_id.in_(IDENTITIES)),
+    _mentions.where(_entry.principal_id.in_(_POSSIBLE), _entry.effect == "deny"),
+)
+_among = _entry.reader_set_id.in_(bindparam("among", expanding=True))
+_MENTIONS = union_all(*_SAYS_MENTIONS)
+_MENTIONS_AMONG = union_all(*(says.where(_among) for says in _SAYS_MENTIONS))
 
 
 def readable_sets(
@@ -214,14 +254,17 @@ Asker = tuple[int, int, int]
 their ids.
 """
 
+_basis = union_all(
+    select(_named.c.id, _named.c.changed), select(_possible.c.id, _possible.c.changed)
+).subquery("basis")
 _ASKER = Prepared(
     select(
         func.count(),
-        func.coalesce(func.max(_named.c.changed), 0),
-        func.coalesce(func.sum(_named.c.id), 0),
+        func.coalesce(func.max(_basis.c.changed), 0),
+        func.coalesce(func.sum(_basis.c.id), 0),
     )
 )
-_WHO = Prepared(select(_mine.c.id))
+_WHO = Prepared(union_all(select(_mine.c.id, literal(1)), select(_maybe.c.id, literal(0))))
 
 
 def asker(connection: Connection, principal: Principal) -> Asker:
@@ -229,7 +272,7 @@ def asker(connection: Connection, principal: Principal) -> Asker:
 
     Raises NotAuthenticated.
 
-    By itself an asker is a user, `public`, and what its token says. Whoever changes a membership
+    By itself an asker is a user, `public`, and what its token says or does not tell. Whoever changes a membership
     notes it with the member and with everybody inside it, so it costs the same however many groups
     there are.
     """
@@ -239,11 +282,24 @@ def asker(connection: Connection, principal: Principal) -> Asker:
     return count, changed, int(ids)
 
 
-def identities(connection: Connection, principal: Principal) -> frozenset[int]:
-    """Ids of the asker and of all groups that it is in; none if it is nobody, or if its key does
-    not hold.
-    """
-    return frozenset(found for (found,) in _WHO.rows(connection, asker_parameters(principal)))
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Whom an asker is, by ids; none if it is nobody, or if its key does not hold."""
+
+    own: frozenset[int]  # the asker and all groups that it is in
+    possible: frozenset[int]  # groups that it may be in: only denies count
+
+    def are_meant(self, effect: str, who: int) -> bool:
+        """Whether an entry of a reader set means this asker."""
+        return who in self.own or (effect == "deny" and who in self.possible)
+
+
+def identities(connection: Connection, principal: Principal) -> Identities:
+    """All that the asker is in this state."""
+    found: tuple[set[int], set[int]] = (set(), set())
+    for who, is_own in _WHO.rows(connection, asker_parameters(principal)):
+        found[is_own].add(who)
+    return Identities(own=frozenset(found[1]), possible=frozenset(found[0]))
 
 
 _MOST_NEW = 1_000
@@ -267,32 +323,40 @@ def new_entries(connection: Connection, since: int) -> Sequence[tuple[int, str, 
     return rows if len(rows) < _MOST_NEW else None
 
 
-def _sets_with(effect: str) -> Select[tuple[int]]:
+def _sets_with(effect: str, those: Select[tuple[int]] = IDENTITIES) -> Select[tuple[int]]:
     return select(_entry.reader_set_id).where(
-        _entry.effect == effect, _entry.principal_id.in_(IDENTITIES)
+        _entry.effect == effect, _entry.principal_id.in_(those)
     )
 
 
 READABLE_SETS = (
-    _sets_with("allow").except_(_sets_with("deny")).cte("readable_sets").prefix_with("MATERIALIZED")
+    _sets_with("allow")
+    .except_(_sets_with("deny"), _sets_with("deny", _POSSIBLE))
+    .cte("readable_sets")
+    .prefix_with("MATERIALIZED")
 )
 """The same sets as part of another statement, from the tables themselves."""
 
 NO_SET = 0  # stands for the readers of what does not exist: no reader set has this id
 
 
-def _count_entries(effect: str) -> ColumnElement[Any]:
+def _count_entries(effect: str, those: CTE) -> ColumnElement[Any]:
     entry = (
-        _entry.principal_id == _mine.c.id,
+        _entry.principal_id == those.c.id,
         _entry.effect == effect,
         _entry.reader_set_id == bindparam("reader_set"),
     )
-    return func.count(select(literal(1)).where(*entry).correlate(_mine).scalar_subquery())
+    return func.count(select(literal(1)).where(*entry).correlate(those).scalar_subquery())
 
 
-_tallied: Select[Any] = select(_count_entries("allow"), _count_entries("deny")).select_from(_mine)
-_DECISION = Prepared(_tallied)
-"""How many of the asker's identities one reader set allows and denies.
+_DECISION = Prepared(
+    union_all(
+        select(_count_entries("allow", _mine), _count_entries("deny", _mine)).select_from(_mine),
+        select(literal(0), _count_entries("deny", _maybe)).select_from(_maybe),
+    )
+)
+"""How many of the asker's identities one reader set allows and denies, and of the groups that it may
+be in.
 
 The work is that of looking up each of them, and the same for any set and for none.
 """
@@ -302,10 +366,8 @@ def may_read_set(connection: Connection, principal: Principal, reader_set: int) 
     """Whether the asker may read what has these readers; NO_SET takes as long as a set that does
     not name it.
     """
-    ((allowed, denied),) = _DECISION.rows(
-        connection, {**asker_parameters(principal), "reader_set": reader_set}
-    )
-    return bool(allowed and not denied)
+    tallied = _DECISION.rows(connection, {**asker_parameters(principal), "reader_set": reader_set})
+    return any(allowed for allowed, _ in tallied) and not any(denied for _, denied in tallied)
 
 
 # a sum: the database looks up the set, which names few, and not every group
@@ -324,10 +386,11 @@ _IS_MINE = or_(
 def may_read(reader_set_id: ColumnElement[int]) -> ColumnElement[bool]:
     """Gate two: a condition on one reader set, evaluated per row from the tables themselves."""
 
-    def says(effect: str) -> ColumnElement[bool]:
+    def says(effect: str, whom: ColumnElement[bool]) -> ColumnElement[bool]:
         named = select(literal(1)).where(
-            _entry.reader_set_id == reader_set_id, _entry.effect == effect, _IS_MINE
+            _entry.reader_set_id == reader_set_id, _entry.effect == effect, whom
         )
-        return exists(named.correlate_except(reader_set_entries, _named, _mine))
+        return exists(named.correlate_except(reader_set_entries, _named, _mine, _maybe))
 
-    return says("allow") & ~says("deny")
+    may_be_mine = or_(_IS_MINE, _named_there.in_(_POSSIBLE))
+    return says("allow", _IS_MINE) & ~says("deny", may_be_mine)

@@ -6,20 +6,34 @@ import re
 import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, DateTime, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    RowMapping,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
+from indexes.catalog.access import held_scopes
 from indexes.catalog.database import Database
 from indexes.catalog.names import declared_id
 from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import api_keys, key_scopes, principals
-from indexes.errors import BadInput, NotAuthenticated, NotFound
+from indexes.errors import BadInput, NotAuthenticated, NotFound, NotPermitted
 from indexes.model import Actor, Principal
 from indexes.principals import user_name
-from indexes.scopes import ASK, SCOPES
+from indexes.scopes import ACT_AS, ASK, SCOPES, includes
 
+MAX_LABEL_CHARS = 255
+USE_IS_WRITTEN_EVERY = timedelta(minutes=10)  # of one key
 _FORM = re.compile(r"clr_([0-9a-z]{12})_([0-9A-Za-z_-]{43})", re.ASCII)
+_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,14 @@ class KeyInfo:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    used_at: datetime | None  # about; None: not since uses are noted
+    replaced_by: str | None  # the key that a rotation made for it
+
+    def state(self, now: datetime) -> str:
+        """revoked, expired or valid."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
 
 
 _HOLDS = Prepared(  # every request asks it
@@ -72,6 +94,10 @@ class Keys:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._uses: dict[str, datetime] = {}  # by key, when it was used last
+        self._written: dict[str, datetime] = {}  # by key, the use that was written last
+
+    # --- making and ending ----------------------------------------------------------------------
 
     def issue(
         self,
@@ -81,28 +107,56 @@ class Keys:
         label: str = "",
         expires_at: datetime | None = None,
         by: Actor,
+        giver: Principal | None = None,
     ) -> IssuedKey:
         """A new key for a known user.
 
-        Raises NotFound, and BadInput for a scope that does not exist, or for none.
+        giver: who gives it, and so gives no scope that it does not hold. If None, the operator.
+        Raises NotFound, NotPermitted, and BadInput for a scope that does not exist, or for none.
         """
         wanted = _check_scopes(scopes)
-        key_id = "".join(secrets.choice("0123456789abcdefghijklmnopqrstuvwxyz") for _ in range(12))
-        secret = secrets.token_urlsafe(32)
+        if len(label) > MAX_LABEL_CHARS:
+            raise BadInput(f"A label has at most {MAX_LABEL_CHARS} characters.")
         with self._database.writing(by) as connection:
-            values = {
-                "id": key_id,
-                "secret_sha256": _digest(secret),  # 256 random bits need no slow hash
-                "user_id": declared_id(connection, "user", user),
-                "label": label,
-                "created_at": datetime.now(UTC),
-                "expires_at": expires_at,
-            }
-            connection.execute(insert(api_keys).values(values))
-            connection.execute(
-                insert(key_scopes), [{"key_id": key_id, "scope": scope} for scope in wanted]
-            )
-        return IssuedKey(key_id, f"clr_{key_id}_{secret}")
+            _check_giver(connection, giver, wanted)
+            user_id = declared_id(connection, "user", user)
+            return _add_key(connection, user_id, label, wanted, expires_at)
+
+    def rotate(
+        self, key_id: str, *, overlap: timedelta, by: Actor, giver: Principal | None = None
+    ) -> IssuedKey:
+        """A new key for the same user, with the same scopes, for as long as the old one was made
+        for. The old one holds for the overlap, at most.
+
+        giver: as for `issue`. Raises NotFound, NotPermitted, and BadInput if the old one does not
+        hold any more or was rotated already.
+        """
+        now = datetime.now(UTC)
+        with self._database.writing(by) as connection:
+            old = _find_key(connection, key_id)
+            scopes = _scopes_by_key(connection, key_id).get(key_id, [])
+            _check_giver(connection, giver, scopes)
+            if old["replaced_by"] is not None:
+                raise BadInput(f"The key was rotated already: {old['replaced_by']} is the new one.")
+            if _key_info(old, scopes).state(now) != "valid":
+                raise BadInput("The key does not hold any more.", remedy="Issue a new one.")
+            its_end = old["expires_at"]
+            expires_at = now + (its_end - old["created_at"]) if its_end else None
+            new = _add_key(connection, old["user_id"], old["label"], scopes, expires_at)
+            until = min(now + overlap, its_end or datetime.max.replace(tzinfo=UTC))
+            values = {"expires_at": until, "replaced_by": new.id}
+            connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(values))
+        return new
+
+    def revoke(self, key_id: str, *, by: Actor) -> None:
+        """From the next request on the key is refused. Raises NotFound."""
+        first = func.coalesce(api_keys.c.revoked_at, datetime.now(UTC).replace(tzinfo=None))
+        revoked = update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=first)
+        with self._database.writing(by) as connection:
+            if connection.execute(revoked).rowcount == 0:
+                raise NotFound(f"There is no key {key_id!a}.")
+
+    # --- using ----------------------------------------------------------------------------------
 
     def authenticate(self, secret: str | None) -> Principal:
         """Whose key it is.
@@ -121,14 +175,26 @@ class Keys:
         scopes = frozenset(scope for *_, scope in found if scope is not None)
         return Principal(name=name, id=user_id, key=match[1], scopes=scopes)
 
-    def revoke(self, key_id: str, *, by: Actor) -> None:
-        """From the next request on the key is refused. Raises NotFound."""
-        revoked = (
-            update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=datetime.now(UTC))
-        )
+    def note_use(self, key_id: str) -> None:
+        """The key is used now. Nothing is written before `write_uses`."""
+        self._uses[key_id] = datetime.now(UTC)
+
+    def write_uses(self, *, by: Actor) -> None:
+        """Writes when keys were used last, of each key now and then; nothing if none was used."""
+        due = {
+            key_id: at
+            for key_id, at in list(self._uses.items())
+            if key_id not in self._written or at - self._written[key_id] >= USE_IS_WRITTEN_EVERY
+        }
+        if not due:
+            return
+        used = update(api_keys).where(api_keys.c.id == bindparam("key_id"))
         with self._database.writing(by) as connection:
-            if connection.execute(revoked).rowcount == 0:
-                raise NotFound(f"There is no key {key_id!a}.")
+            connection.execute(
+                used.values(used_at=bindparam("at")),
+                [{"key_id": key_id, "at": at} for key_id, at in due.items()],
+            )
+        self._written |= due
 
     def list(self, user: str | None = None) -> list[KeyInfo]:
         """Keys without their secrets, oldest first; of one user or of all."""
@@ -141,18 +207,30 @@ class Keys:
             wanted = wanted.where(principals.c.name == user_name(user))
         with self._database.reading() as connection:
             scopes = _scopes_by_key(connection)
-            return [
-                KeyInfo(
-                    id=row["id"],
-                    user=row["name"],
-                    label=row["label"],
-                    scopes=tuple(scopes.get(row["id"], ())),
-                    created_at=row["created_at"],
-                    expires_at=row["expires_at"],
-                    revoked_at=row["revoked_at"],
-                )
-                for row in connection.execute(wanted).mappings()
-            ]
+            rows = connection.execute(wanted).mappings()
+            return [_key_info(row, scopes.get(row["id"], ())) for row in rows]
+
+
+def _add_key(
+    connection: Connection,
+    user_id: int,
+    label: str,
+    scopes: Iterable[str],
+    expires_at: datetime | None,
+) -> IssuedKey:
+    key_id = "".join(secrets.choice(_LETTERS) for _ in range(12))
+    secret = secrets.token_urlsafe(32)
+    values = {
+        "id": key_id,
+        "secret_sha256": _digest(secret),  # 256 random bits need no slow hash
+        "user_id": user_id,
+        "label": label,
+        "created_at": datetime.now(UTC),
+        "expires_at": expires_at,
+    }
+    connection.execute(insert(api_keys).values(values))
+    connection.execute(insert(key_scopes), [{"key_id": key_id, "scope": each} for each in scopes])
+    return IssuedKey(key_id, f"clr_{key_id}_{secret}")
 
 
 def _check_scopes(given: Iterable[str]) -> Collection[str]:
@@ -165,11 +243,44 @@ def _check_scopes(given: Iterable[str]) -> Collection[str]:
     return wanted
 
 
-def _scopes_by_key(connection: Connection) -> dict[str, list[str]]:
+def _check_giver(connection: Connection, giver: Principal | None, scopes: Collection[str]) -> None:
+    """Raises NotPermitted. To ask as others is given by operators alone."""
+    if giver is None:
+        return
+    held = held_scopes(connection, giver)
+    if ACT_AS in scopes or not all(includes(held, scope) for scope in scopes):
+        raise NotPermitted()
+
+
+def _find_key(connection: Connection, key_id: str) -> RowMapping:
+    wanted = select(api_keys, principals.c.name).join(principals).where(api_keys.c.id == key_id)
+    found = connection.execute(wanted).mappings().first()
+    if found is None:
+        raise NotFound(f"There is no key {key_id!a}.")
+    return found
+
+
+def _key_info(row: RowMapping, scopes: Iterable[str]) -> KeyInfo:
+    names = (
+        "id",
+        "label",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "used_at",
+        "replaced_by",
+    )
+    return KeyInfo(user=row["name"], scopes=tuple(scopes), **{name: row[name] for name in names})
+
+
+def _scopes_by_key(connection: Connection, key_id: str | None = None) -> dict[str, list[str]]:
+    """Of one key or of all."""
     found: dict[str, list[str]] = {}
-    rows = connection.execute(select(key_scopes).order_by(key_scopes.c.scope))
-    for key_id, scope in rows:
-        found.setdefault(key_id, []).append(scope)
+    wanted = select(key_scopes).order_by(key_scopes.c.scope)
+    if key_id is not None:
+        wanted = wanted.where(key_scopes.c.key_id == key_id)
+    for its_key, scope in connection.execute(wanted):
+        found.setdefault(its_key, []).append(scope)
     return found
 
 

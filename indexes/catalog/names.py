@@ -7,17 +7,18 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, insert, select
 
 from indexes.catalog.database import in_batches
 from indexes.catalog.schema import principal_aliases, principal_shapes, principals
 from indexes.confusables import edit_distance, shapes
-from indexes.errors import AlreadyExists, BadPrincipal, NotFound, UnknownPrincipal
-from indexes.model import PUBLIC, Readers
-from indexes.principals import ascii_form, check_principal
+from indexes.errors import AlreadyExists, BadPrincipal, NotFound, NotPermitted, UnknownPrincipal
+from indexes.model import PUBLIC, Principal, Readers
+from indexes.principals import ascii_form, check_principal, user_name
 
 DECLARED = ("active", "disabled")
 MAX_LOOKED_AT = 50_000  # names among which a nearest one is looked for
+MAX_ID_DIGITS = 18
 MAX_HINTS = 100  # unknown names of one question that get one
 # a name up to this long is near to another if one letter differs, a longer one if two do
 _FEW_LETTERS = 4
@@ -131,6 +132,35 @@ def declared_id(connection: Connection, kind: str, given: str) -> int:
         f"{_readable_form(name)} is not known.",
         remedy=f"{hint}Add it first: clearance {kind}s add NAME.",
     )
+
+
+def find_asker(connection: Connection, given: str) -> Principal:
+    """The user who may ask by this present name, or by its id as `#42`.
+
+    Raises NotPermitted: nobody has it, or it is disabled.
+    """
+    try:
+        this = principals.c.id == _number(given) if given[:1] == "#" else _is_user(given)
+    except (BadPrincipal, ValueError) as error:
+        raise NotPermitted() from error
+    asks = select(principals.c.id, principals.c.name).where(
+        this, principals.c.known == 1, principals.c.name.startswith("user:")
+    )
+    found = connection.execute(asks).first()
+    if found is None:
+        raise NotPermitted()
+    return Principal(name=found.name, id=found.id)
+
+
+def _is_user(given: str) -> ColumnElement[bool]:
+    return principals.c.name == user_name(given)
+
+
+def _number(given: str) -> int:
+    """Raises ValueError."""
+    if not given.isascii() or len(given) > MAX_ID_DIGITS:
+        raise ValueError
+    return int(given[1:])
 
 
 def free_name(connection: Connection, kind: str, given: str, of: int | None = None) -> str:

@@ -36,7 +36,6 @@ from indexes.catalog.schema import (
     principal_aliases,
     principal_scopes,
     principal_shapes,
-    principal_subjects,
     principals,
     sessions,
 )
@@ -48,7 +47,6 @@ _ENDS_WITH_ITS_PRINCIPAL = (
     principal_aliases,
     principal_scopes,
     principal_shapes,
-    principal_subjects,
     sessions,
 )
 

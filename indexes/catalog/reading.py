@@ -17,6 +17,7 @@ from indexes.attributes import text_problem
 from indexes.catalog.access import (
     NO_SET,
     Asker,
+    Identities,
     asker,
     asker_parameters,
     confirm,
@@ -144,8 +145,8 @@ class ReadState(IndexInput):
         """
         return asker(self._connection, principal)
 
-    def identities(self, principal: Principal) -> frozenset[int]:
-        """Ids of the principal and of all groups that it is in; none for nobody."""
+    def identities(self, principal: Principal) -> Identities:
+        """The principal and all groups that it is in, and those that it may be in."""
         return identities(self._connection, principal)
 
     def newest_reader_set(self) -> int:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,8 +13,9 @@ from indexes.catalog.people import PrincipalInfo
 from indexes.cli.common import Json, command_line_actor, open_catalog, print_result, warn
 from indexes.cli.documents import documents
 from indexes.cli.jobs import jobs
+from indexes.cli.keys import keys
 from indexes.cli.terminal import show_progress
-from indexes.scopes import ASK, SCOPES
+from indexes.scopes import OF_PEOPLE
 
 if TYPE_CHECKING:
     from indexes.catalog import Catalog
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 app = typer.Typer()
 users = typer.Typer(help="People who may ask.", no_args_is_help=True)
 groups = typer.Typer(help="Groups of people, and of groups.", no_args_is_help=True)
-keys = typer.Typer(help="API keys.", no_args_is_help=True)
 access = typer.Typer(help="Who may read what, and why.", no_args_is_help=True)
 app.add_typer(access, name="access")
 app.add_typer(users, name="users")
@@ -102,6 +101,58 @@ def list_users(as_json: Json = False) -> None:
     lines = [_describe_principal(info) for info in found]
     print_result([asdict(info) for info in found], lines, as_json)
     _warn_of_lookalikes(found)
+
+
+@users.command("link")
+def link_user(
+    name: str,
+    issuer: Annotated[str, typer.Option(help="The identity provider, as tokens say in `iss`.")],
+    subject: Annotated[str, typer.Option(help="Whom it means, as tokens say in `sub`.")],
+) -> None:
+    """Say whom an identity provider means by a subject. The user then signs in there."""
+    with open_catalog() as catalog:
+        catalog.subjects.link(name, issuer, subject, by=command_line_actor())
+
+
+@users.command("unlink")
+def unlink_user(
+    name: str,
+    issuer: Annotated[str | None, typer.Option(help="Only from this one; default: all.")] = None,
+) -> None:
+    """No identity provider means this user any more, from the next request on."""
+    with open_catalog() as catalog:
+        ended = catalog.subjects.unlink(name, issuer, by=command_line_actor())
+    typer.echo(f"{ended} links of {name} ended.")
+
+
+@users.command("links")
+def list_links(as_json: Json = False) -> None:
+    """Whom identity providers mean, those of removed users included: they let nobody in."""
+    with open_catalog() as catalog:
+        found = catalog.subjects.list()
+    lines = [f"{link.user}  {link.issuer}  {link.subject}" for link in found]
+    print_result([asdict(link) for link in found], lines, as_json)
+
+
+@users.command("scopes")
+def scopes_of_user(
+    name: str,
+    grant: Annotated[
+        list[str] | None, typer.Option(help=f"One of {', '.join(sorted(OF_PEOPLE))}.")
+    ] = None,
+    revoke: Annotated[list[str] | None, typer.Option(help="Take one of them back.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What a person may do who signs in without a key, besides asking. Keys have scopes of their
+    own.
+    """
+    with open_catalog() as catalog:
+        for scope in grant or ():
+            catalog.subjects.grant(name, scope, by=command_line_actor())
+        for scope in revoke or ():
+            catalog.subjects.withdraw(name, scope, by=command_line_actor())
+        held = catalog.subjects.scopes(name)
+    print_result(held, held if held else ["none but to ask"], as_json)
 
 
 @groups.command("add")
@@ -189,47 +240,6 @@ def explain_access(
     with open_catalog() as catalog:
         told = catalog.explain(user, document, group or ())
     print_result(asdict(told), list(told.lines()), as_json)
-
-
-@keys.command("issue")
-def issue(
-    user: str,
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(help=f"One of {', '.join(sorted(SCOPES))}; default: {ASK}. May be repeated."),
-    ] = None,
-    label: Annotated[str, typer.Option(help="What it is for.")] = "",
-    days: Annotated[
-        int | None, typer.Option(min=1, help="Expires after this many days; default: never.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Make a key for a user. It is shown now and never again. No scope gives a right to read."""
-    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
-    with open_catalog() as catalog:
-        key = catalog.keys.issue(
-            user, scopes=scope or [ASK], label=label, expires_at=expires_at, by=command_line_actor()
-        )
-    print_result(asdict(key), [key.secret], as_json)
-
-
-@keys.command("revoke")
-def revoke(key_id: str) -> None:
-    """From the next request on the key is refused."""
-    with open_catalog() as catalog:
-        catalog.keys.revoke(key_id, by=command_line_actor())
-
-
-@keys.command("list")
-def list_keys(user: str | None = None, as_json: Json = False) -> None:
-    """Keys without their secrets."""
-    with open_catalog() as catalog:
-        found = catalog.keys.list(user)
-    lines = [
-        f"{k.id}  {k.user}  {'revoked' if k.revoked_at else 'valid'}  {','.join(k.scopes)}  {k.label}"
-        for k in found
-    ]
-    print_result([asdict(k) for k in found], lines, as_json)
 
 
 @app.command("rebuild")

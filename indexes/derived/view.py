@@ -9,7 +9,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog.access import Asker
+from indexes.catalog.access import Asker, Identities
 from indexes.catalog.reading import ReadState
 from indexes.derived.snapshot import Snapshot
 from indexes.model import Principal
@@ -38,7 +38,7 @@ class _ResolvedView:
     """
 
     # while they are the same, only new reader sets join the view, and none leaves it
-    identities: frozenset[int]
+    identities: Identities
     # the indexes, the rules and the asker that all of this was worked out from
     basis: tuple[int, int, Asker]
     highest_set_seen: int  # the highest reader set that was looked at
@@ -79,7 +79,7 @@ class Views:
             return known.reader_sets
         said: dict[str, set[int]] = {"allow": set(), "deny": set()}
         for reader_set, effect, who in entries:
-            if who in known.identities:
+            if known.identities.are_meant(effect, who):
                 said[effect].add(reader_set)
         new = np.array(sorted(said["allow"] - said["deny"]), np.int64)
         highest = max(reader_set for reader_set, _, _ in entries)

@@ -8,35 +8,48 @@ read, it is told only after a look-up.
 """
 
 import asyncio
-import hashlib
 import hmac
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from typing import Annotated, Protocol, cast
+from dataclasses import replace
+from typing import Annotated, Any, Protocol, cast
 
-from fastapi import Depends, Request, Security, params
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from indexes.catalog import Catalog
 from indexes.errors import ClearanceError, NotAuthenticated, NotPermitted
 from indexes.model import Actor, Principal
-from indexes.scopes import ASK, AUDIT, INGEST, OPERATE, PEOPLE, includes
+from indexes.scopes import ACT_AS, ASK, AUDIT, INGEST, OPERATE, PEOPLE, includes
 from service.http import problems
+from service.http.cookies import SessionSecret, comes_from_the_page, session_of
+from service.http.known_keys import KnownKeys
 from service.http.wrong_keys import MAX_WAITING, WrongKeys, address_group
 from service.operating.threads import Threads
 
-OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/version", "/docs", "/openapi.json"})
+OPEN_PATHS = frozenset(
+    {
+        "/",
+        "/livez",
+        "/readyz",
+        "/version",
+        "/docs",
+        "/openapi.json",
+        "/sign-in",
+        "/sign-in/callback",
+        "/sign-in/providers",
+        "/sign-out",
+    }
+)
 OPEN_PREFIXES = ("/page/", "/problems/")
 METRICS = "/metrics"
-MAX_KEY_CHARS = 512
+MAX_KEY_CHARS = 24_576  # of a token; the whole head of a request has room for a third more
 CONFIRMED_WHERE_READ = frozenset({"/search"})
 """Addresses from which no reply below 400 leaves but what was read in a transaction that confirmed
 the key.
 """
-KEYS_REMEMBERED = 10_000
+ACT_AS_HEADER = b"clearance-act-as"
 BAD_REQUEST = 400  # from here on a status tells of an error
 _ANY_METHOD: frozenset[str] = frozenset()
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -66,25 +79,38 @@ def required_scope(method: str, path: str) -> str:
 
 
 class Authenticator(Protocol):
-    """Tells who asks. API keys do (`indexes.catalog.keys`); an identity provider would."""
+    """Tells who asks: by API keys (`indexes.catalog.keys`), and by tokens of identity providers
+    (`service.http.oidc`).
+    """
 
     def authenticate(self, credentials: str, /) -> Principal:
         """Whose credentials these are: what stands behind `Bearer`. Blocking, at every request.
 
-        Raises NotAuthenticated, whatever is wrong with them.
+        Raises NotAuthenticated, whatever is wrong with them, and ProviderUnavailable.
         """
         ...
 
 
-def make_authenticator(catalog: Catalog) -> Authenticator:
-    """What this installation accepts. An identity provider is put into place here, beside the keys."""
-    return catalog.keys
+class Principals(Protocol):
+    """What the gate has to know from the catalog."""
 
+    def acting(self, principal: Principal, scope: str, /) -> AbstractContextManager[None]:
+        """Every transaction inside the block confirms that the key still holds and carries the
+        scope: a body may come late.
+        """
+        ...
 
-ActAs = Callable[[Principal, str], AbstractContextManager[None]]
-"""Every transaction inside the block confirms that the key still holds and carries the scope: a
-body may come late.
-"""
+    def find_session(self, secret: str, /) -> Principal:
+        """Whose session of the page it is. Blocking. Raises NotAuthenticated."""
+        ...
+
+    def note_key_use(self, key: str, /) -> None:
+        """The key is used now. Writes nothing."""
+        ...
+
+    def find_asker(self, given: str, /) -> Principal:
+        """The user by present name, or by id as `#ID`. Blocking. Raises NotPermitted for nobody."""
+        ...
 
 
 class Gate:
@@ -98,21 +124,23 @@ class Gate:
         self,
         app: ASGIApp,
         authenticator: Callable[[], Authenticator],
-        act_as: ActAs,
+        principals: Callable[[], Principals],
         threads: Threads,
         metrics_token: SecretStr | None = None,
+        page_origin: str | None = None,
     ) -> None:
-        """authenticator: is there once the service is open. act_as: around everything that needs more
-        than `ask`, which whatever reads confirms by itself. threads: for look-ups of keys.
-        metrics_token: opens `/metrics` and nothing else.
+        """authenticator, principals: are there once the service is open. threads: for look-ups.
+        metrics_token: opens `/metrics` and nothing else. page_origin: of the page, if people sign
+        in on it; their sessions count only for what it sends.
         """
         self._app = app
         self._authenticator = authenticator
-        self._act_as = act_as
+        self._principals = principals
         self._threads = threads
         self._metrics_token = metrics_token
+        self._page_origin = page_origin
         self._wrong_keys = WrongKeys()
-        self._known_keys = _KnownKeys()
+        self._known_keys = KnownKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _is_open(scope["path"]):
@@ -120,12 +148,12 @@ class Gate:
             return
         key = None
         try:
-            key = _key_of(scope)
+            key = self._credentials_of(scope)
             if self._is_metrics_token(scope, key):
                 scope["state"]["may_measure"] = True
                 await self._app(scope, receive, send)
                 return
-            known = scope["path"] in CONFIRMED_WHERE_READ and self._known_keys.recall(key)
+            known = _is_confirmed_where_read(scope) and self._known_keys.recall(key)
             principal = known or await self._find_principal(scope, key)
         except NotAuthenticated:
             await self._refuse(scope, receive, send, tried=key is not None)
@@ -133,25 +161,60 @@ class Gate:
             await self._tell_problem(error, scope, receive, send)
         else:
             scope["state"]["principal"] = principal
+            if principal.key is not None:
+                self._principals().note_key_use(principal.key)
             if known:
                 send = self._look_up_before_errors(scope, receive, send, key)
             needed = required_scope(scope["method"], scope["path"])
-            if needed == ASK:
+            if needed == ASK:  # whatever reads confirms it by itself
                 await self._app(scope, receive, send)
                 return
-            with self._act_as(principal, needed):
+            with self._principals().acting(principal, needed):
                 await self._app(scope, receive, send)
 
     async def _find_principal(self, scope: Scope, key: str) -> Principal:
+        is_session = isinstance(key, SessionSecret)
+        look_up = (
+            self._principals().find_session if is_session else self._authenticator().authenticate
+        )
         try:
-            found = await self._threads.run(self._authenticator().authenticate, key)
+            found = await self._threads.run(look_up, key)
         except NotAuthenticated:
             self._known_keys.forget(key)
             raise
         self._known_keys.remember(key, found)
+        targets = _headers(scope, ACT_AS_HEADER)
+        if targets:
+            found = await self._act_as(found, targets)
         if not includes(found.scopes, required_scope(scope["method"], scope["path"])):
             raise NotPermitted
         return found
+
+    def _credentials_of(self, scope: Scope) -> str:
+        """What the one Authorization header says, or else the session of the page.
+
+        Raises NotAuthenticated.
+        """
+        if not _headers(scope, b"authorization") and self._page_origin is not None:
+            secret = session_of(scope["headers"])
+            if secret is not None and comes_from_the_page(scope["headers"], self._page_origin):
+                return secret
+        return _key_of(scope)
+
+    async def _act_as(self, sender: Principal, targets: list[bytes]) -> Principal:
+        """The one user that the sender asks for, with that one's rights and no scope but `ask`.
+
+        Raises NotPermitted. The transaction that reads confirms all of it: the user, and the key of
+        the sender with its scope.
+        """
+        if ACT_AS not in sender.scopes or sender.key is None or len(targets) != 1:
+            raise NotPermitted
+        try:
+            given = targets[0].decode()
+        except UnicodeDecodeError as error:
+            raise NotPermitted from error
+        target = await self._threads.run(self._principals().find_asker, given)
+        return replace(target, key=sender.key, acted_by=sender.name, scopes=frozenset({ASK}))
 
     def _look_up_before_errors(self, scope: Scope, receive: Receive, send: Send, key: str) -> Send:
         """A `send` for a request whose key has not been looked up. If the reply is an error, that is
@@ -205,40 +268,16 @@ class Gate:
         await problems.Problem(kind).response(scope["state"]["request_id"])(scope, receive, send)
 
 
-class _KnownKeys:
-    """Whose a key was when it was looked up last. Those of one process; used by one thread.
-
-    Only of keys that the catalog itself keeps, since only these are confirmed by every transaction
-    that reads. Of a key its digest is kept.
-    """
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[bytes, Principal] = OrderedDict()
-
-    def recall(self, key: str) -> Principal | None:
-        digest = _digest(key)
-        known = self._known.get(digest)
-        if known is not None:
-            self._known.move_to_end(digest)
-        return known
-
-    def remember(self, key: str, principal: Principal) -> None:
-        if principal.key is None or principal.id is None:
-            return
-        self._known[_digest(key)] = principal
-        if len(self._known) > KEYS_REMEMBERED:
-            self._known.popitem(last=False)
-
-    def forget(self, key: str) -> None:
-        self._known.pop(_digest(key), None)
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
-
-
 def _address_of(scope: Scope) -> str:
     return address_group(scope["client"][0] if scope.get("client") else "")
+
+
+def _is_confirmed_where_read(scope: Scope) -> bool:
+    return scope["path"] in CONFIRMED_WHERE_READ and not _headers(scope, ACT_AS_HEADER)
+
+
+def _headers(scope: Scope, wanted: bytes) -> list[bytes]:
+    return [value for name, value in scope["headers"] if name == wanted]
 
 
 def _is_open(path: str) -> bool:
@@ -247,7 +286,7 @@ def _is_open(path: str) -> bool:
 
 def _key_of(scope: Scope) -> str:
     """The key in the one Authorization header. Raises NotAuthenticated."""
-    given = [value for name, value in scope["headers"] if name == b"authorization"]
+    given = _headers(scope, b"authorization")
     if len(given) != 1 or len(given[0]) > MAX_KEY_CHARS:
         raise NotAuthenticated
     scheme, _, key = str(given[0], "latin-1").partition(" ")
@@ -298,6 +337,6 @@ needs_key = [Security(_scheme), Depends(_caller_of)]  # the first is for OpenAPI
 needs_metrics_token = [Security(_scheme), Depends(_require_metrics_right)]
 
 
-def needs_scope(scope: str) -> list[params.Depends]:
+def needs_scope(scope: str) -> list[Any]:
     """The dependencies of a router whose routes need more than `ask`."""
     return [*needs_key, Depends(_require(scope))]

@@ -58,7 +58,7 @@ async def passage(passage_id: str, caller: Caller, runtime: CurrentRuntime) -> R
 
 @router.get("/whoami", responses={200: {"model": CallerReply}}, summary="Whose key this is")
 async def whoami(caller: Caller) -> Response:
-    return json_response(CallerReply(name=caller.name, scopes=tuple(sorted(caller.scopes))))
+    return json_response(CallerReply.of(caller))
 
 
 def _open_passage(runtime: Runtime, passage_id: str, caller: Principal) -> OpenedReply:

@@ -134,6 +134,13 @@ BY_ERROR: dict[type[errors.ClearanceError], ProblemKind] = {
     ),
     errors.NotAuthenticated: UNAUTHENTICATED,
     errors.NotPermitted: NOT_PERMITTED,
+    errors.ProviderUnavailable: ProblemKind(
+        "identity-provider-unavailable",
+        503,
+        "The identity provider cannot be asked now.",
+        "Try again after the time in Retry-After; API keys work meanwhile.",
+        retry_after_s=10,
+    ),
     errors.Withdrawn: ProblemKind(
         "withdrawn",
         409,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from indexes.catalog.jobs import Job
 from indexes.formats import PageKind
-from indexes.model import DocumentView, Hit, Mode, PageMark, Readers, SearchResult
+from indexes.model import DocumentView, Hit, Mode, PageMark, Principal, Readers, SearchResult
 from service.answering.citations import Citation
 from service.answering.prompt import LeftOut, Passage
 from service.answering.values import Answer, AnswererName
@@ -366,6 +366,12 @@ class CheckReply(Reply):
 class CallerReply(Reply):
     name: str
     scopes: tuple[str, ...]
+    acted_by: str | None = Field(None, description="Who asks as this user; none: the user.")
+
+    @classmethod
+    def of(cls, caller: Principal) -> Self:
+        scopes = tuple(sorted(caller.scopes))
+        return cls(name=caller.name, scopes=scopes, acted_by=caller.acted_by)
 
 
 class LiveReply(Reply):

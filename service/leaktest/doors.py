@@ -15,12 +15,16 @@ from service.llm.rights import QUOTES
 
 OPERATORS = frozenset(
     {
+        "DELETE /admin/keys/{key_id}",
         "GET /admin/jobs/{job_id}",
+        "GET /admin/keys",
         "GET /admin/models",
         "GET /admin/templates",
         "GET /admin/templates/{template}",
         "GET /metrics",
         "POST /admin/index/rebuild",
+        "POST /admin/keys",
+        "POST /admin/keys/{key_id}/rotate",
         "POST /admin/models/clear",
         "POST /admin/templates",
         "POST /admin/templates/{template}/activate",
@@ -121,6 +125,7 @@ def make_calls(known: Knowledge) -> Iterator[Call]:
     yield from _document_calls(known)
     yield from _mistaken_calls(known)
     yield from _service_calls()
+    yield from _sign_in_calls()
 
 
 def _search_calls(known: Knowledge) -> Iterator[Call]:
@@ -269,6 +274,17 @@ def _mistaken_calls(known: Knowledge) -> Iterator[Call]:
     yield Call(door="unknown address", route="GET /nothing", path="/nothing")
 
 
+def _sign_in_calls() -> Iterator[Call]:
+    """For whoever has no session; a way that has begun elsewhere does not go on here."""
+    for path in (
+        "/sign-in/providers",
+        "/sign-in?provider=nobody",
+        "/sign-in/callback?state=a&code=b",
+    ):
+        yield Call(door=path, route=f"GET {path.partition('?')[0]}", path=path)
+    yield Call(door="sign-out", route="POST /sign-out", path="/sign-out", body={})
+
+
 def _service_calls() -> Iterator[Call]:
     for path in ("/whoami", "/livez", "/readyz", "/version", "/openapi.json", "/docs", "/"):
         yield Call(door=path, route=f"GET {path}", path=path)
@@ -290,6 +306,8 @@ def make_operator_calls(
     }
     bodies: dict[str, Any] = {
         "POST /admin/index/rebuild": None,
+        "POST /admin/keys": {"user": "nobody"},
+        "POST /admin/keys/{key_id}/rotate": {},
         "POST /admin/models/clear": {"model": model},
         "POST /admin/templates": {"name": template, "draft": draft, "readers": readers},
         "POST /admin/templates/{template}/activate": {"version": 1},
@@ -298,5 +316,7 @@ def make_operator_calls(
         "PUT /admin/templates/{template}/readers": readers,
     }
     for route in sorted(OPERATORS):
-        path = route.partition(" ")[2].replace("{template}", template).replace("{job_id}", NOWHERE)
+        path = route.partition(" ")[2].replace("{template}", template)
+        for name in ("{job_id}", "{key_id}"):
+            path = path.replace(name, NOWHERE)
         yield Call(door=f"operators {route}", route=route, path=path, body=bodies.get(route))

@@ -1,10 +1,16 @@
-"""Tasks of the event loop: ended before they are done, and read from while they are at work."""
+"""Tasks of the event loop: ended before they are done, repeated, and read from while they are at
+work.
+"""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from anyio import to_thread
+
+log = logging.getLogger("clearance.tasks")
 T = TypeVar("T")
 
 
@@ -17,6 +23,22 @@ async def end_task(task: "asyncio.Future[Any]") -> None:
     task.cancel()
     with suppress(asyncio.CancelledError, Exception):
         await task
+
+
+async def do_in_background(what: str, work: Callable[[], object]) -> None:
+    """Blocking work that nobody waits for, in a thread. If it fails, that is logged."""
+    try:
+        await to_thread.run_sync(work)
+    except Exception as error:
+        fields = {"work": what, "error": type(error).__qualname__}
+        log.warning("work in the background failed", extra={"fields": fields})
+
+
+async def repeat(what: str, work: Callable[[], object], every_s: float) -> None:
+    """Does this work in the background, again and again."""
+    while True:
+        await asyncio.sleep(every_s)
+        await do_in_background(what, work)
 
 
 async def iterate_over(

@@ -370,6 +370,10 @@ MATRIX = {
     ("GET", "/problems/{slug}"): ANYONE,
     ("GET", "/"): ANYONE,
     ("GET", "/page/{name}"): ANYONE,
+    ("GET", "/sign-in/providers"): ANYONE,
+    ("GET", "/sign-in"): ANYONE,
+    ("GET", "/sign-in/callback"): ANYONE,
+    ("POST", "/sign-out"): ANYONE,
     ("GET", "/whoami"): KEY,
     ("POST", "/ask"): KEY,
     ("POST", "/search"): KEY,
@@ -390,7 +394,22 @@ MATRIX = {
     ("GET", "/admin/models"): ADMIN,
     ("PUT", "/admin/models/readers"): ADMIN,
     ("POST", "/admin/models/clear"): ADMIN,
+    ("GET", "/admin/keys"): ADMIN,
+    ("POST", "/admin/keys"): ADMIN,
+    ("POST", "/admin/keys/{key_id}/rotate"): ADMIN,
+    ("DELETE", "/admin/keys/{key_id}"): ADMIN,
 }
+GOOD_STATUS = {
+    ("POST", "/admin/index/rebuild"): 202,
+    ("POST", "/admin/templates"): 201,
+    ("POST", "/admin/keys"): 201,
+    ("POST", "/admin/keys/{key_id}/rotate"): 201,
+    ("DELETE", "/admin/keys/{key_id}"): 204,
+    ("GET", "/sign-in"): 422,  # without a provider
+    ("GET", "/sign-in/callback"): 404,  # since there is none
+    ("POST", "/sign-out"): 401,  # of nobody who signed in
+}
+"""Of those whom the matrix lets in, if it is not 200."""
 
 
 def every_route(app: FastAPI) -> set[tuple[str, str]]:
@@ -425,7 +444,7 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
         "/ask": GOOD,
         "/search": GOOD,
     }
-    bodies |= TEMPLATES | MODELS
+    bodies |= TEMPLATES | MODELS | {"/admin/keys": {"user": "bob"}}
     http.post("/admin/templates", json=TEMPLATES["/admin/templates"], headers=house.headers("root"))
     fill = {
         "{template}": "plain",
@@ -434,6 +453,7 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
         "{name}": "main.js",
         "{document_id}": house.ids["menu"],
         "{passage_id}": _a_passage(house, http),
+        "{key_id}": house.catalog.keys.issue("bob", by=TESTER).id,
         "{job_id}": house.app.state.runtime.jobs.enqueue(REBUILD, {}, by=TESTER).id,
     }
     for (method, path), needs in MATRIX.items():
@@ -449,9 +469,7 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
                 ADMIN: house.headers("root"),
             }.items()
         }
-        good = {("POST", "/admin/index/rebuild"): 202, ("POST", "/admin/templates"): 201}.get(
-            (method, path), 200
-        )
+        good = GOOD_STATUS.get((method, path), 200)
         expected = {
             ANYONE: {"none": good, "wrong": good, KEY: good, ADMIN: good},
             KEY: {"none": 401, "wrong": 401, KEY: good, ADMIN: good},

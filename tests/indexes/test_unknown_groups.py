@@ -1,0 +1,190 @@
+"""A token that does not tell all groups: whatever denies a group that its bearer may be in, holds."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from indexes.errors import NotFound
+from indexes.model import Principal, Readers
+from tests.world import MODES, TESTER, World
+
+WORD = "canary"
+RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "open": (("public",), ()),
+    "hers": (("user:ada",), ()),
+    "denied directly": (("public",), ("group:corp/temps",)),
+    "denied to her": (("user:ada",), ("group:corp/temps",)),
+    "denied above": (("public",), ("group:visitors",)),
+    "denied far above": (("public",), ("group:outside",)),
+    "denied at another provider": (("public",), ("group:other/temps",)),
+    "denied to a group of ours": (("public",), ("group:board",)),
+    "of a group of the provider": (("group:corp/staff",), ()),
+    "of a group above": (("group:visitors",), ()),
+}
+TOLD = {
+    "open",
+    "hers",
+    "denied directly",
+    "denied to her",
+    "denied above",
+    "denied far above",
+    "denied at another provider",
+    "denied to a group of ours",
+    "of a group of the provider",
+}
+UNTOLD = {"open", "hers", "denied at another provider", "denied to a group of ours"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    people = made.catalog.people
+    for user in ("ada", "bob"):
+        people.add_user(user, by=TESTER)
+    for group in ("corp/temps", "corp/staff", "other/temps"):
+        people.add_group(group, external=True, by=TESTER)
+    for group in ("visitors", "outside", "board", "corp/ours"):
+        people.add_group(group, by=TESTER)
+    people.add_member("visitors", "group:corp/temps", by=TESTER)
+    people.add_member("outside", "group:visitors", by=TESTER)
+    for title, (allow, deny) in RULES.items():
+        made.put(title, f"{WORD} {title}", *allow, deny=deny)
+    yield made
+    made.close()
+
+
+def told(world: World) -> Principal:
+    ada = world.catalog.keys.authenticate(world.catalog.keys.issue("ada", by=TESTER).secret)
+    return replace(ada, key=None, groups=frozenset({"group:corp/staff"}))
+
+
+def untold(world: World) -> Principal:
+    return replace(told(world), groups=frozenset(), unknown_groups="corp")
+
+
+def titles(world: World, who: Principal) -> set[str]:
+    found = [
+        {hit.title for hit in world.searcher.search(WORD, who, 50, mode=mode).hits}
+        for mode in MODES
+    ]
+    assert all(each == found[0] for each in found)
+    return found[0]
+
+
+def ways_to_read(world: World, title: str) -> dict[str, Callable[[Principal], object]]:
+    everybody = Principal(name="user:ada", groups=frozenset({"group:corp/staff"}))
+    (hit,) = [hit for hit in world.searcher.search(WORD, everybody, 50).hits if hit.title == title]
+    return {
+        "document": lambda who: world.searcher.document(hit.document_id, who),
+        "passage": lambda who: world.searcher.passage(hit.id, who),
+    }
+
+
+def test_what_a_token_tells_and_does_not_tell_decides(world: World) -> None:
+    for _ in range(2):  # in turn, so that what is remembered of one cannot help the other
+        assert titles(world, told(world)) == TOLD
+        assert titles(world, untold(world)) == UNTOLD
+    assert titles(world, replace(untold(world), unknown_groups="other")) == (
+        TOLD - {"denied at another provider", "of a group of the provider"}
+    )
+
+
+def test_both_gates_and_every_way_to_read_say_the_same(world: World) -> None:
+    who = untold(world)
+    assert len(world.catalog.documents.paths(who)) == len(UNTOLD)
+    for title in TOLD:
+        for read in ways_to_read(world, title).values():
+            if title in UNTOLD:
+                read(who)
+            else:
+                with pytest.raises(NotFound):
+                    read(who)
+    rows = [(hit.row, 1.0) for hit in world.searcher.search(WORD, told(world), 50).hits]
+    with world.catalog.reading() as state:  # the second gate alone
+        assert {hit.title for hit in state.read(rows, who)} == UNTOLD
+        assert set(state.readable([row for row, _ in rows], who)) == {
+            hit.row for hit in state.read(rows, who)
+        }
+
+
+def test_models_and_templates_follow_the_same_rule(world: World) -> None:
+    rule = Readers(allow=frozenset({"public"}), deny=frozenset({"group:corp/temps"}))
+    world.catalog.models.set("large", rule, by=TESTER)
+    assert world.catalog.models.hidden_from(told(world)) == set()
+    assert world.catalog.models.hidden_from(untold(world)) == {"large"}
+
+
+def test_what_is_remembered_ends_with_what_it_was_made_from(world: World) -> None:
+    who, people = untold(world), world.catalog.people
+    assert titles(world, who) == UNTOLD
+    world.put("late", f"{WORD} late", "public", deny=["group:corp/staff"])
+    assert titles(world, who) == UNTOLD
+    people.add_group("corp/new", external=True, by=TESTER)
+    world.put("later", f"{WORD} later", "public", deny=["group:corp/new"])
+    assert titles(world, who) == UNTOLD
+    people.add_member("board", "group:corp/new", by=TESTER)
+    assert titles(world, who) == UNTOLD - {"denied to a group of ours"}
+    people.remove_member("board", "group:corp/new", by=TESTER)
+    assert titles(world, who) == UNTOLD
+    people.remove_group("corp/temps", lift_denies=True, by=TESTER)
+    assert titles(world, who) == UNTOLD | {
+        "denied directly",
+        "denied to her",
+        "denied above",
+        "denied far above",
+    }
+
+
+def test_a_group_that_no_token_may_say_does_not_count(world: World) -> None:
+    world.put("ours", f"{WORD} ours", "public", deny=["group:corp/ours"])
+    assert "ours" in titles(world, untold(world))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_rules_and_memberships_decide_as_said(world: World, seed: int) -> None:
+    """Against a model of a few lines, after random changes, with one searcher that remembers."""
+    rng, people = random.Random(seed), world.catalog.people
+    groups = [
+        f"group:{name}" for name in ("corp/temps", "corp/staff", "visitors", "outside", "board")
+    ]
+    names = [*groups, "public", "user:ada", "user:bob"]
+    above = {("group:visitors", "group:corp/temps"), ("group:outside", "group:visitors")}
+    rules = dict(RULES)
+    for step in range(25):
+        if rng.random() < 0.5:
+            title = f"made {rng.randrange(6)}"
+            rules[title] = tuple(rng.sample(names, 2)), tuple(rng.sample(groups, rng.randrange(2)))
+            world.put(title, f"{WORD} {title} {step}", *rules[title][0], deny=rules[title][1])
+        else:
+            edge = (rng.choice(groups[2:]), rng.choice([*groups, "user:ada"]))
+            change = people.remove_member if edge in above else people.add_member
+            change(*edge, by=TESTER)
+            above ^= {edge}
+        for who in (told(world), untold(world)):
+            assert titles(world, who) == model(who, rules, above)
+
+
+def model(
+    who: Principal,
+    rules: dict[str, tuple[tuple[str, ...], tuple[str, ...]]],
+    above: set[tuple[str, str]],
+) -> set[str]:
+    own = closure({"public", "user:ada", *who.groups}, above)
+    possible = (
+        closure({"group:corp/temps", "group:corp/staff"}, above) if who.unknown_groups else set()
+    )
+    return {
+        title
+        for title, (allow, deny) in rules.items()
+        if own & set(allow) and not (own | possible) & set(deny)
+    }
+
+
+def closure(names: set[str], above: set[tuple[str, str]]) -> set[str]:
+    found = set(names)
+    while more := {group for group, member in above if member in found} - found:
+        found |= more
+    return found
