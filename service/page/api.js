@@ -1,4 +1,5 @@
-// What the page asks of the service. The key goes in a header and nowhere else.
+// What the page asks of the service. The key goes in a header and nowhere else; without one, the browser sends the session
+// of whoever has signed in at a provider, and the page's code never sees it.
 
 /** What went wrong, as the service says it (RFC 9457), or as the browser does. */
 export class Problem extends Error {
@@ -23,8 +24,18 @@ export class Service {
     this.key = key;
   }
 
+  /** Names of the providers that people can sign in at. */
+  static async providers(signal) {
+    return (await new Service(null).#json("sign-in/providers", { signal })).providers;
+  }
+
   whoami(signal) {
     return this.#json("whoami", { signal });
+  }
+
+  /** Ends the session. Where the browser goes to sign out of the provider, too; null: nowhere. */
+  async signOut() {
+    return (await this.#json("sign-out", { method: "POST", body: "{}" })).address;
   }
 
   passage(id, signal) {
@@ -59,7 +70,8 @@ export class Service {
   async #call(path, { signal, ...options }) {
     let reply;
     try {
-      const headers = { Authorization: `Bearer ${this.key}`, Accept: "application/json, text/event-stream" };
+      const headers = { Accept: "application/json, text/event-stream" };
+      if (this.key) headers.Authorization = `Bearer ${this.key}`;
       if (options.body) headers["Content-Type"] = "application/json";
       reply = await fetch(path, { ...options, headers, signal, cache: "no-store", redirect: "error" });
     } catch (error) {

@@ -1,12 +1,15 @@
 // The page: who is signed in, what is asked, and that nothing is left when they go.
 
 import { Problem, Service } from "./api.js";
-import { at } from "./dom.js";
+import { at, h } from "./dom.js";
 import { Panel } from "./panel.js";
 import { Turn } from "./turn.js";
 import { choose, preferred, say, speak, tell } from "./words.js";
 
 const KEPT = "clearance.key";
+const LINKED = "clearance.linked"; // where the address pointed before the sign-in at a provider
+const HAS_SESSION = "__Host-clearance-page=1";
+const FAILED = "#sign-in-failed";
 const HISTORY_TURNS = 20;
 const HISTORY_CHARACTERS = 60_000;
 const LINK = /^#passage=([\w-]{1,64})$/;
@@ -32,6 +35,40 @@ async function signIn(key) {
     refuse(error.status === 401 ? "problem_sign_in" : "problem_unreachable");
     if (error.status !== 401) at("key").value = key; // it may well be right
   }
+}
+
+/** Who has signed in at a provider needs no key. */
+async function resume() {
+  const candidate = new Service(null);
+  try {
+    const who = await candidate.whoami(AbortSignal.timeout(20_000));
+    service = candidate;
+    enter(who.name.replace(/^user:/, ""));
+  } catch (error) {
+    leave(error.status === 401 ? undefined : "problem_unreachable");
+    follow();
+  }
+}
+
+async function offerProviders() {
+  const names = await Service.providers(AbortSignal.timeout(20_000)).catch(() => []);
+  at("providers").replaceChildren(
+    ...names.map((name) => {
+      const link = h("a", { className: "primary", href: `sign-in?provider=${encodeURIComponent(name)}` });
+      link.onclick = () => sessionStorage.setItem(LINKED, location.hash);
+      return say(link, "sign_in_with", { name });
+    }),
+  );
+  at("providers").hidden = names.length === 0;
+}
+
+async function signOut() {
+  const leaving = service;
+  unlink();
+  leave("signed_out");
+  if (leaving.key) return;
+  const address = await leaving.signOut().catch(() => null);
+  if (address) location.assign(address);
 }
 
 function refuse(key) {
@@ -68,6 +105,10 @@ function leave(key) {
   at("door").hidden = false;
   tell(key ?? "plain");
   at("key").focus();
+}
+
+function hasSession() {
+  return document.cookie.split("; ").includes(HAS_SESSION);
 }
 
 function wipe() {
@@ -230,21 +271,26 @@ at("fresh").onclick = () => {
   unlink();
   fresh();
 };
-at("sign-out").onclick = () => {
-  unlink();
-  leave("signed_out");
-};
+at("sign-out").onclick = signOut;
 addEventListener("hashchange", follow);
 for (const button of document.querySelectorAll("[data-language]"))
   button.onclick = () => choose(button.dataset.language);
 addEventListener("pageshow", (event) => {
-  if (event.persisted && !sessionStorage.getItem(KEPT)) leave();
+  if (event.persisted && !sessionStorage.getItem(KEPT) && !hasSession()) leave();
 });
 
 speak(preferred());
+offerProviders();
 const kept = sessionStorage.getItem(KEPT);
-if (kept) signIn(kept);
-else {
+if (location.hash === FAILED) {
+  leave("sign_in_failed");
+  history.replaceState(null, "", location.pathname + location.search);
+} else if (kept) signIn(kept);
+else if (hasSession()) {
+  if (!location.hash) history.replaceState(null, "", sessionStorage.getItem(LINKED) || location.pathname);
+  sessionStorage.removeItem(LINKED);
+  resume();
+} else {
   leave();
   follow();
 }

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 
 class Loopback:
-    """An application behind a real HTTP server on a free loopback port, in a thread; a context
+    """An application behind a real HTTP server on a loopback port, in a thread; a context
     manager.
     """
 
@@ -22,10 +22,13 @@ class Loopback:
         lifespan: Literal["on", "off"] = "off",
         protocol: Callable[..., asyncio.Protocol] | None = None,
         accepted_at_once: int = 2048,
+        port: int = 0,
     ) -> None:
-        """protocol: makes what stands on each connection; none: uvicorn's own."""
+        """protocol: makes what stands on each connection; none: uvicorn's own. port: 0 takes a free
+        one.
+        """
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             app,
