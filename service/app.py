@@ -20,7 +20,7 @@ from service.http.auth import Authenticator, Gate
 from service.http.direct import DirectWay, ErrorHandler
 from service.http.middleware import BodyReader, Envelope
 from service.http.oidc import routes as sign_in_routes
-from service.http.oidc.provider import Provider
+from service.http.oidc.provider import Provider, ask_at_start
 from service.http.oidc.sign_in import SignIn, page_origin
 from service.http.oidc.tokens import KeysAndTokens
 from service.http.openai import routes as openai_routes
@@ -68,6 +68,7 @@ def create_app(
                 providers = [Provider(each) for each in settings.identity_providers]
                 for provider in providers:
                     stack.callback(provider.close)
+                await ask_at_start(providers)
                 app.state.runtime = runtime
                 app.state.sign_in = SignIn(settings, runtime.catalog, providers)
                 app.state.sign_in_threads = CapacityLimiter(MAX_SIGN_INS)

@@ -329,7 +329,8 @@ async def _require_metrics_right(request: Request) -> None:
 
 
 _scheme = HTTPBearer(
-    auto_error=False, description="An API key: `clr_…`. `clearance keys issue` makes one."
+    auto_error=False,
+    description="An API key (`clr_…`, made by `clearance keys issue`), or an access token.",
 )
 Caller = Annotated[Principal, Depends(_caller_of)]
 ActingCaller = Annotated[Actor, Depends(_actor_of)]

@@ -100,7 +100,7 @@ UNAUTHENTICATED = ProblemKind(
     "not-authenticated",
     401,
     "A valid API key is needed.",
-    "Send Authorization: Bearer with a key that is still valid.",
+    "Send Authorization: Bearer with a key, or with an access token, that is still valid.",
 )
 NOT_PERMITTED = ProblemKind(
     "not-permitted",

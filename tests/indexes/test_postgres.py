@@ -25,6 +25,10 @@ FILES = (
     "test_revocation.py",
     "test_database.py",
     "test_named_sources.py",
+    "test_keys.py",
+    "test_sessions.py",
+    "test_subjects.py",
+    "test_unknown_groups.py",
 )
 BATCHES = ("test_batches.py",)
 

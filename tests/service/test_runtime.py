@@ -33,7 +33,7 @@ def modules_that_call(name: str) -> set[str]:
         ("make_meaning", "runtime.py"),
         ("load_reranker", "runtime.py"),
         ("VllmModel", "llm/__init__.py"),
-        ("make_authenticator", "app.py"),
+        ("KeysAndTokens", "app.py"),
     ],
 )
 def test_what_answers_is_made_in_one_place(name: str, home: str) -> None:

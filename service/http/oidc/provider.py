@@ -1,21 +1,24 @@
 """One identity provider: what it publishes about itself, and its public keys.
 
 Nobody who only sends tokens can make us ask it often: for a key that nobody has heard of it is
-asked once in a while, and one thread at a time waits for it.
+asked once in a while, and one thread at a time waits for it. All others go on with what is known,
+so that whoever comes with an API key finds a free thread.
 """
 
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any
 from urllib.parse import quote_plus
 
 import httpx2
 import jwt
+from anyio import create_task_group, move_on_after, to_thread
 
 from indexes.errors import NotAuthenticated, ProviderUnavailable
 from indexes.settings import IdentityProvider
@@ -25,7 +28,7 @@ FRESH_S = 300.0  # its keys are not asked for again so soon
 RETRY_S = 5.0  # between two attempts, if one failed
 COOL_DOWN_S = 30.0  # between two, if a token names a key that is not known
 ANSWER_S = 5.0  # for one answer of it
-WAIT_S = 0.5  # for another thread that asks it just now
+START_S = 2.0  # for all of them, when the service starts
 MAX_ANSWER_BYTES = 1 << 20
 MAX_KEYS = 100
 DISCOVERY = "/.well-known/openid-configuration"
@@ -113,7 +116,7 @@ class Provider:
 
     def _ask_again(self, pause_s: float) -> Published:
         """What it says now, or said last if it was asked a moment ago or cannot be reached."""
-        if self._asking.acquire(timeout=WAIT_S if self._known is None else 0):
+        if self._asking.acquire(blocking=False):
             try:
                 if self._clock() - self._asked_at >= pause_s:
                     self._asked_at = self._clock()
@@ -138,6 +141,19 @@ class Provider:
         if not isinstance(address, str) or not is_safe_address(address.partition("?")[0]):
             raise ProviderUnavailable(f"{self.settings.issuer} names no safe address of its keys.")
         return Published(metadata, _read_keys(self._fetch(address)), self._clock())
+
+
+async def ask_at_start(providers: Iterable[Provider]) -> None:
+    """So that whoever comes first need not wait. Those that cannot be reached are asked later."""
+
+    def ask(provider: Provider) -> None:
+        with suppress(ProviderUnavailable):
+            provider.published()
+
+    with move_on_after(START_S):
+        async with create_task_group() as tasks:
+            for provider in providers:
+                tasks.start_soon(partial(to_thread.run_sync, ask, provider, abandon_on_cancel=True))
 
 
 def make_client(settings: IdentityProvider) -> httpx2.Client:
