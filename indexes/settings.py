@@ -178,6 +178,16 @@ class Settings(BaseSettings):
         None,
         description="Where callers reach the service, for links to passages; default: as each request asked.",
     )
+    audit_questions: bool = Field(
+        False,
+        description="The audit record keeps what people ask, too, so that their prompts can be shown again.",
+    )
+    audit_days: int = Field(
+        365,
+        ge=0,
+        description="`clearance audit prune` removes records, and what documents said before, after so many days;"
+        " 0: never.",
+    )
     identity_providers: tuple[IdentityProvider, ...] = Field(
         (), description="A JSON list; see docs/sign-in.md. None: people come with API keys only."
     )

@@ -10,12 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from indexes.catalog import Catalog
+from indexes.catalog.audit.trail import Trail
 from indexes.derived.precedence import Precedence
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ClearanceError
 from indexes.settings import Settings
-from service.http import ask, documents, operations, problems
-from service.http.admin import index, keys, models, templates
+from service.http import answers, ask, documents, operations, problems
+from service.http.admin import access, audit, index, keys, models, templates
 from service.http.auth import Authenticator, Gate
 from service.http.direct import DirectWay, ErrorHandler
 from service.http.middleware import BodyReader, Envelope
@@ -24,6 +25,7 @@ from service.http.oidc.provider import Provider, ask_at_start
 from service.http.oidc.sign_in import SignIn, page_origin
 from service.http.oidc.tokens import KeysAndTokens
 from service.http.openai import routes as openai_routes
+from service.http.refusals import Refusals
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
 from service.operating.threads import Threads
@@ -85,6 +87,10 @@ def create_app(
         found: Catalog = app.state.runtime.catalog
         return found
 
+    def find_trail() -> Trail:
+        found: Trail = app.state.runtime.trail
+        return found
+
     error_handlers: dict[int | type[Exception], ErrorHandler] = {
         ClearanceError: problems.on_clearance_error,
         RequestValidationError: problems.on_validation_error,
@@ -109,6 +115,7 @@ def create_app(
                 threads=Threads(MAX_KEY_LOOKUPS),
                 metrics_token=settings.metrics_token,
                 page_origin=origin,
+                refusals=Refusals(find_trail, Threads(1)),
             ),
             Middleware(
                 BodyReader, most=settings.max_body_kb * 1024, within_s=settings.body_timeout_s
@@ -123,11 +130,14 @@ def create_app(
         operations.open_router,
         ask.router,
         documents.router,
+        answers.router,
         openai_routes.router,
         index.router,
         operations.metrics_router,
         templates.router,
         models.router,
+        access.router,
+        audit.router,
         keys.router,
         sign_in_routes.router,
     ):

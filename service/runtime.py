@@ -16,6 +16,7 @@ from anyio import CapacityLimiter, fail_after, to_thread
 
 from indexes import embedder as embedding
 from indexes.catalog import Catalog
+from indexes.catalog.audit.trail import Trail
 from indexes.derived.precedence import Precedence
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.embedder.cross_encoder import load_reranker
@@ -27,6 +28,7 @@ from indexes.settings import Settings
 from service.answering.answerer import Answerer
 from service.answering.evidence import EvidenceJudge
 from service.answering.meaning import Meaning, make_meaning
+from service.answering.recording import AnswerRecords
 from service.answering.values import Answer
 from service.llm import open_model
 from service.llm.port import LanguageModel
@@ -34,6 +36,7 @@ from service.llm.rights import ModelRights
 from service.operating.health import Health
 from service.operating.metrics import Metrics
 from service.operating.rebuild_jobs import RebuildJobs
+from service.operating.sealing import Sealing
 from service.operating.tasks import do_in_background, end_task, repeat
 from service.operating.threads import Threads
 from service.templates.store import CatalogTemplates
@@ -62,6 +65,7 @@ class Runtime:
 
     settings: Settings
     catalog: Catalog
+    trail: Trail  # of what people ask and are shown
     searcher: Searcher
     model: LanguageModel | None  # None if none is configured: quotes answer
     meaning: Meaning | None  # None if the embedding model can tell nothing of meanings
@@ -76,11 +80,26 @@ class Runtime:
     )  # administration, which must not stand in it
 
     def __post_init__(self) -> None:
-        of_callers = self.make_answerer(CatalogTemplates(self.catalog), rights=self.catalog.models)
+        records = AnswerRecords(
+            self.trail,
+            self.cpu,
+            self.catalog.secret,
+            keep_questions=self.settings.audit_questions,
+        )
+        templates = CatalogTemplates(self.catalog)
+        of_callers = self.make_answerer(templates, rights=self.catalog.models, records=records)
         object.__setattr__(self, "answerer", of_callers)
 
-    def make_answerer(self, templates: TemplateSource, *, rights: ModelRights | None) -> Answerer:
-        """Every answerer is made here. rights: None if whoever asks may use every model."""
+    def make_answerer(
+        self,
+        templates: TemplateSource,
+        *,
+        rights: ModelRights | None,
+        records: AnswerRecords | None = None,
+    ) -> Answerer:
+        """Every answerer is made here. rights: None if whoever asks may use every model. records: None
+        if only the operator sees the answers.
+        """
         return Answerer(
             self.searcher,
             self.model,
@@ -91,6 +110,7 @@ class Runtime:
             judge=EvidenceJudge(self.searcher.corpus),
             meaning=self.meaning,
             secret=self.catalog.secret,
+            records=records,
         )
 
     def count_answer(self, answer: Answer) -> None:
@@ -160,9 +180,12 @@ async def open_runtime(
             _open_searcher, catalog, embedder, settings, load, precedence
         )
         await stack.enter_async_context(_look_after_indexes(searcher))
+        trail = await to_thread.run_sync(catalog.open_trail)
+        stack.push_async_callback(to_thread.run_sync, trail.close)
         yield Runtime(
             settings=settings,
             catalog=catalog,
+            trail=trail,
             searcher=searcher,
             model=model,
             meaning=make_meaning(embedder),
@@ -185,6 +208,8 @@ async def do_duties(runtime: Runtime) -> AsyncIterator[None]:
         await runtime.health.check()
         looking = asyncio.create_task(runtime.health.keep_checking())
         stack.push_async_callback(end_task, looking)
+        sealing = Sealing(runtime.trail, runtime.catalog, runtime.settings.home)
+        await stack.enter_async_context(sealing.keep_sealing())
         write_uses = partial(runtime.catalog.keys.write_uses, by=MAINTENANCE)
         stack.push_async_callback(
             do_in_background, "uses of keys", write_uses

@@ -14,9 +14,17 @@ from typing import Self
 from sqlalchemy import insert, select
 
 from indexes.catalog.access import confirm
+from indexes.catalog.audit.books import Books
+from indexes.catalog.audit.trail import Trail
 from indexes.catalog.database import Database
 from indexes.catalog.documents import Documents
-from indexes.catalog.explaining import Explanation, explain
+from indexes.catalog.explaining import (
+    DocumentReaders,
+    Explanation,
+    explain,
+    find_readers,
+    identity_names,
+)
 from indexes.catalog.generations import Generations
 from indexes.catalog.jobs import Jobs
 from indexes.catalog.keys import Keys
@@ -32,6 +40,7 @@ from indexes.catalog.sources import Failures, Sources
 from indexes.catalog.subjects import Subjects
 from indexes.catalog.templates import Templates
 from indexes.model import MAINTENANCE, Principal
+from indexes.principals import user_name
 
 
 class Catalog:
@@ -77,6 +86,16 @@ class Catalog:
         with self._database.reading() as connection:
             return explain(connection, user, document, token_groups)
 
+    def readers_of(self, document: str) -> DocumentReaders:
+        """For operators: who may read a document now. Raises NotFound, BadInput."""
+        with self._database.reading() as connection:
+            return find_readers(connection, document)
+
+    def identities_of(self, user: str) -> tuple[str, frozenset[str]]:
+        """For operators: the full name of a user, and names of all that it is. Raises NotFound."""
+        with self._database.reading() as connection:
+            return user_name(user), identity_names(connection, user)
+
     @contextmanager
     def acting(self, principal: Principal, scope: str) -> Iterator[None]:
         """What is read or changed inside the block is done for this principal: each transaction
@@ -107,6 +126,14 @@ class Catalog:
         """Raises an error if the catalog cannot be read. Looks at nothing that documents change."""
         with self._database.reading() as connection:
             connection.scalar(select(installation.c.name).limit(1))
+
+    def open_trail(self) -> Trail:
+        """Where this process records what people ask and are shown. Whoever opened it closes it."""
+        return Trail.beside(self._database)
+
+    def books(self, trail: Trail) -> Books:
+        """All that was recorded, by every process."""
+        return Books(self._database, trail)
 
     def close(self) -> None:
         self._database.close()

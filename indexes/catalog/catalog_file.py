@@ -52,6 +52,10 @@ class CatalogFile:
         self._changed = Condition()
         self._of_thread = local()
 
+    @property
+    def path(self) -> Path:
+        return self._path
+
     @contextmanager
     def in_use(self, close_all: Callable[[], None]) -> Iterator[None]:
         """Inside, it is the same file. Raises Busy, CatalogUnavailable."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, text
@@ -15,6 +16,7 @@ from sqlalchemy.exc import (
     TimeoutError,
 )
 
+from indexes.catalog.audit.changes import RECORDED, Change, write_changes
 from indexes.catalog.engines import make_engine
 from indexes.errors import Busy, CatalogUnavailable, ClearanceError, StorageFull
 from indexes.model import Actor
@@ -35,10 +37,18 @@ _check: ContextVar["tuple[Database, Callable[[Connection], None]] | None"] = Con
 class Database:
     """Reading and writing transactions on one catalog. Threads may share it."""
 
-    def __init__(self, url: str) -> None:
-        self.engine, self._file = make_engine(url)
+    def __init__(self, url: str, *, relaxed: bool = False) -> None:
+        """relaxed: what `appending` writes to a file is on the disk a moment later only, so that it
+        is there after a crash of the process, but perhaps not after one of the machine.
+        """
+        self.engine, self._file = make_engine(url, relaxed=relaxed)
         self.is_sqlite = self._file is not None
         self._readers = _Readers(self.engine)
+
+    @property
+    def file(self) -> Path | None:
+        """Where it is, if it is a file."""
+        return None if self._file is None else self._file.path
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -74,7 +84,8 @@ class Database:
         lock see what its last holder did. In a transaction with one state for all, that state would
         be taken before the lock is had.
         """
-        options: dict[str, Any] = {_ACTOR: by}
+        recorded: list[Change] = []
+        options: dict[str, Any] = {_ACTOR: by, RECORDED: recorded}
         if not self.is_sqlite:
             options["isolation_level"] = "READ COMMITTED"
         with (
@@ -87,6 +98,24 @@ class Database:
                     text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK}
                 )
             self._check(connection)
+            yield connection
+            write_changes(connection, by, recorded)
+
+    @contextmanager
+    def appending(self) -> Iterator[Connection]:
+        """As `writing`, for rows that nobody decides by and that only this process adds to.
+
+        On a server it waits for no other writer, and neither there nor in a relaxed file for the
+        disk. Raises Busy, StorageFull, CatalogUnavailable.
+        """
+        options = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
+        with (
+            self._translating_errors(),
+            self.engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
+            if not self.is_sqlite:
+                connection.execute(text("SET LOCAL synchronous_commit TO off"))
             yield connection
 
     @contextmanager

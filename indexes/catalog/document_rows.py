@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from indexes import attributes
+from indexes.catalog.audit.changes import record_change
 from indexes.catalog.changes import note_document
 from indexes.catalog.database import in_batches
-from indexes.catalog.reader_sets import intern_readers
+from indexes.catalog.reader_sets import intern_readers, readers_of
+from indexes.catalog.revisions import keep_revision
 from indexes.catalog.schema import chunks, document_texts, documents, vectors
 from indexes.errors import BadInput, ModelMismatch
 from indexes.model import Chunk, Document, IndexGeneration
@@ -167,12 +169,18 @@ def replace_vectors(connection: Connection, document_id: int, blobs: Mapping[int
 
 def delete_document(connection: Connection, document_id: int, reader_set_id: int) -> None:
     """Remove the document that this reader set holds, with its text, chunks and vectors."""
+    public_id = connection.scalar(
+        select(documents.c.public_id).where(documents.c.id == document_id)
+    )
+    before = readers_of(connection, reader_set_id)
+    record_change(connection, "document.removed", str(public_id), before=before)
     _delete_body(connection, document_id)
     connection.execute(delete(documents).where(documents.c.id == document_id))
     note_document(connection, document_id, (reader_set_id,))
 
 
 def _delete_body(connection: Connection, document_id: int) -> None:
+    keep_revision(connection, document_id)
     for table in (vectors, chunks, document_texts):
         connection.execute(delete(table).where(table.c.document_id == document_id))
 

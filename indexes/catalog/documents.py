@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, func, select, update
 
 from indexes.catalog.access import asker_parameters, confirm, may_read
+from indexes.catalog.audit.changes import readers_as_json, record_change
 from indexes.catalog.changes import note_document, note_documents
 from indexes.catalog.database import Database, in_batches
 from indexes.catalog.document_rows import (
@@ -28,6 +29,7 @@ from indexes.catalog.reader_sets import (
     intern_readers,
     narrowed_entries,
     readers_by_set,
+    readers_of,
 )
 from indexes.catalog.schema import (
     chunks,
@@ -90,6 +92,9 @@ class Documents:
             write_body(connection, document_id, document)
             write_vectors(connection, document_id, blobs)
             note_document(connection, document_id, touched)
+            before = None if len(touched) == 1 else readers_of(connection, touched[0])
+            after = {"content": document.content_hash, **readers_as_json(document.readers)}
+            record_change(connection, "document.stored", public_id, before=before, after=after)
         return public_id
 
     def relabel(self, uri: str, readers: Readers, *, by: Actor) -> bool:
@@ -106,6 +111,7 @@ class Documents:
                 update(documents).where(documents.c.id == found.id).values(reader_set_id=new)
             )
             note_document(connection, found.id, (found.reader_set_id, new))
+            record_relabelled(connection, [(found.public_id, found.reader_set_id, new)])
         return True
 
     def relabel_all(self, readers: Mapping[str, Readers], *, by: Actor) -> None:
@@ -115,7 +121,7 @@ class Documents:
             found = _find_heads(connection, list(readers))
             _put_into_sets(
                 connection,
-                [(one.id, one.reader_set_id, new[readers[one.uri]]) for one in found],
+                [(one, new[readers[one.uri]]) for one in found],
             )
 
     def narrow_all(self, readers: Mapping[str, Readers], *, by: Actor) -> None:
@@ -129,10 +135,7 @@ class Documents:
                     new[key] = intern_entries(connection, narrowed_entries(connection, *key))
             _put_into_sets(
                 connection,
-                [
-                    (one.id, one.reader_set_id, new[one.reader_set_id, readers[one.uri]])
-                    for one in found
-                ],
+                [(one, new[one.reader_set_id, readers[one.uri]]) for one in found],
             )
 
     def narrow(self, uri: str, readers: Readers, *, by: Actor) -> bool:
@@ -145,10 +148,7 @@ class Documents:
         has declared.
         """
         with self._database.writing(by) as connection:
-            found = connection.execute(
-                select(documents.c.id, documents.c.reader_set_id).where(documents.c.uri == uri)
-            )
-            stored = found.first()
+            stored = connection.execute(select_head(uri)).first()
             if stored is None:
                 return False
             entries = narrowed_entries(connection, stored.reader_set_id, readers)
@@ -157,6 +157,7 @@ class Documents:
                 update(documents).where(documents.c.id == stored.id).values(reader_set_id=new)
             )
             note_document(connection, stored.id, (stored.reader_set_id, new))
+            record_relabelled(connection, [(stored.public_id, stored.reader_set_id, new)])
         return True
 
     def delete(self, uri: str, *, by: Actor) -> bool:
@@ -188,6 +189,8 @@ class Documents:
             }  # fmt: skip
             connection.execute(update(documents).where(documents.c.id == found.id).values(values))
             note_document(connection, found.id, (found.reader_set_id, new))
+            before, after = readers_of(connection, found.reader_set_id), readers_as_json(to.readers)
+            record_change(connection, "document.moved", found.public_id, before=before, after=after)
         return True
 
     def add_vectors(
@@ -243,8 +246,9 @@ class Documents:
 
 
 def _find_heads(connection: Connection, uris: Sequence[str]) -> list[Any]:
-    """(id, uri, reader set) of those that are there."""
-    wanted = select(documents.c.id, documents.c.uri, documents.c.reader_set_id)
+    """(id, public id, uri, reader set) of those that are there."""
+    of_it = documents.c
+    wanted = select(of_it.id, of_it.public_id, of_it.uri, of_it.reader_set_id)
     return [
         row
         for batch in in_batches(uris)
@@ -252,16 +256,32 @@ def _find_heads(connection: Connection, uris: Sequence[str]) -> list[Any]:
     ]
 
 
-def _put_into_sets(connection: Connection, moves: Sequence[tuple[int, int, int]]) -> None:
-    """moves: document, the reader set that holds it, the one that will."""
+def _put_into_sets(connection: Connection, moves: Sequence[tuple[Any, int]]) -> None:
+    """moves: a document, with its ids and the reader set that holds it, and the one that will."""
     by_set: dict[int, list[int]] = {}
-    for document_id, _, new in moves:
-        by_set.setdefault(new, []).append(document_id)
+    for stored, new in moves:
+        by_set.setdefault(new, []).append(stored.id)
     for new, ids in by_set.items():
         for batch in in_batches(ids):
             moved = update(documents).where(documents.c.id.in_(batch))
             connection.execute(moved.values(reader_set_id=new))
-    note_documents(connection, [(document_id, (old, new)) for document_id, old, new in moves])
+    note_documents(connection, [(stored.id, (stored.reader_set_id, new)) for stored, new in moves])
+    record_relabelled(
+        connection, [(stored.public_id, stored.reader_set_id, new) for stored, new in moves]
+    )
+
+
+def record_relabelled(connection: Connection, moves: Sequence[tuple[str, int, int]]) -> None:
+    """For the record: documents by public id, the reader sets they left and those they are in now."""
+    together: dict[tuple[int, int], list[str]] = {}
+    for public_id, old, new in moves:
+        if old != new:
+            together.setdefault((old, new), []).append(public_id)
+    for (old, new), ids in together.items():
+        before, after = readers_of(connection, old), readers_of(connection, new)
+        if len(ids) > 1:
+            after["documents"] = ids
+        record_change(connection, "document.relabelled", ids[0], before=before, after=after)
 
 
 def deny_in_source(connection: Connection, source_id: int, denied: frozenset[str]) -> int:
@@ -272,7 +292,9 @@ def deny_in_source(connection: Connection, source_id: int, denied: frozenset[str
     if not denied:
         return 0
     here = connection.execute(
-        select(documents.c.id, documents.c.reader_set_id).where(documents.c.source_id == source_id)
+        select(documents.c.id, documents.c.public_id, documents.c.reader_set_id).where(
+            documents.c.source_id == source_id
+        )
     ).all()
     readers = readers_by_set(connection, {stored.reader_set_id for stored in here})
     narrower = {
@@ -289,4 +311,8 @@ def deny_in_source(connection: Connection, source_id: int, denied: frozenset[str
             update(documents).where(documents.c.id == stored.id).values(reader_set_id=new)
         )
         note_document(connection, stored.id, (stored.reader_set_id, new))
+    record_relabelled(
+        connection,
+        [(one.public_id, one.reader_set_id, narrower[one.reader_set_id]) for one in changed],
+    )
     return len(changed)

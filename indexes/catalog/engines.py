@@ -28,13 +28,16 @@ _URLS = (
 _HOME = "Set CLEARANCE_HOME to a folder that this user may write."
 
 
-def make_engine(url: str) -> tuple[Engine, CatalogFile | None]:
-    """With the file, if the catalog is one. Raises BadConfiguration, UnsafeDatabase."""
+def make_engine(url: str, *, relaxed: bool = False) -> tuple[Engine, CatalogFile | None]:
+    """With the file, if the catalog is one. Raises BadConfiguration, UnsafeDatabase.
+
+    relaxed: a commit to a file does not wait for the disk.
+    """
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
         if backend == "sqlite":
-            return _make_sqlite_engine(url, parsed.database)
+            return _make_sqlite_engine(url, parsed.database, relaxed=relaxed)
         if backend == "postgresql":
             return _make_postgresql_engine(url), None
     # never with the URL itself, which may hold a password
@@ -61,7 +64,9 @@ def _configure_postgresql(connection: Any, _record: Any) -> None:
     connection.commit()
 
 
-def _make_sqlite_engine(url: str, database: str | None) -> tuple[Engine, CatalogFile]:
+def _make_sqlite_engine(
+    url: str, database: str | None, *, relaxed: bool
+) -> tuple[Engine, CatalogFile]:
     check_sqlite(pysqlite3.sqlite_version_info)
     if not database or database == ":memory:":
         raise BadConfiguration(
@@ -79,7 +84,7 @@ def _make_sqlite_engine(url: str, database: str | None) -> tuple[Engine, Catalog
     )
     file = CatalogFile(place)
     event.listen(engine, "do_connect", file.before_connect)
-    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "connect", lambda raw, _record: _configure_sqlite(raw, relaxed=relaxed))
     event.listen(engine, "connect", file.after_connect)
     event.listen(engine, "begin", _begin_sqlite)
     return engine, file
@@ -107,13 +112,13 @@ def check_sqlite(version: tuple[int, ...]) -> None:
         )
 
 
-def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+def _configure_sqlite(connection: sqlite3.Connection, *, relaxed: bool) -> None:
     # transactions are begun by _begin_sqlite, never by the driver
     connection.isolation_level = None
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_MS}",
         "journal_mode=WAL",
-        "synchronous=FULL",
+        f"synchronous={'NORMAL' if relaxed else 'FULL'}",
         "foreign_keys=ON",
         "secure_delete=ON",
         "mmap_size=0",

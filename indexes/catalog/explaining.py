@@ -273,3 +273,76 @@ def _describe_way(way: MembershipChain) -> str:
     if len(way) == 1:
         return f"that is {way[0]}"
     return f"everybody is {PUBLIC}" if way[-1] == PUBLIC else " is in ".join(way)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentReaders:
+    """Who may read a document now."""
+
+    document: str  # public id
+    path: str
+    users: tuple[str, ...]  # names, sorted; disabled ones are not among them
+    # groups that tokens bring people into: whoever comes with one may read, too
+    external_groups: tuple[str, ...]
+
+
+def find_readers(connection: Connection, document: str) -> DocumentReaders:
+    """Raises NotFound, BadInput. Decided as the gates do, for everybody at once."""
+    found = find_document(connection, document)
+    entry = reader_set_entries.c
+    rule: dict[str, set[int]] = {"allow": set(), "deny": set()}
+    of_it = select(entry.effect, entry.principal_id).where(
+        entry.reader_set_id == found.reader_set_id
+    )
+    for effect, who in connection.execute(of_it):
+        rule[effect].add(who)
+    allowed = _everybody_in(connection, rule["allow"])
+    inside = allowed - _everybody_in(connection, rule["deny"])
+    return DocumentReaders(
+        document=found.public_id,
+        path=found.path,
+        users=_names(connection, inside, "user:", external=False),
+        external_groups=_names(connection, inside, "group:", external=True),
+    )
+
+
+def _everybody_in(connection: Connection, named: set[int]) -> set[int]:
+    """The named principals and all that are in them; everybody, if `public` is among them."""
+    public = select(principals.c.id).where(principals.c.name == PUBLIC)
+    if connection.scalar(public) in named:
+        return set(connection.scalars(select(principals.c.id)))
+    found, new = set(named), set(named)
+    while new:
+        below = select(memberships.c.member_id)
+        members = {
+            member
+            for some in in_batches(sorted(new))
+            for member in connection.scalars(below.where(memberships.c.group_id.in_(some)))
+        }
+        new = members - found
+        found |= new
+    return found
+
+
+def _names(connection: Connection, ids: set[int], kind: str, *, external: bool) -> tuple[str, ...]:
+    counted = principals.c.known == 1, principals.c.external == int(external)
+    wanted = select(principals.c.name).where(principals.c.name.startswith(kind), *counted)
+    return tuple(
+        sorted(
+            name
+            for some in in_batches(sorted(ids))
+            for name in connection.scalars(wanted.where(principals.c.id.in_(some)))
+        )
+    )
+
+
+def identity_names(connection: Connection, user: str) -> frozenset[str]:
+    """Names of a user and of every group that it is in. Raises NotFound."""
+    found = {declared_id(connection, "user", user)}
+    new = set(found)
+    while new:
+        above = select(memberships.c.group_id).where(memberships.c.member_id.in_(sorted(new)))
+        new = set(connection.scalars(above)) - found
+        found |= new
+    wanted = select(principals.c.name).where(principals.c.id.in_(sorted(found)))
+    return frozenset(connection.scalars(wanted))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, exists, insert, select, update
 
+from indexes.catalog.audit.changes import record_change
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
 from indexes.catalog.prepared import Prepared, decode_json
@@ -83,6 +84,9 @@ class Generations:
                 active = active_generation(connection) or self._add(
                     connection, model, fingerprint, dimension, "active"
                 )
+                record_change(
+                    connection, "generation.activated", str(active.id), after={"model": model}
+                )
         if active.fingerprint != fingerprint:
             raise ModelMismatch(
                 f"It holds vectors of {active.model} ({active.fingerprint[:12]}…),"
@@ -139,6 +143,8 @@ class Generations:
             )
             row = connection.execute(chosen.returning(generations)).mappings().one()
             note(connection, "generation")
+            told = {"model": generation.model, "fingerprint": generation.fingerprint}
+            record_change(connection, "generation.activated", str(generation.id), after=told)
         return _generation_of(row)
 
     def centroids(self, generation: IndexGeneration) -> "NDArray[np.int8] | None":
@@ -170,6 +176,7 @@ class Generations:
         """Ask every process to build its derived indexes anew from the catalog."""
         with self._database.writing(by) as connection:
             note(connection, "rebuild")
+            record_change(connection, "indexes.rebuild_asked", "indexes")
 
     def drop(self, generation: IndexGeneration, *, by: Actor) -> None:
         """Forget a generation that is not active, with its vectors."""
@@ -180,6 +187,8 @@ class Generations:
                 generations.c.id == generation.id, generations.c.state != "active"
             )
             connection.execute(gone)
+            told = {"model": generation.model, "fingerprint": generation.fingerprint}
+            record_change(connection, "generation.dropped", str(generation.id), before=told)
 
     def settings(self, generation: IndexGeneration) -> dict[str, Any]:
         """What belongs to these vectors beside themselves, such as calibrated thresholds."""
@@ -215,6 +224,13 @@ class Generations:
                 update(generations)
                 .where(generations.c.id == generation.id)
                 .values(settings=changed)
+            )
+            record_change(
+                connection,
+                "generation.setting_kept",
+                str(generation.id),
+                before={name: kept.get(name)},
+                after={name: value},
             )
 
     def _add(

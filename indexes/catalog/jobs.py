@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import RowMapping, insert, or_, select, update
 
+from indexes.catalog.audit.changes import record_change
 from indexes.catalog.database import Database
 from indexes.catalog.document_rows import new_public_id
 from indexes.catalog.schema import jobs
@@ -55,7 +56,11 @@ class Jobs:
         counts = {"done": 0, "total": 0, "fence": 0, "created_at": now, "updated_at": now}
         with self._database.writing(by) as connection:
             added = insert(jobs).values(**values, **counts).returning(jobs)
-            return _job_of(connection.execute(added).mappings().one())
+            job = _job_of(connection.execute(added).mappings().one())
+            record_change(
+                connection, "job.asked", job.id, after={"kind": kind, "payload": dict(payload)}
+            )
+            return job
 
     def get(self, job_id: str) -> Job:
         """Raises NotFound."""

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from indexes.catalog.access import held_scopes
+from indexes.catalog.audit.changes import record_change
 from indexes.catalog.database import Database
 from indexes.catalog.names import declared_id
 from indexes.catalog.prepared import Prepared
@@ -120,7 +121,11 @@ class Keys:
         with self._database.writing(by) as connection:
             _check_giver(connection, giver, wanted)
             user_id = declared_id(connection, "user", user)
-            return _add_key(connection, user_id, label, wanted, expires_at)
+            made = _add_key(connection, user_id, label, wanted, expires_at)
+            told = {"user": user_name(user), "label": label, "scopes": list(wanted)}
+            until = None if expires_at is None else expires_at.isoformat()
+            record_change(connection, "key.issued", made.id, after={**told, "expires_at": until})
+        return made
 
     def rotate(
         self, key_id: str, *, overlap: timedelta, by: Actor, giver: Principal | None = None
@@ -146,6 +151,8 @@ class Keys:
             until = min(now + overlap, its_end or datetime.max.replace(tzinfo=UTC))
             values = {"expires_at": until, "replaced_by": new.id}
             connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(values))
+            told = {"new": new.id, "expires_at": until.isoformat()}
+            record_change(connection, "key.rotated", key_id, after=told)
         return new
 
     def revoke(self, key_id: str, *, by: Actor) -> None:
@@ -155,6 +162,7 @@ class Keys:
         with self._database.writing(by) as connection:
             if connection.execute(revoked).rowcount == 0:
                 raise NotFound(f"There is no key {key_id!a}.")
+            record_change(connection, "key.revoked", key_id)
 
     # --- using ----------------------------------------------------------------------------------
 

@@ -23,9 +23,11 @@ from sqlalchemy import (
     union_all,
 )
 
+from indexes.catalog.audit.changes import record_change
 from indexes.catalog.database import Database
 from indexes.catalog.document_rows import delete_document
 from indexes.catalog.reader_sets import readers_by_set
+from indexes.catalog.revisions import erase_revisions, has_revisions
 from indexes.catalog.schema import (
     Moment,
     chunks,
@@ -120,16 +122,25 @@ class Listing:
                 raise NotFound(f"There is no document {document_id}.")
             return _document_of(row, readers_by_set(connection, [row["reader_set_id"]]))
 
-    def remove(self, document_ids: Sequence[str], *, by: Actor) -> int:
-        """All of these, by public id, or none. Raises NotFound."""
+    def remove(self, document_ids: Sequence[str], *, erase: bool = False, by: Actor) -> int:
+        """All of these, by public id, or none. Raises NotFound.
+
+        erase: with all that they ever said, so that answers made of them cannot be shown again.
+        """
         with self._database.writing(by) as connection:
             for public_id in document_ids:
                 found = select(documents.c.id, documents.c.uri, documents.c.reader_set_id)
                 row = connection.execute(found.where(documents.c.public_id == public_id)).first()
+                if row is None and erase and has_revisions(connection, public_id):
+                    continue
                 if row is None:
                     raise NotFound(f"There is no document {public_id}.")
                 delete_document(connection, row.id, row.reader_set_id)
                 connection.execute(ingest_failures.delete().where(ingest_failures.c.uri == row.uri))
+            if erase:
+                erase_revisions(connection, document_ids)
+                for public_id in document_ids:
+                    record_change(connection, "document.erased", public_id)
         return len(document_ids)
 
 

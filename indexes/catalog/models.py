@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select
 
 from indexes import attributes
 from indexes.catalog.access import asker_parameters, confirm, may_read
+from indexes.catalog.audit.changes import readers_as_json, record_change
 from indexes.catalog.database import Database
 from indexes.catalog.prepared import Prepared
 from indexes.catalog.reader_sets import intern_readers, readers_by_set
@@ -53,6 +54,7 @@ class Models:
             connection.execute(
                 insert(models).values(name=name, reader_set_id=intern_readers(connection, readers))
             )
+            record_change(connection, "model.rule_set", name, after=readers_as_json(readers))
 
     def clear(self, name: str, *, by: Actor) -> None:
         """From now on everybody who may ask may use the model.
@@ -66,6 +68,7 @@ class Models:
                 or connection.execute(gone).rowcount == 0
             ):
                 raise NotFound(f"{name[:80]!a} has no rule.", remedy="See: clearance models list")
+            record_change(connection, "model.rule_cleared", name)
 
     def list(self) -> dict[str, Readers]:
         """Every rule, by the model's name."""

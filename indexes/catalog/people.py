@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
+from indexes.catalog.audit.changes import record_change
 from indexes.catalog.changes import note_people
 from indexes.catalog.database import Database
 from indexes.catalog.mentions import Mentions, mentions, with_groups_above
@@ -41,7 +42,7 @@ from indexes.catalog.schema import (
 )
 from indexes.errors import BadInput, BadPrincipal, NotFound, StillDenied
 from indexes.model import PUBLIC, Actor, Readers
-from indexes.principals import ascii_form, check_principal
+from indexes.principals import ascii_form, check_principal, group_name, user_name
 
 _ENDS_WITH_ITS_PRINCIPAL = (
     principal_aliases,
@@ -125,7 +126,10 @@ class People:
                 )
             connection.execute(delete(principal_aliases).where(principal_aliases.c.name == name))
             connection.execute(delete(principal_shapes).where(principal_shapes.c.name == name))
-            return str(connection.scalar(select(principals.c.name).where(principals.c.id == owner)))
+            whose = select(principals.c.name).where(principals.c.id == owner)
+            found = str(connection.scalar(whose))
+            record_change(connection, f"{kind}.name_forgotten", found, before={"former": name})
+            return found
 
     def disable_user(self, name: str, *, by: Actor) -> None:
         """The user's keys are refused and it reads nothing, until it is enabled; its name and its
@@ -176,6 +180,9 @@ class People:
                     insert(memberships).values(group_id=group_id, member_id=member_id)
                 )
                 note_people(connection, member_id)
+                record_change(
+                    connection, "group.member_added", group_name(group), after={"member": member}
+                )
 
     def remove_member(self, group: str, member: str, *, by: Actor) -> Mentions:
         """Returns the rules that deny the group or one above it: they may not hold for the member
@@ -190,6 +197,9 @@ class People:
             if connection.execute(delete(memberships).where(*these)).rowcount == 0:
                 raise NotFound(f"{member} is not a direct member of {group}.")
             note_people(connection, member_id)
+            record_change(
+                connection, "group.member_removed", group_name(group), before={"member": member}
+            )
             return denied
 
     # --- who there is ---------------------------------------------------------------------------
@@ -282,6 +292,7 @@ class People:
                 )
             keep_shapes(connection, name, named)
             note_people(connection, named)
+            record_change(connection, f"{kind}.added", name, after={"external": external})
             return mentions(connection, {named})
 
     def _rename(self, kind: str, old: str, new: str, *, lift_denies: bool, by: Actor) -> Mentions:
@@ -307,6 +318,13 @@ class People:
             )
             keep_shapes(connection, name, principal_id)
             note_people(connection, principal_id)
+            record_change(
+                connection,
+                f"{kind}.renamed",
+                name,
+                before={"name": stored.name},
+                after={"name": name},
+            )
             return left
 
     def _set_state(self, given: str, *, state: str, by: Actor) -> None:
@@ -317,6 +335,8 @@ class People:
                 update(principals).where(principals.c.id == principal_id).values(values)
             )
             note_people(connection, principal_id)
+            done = "enabled" if state == "active" else state
+            record_change(connection, f"user.{done}", user_name(given))
 
     def _remove(self, kind: str, given: str, *, lift_denies: bool, by: Actor) -> None:
         with self._database.writing(by) as connection:
@@ -332,6 +352,7 @@ class People:
                     "its members" if kind == "group" else "a later one",
                 )
             note_people(connection, principal_id)
+            members = _direct_members(connection, principal_id)
             edges = or_(
                 memberships.c.member_id == principal_id, memberships.c.group_id == principal_id
             )
@@ -342,6 +363,12 @@ class People:
             for table in _ENDS_WITH_ITS_PRINCIPAL:
                 connection.execute(delete(table).where(table.c.principal_id == principal_id))
             _give_up_name(connection, principal_id, name)
+            record_change(connection, f"{kind}.removed", name, before={"members": members})
+
+
+def _direct_members(connection: Connection, group_id: int) -> list[str]:
+    wanted = select(principals.c.name).join(memberships, memberships.c.member_id == principals.c.id)
+    return sorted(connection.scalars(wanted.where(memberships.c.group_id == group_id)))
 
 
 def _refuse_lifting(connection: Connection, name: str, principal_id: int, whom: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, insert, select
 
+from indexes.catalog.audit.changes import readers_as_json
 from indexes.catalog.changes import note
 from indexes.catalog.names import principal_ids
 from indexes.catalog.schema import principals, reader_set_entries, reader_sets
@@ -66,6 +67,11 @@ def narrowed_entries(
     return [("allow", who) for who in sorted(kept)] + [
         ("deny", who) for who in sorted({*denied, *new})
     ]
+
+
+def readers_of(connection: Connection, reader_set: int) -> dict[str, list[str]]:
+    """One set, as records tell a rule."""
+    return readers_as_json(readers_by_set(connection, {reader_set})[reader_set])
 
 
 def readers_by_set(

@@ -1,6 +1,6 @@
 """One consistent state of the catalog, and the only places where text becomes readable."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import (
@@ -31,10 +31,12 @@ from indexes.catalog.database import in_batches
 from indexes.catalog.filters import Filters, find_matching_documents
 from indexes.catalog.index_input import IndexInput
 from indexes.catalog.prepared import Prepared, decode_json
+from indexes.catalog.revisions import passages_of
 from indexes.catalog.schema import (
     chunks,
     document_texts,
     documents,
+    kept_revisions,
     reader_sets,
 )
 from indexes.errors import NotFound
@@ -114,6 +116,22 @@ _DOCUMENT_BY_ID = (
     .join(document_texts, document_texts.c.document_id == documents.c.id)
     .where(documents.c.public_id == bindparam("public_id"), may_read(documents.c.reader_set_id))
 )
+
+_CURRENT = _HITS.where(chunks.c.public_id.in_(bindparam("passages", expanding=True)))
+_PASSAGES_BY_ID = Prepared(_CURRENT)
+_KEPT = (
+    select(kept_revisions)
+    .outerjoin(documents, documents.c.public_id == kept_revisions.c.document_public_id)
+    .where(kept_revisions.c.document_public_id == bindparam("public_id"))
+    .order_by(kept_revisions.c.id.desc())
+)
+_KEPT_OF_DOCUMENT = _KEPT.where(may_read(documents.c.reader_set_id))
+_KEPT_OF_ANY = _KEPT.where(
+    may_read(func.coalesce(documents.c.reader_set_id, kept_revisions.c.reader_set_id))
+)
+"""Earlier revisions, behind the readers that the document has now; of one that is gone, behind
+those that it had at last.
+"""
 
 _NEWEST_SET = select(func.max(reader_sets.c.id))
 
@@ -209,6 +227,44 @@ class ReadState(IndexInput):
             raise NotFound()
         return _document_of(row)
 
+    def recorded(
+        self,
+        document_id: str,
+        passage_ids: Sequence[str],
+        principal: Principal,
+        *,
+        removed_too: bool = False,
+    ) -> dict[str, Hit]:
+        """Passages of a document as they were when they had these ids, as far as the principal may
+        read the document now; what was erased is not there.
+
+        removed_too: also of a document that is gone, if the principal could read it at last.
+        """
+        asked = {**asker_parameters(principal), "public_id": document_id}
+        found = {
+            hit.id: hit
+            for stored in _PASSAGES_BY_ID.rows(
+                self._connection, {**asked, "passages": list(passage_ids)}
+            )
+            if (hit := _hit_of(stored, 0.0)).document_id == document_id
+        }
+        if len(found) == len(set(passage_ids)):
+            return found
+        kept = self._connection.execute(_KEPT_OF_ANY if removed_too else _KEPT_OF_DOCUMENT, asked)
+        for revision in kept.mappings():
+            for passage in passages_of(revision["passages"]):
+                if passage["public_id"] in passage_ids:
+                    found.setdefault(passage["public_id"], _kept_hit(revision, passage))
+        return found
+
+    def may_read_document(self, document_id: str, principal: Principal) -> bool:
+        """Whether it is there, and this principal may read it."""
+        try:
+            self._check_readable(_SET_OF_DOCUMENT, document_id, principal)
+        except NotFound:
+            return False
+        return True
+
     def _check_readable(self, set_of: Prepared, public_id: str, principal: Principal) -> None:
         """Raises NotFound before anything else is read, in the same two steps for what is hidden
         and what is absent.
@@ -270,6 +326,22 @@ def _hit_of(stored: Sequence[Any], score: float) -> Hit:
             [SectionMark(start, tuple(section)) for start, section in decode_json(headings)]
         ),
         tables=tuple([TableMark(*mark) for mark in decode_json(tables)]),
+    )
+
+
+def _kept_hit(revision: RowMapping, passage: Mapping[str, Any]) -> Hit:
+    head = revision["head"]
+    return _hit_of(
+        (
+            0,  # no row: it is in no index
+            passage["public_id"],
+            revision["document_public_id"],
+            *(head[name] for name in ("title", "path", "media_type", "collection", "language")),
+            *(passage[name] for name in ("ordinal", "text", "start", "end", "section", "pages")),
+            *(passage[name] for name in ("header", "headings", "tables")),
+            head["page_kind"],
+        ),
+        0.0,
     )
 
 

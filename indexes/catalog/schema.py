@@ -383,3 +383,54 @@ models = Table(
     Column("name", String(512), primary_key=True),
     Column("reader_set_id", Id, ForeignKey("reader_sets.id"), nullable=False),
 )
+
+audit_chains = Table(
+    "audit_chains",
+    metadata,
+    # 1, 2, 3 … without a gap: that one is missing shows
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("name", String(255), nullable=False),  # "changes", or a process: host and number
+    Column("begun_at", Moment, nullable=False),
+)
+
+audit_records = Table(
+    "audit_records",
+    metadata,
+    Column("chain_id", Id, ForeignKey("audit_chains.id"), primary_key=True),
+    Column("number", Id, primary_key=True),  # 1, 2, 3 … in its chain
+    Column("subject", String(64)),  # id of the answer that it tells of
+    Column("at", Moment, nullable=False),
+    Column("body", Text, nullable=False),  # JSON, to the letter what the hash is of
+    Column("hash", LargeBinary(32), nullable=False),  # of the record before, and of this one
+    Index("ix_audit_records_subject", "subject"),
+    Index("ix_audit_records_at", "at"),
+)
+
+audit_seals = _table(
+    "audit_seals",
+    Column("id", Id, primary_key=True),
+    Column("chain_id", Id, ForeignKey("audit_chains.id"), nullable=False),
+    Column("number", Id, nullable=False),  # of the record that is sealed with all before it
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("pruned", Integer, nullable=False),  # 1: the record and all before it were removed
+    Column("sealed_at", Moment, nullable=False),
+    Column("key_id", String(16), nullable=False),
+    Column("signature", LargeBinary(64), nullable=False),  # Ed25519
+    Index("ix_audit_seals_chain_id_number", "chain_id", "number"),
+)
+
+kept_revisions = _table(
+    "kept_revisions",
+    Column("id", Id, primary_key=True),
+    Column("document_public_id", String(32), nullable=False),
+    # of documents: title, path, media_type, collection, language, page_kind
+    Column("head", JSON, nullable=False),
+    # zlib over JSON: passages by public id, as they were; empty once erased
+    Column("passages", LargeBinary, nullable=False),
+    # who could read it at last; counts once there is no such document any more
+    Column("reader_set_id", Id, ForeignKey("reader_sets.id"), nullable=False),
+    Column("ended_at", Moment, nullable=False),
+    Column("erased", Integer, nullable=False),  # 1: by hand, so that nothing is left to show
+    Index("ix_kept_revisions_document_public_id", "document_public_id"),
+    Index("ix_kept_revisions_ended_at", "ended_at"),
+)

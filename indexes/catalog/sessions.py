@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import DateTime, bindparam, delete, insert, select
 
+from indexes.catalog.audit.changes import record_change
 from indexes.catalog.database import Database
 from indexes.catalog.prepared import Prepared, decode_json
 from indexes.catalog.schema import principal_scopes, principals, sessions
@@ -67,6 +68,7 @@ class Sessions:
         with self._database.writing(by) as connection:
             connection.execute(delete(sessions).where(sessions.c.expires_at <= datetime.now(UTC)))
             connection.execute(insert(sessions).values(values))
+            record_change(connection, "session.begun", who.name, after={"issuer": issuer})
         return secret
 
     def find(self, secret: str) -> Principal:
@@ -88,9 +90,14 @@ class Sessions:
     def end(self, secret: str, *, by: Actor) -> EndedSession | None:
         """If None, there is no such session."""
         this = sessions.c.secret_sha256 == _digest(secret)
-        ended = delete(sessions).where(this).returning(sessions.c.issuer, sessions.c.id_token)
+        told = sessions.c.issuer, sessions.c.id_token, sessions.c.principal_id
+        ended = delete(sessions).where(this).returning(*told)
         with self._database.writing(by) as connection:
             found = connection.execute(ended).first()
+            if found is not None:
+                name = select(principals.c.name).where(principals.c.id == found.principal_id)
+                whose, before = str(connection.scalar(name)), {"issuer": found.issuer}
+                record_change(connection, "session.ended", whose, before=before)
         return None if found is None else EndedSession(issuer=found.issuer, id_token=found.id_token)
 
 

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, literal, select, update
 
+from indexes.catalog.audit.changes import readers_as_json, record_change
 from indexes.catalog.changes import note
 from indexes.catalog.database import Database
 from indexes.catalog.document_rows import delete_document
@@ -128,8 +130,11 @@ class Sources:
                     "reader_set_id": intern_readers(connection, readers),
                 }
                 connection.execute(update(sources).where(sources.c.id == outer.id).values(values))
-                return _find_source(connection, checked)
-            return _make_source(connection, checked, root, readers=readers, named=True)
+                made = _find_source(connection, checked)
+            else:
+                made = _make_source(connection, checked, root, readers=readers, named=True)
+            record_change(connection, "source.added", checked, after=_as_json(made))
+            return made
 
     def ensure(self, place: Path, *, is_folder: bool, by: Actor) -> NamedSource:
         """The source that a place belongs to, made now if there is none.
@@ -144,7 +149,10 @@ class Sources:
             root = place if is_folder else place.parent
             taken = {one.name.casefold() for one in known}
             wanted = root.name if is_folder else f"{root.name}-files"
-            return _make_source(connection, _free_name(wanted, taken), root, loose=not is_folder)
+            name = _free_name(wanted, taken)
+            made = _make_source(connection, name, root, loose=not is_folder)
+            record_change(connection, "source.found", name, after=_as_json(made))
+            return made
 
     def rename(self, name: str, to: str, *, by: Actor) -> None:
         """Documents, their ids and what readers see stay as they are.
@@ -162,6 +170,7 @@ class Sources:
             connection.execute(
                 update(sources).where(sources.c.id == source.id).values(name=checked, named=1)
             )
+            record_change(connection, "source.renamed", checked, before={"name": source.name})
 
     def move(self, name: str, root: Path, *, by: Actor) -> None:
         """The same documents are found at another place from now on. Raises NotFound, BadInput."""
@@ -174,6 +183,8 @@ class Sources:
             connection.execute(
                 update(sources).where(sources.c.id == source.id).values(root=_root_as_text(root))
             )
+            before, after = {"root": _root_as_text(source.root)}, {"root": _root_as_text(root)}
+            record_change(connection, "source.moved", source.name, before=before, after=after)
 
     def set_rule(self, name: str, readers: Readers, *, by: Actor) -> int:
         """Another outermost rule.
@@ -187,6 +198,13 @@ class Sources:
             source = _find_source(connection, name)
             values = {"reader_set_id": intern_readers(connection, readers), "named": 1}
             connection.execute(update(sources).where(sources.c.id == source.id).values(values))
+            record_change(
+                connection,
+                "source.rule_set",
+                source.name,
+                before=readers_as_json(source.readers),
+                after=readers_as_json(readers),
+            )
             return deny_in_source(connection, source.id, readers.deny - source.readers.deny)
 
     def remove(self, name: str, *, by: Actor) -> int:
@@ -206,6 +224,8 @@ class Sources:
                 delete(ingest_failures).where(ingest_failures.c.source_id == source.id)
             )
             connection.execute(delete(sources).where(sources.c.id == source.id))
+            before = {**_as_json(source), "documents": len(gone)}
+            record_change(connection, "source.removed", source.name, before=before)
         return len(gone)
 
 
@@ -334,6 +354,10 @@ def _adopt_source(connection: Connection, outer: NamedSource, inner: NamedSource
         connection.execute(update(table).where(there).values(uri=moved, source_id=outer.id))
     connection.execute(delete(sources).where(sources.c.id == inner.id))
     note(connection, "access")
+
+
+def _as_json(source: NamedSource) -> dict[str, Any]:
+    return {"root": _root_as_text(source.root), "rule": readers_as_json(source.readers)}
 
 
 def _list_sources(connection: Connection) -> list[NamedSource]:

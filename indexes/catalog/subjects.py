@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from indexes.catalog.audit.changes import record_change
 from indexes.catalog.changes import note_people
 from indexes.catalog.database import Database
 from indexes.catalog.names import declared_id, free_name, keep_shapes
@@ -23,6 +24,7 @@ from indexes.errors import (
     NotFound,
 )
 from indexes.model import Actor, Principal
+from indexes.principals import user_name
 from indexes.scopes import ASK, OF_PEOPLE
 
 MAX_SUBJECT_CHARS = 255
@@ -83,6 +85,9 @@ class Subjects:
                     )
                 )
                 known = _find_person(connection, issuer, subject)
+                assert known is not None
+                told = {"issuer": issuer, "subject": subject}
+                record_change(connection, "user.added", known.name, after=told)
             assert known is not None
             return known
 
@@ -113,6 +118,8 @@ class Subjects:
                     f"The provider means {holder.name} by this subject.",
                     remedy="Unlink it first: clearance users unlink NAME.",
                 )
+            told = {"issuer": issuer, "subject": subject}
+            record_change(connection, "user.linked", user_name(user), after=told)
 
     def unlink(self, user: str, issuer: str | None = None, *, by: Actor) -> int:
         """How many links of the user end, with their sessions: to one provider, or to all.
@@ -121,6 +128,7 @@ class Subjects:
         """
         with self._database.writing(by) as connection:
             user_id = declared_id(connection, "user", user)
+            record_change(connection, "user.unlinked", user_name(user), before={"issuer": issuer})
             ended = 0
             for table in (sessions, principal_subjects):
                 these = [table.c.principal_id == user_id]
@@ -154,6 +162,8 @@ class Subjects:
                 connection.execute(
                     insert(principal_scopes).values(principal_id=user_id, scope=scope)
                 )
+                told = {"scope": scope}
+                record_change(connection, "scope.granted", user_name(user), after=told)
 
     def withdraw(self, user: str, scope: str, *, by: Actor) -> None:
         """Holds at the next transaction. Raises NotFound if the user does not hold the scope."""
@@ -162,6 +172,7 @@ class Subjects:
             these = principal_scopes.c.principal_id == user_id, principal_scopes.c.scope == scope
             if connection.execute(delete(principal_scopes).where(*these)).rowcount == 0:
                 raise NotFound(f"{user} does not hold the scope {scope}.")
+            record_change(connection, "scope.withdrawn", user_name(user), before={"scope": scope})
 
     def scopes(self, user: str) -> tuple[str, ...]:
         """What the user may do besides asking, sorted. Raises NotFound."""

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, select, update
 
 from indexes.catalog.access import confirm
+from indexes.catalog.audit.changes import readers_as_json, record_change
 from indexes.catalog.database import Database, actor_of
 from indexes.catalog.names import known_id
 from indexes.catalog.reader_sets import intern_readers, readers_by_set
@@ -129,6 +130,9 @@ class Templates:
                 }
                 connection.execute(insert(template_versions).values(values))
                 newest = _find_newest(connection, template_id)
+                record_change(
+                    connection, "template.saved", f"{name}@{values['version']}", after=asdict(text)
+                )
             assert newest is not None
             return version_of(newest)
 
@@ -144,6 +148,7 @@ class Templates:
                 == 0
             ):
                 raise _no_such_template(name)
+            record_change(connection, "template.relabelled", name, after=readers_as_json(readers))
 
     def activate(
         self,
@@ -177,6 +182,12 @@ class Templates:
                 "activated_at": datetime.now(UTC),
             }
             connection.execute(insert(template_activations).values(values))
+            record_change(
+                connection,
+                "template.activated",
+                f"{name}@{chosen['version']}",
+                after={"audience": audience, "candidate": candidate, "share": share},
+            )
 
     def rollback(self, name: str, *, audience: str = BY_NAME, by: Actor) -> Activation | None:
         """What was active before holds again for this audience, and is returned.
@@ -200,6 +211,7 @@ class Templates:
             connection.execute(
                 update(template_activations).where(this).values(withdrawn_at=datetime.now(UTC))
             )
+            record_change(connection, "template.rolled_back", name, before={"audience": audience})
             before = (
                 connection.execute(_select_current(connection, name, kind, principal_id))
                 .mappings()

@@ -10,6 +10,7 @@ import typer
 from indexes import settings as configuration
 from indexes.catalog.mentions import Mentions
 from indexes.catalog.people import PrincipalInfo
+from indexes.cli import audit
 from indexes.cli.common import Json, command_line_actor, open_catalog, print_result, warn
 from indexes.cli.documents import documents
 from indexes.cli.jobs import jobs
@@ -31,6 +32,7 @@ app.add_typer(groups, name="groups")
 app.add_typer(keys, name="keys")
 app.add_typer(documents, name="documents")
 app.add_typer(jobs, name="jobs")
+app.add_typer(audit.app, name="audit")
 
 Lift = Annotated[
     bool, typer.Option("--lift-denies", help="Even if rules deny it: they deny nobody then.")

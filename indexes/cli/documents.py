@@ -57,10 +57,16 @@ def show_document(document_id: str, as_json: Json = False) -> None:
 
 
 @documents.command("remove", context_settings=TAKES_IDS)
-def remove_documents(document_ids: Annotated[list[str], typer.Argument(metavar="ID…")]) -> None:
+def remove_documents(
+    document_ids: Annotated[list[str], typer.Argument(metavar="ID…")],
+    erase: Annotated[
+        bool,
+        typer.Option("--erase", help="With all they ever said: answers cannot be shown again."),
+    ] = False,
+) -> None:
     """Documents by their ids. A file that is still there comes back with the next ingest."""
     with open_catalog_alone() as catalog:
-        catalog.listing.remove(document_ids, by=command_line_actor())
+        catalog.listing.remove(document_ids, erase=erase, by=command_line_actor())
 
 
 def _document_line(one: ListedDocument) -> str:

@@ -18,6 +18,7 @@ from service.answering.meaning import Meaning
 from service.answering.permission import LOOKS_AT_ONCE, Permission
 from service.answering.prompt import LeftOut
 from service.answering.quote import answer_nothing_found, answer_with_quotes
+from service.answering.recording import AnswerRecords
 from service.answering.search import Search
 from service.answering.steps import Asked, Found
 from service.answering.values import Answer, Ask, Event, Finished
@@ -45,13 +46,15 @@ class Answerer:
         judge: EvidenceJudge | None = None,
         meaning: Meaning | None = None,
         secret: bytes | None = None,
+        records: AnswerRecords | None = None,
     ) -> None:
         """cpu: shared by all work that burns CPU. rights: who may use which model; if None,
         everybody may use all.
 
         judge: tells whether there is evidence enough; if None, there always is. meaning: supports
         citations across languages; if None, words alone support them. secret: for boundaries and
-        cache salts; if None, one is made for this process.
+        cache salts; if None, one is made for this process. records: of what askers are shown; if
+        None, nothing is recorded.
         """
         self.searcher = searcher
         self.permitted_models = PermittedModels(model, rights)
@@ -60,6 +63,7 @@ class Answerer:
         self._looks = Threads(LOOKS_AT_ONCE)
         self.templates = templates or BuiltInTemplates()
         self.judge = judge
+        self.records = records
         self.completion = Completion(
             settings, secret or secrets.token_bytes(32), meaning=meaning, cpu=cpu
         )
@@ -98,7 +102,14 @@ class Answerer:
         permission = permission or self.make_permission(principal)
         asked = await self._make_standalone(ask, principal, permission)
         found = await self.cpu.run(self._find, asked)
-        growing = GrowingAnswer(found, emit)
+        growing = GrowingAnswer(found, emit, self.records)
+        answer = await self._answer(growing)
+        await growing.conclude(answer)
+        return answer
+
+    async def _answer(self, growing: GrowingAnswer) -> Answer:
+        """From what was found: by the model, by quotes, or the sentence that nothing was."""
+        found, asked = growing.found, growing.found.asked
         if not found.hits:
             return await answer_nothing_found(growing)
         if asked.model is None or found.template is None:
@@ -106,7 +117,8 @@ class Answerer:
         try:
             return await self.completion.generate(growing, asked.model, found.template)
         except GeneratorError as error:
-            if growing.begun_to_speak or (ask.fallback or self.settings.fallback) != "quotes":
+            fallback = asked.ask.fallback or self.settings.fallback
+            if growing.begun_to_speak or fallback != "quotes":
                 raise
             log.warning("answered with quotes: %s", error)
         return await answer_with_quotes(growing, self.cpu, phrases.QUOTED_INSTEAD[asked.language])

@@ -71,7 +71,7 @@ class Completion:
         await asked.permission.confirm_if_stale()
         request = self._make_packing_request(growing.found, template)
         fitted = await fit_prompt(request, model, served.window)
-        growing.note_prompted()
+        growing.note_prompted(fitted.prompt)
         await asked.permission.confirm_if_stale()
         await growing.show(fitted.passages, fitted.budget)
         output = ModelOutput(asked.question, template, fitted)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from service.answering.budget import Budget
 from service.answering.citations import Citation
 from service.answering.prompt import Passage
+from service.answering.recording import AnswerRecords
 from service.answering.steps import Found
 from service.answering.values import (
     Answer,
@@ -16,6 +17,7 @@ from service.answering.values import (
     Timings,
     Token,
 )
+from service.llm.port import Prompt
 
 Emit = Callable[[Event], Awaitable[None]]
 """Takes the next event of an answer to its caller."""
@@ -24,9 +26,16 @@ Emit = Callable[[Event], Awaitable[None]]
 class GrowingAnswer:
     """Tells the caller what is certain, and remembers what has been told."""
 
-    def __init__(self, found: Found, emit: Emit | None) -> None:
-        """emit: if None, the caller waits for the whole answer and sees nothing of it before."""
+    def __init__(
+        self, found: Found, emit: Emit | None, records: AnswerRecords | None = None
+    ) -> None:
+        """emit: if None, the caller waits for the whole answer and sees nothing of it before.
+
+        records: are told before the caller is; if None, nothing is recorded.
+        """
         self.found = found
+        self._records = records
+        self._prompt: Prompt | None = None
         self.begun_to_speak = False  # whether the caller has seen any of the text
         self._emit = emit
         self._shown: tuple[tuple[Passage, ...], Budget] | None = None
@@ -42,6 +51,8 @@ class GrowingAnswer:
         """What the answer is made from. Once for each answer."""
         self._shown = passages, budget
         asked = self.found.asked
+        if self._records is not None and self._emit is not None:
+            await self._records.begin(self.found, passages, budget, self._prompt)
         await self._tell(
             Passages(passages, asked.answer_id, self.found.view_id, asked.standalone_question)
         )
@@ -53,8 +64,15 @@ class GrowingAnswer:
     async def cite(self, citation: Citation) -> None:
         await self._tell(CitationFound(citation))
 
-    def note_prompted(self) -> None:
+    async def conclude(self, answer: Answer) -> None:
+        """The answer is whole, and nobody has it yet."""
+        if self._records is not None:
+            begun = self._emit is not None
+            await self._records.end(self.found, answer, self._prompt, begun=begun)
+
+    def note_prompted(self, prompt: Prompt) -> None:
         """The prompt is ready now."""
+        self._prompt = prompt
         self._prompted = time.perf_counter()
 
     def note_first_token(self, asked: float) -> None:

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from indexes import settings as configuration
+from indexes.cli.common import TAKES_IDS
 from indexes.errors import BadConfiguration
 from service.cli import abstention, models, templates
 from service.cli.evaluation import evaluate
 from service.cli.leaktest import leaktest
+from service.cli.replay import replay_answer
 from service.operating import logs
 
 app = typer.Typer(help="The HTTP service.")
@@ -19,6 +21,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(abstention.app, name="abstention")
 app.command("eval")(evaluate)
 app.command("leaktest")(leaktest)
+app.command("replay", context_settings=TAKES_IDS)(replay_answer)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from indexes.model import Principal, SearchResult
+from service.answering.recording import searched
 from service.answering.values import Ask
 from service.http.auth import needs_key, principal_of
 from service.http.bodies import AskBody, SearchBody, passage_count, question_of
@@ -62,6 +63,8 @@ async def search(body: SearchBody, request: Request) -> Response:
         result = runtime.searcher.search(
             question, caller, k, mode=body.mode, filters=filters, at_least=at_least
         )
+        kept = question if runtime.settings.audit_questions else None
+        runtime.trail.record(searched(caller, result, kept))
         return _search_response(body, result, known)
 
     return await run_in_thread(runtime, search_passages)

@@ -25,6 +25,7 @@ from indexes.scopes import ACT_AS, ASK, AUDIT, INGEST, OPERATE, PEOPLE, includes
 from service.http import problems
 from service.http.cookies import SessionSecret, comes_from_the_page, session_of
 from service.http.known_keys import KnownKeys
+from service.http.refusals import Refusals
 from service.http.wrong_keys import MAX_WAITING, WrongKeys, address_group
 from service.operating.threads import Threads
 
@@ -128,10 +129,12 @@ class Gate:
         threads: Threads,
         metrics_token: SecretStr | None = None,
         page_origin: str | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         """authenticator, principals: are there once the service is open. threads: for look-ups.
         metrics_token: opens `/metrics` and nothing else. page_origin: of the page, if people sign
-        in on it; their sessions count only for what it sends.
+        in on it; their sessions count only for what it sends. refusals: records of them; if None,
+        there are none.
         """
         self._app = app
         self._authenticator = authenticator
@@ -139,6 +142,7 @@ class Gate:
         self._threads = threads
         self._metrics_token = metrics_token
         self._page_origin = page_origin
+        self._refusals = refusals
         self._wrong_keys = WrongKeys()
         self._known_keys = KnownKeys()
 
@@ -184,11 +188,14 @@ class Gate:
             raise
         self._known_keys.remember(key, found)
         targets = _headers(scope, ACT_AS_HEADER)
-        if targets:
-            found = await self._act_as(found, targets)
-        if not includes(found.scopes, required_scope(scope["method"], scope["path"])):
-            raise NotPermitted
-        return found
+        try:
+            asker = await self._act_as(found, targets) if targets else found
+            if not includes(asker.scopes, required_scope(scope["method"], scope["path"])):
+                raise NotPermitted
+        except NotPermitted:
+            await self._record_refusal("not permitted", scope, found)
+            raise
+        return asker
 
     def _credentials_of(self, scope: Scope) -> str:
         """What the one Authorization header says, or else the session of the page.
@@ -238,6 +245,12 @@ class Gate:
 
         return tell
 
+    async def _record_refusal(
+        self, why: str, scope: Scope, principal: Principal | None = None
+    ) -> None:
+        if self._refusals is not None:
+            await self._refusals.note(why, scope["path"], _address_of(scope), principal)
+
     def _is_metrics_token(self, scope: Scope, key: str) -> bool:
         if scope["path"] != METRICS or self._metrics_token is None:
             return False
@@ -256,6 +269,8 @@ class Gate:
         look up.
         """
         kind = problems.UNAUTHENTICATED
+        if tried:
+            await self._record_refusal("unauthenticated", scope)
         wait_s = self._wrong_keys.delay(_address_of(scope)) if tried else 0.0
         if wait_s and self._wrong_keys.waiting >= MAX_WAITING:
             kind = problems.TOO_MANY_WRONG_KEYS

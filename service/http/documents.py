@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from indexes.model import Principal
+from service.answering.recording import opened
 from service.http.auth import Caller, needs_key
 from service.http.deps import (
     PROBLEM_RESPONSES,
@@ -39,7 +40,9 @@ async def document(
     public_id = check_public_id(document_id)
 
     def read_document() -> DocumentReply:
-        return DocumentReply.of(runtime.searcher.document(public_id, caller), start, length)
+        found = runtime.searcher.document(public_id, caller)
+        runtime.trail.record(opened(caller, found.id))
+        return DocumentReply.of(found, start, length)
 
     return json_response(await run_in_thread(runtime, read_document))
 
@@ -63,4 +66,5 @@ async def whoami(caller: Caller) -> Response:
 
 def _open_passage(runtime: Runtime, passage_id: str, caller: Principal) -> OpenedReply:
     hit, whole = runtime.searcher.passage_with_document(passage_id, caller)
+    runtime.trail.record(opened(caller, hit.document_id, hit.id))
     return OpenedReply.of(hit, whole, CONTEXT_CHARACTERS)

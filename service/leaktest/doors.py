@@ -16,6 +16,10 @@ from service.llm.rights import QUOTES
 OPERATORS = frozenset(
     {
         "DELETE /admin/keys/{key_id}",
+        "GET /admin/access/changes",
+        "GET /admin/access/explain",
+        "GET /admin/access/readers",
+        "GET /admin/audit/events",
         "GET /admin/jobs/{job_id}",
         "GET /admin/keys",
         "GET /admin/models",
@@ -237,6 +241,8 @@ def _document_calls(known: Knowledge) -> Iterator[Call]:
             route=route,
             path=f"/documents/{name}?start=5&length=20",
         )
+    for door, name in (("answer", NOWHERE), ("answer elsewhere", "..%2f..%2fetc")):
+        yield Call(door=door, route="GET /answers/{answer_id}", path=f"/answers/{name}")
     for number, name in enumerate((*known.passages, NOWHERE)):
         yield Call(
             door=f"passage {number}", route="GET /passages/{passage_id}", path=f"/passages/{name}"

@@ -76,7 +76,10 @@ def test_no_route_for_operators_returns_text_or_titles(pair: Any) -> None:
     for call in make_operator_calls("plain", "scripted"):
         answered = pair.changed.answer(call, key)
         assert answered.status < 500, call.door
-        assert find_words(answered.body + repr(answered.headers).encode(), known) == [], call.door
+        told = find_words(answered.body + repr(answered.headers).encode(), known)
+        if call.route == "GET /admin/audit/events":  # a record tells of documents by their ids
+            told = [word for word in told if word not in pair.hidden_ids]
+        assert told == [], call.door
 
 
 def test_the_comparison_lets_only_chance_differ() -> None:

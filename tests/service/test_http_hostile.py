@@ -379,6 +379,11 @@ MATRIX = {
     ("POST", "/search"): KEY,
     ("GET", "/documents/{document_id}"): KEY,
     ("GET", "/passages/{passage_id}"): KEY,
+    ("GET", "/answers/{answer_id}"): KEY,
+    ("GET", "/admin/access/explain"): ADMIN,
+    ("GET", "/admin/access/readers"): ADMIN,
+    ("GET", "/admin/access/changes"): ADMIN,
+    ("GET", "/admin/audit/events"): ADMIN,
     ("GET", "/v1/models"): KEY,
     ("GET", "/v1/models/{name:path}"): KEY,
     ("POST", "/v1/chat/completions"): KEY,
@@ -405,6 +410,7 @@ GOOD_STATUS = {
     ("POST", "/admin/keys"): 201,
     ("POST", "/admin/keys/{key_id}/rotate"): 201,
     ("DELETE", "/admin/keys/{key_id}"): 204,
+    ("GET", "/answers/{answer_id}"): 404,  # somebody else's
     ("GET", "/sign-in"): 422,  # without a provider
     ("GET", "/sign-in/callback"): 404,  # since there is none
     ("POST", "/sign-out"): 401,  # of nobody who signed in
@@ -453,6 +459,7 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
         "{name}": "main.js",
         "{document_id}": house.ids["menu"],
         "{passage_id}": _a_passage(house, http),
+        "{answer_id}": "somebody-elses",
         "{key_id}": house.catalog.keys.issue("bob", by=TESTER).id,
         "{job_id}": house.app.state.runtime.jobs.enqueue(REBUILD, {}, by=TESTER).id,
     }
@@ -460,6 +467,11 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
         at = path
         for name, value in fill.items():
             at = at.replace(name, value)
+        at += {
+            "/admin/access/explain": f"?user=ada&document={house.ids['menu']}",
+            "/admin/access/readers": f"?document={house.ids['menu']}",
+            "/admin/access/changes": "?user=ada",
+        }.get(path, "")
         got = {
             role: http.request(method, at, json=bodies.get(path), headers=headers).status_code
             for role, headers in {

@@ -1,0 +1,80 @@
+"""Records that follow each other: each has a hash of itself and of the record before it."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from indexes.catalog.schema import audit_records, audit_seals
+
+CHANGES = 1
+"""The chain of what was changed in the catalog: one for all processes, since writers wait for each
+other.
+"""
+
+NOTHING = bytes(32)  # what stands for the record before the first one
+_SCHEME = b"clearance audit 1\0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is to be recorded."""
+
+    body: Mapping[str, Any]  # as JSON; `at` is added
+    subject: str | None = None  # id of the answer that it tells of
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def text(self) -> str:
+        """To the letter what is stored and what the hash is of."""
+        told = {"at": self.at.isoformat(timespec="microseconds"), **self.body}
+        return json.dumps(told, sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last record of a chain."""
+
+    chain: int
+    number: int  # 0 if there is none
+    hash: bytes
+
+    def next(self, text: str) -> "Head":
+        """The head once this text has been recorded."""
+        number = self.number + 1
+        place = self.chain.to_bytes(8, "big") + number.to_bytes(8, "big")
+        told = _SCHEME + self.hash + place + text.encode()
+        return Head(self.chain, number, hashlib.sha256(told).digest())
+
+
+def find_head(connection: Connection, chain: int) -> Head:
+    """The last record, also if it has been removed since."""
+    for table in (audit_records, audit_seals):
+        wanted = select(table.c.number, table.c.hash).where(table.c.chain_id == chain)
+        found = connection.execute(wanted.order_by(table.c.number.desc()).limit(1)).first()
+        if found is not None:
+            return Head(chain, found.number, found.hash)
+    return Head(chain, 0, NOTHING)
+
+
+def extend(connection: Connection, head: Head, entries: Sequence[Entry]) -> Head:
+    """Writes the entries behind the head. Returns the new one."""
+    rows = []
+    for entry in entries:
+        text = entry.text()
+        head = head.next(text)
+        rows.append(
+            {
+                "chain_id": head.chain,
+                "number": head.number,
+                "subject": entry.subject,
+                "at": entry.at,
+                "body": text,
+                "hash": head.hash,
+            }
+        )
+    connection.execute(insert(audit_records), rows)
+    return head

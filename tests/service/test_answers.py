@@ -1,0 +1,233 @@
+"""Answers shown again: what their asker was shown then, as far as it may be read now."""
+
+import json
+from contextlib import closing
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from indexes.model import Readers
+from service.cli.replay import replay_answer
+from tests.service.conftest import SALARIES, House, document, readers
+from tests.world import TESTER
+
+QUESTION = {"question": "When do salaries rise?"}
+
+
+def ask(http: TestClient, house: House, who: str = "ada", **more) -> dict:
+    reply = http.post("/ask", json=QUESTION | more, headers=house.headers(who))
+    assert reply.status_code == 200, reply.text
+    told: dict[str, Any] = reply.json()
+    return told
+
+
+def answer(http: TestClient, house: House, answer_id: str, who: str = "ada"):
+    return http.get(f"/answers/{answer_id}", headers=house.headers(who))
+
+
+@pytest.fixture
+def keeping(house: House) -> House:
+    object.__setattr__(house.settings, "audit_questions", True)
+    return house
+
+
+def texts(shown: dict) -> list[str | None]:
+    return [
+        None if each["passage"] is None else each["passage"]["spans"][0]["text"]
+        for each in shown["passages"]
+    ]
+
+
+def test_an_answer_shows_its_passages_to_its_asker(http: TestClient, house: House):
+    told = ask(http, house)
+    shown = answer(http, house, told["answer_id"]).json()
+    assert [each["n"] for each in shown["passages"]] == [p["n"] for p in told["passages"]]
+    assert texts(shown) == [p["spans"][0]["text"] for p in told["passages"]]
+    assert shown["template"] == told["template"]
+    assert shown["view_id"] == told["view_id"]
+    assert shown["outcome"] == "answered"
+    assert shown["citations"] == [each["n"] for each in told["citations"]]
+    assert shown["question"] is None
+    assert shown["prompt"] is None
+
+
+def test_nobody_else_learns_that_there_is_an_answer(http: TestClient, house: House):
+    told = ask(http, house)
+    others = answer(http, house, told["answer_id"], "bob")
+    absent = answer(http, house, "zzzzzzzzzzzzzzzzzzzzzz", "bob")
+    assert others.status_code == absent.status_code == 404
+    hidden = {"request_id", "instance"}
+    assert {k: v for k, v in others.json().items() if k not in hidden} == {
+        k: v for k, v in absent.json().items() if k not in hidden
+    }
+    assert answer(http, house, told["answer_id"], "root").status_code == 404
+
+
+def test_an_edit_changes_nothing_of_what_was_shown(http: TestClient, house: House):
+    told = ask(http, house)
+    house.put("salaries", "Salaries fall in May.", readers("group:hr"))
+    shown = answer(http, house, told["answer_id"]).json()
+    assert SALARIES in texts(shown)
+    assert all(each["may_read"] for each in shown["passages"])
+
+
+def test_what_may_not_be_read_any_more_is_shown_without_text(http: TestClient, house: House):
+    told = ask(http, house)
+    house.put("salaries", "Salaries fall in May.", readers("group:hr"))
+    house.catalog.people.remove_member("hr", "user:ada", by=TESTER)
+    reply = answer(http, house, told["answer_id"])
+    assert "heliotrope" not in reply.text
+    salaries = [p for p in reply.json()["passages"] if p["document_id"] == house.ids["salaries"]]
+    assert [(each["may_read"], each["passage"]) for each in salaries] == [(False, None)]
+
+
+def test_a_document_that_is_gone_is_shown_to_no_asker(http: TestClient, house: House):
+    told = ask(http, house)
+    house.catalog.documents.delete("file:///house/salaries.txt", by=TESTER)
+    assert "heliotrope" not in answer(http, house, told["answer_id"]).text
+
+
+def test_a_narrowed_document_opens_no_revision_of_before(http: TestClient, house: House):
+    """What somebody else could read before has no way out by way of an old revision."""
+    told = ask(http, house, "ada")
+    house.put("salaries", "Salaries fall in May.", readers("user:bob"))
+    assert "heliotrope" not in answer(http, house, told["answer_id"]).text
+
+
+def test_the_prompt_is_shown_to_the_letter_if_questions_are_kept(keeping: House):
+    with TestClient(keeping.app) as http:
+        told = ask(http, keeping)
+        given = keeping.model.calls[-1].prompt
+        shown = answer(http, keeping, told["answer_id"]).json()
+        assert shown["question"] == QUESTION["question"]
+        assert [(t["role"], t["content"]) for t in shown["prompt"]] == [
+            (message.role, message.content) for message in given.messages or ()
+        ]
+        keeping.put("salaries", "Salaries fall in May.", readers("group:hr"))
+        again = answer(http, keeping, told["answer_id"]).json()
+        assert again["prompt"] == shown["prompt"]
+        keeping.catalog.people.remove_member("hr", "user:ada", by=TESTER)
+        assert answer(http, keeping, told["answer_id"]).json()["prompt"] is None
+
+
+def test_a_stream_is_recorded_before_its_first_event(http: TestClient, house: House):
+    with http.stream(
+        "POST", "/ask", json=QUESTION | {"stream": True}, headers=house.headers("ada")
+    ) as reply:
+        lines = reply.iter_lines()
+        event = next(line for line in lines if line.startswith("data:"))
+        answer_id = json.loads(event.removeprefix("data:"))["answer_id"]
+        with closing(house.catalog.open_trail()) as trail:
+            records = house.catalog.books(trail).about(answer_id)
+            assert [record["kind"] for record in records][:1] == ["asked"]
+        list(lines)
+
+
+def test_searches_and_opened_documents_are_recorded(http: TestClient, house: House):
+    http.post("/search", json=QUESTION, headers=house.headers("ada"))
+    http.get(f"/documents/{house.ids['menu']}", headers=house.headers("bob"))
+    http.get(f"/documents/{house.ids['salaries']}", headers=house.headers("bob"))
+    with closing(house.catalog.open_trail()) as trail:
+        told = [r.body for r in house.catalog.books(trail).records() if r.book != "changes"]
+    kinds = [(body["kind"], body["who"]) for body in told if body["kind"] in ("searched", "opened")]
+    assert kinds == [("searched", "user:ada"), ("opened", "user:bob")]
+    assert "heliotrope" not in json.dumps(told)
+    assert QUESTION["question"] not in json.dumps(told)
+
+
+def test_nothing_is_shown_that_cannot_be_recorded(
+    http: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+):
+    from indexes.errors import StorageFull
+
+    def full(*_) -> None:
+        raise StorageFull("Nothing of the last write was kept.")
+
+    monkeypatch.setattr("indexes.catalog.audit.trail.Trail.record", full)
+    for path, body in (
+        ("/search", QUESTION),
+        ("/ask", QUESTION),
+        ("/ask", QUESTION | {"stream": True}),
+    ):
+        reply = http.post(path, json=body, headers=house.headers("ada"))
+        assert reply.status_code >= 500
+        assert "heliotrope" not in reply.text
+    assert (
+        http.get(f"/documents/{house.ids['menu']}", headers=house.headers("ada")).status_code >= 500
+    )
+
+
+def test_operators_see_what_the_reader_they_name_may_read(
+    http: TestClient, house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    told = ask(http, house)
+    house.put("salaries", "Salaries fall in May.", readers("group:hr"))
+    house.catalog.people.remove_member("hr", "user:ada", by=TESTER)
+    monkeypatch.setenv("CLEARANCE_HOME", str(house.settings.home))
+    replay_answer(told["answer_id"])
+    assert "heliotrope" not in capsys.readouterr().out
+    house.catalog.people.add_user("auditor", by=TESTER)
+    house.catalog.people.add_member("hr", "user:auditor", by=TESTER)
+    replay_answer(told["answer_id"], reader="auditor")
+    out = capsys.readouterr().out
+    assert SALARIES in out
+    assert "may not read it now" in out
+
+
+def test_what_was_erased_is_shown_to_nobody(
+    http: TestClient, house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    told = ask(http, house)
+    house.put("salaries", "Salaries fall in May.", readers("group:hr"))
+    house.catalog.listing.remove([house.ids["salaries"]], erase=True, by=TESTER)
+    monkeypatch.setenv("CLEARANCE_HOME", str(house.settings.home))
+    replay_answer(told["answer_id"])
+    out = capsys.readouterr().out
+    assert "heliotrope" not in out
+    assert "nothing is kept" in out
+
+
+def test_revisions_of_hidden_documents_change_nothing(http: TestClient, house: House):
+    told = ask(http, house, "bob")
+    before = answer(http, house, told["answer_id"], "bob").content
+    house.put("salaries", "Salaries fall in May.", readers("group:hr"))
+    house.catalog.documents.delete("file:///house/salaries.txt", by=TESTER)
+    assert answer(http, house, told["answer_id"], "bob").content == before
+
+
+def test_a_passage_id_of_another_document_shows_nothing(house: House):
+    """The record names document and passage; both have to fit."""
+    from indexes.model import Principal
+
+    made = document("other", "Other text.", Readers(allow=frozenset({"user:ada"})))
+    assert made.chunks
+    with house.catalog.reading() as state:
+        found = state.recorded(house.ids["menu"], ["zzz"], Principal(name="user:ada"))
+        assert found == {}
+
+
+def test_refusals_are_recorded_but_not_each_of_many(http: TestClient, house: House):
+    wrong = {"Authorization": "Bearer clr_000000000000_" + "A" * 43}
+    for _ in range(3):
+        http.post("/search", json=QUESTION, headers=wrong)
+    http.get("/admin/templates", headers=house.headers("ada"))
+    http.post("/search", json=QUESTION)  # without a key: nobody was tried
+    with closing(house.catalog.open_trail()) as trail:
+        told = [r.body for r in house.catalog.books(trail).records() if r.book != "changes"]
+    refused = [(b["why"], b["path"], b.get("who")) for b in told if b["kind"] == "refused"]
+    assert refused == [
+        ("unauthenticated", "/search", None),
+        ("not permitted", "/admin/templates", "user:ada"),
+    ]
+    assert "AAAA" not in json.dumps(told)
+
+
+def test_who_asks_as_somebody_else_is_recorded_with_both_names(http: TestClient, house: House):
+    house.catalog.people.add_user("bot", by=TESTER)
+    key = house.catalog.keys.issue("bot", scopes=("ask", "act-as"), by=TESTER).secret
+    headers = {"Authorization": f"Bearer {key}", "Clearance-Act-As": "ada"}
+    told = http.post("/ask", json=QUESTION, headers=headers).json()
+    with closing(house.catalog.open_trail()) as trail:
+        records = house.catalog.books(trail).about(told["answer_id"])
+    assert {(r["who"], r["acted_by"]) for r in records} == {("user:ada", "user:bot")}
