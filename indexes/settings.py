@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from indexes.web_addresses import is_safe_address
 
 PREFIX = "CLEARANCE_"
 # and of benchmarks; no settings
+_RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day|month)")
 OF_TESTS = ("CLEARANCE_DATA", "CLEARANCE_TEST_POSTGRES", "CLEARANCE_TEST_SEED")
 EXAMPLE_SECRETS = frozenset({"change-me", "changeme", "example", "secret", "password"})
 
@@ -65,6 +67,29 @@ class IdentityProvider(BaseModel):
         if not is_safe_address(issuer):
             raise ValueError("it must be an https address without a query")
         return issuer
+
+
+class Quota(BaseModel):
+    """How much somebody may ask in a time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", description="Shown to who meets it.")
+    of: str = Field(
+        pattern=r"^(user|key|group:.{1,248})$",
+        description="`user`: each user has it alone; `key`: each key; `group:NAME`: its members share it.",
+    )
+    requests: str | None = Field(None, description='Such as "60/minute" or "2000/day".')
+    tokens: str | None = Field(
+        None, description="Of prompts and answers of models, in the same form."
+    )
+
+    @field_validator("requests", "tokens")
+    @classmethod
+    def _is_a_rate(cls, given: str | None) -> str | None:
+        if given is not None and not _RATE.fullmatch(given):
+            raise ValueError("a rate is NUMBER/second, /minute, /hour, /day or /month")
+        return given
 
 
 class Settings(BaseSettings):
@@ -191,6 +216,13 @@ class Settings(BaseSettings):
     identity_providers: tuple[IdentityProvider, ...] = Field(
         (), description="A JSON list; see docs/sign-in.md. None: people come with API keys only."
     )
+    quotas: tuple[Quota, ...] = Field(
+        (), description="A JSON list; see docs/quotas.md. None: nobody is limited."
+    )
+    quota_storage: SecretStr = Field(
+        SecretStr("memory"),
+        description="Where quotas are counted: `memory`, each process for itself, or redis://HOST:PORT.",
+    )
     max_question_chars: int = Field(8_000, ge=1)
     max_body_kb: int = Field(1_024, ge=1)
     max_k: int = Field(100, ge=1, le=1_000)
@@ -253,9 +285,9 @@ class Settings(BaseSettings):
             raise ValueError("it still holds the example value; set a real secret or leave it out")
         return secret
 
-    @field_validator("identity_providers", mode="before")
+    @field_validator("identity_providers", "quotas", mode="before")
     @classmethod
-    def _read_providers(cls, given: Any) -> Any:
+    def _read_json(cls, given: Any) -> Any:
         return json.loads(given) if isinstance(given, str) else given
 
     @field_validator("identity_providers")
@@ -264,6 +296,21 @@ class Settings(BaseSettings):
         for names in ({each.name for each in given}, {each.issuer for each in given}):
             if len(names) < len(given):
                 raise ValueError("two of them have the same name or the same issuer")
+        return given
+
+    @field_validator("quotas")
+    @classmethod
+    def _named_once(cls, given: tuple[Quota, ...]) -> tuple[Quota, ...]:
+        if len({each.name for each in given}) < len(given):
+            raise ValueError("two of them have the same name")
+        return given
+
+    @field_validator("quota_storage")
+    @classmethod
+    def _is_a_storage(cls, given: SecretStr) -> SecretStr:
+        place = given.get_secret_value()
+        if place != "memory" and not place.startswith(("redis://", "rediss://")):
+            raise ValueError("it is `memory`, or begins with redis:// or rediss://")
         return given
 
     @property

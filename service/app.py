@@ -14,9 +14,10 @@ from indexes.catalog.audit.trail import Trail
 from indexes.derived.precedence import Precedence
 from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ClearanceError
+from indexes.model import Principal
 from indexes.settings import Settings
 from service.http import answers, ask, documents, operations, problems
-from service.http.admin import access, audit, index, keys, models, templates
+from service.http.admin import access, audit, index, keys, models, templates, usage
 from service.http.auth import Authenticator, Gate
 from service.http.direct import DirectWay, ErrorHandler
 from service.http.middleware import BodyReader, Envelope
@@ -25,6 +26,7 @@ from service.http.oidc.provider import Provider, ask_at_start
 from service.http.oidc.sign_in import SignIn, page_origin
 from service.http.oidc.tokens import KeysAndTokens
 from service.http.openai import routes as openai_routes
+from service.http.quotas import Quotas
 from service.http.refusals import Refusals
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
@@ -49,7 +51,7 @@ def create_app(
 
     What is given is used and left open; the rest is opened at the start and closed at the end.
 
-    A request passes, from outside in: Envelope (id, log line, headers), Gate (who asks), BodyReader
+    A request passes, from outside in: Envelope (id, log line, headers), Gate (who asks), Quotas, BodyReader
     (limits), the route, to which DirectWay knows a shorter way.
     """
     metrics, precedence, origin = Metrics(), Precedence(), page_origin(settings)
@@ -79,6 +81,8 @@ def create_app(
                 )
                 yield
 
+    looking = Threads(MAX_KEY_LOOKUPS)
+
     def find_authenticator() -> Authenticator:
         found: Authenticator = app.state.authenticator
         return found
@@ -90,6 +94,10 @@ def create_app(
     def find_trail() -> Trail:
         found: Trail = app.state.runtime.trail
         return found
+
+    async def groups_of(principal: Principal) -> frozenset[str]:
+        catalog: Catalog = app.state.runtime.catalog
+        return await looking.run(catalog.groups_of, principal)
 
     error_handlers: dict[int | type[Exception], ErrorHandler] = {
         ClearanceError: problems.on_clearance_error,
@@ -112,10 +120,16 @@ def create_app(
                 Gate,
                 authenticator=find_authenticator,
                 principals=find_principals,
-                threads=Threads(MAX_KEY_LOOKUPS),
+                threads=looking,
                 metrics_token=settings.metrics_token,
                 page_origin=origin,
                 refusals=Refusals(find_trail, Threads(1)),
+            ),
+            Middleware(
+                Quotas,
+                quotas=settings.quotas,
+                storage=settings.quota_storage.get_secret_value(),
+                groups_of=groups_of,
             ),
             Middleware(
                 BodyReader, most=settings.max_body_kb * 1024, within_s=settings.body_timeout_s
@@ -136,6 +150,7 @@ def create_app(
         operations.metrics_router,
         templates.router,
         models.router,
+        usage.router,
         access.router,
         audit.router,
         keys.router,

@@ -13,7 +13,7 @@ from typing import Self
 
 from sqlalchemy import insert, select
 
-from indexes.catalog.access import confirm
+from indexes.catalog.access import confirm, group_names
 from indexes.catalog.audit.books import Books
 from indexes.catalog.audit.trail import Trail
 from indexes.catalog.database import Database
@@ -85,6 +85,11 @@ class Catalog:
         """
         with self._database.reading() as connection:
             return explain(connection, user, document, token_groups)
+
+    def groups_of(self, principal: Principal) -> frozenset[str]:
+        """Names of the groups that somebody is in now, those of its token included."""
+        with self._database.reading() as connection:
+            return group_names(connection, principal)
 
     def readers_of(self, document: str) -> DocumentReaders:
         """For operators: who may read a document now. Raises NotFound, BadInput."""

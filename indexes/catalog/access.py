@@ -302,6 +302,18 @@ def identities(connection: Connection, principal: Principal) -> Identities:
     return Identities(own=frozenset(found[1]), possible=frozenset(found[0]))
 
 
+_GROUPS = Prepared(
+    select(principals.c.name).where(
+        principals.c.id.in_(IDENTITIES), principals.c.name.startswith("group:")
+    )
+)
+
+
+def group_names(connection: Connection, principal: Principal) -> frozenset[str]:
+    """Names of all groups that the asker is in."""
+    return frozenset(name for (name,) in _GROUPS.rows(connection, asker_parameters(principal)))
+
+
 _MOST_NEW = 1_000
 _NEW_ENTRIES = Prepared(
     select(_entry.reader_set_id, _entry.effect, _entry.principal_id)

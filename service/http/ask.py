@@ -4,6 +4,7 @@ address, to its answer.
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,12 +12,13 @@ from starlette.responses import Response
 
 from indexes.model import Principal, SearchResult
 from service.answering.recording import searched
-from service.answering.values import Ask
+from service.answering.values import Answer, Ask
 from service.http.auth import needs_key, principal_of
 from service.http.bodies import AskBody, SearchBody, passage_count, question_of
 from service.http.deps import PROBLEM_RESPONSES, json_response, run_in_thread, runtime_of
 from service.http.direct import DirectRoute
 from service.http.disconnects import CallerLeft, run_unless_gone
+from service.http.quotas import TOKENS
 from service.http.replies import AskReply, SearchReply, search_json
 from service.http.streaming import AskForm, EventStream, ReplyForm
 from service.runtime import Runtime
@@ -86,7 +88,11 @@ async def answer_over_http(
         if stream:
             events = runtime.answerer.stream(ask, caller, permission)
             event_stream = EventStream(
-                events, request.state.request_id, runtime.count_answer, form, permission
+                events,
+                request.state.request_id,
+                partial(_count, request, runtime),
+                form,
+                permission,
             )
             return await event_stream.response(request.receive)
         answer_work = permission.run_while_permitted(
@@ -96,10 +102,17 @@ async def answer_over_http(
     except CallerLeft:
         request.state.left = True
         return Response(status_code=204)  # nobody is there to read it
-    runtime.count_answer(answer)
+    _count(request, runtime, answer)
     response = json_response(form.whole_reply(answer))
     response.headers["Clearance-Position"] = answer.position
     return response
+
+
+def _count(request: Request, runtime: Runtime, answer: Answer) -> None:
+    """Counts a finished answer, and what it took of the caller's quotas."""
+    runtime.count_answer(answer)
+    if answer.usage is not None:
+        request.scope["state"][TOKENS] = answer.usage.prompt_tokens + answer.usage.completion_tokens
 
 
 def _search_response(body: SearchBody, result: SearchResult, known: str) -> Response:

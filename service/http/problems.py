@@ -81,6 +81,13 @@ TOO_MANY_WRONG_KEYS = ProblemKind(
     "This one was wrong, too.",
     retry_after_s=5,
 )
+QUOTA = ProblemKind(
+    "quota-spent",
+    429,
+    "More was asked than the quota allows.",
+    "Try again after the time in Retry-After. The header RateLimit tells what is left.",
+    shows_detail=True,
+)
 METHOD = ProblemKind(
     "method-not-allowed", 405, "This address does not take that method.", "See the header Allow."
 )

@@ -24,6 +24,7 @@ OPERATORS = frozenset(
         "GET /admin/keys",
         "GET /admin/models",
         "GET /admin/templates",
+        "GET /admin/usage",
         "GET /admin/templates/{template}",
         "GET /metrics",
         "POST /admin/index/rebuild",

@@ -384,6 +384,7 @@ MATRIX = {
     ("GET", "/admin/access/readers"): ADMIN,
     ("GET", "/admin/access/changes"): ADMIN,
     ("GET", "/admin/audit/events"): ADMIN,
+    ("GET", "/admin/usage"): ADMIN,
     ("GET", "/v1/models"): KEY,
     ("GET", "/v1/models/{name:path}"): KEY,
     ("POST", "/v1/chat/completions"): KEY,
