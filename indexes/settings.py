@@ -199,6 +199,11 @@ class Settings(BaseSettings):
         None,
         description="Bearer token for /metrics; without one it takes a key with the scope operate.",
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://.+",
+        description="Collector for OpenTelemetry (OTLP over HTTP), such as http://127.0.0.1:4318; needs the extra otel.",
+    )
     public_url: str | None = Field(
         None,
         description="Where callers reach the service, for links to passages; default: as each request asked.",

@@ -28,9 +28,11 @@ from service.http.oidc.tokens import KeysAndTokens
 from service.http.openai import routes as openai_routes
 from service.http.quotas import Quotas
 from service.http.refusals import Refusals
+from service.http.traced import Traced
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
 from service.operating.threads import Threads
+from service.operating.tracing import Tracing
 from service.runtime import do_duties, installed_version, open_runtime
 
 DESCRIPTION = "Ask your documents. Get answers made only of what you are cleared to read."
@@ -55,6 +57,9 @@ def create_app(
     (limits), the route, to which DirectWay knows a shorter way.
     """
     metrics, precedence, origin = Metrics(), Precedence(), page_origin(settings)
+    tracing = (
+        Tracing(settings.otlp_endpoint, installed_version()) if settings.otlp_endpoint else None
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -69,6 +74,8 @@ def create_app(
         )
         async with opening as runtime, do_duties(runtime):
             with ExitStack() as stack:
+                if tracing is not None:
+                    stack.callback(tracing.close)
                 providers = [Provider(each) for each in settings.identity_providers]
                 for provider in providers:
                     stack.callback(provider.close)
@@ -116,6 +123,7 @@ def create_app(
         telemetry={"tracing": False},
         middleware=[
             Middleware(Envelope, metrics=metrics, precedence=precedence),
+            Middleware(Traced, tracing=tracing),
             Middleware(
                 Gate,
                 authenticator=find_authenticator,

@@ -91,7 +91,7 @@ def compose(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("folders", "extras"),
-    [(PACKAGES, ()), (("tests", "tools"), ("dev",))],
+    [(PACKAGES, ("otel",)), (("tests", "tools"), ("dev",))],
     ids=["packages", "tests and tools"],
 )
 def test_every_library_that_is_imported_is_declared(folders, extras):

@@ -21,6 +21,7 @@ from service.http.disconnects import CallerLeft, run_unless_gone
 from service.http.quotas import TOKENS
 from service.http.replies import AskReply, SearchReply, search_json
 from service.http.streaming import AskForm, EventStream, ReplyForm
+from service.http.traced import ANSWER
 from service.runtime import Runtime
 
 STREAM: dict[int | str, dict[str, Any]] = {
@@ -111,6 +112,7 @@ async def answer_over_http(
 def _count(request: Request, runtime: Runtime, answer: Answer) -> None:
     """Counts a finished answer, and what it took of the caller's quotas."""
     runtime.count_answer(answer)
+    request.scope["state"][ANSWER] = answer
     if answer.usage is not None:
         request.scope["state"][TOKENS] = answer.usage.prompt_tokens + answer.usage.completion_tokens
 

@@ -26,6 +26,7 @@ from service.llm import event_stream
 from service.llm.pool import Pool, PooledModel, RequestRefused
 from service.llm.port import CompletionPart, Prompt, ServedModel, TokenCounts
 from service.llm.tokenizer import LocalTokenizer
+from service.operating.tracing import TRACEPARENT
 
 LIST_S = 10.0  # limit for /v1/models, which the server answers at once
 SPARE_PIECES = 16  # more pieces than tokens asked for: the server ignores max_tokens
@@ -188,6 +189,9 @@ class VllmServer:
         return reply
 
     async def _send(self, request: httpx2.Request, deadline: float) -> httpx2.Response:
+        parent = TRACEPARENT.get()
+        if parent is not None:
+            request.headers["traceparent"] = parent
         return await self._wait_for(self._client.send(request, stream=True), deadline)
 
     async def _wait_for(self, work: Awaitable[T], deadline: float) -> T:
