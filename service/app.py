@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
@@ -20,6 +21,8 @@ from service.http import answers, ask, documents, operations, problems
 from service.http.admin import access, audit, index, keys, models, templates, usage
 from service.http.auth import Authenticator, Gate
 from service.http.direct import DirectWay, ErrorHandler
+from service.http.mcp import resource_metadata
+from service.http.mcp import routes as mcp_routes
 from service.http.middleware import BodyReader, Envelope
 from service.http.oidc import routes as sign_in_routes
 from service.http.oidc.provider import Provider, ask_at_start
@@ -28,6 +31,7 @@ from service.http.oidc.tokens import KeysAndTokens
 from service.http.openai import routes as openai_routes
 from service.http.quotas import Quotas
 from service.http.refusals import Refusals
+from service.http.scim import routes as scim_routes
 from service.http.traced import Traced
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
@@ -130,6 +134,7 @@ def create_app(
                 principals=find_principals,
                 threads=looking,
                 metrics_token=settings.metrics_token,
+                challenge=partial(resource_metadata.challenge, public_url=settings.public_url),
                 page_origin=origin,
                 refusals=Refusals(find_trail, Threads(1)),
             ),
@@ -154,11 +159,14 @@ def create_app(
         documents.router,
         answers.router,
         openai_routes.router,
+        mcp_routes.open_router,
+        mcp_routes.router,
         index.router,
         operations.metrics_router,
         templates.router,
         models.router,
         usage.router,
+        scim_routes.router,
         access.router,
         audit.router,
         keys.router,

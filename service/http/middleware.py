@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from indexes.derived.precedence import Precedence
 from service.http import problems
+from service.http.scim import errors as scim_errors
 from service.operating.metrics import Metrics
 
 log = logging.getLogger("clearance.requests")
@@ -67,7 +68,7 @@ class Envelope:
             with self._precedence.request():
                 await self._app(scope, receive, send_safely)
         except Exception as error:
-            _log_unexpected(error, request_id)
+            log_unexpected(error, request_id)
             if status == 0:
                 await problems.Problem(problems.INTERNAL).response(request_id)(
                     scope, receive, send_safely
@@ -139,9 +140,14 @@ class BodyReader:
             more = message.get("more_body", False)
             if len(body) > self._most:
                 return problems.TOO_LARGE
-        return (
-            problems.NOT_JSON if body and _kinds_of(scope) != {b"application/json"} else bytes(body)
-        )
+        return bytes(body) if not body or _is_json(scope) else problems.NOT_JSON
+
+
+def _is_json(scope: Scope) -> bool:
+    kinds = _kinds_of(scope)
+    if scope["path"].startswith(scim_errors.PREFIX) and len(kinds) == 1:
+        return kinds <= {b"application/json", scim_errors.MEDIA_TYPE.encode()}
+    return kinds == {b"application/json"}
 
 
 def _kinds_of(scope: Scope) -> set[bytes]:
@@ -175,7 +181,7 @@ def _add_safe_headers(message: MutableMapping[str, Any], request_id: str) -> Non
     message["headers"] = [*own, *missing, (_REQUEST_ID, request_id.encode())]
 
 
-def _log_unexpected(error: Exception, request_id: str) -> None:
+def log_unexpected(error: Exception, request_id: str) -> None:
     """Where an unexpected error happened.
 
     Its message may hold a question or a document's text, so it stays out.
