@@ -98,7 +98,7 @@ def opened(principal: Principal, document_id: str, passage_id: str | None = None
 
 
 def listed(principal: Principal, document_ids: Sequence[str]) -> Entry:
-    """Documents whose titles were shown."""
+    """A page of the list of documents."""
     return Entry(body={"kind": "listed", **who(principal), "documents": list(document_ids)})
 
 

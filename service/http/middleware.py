@@ -5,6 +5,7 @@ browser harmless.
 import asyncio
 import logging
 import os
+import re
 import time
 import traceback
 from collections.abc import MutableMapping
@@ -95,9 +96,16 @@ class Envelope:
         )
 
 
+STREAMED = (
+    (b"multipart/form-data", re.compile(r"POST /documents|PUT /documents/[^/]+")),
+    (b"application/octet-stream", re.compile(r"POST /blobs")),
+)
+"""Bodies that their routes take as they come, with limits of their own: (kind, method and path)."""
+
+
 class BodyReader:
     """Reads the whole body before anything else does, up to a size and within a time, and takes
-    nothing but JSON.
+    nothing but JSON. Uploads it leaves to their routes.
     """
 
     def __init__(self, app: ASGIApp, most: int, within_s: float = BODY_S) -> None:
@@ -106,7 +114,8 @@ class BodyReader:
         self._within_s = within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+        bare = scope["type"] != "http" or scope["method"] in ("GET", "HEAD")
+        if bare or is_streamed(scope):
             await self._app(scope, receive, send)
             return
         try:
@@ -148,6 +157,12 @@ def _is_json(scope: Scope) -> bool:
     if scope["path"].startswith(scim_errors.PREFIX) and len(kinds) == 1:
         return kinds <= {b"application/json", scim_errors.MEDIA_TYPE.encode()}
     return kinds == {b"application/json"}
+
+
+def is_streamed(scope: Scope) -> bool:
+    """Whether the body is an upload, which no middleware reads."""
+    kinds, asked = _kinds_of(scope), f"{scope['method']} {scope['path']}"
+    return any(kinds == {kind} and address.fullmatch(asked) for kind, address in STREAMED)
 
 
 def _kinds_of(scope: Scope) -> set[bytes]:

@@ -120,6 +120,11 @@ UNRECORDED = {
     "sources.py:note": "why a file is not stored; no rule and no text changes",
     "sources.py:clear": "why a file was not stored; no rule and no text changes",
     "database.py:together": "what is done inside it records itself",
+    "overrides.py:note_rules": "what a run found; what follows from it for readers is recorded",
+    "uploads.py:keep_blob": "bytes of no document; the upload that uses them is recorded",
+    "uploads.py:purge": "bytes that nobody waits for, and keys of requests",
+    "upload_work.py:discard": "bytes of no document; that they were asked for is recorded",
+    "upload_work.py:finish": "a worker's turn",
     "trail.py:_begin": "the record itself",
     "trail.py:beside": "the record itself",
     "books.py:prune": "recorded in the other book",
@@ -136,6 +141,8 @@ def test_every_write_is_recorded_or_says_why_not():
         if isinstance(function, ast.FunctionDef) and ".writing(" in ast.unparse(function)
     }
     recording = ("record_change(", "record_relabelled(", "delete_document(", "_put_into_sets(")
+    recording += ("put_into_set(", "delete_documents_of_file(")
+    recording += ("add_job(", "cancel_job(", "_retry(")
     silent = {
         name
         for name, source in found.items()

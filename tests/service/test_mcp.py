@@ -15,7 +15,6 @@ from mcp_types import INVALID_PARAMS
 from starlette.testclient import TestClient
 
 from indexes.catalog.audit.books import Books
-from indexes.model import Principal
 from indexes.settings import IdentityProvider, Settings
 from service.app import create_app
 from service.http.mcp.resource_metadata import ResourceMetadataReply, issuers_of
@@ -215,17 +214,6 @@ def test_a_resource_is_read_by_whoever_may_and_hidden_from_everybody_else(
     assert refusal(uri) == absent
     assert refusal("file:///etc/passwd") == absent
     assert refusal("clearance://documents/") == absent
-
-
-def test_the_list_is_read_behind_both_gates(house: Any) -> None:
-    searcher_documents = house.catalog.reading
-    with searcher_documents() as state:
-        nobody = Principal(name="user:nobody")
-        assert state.documents(nobody, after="", limit=10) == []
-        bob = state.documents(Principal(name="user:bob"), after="", limit=1)
-        assert len(bob) == 1
-        rest = state.documents(Principal(name="user:bob"), after=bob[0].id, limit=10)
-        assert {each.title for each in (*bob, *rest)} == {"Roadmap", "Menu"}
 
 
 # --- who may come -------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """One exchange of the protocol for each request: nothing is remembered from one to the next."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import mcp_types as types
@@ -14,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from indexes.catalog.filters import Filters
 from indexes.errors import ClearanceError
 from indexes.model import DocumentEntry, DocumentView
+from indexes.search.document_list import DocumentPage
 from service.answering.recording import listed
 from service.http import problems
 from service.http.auth import principal_of
-from service.http.deps import check_public_id, run_in_thread, runtime_of
+from service.http.deps import run_in_thread, runtime_of
 from service.http.disconnects import CallerLeft
 from service.http.documents import MAX_CHARACTERS
 from service.http.mcp.tools import TOOLS, CitedAnswer, ToolKind, metadata_of, open_document
@@ -79,12 +80,11 @@ async def list_resources(
     request = _request_of(context)
     after = params.cursor if params is not None else None
     try:
-        found = await _list_documents(request, after)
+        page = await _list_documents(request, after)
     except Exception as error:
         raise _protocol_error(_problem_of(error, request)) from error
-    more = found[PAGE - 1].id if len(found) > PAGE else None
     return types.ListResourcesResult(
-        resources=[_resource_of(each) for each in found[:PAGE]], next_cursor=more
+        resources=[_resource_of(each) for each in page.documents], next_cursor=page.next
     )
 
 
@@ -132,17 +132,15 @@ def _request_of(context: Context) -> Request:
     return context.request
 
 
-async def _list_documents(request: Request, after: str | None) -> Sequence[DocumentEntry]:
-    """One more than a part of the list has, if there are more."""
+async def _list_documents(request: Request, cursor: str | None) -> DocumentPage:
     caller, runtime = principal_of(request), runtime_of(request)
-    start = "" if after is None else check_public_id(after)
 
-    def list_part() -> Sequence[DocumentEntry]:
-        found = runtime.searcher.documents(caller, after=start, limit=PAGE + 1)
-        runtime.trail.record(listed(caller, [each.id for each in found[:PAGE]]))
-        return found
+    def list_page() -> DocumentPage:
+        page = runtime.documents.page(caller, Filters(), cursor, PAGE)
+        runtime.trail.record(listed(caller, [each.id for each in page.documents]))
+        return page
 
-    return await run_in_thread(runtime, list_part)
+    return await run_in_thread(runtime, list_page)
 
 
 def _describe(name: str, tool: ToolKind) -> types.Tool:
