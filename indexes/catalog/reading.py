@@ -40,6 +40,7 @@ from indexes.catalog.schema import (
     chunks,
     document_texts,
     documents,
+    kept_revisions,
     reader_sets,
 )
 from indexes.errors import NotFound
