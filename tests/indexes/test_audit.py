@@ -140,7 +140,12 @@ def test_every_write_is_recorded_or_says_why_not():
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(function, ast.FunctionDef) and ".writing(" in ast.unparse(function)
     }
-    recording = ("record_change(", "record_relabelled(", "delete_document(", "_put_into_sets(")
+    recording: tuple[str, ...] = (
+        "record_change(",
+        "record_relabelled(",
+        "delete_document(",
+        "_put_into_sets(",
+    )
     recording += ("put_into_set(", "delete_documents_of_file(")
     recording += ("add_job(", "cancel_job(", "_retry(")
     silent = {
