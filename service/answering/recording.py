@@ -120,7 +120,7 @@ def _answered(found: Found, answer: Answer) -> Entry:
         "answer": answer.answer_id,
         **who(found.asked.principal),
         "outcome": "abstained" if answer.abstained else "answered",
-        "by": answer.answerer,
+        "answerer": answer.answerer,
         "model": answer.model,
         "citations": [citation.n for citation in answer.citations],
     }

@@ -157,7 +157,7 @@ def test_what_goes_wrong_inside_is_not_told(
         raise RuntimeError("heliotrope")
 
     monkeypatch.setattr("indexes.search.searcher.Searcher.search", broken)
-    monkeypatch.setattr("indexes.search.searcher.Searcher.documents", broken)
+    monkeypatch.setattr("indexes.search.document_list.DocumentList.page", broken)
     refused = call(served, house.keys["ada"], "search", query=QUESTION)
     assert refused.is_error
     assert "heliotrope" not in str(refused)
