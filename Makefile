@@ -33,7 +33,7 @@ PROGRESS = $(PYTHON) tools/progress.py
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PIP_FLAGS := --disable-pip-version-check --no-input $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help setup setup-llm setup-browser setup-oidc setup-redis warm check test test-quick bench-quick attack serve ingest demo clean clean-all python
+.PHONY: help setup setup-llm setup-browser setup-oidc setup-redis setup-proxy warm check test test-quick bench-quick attack serve ingest demo clean clean-all python
 
 help:
 	@echo "make setup    install the pinned packages into $(VENV)"
@@ -68,6 +68,12 @@ setup-redis: python
 	@command -v redis-server >/dev/null && exit 0; as=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	$(PROGRESS) "Installing Redis" -- sh -ec "$$as apt-get update; \
 	$$as env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 redis-server"
+
+# The way through a TLS proxy is tested with a real one.
+setup-proxy: python
+	@command -v haproxy >/dev/null && exit 0; as=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	$(PROGRESS) "Installing haproxy" -- sh -ec "$$as apt-get update; \
+	$$as env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 haproxy"
 
 # Sign-in is tested with a real identity provider, where there is npm.
 OIDC := var/oidc-provider

@@ -186,6 +186,10 @@ class Settings(BaseSettings):
         ge=1,
         description="Of one address; default: half of all. A proxy in front is one address.",
     )
+    trusted_proxies: str = Field(
+        "127.0.0.1",
+        description="Addresses or networks, with commas between, whose X-Forwarded-For and -Proto count.",
+    )
     header_timeout_s: float = Field(
         10.0, gt=0, description="For the whole head of a request to arrive."
     )

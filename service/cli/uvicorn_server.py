@@ -31,6 +31,7 @@ async def run_server(settings: Settings, address: socket.socket) -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
+            forwarded_allow_ips=settings.trusted_proxies,
             backlog=ACCEPTED_AT_ONCE,
             timeout_graceful_shutdown=GOODBYE_S,
             lifespan="off",
