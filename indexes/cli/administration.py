@@ -162,7 +162,10 @@ def add_group(
     name: str,
     external: Annotated[
         bool,
-        typer.Option("--external", help="The identity provider says in its tokens who is in it."),
+        typer.Option(
+            "--external",
+            help="Tokens of an identity provider say who is in it; named PROVIDER/GROUP.",
+        ),
     ] = False,
 ) -> None:
     """Make a group. Members get what its name is allowed to read."""

@@ -6,6 +6,7 @@ so that whoever comes with an API key finds a free thread.
 """
 
 import json
+import logging
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -32,6 +33,8 @@ START_S = 2.0  # for all of them, when the service starts
 MAX_ANSWER_BYTES = 1 << 20
 MAX_KEYS = 100
 DISCOVERY = "/.well-known/openid-configuration"
+
+log = logging.getLogger("clearance.identity")
 
 Fetch = Callable[[str], Any]
 """The JSON at an address. Raises ProviderUnavailable."""
@@ -106,8 +109,8 @@ class Provider:
         secret = self.settings.client_secret
         if secret is None:
             return _fetch_json(self._client, address, form)
-        known = self.published().metadata.get("token_endpoint_auth_methods_supported") or ()
-        if "client_secret_post" in known:
+        ways = self.published().metadata.get("token_endpoint_auth_methods_supported")
+        if isinstance(ways, list) and "client_secret_post" in ways:
             said = {**form, "client_secret": secret.get_secret_value()}
             return _fetch_json(self._client, address, said)
         names = self.settings.client_id or "", secret.get_secret_value()
@@ -121,8 +124,9 @@ class Provider:
                 if self._clock() - self._asked_at >= pause_s:
                     self._asked_at = self._clock()
                     self._known = self._ask()
-            except ProviderUnavailable:
-                return self._last_good()
+            except ProviderUnavailable as error:
+                fields = {"provider": self.settings.name, "reason": str(error)}
+                log.warning("an identity provider cannot be asked", extra={"fields": fields})
             finally:
                 self._asking.release()
         return self._last_good()
@@ -194,9 +198,9 @@ def _fetch_json(
             for part in reply.iter_bytes():
                 body += part
                 if len(body) > MAX_ANSWER_BYTES or time.monotonic() > until:
-                    raise ProviderUnavailable("Its answer is too long or too slow.")
+                    raise ProviderUnavailable(f"{address}: it answers too much or too slowly.")
             if reply.status_code != 200:
-                raise ProviderUnavailable(f"It answered with status {reply.status_code}.")
+                raise ProviderUnavailable(f"{address}: status {reply.status_code}.")
         return json.loads(body)
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as error:
-        raise ProviderUnavailable(f"It is {type(error).__name__}.") from error
+        raise ProviderUnavailable(f"{address}: {type(error).__name__}.") from error

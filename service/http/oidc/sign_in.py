@@ -104,7 +104,7 @@ class SignIn:
         id_token = self._exchange(provider, came_back.get("code", ""), begun["verifier"])
         claims = _verify_id_token(id_token, provider, begun["nonce"])
         who = find_person(self._catalog.subjects, provider, claims)
-        seconds = max(0, min(int(claims["exp"] - time.time()), LONGEST_S))
+        seconds = max(0, min(int(claims["exp"]) - int(time.time()), LONGEST_S))
         ends = datetime.fromtimestamp(time.time() + seconds, UTC)
         secret = self._catalog.sessions.start(
             who, provider.settings.issuer, id_token, ends, by=SIGN_IN
