@@ -59,12 +59,25 @@ class Principal:
     key: str | None = None
     # groups that came with the token, valid for this request only
     groups: frozenset[str] = frozenset()
-    # the provider ("corp") whose token did not tell all groups: every deny of a group of it holds
-    unknown_groups: str | None = None
+    # the provider ("corp") that told all its groups with the token. Of any other that knows this
+    # person every group may be one of theirs, so that denies of it hold
+    told_by: str | None = None
     # of `indexes.scopes`, as they were when it came; none gives a right to read
     scopes: frozenset[str] = frozenset()
     # who asks as this principal, "user:bot", with a key of its own. If None, the principal itself
     acted_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Whom an asker is, by ids; none if it is nobody, or if its key does not hold."""
+
+    own: frozenset[int]  # the asker and all groups that it is in
+    possible: frozenset[int]  # groups that it may be in: only denies count
+
+    def are_meant(self, effect: str, who: int) -> bool:
+        """Whether an entry of a reader set means this asker."""
+        return who in self.own or (effect == "deny" and who in self.possible)
 
 
 @dataclass(frozen=True, slots=True)

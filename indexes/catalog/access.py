@@ -6,7 +6,6 @@ once; `asker_parameters` gives their parameters.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,12 +35,12 @@ from indexes.catalog.schema import (
     key_scopes,
     memberships,
     principal_scopes,
+    principal_subjects,
     principals,
     reader_set_entries,
 )
 from indexes.errors import BadPrincipal, NotAuthenticated, NotPermitted
-from indexes.model import PUBLIC, Principal
-from indexes.principals import external_prefix
+from indexes.model import PUBLIC, Identities, Principal
 from indexes.scopes import ACT_AS, ASK, includes
 
 MAX_TOKEN_GROUPS = 10_000  # refused above, never cut short: a cut could drop a deny
@@ -65,7 +64,7 @@ def asker_parameters(principal: Principal) -> dict[str, Any]:
         "key_scope": ASK if principal.acted_by is None else ACT_AS,
         "now": datetime.now(UTC).replace(tzinfo=None),  # as `Moment` keeps it
         "names": [PUBLIC, *sorted(principal.groups)],
-        "possibly": principal.unknown_groups and external_prefix(principal.unknown_groups),
+        "told_by": principal.told_by,
     }
 
 
@@ -163,15 +162,24 @@ at once.
 """
 
 IDENTITIES = select(_mine.c.id)
-_prefix: BindParameter[str | None] = bindparam("possibly", type_=String)
+_link = principal_subjects.c
+_untold = (
+    select((literal("group:") + _link.provider + "/").label("prefix"))
+    .where(
+        _link.principal_id == select(_asker.c.id).scalar_subquery(),
+        _link.provider != func.coalesce(bindparam("told_by", type_=String), ""),
+    )
+    .cte("untold")
+    .prefix_with("MATERIALIZED")
+)
+_prefix = _untold.c.prefix
 _possible = (
     select(principals.c.id, principals.c.changed)
     .where(
-        _prefix.is_not(None),  # if there is none, the table is not looked at
+        exists(select(_prefix)),  # if there is none, the table is not looked at
         principals.c.external == 1,
         principals.c.known == 1,
-        func.substr(principals.c.name, 1, func.length(_prefix)) == _prefix,
-        exists(select(_asker.c.id)),
+        exists().where(func.substr(principals.c.name, 1, func.length(_prefix)) == _prefix),
     )
     .cte("possible")
     .prefix_with("MATERIALIZED")
@@ -182,8 +190,10 @@ _maybe = _possible_start.union(
         _possible_start, memberships.c.member_id == _possible_start.c.id
     )
 )
-"""Ids of the groups that an asker may be in, whose token did not tell: all declared ones of its
-provider, and those they are in. They count for denies only. Empty for a token that told all.
+"""Ids of the groups that an asker may be in without our knowing: all declared ones of the providers
+that know it and have not told all its groups with this request, and those they are in.
+
+They count for denies only. Empty for whom no provider knows.
 """
 _POSSIBLE = select(_maybe.c.id)
 
@@ -280,18 +290,6 @@ def asker(connection: Connection, principal: Principal) -> Asker:
     if not count and _came_with_proof(principal):
         raise NotAuthenticated()
     return count, changed, int(ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Identities:
-    """Whom an asker is, by ids; none if it is nobody, or if its key does not hold."""
-
-    own: frozenset[int]  # the asker and all groups that it is in
-    possible: frozenset[int]  # groups that it may be in: only denies count
-
-    def are_meant(self, effect: str, who: int) -> bool:
-        """Whether an entry of a reader set means this asker."""
-        return who in self.own or (effect == "deny" and who in self.possible)
 
 
 def identities(connection: Connection, principal: Principal) -> Identities:

@@ -5,12 +5,12 @@ The verdict is the gate's own. Text and title of the document are not looked at.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from indexes.catalog.access import readable_sets
+from indexes.catalog.access import identities, readable_sets
 from indexes.catalog.database import in_batches
 from indexes.catalog.names import declared_id, find_nearest
 from indexes.catalog.schema import documents, memberships, principals, reader_set_entries
@@ -21,6 +21,7 @@ from indexes.principals import group_name
 MAX_WAYS = 20  # shortest ways from a user to one group that are told
 
 _TOKEN = "the token of "
+_UNTOLD = "what a provider did not tell of "
 
 MembershipChain = tuple[str, ...]
 
@@ -91,7 +92,11 @@ def explain(
     )
     ways = _find_ways(connection, {user_id: who.name} | counted, who.name)
     entries = tuple(_find_entries(connection, found.reader_set_id, ways))
-    asker = Principal(name=who.name, groups=frozenset(counted.values()))
+    asker = Principal(
+        name=who.name, groups=frozenset(counted.values()), told_by=_teller(token_groups)
+    )
+    untold = _find_untold(connection, asker, ways)
+    entries = tuple(_with_untold(entry, untold) for entry in entries)
     may_read = bool(readable_sets(connection, asker, {found.reader_set_id}))
     enabled = who.state == "active"
     return Explanation(
@@ -104,6 +109,30 @@ def explain(
         notes=notes,
         would_change=tuple(_suggest_changes(who.name, entries, enabled=enabled)),
     )
+
+
+def _teller(token_groups: Collection[str]) -> str | None:
+    """The provider whose token brings these groups, which are taken for all that there are."""
+    said = {group_name(name).removeprefix("group:").partition("/")[0] for name in token_groups}
+    return said.pop() if len(said) == 1 else None
+
+
+def _find_untold(
+    connection: Connection, asker: Principal, ways: Mapping[int, list[MembershipChain]]
+) -> dict[str, MembershipChain]:
+    """By name, the groups that the asker may be in without our knowing."""
+    possible = identities(connection, asker).possible - ways.keys()
+    found: dict[str, MembershipChain] = {}
+    for batch in in_batches(sorted(possible)):
+        names = connection.scalars(select(principals.c.name).where(principals.c.id.in_(batch)))
+        found.update((name, (f"{_UNTOLD}{asker.name}", name)) for name in names)
+    return found
+
+
+def _with_untold(entry: RuleEntry, untold: Mapping[str, MembershipChain]) -> RuleEntry:
+    if entry.effect != "deny" or entry.name not in untold:
+        return entry
+    return replace(entry, ways=(untold[entry.name],))
 
 
 def find_document(connection: Connection, given: str) -> Any:
@@ -257,7 +286,7 @@ def _suggest_ends(entry: RuleEntry) -> Iterator[str]:
     )
     direct = [
         f"{group} at the identity provider"
-        if member.startswith(_TOKEN)
+        if member.startswith((_TOKEN, _UNTOLD))
         else f"clearance groups leave {group} {member}"
         for group, member in last
     ]

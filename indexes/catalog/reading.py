@@ -17,7 +17,6 @@ from indexes.attributes import text_problem
 from indexes.catalog.access import (
     NO_SET,
     Asker,
-    Identities,
     asker,
     asker_parameters,
     confirm,
@@ -40,7 +39,16 @@ from indexes.catalog.schema import (
     reader_sets,
 )
 from indexes.errors import NotFound
-from indexes.model import DocumentView, Hit, PageMark, Principal, Row, SectionMark, TableMark
+from indexes.model import (
+    DocumentView,
+    Hit,
+    Identities,
+    PageMark,
+    Principal,
+    Row,
+    SectionMark,
+    TableMark,
+)
 
 if TYPE_CHECKING:
     import numpy as np

@@ -101,6 +101,7 @@ principals = _table(
     Column(
         "changed", Id, nullable=False, default=0, server_default="0"
     ),  # number of the newest change of its groups, or of what counts of it
+    Index("ix_principals_external", "external"),
 )
 
 principal_aliases = Table(
@@ -302,6 +303,7 @@ principal_subjects = Table(
     # whom an identity provider means by its `sub`, which it never gives to anybody else
     Column("issuer", String(512), primary_key=True),
     Column("subject", String(255), primary_key=True),
+    Column("provider", String(64), nullable=False),  # ours for it: what its groups begin with
     Column("principal_id", Id, ForeignKey("principals.id"), nullable=False),
     Index("ix_principal_subjects_principal_id", "principal_id"),
 )
@@ -314,8 +316,7 @@ sessions = Table(
     Column("principal_id", Id, ForeignKey("principals.id"), nullable=False),
     Column("issuer", String(512), nullable=False),
     Column("groups", JSON, nullable=False),  # names that the token brought
-    # the provider's name, if the token did not tell all of its groups
-    Column("unknown_groups", String(255)),
+    Column("told_by", String(64)),  # the provider, if its token told all groups
     Column("id_token", Text, nullable=False),  # the provider wants it back at the sign-out
     Column("expires_at", Moment, nullable=False),
     Index("ix_sessions_principal_id", "principal_id"),

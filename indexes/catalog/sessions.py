@@ -29,7 +29,7 @@ _FOUND = Prepared(  # every request of the page asks it
         principals.c.id,
         principals.c.name,
         sessions.c.groups,
-        sessions.c.unknown_groups,
+        sessions.c.told_by,
         principal_scopes.c.scope,
     )
     .join(sessions, sessions.c.principal_id == principals.c.id)
@@ -61,7 +61,7 @@ class Sessions:
             "principal_id": who.id,
             "issuer": issuer,
             "groups": sorted(who.groups),
-            "unknown_groups": who.unknown_groups,
+            "told_by": who.told_by,
             "id_token": id_token,
             "expires_at": expires_at,
         }
@@ -78,12 +78,12 @@ class Sessions:
             found = _FOUND.rows(connection, asked)
         if not found:
             raise NotAuthenticated()
-        who, name, groups, unknown_groups, _ = found[0]
+        who, name, groups, told_by, _ = found[0]
         return Principal(
             name=name,
             id=who,
             groups=frozenset(decode_json(groups)),
-            unknown_groups=unknown_groups,
+            told_by=told_by,
             scopes=frozenset({ASK, *(scope for *_, scope in found if scope is not None)}),
         )
 

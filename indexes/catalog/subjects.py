@@ -37,6 +37,7 @@ class SubjectInfo:
     """A link as administrators see it."""
 
     user: str
+    provider: str
     issuer: str
     subject: str
 
@@ -81,7 +82,7 @@ class Subjects:
                 who = _declare(connection, issuer, subject, provider)
                 connection.execute(
                     insert(principal_subjects).values(
-                        issuer=issuer, subject=subject, principal_id=who
+                        issuer=issuer, subject=subject, provider=provider, principal_id=who
                     )
                 )
                 known = _find_person(connection, issuer, subject)
@@ -91,10 +92,10 @@ class Subjects:
             assert known is not None
             return known
 
-    def link(self, user: str, issuer: str, subject: str, *, by: Actor) -> None:
+    def link(self, user: str, provider: str, issuer: str, subject: str, *, by: Actor) -> None:
         """From now on the provider means this user by the subject.
 
-        Raises NotFound, BadInput, and AlreadyExists if it means another one who is there.
+        provider: ours for it. Raises NotFound, BadInput, and AlreadyExists if it means another one who is there.
         """
         if not 0 < len(subject) <= MAX_SUBJECT_CHARS:
             raise BadInput(f"A subject has 1 to {MAX_SUBJECT_CHARS} characters.")
@@ -106,46 +107,54 @@ class Subjects:
                 .join(principal_subjects, _link.principal_id == principals.c.id)
                 .where(*this)
             ).first()
+            values = {"provider": provider, "principal_id": user_id}
             if holder is None:
-                values = {"issuer": issuer, "subject": subject, "principal_id": user_id}
-                connection.execute(insert(principal_subjects).values(values))
-            elif holder.state == "removed":
-                connection.execute(
-                    update(principal_subjects).where(*this).values(principal_id=user_id)
-                )
-            elif holder.id != user_id:
+                linked = insert(principal_subjects).values(issuer=issuer, subject=subject, **values)
+                connection.execute(linked)
+            elif holder.state == "removed" or holder.id == user_id:
+                connection.execute(update(principal_subjects).where(*this).values(values))
+            else:
                 raise AlreadyExists(
                     f"The provider means {holder.name} by this subject.",
                     remedy="Unlink it first: clearance users unlink NAME.",
                 )
-            told = {"issuer": issuer, "subject": subject}
+            note_people(connection, user_id)
+            told = {"provider": provider, "issuer": issuer, "subject": subject}
             record_change(connection, "user.linked", user_name(user), after=told)
 
-    def unlink(self, user: str, issuer: str | None = None, *, by: Actor) -> int:
+    def unlink(self, user: str, provider: str | None = None, *, by: Actor) -> int:
         """How many links of the user end, with their sessions: to one provider, or to all.
 
         Raises NotFound.
         """
         with self._database.writing(by) as connection:
             user_id = declared_id(connection, "user", user)
-            record_change(connection, "user.unlinked", user_name(user), before={"issuer": issuer})
-            ended = 0
-            for table in (sessions, principal_subjects):
-                these = [table.c.principal_id == user_id]
-                these += [table.c.issuer == issuer] if issuer is not None else []
-                ended = connection.execute(delete(table).where(*these)).rowcount
-            return ended
+            record_change(
+                connection, "user.unlinked", user_name(user), before={"provider": provider}
+            )
+            these = [_link.principal_id == user_id]
+            these += [_link.provider == provider] if provider is not None else []
+            issuers = select(_link.issuer).where(*these)
+            connection.execute(
+                delete(sessions).where(
+                    sessions.c.principal_id == user_id, sessions.c.issuer.in_(issuers)
+                )
+            )
+            note_people(connection, user_id)
+            return connection.execute(delete(principal_subjects).where(*these)).rowcount
 
     def list(self) -> list[SubjectInfo]:
         """All links, by name of the user."""
-        wanted = select(principals.c.name, _link.issuer, _link.subject).join(
+        wanted = select(principals.c.name, _link.provider, _link.issuer, _link.subject).join(
             principal_subjects, _link.principal_id == principals.c.id
         )
         with self._database.reading() as connection:
             rows = connection.execute(wanted.order_by(principals.c.name, _link.issuer))
             return [
-                SubjectInfo(user=name.partition("#")[0], issuer=issuer, subject=subject)
-                for name, issuer, subject in rows
+                SubjectInfo(
+                    user=name.partition("#")[0], provider=provider, issuer=issuer, subject=subject
+                )
+                for name, provider, issuer, subject in rows
             ]
 
     # --- what a person may do besides asking ----------------------------------------------------

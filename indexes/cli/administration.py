@@ -16,6 +16,7 @@ from indexes.cli.documents import documents
 from indexes.cli.jobs import jobs
 from indexes.cli.keys import keys
 from indexes.cli.terminal import show_progress
+from indexes.errors import BadInput
 from indexes.scopes import OF_PEOPLE
 
 if TYPE_CHECKING:
@@ -108,22 +109,23 @@ def list_users(as_json: Json = False) -> None:
 @users.command("link")
 def link_user(
     name: str,
-    issuer: Annotated[str, typer.Option(help="The identity provider, as tokens say in `iss`.")],
+    provider: Annotated[str, typer.Option(help="An identity provider, as the settings call it.")],
     subject: Annotated[str, typer.Option(help="Whom it means, as tokens say in `sub`.")],
 ) -> None:
     """Say whom an identity provider means by a subject. The user then signs in there."""
     with open_catalog() as catalog:
-        catalog.subjects.link(name, issuer, subject, by=command_line_actor())
+        issuer = _issuer_of(provider)
+        catalog.subjects.link(name, provider, issuer, subject, by=command_line_actor())
 
 
 @users.command("unlink")
 def unlink_user(
     name: str,
-    issuer: Annotated[str | None, typer.Option(help="Only from this one; default: all.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Only from this one; default: all.")] = None,
 ) -> None:
     """No identity provider means this user any more, from the next request on."""
     with open_catalog() as catalog:
-        ended = catalog.subjects.unlink(name, issuer, by=command_line_actor())
+        ended = catalog.subjects.unlink(name, provider, by=command_line_actor())
     typer.echo(f"{ended} links of {name} ended.")
 
 
@@ -132,7 +134,7 @@ def list_links(as_json: Json = False) -> None:
     """Whom identity providers mean, those of removed users included: they let nobody in."""
     with open_catalog() as catalog:
         found = catalog.subjects.list()
-    lines = [f"{link.user}  {link.issuer}  {link.subject}" for link in found]
+    lines = [f"{link.user}  {link.provider}  {link.issuer}  {link.subject}" for link in found]
     print_result([asdict(link) for link in found], lines, as_json)
 
 
@@ -330,6 +332,19 @@ def _warn_of_rules_left(new: str, left: Mentions) -> None:
     if left:
         told = f"{left} named {new} before anybody had that name."
         warn(f"{told} They mean nobody until their rules are read again.")
+
+
+def _issuer_of(provider: str) -> str:
+    """Raises BadInput."""
+    there = configuration.load().identity_providers
+    for each in there:
+        if each.name == provider:
+            return each.issuer
+    names = ", ".join(each.name for each in there) or "none"
+    raise BadInput(
+        f"No identity provider is called {provider[:40]!a}.",
+        remedy=f"In CLEARANCE_IDENTITY_PROVIDERS there are: {names}.",
+    )
 
 
 def _describe_principal(info: PrincipalInfo) -> str:

@@ -9,10 +9,10 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog.access import Asker, Identities
+from indexes.catalog.access import Asker
 from indexes.catalog.reading import ReadState
 from indexes.derived.snapshot import Snapshot
-from indexes.model import Principal
+from indexes.model import Identities, Principal
 
 _CACHED = 10_000  # principals
 _CACHED_SETS = 10_000_000  # reader sets of all of them together, 8 bytes each

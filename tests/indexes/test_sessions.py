@@ -20,7 +20,7 @@ CORP, SOON = "https://corp.test", timedelta(hours=1)
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     made.catalog.people.add_user("ada", by=TESTER)
-    made.catalog.subjects.link("ada", CORP, "1", by=TESTER)
+    made.catalog.subjects.link("ada", "corp", CORP, "1", by=TESTER)
     yield made
     made.close()
 
@@ -28,7 +28,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def person(catalog: Catalog) -> Principal:
     found = catalog.subjects.find(CORP, "1")
     assert found is not None
-    return replace(found, groups=frozenset({"group:corp/staff"}), unknown_groups="corp")
+    return replace(found, groups=frozenset({"group:corp/staff"}), told_by="corp")
 
 
 def start(catalog: Catalog, ends: timedelta = SOON) -> str:

@@ -27,7 +27,7 @@ def catalog(world: World) -> Catalog:
 
 
 def test_a_subject_means_who_it_was_linked_to_under_any_name(catalog: Catalog) -> None:
-    catalog.subjects.link("ada", CORP, "1", by=TESTER)
+    catalog.subjects.link("ada", "corp", CORP, "1", by=TESTER)
     found = catalog.subjects.find(CORP, "1")
     assert found is not None
     assert (found.name, found.key, found.scopes) == ("user:ada", None, frozenset({"ask"}))
@@ -41,15 +41,15 @@ def test_a_subject_means_who_it_was_linked_to_under_any_name(catalog: Catalog) -
 
 def test_a_subject_that_means_somebody_is_not_given_to_another(catalog: Catalog) -> None:
     catalog.people.add_user("bob", by=TESTER)
-    catalog.subjects.link("ada", CORP, "1", by=TESTER)
-    catalog.subjects.link("ada", CORP, "1", by=TESTER)
+    catalog.subjects.link("ada", "corp", CORP, "1", by=TESTER)
+    catalog.subjects.link("ada", "corp", CORP, "1", by=TESTER)
     with pytest.raises(AlreadyExists):
-        catalog.subjects.link("bob", CORP, "1", by=TESTER)
+        catalog.subjects.link("bob", "corp", CORP, "1", by=TESTER)
     for wrong in ("", "x" * 256):
         with pytest.raises(BadInput):
-            catalog.subjects.link("bob", CORP, wrong, by=TESTER)
+            catalog.subjects.link("bob", "corp", CORP, wrong, by=TESTER)
     assert catalog.subjects.unlink("ada", by=TESTER) == 1
-    catalog.subjects.link("bob", CORP, "1", by=TESTER)
+    catalog.subjects.link("bob", "corp", CORP, "1", by=TESTER)
     assert [link.user for link in catalog.subjects.list()] == ["user:bob"]
 
 
@@ -64,7 +64,7 @@ def test_who_is_disabled_or_removed_is_refused_and_not_made_anew(catalog: Catalo
     catalog.people.remove_user("corp/1", by=TESTER)
     with pytest.raises(NotAuthenticated):
         catalog.subjects.welcome(CORP, "1", "corp", by=TESTER)
-    catalog.subjects.link("ada", CORP, "1", by=TESTER)
+    catalog.subjects.link("ada", "corp", CORP, "1", by=TESTER)
     again = catalog.subjects.welcome(CORP, "1", "corp", by=TESTER)
     assert again.name == "user:ada"
 
@@ -81,7 +81,7 @@ def test_who_comes_first_gets_no_name_that_a_rule_says(world: World) -> None:
 
 
 def test_scopes_of_people_are_looked_up_where_they_act(catalog: Catalog) -> None:
-    catalog.subjects.link("ada", CORP, "1", by=TESTER)
+    catalog.subjects.link("ada", "corp", CORP, "1", by=TESTER)
     catalog.subjects.grant("ada", "operate", by=TESTER)
     catalog.subjects.grant("ada", "operate", by=TESTER)
     ada = catalog.subjects.find(CORP, "1")

@@ -1,4 +1,4 @@
-"""A token that does not tell all groups: whatever denies a group that its bearer may be in, holds."""
+"""Groups at a provider that nobody told of: whatever denies one that somebody may be in, holds."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -50,6 +50,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         people.add_group(group, by=TESTER)
     people.add_member("visitors", "group:corp/temps", by=TESTER)
     people.add_member("outside", "group:visitors", by=TESTER)
+    made.catalog.subjects.link("ada", "corp", "https://corp.test", "1", by=TESTER)
     for title, (allow, deny) in RULES.items():
         made.put(title, f"{WORD} {title}", *allow, deny=deny)
     yield made
@@ -58,11 +59,11 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def told(world: World) -> Principal:
     ada = world.catalog.keys.authenticate(world.catalog.keys.issue("ada", by=TESTER).secret)
-    return replace(ada, key=None, groups=frozenset({"group:corp/staff"}))
+    return replace(ada, key=None, groups=frozenset({"group:corp/staff"}), told_by="corp")
 
 
 def untold(world: World) -> Principal:
-    return replace(told(world), groups=frozenset(), unknown_groups="corp")
+    return replace(told(world), groups=frozenset(), told_by=None)
 
 
 def titles(world: World, who: Principal) -> set[str]:
@@ -75,7 +76,7 @@ def titles(world: World, who: Principal) -> set[str]:
 
 
 def ways_to_read(world: World, title: str) -> dict[str, Callable[[Principal], object]]:
-    everybody = Principal(name="user:ada", groups=frozenset({"group:corp/staff"}))
+    everybody = Principal(name="user:ada", groups=frozenset({"group:corp/staff"}), told_by="corp")
     (hit,) = [hit for hit in world.searcher.search(WORD, everybody, 50).hits if hit.title == title]
     return {
         "document": lambda who: world.searcher.document(hit.document_id, who),
@@ -87,9 +88,36 @@ def test_what_a_token_tells_and_does_not_tell_decides(world: World) -> None:
     for _ in range(2):  # in turn, so that what is remembered of one cannot help the other
         assert titles(world, told(world)) == TOLD
         assert titles(world, untold(world)) == UNTOLD
-    assert titles(world, replace(untold(world), unknown_groups="other")) == (
-        TOLD - {"denied at another provider", "of a group of the provider"}
-    )
+    assert titles(world, replace(told(world), told_by="other")) == UNTOLD | {
+        "of a group of the provider"
+    }
+
+
+def test_whoever_comes_without_a_token_has_told_nothing(world: World) -> None:
+    """By key, asked for by a program, by name on the command line."""
+    key = world.catalog.keys.authenticate(world.catalog.keys.issue("ada", by=TESTER).secret)
+    bot = world.catalog.keys.issue("bob", scopes=["act-as"], by=TESTER)
+    for who in (
+        key,
+        replace(key, key=bot.id, acted_by="user:bob"),
+        Principal(name="user:ada"),
+    ):
+        assert titles(world, who) == UNTOLD
+
+
+def test_of_whom_no_provider_knows_nothing_is_untold(world: World) -> None:
+    assert "denied directly" in titles(world, Principal(name="user:bob"))
+    who = Principal(name="user:ada")
+    assert titles(world, who) == UNTOLD
+    world.catalog.subjects.unlink("ada", by=TESTER)
+    assert titles(world, who) == TOLD - {"of a group of the provider"}
+    world.catalog.subjects.link("ada", "other", "https://other.test", "1", by=TESTER)
+    assert titles(world, who) == TOLD - {
+        "of a group of the provider",
+        "denied at another provider",
+    }
+    world.catalog.subjects.link("ada", "corp", "https://corp.test", "1", by=TESTER)
+    assert titles(world, who) == UNTOLD - {"denied at another provider"}
 
 
 def test_both_gates_and_every_way_to_read_say_the_same(world: World) -> None:
@@ -174,7 +202,7 @@ def model(
 ) -> set[str]:
     own = closure({"public", "user:ada", *who.groups}, above)
     possible = (
-        closure({"group:corp/temps", "group:corp/staff"}, above) if who.unknown_groups else set()
+        closure({"group:corp/temps", "group:corp/staff"}, above) if who.told_by is None else set()
     )
     return {
         title
@@ -188,3 +216,16 @@ def closure(names: set[str], above: set[tuple[str, str]]) -> set[str]:
     while more := {group for group, member in above if member in found} - found:
         found |= more
     return found
+
+
+def test_an_operator_is_told_that_a_group_was_not_told(world: World) -> None:
+    def verdict(title: str, *groups: str) -> tuple[bool, str]:
+        told = world.catalog.explain("ada", title, groups)
+        return told.may_read, "\n".join(told.lines())
+
+    for title in RULES:
+        assert verdict(title)[0] == (title in UNTOLD), title
+        assert verdict(title, "corp/staff")[0] == (title in TOLD), title
+    denied, why = verdict("denied far above")
+    assert not denied
+    assert "what a provider did not tell of user:ada is in group:outside" in why

@@ -20,7 +20,7 @@ class TokenGroups:
     """Groups that a token names, as the catalog calls them."""
 
     names: frozenset[str]
-    unknown: str | None  # the provider, if there may be more
+    told_by: str | None  # the provider, if there are no more
 
 
 def subject_of(claims: Mapping[str, Any]) -> str:
@@ -36,14 +36,14 @@ def groups_of(claims: Mapping[str, Any], provider: IdentityProvider) -> TokenGro
     wanted = provider.groups_claim
     said = claims.get(wanted) if wanted else None
     if not isinstance(said, list) or not all(isinstance(each, str) for each in said):
-        return TokenGroups(frozenset(), provider.name)
+        return TokenGroups(frozenset(), None)
     if len(said) > MAX_TOKEN_GROUPS:
         raise BadPrincipal(
             f"The token names {len(said)} groups; at most {MAX_TOKEN_GROUPS} are accepted."
         )
     prefix = external_prefix(provider.name)
     names = frozenset(prefix + unicodedata.normalize("NFC", each) for each in said)
-    return TokenGroups(names, provider.name if _tells_of_more(claims, wanted) else None)
+    return TokenGroups(names, None if _tells_of_more(claims, wanted) else provider.name)
 
 
 def is_access_token(

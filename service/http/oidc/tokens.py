@@ -83,4 +83,4 @@ def find_person(subjects: Subjects, provider: Provider, claims: Mapping[str, Any
     )
     if person is None:
         raise NotAuthenticated()
-    return replace(person, groups=groups.names, unknown_groups=groups.unknown)
+    return replace(person, groups=groups.names, told_by=groups.told_by)

@@ -44,7 +44,7 @@ def test_the_secret_of_the_page_goes_as_the_provider_wants_it() -> None:
 
     def form_sent(methods: list[str] | None, **more: Any) -> httpx2.Request:
         given = {"client_id": "the page", "client_secret": SecretStr("a&b"), **more}
-        known = {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/keys"}
+        known: dict[str, Any] = {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/keys"}
         known |= {"token_endpoint_auth_methods_supported": methods} if methods else {}
         provider = Provider(
             IdentityProvider(name="corp", issuer=ISSUER, audience="us", **given),

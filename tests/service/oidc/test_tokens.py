@@ -55,7 +55,7 @@ def serve(house: Any, *providers: ProviderSettings) -> TestClient:
 def http(house: Any, corp: IdentityProvider) -> Iterator[TestClient]:
     """ada and bob are linked; groups of the provider are in rules."""
     for user in ("ada", "bob"):
-        house.catalog.subjects.link(user, corp.issuer, user, by=TESTER)
+        house.catalog.subjects.link(user, "corp", corp.issuer, user, by=TESTER)
     for group in ("corp/staff", "corp/temps"):
         house.catalog.people.add_group(group, external=True, by=TESTER)
     house.put("contract", "Contracts and soup.", readers("group:corp/staff"))
@@ -220,7 +220,7 @@ def test_what_the_provider_would_never_sign_is_refused_alike(
 def test_an_id_token_is_refused_also_where_access_tokens_are_not_marked(
     house: Any, corp: IdentityProvider
 ) -> None:
-    house.catalog.subjects.link("ada", corp.issuer, "ada", by=TESTER)
+    house.catalog.subjects.link("ada", "corp", corp.issuer, "ada", by=TESTER)
     with serve(house, settings_of(corp, access_tokens="unmarked")) as http:
         for typ in ("JWT", "jwt", None, "at+jwt", "application/at+jwt"):
             assert search(http, corp.signed({}, header={"typ": typ})).status_code == 200, typ
@@ -236,7 +236,7 @@ def test_an_id_token_is_refused_also_where_access_tokens_are_not_marked(
 
 
 def test_too_many_groups_are_refused_and_not_cut(house: Any, corp: IdentityProvider) -> None:
-    house.catalog.subjects.link("ada", corp.issuer, "ada", by=TESTER)
+    house.catalog.subjects.link("ada", "corp", corp.issuer, "ada", by=TESTER)
     provider = provider_module.Provider(settings_of(corp))
     tokens = KeysAndTokens(house.catalog.keys, house.catalog.subjects, [provider])
     many = [f"group {number}" for number in range(10_001)]
@@ -258,7 +258,7 @@ def test_who_is_disabled_unlinked_or_removed_is_refused_at_once(
     assert search(http, token).status_code == 200
     catalog.subjects.unlink("ada", by=TESTER)
     assert search(http, token).status_code == 401
-    catalog.subjects.link("ada", corp.issuer, "ada", by=TESTER)
+    catalog.subjects.link("ada", "corp", corp.issuer, "ada", by=TESTER)
     catalog.people.remove_user("ada", by=TESTER)
     catalog.people.add_user("ada", by=TESTER)
     assert search(http, token).status_code == 401, "another ada"
@@ -278,8 +278,8 @@ def test_a_scope_of_a_person_opens_administration_and_ends_at_once(
 
 def test_two_providers_are_two_worlds(house: Any, corp: IdentityProvider, tmp_path: Path) -> None:
     with identity_provider(tmp_path / "other", {"ada": ["staff"]}) as other:
-        house.catalog.subjects.link("ada", corp.issuer, "ada", by=TESTER)
-        house.catalog.subjects.link("bob", other.issuer, "ada", by=TESTER)
+        house.catalog.subjects.link("ada", "corp", corp.issuer, "ada", by=TESTER)
+        house.catalog.subjects.link("bob", "other", other.issuer, "ada", by=TESTER)
         for name in ("corp", "other"):
             house.catalog.people.add_group(f"{name}/staff", external=True, by=TESTER)
             house.put(f"of {name}", f"Soup of {name}.", readers(f"group:{name}/staff"))
@@ -308,7 +308,7 @@ def test_a_new_key_is_found_and_the_old_one_is_forgotten(
 ) -> None:
     monkeypatch.setattr(provider_module, "COOL_DOWN_S", 0.0)
     with identity_provider(tmp_path / "corp", GROUPS) as corp:
-        house.catalog.subjects.link("ada", corp.issuer, "ada", by=TESTER)
+        house.catalog.subjects.link("ada", "corp", corp.issuer, "ada", by=TESTER)
         with serve(house, settings_of(corp)) as http:
             old = corp.access_token("ada")
             assert search(http, old).status_code == 200
@@ -321,7 +321,7 @@ def test_while_the_provider_is_gone_its_keys_are_used_for_a_time(
     house: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with identity_provider(tmp_path / "corp", GROUPS) as corp:
-        house.catalog.subjects.link("ada", corp.issuer, "ada", by=TESTER)
+        house.catalog.subjects.link("ada", "corp", corp.issuer, "ada", by=TESTER)
         token = corp.access_token("ada")
         with serve(house, settings_of(corp, keys_kept_s=3)) as http:
             assert search(http, token).status_code == 200

@@ -40,7 +40,7 @@ def place(house: Any, tmp_path: Path) -> Iterator[Place]:
     groups = {"ada": ["staff"], "bob": ["temps"]}
     with identity_provider(tmp_path / "corp", groups, [url]) as corp:
         for user in ("ada", "bob"):
-            house.catalog.subjects.link(user, corp.issuer, user, by=TESTER)
+            house.catalog.subjects.link(user, "corp", corp.issuer, user, by=TESTER)
         for group in ("corp/staff", "corp/temps"):
             house.catalog.people.add_group(group, external=True, by=TESTER)
         house.put("contract", "Contracts and soup.", readers("group:corp/staff"))

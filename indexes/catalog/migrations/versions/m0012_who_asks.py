@@ -21,10 +21,12 @@ def upgrade() -> None:
     op.drop_column("api_keys", "scopes")
     op.add_column("api_keys", sa.Column("used_at", sa.DateTime()))
     op.add_column("api_keys", sa.Column("replaced_by", sa.String(length=16)))
+    op.create_index("ix_principals_external", "principals", ["external"])
     op.create_table(
         "principal_subjects",
         sa.Column("issuer", sa.String(length=512), nullable=False),
         sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("provider", sa.String(length=64), nullable=False),
         sa.Column("principal_id", ID, nullable=False),
         sa.ForeignKeyConstraint(
             ["principal_id"], ["principals.id"], name=op.f("fk_principal_subjects_principal_id")
@@ -38,7 +40,7 @@ def upgrade() -> None:
         sa.Column("principal_id", ID, nullable=False),
         sa.Column("issuer", sa.String(length=512), nullable=False),
         sa.Column("groups", sa.JSON(), nullable=False),
-        sa.Column("unknown_groups", sa.String(length=255)),
+        sa.Column("told_by", sa.String(length=64)),
         sa.Column("id_token", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(
