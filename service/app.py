@@ -38,7 +38,7 @@ from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
 from service.operating.threads import Threads
 from service.operating.tracing import Tracing
-from service.runtime import do_duties, installed_version, open_runtime
+from service.runtime import Runtime, do_duties, installed_version, open_runtime
 
 DESCRIPTION = "Ask your documents. Get answers made only of what you are cleared to read."
 MAX_KEY_LOOKUPS = 16  # keys looked up at the same time
@@ -81,16 +81,8 @@ def create_app(
             with ExitStack() as stack:
                 if tracing is not None:
                     stack.callback(tracing.close)
-                providers = [Provider(each) for each in settings.identity_providers]
-                for provider in providers:
-                    stack.callback(provider.close)
-                await ask_at_start(providers)
                 app.state.runtime = runtime
-                app.state.sign_in = SignIn(settings, runtime.catalog, providers)
-                app.state.sign_in_threads = CapacityLimiter(MAX_SIGN_INS)
-                app.state.authenticator = authenticator or KeysAndTokens(
-                    runtime.catalog.keys, runtime.catalog.subjects, providers
-                )
+                await _open_identity(app, runtime, stack, authenticator)
                 yield
 
     looking = Threads(MAX_KEY_LOOKUPS)
@@ -178,3 +170,18 @@ def create_app(
     ):
         app.include_router(router)
     return app
+
+
+async def _open_identity(
+    app: FastAPI, runtime: Runtime, stack: ExitStack, authenticator: Authenticator | None
+) -> None:
+    """Who is let in, and where people sign in; closed with the stack."""
+    providers = [Provider(each) for each in runtime.settings.identity_providers]
+    for provider in providers:
+        stack.callback(provider.close)
+    await ask_at_start(providers)
+    app.state.sign_in = SignIn(runtime.settings, runtime.catalog, providers)
+    app.state.sign_in_threads = CapacityLimiter(MAX_SIGN_INS)
+    app.state.authenticator = authenticator or KeysAndTokens(
+        runtime.catalog.keys, runtime.catalog.subjects, providers
+    )

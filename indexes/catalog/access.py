@@ -5,7 +5,7 @@ the tables and not from any cache, inside the very statement that reads text. St
 once; `asker_parameters` gives their parameters.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +22,6 @@ from sqlalchemy import (
     exists,
     func,
     literal,
-    literal_column,
     or_,
     select,
     union_all,
@@ -310,27 +309,6 @@ _GROUPS = Prepared(
 def group_names(connection: Connection, principal: Principal) -> frozenset[str]:
     """Names of all groups that the asker is in."""
     return frozenset(name for (name,) in _GROUPS.rows(connection, asker_parameters(principal)))
-
-
-_MOST_NEW = 1_000
-_NEW_ENTRIES = Prepared(
-    select(_entry.reader_set_id, _entry.effect, _entry.principal_id)
-    .where(_entry.reader_set_id > bindparam("since"))
-    .limit(literal_column(str(_MOST_NEW)))
-)
-
-
-def new_entries(connection: Connection, since: int) -> Sequence[tuple[int, str, int]] | None:
-    """(reader set, effect, principal) of every reader set above `since`. If None, there are too
-    many to look at each.
-
-    Entries of a reader set are never changed and ids of reader sets only grow, so what was decided
-    about older sets holds for as long as the identities are the same. All new sets are read,
-    whomever they name: a few of them cost less than to look up each of an asker's groups, and an
-    asker may be in hundreds.
-    """
-    rows = _NEW_ENTRIES.rows(connection, {"since": since})
-    return rows if len(rows) < _MOST_NEW else None
 
 
 def _sets_with(effect: str, those: Select[tuple[int]] = IDENTITIES) -> Select[tuple[int]]:

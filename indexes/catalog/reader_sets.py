@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, literal_column, select
 
 from indexes.catalog.audit.changes import readers_as_json
 from indexes.catalog.changes import note
 from indexes.catalog.names import principal_ids
+from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import principals, reader_set_entries, reader_sets
 from indexes.model import OwnReaders, Readers
 
@@ -124,3 +125,25 @@ def readers_by_set(
     return {
         i: Readers(allow=frozenset(n["allow"]), deny=frozenset(n["deny"])) for i, n in names.items()
     }
+
+
+_MOST_NEW = 1_000
+_entry = reader_set_entries.c
+_NEW_ENTRIES = Prepared(
+    select(_entry.reader_set_id, _entry.effect, _entry.principal_id)
+    .where(_entry.reader_set_id > bindparam("since"))
+    .limit(literal_column(str(_MOST_NEW)))
+)
+
+
+def new_entries(connection: Connection, since: int) -> Sequence[tuple[int, str, int]] | None:
+    """(reader set, effect, principal) of every reader set above `since`. If None, there are too
+    many to look at each.
+
+    Entries of a reader set are never changed and ids of reader sets only grow, so what was decided
+    about older sets holds for as long as the identities are the same. All new sets are read,
+    whomever they name: a few of them cost less than to look up each of an asker's groups, and an
+    asker may be in hundreds.
+    """
+    rows = _NEW_ENTRIES.rows(connection, {"since": since})
+    return rows if len(rows) < _MOST_NEW else None

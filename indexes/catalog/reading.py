@@ -23,7 +23,6 @@ from indexes.catalog.access import (
     identities,
     may_read,
     may_read_set,
-    new_entries,
     readable_sets,
 )
 from indexes.catalog.database import in_batches
@@ -35,6 +34,7 @@ from indexes.catalog.filters import (
 )
 from indexes.catalog.index_input import IndexInput
 from indexes.catalog.prepared import Prepared, decode_json
+from indexes.catalog.reader_sets import new_entries
 from indexes.catalog.revisions import passages_of
 from indexes.catalog.schema import (
     chunks,

@@ -7,7 +7,16 @@ not taken for somebody new.
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from indexes.catalog.audit.changes import record_change
 from indexes.catalog.changes import note_people
@@ -95,13 +104,15 @@ class Subjects:
     def link(self, user: str, provider: str, issuer: str, subject: str, *, by: Actor) -> None:
         """From now on the provider means this user by the subject.
 
-        provider: ours for it. Raises NotFound, BadInput, and AlreadyExists if it means another one who is there.
+        provider: ours for it. Raises NotFound, BadInput, and AlreadyExists if it means another one who is there, or
+        this one by another subject.
         """
         if not 0 < len(subject) <= MAX_SUBJECT_CHARS:
             raise BadInput(f"A subject has 1 to {MAX_SUBJECT_CHARS} characters.")
         this = _link.issuer == issuer, _link.subject == subject
         with self._database.writing(by) as connection:
             user_id = declared_id(connection, "user", user)
+            _refuse_second_subject(connection, user_id, provider, and_(*this))
             holder = connection.execute(
                 select(principals.c.id, principals.c.name, principals.c.state)
                 .join(principal_subjects, _link.principal_id == principals.c.id)
@@ -215,6 +226,23 @@ def _declare(connection: Connection, issuer: str, subject: str, provider: str) -
             note_people(connection, who)
             return who
     raise ClearanceError("No name is free for a new user.")
+
+
+def _refuse_second_subject(
+    connection: Connection, user_id: int, provider: str, this: ColumnElement[bool]
+) -> None:
+    """A token tells the groups of one subject: those of another one of the same person would stay
+    untold. Raises AlreadyExists.
+    """
+    others = select(_link.subject).where(
+        _link.principal_id == user_id, _link.provider == provider, ~this
+    )
+    other = connection.scalar(others.limit(1))
+    if other is not None:
+        raise AlreadyExists(
+            f"{provider} means this user by {other[:60]!a} already.",
+            remedy="Unlink it first: clearance users unlink NAME.",
+        )
 
 
 def _scopes_of(connection: Connection, user_id: int) -> tuple[str, ...]:

@@ -146,6 +146,9 @@ def unlink_user(
     with open_catalog() as catalog:
         ended = catalog.subjects.unlink(name, provider, by=command_line_actor())
     typer.echo(f"{ended} links of {name} ended.")
+    if ended:
+        told = f"Denies of groups at the provider do not hold for {name} any more"
+        warn(f"{told}, if it comes with a key. To take all access away: clearance users disable.")
 
 
 @users.command("links")

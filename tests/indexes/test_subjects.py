@@ -53,6 +53,17 @@ def test_a_subject_that_means_somebody_is_not_given_to_another(catalog: Catalog)
     assert [link.user for link in catalog.subjects.list()] == ["user:bob"]
 
 
+def test_a_provider_means_a_person_by_one_subject(catalog: Catalog) -> None:
+    """Else a token of one would tell no groups of the other, and denies of these would not hold."""
+    catalog.subjects.link("ada", "corp", CORP, "1", by=TESTER)
+    with pytest.raises(AlreadyExists):
+        catalog.subjects.link("ada", "corp", CORP, "2", by=TESTER)
+    catalog.subjects.link("ada", "other", OTHER, "2", by=TESTER)
+    assert catalog.subjects.unlink("ada", "corp", by=TESTER) == 1
+    catalog.subjects.link("ada", "corp", CORP, "2", by=TESTER)
+    assert {link.subject for link in catalog.subjects.list()} == {"2"}
+
+
 def test_who_is_disabled_or_removed_is_refused_and_not_made_anew(catalog: Catalog) -> None:
     made = catalog.subjects.welcome(CORP, "1", "corp", by=TESTER)
     assert made.name == "user:corp/1"

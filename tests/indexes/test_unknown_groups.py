@@ -229,3 +229,12 @@ def test_an_operator_is_told_that_a_group_was_not_told(world: World) -> None:
     denied, why = verdict("denied far above")
     assert not denied
     assert "what a provider did not tell of user:ada is in group:outside" in why
+
+
+def test_as_many_groups_as_are_accepted_are_all_looked_at(world: World) -> None:
+    many = [f"group:corp/{number}" for number in range(9_998)]
+    for wanted in ("group:corp/temps", "group:corp/staff"):
+        who = replace(told(world), groups=frozenset([*many, wanted]))
+        denied = wanted == "group:corp/temps"
+        assert ("denied above" in titles(world, who)) == (not denied)
+        assert ("of a group of the provider" in titles(world, who)) == (not denied)

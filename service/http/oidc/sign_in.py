@@ -178,8 +178,9 @@ def page_home(settings: Settings) -> str:
 
 def page_origin(settings: Settings) -> str | None:
     """Of the page, as browsers say it. If None, nobody signs in on it. Raises BadConfiguration."""
-    home = urlsplit(page_home(settings))
-    return f"{home.scheme}://{home.netloc}".lower() if home.netloc else None
+    home = urlsplit(page_home(settings).lower())
+    usual_port = ":443" if home.scheme == "https" else ":80"
+    return f"{home.scheme}://{home.netloc.removesuffix(usual_port)}" if home.netloc else None
 
 
 def _verify_id_token(token: str, provider: Provider, nonce: str) -> Mapping[str, Any]:

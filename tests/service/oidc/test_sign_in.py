@@ -33,6 +33,7 @@ def test_the_page_must_know_where_it_is() -> None:
     there = settings("https://Ask.test:8443/docs/", client_id="page")
     assert page_home(there) == "https://Ask.test:8443/docs"
     assert page_origin(there) == "https://ask.test:8443"
+    assert page_origin(settings("https://ask.test:443", client_id="page")) == "https://ask.test"
 
 
 def test_the_secret_of_the_page_goes_as_the_provider_wants_it() -> None:
