@@ -140,12 +140,15 @@ _KEPT = (
     .where(kept_revisions.c.document_public_id == bindparam("public_id"))
     .order_by(kept_revisions.c.id.desc())
 )
-_KEPT_OF_DOCUMENT = _KEPT.where(may_read(documents.c.reader_set_id))
-_KEPT_OF_ANY = _KEPT.where(
-    may_read(func.coalesce(documents.c.reader_set_id, kept_revisions.c.reader_set_id))
+_KEPT_OF_DOCUMENT = _KEPT.where(
+    may_read(kept_revisions.c.reader_set_id), may_read(documents.c.reader_set_id)
 )
-"""Earlier revisions, behind the readers that the document has now; of one that is gone, behind
-those that it had at last.
+_KEPT_OF_ANY = _KEPT.where(
+    may_read(kept_revisions.c.reader_set_id),
+    may_read(func.coalesce(documents.c.reader_set_id, kept_revisions.c.reader_set_id)),
+)
+"""Earlier revisions, behind the readers that they had at last and those that the document has now:
+a new text may be for more people than the old one was, and for fewer.
 """
 
 _LISTED = select(
@@ -263,7 +266,7 @@ class ReadState(IndexInput):
         removed_too: bool = False,
     ) -> dict[str, Hit]:
         """Passages of a document as they were when they had these ids, as far as the principal may
-        read the document now; what was erased is not there.
+        read the document now, and might read them to their end; what was erased is not there.
 
         removed_too: also of a document that is gone, if the principal could read it at last.
         """

@@ -511,7 +511,7 @@ kept_revisions = _table(
     Column("head", JSON, nullable=False),
     # zlib over JSON: passages by public id, as they were; empty once erased
     Column("passages", LargeBinary, nullable=False),
-    # who could read it at last; counts once there is no such document any more
+    # who could read it at last; whoever reads the document later must be one of them, too
     Column("reader_set_id", Id, ForeignKey("reader_sets.id"), nullable=False),
     Column("ended_at", Moment, nullable=False),
     Column("erased", Integer, nullable=False),  # 1: by hand, so that nothing is left to show

@@ -95,6 +95,20 @@ def test_a_narrowed_document_opens_no_revision_of_before(http: TestClient, house
     assert "heliotrope" not in answer(http, house, told["answer_id"]).text
 
 
+@pytest.mark.parametrize("then", ["user:ada", "group:all", "public"])
+def test_what_was_taken_from_a_reader_does_not_come_back_with_its_replacement(
+    http: TestClient, house: House, then: str
+):
+    """Whom the new text is for says nothing of the old one, whose last readers count, too."""
+    told = ask(http, house)
+    house.catalog.documents.relabel("file:///house/salaries.txt", readers("user:bob"), by=TESTER)
+    assert "heliotrope" not in answer(http, house, told["answer_id"]).text
+    house.put("salaries", "Salaries are public now.", readers(then))
+    shown = answer(http, house, told["answer_id"])
+    assert shown.status_code == 200
+    assert "heliotrope" not in shown.text
+
+
 def test_the_prompt_is_shown_to_the_letter_if_questions_are_kept(keeping: House):
     with TestClient(keeping.app) as http:
         told = ask(http, keeping)
