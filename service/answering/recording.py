@@ -102,6 +102,12 @@ def listed(principal: Principal, document_ids: Sequence[str]) -> Entry:
     return Entry(body={"kind": "listed", **who(principal), "documents": list(document_ids)})
 
 
+def shown_again(principal: Principal, answer_id: str, document_ids: Sequence[str]) -> Entry:
+    """An answer of before. document_ids: whose text is shown with it."""
+    told = {"answer": answer_id, "documents": list(document_ids)}
+    return Entry(body={"kind": "shown-again", **who(principal), **told}, subject=answer_id)
+
+
 def prompt_digest(prompt: Prompt, secret: bytes) -> str:
     """The same for the same prompt. Nobody without the secret can find out what a short one says."""
     turns = [[message.role, message.content] for message in prompt.messages or ()]

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from indexes.errors import NotFound
 from indexes.model import Principal
+from service.answering.recording import shown_again
 from service.answering.replay import Replay, add_prompt, find_asked, replay
 from service.http.auth import Caller, needs_key
 from service.http.deps import (
@@ -47,6 +48,8 @@ def _replay(runtime: Runtime, answer_id: str, caller: Principal) -> Replay:
         if (asked["who"], asked["who_id"]) != (caller.name, caller.id):
             raise NotFound
         shown = replay(records, state, caller, caller)
+    readable = [each.document_id for each in shown.passages if each.passage is not None]
+    runtime.trail.record(shown_again(caller, shown.answer_id, readable))
     style = runtime.settings.llm_style
     templates = CatalogTemplates(runtime.catalog)
     return add_prompt(shown, records, templates, caller, style, runtime.catalog.secret)

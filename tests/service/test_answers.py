@@ -109,6 +109,18 @@ def test_what_was_taken_from_a_reader_does_not_come_back_with_its_replacement(
     assert "heliotrope" not in shown.text
 
 
+def test_an_answer_shown_again_is_recorded_as_shown(http: TestClient, house: House):
+    told = ask(http, house)
+    assert answer(http, house, told["answer_id"]).status_code == 200
+    assert answer(http, house, told["answer_id"], "bob").status_code == 404
+    with closing(house.catalog.open_trail()) as trail:
+        records = house.catalog.books(trail).about(told["answer_id"])
+    (shown,) = [record for record in records if record["kind"] == "shown-again"]
+    assert shown["who"] == "user:ada"
+    assert [house.ids["salaries"]] == [d for d in shown["documents"] if d == house.ids["salaries"]]
+    assert "heliotrope" not in json.dumps(records)
+
+
 def test_the_prompt_is_shown_to_the_letter_if_questions_are_kept(keeping: House):
     with TestClient(keeping.app) as http:
         told = ask(http, keeping)
