@@ -155,8 +155,7 @@ def add_job(
     counts = {"done": 0, "total": 0, "fence": 0, "created_at": now, "updated_at": now}
     added = insert(jobs).values(**values, **counts).returning(jobs)
     job = _job_of(connection.execute(added).mappings().one())
-    asked = {"kind": kind, "payload": dict(payload)}
-    record_change(connection, "job.asked", job.id, after=asked)
+    record_change(connection, "job.asked", job.id, after={"kind": kind})
     return job
 
 

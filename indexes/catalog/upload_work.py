@@ -100,7 +100,7 @@ class UploadWork:
             connection.execute(update(uploads).where(mine).values(blob_id=None))
             connection.execute(delete(blobs).where(blobs.c.public_id == row.blob_id))
             said = {"own": None if own is None else own_as_json(own)}
-            record_change(connection, "upload.placed", job_id, after={"uri": row.uri, **said})
+            record_change(connection, "upload.placed", job_id, after=said)
 
     def discard(self, job_id: str, *, by: Actor) -> str | None:
         """It will never be done. Returns the id of the blob whose bytes may go."""

@@ -2,6 +2,7 @@
 readable for more people than the rule of its source says.
 """
 
+import contextlib
 import io
 import json
 import zipfile
@@ -540,3 +541,15 @@ def test_paths_of_the_machine_are_not_told(place):
     reply = place.upload("a.pdf", b"%PDF-1.7 nonsense")
     place.work()
     assert str(place.docs.parent) not in json.dumps(place.job(reply))
+
+
+def test_the_record_holds_no_path_of_what_was_uploaded_and_deleted(place):
+    """A path says what a document is about, and a record outlives what is erased."""
+    made = place.uploaded("merger/with-heliotrope.txt", title="Merger with heliotrope")
+    place.uploaded("merger/with-heliotrope.txt", "Another text.")
+    assert place.ask("DELETE", f"/documents/{made}").status_code == 202
+    place.work()
+    with contextlib.closing(place.catalog.open_trail()) as trail:
+        told = json.dumps([dict(each.body) for each in place.catalog.books(trail).records()])
+    assert "upload.placed" in told
+    assert "heliotrope" not in told
