@@ -28,6 +28,7 @@ from indexes.catalog.reader_sets import set_under
 from indexes.catalog.schema import blobs, overrides, uploads
 from indexes.catalog.sources import NamedSource, find_sources
 from indexes.catalog.uploads import StoredBlob
+from indexes.catalog.writers import check_still_writes
 from indexes.errors import Conflict, NotFound, Superseded
 from indexes.model import Actor, OwnReaders
 
@@ -47,7 +48,9 @@ class PendingUpload:
 
 
 class UploadWork:
-    """For workers. They act for whoever asked, whose right was looked at when it was put down."""
+    """For workers. They act for whoever asked, whose right is looked at when it is put down, and again
+    before it is done.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -71,10 +74,11 @@ class UploadWork:
 
     def prepare(self, job_id: str, *, by: Actor) -> None:
         """Before the bytes change: what is stored is for those only whom both the old and the new
-        readers allow. Raises Conflict.
+        readers allow. Raises Conflict, and NotAWriter if whoever asked may not write there any more.
         """
         with self._database.writing(by) as connection:
             row = _upload_of(connection, job_id)
+            check_still_writes(connection, find_job(connection, job_id).asker_id, row.source_id)
             new = own_of_rows(connection, [row])[row.uri]
             if new is None:
                 return

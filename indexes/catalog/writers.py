@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, func, select
 
 from indexes.attributes import text_problem
-from indexes.catalog.access import NO_SET, confirm, may_read_set
+from indexes.catalog.access import NO_SET, confirm, identities, may_read_set
 from indexes.catalog.prepared import Prepared
 from indexes.catalog.reading import ID_OR_NEXT
-from indexes.catalog.schema import documents, sources
+from indexes.catalog.schema import documents, reader_set_entries, sources
 from indexes.catalog.sources import NamedSource, find_sources
 from indexes.errors import NotAWriter, NotFound, NotPermitted
 from indexes.model import Principal
@@ -77,6 +77,25 @@ def writable_document(
     return WritableDocument(
         id=row_id, public_id=public_id, uri=str(uri), reader_set_id=reader_set, source=source
     )
+
+
+def check_still_writes(connection: Connection, asker_id: int | None, source_id: int) -> None:
+    """Whoever was let in with work that waited is still somebody who writes to this source.
+
+    Groups that only a token names were judged when it came; here each that it may have named counts
+    as named. Raises NotAWriter.
+    """
+    wanted = select(sources.c.writer_set_id).where(sources.c.id == source_id)
+    writers = connection.scalar(wanted) or NO_SET
+    who = identities(connection, Principal(name="", id=asker_id))
+    entry = reader_set_entries.c
+    named = connection.execute(
+        select(entry.effect, entry.principal_id).where(entry.reader_set_id == writers)
+    ).all()
+    allowed = {each for effect, each in named if effect == "allow"}
+    denied = {each for effect, each in named if effect == "deny"}
+    if not who.own or not allowed & (who.own | who.possible) or denied & who.own:
+        raise NotAWriter("Whoever asked for it may not write there any more.")
 
 
 def may_write(connection: Connection, principal: Principal, source_id: int | None) -> bool:

@@ -543,6 +543,54 @@ def test_paths_of_the_machine_are_not_told(place):
     assert str(place.docs.parent) not in json.dumps(place.job(reply))
 
 
+def disable(place) -> None:
+    place.catalog.people.disable_user("ann", by=TESTER)
+
+
+def exchange(place) -> None:
+    """Somebody else has the name now."""
+    place.catalog.people.remove_user("ann", by=TESTER)
+    place.catalog.people.add_user("ann", by=TESTER)
+    place.catalog.sources.set_writers("handbook", rule("user:ann"), by=TESTER)
+
+
+def shut(place) -> None:
+    place.catalog.sources.set_writers("handbook", rule("user:ben"), by=TESTER)
+
+
+def deny(place) -> None:
+    place.catalog.sources.set_writers(
+        "handbook", rule("user:ann", deny=("group:board",)), by=TESTER
+    )
+
+
+@pytest.mark.parametrize("lose_right", [disable, exchange, shut, deny])
+def test_what_waits_is_not_done_for_whom_may_not_write_any_more(place, lose_right):
+    old = place.uploaded("a.txt", "It was so before.")
+    replaced = place.upload("a.txt", "It is otherwise now.")
+    added = place.upload("new.txt", "It is new.")
+    lose_right(place)
+    place.work()
+    for reply in (replaced, added):
+        job = place.job(reply, "root")
+        assert job["state"] == "failed"
+        assert "may not write there any more" in job["error"]
+    assert not (place.docs / "new.txt").exists()
+    assert (place.docs / "a.txt").read_text() == "It was so before."
+    assert place.ask("GET", f"/documents/{old}", "eve").json()["text"] == "It was so before."
+
+
+@pytest.mark.parametrize(("linked", "state"), [(True, "done"), (False, "failed")])
+def test_groups_that_only_a_token_names_are_taken_as_they_were(place, linked: bool, state: str):
+    place.catalog.people.add_group("corp/writers", external=True, by=TESTER)
+    if linked:
+        place.catalog.subjects.link("ann", "corp", "https://corp.example", "a-1", by=TESTER)
+    reply = place.upload("a.txt")
+    place.catalog.sources.set_writers("handbook", rule("group:corp/writers"), by=TESTER)
+    place.work()
+    assert place.job(reply, "root")["state"] == state
+
+
 def test_the_record_holds_no_path_of_what_was_uploaded_and_deleted(place):
     """A path says what a document is about, and a record outlives what is erased."""
     made = place.uploaded("merger/with-heliotrope.txt", title="Merger with heliotrope")
