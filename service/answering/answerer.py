@@ -15,6 +15,7 @@ from service.answering.evidence import EvidenceJudge
 from service.answering.generate import Completion
 from service.answering.growing_answer import Emit, GrowingAnswer
 from service.answering.meaning import Meaning
+from service.answering.metering import Metered, Spent
 from service.answering.permission import LOOKS_AT_ONCE, Permission
 from service.answering.prompt import LeftOut
 from service.answering.quote import answer_nothing_found, answer_with_quotes
@@ -73,7 +74,11 @@ class Answerer:
         return Permission(self.searcher, principal, self._looks)
 
     def stream(
-        self, ask: Ask, principal: Principal, permission: Permission | None = None
+        self,
+        ask: Ask,
+        principal: Principal,
+        permission: Permission | None = None,
+        spent: Spent | None = None,
     ) -> AsyncGenerator[Event]:
         """The answer as it grows; the last event is Finished. Closing it stops the model.
 
@@ -81,7 +86,7 @@ class Answerer:
         """
 
         async def tell_all(emit: Emit) -> None:
-            await emit(Finished(await self.answer(ask, principal, permission, emit)))
+            await emit(Finished(await self.answer(ask, principal, permission, emit, spent)))
 
         return iterate_over(tell_all)
 
@@ -91,16 +96,18 @@ class Answerer:
         principal: Principal,
         permission: Permission | None = None,
         emit: Emit | None = None,
+        spent: Spent | None = None,
     ) -> Answer:
         """The path of a question: made to stand alone, searched for, answered.
 
         permission: is told what the answer rests on, so that the caller of this can go on looking
         while the answer grows. emit: is told what is certain of the answer; if None, nobody sees it
-        before it is whole. Raises BadInput, QuestionTooLong, NotFound and GeneratorError, and
+        before it is whole. spent: what models took, also for an answer that comes to no
+        end. Raises BadInput, QuestionTooLong, NotFound and GeneratorError, and
         before each call to the model NotAuthenticated and Withdrawn.
         """
         permission = permission or self.make_permission(principal)
-        asked = await self._make_standalone(ask, principal, permission)
+        asked = await self._make_standalone(ask, principal, permission, spent or Spent())
         found = await self.cpu.run(self._find, asked)
         growing = GrowingAnswer(found, emit, self.records)
         answer = await self._answer(growing)
@@ -124,11 +131,12 @@ class Answerer:
         return await answer_with_quotes(growing, self.cpu, phrases.QUOTED_INSTEAD[asked.language])
 
     async def _make_standalone(
-        self, ask: Ask, principal: Principal, permission: Permission
+        self, ask: Ask, principal: Principal, permission: Permission, spent: Spent
     ) -> Asked:
         """The question without the conversation before it, and the model that will answer it."""
         begun = time.perf_counter()
-        model = await self._choose_model(ask, principal)
+        chosen = await self._choose_model(ask, principal)
+        model = None if chosen is None else Metered(chosen, spent)
         question = await self.completion.make_standalone(ask, principal, model, permission)
         return Asked(
             ask=ask,

@@ -145,7 +145,7 @@ async def fit_prompt(request: PackingRequest, model: LanguageModel, window: int)
     turns = alternate_turns(request.history)
     recent = _choose_recent_turns(turns, (window - answer) // HISTORY_SHARE)
     for history, reserved in dict.fromkeys(((recent, answer), ((), answer), ((), least))):
-        fixed = _estimate_prompt(
+        fixed = estimate_prompt(
             render_prompt(request.template, request.question_beside(history), (), history, "")
         )
         draft = await _fill_window(request, model, history, window - reserved, fixed)
@@ -201,7 +201,7 @@ async def _find_largest_cut(
     """
     sizes = [fixed + cut.size for cut in cuts]
     low, high = -1, len(cuts)  # low fits, high does not
-    rate = tried.tokens / _estimate_prompt(tried.prompt) if tried else 1.0
+    rate = tried.tokens / estimate_prompt(tried.prompt) if tried else 1.0
     best: _CountedPrompt | None = None
     guesses = 0
     while high - low > 1:
@@ -345,7 +345,8 @@ def estimate_tokens(text: str) -> float:
     return ASCII_RATE * (len(text) - wide) + WIDE_RATE * wide
 
 
-def _estimate_prompt(prompt: Prompt) -> float:
+def estimate_prompt(prompt: Prompt) -> float:
+    """About how many tokens a prompt has."""
     if prompt.text is not None:
         return estimate_tokens(prompt.text)
     return sum(estimate_tokens(message.content) + TURN_TOKENS for message in prompt.messages or ())

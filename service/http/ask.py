@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from indexes.model import Principal, SearchResult
+from service.answering.metering import Spent
 from service.answering.recording import searched
 from service.answering.values import Answer, Ask
 from service.http.auth import needs_key, principal_of
@@ -18,7 +19,7 @@ from service.http.bodies import AskBody, SearchBody, passage_count, question_of
 from service.http.deps import PROBLEM_RESPONSES, json_response, run_in_thread, runtime_of
 from service.http.direct import DirectRoute
 from service.http.disconnects import CallerLeft, run_unless_gone
-from service.http.quotas import TOKENS
+from service.http.quotas import SPENT
 from service.http.replies import AskReply, SearchReply, search_json
 from service.http.streaming import AskForm, EventStream, ReplyForm
 from service.http.traced import ANSWER
@@ -85,9 +86,10 @@ async def answer_over_http(
     """The reply. Raises what `Answerer.stream` raises, as long as nothing has been sent."""
     permission = runtime.answerer.make_permission(caller)
     ask = replace(ask, at_least=request.headers.get("clearance-at-least"))
+    spent: Spent = request.scope["state"].setdefault(SPENT, Spent())
     try:
         if stream:
-            events = runtime.answerer.stream(ask, caller, permission)
+            events = runtime.answerer.stream(ask, caller, permission, spent)
             event_stream = EventStream(
                 events,
                 request.state.request_id,
@@ -97,7 +99,7 @@ async def answer_over_http(
             )
             return await event_stream.response(request.receive)
         answer_work = permission.run_while_permitted(
-            runtime.answerer.answer(ask, caller, permission)
+            runtime.answerer.answer(ask, caller, permission, spent=spent)
         )
         answer = await run_unless_gone(answer_work, request.receive)
     except CallerLeft:
@@ -110,11 +112,9 @@ async def answer_over_http(
 
 
 def _count(request: Request, runtime: Runtime, answer: Answer) -> None:
-    """Counts a finished answer, and what it took of the caller's quotas."""
+    """Counts a finished answer."""
     runtime.count_answer(answer)
     request.scope["state"][ANSWER] = answer
-    if answer.usage is not None:
-        request.scope["state"][TOKENS] = answer.usage.prompt_tokens + answer.usage.completion_tokens
 
 
 def _search_response(body: SearchBody, result: SearchResult, known: str) -> Response:

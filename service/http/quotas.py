@@ -17,9 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from indexes.model import Principal
 from indexes.settings import Quota
+from service.answering.metering import Spent
 from service.http import problems
 
-TOKENS = "tokens"  # in the state of a request: how many a model took for it
+TOKENS = "tokens"
+SPENT = "spent"  # in the state of a request: what models took for it so far
 _IN_THE_PROCESS = "async+memory://"
 _TOLD_EVERY_S = 60.0
 
@@ -88,10 +90,10 @@ class Quotas:
         try:
             await self._app(scope, receive, _with_headers(left, send))
         finally:
-            tokens = scope["state"].get(TOKENS, 0)
+            spent: Spent = scope["state"].get(SPENT) or Spent()
             for budget in budgets:
-                if tokens and budget.counts_tokens:
-                    await self._counters.spend(budget, tokens)
+                if spent.tokens and budget.counts_tokens:
+                    await self._counters.spend(budget, spent.tokens)
 
     async def _budgets_of(self, principal: Principal) -> list[_Budget]:
         groups = await self._groups_of(principal) if self._names_groups else frozenset()

@@ -1,6 +1,7 @@
 """How much somebody may ask, counted in the process and in a real Redis."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -16,7 +18,9 @@ from starlette.testclient import TestClient
 from indexes.errors import BadConfiguration
 from indexes.settings import Quota, Settings, load
 from service.app import create_app
+from service.testing.loopback import Loopback
 from tests.service.conftest import House, readers
+from tests.service.test_http_leaving import post, wait
 from tests.world import TESTER
 
 QUESTION = {"question": "When do salaries rise?"}
@@ -212,3 +216,41 @@ def test_usage_is_summed_up_for_operators(house: House, http: TestClient):
         },
     ]
     assert http.get("/admin/usage", headers=house.headers("ada")).status_code == 403
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_leaves_before_the_end_has_spent_what_the_model_was_given(
+    house: House, stream: bool
+):
+    """Whoever closes each stream before its last event would ask for nothing otherwise."""
+    house.model.reply, house.model.delay_s = "word " * 300, 0.2
+    quota = Quota(name="words", of="user", tokens="10/day")
+    with Loopback(limited_app(house, quota, storage="memory"), "on") as server:
+        line = post(server.url, house, QUESTION | {"stream": stream})
+        wait(lambda: house.model.running == 1)
+        line.close()
+        wait(lambda: house.model.running == 0)
+        house.model.delay_s = 0.0
+        asked = lambda: httpx2.post(  # noqa: E731
+            f"{server.url}/search", json=QUESTION, headers=house.headers("ada")
+        )
+        wait(lambda: asked().status_code == 429)
+
+
+def test_making_a_question_stand_alone_is_spent_too(house: House, limited: Limited):
+    http = limited(Quota(name="words", of="user", tokens="100000/day"))
+    history = [{"role": "user", "content": "Who decides on salaries?"}]
+    history += [{"role": "assistant", "content": "The board. " * 100}]
+    plain = _spent(http, house, QUESTION)
+    leaning = _spent(http, house, {"question": "And when?", "history": history})
+    assert leaning > plain + 200
+
+
+def _spent(http: TestClient, house: House, body: dict[str, Any]) -> int:
+    def left() -> int:
+        return int(re.findall(r"r=(\d+)", search(http, house, "ada").headers["ratelimit"])[0])
+
+    before = left()
+    told = http.post("/ask", json=body, headers=house.headers("ada"))
+    assert told.status_code == 200, told.text
+    return before - left()
