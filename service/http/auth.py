@@ -167,7 +167,7 @@ class Gate:
         except NotAuthenticated:
             await self._refuse(scope, receive, send, tried=key is not None)
         except ClearanceError as error:
-            await self._tell_problem(error, scope, receive, send)
+            await problems.tell(error, scope, receive, send)
         else:
             scope["state"]["principal"] = principal
             if principal.key is not None:
@@ -244,7 +244,7 @@ class Gate:
                     await self._refuse(scope, receive, send, tried=True)
                 except ClearanceError as error:
                     refused = True
-                    await self._tell_problem(error, scope, receive, send)
+                    await problems.tell(error, scope, receive, send)
             if not refused:
                 await send(message)
 
@@ -260,14 +260,6 @@ class Gate:
         if scope["path"] != METRICS or self._metrics_token is None:
             return False
         return hmac.compare_digest(key.encode(), self._metrics_token.get_secret_value().encode())
-
-    @staticmethod
-    async def _tell_problem(
-        error: ClearanceError, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        request_id = scope["state"]["request_id"]
-        problems.log_problem(error, request_id)
-        await problems.problem_of(error).response(request_id)(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, *, tried: bool) -> None:
         """Later and later, for an address that many wrong keys come from. tried: there was a key to

@@ -354,6 +354,15 @@ def log_problem(error: errors.ClearanceError, request_id: str) -> None:
         log.error("a request could not be answered", extra={"fields": fields})
 
 
+async def tell(
+    error: errors.ClearanceError, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """The reply of what stands before the routes."""
+    request_id = scope["state"]["request_id"]
+    log_problem(error, request_id)
+    await problem_of(error).response(request_id)(scope, receive, send)
+
+
 async def on_clearance_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.ClearanceError)
     log_problem(error, request.state.request_id)

@@ -15,6 +15,7 @@ from limits.errors import StorageError
 from limits.storage import storage_from_string
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from indexes.errors import ClearanceError
 from indexes.model import Principal
 from indexes.settings import Quota
 from service.answering.metering import Spent
@@ -81,7 +82,11 @@ class Quotas:
         if not self._quotas or principal is None:
             await self._app(scope, receive, send)
             return
-        budgets = await self._budgets_of(principal)
+        try:
+            budgets = await self._budgets_of(principal)
+        except ClearanceError as error:
+            await problems.tell(error, scope, receive, send)
+            return
         left = [await self._counters.take(budget) for budget in budgets]
         spent = next((each for each in left if each.number < 0), None)
         if spent is not None:

@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from indexes.errors import BadConfiguration
+from indexes.errors import BadConfiguration, CatalogUnavailable
 from indexes.settings import Quota, Settings, load
 from service.app import create_app
 from service.testing.loopback import Loopback
@@ -254,3 +254,15 @@ def _spent(http: TestClient, house: House, body: dict[str, Any]) -> int:
     told = http.post("/ask", json=body, headers=house.headers("ada"))
     assert told.status_code == 200, told.text
     return before - left()
+
+
+def test_a_catalog_out_of_reach_is_told_as_everywhere(
+    house: House, limited: Limited, monkeypatch: pytest.MonkeyPatch
+):
+    http = limited(Quota(name="hr", of="group:hr", requests="2/hour"))
+
+    def fail(*_: Any) -> Any:
+        raise CatalogUnavailable
+
+    monkeypatch.setattr(type(house.catalog), "groups_of", fail)
+    assert search(http, house, "ada").status_code == 503
