@@ -65,6 +65,8 @@ class AnswerRecords:
             "template": None if found.template is None else found.template.label,
             "passages": [_passage(passage) for passage in passages],
         }
+        if budget.left_out:  # the reply tells their titles
+            body["left_out"] = [[left.document_id, left.passage_id] for left in budget.left_out]
         if prompt is not None:
             body["prompt"] = prompt_digest(prompt, self._secret)
         if self._keep_questions:

@@ -121,6 +121,18 @@ def test_an_answer_shown_again_is_recorded_as_shown(http: TestClient, house: Hou
     assert "heliotrope" not in json.dumps(records)
 
 
+def test_what_a_reply_names_besides_is_recorded(http: TestClient, house: House):
+    """The titles of what was left out are shown as well."""
+    for number in range(3):
+        house.put(f"copy {number}", SALARIES, readers("group:hr"))
+    told = ask(http, house)
+    named = [[left["document_id"], left["passage_id"]] for left in told["budget"]["left_out"]]
+    assert named
+    with closing(house.catalog.open_trail()) as trail:
+        asked = house.catalog.books(trail).about(told["answer_id"])[0]
+    assert asked["left_out"] == named
+
+
 def test_the_prompt_is_shown_to_the_letter_if_questions_are_kept(keeping: House):
     with TestClient(keeping.app) as http:
         told = ask(http, keeping)
