@@ -58,5 +58,6 @@ class Sealing:
             key = load_key(self._home)
             self._trail.seal(key)
             self._books.seal_changes(key)
-        except ClearanceError as error:  # it is tried again; records are kept without seals, too
-            log.error("the audit record is not sealed: %s", error)
+        except (ClearanceError, OSError) as error:  # tried again; records are kept without, too
+            told = error.strerror if isinstance(error, OSError) else error
+            log.error("the audit record is not sealed: %s", told)

@@ -1,5 +1,7 @@
 """Answers shown again: what their asker was shown then, as far as it may be read now."""
 
+import asyncio
+import errno
 import json
 from contextlib import closing
 from typing import Any
@@ -9,6 +11,8 @@ from starlette.testclient import TestClient
 
 from indexes.model import Readers
 from service.cli.replay import replay_answer
+from service.operating import sealing
+from service.operating.sealing import Sealing
 from tests.service.conftest import SALARIES, House, document, readers
 from tests.world import TESTER
 
@@ -269,3 +273,26 @@ def test_who_asks_as_somebody_else_is_recorded_with_both_names(http: TestClient,
     with closing(house.catalog.open_trail()) as trail:
         records = house.catalog.books(trail).about(told["answer_id"])
     assert {(r["who"], r["acted_by"]) for r in records} == {("user:ada", "user:bot")}
+
+
+def test_a_key_that_cannot_be_made_ends_no_sealing(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """A full disk is empty again one day; until then records are kept and synced."""
+
+    def full(_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with closing(house.catalog.open_trail()) as trail:
+        sealing_work = Sealing(trail, house.catalog, house.settings.home)
+        monkeypatch.setattr(sealing, "load_key", full)
+        monkeypatch.setattr(sealing, "SYNC_S", 0.001)
+
+        async def work() -> None:
+            async with sealing_work.keep_sealing():
+                await asyncio.sleep(0.2)
+
+        asyncio.run(work())
+    told = [each.message for each in caplog.records if "not sealed" in each.message]
+    assert len(told) > 2
+    assert told[0] == "the audit record is not sealed: No space left on device"
