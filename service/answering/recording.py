@@ -12,7 +12,7 @@ from indexes.catalog.audit.chain import Entry
 from indexes.model import Principal, SearchResult
 from service.answering.budget import Budget
 from service.answering.prompt import Passage
-from service.answering.steps import Found
+from service.answering.steps import Asked, Found
 from service.answering.values import Answer
 from service.llm.port import Prompt
 from service.operating.threads import Threads
@@ -70,10 +70,18 @@ class AnswerRecords:
         if prompt is not None:
             body["prompt"] = prompt_digest(prompt, self._secret)
         if self._keep_questions:
-            history = [[turn.role, turn.text] for turn in asked.ask.history]
-            body |= {"question": asked.ask.question, "history": history}
-            body |= {"standalone": asked.question, "dropped_turns": budget.dropped_turns}
+            body |= {"question": asked.ask.question, "dropped_turns": budget.dropped_turns}
+            body |= _own_words(asked)
         return Entry(body=body, subject=asked.answer_id)
+
+
+def _own_words(asked: Asked) -> dict[str, Any]:
+    """What the asker said before. What an earlier answer said, and what may have been made of it, is
+    text of documents.
+    """
+    said = [[turn.role, turn.text] for turn in asked.ask.history if turn.role == "user"]
+    is_all = len(said) == len(asked.ask.history)
+    return {"history": said, "standalone": asked.question if is_all else None}
 
 
 def who(principal: Principal) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def add_prompt(
         return shown
     turns = alternate_turns(Turn(role, text) for role, text in asked["history"])
     turns = turns[asked["dropped_turns"] :]
-    question = shown.question if turns else asked["standalone"]
+    question = shown.question if turns else asked["standalone"] or shown.question
     mark = make_boundary(secret, shown.view_id, question, passages)
     prompt = render_prompt(template, question, passages, turns, mark)
     same = prompt_digest(prompt, secret) == asked.get("prompt")

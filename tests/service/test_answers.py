@@ -153,6 +153,24 @@ def test_the_prompt_is_shown_to_the_letter_if_questions_are_kept(keeping: House)
         assert answer(http, keeping, told["answer_id"]).json()["prompt"] is None
 
 
+def test_what_earlier_answers_said_is_neither_kept_nor_shown_again(keeping: House):
+    """It is text of documents, and nobody knows of which: the reader may have lost them since."""
+    history = [
+        {"role": "user", "content": "When do salaries rise?"},
+        {"role": "assistant", "content": SALARIES},
+    ]
+    for question in ("What is for lunch in the canteen?", "And what is it?"):
+        with TestClient(keeping.app) as http:
+            told = ask(http, keeping, question=question, history=history)
+            keeping.catalog.people.remove_member("hr", "user:ada", by=TESTER)
+            assert "heliotrope" not in answer(http, keeping, told["answer_id"]).text
+            with closing(keeping.catalog.open_trail()) as trail:
+                records = keeping.catalog.books(trail).about(told["answer_id"])
+            assert "heliotrope" not in json.dumps(records)
+            assert records[0]["question"] == question
+        keeping.catalog.people.add_member("hr", "user:ada", by=TESTER)
+
+
 def test_a_stream_is_recorded_before_its_first_event(http: TestClient, house: House):
     with http.stream(
         "POST", "/ask", json=QUESTION | {"stream": True}, headers=house.headers("ada")
