@@ -67,7 +67,8 @@ def export(since: Since = None) -> None:
     with open_catalog() as catalog, closing(catalog.open_trail()) as trail:
         for record in catalog.books(trail).records(since and since.replace(tzinfo=UTC)):
             for event in events_of(record.body, record.place, version):
-                typer.echo(json.dumps(event, ensure_ascii=False))
+                line = json.dumps(event, ensure_ascii=False)
+                typer.echo(line.encode("utf-8", "backslashreplace").decode())
 
 
 @app.command("prune")

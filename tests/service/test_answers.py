@@ -3,14 +3,19 @@
 import asyncio
 import errno
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from indexes.catalog.audit.chain import Entry
+from indexes.cli.audit import export
+from indexes.errors import NotAuthenticated
 from indexes.model import Readers
 from service.cli.replay import replay_answer
+from service.http.admin import audit
 from service.operating import sealing
 from service.operating.sealing import Sealing
 from tests.service.conftest import SALARIES, House, document, readers
@@ -314,3 +319,45 @@ def test_a_key_that_cannot_be_made_ends_no_sealing(
     told = [each.message for each in caplog.records if "not sealed" in each.message]
     assert len(told) > 2
     assert told[0] == "the audit record is not sealed: No space left on device"
+
+
+def test_records_of_any_name_are_told_as_valid_json(
+    http: TestClient, house: House, capsys: pytest.CaptureFixture[str]
+):
+    """A folder's name may be no valid text."""
+    with closing(house.catalog.open_trail()) as trail:
+        trail.record(Entry(body={"kind": "odd", "who": "user:\udcff \x00 \u00e4"}))
+    told = http.get("/admin/audit/events", headers=house.headers("root"))
+    last = json.loads(told.content.decode().splitlines()[-1])
+    assert last["actor"]["user"]["name"] == "user:\udcff \x00 \u00e4"
+    object.__setattr__(house.settings, "database_url", None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("indexes.settings.load", lambda: house.settings)
+        export()
+    assert json.loads(capsys.readouterr().out.encode().splitlines()[-1]) == last
+
+
+def test_who_may_not_read_the_record_any_more_gets_no_more_of_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    """Also where the record of questions is a file of its own, which knows no keys."""
+    monkeypatch.setattr(audit, "TOGETHER", 1)
+    key = house.catalog.keys.issue("root", scopes=("audit",), by=TESTER)
+    with TestClient(house.app) as http:
+        for _ in range(5):
+            ask(http, house)
+        runtime = house.app.state.runtime
+        by_key = house.catalog.keys.authenticate(key.secret)
+
+        async def read() -> list[bytes]:
+            found = []
+            with house.catalog.acting(by_key, "audit"):
+                async for lines in audit._lines(runtime, None):
+                    found.append(lines)
+                    if b'"asked"' in lines:
+                        with ThreadPoolExecutor(1) as elsewhere:  # not as whoever reads
+                            elsewhere.submit(house.catalog.keys.revoke, key.id, by=TESTER).result()
+            return found
+
+        with pytest.raises(NotAuthenticated):
+            asyncio.run(read())

@@ -38,12 +38,13 @@ async def _lines(runtime: Runtime, since: datetime | None) -> AsyncIterator[byte
     records = runtime.catalog.books(runtime.trail).records(since)
 
     def next_lines() -> bytes:
+        runtime.catalog.reachable()  # and whoever asks still may: it looks at every transaction
         told = (
             json.dumps(event, ensure_ascii=False)
             for record in islice(records, TOGETHER)
             for event in events_of(record.body, record.place, runtime.version)
         )
-        return "".join(f"{line}\n" for line in told).encode("utf-8", "surrogatepass")
+        return "".join(f"{line}\n" for line in told).encode("utf-8", "backslashreplace")
 
     while some := await to_thread.run_sync(next_lines, limiter=runtime.admin_threads):
         yield some
