@@ -29,6 +29,7 @@ FILES = (
     "test_sessions.py",
     "test_subjects.py",
     "test_unknown_groups.py",
+    "test_audit.py",
 )
 BATCHES = ("test_batches.py",)
 

@@ -15,6 +15,7 @@ from indexes.catalog.audit.chain import Head
 from indexes.catalog.schema import audit_seals
 from indexes.errors import BadConfiguration
 from indexes.file_locks import lock_folder
+from indexes.private_files import private_folder
 
 KEY_FILE = "audit.key"
 _SCHEME = b"clearance seal 1\0"
@@ -104,6 +105,7 @@ def _make_key(place: Path) -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+    private_folder(place.parent)
     with lock_folder(place.parent):
         if not place.exists():
             durable.write(place, pem)
