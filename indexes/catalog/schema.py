@@ -486,7 +486,11 @@ audit_records = Table(
     Column("at", Moment, nullable=False),
     Column("body", Text, nullable=False),  # JSON, to the letter what the hash is of
     Column("hash", LargeBinary(32), nullable=False),  # of the record before, and of this one
-    Index("ix_audit_records_subject", "subject"),
+    Index(
+        "ix_audit_records_subject",
+        "subject",
+        sqlite_where=text("subject IS NOT NULL"),  # as on PostgreSQL, by migration 0013
+    ),
     Index("ix_audit_records_at", "at"),
 )
 
