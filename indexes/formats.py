@@ -248,6 +248,9 @@ ENDING_OF: Mapping[str, str] = {each.media_type: each.endings[0] for each in rev
 KNOWN_ENDINGS = "Known endings: " + " ".join(sorted(BY_ENDING)) + "."
 """The remedy for a file that cannot be read."""
 
+INSIDE = "!/"
+"""Stands in a uri between an archive and the file in it; nowhere else, since uris are quoted."""
+
 FOLDER_ENDINGS = (*FORMATS["zip"].endings, *_TARS, *(f".tar{ending}" for ending in _PACKED))
 """Of archives each of whose files becomes a document of its own."""
 

@@ -22,9 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from indexes import attributes
 from indexes.errors import BadInput, BadPrincipal, NoReaders
+from indexes.lookalikes import ACCESS_FILE, find_lookalikes
 from indexes.model import Readers, Scalar
 from indexes.principals import check_rule
-from ingest.lookalikes import ACCESS_FILE, find_lookalikes
 
 MAX_ACCESS_BYTES = 64 * 1024
 MAX_ACCESS_DEPTH = 4

@@ -20,15 +20,13 @@ from typing import IO, BinaryIO, Protocol
 from urllib.parse import quote
 
 from indexes.errors import SourceBroken, SourceError, SourceRefused
-from indexes.formats import FOLDER_ENDINGS, FORMATS, PACKERS
+from indexes.file_names import is_ignored
+from indexes.formats import FOLDER_ENDINGS, FORMATS, INSIDE, PACKERS
+from indexes.lookalikes import refuse_rules_inside
 from ingest.elements import ParseOptions
-from ingest.lookalikes import refuse_rules_inside
-from ingest.tree import is_ignored
 
 MAX_MEMBERS = 10_000
 UNPACKED_FILES = 10  # all members together may be so many times as large as one file
-INSIDE = "!/"
-"""Between an archive and a member in a document's uri: everything else is percent-encoded there."""
 
 _BLOCK = 1024 * 1024
 _NOT_READABLE = (

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from indexes.errors import NoReaders
+from indexes.formats import INSIDE
 from indexes.model import Readers
 from ingest.access import AccessRules, FolderRule, unusable_rule
-from ingest.archives import INSIDE
 from ingest.judged_files import SourceFile
 from ingest.roots import Root
 from ingest.sources import Scan

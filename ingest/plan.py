@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from indexes.errors import SourceError
+from indexes.formats import INSIDE
 from indexes.model import Readers, StoredDocument
 from ingest.access import NOBODY, narrow_readers
-from ingest.archives import INSIDE
 from ingest.judged_files import SourceFile
 from ingest.missing import missing_uris
 from ingest.sources import Scan, is_closed_archive

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 from indexes.catalog import Catalog
 from indexes.catalog.sources import NamedSource
 from indexes.errors import BadInput, NotFound
+from indexes.formats import INSIDE
 from indexes.model import Actor
-from ingest.archives import INSIDE
 from ingest.tree import Tree
 
 

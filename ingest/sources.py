@@ -16,10 +16,10 @@ from indexes.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from indexes.formats import KNOWN_ENDINGS, UNREAD_ENDINGS
+from indexes.formats import INSIDE, KNOWN_ENDINGS, UNREAD_ENDINGS
 from indexes.model import Readers
 from ingest.access import NOBODY, AccessRules, file_stamp
-from ingest.archives import INSIDE, ArchiveMember, ArchiveShelf, is_archive
+from ingest.archives import ArchiveMember, ArchiveShelf, is_archive
 from ingest.judged_files import Origin, SourceFile, open_judged_file
 from ingest.roots import Root
 from ingest.tree import TreeEntry, Way

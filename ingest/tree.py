@@ -8,33 +8,19 @@ report and never another folder's text.
 
 import errno
 import os
-import re
 import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import translate
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from indexes.errors import SourceUnavailable
+from indexes.file_names import is_ignored
 from ingest.access import AccessRules, FolderRule, file_stamp
 
 MAX_DEPTH = 200  # every folder on the way down is held open while its files are looked at
-IGNORED = (
-    "~$*",
-    "*~",
-    "#*#",
-    "*.swp",
-    "*.swo",
-    "*.crdownload",
-    "*.part",
-    "thumbs.db",
-    "desktop.ini",
-    "__macosx",
-)
-_IGNORED = re.compile("|".join(map(translate, IGNORED)))
 _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
@@ -239,8 +225,3 @@ def unavailable_source(error: OSError) -> SourceUnavailable:
 
 def _nearer(own: FolderRule, above: FolderRule) -> FolderRule:
     return above if own is None else own
-
-
-def is_ignored(name: str) -> bool:
-    """Whether editors and systems leave such files behind, or hide them."""
-    return name.startswith(".") or _IGNORED.match(name.lower()) is not None

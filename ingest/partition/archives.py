@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from indexes.errors import SourceBroken, SourceEmpty, SourceRefused
+from indexes.lookalikes import refuse_rules_inside
 from ingest.elements import Element
-from ingest.lookalikes import refuse_rules_inside
 from ingest.partition.archive_entries import has_tar_end
 from ingest.partition.attachments import lose_part, may_go_deeper, read_part
 from ingest.partition.context import ParseContext

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexes.confusables import edit_distance
-from ingest.lookalikes import ACCESS_FILE, find_lookalikes
+from indexes.lookalikes import ACCESS_FILE, find_lookalikes
 
 RULES_GONE_WRONG = [
     ".Access.yaml", "access.yaml", ".acces.yaml", ".access.json", ".access.yaml.txt", ".access.yml", "_access.yaml",
