@@ -7,13 +7,20 @@ ClearanceError
 │   ├── StillDenied           rules deny what is to be removed; they would deny nobody then
 │   ├── BadFilter             a filter that names an unknown field or contradicts itself
 │   ├── BadConfiguration      settings that cannot start a process
+│   ├── TooLarge              an upload over the limit of its size
+│   ├── KeyReused             an Idempotency-Key that came with another request before
+│   ├── Conflict              what it is asked of is not in a state for it
+│   │   └── Superseded        something newer was asked for the same path
 │   └── QuestionTooLong       the question alone does not fit the model's context window
 ├── NotFound                  it does not exist, or the caller may not read it: the two look the same
 │   └── NoSuchModel           a language model that is not served, or not to this caller
 ├── AlreadyExists             a user, group or key of that name is there
 ├── NotAuthenticated          no key, a wrong key, a revoked or expired key
 ├── NotPermitted              a valid key without the scope that the operation needs
+│   └── NotAWriter            what may be read there may not be changed by this caller
 ├── ProviderUnavailable       an identity provider cannot be asked now (retry)
+├── TooManyUploads            this caller's uploads wait for a worker already (retry)
+├── Cancelled                 a job that was told to end
 ├── Withdrawn                 what an answer was being made from may not be read any more (retry)
 ├── Busy                      another process holds what is needed (retry)
 │   └── LeaseLost             a job was not kept by its worker; another one may do it now
@@ -84,6 +91,14 @@ class BadConfiguration(BadInput):
     """The configuration cannot be used."""
 
 
+class TooLarge(BadInput):
+    """The upload is too large."""
+
+
+class KeyReused(BadInput):
+    """That Idempotency-Key came with another request before."""
+
+
 class QuestionTooLong(BadInput):
     """The question alone does not fit the model's context window."""
 
@@ -112,6 +127,28 @@ class ProviderUnavailable(ClearanceError):
     """The identity provider cannot be reached, or what it says makes no sense."""
 
     retryable = True
+
+
+class NotAWriter(NotPermitted):
+    """You may read that, and not change it."""
+
+
+class Conflict(BadInput):
+    """That cannot be done in its present state."""
+
+
+class Superseded(Conflict):
+    """Something newer was asked for the same path."""
+
+
+class TooManyUploads(ClearanceError):
+    """Too many of your uploads wait."""
+
+    retryable = True
+
+
+class Cancelled(ClearanceError):
+    """The job was cancelled."""
 
 
 class Withdrawn(ClearanceError):

@@ -14,6 +14,12 @@ from indexes.errors import BadInput
 INGEST = "ingest"
 """Done by `clearance worker`."""
 
+UPLOAD = "upload"
+"""Puts uploaded bytes into their place and reads them. Done by `clearance worker`."""
+
+REMOVE_FILE = "remove-file"
+"""Removes the file of a document that was deleted. Done by `clearance worker`."""
+
 REBUILD = "rebuild"
 """Done by every running service."""
 
@@ -57,6 +63,13 @@ class IngestRequest(_Request):
         if relative := next((path for path in paths if not path.is_absolute()), None):
             raise ValueError(f"{relative} is not absolute")
         return given
+
+
+class PathRequest(_Request):
+    """Which file an upload or a deletion is about; everything else stands in the catalog."""
+
+    uri: str
+    path: str  # as readers see it
 
 
 class RebuildRequest(_Request):

@@ -13,7 +13,14 @@ from threading import Event, Thread
 from typing import Any
 
 from indexes.catalog.jobs import Job, Jobs
-from indexes.errors import Busy, ClearanceError, LeaseLost, NotFound, ShuttingDown
+from indexes.errors import (
+    Busy,
+    Cancelled,
+    ClearanceError,
+    LeaseLost,
+    NotFound,
+    ShuttingDown,
+)
 from indexes.model import Actor
 
 LEASE_S = 60.0  # a job whose process died is taken up again after this
@@ -39,6 +46,7 @@ class Attempt:
         self._position = self._written = (job.done, job.total)
         self._kept_at = claimed
         self._taken_over = False
+        self._cancelled = False
         self._ended = Event()
 
     @property
@@ -47,14 +55,28 @@ class Attempt:
         return self._job.asked_by or self._by
 
     @property
+    def job_id(self) -> str:
+        """The public id of the job."""
+        return self._job.id
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody has told the job to end; seen within seconds."""
+        return self._cancelled
+
+    @property
     def lost(self) -> bool:
         """Whether another worker has this job now, or may have it."""
         return self._taken_over or time.monotonic() >= self._kept_at + LEASE_S
 
     def check(self) -> None:
-        """For handlers, between steps. Raises LeaseLost or ShuttingDown if they are to end now."""
+        """For handlers, between steps. Raises LeaseLost, ShuttingDown or Cancelled if they are to
+        end now.
+        """
         if self.lost:
             raise LeaseLost
+        if self._cancelled:
+            raise Cancelled
         if self._stopping.is_set():
             raise ShuttingDown
 
@@ -65,7 +87,11 @@ class Attempt:
 
     @contextmanager
     def keep_lease(self) -> Iterator[None]:
-        """A thread renews the lease and writes progress while the block runs."""
+        """A thread renews the lease, writes progress and looks whether the job was cancelled while
+        the block runs.
+        """
+        with suppress(ClearanceError):
+            self._look_for_end()
         thread = Thread(target=self._renew_regularly, name="lease", daemon=True)
         thread.start()
         try:
@@ -81,9 +107,11 @@ class Attempt:
 
     def _renew_regularly(self) -> None:
         while not self._ended.wait(PROGRESS_S):
-            if self._position == self._written and time.monotonic() < self._kept_at + LEASE_S / 4:
-                continue
             try:
+                self._look_for_end()
+                early = time.monotonic() < self._kept_at + LEASE_S / 4
+                if self._position == self._written and early:
+                    continue
                 self._renew()
             except LeaseLost:
                 self._taken_over = True
@@ -92,6 +120,9 @@ class Attempt:
                 log.warning(
                     "a lease was not renewed", extra={"fields": _log_fields(self._job, error)}
                 )
+
+    def _look_for_end(self) -> None:
+        self._cancelled = self._cancelled or self._jobs.is_cancelled(self._job)
 
     def _renew(self) -> None:
         began, position = time.monotonic(), self._position
@@ -224,6 +255,8 @@ class JobRunner:
                 raise LeaseLost from error
             if self._stopping.is_set():
                 return partial(self._jobs.give_back, job, by=self._by)
+            if attempt.cancelled:
+                return partial(self._jobs.end_cancelled, job, by=self._by)
             expected = isinstance(error, ClearanceError)
             log.error(
                 "job failed", extra={"fields": _log_fields(job, error)}, exc_info=not expected

@@ -43,6 +43,43 @@ class Readers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnReaders:
+    """What a document's writers said of its readers: it narrows the rule of the place, whatever that
+    becomes, and never widens it.
+
+    Compared by name alone: who is in which group today says nothing about tomorrow.
+    """
+
+    allow: frozenset[str] | None = None  # None: whom the rule allows
+    deny: frozenset[str] = frozenset()
+
+    def under(self, rule: Readers) -> Readers:
+        """The readers that both allow."""
+        return Readers(allow=_allowed_by_both(self.allow, rule.allow), deny=self.deny | rule.deny)
+
+    def beyond(self, rule: Readers) -> frozenset[str]:
+        """Names that are allowed here and not by the rule."""
+        if self.allow is None or PUBLIC in rule.allow:
+            return frozenset()
+        return self.allow - rule.allow
+
+    def and_also(self, other: "OwnReaders") -> "OwnReaders":
+        """What is left if both hold."""
+        if self.allow is None or other.allow is None:
+            allow = self.allow if other.allow is None else other.allow
+        else:
+            allow = _allowed_by_both(self.allow, other.allow)
+        return OwnReaders(allow=allow, deny=self.deny | other.deny)
+
+
+def _allowed_by_both(own: frozenset[str] | None, other: frozenset[str]) -> frozenset[str]:
+    """Who is `public` is everybody, so each name says less."""
+    if own is None or PUBLIC in own:
+        return other
+    return own if PUBLIC in other else own & other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """Who asks.
 
@@ -91,6 +128,9 @@ class Actor:
 
 MAINTENANCE = Actor("system:maintenance")
 """The service itself, doing what nobody asked for."""
+
+WORKER = Actor("system:worker")
+"""A worker, doing what nobody asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +279,20 @@ class DocumentView:
     text: str
     page_kind: PageKind | None
     pages: tuple[PageMark, ...]
+    modified_at: datetime | None
+    metadata: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentEntry:
+    """A document in a list, without its text. Only the catalog's guarded read makes one."""
+
+    id: str
+    title: str
+    path: str
+    media_type: str
+    collection: str
+    language: str | None
     modified_at: datetime | None
     metadata: Mapping[str, Scalar]
 

@@ -230,6 +230,15 @@ class Settings(BaseSettings):
     )
     max_question_chars: int = Field(8_000, ge=1)
     max_body_kb: int = Field(1_024, ge=1)
+    max_upload_mb: int = Field(
+        200, ge=1, description="Of one upload. Workers take files up to CLEARANCE_MAX_FILE_MB."
+    )
+    upload_timeout_s: float = Field(
+        600.0, gt=0, description="For the whole body of an upload to arrive."
+    )
+    max_waiting_uploads_mb: int = Field(
+        2_000, ge=1, description="Of one caller's uploads that wait or can be tried again."
+    )
     max_k: int = Field(100, ge=1, le=1_000)
     default_k: int = Field(8, ge=1)
     passages_per_document: int = Field(

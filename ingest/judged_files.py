@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from indexes.errors import NoReaders, SourceError, SourceUnavailable
-from indexes.model import Readers, Scalar
+from indexes.model import OwnReaders, Readers, Scalar
 from indexes.settings import Settings
 from ingest.access import AccessRules, FolderRule, file_stamp
 from ingest.archives import ArchiveMember, ArchiveShelf
@@ -63,6 +63,7 @@ class SourceFile:
     stamp: tuple[int, ...] = ()
     rule: Readers | None = None  # in the words of the rule that governs it
     readers: Readers | None = None  # whom these words mean
+    own: OwnReaders | None = None  # said over HTTP: they narrow the rule
     problem: SourceError | None = None
     title: str | None = None
     collection: str = "default"
@@ -77,6 +78,13 @@ class SourceFile:
         if self.origin is None or self.origin.member is None:
             return self.file
         return self.origin.tree.place.joinpath(*self.origin.parts)
+
+    @property
+    def wanted(self) -> Readers | None:
+        """Who may read it: its own readers under the rule; None if nothing says so."""
+        if self.readers is None or self.own is None:
+            return self.readers
+        return self.own.under(self.readers)
 
     @property
     def modified_at(self) -> datetime:

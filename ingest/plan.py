@@ -39,9 +39,14 @@ class Task:
     """A file that may be read, and what is stored of it."""
 
     source: SourceFile
-    readers: Readers
+    readers: Readers  # of the rule; the catalog adds what was said of the path over HTTP
     stored: StoredDocument | None
     moved_from: str | None = None  # the path under which it was stored until this run
+
+    @property
+    def wanted(self) -> Readers:
+        """Who will read it."""
+        return self.source.own.under(self.readers) if self.source.own else self.readers
 
     def verdict(self, content_hash: str) -> Verdict:
         if self.stored is None:
@@ -50,7 +55,7 @@ class Task:
             return "changed"
         if self.moved_from is not None:
             return "moved"
-        return "relabelled" if self.stored.readers != self.readers else "unchanged"
+        return "relabelled" if self.stored.readers != self.wanted else "unchanged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,8 @@ class Plan:
     held: Mapping[str, int]  # how many documents were stored below each root, by its uri prefix
     relabel: tuple[Relabel, ...]
     refused: tuple[RefusedFile, ...]
+    # of the paths of which something was said over HTTP: the rule that was found there
+    rules: Mapping[str, Readers]
     # stored documents with other readers first: for them a hash settles everything
     tasks: tuple[Task, ...]
 
@@ -97,20 +104,25 @@ def make_plan(found: Scan, stored: Mapping[str, StoredDocument], *, prune: bool)
     for source in found.sources:
         known = stored.get(source.uri)
         for one in _stored_of(source, stored):
-            relabels += _narrow(one, source.readers)
+            relabels += _narrow(one, source.wanted)
         if source.problem is not None or source.readers is None:
             refusals.append(_make_refusal(source, stored=known is not None))
         else:
             tasks.append(Task(source=source, readers=source.readers, stored=known))
     for lost in found.missing:
-        relabels += _narrow(stored[lost.uri], lost.readers)
-    tasks.sort(key=lambda task: task.stored is None or task.stored.readers == task.readers)
+        relabels += _narrow(stored[lost.uri], lost.wanted)
+    tasks.sort(key=lambda task: task.stored is None or task.stored.readers == task.wanted)
     return Plan(
         gone=_find_gone(found, stored),
         prune=prune,
         held={root.prefix: sum(root.covers(uri) for uri in stored) for root in found.roots},
         relabel=tuple(relabels),
         refused=tuple(refusals),
+        rules={
+            source.uri: source.readers or NOBODY
+            for source in (*found.sources, *found.missing)
+            if source.own is not None
+        },
         tasks=tuple(tasks),
     )
 

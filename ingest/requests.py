@@ -19,6 +19,7 @@ from ingest.isolation.confinement import Confinement
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.isolation.sandbox import Cutting, Parsers
 from ingest.missing import find_missing
+from ingest.overrides import apply_overrides
 from ingest.plan import Plan, make_plan
 from ingest.preview import preview
 from ingest.report import IngestReport
@@ -124,7 +125,7 @@ def _plan_run(
     found, report.unknown = resolve_names(
         find_missing(found, stored, rules), catalog, refuse=settings.unknown_principals == "refuse"
     )
-    return make_plan(found, stored, prune=request.prune)
+    return make_plan(apply_overrides(found, catalog), stored, prune=request.prune)
 
 
 class _ToldParsers:

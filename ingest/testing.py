@@ -151,7 +151,7 @@ def command(arguments: str) -> int:
     ingest.testing JSON`.
 
     arguments: an object with `settings`, `request`, and `seconds_per_text`, how slow embedding is.
-    Without a request the jobs that wait are done.
+    Without a request the jobs that wait are done; with `once: false` those that come, too.
     """
     from indexes.job_kinds import IngestRequest
     from indexes.settings import Settings
@@ -166,7 +166,8 @@ def command(arguments: str) -> int:
     settings = Settings.model_validate(given["settings"])
     parsers = partial(Parsers, parser="ingest.testing:paragraphs")
     if "request" not in given:
-        do_jobs(settings, once=True, load=lambda *_: embedder, make_parsers=parsers)
+        once = given.get("once", True)
+        do_jobs(settings, once=once, load=lambda *_: embedder, make_parsers=parsers, poll_s=0.1)
         return 0
     request = IngestRequest.model_validate(given["request"])
     return ingest_once(

@@ -1,6 +1,5 @@
 """Ingestion jobs: put into the queue of the catalog, and done from there one after another."""
 
-import logging
 from collections import deque
 from collections.abc import Mapping
 from contextlib import closing
@@ -11,19 +10,18 @@ from indexes.catalog import Catalog
 from indexes.catalog.jobs import Job
 from indexes.embedder import LoadEmbedder, embedder_loader
 from indexes.ingest_lock import ingest_lock
-from indexes.job_kinds import INGEST, IngestRequest
+from indexes.job_kinds import INGEST, REMOVE_FILE, UPLOAD, IngestRequest
 from indexes.jobs import Attempt, Handler, JobRunner
-from indexes.model import Actor
+from indexes.model import WORKER, Actor
 from indexes.settings import Settings
+from ingest.attempts import AttemptWatcher
 from ingest.embedders import Embedders
-from ingest.report import FileOutcome, IngestReport
+from ingest.report import IngestReport
 from ingest.requests import MakeParsers, check_request, perform_ingest
+from ingest.uploads import UploadTools, purge_uploads, removal_handler, upload_handler
 
 POLL_S = 2.0
 MAX_LISTED = 1_000  # files in the result of a job, and lines for people
-_ACTOR = Actor("system:worker")
-
-log = logging.getLogger(__name__)
 
 
 def enqueue_ingest(
@@ -51,9 +49,17 @@ def do_jobs(
     """
     with closing(Catalog.open(settings.catalog_url)) as catalog:
         loads = load or embedder_loader(settings)
-        handlers = {INGEST: ingest_handler(settings, catalog, loads, make_parsers)}
+        tools = UploadTools(
+            settings=settings, catalog=catalog, load=loads, make_parsers=make_parsers
+        )
+        handlers = {
+            INGEST: ingest_handler(settings, catalog, loads, make_parsers),
+            UPLOAD: upload_handler(tools),
+            REMOVE_FILE: removal_handler(tools),
+        }
+        purge_uploads(tools)
         turn = partial(ingest_lock, settings.home)
-        runner = JobRunner(catalog.jobs, handlers, by=_ACTOR, poll_s=poll_s, turn=turn)
+        runner = JobRunner(catalog.jobs, handlers, by=WORKER, poll_s=poll_s, turn=turn)
         runner.run(once=once)
 
 
@@ -70,7 +76,7 @@ def ingest_handler(
 
     def ingest(payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
         request, by = IngestRequest.of(payload), attempt.asked_by
-        report = IngestReport(watcher=_AttemptWatcher(attempt))
+        report = IngestReport(watcher=AttemptWatcher(attempt))
         embedders = Embedders(catalog, settings.embedding_model, load, by=by)
         perform_ingest(request, settings, catalog, embedders, report, make_parsers, by=by)
         report.close()
@@ -78,23 +84,3 @@ def ingest_handler(
         return {**report.summary(most=MAX_LISTED), "lines": list(lines)}
 
     return ingest
-
-
-class _AttemptWatcher:
-    """Tells a job how far its ingestion is. If the job must end, it ends between two files."""
-
-    def __init__(self, attempt: Attempt) -> None:
-        self._attempt = attempt
-        self._done = 0
-        self._total = 0
-
-    def expect_files(self, files: int) -> None:
-        self._total = files
-        self._attempt.report(self._done, self._total)
-
-    def show_outcome(self, outcome: FileOutcome) -> None:
-        self._done += 1
-        self._attempt.report(self._done, self._total)
-
-    def say(self, text: str) -> None:
-        log.info("%s", text)

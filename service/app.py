@@ -16,8 +16,9 @@ from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ClearanceError
 from indexes.model import Principal
 from indexes.settings import Settings
-from service.http import answers, ask, documents, operations, problems
+from service.http import answers, ask, documents, jobs, operations, problems, uploads
 from service.http.admin import access, audit, index, keys, models, templates, usage
+from service.http.admin import documents as admin_documents
 from service.http.auth import Authenticator, Gate
 from service.http.direct import DirectWay, ErrorHandler
 from service.http.middleware import BodyReader, Envelope
@@ -153,8 +154,11 @@ def create_app(
         ask.router,
         documents.router,
         answers.router,
+        uploads.router,
+        jobs.router,
         openai_routes.router,
         index.router,
+        admin_documents.router,
         operations.metrics_router,
         templates.router,
         models.router,

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from anyio import CapacityLimiter, fail_after, to_thread
 
 from indexes import embedder as embedding
+from indexes.blobs import BlobFolder
 from indexes.catalog import Catalog
 from indexes.catalog.audit.trail import Trail
 from indexes.derived.precedence import Precedence
@@ -23,6 +24,7 @@ from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
 from indexes.model import MAINTENANCE
 from indexes.private_files import keep_private
+from indexes.search.document_list import DocumentList
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from service.answering.answerer import Answerer
@@ -67,10 +69,12 @@ class Runtime:
     catalog: Catalog
     trail: Trail  # of what people ask and are shown
     searcher: Searcher
+    documents: DocumentList
     model: LanguageModel | None  # None if none is configured: quotes answer
     meaning: Meaning | None  # None if the embedding model can tell nothing of meanings
     answerer: Answerer = field(init=False)  # of callers: by the catalog's templates and rights
     jobs: RebuildJobs
+    blobs: BlobFolder
     metrics: Metrics
     health: Health
     version: str
@@ -187,9 +191,11 @@ async def open_runtime(
             catalog=catalog,
             trail=trail,
             searcher=searcher,
+            documents=DocumentList(catalog),
             model=model,
             meaning=make_meaning(embedder),
             jobs=RebuildJobs(catalog, load),
+            blobs=BlobFolder(settings.home),
             metrics=metrics or Metrics(),
             health=Health(catalog.reachable),
             version=installed_version(),

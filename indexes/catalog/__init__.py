@@ -26,12 +26,15 @@ from indexes.catalog.explaining import (
     identity_names,
 )
 from indexes.catalog.generations import Generations
+from indexes.catalog.job_access import JobAccess
 from indexes.catalog.jobs import Jobs
 from indexes.catalog.keys import Keys
 from indexes.catalog.listing import Listing
 from indexes.catalog.migrate import migrate
 from indexes.catalog.models import Models
 from indexes.catalog.names import find_asker
+from indexes.catalog.overrides import Overrides
+from indexes.catalog.own_readers import StoredAccess
 from indexes.catalog.people import People
 from indexes.catalog.reading import ReadState
 from indexes.catalog.schema import installation
@@ -39,6 +42,8 @@ from indexes.catalog.sessions import Sessions
 from indexes.catalog.sources import Failures, Sources
 from indexes.catalog.subjects import Subjects
 from indexes.catalog.templates import Templates
+from indexes.catalog.upload_work import UploadWork
+from indexes.catalog.uploads import Uploads
 from indexes.model import MAINTENANCE, Principal
 from indexes.principals import user_name
 
@@ -58,6 +63,11 @@ class Catalog:
         self.subjects = Subjects(database)
         self.sessions = Sessions(database)
         self.jobs = Jobs(database)
+        self.job_access = JobAccess(database)
+        self.uploads = Uploads(database)
+        self.upload_work = UploadWork(database)
+        self.stored_access = StoredAccess(database)
+        self.overrides = Overrides(database)
         self.templates = Templates(database)
         self.models = Models(database)
         self.secret = self._secret()  # keys the ids of views: known to this installation alone

@@ -23,6 +23,7 @@ from indexes.catalog.document_rows import (
     write_vectors,
 )
 from indexes.catalog.generations import writable_generations
+from indexes.catalog.overrides import move_override, settle_readers
 from indexes.catalog.prepared import Prepared
 from indexes.catalog.reader_sets import (
     intern_entries,
@@ -76,9 +77,10 @@ class Documents:
         Returns its public id, which a replacement keeps.
 
         by_generation: unit vectors, shape (chunks, dimension), for every generation that can be
-        written. Raises ModelMismatch when one is missing (a rebuild began meanwhile: embed for it
-        and put again), BadInput for vectors that cannot be right and for attributes that could not
-        be asked for.
+        written. What was said of its path over HTTP holds (`overrides`). Raises ModelMismatch when
+        one is missing (a rebuild began meanwhile: embed for it and put again), BadInput for vectors
+        that cannot be right and for attributes that could not be asked for, Conflict if the
+        document was deleted meanwhile.
         """
         check_document(document)
         with self._database.writing(by) as connection:
@@ -88,7 +90,10 @@ class Documents:
                     "The catalog has no generation yet.", remedy="Call generations.ensure first."
                 )
             blobs = {g.id: vectors_as_bytes(document, g, by_generation) for g in wanted}
-            document_id, public_id, touched = write_head(connection, document)
+            readers = settle_readers(connection, {document.uri: document.readers})[document.uri]
+            document_id, public_id, touched = write_head(
+                connection, replace(document, readers=readers)
+            )
             write_body(connection, document_id, document)
             write_vectors(connection, document_id, blobs)
             note_document(connection, document_id, touched)
@@ -100,28 +105,26 @@ class Documents:
     def relabel(self, uri: str, readers: Readers, *, by: Actor) -> bool:
         """Change who may read the document from the next request on, without touching its text.
 
-        False if there is no document with this uri.
+        False if there is no document with this uri. Its own readers hold under these, which are
+        those of the rule.
         """
         with self._database.writing(by) as connection:
             found = connection.execute(select_head(uri)).first()
             if found is None:
                 return False
-            new = intern_readers(connection, readers)
-            connection.execute(
-                update(documents).where(documents.c.id == found.id).values(reader_set_id=new)
-            )
-            note_document(connection, found.id, (found.reader_set_id, new))
-            record_relabelled(connection, [(found.public_id, found.reader_set_id, new)])
+            settled = settle_readers(connection, {uri: readers})[uri]
+            put_into_set(connection, found, intern_readers(connection, settled))
         return True
 
     def relabel_all(self, readers: Mapping[str, Readers], *, by: Actor) -> None:
         """`relabel` for many, by uri, all or none. Raises UnknownPrincipal."""
         with self._database.writing(by) as connection:
-            new = {each: intern_readers(connection, each) for each in set(readers.values())}
             found = _find_heads(connection, list(readers))
+            settled = settle_readers(connection, {one.uri: readers[one.uri] for one in found})
+            new = {each: intern_readers(connection, each) for each in set(settled.values())}
             _put_into_sets(
                 connection,
-                [(one, new[readers[one.uri]]) for one in found],
+                [(one, new[settled[one.uri]]) for one in found],
             )
 
     def narrow_all(self, readers: Mapping[str, Readers], *, by: Actor) -> None:
@@ -152,12 +155,7 @@ class Documents:
             if stored is None:
                 return False
             entries = narrowed_entries(connection, stored.reader_set_id, readers)
-            new = intern_entries(connection, entries)
-            connection.execute(
-                update(documents).where(documents.c.id == stored.id).values(reader_set_id=new)
-            )
-            note_document(connection, stored.id, (stored.reader_set_id, new))
-            record_relabelled(connection, [(stored.public_id, stored.reader_set_id, new)])
+            put_into_set(connection, stored, intern_entries(connection, entries))
         return True
 
     def delete(self, uri: str, *, by: Actor) -> bool:
@@ -175,14 +173,17 @@ class Documents:
     def move(self, uri: str, to: Moved, *, by: Actor) -> bool:
         """The same text at another place, with the readers of that place, in one step.
 
-        Id, passages and citations stay. False, and nothing is done, if the document is gone or
-        something is at the other place already.
+        Id, passages and citations stay, and its own readers go with it. False, and nothing is done,
+        if the document is gone or something is at the other place already.
         """
         with self._database.writing(by) as connection:
             found = connection.execute(select_head(uri)).first()
             if found is None or connection.execute(select_head(to.uri)).first() is not None:
                 return False
-            new = intern_readers(connection, to.readers)
+            if not move_override(connection, uri, to.uri):
+                return False
+            settled = settle_readers(connection, {to.uri: to.readers})[to.uri]
+            new = intern_readers(connection, settled)
             values = {
                 "uri": to.uri, "path": to.path, "modified_at": to.modified_at, "token": secrets.token_bytes(32),
                 "reader_set_id": new,
@@ -245,6 +246,11 @@ class Documents:
             }
 
 
+def put_into_set(connection: Connection, stored: Any, new: int) -> None:
+    """The document, with its ids and the reader set that holds it, into another one."""
+    _put_into_sets(connection, [(stored, new)])
+
+
 def _find_heads(connection: Connection, uris: Sequence[str]) -> list[Any]:
     """(id, public id, uri, reader set) of those that are there."""
     of_it = documents.c
@@ -305,14 +311,5 @@ def deny_in_source(connection: Connection, source_id: int, denied: frozenset[str
         for before, these in readers.items()
     }
     changed = [stored for stored in here if narrower[stored.reader_set_id] != stored.reader_set_id]
-    for stored in changed:
-        new = narrower[stored.reader_set_id]
-        connection.execute(
-            update(documents).where(documents.c.id == stored.id).values(reader_set_id=new)
-        )
-        note_document(connection, stored.id, (stored.reader_set_id, new))
-    record_relabelled(
-        connection,
-        [(one.public_id, one.reader_set_id, narrower[one.reader_set_id]) for one in changed],
-    )
+    _put_into_sets(connection, [(one, narrower[one.reader_set_id]) for one in changed])
     return len(changed)

@@ -14,7 +14,18 @@ from functools import lru_cache
 from itertools import starmap
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+)
 
 from indexes import attributes
 from indexes.catalog.access import READABLE_SETS
@@ -89,6 +100,30 @@ def find_matching_documents(
     return statement_of(filters).rows(connection, {**asker, **values_of(connection, filters)})
 
 
+ListPosition = tuple[str, str]
+"""Where a list of documents goes on: the first characters of a path, and a public id."""
+
+_SORTED_BY = 200  # first characters of the path; documents that share them come by their ids
+
+
+def find_page(
+    connection: Connection,
+    filters: Filters,
+    asker: Mapping[str, Any],
+    after: ListPosition | None,
+    most: int,
+) -> Sequence[tuple[int, str, str]]:
+    """Id and position of the documents that the asker may read and that the filter lets through, in
+    the order of their paths, from a position on.
+
+    Nothing but these documents is looked at, so others move no page.
+    """
+    key, public_id = after or ("", "")
+    values = {"after_key": key, "after_id": public_id, "most": most}
+    statement = _page_statement(_conditions_named(filters), len(filters.metadata))
+    return statement.rows(connection, {**asker, **values_of(connection, filters), **values})
+
+
 def statement_of(filters: Filters) -> Prepared:
     """The statement of every filter that asks for the same things, whatever their values."""
     return _statement(_conditions_named(filters), len(filters.metadata))
@@ -108,7 +143,27 @@ def _conditions_named(filters: Filters) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def _statement(named: tuple[str, ...], metadata: int) -> Prepared:
-    columns = [documents.c[name] for name in _COMPARED]
+    column, conditions = _readable_and_matching(named, metadata)
+    return Prepared(select(column.id).where(*conditions))
+
+
+@lru_cache(maxsize=256)
+def _page_statement(named: tuple[str, ...], metadata: int) -> Prepared:
+    column, conditions = _readable_and_matching(named, metadata)
+    key = func.substr(column.path, 1, _SORTED_BY)
+    after_key: BindParameter[str] = bindparam("after_key", type_=String)
+    after_id: BindParameter[str] = bindparam("after_id", type_=String)
+    later = or_(key > after_key, and_(key == after_key, column.public_id > after_id))
+    found = select(column.id, key, column.public_id).where(*conditions, later)
+    page = found.order_by(key, column.public_id).limit(bindparam("most", type_=Integer))
+    return Prepared(page)
+
+
+def _readable_and_matching(
+    named: tuple[str, ...], metadata: int
+) -> tuple[Any, list[ColumnElement[bool]]]:
+    """Columns of the documents that the asker may read, and the conditions on them."""
+    columns = [documents.c[name] for name in (*_COMPARED, "public_id")]
     let_in = documents.c.reader_set_id.in_(select(READABLE_SETS.c.reader_set_id))
     readable = (
         select(documents.c.id, *columns).where(let_in).cte("readable").prefix_with("MATERIALIZED")
@@ -127,7 +182,7 @@ def _statement(named: tuple[str, ...], metadata: int) -> Prepared:
         column.metadata_digests.contains(bindparam(f"metadata_{number}"))
         for number in range(metadata)
     ]
-    return Prepared(select(column.id).where(*(conditions[name] for name in named), *digests))
+    return column, [*(conditions[name] for name in named), *digests]
 
 
 def values_of(connection: Connection, filters: Filters) -> dict[str, Any]:

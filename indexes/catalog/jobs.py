@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, insert, or_, select, update
 
 from indexes.catalog.audit.changes import record_change
-from indexes.catalog.database import Database
+from indexes.catalog.database import Database, actor_of
 from indexes.catalog.document_rows import new_public_id
 from indexes.catalog.schema import jobs
-from indexes.errors import LeaseLost, NotFound
+from indexes.errors import Conflict, LeaseLost, NotFound
 from indexes.model import Actor
 
-JobState = Literal["queued", "running", "done", "failed"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+ENDED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class Job:
     state: JobState
     payload: Mapping[str, Any]
     asked_by: Actor | None  # None for jobs from before this was noted
+    asker_id: int | None  # of the user who asked for it over HTTP
+    number: int  # later jobs have higher ones; never shown
     done: int
     total: int
     result: Mapping[str, Any] | None
@@ -45,40 +48,32 @@ class Jobs:
 
     def enqueue(self, kind: str, payload: Mapping[str, Any], *, by: Actor) -> Job:
         """A queued job, durable when this returns. by: who asks for it; the job keeps the name."""
-        now = datetime.now(UTC)
-        values = {
-            "public_id": new_public_id(),
-            "kind": kind,
-            "state": "queued",
-            "payload": dict(payload),
-            "asked_by": by.name,
-        }
-        counts = {"done": 0, "total": 0, "fence": 0, "created_at": now, "updated_at": now}
         with self._database.writing(by) as connection:
-            added = insert(jobs).values(**values, **counts).returning(jobs)
-            job = _job_of(connection.execute(added).mappings().one())
-            record_change(
-                connection, "job.asked", job.id, after={"kind": kind, "payload": dict(payload)}
-            )
-            return job
+            return add_job(connection, kind, payload)
 
     def get(self, job_id: str) -> Job:
         """Raises NotFound."""
         with self._database.reading() as connection:
-            row = (
-                connection.execute(select(jobs).where(jobs.c.public_id == job_id))
-                .mappings()
-                .first()
-            )
-        if row is None:
-            raise NotFound()
-        return _job_of(row)
+            return find_job(connection, job_id)
 
     def latest(self, most: int) -> list[Job]:
         """Jobs of all kinds, the newest first."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(jobs).order_by(jobs.c.id.desc()).limit(most))
-            return [_job_of(row) for row in rows.mappings()]
+            return list_jobs(connection, most)
+
+    def cancel(self, job_id: str, *, by: Actor) -> Job:
+        """A job that waits does not begin; one that is being done is told to end.
+
+        Raises NotFound, Conflict for a job that has ended.
+        """
+        with self._database.writing(by) as connection:
+            return cancel_job(connection, find_job(connection, job_id))
+
+    def is_cancelled(self, job: Job) -> bool:
+        """Whether it was told to end since it was claimed."""
+        asked = select(jobs.c.cancel_requested).where(jobs.c.public_id == job.id)
+        with self._database.reading() as connection:
+            return bool(connection.scalar(asked))
 
     def claim(self, kinds: Sequence[str], lease_s: float, *, by: Actor) -> Job | None:
         """The oldest job that waits, or whose worker let its lease run out. If None, there is no
@@ -122,6 +117,10 @@ class Jobs:
         """Raises LeaseLost if another worker has taken the job over."""
         self._update(job, state="failed", error=error, lease_until=None, by=by)
 
+    def end_cancelled(self, job: Job, *, by: Actor) -> None:
+        """It was told to end, and has. Raises LeaseLost if another worker has taken the job over."""
+        self._update(job, state="cancelled", lease_until=None, by=by)
+
     def give_back(self, job: Job, *, by: Actor) -> None:
         """It waits again as if it had not been claimed: this does not count as a failed attempt.
 
@@ -140,11 +139,65 @@ class Jobs:
                 raise LeaseLost(f"It is the job {job.id}.")
 
 
+def add_job(
+    connection: Connection, kind: str, payload: Mapping[str, Any], asker_id: int | None = None
+) -> Job:
+    """A job that waits as soon as the transaction has ended, for whoever acts in it."""
+    now = datetime.now(UTC)
+    values = {
+        "public_id": new_public_id(),
+        "kind": kind,
+        "state": "queued",
+        "payload": dict(payload),
+        "asked_by": actor_of(connection).name,
+        "asker_id": asker_id,
+    }
+    counts = {"done": 0, "total": 0, "fence": 0, "created_at": now, "updated_at": now}
+    added = insert(jobs).values(**values, **counts).returning(jobs)
+    job = _job_of(connection.execute(added).mappings().one())
+    asked = {"kind": kind, "payload": dict(payload)}
+    record_change(connection, "job.asked", job.id, after=asked)
+    return job
+
+
+def find_job(connection: Connection, job_id: str) -> Job:
+    """Raises NotFound."""
+    found = connection.execute(select(jobs).where(jobs.c.public_id == job_id)).mappings().first()
+    if found is None:
+        raise NotFound()
+    return _job_of(found)
+
+
+def list_jobs(
+    connection: Connection, most: int, *, asker_id: int | None = None, before: Job | None = None
+) -> list[Job]:
+    """The newest first. asker_id: only those of this user. before: only older ones than this."""
+    wanted = select(jobs).order_by(jobs.c.id.desc()).limit(most)
+    if asker_id is not None:
+        wanted = wanted.where(jobs.c.asker_id == asker_id)
+    if before is not None:
+        wanted = wanted.where(jobs.c.id < before.number)
+    return [_job_of(row) for row in connection.execute(wanted).mappings()]
+
+
+def cancel_job(connection: Connection, job: Job) -> Job:
+    """Raises Conflict for a job that has ended."""
+    if job.state in ENDED:
+        raise Conflict(f"The job is {job.state}.")
+    values: dict[str, Any] = {"cancel_requested": 1, "updated_at": datetime.now(UTC)}
+    if job.state == "queued":
+        values["state"] = "cancelled"
+    connection.execute(update(jobs).where(jobs.c.public_id == job.id).values(values))
+    record_change(connection, "job.cancelled", job.id)
+    return find_job(connection, job.id)
+
+
 def _job_of(row: RowMapping) -> Job:
     names = (
         "kind",
         "state",
         "payload",
+        "asker_id",
         "done",
         "total",
         "result",
@@ -154,4 +207,9 @@ def _job_of(row: RowMapping) -> Job:
         "updated_at",
     )
     asked_by = Actor(row["asked_by"]) if row["asked_by"] else None
-    return Job(id=row["public_id"], asked_by=asked_by, **{name: row[name] for name in names})
+    return Job(
+        id=row["public_id"],
+        number=row["id"],
+        asked_by=asked_by,
+        **{name: row[name] for name in names},
+    )

@@ -1,11 +1,18 @@
-"""How many rules in force name somebody: of documents, templates and models."""
+"""How many rules in force name somebody: of documents, templates, models and sources."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from indexes.catalog.schema import documents, memberships, models, reader_set_entries, templates
+from indexes.catalog.schema import (
+    documents,
+    memberships,
+    models,
+    reader_set_entries,
+    sources,
+    templates,
+)
 
 _entry = reader_set_entries.c
 
@@ -17,13 +24,15 @@ class Mentions:
     documents: int = 0
     templates: int = 0
     models: int = 0
+    sources: int = 0  # whose rule says who may write
 
     def __bool__(self) -> bool:
-        return bool(self.documents or self.templates or self.models)
+        return bool(self.documents or self.templates or self.models or self.sources)
 
     def __str__(self) -> str:
         """`2 documents and 1 template`, for people."""
         counts = {"document": self.documents, "template": self.templates, "model": self.models}
+        counts["source"] = self.sources
         parts = [
             f"{count} {what}{'s' if count != 1 else ''}" for what, count in counts.items() if count
         ]
@@ -45,6 +54,9 @@ def mentions(connection: Connection, ids: Collection[int], effect: str | None = 
         )
         for table in (documents, templates, models)
     }
+    counts["sources"] = connection.scalar(
+        select(func.count()).select_from(sources).where(sources.c.writer_set_id.in_(sets))
+    )
     return Mentions(**{name: count or 0 for name, count in counts.items()})
 
 

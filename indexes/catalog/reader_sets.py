@@ -10,7 +10,7 @@ from indexes.catalog.audit.changes import readers_as_json
 from indexes.catalog.changes import note
 from indexes.catalog.names import principal_ids
 from indexes.catalog.schema import principals, reader_set_entries, reader_sets
-from indexes.model import Readers
+from indexes.model import OwnReaders, Readers
 
 
 def intern_readers(connection: Connection, readers: Readers) -> int:
@@ -45,6 +45,33 @@ def intern_entries(connection: Connection, entries: list[tuple[str, int]]) -> in
         connection.execute(insert(reader_set_entries), rows)
     note(connection, "access")
     return new
+
+
+def set_under(
+    connection: Connection,
+    rule_set: int,
+    own: OwnReaders | None,
+    denied: frozenset[str] = frozenset(),
+) -> int:
+    """The set of those whom a stored rule and own readers both allow. denied: whom else to deny.
+
+    Decided by ids: whoever is denied now stays denied, whatever became of the name. Raises
+    UnknownPrincipal for a new deny of somebody whom nobody has declared.
+    """
+    rule = readers_by_set(connection, [rule_set])[rule_set]
+    both = own.under(rule) if own else rule
+    entry = reader_set_entries.c
+    stored = select(entry.effect, entry.principal_id).where(entry.reader_set_id == rule_set)
+    ids: dict[str, set[int]] = {"allow": set(), "deny": set()}
+    for effect, who in connection.execute(stored):
+        ids[effect].add(who)
+    if both.allow != rule.allow:
+        ids["allow"] = set(principal_ids(connection, both.allow).values())
+    new = (both.deny | denied) - rule.deny
+    ids["deny"] |= set(principal_ids(connection, new, "deny").values())
+    return intern_entries(
+        connection, [(effect, who) for effect in ("allow", "deny") for who in sorted(ids[effect])]
+    )
 
 
 def narrowed_entries(

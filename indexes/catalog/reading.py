@@ -28,7 +28,12 @@ from indexes.catalog.access import (
     readable_sets,
 )
 from indexes.catalog.database import in_batches
-from indexes.catalog.filters import Filters, find_matching_documents
+from indexes.catalog.filters import (
+    Filters,
+    ListPosition,
+    find_matching_documents,
+    find_page,
+)
 from indexes.catalog.index_input import IndexInput
 from indexes.catalog.prepared import Prepared, decode_json
 from indexes.catalog.revisions import passages_of
@@ -40,7 +45,16 @@ from indexes.catalog.schema import (
     reader_sets,
 )
 from indexes.errors import NotFound
-from indexes.model import DocumentView, Hit, PageMark, Principal, Row, SectionMark, TableMark
+from indexes.model import (
+    DocumentEntry,
+    DocumentView,
+    Hit,
+    PageMark,
+    Principal,
+    Row,
+    SectionMark,
+    TableMark,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,9 +110,10 @@ def _next_id(table: FromClause) -> ScalarSelect[str]:
     )
 
 
+ID_OR_NEXT = _next_id(documents)
 _ID_AND_SET = select(func.max(documents.c.public_id), func.max(documents.c.reader_set_id))
 _SET_OF_DOCUMENT = Prepared(
-    _ID_AND_SET.where(documents.c.public_id.between(_next_id(documents), _next_id(documents)))
+    _ID_AND_SET.where(documents.c.public_id.between(ID_OR_NEXT, ID_OR_NEXT))
 )
 _SET_OF_PASSAGE = Prepared(
     select(func.max(chunks.c.public_id), func.max(documents.c.reader_set_id))
@@ -132,6 +147,18 @@ _KEPT_OF_ANY = _KEPT.where(
 """Earlier revisions, behind the readers that the document has now; of one that is gone, behind
 those that it had at last.
 """
+
+_LISTED = select(
+    documents.c.id,
+    documents.c.public_id,
+    documents.c.title,
+    documents.c.path,
+    documents.c.media_type,
+    documents.c.collection,
+    documents.c.language,
+    documents.c.modified_at,
+    documents.c.metadata,
+).where(may_read(documents.c.reader_set_id), documents.c.id.in_(bindparam("ids", expanding=True)))
 
 _NEWEST_SET = select(func.max(reader_sets.c.id))
 
@@ -265,6 +292,22 @@ class ReadState(IndexInput):
             return False
         return True
 
+    def list_documents(
+        self, filters: Filters, principal: Principal, after: ListPosition | None, most: int
+    ) -> tuple[list[DocumentEntry], ListPosition | None]:
+        """Documents that the principal may read, by path, and where the list goes on, if it does.
+
+        Raises NotAuthenticated.
+        """
+        self.confirm(principal)
+        asker = asker_parameters(principal)
+        found = find_page(self._connection, filters, asker, after, most + 1)
+        page = found[:most]
+        wanted = {**asker, "ids": [row_id for row_id, _, _ in page]}
+        rows = {row["id"]: row for row in self._connection.execute(_LISTED, wanted).mappings()}
+        entries = [_entry_of(rows[row_id]) for row_id, _, _ in page if row_id in rows]
+        return entries, (page[-1][1], page[-1][2]) if len(found) > most else None
+
     def _check_readable(self, set_of: Prepared, public_id: str, principal: Principal) -> None:
         """Raises NotFound before anything else is read, in the same two steps for what is hidden
         and what is absent.
@@ -359,6 +402,11 @@ def _document_of(row: RowMapping) -> DocumentView:
         modified_at=row["modified_at"],
         metadata=row["metadata"],
     )
+
+
+def _entry_of(row: RowMapping) -> DocumentEntry:
+    names = ("title", "path", "media_type", "collection", "language", "modified_at", "metadata")
+    return DocumentEntry(id=row["public_id"], **{name: row[name] for name in names})
 
 
 def _page_marks(stored: Sequence[Sequence[Any]]) -> tuple[PageMark, ...]:

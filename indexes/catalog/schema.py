@@ -175,6 +175,61 @@ sources = _table(
     Column("loose", Integer, nullable=False),  # 1: single files of a folder
     Column("named", Integer, nullable=False),  # 1: by an administrator
     Column("reader_set_id", Id, ForeignKey("reader_sets.id"), nullable=False),  # the outermost rule
+    Column("writer_set_id", Id),  # who may upload, replace and delete there; null: nobody
+)
+
+overrides = Table(
+    "overrides",
+    metadata,
+    # of a file in a source; of an archive, it holds for all that is in it
+    Column("uri", Text, primary_key=True),
+    Column("source_id", Id, nullable=False),
+    Column("own_kind", Integer, nullable=False),  # 0: none, 1: `deny` alone, 2: `allow` and `deny`
+    Column("own_set_id", Id),  # own readers, which narrow the rule
+    Column("rule_set_id", Id),  # the rule of the place, as the last run found it
+    Column("title", Text),
+    Column("collection", String(255)),
+    Column("metadata", JSON, nullable=False),
+    Column("deleted", Integer, nullable=False),  # 1: no document, whatever file is there
+    Column("newest_job", Id, nullable=False),  # that concerns this path; older ones have no say
+    Index("ix_overrides_source_id", "source_id"),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("public_id", String(32), primary_key=True),
+    Column("owner_id", Id, nullable=False),
+    Column("size", Id, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("job_id", String(32)),  # that uses it
+    Column("expires_at", Moment, nullable=False),
+    Index("ix_blobs_owner_id", "owner_id"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("uri", Text, nullable=False),
+    Column("source_id", Id, nullable=False),
+    Column("blob_id", String(32)),  # null: its bytes are in their place
+    Column("own_kind", Integer, nullable=False),  # as of overrides; 0: as it is
+    Column("own_set_id", Id),
+    Column("title", Text),
+    Column("collection", String(255)),
+    Column("metadata", JSON),
+    Index("ix_uploads_uri", "uri"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner_id", Id, primary_key=True, autoincrement=False),
+    Column("key", String(255), primary_key=True),
+    Column("digest", String(64), nullable=False),  # of the request that it came with first
+    Column("job_id", String(32), nullable=False),
+    Column("expires_at", Moment, nullable=False),
 )
 
 ingest_failures = Table(
@@ -327,9 +382,11 @@ jobs = _table(
     Column("id", Id, primary_key=True),
     Column("public_id", String(32), nullable=False, unique=True),
     Column("kind", String(32), nullable=False),
-    Column("state", String(16), nullable=False),  # queued | running | done | failed
+    Column("state", String(16), nullable=False),  # queued | running | done | failed | cancelled
     Column("payload", JSON, nullable=False),
     Column("asked_by", Text),  # an actor; null for jobs from before this was noted
+    Column("asker_id", Id),  # of the user, if it was asked for over HTTP
+    Column("cancel_requested", Integer, nullable=False, server_default="0"),
     Column("done", Integer, nullable=False),
     Column("total", Integer, nullable=False),
     Column("result", JSON),
@@ -340,6 +397,7 @@ jobs = _table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Index("ix_jobs_state_kind", "state", "kind"),
+    Index("ix_jobs_asker_id", "asker_id"),
 )
 
 templates = _table(

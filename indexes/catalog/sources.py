@@ -6,7 +6,7 @@ A document is known by its source and its path inside it, wherever the folder is
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from indexes.catalog.database import Database
 from indexes.catalog.document_rows import delete_document
 from indexes.catalog.documents import deny_in_source
 from indexes.catalog.reader_sets import intern_readers, readers_by_set
-from indexes.catalog.schema import documents, ingest_failures, sources
+from indexes.catalog.schema import documents, ingest_failures, overrides, sources, uploads
 from indexes.errors import AlreadyExists, BadInput, NotFound
 from indexes.model import Actor, Readers
 
@@ -42,6 +42,7 @@ class NamedSource:
     named: bool = False  # by an administrator; else found by an ingest
     # the outermost rule: its `allow` where nothing nearer says, its `deny` always
     readers: Readers = NOBODY
+    writers: Readers = NOBODY  # who may upload, replace and delete there
 
     @property
     def prefix(self) -> str:
@@ -83,7 +84,7 @@ class Sources:
     def list(self) -> list[NamedSource]:
         """By name."""
         with self._database.reading() as connection:
-            return _list_sources(connection)
+            return find_sources(connection)
 
     def get(self, name: str) -> NamedSource:
         """Raises NotFound."""
@@ -101,7 +102,7 @@ class Sources:
     def find(self, place: Path, *, is_folder: bool) -> NamedSource | None:
         """The source that a place belongs to."""
         with self._database.reading() as connection:
-            return _find_containing(_list_sources(connection), place, is_folder)
+            return _find_containing(find_sources(connection), place, is_folder)
 
     def add(self, name: str, root: Path, readers: Readers = NOBODY, *, by: Actor) -> NamedSource:
         """A source by an administrator.
@@ -112,7 +113,7 @@ class Sources:
         """
         checked = source_name(name)
         with self._database.writing(by) as connection:
-            known = _list_sources(connection)
+            known = find_sources(connection)
             if any(one.name.casefold() == checked.casefold() for one in known):
                 raise AlreadyExists(f"There is a source {checked}.")
             outer = next(
@@ -142,7 +143,7 @@ class Sources:
         Raises BadInput if a named one is below.
         """
         with self._database.writing(by) as connection:
-            known = _list_sources(connection)
+            known = find_sources(connection)
             found = _find_containing(known, place, is_folder)
             if found is not None:
                 return found
@@ -164,7 +165,7 @@ class Sources:
             source = _find_source(connection, name)
             if any(
                 one.name.casefold() == checked.casefold() and one.id != source.id
-                for one in _list_sources(connection)
+                for one in find_sources(connection)
             ):
                 raise AlreadyExists(f"There is a source {checked}.")
             connection.execute(
@@ -176,7 +177,7 @@ class Sources:
         """The same documents are found at another place from now on. Raises NotFound, BadInput."""
         with self._database.writing(by) as connection:
             source = _find_source(connection, name)
-            for other in _list_sources(connection):
+            for other in find_sources(connection):
                 nested = other.contains(root, is_folder=True) or root in other.root.parents
                 if other.id != source.id and nested and not (other.loose or source.loose):
                     raise BadInput(f"{root} and the source {other.name} ({other.root}) overlap.")
@@ -207,6 +208,27 @@ class Sources:
             )
             return deny_in_source(connection, source.id, readers.deny - source.readers.deny)
 
+    def set_writers(self, name: str, writers: Readers, *, by: Actor) -> None:
+        """Who may upload to it, replace and delete there, over HTTP, from the next request on.
+
+        Raises NotFound, BadInput for the loose files of a folder, UnknownPrincipal for a deny of
+        somebody whom nobody has declared.
+        """
+        with self._database.writing(by) as connection:
+            source = _find_source(connection, name)
+            if source.loose:
+                remedy = "Make its folder a source: clearance sources add NAME FOLDER"
+                raise BadInput(f"{source.name} is of single files.", remedy=remedy)
+            values = {"writer_set_id": intern_readers(connection, writers), "named": 1}
+            connection.execute(update(sources).where(sources.c.id == source.id).values(values))
+            record_change(
+                connection,
+                "source.writers_set",
+                source.name,
+                before=readers_as_json(source.writers),
+                after=readers_as_json(writers),
+            )
+
     def remove(self, name: str, *, by: Actor) -> int:
         """The source and all its documents go, at once. Returns how many there were.
 
@@ -220,9 +242,8 @@ class Sources:
             gone = connection.execute(here).all()
             for document_id, reader_set_id in gone:
                 delete_document(connection, document_id, reader_set_id)
-            connection.execute(
-                delete(ingest_failures).where(ingest_failures.c.source_id == source.id)
-            )
+            for table in (ingest_failures, overrides, uploads):
+                connection.execute(delete(table).where(table.c.source_id == source.id))
             connection.execute(delete(sources).where(sources.c.id == source.id))
             before = {**_as_json(source), "documents": len(gone)}
             record_change(connection, "source.removed", source.name, before=before)
@@ -317,7 +338,7 @@ def _make_source(
         []
         if loose
         else [
-            one for one in _list_sources(connection) if one.root == root or root in one.root.parents
+            one for one in find_sources(connection) if one.root == root or root in one.root.parents
         ]
     )
     if barred := next((one for one in inner if one.named), None):
@@ -348,7 +369,7 @@ def _make_source(
 def _adopt_source(connection: Connection, outer: NamedSource, inner: NamedSource) -> None:
     way = inner.root.relative_to(outer.root).parts
     prefix = outer.uri((*way, "")) if way else outer.prefix
-    for table in (documents, ingest_failures):
+    for table in (documents, ingest_failures, overrides, uploads):
         moved = literal(prefix) + func.substr(table.c.uri, len(inner.prefix) + 1)
         there = table.c.source_id == inner.id
         connection.execute(update(table).where(there).values(uri=moved, source_id=outer.id))
@@ -357,23 +378,25 @@ def _adopt_source(connection: Connection, outer: NamedSource, inner: NamedSource
 
 
 def _as_json(source: NamedSource) -> dict[str, Any]:
-    return {"root": _root_as_text(source.root), "rule": readers_as_json(source.readers)}
+    told = {"root": _root_as_text(source.root), "rule": readers_as_json(source.readers)}
+    return told | {"writers": readers_as_json(source.writers)}
 
 
-def _list_sources(connection: Connection) -> list[NamedSource]:
+def find_sources(connection: Connection) -> list[NamedSource]:
     rows = connection.execute(select(sources).order_by(sources.c.name)).mappings().all()
-    readers = readers_by_set(connection, [row["reader_set_id"] for row in rows])
-    return [_source_of(row, readers[row["reader_set_id"]]) for row in rows]
+    sets = {row[name] for row in rows for name in ("reader_set_id", "writer_set_id")}
+    readers = readers_by_set(connection, sets - {None})
+    return [_source_of(row, readers) for row in rows]
 
 
 def _find_source(connection: Connection, name: str) -> NamedSource:
-    for one in _list_sources(connection):
+    for one in find_sources(connection):
         if one.name.casefold() == unicodedata.normalize("NFC", name).casefold():
             return one
     raise NotFound(f"There is no source {name}.", remedy="See: clearance sources list")
 
 
-def _source_of(row: RowMapping, readers: Readers) -> NamedSource:
+def _source_of(row: RowMapping, readers: Mapping[int, Readers]) -> NamedSource:
     return NamedSource(
         id=row["id"],
         name=row["name"],
@@ -381,7 +404,8 @@ def _source_of(row: RowMapping, readers: Readers) -> NamedSource:
         shown=row["shown"],
         loose=bool(row["loose"]),
         named=bool(row["named"]),
-        readers=readers,
+        readers=readers[row["reader_set_id"]],
+        writers=readers.get(row["writer_set_id"], NOBODY),
     )
 
 

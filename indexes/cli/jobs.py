@@ -5,7 +5,13 @@ from typing import Annotated, Any
 import typer
 
 from indexes.catalog.jobs import Job
-from indexes.cli.common import TAKES_IDS, Json, open_catalog, print_result
+from indexes.cli.common import (
+    TAKES_IDS,
+    Json,
+    command_line_actor,
+    open_catalog,
+    print_result,
+)
 from indexes.cli.terminal import printable
 
 jobs = typer.Typer(help="Long work: what waits, goes on, or has ended.", no_args_is_help=True)
@@ -32,6 +38,23 @@ def show_job(job_id: str, as_json: Json = False) -> None:
     print_result(
         {**_facts(job), "result": job.result}, [printable(each) for each in lines], as_json
     )
+
+
+@jobs.command("cancel", context_settings=TAKES_IDS)
+def cancel_job(job_id: str, as_json: Json = False) -> None:
+    """Let a job end: one that waits does not begin, one that is being done ends between two files."""
+    with open_catalog() as catalog:
+        job = catalog.jobs.cancel(job_id, by=command_line_actor())
+    told = "" if job.state == "cancelled" else "It ends as soon as its worker sees that."
+    print_result(_facts(job), [_line(job), *([told] if told else [])], as_json)
+
+
+@jobs.command("retry", context_settings=TAKES_IDS)
+def retry_job(job_id: str, as_json: Json = False) -> None:
+    """A new job that does the same, for one that has ended without success."""
+    with open_catalog() as catalog:
+        job = catalog.job_access.retry_for_operator(job_id, by=command_line_actor())
+    print_result(_facts(job), [_line(job)], as_json)
 
 
 def _facts(job: Job) -> dict[str, Any]:

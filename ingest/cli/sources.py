@@ -77,6 +77,21 @@ def set_rule(name: str, allow: Allow = None, deny: Deny = None, as_json: Json = 
     print_result({**found, "narrowed": narrowed}, told, as_json)
 
 
+@sources.command("writers")
+def set_writers(name: str, allow: Allow = None, deny: Deny = None, as_json: Json = False) -> None:
+    """Say who may upload, replace and delete there over HTTP, from the next request on.
+
+    Without --allow: nobody. Their keys need the scope `ingest`, too. What they upload is for those
+    whom the source's rule allows, or for fewer.
+    """
+    with open_catalog() as catalog:
+        writers = given_readers(catalog, allow, deny)
+        catalog.sources.set_writers(name, writers, by=command_line_actor())
+        found = _source(catalog.sources.get(name), catalog)
+    told = [f"{_line(found)}  writers: {', '.join(found['writers']) or 'nobody'}"]
+    print_result(found, told, as_json)
+
+
 @sources.command("rename")
 def rename(name: str, to: str) -> None:
     """Another name. Documents, their ids and the paths that readers see stay as they are."""
@@ -131,6 +146,8 @@ def _source(
         "documents": counts.get(source.id, 0),
         "allow": sorted(source.readers.allow),
         "deny": sorted(source.readers.deny),
+        "writers": sorted(source.writers.allow),
+        "writers_deny": sorted(source.writers.deny),
     }
 
 

@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from indexes.errors import BadInput, ClearanceError, ModelMismatch, SourceBroken, UnknownPrincipal
+from indexes.errors import (
+    BadInput,
+    ClearanceError,
+    Conflict,
+    ModelMismatch,
+    SourceBroken,
+    UnknownPrincipal,
+)
 from indexes.model import Document
 from ingest.plan import Task, Verdict
 from ingest.report import PROBLEMS, FileOutcome, failed_outcome
@@ -28,7 +35,7 @@ def store_item(
     chunked, source = item.chunked, item.chunked.task.source
     try:
         _put_document(chunked.document, item.vectors, tools)
-    except (BadInput, ValueError) as error:  # this document cannot be stored; others can
+    except (BadInput, Conflict, ValueError) as error:  # this document cannot be stored; others can
         broken = (
             error
             if isinstance(error, ClearanceError)
@@ -55,7 +62,7 @@ def _store_unchanged(
     if item.verdict == "relabelled" and source.uri not in relabelled:
         try:
             tools.catalog.documents.relabel(source.uri, item.task.readers, by=tools.by)
-        except UnknownPrincipal as error:
+        except (Conflict, UnknownPrincipal) as error:
             return failed_outcome(source.path, error, stale=True, uri=source.uri)
     return unchanged_outcome(item.task, item.verdict)
 
@@ -76,7 +83,7 @@ def relabel_together(
         return frozenset()
     try:
         tools.catalog.documents.relabel_all(readers, by=tools.by)
-    except UnknownPrincipal:
+    except (Conflict, UnknownPrincipal):
         return frozenset()
     return frozenset(readers)
 
@@ -113,9 +120,9 @@ def _describe_new_readers(task: Task) -> str | None:
     """How the rule that holds now differs from the one that was stored; a rule may change though no
     file does.
     """
-    if task.stored is None or task.stored.readers == task.readers:
+    if task.stored is None or task.stored.readers == task.wanted:
         return None
-    return f"readers changed: {describe_difference(task.stored.readers, task.readers)}"
+    return f"readers changed: {describe_difference(task.stored.readers, task.wanted)}"
 
 
 def _put_document(document: Document, vectors: Mapping[int, Vectors], tools: WriteTools) -> None:

@@ -21,6 +21,7 @@ def withdraw(plan: Plan, tools: WriteTools, report: IngestReport) -> Plan:
 
     Returns the plan of what is left to do.
     """
+    _note_rules(plan, tools)
     for start in range(0, len(plan.relabel), TOGETHER):
         _narrow_together(plan.relabel[start : start + TOGETHER], tools)
     plan = moves.carry_out(plan, tools.catalog, tools.settings, tools.by)
@@ -49,6 +50,17 @@ def tell_closed(plan: Plan, report: IngestReport) -> None:
         reason = f"{count} of {plan.held[root]} documents have no file and no rule for them any more: nobody reads them."
         remedy = "See whether the folder is there and mounted: the next run that finds them opens them. --prune removes them"
         report.add(FileOutcome(path=f"{here}/", status="refused", reason=reason, remedy=remedy))
+
+
+def _note_rules(plan: Plan, tools: WriteTools) -> None:
+    """So that whoever changes a document's own readers does it under the rule of today."""
+    if not plan.rules:
+        return
+    try:
+        tools.catalog.overrides.note_rules(plan.rules, by=tools.by)
+    except UnknownPrincipal:  # removed since the rules were read
+        nobody = dict.fromkeys(plan.rules, NOBODY)
+        tools.catalog.overrides.note_rules(nobody, by=tools.by)
 
 
 def roots_over_limit(plan: Plan, limit: float, report: IngestReport) -> frozenset[str]:

@@ -63,6 +63,7 @@ _SCOPES_OF_ADDRESSES = (
     ("/admin/", _ANY_METHOD, OPERATE),
     (METRICS, _ANY_METHOD, OPERATE),
     ("/documents", _WRITING, INGEST),
+    ("/blobs", _ANY_METHOD, INGEST),
     ("/ingest", _ANY_METHOD, INGEST),
     ("/jobs", _ANY_METHOD, INGEST),
 )

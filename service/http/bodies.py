@@ -19,7 +19,7 @@ from pydantic import StrictStr as Str
 from indexes import attributes
 from indexes.catalog.filters import Filters
 from indexes.errors import BadInput, QuestionTooLong
-from indexes.model import Mode, Readers
+from indexes.model import Mode, OwnReaders, Readers
 from indexes.settings import Settings
 from service.answering.prompt import Turn
 from service.answering.values import AnswererName, Ask
@@ -109,6 +109,38 @@ class FiltersBody(RequestBody):
         """Raises BadFilter if the conditions contradict each other."""
         values = self.model_dump()
         return Filters(**values | {"media_types": tuple(self.media_types)})
+
+
+class OwnReadersBody(RequestBody):
+    """Who may read a document, of those whom the rule of its place allows."""
+
+    allow: Names | None = Field(description="null: whom the rule allows; []: nobody.")
+    deny: Names = Field(default_factory=list, description="Beside those whom the rule denies.")
+
+    def own(self) -> OwnReaders | None:
+        if self.allow is None and not self.deny:
+            return None
+        allow = None if self.allow is None else frozenset(self.allow)
+        return OwnReaders(allow=allow, deny=frozenset(self.deny))
+
+
+class ReplaceBody(OwnReadersBody):
+    """New content for a document; what is not said stays as it is."""
+
+    allow: Names | None = Field(
+        None, description="Of those whom the rule of the place allows; none: as the rule says."
+    )
+    title: Annotated[CleanText, Field(max_length=1_000)] | None = None
+    collection: Attribute | None = None
+    metadata: Annotated[dict[Name, MetadataValue], Field(max_length=100)] | None = None
+    blob: Name | None = Field(None, description="What `POST /blobs` gave, if there is no file.")
+
+
+class UploadBody(ReplaceBody):
+    source: Name
+    path: Annotated[Str, Field(min_length=1, max_length=1_000)] = Field(
+        description="Inside the source, with slashes, such as reports/march.pdf."
+    )
 
 
 class SearchBody(RequestBody):

@@ -5,6 +5,7 @@ browser harmless.
 import asyncio
 import logging
 import os
+import re
 import time
 import traceback
 from collections.abc import MutableMapping
@@ -94,9 +95,16 @@ class Envelope:
         )
 
 
+STREAMED = (
+    (b"multipart/form-data", re.compile(r"POST /documents|PUT /documents/[^/]+")),
+    (b"application/octet-stream", re.compile(r"POST /blobs")),
+)
+"""Bodies that their routes take as they come, with limits of their own: (kind, method and path)."""
+
+
 class BodyReader:
     """Reads the whole body before anything else does, up to a size and within a time, and takes
-    nothing but JSON.
+    nothing but JSON. Uploads it leaves to their routes.
     """
 
     def __init__(self, app: ASGIApp, most: int, within_s: float = BODY_S) -> None:
@@ -105,7 +113,8 @@ class BodyReader:
         self._within_s = within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+        bare = scope["type"] != "http" or scope["method"] in ("GET", "HEAD")
+        if bare or is_streamed(scope):
             await self._app(scope, receive, send)
             return
         try:
@@ -142,6 +151,12 @@ class BodyReader:
         return (
             problems.NOT_JSON if body and _kinds_of(scope) != {b"application/json"} else bytes(body)
         )
+
+
+def is_streamed(scope: Scope) -> bool:
+    """Whether the body is an upload, which no middleware reads."""
+    kinds, asked = _kinds_of(scope), f"{scope['method']} {scope['path']}"
+    return any(kinds == {kind} and address.fullmatch(asked) for kind, address in STREAMED)
 
 
 def _kinds_of(scope: Scope) -> set[bytes]:

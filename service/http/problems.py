@@ -148,6 +148,33 @@ BY_ERROR: dict[type[errors.ClearanceError], ProblemKind] = {
         "Try again after the time in Retry-After; API keys work meanwhile.",
         retry_after_s=10,
     ),
+    errors.NotAWriter: ProblemKind(
+        "not-a-writer",
+        403,
+        "You may read that, and not change it.",
+        "The operator says who may write to a source: clearance sources writers.",
+    ),
+    errors.TooLarge: TOO_LARGE,
+    errors.KeyReused: ProblemKind(
+        "idempotency-key-reused",
+        422,
+        "That Idempotency-Key came with another request before.",
+        "Send a new key with a new request, and the same key only with the very same one.",
+    ),
+    errors.Conflict: ProblemKind(
+        "conflict",
+        409,
+        "That cannot be done in its present state.",
+        "It has ended, it is a part of something larger, or something newer was asked for.",
+        shows_detail=True,
+    ),
+    errors.TooManyUploads: ProblemKind(
+        "too-many-uploads",
+        429,
+        "Too many of your uploads wait.",
+        "Try again after the time in Retry-After.",
+        retry_after_s=10,
+    ),
     errors.Withdrawn: ProblemKind(
         "withdrawn",
         409,

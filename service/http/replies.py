@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from indexes.catalog.jobs import Job
+from indexes.catalog.jobs import Job, JobState
 from indexes.formats import PageKind
 from indexes.model import DocumentView, Hit, Mode, PageMark, Principal, Readers, SearchResult
 from service.answering.citations import Citation
@@ -325,7 +325,7 @@ class OpenedReply(Reply):
 class JobReply(Reply):
     id: str
     kind: str
-    state: Literal["queued", "running", "done", "failed"]
+    state: JobState
     done: int
     total: int
     result: dict[str, Any] | None

@@ -5,10 +5,12 @@ What stands here is asked by `clearance leaktest` and by the tests; a route with
 fails a test.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_args
+from urllib.parse import urlencode
 
 from indexes.model import Mode
 from service.llm.rights import QUOTES
@@ -20,6 +22,7 @@ OPERATORS = frozenset(
         "GET /admin/access/explain",
         "GET /admin/access/readers",
         "GET /admin/audit/events",
+        "GET /admin/documents",
         "GET /admin/jobs/{job_id}",
         "GET /admin/keys",
         "GET /admin/models",
@@ -41,6 +44,23 @@ OPERATORS = frozenset(
 """Routes for operators.
 
 What they reply may depend on everything; none of them replies with text or titles.
+"""
+
+WRITERS = frozenset(
+    {
+        "DELETE /documents/{document_id}",
+        "GET /jobs",
+        "GET /jobs/{job_id}",
+        "PATCH /documents/{document_id}/readers",
+        "POST /blobs",
+        "POST /documents",
+        "POST /jobs/{job_id}/cancel",
+        "POST /jobs/{job_id}/retry",
+        "PUT /documents/{document_id}",
+    }
+)
+"""Routes for those who may write to a source; to others they tell nothing. None of them replies with
+text or titles, either.
 """
 
 ANSWERING = frozenset({"POST /ask", "POST /v1/chat/completions", "POST /v1/responses"})
@@ -127,7 +147,9 @@ def make_calls(known: Knowledge) -> Iterator[Call]:
     yield from _search_calls(known)
     yield from _ask_calls(known)
     yield from _openai_calls(known)
+    yield from _list_calls(known)
     yield from _document_calls(known)
+    yield from _writing_calls(known)
     yield from _mistaken_calls(known)
     yield from _service_calls()
     yield from _sign_in_calls()
@@ -233,6 +255,47 @@ def _openai_calls(known: Knowledge) -> Iterator[Call]:
         )
 
 
+def _list_calls(known: Knowledge) -> Iterator[Call]:
+    route = "GET /documents"
+    yield Call(door="list", route=route, path="/documents")
+    yield Call(door="list one", route=route, path="/documents?limit=1")
+    yield Call(door="list with a forged cursor", route=route, path="/documents?cursor=AAAA")
+    for number, filters in enumerate(known.filters):
+        asked = urlencode({"filters": json.dumps(filters), "limit": 2})
+        yield Call(door=f"list filtered {number}", route=route, path=f"/documents?{asked}")
+
+
+def _writing_calls(known: Knowledge) -> Iterator[Call]:
+    """For whoever asks without the right to write, none of these changes anything."""
+    readers: dict[str, Any] = {"allow": ["public"]}
+    for number, name in enumerate((*known.documents, NOWHERE)):
+        path = f"/documents/{name}"
+        yield Call(door=f"delete {number}", route="DELETE /documents/{document_id}", path=path)
+        yield Call(
+            door=f"relabel {number}",
+            route="PATCH /documents/{document_id}/readers",
+            path=f"{path}/readers",
+            body=readers,
+        )
+        yield Call(
+            door=f"replace {number}",
+            route="PUT /documents/{document_id}",
+            path=path,
+            body={"blob": NOWHERE},
+        )
+    for source in ("default", "no-such-source"):
+        body = {"source": source, "path": "a.txt", "blob": NOWHERE}
+        yield Call(
+            door=f"upload to {source}", route="POST /documents", path="/documents", body=body
+        )
+    yield Call(door="upload nothing", route="POST /blobs", path="/blobs")
+    yield Call(door="jobs", route="GET /jobs", path="/jobs")
+    yield Call(door="job", route="GET /jobs/{job_id}", path=f"/jobs/{NOWHERE}")
+    for step in ("cancel", "retry"):
+        route = f"POST /jobs/{{job_id}}/{step}"
+        yield Call(door=f"{step} a job", route=route, path=f"/jobs/{NOWHERE}/{step}")
+
+
 def _document_calls(known: Knowledge) -> Iterator[Call]:
     for number, name in enumerate((*known.documents, NOWHERE)):
         route = "GET /documents/{document_id}"
@@ -319,11 +382,14 @@ def make_operator_calls(
         "POST /admin/templates": {"name": template, "draft": draft, "readers": readers},
         "POST /admin/templates/{template}/activate": {"version": 1},
         "POST /admin/templates/{template}/rollback": {},
+        "PATCH /documents/{document_id}/readers": readers,
+        "POST /documents": {"source": "no-such-source", "path": "a.txt", "blob": NOWHERE},
+        "PUT /documents/{document_id}": {"blob": NOWHERE},
         "PUT /admin/models/readers": {"model": model, "readers": readers},
         "PUT /admin/templates/{template}/readers": readers,
     }
-    for route in sorted(OPERATORS):
+    for route in sorted(OPERATORS | WRITERS):
         path = route.partition(" ")[2].replace("{template}", template)
-        for name in ("{job_id}", "{key_id}"):
+        for name in ("{job_id}", "{key_id}", "{document_id}"):
             path = path.replace(name, NOWHERE)
         yield Call(door=f"operators {route}", route=route, path=path, body=bodies.get(route))

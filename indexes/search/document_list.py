@@ -1,0 +1,68 @@
+"""All documents that a caller may read, page by page.
+
+Where a page ends is sealed: a cursor is good for one caller and one filter, and tells nothing. It is
+the same whenever the page is, so that nothing in a reply moves with what the caller may not read.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from indexes.catalog import Catalog
+from indexes.catalog.filters import Filters, ListPosition
+from indexes.errors import BadInput
+from indexes.model import DocumentEntry, Principal
+
+MAX_CURSOR_CHARS = 4_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentPage:
+    """documents: in the order of their paths. next: for the page that follows, if there is one."""
+
+    documents: tuple[DocumentEntry, ...]
+    next: str | None
+
+
+class DocumentList:
+    """Threads may share it."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._cipher = AESSIV(hashlib.sha512(b"document list" + catalog.secret).digest())
+
+    def page(
+        self, principal: Principal, filters: Filters, cursor: str | None, most: int
+    ) -> DocumentPage:
+        """Raises NotAuthenticated, and BadInput for a cursor of another caller or filter."""
+        bound_to = _digest(principal, filters)
+        after = None if cursor is None else self._open(cursor, bound_to)
+        with self._catalog.reading() as state:
+            entries, end = state.list_documents(filters, principal, after, most)
+        following = None if end is None else self._seal(end, bound_to)
+        return DocumentPage(documents=tuple(entries), next=following)
+
+    def _seal(self, position: ListPosition, bound_to: bytes) -> str:
+        plain = json.dumps(position, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return (
+            base64.urlsafe_b64encode(self._cipher.encrypt(plain, [bound_to])).decode().rstrip("=")
+        )
+
+    def _open(self, cursor: str, bound_to: bytes) -> ListPosition:
+        try:
+            sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            key, public_id = json.loads(self._cipher.decrypt(sealed, [bound_to]))
+        except (InvalidTag, binascii.Error, ValueError) as error:
+            told = "That cursor is of another list."
+            raise BadInput(told, remedy="Begin anew without one, or repeat the filters.") from error
+        return key, public_id
+
+
+def _digest(principal: Principal, filters: Filters) -> bytes:
+    who = [principal.name, principal.id]
+    return hashlib.sha256(json.dumps([who, repr(filters)]).encode()).digest()
