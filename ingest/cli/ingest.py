@@ -130,6 +130,59 @@ def worker(
         raise typer.Exit(INTERRUPTED) from None
 
 
+@app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(help="The folder to follow.", show_default=False)],
+    allow: Allow = None,
+    deny: Deny = None,
+    collection: Annotated[
+        str, typer.Option(help="A name that questions can be limited to.")
+    ] = "default",
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Leave the work to a running `clearance worker`.")
+    ] = False,
+) -> None:
+    """Follow a folder until Ctrl-C: what changes in it is taken in within seconds, rules hold, and
+    what is deleted goes.
+    """
+    from ingest.watching import FolderWatch
+
+    with exit_on_error():
+        settings = configuration.load()
+        given = {"paths": [folder.absolute()], "collection": collection}
+        request = IngestRequest.of(given | {"allow": allow or (), "deny": deny or ()})
+        perform = _queued(settings) if queue else _with_one_model(settings)
+        try:
+            with graceful():
+                FolderWatch(request, perform).follow()
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _queued(settings: Settings) -> "Callable[[IngestRequest], None]":
+    return lambda request: queue_ingest(request, settings, as_json=False)
+
+
+def _with_one_model(settings: Settings) -> "Callable[[IngestRequest], None]":
+    """Runs here. The model is loaded at the first need and kept.
+
+    The function raises Busy if another run has the corpus, and KeyboardInterrupt.
+    """
+    from functools import cache
+
+    from indexes.embedder import embedder_loader
+
+    load = cache(embedder_loader(settings))
+
+    def perform(request: IngestRequest) -> None:
+        with ingest_lock(settings.home):  # so that Busy is told and not printed
+            pass
+        if ingest_once(request, settings, as_json=False, load=load) == INTERRUPTED:
+            raise KeyboardInterrupt
+
+    return perform
+
+
 def ingest_once(
     request: IngestRequest,
     settings: Settings,
