@@ -122,7 +122,12 @@ def drop_override(connection: Connection, uri: str) -> None:
 
 
 def note_rule(connection: Connection, row: Row[Any], rule: Readers) -> None:
-    """Raises UnknownPrincipal."""
+    """For a path with own readers; of any other the document's readers are those of the rule.
+
+    Raises UnknownPrincipal.
+    """
+    if row.own_kind == NO_OWN:
+        return
     rule_set = intern_readers(connection, rule)
     if rule_set != row.rule_set_id:
         changed = update(overrides).where(overrides.c.uri == row.uri)
