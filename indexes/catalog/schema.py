@@ -215,6 +215,7 @@ uploads = Table(
     Column("uri", Text, nullable=False),
     Column("source_id", Id, nullable=False),
     Column("blob_id", String(32)),  # null: its bytes are in their place
+    Column("is_new", Integer, nullable=False, server_default="0"),  # 1: there was no file before
     Column("own_kind", Integer, nullable=False),  # as of overrides; 0: as it is
     Column("own_set_id", Id),
     Column("title", Text),
