@@ -150,7 +150,8 @@ def settle_readers(connection: Connection, rules: Mapping[str, Readers]) -> dict
             if over in found:
                 _refuse_deleted(found[over])
                 note_rule(connection, found[over], rule)
-                readers = own[over].under(readers) if own[over] else readers  # type: ignore[union-attr]
+                narrows = own[over]
+                readers = narrows.under(readers) if narrows else readers
         settled[uri] = readers
     return settled
 
