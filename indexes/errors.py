@@ -13,6 +13,7 @@ ClearanceError
 ├── AlreadyExists             a user, group or key of that name is there
 ├── NotAuthenticated          no key, a wrong key, a revoked or expired key
 ├── NotPermitted              a valid key without the scope that the operation needs
+├── ForeignOrigin             a page of somebody else's uses the browser of who asks
 ├── ProviderUnavailable       an identity provider cannot be asked now (retry)
 ├── Withdrawn                 what an answer was being made from may not be read any more (retry)
 ├── Busy                      another process holds what is needed (retry)
@@ -106,6 +107,10 @@ class NotAuthenticated(ClearanceError):
 
 class NotPermitted(ClearanceError):
     """This key does not carry the scope that the operation needs."""
+
+
+class ForeignOrigin(ClearanceError):
+    """The request comes from a page that may not use this address."""
 
 
 class ProviderUnavailable(ClearanceError):

@@ -243,6 +243,21 @@ class DocumentView:
     metadata: Mapping[str, Scalar]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentEntry:
+    """A document in a list of those that one reader may open. Only the catalog's guarded read makes
+    one.
+    """
+
+    id: str
+    title: str
+    path: str
+    media_type: str
+    collection: str
+    language: str | None
+    modified_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Omission:
     """A hit that a search left out. The asker may read it like those that it gives back."""

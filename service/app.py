@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
@@ -20,6 +21,8 @@ from service.http import answers, ask, documents, operations, problems
 from service.http.admin import access, audit, index, keys, models, templates, usage
 from service.http.auth import Authenticator, Gate
 from service.http.direct import DirectWay, ErrorHandler
+from service.http.mcp import resource_metadata
+from service.http.mcp import routes as mcp_routes
 from service.http.middleware import BodyReader, Envelope
 from service.http.oidc import routes as sign_in_routes
 from service.http.oidc.provider import Provider, ask_at_start
@@ -130,6 +133,7 @@ def create_app(
                 principals=find_principals,
                 threads=looking,
                 metrics_token=settings.metrics_token,
+                challenge=partial(resource_metadata.challenge, public_url=settings.public_url),
                 page_origin=origin,
                 refusals=Refusals(find_trail, Threads(1)),
             ),
@@ -154,6 +158,8 @@ def create_app(
         documents.router,
         answers.router,
         openai_routes.router,
+        mcp_routes.open_router,
+        mcp_routes.router,
         index.router,
         operations.metrics_router,
         templates.router,

@@ -16,6 +16,7 @@ from sqlalchemy import (
 from indexes.attributes import text_problem
 from indexes.catalog.access import (
     NO_SET,
+    READABLE_SETS,
     Asker,
     Identities,
     asker,
@@ -40,7 +41,16 @@ from indexes.catalog.schema import (
     reader_sets,
 )
 from indexes.errors import NotFound
-from indexes.model import DocumentView, Hit, PageMark, Principal, Row, SectionMark, TableMark
+from indexes.model import (
+    DocumentEntry,
+    DocumentView,
+    Hit,
+    PageMark,
+    Principal,
+    Row,
+    SectionMark,
+    TableMark,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,6 +127,27 @@ _DOCUMENT_BY_ID = (
     .where(documents.c.public_id == bindparam("public_id"), may_read(documents.c.reader_set_id))
 )
 
+_ENTRY = ("title", "path", "media_type", "collection", "language", "modified_at")
+_own = (  # at once, so that no database goes through others' documents in the order of their ids
+    select(documents.c.id, documents.c.public_id)
+    .where(documents.c.reader_set_id.in_(select(READABLE_SETS.c.reader_set_id)))
+    .cte("own")
+    .prefix_with("MATERIALIZED")
+)
+_page = (
+    select(_own.c.id)
+    .where(_own.c.public_id > bindparam("after"))
+    .order_by(_own.c.public_id)
+    .limit(bindparam("most"))
+    .cte("page")
+    .prefix_with("MATERIALIZED")
+)
+_DOCUMENTS_IN_ORDER = (
+    select(documents.c.public_id, *(documents.c[name] for name in _ENTRY))
+    .join(_page, _page.c.id == documents.c.id)
+    .where(may_read(documents.c.reader_set_id))
+    .order_by(documents.c.public_id)
+)
 _CURRENT = _HITS.where(chunks.c.public_id.in_(bindparam("passages", expanding=True)))
 _PASSAGES_BY_ID = Prepared(_CURRENT)
 _KEPT = (
@@ -226,6 +257,20 @@ class ReadState(IndexInput):
         if row is None:
             raise NotFound()
         return _document_of(row)
+
+    def documents(self, principal: Principal, *, after: str, limit: int) -> list[DocumentEntry]:
+        """Documents that the principal may read, by public id, which is random; those behind
+        `after`, at most so many. The work is that of going through all of its own.
+
+        Raises NotAuthenticated.
+        """
+        self.confirm(principal)
+        wanted = {**asker_parameters(principal), "after": after, "most": limit}
+        found = self._connection.execute(_DOCUMENTS_IN_ORDER, wanted).mappings()
+        return [
+            DocumentEntry(id=row["public_id"], **{name: row[name] for name in _ENTRY})
+            for row in found
+        ]
 
     def recorded(
         self,

@@ -26,6 +26,7 @@ from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ModelMismatch, TooOld, Withdrawn
 from indexes.model import (
     MAINTENANCE,
+    DocumentEntry,
     DocumentView,
     Hit,
     IndexGeneration,
@@ -174,6 +175,13 @@ class Searcher:
         """A whole document, to open a citation. Raises NotFound, whether it is absent or forbidden."""
         with self.corpus.catalog.reading() as state:
             return state.document(document_id, principal)
+
+    def documents(
+        self, principal: Principal, *, after: str = "", limit: int = 100
+    ) -> list[DocumentEntry]:
+        """Documents that the principal may read, by id, from behind `after` on."""
+        with self.corpus.catalog.reading() as state:
+            return state.documents(principal, after=after, limit=limit)
 
     def passage(self, passage_id: str, principal: Principal) -> Hit:
         """One passage, to open a citation. Raises NotFound, whether it is absent or forbidden."""

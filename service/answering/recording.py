@@ -97,6 +97,11 @@ def opened(principal: Principal, document_id: str, passage_id: str | None = None
     return Entry(body=body)
 
 
+def listed(principal: Principal, document_ids: Sequence[str]) -> Entry:
+    """Documents whose titles were shown."""
+    return Entry(body={"kind": "listed", **who(principal), "documents": list(document_ids)})
+
+
 def prompt_digest(prompt: Prompt, secret: bytes) -> str:
     """The same for the same prompt. Nobody without the secret can find out what a short one says."""
     turns = [[message.role, message.content] for message in prompt.messages or ()]

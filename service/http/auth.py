@@ -9,7 +9,7 @@ read, it is told only after a look-up.
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Annotated, Any, Protocol, cast
@@ -37,6 +37,8 @@ OPEN_PATHS = frozenset(
         "/version",
         "/docs",
         "/openapi.json",
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-protected-resource/mcp",
         "/sign-in",
         "/sign-in/callback",
         "/sign-in/providers",
@@ -130,17 +132,19 @@ class Gate:
         metrics_token: SecretStr | None = None,
         page_origin: str | None = None,
         refusals: Refusals | None = None,
+        challenge: Callable[[Scope], Mapping[str, str]] = lambda scope: {},
     ) -> None:
         """authenticator, principals: are there once the service is open. threads: for look-ups.
         metrics_token: opens `/metrics` and nothing else. page_origin: of the page, if people sign
         in on it; their sessions count only for what it sends. refusals: records of them; if None,
-        there are none.
+        there are none. challenge: headers for whoever is refused.
         """
         self._app = app
         self._authenticator = authenticator
         self._principals = principals
         self._threads = threads
         self._metrics_token = metrics_token
+        self._challenge = challenge
         self._page_origin = page_origin
         self._refusals = refusals
         self._wrong_keys = WrongKeys()
@@ -280,7 +284,8 @@ class Gate:
                 await asyncio.sleep(wait_s)
             finally:
                 self._wrong_keys.waiting -= 1
-        await problems.Problem(kind).response(scope["state"]["request_id"])(scope, receive, send)
+        told = problems.Problem(kind).response(scope["state"]["request_id"], self._challenge(scope))
+        await told(scope, receive, send)
 
 
 def _address_of(scope: Scope) -> str:

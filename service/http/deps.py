@@ -8,7 +8,9 @@ from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request
 from pydantic import BaseModel
+from starlette.datastructures import URL
 from starlette.responses import Response
+from starlette.types import Scope
 
 from indexes.errors import NotFound
 from service.http import problems
@@ -48,6 +50,14 @@ def check_public_id(given: str) -> str:
     if not PUBLIC_ID.fullmatch(given):
         raise NotFound
     return given
+
+
+def base_of(scope: Scope, public_url: str | None) -> str:
+    """Where the service is reached, without a slash at its end."""
+    if public_url is not None:
+        return public_url.rstrip("/")
+    asked = URL(scope=scope)
+    return f"{asked.scheme}://{asked.netloc}"
 
 
 def json_response(reply: BaseModel, status: int = 200) -> Response:

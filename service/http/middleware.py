@@ -67,7 +67,7 @@ class Envelope:
             with self._precedence.request():
                 await self._app(scope, receive, send_safely)
         except Exception as error:
-            _log_unexpected(error, request_id)
+            log_unexpected(error, request_id)
             if status == 0:
                 await problems.Problem(problems.INTERNAL).response(request_id)(
                     scope, receive, send_safely
@@ -175,7 +175,7 @@ def _add_safe_headers(message: MutableMapping[str, Any], request_id: str) -> Non
     message["headers"] = [*own, *missing, (_REQUEST_ID, request_id.encode())]
 
 
-def _log_unexpected(error: Exception, request_id: str) -> None:
+def log_unexpected(error: Exception, request_id: str) -> None:
     """Where an unexpected error happened.
 
     Its message may hold a question or a document's text, so it stays out.

@@ -141,6 +141,12 @@ BY_ERROR: dict[type[errors.ClearanceError], ProblemKind] = {
     ),
     errors.NotAuthenticated: UNAUTHENTICATED,
     errors.NotPermitted: NOT_PERMITTED,
+    errors.ForeignOrigin: ProblemKind(
+        "foreign-origin",
+        403,
+        "That page may not use this address.",
+        "Pages of other origins are refused. The operator's setting public_url says which one is ours.",
+    ),
     errors.ProviderUnavailable: ProblemKind(
         "identity-provider-unavailable",
         503,

@@ -43,6 +43,8 @@ OPERATORS = frozenset(
 What they reply may depend on everything; none of them replies with text or titles.
 """
 
+MCP = "POST /mcp"
+MCP_HEADERS = {"Accept": "application/json, text/event-stream"}
 ANSWERING = frozenset({"POST /ask", "POST /v1/chat/completions", "POST /v1/responses"})
 MODES: tuple[Mode, ...] = get_args(Mode)
 NOWHERE = "zzzzzzzzzzzzzzzzzzzz"  # a public id that nothing has
@@ -102,7 +104,12 @@ class Call:
     @property
     def asks_a_model(self) -> bool:
         """Whether a language model answers it, if the service has one."""
-        if not isinstance(self.body, dict) or self.route not in ANSWERING:
+        if not isinstance(self.body, dict):
+            return False
+        if self.route == MCP:
+            params = self.body.get("params") or {}
+            return bool(params.get("name") == "ask")
+        if self.route not in ANSWERING:
             return False
         return self.body.get("answerer") != "quotes" and self.body.get("model") != QUOTES
 
@@ -128,6 +135,7 @@ def make_calls(known: Knowledge) -> Iterator[Call]:
     yield from _ask_calls(known)
     yield from _openai_calls(known)
     yield from _document_calls(known)
+    yield from _mcp_calls(known)
     yield from _mistaken_calls(known)
     yield from _service_calls()
     yield from _sign_in_calls()
@@ -248,6 +256,56 @@ def _document_calls(known: Knowledge) -> Iterator[Call]:
         yield Call(
             door=f"passage {number}", route="GET /passages/{passage_id}", path=f"/passages/{name}"
         )
+
+
+def _mcp_calls(known: Knowledge) -> Iterator[Call]:
+    """What assistants send: every tool, the list of documents, and documents as resources."""
+    for number, question in enumerate(known.questions):
+        yield _tool_call(f"search {number}", "search", query=question)
+        yield _tool_call(f"ask {number}", "ask", question=question)
+    for number, name in enumerate((*known.documents, NOWHERE)):
+        yield _tool_call(f"fetch {number}", "fetch", id=name)
+        uri = f"clearance://documents/{name}"
+        yield _mcp_call(f"resource {number}", "resources/read", uri=uri)
+        yield _mcp_call(f"resources behind {number}", "resources/list", cursor=name)
+    yield _tool_call("fetch a path", "fetch", id="../../etc")
+    yield _tool_call("search without words", "search")
+    yield _tool_call("no such tool", "nothing")
+    yield _mcp_call("resources", "resources/list")
+    yield _mcp_call("resource of another kind", "resources/read", uri="file:///etc/passwd")
+    yield _mcp_call("templates of resources", "resources/templates/list")
+    yield _mcp_call("tools", "tools/list")
+    yield _mcp_call("unknown method", "documents/list")
+    yield _modern_mcp_call(known)
+    for path in (
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-protected-resource/mcp",
+    ):
+        yield Call(door=path, route=f"GET {path}", path=path)
+
+
+def _tool_call(door: str, tool: str, **arguments: str) -> Call:
+    return _mcp_call(f"tool {door}", "tools/call", name=tool, arguments=arguments)
+
+
+def _mcp_call(door: str, method: str, **params: Any) -> Call:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return Call(door=f"mcp {door}", route=MCP, path="/mcp", body=body, headers=MCP_HEADERS)
+
+
+def _modern_mcp_call(known: Knowledge) -> Call:
+    """As clients ask which say everything with each request."""
+    version, prefix = "2026-07-28", "io.modelcontextprotocol/"
+    meta = {f"{prefix}protocolVersion": version, f"{prefix}clientCapabilities": {}}
+    params = {"name": "search", "arguments": {"query": known.questions[0]}, "_meta": meta}
+    routing = {"MCP-Protocol-Version": version, "Mcp-Method": "tools/call", "Mcp-Name": "search"}
+    return Call(
+        door="mcp search of its time",
+        route=MCP,
+        path="/mcp",
+        body={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params},
+        headers={**MCP_HEADERS, **routing},
+    )
 
 
 def _mistaken_calls(known: Knowledge) -> Iterator[Call]:

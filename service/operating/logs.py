@@ -10,6 +10,7 @@ import traceback
 from datetime import UTC, datetime
 
 QUIET = (
+    "mcp",
     "httpx",
     "httpx2",
     "httpcore",

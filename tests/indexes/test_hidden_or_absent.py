@@ -5,6 +5,7 @@ in time.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +95,26 @@ def test_what_may_be_read_is_still_read(house: World) -> None:
         for read in (searcher.document, searcher.passage, searcher.passage_with_document):
             with pytest.raises(NotFound):
                 read(public_id, BOB)
+
+
+def test_a_list_takes_the_same_work_whatever_is_hidden(tmp_path: Path) -> None:
+    world = World(tmp_path / "home")
+    world.people(ada=["hr"], bob=["board"])
+    for number in range(20):
+        world.put(f"visible{number}", "May", "group:hr")
+    world.put("hidden", "May", "group:board")
+
+    def count_steps() -> int:
+        for _ in range(2):
+            with counted(world) as steps:
+                assert len(world.searcher.documents(ADA, after="", limit=11)) == 11
+        return steps[0]
+
+    before = count_steps()
+    for number in range(100):
+        world.put(f"hidden{number}", "May", "group:board")
+    assert abs(count_steps() - before) <= SLACK
+    world.close()
 
 
 def test_a_hidden_template_takes_the_same_work_as_none(house: World) -> None:

@@ -400,6 +400,9 @@ MATRIX = {
     ("GET", "/admin/models"): ADMIN,
     ("PUT", "/admin/models/readers"): ADMIN,
     ("POST", "/admin/models/clear"): ADMIN,
+    ("GET", "/.well-known/oauth-protected-resource"): ANYONE,
+    ("GET", "/.well-known/oauth-protected-resource/mcp"): ANYONE,
+    ("POST", "/mcp"): KEY,
     ("GET", "/admin/keys"): ADMIN,
     ("POST", "/admin/keys"): ADMIN,
     ("POST", "/admin/keys/{key_id}/rotate"): ADMIN,
@@ -452,6 +455,7 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
         "/search": GOOD,
     }
     bodies |= TEMPLATES | MODELS | {"/admin/keys": {"user": "bob"}}
+    bodies["/mcp"] = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     http.post("/admin/templates", json=TEMPLATES["/admin/templates"], headers=house.headers("root"))
     fill = {
         "{template}": "plain",

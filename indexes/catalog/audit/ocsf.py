@@ -19,6 +19,7 @@ _ACTIVITIES: Mapping[str, tuple[int, int]] = {
     "answered": (_DATASTORE, 4),
     "searched": (_DATASTORE, 4),
     "opened": (_DATASTORE, 1),
+    "listed": (_DATASTORE, 4),
     # what was changed
     "user.added": (_ACCOUNT, 1),
     "user.enabled": (_ACCOUNT, 2),
