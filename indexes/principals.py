@@ -66,6 +66,12 @@ def group_name(name: str) -> str:
     return _name_of_kind("group", name)
 
 
+def fold_name(name: str) -> str:
+    """The name as directories compare names: without regard to case."""
+    folded = unicodedata.normalize("NFC", name).lower()
+    return unicodedata.normalize("NFC", folded)
+
+
 def ascii_form(name: str) -> str:
     """The name for a message: in ASCII, so that what cannot be seen is seen."""
     return ascii(name[:60]) + ("…" if len(name) > 60 else "")

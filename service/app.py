@@ -31,6 +31,7 @@ from service.http.oidc.tokens import KeysAndTokens
 from service.http.openai import routes as openai_routes
 from service.http.quotas import Quotas
 from service.http.refusals import Refusals
+from service.http.scim import routes as scim_routes
 from service.http.traced import Traced
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
@@ -165,6 +166,7 @@ def create_app(
         templates.router,
         models.router,
         usage.router,
+        scim_routes.router,
         access.router,
         audit.router,
         keys.router,

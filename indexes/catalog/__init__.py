@@ -17,6 +17,7 @@ from indexes.catalog.access import confirm, group_names
 from indexes.catalog.audit.books import Books
 from indexes.catalog.audit.trail import Trail
 from indexes.catalog.database import Database
+from indexes.catalog.directory.door import Directory
 from indexes.catalog.documents import Documents
 from indexes.catalog.explaining import (
     DocumentReaders,
@@ -54,6 +55,7 @@ class Catalog:
         self.listing = Listing(database)
         self.generations = Generations(database)
         self.people = People(database)
+        self.directory = Directory(database, self.people)
         self.keys = Keys(database)
         self.subjects = Subjects(database)
         self.sessions = Sessions(database)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
 
+from indexes.catalog.database import in_batches
 from indexes.catalog.schema import (
     changes,
     document_changes,
@@ -66,6 +67,21 @@ _CHANGED = (
 )
 
 
+_several = (
+    select(principals.c.id)
+    .where(principals.c.id.in_(bindparam("several", expanding=True)))
+    .cte("below_several", recursive=True)
+)
+_below_several = _several.union(
+    select(memberships.c.member_id).join(_several, memberships.c.group_id == _several.c.id)
+)
+_SEVERAL_CHANGED = (
+    update(principals)
+    .where(principals.c.id.in_(select(_below_several.c.id)))
+    .values(changed=bindparam("changed_at"))
+)
+
+
 def note(connection: Connection, kind: ChangeKind) -> int:
     """Record that something changed, in the transaction that changes it.
 
@@ -88,6 +104,15 @@ def note_people(connection: Connection, principal_id: int) -> None:
     """
     number = note(connection, "access")
     connection.execute(_CHANGED, {"principal": principal_id, "changed_at": number})
+
+
+def note_several_people(connection: Connection, principal_ids: Collection[int]) -> None:
+    """`note_people` for each of these, in one state."""
+    if not principal_ids:
+        return
+    number = note(connection, "access")
+    for batch in in_batches(sorted(principal_ids)):
+        connection.execute(_SEVERAL_CHANGED, {"several": list(batch), "changed_at": number})
 
 
 def note_document(connection: Connection, document_id: int, touched: Collection[int]) -> None:

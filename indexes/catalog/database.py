@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 _ACTOR = "clearance_actor"  # among the execution options of each transaction that writes
 
+_joined: ContextVar["tuple[Database, Connection] | None"] = ContextVar("joined", default=None)
 _check: ContextVar["tuple[Database, Callable[[Connection], None]] | None"] = ContextVar(
     "check", default=None
 )
@@ -84,6 +85,10 @@ class Database:
         lock see what its last holder did. In a transaction with one state for all, that state would
         be taken before the lock is had.
         """
+        joined = _joined.get()
+        if joined is not None and joined[0] is self:
+            yield joined[1]
+            return
         recorded: list[Change] = []
         options: dict[str, Any] = {_ACTOR: by, RECORDED: recorded}
         if not self.is_sqlite:
@@ -117,6 +122,18 @@ class Database:
             if not self.is_sqlite:
                 connection.execute(text("SET LOCAL synchronous_commit TO off"))
             yield connection
+
+    @contextmanager
+    def together(self, by: Actor) -> Iterator[Connection]:
+        """As `writing`, and each `writing` inside the block, in this thread, is a part of it: all of it
+        is done, or nothing.
+        """
+        with self.writing(by) as connection:
+            before = _joined.set((self, connection))
+            try:
+                yield connection
+            finally:
+                _joined.reset(before)
 
     @contextmanager
     def checking(self, check: Callable[[Connection], None]) -> Iterator[None]:

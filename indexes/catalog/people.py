@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from indexes.catalog.audit.changes import record_change
 from indexes.catalog.changes import note_people
 from indexes.catalog.database import Database
+from indexes.catalog.directory.rights import note_state_by_hand, refuse_by_hand
 from indexes.catalog.mentions import Mentions, mentions, with_groups_above
 from indexes.catalog.names import (
     DECLARED,
@@ -32,6 +33,7 @@ from indexes.catalog.names import (
 )
 from indexes.catalog.schema import (
     api_keys,
+    directory_entries,
     key_scopes,
     memberships,
     principal_aliases,
@@ -45,6 +47,7 @@ from indexes.model import PUBLIC, Actor, Readers
 from indexes.principals import ascii_form, check_principal, group_name, user_name
 
 _ENDS_WITH_ITS_PRINCIPAL = (
+    directory_entries,
     principal_aliases,
     principal_scopes,
     principal_shapes,
@@ -62,6 +65,7 @@ class PrincipalInfo:
     former_names: tuple[str, ...]
     # declared names that look the same: they are older than the rule against them
     taken_for: tuple[str, ...]
+    kept_by_directory: bool = False
 
 
 class People:
@@ -172,6 +176,7 @@ class People:
         """
         with self._database.writing(by) as connection:
             group_id, member_id = _membership_ids(connection, group, member)
+            refuse_by_hand(connection, group_id)
             same = select(memberships).where(
                 memberships.c.group_id == group_id, memberships.c.member_id == member_id
             )
@@ -192,6 +197,7 @@ class People:
         """
         with self._database.writing(by) as connection:
             group_id, member_id = _membership_ids(connection, group, member)
+            refuse_by_hand(connection, group_id)
             denied = mentions(connection, with_groups_above(connection, group_id), "deny")
             these = memberships.c.group_id == group_id, memberships.c.member_id == member_id
             if connection.execute(delete(memberships).where(*these)).rowcount == 0:
@@ -244,6 +250,7 @@ class People:
             ):
                 former.setdefault(owner, []).append(name)
             alike = find_lookalikes(connection)
+            kept = set(connection.scalars(select(directory_entries.c.principal_id)))
         return [
             PrincipalInfo(
                 name=row.name,
@@ -251,6 +258,7 @@ class People:
                 external=bool(row.external),
                 former_names=tuple(former.get(row.id, ())),
                 taken_for=tuple(sorted(alike.get(row.name, ()))),
+                kept_by_directory=row.id in kept,
             )
             for row in rows
         ]
@@ -298,6 +306,7 @@ class People:
     def _rename(self, kind: str, old: str, new: str, *, lift_denies: bool, by: Actor) -> Mentions:
         with self._database.writing(by) as connection:
             principal_id = declared_id(connection, kind, old)
+            refuse_by_hand(connection, principal_id)
             stored = connection.execute(
                 select(principals).where(principals.c.id == principal_id)
             ).one()
@@ -330,6 +339,7 @@ class People:
     def _set_state(self, given: str, *, state: str, by: Actor) -> None:
         with self._database.writing(by) as connection:
             principal_id = declared_id(connection, "user", given)
+            note_state_by_hand(connection, principal_id, state)
             values = {"state": state, "known": int(state == "active")}
             connection.execute(
                 update(principals).where(principals.c.id == principal_id).values(values)

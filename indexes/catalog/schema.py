@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Float,
@@ -128,6 +129,30 @@ memberships = Table(
     Column("member_id", Id, ForeignKey("principals.id"), primary_key=True),
     Column("group_id", Id, ForeignKey("principals.id"), primary_key=True),
     Index("ix_memberships_group_id", "group_id"),
+)
+
+directory_entries = Table(
+    "directory_entries",
+    metadata,
+    # a user or group that a directory keeps (SCIM)
+    Column("principal_id", Id, ForeignKey("principals.id"), primary_key=True),
+    Column("public_id", String(36), nullable=False, unique=True),  # random, for ever the same
+    Column("kind", String(8), nullable=False),  # user | group
+    Column("name", String(255), nullable=False),  # as the directory writes it
+    Column("folded", Text, nullable=False),  # the name as its filters compare it
+    Column("external_id", String(255)),  # the directory's own id for it
+    Column("active", Boolean),  # as the directory said last; null if it says nothing any more
+    # 1: the directory has taken a user out, whatever it says since
+    Column("shut_out", Integer, nullable=False),
+    # 1: an operator has disabled it, whatever the directory says
+    Column("held", Integer, nullable=False, server_default="0"),
+    Column("attributes", JSON, nullable=False),  # what else it tells; nothing decides by them
+    Column("version", Integer, nullable=False),  # counts its changes
+    Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("left_at", Moment),  # the directory has deleted it: it does not see it any more
+    Index("ix_directory_entries_kind_folded", "kind", "folded"),
+    Index("ix_directory_entries_external_id", "external_id"),
 )
 
 reader_sets = _table(

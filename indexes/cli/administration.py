@@ -95,6 +95,25 @@ def forget_user_name(former: str) -> None:
     typer.echo(f"{former} no longer stands for {owner} in rule files.")
 
 
+@users.command("hand-over")
+def hand_user_over(
+    name: str,
+    external_id: Annotated[
+        str | None, typer.Option(help="The directory's own id for this user.")
+    ] = None,
+) -> None:
+    """Hand a user over to the directory, with all rights: from then on it sees and changes the user."""
+    with open_catalog() as catalog:
+        typer.echo(catalog.directory.hand_over("user", name, external_id, by=command_line_actor()))
+
+
+@users.command("take-back")
+def take_user_back(name: str) -> None:
+    """Take a user back from the directory, as it is: it does not see the user any more."""
+    with open_catalog() as catalog:
+        catalog.directory.take_back("user", name, by=command_line_actor())
+
+
 @users.command("list")
 def list_users(as_json: Json = False) -> None:
     """Everybody who may ask."""
@@ -195,6 +214,20 @@ def forget_group_name(former: str) -> None:
     with open_catalog() as catalog:
         owner = catalog.people.forget_name("group", former, by=command_line_actor())
     typer.echo(f"{former} no longer stands for {owner} in rule files.")
+
+
+@groups.command("hand-over")
+def hand_group_over(name: str) -> None:
+    """Hand a group over to the directory, with all rights. Its members must be the directory's."""
+    with open_catalog() as catalog:
+        typer.echo(catalog.directory.hand_over("group", name, by=command_line_actor()))
+
+
+@groups.command("take-back")
+def take_group_back(name: str) -> None:
+    """Take a group back from the directory, as it is: it does not see the group any more."""
+    with open_catalog() as catalog:
+        catalog.directory.take_back("group", name, by=command_line_actor())
 
 
 @groups.command("join")
@@ -332,6 +365,7 @@ def _warn_of_rules_left(new: str, left: Mentions) -> None:
 def _describe_principal(info: PrincipalInfo) -> str:
     told = ["disabled"] if info.state == "disabled" else []
     told += ["external"] if info.external else []
+    told += ["kept by the directory"] if info.kept_by_directory else []
     told += [f"formerly {', '.join(info.former_names)}"] if info.former_names else []
     return f"{info.name}  ({'; '.join(told)})" if told else info.name
 

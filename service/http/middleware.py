@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from indexes.derived.precedence import Precedence
 from service.http import problems
+from service.http.scim import errors as scim_errors
 from service.operating.metrics import Metrics
 
 log = logging.getLogger("clearance.requests")
@@ -139,9 +140,14 @@ class BodyReader:
             more = message.get("more_body", False)
             if len(body) > self._most:
                 return problems.TOO_LARGE
-        return (
-            problems.NOT_JSON if body and _kinds_of(scope) != {b"application/json"} else bytes(body)
-        )
+        return bytes(body) if not body or _is_json(scope) else problems.NOT_JSON
+
+
+def _is_json(scope: Scope) -> bool:
+    kinds = _kinds_of(scope)
+    if scope["path"].startswith(scim_errors.PREFIX) and len(kinds) == 1:
+        return kinds <= {b"application/json", scim_errors.MEDIA_TYPE.encode()}
+    return kinds == {b"application/json"}
 
 
 def _kinds_of(scope: Scope) -> set[bytes]:

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from indexes import errors
 from service.http.openai import errors as openai_errors
+from service.http.scim import errors as scim_errors
 
 MEDIA_TYPE = "application/problem+json"
 ERRORS_LISTED = 20
@@ -262,7 +263,7 @@ class Problem:
 class _ProblemResponse(Response):
     """A problem on its way out.
 
-    Under the addresses of the OpenAI routes, and only there, it takes their form.
+    Under the addresses of the OpenAI routes and of directories, and only there, it takes their form.
     """
 
     def __init__(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
@@ -275,6 +276,10 @@ class _ProblemResponse(Response):
             other = Response(
                 content, openai_errors.status_of(self._body), self._own, "application/json"
             )
+            await other(scope, receive, send)
+        elif scope["path"].startswith(scim_errors.PREFIX):
+            content = _encode(scim_errors.error_body(self._body))
+            other = Response(content, self.status_code, self._own, scim_errors.MEDIA_TYPE)
             await other(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)

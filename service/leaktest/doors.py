@@ -15,6 +15,7 @@ from service.llm.rights import QUOTES
 
 OPERATORS = frozenset(
     {
+        "DELETE /scim/v2/{path:path}",
         "DELETE /admin/keys/{key_id}",
         "GET /admin/access/changes",
         "GET /admin/access/explain",
@@ -27,6 +28,8 @@ OPERATORS = frozenset(
         "GET /admin/usage",
         "GET /admin/templates/{template}",
         "GET /metrics",
+        "GET /scim/v2/{path:path}",
+        "PATCH /scim/v2/{path:path}",
         "POST /admin/index/rebuild",
         "POST /admin/keys",
         "POST /admin/keys/{key_id}/rotate",
@@ -34,8 +37,10 @@ OPERATORS = frozenset(
         "POST /admin/templates",
         "POST /admin/templates/{template}/activate",
         "POST /admin/templates/{template}/rollback",
+        "POST /scim/v2/{path:path}",
         "PUT /admin/models/readers",
         "PUT /admin/templates/{template}/readers",
+        "PUT /scim/v2/{path:path}",
     }
 )
 """Routes for operators.
@@ -384,4 +389,5 @@ def make_operator_calls(
         path = route.partition(" ")[2].replace("{template}", template)
         for name in ("{job_id}", "{key_id}"):
             path = path.replace(name, NOWHERE)
+        path = path.replace("{path:path}", "Users")
         yield Call(door=f"operators {route}", route=route, path=path, body=bodies.get(route))

@@ -119,6 +119,7 @@ UNRECORDED = {
     "jobs.py:_update": "how far a worker is; what it changes is recorded where it does",
     "sources.py:note": "why a file is not stored; no rule and no text changes",
     "sources.py:clear": "why a file was not stored; no rule and no text changes",
+    "database.py:together": "what is done inside it records itself",
     "trail.py:_begin": "the record itself",
     "trail.py:beside": "the record itself",
     "books.py:prune": "recorded in the other book",

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from indexes.cli.administration import app
-from indexes.errors import AlreadyExists, StillDenied
+from indexes.errors import AlreadyExists, BadInput, StillDenied
 from tests.world import TESTER
 
 
@@ -59,3 +59,21 @@ def test_an_id_that_begins_with_a_hyphen_is_no_option(run, world):
     assert "id: -abc" in run("documents", "show", "-abc").stdout
     assert run("documents", "remove", "-abc", "--").exit_code == 0
     assert json.loads(run("documents", "list", "--json").stdout) == []
+
+
+def test_what_is_handed_over_to_the_directory_is_listed_and_can_be_taken_back(run, world):
+    world.people(ann=["team"])
+    with pytest.raises(BadInput, match="user:ann"):
+        run("groups", "hand-over", "team")
+    ann = run("users", "hand-over", "ann", "--external-id", "0001").stdout.strip()
+    team = run("groups", "hand-over", "team").stdout.strip()
+    with world.catalog.directory.reading() as state:
+        assert state.get("user", ann).external_id == "0001"
+        assert [link.id for link in state.get("group", team).members] == [ann]
+    assert run("users", "list").stdout == "user:ann  (kept by the directory)\n"
+    with pytest.raises(BadInput, match="The directory keeps group:team"):
+        run("groups", "leave", "team", "user:ann")
+    run("groups", "take-back", "team")
+    run("users", "take-back", "ann")
+    run("groups", "leave", "team", "user:ann")
+    assert run("users", "list").stdout == "user:ann\n"

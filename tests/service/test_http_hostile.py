@@ -357,6 +357,18 @@ MODELS: dict[str, dict[str, Any]] = {
     "/admin/models/clear": {"model": "org/other"},
 }
 
+_SCIM = "/scim/v2/{path:path}"
+_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+_PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+DIRECTORY: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", _SCIM): {"schemas": [_USER], "userName": "grace"},
+    ("PUT", _SCIM): {"schemas": [_USER], "userName": "hopper"},
+    ("PATCH", _SCIM): {
+        "schemas": [_PATCH],
+        "Operations": [{"op": "add", "path": "title", "value": "Dr"}],
+    },
+}
+
 # --- who may do what ----------------------------------------------------------------------------
 
 ANYONE, KEY, ADMIN = "anyone", "key", "admin"
@@ -403,6 +415,11 @@ MATRIX = {
     ("GET", "/.well-known/oauth-protected-resource"): ANYONE,
     ("GET", "/.well-known/oauth-protected-resource/mcp"): ANYONE,
     ("POST", "/mcp"): KEY,
+    ("GET", "/scim/v2/{path:path}"): ADMIN,
+    ("POST", "/scim/v2/{path:path}"): ADMIN,
+    ("PUT", "/scim/v2/{path:path}"): ADMIN,
+    ("PATCH", "/scim/v2/{path:path}"): ADMIN,
+    ("DELETE", "/scim/v2/{path:path}"): ADMIN,
     ("GET", "/admin/keys"): ADMIN,
     ("POST", "/admin/keys"): ADMIN,
     ("POST", "/admin/keys/{key_id}/rotate"): ADMIN,
@@ -418,6 +435,9 @@ GOOD_STATUS = {
     ("GET", "/sign-in"): 422,  # without a provider
     ("GET", "/sign-in/callback"): 404,  # since there is none
     ("POST", "/sign-out"): 401,  # of nobody who signed in
+    ("POST", _SCIM): 201,
+    ("PATCH", _SCIM): 204,
+    ("DELETE", _SCIM): 204,
 }
 """Of those whom the matrix lets in, if it is not 200."""
 
@@ -456,6 +476,8 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
     }
     bodies |= TEMPLATES | MODELS | {"/admin/keys": {"user": "bob"}}
     bodies["/mcp"] = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    kept = {"schemas": [_USER], "userName": "hopper"}
+    hopper = http.post("/scim/v2/Users", json=kept, headers=house.headers("root")).json()["id"]
     http.post("/admin/templates", json=TEMPLATES["/admin/templates"], headers=house.headers("root"))
     fill = {
         "{template}": "plain",
@@ -470,15 +492,17 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
     }
     for (method, path), needs in MATRIX.items():
         at = path
+        fill["{path:path}"] = "Users" if method in ("GET", "POST") else f"Users/{hopper}"
         for name, value in fill.items():
             at = at.replace(name, value)
+        body = DIRECTORY.get((method, path), bodies.get(path))
         at += {
             "/admin/access/explain": f"?user=ada&document={house.ids['menu']}",
             "/admin/access/readers": f"?document={house.ids['menu']}",
             "/admin/access/changes": "?user=ada",
         }.get(path, "")
         got = {
-            role: http.request(method, at, json=bodies.get(path), headers=headers).status_code
+            role: http.request(method, at, json=body, headers=headers).status_code
             for role, headers in {
                 "none": {},
                 "wrong": wrong,
