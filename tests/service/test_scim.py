@@ -504,6 +504,30 @@ def test_lists_are_filtered_ordered_and_come_in_pages(directory: Directory) -> N
         assert (refused.status_code, refused.json()["scimType"]) == (400, "invalidFilter")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "startIndex=99999999999999999999",
+        "count=99999999999999999999",
+        "startIndex=-1&count=-1",
+        "sortBy=nothing",
+        "sortBy=members.value",
+        "attributes=%00",
+        'filter=userName eq "%00"',
+        'filter=groups[value eq "%00"]',
+        'filter=externalId co "A"&sortBy=groups.value',
+        "filter=" + "(" * 500 + "userName pr" + ")" * 500,
+        "filter=meta.created gt 1",
+        "filter=password pr",
+        "cursor=x",
+    ],
+)
+def test_hostile_questions_break_nothing(directory: Directory, query: str) -> None:
+    directory.user("ann")
+    for kind in ("Users", "Groups", "Users/%00", "Groups/" + "a" * 5_000):
+        assert directory.send("GET", f"/{kind}?{query}").status_code in (200, 400, 404, 501)
+
+
 def test_groups_are_found_by_their_members(directory: Directory) -> None:
     ann, ben = directory.user("ann"), directory.user("ben")
     directory.group("one", ann)

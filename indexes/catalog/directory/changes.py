@@ -17,6 +17,7 @@ from indexes.catalog.directory.entries import (
     DirectoryState,
     EntryValues,
     Kind,
+    is_id,
 )
 from indexes.catalog.names import declared_id
 from indexes.catalog.people import People
@@ -197,7 +198,7 @@ class DirectoryChanges(DirectoryState):
     def _known_ids(self, public_ids: Collection[str]) -> dict[str, int]:
         found: dict[str, int] = {}
         wanted = select(_entry.public_id, _entry.principal_id).where(_entry.left_at.is_(None))
-        for batch in in_batches(sorted(set(public_ids))):
+        for batch in in_batches(sorted({each for each in public_ids if is_id(each)})):
             rows = self.connection.execute(wanted.where(_entry.public_id.in_(batch)))
             found.update((public_id, principal_id) for public_id, principal_id in rows)
         return found

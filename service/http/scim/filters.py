@@ -68,8 +68,8 @@ class _Translator(FilterVisitor[Lookup]):
         if field is None or binding is None:
             return _UNKNOWN
         value = coerce_value(binding, node.value, node.op)
-        if not isinstance(value, str | datetime):
-            return _UNKNOWN
+        if not isinstance(value, str | datetime) or (isinstance(value, str) and "\0" in value):
+            return _UNKNOWN  # no database takes that character
         asked = Comparison(field, node.op.value, value)
         return Lookup(asked, exact=True) if asked.is_indexed else _UNKNOWN
 
@@ -94,7 +94,7 @@ class _Translator(FilterVisitor[Lookup]):
         """`members[value eq "…"]`, which asks for a member as `members.value eq "…"` does."""
         member = linked_id(node)
         wanted = "members" if self._kind == "group" else "groups"
-        if member is None or node.attr_path.attr.lower() != wanted:
+        if member is None or "\0" in member or node.attr_path.attr.lower() != wanted:
             return _UNKNOWN
         field: Field = "member" if self._kind == "group" else "group"
         return Lookup(Comparison(field, "eq", member), exact=True)

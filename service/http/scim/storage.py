@@ -32,6 +32,7 @@ from indexes.model import Actor
 from service.http.scim.filters import field_of, lookup_of
 from service.http.scim.resources import kind_of, resource_of, values_of, version_of
 
+LAST = 1 << 31  # place in a list, beyond which there is nothing
 TOGETHER = 1_000  # entries that are looked at one by one, in each step
 
 
@@ -152,7 +153,7 @@ class CatalogStorage(ScimStorage):
                 condition,
                 order=order,
                 descending=asked.sort_order == SearchRequest.SortOrder.descending,
-                start=(asked.start_index or 1) - 1,
+                start=min((asked.start_index or 1) - 1, LAST),
                 count=asked.count,
                 links=_wants_links(asked),
             )
