@@ -218,8 +218,7 @@ def test_a_resource_is_read_by_whoever_may_and_hidden_from_everybody_else(
 
 
 def test_the_list_is_read_behind_both_gates(house: Any) -> None:
-    searcher_documents = house.catalog.reading
-    with searcher_documents() as state:
+    with house.catalog.reading() as state:
         nobody = Principal(name="user:nobody")
         assert state.documents(nobody, after="", limit=10) == []
         bob = state.documents(Principal(name="user:bob"), after="", limit=1)

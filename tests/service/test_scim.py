@@ -5,6 +5,7 @@ as rules need it.
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -190,9 +191,9 @@ def test_who_comes_back_is_the_same_person_without_the_keys_and_groups_of_before
 def test_nobody_gets_what_was_a_leavers_by_having_the_same_name(
     house: Any, directory: Directory, external_id: str | None
 ) -> None:
-    house_of = directory.user("grace", externalId="0042")
+    grace = directory.user("grace", externalId="0042")
     house.put("own", "For her.", readers("user:grace"))
-    directory.done("DELETE", f"/Users/{house_of}")
+    directory.done("DELETE", f"/Users/{grace}")
     body = {"schemas": [USER], "userName": "grace"} | (
         {"externalId": external_id} if external_id else {}
     )
@@ -314,6 +315,42 @@ def test_members_come_and_go_as_directories_send_it(directory: Directory) -> Non
     unknown = {"op": "add", "path": "members", "value": [{"value": "nobody"}]}
     refused = directory.patch(path, unknown)
     assert (refused.status_code, refused.json()["scimType"]) == (400, "invalidValue")
+
+
+@pytest.mark.parametrize("with_path", [True, False])
+def test_members_who_come_at_the_same_time_are_all_there(
+    house: Any, directory: Directory, with_path: bool
+) -> None:
+    people = [directory.user(f"person{number}") for number in range(12)]
+    team = directory.group("team")
+
+    def add(person: str) -> int:
+        value = [{"value": person}]
+        operation = (
+            {"op": "add", "path": "members", "value": value}
+            if with_path
+            else {"op": "add", "value": {"members": value}}
+        )
+        body = json.dumps({"schemas": [PATCH], "Operations": [operation]}).encode()
+        request = ScimRequest("PATCH", "", f"/Groups/{team}", {}, {}, body)
+        return int(answer(house.catalog.directory, request, TESTER).status)
+
+    with ThreadPoolExecutor(6) as threads:
+        assert set(threads.map(add, people)) == {204}
+    assert directory.members(team) == set(people)
+
+
+def test_of_two_who_come_under_one_name_at_the_same_time_one_is_refused(
+    house: Any, directory: Directory
+) -> None:
+    def hire(number: int) -> int:
+        body = {"schemas": [USER], "userName": "ann", "externalId": f"{number}"}
+        request = ScimRequest("POST", "", "/Users", {}, {}, json.dumps(body).encode())
+        return int(answer(house.catalog.directory, request, TESTER).status)
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sorted(threads.map(hire, range(6))) == [201, 409, 409, 409, 409, 409]
+    assert directory.done("GET", "/Users")["totalResults"] == 1
 
 
 def test_groups_may_be_members_and_a_circle_of_them_is_harmless(
