@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from pydantic import ValidationError
 from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_models import ScimProvider, UniquenessException
 from scim2_server.requests import ScimRequest
@@ -21,8 +22,9 @@ from starlette.testclient import TestClient
 from indexes.catalog import Catalog
 from indexes.catalog.audit.books import Books
 from indexes.catalog.directory.entries import EntryValues
-from indexes.errors import BadInput, StillDenied
+from indexes.errors import BadInput, NotAuthenticated, StillDenied
 from indexes.model import Principal, Readers
+from indexes.settings import IdentityProvider, Settings
 from service.app import create_app
 from service.http.scim.handler import answer
 from service.http.scim.provider import describe_service
@@ -447,6 +449,53 @@ def test_names_that_could_be_taken_for_each_other_are_refused(
     directory.user(first)
     refused = directory.send("POST", "/Users", {"schemas": [USER], "userName": second})
     assert (refused.status_code, refused.json()["scimType"]) == (409, "uniqueness")
+
+
+# --- signing in ---------------------------------------------------------------------------------
+
+ISSUER = "https://id.example.org"
+
+
+def send_as(house: Any, issuer: str | None, method: str, path: str, **body: Any) -> Any:
+    content = json.dumps({"schemas": [USER], **body}).encode() if body else b""
+    request = ScimRequest(method, "", path, {}, {}, content)
+    return answer(house.catalog.directory, request, TESTER, issuer)
+
+
+def test_whom_a_directory_brings_the_identity_provider_means_by_the_same_id(house: Any) -> None:
+    find = house.catalog.subjects.find
+    ann = send_as(house, ISSUER, "POST", "/Users", userName="ann", externalId="1").body["id"]
+    assert find(ISSUER, "1").name == "user:ann"
+    send_as(house, ISSUER, "PUT", f"/Users/{ann}", userName="anna", externalId="2")
+    assert find(ISSUER, "1") is None
+    assert find(ISSUER, "2").name == "user:anna"
+    send_as(house, ISSUER, "DELETE", f"/Users/{ann}")
+    with pytest.raises(NotAuthenticated):
+        find(ISSUER, "2")
+    assert send_as(house, ISSUER, "POST", "/Users", userName="anna", externalId="2").status == 201
+    assert find(ISSUER, "2").name == "user:anna"
+
+
+def test_a_directory_does_not_take_over_whom_the_provider_means_already(house: Any) -> None:
+    house.catalog.subjects.link("bob", ISSUER, "7", by=TESTER)
+    refused = send_as(house, ISSUER, "POST", "/Users", userName="ann", externalId="7")
+    assert (refused.status, refused.body["scimType"]) == (409, "uniqueness")
+    assert house.catalog.subjects.find(ISSUER, "7").name == "user:bob"
+    assert "user:ann" not in house.catalog.people.users()
+
+
+def test_without_a_provider_an_external_id_signs_nobody_in(house: Any) -> None:
+    send_as(house, None, "POST", "/Users", userName="ann", externalId="1")
+    assert house.catalog.subjects.list() == []
+
+
+def test_the_provider_of_a_directory_must_be_one_of_those_that_are_known() -> None:
+    corp = IdentityProvider(name="corp", issuer=ISSUER, audience="clearance")
+    assert Settings().directory_issuer is None
+    known = Settings(identity_providers=(corp,), directory_provider="corp")
+    assert known.directory_issuer == ISSUER
+    with pytest.raises(ValidationError):
+        Settings(identity_providers=(corp,), directory_provider="other")
 
 
 # --- whose they are -----------------------------------------------------------------------------

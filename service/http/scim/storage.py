@@ -40,17 +40,25 @@ class CatalogStorage(ScimStorage):
     """Users and groups that the directory keeps."""
 
     def __init__(
-        self, directory: Directory, provider: ScimProvider, by: Actor, *, writes: bool
+        self,
+        directory: Directory,
+        provider: ScimProvider,
+        by: Actor,
+        *,
+        writes: bool,
+        issuer: str | None = None,
     ) -> None:
         """writes: the request may change something. Other requests wait for nobody."""
         self._directory, self._provider, self._by = directory, provider, by
-        self._writes = writes
+        self._writes, self._issuer = writes, issuer
         self._state: DirectoryState | None = None
 
     @contextmanager
     def operation(self) -> Iterator[None]:
         opened: AbstractContextManager[DirectoryState] = (
-            self._directory.writing(self._by) if self._writes else self._directory.reading()
+            self._directory.writing(self._by, self._issuer)
+            if self._writes
+            else self._directory.reading()
         )
         with opened as self._state:
             try:
