@@ -16,7 +16,6 @@ from sqlalchemy import (
 from indexes.attributes import text_problem
 from indexes.catalog.access import (
     NO_SET,
-    READABLE_SETS,
     Asker,
     Identities,
     asker,
@@ -31,6 +30,7 @@ from indexes.catalog.access import (
 from indexes.catalog.database import in_batches
 from indexes.catalog.filters import Filters, find_matching_documents
 from indexes.catalog.index_input import IndexInput
+from indexes.catalog.own_documents import documents_in_order
 from indexes.catalog.prepared import Prepared, decode_json
 from indexes.catalog.revisions import passages_of
 from indexes.catalog.schema import (
@@ -127,27 +127,6 @@ _DOCUMENT_BY_ID = (
     .where(documents.c.public_id == bindparam("public_id"), may_read(documents.c.reader_set_id))
 )
 
-_ENTRY = ("title", "path", "media_type", "collection", "language", "modified_at")
-_own = (  # at once, so that no database goes through others' documents in the order of their ids
-    select(documents.c.id, documents.c.public_id)
-    .where(documents.c.reader_set_id.in_(select(READABLE_SETS.c.reader_set_id)))
-    .cte("own")
-    .prefix_with("MATERIALIZED")
-)
-_page = (
-    select(_own.c.id)
-    .where(_own.c.public_id > bindparam("after"))
-    .order_by(_own.c.public_id)
-    .limit(bindparam("most"))
-    .cte("page")
-    .prefix_with("MATERIALIZED")
-)
-_DOCUMENTS_IN_ORDER = (
-    select(documents.c.public_id, *(documents.c[name] for name in _ENTRY))
-    .join(_page, _page.c.id == documents.c.id)
-    .where(may_read(documents.c.reader_set_id))
-    .order_by(documents.c.public_id)
-)
 _CURRENT = _HITS.where(chunks.c.public_id.in_(bindparam("passages", expanding=True)))
 _PASSAGES_BY_ID = Prepared(_CURRENT)
 _KEPT = (
@@ -265,12 +244,7 @@ class ReadState(IndexInput):
         Raises NotAuthenticated.
         """
         self.confirm(principal)
-        wanted = {**asker_parameters(principal), "after": after, "most": limit}
-        found = self._connection.execute(_DOCUMENTS_IN_ORDER, wanted).mappings()
-        return [
-            DocumentEntry(id=row["public_id"], **{name: row[name] for name in _ENTRY})
-            for row in found
-        ]
+        return documents_in_order(self._connection, principal, after, limit)
 
     def recorded(
         self,
