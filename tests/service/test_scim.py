@@ -172,6 +172,54 @@ def test_who_is_taken_out_reads_nothing_at_the_next_request_in_every_process(
     elsewhere.close()
 
 
+@pytest.mark.parametrize(
+    "way", ["one by one", "by a list", "with the group", "with a group between"]
+)
+def test_who_is_taken_out_of_a_group_finds_nothing_of_it_at_the_next_request_in_every_process(
+    house: Any, directory: Directory, way: str
+) -> None:
+    """Indexes and views that processes hold are followed, too: joining and leaving in turn."""
+    grace = directory.user("grace")
+    inner = directory.group("inner", grace)
+    team = directory.group("team", inner, grace if way != "with a group between" else inner)
+    house.put("letter", "Salaries rise for the team.", readers("group:team"))
+    headers = {"Authorization": f"Bearer {house.catalog.keys.issue('grace', by=TESTER).secret}"}
+    if way in ("one by one", "by a list"):
+        directory.done("DELETE", f"/Groups/{inner}")
+
+    def take_out() -> None:
+        gone: dict[str, Any]
+        if way == "one by one":
+            gone = {"op": "remove", "path": f'members[value eq "{grace}"]'}
+            directory.patch(f"/Groups/{team}", gone)
+        elif way == "by a list":
+            directory.done("PUT", f"/Groups/{team}", {"schemas": [GROUP], "displayName": "team"})
+        elif way == "with the group":
+            directory.done("DELETE", f"/Groups/{team}")
+        else:
+            gone = {"op": "remove", "path": "members", "value": [{"value": inner}]}
+            directory.patch(f"/Groups/{team}", gone)
+
+    elsewhere = Catalog.open(house.settings.catalog_url)
+    other = create_app(house.settings, embedder=house.embedder, catalog=elsewhere)
+    with TestClient(other) as second:
+        for _ in range(1 if way == "with the group" else 3):
+            for service in (directory.http, second):
+                assert "Letter" in service.post("/search", json=SEARCH, headers=headers).text
+            take_out()
+            for service in (directory.http, second):
+                found = service.post("/search", json=SEARCH, headers=headers)
+                assert found.status_code == 200
+                assert "Letter" not in found.text
+            if way != "with the group":
+                back = {"value": inner if way == "with a group between" else grace}
+                add = {"op": "add", "path": "members", "value": [back]}
+                assert directory.patch(f"/Groups/{team}", add).status_code == 204
+        for app in (house.app, other):  # the first gate knew it, so the second had nothing to stop
+            assert app.state.runtime.searcher.status().alarms == 0
+    elsewhere.close()
+
+
 def test_who_comes_back_is_the_same_person_without_the_keys_and_groups_of_before(
     house: Any, directory: Directory
 ) -> None:
