@@ -20,12 +20,16 @@ from service.http.scim.storage import CatalogStorage
 _READING = frozenset({"GET", "HEAD"})
 
 
-def answer(directory: Directory, request: ScimRequest, by: Actor) -> ScimResponse:
-    """Raises ClearanceError for what has nothing to do with what the directory asked."""
+def answer(
+    directory: Directory, request: ScimRequest, by: Actor, issuer: str | None = None
+) -> ScimResponse:
+    """issuer: of the identity provider whose subjects are the directory's external ids.
+
+    Raises ClearanceError for what has nothing to do with what the directory asked."""
     provider = describe_service()
     service = ScimService(provider)
     writes = request.method not in _READING and not request.path.endswith("/.search")
-    storage = CatalogStorage(directory, provider, by, writes=writes)
+    storage = CatalogStorage(directory, provider, by, writes=writes, issuer=issuer)
     try:
         return _Handler(service, storage, request).handle(request)
     except SCIMException as error:
