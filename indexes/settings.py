@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from indexes.errors import BadConfiguration
+from indexes.model import KnownIssuer
 from indexes.web_addresses import is_safe_address
 
 PREFIX = "CLEARANCE_"
@@ -351,10 +352,10 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def directory_issuer(self) -> str | None:
-        """The issuer of the provider that `directory_provider` names."""
+    def directory_issuer(self) -> KnownIssuer | None:
+        """The provider that `directory_provider` names."""
         named = [each for each in self.identity_providers if each.name == self.directory_provider]
-        return named[0].issuer if named else None
+        return KnownIssuer(named[0].name, named[0].issuer) if named else None
 
     @property
     def catalog_url(self) -> str:

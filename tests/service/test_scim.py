@@ -24,7 +24,7 @@ from indexes.catalog import Catalog
 from indexes.catalog.audit.books import Books
 from indexes.catalog.directory.entries import EntryValues
 from indexes.errors import BadInput, NotAuthenticated, StillDenied
-from indexes.model import Principal, Readers
+from indexes.model import KnownIssuer, Principal, Readers
 from indexes.settings import IdentityProvider, Settings
 from service.app import create_app
 from service.http.scim.handler import answer
@@ -508,7 +508,8 @@ ISSUER = "https://id.example.org"
 def send_as(house: Any, issuer: str | None, method: str, path: str, **body: Any) -> Any:
     content = json.dumps({"schemas": [USER], **body}).encode() if body else b""
     request = ScimRequest(method, "", path, {}, {}, content)
-    return answer(house.catalog.directory, request, TESTER, issuer)
+    known = None if issuer is None else KnownIssuer("corp", issuer)
+    return answer(house.catalog.directory, request, TESTER, known)
 
 
 def test_whom_a_directory_brings_the_identity_provider_means_by_the_same_id(house: Any) -> None:
@@ -526,7 +527,7 @@ def test_whom_a_directory_brings_the_identity_provider_means_by_the_same_id(hous
 
 
 def test_a_directory_does_not_take_over_whom_the_provider_means_already(house: Any) -> None:
-    house.catalog.subjects.link("bob", ISSUER, "7", by=TESTER)
+    house.catalog.subjects.link("bob", "corp", ISSUER, "7", by=TESTER)
     refused = send_as(house, ISSUER, "POST", "/Users", userName="ann", externalId="7")
     assert (refused.status, refused.body["scimType"]) == (409, "uniqueness")
     assert house.catalog.subjects.find(ISSUER, "7").name == "user:bob"
@@ -542,7 +543,7 @@ def test_the_provider_of_a_directory_must_be_one_of_those_that_are_known() -> No
     corp = IdentityProvider(name="corp", issuer=ISSUER, audience="clearance")
     assert Settings().directory_issuer is None
     known = Settings(identity_providers=(corp,), directory_provider="corp")
-    assert known.directory_issuer == ISSUER
+    assert known.directory_issuer == KnownIssuer("corp", ISSUER)
     with pytest.raises(ValidationError):
         Settings(identity_providers=(corp,), directory_provider="other")
 

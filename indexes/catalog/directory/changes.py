@@ -31,7 +31,7 @@ from indexes.catalog.schema import (
 )
 from indexes.catalog.subjects import Subjects
 from indexes.errors import BadInput
-from indexes.model import Actor
+from indexes.model import Actor, KnownIssuer
 from indexes.principals import check_principal, fold_name
 
 MAX_EXTERNAL_ID_CHARS = 255
@@ -47,7 +47,7 @@ class DirectoryChanges(DirectoryState):
         people: People,
         subjects: Subjects,
         by: Actor,
-        issuer: str | None,
+        issuer: KnownIssuer | None,
     ) -> None:
         super().__init__(connection)
         self._people = people
@@ -163,9 +163,10 @@ class DirectoryChanges(DirectoryState):
         if self._issuer is None or kind != "user" or before == after:
             return
         if before is not None:
-            self._subjects.unlink(name, self._issuer, by=self._by)
+            self._subjects.unlink(name, self._issuer.provider, by=self._by)
         if after is not None:
-            self._subjects.link(name, self._issuer, after, by=self._by)
+            known = self._issuer
+            self._subjects.link(name, known.provider, known.issuer, after, by=self._by)
 
     def _rename(self, row: RowMapping, name: str) -> None:
         kind, before = row["kind"], row["principal_name"]

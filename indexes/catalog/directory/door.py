@@ -15,7 +15,7 @@ from indexes.catalog.people import People
 from indexes.catalog.schema import directory_entries, memberships, principals
 from indexes.catalog.subjects import Subjects
 from indexes.errors import AlreadyExists, BadInput, NotFound
-from indexes.model import Actor
+from indexes.model import Actor, KnownIssuer
 from indexes.principals import check_principal
 
 _entry = directory_entries.c
@@ -36,7 +36,7 @@ class Directory:
             yield DirectoryState(connection)
 
     @contextmanager
-    def writing(self, by: Actor, issuer: str | None = None) -> Iterator[DirectoryChanges]:
+    def writing(self, by: Actor, issuer: KnownIssuer | None = None) -> Iterator[DirectoryChanges]:
         """All that is done inside the block, or nothing; what is read there is what it is judged by.
 
         issuer: of the identity provider that means by its subjects whom the directory means by

@@ -11,7 +11,7 @@ from scim2_server.responses import ScimResponse
 from scim2_server.service import ScimService
 
 from indexes.catalog.directory.door import Directory
-from indexes.model import Actor
+from indexes.model import Actor, KnownIssuer
 from service.http.scim.filters import linked_id
 from service.http.scim.provider import describe_service
 from service.http.scim.resources import kind_of
@@ -21,7 +21,7 @@ _READING = frozenset({"GET", "HEAD"})
 
 
 def answer(
-    directory: Directory, request: ScimRequest, by: Actor, issuer: str | None = None
+    directory: Directory, request: ScimRequest, by: Actor, issuer: KnownIssuer | None = None
 ) -> ScimResponse:
     """issuer: of the identity provider whose subjects are the directory's external ids.
 

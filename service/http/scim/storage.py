@@ -28,7 +28,7 @@ from indexes.catalog.directory.changes import DirectoryChanges
 from indexes.catalog.directory.door import Directory
 from indexes.catalog.directory.entries import ORDERS, DirectoryEntry, DirectoryState, Kind
 from indexes.errors import AlreadyExists, BadInput, ClearanceError, NotFound, StillDenied
-from indexes.model import Actor
+from indexes.model import Actor, KnownIssuer
 from service.http.scim.filters import field_of, lookup_of
 from service.http.scim.resources import kind_of, resource_of, values_of, version_of
 
@@ -46,7 +46,7 @@ class CatalogStorage(ScimStorage):
         by: Actor,
         *,
         writes: bool,
-        issuer: str | None = None,
+        issuer: KnownIssuer | None = None,
     ) -> None:
         """writes: the request may change something. Other requests wait for nobody."""
         self._directory, self._provider, self._by = directory, provider, by
