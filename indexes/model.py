@@ -118,6 +118,14 @@ class Identities:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownIssuer:
+    """An identity provider, by our name for it and by its own."""
+
+    provider: str  # "corp"
+    issuer: str  # as its tokens say in `iss`
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Who changed something, as it is stored with the change. It gives no right to anything.
 

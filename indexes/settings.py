@@ -7,12 +7,21 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from indexes.errors import BadConfiguration
+from indexes.model import KnownIssuer
 from indexes.web_addresses import is_safe_address
 
 PREFIX = "CLEARANCE_"
@@ -225,6 +234,11 @@ class Settings(BaseSettings):
     identity_providers: tuple[IdentityProvider, ...] = Field(
         (), description="A JSON list; see docs/sign-in.md. None: people come with API keys only."
     )
+    directory_provider: str | None = Field(
+        None,
+        description="Name of the identity provider whose `sub` a directory (SCIM) sends as externalId: whom it brings"
+        " can sign in there. None: users are linked by hand.",
+    )
     quotas: tuple[Quota, ...] = Field(
         (), description="A JSON list; see docs/quotas.md. None: nobody is limited."
     )
@@ -330,6 +344,18 @@ class Settings(BaseSettings):
         if place != "memory" and not place.startswith(("redis://", "rediss://")):
             raise ValueError("it is `memory`, or begins with redis:// or rediss://")
         return given
+
+    @model_validator(mode="after")
+    def _known_provider(self) -> Self:
+        if self.directory_provider is not None and self.directory_issuer is None:
+            raise ValueError("directory_provider names none of the identity_providers")
+        return self
+
+    @property
+    def directory_issuer(self) -> KnownIssuer | None:
+        """The provider that `directory_provider` names."""
+        named = [each for each in self.identity_providers if each.name == self.directory_provider]
+        return KnownIssuer(named[0].name, named[0].issuer) if named else None
 
     @property
     def catalog_url(self) -> str:

@@ -43,7 +43,7 @@ def run(plan: Plan, tools: IngestTools, report: IngestReport) -> None:
     plan = withdraw(plan, tools, report)
     if not plan.tasks:
         return
-    with Stages() as stages:
+    with Stages(report.go_on) as stages:
         parsed = stages.run_ahead(
             parse_files(plan.tasks, tools, stages),
             limit=2 * tools.settings.parse_workers * PARSED_WEIGHT,

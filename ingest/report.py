@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -84,6 +84,8 @@ class IngestReport:
     """Collects the outcomes of one run."""
 
     watcher: IngestWatcher
+    # is asked while files are read, from any thread; what it raises ends the run
+    go_on: Callable[[], None] = lambda: None
     dry_run: bool = False
     outcomes: list[FileOutcome] = field(default_factory=list)
     unknown: tuple[UnknownName, ...] = ()  # names in rules that nobody has declared

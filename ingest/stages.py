@@ -53,8 +53,10 @@ class Stages:
     Leaving the block stops and joins them all, whatever they were doing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, go_on: Callable[[], None] = lambda: None) -> None:
+        """go_on: is asked between steps, from any thread; what it raises ends the work."""
         self.stopped = False
+        self._go_on = go_on
         self.load = Load(MAX_LOAD)
         self._queues: list[AheadQueue[Any]] = []
         self._threads: list[threading.Thread] = []
@@ -75,9 +77,10 @@ class Stages:
         return stage
 
     def check(self) -> None:
-        """For stages, between steps of long work. Raises Stopped."""
+        """For stages, between steps of long work. Raises Stopped, and what `go_on` raises."""
         if self.stopped:
             raise Stopped
+        self._go_on()
 
     def __enter__(self) -> Self:
         return self

@@ -151,7 +151,7 @@ def command(arguments: str) -> int:
     ingest.testing JSON`.
 
     arguments: an object with `settings`, `request`, and `seconds_per_text`, how slow embedding is.
-    Without a request the jobs that wait are done; with `once: false` those that come, too.
+    parser: another one than `paragraphs`. Without a request the jobs that wait are done; with `once: false` those that come, too.
     """
     from indexes.job_kinds import IngestRequest
     from indexes.settings import Settings
@@ -164,7 +164,7 @@ def command(arguments: str) -> int:
     given = json.loads(arguments)
     embedder = SpyEmbedder(seconds_per_text=given["seconds_per_text"])
     settings = Settings.model_validate(given["settings"])
-    parsers = partial(Parsers, parser="ingest.testing:paragraphs")
+    parsers = partial(Parsers, parser=given.get("parser", "ingest.testing:paragraphs"))
     if "request" not in given:
         once = given.get("once", True)
         do_jobs(settings, once=once, load=lambda *_: embedder, make_parsers=parsers, poll_s=0.1)

@@ -13,7 +13,7 @@ from indexes.blobs import BlobFolder
 from indexes.catalog import Catalog
 from indexes.catalog.upload_work import PendingUpload
 from indexes.embedder import LoadEmbedder
-from indexes.errors import Cancelled, NoReaders, SourceUnavailable, Superseded
+from indexes.errors import Cancelled, Conflict, NoReaders, SourceUnavailable, Superseded
 from indexes.formats import INSIDE
 from indexes.job_kinds import IngestRequest, PathRequest
 from indexes.jobs import Attempt, Handler
@@ -49,19 +49,16 @@ def upload_handler(tools: UploadTools) -> Handler:
     def upload(payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
         PathRequest.of(payload)
         purge_uploads(tools)
-        attempt.check()
         try:
+            attempt.check()
             pending = tools.catalog.upload_work.find(attempt.job_id)
-            is_new = _place(pending, attempt, tools)
+            _place(pending, attempt, tools)
+            result = _read(pending, attempt, tools)
         except Superseded:
             _discard(attempt, tools)
             raise
-        try:
-            result = _read(pending, attempt, tools)
         except Cancelled:
-            if is_new:
-                remove_file(pending.source, pending.parts)
-                tools.catalog.upload_work.take_back(attempt.job_id, by=attempt.asked_by)
+            _take_back(attempt, tools)
             raise
         if result["succeeded"]:
             tools.catalog.upload_work.finish(attempt.job_id, by=attempt.asked_by)
@@ -93,10 +90,10 @@ def purge_uploads(tools: UploadTools) -> None:
         tools.blobs.remove_orphans(tools.catalog.uploads.blob_ids(), ORPHANS_AFTER_S)
 
 
-def _place(pending: PendingUpload, attempt: Attempt, tools: UploadTools) -> bool:
-    """Whether a new file is there now. Raises SourceError, Conflict, Cancelled and LeaseLost."""
+def _place(pending: PendingUpload, attempt: Attempt, tools: UploadTools) -> None:
+    """Raises SourceError, Conflict, Cancelled and LeaseLost."""
     if pending.blob is None:
-        return False
+        return
     _check_readers(pending, tools.catalog)
     work, by = tools.catalog.upload_work, attempt.asked_by
     attempt.check()
@@ -108,10 +105,19 @@ def _place(pending: PendingUpload, attempt: Attempt, tools: UploadTools) -> bool
     except FileNotFoundError as error:
         remedy = "Upload it again."
         raise SourceUnavailable("What was uploaded is not there.", remedy=remedy) from error
-    work.note_placed(attempt.job_id, by=by)
+    work.note_placed(attempt.job_id, is_new=is_new, by=by)
     with suppress(OSError):
         tools.blobs.remove(pending.blob.id)
-    return is_new
+
+
+def _take_back(attempt: Attempt, tools: UploadTools) -> None:
+    """Of an upload that was cancelled, a new file goes; one that took another's place stays."""
+    work = tools.catalog.upload_work
+    with suppress(Conflict):
+        pending = work.find(attempt.job_id)
+        if pending.is_new:
+            remove_file(pending.source, pending.parts)
+            work.take_back(attempt.job_id, by=attempt.asked_by)
 
 
 def _discard(attempt: Attempt, tools: UploadTools) -> None:
@@ -135,7 +141,7 @@ def _check_readers(pending: PendingUpload, catalog: Catalog) -> None:
 def _read(pending: PendingUpload, attempt: Attempt, tools: UploadTools) -> dict[str, Any]:
     """What came of each file."""
     settings, catalog, by = tools.settings, tools.catalog, attempt.asked_by
-    report = IngestReport(watcher=AttemptWatcher(attempt))
+    report = IngestReport(watcher=AttemptWatcher(attempt), go_on=attempt.check)
     embedders = Embedders(catalog, settings.embedding_model, tools.load, by=by)
     request = IngestRequest(paths=(pending.source.root.joinpath(*pending.parts),))
     perform_ingest(request, settings, catalog, embedders, report, tools.make_parsers, by=by)

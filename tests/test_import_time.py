@@ -36,6 +36,7 @@ HEAVY = {
     },
     "indexes": {"Stemmer", "faiss", "llvmlite", "numba", "numpy"},
     "the service": {"anyio", "fastapi", "h11", "httpx2", "jinja2", "prometheus_client", "starlette", "uvicorn"},
+    "protocols": {"lark", "mcp", "mcp_types", "scim2_models", "scim2_server"},
     "migrations": {"alembic", "mako", "pygments", "sqlalchemy.dialects.postgresql"},
     "progress bars": {"rich.progress"},
 }  # fmt: skip

@@ -18,6 +18,7 @@ from sqlalchemy.exc import (
 
 from indexes.catalog.audit.changes import RECORDED, Change, write_changes
 from indexes.catalog.engines import make_engine
+from indexes.catalog.prepared import wrap_driver_error
 from indexes.errors import Busy, CatalogUnavailable, ClearanceError, StorageFull
 from indexes.model import Actor
 
@@ -44,7 +45,8 @@ class Database:
         """
         self.engine, self._file = make_engine(url, relaxed=relaxed)
         self.is_sqlite = self._file is not None
-        self._readers = _Readers(self.engine)
+        self._readers = _Kept(self.engine, "BEGIN")
+        self._appenders = _Kept(self.engine, "BEGIN IMMEDIATE")
 
     @property
     def file(self) -> Path | None:
@@ -113,15 +115,20 @@ class Database:
         On a server it waits for no other writer, and neither there nor in a relaxed file for the
         disk. Raises Busy, StorageFull, CatalogUnavailable.
         """
-        options = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
-        with (
-            self._translating_errors(),
-            self.engine.connect().execution_options(**options) as connection,
-            connection.begin(),
-        ):
+        with self._translating_errors():
             if not self.is_sqlite:
-                connection.execute(text("SET LOCAL synchronous_commit TO off"))
-            yield connection
+                options = {"isolation_level": "READ COMMITTED"}
+                with self.engine.connect().execution_options(**options) as connection:
+                    connection.execute(text("SET LOCAL synchronous_commit TO off"))
+                    yield connection
+                    connection.commit()
+                return
+            connection = self._appenders.begin()
+            try:
+                yield connection
+                self._appenders.commit(connection)
+            finally:
+                self._appenders.end(connection)
 
     @contextmanager
     def together(self, by: Actor) -> Iterator[Connection]:
@@ -154,6 +161,7 @@ class Database:
     def close(self) -> None:
         """Closes all connections that are not in use."""
         self._readers.close()
+        self._appenders.close()
         self.engine.dispose()
 
     @contextmanager
@@ -172,15 +180,17 @@ class Database:
                 ) from error
 
 
-class _Readers:
-    """Connections that only read. Threads share it.
+class _Kept:
+    """Connections for what each search does. Threads share it.
 
     Those to a file are kept open with all that SQLAlchemy makes for one: to take one from its pool
     and to give it back costs a search more than its statements. A server's are looked at by the
     pool before each use, so they go back there.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, begin: str) -> None:
+        """begin: the statement that begins a transaction."""
+        self._begin = begin
         self._engine = engine.execution_options(clearance_write=False)  # the same connections
         self._kept: list[Connection] = []
 
@@ -194,11 +204,24 @@ class _Readers:
         except IndexError:
             connection = self.open()
         try:
-            connection.connection.cursor().execute("BEGIN")  # by way of the driver alone
+            connection.connection.cursor().execute(self._begin)  # by way of the driver alone
+        except _driver(connection).Error as error:
+            connection.close()
+            raise wrap_driver_error(connection, self._begin, error) from error
         except BaseException:
             connection.close()
             raise
         return connection
+
+    @staticmethod
+    def commit(connection: Connection) -> None:
+        if connection.in_transaction():
+            connection.commit()
+            return
+        try:
+            connection.connection.commit()
+        except _driver(connection).Error as error:
+            raise wrap_driver_error(connection, "COMMIT", error) from error
 
     def end(self, connection: Connection) -> None:
         """Ends the transaction of a connection that `begin` gave."""
@@ -217,6 +240,11 @@ class _Readers:
         """Closes those that are kept."""
         while self._kept:
             self._kept.pop().close()
+
+
+def _driver(connection: Connection) -> Any:
+    """The module that speaks to the database."""
+    return connection.dialect.dbapi
 
 
 def actor_of(connection: Connection) -> Actor:

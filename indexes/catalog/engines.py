@@ -125,6 +125,8 @@ def _configure_sqlite(connection: sqlite3.Connection, *, relaxed: bool) -> None:
         "cache_size=-65536",
     ):
         connection.execute(f"PRAGMA {pragma}")
+    # makes the write-ahead log, so that `CatalogFile` can note which one belongs to the file
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, insert, or_, select, update
 from indexes.catalog.audit.changes import record_change
 from indexes.catalog.database import Database, actor_of
 from indexes.catalog.document_rows import new_public_id
-from indexes.catalog.schema import jobs
+from indexes.catalog.schema import jobs, uploads
 from indexes.errors import Conflict, LeaseLost, NotFound
 from indexes.model import Actor
 
@@ -184,7 +184,9 @@ def cancel_job(connection: Connection, job: Job) -> Job:
     if job.state in ENDED:
         raise Conflict(f"The job is {job.state}.")
     values: dict[str, Any] = {"cancel_requested": 1, "updated_at": datetime.now(UTC)}
-    if job.state == "queued":
+    # a worker that was interrupted has put a file into its place: the next one takes it out
+    begun = select(uploads.c.job_id).where(uploads.c.job_id == job.id, uploads.c.blob_id.is_(None))
+    if job.state == "queued" and connection.scalar(begun) is None:
         values["state"] = "cancelled"
     connection.execute(update(jobs).where(jobs.c.public_id == job.id).values(values))
     record_change(connection, "job.cancelled", job.id)

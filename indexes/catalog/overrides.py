@@ -122,7 +122,12 @@ def drop_override(connection: Connection, uri: str) -> None:
 
 
 def note_rule(connection: Connection, row: Row[Any], rule: Readers) -> None:
-    """Raises UnknownPrincipal."""
+    """For a path with own readers; of any other the document's readers are those of the rule.
+
+    Raises UnknownPrincipal.
+    """
+    if row.own_kind == NO_OWN:
+        return
     rule_set = intern_readers(connection, rule)
     if rule_set != row.rule_set_id:
         changed = update(overrides).where(overrides.c.uri == row.uri)
@@ -145,7 +150,8 @@ def settle_readers(connection: Connection, rules: Mapping[str, Readers]) -> dict
             if over in found:
                 _refuse_deleted(found[over])
                 note_rule(connection, found[over], rule)
-                readers = own[over].under(readers) if own[over] else readers  # type: ignore[union-attr]
+                narrows = own[over]
+                readers = narrows.under(readers) if narrows else readers
         settled[uri] = readers
     return settled
 

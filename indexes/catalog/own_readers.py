@@ -45,7 +45,7 @@ class StoredAccess:
             if own is not None:
                 own = check_own(connection, own, _rule_of(connection, document, rule_set))
             columns = own_columns(connection, own)
-            kept = columns | {"rule_set_id": rule_set}
+            kept = columns | {"rule_set_id": rule_set if own is not None else None}
             put_override(connection, document.uri, document.source.id, kept)
             waiting = update(uploads).where(uploads.c.uri == document.uri)
             connection.execute(waiting.values(columns))

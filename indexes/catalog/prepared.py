@@ -52,7 +52,7 @@ class Prepared:
             finally:
                 cursor.close()
         except _driver(connection).Error as error:
-            raise _wrap_driver_error(connection, worded.sql, error) from error
+            raise wrap_driver_error(connection, worded.sql, error) from error
 
     def _in_words(self, connection: Connection, values: Mapping[str, Any]) -> "_Worded":
         lengths = [len(values[name]) for name in self._lists]
@@ -112,7 +112,7 @@ class _Worded:
         return sent if self.by_place else dict(zip(self.names, sent, strict=True))
 
 
-def _wrap_driver_error(connection: Connection, sql: str, error: Any) -> Exception:
+def wrap_driver_error(connection: Connection, sql: str, error: Any) -> Exception:
     """The driver's error as SQLAlchemy would have raised it.
 
     A connection that is lost is not used again.

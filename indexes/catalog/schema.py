@@ -212,7 +212,8 @@ overrides = Table(
     Column("source_id", Id, nullable=False),
     Column("own_kind", Integer, nullable=False),  # 0: none, 1: `deny` alone, 2: `allow` and `deny`
     Column("own_set_id", Id),  # own readers, which narrow the rule
-    Column("rule_set_id", Id),  # the rule of the place, as the last run found it
+    # the rule of the place, as the last run found it, if there are own readers
+    Column("rule_set_id", Id),
     Column("title", Text),
     Column("collection", String(255)),
     Column("metadata", JSON, nullable=False),
@@ -240,6 +241,7 @@ uploads = Table(
     Column("uri", Text, nullable=False),
     Column("source_id", Id, nullable=False),
     Column("blob_id", String(32)),  # null: its bytes are in their place
+    Column("is_new", Integer, nullable=False, server_default="0"),  # 1: there was no file before
     Column("own_kind", Integer, nullable=False),  # as of overrides; 0: as it is
     Column("own_set_id", Id),
     Column("title", Text),
@@ -486,7 +488,11 @@ audit_records = Table(
     Column("at", Moment, nullable=False),
     Column("body", Text, nullable=False),  # JSON, to the letter what the hash is of
     Column("hash", LargeBinary(32), nullable=False),  # of the record before, and of this one
-    Index("ix_audit_records_subject", "subject"),
+    Index(
+        "ix_audit_records_subject",
+        "subject",
+        sqlite_where=text("subject IS NOT NULL"),  # as on PostgreSQL, by migration 0013
+    ),
     Index("ix_audit_records_at", "at"),
 )
 

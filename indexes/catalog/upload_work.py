@@ -41,6 +41,7 @@ class PendingUpload:
     source: NamedSource
     own: OwnReaders | None  # that were asked for
     blob: StoredBlob | None  # None: its bytes are in their place
+    is_new: bool  # they are, and no file was there before
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -70,7 +71,8 @@ class UploadWork:
             )
             source = _source_of(connection, row.source_id)
             own = own_of_rows(connection, [row])[row.uri]
-        return PendingUpload(uri=row.uri, source=source, own=own, blob=blob)
+        is_new = bool(row.is_new)
+        return PendingUpload(uri=row.uri, source=source, own=own, blob=blob, is_new=is_new)
 
     def prepare(self, job_id: str, *, by: Actor) -> None:
         """Before the bytes change: what is stored is for those only whom both the old and the new
@@ -91,7 +93,7 @@ class UploadWork:
                 if narrower != document.reader_set_id:
                     put_into_set(connection, document, narrower)
 
-    def note_placed(self, job_id: str, *, by: Actor) -> None:
+    def note_placed(self, job_id: str, *, is_new: bool, by: Actor) -> None:
         """The bytes are in their place: what was said of them holds. Raises Conflict."""
         with self._database.writing(by) as connection:
             row = _upload_of(connection, job_id)
@@ -101,7 +103,8 @@ class UploadWork:
             values |= own_columns(connection, own) if own is not None else {}
             put_override(connection, row.uri, row.source_id, {**values, "deleted": 0})
             mine = uploads.c.job_id == job_id
-            connection.execute(update(uploads).where(mine).values(blob_id=None))
+            placed = {"blob_id": None, "is_new": int(is_new)}
+            connection.execute(update(uploads).where(mine).values(placed))
             connection.execute(delete(blobs).where(blobs.c.public_id == row.blob_id))
             said = {"own": None if own is None else own_as_json(own)}
             record_change(connection, "upload.placed", job_id, after=said)

@@ -19,7 +19,7 @@ from service.http.deps import (
     json_response,
     run_in_thread,
 )
-from service.http.replies import AcceptedReply, WorkListReply, WorkReply
+from service.http.document_replies import AcceptedReply, WorkListReply, WorkReply
 from service.runtime import Runtime
 
 router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_scope(INGEST))

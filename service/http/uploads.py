@@ -32,10 +32,11 @@ from service.http import problems
 from service.http.auth import ActingCaller, Caller, needs_scope
 from service.http.bodies import OwnReadersBody, ReplaceBody, RequestBody, UploadBody
 from service.http.deps import PROBLEM_RESPONSES, CurrentRuntime, check_public_id, json_response
+from service.http.document_replies import AcceptedReply, BlobReply
 from service.http.jobs import accepted
 from service.http.middleware import is_streamed
 from service.http.multipart import MAX_AROUND_BYTES, receive_bytes, receive_form
-from service.http.replies import AcceptedReply, BlobReply, ReadersReply
+from service.http.replies import ReadersReply
 from service.runtime import Runtime
 
 Body = TypeVar("Body", bound=ReplaceBody)

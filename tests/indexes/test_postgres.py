@@ -32,6 +32,7 @@ FILES = (
     "test_audit.py",
 )
 BATCHES = ("test_batches.py",)
+DIRECTORY = ("../service/test_scim_model.py",)
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +67,11 @@ def server() -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("files", [FILES, BATCHES], ids=["all", "batches"])
+@pytest.mark.parametrize("files", [FILES, BATCHES, DIRECTORY], ids=["all", "batches", "directory"])
 def test_what_holds_on_sqlite_holds_on_postgresql(server: str, files: Sequence[str]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, *(str(Path(__file__).with_name(file)) for file in files)],
+        [*command, *(str(Path(__file__).parent / file) for file in files)],
         env={**os.environ, "CLEARANCE_TEST_POSTGRES": server},
         capture_output=True,
         text=True,

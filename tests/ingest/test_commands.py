@@ -7,8 +7,10 @@ import threading
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from indexes import jobs
+from indexes.cli import administration
 from indexes.cli.common import command_line_actor
 from indexes.cli.terminal import PlainProgress, ProgressBar, printable
 from indexes.errors import Busy, SourceRefused
@@ -271,3 +273,32 @@ def test_a_run_acts_for_who_started_it_and_a_job_for_who_asked_for_it(world, run
     assert {"documents", "vectors", "jobs"} <= set(seen)
     assert seen.pop("jobs") == {"system:worker"}
     assert set().union(*seen.values()) == {TESTER.name}
+
+
+# --- who may write, and jobs --------------------------------------------------------------------
+
+
+def test_writers_of_a_source_are_named_and_shown(world, run):
+    assert run("sources", "add", "handbook", world.docs, "--allow", "public").exit_code == 0
+    said = run("sources", "writers", "handbook", "--allow", "group:editors")
+    assert said.exit_code == 0, said.output
+    assert "writers: group:editors" in said.stdout
+    shown = json.loads(run("sources", "show", "handbook", "--json").stdout)
+    assert (shown["writers"], shown["allow"]) == (["group:editors"], ["public"])
+    assert "nobody" in run("sources", "writers", "handbook").stdout
+    assert run("sources", "writers", "no-such", "--allow", "public").exit_code == 1
+
+
+def test_a_job_is_cancelled_and_tried_again_from_the_command_line(world, run):
+    world.write("a.txt")
+    told = json.loads(run("ingest", world.docs, "--allow", "group:hr", "--queue", "--json").stdout)
+
+    def tell(*words: str) -> Any:
+        return CliRunner().invoke(administration.app, ["jobs", *words])
+
+    assert "cancelled" in tell("cancel", told["job"]).stdout
+    assert tell("cancel", told["job"]).exit_code != 0
+    again = json.loads(tell("retry", told["job"], "--json").stdout)
+    assert again["state"] == "queued"
+    assert again["payload"]["paths"] == [str(world.docs)]
+    assert tell("retry", again["id"]).exit_code != 0

@@ -5,6 +5,7 @@ is done by another, none twice, and nothing half-done is left.
 import io
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -38,10 +39,10 @@ def place(tmp_path: Path) -> Iterator[Any]:
         yield made
 
 
-def start_worker(place: Uploading) -> "subprocess.Popen[bytes]":
+def start_worker(place: Uploading, **more: str) -> "subprocess.Popen[bytes]":
     home = str(place.settings.home)
     settings = {"home": home, "chunk_tokens": 64, "embedding_model": MODEL, "parse_workers": 1}
-    given = {"settings": settings, "seconds_per_text": 0.05, "once": False}
+    given = {"settings": settings, "seconds_per_text": 0.05, "once": False, **more}
     command = [sys.executable, "-m", "ingest.testing", json.dumps(given)]
     return subprocess.Popen(
         command, cwd=REPOSITORY, start_new_session=True, stderr=subprocess.DEVNULL
@@ -134,6 +135,43 @@ def test_a_job_that_is_being_done_ends_when_it_is_cancelled(place: Any) -> None:
         worker.wait()
     assert place.ask("GET", "/documents").json()["documents"] == []
     assert [file for file in place.docs.rglob("*") if file.is_file()] == []
+
+
+def test_an_upload_whose_worker_was_interrupted_is_cancelled_as_a_whole(place: Any) -> None:
+    reply = place.upload("a.txt", "hang 1")
+    job = reply.json()["job"]
+    worker = start_worker(place, parser="ingest.testing:obey")
+    try:
+        _wait_for(lambda: (place.docs / "a.txt").exists())
+        time.sleep(1.0)
+        worker.send_signal(signal.SIGINT)
+        _wait_for(lambda: place.job(reply)["state"] == "queued")
+        place.ask("POST", f"/jobs/{job}/cancel")
+    finally:
+        worker.kill()
+        worker.wait()
+    place.work()
+    assert place.job(reply)["state"] == "cancelled"
+    assert [file for file in place.docs.rglob("*") if file.is_file()] == []
+
+
+def test_a_file_that_takes_for_ever_is_left_alone_when_its_job_is_cancelled(place: Any) -> None:
+    reply = place.upload("a.txt", "hang 1")
+    job = reply.json()["job"]
+    worker = start_worker(place, parser="ingest.testing:obey")
+    try:
+        _wait_for(lambda: (place.docs / "a.txt").exists())
+        time.sleep(1.0)
+        began = time.monotonic()
+        assert place.ask("POST", f"/jobs/{job}/cancel").json()["state"] == "running"
+        _wait_for(lambda: place.job(reply)["state"] == "cancelled")
+        assert time.monotonic() - began < 20
+        next_one = place.upload("b.txt", "say This is read.")
+        _wait_for(lambda: place.job(next_one)["succeeded"])
+    finally:
+        worker.kill()
+        worker.wait()
+    assert [file.name for file in place.docs.rglob("*") if file.is_file()] == ["b.txt"]
 
 
 def _wait_for(holds: Any) -> None:

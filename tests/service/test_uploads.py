@@ -302,6 +302,21 @@ def test_a_document_that_came_with_its_folder_cannot_be_opened_beyond_the_rule_o
     assert place.may_open(document) == {"ann", "eve"}
 
 
+@pytest.mark.parametrize("own", [None, ["group:staff"], ["group:staff", "group:board"]])
+def test_a_document_without_its_file_is_opened_no_further_than_the_rule_of_today(place, own):
+    document = place.uploaded("a.txt", **({} if own is None else {"allow": own}))
+    address = f"/documents/{document}/readers"
+    place.ask("PATCH", address, json={"allow": own or ["group:staff"]})
+    if own is None:
+        place.ask("PATCH", address, json={"allow": None})
+    (place.docs / "a.txt").unlink()
+    place.catalog.sources.set_rule("handbook", rule("group:board"), by=TESTER)
+    place.ingest()
+    check(place.ask("PATCH", address, json={"allow": ["group:staff", "group:board"]}), 422)
+    place.ask("PATCH", address, json={"allow": None})
+    assert place.may_open(document) <= {"ann", "bob"}
+
+
 def test_a_change_of_readers_holds_for_an_upload_that_waits(place):
     document = place.uploaded("a.txt", allow=["group:board"])
     place.upload("a.txt", "The board decided.", allow=["group:staff", "group:board"])

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from indexes.catalog.prepared import wrap_driver_error
 from indexes.catalog.schema import audit_records, audit_seals
 
 CHANGES = 1
@@ -18,6 +19,11 @@ other.
 
 NOTHING = bytes(32)  # what stands for the record before the first one
 _SCHEME = b"clearance audit 1\0"
+_AS_THEY_ARE = ("chain_id", "number", "subject", "body", "hash")
+_INSERT = (
+    f"INSERT INTO audit_records ({', '.join(_AS_THEY_ARE)}, at)"  # names of our own
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,5 +82,22 @@ def extend(connection: Connection, head: Head, entries: Sequence[Entry]) -> Head
                 "hash": head.hash,
             }
         )
-    connection.execute(insert(audit_records), rows)
+    if connection.dialect.name == "sqlite":
+        _insert_directly(connection, rows)
+    else:
+        connection.execute(insert(audit_records), rows)
     return head
+
+
+def _insert_directly(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """By way of the driver alone: to put the statement into words takes three times as long as the
+    record, and each search waits for one.
+    """
+    sent = [
+        (*(row[name] for name in _AS_THEY_ARE), f"{row['at'].astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}")
+        for row in rows
+    ]
+    try:
+        connection.connection.cursor().executemany(_INSERT, sent)
+    except connection.dialect.dbapi.Error as error:  # type: ignore[union-attr]
+        raise wrap_driver_error(connection, _INSERT, error) from error

@@ -12,12 +12,14 @@ from threading import Lock
 from typing import Self
 
 from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from indexes import durable
 from indexes.catalog.audit.chain import NOTHING, Entry, Head, extend, find_head
 from indexes.catalog.audit.seals import SealingKey, seal_head
 from indexes.catalog.database import Database
 from indexes.catalog.schema import audit_chains, audit_records, audit_seals
+from indexes.errors import CatalogUnavailable
 from indexes.model import MAINTENANCE
 
 AUDIT_FILE = "audit.sqlite"
@@ -25,6 +27,7 @@ AUDIT_FILE = "audit.sqlite"
 writes to the catalog, and none shows in the time that another takes.
 """
 
+_AGAIN = "Try again in a moment."
 _TABLES = (audit_chains, audit_records, audit_seals)
 
 
@@ -108,6 +111,13 @@ class Trail:
         entries = [entry for each in together for entry in each.entries]
         try:
             self._append(entries)
+        except (
+            IntegrityError
+        ):  # another record was put into the place of this one: begin anew in it
+            self._head = self._chain = None
+            failed = CatalogUnavailable("The audit record is another one.", remedy=_AGAIN)
+            for each in together:
+                each.failed = failed
         except Exception as error:
             self._head = None  # whether it was written is not known
             for each in together:

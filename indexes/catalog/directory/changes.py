@@ -17,6 +17,7 @@ from indexes.catalog.directory.entries import (
     DirectoryState,
     EntryValues,
     Kind,
+    is_id,
 )
 from indexes.catalog.names import declared_id
 from indexes.catalog.people import People
@@ -28,8 +29,9 @@ from indexes.catalog.schema import (
     principals,
     sessions,
 )
+from indexes.catalog.subjects import Subjects
 from indexes.errors import BadInput
-from indexes.model import Actor
+from indexes.model import Actor, KnownIssuer
 from indexes.principals import check_principal, fold_name
 
 MAX_EXTERNAL_ID_CHARS = 255
@@ -39,10 +41,19 @@ _entry = directory_entries.c
 class DirectoryChanges(DirectoryState):
     """What one transaction sees and changes."""
 
-    def __init__(self, connection: Connection, people: People, by: Actor) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        people: People,
+        subjects: Subjects,
+        by: Actor,
+        issuer: KnownIssuer | None,
+    ) -> None:
         super().__init__(connection)
         self._people = people
+        self._subjects = subjects
         self._by = by
+        self._issuer = issuer
 
     def create(self, kind: Kind, given: EntryValues) -> DirectoryEntry:
         """A new user or group; or the one that the directory deleted under this name, if it comes with
@@ -60,6 +71,7 @@ class DirectoryChanges(DirectoryState):
         principal_id = declared_id(self.connection, kind, name)
         public_id = insert_entry(self.connection, principal_id, kind, given)
         self._apply_state(principal_id)
+        self._link(kind, name, None, given.external_id)
         self._change_members(principal_id, self._ids_of(given.members), replace=True)
         return self.get(kind, public_id)
 
@@ -72,6 +84,7 @@ class DirectoryChanges(DirectoryState):
         """
         _check_external_id(given.external_id)
         row = self.row(kind, public_id)
+        self._link(kind, row["principal_name"], row["external_id"], given.external_id)
         self._rename(row, given.name)
         self._update_entry(row, given)
         self._apply_state(row["principal_id"])
@@ -145,6 +158,16 @@ class DirectoryChanges(DirectoryState):
         record_change(self.connection, "user.came_back", row["principal_name"])
         return self.get(row["kind"], row["public_id"])
 
+    def _link(self, kind: Kind, name: str, before: str | None, after: str | None) -> None:
+        """Whom the identity provider means by the external id is this user now."""
+        if self._issuer is None or kind != "user" or before == after:
+            return
+        if before is not None:
+            self._subjects.unlink(name, self._issuer.provider, by=self._by)
+        if after is not None:
+            known = self._issuer
+            self._subjects.link(name, known.provider, known.issuer, after, by=self._by)
+
     def _rename(self, row: RowMapping, name: str) -> None:
         kind, before = row["kind"], row["principal_name"]
         after = check_principal(f"{kind}:{name}")
@@ -197,7 +220,7 @@ class DirectoryChanges(DirectoryState):
     def _known_ids(self, public_ids: Collection[str]) -> dict[str, int]:
         found: dict[str, int] = {}
         wanted = select(_entry.public_id, _entry.principal_id).where(_entry.left_at.is_(None))
-        for batch in in_batches(sorted(set(public_ids))):
+        for batch in in_batches(sorted({each for each in public_ids if is_id(each)})):
             rows = self.connection.execute(wanted.where(_entry.public_id.in_(batch)))
             found.update((public_id, principal_id) for public_id, principal_id in rows)
         return found

@@ -13,8 +13,9 @@ from indexes.catalog.directory.rights import acting_as_directory, is_kept
 from indexes.catalog.names import declared_id
 from indexes.catalog.people import People
 from indexes.catalog.schema import directory_entries, memberships, principals
+from indexes.catalog.subjects import Subjects
 from indexes.errors import AlreadyExists, BadInput, NotFound
-from indexes.model import Actor
+from indexes.model import Actor, KnownIssuer
 from indexes.principals import check_principal
 
 _entry = directory_entries.c
@@ -23,9 +24,10 @@ _entry = directory_entries.c
 class Directory:
     """The catalog as a directory may see and change it."""
 
-    def __init__(self, database: Database, people: People) -> None:
+    def __init__(self, database: Database, people: People, subjects: Subjects) -> None:
         self._database = database
         self._people = people
+        self._subjects = subjects
 
     @contextmanager
     def reading(self) -> Iterator[DirectoryState]:
@@ -34,10 +36,14 @@ class Directory:
             yield DirectoryState(connection)
 
     @contextmanager
-    def writing(self, by: Actor) -> Iterator[DirectoryChanges]:
-        """All that is done inside the block, or nothing; what is read there is what it is judged by."""
+    def writing(self, by: Actor, issuer: KnownIssuer | None = None) -> Iterator[DirectoryChanges]:
+        """All that is done inside the block, or nothing; what is read there is what it is judged by.
+
+        issuer: of the identity provider that means by its subjects whom the directory means by
+        external ids. If None, there is none.
+        """
         with self._database.together(by) as connection, acting_as_directory():
-            yield DirectoryChanges(connection, self._people, by)
+            yield DirectoryChanges(connection, self._people, self._subjects, by, issuer)
 
     def hand_over(self, kind: Kind, name: str, external_id: str | None = None, *, by: Actor) -> str:
         """Hands a user or group that was made by hand over to the directory. Returns its public id.

@@ -14,6 +14,7 @@ from indexes.catalog.schema import directory_entries, memberships, principals
 from indexes.errors import NotFound
 
 Kind = Literal["user", "group"]
+MAX_ID_CHARS = 36
 _entry = directory_entries.c
 
 
@@ -113,7 +114,7 @@ class DirectoryState:
 
     def row(self, kind: Kind, public_id: str) -> RowMapping:
         wanted = ROWS.where(*_is_seen(kind), _entry.public_id == public_id)
-        row = self.connection.execute(wanted).mappings().first()
+        row = self.connection.execute(wanted).mappings().first() if is_id(public_id) else None
         if row is None:
             raise NotFound(f"The directory keeps no such {kind}.")
         return row
@@ -142,6 +143,11 @@ class DirectoryState:
             for owner, *link in self.connection.execute(wanted.where(mine.in_(batch))):
                 found.setdefault(owner, []).append(Link(*link))
         return {owner: tuple(its) for owner, its in found.items()}
+
+
+def is_id(given: str) -> bool:
+    """Whether it could be a public id, and so be asked for in every database."""
+    return len(given) <= MAX_ID_CHARS and given.isascii() and given.isprintable()
 
 
 def _is_seen(kind: Kind) -> tuple[Any, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, exists, not_, or_, true
+from sqlalchemy import ColumnElement, Text, and_, cast, exists, not_, or_, true
 
 from indexes.catalog.schema import directory_entries, memberships
 from indexes.principals import fold_name
@@ -21,6 +21,8 @@ _COLUMNS: dict[str, Any] = {
     "created_at": _entry.created_at,
     "changed_at": _entry.changed_at,
 }
+# letters of which small ones, or their one spelling, have letters of ASCII in them; as in JSON
+_BECOME_ASCII = ("\\u0130", "\\u037e", "\\u1fef", "\\u212a")
 _MOMENTS = frozenset({"created_at", "changed_at"})
 _ORDERING = frozenset({"gt", "ge", "lt", "le"})
 _PARTS = frozenset({"co", "sw", "ew"})
@@ -43,6 +45,21 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Mention:
+    """What else the directory tells of an entry may have this text somewhere, whatever the case.
+
+    Whatever has it meets the condition, and some that has not. The text must be plain.
+    """
+
+    text: str
+
+    @staticmethod
+    def is_plain(text: str) -> bool:
+        """Whether it stands in JSON as it is."""
+        return bool(text) and text.isascii() and text.isprintable() and not set(text) & set('"\\')
+
+
+@dataclass(frozen=True, slots=True)
 class All:
     terms: tuple["Condition", ...]
 
@@ -57,7 +74,7 @@ class Negation:
     term: "Condition"
 
 
-Condition = Comparison | All | OneOf | Negation
+Condition = Comparison | Mention | All | OneOf | Negation
 
 
 def sql_of(condition: Condition | None) -> ColumnElement[bool]:
@@ -70,6 +87,10 @@ def sql_of(condition: Condition | None) -> ColumnElement[bool]:
         return or_(*map(sql_of, condition.terms))
     if isinstance(condition, Negation):
         return not_(sql_of(condition.term))
+    if isinstance(condition, Mention):
+        told = cast(_entry.attributes, Text)
+        odd = [told.contains(each, autoescape=True) for each in _BECOME_ASCII]
+        return or_(told.icontains(condition.text, autoescape=True), *odd)
     return _compare(condition)
 
 

@@ -10,7 +10,7 @@ from indexes.catalog.listing import DocumentState
 from indexes.scopes import OPERATE
 from service.http.auth import needs_scope
 from service.http.deps import PROBLEM_RESPONSES, CurrentRuntime, json_response
-from service.http.replies import StoredListReply, StoredReply
+from service.http.document_replies import StoredListReply, StoredReply
 
 router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_scope(OPERATE))
 

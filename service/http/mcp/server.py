@@ -124,7 +124,7 @@ _SERVER: Server[Any] = Server(
     on_list_resource_templates=list_resource_templates,
     on_read_resource=read_resource,
 )
-_SERVER.middleware.clear()  # spans of traces, which this service does not make
+_SERVER.middleware.clear()  # it makes spans; `traced` has one for each request
 
 
 def _request_of(context: Context) -> Request:

@@ -11,7 +11,7 @@ from scim2_server.responses import ScimResponse
 from scim2_server.service import ScimService
 
 from indexes.catalog.directory.door import Directory
-from indexes.model import Actor
+from indexes.model import Actor, KnownIssuer
 from service.http.scim.filters import linked_id
 from service.http.scim.provider import describe_service
 from service.http.scim.resources import kind_of
@@ -20,12 +20,16 @@ from service.http.scim.storage import CatalogStorage
 _READING = frozenset({"GET", "HEAD"})
 
 
-def answer(directory: Directory, request: ScimRequest, by: Actor) -> ScimResponse:
-    """Raises ClearanceError for what has nothing to do with what the directory asked."""
+def answer(
+    directory: Directory, request: ScimRequest, by: Actor, issuer: KnownIssuer | None = None
+) -> ScimResponse:
+    """issuer: of the identity provider whose subjects are the directory's external ids.
+
+    Raises ClearanceError for what has nothing to do with what the directory asked."""
     provider = describe_service()
     service = ScimService(provider)
     writes = request.method not in _READING and not request.path.endswith("/.search")
-    storage = CatalogStorage(directory, provider, by, writes=writes)
+    storage = CatalogStorage(directory, provider, by, writes=writes, issuer=issuer)
     try:
         return _Handler(service, storage, request).handle(request)
     except SCIMException as error:

@@ -36,7 +36,9 @@ async def scim(path: str, request: Request, by: ActingCaller, runtime: CurrentRu
             request.headers.items(),
             body,
         )
-        told = handler.answer(runtime.catalog.directory, asked, by)
+        told = handler.answer(
+            runtime.catalog.directory, asked, by, runtime.settings.directory_issuer
+        )
         content = b"" if told.body is None else json.dumps(told.body, ensure_ascii=False).encode()
         return Response(content, told.status, told.headers)
 

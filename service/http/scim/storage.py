@@ -28,10 +28,11 @@ from indexes.catalog.directory.changes import DirectoryChanges
 from indexes.catalog.directory.door import Directory
 from indexes.catalog.directory.entries import ORDERS, DirectoryEntry, DirectoryState, Kind
 from indexes.errors import AlreadyExists, BadInput, ClearanceError, NotFound, StillDenied
-from indexes.model import Actor
+from indexes.model import Actor, KnownIssuer
 from service.http.scim.filters import field_of, lookup_of
 from service.http.scim.resources import kind_of, resource_of, values_of, version_of
 
+LAST = 1 << 31  # place in a list, beyond which there is nothing
 TOGETHER = 1_000  # entries that are looked at one by one, in each step
 
 
@@ -39,17 +40,25 @@ class CatalogStorage(ScimStorage):
     """Users and groups that the directory keeps."""
 
     def __init__(
-        self, directory: Directory, provider: ScimProvider, by: Actor, *, writes: bool
+        self,
+        directory: Directory,
+        provider: ScimProvider,
+        by: Actor,
+        *,
+        writes: bool,
+        issuer: KnownIssuer | None = None,
     ) -> None:
         """writes: the request may change something. Other requests wait for nobody."""
         self._directory, self._provider, self._by = directory, provider, by
-        self._writes = writes
+        self._writes, self._issuer = writes, issuer
         self._state: DirectoryState | None = None
 
     @contextmanager
     def operation(self) -> Iterator[None]:
         opened: AbstractContextManager[DirectoryState] = (
-            self._directory.writing(self._by) if self._writes else self._directory.reading()
+            self._directory.writing(self._by, self._issuer)
+            if self._writes
+            else self._directory.reading()
         )
         with opened as self._state:
             try:
@@ -152,7 +161,7 @@ class CatalogStorage(ScimStorage):
                 condition,
                 order=order,
                 descending=asked.sort_order == SearchRequest.SortOrder.descending,
-                start=(asked.start_index or 1) - 1,
+                start=min((asked.start_index or 1) - 1, LAST),
                 count=asked.count,
                 links=_wants_links(asked),
             )

@@ -61,7 +61,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_kept_revisions")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_audit_records_subject", "audit_records", ["subject"])
+    asked = sa.text("subject IS NOT NULL")
+    op.create_index(
+        "ix_audit_records_subject",
+        "audit_records",
+        ["subject"],
+        sqlite_where=asked,
+        postgresql_where=asked,
+    )
     op.create_index("ix_audit_records_at", "audit_records", ["at"])
     op.create_index("ix_audit_seals_chain_id_number", "audit_seals", ["chain_id", "number"])
     for column in ("document_public_id", "ended_at"):

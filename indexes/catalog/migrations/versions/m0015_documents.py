@@ -60,6 +60,7 @@ def _create_uploads() -> None:
         sa.Column("uri", sa.Text(), nullable=False),
         sa.Column("source_id", ID, nullable=False),
         sa.Column("blob_id", sa.String(length=32)),
+        sa.Column("is_new", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("own_kind", sa.Integer(), nullable=False),
         sa.Column("own_set_id", ID),
         sa.Column("title", sa.Text()),
