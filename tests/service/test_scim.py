@@ -526,6 +526,21 @@ def test_whom_a_directory_brings_the_identity_provider_means_by_the_same_id(hous
     assert find(ISSUER, "2").name == "user:anna"
 
 
+@pytest.mark.parametrize("first", ["1", None])
+def test_a_directory_gives_nobody_scopes_by_saying_that_he_is_somebody_else(
+    house: Any, first: str | None
+) -> None:
+    """They were given to a person; who signs in by another id need not be the same."""
+    told = {} if first is None else {"externalId": first}
+    ann = send_as(house, ISSUER, "POST", "/Users", userName="ann", **told).body["id"]
+    house.catalog.subjects.grant("ann", "admin", by=TESTER)
+    send_as(house, ISSUER, "PUT", f"/Users/{ann}", userName="ann", **told)
+    assert house.catalog.subjects.scopes("ann") == ("admin",)
+    send_as(house, ISSUER, "PUT", f"/Users/{ann}", userName="ann", externalId="evil")
+    assert house.catalog.subjects.find(ISSUER, "evil").scopes == {"ask"}
+    assert house.catalog.subjects.scopes("ann") == ()
+
+
 def test_a_directory_does_not_take_over_whom_the_provider_means_already(house: Any) -> None:
     house.catalog.subjects.link("bob", "corp", ISSUER, "7", by=TESTER)
     refused = send_as(house, ISSUER, "POST", "/Users", userName="ann", externalId="7")

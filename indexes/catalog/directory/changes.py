@@ -159,7 +159,9 @@ class DirectoryChanges(DirectoryState):
         return self.get(row["kind"], row["public_id"])
 
     def _link(self, kind: Kind, name: str, before: str | None, after: str | None) -> None:
-        """Whom the identity provider means by the external id is this user now."""
+        """Whom the identity provider means by the external id is this user now, without the scopes of
+        whom it meant before: a directory gives none.
+        """
         if self._issuer is None or kind != "user" or before == after:
             return
         if before is not None:
@@ -167,6 +169,11 @@ class DirectoryChanges(DirectoryState):
         if after is not None:
             known = self._issuer
             self._subjects.link(name, known.provider, known.issuer, after, by=self._by)
+            held = select(principal_scopes.c.scope).where(
+                principal_scopes.c.principal_id == declared_id(self.connection, kind, name)
+            )
+            for scope in sorted(self.connection.scalars(held)):
+                self._subjects.withdraw(name, scope, by=self._by)
 
     def _rename(self, row: RowMapping, name: str) -> None:
         kind, before = row["kind"], row["principal_name"]
