@@ -15,6 +15,7 @@ from service.operating.threads import Threads
 
 APART_S = 60.0  # between two records of refusals of the same kind to the same address
 ADDRESSES = 10_000  # remembered
+MAX_PATH_CHARS = 256  # longer than any address of ours
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ class Refusals:
         count = self._count((why, address, principal.name if principal else ""))
         if count == 0:
             return
-        body: dict[str, Any] = {"kind": "refused", "why": why, "path": path, "address": address}
+        told = path[:MAX_PATH_CHARS]
+        body: dict[str, Any] = {"kind": "refused", "why": why, "path": told, "address": address}
         body |= {} if principal is None else who(principal)
         body |= {} if count == 1 else {"times": count}
         try:

@@ -104,6 +104,17 @@ def test_a_narrowed_document_opens_no_revision_of_before(http: TestClient, house
     assert "heliotrope" not in answer(http, house, told["answer_id"]).text
 
 
+def test_an_answer_belongs_to_a_person_and_not_to_a_name(http: TestClient, house: House):
+    told = ask(http, house)
+    people = house.catalog.people
+    people.rename_user("ada", "countess", by=TESTER)
+    assert answer(http, house, told["answer_id"]).status_code == 200
+    people.remove_user("countess", by=TESTER)
+    people.add_user("ada", by=TESTER)
+    house.keys["ada"] = house.catalog.keys.issue("ada", by=TESTER).secret
+    assert answer(http, house, told["answer_id"]).status_code == 404
+
+
 @pytest.mark.parametrize("then", ["user:ada", "group:all", "public"])
 def test_what_was_taken_from_a_reader_does_not_come_back_with_its_replacement(
     http: TestClient, house: House, then: str
@@ -286,6 +297,16 @@ def test_refusals_are_recorded_but_not_each_of_many(http: TestClient, house: Hou
         ("not permitted", "/admin/templates", "user:ada"),
     ]
     assert "AAAA" not in json.dumps(told)
+
+
+def test_nobody_writes_much_by_being_refused(http: TestClient, house: House):
+    wrong = {"Authorization": "Bearer clr_000000000000_" + "A" * 43}
+    assert http.get("/search/" + "a" * 15_000, headers=wrong).status_code == 401
+    with closing(house.catalog.open_trail()) as trail:
+        told = [r.body for r in house.catalog.books(trail).records() if r.book != "changes"]
+    (refused,) = [body for body in told if body["kind"] == "refused"]
+    assert refused["path"].startswith("/search/aaa")
+    assert len(json.dumps(refused)) < 1_000
 
 
 def test_who_asks_as_somebody_else_is_recorded_with_both_names(http: TestClient, house: House):
