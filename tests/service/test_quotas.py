@@ -266,3 +266,24 @@ def test_a_catalog_out_of_reach_is_told_as_everywhere(
 
     monkeypatch.setattr(type(house.catalog), "groups_of", fail)
     assert search(http, house, "ada").status_code == 503
+
+
+def test_what_an_assistant_asks_counts_and_its_many_names_share_one_quota(
+    house: House, limited: Limited
+):
+    """By another protocol, another key, and a program that asks as somebody: it is one user."""
+    http = limited(Quota(name="words", of="user", tokens="10/day"))
+    call = {"name": "ask", "arguments": QUESTION}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    accept = {"Accept": "application/json, text/event-stream"}
+    told = http.post("/mcp", json=body, headers=house.headers("ada") | accept)
+    assert "salaries" in told.text.lower()
+    another = house.catalog.keys.issue("ada", by=TESTER).secret
+    program = house.catalog.keys.issue("root", scopes=("ask", "act-as"), by=TESTER).secret
+    for headers in (
+        house.headers("ada"),
+        {"Authorization": f"Bearer {another}"},
+        {"Authorization": f"Bearer {program}", "Clearance-Act-As": "ada"},
+    ):
+        assert http.post("/search", json=QUESTION, headers=headers).status_code == 429
+    assert search(http, house, "bob").status_code == 200
