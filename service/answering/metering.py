@@ -45,9 +45,7 @@ class Metered:
     ) -> AsyncGenerator[CompletionPart]:
         reported: TokenCounts | None = None
         parts, refused = 0, False
-        pieces = self._model.stream(
-            prompt, max_tokens=max_tokens, cache_salt=cache_salt, stop=stop
-        )
+        pieces = self._model.stream(prompt, max_tokens=max_tokens, cache_salt=cache_salt, stop=stop)
         try:
             async with aclosing(pieces):
                 async for piece in pieces:

@@ -354,9 +354,7 @@ def log_problem(error: errors.ClearanceError, request_id: str) -> None:
         log.error("a request could not be answered", extra={"fields": fields})
 
 
-async def tell(
-    error: errors.ClearanceError, scope: Scope, receive: Receive, send: Send
-) -> None:
+async def tell(error: errors.ClearanceError, scope: Scope, receive: Receive, send: Send) -> None:
     """The reply of what stands before the routes."""
     request_id = scope["state"]["request_id"]
     log_problem(error, request_id)

@@ -219,9 +219,7 @@ def test_usage_is_summed_up_for_operators(house: House, http: TestClient):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_who_leaves_before_the_end_has_spent_what_the_model_was_given(
-    house: House, stream: bool
-):
+def test_who_leaves_before_the_end_has_spent_what_the_model_was_given(house: House, stream: bool):
     """Whoever closes each stream before its last event would ask for nothing otherwise."""
     house.model.reply, house.model.delay_s = "word " * 300, 0.2
     quota = Quota(name="words", of="user", tokens="10/day")
