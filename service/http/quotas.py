@@ -95,10 +95,10 @@ class Quotas:
         try:
             await self._app(scope, receive, _with_headers(left, send))
         finally:
-            spent: Spent = scope["state"].get(SPENT) or Spent()
+            used: Spent = scope["state"].get(SPENT) or Spent()
             for budget in budgets:
-                if spent.tokens and budget.counts_tokens:
-                    await self._counters.spend(budget, spent.tokens)
+                if used.tokens and budget.counts_tokens:
+                    await self._counters.spend(budget, used.tokens)
 
     async def _budgets_of(self, principal: Principal) -> list[_Budget]:
         groups = await self._groups_of(principal) if self._names_groups else frozenset()
