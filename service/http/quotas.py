@@ -73,7 +73,7 @@ class Quotas:
         """
         self._app = app
         self._quotas = tuple(quotas)
-        self._names_groups = any(quota.of.startswith("group:") for quota in quotas)
+        self._names_groups = any(_is_shared(quota) for quota in quotas)
         self._groups_of = groups_of
         self._counters = _Counters(storage)
 
@@ -87,11 +87,12 @@ class Quotas:
         except ClearanceError as error:
             await problems.tell(error, scope, receive, send)
             return
-        left = [await self._counters.take(budget) for budget in budgets]
-        spent = next((each for each in left if each.number < 0), None)
-        if spent is not None:
-            await self._refuse(spent, scope, receive, send)
-            return
+        left: list[_Left] = []
+        for budget in budgets:
+            left.append(await self._counters.take(budget))
+            if left[-1].number < 0:  # what is refused takes nothing of the budgets behind it
+                await self._refuse(left[-1], scope, receive, send)
+                return
         try:
             await self._app(scope, receive, _with_headers(left, send))
         finally:
@@ -101,10 +102,11 @@ class Quotas:
                     await self._counters.spend(budget, used.tokens)
 
     async def _budgets_of(self, principal: Principal) -> list[_Budget]:
+        """The caller's own first, those that it shares with others behind them."""
         groups = await self._groups_of(principal) if self._names_groups else frozenset()
         return [
             _Budget(f"{quota.name}-{kind}", whose, parse(limit), kind == TOKENS)
-            for quota in self._quotas
+            for quota in sorted(self._quotas, key=_is_shared)
             if (whose := _whose(quota, principal, groups)) is not None
             for kind, limit in (("requests", quota.requests), (TOKENS, quota.tokens))
             if limit is not None
@@ -174,6 +176,10 @@ class _Counters:
             log.error(
                 "quotas are counted in this process alone", extra={"fields": {"error": cause}}
             )
+
+
+def _is_shared(quota: Quota) -> bool:
+    return quota.of.startswith("group:")
 
 
 def _whose(quota: Quota, principal: Principal, groups: frozenset[str]) -> str | None:

@@ -285,3 +285,12 @@ def test_what_an_assistant_asks_counts_and_its_many_names_share_one_quota(
     ):
         assert http.post("/search", json=QUESTION, headers=headers).status_code == 429
     assert search(http, house, "bob").status_code == 200
+
+
+def test_who_is_refused_takes_nothing_from_others(house: House, limited: Limited):
+    """One member who goes on asking could shut out the whole group."""
+    house.catalog.people.add_member("eng", "user:ada", by=TESTER)
+    shared = Quota(name="engineers", of="group:eng", requests="6/hour")
+    http = limited(shared, SEARCHES)
+    assert statuses(http, house, "ada", 20) == [200] * 3 + [429] * 17
+    assert statuses(http, house, "bob", 4) == [200, 200, 200, 429]
