@@ -98,7 +98,7 @@ class Documents:
             write_vectors(connection, document_id, blobs)
             note_document(connection, document_id, touched)
             before = None if len(touched) == 1 else readers_of(connection, touched[0])
-            after = {"content": document.content_hash, **readers_as_json(document.readers)}
+            after = readers_as_json(document.readers)
             record_change(connection, "document.stored", public_id, before=before, after=after)
         return public_id
 
