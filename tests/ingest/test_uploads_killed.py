@@ -45,7 +45,12 @@ def start_worker(place: Uploading, **more: str) -> "subprocess.Popen[bytes]":
     given = {"settings": settings, "seconds_per_text": 0.05, "once": False, **more}
     command = [sys.executable, "-m", "ingest.testing", json.dumps(given)]
     return subprocess.Popen(
-        command, cwd=REPOSITORY, start_new_session=True, stderr=subprocess.DEVNULL
+        command,
+        cwd=REPOSITORY,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+        # whatever the shell of these tests does with Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

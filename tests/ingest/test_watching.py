@@ -20,7 +20,7 @@ from tests.ingest.conftest import query
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 FOLLOW = """
-import json, sys
+import json, signal, sys
 from functools import partial
 from pathlib import Path
 from indexes.cli.terminal import graceful
@@ -31,6 +31,7 @@ from ingest.isolation.sandbox import Parsers
 from ingest.testing import SpyEmbedder
 from ingest.watching import FolderWatch
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell of these tests does with Ctrl-C
 given = json.loads(sys.argv[1])
 settings, embedder = Settings(home=given["home"], chunk_tokens=64, parse_workers=1), SpyEmbedder()
 parsers = partial(Parsers, parser="ingest.testing:paragraphs")
