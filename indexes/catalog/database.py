@@ -18,7 +18,6 @@ from sqlalchemy.exc import (
 
 from indexes.catalog.audit.changes import RECORDED, Change, write_changes
 from indexes.catalog.engines import make_engine
-from indexes.catalog.prepared import wrap_driver_error
 from indexes.errors import Busy, CatalogUnavailable, ClearanceError, StorageFull
 from indexes.model import Actor
 
@@ -46,7 +45,7 @@ class Database:
         self.engine, self._file = make_engine(url, relaxed=relaxed)
         self.is_sqlite = self._file is not None
         self._readers = _Kept(self.engine, "BEGIN")
-        self._appenders = _Kept(self.engine, "BEGIN IMMEDIATE")
+        self._appenders = _Kept(self.engine, None)
 
     @property
     def file(self) -> Path | None:
@@ -113,7 +112,8 @@ class Database:
         """As `writing`, for rows that nobody decides by and that only this process adds to.
 
         On a server it waits for no other writer, and neither there nor in a relaxed file for the
-        disk. Raises Busy, StorageFull, CatalogUnavailable.
+        disk. In a file each statement stands alone: to begin and to commit apart from it would let
+        other threads go first twice more. Raises Busy, StorageFull, CatalogUnavailable.
         """
         with self._translating_errors():
             if not self.is_sqlite:
@@ -126,7 +126,6 @@ class Database:
             connection = self._appenders.begin()
             try:
                 yield connection
-                self._appenders.commit(connection)
             finally:
                 self._appenders.end(connection)
 
@@ -188,8 +187,8 @@ class _Kept:
     pool before each use, so they go back there.
     """
 
-    def __init__(self, engine: Engine, begin: str) -> None:
-        """begin: the statement that begins a transaction."""
+    def __init__(self, engine: Engine, begin: str | None) -> None:
+        """begin: the statement that begins a transaction; None: each statement is one."""
         self._begin = begin
         self._engine = engine.execution_options(clearance_write=False)  # the same connections
         self._kept: list[Connection] = []
@@ -204,24 +203,12 @@ class _Kept:
         except IndexError:
             connection = self.open()
         try:
-            connection.connection.cursor().execute(self._begin)  # by way of the driver alone
-        except _driver(connection).Error as error:
-            connection.close()
-            raise wrap_driver_error(connection, self._begin, error) from error
+            if self._begin is not None:
+                connection.connection.cursor().execute(self._begin)  # by way of the driver alone
         except BaseException:
             connection.close()
             raise
         return connection
-
-    @staticmethod
-    def commit(connection: Connection) -> None:
-        if connection.in_transaction():
-            connection.commit()
-            return
-        try:
-            connection.connection.commit()
-        except _driver(connection).Error as error:
-            raise wrap_driver_error(connection, "COMMIT", error) from error
 
     def end(self, connection: Connection) -> None:
         """Ends the transaction of a connection that `begin` gave."""
@@ -240,11 +227,6 @@ class _Kept:
         """Closes those that are kept."""
         while self._kept:
             self._kept.pop().close()
-
-
-def _driver(connection: Connection) -> Any:
-    """The module that speaks to the database."""
-    return connection.dialect.dbapi
 
 
 def actor_of(connection: Connection) -> Actor:

@@ -20,10 +20,9 @@ other.
 NOTHING = bytes(32)  # what stands for the record before the first one
 _SCHEME = b"clearance audit 1\0"
 _AS_THEY_ARE = ("chain_id", "number", "subject", "body", "hash")
-_INSERT = (
-    f"INSERT INTO audit_records ({', '.join(_AS_THEY_ARE)}, at)"  # names of our own
-    " VALUES (?, ?, ?, ?, ?, ?)"
-)
+_INSERT = f"INSERT INTO audit_records ({', '.join(_AS_THEY_ARE)}, at) VALUES "
+_VALUES = "(?, ?, ?, ?, ?, ?)"
+_AT_ONCE = 1_000  # rows of one statement, and so all or none of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +92,16 @@ def _insert_directly(connection: Connection, rows: Sequence[Mapping[str, Any]]) 
     """By way of the driver alone: to put the statement into words takes three times as long as the
     record, and each search waits for one.
     """
-    sent = [
-        (*(row[name] for name in _AS_THEY_ARE), f"{row['at'].astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}")
-        for row in rows
-    ]
-    try:
-        connection.connection.cursor().executemany(_INSERT, sent)
-    except connection.dialect.dbapi.Error as error:  # type: ignore[union-attr]
-        raise wrap_driver_error(connection, _INSERT, error) from error
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        statement = _INSERT + ", ".join([_VALUES] * len(some))
+        sent = [value for row in some for value in (*(row[n] for n in _AS_THEY_ARE), _moment(row))]
+        try:
+            connection.connection.cursor().execute(statement, sent)
+        except connection.dialect.dbapi.Error as error:  # type: ignore[union-attr]
+            raise wrap_driver_error(connection, statement, error) from error
+
+
+def _moment(row: Mapping[str, Any]) -> str:
+    """As the catalog keeps it in a file."""
+    return f"{row['at'].astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
