@@ -17,6 +17,7 @@ from indexes.embedder import Embedder, LoadEmbedder
 from indexes.errors import ClearanceError
 from indexes.model import Principal
 from indexes.settings import Settings
+from indexes.version import installed_version
 from service.http import answers, ask, documents, jobs, operations, problems, uploads
 from service.http.admin import access, audit, index, keys, models, templates, usage
 from service.http.admin import documents as admin_documents
@@ -38,7 +39,7 @@ from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
 from service.operating.threads import Threads
 from service.operating.tracing import Tracing
-from service.runtime import Runtime, do_duties, installed_version, open_runtime
+from service.runtime import Runtime, do_duties, open_runtime
 
 DESCRIPTION = "Ask your documents. Get answers made only of what you are cleared to read."
 MAX_KEY_LOOKUPS = 16  # keys looked up at the same time

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 
 from anyio import CapacityLimiter, fail_after, to_thread
 
@@ -27,6 +26,7 @@ from indexes.private_files import keep_private
 from indexes.search.document_list import DocumentList
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
+from indexes.version import installed_version
 from service.answering.answerer import Answerer
 from service.answering.evidence import EvidenceJudge
 from service.answering.meaning import Meaning, make_meaning
@@ -251,10 +251,3 @@ def _open_searcher(
         reranker=load_reranker(settings),
         precedence=precedence,
     )
-
-
-def installed_version() -> str:
-    try:
-        return version("clearance")
-    except PackageNotFoundError:
-        return "not installed"

@@ -14,6 +14,7 @@ from indexes import settings as configuration
 from indexes.cli.common import Json, command_line_actor, open_catalog, print_result
 from indexes.cli.terminal import printable
 from indexes.errors import BadInput
+from indexes.version import installed_version
 
 if TYPE_CHECKING:
     from indexes.catalog.audit.chain import Head
@@ -63,7 +64,7 @@ def export(since: Since = None) -> None:
     """Every record as an OCSF event, one JSON object a line, the oldest of each chain first."""
     from indexes.catalog.audit.ocsf import events_of
 
-    version = _version()
+    version = installed_version()
     with open_catalog() as catalog, closing(catalog.open_trail()) as trail:
         for record in catalog.books(trail).records(since and since.replace(tzinfo=UTC)):
             for event in events_of(record.body, record.place, version):
@@ -151,12 +152,3 @@ def _describe(report: "ChainReport") -> Sequence[str]:
 def _as_json(report: "ChainReport") -> dict[str, Any]:
     told = asdict(report)
     return told | {"head": {"number": report.head.number, "hash": report.head.hash.hex()}}
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("clearance")
-    except PackageNotFoundError:
-        return "not installed"

@@ -49,9 +49,10 @@ class AnswerRecords:
         self, found: Found, answer: Answer, prompt: Prompt | None, *, begun: bool
     ) -> None:
         """The answer as it left. begun: whether `begin` was told of it."""
-        asked = self._asked(found, answer.passages, answer.budget, prompt)
-        entries = [] if begun else [asked]
-        await self._threads.run(self._trail.record, *entries, _answered(found, answer))
+        entries = [_answered(found, answer)]
+        if not begun:
+            entries.insert(0, self._asked(found, answer.passages, answer.budget, prompt))
+        await self._threads.run(self._trail.record, *entries)
 
     def _asked(
         self, found: Found, passages: Sequence[Passage], budget: Budget, prompt: Prompt | None

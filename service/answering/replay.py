@@ -50,9 +50,8 @@ class Replay:
     citations: tuple[int, ...]
     question: str | None  # None if it was not kept
     passages: tuple[ReplayedPassage, ...]
-    prompt: Prompt | None = (
-        None  # to the letter what the model was given; None if it cannot be told
-    )
+    # to the letter what the model was given; None if it cannot be told
+    prompt: Prompt | None = None
 
 
 def find_asked(records: Sequence[Record]) -> Record:

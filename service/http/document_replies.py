@@ -7,7 +7,7 @@ from pydantic import Field
 
 from indexes.catalog.jobs import ENDED, Job, JobState
 from indexes.catalog.listing import DocumentState
-from service.http.replies import Reply
+from service.http.replies import EntryReply, Reply
 
 
 class AcceptedReply(Reply):
@@ -66,17 +66,6 @@ class WorkReply(Reply):
 
 class WorkListReply(Reply):
     jobs: tuple[WorkReply, ...]
-
-
-class EntryReply(Reply):
-    id: str
-    title: str
-    path: str
-    media_type: str
-    collection: str
-    language: str | None
-    modified_at: datetime | None
-    metadata: dict[str, str | int | float | bool]
 
 
 class EntriesReply(Reply):

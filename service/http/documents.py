@@ -20,8 +20,8 @@ from service.http.deps import (
     json_response,
     run_in_thread,
 )
-from service.http.document_replies import EntriesReply, EntryReply
-from service.http.replies import CallerReply, DocumentReply, OpenedReply
+from service.http.document_replies import EntriesReply
+from service.http.replies import CallerReply, DocumentReply, EntryReply, OpenedReply
 from service.runtime import Runtime
 
 MAX_CHARACTERS = 1_000_000  # of a document in one reply

@@ -72,14 +72,20 @@ class Quotas:
         groups_of: the groups that a caller is in now; asked if a quota names one.
         """
         self._app = app
-        self._quotas = tuple(quotas)
+        # the caller's own first, those that it shares with others behind them
+        self._limits = [
+            (quota, kind, parse(limit))
+            for quota in sorted(quotas, key=_is_shared)
+            for kind, limit in (("requests", quota.requests), (TOKENS, quota.tokens))
+            if limit is not None
+        ]
         self._names_groups = any(_is_shared(quota) for quota in quotas)
         self._groups_of = groups_of
         self._counters = _Counters(storage)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         principal = scope.get("state", {}).get("principal")
-        if not self._quotas or principal is None:
+        if not self._limits or principal is None:
             await self._app(scope, receive, send)
             return
         try:
@@ -102,14 +108,11 @@ class Quotas:
                     await self._counters.spend(budget, used.tokens)
 
     async def _budgets_of(self, principal: Principal) -> list[_Budget]:
-        """The caller's own first, those that it shares with others behind them."""
         groups = await self._groups_of(principal) if self._names_groups else frozenset()
         return [
-            _Budget(f"{quota.name}-{kind}", whose, parse(limit), kind == TOKENS)
-            for quota in sorted(self._quotas, key=_is_shared)
+            _Budget(f"{quota.name}-{kind}", whose, limit, kind == TOKENS)
+            for quota, kind, limit in self._limits
             if (whose := _whose(quota, principal, groups)) is not None
-            for kind, limit in (("requests", quota.requests), (TOKENS, quota.tokens))
-            if limit is not None
         ]
 
     @staticmethod

@@ -261,8 +261,8 @@ def search_json(result: SearchResult) -> bytes:
     )
 
 
-class DocumentReply(Reply):
-    """A document, or the stretch of it that was asked for."""
+class EntryReply(Reply):
+    """A document without its text."""
 
     id: str
     title: str
@@ -272,6 +272,11 @@ class DocumentReply(Reply):
     language: str | None
     modified_at: datetime | None
     metadata: dict[str, str | int | float | bool]
+
+
+class DocumentReply(EntryReply):
+    """A document, or the stretch of it that was asked for."""
+
     characters: int = Field(description="Of the whole document.")
     start: int = Field(description="Where `text` begins in it.")
     text: str

@@ -3,17 +3,20 @@
 import asyncio
 import errno
 import json
+import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from indexes.catalog.audit.chain import Entry
 from indexes.cli.audit import export
 from indexes.errors import NotAuthenticated
 from indexes.model import Readers
+from service.app import create_app
 from service.cli.replay import replay_answer
 from service.http.admin import audit
 from service.operating import sealing
@@ -382,3 +385,49 @@ def test_who_may_not_read_the_record_any_more_gets_no_more_of_it(
 
         with pytest.raises(NotAuthenticated):
             asyncio.run(read())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_batch_of_hidden_changes_moves_a_byte_of_an_answer_of_before(
+    http: TestClient, house: House, seed: int
+):
+    """Nor does another process show anything else."""
+    told = ask(http, house, "bob")
+    before = answer(http, house, told["answer_id"], "bob").content
+    chance = random.Random(seed)
+    hidden = readers("group:hr"), readers("user:ada")
+    with TestClient(as_another_process(house)) as other:
+        for _ in range(3):
+            for _ in range(chance.randint(1, 4)):  # several between two looks
+                change_hidden(house, chance, hidden)
+            assert answer(http, house, told["answer_id"], "bob").content == before
+            assert answer(other, house, told["answer_id"], "bob").content == before
+
+
+def change_hidden(house: House, chance: random.Random, hidden: tuple[Readers, ...]) -> None:
+    name = chance.choice(("salaries", "other"))
+    uri = f"file:///house/{name}.txt"
+    what = chance.choice(("put", "relabel", "delete", "erase"))
+    if what == "put":
+        house.put(name, f"Salaries {chance.random()}.", chance.choice(hidden))
+    elif what == "relabel":
+        house.catalog.documents.relabel(uri, chance.choice(hidden), by=TESTER)
+    elif what == "delete":
+        house.catalog.documents.delete(uri, by=TESTER)
+    elif house.catalog.documents.stored(uri):
+        house.catalog.listing.remove([house.ids[name]], erase=True, by=TESTER)
+
+
+def test_another_process_shows_nothing_after_a_right_was_taken_away(http: TestClient, house: House):
+    told = ask(http, house)
+    with TestClient(as_another_process(house)) as other:
+        assert SALARIES in texts(answer(other, house, told["answer_id"]).json())
+        house.put("salaries", "Salaries fall in May.", readers("group:hr"))
+        house.catalog.people.remove_member("hr", "user:ada", by=TESTER)
+        for client in (http, other):
+            assert "heliotrope" not in answer(client, house, told["answer_id"]).text
+
+
+def as_another_process(house: House) -> FastAPI:
+    """With a catalog, indexes and a record of its own, over the same home."""
+    return create_app(house.settings, embedder=house.embedder, model=house.model)

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Self
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from indexes import durable
@@ -111,9 +111,8 @@ class Trail:
         entries = [entry for each in together for entry in each.entries]
         try:
             self._append(entries)
-        except (
-            IntegrityError
-        ):  # another record was put into the place of this one: begin anew in it
+        except IntegrityError:
+            # another record was put into the place of this one: begin anew in it
             self._head = self._chain = None
             failed = CatalogUnavailable("The audit record is another one.", remedy=_AGAIN)
             for each in together:
@@ -130,14 +129,10 @@ class Trail:
         if self._chain is None:
             self._chain = self._begin()
         with self._database.appending() as connection:
-            head = extend(connection, self._head or self._find_end(connection), entries)
+            head = extend(connection, self._head or find_head(connection, self._chain), entries)
         self._head = head
         self._unsealed += len(entries)
         self._unsynced += len(entries)
-
-    def _find_end(self, connection: Connection) -> Head:
-        assert self._chain is not None
-        return find_head(connection, self._chain)
 
     def _begin(self) -> int:
         """The number of a new chain, one more than the last one has."""

@@ -17,6 +17,7 @@ from indexes.catalog.filters import Filters
 from indexes.errors import ClearanceError
 from indexes.model import DocumentEntry, DocumentView
 from indexes.search.document_list import DocumentPage
+from indexes.version import installed_version
 from service.answering.recording import listed
 from service.http import problems
 from service.http.auth import principal_of
@@ -26,7 +27,6 @@ from service.http.documents import MAX_CHARACTERS
 from service.http.mcp.tools import TOOLS, CitedAnswer, ToolKind, metadata_of, open_document
 from service.http.middleware import log_unexpected
 from service.http.replies import Reply, encode_json
-from service.runtime import installed_version
 
 SCHEME = "clearance://documents/"
 TEXT = "text/plain"
