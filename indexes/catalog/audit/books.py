@@ -15,6 +15,7 @@ from indexes.catalog.audit.seals import SealingKey, seal_head
 from indexes.catalog.audit.trail import Trail
 from indexes.catalog.audit.verify import ChainReport, verify_book
 from indexes.catalog.database import Database
+from indexes.catalog.feedback import prune_feedback
 from indexes.catalog.revisions import prune_revisions
 from indexes.catalog.schema import audit_records, audit_seals
 from indexes.model import MAINTENANCE, Actor
@@ -104,7 +105,13 @@ class Books:
         with self._catalog.writing(by) as connection:
             records += prune_chains(connection, before, key)
             revisions = prune_revisions(connection, before)
-            told = {"before": before.isoformat(), "records": records, "revisions": revisions}
+            opinions = prune_feedback(connection, before)
+            told = {
+                "before": before.isoformat(),
+                "records": records,
+                "revisions": revisions,
+                "opinions": opinions,
+            }
             record_change(connection, "audit.pruned", "audit", after=told)
         return Pruned(records, revisions)
 
