@@ -202,12 +202,17 @@ _KILLED = """
 
     when, home = sys.argv[1:]
     die = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
-    if when == "half-written":
-        Path.replace = die
+    content = [b"A secret ", b"that nobody stores."]
+
+    def blocks():
+        yield content[0]
+        if when == "half-written":
+            die()
+        yield content[1]
+
     catalog = Catalog.open(f"sqlite:///{home}/catalog.sqlite")
-    content = [b"A secret that nobody stores."]
     folder = OriginalFolder(Path(home))
-    folder.keep(sha256_of(content), content, catalog.originals, Actor("system:test"))
+    folder.keep(sha256_of(content), blocks(), catalog.originals, Actor("system:test"))
     die()
 """
 
