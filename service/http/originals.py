@@ -33,7 +33,8 @@ MAX_NAME_CHARS = 150
 _UNSAFE = frozenset('\\/:*?"<>|')
 _ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _POLICY = f"{SAFE_HEADERS['Content-Security-Policy']}; style-src 'unsafe-inline'"
-_SANDBOX = f"{_POLICY}; sandbox"  # of a PDF it would be an empty page in most browsers
+_SANDBOX = f"{_POLICY}; sandbox"
+"""Not for a PDF: viewers of browsers do not work in a sandbox, and have one of their own."""
 
 log = logging.getLogger(__name__)
 router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_key)

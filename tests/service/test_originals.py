@@ -159,8 +159,25 @@ def test_a_file_that_is_not_in_the_home_is_none(http: TestClient, house: House):
     assert get(http, house, name).status_code == 404
 
 
+def test_a_hidden_document_of_the_same_file_changes_nothing(http: TestClient, house: House):
+    name, _ = put(house, FILE)
+    before = get(http, house, name, "ada").headers.items()
+    put(house, FILE, "group:eng", uri="file:///house/copy.txt", path="copy.pdf")
+    during = get(http, house, name, "ada").headers.items()
+    house.catalog.documents.delete("file:///house/copy.txt", by=TESTER)
+    OriginalFolder(house.settings.home).clean_up(house.catalog.originals, TESTER)
+    after = get(http, house, name, "ada")
+    assert after.content == FILE
+    told = [
+        {name: value for name, value in headers if name not in ("x-request-id", "date")}
+        for headers in (before, during, after.headers.items())
+    ]
+    assert told[0] == told[1] == told[2]
+
+
+@pytest.mark.parametrize("way", ["the membership", "the version"])
 def test_a_body_that_is_being_sent_stops_when_it_may_not_be_read_any_more(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, way: str
 ):
     import httpx2
 
@@ -168,12 +185,15 @@ def test_a_body_that_is_being_sent_stops_when_it_may_not_be_read_any_more(
     name, _ = put(house, content)
     got = 0
     with Loopback(house.app, "on") as server, httpx2.Client(base_url=server.url) as client:
-        way = f"/documents/{name}/original"
-        with client.stream("GET", way, headers=house.headers("ada")) as reply:
+        at = f"/documents/{name}/original"
+        with client.stream("GET", at, headers=house.headers("ada")) as reply:
             assert reply.headers["content-length"] == str(len(content))
             pieces = reply.iter_bytes(65_536)
             got += len(next(pieces))
-            TAKEN["the membership"](house)
+            if way == "the version":
+                put(house, OTHER)
+            else:
+                TAKEN[way](house)
             monkeypatch.setattr("service.answering.permission.FRESH_S", 0.0)
             with pytest.raises(httpx2.RemoteProtocolError):
                 got += sum(len(piece) for piece in pieces)
