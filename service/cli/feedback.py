@@ -1,7 +1,7 @@
 """`clearance feedback`: what people say of their answers, and questions to measure with made of it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
@@ -72,7 +72,9 @@ def export_feedback(
     print_result(told, lines, as_json)
 
 
-def _paths(catalog: Catalog) -> Any:
+def _paths(catalog: Catalog) -> Callable[[str], str | None]:
+    """Where a document is now, by its id; None if it is gone."""
+
     def path_of(document_id: str) -> str | None:
         try:
             return catalog.listing.get(document_id).path
@@ -96,10 +98,7 @@ def _write(file: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _line(given: GivenOpinion) -> str:
-    said = [f"{name}: {text}" for name, text in _words(given).items() if text]
+    words = {"question": given.question, "reason": given.reason, "expected": given.expected}
+    said = [f"{name}: {text}" for name, text in words.items() if text]
     at = f"{given.given_at:%Y-%m-%d %H:%M}"
     return printable("  ".join([at, given.verdict, given.answer_id, given.who, *said]))
-
-
-def _words(given: GivenOpinion) -> dict[str, str | None]:
-    return {"question": given.question, "reason": given.reason, "expected": given.expected}

@@ -43,6 +43,7 @@ class Pruned:
 
     records: int
     revisions: int
+    opinions: int  # of people on answers that are not recorded any more
 
 
 class Books:
@@ -96,7 +97,9 @@ class Books:
         ]
 
     def prune(self, before: datetime, key: SealingKey, *, by: Actor) -> Pruned:
-        """Removes records and kept revisions from before this time, under a signature."""
+        """Removes records, kept revisions and opinions on answers from before this time, under a
+        signature.
+        """
         records = 0
         for book, database in self._books.items():
             if book != "changes":
@@ -113,7 +116,7 @@ class Books:
                 "opinions": opinions,
             }
             record_change(connection, "audit.pruned", "audit", after=told)
-        return Pruned(records, revisions)
+        return Pruned(records, revisions, opinions)
 
     def seal_changes(self, key: SealingKey) -> None:
         """Signs the newest change, unless that was done."""
