@@ -1,7 +1,7 @@
 """What people say of their answers: their own alone, in their own words, and a question set of it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,7 +41,7 @@ def changes(house: House) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def command(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def command(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     monkeypatch.setenv("CLEARANCE_HOME", str(house.settings.home))
 
     def run(*words: object) -> str:
