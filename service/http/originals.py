@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, Response
@@ -36,6 +37,12 @@ _POLICY = f"{SAFE_HEADERS['Content-Security-Policy']}; style-src 'unsafe-inline'
 _SANDBOX = f"{_POLICY}; sandbox"
 """Not for a PDF: viewers of browsers do not work in a sandbox, and have one of their own."""
 
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {UNKNOWN: {"schema": {"type": "string", "format": "binary"}}}},
+    206: {"description": "The part that `Range` asks for."},
+    304: {"description": "The caller has it, by `If-None-Match`."},
+}
+
 log = logging.getLogger(__name__)
 router = APIRouter(responses=PROBLEM_RESPONSES, dependencies=needs_key)
 
@@ -47,10 +54,15 @@ class _KeptFile:
     about: os.stat_result
 
 
-@router.head("/documents/{document_id}/original", summary="About a document's original file")
+@router.head(
+    "/documents/{document_id}/original",
+    response_class=FileResponse,
+    summary="About a document's original file",
+)
 @router.get(
     "/documents/{document_id}/original",
-    responses={200: {"content": {UNKNOWN: {"schema": {"type": "string", "format": "binary"}}}}},
+    response_class=FileResponse,
+    responses=FILE,
     summary="A document's original file",
 )
 async def original(
@@ -113,8 +125,6 @@ def _headers_of(found: OriginalView, *, inline: bool) -> dict[str, str]:
 
 def _disposition(path: str, *, inline: bool) -> str:
     """With the name of the file, RFC 6266: in ASCII for old programs, and as it is."""
-    from urllib.parse import quote
-
     name = safe_name(path)
     plain = re.sub(r"[^ !#$&+\-.^_`|~0-9A-Za-z()\[\]{},;=@']", "_", name)
     kind = "inline" if inline else "attachment"
