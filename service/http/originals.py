@@ -38,7 +38,12 @@ _SANDBOX = f"{_POLICY}; sandbox"
 """Not for a PDF: viewers of browsers do not work in a sandbox, and have one of their own."""
 
 FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {UNKNOWN: {"schema": {"type": "string", "format": "binary"}}}},
+    200: {
+        "content": {
+            kind: {"schema": {"type": "string", "format": "binary"}}
+            for kind in (UNKNOWN, *sorted(INLINE))
+        }
+    },
     206: {"description": "The part that `Range` asks for."},
     304: {"description": "The caller has it, by `If-None-Match`."},
 }
