@@ -238,6 +238,7 @@ class Document:
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
     source_id: int | None = None  # None if it is of no source, such as a row of a labelled set
     losses: tuple[Loss, ...] = ()  # what of the file is not in the text
+    original: str | None = None  # SHA-256 of the file's bytes, if they are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +253,7 @@ class StoredDocument:
     readers: Readers
     title: str
     chunks: int
+    original: str | None = None  # SHA-256 of the file's bytes, if they are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +304,7 @@ class DocumentView:
     pages: tuple[PageMark, ...]
     modified_at: datetime | None
     metadata: Mapping[str, Scalar]
+    original: str | None  # SHA-256 of the file's bytes, if they are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +319,19 @@ class DocumentEntry:
     language: str | None
     modified_at: datetime | None
     metadata: Mapping[str, Scalar]
+    original: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginalView:
+    """The kept file of a document that one reader may have. Only the catalog's guarded read makes
+    one.
+    """
+
+    document_id: str
+    path: str
+    media_type: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from pathlib import Path
 from indexes.errors import BadConfiguration
 
 NOT_SECRET = frozenset({"models", "huggingface"})
+CLOSED = frozenset({"originals"})
+"""Folders of many files, which are made for their owner alone: nobody else can enter the folder."""
 _FOLDER, _FILE = 0o700, 0o600
 # closing one that was opened for reading would drop SQLite's locks
 _NAMED = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -96,7 +98,8 @@ def _restrict_entry(folder: int, entry: os.DirEntry[str], name: str) -> list[str
         return []  # another process has replaced it meanwhile
     try:
         changed = _restrict(place, name, _FOLDER if is_folder else _FILE)
-        return [*changed, *(_restrict_below(place, f"{name}/") if is_folder else ())]
+        inside = is_folder and name not in CLOSED
+        return [*changed, *(_restrict_below(place, f"{name}/") if inside else ())]
     finally:
         os.close(place)
 

@@ -176,6 +176,11 @@ class Settings(BaseSettings):
     max_ocr_pages: int = Field(
         300, ge=0, description="Pictures and scanned pages that are read in one file."
     )
+    keep_originals: bool = Field(
+        False,
+        description="Keep the files of documents in the home, so that their readers can download them. Holds for a"
+        " document from its next ingestion on.",
+    )
     hidden_text: Literal["omit", "mark"] = Field(
         "omit",
         description="Text that no reader of a file sees (white on white, hidden sheets, deleted): `omit` leaves it out"

@@ -111,7 +111,7 @@ def _moved_task(task: Task, gone: GoneDocument | None) -> Task:
     )
     stored = StoredDocument(
         uri=task.source.uri, content_hash="" if titled else gone.content_hash, readers=task.readers, title=gone.title,
-        chunks=0,
+        chunks=0, original=gone.original,
     )  # fmt: skip
     return replace(task, stored=stored, moved_from=gone.path)
 

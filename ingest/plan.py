@@ -32,6 +32,7 @@ class GoneDocument:
     content_hash: str
     title: str
     root: str  # the uri prefix of what was asked for
+    original: str | None  # SHA-256 of its file's bytes, if they are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,7 @@ def _find_gone(found: Scan, stored: Mapping[str, StoredDocument]) -> tuple[GoneD
     return tuple(
         GoneDocument(
             uri=uri, path=root.path_of(uri), content_hash=stored[uri].content_hash, title=stored[uri].title,
-            root=root.prefix,
+            root=root.prefix, original=stored[uri].original,
         )
         for uri, root in missing_uris(found, stored)
     )  # fmt: skip

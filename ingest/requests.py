@@ -10,6 +10,7 @@ from indexes.catalog import Catalog
 from indexes.errors import BadInput, ClearanceError, CorpusError, SourceUnavailable
 from indexes.job_kinds import IngestRequest
 from indexes.model import Actor
+from indexes.originals import OriginalFolder
 from indexes.settings import Settings
 from ingest import pipeline
 from ingest.access import AccessRules, command_line_rule, read_manifest
@@ -82,8 +83,11 @@ def _name_sources(roots: Sequence[Root], report: IngestReport) -> None:
 
 def _carry_out(planned: Plan, tools: IngestTools, report: IngestReport) -> None:
     """Raises CorpusError for what nobody has foreseen."""
+    kept = OriginalFolder(tools.settings.home)
     try:
+        kept.clean_up(tools.catalog.originals, tools.by)
         pipeline.run(planned, tools, report)
+        kept.clean_up(tools.catalog.originals, tools.by)
     except (ClearanceError, MemoryError):
         raise
     except Exception as error:

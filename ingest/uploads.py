@@ -18,6 +18,7 @@ from indexes.formats import INSIDE
 from indexes.job_kinds import IngestRequest, PathRequest
 from indexes.jobs import Attempt, Handler
 from indexes.model import WORKER
+from indexes.originals import OriginalFolder
 from indexes.settings import Settings
 from ingest.attempts import AttemptWatcher
 from ingest.embedders import Embedders
@@ -77,6 +78,7 @@ def removal_handler(tools: UploadTools) -> Handler:
         if source is not None:
             remove_file(source, source.parts_of(uri))
             work.note_removed(uri, attempt.job_id, by=attempt.asked_by)
+        OriginalFolder(tools.settings.home).clean_up(tools.catalog.originals, WORKER)
         return {"succeeded": True}
 
     return remove

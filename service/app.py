@@ -18,7 +18,17 @@ from indexes.errors import ClearanceError
 from indexes.model import Principal
 from indexes.settings import Settings
 from indexes.version import installed_version
-from service.http import answers, ask, documents, jobs, operations, problems, uploads
+from service.http import (
+    answers,
+    ask,
+    documents,
+    feedback,
+    jobs,
+    operations,
+    originals,
+    problems,
+    uploads,
+)
 from service.http.admin import access, audit, index, keys, models, templates, usage
 from service.http.admin import documents as admin_documents
 from service.http.auth import Authenticator, Gate
@@ -151,7 +161,9 @@ def create_app(
         operations.open_router,
         ask.router,
         documents.router,
+        originals.router,
         answers.router,
+        feedback.router,
         uploads.router,
         jobs.router,
         openai_routes.router,

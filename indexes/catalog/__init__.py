@@ -26,6 +26,7 @@ from indexes.catalog.explaining import (
     find_readers,
     identity_names,
 )
+from indexes.catalog.feedback import Feedback
 from indexes.catalog.generations import Generations
 from indexes.catalog.job_access import JobAccess
 from indexes.catalog.jobs import Jobs
@@ -34,6 +35,7 @@ from indexes.catalog.listing import Listing
 from indexes.catalog.migrate import migrate
 from indexes.catalog.models import Models
 from indexes.catalog.names import find_asker
+from indexes.catalog.originals import Originals
 from indexes.catalog.overrides import Overrides
 from indexes.catalog.own_readers import StoredAccess
 from indexes.catalog.people import People
@@ -55,6 +57,7 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.documents = Documents(database)
+        self.originals = Originals(database)
         self.sources = Sources(database)
         self.failures = Failures(database)
         self.listing = Listing(database)
@@ -71,6 +74,7 @@ class Catalog:
         self.stored_access = StoredAccess(database)
         self.overrides = Overrides(database)
         self.templates = Templates(database)
+        self.feedback = Feedback(database)
         self.models = Models(database)
         self.secret = self._secret()  # keys the ids of views: known to this installation alone
 

@@ -14,6 +14,7 @@ from indexes import attributes
 from indexes.catalog.audit.changes import record_change
 from indexes.catalog.changes import note_document
 from indexes.catalog.database import in_batches
+from indexes.catalog.originals import exchange_original
 from indexes.catalog.reader_sets import intern_readers, readers_of
 from indexes.catalog.revisions import keep_revision
 from indexes.catalog.schema import chunks, document_texts, documents, vectors
@@ -76,8 +77,9 @@ def vectors_as_bytes(
 
 
 def select_head(uri: str) -> Select[Any]:
-    return select(documents.c.id, documents.c.public_id, documents.c.reader_set_id).where(
-        documents.c.uri == uri
+    of_it = documents.c
+    return select(of_it.id, of_it.public_id, of_it.reader_set_id, of_it.original_sha256).where(
+        of_it.uri == uri
     )
 
 
@@ -103,8 +105,11 @@ def write_head(connection: Connection, document: Document) -> tuple[int, str, tu
         "token": secrets.token_bytes(32),
         "source_id": document.source_id,
         "losses": [asdict(loss) for loss in document.losses],
+        "original_sha256": document.original,
     }
     found = connection.execute(select_head(document.uri)).first()
+    before = None if found is None else found.original_sha256
+    exchange_original(connection, before, document.original)
     if found is not None:
         _delete_body(connection, found.id)
         connection.execute(update(documents).where(documents.c.id == found.id).values(values))
@@ -169,11 +174,11 @@ def replace_vectors(connection: Connection, document_id: int, blobs: Mapping[int
 
 def delete_document(connection: Connection, document_id: int, reader_set_id: int) -> None:
     """Remove the document that this reader set holds, with its text, chunks and vectors."""
-    public_id = connection.scalar(
-        select(documents.c.public_id).where(documents.c.id == document_id)
-    )
+    wanted = select(documents.c.public_id, documents.c.original_sha256)
+    stored = connection.execute(wanted.where(documents.c.id == document_id)).one()
     before = readers_of(connection, reader_set_id)
-    record_change(connection, "document.removed", str(public_id), before=before)
+    record_change(connection, "document.removed", stored.public_id, before=before)
+    exchange_original(connection, stored.original_sha256, None)
     _delete_body(connection, document_id)
     connection.execute(delete(documents).where(documents.c.id == document_id))
     note_document(connection, document_id, (reader_set_id,))

@@ -230,8 +230,9 @@ class Documents:
         size = select(func.count()).where(chunks.c.document_id == documents.c.id).scalar_subquery()
         of_it = documents.c
         wanted = select(
-            of_it.uri, of_it.content_hash, of_it.reader_set_id, of_it.title, size.label("size")
-        ).where(below)
+            of_it.uri, of_it.content_hash, of_it.reader_set_id, of_it.title, of_it.original_sha256,
+            size.label("size"),
+        ).where(below)  # fmt: skip
         with self._database.reading() as connection:
             readers = readers_by_set(connection)
             return {
@@ -241,6 +242,7 @@ class Documents:
                     readers=readers[row["reader_set_id"]],
                     title=row["title"],
                     chunks=row["size"],
+                    original=row["original_sha256"],
                 )
                 for row in connection.execute(wanted).mappings()
             }

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     RowMapping,
+    String,
     case,
     cast,
     exists,
@@ -65,6 +66,7 @@ class ListedDocument:
     failed_at: datetime | None
     stored_at: datetime | None
     losses: tuple[Loss, ...] = ()  # what stands in its file and not in its text
+    original: bool = False  # whether its file is kept
 
 
 class Listing:
@@ -168,6 +170,7 @@ def _select_documents() -> Any:
             documents.c.uri, documents.c.public_id, sources.c.name.label("source"), documents.c.path,
             documents.c.title, state.label("state"), size.label("chunks"), documents.c.reader_set_id,
             problem.reason, problem.remedy, problem.failed_at, documents.c.stored_at, documents.c.losses,
+            documents.c.original_sha256,
         )
         .select_from(documents)
         .outerjoin(sources, sources.c.id == documents.c.source_id)
@@ -180,6 +183,7 @@ def _select_documents() -> Any:
             nothing.label("title"), problem.status.label("state"), literal(0).label("chunks"),
             cast(nothing, Integer).label("reader_set_id"), problem.reason, problem.remedy, problem.failed_at,
             cast(nothing, Moment).label("stored_at"), cast(nothing, JSON).label("losses"),
+            cast(nothing, String).label("original_sha256"),
         )
         .select_from(ingest_failures)
         .outerjoin(sources, sources.c.id == problem.source_id)
@@ -204,4 +208,5 @@ def _document_of(row: RowMapping, readers: Mapping[int, Readers]) -> ListedDocum
         failed_at=row["failed_at"],
         stored_at=row["stored_at"],
         losses=tuple(Loss(**told) for told in row["losses"] or ()),
+        original=row["original_sha256"] is not None,
     )

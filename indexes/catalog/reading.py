@@ -49,6 +49,7 @@ from indexes.model import (
     DocumentView,
     Hit,
     Identities,
+    OriginalView,
     PageMark,
     Principal,
     Row,
@@ -132,6 +133,17 @@ _DOCUMENT_BY_ID = (
     .where(documents.c.public_id == bindparam("public_id"), may_read(documents.c.reader_set_id))
 )
 
+_ORIGINAL_BY_ID = select(
+    documents.c.public_id,
+    documents.c.path,
+    documents.c.media_type,
+    documents.c.original_sha256,
+).where(
+    documents.c.public_id == bindparam("public_id"),
+    documents.c.original_sha256.is_not(None),
+    may_read(documents.c.reader_set_id),
+)
+
 _CURRENT = _HITS.where(chunks.c.public_id.in_(bindparam("passages", expanding=True)))
 _PASSAGES_BY_ID = Prepared(_CURRENT)
 _KEPT = (
@@ -161,6 +173,7 @@ _LISTED = select(
     documents.c.language,
     documents.c.modified_at,
     documents.c.metadata,
+    documents.c.original_sha256,
 ).where(may_read(documents.c.reader_set_id), documents.c.id.in_(bindparam("ids", expanding=True)))
 
 _NEWEST_SET = select(func.max(reader_sets.c.id))
@@ -256,6 +269,24 @@ class ReadState(IndexInput):
         if row is None:
             raise NotFound()
         return _document_of(row)
+
+    def original(self, document_id: str, principal: Principal) -> OriginalView:
+        """The file that the document was made from, by the document's public id.
+
+        Raises NotFound, absent, forbidden or not kept, and NotAuthenticated.
+        """
+        self.confirm(principal)
+        self._check_readable(_SET_OF_DOCUMENT, document_id, principal)
+        wanted = {**asker_parameters(principal), "public_id": document_id}
+        row = self._connection.execute(_ORIGINAL_BY_ID, wanted).first()
+        if row is None:
+            raise NotFound()
+        return OriginalView(
+            document_id=row.public_id,
+            path=row.path,
+            media_type=row.media_type,
+            sha256=row.original_sha256,
+        )
 
     def recorded(
         self,
@@ -404,12 +435,14 @@ def _document_of(row: RowMapping) -> DocumentView:
         pages=_page_marks(row["pages"]),
         modified_at=row["modified_at"],
         metadata=row["metadata"],
+        original=row["original_sha256"],
     )
 
 
 def _entry_of(row: RowMapping) -> DocumentEntry:
     names = ("title", "path", "media_type", "collection", "language", "modified_at", "metadata")
-    return DocumentEntry(id=row["public_id"], **{name: row[name] for name in names})
+    told = {name: row[name] for name in names}
+    return DocumentEntry(id=row["public_id"], original=row["original_sha256"], **told)
 
 
 def _page_marks(stored: Sequence[Sequence[Any]]) -> tuple[PageMark, ...]:

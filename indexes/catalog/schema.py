@@ -298,10 +298,20 @@ documents = _table(
     Column("metadata_digests", Text, nullable=False, server_default=""),
     # what stands in its file and not in its text; for operators
     Column("losses", JSON, nullable=False, server_default="[]"),
+    # of the bytes of its file, if they are kept; null: they are not
+    Column("original_sha256", String(64)),
     Index("ix_documents_reader_set_id", "reader_set_id"),
     # decides without reading a document
     Index("ix_documents_public_id_reader_set_id", "public_id", "reader_set_id"),
     Index("ix_documents_source_id", "source_id"),
+    Index("ix_documents_original_sha256", "original_sha256"),
+)
+
+loose_originals = Table(
+    "loose_originals",
+    metadata,
+    # of a kept file that may be no document's: it was let go, or its document is not stored yet
+    Column("sha256", String(64), primary_key=True),
 )
 
 document_texts = Table(
@@ -523,4 +533,19 @@ kept_revisions = _table(
     Column("erased", Integer, nullable=False),  # 1: by hand, so that nothing is left to show
     Index("ix_kept_revisions_document_public_id", "document_public_id"),
     Index("ix_kept_revisions_ended_at", "ended_at"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    # what whoever got an answer says of it
+    Column("answer_id", String(64), primary_key=True),
+    Column("who", String(255), nullable=False),  # the name at that time
+    Column("verdict", String(8), nullable=False),  # up | down
+    Column("reason", Text),
+    Column("expected", Text),  # what the answer should have said
+    Column("question", Text),  # only if it was sent along to be kept
+    Column("answered_at", Moment, nullable=False),  # it goes when the record of the answer goes
+    Column("given_at", Moment, nullable=False),
+    Index("ix_feedback_answered_at", "answered_at"),
 )

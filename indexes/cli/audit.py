@@ -91,7 +91,8 @@ def prune(
     with open_catalog(settings) as catalog, closing(catalog.open_trail()) as trail:
         key = load_key(settings.home)
         pruned = catalog.books(trail).prune(until, key, by=command_line_actor())
-    told = f"Removed {pruned.records} records and {pruned.revisions} revisions of documents"
+    told = f"Removed {pruned.records} records, {pruned.revisions} revisions of documents and"
+    told += f" {pruned.opinions} opinions on answers"
     print_result(asdict(pruned), [f"{told} from before {until:%Y-%m-%d}."], as_json)
 
 

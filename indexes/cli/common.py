@@ -17,6 +17,7 @@ from indexes.cli.terminal import printable
 from indexes.errors import BadInput, ClearanceError
 from indexes.ingest_lock import ingest_lock
 from indexes.model import Actor, Readers
+from indexes.originals import OriginalFolder
 from indexes.principals import check_rule
 from indexes.settings import Settings
 
@@ -47,6 +48,15 @@ def open_catalog_alone() -> Iterator[Catalog]:
     settings = configuration.load()
     with open_catalog(settings) as catalog, ingest_lock(settings.home):
         yield catalog
+
+
+def remove_originals(catalog: Catalog) -> None:
+    """Removes the files of documents that this command has removed. It holds the catalog alone.
+
+    Raises CorpusError.
+    """
+    folder = OriginalFolder(configuration.load().home)
+    folder.clean_up(catalog.originals, command_line_actor())
 
 
 def given_readers(

@@ -13,6 +13,7 @@ from indexes.cli.common import (
     open_catalog,
     open_catalog_alone,
     print_result,
+    remove_originals,
 )
 from indexes.cli.terminal import printable
 from indexes.losses import describe_loss, name_losses
@@ -67,6 +68,7 @@ def remove_documents(
     """Documents by their ids. A file that is still there comes back with the next ingest."""
     with open_catalog_alone() as catalog:
         catalog.listing.remove(document_ids, erase=erase, by=command_line_actor())
+        remove_originals(catalog)
 
 
 def _document_line(one: ListedDocument) -> str:

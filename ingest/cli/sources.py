@@ -16,6 +16,7 @@ from indexes.cli.common import (
     open_catalog,
     open_catalog_alone,
     print_result,
+    remove_originals,
 )
 from indexes.cli.terminal import printable
 from indexes.errors import BadInput
@@ -118,6 +119,7 @@ def remove_source(
         if count and not yes:
             typer.confirm(f"{count} documents of {name} are removed. Go on?", abort=True)
         removed = catalog.sources.remove(name, by=command_line_actor())
+        remove_originals(catalog)
     print_result({"removed": removed}, [f"{removed} documents removed."], as_json)
 
 

@@ -38,6 +38,13 @@ class PrivateCopy:
         """Raises OSError."""
         _write(self._file, block)
 
+    def blocks(self) -> Iterator[bytes]:
+        """Its bytes, from the beginning. Raises OSError."""
+        at = 0
+        while block := os.pread(self._file.fileno(), _BLOCK, at):
+            at += len(block)
+            yield block
+
     def seal(self) -> None:
         """What is in it stays as it is."""
         if self._in_memory:

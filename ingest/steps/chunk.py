@@ -74,6 +74,7 @@ def _chunk_document(changed: ChangedFile, tools: WriteTools) -> ChunkedDocument:
         modified_at=source.modified_at,
         metadata={**_storable_metadata(parsed.metadata), **source.metadata},
         losses=parsed.losses,
+        original=changed.original,
     )
     return ChunkedDocument(
         task=changed.task,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import ExitStack
 from dataclasses import replace
 
 from indexes.errors import SourceError
@@ -11,13 +12,15 @@ from ingest.elements import Parsed
 from ingest.isolation.private_copy import PrivateCopy
 from ingest.isolation.sandbox import Cutting
 from ingest.judged_files import content_hash, make_private_copy, open_judged_file
-from ingest.plan import Task
+from ingest.originals import keep_original
+from ingest.plan import Task, Verdict
 from ingest.report import FileOutcome, failed_outcome
 from ingest.stages import Stages
 from ingest.steps.chunk import cut_options
 from ingest.steps.values import ChangedFile, IngestTools, UnchangedFile
 
 _POLL_S = 0.2
+_PARSED = frozenset({"new", "changed"})  # what becomes of a file that is parsed
 
 
 def parse_files(
@@ -30,7 +33,7 @@ def parse_files(
     most = 2 * tools.settings.parse_workers
     try:
         for task in tasks:
-            item = _read_file(task, tools.settings)
+            item = _read_file(task, tools)
             if isinstance(item, tuple):
                 changed, document = item
                 tools.parsers.prepare()  # while the model is loaded, of which cutting takes a part
@@ -71,26 +74,53 @@ def _await_room(
 
 
 def _read_file(
-    task: Task, settings: Settings
+    task: Task, tools: IngestTools
 ) -> UnchangedFile | FileOutcome | tuple[ChangedFile, PrivateCopy]:
     """If the file's hash does not settle it: its bytes, in a copy, with the hash of just these
     bytes.
     """
-    document: PrivateCopy | None = None
-    try:
-        with open_judged_file(task.source) as file:
-            verdict = task.verdict(content_hash(file, task.source, settings))
-            if verdict in ("new", "changed"):
-                document, digest = make_private_copy(file, task.source, settings)
-    except SourceError as error:
-        if document:
-            document.close()
-        return failed_outcome(
-            task.source.path, error, stale=task.stored is not None, uri=task.source.uri
-        )
-    if document is None:
-        return UnchangedFile(task=task, verdict=verdict)
-    return ChangedFile(task=task, verdict=verdict, content_hash=digest), document
+    with ExitStack() as unused:  # the copy, if nobody is to parse it
+        try:
+            verdict, digest, copy = _look_at_file(task, tools.settings, unused)
+            original = _original_of(task, copy, tools)
+        except SourceError as error:
+            return failed_outcome(
+                task.source.path, error, stale=task.stored is not None, uri=task.source.uri
+            )
+        if copy is None or verdict not in _PARSED:
+            return UnchangedFile(task=task, verdict=verdict, original=original)
+        unused.pop_all()
+    changed = ChangedFile(task=task, verdict=verdict, content_hash=digest, original=original)
+    return changed, copy
+
+
+def _look_at_file(
+    task: Task, settings: Settings, opened: ExitStack
+) -> tuple[Verdict, str, PrivateCopy | None]:
+    """What is to be done, the content hash, and a copy if the bytes are needed. Raises SourceError."""
+    copy = None
+    with open_judged_file(task.source) as file:
+        digest = content_hash(file, task.source, settings)
+        if task.verdict(digest) in _PARSED or _lacks_original(task, settings):
+            copy, digest = make_private_copy(file, task.source, settings)
+            opened.enter_context(copy)
+    return task.verdict(digest), digest, copy
+
+
+def _lacks_original(task: Task, settings: Settings) -> bool:
+    return settings.keep_originals and task.stored is not None and task.stored.original is None
+
+
+def _original_of(task: Task, copy: PrivateCopy | None, tools: IngestTools) -> str | None:
+    """The SHA-256 of the file, which is kept from now on; None if none is to be kept.
+
+    Raises SourceUnavailable, StorageFull.
+    """
+    if not tools.settings.keep_originals:
+        return None
+    if copy is None:
+        return None if task.stored is None else task.stored.original
+    return keep_original(copy, tools.settings, tools.catalog, tools.by)
 
 
 def _weigh(changed: ChangedFile) -> int:

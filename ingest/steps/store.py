@@ -57,13 +57,15 @@ def store_item(
 def _store_unchanged(
     item: UnchangedFile, tools: WriteTools, relabelled: frozenset[str]
 ) -> FileOutcome:
-    """Its readers, unless it has them already."""
-    source = item.task.source
+    """Its readers, unless it has them already, and whether its file is kept."""
+    source, stored = item.task.source, item.task.stored
     if item.verdict == "relabelled" and source.uri not in relabelled:
         try:
             tools.catalog.documents.relabel(source.uri, item.task.readers, by=tools.by)
         except (Conflict, UnknownPrincipal) as error:
             return failed_outcome(source.path, error, stale=True, uri=source.uri)
+    if stored is not None and stored.original != item.original:
+        tools.catalog.originals.change(source.uri, stored.content_hash, item.original, by=tools.by)
     return unchanged_outcome(item.task, item.verdict)
 
 

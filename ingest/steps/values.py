@@ -56,6 +56,7 @@ class UnchangedFile:
 
     task: Task
     verdict: Verdict
+    original: str | None = None  # SHA-256 of its bytes, if they are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ class ChangedFile:
     task: Task
     verdict: Verdict
     content_hash: str
+    original: str | None = None  # SHA-256 of its bytes, if they are kept
     parsed: Parsed | None = None
 
 

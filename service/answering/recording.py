@@ -102,10 +102,16 @@ def searched(principal: Principal, result: SearchResult, question: str | None) -
     return Entry(body=body if question is None else {**body, "question": question})
 
 
-def opened(principal: Principal, document_id: str, passage_id: str | None = None) -> Entry:
-    """A document, or one passage and what stands around it."""
+def opened(
+    principal: Principal,
+    document_id: str,
+    passage_id: str | None = None,
+    *,
+    original: bool = False,
+) -> Entry:
+    """A document, its original file, or one passage and what stands around it."""
     body = {"kind": "opened", **who(principal), "document": document_id, "passage": passage_id}
-    return Entry(body=body)
+    return Entry(body={**body, "original": True} if original else body)
 
 
 def listed(principal: Principal, document_ids: Sequence[str]) -> Entry:

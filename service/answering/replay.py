@@ -62,6 +62,15 @@ def find_asked(records: Sequence[Record]) -> Record:
     raise NotFound
 
 
+def is_asker(asked: Record, caller: Principal) -> bool:
+    """Whether this is who asked: by id, which stays when a name goes to somebody else; only who has
+    none is known by name.
+    """
+    if asked["who_id"] is None or caller.id is None:
+        return (asked["who"], asked["who_id"]) == (caller.name, caller.id)
+    return bool(asked["who_id"] == caller.id)
+
+
 def replay(
     records: Sequence[Record],
     state: ReadState,

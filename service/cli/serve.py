@@ -9,7 +9,7 @@ import typer
 from indexes import settings as configuration
 from indexes.cli.common import TAKES_IDS
 from indexes.errors import BadConfiguration
-from service.cli import abstention, models, templates
+from service.cli import abstention, feedback, models, templates
 from service.cli.evaluation import evaluate
 from service.cli.leaktest import leaktest
 from service.cli.replay import replay_answer
@@ -19,6 +19,7 @@ app = typer.Typer(help="The HTTP service.")
 app.add_typer(templates.app, name="templates")
 app.add_typer(models.app, name="models")
 app.add_typer(abstention.app, name="abstention")
+app.add_typer(feedback.app, name="feedback")
 app.command("eval")(evaluate)
 app.command("leaktest")(leaktest)
 app.command("replay", context_settings=TAKES_IDS)(replay_answer)

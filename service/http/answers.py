@@ -6,7 +6,7 @@ from starlette.responses import Response
 from indexes.errors import NotFound
 from indexes.model import Principal
 from service.answering.recording import shown_again
-from service.answering.replay import Record, Replay, add_prompt, find_asked, replay
+from service.answering.replay import Replay, add_prompt, find_asked, is_asker, replay
 from service.http.auth import Caller, needs_key
 from service.http.deps import (
     PROBLEM_RESPONSES,
@@ -39,20 +39,13 @@ async def answer(answer_id: str, caller: Caller, runtime: CurrentRuntime) -> Res
     return json_response(AnswerReply.of(shown))
 
 
-def _is_asker(asked: Record, caller: Principal) -> bool:
-    """By id, which stays when a name goes to somebody else; only who has none is known by name."""
-    if asked["who_id"] is None or caller.id is None:
-        return (asked["who"], asked["who_id"]) == (caller.name, caller.id)
-    return bool(asked["who_id"] == caller.id)
-
-
 def _replay(runtime: Runtime, answer_id: str, caller: Principal) -> Replay:
     """Raises NotFound, too, for an answer to somebody else."""
     records = runtime.catalog.books(runtime.trail).about(answer_id)
     with runtime.catalog.reading() as state:
         state.confirm(caller)
         asked = find_asked(records)
-        if not _is_asker(asked, caller):
+        if not is_asker(asked, caller):
             raise NotFound
         shown = replay(records, state, caller, caller)
     readable = [each.document_id for each in shown.passages if each.passage is not None]

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic import StrictStr as Str
 
 from indexes import attributes
+from indexes.catalog.feedback import Verdict
 from indexes.catalog.filters import Filters
 from indexes.errors import BadInput, QuestionTooLong
 from indexes.model import Mode, OwnReaders, Readers
@@ -90,6 +91,19 @@ class ReadersBody(RequestBody):
 
     def readers(self) -> Readers:
         return Readers(allow=frozenset(self.allow), deny=frozenset(self.deny))
+
+
+class FeedbackBody(RequestBody):
+    """What the caller says of an answer, for operators."""
+
+    verdict: Verdict
+    reason: Annotated[CleanText, Field(max_length=1_000)] | None = None
+    expected: Annotated[CleanText, Field(max_length=2_000)] | None = Field(
+        None, description="What the answer should have said."
+    )
+    question: Annotated[CleanText, Field(max_length=8_000)] | None = Field(
+        None, description="What was asked, if it is to be kept with this."
+    )
 
 
 class FiltersBody(RequestBody):

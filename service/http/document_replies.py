@@ -87,6 +87,7 @@ class StoredReply(Reply):
     remedy: str | None
     failed_at: datetime | None
     stored_at: datetime | None
+    original: bool = Field(description="Whether its file is kept.")
 
 
 class StoredListReply(Reply):

@@ -261,6 +261,13 @@ def search_json(result: SearchResult) -> bytes:
     )
 
 
+ORIGINAL: Any = Field(
+    None,
+    description="SHA-256 of the file that this was made from, which `/documents/{id}/original` gives; null: it is"
+    " not kept.",
+)
+
+
 class EntryReply(Reply):
     """A document without its text."""
 
@@ -272,6 +279,7 @@ class EntryReply(Reply):
     language: str | None
     modified_at: datetime | None
     metadata: dict[str, str | int | float | bool]
+    original: str | None = ORIGINAL
 
 
 class DocumentReply(EntryReply):
@@ -313,6 +321,7 @@ class OpenedReply(Reply):
     text_start: int = Field(description="Where `text` begins in the document.")
     highlight: Highlight
     characters: int = Field(description="Of the whole document.")
+    original: str | None = ORIGINAL
 
     @classmethod
     def of(cls, hit: Hit, document: DocumentView, around: int) -> Self:
@@ -324,6 +333,7 @@ class OpenedReply(Reply):
             text_start=first,
             highlight=Highlight(start=hit.start - first, end=hit.end - first),
             characters=len(document.text),
+            original=document.original,
         )
 
 

@@ -318,12 +318,35 @@ def _document_calls(known: Knowledge) -> Iterator[Call]:
             route=route,
             path=f"/documents/{name}?start=5&length=20",
         )
+        yield from _original_calls(number, name)
+    for verb, body in (("POST", {"verdict": "up"}), ("DELETE", None)):
+        yield Call(
+            door=f"{verb} feedback",
+            route=f"{verb} /answers/{{answer_id}}/feedback",
+            path=f"/answers/{NOWHERE}/feedback",
+            body=body,
+        )
     for door, name in (("answer", NOWHERE), ("answer elsewhere", "..%2f..%2fetc")):
         yield Call(door=door, route="GET /answers/{answer_id}", path=f"/answers/{name}")
     for number, name in enumerate((*known.passages, NOWHERE)):
         yield Call(
             door=f"passage {number}", route="GET /passages/{passage_id}", path=f"/passages/{name}"
         )
+
+
+def _original_calls(number: int, name: str) -> Iterator[Call]:
+    """The file of a document: all of it, its head, a part, to be shown, and of another version."""
+    path = f"/documents/{name}/original"
+    get, other = "GET /documents/{document_id}/original", {"Range": "bytes=0-9"}
+    yield Call(door=f"original {number}", route=get, path=path)
+    yield Call(door=f"part of original {number}", route=get, path=path, headers=other)
+    yield Call(door=f"original {number} to look at", route=get, path=f"{path}?inline=true")
+    yield Call(door=f"other original {number}", route=get, path=f"{path}?version={'0' * 64}")
+    yield Call(
+        door=f"head of original {number}",
+        route="HEAD /documents/{document_id}/original",
+        path=path,
+    )
 
 
 def _mcp_calls(known: Knowledge) -> Iterator[Call]:

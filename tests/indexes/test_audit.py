@@ -120,6 +120,8 @@ UNRECORDED = {
     "sources.py:note": "why a file is not stored; no rule and no text changes",
     "sources.py:clear": "why a file was not stored; no rule and no text changes",
     "database.py:together": "what is done inside it records itself",
+    "originals.py:expect": "a file that is no document's yet; that of a document is recorded",
+    "originals.py:settle": "files that are no document's any more",
     "overrides.py:note_rules": "what a run found; what follows from it for readers is recorded",
     "uploads.py:keep_blob": "bytes of no document; the upload that uses them is recorded",
     "uploads.py:purge": "bytes that nobody waits for, and keys of requests",

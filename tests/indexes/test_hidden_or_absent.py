@@ -39,6 +39,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "user:bob",
             deny=["group:staff"],
             metadata=metadata,
+            original="a" * 64,
         )
     yield world
     world.close()
@@ -75,6 +76,17 @@ def test_a_hidden_document_takes_the_same_work_as_none(house: World) -> None:
     works = [work(house, read, public_id) for public_id in [*hidden, *ABSENT[:2]]]
     assert max(works) - min(works) <= SLACK
     assert len(hidden) == 30
+
+
+def test_a_hidden_original_takes_the_same_work_as_none(house: World) -> None:
+    hidden = {hit.document_id for hit in house.search("bob", "May", k=40).hits}
+
+    def read(public_id: str) -> object:
+        with house.catalog.reading() as state:
+            return state.original(public_id, ADA)
+
+    works = [work(house, read, public_id) for public_id in [*hidden, *ABSENT[:2]]]
+    assert max(works) - min(works) <= SLACK
 
 
 def test_a_hidden_passage_takes_the_same_work_as_none(house: World) -> None:

@@ -30,6 +30,8 @@ FILES = (
     "test_subjects.py",
     "test_unknown_groups.py",
     "test_audit.py",
+    "test_originals.py",
+    "test_feedback.py",
 )
 BATCHES = ("test_batches.py",)
 DIRECTORY = ("../service/test_scim_model.py",)

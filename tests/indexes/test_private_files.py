@@ -50,6 +50,15 @@ def test_a_home_that_others_could_read_is_closed_and_that_is_said(tmp_path: Path
     assert keep_private(home) == ()
 
 
+def test_the_files_of_documents_are_behind_a_folder_that_is_closed(tmp_path: Path) -> None:
+    """It may hold a million of them: each opening of the home looks at the folder alone."""
+    file = tmp_path / "home/originals/ab/abcd"
+    file.parent.mkdir(parents=True)
+    file.write_text("x", encoding="utf-8")
+    assert keep_private(tmp_path / "home")[1:] == ("originals",)
+    assert (tmp_path / "home/originals").stat().st_mode & 0o077 == 0
+
+
 def test_a_catalog_and_all_that_SQLite_makes_beside_it_are_private(tmp_path: Path) -> None:
     for file in (tmp_path / "home/catalog.sqlite", tmp_path / "elsewhere/other.sqlite"):
         file.parent.mkdir(mode=0o755)

@@ -403,6 +403,10 @@ MATRIX = {
     ("GET", "/admin/documents"): ADMIN,
     ("GET", "/passages/{passage_id}"): KEY,
     ("GET", "/answers/{answer_id}"): KEY,
+    ("POST", "/answers/{answer_id}/feedback"): KEY,
+    ("DELETE", "/answers/{answer_id}/feedback"): KEY,
+    ("GET", "/documents/{document_id}/original"): KEY,
+    ("HEAD", "/documents/{document_id}/original"): KEY,
     ("GET", "/admin/access/explain"): ADMIN,
     ("GET", "/admin/access/readers"): ADMIN,
     ("GET", "/admin/access/changes"): ADMIN,
@@ -443,6 +447,10 @@ GOOD_STATUS = {
     ("POST", "/admin/keys/{key_id}/rotate"): 201,
     ("DELETE", "/admin/keys/{key_id}"): 204,
     ("GET", "/answers/{answer_id}"): 404,  # somebody else's
+    ("POST", "/answers/{answer_id}/feedback"): 404,
+    ("DELETE", "/answers/{answer_id}/feedback"): 404,
+    ("GET", "/documents/{document_id}/original"): 404,  # no file is kept
+    ("HEAD", "/documents/{document_id}/original"): 404,
     # an administrator may write to no source, and reads the document that these are about
     ("POST", "/documents"): 404,
     ("PUT", "/documents/{document_id}"): 403,
@@ -491,6 +499,7 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
         "/v1/responses": response,
         "/ask": GOOD,
         "/search": GOOD,
+        "/answers/{answer_id}/feedback": {"verdict": "up"},
     }
     bodies |= TEMPLATES | MODELS | {"/admin/keys": {"user": "bob"}}
     bodies["/mcp"] = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

@@ -15,6 +15,7 @@ from indexes.catalog.audit.seals import SealingKey, seal_head
 from indexes.catalog.audit.trail import Trail
 from indexes.catalog.audit.verify import ChainReport, verify_book
 from indexes.catalog.database import Database
+from indexes.catalog.feedback import prune_feedback
 from indexes.catalog.revisions import prune_revisions
 from indexes.catalog.schema import audit_records, audit_seals
 from indexes.model import MAINTENANCE, Actor
@@ -42,6 +43,7 @@ class Pruned:
 
     records: int
     revisions: int
+    opinions: int  # of people on answers that are not recorded any more
 
 
 class Books:
@@ -95,7 +97,9 @@ class Books:
         ]
 
     def prune(self, before: datetime, key: SealingKey, *, by: Actor) -> Pruned:
-        """Removes records and kept revisions from before this time, under a signature."""
+        """Removes records, kept revisions and opinions on answers from before this time, under a
+        signature.
+        """
         records = 0
         for book, database in self._books.items():
             if book != "changes":
@@ -104,9 +108,15 @@ class Books:
         with self._catalog.writing(by) as connection:
             records += prune_chains(connection, before, key)
             revisions = prune_revisions(connection, before)
-            told = {"before": before.isoformat(), "records": records, "revisions": revisions}
+            opinions = prune_feedback(connection, before)
+            told = {
+                "before": before.isoformat(),
+                "records": records,
+                "revisions": revisions,
+                "opinions": opinions,
+            }
             record_change(connection, "audit.pruned", "audit", after=told)
-        return Pruned(records, revisions)
+        return Pruned(records, revisions, opinions)
 
     def seal_changes(self, key: SealingKey) -> None:
         """Signs the newest change, unless that was done."""
