@@ -12,6 +12,7 @@ from indexes.model import PageMark
 from service.answering import near, phrases
 from service.answering.evidence import SETTING
 from service.answering.prompt import Excerpt, pack_passages
+from service.cli.replay import replay_answer
 from service.llm.rights import QUOTES
 from tests.service.conftest import SALARIES, House, readers
 from tests.service.given import hit
@@ -144,6 +145,22 @@ def test_an_answer_shown_again_shows_them_as_far_as_they_may_be_read(
     assert "heliotrope" not in http.get(path, headers=house.headers("ada")).text
 
 
+def test_a_revocation_while_it_is_made_ends_the_reply(
+    http: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_all(house)
+    honest = near.offer_other_words
+
+    def late(*given: Any) -> str:
+        house.catalog.people.remove_member("hr", "user:ada", by=TESTER)
+        return honest(*given)
+
+    monkeypatch.setattr("service.answering.growing_answer.offer_other_words", late)
+    reply = http.post("/ask", json=WEAK, headers=house.headers("ada"))
+    assert "withdrawn" in reply.text
+    assert "heliotrope" not in reply.text
+
+
 def test_what_is_hidden_changes_nothing_of_them(http: TestClient, house: House) -> None:
     refuse_all(house)
 
@@ -174,3 +191,22 @@ def test_advice_names_where_the_nearest_stand_and_is_inert() -> None:
     assert (
         near.offer_other_words("zh", passages[:1]) == "请换一种说法，例如使用“Fish days”中的词语。"
     )
+
+
+def test_operators_see_what_was_near_and_what_was_named(
+    http: TestClient,
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    refuse_all(house)
+    near_ones, greeting = ask(http, house, WEAK), ask(http, house, {"question": "hello"})
+    monkeypatch.setenv("CLEARANCE_HOME", str(house.settings.home))
+    replay_answer(near_ones["answer_id"])
+    out = capsys.readouterr().out
+    assert "Nothing answered; shown as the nearest:" in out
+    assert SALARIES in out
+    replay_answer(greeting["answer_id"])
+    out = capsys.readouterr().out
+    assert "greeted" in out
+    assert f"It named the titles of: {house.ids['menu']}, {house.ids['salaries']}" in out
