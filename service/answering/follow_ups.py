@@ -81,32 +81,33 @@ def _complete(question: str, before: str) -> str:
 
 
 def _ask_again(before: str, fragment: str) -> str | None:
-    """The question before with what the fragment names in place of what it replaces; None if it
-    replaces nothing, and cannot be told apart from a question of its own.
+    """The question before with what the fragment names in place of what it replaces; None if that
+    names nothing new, or something that may be a question of its own.
     """
     is_chinese = script(before) != "en"
+    parts = _parts(before)
+    known = {part.text.casefold() for part in parts}
     wanted = chinese_fragment(fragment) if is_chinese else english_fragment(fragment)
-    said, parts = before, _parts(before)
+    wanted = [part for part in wanted if part.text.casefold() not in known]
     added: list[str] = []
     taken: list[tuple[Part, Part]] = []
-    if {part.text.casefold() for part in wanted} & {part.text.casefold() for part in parts}:
-        return None  # the other canteen: it is named already
     for part in wanted:
         replaced = find_replaced(part, parts, is_chinese=is_chinese)
-        if replaced is None:
-            if not part.before and not (is_chinese and part.kind in COUNTED):
-                return None
+        if replaced is not None:
+            parts = [one for one in parts if not _overlap(one, replaced)]
+            taken.append((replaced, part))
+        elif part.before or (is_chinese and part.kind in COUNTED):
             added.append(part.before + fragment[part.phrase + len(part.before) : part.until])
         else:
-            parts = [
-                other
-                for other in parts
-                if other.end <= replaced.start or other.start >= replaced.end
-            ]
-            taken.append((replaced, part))
+            return None
+    said = before
     for replaced, part in sorted(taken, key=lambda pair: -pair[0].start):
         said = f"{said[: replaced.start]}{part.text}{said[replaced.end :]}"
     return _add_phrases(said, added, is_chinese=is_chinese) if wanted else None
+
+
+def _overlap(one: Part, other: Part) -> bool:
+    return one.start < other.end and other.start < one.end
 
 
 def _add_phrases(question: str, phrases_added: Sequence[str], *, is_chinese: bool) -> str:

@@ -343,16 +343,14 @@ def chinese_parts(question: str) -> list[Part]:
 
 
 def chinese_fragment(fragment: str) -> list[Part]:
-    """What a fragment names: what is counted in it, or else the whole."""
-    counted = list(_chinese_counted(fragment))
-    if counted:
-        return counted[:1]
-    text = fragment.strip("，,。 的")
-    start = fragment.find(text)
-    if not text:
-        return []
-    end = start + len(text)
-    return [Part(kind="noun", text=text, start=start, end=end, phrase=start, until=end)]
+    """What a fragment names: what is counted in it and the thing behind that, or else the whole."""
+    counted = list(_chinese_counted(fragment))[:1]
+    thing = fragment[counted[0].end if counted else 0 :].strip("，,。 的")
+    if len(thing) < (2 if counted else 1):
+        return counted
+    start = fragment.rindex(thing)
+    end = start + len(thing)
+    return [*counted, Part(kind="noun", text=thing, start=start, end=end, phrase=start, until=end)]
 
 
 def _chinese_counted(question: str) -> Iterator[Part]:

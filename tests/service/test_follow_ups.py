@@ -47,6 +47,8 @@ def after(before: str, question: str) -> str:
         ("在上海出差的住宿标准是多少？", "北京呢？", "在北京出差的住宿标准是多少？"),
         ("工作三年的员工有几天年假？", "五年的呢？", "工作五年的员工有几天年假？"),
         ("谁负责采购部？", "那仓库呢？", "谁负责仓库？"),
+        ("2030年的预算是多少？", "2031年的预算呢？", "2031年的预算是多少？"),
+        ("2030年的预算是多少？", "2031年的收入呢？", "2031年的收入是多少？"),
     ],
 )  # fmt: skip
 def test_what_a_follow_up_names_replaces_what_was_named_of_its_kind(
@@ -65,6 +67,7 @@ def test_what_a_follow_up_names_replaces_what_was_named_of_its_kind(
         (SOUP, "那周五呢？", "那周五呢？ (canteen serve soup)"),
         (HOLIDAYS, "And how many in 2020?", "And how many in 2020? (holidays Legal department get Norway)"),
         (LEAVE, "为什么？", "为什么？ (法务部每年 天年假)"),
+        (SOUP, "And the other canteen?", "And the other canteen? (serve soup)"),
     ],
 )  # fmt: skip
 def test_what_replaces_nothing_is_added(before: str, question: str, expected: str) -> None:
