@@ -29,6 +29,7 @@ from indexes.settings import Settings
 from indexes.version import installed_version
 from service.answering.answerer import Answerer
 from service.answering.evidence import EvidenceJudge
+from service.answering.greetings import Greeter
 from service.answering.meaning import Meaning, make_meaning
 from service.answering.recording import AnswerRecords
 from service.answering.values import Answer
@@ -115,6 +116,7 @@ class Runtime:
             meaning=self.meaning,
             secret=self.catalog.secret,
             records=records,
+            greeter=Greeter(self.searcher, self.documents),
         )
 
     def count_answer(self, answer: Answer) -> None:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from indexes import attributes
 from indexes.catalog.access import READABLE_SETS
 from indexes.catalog.prepared import Prepared
-from indexes.catalog.schema import documents
+from indexes.catalog.schema import documents, sources
 from indexes.errors import BadFilter
 from indexes.model import Scalar
 
@@ -124,6 +124,16 @@ def find_page(
     return statement.rows(connection, {**asker, **values_of(connection, filters), **values})
 
 
+def count_documents(
+    connection: Connection, filters: Filters, asker: Mapping[str, Any]
+) -> Sequence[tuple[str, str | None, int]]:
+    """Collection, name of the source as readers see it (None if there is none) and number of the
+    documents that the asker may read and that the filter lets through.
+    """
+    statement = _count_statement(_conditions_named(filters), len(filters.metadata))
+    return statement.rows(connection, {**asker, **values_of(connection, filters)})
+
+
 def statement_of(filters: Filters) -> Prepared:
     """The statement of every filter that asks for the same things, whatever their values."""
     return _statement(_conditions_named(filters), len(filters.metadata))
@@ -159,11 +169,22 @@ def _page_statement(named: tuple[str, ...], metadata: int) -> Prepared:
     return Prepared(page)
 
 
+@lru_cache(maxsize=256)
+def _count_statement(named: tuple[str, ...], metadata: int) -> Prepared:
+    column, conditions = _readable_and_matching(named, metadata, "source_id")
+    found = (
+        select(column.collection, sources.c.shown, func.count())
+        .outerjoin(sources, sources.c.id == column.source_id)
+        .where(*conditions)
+    )
+    return Prepared(found.group_by(column.collection, sources.c.shown))
+
+
 def _readable_and_matching(
-    named: tuple[str, ...], metadata: int
+    named: tuple[str, ...], metadata: int, *more: str
 ) -> tuple[Any, list[ColumnElement[bool]]]:
     """Columns of the documents that the asker may read, and the conditions on them."""
-    columns = [documents.c[name] for name in (*_COMPARED, "public_id")]
+    columns = [documents.c[name] for name in (*_COMPARED, "public_id", *more)]
     let_in = documents.c.reader_set_id.in_(select(READABLE_SETS.c.reader_set_id))
     readable = (
         select(documents.c.id, *columns).where(let_in).cte("readable").prefix_with("MATERIALIZED")

@@ -29,6 +29,7 @@ from indexes.catalog.database import in_batches
 from indexes.catalog.filters import (
     Filters,
     ListPosition,
+    count_documents,
     find_matching_documents,
     find_page,
 )
@@ -341,6 +342,16 @@ class ReadState(IndexInput):
         rows = {row["id"]: row for row in self._connection.execute(_LISTED, wanted).mappings()}
         entries = [_entry_of(rows[row_id]) for row_id, _, _ in page if row_id in rows]
         return entries, (page[-1][1], page[-1][2]) if len(found) > most else None
+
+    def count_documents(
+        self, filters: Filters, principal: Principal
+    ) -> Sequence[tuple[str, str | None, int]]:
+        """Collection, source and number of the documents that the principal may read.
+
+        Raises NotAuthenticated.
+        """
+        self.confirm(principal)
+        return count_documents(self._connection, filters, asker_parameters(principal))
 
     def _check_readable(self, set_of: Prepared, public_id: str, principal: Principal) -> None:
         """Raises NotFound before anything else is read, in the same two steps for what is hidden

@@ -8,6 +8,8 @@ import base64
 import binascii
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -29,6 +31,15 @@ class DocumentPage:
     next: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewSummary:
+    """How many documents somebody may read. Counts of a name: most documents first, then by name."""
+
+    documents: int
+    collections: tuple[tuple[str, int], ...]
+    sources: tuple[tuple[str, int], ...]  # without documents that are in no named folder
+
+
 class DocumentList:
     """Threads may share it."""
 
@@ -47,6 +58,21 @@ class DocumentList:
         following = None if end is None else self._seal(end, bound_to)
         return DocumentPage(documents=tuple(entries), next=following)
 
+    def summary(self, principal: Principal, filters: Filters) -> ViewSummary:
+        """What the pages hold, in numbers. Raises NotAuthenticated."""
+        collections: Counter[str] = Counter()
+        sources: Counter[str] = Counter()
+        with self._catalog.reading() as state:
+            for collection, source, count in state.count_documents(filters, principal):
+                collections[collection] += count
+                if source:
+                    sources[source] += count
+        return ViewSummary(
+            documents=collections.total(),
+            collections=_most_first(collections),
+            sources=_most_first(sources),
+        )
+
     def _seal(self, position: ListPosition, bound_to: bytes) -> str:
         plain = json.dumps(position, ensure_ascii=False).encode("utf-8", "surrogatepass")
         return (
@@ -61,6 +87,10 @@ class DocumentList:
             told = "That cursor is of another list."
             raise BadInput(told, remedy="Begin anew without one, or repeat the filters.") from error
         return key, public_id
+
+
+def _most_first(counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _digest(principal: Principal, filters: Filters) -> bytes:

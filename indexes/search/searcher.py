@@ -149,10 +149,7 @@ class Searcher:
             with self.corpus.latest(principal) as now:
                 if vector is not None and now.snapshot.generation.fingerprint != vector.fingerprint:
                     continue  # another model became active while the question was embedded
-                if at_least is not None and not now.state.has(at_least):
-                    raise TooOld(
-                        remedy="Ask again in a moment or without the position; the catalog may have been put back."
-                    )
+                _check_fresh(now.state, at_least)
                 only = _rows_that_match(now.state, now.snapshot, filters, principal)
                 ranking = _Ranking(question, vector, now.snapshot, now.view, only, mode)
                 selection = self._select(ranking, k, now.state, principal)
@@ -180,17 +177,21 @@ class Searcher:
         with self.corpus.catalog.reading() as state:
             return state.passage(passage_id, principal)
 
-    def confirm(self, principal: Principal, rows: Iterable[Row] = ()) -> None:
-        """The principal may still ask, and read these rows: a look at the catalog alone, no index
-        is touched.
+    def confirm(
+        self, principal: Principal, rows: Iterable[Row] = (), documents: Iterable[str] = ()
+    ) -> None:
+        """The principal may still ask, and read these rows and documents: a look at the catalog
+        alone, no index is touched.
 
-        Raises NotAuthenticated, and Withdrawn if one of the rows is gone, whether from the
-        corpus or from its view.
+        Raises NotAuthenticated, and Withdrawn if one of them is gone, whether from the corpus or
+        from its view.
         """
         wanted = frozenset(rows)
         with self.corpus.catalog.reading() as state:
             state.confirm(principal)
             if wanted and state.readable(wanted, principal) != wanted:
+                raise Withdrawn()
+            if not all(state.may_read_document(each, principal) for each in documents):
                 raise Withdrawn()
 
     def passage_with_document(
@@ -208,6 +209,16 @@ class Searcher:
         """Changes exactly when something that this principal can see changes."""
         with self.corpus.latest(principal) as now:
             return now.view.id
+
+    def view_now(self, principal: Principal, at_least: str | None = None) -> tuple[str, str]:
+        """The id of the view, and the sealed position of the state that it is of.
+
+        Raises NotAuthenticated and TooOld.
+        """
+        mark = None if at_least is None else self._positions.open(at_least)
+        with self.corpus.latest(principal) as now:
+            _check_fresh(now.state, mark)
+            return now.view.id, self._positions.seal(now.state.mark)
 
     def ready(self) -> bool:
         """Whether there are indexes to search, False while they are built anew.
@@ -403,6 +414,15 @@ class _Embedders:
                 f"The index now belongs to {generation.model}.", remedy="Restart with that model."
             )
         return known
+
+
+def _check_fresh(state: ReadState, at_least: Mark | None) -> None:
+    """Raises TooOld."""
+    if at_least is not None and not state.has(at_least):
+        remedy = (
+            "Ask again in a moment or without the position; the catalog may have been put back."
+        )
+        raise TooOld(remedy=remedy)
 
 
 def _rows_that_match(

@@ -8,17 +8,18 @@ from contextlib import suppress
 from functools import partial
 
 from indexes.errors import BadInput, GeneratorError, NoSuchModel
-from indexes.model import Principal, SearchResult
+from indexes.model import Hit, Principal, SearchResult
 from indexes.settings import Settings
 from service.answering import phrases
 from service.answering.evidence import EvidenceJudge
 from service.answering.generate import Completion
+from service.answering.greetings import Courtesy, Greeter, find_courtesy
 from service.answering.growing_answer import Emit, GrowingAnswer
 from service.answering.meaning import Meaning
 from service.answering.metering import Metered, Spent
 from service.answering.permission import LOOKS_AT_ONCE, Permission
 from service.answering.prompt import LeftOut
-from service.answering.quote import answer_nothing_found, answer_with_quotes
+from service.answering.quote import answer_courtesy, answer_nothing_found, answer_with_quotes
 from service.answering.recording import AnswerRecords
 from service.answering.search import Search
 from service.answering.steps import Asked, Found
@@ -48,6 +49,7 @@ class Answerer:
         meaning: Meaning | None = None,
         secret: bytes | None = None,
         records: AnswerRecords | None = None,
+        greeter: Greeter | None = None,
     ) -> None:
         """cpu: shared by all work that burns CPU. rights: who may use which model; if None,
         everybody may use all.
@@ -55,7 +57,8 @@ class Answerer:
         judge: tells whether there is evidence enough; if None, there always is. meaning: supports
         citations across languages; if None, words alone support them. secret: for boundaries and
         cache salts; if None, one is made for this process. records: of what askers are shown; if
-        None, nothing is recorded.
+        None, nothing is recorded. greeter: replies to greetings; if None, they are searched for like
+        every question.
         """
         self.searcher = searcher
         self.permitted_models = PermittedModels(model, rights)
@@ -65,6 +68,7 @@ class Answerer:
         self.templates = templates or BuiltInTemplates()
         self.judge = judge
         self.records = records
+        self.greeter = greeter
         self.completion = Completion(
             settings, secret or secrets.token_bytes(32), meaning=meaning, cpu=cpu
         )
@@ -107,10 +111,16 @@ class Answerer:
         before each call to the model NotAuthenticated and Withdrawn.
         """
         permission = permission or self.make_permission(principal)
-        asked = await self._make_standalone(ask, principal, permission, spent or Spent())
-        found = await self.cpu.run(self._find, asked)
-        growing = GrowingAnswer(found, emit, self.records)
-        answer = await self._answer(growing)
+        courtesy = None if self.greeter is None else find_courtesy(ask.question)
+        asked = await self._make_standalone(ask, principal, permission, spent or Spent(), courtesy)
+        if self.greeter is not None and courtesy is not None:
+            found, text = await self.cpu.run(self.greeter.reply, asked, courtesy)
+            growing = GrowingAnswer(found, emit, self.records)
+            answer = await answer_courtesy(growing, text)
+        else:
+            found = await self.cpu.run(self._find, asked)
+            growing = GrowingAnswer(found, emit, self.records)
+            answer = await self._answer(growing)
         await growing.conclude(answer)
         return answer
 
@@ -131,13 +141,22 @@ class Answerer:
         return await answer_with_quotes(growing, self.cpu, phrases.QUOTED_INSTEAD[asked.language])
 
     async def _make_standalone(
-        self, ask: Ask, principal: Principal, permission: Permission, spent: Spent
+        self,
+        ask: Ask,
+        principal: Principal,
+        permission: Permission,
+        spent: Spent,
+        courtesy: Courtesy | None,
     ) -> Asked:
-        """The question without the conversation before it, and the model that will answer it."""
+        """The question without the conversation before it, and the model that will answer it. A
+        courtesy stays as it is and asks no model; one that may not be asked is refused all the same.
+        """
         begun = time.perf_counter()
         chosen = await self._choose_model(ask, principal)
-        model = None if chosen is None else Metered(chosen, spent)
-        question = await self.completion.make_standalone(ask, principal, model, permission)
+        model = None if chosen is None or courtesy else Metered(chosen, spent)
+        question = ask.question
+        if courtesy is None:
+            question = await self.completion.make_standalone(ask, principal, model, permission)
         return Asked(
             ask=ask,
             principal=principal,
@@ -180,10 +199,11 @@ class Answerer:
         named = (*result.hits, *(omission.hit for omission in result.left_out))
         asked.permission.add_rows((hit.row for hit in named), begun)
         hits = result.hits
+        refused: tuple[Hit, ...] = ()
         left_out = tuple(LeftOut.of(left.hit, left.reason) for left in result.left_out)
         if weak:  # from here on it is a view in which there is nothing
             left_out = (*(LeftOut.of(hit, "weak_evidence") for hit in hits), *left_out)
-            hits = ()
+            refused, hits = hits, ()
         template = None
         if asked.model is not None:
             style = self.settings.llm_style
@@ -196,6 +216,7 @@ class Answerer:
             position=result.position,
             template=template,
             searched=time.perf_counter(),
+            refused=refused,
         )
 
     def _search(self, asked: Asked) -> tuple[SearchResult, bool]:

@@ -2,8 +2,7 @@
 Fridays?".
 
 The model writes it from the caller's own conversation. If there is no model, or it fails, or
-what it wrote is not made of the conversation's words, a rule does: the content words of the
-question before are added.
+what it wrote is not made of the conversation's words, rules do (`follow_ups`).
 """
 
 import asyncio
@@ -14,9 +13,10 @@ from contextlib import aclosing
 
 from indexes.errors import GeneratorError
 from indexes.text.folding import letters_and_digits
-from indexes.text.scripts import UNSPACED, Script, script
+from indexes.text.scripts import Script, script
 from indexes.text.sentences import QUESTION_MARKS
 from indexes.text.words import terms
+from service.answering.follow_ups import complete_by_rule
 from service.answering.prompt import Turn, alternate_turns
 from service.answering.untrusted import disarm_line, remove_invisible
 from service.llm.port import LanguageModel, Message, Prompt
@@ -28,10 +28,8 @@ ANSWER_TOKENS = 96
 WITHIN_S = 20.0  # then the rule has to do
 RECENT_TURNS = 6  # shown to the model
 TURN_CHARS = 600  # of each of them
-CONTEXT_CHARS = 2_000  # of earlier questions, for the rule
+CONTEXT_CHARS = 2_000  # of each turn, whose words the model may use
 LONGEST = 400  # characters of a question that is made of words already said
-FEW = 2  # content words; a question with fewer leans on the one before
-ADDED = 12  # content words at most
 AT_LEAST_SAID = 0.6  # of the words of what the model wrote, that were said before
 
 _TELL: dict[Script, str] = {
@@ -49,14 +47,6 @@ _SHOTS: dict[Script, str] = {
     "zh": "用户：港口几点开放？\n助手：六点。\n最后的问题：那几点关闭？\n改写后的问题：港口几点关闭？\n\n",
 }
 _LABEL = re.compile(r"^(?:[\w ]{0,30}question|[\w ]{0,10}问题)\s*[:：]\s*", re.IGNORECASE)
-_LEANS = re.compile(
-    r"^\W*(?:and|but|or|so|then|also|what about|how about|what if|this|that|these|those|the same|such)\b"
-    r"|\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|there)\b"
-    r"|^\W*(?:那|还有|另外|然后|而且|其|该|这)|[它他她]|呢\W*$",
-    re.IGNORECASE,
-)
-_WORD = re.compile(r"\w+(?:[.,'’]\w+)*")
-_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 async def make_question_standalone(
@@ -79,41 +69,6 @@ async def make_question_standalone(
         else await _ask_model(question, turns[-RECENT_TURNS:], model, style, cache_salt)
     )
     return written or complete_by_rule(question, turns)
-
-
-def complete_by_rule(question: str, turns: Sequence[Turn]) -> str:
-    """The question with the content words of the one before, if it seems to lean on it."""
-    said = ""
-    for earlier in [turn.text[:CONTEXT_CHARS] for turn in turns if turn.role == "user"][
-        -RECENT_TURNS:
-    ]:
-        said = _complete_question(earlier, said)
-    return _complete_question(question, said)
-
-
-def _complete_question(question: str, before: str) -> str:
-    own = {term.form for term in terms(question, question=True)}
-    if len(own) >= FEW and not _LEANS.search(question):
-        return question
-    added = " ".join(_content_words(before, own)[:ADDED])
-    return f"{question} ({added})" if added else question
-
-
-def _content_words(text: str, without: set[str]) -> list[str]:
-    """The content words of a text as they stand there, each once; Chinese as the longest stretches."""
-    spans: list[tuple[int, int]] = []
-    seen = set(without)
-    for term in terms(text, question=True):
-        if term.form in seen:
-            continue
-        seen.add(term.form)
-        word = None if _UNSPACED.match(term.form) else _WORD.match(text, term.start)
-        end = term.start + len(term.form) if word is None else word.end()
-        if spans and term.start < spans[-1][1]:
-            spans[-1] = (spans[-1][0], end)
-        else:
-            spans.append((term.start, end))
-    return [text[start:end] for start, end in spans]
 
 
 async def _ask_model(

@@ -1,4 +1,5 @@
-"""Whether what was found is worth answering from. If it is not, the reply is that of an empty view.
+"""Whether what was found is worth answering from. If it is not, the reply is that of an empty view,
+with the nearest passages beside it for the asker to read.
 
 Evidence is how well the best passage of the caller's view matches: `SearchResult.evidence`, from 0
 to 1. How little is too little depends on the embedding model, the way of searching and the language

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable
 
 from service.answering.budget import Budget
 from service.answering.citations import Citation
+from service.answering.near import choose_nearest, offer_other_words
 from service.answering.prompt import Passage
 from service.answering.recording import AnswerRecords
 from service.answering.steps import Found
 from service.answering.values import (
     Answer,
-    AnswererName,
+    AnsweredBy,
     CitationFound,
     Event,
     Passages,
@@ -80,10 +81,11 @@ class GrowingAnswer:
         if self._first_token_ms is None:
             self._first_token_ms = 1000 * (time.perf_counter() - asked)
 
-    def complete(self, text: str, *, answerer: AnswererName, abstained: bool) -> Answer:
+    def complete(self, text: str, *, answerer: AnsweredBy, abstained: bool) -> Answer:
         """The answer; who made it adds citations and what the model reported."""
         assert self._shown is not None, "an answer shows what it is made from"
         passages, budget = self._shown
+        near = choose_nearest(passages or self.found.near) if abstained else ()
         return Answer(
             text=text,
             citations=(),
@@ -98,6 +100,8 @@ class GrowingAnswer:
             timings=self._timings(),
             answerer=answerer,
             standalone_question=self.found.asked.standalone_question,
+            near=near,
+            advice=offer_other_words(self.found.asked.language, near) if abstained else None,
             position=self.found.position,
         )
 

@@ -21,8 +21,9 @@ T = TypeVar("T")
 class PermissionSource(Protocol):
     """What can tell whether somebody may still read something."""
 
-    def confirm(self, principal: Principal, rows: Iterable[Row]) -> None:
-        """Raises NotAuthenticated, and Withdrawn if not all of these rows may be read any more.
+    def confirm(self, principal: Principal, rows: Iterable[Row], documents: Iterable[str]) -> None:
+        """Raises NotAuthenticated, and Withdrawn if not all of these rows and documents may be read
+        any more.
 
         Blocking.
         """
@@ -40,6 +41,7 @@ class Permission:
         self._principal = principal
         self._threads = threads or Threads(1)
         self._rows: frozenset[Row] = frozenset()
+        self._documents: frozenset[str] = frozenset()
         self._looked = float("-inf")
 
     def add_rows(self, rows: Iterable[Row], read_since: float) -> None:
@@ -53,10 +55,14 @@ class Permission:
             self._looked = max(self._looked, read_since)
         self._rows |= frozenset(rows)
 
+    def add_documents(self, document_ids: Iterable[str]) -> None:
+        """The answer names these documents. Nothing is taken to be confirmed yet."""
+        self._documents |= frozenset(document_ids)
+
     async def confirm(self) -> None:
         """Looks it up now. Raises NotAuthenticated and Withdrawn."""
         began = time.monotonic()
-        await self._threads.run(self._reader.confirm, self._principal, self._rows)
+        await self._threads.run(self._reader.confirm, self._principal, self._rows, self._documents)
         self._looked = began
 
     async def confirm_if_stale(self) -> None:

@@ -1,4 +1,6 @@
-"""Answers without a model: quotes from the passages, or the sentence that says nothing was found."""
+"""Answers without a model: quotes from the passages, the sentence that says nothing was found, or the
+reply to a greeting.
+"""
 
 from dataclasses import replace
 
@@ -16,6 +18,13 @@ async def answer_nothing_found(growing: GrowingAnswer) -> Answer:
     text = phrases.NOTHING_FOUND[asked.language]
     await growing.say(text)
     return growing.complete(text, answerer="model" if asked.model else "quotes", abstained=True)
+
+
+async def answer_courtesy(growing: GrowingAnswer, text: str) -> Answer:
+    """The reply to a greeting or thanks, which is no answer and rests on no passage."""
+    await growing.show(*pack_everything((), ()))
+    await growing.say(text)
+    return growing.complete(text, answerer="service", abstained=False)
 
 
 async def answer_with_quotes(

@@ -68,6 +68,10 @@ class AnswerRecords:
         }
         if budget.left_out:  # the reply tells their titles
             body["left_out"] = [[left.document_id, left.passage_id] for left in budget.left_out]
+        if found.near:  # the reply shows them if nothing else is shown
+            body["near"] = [_passage(passage) for passage in found.near]
+        if found.named:
+            body["documents"] = list(found.named)
         if prompt is not None:
             body["prompt"] = prompt_digest(prompt, self._secret)
         if self._keep_questions:
@@ -137,16 +141,24 @@ def _passage(passage: Passage) -> dict[str, Any]:
     return {**told, "end": passage.end} if passage.cut else told
 
 
+def _outcome(answer: Answer) -> str:
+    if answer.answerer == "service":
+        return "greeted"
+    return "abstained" if answer.abstained else "answered"
+
+
 def _answered(found: Found, answer: Answer) -> Entry:
     body = {
         "kind": "answered",
         "answer": answer.answer_id,
         **who(found.asked.principal),
-        "outcome": "abstained" if answer.abstained else "answered",
+        "outcome": _outcome(answer),
         "answerer": answer.answerer,
         "model": answer.model,
         "citations": [citation.n for citation in answer.citations],
     }
+    if answer.near and answer.passages:  # shown once more, as the nearest
+        body["near"] = [passage.n for passage in answer.near]
     if answer.usage is not None:
         body["tokens"] = [answer.usage.prompt_tokens, answer.usage.completion_tokens]
     return Entry(body=body, subject=answer.answer_id)

@@ -46,10 +46,12 @@ class Replay:
     view_id: str
     template: str | None
     model: str | None
-    outcome: str | None  # answered | abstained; None if it was never finished
+    outcome: str | None  # answered | abstained | greeted; None if it was never finished
     citations: tuple[int, ...]
     question: str | None  # None if it was not kept
     passages: tuple[ReplayedPassage, ...]
+    near: tuple[ReplayedPassage, ...]  # shown because nothing answered
+    documents: tuple[str, ...]  # ids of those whose titles it named
     # to the letter what the model was given; None if it cannot be told
     prompt: Prompt | None = None
 
@@ -86,6 +88,15 @@ def replay(
     """
     asked = find_asked(records)
     ended = next((record for record in records if record["kind"] == "answered"), {})
+
+    def replay_passages(told: Sequence[Record]) -> tuple[ReplayedPassage, ...]:
+        return tuple(
+            _replay_passage(n, each, state, reader, asker, removed_too=removed_too)
+            for n, each in enumerate(told, start=1)
+        )
+
+    passages = replay_passages(asked["passages"])
+    again = [each for each in passages if each.n in ended.get("near", ())]
     return Replay(
         answer_id=asked["answer"],
         at=asked["at"],
@@ -96,10 +107,9 @@ def replay(
         outcome=ended.get("outcome"),
         citations=tuple(ended.get("citations", ())),
         question=asked.get("question"),
-        passages=tuple(
-            _replay_passage(n, told, state, reader, asker, removed_too=removed_too)
-            for n, told in enumerate(asked["passages"], start=1)
-        ),
+        passages=passages,
+        near=tuple(again) or replay_passages(asked.get("near", ())),
+        documents=tuple(asked.get("documents", ())),
     )
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from indexes.model import Hit, Principal
 from indexes.text.scripts import Script, script
+from service.answering.near import choose_nearest
 from service.answering.permission import Permission
-from service.answering.prompt import LeftOut
+from service.answering.prompt import Excerpt, LeftOut, Passage, pack_passages
 from service.answering.untrusted import make_inert
 from service.answering.values import Ask
 from service.llm.port import LanguageModel
@@ -49,3 +50,10 @@ class Found:
     position: str
     template: Template | None  # None if no model is asked
     searched: float
+    refused: tuple[Hit, ...] = ()  # what matched too weakly to answer from, best first
+    named: tuple[str, ...] = ()  # ids of the documents whose titles a greeting names
+
+    @property
+    def near(self) -> tuple[Passage, ...]:
+        """The nearest of what was refused: for the asker to read, and for nothing to answer from."""
+        return choose_nearest(pack_passages([Excerpt(hit, len(hit.text)) for hit in self.refused]))

@@ -10,6 +10,8 @@ from service.answering.citations import Citation
 from service.answering.prompt import Passage, Turn
 
 AnswererName = Literal["model", "quotes"]
+AnsweredBy = AnswererName | Literal["service"]
+"""`service`: a greeting or thanks, which nothing has to answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +76,15 @@ class Answer:
     model: str | None  # None if no model was called
     template: str | None  # "name@version"; None if no model was called
     timings: Timings
-    answerer: AnswererName
+    answerer: AnsweredBy
     cut_off: bool = False  # at the length that was asked for
     # what the caller should know: quotes instead of the model, a shortened answer
     notice: str | None = None
     # what was searched for; None if that is the question as it was put
     standalone_question: str | None = None
+    # if nothing answers: the nearest passages, whether they were shown to the answerer or not
+    near: tuple[Passage, ...] = ()
+    advice: str | None = None  # if nothing answers: how to ask with other words
     # sealed; different each time, whatever happened
     position: str = field(default="", compare=False)
 

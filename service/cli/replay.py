@@ -58,6 +58,12 @@ def _lines(shown: "Replay") -> list[str]:
     ]
     for passage in shown.passages:
         lines += _passage_lines(passage)
+    if shown.near:
+        lines.append("Nothing answered; shown as the nearest:")
+    for passage in shown.near:
+        lines += _passage_lines(passage)
+    if shown.documents:
+        lines.append(f"It named the titles of: {', '.join(shown.documents)}")
     if shown.prompt is not None:
         lines.append("The prompt, to the letter:")
         turns = [[each.role, each.content] for each in shown.prompt.messages or ()]

@@ -48,7 +48,8 @@ def _replay(runtime: Runtime, answer_id: str, caller: Principal) -> Replay:
         if not is_asker(asked, caller):
             raise NotFound
         shown = replay(records, state, caller, caller)
-    readable = [each.document_id for each in shown.passages if each.passage is not None]
+    told = (*shown.passages, *shown.near)
+    readable = [each.document_id for each in told if each.passage is not None]
     runtime.trail.record(shown_again(caller, shown.answer_id, readable))
     style = runtime.settings.llm_style
     templates = CatalogTemplates(runtime.catalog)

@@ -2,6 +2,8 @@
 
 from typing import Self
 
+from pydantic import Field
+
 from service.answering.replay import Replay, ReplayedPassage
 from service.http.replies import PassageReply, Reply
 
@@ -43,6 +45,12 @@ class AnswerReply(Reply):
     citations: tuple[int, ...]
     question: str | None
     passages: tuple[ReplayedPassageReply, ...]
+    near: tuple[ReplayedPassageReply, ...] = Field(
+        description="The nearest passages, if nothing answered."
+    )
+    documents: tuple[str, ...] = Field(
+        description="Ids of the documents whose titles the reply to a greeting named."
+    )
     prompt: tuple[TurnReply, ...] | str | None
 
     @classmethod
@@ -64,5 +72,7 @@ class AnswerReply(Reply):
             citations=shown.citations,
             question=shown.question,
             passages=tuple(ReplayedPassageReply.of(each) for each in shown.passages),
+            near=tuple(ReplayedPassageReply.of(each) for each in shown.near),
+            documents=shown.documents,
             prompt=prompt,
         )

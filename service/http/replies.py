@@ -14,7 +14,7 @@ from indexes.formats import PageKind
 from indexes.model import DocumentView, Hit, Mode, PageMark, Principal, Readers, SearchResult
 from service.answering.citations import Citation
 from service.answering.prompt import LeftOut, Passage
-from service.answering.values import Answer, AnswererName
+from service.answering.values import Answer, AnsweredBy
 from service.runtime import Readiness
 
 MARK_SCHEMA: dict[str, Any] = {  # a triple in words that every generator of clients understands
@@ -188,18 +188,27 @@ class AskReply(Reply):
     model: str | None
     template: str | None
     timings: TimingsReply
-    answerer: AnswererName
+    answerer: AnsweredBy = Field(
+        description="`service` if there was nothing to answer: a greeting, thanks."
+    )
     notice: str | None
     standalone_question: str | None = Field(
         description="What was searched for, if that is not the question."
     )
+    near: tuple[PassageReply, ...] = Field(
+        description="If nothing answers: the nearest passages, at most three, whether the answerer was shown them"
+        " or not. They are no answer, and numbered for themselves."
+    )
+    advice: str | None = Field(description="If nothing answers: how to ask with other words.")
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
-        shown = tuple(PassageReply.of(passage) for passage in answer.passages)
-        return cls.model_validate(
-            _shared_fields(cls, answer) | {"answer": answer.text, "passages": shown}
-        )
+        own = {
+            "answer": answer.text,
+            "passages": tuple(PassageReply.of(passage) for passage in answer.passages),
+            "near": tuple(PassageReply.of(passage) for passage in answer.near),
+        }
+        return cls.model_validate(_shared_fields(cls, answer) | own)
 
 
 class DoneReply(AskReply):

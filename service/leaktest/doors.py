@@ -223,6 +223,10 @@ def _ask_calls_in_form(known: Knowledge, *, stream: bool) -> Iterator[Call]:
     yield ask(f"default {way}", max_tokens=40)
     yield ask(f"history {way}", history=turns)
     yield ask(f"fallback {way}", fallback="quotes", mode="keyword")
+    for number, courtesy in enumerate(("Hello", "有哪些文档？", "Thanks")):
+        yield ask(f"courtesy {number} {way}", question=courtesy, answerer="quotes")
+    narrowed = {"collection": "default"}
+    yield ask(f"courtesy narrowed {way}", question="help", filters=narrowed, answerer="quotes")
     for name in (*known.templates, "no-such-template"):
         yield ask(f"template {name} {way}", template=name)
         yield ask(f"template {name}@1 {way}", template=f"{name}@1")

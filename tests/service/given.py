@@ -47,7 +47,9 @@ class Library:
             hits=self.hits[:k], view_id=self.view_id, exactness="exact", mode="hybrid"
         )
 
-    def confirm(self, principal: Principal, rows: Iterable[Row] = ()) -> None:
+    def confirm(
+        self, principal: Principal, rows: Iterable[Row] = (), documents: Iterable[str] = ()
+    ) -> None:
         """Nobody takes anything away here."""
 
 

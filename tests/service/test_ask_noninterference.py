@@ -15,11 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexes.catalog import templates
+from indexes.catalog.filters import Filters
 from indexes.catalog.template_choice import TemplateText
 from indexes.errors import ClearanceError, NotFound
 from indexes.model import Principal, Readers, SearchResult
+from indexes.search.document_list import DocumentList, ViewSummary
 from service.answering.answerer import Answerer
 from service.answering.evidence import SETTING, EvidenceJudge
+from service.answering.greetings import Greeter
 from service.answering.prompt import Turn
 from service.answering.values import Ask
 from service.http.replies import AskReply
@@ -43,6 +46,10 @@ ASKS = (
     Ask(question="alpha", template="hidden0"),
     Ask(question="alpha", template="hidden1@1"),
     Ask(question="canteen nothing at all", k=2),
+    Ask(question="nobody asks for what the alpha of the gamma ray is", answerer="quotes"),
+    Ask(question="What can I ask here?"),
+    Ask(question="你好", filters=Filters(path_prefix="mine")),
+    Ask(question="And the salary?", history=HISTORY, answerer="quotes"),
 )
 
 text = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)
@@ -65,8 +72,16 @@ def replies(world: World) -> list[bytes]:
     source, limiter = CatalogTemplates(world.catalog), Threads(1)
     model, secret = ScriptedModel(echo), world.catalog.secret
     judge = EvidenceJudge(world.searcher.corpus)
+    greeter = Greeter(world.searcher, DocumentList(world.catalog))
     by = Answerer(
-        world.searcher, model, world.settings, limiter, templates=source, judge=judge, secret=secret
+        world.searcher,
+        model,
+        world.settings,
+        limiter,
+        templates=source,
+        judge=judge,
+        secret=secret,
+        greeter=greeter,
     )
     said = []
     for ask in ASKS:
@@ -177,6 +192,29 @@ def test_the_comparison_catches_evidence_of_what_is_hidden(
     change_what_is_hidden(world, ("put", 0, "alpha salary budget", ("group:eng",), ""))
     assert replies(world) != before
     world.close()
+
+
+def test_what_is_compared_has_passages_that_are_near_and_titles(tmp_path: Path) -> None:
+    world = opened(str(tmp_path), ["alpha salary the of", "beta canteen the of"])
+    refuse_about(world, "alpha salary budget", above=True)
+    said = b"\n".join(replies(world))
+    assert b'"near":[{' in said
+    assert b"- mine0" in said
+    assert "您可以阅读的文档：2份".encode() in said
+    world.close()
+
+
+def test_the_comparison_catches_counts_of_what_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = DocumentList.summary
+
+    def of_everybody(self: DocumentList, principal: Principal, filters: Filters) -> ViewSummary:
+        everybody = Principal(name="user:bob", groups=frozenset({"group:hr"}))
+        return honest(self, everybody, filters)
+
+    monkeypatch.setattr(DocumentList, "summary", of_everybody)
+    assert leaks(tmp_path)
 
 
 def leaks(folder: Path) -> bool:

@@ -5,6 +5,7 @@ else.
 import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from indexes.catalog.filters import Filters
+from indexes.model import Principal
+from indexes.search.document_list import DocumentList
 from service.app import create_app
 from service.leaktest.comparing import ObservedReply, make_comparable
 from service.leaktest.doors import PLAIN_FILTERS
@@ -152,3 +156,28 @@ def _principal(name: str) -> Any:
     from indexes.model import Principal
 
     return Principal(name=name)
+
+
+def test_counts_are_those_of_the_view_by_collection_and_source(tmp_path: Path) -> None:
+    world = World(tmp_path / "home")
+    world.people(eve=["staff"])
+    book, shelf = (
+        world.catalog.sources.add(name, tmp_path / name, by=TESTER) for name in ("book", "shelf")
+    )
+    for n in range(5):
+        world.put(
+            f"source:{shelf.id}/{n}", "Text.", "group:staff", source_id=shelf.id, collection="laws"
+        )
+        world.put(
+            f"source:{book.id}/{n}", "Text.", "user:bob", source_id=book.id, collection="secret"
+        )
+    world.put(f"source:{book.id}/open", "Text.", "public", source_id=book.id)
+    world.put("loose", "Text.", "public")
+    documents, eve = DocumentList(world.catalog), Principal(name="user:eve")
+    told = documents.summary(eve, Filters())
+    assert told.documents == 7
+    assert told.collections == (("laws", 5), ("default", 2))
+    assert told.sources == ((shelf.shown, 5), (book.shown, 1))
+    assert documents.summary(eve, Filters(collection="laws")).documents == 5
+    assert documents.summary(Principal(name="user:nil"), Filters(collection="laws")).documents == 0
+    world.close()

@@ -30,7 +30,7 @@ from service.answering.evidence import (
     read_thresholds,
     share_a_language,
 )
-from service.answering.phrases import NOTHING_FOUND
+from service.answering.phrases import NOTHING_FOUND, OTHER_WORDS
 from service.answering.values import Answer, Ask, Event
 from service.http.replies import AskReply
 from service.operating.threads import Threads
@@ -110,15 +110,20 @@ def test_weak_evidence_gets_the_fixed_answer_and_no_model_is_asked(
     assert model is None or (model.calls, model.count_calls) == ([], 0)
 
 
-def test_it_is_the_reply_of_an_empty_view_but_for_what_was_left_out(world: World) -> None:
+def test_it_is_the_reply_of_an_empty_view_but_for_what_is_near_and_was_left_out(
+    world: World,
+) -> None:
     threshold(world.catalog, 0.99)
     model = ScriptedModel()
     little = plain(ask(world, QUESTION, model))
     left_out = little["budget"].pop("left_out")
+    assert [each["title"] for each in little.pop("near")] == [each["title"] for each in left_out]
+    assert "harbour" in little.pop("advice")
     for uri in ("harbour", "berths", "keeper"):
         world.relabel(uri, "group:eng")
     empty = plain(ask(world, QUESTION, model))
     assert (len(left_out), empty["budget"].pop("left_out")) == (3, [])
+    assert (empty.pop("near"), empty.pop("advice")) == ([], OTHER_WORDS["en"])
     assert little | {"view_id": ""} == empty | {"view_id": ""}
 
 
@@ -212,6 +217,8 @@ def test_a_hidden_answer_looks_like_none_at_all(tmp_path: Path) -> None:
         reply = plain(ask(world, ASIDE, ScriptedModel("never asked")))
         for left in reply["budget"]["left_out"]:
             left.update(passage_id="", document_id="")
+        for near in reply["near"]:
+            near.update(id="", document_id="")
         replies.append(json.dumps(reply | {"view_id": ""}).encode())
         world.close()
     assert replies[0] == replies[1]
@@ -371,6 +378,9 @@ def test_every_address_tells_it_alike(house: Any, http: TestClient) -> None:
     said.append(reply["output"][-1]["content"][0]["text"])
     streamed = http.post("/ask", json={"question": question, "stream": True}, headers=headers).text
     assert said == [NOTHING_FOUND["en"]] * 4
-    assert "three per cent" not in streamed
+    before, done, end = streamed.partition("event: done")
+    assert done
+    assert "three per cent" not in before, "only what is near tells it"
+    assert "three per cent" not in json.loads(end.partition("data: ")[2])["answer"]
     assert NOTHING_FOUND["en"] in streamed
     assert house.model.calls == []

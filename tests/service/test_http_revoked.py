@@ -198,7 +198,7 @@ class Taking:
         self.error: Exception | None = None
         self.looks = 0
 
-    def confirm(self, principal: Principal, rows: Iterable[Row]) -> None:
+    def confirm(self, principal: Principal, rows: Iterable[Row], documents: Iterable[str]) -> None:
         self.looks += 1
         if self.error is not None:
             raise self.error
