@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from indexes.model import Hit, Principal
 from indexes.text.scripts import Script, script
+from service.answering.answer_check.verdict import Verdict
 from service.answering.permission import Permission
 from service.answering.prompt import LeftOut
 from service.answering.untrusted import make_inert
@@ -49,3 +50,6 @@ class Found:
     position: str
     template: Template | None  # None if no model is asked
     searched: float
+    # which sentences answer, and how surely; None if nobody has judged it
+    verdict: Verdict | None = None
+    least_strength: float | None = None  # of an answer made of quotes; None: what comes with the check

@@ -284,7 +284,7 @@ def test_a_model_that_becomes_active_during_a_search_is_not_judged_by_the_thresh
         return world.search("ada", QUESTION)
 
     judge = EvidenceJudge(world.searcher.corpus)
-    assert not judge.search_with_evidence(QUESTION, search)[1]
+    assert not judge.search_with_evidence(QUESTION, search).weak
 
 
 @pytest.mark.parametrize(
