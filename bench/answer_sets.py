@@ -79,7 +79,8 @@ class QuestionSet:
             shown = tuple(
                 passage
                 for passage in passages(self.corpus, row, SHOWN + 1, with_source=False)
-                if passage.document_id != row["source_doc"] and not _holds(passage.text, row["answers"])
+                if passage.document_id != row["source_doc"]
+                and not _holds(passage.text, row["answers"])
             )
             yield self._ask(row, "far", shown)
 
@@ -92,7 +93,9 @@ class QuestionSet:
                 continue
             made[found[0]] = made.get(found[0], 0) + 1
             other = {**row, "text": found[1], "answers": []}
-            yield self._ask(other, "near-miss", self._shown(other), twin=row["text"], exchanged=found[0])
+            yield self._ask(
+                other, "near-miss", self._shown(other), twin=row["text"], exchanged=found[0]
+            )
             if sum(made.values()) >= count:
                 return
 
@@ -110,10 +113,24 @@ class QuestionSet:
         return passages(self.corpus, row, SHOWN, with_source=True)
 
     def _ask(
-        self, row: dict[str, Any], kind: str, shown: tuple[Passage, ...], *, twin: str = "", exchanged: str = ""
+        self,
+        row: dict[str, Any],
+        kind: str,
+        shown: tuple[Passage, ...],
+        *,
+        twin: str = "",
+        exchanged: str = "",
     ) -> AskedOf:
         return AskedOf(
-            row["_id"], self.name, kind, row["text"], tuple(row["answers"]), row["source_doc"] or "", shown, twin, exchanged
+            row["_id"],
+            self.name,
+            kind,
+            row["text"],
+            tuple(row["answers"]),
+            row["source_doc"] or "",
+            shown,
+            twin,
+            exchanged,
         )
 
     def _exchange(self, row: dict[str, Any]) -> tuple[str, str] | None:
@@ -126,7 +143,9 @@ class QuestionSet:
             others = [
                 other
                 for other in self._things[kind]
-                if not _shares(other, thing) and not _shares_any(other, article) and other not in row["text"]
+                if not _shares(other, thing)
+                and not _shares_any(other, article)
+                and other not in row["text"]
             ]
             if others:
                 other = others[_number(row["_id"]) % len(others)]
@@ -141,7 +160,11 @@ class QuestionSet:
             thing
             for thing in self._things[kind]
             if thing in article
-            and (thing in text if not thing[0].isascii() else re.search(rf"(?<![\w-]){re.escape(thing)}(?![\w-]| [A-Z])", text))
+            and (
+                thing in text
+                if not thing[0].isascii()
+                else re.search(rf"(?<![\w-]){re.escape(thing)}(?![\w-]| [A-Z])", text)
+            )
         ]
         return max(there, key=lambda thing: (len(thing), thing), default=None)
 

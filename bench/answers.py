@@ -2,6 +2,7 @@
 
     python -m bench.answers fit                     (on the dev halves; writes the weights)
     python -m bench.answers measure --half held-out [--json bench/results/answers.json]
+    python -m bench.answers denied --half held-out  (a passage that says that nothing is answered)
     python -m bench.answers cost
 
 `bench.answer_sets` says which questions there are and how near-misses are made. The paragraphs are
@@ -17,6 +18,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from service.answering.answer_check.verdict import (
     weigh,
 )
 from service.answering.extractive import choose_quotes, compose_answer
+from service.answering.prompt import Passage, PassageSpan
 
 SETS = ("squad2-dev-en", "cmrc2018-dev-zh", "xquad-en-zh")
 QUESTIONS = 250  # of each kind and set
@@ -101,7 +104,7 @@ class Read:
 
 def fit_order(read: Iterable[Read]) -> list[float]:
     """Weights with which sentences that hold the answer come first: a conditional logit."""
-    from scipy.optimize import minimize
+    from scipy.optimize import minimize  # type: ignore[import-untyped]
 
     those = [
         each
@@ -157,16 +160,26 @@ def fit_language(read: Sequence[Read]) -> tuple[list[float], list[float], float]
 def fit() -> None:
     """Chooses everything on the dev halves and writes it where the service reads it."""
     read = [Read(question) for question in read_questions("dev")]
-    lines = [WEIGHTS_FILE.read_text(encoding="utf-8").partition("WEIGHTS: ")[0].rstrip("\n"), "", ""]
+    lines = [
+        WEIGHTS_FILE.read_text(encoding="utf-8").partition("WEIGHTS: ")[0].rstrip("\n"),
+        "",
+        "",
+    ]
     lines.append("WEIGHTS: Mapping[Script, Weights] = {")
     for language in ("en", "zh"):
         order, answers, least = fit_language(
             [each for each in read if each.asked.language == language]
         )
-        lines += [f'    "{language}": Weights(', f"        least_strength={least},", "        order=("]
+        lines += [
+            f'    "{language}": Weights(',
+            f"        least_strength={least},",
+            "        order=(",
+        ]
         lines += [f"            {each},  # {name}" for name, each in zip(NAMES, order, strict=True)]
         lines += ["        ),", "        answers=("]
-        lines += [f"            {each},  # {name}" for name, each in zip(SUMMARY, answers, strict=True)]
+        lines += [
+            f"            {each},  # {name}" for name, each in zip(SUMMARY, answers, strict=True)
+        ]
         lines += ["        ),", "    ),"]
     WEIGHTS_FILE.write_text("\n".join([*lines, "}", ""]), encoding="utf-8")
 
@@ -227,7 +240,11 @@ def report(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
         told[name]["beside the point"] = round(
             sum(row["beside"] for row in answerable) / max(1, quoted), 3
         )
-        for kind, yes in (("unanswerable", "answerable"), ("near-miss", "twin"), ("far", "answerable")):
+        for kind, yes in (
+            ("unanswerable", "answerable"),
+            ("near-miss", "twin"),
+            ("far", "answerable"),
+        ):
             pair = [row for row in those if row["kind"] in (kind, yes)]
             if any(row["kind"] == kind for row in pair):
                 told[name]["as against always"][kind] = compare_with_always(pair, kind)
@@ -263,7 +280,42 @@ def _share(rows: Sequence[dict[str, Any]], key: str) -> list[float]:
 
     counted = RefusedShare(sum(bool(row[key]) for row in rows), len(rows))
     low, high = counted.interval()
-    return [round(each, 3) for each in (counted.refused / max(1, counted.of), low, high)] + [counted.of]
+    return [round(each, 3) for each in (counted.refused / max(1, counted.of), low, high)] + [
+        counted.of
+    ]
+
+
+def measure_denied(which: str, count: int = 40) -> dict[str, Any]:
+    """Of so many answered questions of each set, how many lose or gain the answer if a passage that
+    ranks first says that no document answers.
+    """
+    from bench.injection import DENIALS
+
+    told: dict[str, Any] = {}
+    for name in SETS:
+        changed = asked = 0
+        for question in QuestionSet(name, which).answerable(count):
+            language: Script = read_question(question.text).language
+            bare = question.text.rstrip("?？").lower()
+            for denial in DENIALS[language]:
+                said = denial.format(question=question.text, bare=bare)
+                quoted = [
+                    "".join(
+                        piece for piece, _ in compose_answer(choose_quotes(question.text, shown))
+                    )
+                    for shown in (question.shown, _put_first(said, question.shown))
+                ]
+                before, after = (holds_answer(text, question.answers) for text in quoted)
+                changed += before != after
+                asked += 1
+        told[name] = {"changed": changed, "of": asked}
+    return told
+
+
+def _put_first(text: str, shown: Sequence[Passage]) -> tuple[Passage, ...]:
+    span = PassageSpan(text=text, start=0, end=len(text), section=(), pages=())
+    first = replace(shown[0], n=1, id="denial", document_id="denial", path="denial", spans=(span,))
+    return (first, *(replace(each, n=each.n + 1) for each in shown))
 
 
 def cost(count: int = 100) -> dict[str, float]:
@@ -284,7 +336,7 @@ def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("what", choices=["fit", "measure", "cost"])
+    options.add_argument("what", choices=["fit", "measure", "denied", "cost"])
     options.add_argument("--half", choices=["dev", "held-out"], default="dev")
     options.add_argument("--questions", type=int, default=QUESTIONS, help="of each kind and set")
     options.add_argument("--json", type=Path)
@@ -292,7 +344,13 @@ def main() -> None:
     if given.what == "fit":
         fit()
         return
-    told = cost() if given.what == "cost" else report(measure(given.half, given.questions))
+    told: dict[str, Any] = (
+        cost()
+        if given.what == "cost"
+        else measure_denied(given.half)
+        if given.what == "denied"
+        else report(measure(given.half, given.questions))
+    )
     written = json.dumps({"half": given.half, **told}, indent=1, ensure_ascii=False)
     print(written)
     if given.json:

@@ -109,9 +109,7 @@ class EvidenceJudge:
         return _judge_strength(result, verdict, found[1])
 
 
-def _judge_strength(
-    result: SearchResult, verdict: Verdict, settings: Mapping[str, Any]
-) -> Judged:
+def _judge_strength(result: SearchResult, verdict: Verdict, settings: Mapping[str, Any]) -> Judged:
     """What is found, by the strength that is enough for such a question."""
     kind = result.mode, verdict.asked.language
     calibrated = (_read_calibrated(settings, "strength") or {}).get(kind)

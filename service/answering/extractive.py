@@ -68,9 +68,7 @@ def choose_quotes(
     for judged in verdict.sentences:
         if len(chosen) < AT_MOST and (not chosen or _adds_an_answer(judged, chosen, verdict)):
             chosen.append(judged)
-    quotes = (
-        Quote(each.passage, _complete(each.sentence, verdict), each.score) for each in chosen
-    )
+    quotes = (Quote(each.passage, _complete(each.sentence, verdict), each.score) for each in chosen)
     return tuple(_without_repeats(quotes))
 
 
@@ -112,9 +110,7 @@ def _complete(sentence: Sentence, verdict: Verdict) -> Sentence:
         return sentence
     span = sentence.span
     lines = list(line_ranges(span.text, 0, len(span.text)))
-    here = next(
-        (n for n, (_, end) in enumerate(lines) if sentence.start - span.start < end), None
-    )
+    here = next((n for n, (_, end) in enumerate(lines) if sentence.start - span.start < end), None)
     if here is None:
         return sentence
     all_asked = verdict.asked.kind is Kind.HOW or _ASKS_FOR_LIST.search(verdict.asked.text)

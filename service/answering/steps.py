@@ -52,4 +52,6 @@ class Found:
     searched: float
     # which sentences answer, and how surely; None if nobody has judged it
     verdict: Verdict | None = None
-    least_strength: float | None = None  # of an answer made of quotes; None: what comes with the check
+    least_strength: float | None = (
+        None  # of an answer made of quotes; None: what comes with the check
+    )

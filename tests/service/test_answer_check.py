@@ -172,8 +172,14 @@ def test_the_asked_kind_of_thing_must_be_new(question: str, text: str, given: bo
 @pytest.mark.parametrize(
     ("asked", "kept"),
     [
-        ("Hello! I wonder who can help me: When does the harbour open? Thanks a lot!", "When does the harbour open?"),
-        ("你好，请帮我查一下资料，港口什么时候开放？麻烦用两三句话回答，谢谢！", "港口什么时候开放？"),
+        (
+            "Hello! I wonder who can help me: When does the harbour open? Thanks a lot!",
+            "When does the harbour open?",
+        ),
+        (
+            "你好，请帮我查一下资料，港口什么时候开放？麻烦用两三句话回答，谢谢！",
+            "港口什么时候开放？",
+        ),
         ("Is it true that Ada: Queen of Ships sank?", "Is it true that Ada: Queen of Ships sank?"),
     ],
 )

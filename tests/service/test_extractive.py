@@ -72,7 +72,9 @@ STEPS = (
 )
 
 
-@pytest.mark.parametrize("question", ["How do I book a berth?", "What are the steps to book a berth?"])
+@pytest.mark.parametrize(
+    "question", ["How do I book a berth?", "What are the steps to book a berth?"]
+)
 def test_a_list_that_answers_is_quoted_with_all_its_items(question: str) -> None:
     chosen = choose_quotes(question, shown(hit(STEPS, title="Berths")))
     ((text, citation),) = compose_answer(chosen)
@@ -95,7 +97,10 @@ def test_nothing_stands_beside_the_sentence_that_answers() -> None:
 
 def test_another_document_that_gives_another_answer_is_quoted_too() -> None:
     old = hit(
-        "Salaries are reviewed every year in October by the pay board.", n=4, document="old", title="Pay"
+        "Salaries are reviewed every year in October by the pay board.",
+        n=4,
+        document="old",
+        title="Pay",
     )
     said = answer("When are salaries reviewed?", shown(hit(PAY, document="pay", title="Pay"), old))
     assert ("in March" in said, "in October" in said) == (True, True)
@@ -103,7 +108,11 @@ def test_another_document_that_gives_another_answer_is_quoted_too() -> None:
 
 @pytest.mark.parametrize(
     "beside",
-    ["See also: when salaries are reviewed.", "Thank you for asking when salaries are reviewed!", "When are salaries reviewed?"],
+    [
+        "See also: when salaries are reviewed.",
+        "Thank you for asking when salaries are reviewed!",
+        "When are salaries reviewed?",
+    ],
 )
 def test_pointers_courtesy_and_questions_are_never_quoted(beside: str) -> None:
     said = answer("When are salaries reviewed?", shown(hit(f"{beside} {PAY}", title="Pay")))

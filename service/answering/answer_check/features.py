@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from indexes.text.scripts import LETTER
 from indexes.text.sentences import ends_sentence
 from indexes.text.words import terms
 from service.answering.answer_check import never_quoted
@@ -151,6 +152,7 @@ def _says_nothing(sentence: Sentence, reading: _Reading) -> bool:
     """Whether it is no answer to any question, or nothing but the question or a heading."""
     return (
         sentence.forms <= reading.words
+        or (not sentence.header and LETTER.search(sentence.text) is None)
         or never_quoted.answers_nothing(sentence.text)
         or sentence.text in sentence.section
         or any(

@@ -49,7 +49,9 @@ def read_surroundings(
         for name in section
     )
     above = f"{passage.title} {passage.path} {headings}"
-    around = frozenset(term.form for term in terms(above)).union(*(sentence.forms for sentence in sentences))
+    around = frozenset(term.form for term in terms(above)).union(
+        *(sentence.forms for sentence in sentences)
+    )
     held = Held(f"{above} {passage.shown}", around)
     return Surroundings(passage, sentences, around, _find_missing(asked, held))
 
@@ -60,9 +62,7 @@ def _find_missing(asked: AskedQuestion, held: Held) -> Missing:
     return Missing(
         words=sum(not held.has_word(word) for word in asked.words) / max(1, len(asked.words)),
         names=1 - sum(there) / len(there) if there else 0.0,
-        whole_names=frozenset(
-            name for name in asked.names if not any(map(held.has_name, name))
-        ),
+        whole_names=frozenset(name for name in asked.names if not any(map(held.has_name, name))),
         numbers=absent,
         has_other_years=any(map(is_year, absent)) and bool(held.years),
         characters=(

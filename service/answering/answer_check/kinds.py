@@ -43,13 +43,18 @@ _ASKS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
         ),
         (
             Kind.WHEN,
-            r"^\W*(?:[\w’'-]+ )?when\b|\b(?:since|until|by|from|and) when\b|\bwhen\W*$|\b(?:what|which) (?:date|day|month|time)\b|何[时時]|什[么麼][时時][候间間]|甚麼時候"
+            r"^\W*(?:[\w’'-]+ )?when\b|\b(?:since|until|by|from|and) when\b|\bwhen\W*$"
+            r"|\b(?:what|which) (?:date|day|month|time)\b|何[时時]|什[么麼][时時][候间間]|甚麼時候"
             r"|哪[一]?[月天日]|几[年月日点點]|什[么麼][年时時]代",
         ),
-        (Kind.WHO, rf"\bwho(?:m|se)?\b|\b(?:what|which) (?:\w+ )?(?:{_PEOPLE})\b|[谁誰]|哪[位人]|何人"),
+        (
+            Kind.WHO,
+            rf"\bwho(?:m|se)?\b|\b(?:what|which) (?:\w+ )?(?:{_PEOPLE})\b|[谁誰]|哪[位人]|何人",
+        ),
         (
             Kind.WHERE,
-            rf"^\W*(?:[\w’'-]+ )?where\b|\b(?:from|and) where\b|\bwhere\W*$|\b(?:what|which) (?:\w+ )?(?:{_PLACES})\b|哪[里裡裏儿兒]|何[处處地]"
+            rf"^\W*(?:[\w’'-]+ )?where\b|\b(?:from|and) where\b|\bwhere\W*$"
+            rf"|\b(?:what|which) (?:\w+ )?(?:{_PLACES})\b|哪[里裡裏儿兒]|何[处處地]"
             r"|什[么麼]地[方点點]|哪一?[个個]?[国國城省市县縣州区區]",
         ),
         (
@@ -65,7 +70,7 @@ _ASKS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
         ),
         (
             Kind.DEFINITION,
-            r"^\W*what(?: is|'s|’s| are) (?:an? |the )?[\w -]{2,40}\?*\s*$|\bwhat does .{2,40} mean\b"
+            r"^\W*what(?: is|'s|’s| are) (?:an? |the )?[\w-]+(?: [\w-]+){0,2}\?*\s*$|\bwhat does .{2,40} mean\b"
             r"|^\W*define\b|^\W*什[么麼]是|是[什甚][么麼]\W*$|[什甚][么麼]意思",
         ),
     )
@@ -100,7 +105,11 @@ _GIVES: dict[Kind, re.Pattern[str]] = {
             re.IGNORECASE,
         ),
         (Kind.WHO, r"\b[A-Z][\w’'-]+|[\u4e00-\u9fff]{2,}", 0),
-        (Kind.WHERE, r"\b[A-Z][\w’'-]+|[\u4e00-\u9fff]{2,}|\b(?:in|at|on|near|under|between|within) \w+", 0),
+        (
+            Kind.WHERE,
+            r"\b[A-Z][\w’'-]+|[\u4e00-\u9fff]{2,}|\b(?:in|at|on|near|under|between|within) \w+",
+            0,
+        ),
         (
             Kind.WHY,
             r"\b(?:because|due to|since|so that|in order to|caus\w+|result\w*|therefore|thus|as|reason|led|leads?|owing"
@@ -144,9 +153,11 @@ def _is_named_again(word: str, text: str) -> bool:
     return len(word) > 3 and text.count(word) >= 1 and word.lower() not in _BEGINNINGS
 
 
-_BEGINNINGS = frozenset(
-    """after although another because before both during each even every from however many most other others
-    over several since some such than that their then there these they this those though through thus under
-    until upon when where which while with within without also between into more only what first second later
-    despite according today""".split()
-)
+_SMALL = """
+    after although another because before both during each even every from however many most other
+    others over several since some such than that their then there these they this those though
+    through thus under until upon when where which while with within without also between into more
+    only what first second later despite according today
+"""
+_BEGINNINGS = frozenset(_SMALL.split())
+"""Words that begin sentences and are no names."""

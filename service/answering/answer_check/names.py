@@ -90,7 +90,9 @@ class Held:
     def __init__(self, text: str, forms: Set[str]) -> None:
         self.text = text
         self.forms = forms
-        self._beginnings = {form[:SHARED_BEGINNING] for form in forms if len(form) >= SHARED_BEGINNING}
+        self._beginnings = {
+            form[:SHARED_BEGINNING] for form in forms if len(form) >= SHARED_BEGINNING
+        }
         self._known: dict[str, bool] = {}
 
     def has_word(self, form: str) -> bool:
@@ -152,7 +154,20 @@ def _initials(text: str) -> str:
 _SPELLED = dict(
     zip(
         map(str, range(1, 13)),
-        "one two three four five six seven eight nine ten eleven twelv".split(),
+        [
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelv",
+        ],
         strict=True,
     )
 )

@@ -26,12 +26,15 @@ _DENIES = re.compile(
     re.IGNORECASE,
 )
 _POINTS_ELSEWHERE = re.compile(
-    r"^\W*(?:see also|see (?:the )?(?:section|page|chapter|below|above)|for more (?:information|details)|read more|further reading"
-    r"|related (?:pages|links|articles)|click here|back to|table of contents|参[见見看]|另[见見]|更多(?:信息|[内內]容|[资資]料)|相[关關][链連][接结結]|目[录錄錄])",
+    r"^\W*(?:see also|see (?:the )?(?:section|page|chapter|below|above)"
+    r"|for more (?:information|details)|read more|further reading"
+    r"|related (?:pages|links|articles)|click here|back to|table of contents"
+    r"|参[见見看]|另[见見]|更多(?:信息|[内內]容|[资資]料)|相[关關][链連][接结結]|目[录錄錄])",
     re.IGNORECASE,
 )
 _COURTESY = re.compile(
-    r"^\W*(?:thank(?:s| you)|please (?:do not hesitate|feel free|contact us|let us know)|welcome|hello|hi\b|dear\b|good (?:morning|day)"
+    r"^\W*(?:thank(?:s| you)|please (?:do not hesitate|feel free|contact us|let us know)|welcome"
+    r"|hello|hi\b|dear\b|good (?:morning|day)"
     r"|(?:best|kind|warm) regards|sincerely|we hope|you(?:'|’)re welcome|[谢謝][谢謝]|感[谢謝]|[欢歡]迎|您好|你好|敬[请請]|此致)",
     re.IGNORECASE,
 )

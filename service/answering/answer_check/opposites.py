@@ -26,7 +26,11 @@ for _pair in _PAIRS.split():
     _OPPOSITES[_other] = _OPPOSITES.get(_other, frozenset()) | {_one}
 
 _WORD = re.compile(r"[a-z]+")
-_CHINESE = re.compile("|".join(sorted((w for w in _OPPOSITES if len(w) > 1 and not w.isascii()), key=len, reverse=True)))
+_CHINESE = re.compile(
+    "|".join(
+        sorted((w for w in _OPPOSITES if len(w) > 1 and not w.isascii()), key=len, reverse=True)
+    )
+)
 _NEGATES = re.compile(
     r"\b(?:not|no|never|none|neither|nor|without|except|excluding|cannot|nobody|nothing|unable|fail(?:s|ed)?|lacks?|lacked"
     r"|isn|aren|wasn|weren|don|doesn|didn|won|can|couldn|shouldn|hasn|haven)(?:['’]t)?\b(?<!\bcan)(?<!\bwon)(?<!\bdon)"
@@ -44,7 +48,9 @@ def words_with_opposites(text: str) -> frozenset[str]:
 def turned(asked: frozenset[str], told: frozenset[str]) -> bool:
     """Whether the text has the opposite of a word of the question, and not the word itself."""
     return any(
-        word not in told and not _OPPOSITES[word].isdisjoint(told) and _OPPOSITES[word].isdisjoint(asked)
+        word not in told
+        and not _OPPOSITES[word].isdisjoint(told)
+        and _OPPOSITES[word].isdisjoint(asked)
         for word in asked
     )
 

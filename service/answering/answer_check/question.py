@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from indexes.text.scripts import Script, script
 from indexes.text.sentences import QUESTION_MARKS, sentences
 from indexes.text.words import Term, terms
-from service.answering.answer_check.asking_words import ASKED_FOR
+from service.answering.answer_check.asking_words import ASKED_FOR, COUNTED
 from service.answering.answer_check.kinds import Kind, kind_of
 from service.answering.answer_check.names import find_names, find_numbers
 from service.answering.answer_check.opposites import negates, words_with_opposites
 
-
 _ASKS = re.compile(
-    r"\b(?:what|which|who|whom|whose|when|where|why|how)\b|[什甚][么麼]|哪|[谁誰]|何|多少|几|幾|怎|是否|[吗嗎]", re.IGNORECASE
+    r"\b(?:what|which|who|whom|whose|when|where|why|how)\b|[什甚][么麼]|哪|[谁誰]|何|多少|几|幾|怎|是否|[吗嗎]",
+    re.IGNORECASE,
 )
 _ANNOUNCED = re.compile(r"[:：]\s*([^:：]*[?？][^:：]*)$")
 _COURTESY = re.compile(
@@ -54,12 +54,14 @@ def read_question(question: str) -> AskedQuestion:
     question = _what_is_asked(question)
     order = tuple(terms(question, question=True)) or tuple(terms(question))
     words = tuple(dict.fromkeys(term.form for term in order))
+    kind = kind_of(question)
     if language == "en":
-        words = tuple(word for word in words if word not in ASKED_FOR) or words
+        wanted = ASKED_FOR - COUNTED if kind is Kind.NUMBER else ASKED_FOR
+        words = tuple(word for word in words if word not in wanted) or words
     return AskedQuestion(
         text=question,
         language=language,
-        kind=kind_of(question),
+        kind=kind,
         order=order,
         words=words,
         names=find_names(question, language),
@@ -67,4 +69,3 @@ def read_question(question: str) -> AskedQuestion:
         turning=words_with_opposites(question),
         negated=negates(question),
     )
-

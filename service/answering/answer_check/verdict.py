@@ -103,7 +103,8 @@ def rank_candidates(
 ) -> list[ScoredCandidate]:
     """Every sentence that may answer, best first."""
     found = [
-        ScoredCandidate(each, weigh(order, each.features)) for each in find_candidates(asked, passages)
+        ScoredCandidate(each, weigh(order, each.features))
+        for each in find_candidates(asked, passages)
     ]
     return sorted(found, key=_sort_key)
 

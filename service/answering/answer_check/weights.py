@@ -21,131 +21,127 @@ class Weights:
 
 WEIGHTS: Mapping[Script, Weights] = {
     "en": Weights(
-        least_strength=0.347,
+        least_strength=0.245,
         order=(
             -0.0,  # one
-            4.5,  # words in the sentence
-            -0.931,  # words beside it
-            -3.432,  # words in the passage
-            0.836,  # all words in the passage
-            -2.869,  # words missing
-            -0.605,  # names in the sentence
-            -2.029,  # names missing
-            -0.905,  # a name missing
-            -1.235,  # a number missing
-            -0.865,  # another year
-            -1.072,  # only other years
-            0.654,  # the asked kind
-            -0.654,  # another kind
-            -0.394,  # an opposite
-            -0.005,  # denied
-            -1.444,  # not denied
-            2.259,  # side by side
-            0.157,  # words in the title
-            1.596,  # rank
-            0.039,  # a fragment
-            0.094,  # length
-            -0.015,  # after a question
+            4.477,  # words in the sentence
+            -0.983,  # words beside it
+            -3.515,  # words in the passage
+            0.788,  # all words in the passage
+            -3.103,  # words missing
+            -0.588,  # names in the sentence
+            -1.742,  # names missing
+            -0.85,  # a name missing
+            -1.174,  # a number missing
+            -0.877,  # another year
+            -1.015,  # only other years
+            0.671,  # the asked kind
+            -0.671,  # another kind
+            -0.406,  # an opposite
+            0.043,  # denied
+            -1.438,  # not denied
+            2.221,  # side by side
+            1.618,  # rank
+            0.028,  # a fragment
+            0.091,  # length
+            -0.014,  # after a question
             0.0,  # two characters missing
             0.0,  # more characters missing
             0.0,  # characters missing
             0.0,  # the beginning missing
         ),
         answers=(
-            -1.047,  # one
-            -2.856,  # words in the sentence
-            0.24,  # words beside it
-            -0.901,  # words in the passage
-            -0.535,  # all words in the passage
-            -1.363,  # words missing
-            0.66,  # names in the sentence
-            -0.419,  # names missing
-            -1.533,  # a name missing
-            -0.585,  # a number missing
-            -1.296,  # another year
-            -0.461,  # only other years
-            -0.439,  # the asked kind
-            -0.28,  # another kind
-            -1.63,  # an opposite
-            0.282,  # denied
-            -2.211,  # not denied
-            -0.648,  # side by side
-            -3.559,  # words in the title
-            0.818,  # rank
-            0.764,  # a fragment
-            -0.703,  # length
-            -0.48,  # after a question
+            -1.699,  # one
+            -2.177,  # words in the sentence
+            0.455,  # words beside it
+            -1.183,  # words in the passage
+            -0.266,  # all words in the passage
+            -0.439,  # words missing
+            0.055,  # names in the sentence
+            0.054,  # names missing
+            -1.407,  # a name missing
+            -0.36,  # a number missing
+            -1.215,  # another year
+            -0.438,  # only other years
+            -0.4,  # the asked kind
+            -0.284,  # another kind
+            -1.416,  # an opposite
+            -0.106,  # denied
+            -2.156,  # not denied
+            -0.736,  # side by side
+            0.402,  # rank
+            0.99,  # a fragment
+            -0.844,  # length
+            -0.501,  # after a question
             0.0,  # two characters missing
             0.0,  # more characters missing
             0.0,  # characters missing
             0.0,  # the beginning missing
-            0.637,  # order
-            -1.026,  # names missing everywhere
-            2.133,  # words of the question
+            0.685,  # order
+            -1.549,  # names missing everywhere
+            2.882,  # words of the question
         ),
     ),
     "zh": Weights(
         least_strength=0.29,
         order=(
             0.0,  # one
-            7.628,  # words in the sentence
-            -0.639,  # words beside it
-            -3.703,  # words in the passage
-            0.667,  # all words in the passage
-            -2.943,  # words missing
-            -0.391,  # names in the sentence
-            -1.223,  # names missing
-            -1.034,  # a name missing
-            -1.835,  # a number missing
-            -1.299,  # another year
-            -0.894,  # only other years
-            0.819,  # the asked kind
-            -0.819,  # another kind
-            -0.555,  # an opposite
-            0.042,  # denied
-            -0.919,  # not denied
-            -4.774,  # side by side
-            2.901,  # words in the title
-            2.214,  # rank
-            -1.304,  # a fragment
-            -1.262,  # length
-            -0.002,  # after a question
-            -1.25,  # two characters missing
-            -0.867,  # more characters missing
-            -1.847,  # characters missing
-            -0.847,  # the beginning missing
+            7.645,  # words in the sentence
+            -0.558,  # words beside it
+            -3.602,  # words in the passage
+            0.804,  # all words in the passage
+            -3.034,  # words missing
+            -0.392,  # names in the sentence
+            -1.225,  # names missing
+            -1.04,  # a name missing
+            -1.96,  # a number missing
+            -1.335,  # another year
+            -0.901,  # only other years
+            0.817,  # the asked kind
+            -0.817,  # another kind
+            -0.556,  # an opposite
+            0.024,  # denied
+            -0.934,  # not denied
+            -4.692,  # side by side
+            2.449,  # rank
+            -1.308,  # a fragment
+            -1.232,  # length
+            -0.006,  # after a question
+            -1.453,  # two characters missing
+            -0.845,  # more characters missing
+            -1.827,  # characters missing
+            -1.024,  # the beginning missing
         ),
         answers=(
-            -1.31,  # one
-            -2.26,  # words in the sentence
-            0.975,  # words beside it
-            1.309,  # words in the passage
-            0.9,  # all words in the passage
-            -2.961,  # words missing
-            1.177,  # names in the sentence
-            -2.036,  # names missing
-            -0.976,  # a name missing
-            -1.026,  # a number missing
-            -0.967,  # another year
-            -2.095,  # only other years
-            -0.674,  # the asked kind
-            -0.506,  # another kind
-            -0.061,  # an opposite
-            -0.153,  # denied
-            0.227,  # not denied
-            -0.482,  # side by side
-            -2.952,  # words in the title
-            3.442,  # rank
-            0.1,  # a fragment
-            -0.982,  # length
+            -1.764,  # one
+            -2.888,  # words in the sentence
+            0.756,  # words beside it
+            1.462,  # words in the passage
+            0.591,  # all words in the passage
+            -2.717,  # words missing
+            1.349,  # names in the sentence
+            -1.696,  # names missing
+            -0.594,  # a name missing
+            -0.728,  # a number missing
+            -0.896,  # another year
+            -1.904,  # only other years
+            -0.772,  # the asked kind
+            -0.454,  # another kind
+            -0.106,  # an opposite
+            0.121,  # denied
+            0.536,  # not denied
+            -0.681,  # side by side
+            3.103,  # rank
+            0.278,  # a fragment
+            -0.651,  # length
             0.0,  # after a question
-            0.189,  # two characters missing
-            -1.041,  # more characters missing
-            -1.258,  # characters missing
-            -0.829,  # the beginning missing
-            0.496,  # order
-            0.964,  # names missing everywhere
-            0.863,  # words of the question
+            0.416,  # two characters missing
+            -0.989,  # more characters missing
+            -1.076,  # characters missing
+            -0.386,  # the beginning missing
+            0.585,  # order
+            0.868,  # names missing everywhere
+            1.094,  # words of the question
         ),
     ),
 }
