@@ -25,6 +25,7 @@ from indexes.text.folding import letters_and_digits
 from service.answering.prompt import Passage
 
 SHOWN = 8
+MOST_OF_A_KIND = 200  # of the things that are exchanged
 CHINESE = ("cmrc2018-dev-zh", "xquad-en-zh")
 """Of XQuAD, the Chinese questions alone: the English ones are of the articles of SQuAD."""
 
@@ -85,11 +86,11 @@ class QuestionSet:
             yield self._ask(row, "far", shown)
 
     def near_misses(self, count: int) -> Iterator[AskedOf]:
-        """As many of each kind of thing as there are, up to half of the count."""
+        """The first so many that can be made, of no kind of thing more than `MOST_OF_A_KIND`."""
         made: dict[str, int] = {}
         for row in self._rows(True):
             found = self._exchange(row)
-            if found is None or made.get(found[0], 0) >= count / 2:
+            if found is None or made.get(found[0], 0) >= MOST_OF_A_KIND:
                 continue
             made[found[0]] = made.get(found[0], 0) + 1
             other = {**row, "text": found[1], "answers": []}

@@ -43,7 +43,7 @@ from service.answering.extractive import choose_quotes, compose_answer
 from service.answering.prompt import Passage, PassageSpan
 
 SETS = ("squad2-dev-en", "cmrc2018-dev-zh", "xquad-en-zh")
-QUESTIONS = 250  # of each kind and set
+QUESTIONS = 400  # of each kind and set
 MAX_REFUSED = 0.05  # of the answerable questions of the dev halves, to choose the least strength
 PENALTY = 1.0  # on the square of weights
 SHORTEST = 6  # letters of a sentence that is a part of an answer

@@ -11,14 +11,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from indexes.text.lines import line_ranges
-from indexes.text.sentences import ANNOUNCES, BULLETS
 from service.answering.answer_check.kinds import Kind, gives
 from service.answering.answer_check.opposites import negates
 from service.answering.answer_check.verdict import AnswerCheck, JudgedSentence, Verdict
 from service.answering.answer_check.weights import WEIGHTS
 from service.answering.citations import Citation, Sentence, make_citation
-from service.answering.prompt import Passage, PassageSpan
+from service.answering.lists import find_list, is_item
+from service.answering.prompt import Passage
 from service.answering.untrusted import disarm, make_inert
 
 AT_MOST = 3  # sentences
@@ -28,10 +27,6 @@ MAX_LIST_CHARS = 1_500  # of a list that is quoted as a whole
 # by whether it stands in another document
 NEARLY_AS_SURE = {True: 1.0, False: 0.35}
 
-_ITEM = re.compile(
-    rf"(?:[-*+{BULLETS}]|[(（]?(?:\d{{1,2}}|[a-zA-Z]|[一二三四五六七八九十]{{1,3}})[.)）、]|[①-⑳]|(?:step|步骤|第[一二三四五六七八九十]+步)\s?\d*)\s?",
-    re.IGNORECASE,
-)
 _ASKS_FOR_LIST = re.compile(
     r"\b(?:steps?|procedure|list|which are|what are)\b|步骤|步驟|流程|哪些|哪几|哪幾", re.IGNORECASE
 )
@@ -109,32 +104,11 @@ def _complete(sentence: Sentence, verdict: Verdict) -> Sentence:
     if sentence.header:
         return sentence
     span = sentence.span
-    lines = list(line_ranges(span.text, 0, len(span.text)))
-    here = next((n for n, (_, end) in enumerate(lines) if sentence.start - span.start < end), None)
-    if here is None:
-        return sentence
-    all_asked = verdict.asked.kind is Kind.HOW or _ASKS_FOR_LIST.search(verdict.asked.text)
-    first = last = here
-    if all_asked and _is_item(span, lines[here]):
-        while first > 0 and _is_item(span, lines[first - 1]):
-            first -= 1
-        if first > 0 and _announces(span, lines[first - 1]):
-            first -= 1
-    elif not _announces(span, lines[here]) or sentence.end - span.start < lines[here][1]:
-        return sentence
-    while last + 1 < len(lines) and _is_item(span, lines[last + 1]):
-        last += 1
-    start = min(sentence.start - span.start, lines[first][0])
-    whole = Sentence(span, start, max(sentence.end - span.start, lines[last][1]))
-    return whole if len(whole.text) <= MAX_LIST_CHARS else sentence
-
-
-def _is_item(span: PassageSpan, line: tuple[int, int]) -> bool:
-    return _ITEM.match(span.text, *line) is not None
-
-
-def _announces(span: PassageSpan, line: tuple[int, int]) -> bool:
-    return span.text[slice(*line)].endswith(tuple(ANNOUNCES))
+    asked = verdict.asked
+    all_asked = asked.kind is Kind.HOW or _ASKS_FOR_LIST.search(asked.text) is not None
+    start, end = sentence.start - span.start, sentence.end - span.start
+    first, last = find_list(span.text, start, end, all_asked=all_asked)
+    return Sentence(span, first, last) if last - first <= MAX_LIST_CHARS else sentence
 
 
 def compose_answer(chosen: Sequence[Quote]) -> list[tuple[str, Citation]]:
@@ -164,4 +138,4 @@ def _quoted_lines(sentence: Sentence) -> str:
 def _lines(text: str) -> list[str]:
     """The items of a list one by one; anything else is one line."""
     lines = [line for line in text.split("\n") if line.strip()]
-    return lines if len(lines) > 1 and _ITEM.match(lines[-1].lstrip()) else [text]
+    return lines if len(lines) > 1 and is_item(lines[-1].lstrip()) else [text]

@@ -100,7 +100,7 @@ def test_the_order_of_passages_changes_nothing() -> None:
 
 
 class _Scorer:
-    """Knows one text that answers."""
+    """Knows what answers: texts with these words."""
 
     def __init__(self, answers: str) -> None:
         self.answers = answers
@@ -108,17 +108,18 @@ class _Scorer:
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
         self.read += texts
-        return [0.999 if self.answers in text.split("\n") else 0.001 for text in texts]
+        return [0.999 if self.answers in text else 0.001 for text in texts]
 
 
-def test_a_scorer_changes_the_order_and_the_strength() -> None:
-    question = "Who won the Harbour Cup in 2016?"
-    scorer = _Scorer("The prize was 900 crowns.")
-    scored = AnswerCheck(scorer).judge(question, CUP)
-    assert scored.strength > judge(question, CUP).strength
+def test_a_scorer_changes_the_strength_and_the_scores_of_the_few_best() -> None:
+    question = "What is the prize for a berth in the harbour?"
+    scorer = _Scorer("A berth in the harbour costs")
+    scored, plain = AnswerCheck(scorer).judge(question, CUP), judge(question, CUP)
+    assert AnswerCheck(_Scorer("nothing")).judge(question, CUP).strength < plain.strength
+    assert plain.strength < scored.strength
+    assert scored.sentences[0].sentence.text.startswith("A berth in the harbour costs")
     assert len(scorer.read) <= 3
-    assert all("Harbour Cup" in text or "berth" in text for text in scorer.read)
-    assert AnswerCheck(_Scorer("nothing")).judge(question, CUP).strength < scored.strength
+    assert all(text.split("\n")[0] in ("Harbour Cup", "Harbour rules") for text in scorer.read)
 
 
 # --- what is asked for --------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from indexes.text.scripts import LETTER
-from indexes.text.sentences import ends_sentence
+from indexes.text.scripts import IDEOGRAPH, LETTER
+from indexes.text.sentences import ANNOUNCES, ends_sentence
 from indexes.text.words import terms
 from service.answering.answer_check import never_quoted
 from service.answering.answer_check.held import Missing, Surroundings, read_surroundings
@@ -26,6 +26,8 @@ NAMES = (
     "words in the passage",
     "all words in the passage",
     "words missing",
+    "words beyond the title in the sentence",
+    "words beyond the title in the passage",
     "names in the sentence",
     "names missing",
     "a name missing",
@@ -51,6 +53,7 @@ NAMES = (
 
 _YEAR = re.compile(r"(?<!\d)(?:1\d|20)\d\d(?!\d)")
 LONG = 400.0  # characters
+MOST_LETTERS = 320  # of what a scorer reads
 MANY_CHARACTERS = 3.0  # beyond the first two
 
 
@@ -79,27 +82,50 @@ class _Reading:
         held = sum(weight for word, weight in self.weights.items() if word in forms)
         return held / sum(self.weights.values())
 
+    def share_beyond(self, title: frozenset[str], forms: frozenset[str]) -> float:
+        """As `share`, of the words that the title does not hold; half if it holds all of them."""
+        rest = {word: weight for word, weight in self.weights.items() if word not in title}
+        held = sum(weight for word, weight in rest.items() if word in forms)
+        return held / sum(rest.values()) if rest else 0.5
+
 
 def find_candidates(asked: AskedQuestion, passages: Sequence[Passage]) -> Iterator[Candidate]:
     """Every sentence that says something about the question, and more than the question."""
-    split_up = [(passage, split_sentences(passage)) for passage in passages]
-    sentences = [each for _, those in split_up for each in those]
+    split_up = [
+        (passage, split_sentences(passage)) for passage in sorted(passages, key=lambda each: each.n)
+    ]
+    sentences = [each for _, those in split_up for each in those if not _is_no_answer(each)]
     if not asked.words or not sentences:
         return
     order = (term.form for term in asked.order)
     reading = _Reading(
         asked, frozenset(asked.words), _weigh_words(asked, sentences), tuple(pairwise(order))
     )
+    # what says nothing takes no rank: it must not make the others less sure
+    rank = 1
     for passage, those in split_up:
-        yield from _find_in_passage(reading, read_surroundings(asked, passage, those))
+        found = list(_find_in_passage(reading, read_surroundings(asked, passage, those), rank))
+        rank += bool(found)
+        yield from found
 
 
 def text_around(candidate: Candidate) -> str:
-    """The sentence as a scorer reads it: below the title, between its neighbours."""
+    """The sentence as a scorer reads it: below the title, between its neighbours as far as there is
+    room for them.
+    """
     before, after = candidate.beside
-    sentence = candidate.sentence
-    parts = (candidate.passage.title, sentence.header, before, sentence.text, after)
-    return "\n".join(part for part in parts if part)
+    own = _said(candidate.sentence)
+    said = " ".join(part for part in (before, own, after) if part)
+    if _letters(said) > MOST_LETTERS:
+        said = " ".join(part for part in (before, own) if part)
+    if _letters(said) > MOST_LETTERS:
+        said = own
+    return f"{candidate.passage.title}\n{said}"
+
+
+def _letters(text: str) -> int:
+    """Its length for a model; an ideograph takes the room of three letters."""
+    return len(text) + 2 * len(IDEOGRAPH.findall(text))
 
 
 def _weigh_words(asked: AskedQuestion, sentences: Sequence[Sentence]) -> dict[str, float]:
@@ -117,7 +143,7 @@ def _weigh_words(asked: AskedQuestion, sentences: Sequence[Sentence]) -> dict[st
     }
 
 
-def _find_in_passage(reading: _Reading, given: Surroundings) -> Iterator[Candidate]:
+def _find_in_passage(reading: _Reading, given: Surroundings, rank: int) -> Iterator[Candidate]:
     follows_question = False
     sentences = given.sentences
     for place, sentence in enumerate(sentences):
@@ -143,15 +169,22 @@ def _find_in_passage(reading: _Reading, given: Surroundings) -> Iterator[Candida
                     *_words(reading, sentence, beside, given),
                     *_names(reading, sentence, given),
                     *_kind(reading, sentence),
-                    *_place(reading, sentence, given, follows=follows),
+                    *_place(reading, sentence, given, rank, follows=follows),
                 ),
             )
 
 
+def _is_no_answer(sentence: Sentence) -> bool:
+    """Whether it asks, points elsewhere, is polite or denies that there is an answer."""
+    return never_quoted.asks(sentence.text) or never_quoted.answers_nothing(sentence.text)
+
+
 def _says_nothing(sentence: Sentence, reading: _Reading) -> bool:
-    """Whether it is no answer to any question, or nothing but the question or a heading."""
+    """Whether it is no answer to any question, or nothing but the question or a heading, and announces
+    nothing.
+    """
     return (
-        sentence.forms <= reading.words
+        (sentence.forms <= reading.words and not sentence.text.endswith(tuple(ANNOUNCES)))
         or (not sentence.header and LETTER.search(sentence.text) is None)
         or never_quoted.answers_nothing(sentence.text)
         or sentence.text in sentence.section
@@ -167,7 +200,9 @@ def _words(
 ) -> tuple[float, ...]:
     own, near, far = map(reading.share, (sentence.forms, beside, given.around))
     missing = given.missing.words
-    return 1.0, own, near - own, far - near, float(missing == 0.0), missing
+    beyond = reading.share_beyond(given.title, sentence.forms)
+    beyond_far = reading.share_beyond(given.title, given.around)
+    return 1.0, own, near - own, far - near, float(missing == 0.0), missing, beyond, beyond_far
 
 
 def _names(reading: _Reading, sentence: Sentence, given: Surroundings) -> tuple[float, ...]:
@@ -199,12 +234,12 @@ def _kind(reading: _Reading, sentence: Sentence) -> tuple[float, ...]:
 
 
 def _place(
-    reading: _Reading, sentence: Sentence, given: Surroundings, *, follows: bool
+    reading: _Reading, sentence: Sentence, given: Surroundings, rank: int, *, follows: bool
 ) -> tuple[float, ...]:
     characters = given.missing.characters
     return (
         _share_side_by_side(reading, sentence),
-        1 / given.passage.n,
+        1 / rank,
         float(not ends_sentence(sentence.text) and not sentence.header),
         min(1.0, len(sentence.text) / LONG),
         float(follows),

@@ -34,6 +34,7 @@ class Surroundings:
 
     passage: Passage
     sentences: Sequence[Sentence]
+    title: frozenset[str]
     around: frozenset[str]  # all of its words, those of title, path and headings too
     missing: Missing
 
@@ -49,11 +50,12 @@ def read_surroundings(
         for name in section
     )
     above = f"{passage.title} {passage.path} {headings}"
+    title = frozenset(term.form for term in terms(passage.title))
     around = frozenset(term.form for term in terms(above)).union(
         *(sentence.forms for sentence in sentences)
     )
     held = Held(f"{above} {passage.shown}", around)
-    return Surroundings(passage, sentences, around, _find_missing(asked, held))
+    return Surroundings(passage, sentences, title, around, _find_missing(asked, held))
 
 
 def _find_missing(asked: AskedQuestion, held: Held) -> Missing:

@@ -76,6 +76,8 @@ _ASKS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
     )
 )
 
+SHORT = 3  # letters: a word that begins a sentence and may be any
+
 _ENGLISH_NUMBERS = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|eighteen|twenty"
     "|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundreds?|thousands?|millions?|billions?|half|third|quarter|twice"
@@ -139,18 +141,19 @@ def gives(kind: Kind, text: str, question: str) -> bool | None:
     pattern = _GIVES.get(kind)
     if pattern is None:
         return None
+    # a capital at the beginning of a sentence may be that of any word
     begins = _SENTENCE_STARTS.match(text) if kind is Kind.WHO else None
+    first_word = begins.end() if begins else 0
     lower = question.casefold()
     return any(
         found.group().casefold() not in lower
+        and (found.start() >= first_word or not _is_small(found.group()))
         for found in pattern.finditer(text)
-        if begins is None or found.start() >= begins.end() or _is_named_again(found.group(), text)
     )
 
 
-def _is_named_again(word: str, text: str) -> bool:
-    """Whether a capital at the beginning of a sentence is that of a name: no small word."""
-    return len(word) > 3 and text.count(word) >= 1 and word.lower() not in _BEGINNINGS
+def _is_small(word: str) -> bool:
+    return len(word) <= SHORT or word.lower() in _BEGINNINGS
 
 
 _SMALL = """

@@ -32,8 +32,8 @@ _CHINESE = re.compile(
     )
 )
 _NEGATES = re.compile(
-    r"\b(?:not|no|never|none|neither|nor|without|except|excluding|cannot|nobody|nothing|unable|fail(?:s|ed)?|lacks?|lacked"
-    r"|isn|aren|wasn|weren|don|doesn|didn|won|can|couldn|shouldn|hasn|haven)(?:['’]t)?\b(?<!\bcan)(?<!\bwon)(?<!\bdon)"
+    r"\b(?:not|no|never|none|neither|nor|without|except|excluding|cannot|nobody|nothing|unable|fail(?:s|ed)?|lack(?:s|ed)?"
+    r"|\w+n['’]t)\b"
     r"|[不没沒未无無非](?![同过過仅僅但久少断斷])|除了|除外|并非|並非",
     re.IGNORECASE,
 )

@@ -30,7 +30,7 @@ MANY_WORDS = 10.0
 SUMMARY = (*NAMES, "order", "names missing everywhere", "words of the question")
 """What each number of `summarize` says."""
 
-_NAMES_MISSING = NAMES.index("names missing")
+_NAMES_MISSING, _RANK = NAMES.index("names missing"), NAMES.index("rank")
 
 
 class AnswerScorer(Protocol):
@@ -110,9 +110,14 @@ def rank_candidates(
 
 
 def summarize(asked: AskedQuestion, found: Sequence[ScoredCandidate]) -> tuple[float, ...]:
-    """What speaks for the question being answered; there is at least one candidate."""
+    """What speaks for the question being answered; there is at least one candidate.
+
+    Its rank is left out: whatever ranks above it must not make it less sure.
+    """
     return (
-        *found[0].candidate.features,
+        *found[0].candidate.features[:_RANK],
+        0.0,
+        *found[0].candidate.features[_RANK + 1 :],
         found[0].score,
         min(each.candidate.features[_NAMES_MISSING] for each in found),
         len(asked.words) / MANY_WORDS,
