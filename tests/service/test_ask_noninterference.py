@@ -43,6 +43,8 @@ ASKS = (
     Ask(question="alpha", template="hidden0"),
     Ask(question="alpha", template="hidden1@1"),
     Ask(question="canteen nothing at all", k=2),
+    Ask(question="Who set the salary of Beta in 2019?"),
+    Ask(question="Who set the salary of Beta in 2019?", answerer="quotes"),
 )
 
 text = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)

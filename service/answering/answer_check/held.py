@@ -64,7 +64,7 @@ def _find_missing(asked: AskedQuestion, held: Held) -> Missing:
     return Missing(
         words=sum(not held.has_word(word) for word in asked.words) / max(1, len(asked.words)),
         names=1 - sum(there) / len(there) if there else 0.0,
-        whole_names=frozenset(name for name in asked.names if not any(map(held.has_name, name))),
+        whole_names=frozenset(name for name in asked.names if held.lacks_all_of(name)),
         numbers=absent,
         has_other_years=any(map(is_year, absent)) and bool(held.years),
         characters=(

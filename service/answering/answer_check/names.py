@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from indexes.text import stop_words
+from indexes.text.folding import letters_and_digits
 from indexes.text.language import detect_language
 from indexes.text.scripts import IDEOGRAPH, Script
 from indexes.text.words import Term, terms
@@ -22,6 +23,14 @@ ALIKE = 0.84
 SHARED_BEGINNING = 5  # characters: Victoria and Victorian
 MOST_CAPITALS = 0.7  # share of the words; if there are more, capitals are a way of writing
 LEAST_LETTERS = 4  # of the beginning of a longer word
+ABBREVIATIONS = range(3, 6)  # letters
+
+_CALENDAR = """
+    january february march april may june july august september october november december
+    monday tuesday wednesday thursday friday saturday sunday
+"""
+CALENDAR = frozenset(_CALENDAR.split())
+"""Capitals that name nothing: on weekdays may answer what was asked of a Monday."""
 
 _CAPITAL = r"[A-Z][\w’'&-]*(?:\.[A-Z])*"
 _NAME = re.compile(rf"{_CAPITAL}(?:(?: (?:of|the|de|la|van|von|der|du|al))* {_CAPITAL})*")
@@ -68,7 +77,8 @@ def _capitals(question: str) -> Iterator[str]:
                 name = rest
             elif not rest:
                 continue
-        yield name
+        if name.lower() not in CALENDAR:
+            yield name
 
 
 def _forms(name: str) -> tuple[str, ...]:
@@ -113,13 +123,26 @@ class Held:
             return True
         if IDEOGRAPH.match(form):
             return False
-        if 2 <= len(form) <= 5 and self._abbreviates(form):
+        if len(form) in ABBREVIATIONS and form in self._initials:
             return True
-        return len(form) >= LEAST_LETTERS and any(_same_name(form, other) for other in self.forms)
+        if len(form) < LEAST_LETTERS:
+            return False
+        return form in self._joined or any(_same_name(form, other) for other in self.forms)
 
-    def _abbreviates(self, form: str) -> bool:
-        """Whether words that follow each other begin with these letters: WHO."""
-        return form in _initials(self.text)
+    def lacks_all_of(self, name: tuple[str, ...]) -> bool:
+        """Whether no word of a name is there, nor all of them as one: Wi-Fi, wifi."""
+        joined = "".join(name)
+        as_one = len(joined) >= LEAST_LETTERS and joined in self._joined
+        return not as_one and not any(map(self.has_name, name))
+
+    @cached_property
+    def _initials(self) -> str:
+        """The first letters of the words, in order: a name may be abbreviated by them."""
+        return "".join(word[0].lower() for word in _WORD.findall(self.text))
+
+    @cached_property
+    def _joined(self) -> str:
+        return letters_and_digits(self.text)
 
     @cached_property
     def years(self) -> frozenset[str]:
@@ -143,12 +166,6 @@ def _same_name(one: str, other: str) -> bool:
     if one.startswith(other) or other.startswith(one):
         return True
     return len(one) > SHARED_BEGINNING and SequenceMatcher(None, one, other).ratio() >= ALIKE
-
-
-@lru_cache(maxsize=64)
-def _initials(text: str) -> str:
-    """The first letters of words with capitals, in order, words between them left out."""
-    return "".join(found[0].lower() for found in re.findall(r"\b[A-Z][\w’'-]*", text))
 
 
 _SPELLED = dict(
