@@ -27,6 +27,7 @@ from indexes.search.document_list import DocumentList
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from indexes.version import installed_version
+from service.answering.answer_check.verdict import AnswerCheck
 from service.answering.answerer import Answerer
 from service.answering.evidence import EvidenceJudge
 from service.answering.greetings import Greeter
@@ -73,6 +74,7 @@ class Runtime:
     documents: DocumentList
     model: LanguageModel | None  # None if none is configured: quotes answer
     meaning: Meaning | None  # None if the embedding model can tell nothing of meanings
+    check: AnswerCheck = field(default_factory=AnswerCheck)  # of what answers; words alone decide
     answerer: Answerer = field(init=False)  # of callers: by the catalog's templates and rights
     jobs: RebuildJobs
     blobs: BlobFolder
@@ -112,7 +114,7 @@ class Runtime:
             self.cpu,
             templates=templates,
             rights=rights,
-            judge=EvidenceJudge(self.searcher.corpus),
+            judge=EvidenceJudge(self.searcher.corpus, self.check),
             meaning=self.meaning,
             secret=self.catalog.secret,
             records=records,

@@ -8,10 +8,10 @@ from contextlib import suppress
 from functools import partial
 
 from indexes.errors import BadInput, GeneratorError, NoSuchModel
-from indexes.model import Hit, Principal, SearchResult
+from indexes.model import Hit, Principal
 from indexes.settings import Settings
 from service.answering import phrases
-from service.answering.evidence import EvidenceJudge
+from service.answering.evidence import EvidenceJudge, Judged
 from service.answering.generate import Completion
 from service.answering.greetings import Courtesy, Greeter, find_courtesy
 from service.answering.growing_answer import Emit, GrowingAnswer
@@ -194,14 +194,16 @@ class Answerer:
         to ask the model.
         """
         ask, asker, begun = asked.ask, asked.principal, time.monotonic()
-        result, weak = self._search(asked)
+        judged = self._search(asked)
+        result = judged.result
         # the reply names what was left out as well
         named = (*result.hits, *(omission.hit for omission in result.left_out))
         asked.permission.add_rows((hit.row for hit in named), begun)
         hits = result.hits
         refused: tuple[Hit, ...] = ()
         left_out = tuple(LeftOut.of(left.hit, left.reason) for left in result.left_out)
-        if weak:  # from here on it is a view in which there is nothing
+        if judged.weak or (judged.refuses_model and asked.model is not None):
+            # from here on it is a view in which there is nothing
             left_out = (*(LeftOut.of(hit, "weak_evidence") for hit in hits), *left_out)
             refused, hits = hits, ()
         template = None
@@ -217,10 +219,12 @@ class Answerer:
             template=template,
             searched=time.perf_counter(),
             refused=refused,
+            verdict=judged.verdict,
+            least_strength=judged.least_strength,
         )
 
-    def _search(self, asked: Asked) -> tuple[SearchResult, bool]:
-        """What the search gives, and whether that is too weak to answer from."""
+    def _search(self, asked: Asked) -> Judged:
+        """What the search gives, and whether that answers."""
         ask = asked.ask
         search = partial(
             self.searcher.search,
@@ -232,5 +236,5 @@ class Answerer:
             at_least=ask.at_least,
         )
         if self.judge is None:
-            return search(), False
+            return Judged(result=search())
         return self.judge.search_with_evidence(asked.question, search)

@@ -1,23 +1,33 @@
 """Whether what was found is worth answering from. If it is not, the reply is that of an empty view,
 with the nearest passages beside it for the asker to read.
 
-Evidence is how well the best passage of the caller's view matches: `SearchResult.evidence`, from 0
+Two things are judged. Evidence is how well the best passage of the caller's view matches: `SearchResult.evidence`, from 0
 to 1. How little is too little depends on the embedding model, the way of searching and the language
 of the question; so thresholds are calibrated from data for each of these and stored with the
 generation. A question in another language than the passages shares no words with them and is less
 near to them, whether they answer it or not; such questions are never refused.
 
+Strength is how surely the passages that were found answer the question: what is near need not
+answer (`answer_check`). Without a model, quotes say so themselves, and the passages are shown. With
+one, the model is not asked if no document that was found holds a name or a year of the question, or
+if the strength is below a threshold that was calibrated.
+
 A threshold is set by an operator and moves with no document; all it is compared with is computed
-inside the view. Figures, and what else was tried: docs/decisions/0007-abstention.md.
+inside the view. Figures, and what else was tried: docs/decisions/0007-abstention.md and 0028-answers.md.
 """
 
 import logging
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, get_args
 
 from indexes.model import Hit, IndexGeneration, Mode, SearchResult
 from indexes.text.scripts import UNSPACED, Script, script
+from service.answering.answer_check.verdict import AnswerCheck, Verdict
+from service.answering.answer_check.weights import WEIGHTS
+from service.answering.budget import pack_everything
 
 SETTING = "abstention"
 """Under this name a generation keeps its thresholds."""
@@ -64,22 +74,63 @@ class ThresholdSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a search gave, and what that is worth."""
+
+    result: SearchResult
+    weak: bool = False  # too little to answer from: the reply is that of an empty view
+    # what the check says of the passages; None if nothing was found or it is weak
+    verdict: Verdict | None = None
+    # of an answer made of quotes; None: what comes with the check
+    least_strength: float | None = None
+    refuses_model: bool = False  # a model must not be asked
+
+
 class EvidenceJudge:
     """Judges by the thresholds of the active generation, read anew at every request."""
 
-    def __init__(self, thresholds: ThresholdSource) -> None:
+    def __init__(self, thresholds: ThresholdSource, check: AnswerCheck | None = None) -> None:
+        """check: if None, words alone tell what answers."""
         self._thresholds = thresholds
+        self._check = check or AnswerCheck()
 
-    def search_with_evidence(
-        self, question: str, search: Callable[[], SearchResult]
-    ) -> tuple[SearchResult, bool]:
-        """What the search gives, and whether that is too weak to answer from."""
+    def search_with_evidence(self, question: str, search: Callable[[], SearchResult]) -> Judged:
+        """What the search gives, and what that is worth."""
         found = self._thresholds.in_force()
         result = search()
         if found is None or found[0].id != self._thresholds.generation().id:
             # another model became active meanwhile: its evidence is on another scale
-            return result, False
-        return result, is_weak(question, result, read_thresholds(*found))
+            return Judged(result=result)
+        if is_weak(question, result, read_thresholds(*found)):
+            return Judged(result=result, weak=True)
+        if not result.hits or not share_a_language(question, result.hits):
+            return Judged(result=result)
+        verdict = self._check.judge(question, pack_everything(result.hits, ())[0])
+        return _judge_strength(result, verdict, found[1])
+
+
+def _judge_strength(result: SearchResult, verdict: Verdict, settings: Mapping[str, Any]) -> Judged:
+    """What is found, by the strength that is enough for such a question."""
+    kind = result.mode, verdict.asked.language
+    calibrated = (_read_calibrated(settings, "strength") or {}).get(kind)
+    too_little = calibrated is not None and verdict.strength < calibrated
+    return Judged(
+        result=result,
+        verdict=verdict,
+        least_strength=read_strengths(settings).get(kind, 0.0),
+        refuses_model=(verdict.lacks_name or too_little) and not is_off(settings),
+    )
+
+
+def measure_strength(question: str, result: SearchResult, check: AnswerCheck) -> float:
+    """How surely what was found answers: what a calibrated strength is compared with.
+
+    Infinite if the passages are in another language than the question, which is never refused.
+    """
+    if not share_a_language(question, result.hits):
+        return math.inf
+    return check.judge(question, pack_everything(result.hits, ())[0]).strength
 
 
 def is_weak(question: str, result: SearchResult, by: Thresholds) -> bool:
@@ -99,22 +150,51 @@ def share_a_language(question: str, hits: Iterable[Hit]) -> bool:
     return len(asked & told) >= HELD * len(asked)
 
 
+def is_off(settings: Mapping[str, Any]) -> bool:
+    """Whether nothing is to be refused, whatever stands beside it."""
+    kept = settings.get(SETTING)
+    return isinstance(kept, Mapping) and bool(kept.get(OFF))
+
+
 def read_thresholds(generation: IndexGeneration, settings: Mapping[str, Any]) -> Thresholds:
-    """What its settings say, over what comes with the model. If they cannot be understood, none."""
+    """How little evidence is too little: what its settings say, over what comes with the model. If
+    they cannot be understood, none.
+    """
+    if is_off(settings):
+        return {}
+    kept = _read_calibrated(settings, "threshold")
+    return {} if kept is None else {**PACKAGED.get(generation.fingerprint, {}), **kept}
+
+
+def read_strengths(settings: Mapping[str, Any]) -> Thresholds:
+    """How little strength is too little: what its settings say, over what comes with the check. The
+    same for every model, since it is made of words.
+    """
+    if is_off(settings):
+        return {}
+    packaged: dict[tuple[Mode, Script], float] = {
+        (mode, language): weights.least_strength
+        for mode in get_args(Mode)
+        for language, weights in WEIGHTS.items()
+    }
+    return {**packaged, **(_read_calibrated(settings, "strength") or {})}
+
+
+def _read_calibrated(settings: Mapping[str, Any], name: str) -> Thresholds | None:
+    """Every number of this name that the settings hold; None if they cannot be understood."""
     kept = settings.get(SETTING, {})
-    found: dict[tuple[Mode, Script], float] = dict(PACKAGED.get(generation.fingerprint, {}))
     try:
-        if kept.get(OFF):
-            return {}
-        for mode in get_args(Mode):
-            for language, calibrated in kept.get(mode, {}).items():
-                found[mode, language] = float(calibrated["threshold"])
+        return {
+            (mode, language): float(calibrated[name])
+            for mode in get_args(Mode)
+            for language, calibrated in kept.get(mode, {}).items()
+            if name in calibrated or not calibrated
+        }
     except (AttributeError, KeyError, TypeError, ValueError):
         log.warning(
             "The stored calibration of abstention cannot be read and is passed over; calibrate again."
         )
-        return {}
-    return found
+        return None
 
 
 def _split_words(text: str) -> frozenset[str]:

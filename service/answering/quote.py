@@ -32,9 +32,18 @@ async def answer_with_quotes(
 ) -> Answer:
     """The best sentences of the passages; if the caller has been shown passages already, of those."""
     found, asked = growing.found, growing.found.asked
+    verdict = found.verdict
     if growing.passages is None:
         await growing.show(*pack_everything(found.hits, found.left_out))
-    chosen = await cpu.run(extractive.choose_quotes, asked.question, growing.passages or ())
+    else:
+        verdict = None  # it is of all that was found, and fewer may have been shown
+    chosen = await cpu.run(
+        extractive.choose_quotes,
+        asked.question,
+        growing.passages or (),
+        verdict,
+        found.least_strength,
+    )
     quoted = extractive.compose_answer(chosen)
     for text, citation in quoted:
         await growing.say(text)

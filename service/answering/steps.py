@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from indexes.model import Hit, Principal
 from indexes.text.scripts import Script, script
+from service.answering.answer_check.verdict import Verdict
 from service.answering.near import choose_nearest
 from service.answering.permission import Permission
 from service.answering.prompt import Excerpt, LeftOut, Passage, pack_passages
@@ -52,6 +53,10 @@ class Found:
     searched: float
     refused: tuple[Hit, ...] = ()  # what matched too weakly to answer from, best first
     named: tuple[str, ...] = ()  # ids of the documents whose titles a greeting names
+    # which sentences answer, and how surely; None if nobody has judged it
+    verdict: Verdict | None = None
+    # of an answer made of quotes; if None, what comes with the check
+    least_strength: float | None = None
 
     @property
     def near(self) -> tuple[Passage, ...]:

@@ -50,6 +50,8 @@ ASKS = (
     Ask(question="What can I ask here?"),
     Ask(question="你好", filters=Filters(path_prefix="mine")),
     Ask(question="And the salary?", history=HISTORY, answerer="quotes"),
+    Ask(question="Who set the salary of Beta in 2019?"),
+    Ask(question="Who set the salary of Beta in 2019?", answerer="quotes"),
 )
 
 text = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)

@@ -21,12 +21,15 @@ from indexes.errors import NotFound
 from indexes.model import IndexGeneration, Mode, Principal, SearchResult
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
+from service.answering.answer_check.verdict import AnswerCheck
 from service.answering.answerer import Answerer
 from service.answering.evidence import (
     PACKAGED,
     SETTING,
     EvidenceJudge,
     is_weak,
+    measure_strength,
+    read_strengths,
     read_thresholds,
     share_a_language,
 )
@@ -194,6 +197,73 @@ def test_passages_in_the_language_of_a_question_hold_its_small_words(
     assert share_a_language(question, [hit(text, n=n) for n, text in enumerate(told, 1)]) is same
 
 
+# --- what is near, and does not answer ----------------------------------------------------------
+
+CUP = "The Harbour Cup is rowed in spring. In 2016 the Harbour Cup was won by Nora Lind of Larvik."
+
+
+def keep_strength(world: World, least: float | None) -> None:
+    """What a calibration of the check of answers stores."""
+    found = world.catalog.generations.in_force()
+    assert found
+    kept = None if least is None else {"hybrid": {"en": {"strength": least}}}
+    world.catalog.generations.keep_setting(found[0], SETTING, kept, by=TESTER)
+
+
+@pytest.mark.parametrize(
+    "question", ["Who won the Harbour Cup in 2019?", "What did Jonas Berg say of the Harbour Cup?"]
+)
+def test_a_model_is_not_asked_if_no_document_holds_a_name_or_the_year(
+    world: World, question: str
+) -> None:
+    world.put("cup", CUP, "group:hr")
+    model = ScriptedModel("Nora Lind [1].")
+    given = ask(world, question, model)
+    assert (given.text, given.abstained, model.calls) == (NOTHING_FOUND["en"], True, [])
+    assert {left.reason for left in given.budget.left_out} == {"weak_evidence"}
+    assert not ask(world, "Who won the Harbour Cup in 2016?", model).abstained
+
+
+def test_names_that_stand_in_different_documents_are_no_reason_to_refuse(world: World) -> None:
+    world.put("cup", CUP, "group:hr")
+    world.put("bergen", "Jonas Berg rows for Bergen.", "group:hr")
+    model = ScriptedModel("They row [1].")
+    assert not ask(world, "Do Nora Lind and Jonas Berg row?", model).abstained
+
+
+def test_without_a_model_what_does_not_answer_is_shown_and_not_quoted(world: World) -> None:
+    world.put("cup", CUP, "group:hr")
+    given = ask(world, "Who won the Harbour Cup in 2019?")
+    assert (given.abstained, given.citations) == (True, ())
+    assert given.passages
+    assert ask(world, "Who won the Harbour Cup in 2016?").citations
+
+
+def test_a_calibrated_strength_holds_for_quotes_and_for_models(world: World) -> None:
+    world.put("cup", CUP, "group:hr")
+    question, model = "Who won the Harbour Cup in 2016?", ScriptedModel("Nora Lind [1].")
+    found = world.search("ada", question, k=8)
+    strength = measure_strength(question, found, AnswerCheck())
+    for least, refused in ((strength, False), (strength + 1e-9, True), (None, False)):
+        keep_strength(world, least)
+        assert ask(world, question, model).abstained is refused
+        assert ask(world, question).abstained is refused
+
+
+def test_a_question_in_another_language_has_no_strength_to_refuse_it_by(world: World) -> None:
+    assert measure_strength(ZH, world.search("ada", ZH, k=8), AnswerCheck()) == float("inf")
+
+
+def test_strengths_come_with_the_check_and_can_be_switched_off() -> None:
+    packaged = read_strengths({})
+    assert set(packaged) == {
+        (mode, language) for mode in ("hybrid", "dense", "keyword") for language in ("en", "zh")
+    }
+    kept: dict[str, Any] = {"dense": {"zh": {"threshold": 0.8, "strength": 0.5}}}
+    assert read_strengths({SETTING: kept}) == {**packaged, ("dense", "zh"): 0.5}
+    assert read_strengths({SETTING: {**kept, "off": True}}) == {}
+
+
 # --- hidden or absent ---------------------------------------------------------------------------
 
 
@@ -291,7 +361,7 @@ def test_a_model_that_becomes_active_during_a_search_is_not_judged_by_the_thresh
         return world.search("ada", QUESTION)
 
     judge = EvidenceJudge(world.searcher.corpus)
-    assert not judge.search_with_evidence(QUESTION, search)[1]
+    assert not judge.search_with_evidence(QUESTION, search).weak
 
 
 @pytest.mark.parametrize(

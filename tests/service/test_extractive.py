@@ -66,6 +66,59 @@ def test_a_question_in_the_text_is_not_its_answer() -> None:
     assert answer("When does the ferry leave?", shown(faq)).startswith("“The ferry leaves at noon")
 
 
+STEPS = (
+    "Booking\n\nHow to book a berth:\n\n1. Open the harbour page.\n2. Choose a berth and a night.\n"
+    "3. Pay twelve crowns.\n\nThe harbour closes at nine in the evening."
+)
+
+
+@pytest.mark.parametrize(
+    "question", ["How do I book a berth?", "What are the steps to book a berth?"]
+)
+def test_a_list_that_answers_is_quoted_with_all_its_items(question: str) -> None:
+    chosen = choose_quotes(question, shown(hit(STEPS, title="Berths")))
+    ((text, citation),) = compose_answer(chosen)
+    assert text.startswith(
+        "“How to book a berth:\n1. Open the harbour page.\n2. Choose a berth and a night.\n3. Pay"
+    )
+    assert STEPS[citation.start : citation.end] == citation.quote
+
+
+def test_an_item_alone_answers_a_question_about_it() -> None:
+    said = answer("How many crowns do I pay for a berth?", shown(hit(STEPS, title="Berths")))
+    assert said.startswith("“Pay twelve crowns.”")
+
+
+def test_nothing_stands_beside_the_sentence_that_answers() -> None:
+    assert answer("When are salaries reviewed?") == (
+        "“Salaries are reviewed every year in March by the pay board.” [1]"
+    )
+
+
+def test_another_document_that_gives_another_answer_is_quoted_too() -> None:
+    old = hit(
+        "Salaries are reviewed every year in October by the pay board.",
+        n=4,
+        document="old",
+        title="Pay",
+    )
+    said = answer("When are salaries reviewed?", shown(hit(PAY, document="pay", title="Pay"), old))
+    assert ("in March" in said, "in October" in said) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "See also: when salaries are reviewed.",
+        "Thank you for asking when salaries are reviewed!",
+        "When are salaries reviewed?",
+    ],
+)
+def test_pointers_courtesy_and_questions_are_never_quoted(beside: str) -> None:
+    said = answer("When are salaries reviewed?", shown(hit(f"{beside} {PAY}", title="Pay")))
+    assert said == "“Salaries are reviewed every year in March by the pay board.” [1]"
+
+
 @pytest.mark.parametrize(
     "denial",
     [

@@ -1,0 +1,1 @@
+"""Whether what was found answers a question, and which sentences do."""
