@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from indexes.errors import GeneratorError
-from indexes.text.folding import letters_and_digits
-from indexes.text.scripts import UNSPACED, Script, script
+from indexes.text.folding import fold_han, letters_and_digits
+from indexes.text.scripts import Script, script
 from indexes.text.sentences import QUESTION_MARKS
 from indexes.text.words import terms
 from service.answering.prompt import Turn, alternate_turns
@@ -55,8 +55,6 @@ _LEANS = re.compile(
     r"|^\W*(?:那|还有|另外|然后|而且|其|该|这)|[它他她]|呢\W*$",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"\w+(?:[.,'’]\w+)*")
-_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 async def make_question_standalone(
@@ -93,7 +91,7 @@ def complete_by_rule(question: str, turns: Sequence[Turn]) -> str:
 
 def _complete_question(question: str, before: str) -> str:
     own = {term.form for term in terms(question, question=True)}
-    if len(own) >= FEW and not _LEANS.search(question):
+    if len(own) >= FEW and not _LEANS.search(fold_han(question)):
         return question
     added = " ".join(_content_words(before, own)[:ADDED])
     return f"{question} ({added})" if added else question
@@ -107,12 +105,10 @@ def _content_words(text: str, without: set[str]) -> list[str]:
         if term.form in seen:
             continue
         seen.add(term.form)
-        word = None if _UNSPACED.match(term.form) else _WORD.match(text, term.start)
-        end = term.start + len(term.form) if word is None else word.end()
         if spans and term.start < spans[-1][1]:
-            spans[-1] = (spans[-1][0], end)
+            spans[-1] = (spans[-1][0], max(term.end, spans[-1][1]))
         else:
-            spans.append((term.start, end))
+            spans.append((term.start, term.end))
     return [text[start:end] for start, end in spans]
 
 

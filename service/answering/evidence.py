@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, get_args
 
 from indexes.model import Hit, IndexGeneration, Mode, SearchResult
+from indexes.text.folding import fold_text
 from indexes.text.scripts import UNSPACED, Script, script
 
 SETTING = "abstention"
@@ -118,4 +119,4 @@ def read_thresholds(generation: IndexGeneration, settings: Mapping[str, Any]) ->
 
 def _split_words(text: str) -> frozenset[str]:
     """Every word once, the small ones too; scripts without spaces as single characters."""
-    return frozenset(_WORD.findall(text.casefold()))
+    return frozenset(_WORD.findall(fold_text(text)))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
+from indexes.text.folding import fold_han
 from indexes.text.scripts import script
 from indexes.text.sentences import ends_sentence
 from indexes.text.words import terms
@@ -209,9 +210,10 @@ def _grade(
 
 def _score_hints(asked: _Question, sentence: Sentence) -> float:
     hint = 0.0
-    for question, answer in _KINDS:
-        if question.search(asked.text):
-            hint += HINT if _has_new(answer, sentence.text, asked.text) else -HINT
+    question, text = fold_han(asked.text), fold_han(sentence.text)
+    for asks, answers in _KINDS:
+        if asks.search(question):
+            hint += HINT if _has_new(answers, text, question) else -HINT
             break
     order = [term.form for term in terms(sentence.text)]
     pairs = set(pairwise(order))

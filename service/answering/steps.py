@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from indexes.model import Hit, Principal
-from indexes.text.scripts import Script, script
+from indexes.text.scripts import Script, Writing, script, writing
 from service.answering.permission import Permission
 from service.answering.prompt import LeftOut
 from service.answering.untrusted import make_inert
@@ -31,6 +31,11 @@ class Asked:
     @property
     def language(self) -> Script:
         return script(self.ask.question)
+
+    @property
+    def writing(self) -> Writing:
+        """What the service's own sentences in the reply are written in."""
+        return writing(self.ask.question)
 
     @property
     def standalone_question(self) -> str | None:
