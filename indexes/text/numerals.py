@@ -93,7 +93,7 @@ def _in_signs(text: str, match: re.Match[str]) -> Iterator[Numeral]:
         return
     value = _value(signs)
     if value is None and _DIGIT_BY_DIGIT.fullmatch(signs) and _is_read_digit_by_digit(text, match):
-        value = int("".join(str(_DIGITS[sign]) for sign in signs))
+        value = int("".join(str(_DIGITS[sign]) for sign in signs)) or None  # ○○○ is left blank
     if value is not None:
         written = "".join(str(_DIGITS[sign]) for sign in decimals or "").rstrip("0")
         form = f"{value}.{written}" if written else str(value)

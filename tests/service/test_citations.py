@@ -133,7 +133,7 @@ def test_a_claim_in_traditional_chinese_is_supported_by_a_simplified_passage() -
         ("年假有二十八天[1]。", True),
         ("年假有29天[1]。", False),
         ("年假有二十九天[1]。", False),
-        ("民國109年的年假[1]。", True),
+        ("民國109年起，員工的年假有28天[1]。", True),
     ],
 )
 def test_a_number_is_supported_however_it_is_written(claim: str, supported: bool) -> None:
