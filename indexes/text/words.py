@@ -1,6 +1,7 @@
 """The content words of a text, as they are compared."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -113,5 +114,7 @@ def _pairs(run: str, start: int) -> Iterator[Term]:
 
 
 def _number(word: str) -> str:
-    """One form for a number written with or without separators of thousands and leading zeros."""
-    return word.replace(",", "").lstrip("0") or "0"
+    """One form for a number written with or without separators of thousands and leading zeros, in
+    signs of full width or not.
+    """
+    return unicodedata.normalize("NFKC", word).replace(",", "").lstrip("0") or "0"
