@@ -193,7 +193,8 @@ def test_a_numeral_is_a_number(text: str, values: list[str]) -> None:
 @pytest.mark.parametrize(
     "text",
     ["一般", "万一", "千万别", "三明治", "五金", "九江", "十分", "百万富翁", "一个", "一种", "第一", "一些", "三三两两",
-     "三七二十一", "十七八个", "大陆", "伍先生", "民国80年代", "百年", "千里", "两岸", "万亿", "零", "○○○", "四季", "国际", "120人"],
+     "三七二十一", "十七八个", "大陆", "伍先生", "民国80年代", "百年", "千里", "两岸", "万亿", "零", "○○○", "四季",
+     "国际", "120人"],
 )  # fmt: skip
 def test_a_word_that_holds_a_numeral_is_none(text: str) -> None:
     assert [*find_numerals(fold_han(text))] == []
