@@ -8,7 +8,7 @@ remembers the words of a deleted document, and an index can go from one process 
 - Words are runs of letters, marks and digits (Unicode categories) after NFKC and case folding, with English stems.
 - Scripts written without spaces, and Hangul, become pairs of neighbouring characters; one alone stays alone.
   Their digits are words, as everywhere.
-- Traditional and Simplified Chinese are one: of characters that are the same in both, one stands for all.
+- Traditional and Simplified Chinese are one: of all ways of writing a character, one stands for the others.
 - Numbers in Chinese numerals are also words in digits: 一百二十 is 120 too, 民国109年 is 2020 too.
 - What is joined by `-`, `_`, `.`, `/`, `:`, `@`, `+` and the like gives its parts, and when it looks like a code (a
   digit, or a joint that prose does not use) also the whole: `ISO-27001` is `iso`, `27001` and `iso27001`. A mere hyphen
