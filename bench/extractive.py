@@ -5,6 +5,9 @@ For each question: the paragraph it was written from among the paragraphs that k
 best. Questions are divided by a hash of their id: look at `dev` while working, report `held-out`.
 
     python -m bench.extractive squad2-dev-en cmrc2018-dev-zh --half held-out --questions 300
+
+`--questions-as` and `--documents-as` name conversions of OpenCC, such as s2twp, for questions in one
+way of writing Chinese and documents in the other.
 """
 
 import argparse
@@ -15,9 +18,11 @@ import math
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import opencc
 
 from indexes.model import Hit, Row
 from indexes.search.deduplication import Selection
@@ -30,6 +35,7 @@ DATA = Path(
     os.environ.get("CLEARANCE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
 )
 K1, B = 1.2, 0.75
+Write = Callable[[str], str]
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -40,8 +46,11 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 class Corpus:
     """Paragraphs and a plain BM25 over them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.documents = {row["_id"]: row for row in rows(folder / "corpus.jsonl.gz")}
+    def __init__(self, folder: Path, write: Write = str) -> None:
+        self.documents = {
+            row["_id"]: row | {"title": write(row["title"]), "text": write(row["text"])}
+            for row in rows(folder / "corpus.jsonl.gz")
+        }
         self.postings: dict[str, list[tuple[str, int]]] = defaultdict(list)
         self.lengths: dict[str, int] = {}
         for name, row in self.documents.items():
@@ -99,10 +108,19 @@ def passages(
     return pack_passages([Excerpt(hit, len(hit.text)) for hit in selection.kept])
 
 
-def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, float]:
+def measure(
+    name: str, which: str, count: int, k: int, show: int, ask: Write = str, write: Write = str
+) -> dict[str, float]:
+    """ask, write: what is done to the words of questions, and to those of documents and answers."""
     folder = DATA / "retrieval" / name
-    corpus = Corpus(folder)
-    asked = sample(folder, which, count, answerable=True)
+    corpus = Corpus(folder, write)
+    asked, unanswerable = (
+        [
+            q | {"text": ask(q["text"]), "answers": [*map(write, q["answers"])]}
+            for q in sample(folder, which, count, answerable)
+        ]
+        for answerable in (True, False)
+    )
     right = cited = silent = first = length = 0
     spent: list[float] = []
     for question in asked:
@@ -125,7 +143,6 @@ def measure(name: str, which: str, count: int, k: int, show: int) -> dict[str, f
         if show and not contained:
             show -= 1
             print("-", question["text"], "|", question["answers"][0], "|", text or "(nothing)")
-    unanswerable = sample(folder, which, count, answerable=False)
     made_up = sum(
         bool(choose_quotes(q["text"], passages(corpus, q, k, with_source=True)))
         for q in unanswerable
@@ -150,12 +167,20 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=300)
     parser.add_argument("-k", type=int, default=8)
     parser.add_argument("--show", type=int, default=0, help="print so many misses")
+    parser.add_argument("--questions-as", metavar="CONVERSION")
+    parser.add_argument("--documents-as", metavar="CONVERSION")
     given = parser.parse_args()
+    ways = [
+        opencc.OpenCC(way).convert if way else str
+        for way in (given.questions_as, given.documents_as)
+    ]
     for name in given.sets:
         print(
             name,
             given.half,
-            json.dumps(measure(name, given.half, given.questions, given.k, given.show), indent=1),
+            json.dumps(
+                measure(name, given.half, given.questions, given.k, given.show, *ways), indent=1
+            ),
         )
 
 

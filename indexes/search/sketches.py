@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.derived.compilation import kernel
+from indexes.text.folding import fold_text
 from indexes.text.near_copies import missing_words
 from indexes.text.scripts import UNSPACED
 
@@ -41,7 +42,7 @@ class Sketches(NamedTuple):
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Self:
-        folded = [text.casefold() for text in texts]
+        folded = [fold_text(text) for text in texts]
         written = bytearray("".join(folded).encode("utf-32-le", "surrogatepass"))
         ends = np.array([*accumulate(map(len, folded))], np.int64)
         bits = np.zeros((len(texts), 2, _WORDS), np.uint64)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
+from indexes.text.folding import fold_text
 from indexes.text.scripts import UNSPACED
 
 # every character of a script without spaces counts as a word
@@ -21,7 +22,9 @@ MISSES = 1  # so many samples need not be found
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What is compared of a text: neither case nor punctuation nor spaces count."""
+    """What is compared of a text: neither case nor punctuation nor spaces count, and Traditional
+    and Simplified Chinese are one.
+    """
 
     words: frozenset[str]
     numbers: frozenset[str]  # the words that hold a digit
@@ -31,7 +34,7 @@ class Wording:
 def wording_of(text: str) -> Wording:
     """What is compared of this text."""
     plain = text.isascii()
-    in_order = text.translate(_ASCII).split() if plain else _WORD.findall(text.casefold())
+    in_order = text.translate(_ASCII).split() if plain else _WORD.findall(fold_text(text))
     words, letters = frozenset(in_order), "".join(in_order)
     return Wording(words, _numbers_among(words, letters), letters)
 

@@ -12,6 +12,10 @@ from typing import Literal
 Script = Literal["en", "zh"]
 """The languages that the service itself speaks; `en` stands for every one but Chinese."""
 
+Writing = Literal["en", "zh", "zh-hant"]
+"""What the service's own sentences are written in: Chinese is Simplified or, `zh-hant`,
+Traditional."""
+
 UNIFIED_HAN = "\u4e00-\u9fff"
 """The ideographs that nearly every Chinese and Japanese text is written with."""
 
@@ -62,3 +66,18 @@ def script(text: str) -> Script:
     if not ideographs or KANA_SIGN.search(text):
         return "en"
     return "zh" if ideographs * 10 >= len(LETTER.findall(text)) * 3 else "en"
+
+
+def writing(text: str) -> Writing:
+    """The script, and for Chinese the way of writing it: Traditional if more of the ideographs are
+    in Big5, which has no Simplified ones, than in GB 2312, which has no Traditional ones.
+    """
+    language = script(text)
+    if language == "zh":
+        ideographs = "".join(IDEOGRAPH.findall(text))
+        traditional, simplified = (
+            len(ideographs.encode(standard, "ignore")) for standard in ("big5", "gb2312")
+        )
+        if traditional > simplified:
+            return "zh-hant"
+    return language

@@ -138,7 +138,7 @@ class Answerer:
             if growing.begun_to_speak or fallback != "quotes":
                 raise
             log.warning("answered with quotes: %s", error)
-        return await answer_with_quotes(growing, self.cpu, phrases.QUOTED_INSTEAD[asked.language])
+        return await answer_with_quotes(growing, self.cpu, phrases.QUOTED_INSTEAD[asked.writing])
 
     async def _make_standalone(
         self,

@@ -9,7 +9,7 @@ from indexes.formats import PageKind
 from indexes.model import PageMark
 from indexes.text.scripts import script
 from indexes.text.sentences import sentences
-from indexes.text.words import terms
+from indexes.text.words import numbers_agree, terms
 from service.answering.prompt import Passage, PassageSpan
 from service.answering.tables import header_of, section_of, split_units
 from service.answering.untrusted import InertText, keep_visible
@@ -298,7 +298,7 @@ class CitationWriter:
             ),
         )
         held = frozenset[str]().union(*(sentence.forms for sentence in evidence))
-        agree = bool(claimed) and all(form in held for form in claimed if form[0].isdigit())
+        agree = bool(claimed) and numbers_agree(claim, held)
         shared = len(claimed & held) >= SUPPORT * len(claimed)
         citation = make_citation(passage, best, pending.span, supported=agree and shared)
         if agree and not shared and script(claim) != script(passage.text):

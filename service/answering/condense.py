@@ -46,7 +46,7 @@ _SHOTS: dict[Script, str] = {
     "Rewritten question: When does the harbour close?\n\n",
     "zh": "用户：港口几点开放？\n助手：六点。\n最后的问题：那几点关闭？\n改写后的问题：港口几点关闭？\n\n",
 }
-_LABEL = re.compile(r"^(?:[\w ]{0,30}question|[\w ]{0,10}问题)\s*[:：]\s*", re.IGNORECASE)
+_LABEL = re.compile(r"^(?:[\w ]{0,30}question|[\w ]{0,10}[问問][题題])\s*[:：]\s*", re.IGNORECASE)
 
 
 async def make_question_standalone(

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, get_args
 
 from indexes.model import Hit, IndexGeneration, Mode, SearchResult
+from indexes.text.folding import fold_text
 from indexes.text.scripts import UNSPACED, Script, script
 from service.answering.answer_check.verdict import AnswerCheck, Verdict
 from service.answering.answer_check.weights import WEIGHTS
@@ -199,4 +200,4 @@ def _read_calibrated(settings: Mapping[str, Any], name: str) -> Thresholds | Non
 
 def _split_words(text: str) -> frozenset[str]:
     """Every word once, the small ones too; scripts without spaces as single characters."""
-    return frozenset(_WORD.findall(text.casefold()))
+    return frozenset(_WORD.findall(fold_text(text)))

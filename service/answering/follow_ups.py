@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from indexes.text.folding import letters_and_digits
-from indexes.text.scripts import UNSPACED, script
+from indexes.text.scripts import script
 from indexes.text.words import terms
 from service.answering import phrases
 from service.answering.greetings import find_courtesy
@@ -34,8 +34,6 @@ CONTEXT_CHARS = 2_000  # of each of them
 LONGEST = 400  # characters of a question whose parts are replaced
 ADDED = 12  # content words at most
 
-_WORD = re.compile(r"\w+(?:[.,'’]\w+)*")
-_UNSPACED = re.compile(f"[{UNSPACED}]")
 _ENDS = re.compile(r"\s*(?:[?？!！.。]|\(|$)")
 _NO_ANSWERS = frozenset(
     letters_and_digits(said) for each in phrases.NO_ANSWERS for said in each.values()
@@ -151,10 +149,8 @@ def _content_words(text: str, without: set[str]) -> list[str]:
         if term.form in seen:
             continue
         seen.add(term.form)
-        word = None if _UNSPACED.match(term.form) else _WORD.match(text, term.start)
-        end = term.start + len(term.form) if word is None else word.end()
         if spans and term.start < spans[-1][1]:
-            spans[-1] = (spans[-1][0], end)
+            spans[-1] = (spans[-1][0], max(term.end, spans[-1][1]))
         else:
-            spans.append((term.start, end))
+            spans.append((term.start, term.end))
     return [text[start:end] for start, end in spans]

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from indexes.model import Principal
 from indexes.settings import Settings
-from indexes.text.scripts import Script
+from indexes.text.scripts import Writing
 from service.answering import phrases
 from service.answering.budget import FittedPrompt, PackingRequest, fit_prompt
 from service.answering.citation_support import CitationSupport
@@ -93,7 +93,7 @@ class Completion:
             template=template.label,
             cut_off=output.finish_reason == "length",
             notice=_choose_notice(
-                asked.language, fitted, request.answer_tokens, output.finish_reason
+                asked.writing, fitted, request.answer_tokens, output.finish_reason
             ),
         )
 
@@ -173,10 +173,10 @@ def _make_usage(reported: TokenCounts | None, counted: int) -> Usage | None:
 
 
 def _choose_notice(
-    language: Script, fitted: FittedPrompt, wanted: int, finish: str | None
+    writing: Writing, fitted: FittedPrompt, wanted: int, finish: str | None
 ) -> str | None:
     if finish == "length":
-        return phrases.CUT_OFF[language].format(tokens=fitted.answer_tokens)
+        return phrases.CUT_OFF[writing].format(tokens=fitted.answer_tokens)
     if fitted.answer_tokens < wanted:
-        return phrases.SHORTENED[language].format(tokens=fitted.answer_tokens)
+        return phrases.SHORTENED[writing].format(tokens=fitted.answer_tokens)
     return None

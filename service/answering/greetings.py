@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from indexes.catalog.filters import Filters
 from indexes.model import DocumentEntry, Principal
 from indexes.search.document_list import DocumentPage, ViewSummary
-from indexes.text.scripts import Script, script
+from indexes.text.scripts import Script, Writing, script
 from service.answering import phrases
 from service.answering.steps import Asked, Found
 from service.answering.untrusted import make_inert, make_label
@@ -121,13 +121,13 @@ class Greeter:
         view_id, position = self._views.view_now(asked.principal, asked.ask.at_least)
         named: tuple[DocumentEntry, ...] = ()
         if courtesy == "thanks":
-            text = phrases.WELCOME[asked.language]
+            text = phrases.WELCOME[asked.writing]
         else:
             filters = asked.ask.filters or Filters()
             summary = self._documents.summary(asked.principal, filters)
             page = self._documents.page(asked.principal, filters, None, LOOKED_AT)
             named = choose_documents(page.documents, asked.language)
-            text = compose_offer(courtesy, asked.language, summary, named)
+            text = compose_offer(courtesy, asked.writing, summary, named)
         asked.permission.add_documents(entry.id for entry in named)
         found = Found(
             asked=asked,
@@ -156,32 +156,32 @@ def choose_documents(
 
 
 def compose_offer(
-    courtesy: Courtesy, language: Script, summary: ViewSummary, named: Sequence[DocumentEntry]
+    courtesy: Courtesy, writing: Writing, summary: ViewSummary, named: Sequence[DocumentEntry]
 ) -> str:
     """What can be asked here, in the numbers of this view and with some titles of it."""
-    said = [phrases.HELLO[language]] if courtesy == "greeting" else []
-    said.append(phrases.WHAT_IS_DONE[language])
-    said.append(_count_documents(language, summary))
-    between = " " if language == "en" else ""
+    said = [phrases.HELLO[writing]] if courtesy == "greeting" else []
+    said.append(phrases.WHAT_IS_DONE[writing])
+    said.append(_count_documents(writing, summary))
+    between = " " if writing == "en" else ""
     titles = [f"- {_make_line(entry.title or entry.path)}" for entry in named]
     if not titles:
         return between.join(said)
-    return "\n".join([between.join([*said, phrases.SOME_OF_THEM[language]]), "", *titles])
+    return "\n".join([between.join([*said, phrases.SOME_OF_THEM[writing]]), "", *titles])
 
 
-def _count_documents(language: Script, summary: ViewSummary) -> str:
+def _count_documents(writing: Writing, summary: ViewSummary) -> str:
     if not summary.documents:
-        return phrases.NO_DOCUMENTS[language]
+        return phrases.NO_DOCUMENTS[writing]
     counted = summary.collections if len(summary.collections) > 1 else summary.sources
     if len(counted) < 2:
-        return phrases.DOCUMENTS[language].format(count=summary.documents)
+        return phrases.DOCUMENTS[writing].format(count=summary.documents)
     places = [
-        phrases.PLACE[language].format(name=_make_line(name), count=count)
+        phrases.PLACE[writing].format(name=_make_line(name), count=count)
         for name, count in counted[:PLACES]
     ]
     more = ["…"] if len(counted) > PLACES else []
-    told = phrases.COMMA[language].join([*places, *more])
-    return phrases.DOCUMENTS_BY_PLACE[language].format(count=summary.documents, places=told)
+    told = phrases.COMMA[writing].join([*places, *more])
+    return phrases.DOCUMENTS_BY_PLACE[writing].format(count=summary.documents, places=told)
 
 
 def _make_line(name: str) -> str:

@@ -101,7 +101,7 @@ class GrowingAnswer:
             answerer=answerer,
             standalone_question=self.found.asked.standalone_question,
             near=near,
-            advice=offer_other_words(self.found.asked.language, near) if abstained else None,
+            advice=offer_other_words(self.found.asked.writing, near) if abstained else None,
             position=self.found.position,
         )
 

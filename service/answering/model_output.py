@@ -5,8 +5,10 @@ sees half of it.
 import re
 
 from indexes.errors import GeneratorBroken
-from indexes.text.folding import letters_and_digits
+from indexes.text.folding import fold_han, letters_and_digits
+from indexes.text.scripts import writing
 from indexes.text.sentences import sentences
+from service.answering import phrases
 from service.answering.budget import FittedPrompt
 from service.answering.citations import Citation, CitationWriter, Doubt
 from service.llm.port import CompletionPart, TokenCounts
@@ -16,7 +18,7 @@ _CANNOT = re.compile(
     r"\b(?:passages?|documents?|context|text|sources?|information)\b.{0,60}\b(?:do|does|did|is|are)(?: not|n['’]t)\b"
     r".{0,40}\b(?:answer|contain|mention|provide|say|state|specify|include|give|address|available|enough)"
     r"|\bno (?:answer|information|mention)\b.{0,60}\b(?:passages?|documents?|context|text|sources?)\b"
-    r"|(?:资料|文档|段落|文中|上文|原文|材料|文章).{0,12}(?:没有|未|无法|并无|不包含).{0,12}(?:回答|提到|提及|答案|说明|相关|信息|包含|给出)"
+    r"|(?:资料|文档|文件|段落|文中|上文|原文|材料|文章).{0,12}(?:没有|未|无法|并无|不包含).{0,12}(?:回答|提到|提及|答案|说明|相关|信息|包含|给出)"
     r"|(?:没有|无法|未能).{0,6}(?:找到|回答).{0,20}(?:问题|答案|信息)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -34,7 +36,7 @@ class ModelOutput:
         self.usage: TokenCounts | None = None
         self.abstained = False
         self._writer = CitationWriter(fitted.passages, question)
-        self._no_answer = template.no_answer
+        self._no_answer = phrases.rewrite(template.no_answer, writing(question))
         self._sought = letters_and_digits(template.no_answer)
         # None if it is an answer: nothing is held back any more
         self._held: list[str | Citation] | None = []
@@ -90,5 +92,5 @@ class ModelOutput:
         return (
             not self._writer.citations
             and len(sentences(text)) <= LONGEST_ABSTENTION
-            and _CANNOT.search(text) is not None
+            and _CANNOT.search(fold_han(text)) is not None
         )

@@ -6,7 +6,7 @@ Both are made of nothing but the asker's view, so they are the same whether more
 
 from collections.abc import Sequence
 
-from indexes.text.scripts import Script
+from indexes.text.scripts import Writing
 from service.answering import phrases
 from service.answering.prompt import Passage
 from service.answering.untrusted import make_inert, make_label
@@ -21,13 +21,13 @@ def choose_nearest(passages: Sequence[Passage]) -> tuple[Passage, ...]:
     return tuple(passages[:AT_MOST])
 
 
-def offer_other_words(language: Script, near: Sequence[Passage]) -> str:
+def offer_other_words(writing: Writing, near: Sequence[Passage]) -> str:
     """One sentence of advice, with the words that these passages stand under."""
     names = dict.fromkeys(filter(None, map(_name_place, near)))
     if not names:
-        return phrases.OTHER_WORDS[language]
-    quoted = phrases.OR[language].join(f"“{name}”" for name in list(names)[:NAMED])
-    return phrases.WORDS_SUCH_AS[language].format(names=quoted)
+        return phrases.OTHER_WORDS[writing]
+    quoted = phrases.OR[writing].join(f"“{name}”" for name in list(names)[:NAMED])
+    return phrases.WORDS_SUCH_AS[writing].format(names=quoted)
 
 
 def _name_place(passage: Passage) -> str:

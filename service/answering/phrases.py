@@ -1,78 +1,110 @@
-"""The few sentences that the service itself says in an answer, in the question's language."""
+"""The few sentences that the service itself says in an answer, as the question is written."""
 
 from collections.abc import Mapping
 
-from indexes.text.scripts import Script
+from indexes.text.scripts import Writing
 
-NOTHING_FOUND: Mapping[Script, str] = {
+NOTHING_FOUND: Mapping[Writing, str] = {
     "en": "Nothing about this was found in the documents that you may read.",
     "zh": "在您可以阅读的文档中没有找到相关内容。",
+    "zh-hant": "在您可以閱讀的文件中沒有找到相關內容。",
 }
 """The same whether nothing exists or nothing is visible."""
 
-NOT_ANSWERED: Mapping[Script, str] = {
+NOT_ANSWERED: Mapping[Writing, str] = {
     "en": "The documents do not answer this question.",
     "zh": "文档没有回答这个问题。",
+    "zh-hant": "文件沒有回答這個問題。",
 }
 
-OTHER_WORDS: Mapping[Script, str] = {
+OTHER_WORDS: Mapping[Writing, str] = {
     "en": "Try other words, or ask “What can I ask here?”.",
     "zh": "请换一种说法，或者问“这里可以问什么？”。",
+    "zh-hant": "請換一種說法，或者問「這裡可以問什麼？」。",
 }
 
-WORDS_SUCH_AS: Mapping[Script, str] = {
+WORDS_SUCH_AS: Mapping[Writing, str] = {
     "en": "Try other words, such as those of {names}.",
     "zh": "请换一种说法，例如使用{names}中的词语。",
+    "zh-hant": "請換一種說法，例如使用{names}中的詞語。",
 }
 
-OR: Mapping[Script, str] = {"en": " or ", "zh": "或"}
+OR: Mapping[Writing, str] = {
+    "en": " or ",
+    "zh": "或",
+    "zh-hant": "或",
+}
 
-QUOTED_INSTEAD: Mapping[Script, str] = {
+QUOTED_INSTEAD: Mapping[Writing, str] = {
     "en": "The language model did not answer; these are quotes from the documents.",
     "zh": "语言模型没有回答，以下是文档原文的摘录。",
+    "zh-hant": "語言模型沒有回答，以下是文件原文的摘錄。",
 }
 
-SHORTENED: Mapping[Script, str] = {
+SHORTENED: Mapping[Writing, str] = {
     "en": "The answer was limited to {tokens} tokens, because the model's window holds no more beside the prompt.",
     "zh": "由于模型上下文窗口的限制，回答最多 {tokens} 个词元。",
+    "zh-hant": "由於模型上下文視窗的限制，回答最多 {tokens} 個詞元。",
 }
 
-CUT_OFF: Mapping[Script, str] = {
+CUT_OFF: Mapping[Writing, str] = {
     "en": "The answer was cut off at {tokens} tokens.",
     "zh": "回答在 {tokens} 个词元处被截断。",
+    "zh-hant": "回答在 {tokens} 個詞元處被截斷。",
 }
 
-HELLO: Mapping[Script, str] = {"en": "Hello.", "zh": "您好。"}
+HELLO: Mapping[Writing, str] = {
+    "en": "Hello.",
+    "zh": "您好。",
+    "zh-hant": "您好。",
+}
 
-WELCOME: Mapping[Script, str] = {
+WELCOME: Mapping[Writing, str] = {
     "en": "You are welcome. Ask again at any time.",
     "zh": "不客气，随时可以再问。",
+    "zh-hant": "不客氣，隨時可以再問。",
 }
 
-WHAT_IS_DONE: Mapping[Script, str] = {
+WHAT_IS_DONE: Mapping[Writing, str] = {
     "en": "Questions are answered here from the documents that you may read, with the place where each answer stands.",
     "zh": "这里根据您可以阅读的文档回答问题，并标明答案的出处。",
+    "zh-hant": "這裡根據您可以閱讀的文件回答問題，並標明答案的出處。",
 }
 
-DOCUMENTS: Mapping[Script, str] = {
+DOCUMENTS: Mapping[Writing, str] = {
     "en": "Documents that you may read: {count}.",
     "zh": "您可以阅读的文档：{count}份。",
+    "zh-hant": "您可以閱讀的文件：{count}份。",
 }
 
-DOCUMENTS_BY_PLACE: Mapping[Script, str] = {
+DOCUMENTS_BY_PLACE: Mapping[Writing, str] = {
     "en": "Documents that you may read: {count} ({places}).",
     "zh": "您可以阅读的文档：{count}份（{places}）。",
+    "zh-hant": "您可以閱讀的文件：{count}份（{places}）。",
 }
 
-PLACE: Mapping[Script, str] = {"en": "{name}: {count}", "zh": "{name}：{count}份"}
+PLACE: Mapping[Writing, str] = {
+    "en": "{name}: {count}",
+    "zh": "{name}：{count}份",
+    "zh-hant": "{name}：{count}份",
+}
 
-COMMA: Mapping[Script, str] = {"en": ", ", "zh": "，"}
+COMMA: Mapping[Writing, str] = {
+    "en": ", ",
+    "zh": "，",
+    "zh-hant": "，",
+}
 
-SOME_OF_THEM: Mapping[Script, str] = {"en": "Some of them:", "zh": "例如："}
+SOME_OF_THEM: Mapping[Writing, str] = {
+    "en": "Some of them:",
+    "zh": "例如：",
+    "zh-hant": "例如：",
+}
 
-NO_DOCUMENTS: Mapping[Script, str] = {
+NO_DOCUMENTS: Mapping[Writing, str] = {
     "en": "There are no documents here that you may read.",
     "zh": "这里没有您可以阅读的文档。",
+    "zh-hant": "這裡沒有您可以閱讀的文件。",
 }
 """The same whether nothing exists or nothing is visible."""
 
@@ -81,3 +113,12 @@ NOTICES = (QUOTED_INSTEAD, SHORTENED, CUT_OFF)
 
 NO_ANSWERS = (NOTHING_FOUND, NOT_ANSWERED)
 """What stands in place of an answer: by them a conversation tells what was not answered."""
+
+
+def rewrite(sentence: str, writing: Writing) -> str:
+    """The sentence that a template ends with if there is no answer, as the question is written; one
+    that is not the service's own stays as it is.
+    """
+    if writing == "zh-hant" and sentence == NOT_ANSWERED["zh"]:
+        return NOT_ANSWERED["zh-hant"]
+    return sentence

@@ -15,7 +15,7 @@ async def answer_nothing_found(growing: GrowingAnswer) -> Answer:
     """The fixed answer if the search gave nothing; no model is asked."""
     found, asked = growing.found, growing.found.asked
     await growing.show(*pack_everything((), found.left_out))
-    text = phrases.NOTHING_FOUND[asked.language]
+    text = phrases.NOTHING_FOUND[asked.writing]
     await growing.say(text)
     return growing.complete(text, answerer="model" if asked.model else "quotes", abstained=True)
 
@@ -49,7 +49,7 @@ async def answer_with_quotes(
         await growing.say(text)
         await growing.cite(citation)
     if not quoted:
-        await growing.say(phrases.NOT_ANSWERED[asked.language])
-    whole = "".join(text for text, _ in quoted) or phrases.NOT_ANSWERED[asked.language]
+        await growing.say(phrases.NOT_ANSWERED[asked.writing])
+    whole = "".join(text for text, _ in quoted) or phrases.NOT_ANSWERED[asked.writing]
     answer = growing.complete(whole, answerer="quotes", abstained=not quoted)
     return replace(answer, citations=tuple(citation for _, citation in quoted), notice=notice)

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from indexes.model import Hit, Principal
-from indexes.text.scripts import Script, script
+from indexes.text.scripts import Script, Writing, script, writing
 from service.answering.answer_check.verdict import Verdict
 from service.answering.near import choose_nearest
 from service.answering.permission import Permission
@@ -33,6 +33,11 @@ class Asked:
     @property
     def language(self) -> Script:
         return script(self.ask.question)
+
+    @property
+    def writing(self) -> Writing:
+        """What the service's own sentences in the reply are written in."""
+        return writing(self.ask.question)
 
     @property
     def standalone_question(self) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from indexes.text.folding import fold_text
 from indexes.text.scripts import IDEOGRAPH, UNSPACED
 from indexes.text.stop_words import ARTICLES
 from service.evaluation.cases import Case
@@ -26,9 +27,9 @@ _TOKEN = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 
 def split_tokens(text: str) -> list[str]:
     """Lower-case words without punctuation and English articles; scripts without spaces as single
-    characters.
+    characters, Traditional and Simplified Chinese as one.
     """
-    plain = unicodedata.normalize("NFKC", _MARKER.sub(" ", text)).casefold()
+    plain = fold_text(unicodedata.normalize("NFKC", _MARKER.sub(" ", text)))
     found = _TOKEN.findall("".join(c for c in plain if not _is_punctuation(c)))
     if IDEOGRAPH.search(plain):
         return found

@@ -18,7 +18,20 @@ from tests.databases import examples
 from tests.quick import QUICK
 from tests.world import MODES, TESTER, World, as_bytes
 
-WORDS = ["budget", "ISO-27001", "alpha", "beta", "salary", "canteen", "预算", "工资", "the", "of"]
+WORDS = [
+    "budget",
+    "ISO-27001",
+    "alpha",
+    "beta",
+    "salary",
+    "canteen",
+    "预算",
+    "預算",
+    "工资",
+    "一百二十",
+    "the",
+    "of",
+]
 GROUPS = ["hr", "eng", "board"]
 
 text = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)

@@ -66,8 +66,9 @@ def test_a_text_is_answered_in_chinese_if_it_is_chinese(text: str, language: str
     [
         ("Who's running the universities' libraries?", ["run", "universiti", "librari"]),
         ("It's 1,000 or 007", ["1000", "7"]),
-        ("二〇一九年", ["二〇", "〇一", "一九", "九年"]),
+        ("二〇一九年", ["二〇", "2019", "〇一", "一九", "九年"]),
         ("人々", ["人々"]),
+        ("１２０人", ["120", "人"]),
         ("회사는", ["회사", "사는"]),
         ("ปี ๒๕๖๗", ["ปี", "๒๕๖๗"]),
     ],

@@ -1,7 +1,8 @@
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,9 @@ from indexes.errors import (
 )
 from indexes.model import Hit
 from indexes.settings import Settings
+from indexes.text.scripts import Writing, writing
 from service.answering.answerer import Answerer
+from service.answering.phrases import NOT_ANSWERED, NOTHING_FOUND, NOTICES
 from service.answering.values import Answer, Ask, CitationFound, Event, Finished, Passages, Token
 from service.llm.port import Prompt, ServedModel
 from service.operating.threads import Threads
@@ -98,6 +101,7 @@ def test_nothing_found_is_a_fixed_answer_without_a_call(model: ScriptedModel | N
     assert given.text == "Nothing about this was found in the documents that you may read."
     assert (given.abstained, given.passages, given.citations, given.usage) == (True, (), (), None)
     assert answer(by, "谁的工资是多少？").text == "在您可以阅读的文档中没有找到相关内容。"
+    assert answer(by, "誰的工資是多少？").text == "在您可以閱讀的文件中沒有找到相關內容。"
     assert model is None or (model.calls, model.count_calls) == ([], 0)
 
 
@@ -118,6 +122,7 @@ def test_nothing_found_is_a_fixed_answer_without_a_call(model: ScriptedModel | N
             "I am sorry, the passages do not mention that.",
         ),
         ("资料中没有提到这一点。", "资料中没有提到这一点。"),
+        ("資料中沒有提到這一點。", "資料中沒有提到這一點。"),
     ],
 )
 def test_a_model_that_finds_no_answer_is_understood(reply: str, text: str) -> None:
@@ -127,6 +132,32 @@ def test_a_model_that_finds_no_answer_is_understood(reply: str, text: str) -> No
     assert (final.answer.abstained, final.answer.text, final.answer.citations) == (True, text, ())
     assert "".join(event.text for event in seen if isinstance(event, Token)) == text
     assert not [event for event in seen if isinstance(event, CitationFound)]
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("港口什么时候开放？", "文档没有回答这个问题。"),
+        ("港口什麼時候開放？", "文件沒有回答這個問題。"),
+    ],
+)
+@pytest.mark.parametrize("reply", ["文档没有回答这个问题。", "文檔沒有回答這個問題"])
+def test_that_there_is_no_answer_is_written_as_the_question_is(
+    question: str, text: str, reply: str
+) -> None:
+    given = answer(answerer(ScriptedModel(reply)), question)
+    assert (given.text, given.abstained) == (text, True)
+    quotes = answer(answerer(), question)
+    assert (quotes.text, quotes.abstained) == (text, True)
+
+
+@pytest.mark.parametrize("phrase", [NOTHING_FOUND, NOT_ANSWERED, *NOTICES])
+def test_every_sentence_of_the_service_is_there_in_every_way_of_writing(
+    phrase: Mapping[Writing, str],
+) -> None:
+    assert {way: writing(text) for way, text in phrase.items()} == {
+        way: way for way in get_args(Writing)
+    }
 
 
 @pytest.mark.parametrize(

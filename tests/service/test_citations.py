@@ -121,6 +121,26 @@ def test_a_chinese_claim_finds_its_sentence() -> None:
     assert (citation.quote, citation.supported) == ("图书馆周一闭馆。", True)
 
 
+def test_a_claim_in_traditional_chinese_is_supported_by_a_simplified_passage() -> None:
+    (citation,) = written("圖書館在周一不開放，即周一閉館[2]。").citations
+    assert (citation.quote, citation.supported) == ("图书馆周一闭馆。", True)
+
+
+@pytest.mark.parametrize(
+    ("claim", "supported"),
+    [
+        ("年假有28天[1]。", True),
+        ("年假有二十八天[1]。", True),
+        ("年假有29天[1]。", False),
+        ("年假有二十九天[1]。", False),
+        ("民國109年起，員工的年假有28天[1]。", True),
+    ],
+)
+def test_a_number_is_supported_however_it_is_written(claim: str, supported: bool) -> None:
+    passages = shown(hit("2020年起，员工的年假有二十八天。"))
+    assert [citation.supported for citation in written(claim, passages).citations] == [supported]
+
+
 @pytest.mark.parametrize(
     "claim",
     ["A berth costs 15 crowns a night [1].", "The mayor was elected by farmers [1].", "Yes [1]."],

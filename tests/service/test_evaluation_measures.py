@@ -83,6 +83,7 @@ def test_answers_are_compared_as_words_without_punctuation_and_articles_and_chin
         ("in 2010", ["10"], 0, 0.0, 0),
         ("三月上涨。", ["三月"], 0, 2 * 2 / 6, 1),
         ("三月", ["三月。"], 1, 1.0, 1),
+        ("三月漲薪", ["三月涨薪"], 1, 1.0, 1),
         ("月三", ["三月"], 0, 1.0, 0),
         ("", ["March"], 0, 0.0, 0),
         ("March", [], 0, 0.0, 0),

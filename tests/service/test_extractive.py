@@ -34,6 +34,8 @@ def answer(question: str, passages: tuple[Passage, ...] = PASSAGES) -> str:
         ("What is overtime paid at?", "one and a half times"),
         ("每年有多少天年假？", "二十八天"),
         ("请假要提前多久申请？", "提前两周"),
+        ("每年享有28天的是什麼？", "二十八天"),
+        ("請假要提前多久申請？", "提前两周"),
         ("What happens to leave that was not taken?", "is lost"),
     ],
 )

@@ -8,6 +8,8 @@ remembers the words of a deleted document, and an index can go from one process 
 - Words are runs of letters, marks and digits (Unicode categories) after NFKC and case folding, with English stems.
 - Scripts written without spaces, and Hangul, become pairs of neighbouring characters; one alone stays alone.
   Their digits are words, as everywhere.
+- Traditional and Simplified Chinese are one: of all ways of writing a character, one stands for the others.
+- Numbers in Chinese numerals are also words in digits: 一百二十 is 120 too, 民国109年 is 2020 too.
 - What is joined by `-`, `_`, `.`, `/`, `:`, `@`, `+` and the like gives its parts, and when it looks like a code (a
   digit, or a joint that prose does not use) also the whole: `ISO-27001` is `iso`, `27001` and `iso27001`. A mere hyphen
   between letter and digit is left out of the whole, and `ISO27001` has the same three terms: one code, both ways.
@@ -25,11 +27,13 @@ import numpy as np
 import regex  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from indexes.text.folding import fold_han
+from indexes.text.numerals import find_numerals
 from indexes.text.scripts import UNSPACED
 from indexes.text.stems import CONTRACTION, english_stem
 
 # raise it if any text gets other terms: indexes that were stored before are then built anew
-ANALYSIS_VERSION = 2
+ANALYSIS_VERSION = 3
 HASH_BYTES = 6  # two words of one view are taken for one in about one of a million questions
 WORD_CHARACTERS = 64
 MAX_REMEMBERED = 1 << 18
@@ -67,12 +71,13 @@ class Analyser:
     def terms(self, text: str) -> Sequence[int]:
         """The terms of a text in reading order, repeated as often as they occur."""
         known = self._tokens.get
-        return array(
+        tokens, numbers = _split_text(text)
+        terms = array(
             "Q",
-            chain.from_iterable(
-                [known(token) or self._terms_of_token(token) for token in _split_text(text)]
-            ),
+            chain.from_iterable([known(token) or self._terms_of_token(token) for token in tokens]),
         )
+        terms.extend(map(self._term_of_word, numbers))
+        return terms
 
     def _terms_of_token(self, token: str) -> Sequence[int]:
         if token.isascii() and token.isalpha():  # a plain word, as most are: nothing to take apart
@@ -112,12 +117,15 @@ def count_terms(terms: Iterable[int]) -> tuple[NDArray[np.uint64], NDArray[np.in
     )
 
 
-def _split_text(text: str) -> list[str]:
-    """Runs of an unspaced script, and words with what is joined to them."""
+def _split_text(text: str) -> tuple[Sequence[str], Sequence[str]]:
+    """(runs of an unspaced script, and words with what is joined to them; numbers that are not
+    written in digits alone)
+    """
     if text.isascii():
-        return list(_ASCII_TOKEN.findall(text.lower()))
+        return _ASCII_TOKEN.findall(text.lower()), ()
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return list(_TOKEN.findall(unicodedata.normalize("NFKC", _IGNORED.sub("", folded))))
+    folded = fold_han(unicodedata.normalize("NFKC", _IGNORED.sub("", folded)))
+    return _TOKEN.findall(folded), [numeral.value for numeral in find_numerals(folded)]
 
 
 def _split_token(token: str) -> tuple[Sequence[str], str | None]:
