@@ -22,6 +22,7 @@ from service.http import answers, ask, documents, jobs, operations, problems, up
 from service.http.admin import access, audit, index, keys, models, templates, usage
 from service.http.admin import documents as admin_documents
 from service.http.auth import Authenticator, Gate
+from service.http.cross_origin import allow_origins
 from service.http.direct import DirectWay, ErrorHandler
 from service.http.mcp import resource_metadata
 from service.http.mcp import routes as mcp_routes
@@ -59,8 +60,8 @@ def create_app(
 
     What is given is used and left open; the rest is opened at the start and closed at the end.
 
-    A request passes, from outside in: Envelope (id, log line, headers), Gate (who asks), Quotas, BodyReader
-    (limits), the route, to which DirectWay knows a shorter way.
+    A request passes, from outside in: Envelope (id, log line, headers), what pages of other origins may do,
+    Gate (who asks), Quotas, BodyReader (limits), the route, to which DirectWay knows a shorter way.
     """
     metrics, precedence, origin = Metrics(), Precedence(), page_origin(settings)
     tracing = (
@@ -121,6 +122,7 @@ def create_app(
         telemetry={"tracing": False},
         middleware=[
             Middleware(Envelope, metrics=metrics, precedence=precedence),
+            *allow_origins(settings.cors_origins),
             Middleware(Traced, tracing=tracing),
             Middleware(
                 Gate,

@@ -209,6 +209,10 @@ class Searcher:
         with self.corpus.latest(principal) as now:
             return now.view.id
 
+    def active_embedder(self) -> Embedder:
+        """Of the generation that is searched now. Blocking. Raises ModelMismatch."""
+        return self._embedders.of(self.corpus.generation())
+
     def ready(self) -> bool:
         """Whether there are indexes to search, False while they are built anew.
 

@@ -139,9 +139,7 @@ def test_one_calibration_leaves_those_of_other_languages_and_ways_of_searching(
         replace(made, mode="dense"),
         by=TESTER,
     )
-    calibration.store_calibration(
-        fresh.catalog, replace(made, findings={"zh": finding}), by=TESTER
-    )
+    calibration.store_calibration(fresh.catalog, replace(made, findings={"zh": finding}), by=TESTER)
     lines = calibration.describe_in_force(fresh.catalog)
     assert [line.split(":")[0] for line in lines] == [
         "dense search, questions in languages other than Chinese",
