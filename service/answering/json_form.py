@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import islice
+from typing import Any, NoReturn
+from urllib.parse import unquote
 
 import jsonschema_rs
 
@@ -26,6 +28,8 @@ MAX_DEPTH = 24
 MAX_PARTS = 1_000  # objects, lists and values in it
 MAX_REPEATS = 4_096  # how often a schema may demand or allow something to be repeated
 MAX_PATTERN_BYTES = 1 << 20
+MAX_BRANCHES = 256  # parts of a schema that speak of one value
+MAX_LOOKS = 500_000  # at parts of an answer, to check it
 MAX_VALUES = 200  # of an answer, that are looked for in passages
 
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
@@ -33,6 +37,9 @@ _ELSEWHERE = frozenset({"$id", "$vocabulary", "$anchor", "$dynamicAnchor", "$rec
 _REPEATS = frozenset(
     {"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"}
 )
+_ALTERNATIVES = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
+_LOOKING_INSIDE = ("properties", "additionalProperties", "items", "prefixItems")
+_LOOKING_AGAIN = ("contains", "unevaluatedProperties", "unevaluatedItems")
 _TELL: Mapping[Script, str] = {
     "en": "Answer with JSON and nothing else, without marks such as [1]. If the passages do not hold what is asked for,"
     " write this sentence in the text fields: {no_answer}",
@@ -58,13 +65,20 @@ class JsonForm:
         return "\n".join(told)
 
     def fits(self, value: Any) -> bool:
+        """Whether a value has the form. One that would take too long to look at has not."""
         if self.schema is None:
             return isinstance(value, dict)
+        if self._branching.inside ** _depth_of(value) > MAX_LOOKS:
+            return False
         return bool(self._validator.is_valid(value))
 
     @cached_property
     def _validator(self) -> Any:
         return _make_validator(json.loads(self.schema or "{}"))
+
+    @cached_property
+    def _branching(self) -> "_Branching":
+        return _Branching(json.loads(self.schema or "{}"))
 
 
 def make_json_form(schema: Mapping[str, Any] | None) -> JsonForm:
@@ -72,6 +86,8 @@ def make_json_form(schema: Mapping[str, Any] | None) -> JsonForm:
     if schema is None:
         return JsonForm(None)
     text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    if not _is_text(text):
+        raise BadInput("The schema holds half a character.")
     if len(text) > MAX_CHARS:
         raise BadInput(f"The schema has {len(text)} characters; at most {MAX_CHARS} are accepted.")
     for number, (depth, key, value) in enumerate(_walk(schema)):
@@ -80,6 +96,8 @@ def make_json_form(schema: Mapping[str, Any] | None) -> JsonForm:
                 f"The schema is deeper than {MAX_DEPTH} levels or has more than {MAX_PARTS} parts."
             )
         _check_part(key, value)
+    if _Branching(schema).parts > MAX_BRANCHES:
+        raise BadInput(f"More than {MAX_BRANCHES} parts of the schema speak of the same value.")
     try:
         _make_validator(schema)
     except ValueError as error:  # what the library says may repeat all of the schema
@@ -109,6 +127,62 @@ def _check_part(key: str, value: Any) -> None:
         raise BadInput(f"{key} is {value}; at most {MAX_REPEATS} is accepted in a schema.")
 
 
+class _Branching:
+    """How much of a schema looks at one value: by `allOf` and its like, and through references.
+
+    What looks inside it does so again for what is inside that, so that a check may take as long as
+    their number to the power of the value's depth.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+        self._known: dict[int, tuple[int, int]] = {}
+        counts = [self._count(each) for _, _, each in _walk(schema) if isinstance(each, dict)]
+        self.parts = max(parts for parts, _ in counts)  # that look at one value
+        self.inside = max(inside for _, inside in counts)  # of these, that look inside it
+
+    def _count(self, part: Any) -> tuple[int, int]:
+        if not isinstance(part, dict):
+            return 1, 0
+        if id(part) not in self._known:
+            self._known[id(part)] = 1, 1  # for one that refers to itself
+            patterns = part.get("patternProperties")
+            inside = int(any(key in part for key in _LOOKING_INSIDE))
+            inside += sum(key in part for key in _LOOKING_AGAIN)
+            inside += len(patterns) if isinstance(patterns, dict) else 0
+            others = [self._count(each) for each in self._beside(part)]
+            self._known[id(part)] = (
+                1 + sum(parts for parts, _ in others),
+                inside + sum(again for _, again in others),
+            )
+        return self._known[id(part)]
+
+    def _beside(self, part: Mapping[str, Any]) -> Iterator[Any]:
+        """Other parts that look at the same value."""
+        for key in _ALTERNATIVES:
+            found = part.get(key)
+            yield from found if isinstance(found, list) else [found] if found else []
+        if isinstance(others := part.get("dependentSchemas"), dict):
+            yield from others.values()
+        for key in _REFERENCES:
+            if isinstance(part.get(key), str):
+                yield self._find(part[key])
+
+    def _find(self, reference: str) -> Any:
+        found: Any = self._schema
+        for step in unquote(reference).removeprefix("#").split("/")[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
+                found = found[int(name)]
+            else:
+                found = found.get(name) if isinstance(found, dict) else None
+        return found
+
+
+def _depth_of(value: Any) -> int:
+    return max(depth for depth, _, _ in _walk(value))
+
+
 def _make_validator(schema: Any) -> Any:
     """Raises ValueError."""
     return jsonschema_rs.Draft202012Validator(
@@ -118,6 +192,19 @@ def _make_validator(schema: Any) -> Any:
             size_limit=MAX_PATTERN_BYTES, dfa_size_limit=MAX_PATTERN_BYTES
         ),
     )
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """NaN and the like, which Python reads and JSON does not know."""
+    raise ValueError(name)
 
 
 def _fetch_nothing(address: str) -> Any:
@@ -164,7 +251,7 @@ class JsonOutput:
 
     def _read(self) -> Any:
         try:
-            value = json.loads(self.text)
+            value = json.loads(self.text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise GeneratorBroken("Its answer is not JSON.") from error
         if not self._form.fits(value):
@@ -198,26 +285,20 @@ def find_values(text: str, passages: Sequence[Passage]) -> list[dict[str, Any]]:
     except (ValueError, RecursionError):  # it was cut off
         return []
     shown = [(passage.n, _one_line(passage.shown)) for passage in passages]
-    found: list[dict[str, Any]] = []
-    for pointer, leaf in find_leaves(value):
-        if len(found) == MAX_VALUES:
-            break
-        pattern = _pattern_of(str(leaf))
-        holding = [n for n, words in shown if pattern is not None and pattern.search(words)]
-        found.append({"pointer": pointer, "passages": holding})
-    return found
+    return [
+        {"pointer": pointer, "passages": [n for n, text in shown if _holds(text, str(leaf))]}
+        for pointer, leaf in islice(find_leaves(value), MAX_VALUES)
+    ]
 
 
-def _pattern_of(leaf: str) -> re.Pattern[str] | None:
-    """Finds a value that is not a part of a longer word or number; None if nothing is in it."""
+def _holds(text: str, leaf: str) -> bool:
+    """Whether a value stands in a text and is not a part of a longer word or number there."""
     words = _one_line(leaf)
-    if not words:
-        return None
-    before, after = (
-        (r"(?<![a-z0-9])" if words[0].isascii() else ""),
-        (r"(?![a-z0-9])" if words[-1].isascii() else ""),
-    )
-    return re.compile(before + re.escape(words) + after)
+    if not words or words not in text:
+        return False
+    before = r"(?<![a-z0-9])" if words[0].isascii() else ""
+    after = r"(?![a-z0-9])" if words[-1].isascii() else ""
+    return re.search(before + re.escape(words) + after, text) is not None
 
 
 def _one_line(text: str) -> str:

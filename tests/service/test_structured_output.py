@@ -12,7 +12,7 @@ from openai import OpenAI
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
-from indexes.errors import GeneratorUnavailable
+from indexes.errors import BadInput, GeneratorUnavailable
 from service.answering.json_form import MAX_CHARS, JsonOutput, find_values, make_json_form
 from service.app import create_app
 from service.llm.port import CompletionPart
@@ -200,7 +200,9 @@ def test_a_model_that_says_in_the_fields_that_there_is_no_answer_has_refused(
     assert events[-1].response.output[0].content[0].refusal == NO_ANSWER
 
 
-@pytest.mark.parametrize("said", ["March.", '{"month": "March"}', '{"month": 3', "[1] " + RISE])
+@pytest.mark.parametrize(
+    "said", ["March.", RISE.replace("3", "NaN"), '{"month": "March"}', '{"month": 3', "[1] " + RISE]
+)
 def test_what_does_not_have_the_form_never_leaves(house: House, client: Clients, said: str) -> None:
     house.model.reply = said
     allowed = {"clearance": {"fallback": "quotes"}}
@@ -310,9 +312,42 @@ def test_what_pydantic_makes_of_models_is_accepted() -> None:
     assert not form.fits({"name": "a", "parts": [{"nam": "b"}]})
 
 
+def test_half_a_character_is_refused_before_it_is_sent_on() -> None:
+    with pytest.raises(BadInput, match="half a character"):
+        make_json_form({"type": "object", "title": "\ud800"})
+
+
 def test_a_pattern_takes_no_longer_for_a_hostile_text() -> None:
     form = make_json_form({"type": "string", "pattern": "^(a+)+$"})
     assert not form.fits("a" * 50_000 + "b")
+
+
+def doubling(levels: int) -> dict[str, Any]:
+    """Each part looks at the value twice through the next one."""
+    parts: dict[str, Any] = {"p0": {"type": "object"}}
+    for n in range(1, levels):
+        parts[f"p{n}"] = {"allOf": [{"$ref": f"#/$defs/p{n - 1}"}] * 2}
+    return {"$defs": parts, "$ref": f"#/$defs/p{levels - 1}"}
+
+
+def test_a_schema_whose_parts_multiply_is_refused_before_anything_is_checked() -> None:
+    assert make_json_form(doubling(4)).fits({})
+    with pytest.raises(BadInput, match="the same value"):
+        make_json_form(doubling(60))
+    disguised = json.loads(json.dumps(doubling(60)).replace("#/$defs", "#/%24defs"))
+    with pytest.raises(BadInput, match="the same value"):
+        make_json_form(disguised)
+
+
+def test_an_answer_that_would_take_for_ever_to_check_does_not_fit() -> None:
+    again: dict[str, Any] = {"properties": {"a": {"$ref": "#/$defs/node"}}}
+    node = {"oneOf": [again, {**again, "required": ["b"]}]}
+    form = make_json_form({"$defs": {"node": node}, "$ref": "#/$defs/node"})
+    assert form.fits({"a": {}})
+    deep: dict[str, Any] = {}
+    for _ in range(100):
+        deep = {"a": deep}
+    assert not form.fits(deep)
 
 
 def test_an_answer_is_held_until_it_is_whole() -> None:
