@@ -9,8 +9,9 @@ from indexes.text.scripts import Script
 from service.evaluation import charts
 from service.evaluation.calibration import NAMES, Calibration, LanguageThreshold
 from service.evaluation.outcomes import write_private
-from service.evaluation.thresholds import Aims, OperatingPoint, Share
+from service.evaluation.thresholds import Aims, OperatingPoint, Share, thin_out
 
+ROWS = 11  # of a curve, as text
 MUCH_MORE = 0.05  # more false refusals in many words than in few, as a share
 
 _PICTURES = Environment(
@@ -135,7 +136,7 @@ def _tabulate(found: LanguageThreshold) -> Iterator[str]:
     everything beside them.
     """
     yield f"{'refuse below':>14}{'precision':>11}{'recall':>9}{'F1':>7}{'false refusals':>16}"
-    rows = {point.threshold: point for point in found.curve if point.threshold > 0}
+    rows = {point.threshold: point for point in thin_out(found.curve, ROWS) if point.threshold > 0}
     rows |= {point.threshold: point for point in (found.present, found.tried) if point is not None}
     nothing = OperatingPoint(0.0, 0, 0, found.tried.unanswerable, found.tried.answerable)
     yield _row("never refuse", nothing)

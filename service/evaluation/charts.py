@@ -204,7 +204,8 @@ def chart_thresholds(
 
     points: by threshold. marks: names of single thresholds.
     """
-    told = [point.threshold for point in points if point.threshold > 0]
+    points = [point for point in points if point.threshold > 0]
+    told = [point.threshold for point in points]
     told += [threshold for _, threshold in marks if threshold > 0]
     low, high = (min(told), max(told)) if told else (0.0, 1.0)
     high = max(high, low + 1e-4)
@@ -229,7 +230,7 @@ def chart_thresholds(
             )
             for part in range(5)
         ),
-        up=tuple(Tick(_y_in_panel(share), f"{share:.1f}") for share in (0, 0.25, 0.5, 0.75, 1)),
+        up=tuple(Tick(_y_in_panel(share), f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1)),
         curves=tuple(
             Curve(colour, name, " ".join(f"{x:.1f},{y:.1f}" for x, y in line))
             for colour, ((name, _), line) in enumerate(zip(values, lines, strict=True))

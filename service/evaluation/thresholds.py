@@ -12,7 +12,7 @@ SURE = 1.96  # standard deviations: 95 in 100 intervals hold the truth
 STEP = 10_000  # thresholds have four digits
 MOST_FALSE_REFUSALS = 0.5
 ALMOST_NOTHING = 0.05  # of the questions without an answer
-CURVE_ROWS = 11
+CURVE_POINTS = 61
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class Share:
             share + weight / 2,
             SURE * math.sqrt(share * (1 - share) / self.of + weight / (4 * self.of)),
         )
-        return (middle - spread) / (1 + weight), (middle + spread) / (1 + weight)
+        low, high = (middle - spread) / (1 + weight), (middle + spread) / (1 + weight)
+        return max(0.0, low), min(1.0, high)
 
     def __str__(self) -> str:
         low, high = self.interval()
@@ -118,21 +119,30 @@ class Aims:
 
     def shortfall(self, point: OperatingPoint) -> float:
         """How far a point is from the aims; 0 if it reaches all of them."""
-        precision, recall = point.precision.value or 0.0, point.recall.value or 0.0
-        missing = (
-            (self.precision or 0.0) - precision,
-            (self.recall or 0.0) - recall,
-            (point.false_refusals.value or 0.0)
-            - (1.0 if self.false_refusals is None else self.false_refusals),
-        )
-        return sum(max(0.0, each) for each in missing)
+        return -sum(min(0.0, margin) for margin in self._margins(point))
 
     def rank(self, point: OperatingPoint) -> tuple[float, ...]:
-        """The larger, the better a point is among those that reach the aims."""
+        """The larger, the better a point is among those that reach the aims.
+
+        One aim is reached, and not more than that. Of several each is kept as far as possible from
+        being missed, since other questions will fare a little worse.
+        """
+        least_margin = min(self._margins(point)) if len(self.named()) > 1 else 0.0
+        other = point.precision if self.named().keys() == {"recall"} else point.recall
         fewest_wrong = -(point.false_refusals.value or 0.0)
-        if self.named().keys() == {"recall"}:
-            return point.precision.value or 0.0, fewest_wrong, -point.threshold
-        return point.recall.value or 0.0, fewest_wrong, -point.threshold
+        return least_margin, other.value or 0.0, fewest_wrong, -point.threshold
+
+    def _margins(self, point: OperatingPoint) -> list[float]:
+        """How much better than each aim a point is; less than nothing if it misses it."""
+        reached = {
+            "precision": point.precision.value or 0.0,
+            "recall": point.recall.value or 0.0,
+            "false refusals": -(point.false_refusals.value or 0.0),
+        }
+        return [
+            reached[name] - (-aim if name == "false refusals" else aim)
+            for name, aim in self.named().items()
+        ]
 
     def __str__(self) -> str:
         return " and ".join(
@@ -173,11 +183,15 @@ class Measured:
         yield from self._answerable
         yield from self._unanswerable
 
-    def curve(self, rows: int = CURVE_ROWS) -> list[OperatingPoint]:
-        """Some of the points, at thresholds that part the questions into equal heaps."""
-        points = self.points()
-        last = len(points) - 1
-        return [points[at] for at in sorted({round(last * n / (rows - 1)) for n in range(rows)})]
+    def curve(self) -> list[OperatingPoint]:
+        """The points, thinned out, from few refused questions to many."""
+        return thin_out(self.points(), CURVE_POINTS)
+
+
+def thin_out(points: Sequence[OperatingPoint], most: int) -> list[OperatingPoint]:
+    """At most so many of the points, the first and the last among them."""
+    last = len(points) - 1
+    return [points[at] for at in sorted({round(last * n / (most - 1)) for n in range(most)})]
 
 
 def _between(one: float, other: float) -> float:
