@@ -175,7 +175,7 @@ def test_questions_in_many_words_move_a_threshold_only_if_they_are_to_be_spared(
 ) -> None:
     wordy = "{} " + " ".join(f"word{n}" for n in range(40))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(calibration.WORDY, "en", wordy)  # type: ignore[arg-type]
+        patch.setitem(calibration.WORDY, "en", wordy)
         first, second = (
             calibrate(fresh.searcher, cases(range(THINGS)), aims=FEW_WRONG, spare_wordy=spare)
             for spare in (False, True)

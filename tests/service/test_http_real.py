@@ -44,7 +44,10 @@ def test_a_real_model_answers_with_the_tokens_we_counted(house: Any, served: str
 def test_a_real_model_keeps_to_the_form_that_is_asked_for(house: Any, served: str) -> None:
     ada = house.headers("ada")
     model = httpx2.get(f"{served}/v1/models", headers=ada).json()["data"][0]["id"]
-    properties = {"month": {"enum": ["March", "April"]}, "certain": {"type": "boolean"}}
+    properties: dict[str, Any] = {
+        "month": {"enum": ["March", "April"]},
+        "certain": {"type": "boolean"},
+    }
     schema = {
         "type": "object",
         "properties": properties,

@@ -35,7 +35,7 @@ class Rise(BaseModel):
 
 RISE = '{"month": "March", "percent": 3, "sure": true, "kind": "salaries"}'
 SCHEMA = Rise.model_json_schema()
-WANTED: dict[str, Any] = {
+WANTED: Any = {
     "type": "json_schema",
     "json_schema": {"name": "rise", "schema": SCHEMA, "strict": True},
 }
@@ -107,7 +107,7 @@ def test_not_a_character_of_the_json_is_changed(house: House, client: Clients) -
     reply = client("ada").chat.completions.create(
         model="scripted",
         messages=ASKING,
-        response_format=WANTED,  # type: ignore[arg-type]
+        response_format=WANTED,
     )
     assert reply.choices[0].message.content == odd
 
@@ -117,7 +117,7 @@ def test_where_the_values_stand_is_told_beside_the_answer(house: House, client: 
     reply = client("ada").chat.completions.create(
         model="scripted",
         messages=ASKING,
-        response_format=WANTED,  # type: ignore[arg-type]
+        response_format=WANTED,
     )
     more: dict[str, Any] = (reply.model_extra or {})["clearance"]
     held = {each["pointer"]: each["passages"] for each in more["values"]}
@@ -188,9 +188,9 @@ def test_a_model_that_says_in_the_fields_that_there_is_no_answer_has_refused(
     assert [delta.refusal for delta in deltas if delta.refusal] == [NO_ANSWER]
     assert not any(delta.content for delta in deltas)
     form: Any = {"format": {"type": "json_schema", "name": "m", "schema": loose}}
-    whole = ada.responses.create(model="scripted", input=QUESTION, text=form)
-    part = whole.output[0].content[0]  # type: ignore[union-attr]
-    assert (part.type, part.refusal) == ("refusal", NO_ANSWER)  # type: ignore[union-attr]
+    whole: Any = ada.responses.create(model="scripted", input=QUESTION, text=form)
+    part = whole.output[0].content[0]
+    assert (part.type, part.refusal) == ("refusal", NO_ANSWER)
     events: list[Any] = list(
         ada.responses.create(model="scripted", input=QUESTION, text=form, stream=True)
     )
@@ -211,7 +211,7 @@ def test_what_does_not_have_the_form_never_leaves(house: House, client: Clients,
             model="scripted",
             messages=ASKING,
             response_format=WANTED,
-            extra_body=allowed,  # type: ignore[arg-type]
+            extra_body=allowed,
         )
     assert (raised.value.status_code, raised.value.code) == (502, "model_broken")
 
